@@ -1,0 +1,78 @@
+/*
+ * log.h - events, one line each, as JSON or text.
+ *
+ * A line is built on the caller's stack, without malloc, and leaves in one write(2), so
+ * lines of several threads never mix. When the reader of a pipe or terminal is stuck, the
+ * line is dropped and counted rather than letting a worker wait for it.
+ *
+ *   {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"session.end","bytes_up":17}
+ *   2026-01-02T03:04:05.678Z INFO session.end bytes_up=17
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/util.h"
+
+/* Level, its configuration word, its word in the text format. Most urgent first. */
+#define LOG_LEVELS(X)                                                                              \
+    X(ERROR, "error", "ERROR")   /* someone must act */                                            \
+    X(WARN, "warn", "WARN")      /* we degraded */                                                 \
+    X(NOTICE, "notice", "NOTICE") /* life cycle */                                                 \
+    X(INFO, "info", "INFO")      /* per session */                                                 \
+    X(DEBUG, "debug", "DEBUG")   /* per event */
+
+enum log_level {
+#define X(suffix, word, loud) LOG_##suffix,
+    LOG_LEVELS(X)
+#undef X
+        LOG_LEVEL_COUNT
+};
+
+enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMAT_COUNT };
+
+const char *log_level_word(enum log_level level);   /* "info" */
+const char *log_format_word(enum log_format format); /* "json" */
+
+struct log;
+
+/* A log that writes to `fd` (borrowed). Null when memory is short. Safe from any thread. */
+MUST_USE struct log *log_new(int fd, enum log_level level, enum log_format format);
+void log_free(struct log *log);
+bool log_enabled(const struct log *log, enum log_level level);
+/* Lines dropped so far because nobody read them. */
+uint64_t log_dropped(const struct log *log);
+
+/* Peer text in a line is cut to this many of its bytes, and marked "..." when it was. */
+#define LOG_PEER_TEXT_MAX 128u
+#define LOG_LINE_MAX      4096u /* PIPE_BUF: one write stays one piece */
+
+/* A line under construction. Fields that no longer fit are left out, whole. */
+struct log_line {
+    struct log *log;
+    bool enabled;
+    bool cut; /* some field did not fit */
+    size_t n;
+    char text[LOG_LINE_MAX];
+};
+
+/*
+ * Begin, add fields in order, emit. `event` and `key` are ours: lower-case words that need no
+ * escape. Text values are escaped: control characters, quotes, bytes that are not UTF-8.
+ */
+void log_begin(struct log_line *line, struct log *log, enum log_level level, const char *event);
+void log_text(struct log_line *line, const char *key, const char *value); /* null: field left out */
+void log_peer(struct log_line *line, const char *key, struct span value); /* absent: left out */
+void log_u64(struct log_line *line, const char *key, uint64_t value);
+void log_bool(struct log_line *line, const char *key, bool value);
+void log_emit(struct log_line *line);
+
+/* One event with one text field: the common case. */
+void log_event(struct log *log, enum log_level level, const char *event, const char *key,
+               const char *value);
+
+#endif

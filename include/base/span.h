@@ -1,0 +1,36 @@
+/*
+ * span.h - a borrowed run of bytes: where it starts and how long it is.
+ *
+ * A span owns nothing and dies with the memory it points into. A null `p` means "absent",
+ * which is different from "present and empty" (`p` set, `n` 0).
+ */
+#ifndef BASE_SPAN_H
+#define BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct span {
+    const uint8_t *p; /* borrowed; null = absent */
+    size_t n;         /* bytes */
+};
+
+static inline struct span span_of(const void *p, size_t n)
+{
+    return (struct span){.p = p, .n = n};
+}
+
+/* The bytes of a C string, without its terminator; absent for a null string. */
+static inline struct span span_of_str(const char *s)
+{
+    return (struct span){.p = (const uint8_t *)s, .n = s ? strlen(s) : 0};
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+#endif

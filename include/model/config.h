@@ -1,0 +1,120 @@
+/*
+ * config.h - the configuration, parsed and checked: plain data, immutable once made.
+ *
+ * Every field is filled: defaults stand where the file says nothing. Strings and arrays
+ * are owned by the configuration and die with config_free().
+ */
+#ifndef MODEL_CONFIG_H
+#define MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/util.h"
+
+enum route_source { ROUTE_CLIENT_ID, ROUTE_USERNAME, ROUTE_SOURCE_IP, ROUTE_SOURCE_COUNT };
+enum empty_client_id { EMPTY_ID_SPREAD, EMPTY_ID_SOURCE_IP, EMPTY_ID_REFUSE };
+enum proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+
+struct certificate_conf {
+    char *certificate_file; /* PEM: the leaf, then its chain; absolute or from the working directory */
+    char *private_key_file; /* PEM */
+};
+
+struct tls_conf {
+    struct certificate_conf *certificates; /* the first is the default; at least one */
+    size_t n_certificates;
+    unsigned min_version;                  /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
+};
+
+struct listener_conf {
+    char *name;
+    char *address;           /* text, checked: "0.0.0.0:1883" */
+    size_t cluster;          /* index into clusters */
+    struct tls_conf *tls;    /* null = plain TCP */
+    bool lenient;            /* connect_validation is "lenient" */
+};
+
+struct node_conf {
+    char *name;
+    char *address;           /* text, checked: numeric "192.168.0.2:1883" */
+    uint32_t weight;         /* 0..65535, default 1; 0 = gets no new session */
+};
+
+struct cluster_conf {
+    char *name;
+    enum route_source route_by[ROUTE_SOURCE_COUNT]; /* the first that is present wins */
+    size_t n_route_by;                              /* at least 1 */
+    enum empty_client_id empty_client_id;
+    enum proxy_protocol proxy_protocol;
+    struct node_conf *nodes;
+    size_t n_nodes; /* at least 1 */
+};
+
+struct timeouts_conf {
+    uint32_t tls_handshake_ms;
+    uint32_t connect_packet_ms;
+    uint32_t dial_ms;
+    uint32_t placement_ms;
+    uint32_t connack_ms;
+    uint32_t farewell_ms; /* how long a refusal may take to be read by the peer */
+    uint32_t shutdown_ms;
+    uint32_t idle_ms; /* fixed idle time of a relayed session; 0 = "auto", from the keep alive */
+};
+
+struct limits_conf {
+    uint32_t max_connections; /* of the whole process; 0 = as many as the open files allow */
+    uint32_t connect_max_bytes;
+    uint32_t relay_buffer_bytes; /* per direction, held only while data waits */
+};
+
+struct log_conf {
+    enum log_level level;
+    enum log_format format;
+};
+
+struct config {
+    uint32_t workers; /* 0 = one per core */
+    struct listener_conf *listeners;
+    size_t n_listeners; /* at least 1 */
+    struct cluster_conf *clusters;
+    size_t n_clusters; /* at least 1 */
+    struct timeouts_conf timeouts;
+    struct limits_conf limits;
+    struct log_conf log;
+};
+
+/*
+ * What is wrong with a file, or merely worth a warning. One message a fault, complete:
+ * "config.json:14: listeners[0].tls.min_version: want \"1.2\" or \"1.3\", got \"1.1\"".
+ */
+struct config_message {
+    bool warning;
+    char *text;
+};
+
+struct config_messages {
+    struct config_message *list;
+    size_t n;
+    size_t errors; /* how many of them are no warnings */
+};
+
+/*
+ * Parse and check a whole configuration.
+ *
+ *   text, n    the file's bytes
+ *   file_name  named in messages; relative paths inside the file start at its directory
+ *   messages   emptied, then filled with everything that is wrong or worth a warning;
+ *              the caller calls config_messages_fini() in any case
+ *
+ * Null when there was an error; the messages say them all. Reads no other file: whether a
+ * certificate can be loaded is found out by who loads it.
+ */
+MUST_USE struct config *config_parse(const char *text, size_t n, const char *file_name,
+                                     struct config_messages *messages);
+void config_free(struct config *config);
+void config_messages_fini(struct config_messages *messages);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * rendezvous.h - weighted rendezvous hashing: which node is home for a key.
+ *
+ *   seed(node) = XXH3_64bits(node name)
+ *   x(node)    = XXH3_64bits_withSeed(key, seed(node)) | 1       h = x / 2^64, in (0,1)
+ *   cost(node) = L(x) / weight      L(x) = -log2(h) in fixed point, 32 fractional bits
+ *
+ * The node with the LOWEST cost is home, the next lowest the fallback, and so on. As
+ * -log2 falls with h, this is the order of the score weight / -ln(h), highest first.
+ * Integers only: the same answer on every CPU and from every compiler. The README
+ * ("The hash") gives the steps and test vectors, so that another program can compute it.
+ *
+ * Pure: no I/O, no clock; safe from any thread.
+ * Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998;
+ * weights by the logarithm method (Schindelhauer and Schomaker, 2005).
+ */
+#ifndef MODEL_RENDEZVOUS_H
+#define MODEL_RENDEZVOUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct rendezvous_node {
+    const char *name; /* borrowed; ties are broken by it */
+    uint64_t seed;    /* rendezvous_seed(name) */
+    uint32_t weight;  /* 0..65535; 0 is never picked */
+};
+
+uint64_t rendezvous_seed(const char *name);
+
+/*
+ * -log2(x / 2^64) with 32 fractional bits, for odd x (so x > 0): 1..2^38. Falls (never
+ * rises) as x grows. Computed by repeated squaring on 32 bits, as the README gives it.
+ */
+uint64_t rendezvous_cost(uint64_t x);
+
+/*
+ * The best `max` nodes for a key, home first.
+ *
+ *   out   indices into nodes, room for max
+ *
+ * Returns how many were written: fewer than max when fewer nodes have a weight. The cost
+ * grows with n * max; no allocation, no limit on n.
+ */
+size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
+                       uint32_t *out);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * address.h - an IPv4 or IPv6 transport address, and its text.
+ */
+#ifndef NET_ADDRESS_H
+#define NET_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/util.h"
+
+/* One socket address; family AF_UNSPEC = none. IPv4-mapped IPv6 is kept as it came. */
+struct address {
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+};
+
+/* "[0123:4567:89ab:cdef:0123:4567:255.255.255.255]:65535" and a terminator. */
+#define ADDRESS_TEXT_MAX 64u
+
+/*
+ * Parse "192.0.2.1:1883", "[2001:db8::1]:1883", ":1883" or "*:1883" (any IPv4 address).
+ * Numeric addresses only. False when it is none of these, or the port is not 1..65535
+ * (0 is taken when allow_port_zero: a test's free port). *out untouched on failure.
+ */
+MUST_USE bool address_parse(const char *text, bool allow_port_zero, struct address *out);
+
+/* Write "a.b.c.d:port" or "[v6]:port" (IPv4-mapped as IPv4, RFC 5952 text). Returns text. */
+const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX]);
+
+/* The same without the port and the brackets. */
+const char *address_format_host(const struct address *a, char text[ADDRESS_TEXT_MAX]);
+
+socklen_t address_len(const struct address *a);
+uint16_t address_port(const struct address *a); /* host order */
+bool address_equal(const struct address *a, const struct address *b);
+
+/* ::ffff:a.b.c.d becomes a.b.c.d; anything else is copied. */
+struct address address_unmap(const struct address *a);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * stream.h - one end of a byte stream: TCP, TLS over it, later WebSocket over either.
+ *
+ * Five verbs, no events. Layers stack by ownership: the outer stream owns the inner one
+ * and frees it. Streams never block and never call back; a session waits for the socket
+ * at the bottom as the answers tell it to.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <stddef.h>
+
+#include "base/util.h"
+
+enum stream_result {
+    STREAM_OK,         /* some bytes moved, or the step is finished */
+    STREAM_WANT_READ,  /* nothing moved; try again when the bottom socket is readable */
+    STREAM_WANT_WRITE, /* nothing moved; try again when the bottom socket is writable */
+    STREAM_EOF,        /* read only: the peer has closed its writing side, in order */
+    STREAM_ERR         /* the stream is dead; stream_error() says why */
+};
+
+struct stream;
+
+struct stream_ops {
+    enum stream_result (*open)(struct stream *st);
+    enum stream_result (*read)(struct stream *st, void *p, size_t n, size_t *got);
+    enum stream_result (*write)(struct stream *st, const void *p, size_t n, size_t *put);
+    enum stream_result (*close_write)(struct stream *st);
+    void (*free)(struct stream *st);
+    const char *(*error)(const struct stream *st);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+};
+
+/* A handshake step: OK when bytes may flow. TCP answers OK at once when it is connected. */
+MUST_USE static inline enum stream_result stream_open(struct stream *st)
+{
+    return st->ops->open(st);
+}
+
+/*
+ * Read 1..n bytes into p; *got is set on OK only. n > 0.
+ *
+ * An answer of WANT_READ may be given without asking the kernel again, when the last
+ * read emptied it: the event loop is level-triggered, so nothing is lost. OK may leave
+ * bytes inside the stream that no socket event announces: a reader that stops before
+ * WANT_READ must come back by itself.
+ */
+MUST_USE static inline enum stream_result stream_read(struct stream *st, void *p, size_t n,
+                                                      size_t *got)
+{
+    return st->ops->read(st, p, n, got);
+}
+
+/*
+ * Write 1..n bytes of p; *put is set on OK only. After WANT_* the caller repeats with the
+ * same leading bytes (the memory may have moved, and more may follow). n > 0.
+ */
+MUST_USE static inline enum stream_result stream_write(struct stream *st, const void *p, size_t n,
+                                                       size_t *put)
+{
+    return st->ops->write(st, p, n, put);
+}
+
+/* Say that no more bytes follow (TLS: close_notify; then the socket's FIN). OK when said. */
+MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
+{
+    return st->ops->close_write(st);
+}
+
+/* Close the socket at the bottom and free every layer. Null is allowed. */
+static inline void stream_free(struct stream *st)
+{
+    if (st)
+        st->ops->free(st);
+}
+
+/* After STREAM_ERR: why, in words ("Connection reset by peer", "alert unknown ca"). */
+static inline const char *stream_error(const struct stream *st)
+{
+    return st->ops->error(st);
+}
+
+/*
+ * A TCP stream over a connected or connecting non-blocking socket, which it takes (also
+ * on failure: then the descriptor is closed). open() answers WANT_WRITE while a connect
+ * is in progress, and ERR with the connect's error. Null when memory is short.
+ */
+MUST_USE struct stream *stream_tcp_new(int fd);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * mqtt_connack.h - the CONNACK a router says when it refuses a device itself.
+ *
+ * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
+ */
+#ifndef WIRE_MQTT_CONNACK_H
+#define WIRE_MQTT_CONNACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/mqtt_connect.h"
+
+/* Why a device is refused: enum suffix, 3.x return code (0 = close in silence), 5.0 reason code. */
+#define MQTT_REFUSALS(X)                                                                           \
+    X(MALFORMED, 0, 0x81)                                                                          \
+    X(PROTOCOL_ERROR, 0, 0x82)                                                                     \
+    X(UNSUPPORTED_VERSION, 1, 0x84)                                                                \
+    X(CLIENT_ID_INVALID, 2, 0x85)                                                                  \
+    X(BAD_CREDENTIALS, 4, 0x86)                                                                    \
+    X(NOT_AUTHORIZED, 5, 0x87)                                                                     \
+    X(SERVER_UNAVAILABLE, 3, 0x88)                                                                 \
+    X(SERVER_BUSY, 3, 0x89)                                                                        \
+    X(BANNED, 5, 0x8a)                                                                             \
+    X(PACKET_TOO_LARGE, 0, 0x95)                                                                   \
+    X(QUOTA_EXCEEDED, 3, 0x97)                                                                     \
+    X(CONNECTION_RATE_EXCEEDED, 3, 0x9f)
+
+enum mqtt_refusal {
+#define X(suffix, rc3, rc5) MQTT_REFUSAL_##suffix,
+    MQTT_REFUSALS(X)
+#undef X
+        MQTT_REFUSAL_COUNT
+};
+
+#define MQTT_CONNACK_REFUSAL_MAX 5u /* bytes */
+
+/*
+ * Compose the CONNACK for a refusal.
+ *
+ *   c     as far as it was read: version (or the unknown level) and Maximum Packet Size
+ *   out   MQTT_CONNACK_REFUSAL_MAX bytes
+ *
+ * Returns the number of bytes written: 4 for 3.x, 5 for 5.0; 0 = close in silence,
+ * because the client's version cannot be named, its version has no word for this
+ * refusal, or the CONNACK would exceed the client's Maximum Packet Size [MQTT-3.1.2-24].
+ * An unknown level of protocol "MQTT" above 4 is answered in 5.0 form, everything
+ * else unknown but named in 3.x form [MQTT-3.1.2-2].
+ */
+size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out);
+
+/*
+ * The same for a CONNECT that broke a rule (c->fault): picks the refusal the version
+ * prescribes or allows for that rule.
+ */
+size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
+
+#endif
