@@ -85,10 +85,16 @@ static inline const char *stream_error(const struct stream *st)
 }
 
 /*
- * A TCP stream over a connected or connecting non-blocking socket, which it takes (also
- * on failure: then the descriptor is closed). open() answers WANT_WRITE while a connect
- * is in progress, and ERR with the connect's error. Null when memory is short.
+ * A TCP stream over a connected, non-blocking socket, which it takes (also on failure: then
+ * the descriptor is closed). open() answers OK at once, without a system call.
+ * Null when memory is short.
  */
 MUST_USE struct stream *stream_tcp_new(int fd);
+
+/*
+ * The same over a socket whose connect() was begun, whether or not it has finished. open()
+ * answers WANT_WRITE while it goes on, OK when connected, ERR with the connect's error.
+ */
+MUST_USE struct stream *stream_tcp_new_connecting(int fd);
 
 #endif

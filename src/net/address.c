@@ -1,0 +1,150 @@
+/*
+ * address.c - IPv4 and IPv6 transport addresses as text and back.
+ *
+ * Numeric addresses only: names are the resolver's business. Text is what inet_ntop()
+ * writes (RFC 5952 form), except that an IPv4-mapped address is shown as the IPv4 address
+ * it is.
+ */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/span.h"
+
+/* Digits only: strtoul() would take signs and blanks. */
+static bool port_parse(const char *text, bool allow_zero, in_port_t *port_be)
+{
+    size_t n = strspn(text, "0123456789");
+    if (n == 0 || n > 5 || text[n] != '\0')
+        return false;
+    unsigned port = 0;
+    for (size_t i = 0; i < n; i++)
+        port = port * 10 + (unsigned)(text[i] - '0');
+    if (port > 65535 || (port == 0 && !allow_zero))
+        return false;
+    *port_be = htons((uint16_t)port);
+    return true;
+}
+
+/* A terminated copy of the host for inet_pton(); false when it is too long to be one. */
+static bool host_copy(struct span host, char copy[INET6_ADDRSTRLEN])
+{
+    if (host.n >= INET6_ADDRSTRLEN)
+        return false;
+    memcpy(copy, host.p, host.n);
+    copy[host.n] = '\0';
+    return true;
+}
+
+static bool host_parse_v4(struct span host, struct address *a)
+{
+    char copy[INET6_ADDRSTRLEN];
+    a->in.sin_family = AF_INET;
+    if (host.n == 0 || span_equal(host, span_of_str("*"))) {
+        a->in.sin_addr.s_addr = htonl(INADDR_ANY);
+        return true;
+    }
+    return host_copy(host, copy) && inet_pton(AF_INET, copy, &a->in.sin_addr) == 1;
+}
+
+static bool host_parse_v6(struct span host, struct address *a)
+{
+    char copy[INET6_ADDRSTRLEN];
+    a->in6.sin6_family = AF_INET6;
+    return host_copy(host, copy) && inet_pton(AF_INET6, copy, &a->in6.sin6_addr) == 1;
+}
+
+bool address_parse(const char *text, bool allow_port_zero, struct address *out)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return false;
+    struct span host = span_of(text, (size_t)(colon - text));
+    struct address a;
+    memset(&a, 0, sizeof(a));
+    /* Only brackets make IPv6: in "::1" nobody can tell the port from the address. */
+    bool v6 = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    bool ok = v6 ? host_parse_v6(span_of(host.p + 1, host.n - 2), &a) : host_parse_v4(host, &a);
+    in_port_t *port_be = v6 ? &a.in6.sin6_port : &a.in.sin_port;
+    if (!ok || !port_parse(colon + 1, allow_port_zero, port_be))
+        return false;
+    *out = a;
+    return true;
+}
+
+const char *address_format_host(const struct address *a, char text[ADDRESS_TEXT_MAX])
+{
+    struct address plain = address_unmap(a);
+    const char *done = NULL;
+    if (plain.sa.sa_family == AF_INET)
+        done = inet_ntop(AF_INET, &plain.in.sin_addr, text, ADDRESS_TEXT_MAX);
+    else if (plain.sa.sa_family == AF_INET6)
+        done = inet_ntop(AF_INET6, &plain.in6.sin6_addr, text, ADDRESS_TEXT_MAX);
+    if (!done)
+        memcpy(text, "unknown", sizeof("unknown"));
+    return text;
+}
+
+const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
+{
+    char host[ADDRESS_TEXT_MAX];
+    address_format_host(a, host);
+    if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
+        memcpy(text, host, sizeof(host));
+    else
+        /* An INET6_ADDRSTRLEN host, brackets, colon and port fit by ADDRESS_TEXT_MAX's making. */
+        snprintf(text, ADDRESS_TEXT_MAX, strchr(host, ':') ? "[%.46s]:%u" : "%.46s:%u", host,
+                 (unsigned)address_port(a));
+    return text;
+}
+
+socklen_t address_len(const struct address *a)
+{
+    switch (a->sa.sa_family) {
+    case AF_INET:
+        return sizeof(a->in);
+    case AF_INET6:
+        return sizeof(a->in6);
+    default:
+        return 0;
+    }
+}
+
+uint16_t address_port(const struct address *a)
+{
+    switch (a->sa.sa_family) {
+    case AF_INET:
+        return ntohs(a->in.sin_port);
+    case AF_INET6:
+        return ntohs(a->in6.sin6_port);
+    default:
+        return 0;
+    }
+}
+
+/* Field by field: the kernel fills padding and flow labels as it likes. */
+bool address_equal(const struct address *a, const struct address *b)
+{
+    if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b))
+        return false;
+    if (a->sa.sa_family == AF_INET)
+        return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    if (a->sa.sa_family == AF_INET6)
+        return a->in6.sin6_scope_id == b->in6.sin6_scope_id &&
+               memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
+    return true;
+}
+
+struct address address_unmap(const struct address *a)
+{
+    if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+        return *a;
+    struct address plain;
+    memset(&plain, 0, sizeof(plain));
+    plain.in.sin_family = AF_INET;
+    plain.in.sin_port = a->in6.sin6_port;
+    memcpy(&plain.in.sin_addr, &a->in6.sin6_addr.s6_addr[12], sizeof(plain.in.sin_addr));
+    return plain;
+}

@@ -1,0 +1,145 @@
+/*
+ * stream_tcp.c - a stream straight over a non-blocking TCP socket.
+ *
+ * Knows its socket and nothing else. The one thing it remembers is whether the last read
+ * emptied the socket: then the next read answers WANT_READ by itself, once, so that a
+ * relayed message costs one read and no second one that only says "nothing more".
+ */
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/stream.h"
+
+/* Kept small: an idle session has two of these, and 1 KiB in all. */
+struct stream_tcp {
+    struct stream stream;
+    int fd;
+    int fault;       /* errno of the call that failed; 0 = none did */
+    bool connecting; /* connect() may still be in progress */
+    bool drained;    /* the last read left the socket empty */
+};
+
+static struct stream_tcp *tcp_of(struct stream *st)
+{
+    return CONTAINER_OF(st, struct stream_tcp, stream);
+}
+
+static enum stream_result tcp_fail(struct stream_tcp *t, int fault)
+{
+    t->fault = fault;
+    return STREAM_ERR;
+}
+
+static enum stream_result tcp_open(struct stream *st)
+{
+    struct stream_tcp *t = tcp_of(st);
+    if (!t->connecting)
+        return STREAM_OK;
+    /* SO_ERROR alone says 0 both while connecting and when connected. */
+    struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+    int ready = poll(&p, 1, 0);
+    if (ready == 0 || (ready < 0 && errno == EINTR))
+        return STREAM_WANT_WRITE;
+    if (ready < 0)
+        return tcp_fail(t, errno);
+    int fault = 0;
+    socklen_t n = sizeof(fault);
+    if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &fault, &n) != 0)
+        return tcp_fail(t, errno);
+    if (fault != 0)
+        return tcp_fail(t, fault);
+    t->connecting = false;
+    return STREAM_OK;
+}
+
+static enum stream_result tcp_read(struct stream *st, void *p, size_t n, size_t *got)
+{
+    struct stream_tcp *t = tcp_of(st);
+    assert(n > 0);
+    if (t->drained) {
+        t->drained = false;
+        return STREAM_WANT_READ;
+    }
+    ssize_t r;
+    do
+        r = recv(t->fd, p, n, 0);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return STREAM_EOF;
+    if (r < 0)
+        return errno == EAGAIN ? STREAM_WANT_READ : tcp_fail(t, errno);
+    *got = (size_t)r;
+    t->drained = *got < n;
+    return STREAM_OK;
+}
+
+static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, size_t *put)
+{
+    struct stream_tcp *t = tcp_of(st);
+    assert(n > 0);
+    ssize_t r;
+    do
+        r = send(t->fd, p, n, MSG_NOSIGNAL);
+    while (r < 0 && errno == EINTR);
+    if (r < 0)
+        return errno == EAGAIN ? STREAM_WANT_WRITE : tcp_fail(t, errno);
+    *put = (size_t)r;
+    return STREAM_OK;
+}
+
+static enum stream_result tcp_close_write(struct stream *st)
+{
+    struct stream_tcp *t = tcp_of(st);
+    /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
+    if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
+        return tcp_fail(t, errno);
+    return STREAM_OK;
+}
+
+static void tcp_free(struct stream *st)
+{
+    struct stream_tcp *t = tcp_of(st);
+    close(t->fd);
+    free(t);
+}
+
+static const char *tcp_error(const struct stream *st)
+{
+    const struct stream_tcp *t = CONTAINER_OF(st, const struct stream_tcp, stream);
+    const char *words = strerrordesc_np(t->fault);
+    return words ? words : "unknown error";
+}
+
+static const struct stream_ops tcp_ops = {.open = tcp_open,
+                                          .read = tcp_read,
+                                          .write = tcp_write,
+                                          .close_write = tcp_close_write,
+                                          .free = tcp_free,
+                                          .error = tcp_error};
+
+static struct stream *tcp_new(int fd, bool connecting)
+{
+    struct stream_tcp *t = malloc(sizeof(*t));
+    if (!t) {
+        close(fd);
+        return NULL;
+    }
+    *t = (struct stream_tcp){.stream = {.ops = &tcp_ops}, .fd = fd, .connecting = connecting};
+    return &t->stream;
+}
+
+struct stream *stream_tcp_new(int fd)
+{
+    return tcp_new(fd, false);
+}
+
+struct stream *stream_tcp_new_connecting(int fd)
+{
+    return tcp_new(fd, true);
+}
