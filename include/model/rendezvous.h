@@ -22,27 +22,39 @@
 
 #include "base/span.h"
 
+#define RENDEZVOUS_WEIGHT_MAX 65535u
+
 struct rendezvous_node {
-    const char *name; /* borrowed; ties are broken by it */
+    const char *name; /* borrowed; no two nodes of one array share it */
     uint64_t seed;    /* rendezvous_seed(name) */
-    uint32_t weight;  /* 0..65535; 0 is never picked */
+    uint32_t weight;  /* 0..RENDEZVOUS_WEIGHT_MAX; 0 is never picked */
 };
 
+/* The seed of a node: XXH3_64bits (seed 0) over the bytes of its name. */
 uint64_t rendezvous_seed(const char *name);
 
+/* x of a node for a key: XXH3_64bits over the whole key, seeded with `seed`, made odd. */
+uint64_t rendezvous_hash(uint64_t seed, struct span key);
+
 /*
- * -log2(x / 2^64) with 32 fractional bits, for odd x (so x > 0): 1..2^38. Falls (never
- * rises) as x grows. Computed by repeated squaring on 32 bits, as the README gives it.
+ * L(x): -log2(x / 2^64) with 32 fractional bits, for odd x (so x > 0): 1..2^38. Falls or
+ * stays, never rises, as x grows. Computed by repeated squaring on 32 bits, as the README
+ * gives it.
  */
 uint64_t rendezvous_cost(uint64_t x);
 
 /*
  * The best `max` nodes for a key, home first.
  *
+ *   key   any bytes, empty too; what an empty client identifier means is the caller's affair
  *   out   indices into nodes, room for max
  *
- * Returns how many were written: fewer than max when fewer nodes have a weight. The cost
- * grows with n * max; no allocation, no limit on n.
+ * Costs are compared exactly, as L(a) * weight(b) against L(b) * weight(a). On a tie the
+ * larger x goes first, then the name that strcmp() puts first; the order of the array
+ * never matters.
+ *
+ * Returns how many were written: fewer than max when fewer nodes have a weight. Hashes the
+ * key once per node for each started eight of max; no allocation, no limit on n.
  */
 size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
                        uint32_t *out);

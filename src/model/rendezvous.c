@@ -1,0 +1,125 @@
+/*
+ * rendezvous.c - weighted rendezvous hashing in integers.
+ *
+ * Every router computes the same order from node names, weights and the key alone, so
+ * none of it may depend on the CPU, the compiler, the maths library or the order of the
+ * configuration. Knows nothing of sessions or health: the caller passes the nodes that
+ * count and walks the candidates it gets.
+ */
+#include "model/rendezvous.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/util.h"
+
+/* Enough for home and its fallbacks in one pass over the nodes. */
+#define ROUND_MAX 8u
+
+struct scored {
+    const struct rendezvous_node *node;
+    uint64_t x;
+    uint64_t cost; /* L(x), 0 until somebody needs it: L is at least 1 */
+    uint32_t index;
+};
+
+/* The best so far of one pass, best first. */
+struct podium {
+    struct scored place[ROUND_MAX];
+    size_t n;
+    size_t max;
+};
+
+uint64_t rendezvous_seed(const char *name)
+{
+    return XXH3_64bits(name, strlen(name));
+}
+
+uint64_t rendezvous_hash(uint64_t seed, struct span key)
+{
+    return XXH3_64bits_withSeed(key.p, key.n, seed) | 1;
+}
+
+uint64_t rendezvous_cost(uint64_t x)
+{
+    assert(x != 0);
+    unsigned top = 63u - (unsigned)__builtin_clzll(x);
+    /* Q31 in [1, 2): bits below the 32nd are cut, which keeps L from rising with x. */
+    uint64_t y = top >= 31 ? x >> (top - 31) : x << (31 - top);
+    uint64_t log2_x = top;
+    for (int bit = 0; bit < 32; bit++) {
+        y = (y * y) >> 31;
+        log2_x <<= 1;
+        if (y >> 32) {
+            log2_x |= 1;
+            y >>= 1;
+        }
+    }
+    return (UINT64_C(64) << 32) - log2_x;
+}
+
+static uint64_t cost_of(struct scored *s)
+{
+    if (s->cost == 0)
+        s->cost = rendezvous_cost(s->x);
+    return s->cost;
+}
+
+/*
+ * Does a go before b? Under equal weights the larger x has the lower cost or wins the tie,
+ * so the logarithm, the dear part, is only taken where weights differ.
+ */
+static bool goes_before(struct scored *a, struct scored *b)
+{
+    if (a->node->weight != b->node->weight) {
+        /* At most 2^38 * 2^16: no overflow. */
+        uint64_t cost_a = cost_of(a) * b->node->weight;
+        uint64_t cost_b = cost_of(b) * a->node->weight;
+        if (cost_a != cost_b)
+            return cost_a < cost_b;
+    }
+    if (a->x != b->x)
+        return a->x > b->x;
+    return strcmp(a->node->name, b->node->name) < 0;
+}
+
+static void podium_offer(struct podium *podium, struct scored *candidate)
+{
+    size_t at = podium->n;
+    while (at > 0 && goes_before(candidate, &podium->place[at - 1]))
+        at--;
+    if (at == podium->max)
+        return;
+    if (podium->n < podium->max)
+        podium->n++;
+    for (size_t i = podium->n - 1; i > at; i--)
+        podium->place[i] = podium->place[i - 1];
+    podium->place[at] = *candidate;
+}
+
+size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
+                       uint32_t *out)
+{
+    struct scored last = {.node = NULL};
+    size_t written = 0;
+    while (written < max) {
+        struct podium podium = {.n = 0, .max = size_min(max - written, ROUND_MAX)};
+        for (size_t i = 0; i < n; i++) {
+            assert(nodes[i].weight <= RENDEZVOUS_WEIGHT_MAX);
+            if (nodes[i].weight == 0)
+                continue;
+            struct scored candidate = {
+                .node = &nodes[i], .x = rendezvous_hash(nodes[i].seed, key), .index = (uint32_t)i};
+            if (!last.node || goes_before(&last, &candidate))
+                podium_offer(&podium, &candidate);
+        }
+        if (podium.n == 0)
+            break;
+        for (size_t i = 0; i < podium.n; i++)
+            out[written++] = podium.place[i].index;
+        last = podium.place[podium.n - 1];
+    }
+    return written;
+}
