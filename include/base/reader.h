@@ -1,0 +1,66 @@
+/*
+ * reader.h - read foreign bytes in order, never past their end.
+ *
+ * A read that would pass the end yields 0 and poisons the reader: every later read yields
+ * 0 too, and `cut` stays set. So a run of reads needs one check, at its end.
+ */
+#ifndef BASE_READER_H
+#define BASE_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct reader {
+    const uint8_t *p; /* borrowed */
+    size_t n;         /* bytes */
+    size_t at;        /* offset of the next unread byte; stands still once cut */
+    bool cut;         /* a read went past the end */
+};
+
+/* Read `bytes` from offset `at` on; an offset past the end makes a poisoned reader. */
+static inline struct reader reader_from(struct span bytes, size_t at)
+{
+    return (struct reader){.p = bytes.p, .n = bytes.n, .at = at, .cut = at > bytes.n};
+}
+
+/* How many bytes are left; 0 once cut. */
+static inline size_t reader_left(const struct reader *rd)
+{
+    return rd->cut ? 0 : rd->n - rd->at;
+}
+
+static inline uint8_t reader_u8(struct reader *rd)
+{
+    if (reader_left(rd) < 1) {
+        rd->cut = true;
+        return 0;
+    }
+    return rd->p[rd->at++];
+}
+
+static inline uint16_t reader_u16_be(struct reader *rd)
+{
+    if (reader_left(rd) < 2) {
+        rd->cut = true;
+        return 0;
+    }
+    const uint8_t *b = rd->p + rd->at;
+    rd->at += 2;
+    return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+static inline uint32_t reader_u32_be(struct reader *rd)
+{
+    if (reader_left(rd) < 4) {
+        rd->cut = true;
+        return 0;
+    }
+    const uint8_t *b = rd->p + rd->at;
+    rd->at += 4;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+#endif
