@@ -1,0 +1,54 @@
+/*
+ * stream_memory.h - a stream without a socket, for tests and fuzzing: it reads from a
+ * script and keeps what is written.
+ *
+ * It can dribble, make its caller wait, and fail at a chosen byte, always in the same
+ * places for the same script. It also holds its caller to the contract of stream.h: a
+ * write repeated with other bytes, or a read or write after the end, is an assertion.
+ */
+#ifndef NET_STREAM_MEMORY_H
+#define NET_STREAM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/util.h"
+#include "net/stream.h"
+
+/* All zero: opens at once, reads whole, waits for more input at its end, never fails. */
+struct stream_memory_script {
+    struct span input;    /* borrowed; outlives the stream */
+    bool eof;             /* EOF after the input, instead of WANT_READ */
+    size_t read_max;      /* most bytes one read gives; 0 = as many as fit */
+    size_t write_max;     /* most bytes one write takes; 0 = all */
+    unsigned wait_every;  /* every so many calls answer WANT_*, moving nothing; 0 = none, 1 = all */
+    unsigned open_waits;  /* open() answers WANT_READ so often before OK */
+    bool open_fails;      /* and then ERR instead of OK */
+    bool read_fails;      /* ERR once read_fails_at bytes were read */
+    size_t read_fails_at;
+    bool write_fails;     /* ERR once write_fails_at bytes were written */
+    size_t write_fails_at;
+    size_t room;          /* WANT_WRITE once this many bytes wait unconsumed; 0 = no limit */
+};
+
+/* Copies the script (not the input). Null when memory is short. */
+MUST_USE struct stream *stream_memory_new(const struct stream_memory_script *script);
+
+/* More input, which takes the place of what was not read yet. Borrowed, as the script's. */
+void stream_memory_feed(struct stream *st, struct span input, bool eof);
+
+/* What was written and not consumed, valid until the next write. */
+struct span stream_memory_output(const struct stream *st);
+
+/* Take n bytes off the front of the output, which makes room for writes. */
+void stream_memory_consume(struct stream *st, size_t n);
+
+/* Input bytes not read yet. */
+size_t stream_memory_unread(const struct stream *st);
+
+/* Was close_write() called? */
+bool stream_memory_write_closed(const struct stream *st);
+
+#endif
