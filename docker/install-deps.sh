@@ -1,0 +1,89 @@
+#!/bin/bash
+# Install what a Debian 12 machine lacks for one purpose, and nothing when nothing is missing.
+#
+#   install-deps.sh SET...      sets: build, run, demo, test, fuzz
+#   install-deps.sh --print SET...   say the packages, install nothing
+#
+# As root, or through sudo. Brokers that come as packages are not left running as services:
+# the tests and the demo start their own. Nothing that was installed before is touched.
+set -euo pipefail
+
+build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
+       libxxhash-dev libpaho-mqtt-dev"
+run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3"
+demo="mosquitto mosquitto-clients openssl"
+fuzz="clang libclang-rt-14-dev llvm"
+test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
+      python3 python3-pytest python3-paho-mqtt python3-xxhash"
+
+usage() {
+    echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz ..." >&2
+    exit 2
+}
+
+print=no
+if [ "${1:-}" = --print ]; then
+    print=yes
+    shift
+fi
+[ $# -gt 0 ] || usage
+
+wanted=
+for set in "$@"; do
+    case $set in
+    build | run | demo | test | fuzz) wanted="$wanted ${!set}" ;;
+    *) usage ;;
+    esac
+done
+if [ $print = yes ]; then
+    printf '%s\n' $wanted | sort -u
+    exit 0
+fi
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=
+for package in $(printf '%s\n' $wanted | sort -u); do
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+        echo "install-deps.sh: run it as root (sudo is not there); missing:$missing" >&2
+        exit 1
+    }
+    as_root="sudo"
+fi
+
+# invoke-rc.d asks this file before it starts a freshly installed service; 101 means no.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap '$as_root rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod 755 $policy
+fi
+
+echo "Installing:$missing"
+quiet="-qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300"
+log=$(mktemp)
+if ! { $as_root apt-get $quiet update &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get $quiet install -y \
+        --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    exit 1
+fi
+rm -f "$log"
+
+# Nor at the next boot, when it was we who brought them.
+if [ -d /run/systemd/system ]; then
+    for service in mosquitto rabbitmq-server epmd; do
+        case " $missing " in
+        *" $service "*) $as_root systemctl disable --now --quiet $service || true ;;
+        esac
+    done
+fi

@@ -1,0 +1,257 @@
+#!/bin/bash
+# See mqtt-router at work: three real Mosquitto nodes on this machine and the router in front.
+#
+#   quickstart.sh           start all, say what to type, stop all on Ctrl-C
+#   quickstart.sh --check   on free ports: prove that a device comes home over TCP and TLS,
+#                           stop all, exit 0 or 1
+#
+# On a bare Debian 12 it installs what is missing and builds the router first.
+# MQTT_ROUTER=/path/to/mqtt-router uses that binary and builds nothing.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(dirname "$here")
+mode=demo
+case "${1:-}" in
+'') ;;
+--check) mode=check ;;
+--help | -h) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+*) echo "usage: quickstart.sh [--check]" >&2; exit 2 ;;
+esac
+
+work=$(mktemp -d -t mqtt-router-quickstart.XXXXXX)
+pids=()
+
+stop_all() {
+    trap '' INT TERM
+    # The router first: it sends its devices away while the nodes still answer.
+    local i
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+        kill "${pids[i]}" 2>/dev/null || true
+        wait_gone "${pids[i]}" || kill -9 "${pids[i]}" 2>/dev/null || true
+    done
+    rm -rf "$work"
+}
+wait_gone() {
+    local try
+    for try in $(seq 100); do
+        kill -0 "$1" 2>/dev/null || return 0
+        sleep 0.05
+    done
+    return 1
+}
+trap stop_all EXIT
+trap 'echo; echo "Stopping."; exit 0' INT TERM
+
+fail() {
+    echo "quickstart: $*" >&2
+    for log in "$work"/*.log; do
+        [ -s "$log" ] && { echo "--- the end of ${log##*/}" >&2; tail -20 "$log" >&2; }
+    done
+    exit 1
+}
+
+# Is nobody listening on this port of the loopback address?
+is_free() {
+    ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+# wait_for SECONDS COMMAND...: until the command succeeds
+wait_for() {
+    local tries=$(($1 * 20))
+    shift
+    while ! "$@"; do
+        ((tries-- > 0)) || return 1
+        sleep 0.05
+    done
+}
+
+build_router() {
+    if [ -n "${MQTT_ROUTER:-}" ]; then
+        router=$MQTT_ROUTER
+        return
+    fi
+    bash "$here/install-deps.sh" build demo
+    echo "Building mqtt-router."
+    (cd "$source" && cmake --preset release && cmake --build --preset release \
+        --target mqtt-router) >"$work/build.log" 2>&1 || fail "the build failed"
+    router=$source/build/release/mqtt-router
+}
+
+# start_node NAME: a Mosquitto on a free port, which then stands in ${NAME}_port. It holds a
+# retained message that says its name, so that a device can ask where it is.
+start_node() {
+    local name=$1 port try
+    for try in 1 2 3 4 5; do
+        port=$((20000 + RANDOM % 10000)) # below the range the kernel hands out by itself
+        is_free $port || continue
+        cat >"$work/$name.conf" <<EOF
+listener $port 127.0.0.1
+allow_anonymous true
+log_dest stderr
+EOF
+        [ "$(id -u)" -ne 0 ] || echo "user root" >>"$work/$name.conf"
+        "$mosquitto" -c "$work/$name.conf" >"$work/$name.log" 2>&1 &
+        local pid=$!
+        if wait_for 10 node_answers $pid $port && kill -0 $pid 2>/dev/null; then
+            pids+=($pid)
+            printf -v "${name}_port" %s $port
+            mosquitto_pub -h 127.0.0.1 -p $port -q 1 -r -t node/name -m "$name" ||
+                fail "$name takes no message"
+            return
+        fi
+    done
+    fail "no Mosquitto for $name"
+}
+node_answers() {
+    ! kill -0 "$1" 2>/dev/null || ! is_free "$2"
+}
+
+write_config() {
+    local mqtt_port=0 mqtts_port=0 # 0: any free one
+    if [ $mode = demo ]; then
+        ! is_free 1883 || mqtt_port=1883
+        ! is_free 8883 || mqtts_port=8883
+    fi
+    cat >"$work/config.json" <<EOF
+{
+  "listeners": [
+    { "name": "mqtt", "address": "127.0.0.1:$mqtt_port", "cluster": "demo" },
+    { "name": "mqtts", "address": "127.0.0.1:$mqtts_port", "cluster": "demo",
+      "tls": { "certificates": [
+        { "certificate_file": "server.pem", "private_key_file": "server.key" } ] } }
+  ],
+  "clusters": [
+    { "name": "demo", "route_by": "client_id", "proxy_protocol": "none",
+      "nodes": [ { "name": "node1", "address": "127.0.0.1:$node1_port" },
+                 { "name": "node2", "address": "127.0.0.1:$node2_port" },
+                 { "name": "node3", "address": "127.0.0.1:$node3_port" } ] }
+  ],
+  "log": { "level": "info", "format": "json" }
+}
+EOF
+}
+
+start_router() {
+    "$router" --config "$work/config.json" >"$work/router.log" 2>&1 &
+    router_pid=$!
+    pids+=($router_pid)
+    wait_for 10 router_answers || fail "the router did not start"
+    kill -0 $router_pid 2>/dev/null || fail "the router did not start"
+    mqtt_port=$(port_of mqtt)
+    mqtts_port=$(port_of mqtts)
+    [ -n "$mqtt_port" ] && [ -n "$mqtts_port" ] || fail "the router does not say its ports"
+}
+router_answers() {
+    ! kill -0 $router_pid 2>/dev/null || grep -q '"event":"router.ready"' "$work/router.log"
+}
+port_of() {
+    sed -n "/\"event\":\"listener.open\"/s/.*\"listener\":\"$1\".*\"address\":\"[^\"]*:\([0-9]*\)\".*/\1/p" \
+        "$work/router.log" | head -1
+}
+
+# The name of the node on which a device with this id lands.
+node_over_tcp() {
+    mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i "$1" -t node/name -C 1 -W 5
+}
+node_over_tls() {
+    mosquitto_sub -h localhost -p "$mqtts_port" --cafile "$work/ca.pem" -i "$1" \
+        -t node/name -C 1 -W 5
+}
+# Another id with the same home as $1: two devices that are to talk must share a node,
+# because these three Mosquitto know nothing of each other (a broker cluster would).
+neighbour_of() {
+    local i home
+    home=$(home_of "$1")
+    for i in $(seq 100); do
+        [ "$(home_of "neighbour-$i")" != "$home" ] || { echo "neighbour-$i"; return; }
+    done
+    return 1
+}
+home_of() {
+    "$router" route --config "$work/config.json" --client-id "$1" |
+        awk '$1 == 1 { print $2 }'
+}
+
+check_devices() {
+    local i first again tls homes=
+    for i in $(seq 20); do
+        first=$(node_over_tcp "device-$i") || fail "device-$i got no answer over TCP"
+        again=$(node_over_tcp "device-$i") || fail "device-$i got no second answer over TCP"
+        tls=$(node_over_tls "device-$i") || fail "device-$i got no answer over TLS"
+        [ "$first" = "$again" ] || fail "device-$i came to $first, then to $again"
+        [ "$first" = "$tls" ] || fail "device-$i came to $first over TCP, to $tls over TLS"
+        [ "$first" = "$(home_of "device-$i")" ] || fail "'route' names another node for device-$i"
+        homes="$homes $first"
+    done
+    homes=$(printf '%s\n' $homes | sort -u | wc -l)
+    [ "$homes" -ge 2 ] || fail "20 devices all went to one node"
+    echo "20 devices over TCP, again over TCP, and over TLS: each came home to its own node ($homes nodes used)."
+}
+
+check_session() {
+    local neighbour got
+    neighbour=$(neighbour_of sleeper) || fail "no neighbour found for 'sleeper'"
+    mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i sleeper -c -q 1 -t letters -E ||
+        fail "no persistent session for 'sleeper'"
+    mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -i "$neighbour" -q 1 -t letters -m "while you slept" ||
+        fail "'$neighbour' could not publish"
+    got=$(mosquitto_sub -h localhost -p "$mqtts_port" --cafile "$work/ca.pem" -i sleeper -c -q 1 \
+        -t letters -C 1 -W 5) || fail "'sleeper' did not find its session"
+    [ "$got" = "while you slept" ] || fail "'sleeper' got '$got'"
+    echo "A persistent session made over TCP was found again over TLS, with the message that waited in it."
+}
+
+explain() {
+    local neighbour
+    neighbour=$(neighbour_of sleeper) || fail "no neighbour found for 'sleeper'"
+    cat <<EOF
+
+mqtt-router is running: MQTT on 127.0.0.1:$mqtt_port, MQTT over TLS on localhost:$mqtts_port.
+Behind it: node1 on port $node1_port, node2 on port $node2_port, node3 on port $node3_port, three
+Mosquitto that know nothing of each other. Each holds a retained message with its name.
+(This Mosquitto has no PROXY protocol, so the router's is switched off here: the nodes see
+the router's address. EMQX and RabbitMQ see the device's own.)
+
+In another terminal, ask where a device lands. Repeat it: the same id, always the same node.
+
+    mosquitto_sub -p $mqtt_port -i my-device -t node/name -C 1
+    mosquitto_sub -p $mqtt_port -i your-device -t node/name -C 1
+
+Over TLS it is the same node:
+
+    mosquitto_sub -h localhost -p $mqtts_port --cafile $work/ca.pem -i my-device -t node/name -C 1
+
+A persistent session is found again, because the device comes home. The second command
+publishes as a device of the same node; the third gets what was published meanwhile.
+
+    mosquitto_sub -p $mqtt_port -i sleeper -c -q 1 -t letters -E
+    mosquitto_pub -p $mqtt_port -i $neighbour -q 1 -t letters -m "while you slept"
+    mosquitto_sub -p $mqtt_port -i sleeper -c -q 1 -t letters -C 1
+
+Where would a device go?
+
+    $router route --config $work/config.json --client-id my-device
+
+The router's log, one line a session: $work/router.log
+Ctrl-C stops the router and the three nodes.
+EOF
+}
+
+build_router
+mosquitto=$(command -v mosquitto || echo /usr/sbin/mosquitto)
+bash "$here/make-certs.sh" "$work"
+for name in node1 node2 node3; do
+    start_node $name
+done
+write_config
+start_router
+if [ $mode = check ]; then
+    check_devices
+    check_session
+    echo "quickstart: all is well."
+else
+    explain
+    # Ends when the router does, or with Ctrl-C.
+    wait $router_pid || fail "the router ended by itself"
+    fail "the router ended by itself"
+fi

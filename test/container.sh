@@ -1,0 +1,117 @@
+#!/bin/bash
+# Walk through docker/Dockerfile without Docker, and run what it would ship as it would run.
+#
+#   test/container.sh [BINARY]
+#
+# The build stage's RUN lines are executed on a copy of the tree, in the order they stand in
+# the Dockerfile. With BINARY, that program stands in for the result of the last of them, to
+# save its two minutes; without, everything is built. The root file system of the second
+# stage is made of the binary and the libraries of the packages that stage installs, is
+# owned by root and is mounted read-only where the kernel lets us.
+set -euo pipefail
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+binary=${1:-}
+[ -z "$binary" ] || binary=$(realpath "$binary")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+dockerfile=$source/docker/Dockerfile
+
+fail() {
+    echo "container: $*" >&2
+    exit 1
+}
+# The instructions of the n-th stage.
+stage() {
+    awk -v n="$1" '/^FROM /{at++} at == n' "$dockerfile"
+}
+
+# Debian 12's libc is still filed under /lib, which is a link to /usr/lib.
+package_of() {
+    { dpkg-query -S "$1" 2>/dev/null || dpkg-query -S "${1#/usr}" 2>/dev/null || echo nobody; } |
+        head -1 | cut -d: -f1
+}
+
+echo "1. The build stage's RUN lines"
+mkdir -p "$work/src" "$work/out/bin"
+(cd "$source" && git ls-files -z --cached --others --exclude-standard |
+    grep -zv '^shared/' | xargs -0 cp --parents -t "$work/src")
+mapfile -t runs < <(stage 1 | sed -n 's/^RUN //p')
+[ ${#runs[@]} -eq 2 ] || fail "expected two RUN lines in the build stage, got ${#runs[@]}"
+for run in "${runs[@]}"; do
+    case $run in
+    *"docker/build.sh /out")
+        run=${run%/out}$work/out
+        if [ -n "$binary" ]; then
+            install -s "$binary" "$work/out/bin/mqtt-router"
+            echo "   (stands in: ${binary#"$source"/})"
+            continue
+        fi
+        ;;
+    esac
+    echo "   $run"
+    (cd "$work/src" && bash -euo pipefail -c "$run") || fail "failed: $run"
+done
+router=$work/out/bin/mqtt-router
+[ -x "$router" ] || fail "the build stage left no binary"
+
+echo "2. Every library is in a package that the run stage installs"
+stage 2 | grep -q '^RUN /tmp/install-deps.sh run ' || fail "the run stage does not call install-deps.sh run"
+shipped=$(bash "$source/docker/install-deps.sh" --print run)
+# With what those need in turn, and what the base image has (libc).
+for round in 1 2 3; do
+    shipped=$(printf '%s\n' $shipped $(dpkg-query -W -f '${Depends}, ${Pre-Depends}\n' $shipped 2>/dev/null |
+        tr ',|' '\n\n' | sed -E 's/\(.*//; s/:any//; s/ //g' || true) | sort -u)
+done
+root=$work/root
+mkdir -p "$root/usr/bin" "$root/etc/mqtt-router" "$root/usr/lib/ssl"
+while read -r library; do
+    package=$(package_of "$(realpath "$library")")
+    grep -qx "$package" <<<"$shipped" || fail "$library comes with '$package', which the run stage lacks"
+    mkdir -p "$root$(dirname "$library")"
+    cp -L "$library" "$root$library"
+    echo "   ${library##*/} ($package)"
+done < <(ldd "$router" | grep -oE '/[^ ]+')
+
+echo "3. It runs as nobody in particular, on a root file system it cannot write to"
+cp "$router" "$root/usr/bin/mqtt-router"
+cat >"$root/etc/mqtt-router/config.json" <<EOF
+{ "workers": 1,
+  "listeners": [ { "name": "mqtt", "address": "127.0.0.1:0", "cluster": "c" } ],
+  "clusters": [ { "name": "c", "nodes": [ { "name": "n", "address": "127.0.0.1:9" } ] } ] }
+EOF
+chmod -R a-w,a+rX "$work"
+chmod u+w "$work"
+user=$(sed -n 's/^USER //p' "$dockerfile")
+[ "$user" = 10001:10001 ] || fail "USER is '$user'"
+if [ "$(id -u)" -ne 0 ]; then
+    echo "   (not root: a plain run instead of a chroot)"
+    "$router" --version
+    "$router" --check --config "$root/etc/mqtt-router/config.json"
+    exit 0
+fi
+inside() {
+    timeout 20 unshare --mount bash -euc '
+        mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"
+        exec chroot --userspec="$1" "$0" "${@:2}"' "$root" "$user" "$@"
+}
+inside /usr/bin/mqtt-router --version
+inside /usr/bin/mqtt-router --check --config /etc/mqtt-router/config.json
+mapfile -t entry < <(stage 2 | sed -n 's/^ENTRYPOINT //p' | tr -d '[]"' | tr ',' '\n' | sed 's/^ *//')
+inside "${entry[@]}" >"$work/router.log" 2>&1 &
+pid=$!
+for ((try = 0; try < 200; try++)); do
+    grep -q 'router.ready' "$work/router.log" && break
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.05
+done
+grep -q 'router.ready' "$work/router.log" || { cat "$work/router.log" >&2; fail "it does not start"; }
+# The router is the last of a chain: this shell's child, timeout, then what exec left.
+child=$pid
+while next=$(pgrep -P "$child"); do
+    child=$next
+done
+[ "$(stat -c %u "/proc/$child")" = 10001 ] || fail "it does not run as user 10001"
+kill -TERM "$child"
+wait $pid || { cat "$work/router.log" >&2; fail "it did not end with 0 on SIGTERM"; }
+echo "container: all is well."

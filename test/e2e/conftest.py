@@ -1,0 +1,109 @@
+"""Fixtures: everything a test starts is ended after it, and a router must end clean."""
+
+import pytest
+
+import harness
+import mqtt
+import nodes
+import recorder
+
+harness.raise_open_files()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "result_of_" + call.when, outcome.get_result())
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("certificates")
+    harness.make_certificates(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def mosquittos():
+    """Three real nodes; each keeps a retained message `node/name` that says which one it is."""
+    started = {}
+    try:
+        for name in ("node1", "node2", "node3"):
+            started[name] = nodes.Mosquitto(name)
+            with mqtt.Device(started[name].port) as device:
+                device.connect("names-" + name)
+                device.send(mqtt.publish("node/name", name.encode(), qos=1, retain=True))
+                assert device.packet()[0] == mqtt.PUBACK
+        yield started
+    finally:
+        for node in started.values():
+            node.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq():
+    node = nodes.RabbitMQ()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def recording_node():
+    """Start recording nodes: recording_node(answer=..., never_read=...)."""
+    started = []
+
+    def start(**how):
+        started.append(recorder.RecordingNode(**how))
+        return started[-1]
+    yield start
+    for node in started:
+        node.close()
+
+
+@pytest.fixture
+def closing():
+    """closing(x) calls x.close() after the test, before the routers are asked to end."""
+    held = []
+
+    def hold(thing):
+        held.append(thing)
+        return thing
+    yield hold
+    for thing in reversed(held):
+        thing.close()
+
+
+@pytest.fixture
+def start_router(request):
+    """Start routers: start_router(config). Each must end idle and clean."""
+    started = []
+
+    def start(config, **how):
+        started.append(harness.Router(config, **how))
+        return started[-1]
+    yield start
+    failed = getattr(getattr(request.node, "result_of_call", None), "failed", False)
+    try:
+        for router in started:
+            if router.process.poll() is None and not failed:
+                router.wait_idle()
+            if router.process.returncode is None:
+                router.stop()
+    except BaseException:
+        failed = True
+        raise
+    finally:
+        for router in started:
+            router.kill()
+            if failed:
+                router.print_log()
+            router.directory.cleanup()
+
+
+@pytest.fixture
+def device(closing):
+    """Connect a socket: device(router) or device(router, tls=context)."""
+    def open_device(router, tls=None, **how):
+        port = router.tls_port if tls else router.port
+        return closing(mqtt.Device(port, tls=tls, **how))
+    return open_device

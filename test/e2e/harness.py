@@ -1,0 +1,242 @@
+"""The router under test: one process per test, its log as events, its end checked.
+
+The binary comes from the environment variable ROUTER. A router that leaks a session, a
+buffer, or exits with anything but 0 fails the test that started it, and so does a
+sanitizer that said something. Waiting is always for an event or a state, with a deadline.
+"""
+
+import json
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT.parent / "shared" / "vectors"))
+BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
+BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
+SANITIZED = BUILD in ("asan", "tsan")
+PATIENCE_S = 30 if SANITIZED else 10  # how long an event may take before a test gives up
+
+
+def wait_until(condition, what, timeout_s=PATIENCE_S):
+    """Poll a state that nobody announces; return the condition's first true value."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+        time.sleep(0.02)
+
+
+def free_port(host="127.0.0.1"):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+def raise_open_files():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def make_certificates(directory):
+    """A throw-away CA (ca.pem) and an ECDSA P-256 server certificate (server.pem, server.key)."""
+    script = ROOT / "docker" / "make-certs.sh"
+    subprocess.run(["bash", str(script), str(directory)], check=True, stdout=subprocess.DEVNULL)
+
+
+def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
+    """A configuration with listener `mqtt` (and `mqtts`) in front of one cluster.
+
+    nodes: {name: port} or {name: "address:port"}
+    """
+    nodes = [
+        {"name": name, "address": at if isinstance(at, str) else f"127.0.0.1:{at}"}
+        for name, at in nodes.items()
+    ]
+    config = {
+        "workers": 2,
+        "listeners": [{"name": "mqtt", "address": address, "cluster": "c"}],
+        "clusters": [{"name": "c", "nodes": nodes, **cluster}],
+        "log": {"level": "debug", "format": "json"},
+    }
+    if tls_dir:
+        certificate = {
+            "certificate_file": str(tls_dir / "server.pem"),
+            "private_key_file": str(tls_dir / "server.key"),
+        }
+        config["listeners"].append(
+            {"name": "mqtts", "address": address, "cluster": "c",
+             "tls": {"certificates": [certificate]}}
+        )
+    return config
+
+
+def write_config(config, directory):
+    path = pathlib.Path(directory) / "config.json"
+    path.write_text(json.dumps(config, indent=2) + "\n")
+    return path
+
+
+def run_router(*arguments, timeout_s=PATIENCE_S):
+    """The router as a command: --check, route, --version."""
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout_s, check=False)
+
+
+class Router:
+    """A running router. `ports` names each listener's real port."""
+
+    def __init__(self, config, wrapper=()):
+        self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-test-")
+        self.config_path = write_config(config, self.directory.name)
+        self.events = []
+        self.text = []  # lines that are no JSON
+        self.changed = threading.Condition()
+        self.stderr_path = pathlib.Path(self.directory.name) / "stderr"
+        environment = dict(
+            os.environ,
+            ASAN_OPTIONS="detect_leaks=1:abort_on_error=0",
+            UBSAN_OPTIONS="print_stacktrace=1",
+            TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1",
+        )
+        with open(self.stderr_path, "wb") as stderr:
+            self.process = subprocess.Popen(
+                [*wrapper, BINARY, "--config", str(self.config_path)],
+                stdout=subprocess.PIPE, stderr=stderr, env=environment,
+                preexec_fn=raise_open_files,
+            )
+        self.reader = threading.Thread(target=self._read_log, daemon=True)
+        self.reader.start()
+        try:
+            self.wait_event("router.ready")
+        except BaseException:
+            self.kill()
+            self.print_log()
+            raise
+        self.ports = {
+            e["listener"]: int(str(e["address"]).rsplit(":", 1)[1])
+            for e in self.find("listener.open")
+        }
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def port(self):
+        return self.ports["mqtt"]
+
+    @property
+    def tls_port(self):
+        return self.ports["mqtts"]
+
+    # -- the log ------------------------------------------------------------------------
+
+    def _read_log(self):
+        for line in self.process.stdout:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                event = None
+            with self.changed:
+                if event is None:
+                    self.text.append(line)
+                else:
+                    self.events.append(event)
+                self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    def find(self, name, **fields):
+        with self.changed:
+            return [
+                e for e in self.events
+                if e.get("event") == name and all(e.get(k) == v for k, v in fields.items())
+            ]
+
+    def wait_event(self, name, count=1, timeout_s=PATIENCE_S, **fields):
+        """The count-th event of this name and these fields, once it is there."""
+        deadline = time.monotonic() + timeout_s
+        with self.changed:
+            while True:
+                found = self.find(name, **fields)
+                if len(found) >= count:
+                    return found[count - 1]
+                assert self.process.poll() is None or self.reader.is_alive(), (
+                    f"the router ended ({self.process.returncode}) before {name} {fields}")
+                left = deadline - time.monotonic()
+                assert left > 0, f"waited {timeout_s} s for {count} x {name} {fields}"
+                self.changed.wait(min(left, 0.5))
+
+    def session_end(self, count=1, **fields):
+        return self.wait_event("session.end", count=count, **fields)
+
+    def gauges(self):
+        before = len(self.find("router.gauges"))
+        self.process.send_signal(signal.SIGUSR2)
+        return self.wait_event("router.gauges", count=before + 1)
+
+    def gauges_left(self):
+        """The gauges that count sessions or what they hold and are not 0."""
+        gauges = self.gauges()
+        total = {"accepted_total", "closed_total"}
+        return {k: v for k, v in gauges.items()
+                if isinstance(v, int) and not isinstance(v, bool) and v and k not in total}
+
+    def wait_idle(self):
+        deadline = time.monotonic() + PATIENCE_S
+        while left := self.gauges_left():
+            assert time.monotonic() < deadline, f"gauges that do not go back to 0: {left}"
+            time.sleep(0.05)
+
+    def print_log(self, lines=200):
+        print(f"--- log of the router ({self.process.returncode}) ---")
+        for event in self.events[-lines:]:
+            print(json.dumps(event))
+        for line in self.text[-lines:]:
+            print(line.decode(errors="replace").rstrip())
+        print(self.stderr_path.read_text(errors="replace")[-20000:])
+
+    # -- what it costs ------------------------------------------------------------------
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_bytes(self, field="Private_Dirty"):
+        """Private_Dirty: pages only this process has and has written. Rss: all resident."""
+        for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(f"no {field} in smaps_rollup")
+
+    # -- the end ------------------------------------------------------------------------
+
+    def stop(self, how=signal.SIGTERM, timeout_s=PATIENCE_S):
+        """End the router and demand a clean end: exit 0, nothing from a sanitizer."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(timeout_s)
+        finally:
+            self.kill()
+        self.reader.join(timeout_s)
+        stderr = self.stderr_path.read_text(errors="replace")
+        assert "Sanitizer" not in stderr and "runtime error" not in stderr, stderr[-20000:]
+        assert code == 0, f"exit code {code}, standard error: {stderr[-5000:]}"
+        assert not self.text, f"log lines that are no JSON: {self.text[:5]}"
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

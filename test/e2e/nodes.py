@@ -1,0 +1,141 @@
+"""Real brokers as nodes: Mosquitto, and RabbitMQ, which speaks PROXY protocol."""
+
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from harness import free_port, raise_open_files, wait_until
+
+RABBITMQ_SCRIPTS = pathlib.Path("/usr/lib/rabbitmq/bin")
+
+
+def is_open(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """A program with a directory of its own, its output in a file, ended by its id."""
+
+    def __init__(self, name):
+        self.name = name
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"mqtt-router-{name}-"))
+        self.log_path = self.directory / "log"
+        self.process = None
+
+    def start(self, command, environment=None):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=environment, cwd=self.directory, preexec_fn=raise_open_files)
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_open(self, port, timeout_s):
+        def check():
+            assert self.process.poll() is None, f"{self.name} ended:\n{self.log()[-3000:]}"
+            return is_open(port)
+        wait_until(check, f"{self.name} to listen on {port}", timeout_s)
+
+    def wait_log(self, pattern, timeout_s=10):
+        return wait_until(lambda: re.search(pattern, self.log()),
+                          f"{pattern!r} in the log of {self.name}", timeout_s)
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def close(self):
+        self.end()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Mosquitto(Process):
+    """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs who came."""
+
+    def __init__(self, name="mosquitto", port=None):
+        super().__init__(name)
+        self.port = port or free_port()
+        config = self.directory / "mosquitto.conf"
+        config.write_text(
+            f"listener {self.port} 127.0.0.1\n"
+            "allow_anonymous true\n"
+            "persistence true\n"
+            f"persistence_location {self.directory}/\n"
+            "log_dest stdout\n"
+            "log_type all\n"
+            "connection_messages true\n"
+            + ("user root\n" if os.geteuid() == 0 else ""))
+        self.start(["/usr/sbin/mosquitto", "-c", str(config)])
+        self.wait_open(self.port, 10)
+
+    def has_seen(self, client_id):
+        return f" as {client_id} (" in self.log()
+
+
+class RabbitMQ(Process):
+    """One RabbitMQ with only its MQTT plugin, which demands a PROXY header."""
+
+    def __init__(self):
+        super().__init__("rabbitmq")
+        self.port = free_port()
+        epmd_port = free_port()
+        # Our own epmd, in the foreground: RabbitMQ would leave a daemon behind.
+        self.epmd = Process("epmd")
+        self.epmd.start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
+        self.epmd.wait_open(epmd_port, 10)
+        self.start([str(RABBITMQ_SCRIPTS / "rabbitmq-server")],
+                   self._environment(epmd_port))
+        # A bare connect would be a PROXY fault in its log, so the log is asked instead.
+        started = time.monotonic()
+        while "Server startup complete" not in self.log():
+            assert self.process.poll() is None, f"RabbitMQ ended:\n{self.log()[-3000:]}"
+            assert time.monotonic() < started + 90, f"RabbitMQ is slow:\n{self.log()[-3000:]}"
+            time.sleep(0.1)
+
+    def _environment(self, epmd_port):
+        d = self.directory
+        (d / "rabbitmq.conf").write_text(
+            "listeners.tcp = none\n"
+            f"mqtt.listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            "mqtt.allow_anonymous = true\n"
+            "mqtt.proxy_protocol = true\n"
+            "log.console = true\n"
+            "log.console.level = info\n"
+            "log.file = false\n")
+        (d / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        return dict(
+            os.environ,
+            HOME=str(d),  # the Erlang cookie lives there
+            ERL_EPMD_PORT=str(epmd_port),
+            ERL_EPMD_ADDRESS="127.0.0.1",
+            RABBITMQ_NODENAME=f"mqtt-router-{self.port}@localhost",
+            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_CONFIG_FILE=str(d / "rabbitmq.conf"),
+            RABBITMQ_MNESIA_BASE=str(d / "mnesia"),
+            RABBITMQ_LOG_BASE=str(d / "logs"),
+            RABBITMQ_PID_FILE=str(d / "pid"),
+            RABBITMQ_ENABLED_PLUGINS_FILE=str(d / "enabled_plugins"),
+            RABBITMQ_CONF_ENV_FILE="/dev/null",
+        )
+
+    def wait_client(self, client_id):
+        """The address and port RabbitMQ says this client came from."""
+        found = self.wait_log(
+            rf"accepting MQTT connection <[^>]+> \((\S+):(\d+) -> [^,]*, client id: {client_id}\)")
+        return found.group(1), int(found.group(2))
+
+    def close(self):
+        super().close()
+        self.epmd.close()
