@@ -19,18 +19,18 @@
 
 /* All zero: opens at once, reads whole, waits for more input at its end, never fails. */
 struct stream_memory_script {
-    struct span input;    /* borrowed; outlives the stream */
-    bool eof;             /* EOF after the input, instead of WANT_READ */
-    size_t read_max;      /* most bytes one read gives; 0 = as many as fit */
-    size_t write_max;     /* most bytes one write takes; 0 = all */
-    unsigned wait_every;  /* every so many calls answer WANT_*, moving nothing; 0 = none, 1 = all */
-    unsigned open_waits;  /* open() answers WANT_READ so often before OK */
-    bool open_fails;      /* and then ERR instead of OK */
-    bool read_fails;      /* ERR once read_fails_at bytes were read */
+    struct span input;   /* borrowed; outlives the stream */
+    bool eof;            /* EOF after the input, instead of WANT_READ */
+    size_t read_max;     /* most bytes one read gives; 0 = as many as fit */
+    size_t write_max;    /* most bytes one write takes; 0 = all */
+    unsigned wait_every; /* every so many calls answer WANT_*, moving nothing; 0 = none, 1 = all */
+    unsigned open_waits; /* open() answers WANT_READ so often before OK */
+    bool open_fails;     /* and then ERR instead of OK */
+    bool read_fails;     /* ERR once read_fails_at bytes were read */
     size_t read_fails_at;
-    bool write_fails;     /* ERR once write_fails_at bytes were written */
+    bool write_fails; /* ERR once write_fails_at bytes were written */
     size_t write_fails_at;
-    size_t room;          /* WANT_WRITE once this many bytes wait unconsumed; 0 = no limit */
+    size_t room; /* WANT_WRITE once this many bytes wait unconsumed; 0 = no limit */
 };
 
 /* Copies the script (not the input). Null when memory is short. */

@@ -1,0 +1,525 @@
+/*
+ * Tests of stream_tls.c: handshakes, data, ends and faults, against OpenSSL's own client.
+ */
+#include "tls_peer.h"
+
+#include <netinet/in.h>
+
+struct world {
+    struct test_files files;
+    struct certificate_conf certificate;
+    struct tls_conf conf;
+    struct tls_ticket_key key;
+    struct tls_library *lib;
+    struct tls_context *ctx;
+};
+
+/* One server stream and one client, joined by a socket pair. */
+struct link {
+    struct stream *server;
+    struct peer peer;
+};
+
+static int world_setup(void **state)
+{
+    struct world *w = calloc(1, sizeof(*w));
+    char error[TLS_ERROR_MAX];
+    assert_non_null(w);
+    signal(SIGPIPE, SIG_IGN);
+    files_init(&w->files);
+    w->certificate = make_certificate(&w->files, "router.test");
+    w->conf = (struct tls_conf){
+        .certificates = &w->certificate, .n_certificates = 1, .min_version = TLS1_2_VERSION};
+    assert_true(tls_ticket_key_generate(&w->key));
+    w->lib = tls_library_new();
+    assert_non_null(w->lib);
+    w->ctx = tls_context_new(w->lib, &w->conf, &w->key, error);
+    assert_non_null(w->ctx);
+    *state = w;
+    return 0;
+}
+
+static int world_teardown(void **state)
+{
+    struct world *w = *state;
+    tls_context_free(w->ctx);
+    tls_library_free(w->lib);
+    files_fini(&w->files);
+    free(w);
+    return 0;
+}
+
+static void link_init(struct link *l, struct tls_context *ctx, int version)
+{
+    int fds[2];
+    make_pair(fds);
+    peer_init(&l->peer, fds[1], version);
+    l->server = stream_tls_accept(ctx, fds[0]);
+    assert_non_null(l->server);
+}
+
+static void link_open(struct link *l, struct tls_context *ctx, int version)
+{
+    link_init(l, ctx, version);
+    assert_int_equal(shake(l->server, &l->peer), STREAM_OK);
+    peer_settle(&l->peer);
+}
+
+static void link_fini(struct link *l)
+{
+    stream_free(l->server);
+    peer_fini(&l->peer);
+}
+
+static uint8_t *pattern(size_t n)
+{
+    uint8_t *p = malloc(n);
+    assert_non_null(p);
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)(i * 131 + (i >> 8) * 7);
+    return p;
+}
+
+/* Read until something other than WANT_READ is the answer; the client carries meanwhile. */
+static enum stream_result read_end(struct link *l)
+{
+    uint8_t bytes[64];
+    size_t got;
+    for (int i = 0; i < PEER_STEPS_MAX; i++) {
+        if (l->peer.fd >= 0)
+            peer_carry(&l->peer);
+        enum stream_result answer = stream_read(l->server, bytes, sizeof(bytes), &got);
+        if (answer != STREAM_WANT_READ)
+            return answer;
+    }
+    return STREAM_WANT_READ;
+}
+
+static void both_ways(struct world *w, int version, size_t chunk, size_t n)
+{
+    struct link l;
+    uint8_t *bytes = pattern(n);
+    link_init(&l, w->ctx, version);
+    l.peer.chunk = chunk;
+    assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
+    while (!SSL_is_init_finished(l.peer.ssl)) {
+        (void)SSL_do_handshake(l.peer.ssl);
+        peer_carry(&l.peer);
+    }
+    send_up(&l.peer, l.server, bytes, n);
+    send_down(l.server, &l.peer, bytes, n);
+    link_fini(&l);
+    free(bytes);
+}
+
+static void data_arrives_whole(void **state)
+{
+    both_ways(*state, TLS1_2_VERSION, 65536, 300000);
+    both_ways(*state, TLS1_3_VERSION, 65536, 300000);
+}
+
+static void data_arrives_byte_by_byte(void **state)
+{
+    both_ways(*state, TLS1_2_VERSION, 1, 5000);
+    both_ways(*state, TLS1_3_VERSION, 1, 5000);
+}
+
+static void facts_name_what_was_agreed(void **state)
+{
+    static const unsigned char offer[] = "\x08http/1.1\x04mqtt";
+    struct world *w = *state;
+    const struct {
+        int version;
+        const char *name, *cipher;
+    } cases[] = {{TLS1_2_VERSION, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"},
+                 {TLS1_3_VERSION, "TLSv1.3", "TLS_AES_128_GCM_SHA256"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct link l;
+        struct tls_facts facts;
+        link_init(&l, w->ctx, cases[i].version);
+        SSL_set_tlsext_host_name(l.peer.ssl, "router.test");
+        assert_int_equal(SSL_set_alpn_protos(l.peer.ssl, offer, sizeof(offer) - 1), 0);
+        assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
+        stream_tls_facts(l.server, &facts);
+        assert_string_equal(facts.version, cases[i].name);
+        assert_string_equal(facts.cipher, cases[i].cipher);
+        assert_string_equal(facts.sni, "router.test");
+        assert_int_equal(facts.alpn_n, 4);
+        assert_memory_equal(facts.alpn, "mqtt", 4);
+        assert_false(facts.resumed);
+        link_fini(&l);
+    }
+}
+
+static void facts_leave_out_what_the_client_did_not_say(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    struct tls_facts facts;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    stream_tls_facts(l.server, &facts);
+    assert_null(facts.sni);
+    assert_null(facts.alpn);
+    assert_int_equal(facts.alpn_n, 0);
+    link_fini(&l);
+}
+
+/* A CONNECT that travels with the client's Finished is inside the SSL when open() is done. */
+static void data_sent_with_the_last_flight_is_read_at_once(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    uint8_t bytes[16];
+    size_t got = 0;
+    link_init(&l, w->ctx, TLS1_3_VERSION);
+    l.peer.deaf = false;
+    while (!SSL_is_init_finished(l.peer.ssl)) {
+        (void)SSL_do_handshake(l.peer.ssl);
+        if (SSL_is_init_finished(l.peer.ssl))
+            break;
+        peer_carry(&l.peer);
+        assert_int_not_equal(stream_open(l.server), STREAM_ERR);
+    }
+    assert_int_equal(SSL_write(l.peer.ssl, "CONNECT", 7), 7);
+    peer_carry(&l.peer);
+    assert_int_equal(stream_open(l.server), STREAM_OK);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(got, 7);
+    assert_memory_equal(bytes, "CONNECT", 7);
+    link_fini(&l);
+}
+
+static void short_read_answers_want_read_once_without_asking(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    uint8_t bytes[64];
+    size_t got = 0;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(SSL_write(l.peer.ssl, "one", 3), 3);
+    peer_carry(&l.peer);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(SSL_write(l.peer.ssl, "two", 3), 3);
+    peer_carry(&l.peer);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_memory_equal(bytes, "two", 3);
+    link_fini(&l);
+}
+
+/* Two records in one segment: after the first, the second waits where no socket event tells. */
+static void short_read_goes_on_while_the_ssl_holds_more(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    uint8_t bytes[64];
+    size_t got = 0;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(SSL_write(l.peer.ssl, "one", 3), 3);
+    assert_int_equal(SSL_write(l.peer.ssl, "two", 3), 3);
+    peer_carry(&l.peer);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(got, 3);
+    assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_memory_equal(bytes, "two", 3);
+    link_fini(&l);
+}
+
+static void a_waiting_write_goes_on_from_moved_memory(void **state)
+{
+    enum { N = 2000000 };
+    struct world *w = *state;
+    struct link l;
+    uint8_t *bytes = pattern(N);
+    size_t sent = 0, done = 0, waits = 0, put = 0;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    for (int i = 0; i < PEER_STEPS_MAX && done < N; i++) {
+        enum stream_result answer = STREAM_OK;
+        while (sent < N && answer == STREAM_OK) {
+            /* Each try from other memory, which is gone afterwards. */
+            uint8_t *elsewhere = malloc(N - sent);
+            assert_non_null(elsewhere);
+            memcpy(elsewhere, bytes + sent, N - sent);
+            answer = stream_write(l.server, elsewhere, N - sent, &put);
+            free(elsewhere);
+            if (answer == STREAM_OK)
+                sent += put;
+        }
+        if (sent < N) {
+            assert_int_equal(answer, STREAM_WANT_WRITE);
+            waits++;
+        }
+        take_down(&l.peer, bytes, N, &done);
+    }
+    assert_int_equal(done, N);
+    assert_true(waits > 3);
+    link_fini(&l);
+    free(bytes);
+}
+
+static void close_notify_reads_as_end(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(SSL_shutdown(l.peer.ssl), 0);
+    peer_carry(&l.peer);
+    assert_int_equal(read_end(&l), STREAM_EOF);
+    /* The other direction still works. */
+    size_t put = 0;
+    assert_int_equal(stream_write(l.server, "bye", 3, &put), STREAM_OK);
+    link_fini(&l);
+}
+
+static void a_peer_that_vanishes_reads_as_end(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_open(&l, w->ctx, TLS1_2_VERSION);
+    peer_hang_up(&l.peer);
+    assert_int_equal(read_end(&l), STREAM_EOF);
+    link_fini(&l);
+}
+
+static void close_write_says_close_notify_and_then_fin(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    uint8_t byte;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    peer_settle(&l.peer);
+    assert_int_equal(SSL_get_error(l.peer.ssl, SSL_read(l.peer.ssl, &byte, 1)),
+                     SSL_ERROR_ZERO_RETURN);
+    assert_int_equal(SSL_get_shutdown(l.peer.ssl), SSL_RECEIVED_SHUTDOWN);
+    assert_true(l.peer.saw_fin);
+    /* What the client still has to say is read to its end. */
+    send_up(&l.peer, l.server, (const uint8_t *)"late", 4);
+    link_fini(&l);
+}
+
+/* Half a record cannot be followed by close_notify: the client must not take it for an end. */
+static void close_write_behind_a_waiting_write_is_no_orderly_end(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    uint8_t *bytes = pattern(2000000);
+    uint8_t sink[16384];
+    size_t put;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    while (stream_write(l.server, bytes, 2000000, &put) == STREAM_OK)
+        ;
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    for (int i = 0; i < 1000 && !l.peer.saw_fin; i++) {
+        peer_carry(&l.peer);
+        while (SSL_read(l.peer.ssl, sink, sizeof(sink)) > 0)
+            ;
+    }
+    assert_true(l.peer.saw_fin);
+    assert_int_equal(SSL_get_shutdown(l.peer.ssl) & SSL_RECEIVED_SHUTDOWN, 0);
+    link_fini(&l);
+    free(bytes);
+}
+
+static void a_peer_that_leaves_in_the_handshake_is_said(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_init(&l, w->ctx, TLS1_3_VERSION);
+    (void)SSL_do_handshake(l.peer.ssl);
+    peer_carry(&l.peer);
+    assert_int_equal(stream_open(l.server), STREAM_WANT_READ);
+    assert_int_equal(shutdown(l.peer.fd, SHUT_WR), 0);
+    assert_int_equal(stream_open(l.server), STREAM_ERR);
+    assert_string_equal(stream_error(l.server), "the peer left during the handshake");
+    assert_int_equal(stream_open(l.server), STREAM_ERR);
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    link_fini(&l);
+}
+
+static void a_client_of_tls_1_1_is_refused_with_the_alert_named(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_init(&l, w->ctx, TLS1_1_VERSION);
+    SSL_set_security_level(l.peer.ssl, 0);
+    assert_int_equal(shake(l.server, &l.peer), STREAM_ERR);
+    assert_string_equal(stream_error(l.server),
+                        "sent alert: protocol version (unsupported protocol)");
+    peer_settle(&l.peer);
+    ERR_clear_error();
+    link_fini(&l);
+}
+
+/* The alert arrives after the server's open() in TLS 1.3 or during it in 1.2. */
+static void a_client_that_does_not_trust_us_is_named(void **state)
+{
+    struct world *w = *state;
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        struct link l;
+        link_init(&l, w->ctx, version);
+        SSL_set_verify(l.peer.ssl, SSL_VERIFY_PEER, NULL);
+        enum stream_result answer = shake(l.server, &l.peer);
+        if (answer == STREAM_OK)
+            answer = read_end(&l);
+        assert_int_equal(answer, STREAM_ERR);
+        assert_string_equal(stream_error(l.server), "received alert: unknown CA");
+        ERR_clear_error();
+        link_fini(&l);
+    }
+}
+
+static void expect_words_for(struct world *w, const void *bytes, size_t n, const char *words)
+{
+    int fds[2];
+    make_pair(fds);
+    struct stream *server = stream_tls_accept(w->ctx, fds[0]);
+    assert_non_null(server);
+    assert_int_equal(send(fds[1], bytes, n, 0), n);
+    assert_int_equal(stream_open(server), STREAM_ERR);
+    assert_string_equal(stream_error(server), words);
+    stream_free(server);
+    close(fds[1]);
+}
+
+static void a_client_without_tls_gets_words(void **state)
+{
+    static const char connect[] = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01"
+                                  "a";
+    static const char http[] = "GET /mqtt HTTP/1.1\r\n\r\n";
+    expect_words_for(*state, connect, sizeof(connect) - 1, "not TLS (wrong version number)");
+    expect_words_for(*state, http, sizeof(http) - 1, "not TLS: the client speaks HTTP");
+}
+
+static void a_broken_record_gives_words_and_ends_the_stream(void **state)
+{
+    static const uint8_t broken[] = {0x17, 3,  3,  0,  20, 1,  2,  3,  4,  5,  6,  7, 8,
+                                     9,    10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+    struct world *w = *state;
+    struct link l;
+    size_t put;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(send(l.peer.fd, broken, sizeof(broken), 0), sizeof(broken));
+    assert_int_equal(read_end(&l), STREAM_ERR);
+    assert_string_equal(stream_error(l.server),
+                        "sent alert: bad record mac (decryption failed or bad record mac)");
+    assert_int_equal(stream_write(l.server, "x", 1, &put), STREAM_ERR);
+    assert_int_equal(read_end(&l), STREAM_ERR);
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    link_fini(&l);
+}
+
+static void a_key_update_is_answered_and_data_goes_on(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    assert_int_equal(SSL_key_update(l.peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    send_up(&l.peer, l.server, (const uint8_t *)"after", 5);
+    send_down(l.server, &l.peer, (const uint8_t *)"and back", 8);
+    link_fini(&l);
+}
+
+static void a_reset_is_named(void **state)
+{
+    struct world *w = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    socklen_t n = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, n), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &n), 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, n), 0);
+    struct stream *server = stream_tls_accept(w->ctx, accept4(listener, NULL, NULL, SOCK_NONBLOCK));
+    assert_non_null(server);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(client);
+    assert_int_equal(stream_open(server), STREAM_ERR);
+    assert_string_equal(stream_error(server), "Connection reset by peer");
+    stream_free(server);
+    close(listener);
+}
+
+/* Shake hands with `ctx`, offering `session`; the session the client can use next time. */
+static SSL_SESSION *resume(struct tls_context *ctx, int version, SSL_SESSION *session, bool resumed)
+{
+    struct link l;
+    struct tls_facts facts;
+    link_init(&l, ctx, version);
+    SSL_set_tlsext_host_name(l.peer.ssl, "alias.test");
+    if (session)
+        assert_int_equal(SSL_set_session(l.peer.ssl, session), 1);
+    assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
+    peer_settle(&l.peer);
+    stream_tls_facts(l.server, &facts);
+    assert_int_equal(facts.resumed, resumed);
+    assert_string_equal(facts.sni, "alias.test");
+    send_up(&l.peer, l.server, (const uint8_t *)"data", 4);
+    SSL_SESSION *next = SSL_get1_session(l.peer.ssl);
+    assert_int_equal(SSL_shutdown(l.peer.ssl), 0);
+    link_fini(&l);
+    SSL_SESSION_free(session);
+    return next;
+}
+
+static void a_ticket_resumes_on_another_worker(void **state)
+{
+    struct world *w = *state;
+    char error[TLS_ERROR_MAX];
+    struct tls_library *lib = tls_library_new();
+    struct tls_context *other = tls_context_new(lib, &w->conf, &w->key, error);
+    assert_non_null(other);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        SSL_SESSION *session = resume(w->ctx, version, NULL, false);
+        session = resume(other, version, session, true);
+        session = resume(w->ctx, version, session, true);
+        SSL_SESSION_free(session);
+    }
+    tls_context_free(other);
+    tls_library_free(lib);
+}
+
+static void a_ticket_of_another_key_leads_to_a_full_handshake(void **state)
+{
+    struct world *w = *state;
+    char error[TLS_ERROR_MAX];
+    struct tls_ticket_key key;
+    assert_true(tls_ticket_key_generate(&key));
+    struct tls_context *other = tls_context_new(w->lib, &w->conf, &key, error);
+    assert_non_null(other);
+    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+        SSL_SESSION *session = resume(w->ctx, version, NULL, false);
+        SSL_SESSION_free(resume(other, version, session, false));
+    }
+    tls_context_free(other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data_arrives_whole),
+        cmocka_unit_test(data_arrives_byte_by_byte),
+        cmocka_unit_test(facts_name_what_was_agreed),
+        cmocka_unit_test(facts_leave_out_what_the_client_did_not_say),
+        cmocka_unit_test(data_sent_with_the_last_flight_is_read_at_once),
+        cmocka_unit_test(short_read_answers_want_read_once_without_asking),
+        cmocka_unit_test(short_read_goes_on_while_the_ssl_holds_more),
+        cmocka_unit_test(a_waiting_write_goes_on_from_moved_memory),
+        cmocka_unit_test(close_notify_reads_as_end),
+        cmocka_unit_test(a_peer_that_vanishes_reads_as_end),
+        cmocka_unit_test(close_write_says_close_notify_and_then_fin),
+        cmocka_unit_test(close_write_behind_a_waiting_write_is_no_orderly_end),
+        cmocka_unit_test(a_peer_that_leaves_in_the_handshake_is_said),
+        cmocka_unit_test(a_client_of_tls_1_1_is_refused_with_the_alert_named),
+        cmocka_unit_test(a_client_that_does_not_trust_us_is_named),
+        cmocka_unit_test(a_client_without_tls_gets_words),
+        cmocka_unit_test(a_broken_record_gives_words_and_ends_the_stream),
+        cmocka_unit_test(a_key_update_is_answered_and_data_goes_on),
+        cmocka_unit_test(a_reset_is_named),
+        cmocka_unit_test(a_ticket_resumes_on_another_worker),
+        cmocka_unit_test(a_ticket_of_another_key_leads_to_a_full_handshake),
+    };
+    return cmocka_run_group_tests_name("stream_tls", tests, world_setup, world_teardown);
+}
