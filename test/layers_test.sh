@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# layers_test.sh CC - layers.sh must find each kind of fault in a small tree that has it, and
+# nothing in the same tree without it.
+set -u
+cc=${1:?usage: layers_test.sh CC}
+layers=$(cd "$(dirname "$0")" && pwd)/layers.sh
+scratch=$(mktemp -d) || exit 2
+trap 'rm -rf "$scratch"' EXIT
+bad=0
+
+header() { # path, guard, body
+    mkdir -p "$(dirname "$1")"
+    printf '/* words */\n#ifndef %s\n#define %s\n%b\n#endif\n' "$2" "$2" "$3" >"$1"
+}
+
+good_tree() {
+    rm -rf "${scratch:?}/tree"
+    mkdir -p "$scratch"/tree/{include,src}/{base,wire,model,net,proxy,control}
+    cd "$scratch/tree" || exit 2
+    header include/base/a.h BASE_A_H 'struct a { int n; };'
+    header include/wire/b.h WIRE_B_H '#include "base/a.h"\nstruct b { struct a a; };'
+    header include/wire/only_macros.h WIRE_ONLY_MACROS_H '#include "base/a.h"\n#define B_MAX 3u'
+    header src/wire/inner.h WIRE_INNER_H 'struct inner;'
+    header include/proxy/c.h PROXY_C_H '#include <ev.h>\n#include "wire/b.h"\nstruct c { struct b b; };'
+    printf '#include "wire/b.h"\n#include "wire/inner.h"\n#include "inner.h"\n#include <MQTTProperties.h>\n' >src/wire/b.c
+    printf '#include "proxy/c.h"\n#include <ev.h>\n#include <unistd.h>\n' >src/main.c
+    printf '#include "net/tls_x.h"\n#include <openssl/ssl.h>\n#include <time.h>\n' >src/net/tls_x.c
+    header include/net/tls_x.h NET_TLS_X_H 'struct tls_x;'
+}
+
+expect() { # what layers.sh must say; nothing = no fault
+    local output rc
+    output=$("$layers" "$cc" "$scratch/tree" 2>&1)
+    rc=$?
+    if [ -z "$1" ]; then
+        [ $rc -eq 0 ] && { echo "ok   clean tree"; return; }
+    elif [ $rc -eq 1 ] && grep -qE "$1" <<<"$output" && grep -q ' 1 faults$' <<<"$output"; then
+        echo "ok   $1"
+        return
+    fi
+    echo "FAIL want '$1' and only that, exit status $rc:"
+    echo "$output"
+    bad=1
+}
+
+with() { # file, line to add, fault expected
+    good_tree
+    printf '%b\n' "$2" >>"$1"
+    expect "$3"
+}
+
+good_tree && expect ''
+with src/wire/b.c '#include "proxy/c.h"' 'src/wire/b.c: upward: includes include/proxy/c.h'
+with src/wire/b.c '  # include "net/tls_x.h"' 'src/wire/b.c: upward: includes include/net/tls_x.h'
+with src/wire/b.c '#include "wire/nowhere.h"' 'src/wire/b.c: unknown'
+with src/net/tls_x.c '#include "wire/inner.h"' 'src/net/tls_x.c: private: src/wire/inner.h'
+with src/wire/b.c '#include <ev.h>' 'src/wire/b.c: room: <ev.h>'
+with src/net/plain.c '#include <openssl/ssl.h>' 'src/net/plain.c: room: <openssl/ssl.h>'
+with src/proxy/p.c '#include <openssl/ssl.h>' 'src/proxy/p.c: room: <openssl/ssl.h>'
+with src/model/route.c '#include <jansson.h>' 'src/model/route.c: room: <jansson.h>'
+with src/net/plain.c '#include <xxhash.h>' 'src/net/plain.c: room: <xxhash.h>'
+with src/net/plain.c '#include <MQTTClient.h>' 'src/net/plain.c: room: <MQTTClient.h>'
+with src/wire/other.c '#include <MQTTReasonCodes.h>' 'paho: its headers are in src/wire/b.c src/wire/other.c'
+with src/model/m.c '#include <time.h>' 'src/model/m.c: room: <time.h>'
+with src/wire/b.c '#include <stdlib.h>' 'src/wire/b.c: room: <stdlib.h>'
+with include/base/d.h 'struct d { struct missing m; };' 'include/base/d.h: alone'
+with include/base/d.h '#ifndef D_H\n#define D_H\nstruct d { size_t n; };\n#endif' 'include/base/d.h: alone'
+with include/base/d.h 'struct d { int n; };' 'include/base/d.h: alone: .*redefinition'
+
+good_tree
+header include/wire/all.h WIRE_ALL_H '#include "wire/b.h"\n#include "base/a.h"'
+expect 'include/wire/all.h: umbrella'
+
+good_tree
+header include/base/e.h BASE_E_H '#include "base/f.h"\nstruct e;'
+header include/base/f.h BASE_F_H '#include "base/e.h"\nstruct f;'
+expect 'cycle: .*include/base/e.h'
+
+good_tree
+mkdir src/attic && echo '#include "base/a.h"' >src/attic/x.c
+expect 'src/attic/x.c: upward: it is in no layer'
+
+exit $bad
