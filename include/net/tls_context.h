@@ -18,7 +18,7 @@
 struct tls_context; /* one listener's contexts on one worker; owns its library context use */
 struct tls_library; /* one worker's OSSL_LIB_CTX */
 
-#define TLS_ERROR_MAX 256u
+#define TLS_ERROR_MAX 512u /* two paths and a reason */
 
 /* 80 bytes of key material that all workers share, so that a ticket resumes on any of them. */
 struct tls_ticket_key {

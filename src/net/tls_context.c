@@ -136,8 +136,8 @@ static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ER
     if (!key && asked)
         snprintf(error, TLS_ERROR_MAX,
                  "%s: the private key is encrypted: want one without a passphrase", file);
-    else if (!key)
-        refuse(error, file, "no private key in it");
+    else if (!key) /* OpenSSL's own reason for anything that is no key is "unsupported" */
+        snprintf(error, TLS_ERROR_MAX, "%s: no private key in it", file);
     return key;
 }
 

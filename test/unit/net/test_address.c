@@ -1,0 +1,191 @@
+/*
+ * Tests of address.c. Expected texts are RFC 5952's own examples where it has one.
+ */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "net/address.h"
+
+static void text_is_parsed_and_written_back(void **state)
+{
+    static const struct {
+        const char *text, *back, *host;
+        uint16_t port;
+    } cases[] = {
+        {"192.0.2.1:1883", "192.0.2.1:1883", "192.0.2.1", 1883},
+        {":1883", "0.0.0.0:1883", "0.0.0.0", 1883},
+        {"*:8883", "0.0.0.0:8883", "0.0.0.0", 8883},
+        {"255.255.255.255:65535", "255.255.255.255:65535", "255.255.255.255", 65535},
+        {"[::]:1", "[::]:1", "::", 1},
+        {"[2001:db8::1]:1883", "[2001:db8::1]:1883", "2001:db8::1", 1883},
+        /* RFC 5952 sections 4.1, 4.2.2, 4.2.3 and 4.3 */
+        {"[2001:0db8::0001]:80", "[2001:db8::1]:80", "2001:db8::1", 80},
+        {"[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80", "2001:db8:0:1:1:1:1:1", 80},
+        {"[2001:0:0:1:0:0:0:1]:80", "[2001:0:0:1::1]:80", "2001:0:0:1::1", 80},
+        {"[2001:DB8::A]:80", "[2001:db8::a]:80", "2001:db8::a", 80},
+        /* IPv4-mapped is shown as what it is */
+        {"[::ffff:192.0.2.1]:80", "192.0.2.1:80", "192.0.2.1", 80},
+    };
+    char text[ADDRESS_TEXT_MAX];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct address a;
+        assert_true(address_parse(cases[i].text, false, &a));
+        assert_string_equal(address_format(&a, text), cases[i].back);
+        assert_string_equal(address_format_host(&a, text), cases[i].host);
+        assert_int_equal(address_port(&a), cases[i].port);
+    }
+}
+
+static void what_is_no_address_is_refused_and_leaves_the_result_alone(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "1883",
+        "192.0.2.1",
+        "192.0.2.1:",
+        "192.0.2.1:0",
+        "192.0.2.1:65536",
+        "192.0.2.1:118830",
+        "192.0.2.1:-1",
+        "192.0.2.1:+1",
+        "192.0.2.1: 1",
+        "192.0.2.1:1 ",
+        "192.0.2.1:0x50",
+        "192.0.2:80",
+        "192.0.2.256:80",
+        "192.0.2.1.5:80",
+        " 192.0.2.1:80",
+        "**:80",
+        "localhost:80",
+        "::1:80",
+        "::",
+        "[]:80",
+        "[:80",
+        "]:80",
+        "[::1]",
+        "[::1]80",
+        "[::1]:",
+        "[::1:80",
+        "::1]:80",
+        "[192.0.2.1]:80",
+        "[1:2:3:4:5:6:7:8:9]:80",
+        "[0123:4567:89ab:cdef:0123:4567:255.255.255.2555555555555555555555555555]:1",
+    };
+    (void)state;
+    struct address before, a;
+    memset(&before, 0x5a, sizeof(before));
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        a = before;
+        if (address_parse(texts[i], false, &a))
+            fail_msg("taken: \"%s\"", texts[i]);
+        assert_memory_equal(&a, &before, sizeof(a));
+    }
+}
+
+static void port_zero_is_taken_only_where_asked_for(void **state)
+{
+    struct address a;
+    (void)state;
+    assert_false(address_parse("127.0.0.1:0", false, &a));
+    assert_true(address_parse("127.0.0.1:0", true, &a));
+    assert_int_equal(address_port(&a), 0);
+    assert_int_equal(a.in.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+}
+
+static void the_longest_text_fits(void **state)
+{
+    char text[ADDRESS_TEXT_MAX];
+    struct address a;
+    (void)state;
+    assert_true(address_parse("[1123:4567:89ab:cdef:1123:4567:89ab:cdef]:65535", false, &a));
+    assert_string_equal(address_format(&a, text),
+                        "[1123:4567:89ab:cdef:1123:4567:89ab:cdef]:65535");
+}
+
+static void no_address_is_called_unknown(void **state)
+{
+    struct address none = {.sa.sa_family = AF_UNSPEC};
+    char text[ADDRESS_TEXT_MAX];
+    (void)state;
+    assert_string_equal(address_format(&none, text), "unknown");
+    assert_string_equal(address_format_host(&none, text), "unknown");
+    assert_int_equal(address_len(&none), 0);
+    assert_int_equal(address_port(&none), 0);
+    assert_true(address_equal(&none, &none));
+}
+
+static void length_is_what_bind_and_connect_want(void **state)
+{
+    struct address a;
+    (void)state;
+    assert_true(address_parse("192.0.2.1:1", false, &a));
+    assert_int_equal(address_len(&a), sizeof(struct sockaddr_in));
+    assert_true(address_parse("[::1]:1", false, &a));
+    assert_int_equal(address_len(&a), sizeof(struct sockaddr_in6));
+}
+
+static void addresses_are_equal_when_host_and_port_are(void **state)
+{
+    static const char *const texts[] = {
+        "192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1",         "[::1]:1",
+        "[::1]:2",     "[::2]:1",     "[::ffff:192.0.2.1]:1"};
+    struct address a, b;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        for (size_t j = 0; j < ARRAY_LEN(texts); j++) {
+            assert_true(address_parse(texts[i], false, &a));
+            assert_true(address_parse(texts[j], false, &b));
+            assert_int_equal(address_equal(&a, &b), i == j);
+        }
+}
+
+static void equality_does_not_look_at_padding_and_flow_label(void **state)
+{
+    struct address a, b;
+    (void)state;
+    assert_true(address_parse("192.0.2.1:1", false, &a));
+    b = a;
+    memset(b.in.sin_zero, 0xff, sizeof(b.in.sin_zero));
+    assert_true(address_equal(&a, &b));
+    assert_true(address_parse("[::1]:1", false, &a));
+    b = a;
+    b.in6.sin6_flowinfo = 7;
+    assert_true(address_equal(&a, &b));
+}
+
+static void unmapping_makes_ipv4_of_mapped_ipv6_only(void **state)
+{
+    struct address mapped, plain, other, out;
+    (void)state;
+    assert_true(address_parse("[::ffff:192.0.2.1]:99", false, &mapped));
+    assert_true(address_parse("192.0.2.1:99", false, &plain));
+    assert_int_equal(mapped.sa.sa_family, AF_INET6);
+    out = address_unmap(&mapped);
+    assert_true(address_equal(&out, &plain));
+    out = address_unmap(&plain);
+    assert_true(address_equal(&out, &plain));
+    assert_true(address_parse("[::192.0.2.1]:99", false, &other)); /* compatible, not mapped */
+    out = address_unmap(&other);
+    assert_true(address_equal(&out, &other));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_parsed_and_written_back),
+        cmocka_unit_test(what_is_no_address_is_refused_and_leaves_the_result_alone),
+        cmocka_unit_test(port_zero_is_taken_only_where_asked_for),
+        cmocka_unit_test(the_longest_text_fits),
+        cmocka_unit_test(no_address_is_called_unknown),
+        cmocka_unit_test(length_is_what_bind_and_connect_want),
+        cmocka_unit_test(addresses_are_equal_when_host_and_port_are),
+        cmocka_unit_test(equality_does_not_look_at_padding_and_flow_label),
+        cmocka_unit_test(unmapping_makes_ipv4_of_mapped_ipv6_only),
+    };
+    return cmocka_run_group_tests_name("address", tests, NULL, NULL);
+}

@@ -1,0 +1,314 @@
+/*
+ * Tests of stream_tcp.c over loopback sockets and socket pairs.
+ *
+ * A stream that answers without asking the kernel is recognised by what it does not see:
+ * bytes that are there, or an error that waits on the socket.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/stream.h"
+
+#define DEADLINE_MS 5000
+
+/* A stream and the plain socket at its other end. */
+struct link {
+    struct stream *st;
+    int fd;
+    int peer;
+};
+
+static struct link link_make(void)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct link l = {.st = stream_tcp_new(fds[0]), .fd = fds[0], .peer = fds[1]};
+    assert_non_null(l.st);
+    return l;
+}
+
+static void link_end(struct link *l)
+{
+    stream_free(l->st);
+    close(l->peer);
+}
+
+/* A listening socket on a free loopback port, or only its address with backlog < 0. */
+static int listen_somewhere(struct sockaddr_in *address, int backlog)
+{
+    socklen_t n = sizeof(*address);
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)address, n), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)address, &n), 0);
+    if (backlog >= 0)
+        assert_int_equal(listen(fd, backlog), 0);
+    return fd;
+}
+
+static int dial(const struct sockaddr_in *address)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
+        assert_true(errno == EINPROGRESS || errno == ECONNREFUSED);
+    return fd;
+}
+
+static void wait_for(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+}
+
+static void a_short_read_answers_want_read_once_without_asking(void **state)
+{
+    struct link l = link_make();
+    char bytes[8];
+    size_t got = 0;
+    (void)state;
+    assert_int_equal(write(l.peer, "one", 3), 3);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(got, 3);
+    assert_int_equal(write(l.peer, "two", 3), 3);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_memory_equal(bytes, "two", 3);
+    link_end(&l);
+}
+
+static void a_full_read_asks_again(void **state)
+{
+    struct link l = link_make();
+    char bytes[3];
+    size_t got = 0;
+    (void)state;
+    assert_int_equal(write(l.peer, "onetwo", 6), 6);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_memory_equal(bytes, "two", 3);
+    link_end(&l);
+}
+
+static void waiting_leaves_the_count_alone(void **state)
+{
+    struct link l = link_make();
+    char bytes[8];
+    size_t got = 77;
+    (void)state;
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_WANT_READ);
+    assert_int_equal(got, 77);
+    link_end(&l);
+}
+
+static void a_full_socket_answers_want_write_and_loses_nothing(void **state)
+{
+    enum { N = 1 << 20 };
+    struct link l = link_make();
+    char *bytes = malloc(N), *back = malloc(N);
+    size_t sent = 0, done = 0, waits = 0, put;
+    (void)state;
+    assert_true(bytes && back);
+    for (size_t i = 0; i < N; i++)
+        bytes[i] = (char)(i * 31 + (i >> 9));
+    while (done < N) {
+        enum stream_result answer = STREAM_OK;
+        while (sent < N && answer == STREAM_OK) {
+            answer = stream_write(l.st, bytes + sent, N - sent, &put);
+            if (answer == STREAM_OK)
+                sent += put;
+        }
+        waits += answer == STREAM_WANT_WRITE;
+        ssize_t got = read(l.peer, back + done, N - done);
+        assert_true(got > 0);
+        done += (size_t)got;
+    }
+    assert_true(waits > 0);
+    assert_memory_equal(back, bytes, N);
+    free(bytes);
+    free(back);
+    link_end(&l);
+}
+
+static void the_peers_fin_reads_as_end_and_writing_goes_on(void **state)
+{
+    struct link l = link_make();
+    char bytes[8];
+    size_t got, put;
+    (void)state;
+    assert_int_equal(write(l.peer, "last", 4), 4);
+    assert_int_equal(shutdown(l.peer, SHUT_WR), 0);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_EOF);
+    assert_int_equal(stream_write(l.st, "still", 5, &put), STREAM_OK);
+    assert_int_equal(read(l.peer, bytes, sizeof(bytes)), 5);
+    link_end(&l);
+}
+
+static void close_write_sends_fin_and_reading_goes_on(void **state)
+{
+    struct link l = link_make();
+    char bytes[8];
+    size_t got;
+    (void)state;
+    assert_int_equal(stream_close_write(l.st), STREAM_OK);
+    assert_int_equal(read(l.peer, bytes, sizeof(bytes)), 0);
+    assert_int_equal(write(l.peer, "late", 4), 4);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(got, 4);
+    link_end(&l);
+}
+
+static void free_closes_the_socket(void **state)
+{
+    struct link l = link_make();
+    char byte;
+    (void)state;
+    stream_free(l.st);
+    assert_int_equal(read(l.peer, &byte, 1), 0);
+    assert_int_equal(fcntl(l.fd, F_GETFD), -1);
+    close(l.peer);
+}
+
+/* No SIGPIPE either: the default action would end this program. */
+static void writing_to_a_peer_that_is_gone_gives_words(void **state)
+{
+    struct link l = link_make();
+    size_t put;
+    (void)state;
+    close(l.peer);
+    l.peer = -1;
+    assert_int_equal(stream_write(l.st, "x", 1, &put), STREAM_ERR);
+    assert_string_equal(stream_error(l.st), "Broken pipe");
+    link_end(&l);
+}
+
+static void a_reset_gives_words_and_close_write_has_nothing_to_say(void **state)
+{
+    struct sockaddr_in address;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    char byte;
+    size_t got;
+    (void)state;
+    int listener = listen_somewhere(&address, 1);
+    int client = dial(&address);
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    struct stream *st = stream_tcp_new(fd);
+    assert_non_null(st);
+    wait_for(client, POLLOUT);
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(client);
+    wait_for(fd, POLLIN);
+    assert_int_equal(stream_read(st, &byte, 1, &got), STREAM_ERR);
+    assert_string_equal(stream_error(st), "Connection reset by peer");
+    assert_int_equal(stream_close_write(st), STREAM_OK);
+    stream_free(st);
+    close(listener);
+}
+
+/* The reset waits on the socket, and open() does not meet it: it made no system call. */
+static void an_accepted_stream_opens_without_asking(void **state)
+{
+    struct link l = link_make();
+    (void)state;
+    close(l.fd); /* any system call on it would fail now */
+    assert_int_equal(stream_open(l.st), STREAM_OK);
+    stream_free(l.st); /* its close() fails, which nobody minds */
+    close(l.peer);
+}
+
+static void a_dialled_stream_opens_when_connected(void **state)
+{
+    struct sockaddr_in address;
+    size_t put;
+    char byte;
+    (void)state;
+    int listener = listen_somewhere(&address, 1);
+    int fd = dial(&address);
+    struct stream *st = stream_tcp_new_connecting(fd);
+    assert_non_null(st);
+    wait_for(fd, POLLOUT);
+    assert_int_equal(stream_open(st), STREAM_OK);
+    assert_int_equal(stream_open(st), STREAM_OK);
+    int peer = accept(listener, NULL, NULL);
+    assert_int_equal(stream_write(st, "x", 1, &put), STREAM_OK);
+    assert_int_equal(read(peer, &byte, 1), 1);
+    stream_free(st);
+    close(peer);
+    close(listener);
+}
+
+/* With the accept queue full, loopback drops the SYN and connect() stays in progress. */
+static void a_dial_in_progress_answers_want_write(void **state)
+{
+    struct sockaddr_in address;
+    struct stream *queued[8];
+    size_t waiting = 0;
+    (void)state;
+    int listener = listen_somewhere(&address, 0);
+    for (size_t i = 0; i < ARRAY_LEN(queued); i++) {
+        queued[i] = stream_tcp_new_connecting(dial(&address));
+        assert_non_null(queued[i]);
+        enum stream_result answer = stream_open(queued[i]);
+        assert_true(answer == STREAM_OK || answer == STREAM_WANT_WRITE);
+        waiting += answer == STREAM_WANT_WRITE;
+    }
+    assert_true(waiting > 0);
+    /* What the session would do too early is answered, not failed. */
+    size_t n;
+    char byte;
+    assert_int_equal(stream_write(queued[7], "x", 1, &n), STREAM_WANT_WRITE);
+    assert_int_equal(stream_read(queued[7], &byte, 1, &n), STREAM_WANT_READ);
+    for (size_t i = 0; i < ARRAY_LEN(queued); i++)
+        stream_free(queued[i]);
+    close(listener);
+}
+
+static void a_refused_dial_gives_words(void **state)
+{
+    struct sockaddr_in address;
+    (void)state;
+    int bound = listen_somewhere(&address, -1); /* keeps the port, takes no one */
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
+    assert_int_equal(errno, EINPROGRESS);
+    struct stream *st = stream_tcp_new_connecting(fd);
+    assert_non_null(st);
+    wait_for(fd, POLLOUT);
+    assert_int_equal(stream_open(st), STREAM_ERR);
+    assert_string_equal(stream_error(st), "Connection refused");
+    stream_free(st);
+    close(bound);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_short_read_answers_want_read_once_without_asking),
+        cmocka_unit_test(a_full_read_asks_again),
+        cmocka_unit_test(waiting_leaves_the_count_alone),
+        cmocka_unit_test(a_full_socket_answers_want_write_and_loses_nothing),
+        cmocka_unit_test(the_peers_fin_reads_as_end_and_writing_goes_on),
+        cmocka_unit_test(close_write_sends_fin_and_reading_goes_on),
+        cmocka_unit_test(free_closes_the_socket),
+        cmocka_unit_test(writing_to_a_peer_that_is_gone_gives_words),
+        cmocka_unit_test(a_reset_gives_words_and_close_write_has_nothing_to_say),
+        cmocka_unit_test(an_accepted_stream_opens_without_asking),
+        cmocka_unit_test(a_dialled_stream_opens_when_connected),
+        cmocka_unit_test(a_dial_in_progress_answers_want_write),
+        cmocka_unit_test(a_refused_dial_gives_words),
+    };
+    return cmocka_run_group_tests_name("stream_tcp", tests, NULL, NULL);
+}
