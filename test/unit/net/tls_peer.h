@@ -51,8 +51,7 @@ static inline const char *files_path(struct test_files *files, const char *name)
 
 static inline void files_init(struct test_files *files)
 {
-    memset(files, 0, sizeof(*files));
-    snprintf(files->dir, sizeof(files->dir), "/tmp/mqtt-router-test-XXXXXX");
+    *files = (struct test_files){.dir = "/tmp/mqtt-router-test-XXXXXX"};
     assert_non_null(mkdtemp(files->dir));
 }
 
