@@ -20,11 +20,11 @@
 
 /* Level, its configuration word, its word in the text format. Most urgent first. */
 #define LOG_LEVELS(X)                                                                              \
-    X(ERROR, "error", "ERROR")   /* someone must act */                                            \
-    X(WARN, "warn", "WARN")      /* we degraded */                                                 \
+    X(ERROR, "error", "ERROR")    /* someone must act */                                           \
+    X(WARN, "warn", "WARN")       /* we degraded */                                                \
     X(NOTICE, "notice", "NOTICE") /* life cycle */                                                 \
-    X(INFO, "info", "INFO")      /* per session */                                                 \
-    X(DEBUG, "debug", "DEBUG")   /* per event */
+    X(INFO, "info", "INFO")       /* per session */                                                \
+    X(DEBUG, "debug", "DEBUG")    /* per event */
 
 enum log_level {
 #define X(suffix, word, loud) LOG_##suffix,
@@ -35,7 +35,7 @@ enum log_level {
 
 enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMAT_COUNT };
 
-const char *log_level_word(enum log_level level);   /* "info" */
+const char *log_level_word(enum log_level level);    /* "info" */
 const char *log_format_word(enum log_format format); /* "json" */
 
 struct log;

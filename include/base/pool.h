@@ -1,0 +1,36 @@
+/*
+ * pool.h - blocks of one size, kept for reuse by one thread.
+ *
+ * A few free blocks stay at hand; what a storm left beyond them goes back to malloc.
+ */
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+struct pool_block;
+
+struct pool {
+    size_t size;             /* bytes of a block */
+    size_t keep;             /* free blocks kept at most */
+    size_t n_free;           /* free blocks kept now */
+    size_t n_held;           /* blocks given out now */
+    struct pool_block *free; /* the kept ones */
+};
+
+/* size is at least a pointer's */
+void pool_init(struct pool *pool, size_t size, size_t keep);
+
+/* Every block must have come back. */
+void pool_fini(struct pool *pool);
+
+/* A block, its bytes undefined; null when memory is short. */
+MUST_USE void *pool_get(struct pool *pool);
+
+/* Give a block back. Null is allowed. */
+void pool_put(struct pool *pool, void *block);
+
+#endif

@@ -1,0 +1,264 @@
+/*
+ * log.c - events, one line each, as JSON or text.
+ *
+ * Every field is added whole or not at all: the line keeps room for its own end, and a field
+ * that overran it is taken back.
+ */
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+
+struct log {
+    int fd; /* borrowed */
+    enum log_level level;
+    enum log_format format;
+    bool may_block;           /* a pipe, a socket or a terminal: its reader may be stuck */
+    pthread_mutex_t lock;     /* keeps "is there room" and "write" together */
+    _Atomic uint64_t dropped; /* relaxed: a count */
+};
+
+/* What every line must still have room for: `"cut":true}` and the line feed. */
+#define LINE_END_ROOM 32u
+
+static const struct {
+    const char *word, *loud;
+} levels[] = {
+#define X(suffix, word, loud) {word, loud},
+    LOG_LEVELS(X)
+#undef X
+};
+_Static_assert(ARRAY_LEN(levels) == LOG_LEVEL_COUNT, "every level has its words");
+
+const char *log_level_word(enum log_level level)
+{
+    assert(level < LOG_LEVEL_COUNT);
+    return levels[level].word;
+}
+
+const char *log_format_word(enum log_format format)
+{
+    assert(format < LOG_FORMAT_COUNT);
+    return format == LOG_JSON ? "json" : "text";
+}
+
+struct log *log_new(int fd, enum log_level level, enum log_format format)
+{
+    struct log *log = calloc(1, sizeof(*log));
+    if (!log)
+        return NULL;
+    struct stat st;
+    *log = (struct log){.fd = fd, .level = level, .format = format};
+    log->may_block = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
+    if (pthread_mutex_init(&log->lock, NULL) != 0) {
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void log_free(struct log *log)
+{
+    if (!log)
+        return;
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+bool log_enabled(const struct log *log, enum log_level level)
+{
+    return level <= log->level;
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    return atomic_load_explicit(&log->dropped, memory_order_relaxed);
+}
+
+static void put(struct log_line *line, const void *p, size_t n)
+{
+    if (line->n + n > sizeof(line->text) - LINE_END_ROOM) {
+        line->cut = true;
+        return;
+    }
+    memcpy(line->text + line->n, p, n);
+    line->n += n;
+}
+
+static void put_str(struct log_line *line, const char *s)
+{
+    put(line, s, strlen(s));
+}
+
+/* One character or byte of a text value; both formats use JSON's escapes inside quotes. */
+static void put_escaped(struct log_line *line, const uint8_t *p, size_t n)
+{
+    char hex[8];
+    for (size_t i = 0; i < n;) {
+        int length = utf8_char(p + i, n - i, n - i);
+        uint8_t c = p[i];
+        bool c1 = length == 2 && c == 0xc2 && p[i + 1] < 0xa0; /* U+0080..U+009F steer terminals */
+        if (length == UTF8_BAD) {
+            put_str(line, "\\ufffd");
+            length = 1;
+        } else if (c == '"' || c == '\\') {
+            put(line, (char[]){'\\', (char)c}, 2);
+        } else if (c < 0x20 || c == 0x7f || c1) {
+            (void)snprintf(hex, sizeof(hex), "\\u%04x", c1 ? p[i + 1] : c);
+            put_str(line, hex);
+        } else {
+            put(line, p + i, (size_t)length);
+        }
+        i += (size_t)length;
+    }
+}
+
+/* A field under way: how to take it back when it does not fit. */
+struct field {
+    size_t mark;
+    bool cut_before;
+};
+
+static struct field field_begin(struct log_line *line, const char *key)
+{
+    struct field field = {.mark = line->n, .cut_before = line->cut};
+    bool json = line->log->format == LOG_JSON;
+    line->cut = false;
+    put_str(line, json ? ",\"" : " ");
+    put_str(line, key);
+    put_str(line, json ? "\":" : "=");
+    return field;
+}
+
+static void field_end(struct log_line *line, struct field field)
+{
+    if (line->cut)
+        line->n = field.mark;
+    line->cut |= field.cut_before;
+}
+
+static void put_quoted(struct log_line *line, const char *key, struct span value, bool more)
+{
+    if (!line->enabled || !value.p)
+        return;
+    struct field field = field_begin(line, key);
+    put_str(line, "\"");
+    put_escaped(line, value.p, value.n);
+    put_str(line, more ? "...\"" : "\"");
+    field_end(line, field);
+}
+
+static void put_bare(struct log_line *line, const char *key, const char *value)
+{
+    if (!line->enabled)
+        return;
+    struct field field = field_begin(line, key);
+    put_str(line, value);
+    field_end(line, field);
+}
+
+void log_begin(struct log_line *line, struct log *log, enum log_level level, const char *event)
+{
+    line->log = log;
+    line->enabled = log_enabled(log, level);
+    line->cut = false;
+    line->n = 0;
+    if (!line->enabled)
+        return;
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    char time[48];
+    (void)snprintf(time, sizeof(time), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
+                   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                   (int)(now.tv_nsec / 1000000));
+    bool json = log->format == LOG_JSON;
+    put_str(line, json ? "{\"time\":\"" : "");
+    put_str(line, time);
+    put_str(line, json ? "\",\"level\":\"" : " ");
+    put_str(line, json ? levels[level].word : levels[level].loud);
+    put_str(line, json ? "\",\"event\":\"" : " ");
+    put_str(line, event);
+    put_str(line, json ? "\"" : "");
+}
+
+void log_text(struct log_line *line, const char *key, const char *value)
+{
+    put_quoted(line, key, span_of_str(value), false);
+}
+
+/* The longest beginning of a text that does not end inside a character. */
+static size_t whole_characters(struct span value, size_t max)
+{
+    size_t n = max;
+    while (n > max - 4 && n > 0 && (value.p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
+}
+
+void log_peer(struct log_line *line, const char *key, struct span value)
+{
+    bool more = value.n > LOG_PEER_TEXT_MAX;
+    if (more)
+        value.n = whole_characters(value, LOG_PEER_TEXT_MAX);
+    put_quoted(line, key, value, more);
+}
+
+void log_u64(struct log_line *line, const char *key, uint64_t value)
+{
+    char digits[24];
+    (void)snprintf(digits, sizeof(digits), "%" PRIu64, value);
+    put_bare(line, key, digits);
+}
+
+void log_bool(struct log_line *line, const char *key, bool value)
+{
+    put_bare(line, key, value ? "true" : "false");
+}
+
+/* Is there room for a whole line at once? A pipe is writable when PIPE_BUF bytes fit. */
+static bool has_room(const struct log *log)
+{
+    struct pollfd poll_fd = {.fd = log->fd, .events = POLLOUT};
+    return !log->may_block || (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT));
+}
+
+void log_emit(struct log_line *line)
+{
+    if (!line->enabled)
+        return;
+    struct log *log = line->log;
+    bool json = log->format == LOG_JSON;
+    const char *end =
+        json ? (line->cut ? ",\"cut\":true}\n" : "}\n") : (line->cut ? " cut=true\n" : "\n");
+    size_t n = strlen(end);
+    assert(n <= LINE_END_ROOM);
+    memcpy(line->text + line->n, end, n);
+
+    pthread_mutex_lock(&log->lock);
+    bool sent = has_room(log) && write(log->fd, line->text, line->n + n) >= 0;
+    pthread_mutex_unlock(&log->lock);
+    if (!sent)
+        atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
+}
+
+void log_event(struct log *log, enum log_level level, const char *event, const char *key,
+               const char *value)
+{
+    struct log_line line;
+    log_begin(&line, log, level, event);
+    log_text(&line, key, value);
+    log_emit(&line);
+}
