@@ -1,0 +1,79 @@
+/*
+ * close_reason.h - why a session ended: one table for the log, the metrics and the farewell.
+ */
+#ifndef MODEL_CLOSE_REASON_H
+#define MODEL_CLOSE_REASON_H
+
+#include "wire/mqtt_connack.h"
+
+enum closed_by { CLOSED_BY_CLIENT, CLOSED_BY_NODE, CLOSED_BY_ROUTER, CLOSED_BY_COUNT };
+
+/*
+ * What a closing router says to a device that has sent a readable CONNECT and has had no
+ * byte of its node yet. In any other stage every farewell is SILENT.
+ */
+enum farewell {
+    FAREWELL_SILENT, /* close and say nothing */
+    FAREWELL_FAULT,  /* the CONNACK for the rule the CONNECT broke */
+    FAREWELL_REFUSAL /* the CONNACK of the row's refusal */
+};
+
+/* enum suffix, word in log and metrics, who closed, farewell, refusal (when it is one), help */
+#define CLOSE_REASONS(X)                                                                           \
+    X(CLIENT_CLOSED, "client_closed", CLIENT, SILENT, SERVER_UNAVAILABLE,                          \
+      "The device closed a relayed session.")                                                      \
+    X(CLIENT_ERROR, "client_error", CLIENT, SILENT, SERVER_UNAVAILABLE,                            \
+      "The device's connection broke; detail says how.")                                           \
+    X(CLIENT_CLOSED_EARLY, "client_closed_early", CLIENT, SILENT, SERVER_UNAVAILABLE,              \
+      "The device closed before its CONNECT was complete.")                                        \
+    X(NODE_CLOSED, "node_closed", NODE, SILENT, SERVER_UNAVAILABLE,                                \
+      "The node closed a relayed session.")                                                        \
+    X(NODE_ERROR, "node_error", NODE, SILENT, SERVER_UNAVAILABLE,                                  \
+      "The node's connection broke while relaying; detail says how.")                              \
+    X(NODE_CLOSED_EARLY, "node_closed_early", NODE, REFUSAL, SERVER_UNAVAILABLE,                   \
+      "The node closed or reset before its first packet.")                                         \
+    X(TLS_FAILED, "tls_failed", CLIENT, SILENT, SERVER_UNAVAILABLE,                                \
+      "The TLS handshake failed; detail names the alert.")                                         \
+    X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                              \
+      "The TLS handshake took longer than timeouts.tls_handshake_ms.")                             \
+    X(CONNECT_REFUSED, "connect_refused", ROUTER, FAULT, MALFORMED,                                \
+      "The first packet broke a rule; detail names it.")                                           \
+    X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                      \
+      "The CONNECT was not complete after timeouts.connect_packet_ms.")                            \
+    X(CLIENT_ID_REFUSED, "client_id_refused", ROUTER, REFUSAL, CLIENT_ID_INVALID,                  \
+      "No route key, and the cluster's empty_client_id is \"refuse\".")                            \
+    X(NO_NODE, "no_node", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                                     \
+      "No node could be reached; detail says what the last try met.")                              \
+    X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                 \
+      "No node was found within timeouts.placement_ms.")                                           \
+    X(CONNACK_TIMEOUT, "connack_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                     \
+      "The node said nothing for timeouts.connack_ms.")                                            \
+    X(IDLE_TIMEOUT, "idle_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                            \
+      "Neither side sent anything for the idle time.")                                             \
+    X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY,                             \
+      "limits.max_connections was reached.")                                                       \
+    X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, "Memory was short.")           \
+    X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, "The router is shutting down.")
+
+enum close_reason {
+#define X(suffix, word, by, farewell, refusal, help) CLOSE_##suffix,
+    CLOSE_REASONS(X)
+#undef X
+        CLOSE_REASON_COUNT
+};
+
+struct close_reason_row {
+    const char *word;
+    enum closed_by by;
+    enum farewell farewell;
+    enum mqtt_refusal refusal;
+    const char *help;
+};
+
+/* The row of a reason. Never null. */
+const struct close_reason_row *close_reason_row(enum close_reason reason);
+
+/* "client", "node" or "router". */
+const char *closed_by_word(enum closed_by by);
+
+#endif

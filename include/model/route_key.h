@@ -1,0 +1,32 @@
+/*
+ * route_key.h - which bytes of a connection decide its home node.
+ *
+ * Pure: no allocation, no I/O, no clock; safe from any thread.
+ */
+#ifndef MODEL_ROUTE_KEY_H
+#define MODEL_ROUTE_KEY_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+#include "base/util.h"
+#include "model/config.h"
+
+/* What is known of a connection when it is routed; absent or empty = not present. */
+struct route_facts {
+    struct span client_id;
+    struct span username;
+    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1" */
+};
+
+/*
+ * The first present source of the cluster's route_by; when there is none and the cluster's
+ * empty_client_id is "source_ip", the source address. The empty string is never a key: it
+ * would send every device without an id to one node.
+ *
+ * False when nothing is left to hash; *key is untouched then.
+ */
+MUST_USE bool route_key_pick(const struct cluster_conf *cluster, const struct route_facts *facts,
+                             struct span *key);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * route_key.c - which bytes of a connection decide its home node.
+ */
+#include "model/route_key.h"
+
+#include <assert.h>
+
+static struct span source_value(const struct route_facts *facts, enum route_source source)
+{
+    switch (source) {
+    case ROUTE_CLIENT_ID:
+        return facts->client_id;
+    case ROUTE_USERNAME:
+        return facts->username;
+    case ROUTE_SOURCE_IP:
+        return facts->source_ip;
+    case ROUTE_SOURCE_COUNT:
+        break;
+    }
+    assert(!"a route source without a value");
+    return (struct span){0};
+}
+
+bool route_key_pick(const struct cluster_conf *cluster, const struct route_facts *facts,
+                    struct span *key)
+{
+    for (size_t i = 0; i < cluster->n_route_by; i++) {
+        struct span value = source_value(facts, cluster->route_by[i]);
+        if (value.n > 0) {
+            *key = value;
+            return true;
+        }
+    }
+    if (cluster->empty_client_id == EMPTY_ID_SOURCE_IP && facts->source_ip.n > 0) {
+        *key = facts->source_ip;
+        return true;
+    }
+    return false;
+}
