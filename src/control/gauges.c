@@ -1,0 +1,60 @@
+/*
+ * gauges.c - add up what the workers count, and log it.
+ */
+#include "gauges.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+static void log_nodes(struct log *log, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        const struct cluster *cluster = &snapshot->clusters[i];
+        for (size_t k = 0; k < cluster->n; k++) {
+            struct log_line line;
+            log_begin(&line, log, LOG_NOTICE, "node.gauges");
+            log_text(&line, "cluster", cluster->conf->name);
+            log_text(&line, "node", cluster->nodes[k].conf->name);
+            log_u64(&line, "sessions",
+                    atomic_load_explicit(&cluster->nodes[k].live->sessions, memory_order_relaxed));
+            log_emit(&line);
+        }
+    }
+}
+
+void gauges_log(struct log *log, const struct worker_shared *shared, struct worker *const *workers,
+                unsigned n_workers)
+{
+    uint64_t states[SESSION_STATE_COUNT] = {0}, sum = 0, accepted = 0, closed = 0, held = 0;
+    uint64_t pauses = 0, dial_failures = 0;
+    for (unsigned i = 0; i < n_workers; i++) {
+        const struct counters *c = worker_counters(workers[i]);
+        for (int state = 0; state < SESSION_STATE_COUNT; state++)
+            states[state] += counter_read(&c->in_state[state]);
+        for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
+            closed += counter_read(&c->closed[reason]);
+        accepted += counter_read(&c->accepted);
+        held += counter_read(&c->buffers_held);
+        pauses += counter_read(&c->accept_pauses);
+        dial_failures += counter_read(&c->dial_failures);
+    }
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "router.gauges");
+    for (int state = 0; state < SESSION_STATE_COUNT; state++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "sessions_%s",
+                       session_state_word((enum session_state)state));
+        log_u64(&line, key, states[state]);
+        sum += states[state];
+    }
+    log_u64(&line, "sessions", sum);
+    log_u64(&line, "connections", atomic_load_explicit(&shared->connections, memory_order_relaxed));
+    log_u64(&line, "buffers_held", held);
+    log_u64(&line, "accepted_total", accepted);
+    log_u64(&line, "closed_total", closed);
+    log_u64(&line, "dial_failures_total", dial_failures);
+    log_u64(&line, "accept_pauses_total", pauses);
+    log_u64(&line, "log_dropped_total", log_dropped(log));
+    log_emit(&line);
+    log_nodes(log, shared->snapshot);
+}

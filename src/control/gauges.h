@@ -1,0 +1,17 @@
+/*
+ * gauges.h - what the router counts at this moment, as log events.
+ */
+#ifndef CONTROL_GAUGES_H
+#define CONTROL_GAUGES_H
+
+#include "base/log.h"
+#include "proxy/worker.h"
+
+/*
+ * Log one event `router.gauges` (sessions in each state, totals since the start) and one
+ * `node.gauges` for each node. With no session left every gauge is 0.
+ */
+void gauges_log(struct log *log, const struct worker_shared *shared, struct worker *const *workers,
+                unsigned n_workers);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * host_limits.c - open files, accept queue and local ports, before they run out.
+ */
+#include "control/host_limits.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "net/socket.h"
+
+/* Listening sockets, loops, log, libraries: generous, and small against any fleet. */
+#define OWN_DESCRIPTORS 64u
+
+uint32_t host_limits_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return UINT32_MAX;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* what we have is counted either way */
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / 2 > UINT32_MAX)
+        return UINT32_MAX;
+    if (limit.rlim_cur <= OWN_DESCRIPTORS + 2)
+        return 1;
+    return (uint32_t)((limit.rlim_cur - OWN_DESCRIPTORS) / 2);
+}
+
+static void warn(struct log *log, const char *what, uint64_t have, uint64_t want, const char *cure)
+{
+    struct log_line line;
+    log_begin(&line, log, LOG_WARN, "host.limit");
+    log_text(&line, "limit", what);
+    log_u64(&line, "have", have);
+    log_u64(&line, "want", want);
+    log_text(&line, "cure", cure);
+    log_emit(&line);
+}
+
+/* One or two numbers from a file of /proc/sys. How many were there. */
+static int read_sysctl(const char *path, uint64_t *a, uint64_t *b)
+{
+    unsigned long long x = 0, y = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    int n = fscanf(file, "%llu %llu", &x, &y);
+    (void)fclose(file);
+    *a = x;
+    *b = y;
+    return n;
+}
+
+/* The most connections any one node of a cluster could get: those of the router, if it is alone. */
+static uint64_t most_for_one_node(const struct config *config, uint64_t connections)
+{
+    size_t fewest = SIZE_MAX;
+    for (size_t i = 0; i < config->n_clusters; i++)
+        fewest = size_min(fewest, config->clusters[i].n_nodes);
+    /* with one node lost, the others carry its share */
+    return connections / (fewest > 1 ? fewest - 1 : 1);
+}
+
+void host_limits_warn(struct log *log, const struct config *config, uint32_t carried)
+{
+    uint32_t wanted = config->limits.max_connections;
+    uint64_t first = 0, last = 0, ignored = 0, somaxconn = 0;
+    if (wanted > carried)
+        warn(log, "RLIMIT_NOFILE, as connections", carried, wanted,
+             "raise the limit of open files: two a connection");
+    if (read_sysctl("/proc/sys/net/core/somaxconn", &somaxconn, &ignored) >= 1 &&
+        somaxconn < SOCKET_BACKLOG)
+        warn(log, "net.core.somaxconn", somaxconn, SOCKET_BACKLOG,
+             "raise it, or a reconnect storm overflows the accept queue");
+    uint64_t per_node = most_for_one_node(config, wanted ? wanted : carried);
+    if (read_sysctl("/proc/sys/net/ipv4/ip_local_port_range", &first, &last) == 2 &&
+        last - first + 1 < per_node)
+        warn(log, "net.ipv4.ip_local_port_range", last - first + 1, per_node,
+             "widen it: each connection to a node takes a local port");
+}

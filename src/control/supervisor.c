@@ -1,0 +1,282 @@
+/*
+ * supervisor.c - the main thread: start the workers, heed signals, end in order.
+ *
+ *    open listening sockets -> make workers -> start threads -> loop on signals
+ *        any failure: say it, undo, exit code 1                  |
+ *    join, free  <- all ended <- STOP after shutdown_ms  <- DRAIN (SIGTERM) / STOP (SIGINT)
+ */
+#include "control/supervisor.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "control/host_limits.h"
+#include "gauges.h"
+#include "listening.h"
+#include "proxy/worker.h"
+
+struct supervisor {
+    struct worker_shared shared;
+    struct snapshot *snapshot; /* owned */
+    struct log *log;           /* owned */
+    struct worker **workers;   /* owned */
+    unsigned n_workers;        /* made so far */
+    struct ev_loop *loop;
+    struct ev_signal on_int, on_term, on_hup, on_usr2;
+    struct ev_timer shutdown_over;
+    struct ev_async worker_ended;
+    _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
+    enum worker_order ordered;
+    FILE *out; /* borrowed */
+};
+
+/* ---- ending ---- */
+
+static void order_all(struct supervisor *sup, enum worker_order order)
+{
+    if (order <= sup->ordered)
+        return;
+    sup->ordered = order;
+    for (unsigned i = 0; i < sup->n_workers; i++)
+        worker_order(sup->workers[i], order);
+}
+
+static void on_term(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)events;
+    struct supervisor *sup = signal->data;
+    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "paced");
+    order_all(sup, WORKER_DRAIN);
+    ev_timer_stop(loop, &sup->shutdown_over);
+    ev_timer_set(&sup->shutdown_over, sup->snapshot->config->timeouts.shutdown_ms / 1000.0, 0);
+    ev_timer_start(loop, &sup->shutdown_over);
+}
+
+static void on_int(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = signal->data;
+    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "at once");
+    order_all(sup, WORKER_STOP);
+}
+
+static void on_shutdown_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = timer->data;
+    order_all(sup, WORKER_STOP);
+}
+
+static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = signal->data;
+    log_event(sup->log, LOG_WARN, "reload.unavailable", "cure",
+              "this version takes up a new configuration on restart");
+}
+
+static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = signal->data;
+    gauges_log(sup->log, &sup->shared, sup->workers, sup->n_workers);
+}
+
+/* Called on a worker's thread. */
+static void note_ended(void *arg)
+{
+    struct supervisor *sup = arg;
+    atomic_fetch_add_explicit(&sup->n_ended, 1, memory_order_release);
+    ev_async_send(sup->loop, &sup->worker_ended);
+}
+
+static void on_worker_ended(struct ev_loop *loop, struct ev_async *async, int events)
+{
+    (void)events;
+    struct supervisor *sup = async->data;
+    /* acquire: pairs with note_ended() */
+    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->n_workers)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+/* ---- starting ---- */
+
+/* fds: for each worker, one listening socket for each listener; taken */
+static bool make_workers(struct supervisor *sup, int *fds, unsigned workers)
+{
+    size_t n_listeners = sup->snapshot->config->n_listeners;
+    for (unsigned i = 0; i < workers; i++) {
+        char error[WORKER_ERROR_MAX];
+        struct worker *w = worker_new(&sup->shared, i, fds + i * n_listeners, error);
+        if (!w) {
+            (void)fprintf(sup->out, "error: %s\n", error);
+            listening_close(fds + (i + 1) * n_listeners, (workers - i - 1) * n_listeners);
+            return false;
+        }
+        sup->workers[sup->n_workers++] = w;
+    }
+    return true;
+}
+
+static bool prepare_workers(struct supervisor *sup, unsigned workers)
+{
+    size_t n = workers * sup->snapshot->config->n_listeners;
+    int *fds = malloc(n * sizeof(*fds));
+    sup->workers = calloc(workers, sizeof(struct worker *));
+    bool ready = fds && sup->workers;
+    if (!ready) {
+        (void)fprintf(sup->out, "error: out of memory\n");
+    } else {
+        ready = listening_open(sup->snapshot->config, workers, fds, sup->log, sup->out) &&
+                make_workers(sup, fds, workers);
+    }
+    free(fds);
+    return ready;
+}
+
+static unsigned count_workers(const struct config *config)
+{
+    if (config->workers > 0)
+        return config->workers;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
+static bool init_shared(struct supervisor *sup)
+{
+    sup->shared = (struct worker_shared){
+        .log = sup->log, .snapshot = sup->snapshot, .ended = note_ended, .ended_arg = sup};
+    if (!tls_ticket_key_generate(&sup->shared.ticket_key) ||
+        getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
+        (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void init_loop(struct supervisor *sup)
+{
+    struct {
+        struct ev_signal *watcher;
+        void (*callback)(struct ev_loop *loop, struct ev_signal *signal, int events);
+        int number;
+    } signals[] = {{&sup->on_int, on_int, SIGINT},
+                   {&sup->on_term, on_term, SIGTERM},
+                   {&sup->on_hup, on_hup, SIGHUP},
+                   {&sup->on_usr2, on_usr2, SIGUSR2}};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        ev_signal_init(signals[i].watcher, signals[i].callback, signals[i].number);
+        signals[i].watcher->data = sup;
+        ev_signal_start(sup->loop, signals[i].watcher);
+    }
+    ev_init(&sup->shutdown_over, on_shutdown_over);
+    sup->shutdown_over.data = sup;
+    ev_async_init(&sup->worker_ended, on_worker_ended);
+    sup->worker_ended.data = sup;
+    ev_async_start(sup->loop, &sup->worker_ended);
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
+}
+
+/* Threads inherit the mask: signals are for the main thread alone. */
+static bool start_workers(struct supervisor *sup)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = true;
+    for (unsigned i = 0; started && i < sup->n_workers; i++) {
+        started = worker_start(sup->workers[i]);
+        if (!started)
+            (void)fprintf(sup->out, "error: cannot start a thread: %s\n", strerror(errno));
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+static void serve(struct supervisor *sup, uint32_t carried)
+{
+    const struct config *config = sup->snapshot->config;
+    host_limits_warn(sup->log, config, carried);
+    struct log_line line;
+    log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
+    log_text(&line, "version", MQTT_ROUTER_VERSION);
+    log_u64(&line, "workers", sup->n_workers);
+    log_u64(&line, "max_connections", sup->snapshot->max_connections);
+    log_emit(&line);
+    ev_run(sup->loop, 0);
+    gauges_log(sup->log, &sup->shared, sup->workers, sup->n_workers);
+    log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
+}
+
+static void fini(struct supervisor *sup)
+{
+    for (unsigned i = 0; i < sup->n_workers; i++)
+        worker_free(sup->workers[i]);
+    free(sup->workers);
+    snapshot_free(sup->snapshot);
+    log_free(sup->log);
+    if (sup->loop)
+        ev_loop_destroy(sup->loop);
+}
+
+static bool init(struct supervisor *sup, struct config *config, uint32_t carried)
+{
+    struct log_conf log = config->log;
+    uint32_t wanted = config->limits.max_connections;
+    sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    sup->log = log_new(STDOUT_FILENO, log.level, log.format);
+    sup->snapshot = snapshot_new(config, wanted && wanted < carried ? wanted : carried);
+    if (!sup->loop || !sup->log || !sup->snapshot) {
+        (void)fprintf(sup->out, "error: out of memory\n");
+        return false;
+    }
+    init_loop(sup);
+    return init_shared(sup);
+}
+
+int supervisor_run(struct config *config, FILE *out)
+{
+    uint32_t carried = host_limits_connections();
+    struct supervisor sup = {.out = out};
+    bool served = init(&sup, config, carried) &&
+                  prepare_workers(&sup, count_workers(sup.snapshot->config)) && start_workers(&sup);
+    if (served)
+        serve(&sup, carried);
+    else if (sup.n_workers)
+        order_all(&sup, WORKER_STOP);
+    for (unsigned i = 0; i < sup.n_workers; i++)
+        worker_join(sup.workers[i]);
+    fini(&sup);
+    return served ? 0 : 1;
+}
+
+bool supervisor_check(const struct config *config, FILE *out)
+{
+    struct tls_library *library = tls_library_new();
+    struct tls_ticket_key key = {0};
+    bool good = library;
+    for (size_t i = 0; library && i < config->n_listeners; i++) {
+        const struct listener_conf *conf = &config->listeners[i];
+        char error[TLS_ERROR_MAX];
+        if (!conf->tls)
+            continue;
+        struct tls_context *context = tls_context_new(library, conf->tls, &key, error);
+        if (!context) {
+            (void)fprintf(out, "error: listener %s: %s\n", conf->name, error);
+            good = false;
+        }
+        tls_context_free(context);
+    }
+    tls_library_free(library);
+    return good;
+}

@@ -1,0 +1,93 @@
+/*
+ * access_log.c - one line for each session, when it ends: who, where from, where to, how
+ * long in each stage, how much, and why it ended.
+ *
+ * Never a password, never a payload. What the peer chose is escaped and cut by the log.
+ */
+#include "access_log.h"
+
+#include <stdio.h>
+
+#include "session.h"
+#include "worker.h"
+
+static const char *mqtt_version_word(const struct mqtt_connect *connect)
+{
+    switch (connect->version) {
+    case 3:
+        return "3.1";
+    case 4:
+        return "3.1.1";
+    case 5:
+        return "5.0";
+    default:
+        return NULL;
+    }
+}
+
+static bool routes_by_username(const struct cluster_conf *cluster)
+{
+    for (size_t i = 0; i < cluster->n_route_by; i++)
+        if (cluster->route_by[i] == ROUTE_USERNAME)
+            return true;
+    return false;
+}
+
+static void log_who(struct log_line *line, const struct session *s)
+{
+    char text[ADDRESS_TEXT_MAX];
+    log_text(line, "listener", s->listener->conf->name);
+    log_text(line, "source", address_format(&s->source, text));
+    log_peer(line, "client_id", span_of(s->client_id.p, s->client_id.n));
+    if (routes_by_username(s->cluster->conf))
+        log_peer(line, "username", span_of(s->username.p, s->username.n));
+    log_text(line, "mqtt_version", mqtt_version_word(&s->connect));
+    if (s->connect.version)
+        log_u64(line, "keep_alive_s", s->connect.keep_alive_s);
+    if (s->tls_done) {
+        struct tls_facts tls;
+        stream_tls_facts(s->client, &tls);
+        log_text(line, "tls_version", tls.version);
+        log_text(line, "tls_cipher", tls.cipher);
+    }
+}
+
+static void log_stages(struct log_line *line, const struct session *s)
+{
+    static const struct {
+        enum session_state state;
+        const char *key;
+    } shown[] = {
+        {SESSION_TLS, "ms_tls"},     {SESSION_CONNECT, "ms_connect"},
+        {SESSION_DIAL, "ms_dial"},   {SESSION_CONNACK, "ms_connack"},
+        {SESSION_RELAY, "ms_relay"}, {SESSION_FAREWELL, "ms_farewell"},
+    };
+    uint64_t total = 0;
+    for (int state = 0; state < SESSION_STATE_COUNT; state++)
+        total += s->spent_ms[state];
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+        log_u64(line, shown[i].key, s->spent_ms[shown[i].state]);
+    log_u64(line, "ms_total", total);
+}
+
+void access_log_session(const struct session *s)
+{
+    if (!log_enabled(s->w->log, LOG_INFO))
+        return;
+    const struct close_reason_row *row = close_reason_row(s->reason);
+    struct log_line line;
+    char id[20];
+    (void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)s->id);
+    log_begin(&line, s->w->log, LOG_INFO, "session.end");
+    log_text(&line, "session", id);
+    log_who(&line, s);
+    log_text(&line, "node", s->last_tried ? s->last_tried->conf->name : NULL);
+    log_u64(&line, "tries", s->tries);
+    log_u64(&line, "bytes_up", s->up.bytes);
+    log_u64(&line, "bytes_down", s->down.bytes);
+    log_stages(&line, s);
+    log_text(&line, "reason", row->word);
+    log_text(&line, "closed_by", closed_by_word(row->by));
+    log_text(&line, "detail", s->detail);
+    log_emit(&line);
+}

@@ -1,0 +1,58 @@
+/*
+ * flow.h - one direction of a relayed session.
+ */
+#ifndef PROXY_FLOW_H
+#define PROXY_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/pool.h"
+#include "net/stream.h"
+
+/*
+ * Bytes on their way from one stream to the other. Memory is held only while bytes wait
+ * that the receiver did not take: an idle flow holds none.
+ */
+struct flow {
+    uint8_t *waiting;   /* from the worker's pool; null when nothing waits */
+    uint32_t at, n;     /* the waiting bytes inside it: n from at */
+    uint64_t bytes;     /* read from the sender so far */
+    uint8_t read_wait;  /* EV_READ | EV_WRITE: what the sender's socket must do next; 0 = nothing */
+    uint8_t write_wait; /* the same for the receiver's socket */
+    bool due;           /* something happened that this flow waits for */
+    bool ended;         /* the sender has said that no more follows */
+    bool closed;        /* and the receiver was told so */
+};
+
+enum flow_result {
+    FLOW_WAIT,        /* read_wait and write_wait say for what */
+    FLOW_YIELD,       /* more to do at once, but others want a turn: stays due */
+    FLOW_EMPTY,       /* the sender ended before it sent anything; the receiver was not told */
+    FLOW_READ_ERROR,  /* the sender's stream is dead */
+    FLOW_WRITE_ERROR, /* the receiver's stream is dead */
+    FLOW_NO_MEMORY
+};
+
+/* Borrowed from the worker for the length of a pump. */
+struct flow_room {
+    uint8_t *scratch;  /* as large as a block of the pool */
+    struct pool *pool; /* blocks of limits.relay_buffer_bytes */
+};
+
+/*
+ * Move what can be moved from one stream to the other: at most FLOW_ROUNDS_MAX blocks a
+ * call, so that a busy session does not starve the rest of its worker.
+ */
+#define FLOW_ROUNDS_MAX 4
+MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *to,
+                                    const struct flow_room *room);
+
+/* Translate a stream's WANT_* into the mask its socket is watched for. */
+uint8_t flow_wait_mask(enum stream_result want);
+
+/* Give back what the flow holds. */
+void flow_release(struct flow *f, struct pool *pool);
+
+#endif

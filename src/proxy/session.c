@@ -1,0 +1,292 @@
+/*
+ * session.c - run a session's stages, keep its watchers and its deadline.
+ *
+ * Three events wake a session: its client's socket, its node's socket, its deadline. All
+ * three end in session_run(), which runs stages until one waits. State changes pass one
+ * door, session_goto(); watcher masks are computed in one place, session_watch().
+ */
+#include "session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access_log.h"
+#include "base/clock.h"
+#include "worker.h"
+
+#define BIT(state) (1u << SESSION_##state)
+#define ENDS       (BIT(FAREWELL) | BIT(CLOSED))
+
+/* What the corridor looks like: each state's stage, where it may lead, what its deadline means. */
+static const struct {
+    enum step (*stage)(struct session *s);
+    unsigned next;                             /* bit per state */
+    enum step (*timed_out)(struct session *s); /* null: close with late */
+    enum close_reason late;
+} corridor[] = {
+    [SESSION_ACCEPT] = {stage_accept, BIT(TLS) | BIT(CONNECT) | ENDS, NULL, CLOSE_CONNECT_TIMEOUT},
+    [SESSION_PROXY_IN] = {NULL, 0, NULL, CLOSE_CONNECT_TIMEOUT},
+    [SESSION_TLS] = {stage_tls, BIT(CONNECT) | ENDS, NULL, CLOSE_TLS_TIMEOUT},
+    [SESSION_WEBSOCKET] = {NULL, 0, NULL, CLOSE_CONNECT_TIMEOUT},
+    [SESSION_CONNECT] = {stage_connect, BIT(ROUTE) | ENDS, NULL, CLOSE_CONNECT_TIMEOUT},
+    [SESSION_ROUTE] = {stage_route, BIT(DIAL) | ENDS, NULL, CLOSE_PLACEMENT_TIMEOUT},
+    [SESSION_DIAL] = {stage_dial, BIT(CONNACK) | ENDS, stage_dial_timed_out,
+                      CLOSE_PLACEMENT_TIMEOUT},
+    [SESSION_CONNACK] = {stage_connack, BIT(DIAL) | BIT(RELAY) | ENDS, NULL, CLOSE_CONNACK_TIMEOUT},
+    [SESSION_RELAY] = {stage_relay, ENDS, stage_relay_timed_out, CLOSE_IDLE_TIMEOUT},
+    [SESSION_FAREWELL] = {stage_farewell, BIT(CLOSED), NULL, CLOSE_SHUTDOWN},
+    [SESSION_CLOSED] = {NULL, 0, NULL, CLOSE_SHUTDOWN},
+};
+_Static_assert(ARRAY_LEN(corridor) == SESSION_STATE_COUNT, "every state has a row");
+
+const char *session_state_word(enum session_state state)
+{
+    static const char *const words[] = {
+#define X(suffix, word) word,
+        SESSION_STATES(X)
+#undef X
+    };
+    assert(state < SESSION_STATE_COUNT);
+    return words[state];
+}
+
+/* Milliseconds a session may stay in a state; 0 = as long as it likes. */
+static double state_limit_ms(const struct session *s, enum session_state state)
+{
+    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
+    switch (state) {
+    case SESSION_TLS:
+        return timeouts->tls_handshake_ms;
+    case SESSION_CONNECT:
+        return timeouts->connect_packet_ms;
+    case SESSION_DIAL:
+        return timeouts->dial_ms;
+    case SESSION_CONNACK:
+        return timeouts->connack_ms;
+    case SESSION_FAREWELL:
+        return timeouts->farewell_ms;
+    default:
+        return 0; /* passes at once, or sets its own (RELAY) */
+    }
+}
+
+void session_set_deadline(struct session *s, double ms)
+{
+    s->deadline.repeat = ms > 0 ? ms / 1000.0 : 0;
+    ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops it */
+}
+
+void session_goto(struct session *s, enum session_state state)
+{
+    assert(corridor[s->state].next & (1u << state));
+    uint64_t now_us = clock_monotonic_us();
+    s->spent_ms[s->state] += (uint32_t)((now_us - s->entered_us) / 1000u);
+    s->entered_us = now_us;
+    counter_sub(&s->w->counters.in_state[s->state], 1);
+    s->state = state;
+    counter_add(&s->w->counters.in_state[state], 1);
+    session_set_deadline(s, state_limit_ms(s, state));
+}
+
+uint64_t session_placing_ms(const struct session *s)
+{
+    uint64_t here_ms = (clock_monotonic_us() - s->entered_us) / 1000u;
+    return here_ms + s->spent_ms[SESSION_ROUTE] + s->spent_ms[SESSION_DIAL] +
+           s->spent_ms[SESSION_CONNACK];
+}
+
+/* May a CONNACK of ours still be said? Only between a readable CONNECT and the node's answer. */
+static bool may_speak(const struct session *s)
+{
+    return s->state >= SESSION_CONNECT && s->state <= SESSION_CONNACK && s->down.bytes == 0;
+}
+
+static void compose_farewell(struct session *s)
+{
+    const struct close_reason_row *row = close_reason_row(s->reason);
+    if (!may_speak(s))
+        return;
+    if (row->farewell == FAREWELL_FAULT)
+        s->farewell_n = (uint8_t)mqtt_connack_for_fault(&s->connect, s->farewell);
+    else if (row->farewell == FAREWELL_REFUSAL)
+        s->farewell_n = (uint8_t)mqtt_connack_refuse(&s->connect, row->refusal, s->farewell);
+}
+
+/*
+ * Is there a client to part from in order (last words, FIN, drain)? One that has left, broke, or
+ * was owed nothing is closed at once: that is cheap, and a botnet gets no more.
+ */
+static bool parts_in_order(const struct session *s)
+{
+    if (s->farewell_n > 0)
+        return true;
+    return s->down.bytes > 0 && !s->down.closed && s->reason != CLOSE_CLIENT_ERROR;
+}
+
+enum step session_close(struct session *s, enum close_reason reason, const char *detail)
+{
+    s->reason = reason;
+    s->detail = detail ? strdup(detail) : NULL; /* short of memory: the log has the reason */
+    compose_farewell(s);
+    bool in_order = parts_in_order(s);
+    dial_abandon(s);
+    buffer_release(&s->first);
+    flow_release(&s->up, &s->w->relay_pool);
+    session_goto(s, in_order ? SESSION_FAREWELL : SESSION_CLOSED);
+    return MOVED;
+}
+
+static void session_free(struct session *s)
+{
+    struct worker *w = s->w;
+    access_log_session(s);
+    counter_sub(&w->counters.in_state[SESSION_CLOSED], 1);
+    counter_add(&w->counters.closed[s->reason], 1);
+    counter_add(&w->counters.bytes_up, s->up.bytes);
+    counter_add(&w->counters.bytes_down, s->down.bytes);
+    ev_io_stop(w->loop, &s->client_io);
+    ev_timer_stop(w->loop, &s->deadline);
+    dial_abandon(s);
+    stream_free(s->client);
+    flow_release(&s->up, &w->relay_pool);
+    flow_release(&s->down, &w->relay_pool);
+    buffer_release(&s->first);
+    free(s->client_id.p);
+    free(s->username.p);
+    free(s->detail);
+    list_remove(&s->link);
+    list_remove(&s->runnable);
+    free(s);
+    worker_session_gone(w);
+}
+
+static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask)
+{
+    if ((ev_is_active(io) ? io->events & (EV_READ | EV_WRITE) : 0) == mask)
+        return;
+    ev_io_stop(loop, io);
+    if (mask) {
+        ev_io_set(io, io->fd, mask);
+        ev_io_start(loop, io);
+    }
+}
+
+/*
+ * Watch what the flows wait for. Every stage states its wish there: before the relay `up`
+ * stands for reading the client and writing the node, `down` for the way back.
+ */
+static void session_watch(struct session *s)
+{
+    int client_mask = s->up.read_wait | s->down.write_wait;
+    int node_mask = s->node_stream ? s->up.write_wait | s->down.read_wait : 0;
+    set_mask(s->w->loop, &s->client_io, client_mask);
+    if (s->node_stream)
+        set_mask(s->w->loop, &s->node_io, node_mask);
+    /* something must wake every session that is not closed */
+    assert(client_mask || node_mask || ev_is_active(&s->deadline) || !list_empty(&s->runnable));
+}
+
+void session_run(struct session *s)
+{
+    enum step step = MOVED;
+    while (step == MOVED && s->state != SESSION_CLOSED)
+        step = corridor[s->state].stage(s);
+
+    if (s->state == SESSION_CLOSED) {
+        session_free(s);
+        return;
+    }
+    if (step == YIELD)
+        worker_yield(s->w, s);
+    session_watch(s);
+}
+
+void session_end(struct session *s, enum close_reason reason)
+{
+    if (s->state == SESSION_FAREWELL)
+        session_goto(s, SESSION_CLOSED);
+    else
+        session_close(s, reason, NULL);
+    session_run(s);
+}
+
+static void on_client(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    struct session *s = CONTAINER_OF(io, struct session, client_io);
+    s->up.due |= (events & s->up.read_wait) != 0;
+    s->down.due |= (events & s->down.write_wait) != 0;
+    session_run(s);
+}
+
+static void on_node(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    struct session *s = CONTAINER_OF(io, struct session, node_io);
+    s->up.due |= (events & s->up.write_wait) != 0;
+    s->down.due |= (events & s->down.read_wait) != 0;
+    session_run(s);
+}
+
+static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct session *s = CONTAINER_OF(timer, struct session, deadline);
+    if (s->state == SESSION_FAREWELL)
+        session_goto(s, SESSION_CLOSED); /* it had its time to read our last words */
+    else if (corridor[s->state].timed_out)
+        corridor[s->state].timed_out(s);
+    else
+        session_close(s, corridor[s->state].late, NULL);
+    session_run(s);
+}
+
+void session_watch_node(struct session *s, int fd)
+{
+    ev_io_stop(s->w->loop, &s->node_io);
+    ev_io_set(&s->node_io, fd, 0);
+}
+
+static struct session *session_new(struct worker *w, const struct listener *listener, int fd,
+                                   const struct address *source)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->w = w;
+    s->listener = listener;
+    s->source = *source;
+    s->id = w->next_id++;
+    s->cluster = listener->cluster;
+    s->entered_us = clock_monotonic_us();
+    s->client = listener->tls ? stream_tls_accept(listener->tls, fd) : stream_tcp_new(fd);
+    if (!s->client) {
+        free(s);
+        return NULL;
+    }
+    list_append(&w->sessions, &s->link);
+    list_init(&s->runnable);
+    ev_io_init(&s->client_io, on_client, fd, 0);
+    ev_io_init(&s->node_io, on_node, -1, 0);
+    ev_init(&s->deadline, on_deadline);
+    counter_add(&w->counters.in_state[SESSION_ACCEPT], 1);
+    return s;
+}
+
+void session_begin(struct worker *w, const struct listener *listener, int fd,
+                   const struct address *source)
+{
+    counter_add(&w->counters.accepted, 1);
+    atomic_fetch_add_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    struct session *s = session_new(w, listener, fd, source);
+    if (s) {
+        session_run(s);
+        return;
+    }
+    /* no memory for even a session: nothing was said, nothing is owed */
+    counter_add(&w->counters.closed[CLOSE_OUT_OF_MEMORY], 1);
+    worker_session_gone(w);
+}

@@ -1,0 +1,144 @@
+/*
+ * session.h - one device connection on its way through the corridor.
+ *
+ * A stage is a function that looks at the session, moves it on with session_goto() or
+ * session_close(), and says what now. It reads only what earlier stages wrote, and calls no
+ * other stage.
+ */
+#ifndef PROXY_SESSION_H
+#define PROXY_SESSION_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "flow.h"
+#include "model/close_reason.h"
+#include "net/address.h"
+#include "net/stream.h"
+#include "net/tls_context.h"
+#include "proxy/session_state.h"
+#include "proxy/snapshot.h"
+#include "wire/mqtt_connect.h"
+
+struct worker;
+struct listener;
+
+/* What a stage says when it returns. */
+enum step {
+    MOVED, /* the state changed: run its stage */
+    WAIT,  /* for a socket (the flows' masks) or the deadline */
+    YIELD  /* there is more to do at once; let others have a turn */
+};
+
+/* Bytes of a client id or user name kept for the log. */
+#define SESSION_NAME_MAX 128u
+
+/* A short copy of a peer's text, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
+struct name {
+    uint8_t *p; /* owned; null = absent */
+    uint32_t n;
+};
+
+/* Grouped by the stage that sets them, in corridor order. */
+struct session {
+    struct worker *w;
+    struct list link;     /* in the worker's sessions */
+    struct list runnable; /* in the worker's runnable list, while yielding */
+    enum session_state state;
+    uint64_t entered_us;                    /* when it entered that state */
+    uint32_t spent_ms[SESSION_STATE_COUNT]; /* in the states it has left */
+    struct ev_io client_io, node_io;        /* masks: session_watch() only */
+    struct ev_timer deadline;
+
+    /* accept */
+    const struct listener *listener;
+    uint64_t id;
+    struct address source;
+
+    /* tls */
+    struct stream *client; /* owned; the top of the client's layers */
+    bool tls_done;         /* the handshake is over: its facts may be asked for */
+
+    /* connect */
+    struct mqtt_connect connect;
+    struct buffer first; /* CONNECT and what came with it; released on the node's first packet */
+    struct name client_id, username; /* for the log */
+
+    /* route */
+    const struct cluster *cluster;
+    uint32_t candidates[SNAPSHOT_CANDIDATES_MAX];
+    uint8_t n_candidates, tries;
+
+    /* dial */
+    const struct node *node;       /* the one being tried or used; its sessions count includes us */
+    const struct node *last_tried; /* for the log: stays when the node is let go */
+    struct stream *node_stream;    /* owned */
+    uint32_t first_sent;           /* bytes of `first` the node took */
+    bool header_put;               /* the PROXY header stands in front of `first` */
+
+    /* relay */
+    struct flow up, down;   /* client to node, node to client */
+    double active_at;       /* loop time of the last byte moved */
+    bool client_left_first; /* the client's end came before the node's */
+
+    /* farewell */
+    enum close_reason reason;
+    char *detail; /* owned; null = none */
+    uint8_t farewell[MQTT_CONNACK_REFUSAL_MAX];
+    uint8_t farewell_n, farewell_sent;
+    bool said; /* the writing side towards the client is closed */
+};
+
+/*
+ * Begin a session on an accepted descriptor, which it takes. It runs from then on by itself;
+ * the caller keeps no pointer to it.
+ */
+void session_begin(struct worker *w, const struct listener *listener, int fd,
+                   const struct address *source);
+
+/* Run the session's stages until they wait, then watch what they wait for. May free s. */
+void session_run(struct session *s);
+
+/* End a session from outside its stages (shutdown). May free s. */
+void session_end(struct session *s, enum close_reason reason);
+
+/* For stages: the only writer of the state. Asserts that the corridor has this edge. */
+void session_goto(struct session *s, enum session_state state);
+
+/*
+ * For stages: close for a reason, by way of the farewell it carries, if any; answers MOVED.
+ * `detail` is for the log and is copied; null = none.
+ */
+enum step session_close(struct session *s, enum close_reason reason, const char *detail);
+
+/* For stages: move the deadline of the present state to `ms` from now. */
+void session_set_deadline(struct session *s, double ms);
+
+/* For stages: milliseconds of the corridor's placement part (route to now) used so far. */
+uint64_t session_placing_ms(const struct session *s);
+
+/* For stages: attach a descriptor to watch as the node's; -1 stops watching. */
+void session_watch_node(struct session *s, int fd);
+
+/* The stages, one file each. */
+enum step stage_accept(struct session *s);
+enum step stage_tls(struct session *s);
+enum step stage_connect(struct session *s);
+enum step stage_route(struct session *s);
+enum step stage_dial(struct session *s);
+enum step stage_connack(struct session *s);
+enum step stage_relay(struct session *s);
+enum step stage_farewell(struct session *s);
+
+/* What a stage does when its deadline passes; null rows close with the table's reason. */
+enum step stage_dial_timed_out(struct session *s);
+enum step stage_relay_timed_out(struct session *s);
+
+/* Drop the node that was tried; the next candidate may follow. */
+void dial_abandon(struct session *s);
+
+#endif

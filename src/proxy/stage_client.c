@@ -1,0 +1,119 @@
+/*
+ * stage_client.c - the stages that face the client alone: accept, TLS, CONNECT.
+ *
+ * The client's socket is first tried when it is readable: a device's bytes come a round
+ * trip after its connection, and a read before that is a system call for nothing.
+ */
+#include <assert.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session.h"
+#include "wire/proxy_protocol.h"
+#include "worker.h"
+
+/* A first read of this many bytes takes nearly every CONNECT whole. */
+#define FIRST_READ_BYTES 2048u
+
+enum step stage_accept(struct session *s)
+{
+    if (!worker_admits(s->w))
+        return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
+    session_goto(s, s->listener->tls ? SESSION_TLS : SESSION_CONNECT);
+    mqtt_connect_init(&s->connect, s->listener->conf->lenient,
+                      s->w->snapshot->config->limits.connect_max_bytes);
+    s->up.read_wait = EV_READ;
+    return WAIT;
+}
+
+enum step stage_tls(struct session *s)
+{
+    enum stream_result r = stream_open(s->client);
+    if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+        s->up.read_wait = flow_wait_mask(r);
+        return WAIT;
+    }
+    if (r != STREAM_OK)
+        return session_close(s, CLOSE_TLS_FAILED,
+                             r == STREAM_EOF ? "client closed" : stream_error(s->client));
+    s->tls_done = true;
+    session_goto(s, SESSION_CONNECT);
+    return MOVED; /* the CONNECT may have come with the handshake's last flight */
+}
+
+static void keep_name(struct name *name, struct span text)
+{
+    if (!text.p)
+        return;
+    size_t n = size_min(text.n, SESSION_NAME_MAX + 1);
+    name->p = malloc(n + 1); /* + 1: present and empty is not absent */
+    if (!name->p)
+        return;
+    memcpy(name->p, text.p, n);
+    name->n = (uint32_t)n;
+}
+
+static enum step connect_done(struct session *s)
+{
+    const uint8_t *p = buffer_bytes(&s->first);
+    keep_name(&s->client_id, mqtt_connect_client_id(&s->connect, p));
+    keep_name(&s->username, mqtt_connect_username(&s->connect, p));
+    s->up.bytes = buffer_len(&s->first);
+    s->up.read_wait = 0;
+    session_goto(s, SESSION_ROUTE);
+    return MOVED;
+}
+
+static enum step connect_bad(struct session *s)
+{
+    char detail[96];
+    (void)snprintf(detail, sizeof(detail), "%s [%s]", mqtt_fault_word(s->connect.fault),
+                   mqtt_fault_clause(s->connect.fault));
+    return session_close(s, CLOSE_CONNECT_REFUSED, detail);
+}
+
+/*
+ * Room for what is still missing, at most doubling: a client that announces a large packet
+ * and sends nothing holds no more than twice what it has sent.
+ */
+static bool make_room(struct session *s)
+{
+    size_t have = buffer_len(&s->first);
+    if (s->first.mem && buffer_room(&s->first) > 0)
+        return true;
+    size_t want = FIRST_READ_BYTES;
+    if (have > 0 && s->connect.packet_n > have)
+        want = size_min(s->connect.packet_n - have, size_max(have, FIRST_READ_BYTES));
+    return buffer_reserve(&s->first, PROXY_V2_MAX, want);
+}
+
+enum step stage_connect(struct session *s)
+{
+    for (;;) {
+        if (!make_room(s))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        size_t got = 0;
+        enum stream_result r =
+            stream_read(s->client, s->first.mem + s->first.tail, buffer_room(&s->first), &got);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.read_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+        if (r == STREAM_EOF)
+            return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, NULL);
+        if (r != STREAM_OK)
+            return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+        buffer_grew(&s->first, got);
+
+        switch (mqtt_connect_read(&s->connect, buffer_bytes(&s->first), buffer_len(&s->first))) {
+        case PARSE_DONE:
+            return connect_done(s);
+        case PARSE_BAD:
+            return connect_bad(s);
+        case PARSE_MORE:
+            break;
+        }
+    }
+}

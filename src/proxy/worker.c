@@ -1,0 +1,321 @@
+/*
+ * worker.c - one thread: make it, run it, drain it, free it.
+ *
+ * The mailbox is one atomic order and one ev_async. An ev_async coalesces, so it carries no
+ * message: it says "look at the order".
+ *
+ *    main thread                      worker
+ *    order = DRAIN  --ev_async-->     obey(): close listeners, pace the sessions out
+ *    order = STOP   --ev_async-->     obey(): close everything, leave the loop
+ *    ended() <---------------------   last act of the thread
+ */
+#include "worker.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/socket.h"
+#include "session.h"
+
+#define PACE_TICK_S          0.05
+#define ACCEPT_PAUSE_S       0.1
+#define RELAY_BLOCKS_KEPT    64
+#define SESSION_ID_SEQ_BITS  32
+#define SESSION_ID_WORK_BITS 8
+
+/* ---- sessions that yielded ---- */
+
+void worker_yield(struct worker *w, struct session *s)
+{
+    if (list_empty(&s->runnable))
+        list_append(&w->runnable, &s->runnable);
+    ev_idle_start(w->loop, &w->keep_turning); /* the loop must not sleep now */
+}
+
+/*
+ * Runs once a loop turn, before it polls. Whoever yields again goes to the next turn: feeding
+ * events instead would run them again in this one, and nobody else.
+ */
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    (void)events;
+    struct worker *w = CONTAINER_OF(prepare, struct worker, run_yielded);
+    struct list turn;
+    list_init(&turn);
+    list_move_all(&w->runnable, &turn);
+    while (!list_empty(&turn)) {
+        struct session *s = CONTAINER_OF(turn.next, struct session, runnable);
+        list_remove(&s->runnable);
+        session_run(s);
+    }
+    if (list_empty(&w->runnable))
+        ev_idle_stop(loop, &w->keep_turning);
+}
+
+static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
+{
+    (void)loop;
+    (void)idle;
+    (void)events; /* its being active is all it is for */
+}
+
+/* ---- accepting ---- */
+
+bool worker_admits(const struct worker *w)
+{
+    return atomic_load_explicit(&w->shared->connections, memory_order_relaxed) <=
+           w->snapshot->max_connections;
+}
+
+void worker_pause_accept(struct worker *w, int why)
+{
+    struct log_line line;
+    log_begin(&line, w->log, LOG_WARN, "accept.paused");
+    log_u64(&line, "worker", w->index);
+    log_text(&line, "error", strerrordesc_np(why));
+    log_emit(&line);
+    counter_add(&w->counters.accept_pauses, 1);
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_pause(&w->listeners[i]);
+    w->accept_pause.repeat = ACCEPT_PAUSE_S;
+    ev_timer_again(w->loop, &w->accept_pause);
+}
+
+static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)events;
+    struct worker *w = CONTAINER_OF(timer, struct worker, accept_pause);
+    ev_timer_stop(loop, timer);
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_resume(&w->listeners[i]);
+}
+
+/* ---- orders ---- */
+
+static size_t count_sessions(const struct worker *w)
+{
+    size_t n = 0;
+    for (const struct list *l = w->sessions.next; l != &w->sessions; l = l->next)
+        n++;
+    return n;
+}
+
+static void end_if_empty(struct worker *w)
+{
+    if (w->obeyed >= WORKER_DRAIN && list_empty(&w->sessions))
+        ev_break(w->loop, EVBREAK_ALL);
+}
+
+void worker_session_gone(struct worker *w)
+{
+    atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    end_if_empty(w);
+}
+
+/* Close the oldest sessions, a tick's share of them. Those in their farewell are left to it. */
+static void on_pace(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *w = CONTAINER_OF(timer, struct worker, pace);
+    size_t left = w->pace_each;
+    for (struct list *l = w->sessions.next, *next; left > 0 && l != &w->sessions; l = next) {
+        next = l->next;
+        struct session *s = CONTAINER_OF(l, struct session, link);
+        if (s->state == SESSION_FAREWELL)
+            continue;
+        session_end(s, CLOSE_SHUTDOWN);
+        left--;
+    }
+}
+
+static void drain(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_close(&w->listeners[i]);
+    /* done at four fifths of the time, so that farewells fit into the rest */
+    double ticks = w->snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
+    w->pace_each = (size_t)((double)count_sessions(w) / (ticks < 1 ? 1 : ticks)) + 1;
+    w->pace.repeat = PACE_TICK_S;
+    ev_timer_again(w->loop, &w->pace);
+}
+
+static void stop(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_close(&w->listeners[i]);
+    /* a session that still has a farewell to say needs a second push */
+    while (!list_empty(&w->sessions))
+        session_end(CONTAINER_OF(w->sessions.next, struct session, link), CLOSE_SHUTDOWN);
+    ev_break(w->loop, EVBREAK_ALL);
+}
+
+static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *w = CONTAINER_OF(mail, struct worker, mail);
+    /* acquire: pairs with the release in worker_order() */
+    int order = atomic_load_explicit(&w->order, memory_order_acquire);
+    if (order <= w->obeyed)
+        return;
+    w->obeyed = order;
+    if (order == WORKER_DRAIN)
+        drain(w);
+    else
+        stop(w);
+    end_if_empty(w);
+}
+
+void worker_order(struct worker *w, enum worker_order order)
+{
+    atomic_store_explicit(&w->order, (int)order, memory_order_release);
+    ev_async_send(w->loop, &w->mail);
+}
+
+/* ---- life ---- */
+
+static bool is_wildcard(const struct address *a)
+{
+    if (a->sa.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+    return a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static bool init_listener(struct listener *listener, struct worker *w, size_t i, char *error)
+{
+    const struct listener_conf *conf = &w->snapshot->config->listeners[i];
+    listener->w = w;
+    listener->conf = conf;
+    listener->cluster = &w->snapshot->clusters[conf->cluster];
+    if (!socket_local_address(listener->fd, &listener->local)) {
+        (void)snprintf(error, WORKER_ERROR_MAX, "listener %.128s: %s", conf->name,
+                       strerrordesc_np(errno));
+        return false;
+    }
+    listener->wildcard = is_wildcard(&listener->local);
+    if (!conf->tls)
+        return true;
+    char tls_error[TLS_ERROR_MAX];
+    listener->tls = tls_context_new(w->tls_library, conf->tls, &w->shared->ticket_key, tls_error);
+    if (!listener->tls)
+        (void)snprintf(error, WORKER_ERROR_MAX, "listener %.128s: %s", conf->name, tls_error);
+    return listener->tls;
+}
+
+static bool init_loop(struct worker *w)
+{
+    w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (!w->loop)
+        return false;
+    ev_async_init(&w->mail, on_mail);
+    ev_async_start(w->loop, &w->mail);
+    ev_prepare_init(&w->run_yielded, on_prepare);
+    ev_prepare_start(w->loop, &w->run_yielded);
+    ev_idle_init(&w->keep_turning, on_idle);
+    ev_init(&w->pace, on_pace);
+    ev_init(&w->accept_pause, on_accept_pause_over);
+    return true;
+}
+
+static bool init_rest(struct worker *w, char *error)
+{
+    size_t block = w->snapshot->config->limits.relay_buffer_bytes;
+    w->scratch = malloc(block);
+    w->tls_library = tls_library_new();
+    if (!w->scratch || !w->tls_library || !init_loop(w)) {
+        (void)snprintf(error, WORKER_ERROR_MAX, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < w->n_listeners; i++)
+        if (!init_listener(&w->listeners[i], w, i, error))
+            return false;
+    return true;
+}
+
+struct worker *worker_new(struct worker_shared *shared, unsigned index, const int *fds,
+                          char error[WORKER_ERROR_MAX])
+{
+    const struct config *config = shared->snapshot->config;
+    struct worker *w = calloc(1, sizeof(*w));
+    struct listener *listeners = calloc(config->n_listeners, sizeof(*listeners));
+    if (!w || !listeners) {
+        for (size_t i = 0; i < config->n_listeners; i++)
+            close(fds[i]);
+        free(w);
+        free(listeners);
+        (void)snprintf(error, WORKER_ERROR_MAX, "out of memory");
+        return NULL;
+    }
+    w->shared = shared;
+    w->snapshot = shared->snapshot;
+    w->log = shared->log;
+    w->index = index;
+    w->listeners = listeners;
+    w->n_listeners = config->n_listeners;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listeners[i].fd = fds[i];
+    w->next_id = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
+                 ((uint64_t)index << SESSION_ID_SEQ_BITS);
+    list_init(&w->sessions);
+    list_init(&w->runnable);
+    pool_init(&w->relay_pool, config->limits.relay_buffer_bytes, RELAY_BLOCKS_KEPT);
+    if (!init_rest(w, error)) {
+        worker_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_start(&w->listeners[i]);
+    ev_run(w->loop, 0);
+    w->shared->ended(w->shared->ended_arg);
+    return NULL;
+}
+
+bool worker_start(struct worker *w)
+{
+    int err = pthread_create(&w->thread, NULL, run, w);
+    w->started = err == 0;
+    errno = err;
+    return w->started;
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->started)
+        (void)pthread_join(w->thread, NULL);
+    w->started = false;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    assert(!w->started && list_empty(&w->sessions));
+    for (size_t i = 0; i < w->n_listeners; i++) {
+        listener_close(&w->listeners[i]);
+        tls_context_free(w->listeners[i].tls);
+    }
+    free(w->listeners);
+    tls_library_free(w->tls_library);
+    pool_fini(&w->relay_pool);
+    free(w->scratch);
+    if (w->loop)
+        ev_loop_destroy(w->loop);
+    free(w);
+}
+
+const struct counters *worker_counters(const struct worker *w)
+{
+    return &w->counters;
+}

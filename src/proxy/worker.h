@@ -1,0 +1,65 @@
+/*
+ * worker.h - one thread: a loop, its listening sockets, its sessions, its pools and counters.
+ */
+#ifndef PROXY_WORKER_INTERNAL_H
+#define PROXY_WORKER_INTERNAL_H
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "listener.h"
+#include "proxy/counters.h"
+#include "proxy/worker.h"
+
+struct session;
+
+struct worker {
+    struct worker_shared *shared;
+    const struct snapshot *snapshot; /* borrowed; outlives the worker */
+    struct log *log;                 /* borrowed */
+    unsigned index;
+    struct ev_loop *loop;
+    pthread_t thread;
+    bool started; /* the thread exists */
+
+    struct listener *listeners; /* as many as the configuration has */
+    size_t n_listeners;
+    struct tls_library *tls_library;
+
+    struct list sessions;
+    struct list runnable; /* sessions that yielded */
+    struct ev_prepare run_yielded;
+    struct ev_idle keep_turning; /* active while somebody is runnable */
+
+    struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
+    uint8_t *scratch;       /* one such block, for bytes that go straight through */
+    uint32_t turn;          /* next tie-break for sessions without a key */
+    uint64_t next_id;
+
+    struct ev_async mail;         /* wakes the loop to look at `order` */
+    _Atomic int order;            /* enum worker_order; release by the main thread, acquire here */
+    int obeyed;                   /* the last order carried out */
+    struct ev_timer pace;         /* closes sessions while draining */
+    size_t pace_each;             /* sessions a tick */
+    struct ev_timer accept_pause; /* active while accepting is paused */
+
+    struct counters counters;
+};
+
+/* Give a session that yielded another turn, after the others had theirs. */
+void worker_yield(struct worker *w, struct session *s);
+
+/* Stop accepting for a moment: the system has no descriptor or memory left (errno in why). */
+void worker_pause_accept(struct worker *w, int why);
+
+/* Tell the worker that a session is gone. */
+void worker_session_gone(struct worker *w);
+
+/* Is the process still within its connection limit, the newest session included? */
+bool worker_admits(const struct worker *w);
+
+#endif
