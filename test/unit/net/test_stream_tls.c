@@ -1,75 +1,9 @@
 /*
  * Tests of stream_tls.c: handshakes, data, ends and faults, against OpenSSL's own client.
  */
-#include "tls_peer.h"
+#include "tls_link.h"
 
 #include <netinet/in.h>
-
-struct world {
-    struct test_files files;
-    struct certificate_conf certificate;
-    struct tls_conf conf;
-    struct tls_ticket_key key;
-    struct tls_library *lib;
-    struct tls_context *ctx;
-};
-
-/* One server stream and one client, joined by a socket pair. */
-struct link {
-    struct stream *server;
-    struct peer peer;
-};
-
-static int world_setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-    char error[TLS_ERROR_MAX];
-    assert_non_null(w);
-    signal(SIGPIPE, SIG_IGN);
-    files_init(&w->files);
-    w->certificate = make_certificate(&w->files, "router.test");
-    w->conf = (struct tls_conf){
-        .certificates = &w->certificate, .n_certificates = 1, .min_version = TLS1_2_VERSION};
-    assert_true(tls_ticket_key_generate(&w->key));
-    w->lib = tls_library_new();
-    assert_non_null(w->lib);
-    w->ctx = tls_context_new(w->lib, &w->conf, &w->key, error);
-    assert_non_null(w->ctx);
-    *state = w;
-    return 0;
-}
-
-static int world_teardown(void **state)
-{
-    struct world *w = *state;
-    tls_context_free(w->ctx);
-    tls_library_free(w->lib);
-    files_fini(&w->files);
-    free(w);
-    return 0;
-}
-
-static void link_init(struct link *l, struct tls_context *ctx, int version)
-{
-    int fds[2];
-    make_pair(fds);
-    peer_init(&l->peer, fds[1], version);
-    l->server = stream_tls_accept(ctx, fds[0]);
-    assert_non_null(l->server);
-}
-
-static void link_open(struct link *l, struct tls_context *ctx, int version)
-{
-    link_init(l, ctx, version);
-    assert_int_equal(shake(l->server, &l->peer), STREAM_OK);
-    peer_settle(&l->peer);
-}
-
-static void link_fini(struct link *l)
-{
-    stream_free(l->server);
-    peer_fini(&l->peer);
-}
 
 static uint8_t *pattern(size_t n)
 {
@@ -447,85 +381,6 @@ static void a_reset_is_named(void **state)
     close(listener);
 }
 
-/* Shake hands with `ctx`, offering `session`; the session the client can use next time. */
-static SSL_SESSION *resume(struct tls_context *ctx, int version, SSL_SESSION *session, bool resumed)
-{
-    struct link l;
-    struct tls_facts facts;
-    link_init(&l, ctx, version);
-    SSL_set_tlsext_host_name(l.peer.ssl, "alias.test");
-    if (session)
-        assert_int_equal(SSL_set_session(l.peer.ssl, session), 1);
-    assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
-    peer_settle(&l.peer);
-    stream_tls_facts(l.server, &facts);
-    assert_int_equal(facts.resumed, resumed);
-    assert_string_equal(facts.sni, "alias.test");
-    send_up(&l.peer, l.server, (const uint8_t *)"data", 4);
-    SSL_SESSION *next = SSL_get1_session(l.peer.ssl);
-    assert_int_equal(SSL_shutdown(l.peer.ssl), 0);
-    link_fini(&l);
-    SSL_SESSION_free(session);
-    return next;
-}
-
-static void a_ticket_resumes_on_another_worker(void **state)
-{
-    struct world *w = *state;
-    char error[TLS_ERROR_MAX];
-    struct tls_library *lib = tls_library_new();
-    struct tls_context *other = tls_context_new(lib, &w->conf, &w->key, error);
-    assert_non_null(other);
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        SSL_SESSION *session = resume(w->ctx, version, NULL, false);
-        session = resume(other, version, session, true);
-        session = resume(w->ctx, version, session, true);
-        SSL_SESSION_free(session);
-    }
-    tls_context_free(other);
-    tls_library_free(lib);
-}
-
-static void a_ticket_of_another_key_leads_to_a_full_handshake(void **state)
-{
-    struct world *w = *state;
-    char error[TLS_ERROR_MAX];
-    struct tls_ticket_key key;
-    assert_true(tls_ticket_key_generate(&key));
-    struct tls_context *other = tls_context_new(w->lib, &w->conf, &key, error);
-    assert_non_null(other);
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        SSL_SESSION *session = resume(w->ctx, version, NULL, false);
-        SSL_SESSION_free(resume(other, version, session, false));
-    }
-    tls_context_free(other);
-}
-
-static int count_ticket(SSL *ssl, SSL_SESSION *session)
-{
-    (void)session;
-    ++*(int *)SSL_get_app_data(ssl);
-    return 0;
-}
-
-/* Two, OpenSSL's default, would cost every handshake 20 us more. */
-static void one_ticket_is_sent(void **state)
-{
-    struct world *w = *state;
-    for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
-        struct link l;
-        int tickets = 0;
-        link_init(&l, w->ctx, version);
-        SSL_CTX_set_session_cache_mode(l.peer.ossl, SSL_SESS_CACHE_CLIENT);
-        SSL_CTX_sess_set_new_cb(l.peer.ossl, count_ticket);
-        SSL_set_app_data(l.peer.ssl, &tickets);
-        assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
-        peer_settle(&l.peer);
-        assert_int_equal(tickets, 1);
-        link_fini(&l);
-    }
-}
-
 static void renegotiation_is_refused(void **state)
 {
     struct world *w = *state;
@@ -566,9 +421,6 @@ int main(void)
         cmocka_unit_test(a_broken_record_gives_words_and_ends_the_stream),
         cmocka_unit_test(a_key_update_is_answered_and_data_goes_on),
         cmocka_unit_test(a_reset_is_named),
-        cmocka_unit_test(a_ticket_resumes_on_another_worker),
-        cmocka_unit_test(a_ticket_of_another_key_leads_to_a_full_handshake),
-        cmocka_unit_test(one_ticket_is_sent),
         cmocka_unit_test(renegotiation_is_refused),
     };
     return cmocka_run_group_tests_name("stream_tls", tests, world_setup, world_teardown);
