@@ -2,20 +2,20 @@
  * test_rendezvous.c - the order of nodes for a key, against vectors of a second
  * implementation (test/rendezvous_reference.py) and against the plainest way to sort.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <jansson.h>
 
 #include "base/util.h"
+#include "hex.h"
 #include "model/rendezvous.h"
+#include "unit.h"
 
 #define VECTORS   SOURCE_DIR "/test/unit/model/rendezvous_vectors.jsonl"
 #define NODES_MAX 32u
+#define KEY_MAX   65535u
 
 /* A fixed sequence of pseudo-random numbers (splitmix64), so that a failure repeats. */
 static uint64_t next_random(uint64_t *state)
@@ -33,24 +33,14 @@ static uint64_t hex_field(const json_t *object, const char *name)
     return strtoull(text, NULL, 16);
 }
 
-static size_t unhex(const char *text, uint8_t *out)
-{
-    size_t n = strlen(text) / 2;
-    for (size_t i = 0; i < n; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(text + 2 * i, "%2x", &byte), 1);
-        out[i] = (uint8_t)byte;
-    }
-    return n;
-}
-
 /* The key of a vector: given whole, or as a unit repeated to a length. */
-static struct span vector_key(const json_t *vector, uint8_t *room)
+static struct span vector_key(const json_t *vector, uint8_t room[KEY_MAX])
 {
     const char *whole = json_string_value(json_object_get(vector, "key_hex"));
     if (whole)
-        return span_of(room, unhex(whole, room));
-    size_t unit = unhex(json_string_value(json_object_get(vector, "key_unit_hex")), room);
+        return span_of(room, hex_decode(whole, room, KEY_MAX));
+    size_t unit =
+        hex_decode(json_string_value(json_object_get(vector, "key_unit_hex")), room, KEY_MAX);
     size_t n = (size_t)json_integer_value(json_object_get(vector, "key_bytes"));
     for (size_t i = unit; i < n; i++)
         room[i] = room[i - unit];
@@ -72,7 +62,7 @@ static void check_order(const json_t *vector, const struct rendezvous_node *node
 
 static void check_vector(const json_t *vector)
 {
-    static uint8_t room[65536]; /* one vector at a time */
+    static uint8_t room[KEY_MAX]; /* one vector at a time */
     if (!json_object_get(vector, "order")) {
         assert_int_equal(rendezvous_cost(hex_field(vector, "x")),
                          json_integer_value(json_object_get(vector, "cost")));

@@ -3,16 +3,13 @@
  * when the nodes change. Prints the figures it judges.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/util.h"
 #include "model/rendezvous.h"
+#include "unit.h"
 
 #define KEYS      100000u
 #define NODES_MAX 8u

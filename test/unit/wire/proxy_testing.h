@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "hex.h"
+#include "unit.h"
 #include "wire/proxy_protocol.h"
 
 #define PROXY_SEND_VECTORS VECTORS_DIR "/proxy_send.jsonl"
@@ -34,25 +36,9 @@ static inline struct proxy_endpoint vector_endpoint(const json_t *vector, const 
 
 static inline void assert_hex(const uint8_t *p, size_t n, const char *hex)
 {
-    char *got = calloc(1, 2 * n + 1);
-    assert_non_null(got);
-    for (size_t i = 0; i < n; i++)
-        snprintf(got + 2 * i, 3, "%02x", p[i]);
-    assert_string_equal(got, hex);
-    free(got);
-}
-
-/* The bytes of a hexadecimal string, at most `room`. */
-static inline size_t unhex(const char *hex, uint8_t *out, size_t room)
-{
-    size_t n = strlen(hex) / 2;
-    assert_true(n <= room);
-    for (size_t i = 0; i < n; i++) {
-        unsigned byte;
-        assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
-        out[i] = (uint8_t)byte;
-    }
-    return n;
+    char got[2 * PROXY_V2_MAX + 1];
+    assert_true(n <= PROXY_V2_MAX);
+    assert_string_equal(hex_encode(p, n, got), hex);
 }
 
 /*

@@ -1,13 +1,6 @@
 /*
  * test_proxy_v1.c - the PROXY line of text, byte for byte.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "proxy_testing.h"
 
 /* Write into a block of exactly PROXY_V1_MAX bytes, so that ASan sees a byte too many. */

@@ -2,13 +2,6 @@
  * test_proxy_v2.c - the binary PROXY header: byte for byte against the vectors, and read
  * back by a decoder of its own, written from section 2.2, over all sizes of TLVs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "proxy_testing.h"
 
 #define LENGTH_MAX 500u
@@ -117,7 +110,7 @@ static struct proxy_facts vector_facts(const json_t *vector, uint8_t room[600])
             facts.crc32c = true;
             continue;
         }
-        struct span value = span_of(room + used, unhex(hex, room + used, 600 - used));
+        struct span value = span_of(room + used, hex_decode(hex, room + used, 600 - used));
         used += value.n;
         assert_true(type == 1 || type == 2); /* what a vector can ask of the facts we have */
         if (type == 1)
