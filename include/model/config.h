@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "base/util.h"
@@ -19,28 +20,29 @@ enum empty_client_id { EMPTY_ID_SPREAD, EMPTY_ID_SOURCE_IP, EMPTY_ID_REFUSE };
 enum proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
 
 struct certificate_conf {
-    char *certificate_file; /* PEM: the leaf, then its chain; absolute or from the working directory */
+    /* Ready to open: the directory of the configuration file is in front of relative ones. */
+    char *certificate_file; /* PEM: the leaf, then its chain */
     char *private_key_file; /* PEM */
 };
 
 struct tls_conf {
     struct certificate_conf *certificates; /* the first is the default; at least one */
     size_t n_certificates;
-    unsigned min_version;                  /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
+    unsigned min_version; /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
 };
 
 struct listener_conf {
     char *name;
-    char *address;           /* text, checked: "0.0.0.0:1883" */
-    size_t cluster;          /* index into clusters */
-    struct tls_conf *tls;    /* null = plain TCP */
-    bool lenient;            /* connect_validation is "lenient" */
+    char *address;        /* text, checked: "0.0.0.0:1883" */
+    size_t cluster;       /* index into clusters */
+    struct tls_conf *tls; /* null = plain TCP */
+    bool lenient;         /* connect_validation is "lenient" */
 };
 
 struct node_conf {
     char *name;
-    char *address;           /* text, checked: numeric "192.168.0.2:1883" */
-    uint32_t weight;         /* 0..65535, default 1; 0 = gets no new session */
+    char *address;   /* text, checked: numeric "192.168.0.2:1883" */
+    uint32_t weight; /* 0..65535, default 1; 0 = gets no new session */
 };
 
 struct cluster_conf {
@@ -92,14 +94,18 @@ struct config {
  */
 struct config_message {
     bool warning;
+    uint32_t line; /* in the file, from 1; 0 = the message is about no line */
     char *text;
 };
 
 struct config_messages {
-    struct config_message *list;
+    struct config_message *list; /* by line */
     size_t n;
     size_t errors; /* how many of them are no warnings */
 };
+
+/* A larger file is refused; whoever reads it can stop there. */
+#define CONFIG_FILE_MAX (16u << 20)
 
 /*
  * Parse and check a whole configuration.
@@ -110,11 +116,18 @@ struct config_messages {
  *              the caller calls config_messages_fini() in any case
  *
  * Null when there was an error; the messages say them all. Reads no other file: whether a
- * certificate can be loaded is found out by who loads it.
+ * certificate can be loaded is found out by who loads it. When memory is so short that
+ * not even that can be said, messages->n is 0 and messages->errors is not.
  */
 MUST_USE struct config *config_parse(const char *text, size_t n, const char *file_name,
                                      struct config_messages *messages);
 void config_free(struct config *config);
 void config_messages_fini(struct config_messages *messages);
+
+/*
+ * Print the reference of all keys as a Markdown table: key, value, default, meaning. It is
+ * made from the rows that the parser works by; the README holds a copy.
+ */
+void config_reference(FILE *out);
 
 #endif

@@ -1,0 +1,75 @@
+/*
+ * config_address.c - is a text a numeric address and port, and are two of them the same?
+ *
+ * Strict: no names, no zone, no leading zeros in the port, IPv6 only in brackets (without
+ * them the last group would be taken for a port).
+ */
+#include "model/config_address.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static bool parse_port(const char *text, uint16_t *port)
+{
+    unsigned value = 0;
+    size_t n = strlen(text);
+    if (n < 1 || n > 5 || text[0] == '0')
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(text[i] - '0');
+    }
+    if (value > UINT16_MAX)
+        return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+static bool parse_v4(const char *host, struct config_address *address)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (strcmp(host, "") == 0 || strcmp(host, "*") == 0)
+        host = "0.0.0.0";
+    if (inet_pton(AF_INET, host, address->host + sizeof mapped) != 1)
+        return false;
+    memcpy(address->host, mapped, sizeof mapped);
+    return true;
+}
+
+static bool parse_v6(char *host, size_t n, struct config_address *address)
+{
+    if (n < 2 || host[n - 1] != ']')
+        return false;
+    host[n - 1] = '\0';
+    address->v6 = true;
+    return inet_pton(AF_INET6, host + 1, address->host) == 1;
+}
+
+bool config_address_parse(const char *text, struct config_address *out)
+{
+    static const uint8_t zero[16];
+    struct config_address address = {0};
+    char host[INET6_ADDRSTRLEN + sizeof "[]"];
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof host || !parse_port(colon + 1, &address.port))
+        return false;
+    size_t n = (size_t)(colon - text);
+    memcpy(host, text, n);
+    host[n] = '\0';
+    if (host[0] == '[' ? !parse_v6(host, n, &address) : !parse_v4(host, &address))
+        return false;
+    address.any = memcmp(address.host + 12, zero, 4) == 0 &&
+                  (!address.v6 || memcmp(address.host, zero, 12) == 0);
+    *out = address;
+    return true;
+}
+
+bool config_address_equal(const char *a, const char *b)
+{
+    struct config_address left;
+    struct config_address right;
+    return config_address_parse(a, &left) && config_address_parse(b, &right) &&
+           left.port == right.port && left.v6 == right.v6 &&
+           memcmp(left.host, right.host, sizeof left.host) == 0;
+}

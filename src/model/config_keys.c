@@ -1,0 +1,361 @@
+/*
+ * config_keys.c - every key of the configuration file as a row of a table.
+ *
+ * Rows only, one table a struct of model/config.h, innermost first; what is done with them
+ * stands in config_table.c. The ranges of the timeouts are wide on purpose: they keep out
+ * seconds written for milliseconds, not opinions.
+ */
+#include "model/config_keys.h"
+
+#include "model/config.h"
+
+#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define COUNT(type, member) .count_offset = offsetof(type, member)
+#define RANGE(low, high)    .min = (low), .max = (high)
+#define WORDS(list)         .words = (list), .n_words = ARRAY_LEN(list)
+#define TABLE(type, list)                                                                          \
+    {                                                                                              \
+        .struct_size = sizeof(type), .keys = (list), .n_keys = ARRAY_LEN(list)                     \
+    }
+
+/* The range of most timeouts. */
+#define SHORT_MS RANGE(100, 600000)
+
+static const struct config_word min_version_words[] = {{"1.2", 0x0303}, {"1.3", 0x0304}};
+static const struct config_word validation_words[] = {{"strict", false}, {"lenient", true}};
+static const struct config_word none_words[] = {{"none", 0}};
+static const struct config_word auto_words[] = {{"auto", 0}};
+static const struct config_word route_words[] = {
+    {"client_id", ROUTE_CLIENT_ID}, {"username", ROUTE_USERNAME}, {"source_ip", ROUTE_SOURCE_IP}};
+static const struct config_word empty_id_words[] = {
+    {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
+static const struct config_word proxy_words[] = {
+    {"v2", PROXY_PROTOCOL_V2}, {"v1", PROXY_PROTOCOL_V1}, {"none", PROXY_PROTOCOL_NONE}};
+static const struct config_word level_words[] = {
+#define X(suffix, word, loud) {word, LOG_##suffix},
+    LOG_LEVELS(X)
+#undef X
+};
+static const struct config_word format_words[] = {{"json", LOG_JSON}, {"text", LOG_TEXT}};
+
+_Static_assert(ARRAY_LEN(route_words) == ROUTE_SOURCE_COUNT, "every route source has a word");
+_Static_assert(ARRAY_LEN(format_words) == LOG_FORMAT_COUNT, "every log format has a word");
+
+static const struct config_key certificate_keys[] = {
+    {.key = "certificate_file",
+     .kind = KEY_FILE,
+     .required = true,
+     FIELD(struct certificate_conf, certificate_file),
+     .help = "PEM file: the certificate, then its chain."},
+    {.key = "private_key_file",
+     .kind = KEY_FILE,
+     .required = true,
+     FIELD(struct certificate_conf, private_key_file),
+     .help = "PEM file: the private key. May be the same file."},
+};
+static const struct config_table certificate_table =
+    TABLE(struct certificate_conf, certificate_keys);
+
+static const struct config_key tls_keys[] = {
+    {.key = "certificates",
+     .kind = KEY_LIST,
+     .required = true,
+     RANGE(1, 64),
+     FIELD(struct tls_conf, certificates),
+     COUNT(struct tls_conf, n_certificates),
+     .table = &certificate_table,
+     .help = "What the listener can show to devices. The first is the default."},
+    {.key = "min_version",
+     .kind = KEY_WORD,
+     FIELD(struct tls_conf, min_version),
+     WORDS(min_version_words),
+     .default_value = 0x0303,
+     .help = "The oldest TLS version a device may speak."},
+    {.key = "client_auth",
+     .kind = KEY_COMING_REFUSED,
+     WORDS(none_words),
+     .help = "Whether devices must show a certificate. `\"none\"` is what this version does."},
+    {.key = "client_ca_file",
+     .kind = KEY_COMING_REFUSED,
+     .help = "Authorities whose device certificates are accepted."},
+    {.key = "identity",
+     .kind = KEY_COMING_REFUSED,
+     .help = "What of the device certificate the node is told."},
+};
+static const struct config_table tls_table = TABLE(struct tls_conf, tls_keys);
+
+static const struct config_key listener_keys[] = {
+    {.key = "name",
+     .kind = KEY_NAME,
+     .required = true,
+     .unique = true,
+     RANGE(1, 128),
+     FIELD(struct listener_conf, name),
+     .help = "What logs and metrics call it."},
+    {.key = "address",
+     .kind = KEY_LISTEN_ADDRESS,
+     .required = true,
+     .unique = true,
+     FIELD(struct listener_conf, address),
+     .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`; `\"*:1883\"` is any IPv4 "
+             "address."},
+    {.key = "cluster",
+     .kind = KEY_CLUSTER,
+     .required = true,
+     RANGE(1, 128),
+     FIELD(struct listener_conf, cluster),
+     .help = "The name of the cluster its devices go to."},
+    {.key = "tls",
+     .kind = KEY_OPTIONAL,
+     FIELD(struct listener_conf, tls),
+     .table = &tls_table,
+     .default_text = "plain TCP",
+     .help = "Devices speak TLS, and it ends here."},
+    {.key = "connect_validation",
+     .kind = KEY_WORD,
+     FIELD(struct listener_conf, lenient),
+     WORDS(validation_words),
+     .default_value = false,
+     .help = "`\"lenient\"` leaves the contents of CONNECT to the node; its framing is always "
+             "checked."},
+    {.key = "websocket", .kind = KEY_COMING_REFUSED, .help = "Devices speak MQTT over WebSocket."},
+    {.key = "accept_proxy_protocol",
+     .kind = KEY_COMING_REFUSED,
+     .off_allowed = true,
+     .help = "Connections begin with a PROXY protocol header."},
+    {.key = "trusted_proxies",
+     .kind = KEY_COMING_REFUSED,
+     .help = "Networks whose word about the device's address counts."},
+    {.key = "client_address_header",
+     .kind = KEY_COMING_REFUSED,
+     .help = "The HTTP header with the device's address, for WebSocket."},
+    {.key = "backlog", .kind = KEY_COMING, .help = "How many connections may wait to be accepted."},
+};
+static const struct config_table listener_table = TABLE(struct listener_conf, listener_keys);
+
+static const struct config_key node_keys[] = {
+    {.key = "name",
+     .kind = KEY_NAME,
+     .required = true,
+     .unique = true,
+     RANGE(1, 128),
+     FIELD(struct node_conf, name),
+     .help =
+         "What logs and metrics call it. The hash goes by it: renaming a node moves its devices."},
+    {.key = "address",
+     .kind = KEY_NODE_ADDRESS,
+     .required = true,
+     .unique_advised = true,
+     FIELD(struct node_conf, address),
+     .help = "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`. Numeric."},
+    {.key = "weight",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_conf, weight),
+     RANGE(0, 65535),
+     .default_value = 1,
+     .help = "Its share of the devices against the other nodes' weights; 0 gets no new session."},
+    {.key = "state",
+     .kind = KEY_COMING_REFUSED,
+     .help = "Whether the node is up, drained or down, by decree."},
+    {.key = "backup",
+     .kind = KEY_COMING_REFUSED,
+     .off_allowed = true,
+     .help = "The node is used only when no other is left."},
+};
+static const struct config_table node_table = TABLE(struct node_conf, node_keys);
+
+static const struct config_key cluster_keys[] = {
+    {.key = "name",
+     .kind = KEY_NAME,
+     .required = true,
+     .unique = true,
+     RANGE(1, 128),
+     FIELD(struct cluster_conf, name),
+     .help = "What listeners, logs and metrics call it."},
+    {.key = "nodes",
+     .kind = KEY_LIST,
+     .required = true,
+     RANGE(1, 1024),
+     FIELD(struct cluster_conf, nodes),
+     COUNT(struct cluster_conf, n_nodes),
+     .table = &node_table,
+     .help = "The brokers. Their order does not matter."},
+    {.key = "route_by",
+     .kind = KEY_WORD_LIST,
+     FIELD(struct cluster_conf, route_by),
+     COUNT(struct cluster_conf, n_route_by),
+     RANGE(1, ROUTE_SOURCE_COUNT),
+     WORDS(route_words),
+     .default_value = ROUTE_CLIENT_ID,
+     .help = "What decides a device's home. In a list, the first that the device has."},
+    {.key = "empty_client_id",
+     .kind = KEY_WORD,
+     FIELD(struct cluster_conf, empty_client_id),
+     WORDS(empty_id_words),
+     .default_value = EMPTY_ID_SPREAD,
+     .help = "A device without client identifier: to the node with the fewest sessions, by its "
+             "address, or refused."},
+    {.key = "proxy_protocol",
+     .kind = KEY_WORD,
+     FIELD(struct cluster_conf, proxy_protocol),
+     WORDS(proxy_words),
+     .default_value = PROXY_PROTOCOL_V2,
+     .help = "How the nodes are told the device's address. Must match their listener's setting."},
+    {.key = "health_check",
+     .kind = KEY_COMING,
+     .help = "How nodes are probed. Until then a node that cannot be reached is found out by each "
+             "dial."},
+    {.key = "passive",
+     .kind = KEY_COMING,
+     .help = "When failures of real sessions take a node out."},
+    {.key = "tls", .kind = KEY_COMING_REFUSED, .help = "TLS towards the nodes."},
+    {.key = "discovery", .kind = KEY_COMING_REFUSED, .help = "Nodes from DNS."},
+};
+static const struct config_table cluster_table = TABLE(struct cluster_conf, cluster_keys);
+
+static const struct config_key timeouts_keys[] = {
+    {.key = "tls_handshake_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, tls_handshake_ms),
+     SHORT_MS,
+     .default_value = 15000,
+     .help = "From accept to the end of the TLS handshake."},
+    {.key = "connect_packet_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, connect_packet_ms),
+     SHORT_MS,
+     .default_value = 10000,
+     .help = "For the whole CONNECT to arrive."},
+    {.key = "dial_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, dial_ms),
+     SHORT_MS,
+     .default_value = 3000,
+     .help = "For one node to accept the connection, before the next is tried."},
+    {.key = "placement_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, placement_ms),
+     SHORT_MS,
+     .default_value = 10000,
+     .help = "For all tries together."},
+    {.key = "connack_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, connack_ms),
+     SHORT_MS,
+     .default_value = 15000,
+     .help = "For the node's first packet."},
+    {.key = "farewell_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, farewell_ms),
+     SHORT_MS,
+     .default_value = 2000,
+     .help = "For a refused device to read why."},
+    {.key = "shutdown_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, shutdown_ms),
+     RANGE(0, 3600000),
+     .default_value = 10000,
+     .help = "After SIGTERM: over how long the sessions are closed."},
+    {.key = "idle",
+     .kind = KEY_WORD,
+     FIELD(struct timeouts_conf, idle_ms),
+     WORDS(auto_words),
+     .help =
+         "`\"auto\"`: 1.5 times the device's own keep alive + 30 s; two hours at keep alive 0."},
+    {.key = "idle_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, idle_ms),
+     RANGE(1000, 86400000),
+     .default_text = "none",
+     .help = "Instead of `idle`: the same silence ends every session."},
+    {.key = "proxy_header_ms",
+     .kind = KEY_COMING,
+     .help = "For the PROXY protocol header to arrive."},
+    {.key = "websocket_upgrade_ms",
+     .kind = KEY_COMING,
+     .help = "For the WebSocket upgrade request to arrive."},
+};
+static const struct config_table timeouts_table = TABLE(struct timeouts_conf, timeouts_keys);
+
+static const struct config_key limits_keys[] = {
+    {.key = "max_connections",
+     .kind = KEY_INTEGER,
+     FIELD(struct limits_conf, max_connections),
+     RANGE(0, 10000000),
+     .default_value = 0,
+     .help = "Devices at a time, over all listeners; 0: as many as the open files allow."},
+    {.key = "connect_max_bytes",
+     .kind = KEY_INTEGER,
+     FIELD(struct limits_conf, connect_max_bytes),
+     RANGE(128, 1048576),
+     .default_value = 65536,
+     .help = "The largest CONNECT; a larger one is refused from its length bytes."},
+    {.key = "relay_buffer_bytes",
+     .kind = KEY_INTEGER,
+     FIELD(struct limits_conf, relay_buffer_bytes),
+     RANGE(1024, 1048576),
+     .default_value = 16384,
+     .help = "Per session and direction, held only while data waits."},
+};
+static const struct config_table limits_table = TABLE(struct limits_conf, limits_keys);
+
+static const struct config_key log_keys[] = {
+    {.key = "level",
+     .kind = KEY_WORD,
+     FIELD(struct log_conf, level),
+     WORDS(level_words),
+     .default_value = LOG_INFO,
+     .help = "The least urgent event that is written. One line a session is `\"info\"`."},
+    {.key = "format",
+     .kind = KEY_WORD,
+     FIELD(struct log_conf, format),
+     WORDS(format_words),
+     .default_value = LOG_JSON,
+     .help = "One JSON object a line, or text for people."},
+};
+static const struct config_table log_table = TABLE(struct log_conf, log_keys);
+
+static const struct config_key top_keys[] = {
+    {.key = "workers",
+     .kind = KEY_INTEGER,
+     FIELD(struct config, workers),
+     RANGE(1, 256),
+     .default_value = 0,
+     .default_text = "one per core",
+     .help = "Threads that carry sessions."},
+    {.key = "listeners",
+     .kind = KEY_LIST,
+     .required = true,
+     RANGE(1, 256),
+     FIELD(struct config, listeners),
+     COUNT(struct config, n_listeners),
+     .table = &listener_table,
+     .help = "Where devices come in."},
+    {.key = "clusters",
+     .kind = KEY_LIST,
+     .required = true,
+     RANGE(1, 256),
+     FIELD(struct config, clusters),
+     COUNT(struct config, n_clusters),
+     .table = &cluster_table,
+     .help = "Where they go."},
+    {.key = "timeouts",
+     .kind = KEY_OBJECT,
+     FIELD(struct config, timeouts),
+     .table = &timeouts_table,
+     .help = "How long each stage of a connection may last, in milliseconds."},
+    {.key = "limits",
+     .kind = KEY_OBJECT,
+     FIELD(struct config, limits),
+     .table = &limits_table,
+     .help = "How much each may take."},
+    {.key = "log",
+     .kind = KEY_OBJECT,
+     FIELD(struct config, log),
+     .table = &log_table,
+     .help = "What is written, and how."},
+    {.key = "admin", .kind = KEY_COMING, .help = "Metrics and control over HTTP."},
+};
+const struct config_table config_top_table = TABLE(struct config, top_keys);
+
+/* clang-format on */

@@ -1,0 +1,83 @@
+/*
+ * config_keys.h - every key of the configuration file as a row of a table.
+ *
+ * The loader, the defaults, the release of memory, the search for the nearest key and the
+ * reference in the README all read these rows, so a new key is one new row.
+ */
+#ifndef MODEL_CONFIG_KEYS_H
+#define MODEL_CONFIG_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+enum config_kind {
+    KEY_NAME,           /* char *: short text for logs and metrics */
+    KEY_FILE,           /* char *: a path, from the configuration file's directory */
+    KEY_LISTEN_ADDRESS, /* char *: numeric address and port to listen on */
+    KEY_NODE_ADDRESS,   /* char *: numeric address and port to connect to */
+    KEY_INTEGER,        /* uint32_t in min..max */
+    KEY_WORD,           /* one of words; its value goes into a bool, an enum or a uint32_t */
+    KEY_WORD_LIST,      /* one of words, or a list of them; an array of enums and its size_t */
+    KEY_CLUSTER,        /* size_t: the name of a cluster, resolved when all are known */
+    KEY_OBJECT,         /* a struct in place, with keys of its own */
+    KEY_OPTIONAL,       /* a pointer to such a struct; null when the key is not there */
+    KEY_LIST,           /* a pointer to min..max such structs, and their size_t */
+    KEY_COMING,         /* of a later version; can be ignored without harm */
+    KEY_COMING_REFUSED, /* of a later version; ignoring it would do another thing than asked */
+    CONFIG_KIND_COUNT
+};
+
+struct config_word {
+    const char *word;
+    uint32_t value;
+};
+
+struct config_table;
+
+struct config_key {
+    const char *key;
+    enum config_kind kind;
+    bool required;
+    bool unique;         /* no two siblings in the list may have the same */
+    bool unique_advised; /* ... or at least it is worth a warning */
+    bool off_allowed;    /* KEY_COMING_REFUSED: `false` asks for nothing, so it is fine */
+    size_t offset;       /* of the field in the struct of its table */
+    size_t size;         /* of the field */
+    size_t count_offset; /* of the number of elements: KEY_LIST, KEY_WORD_LIST */
+    uint32_t min;        /* the smallest integer, the fewest elements */
+    uint32_t max;
+    uint32_t default_value;
+    const char *default_text;        /* what the reference says instead of default_value */
+    const struct config_word *words; /* KEY_COMING_REFUSED: the words that ask for nothing */
+    size_t n_words;
+    const struct config_table *table; /* KEY_OBJECT, KEY_OPTIONAL, KEY_LIST: the keys inside */
+    const char *help;                 /* one line of the reference */
+};
+
+struct config_table {
+    size_t struct_size;
+    const struct config_key *keys;
+    size_t n_keys;
+};
+
+extern const struct config_table config_top_table;
+
+/* The row of a key; null when the table has none. */
+const struct config_key *config_table_find(const struct config_table *table, const char *key);
+
+/* The known key that `key` is probably a misspelling of; null when none comes close. */
+const char *config_table_nearest(const struct config_table *table, const char *key);
+
+/* Whether `candidate` comes closer to `text` than anything before; *best starts at SIZE_MAX. */
+bool config_nearer(const char *text, const char *candidate, size_t *best);
+
+/* The default of every row into a zeroed struct of that table. */
+void config_table_defaults(const struct config_table *table, void *object);
+
+/* Free everything the struct's fields own; half-filled structs are fine. */
+void config_table_release(const struct config_table *table, void *object);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * config_reference.c - the reference of all keys, as Markdown, from the rows themselves.
+ *
+ * No cell holds a "|": the rows' texts have none.
+ */
+#include <inttypes.h>
+
+#include "model/config.h"
+#include "model/config_keys.h"
+#include "model/config_message.h"
+
+static void put_words(FILE *out, const struct config_key *key, const char *join)
+{
+    for (size_t i = 0; i < key->n_words; i++)
+        fprintf(out, "%s`\"%s\"`", i ? join : "", key->words[i].word);
+}
+
+static void put_value(FILE *out, const struct config_key *key)
+{
+    switch (key->kind) {
+    case KEY_NAME:
+        fprintf(out, "text, up to %" PRIu32 " bytes", key->max);
+        return;
+    case KEY_FILE:
+        fputs("file name", out);
+        return;
+    case KEY_LISTEN_ADDRESS:
+    case KEY_NODE_ADDRESS:
+        fputs("address and port", out);
+        return;
+    case KEY_INTEGER:
+        fprintf(out, "%" PRIu32 " to %" PRIu32, key->min, key->max);
+        return;
+    case KEY_WORD:
+        put_words(out, key, ", ");
+        return;
+    case KEY_WORD_LIST:
+        put_words(out, key, ", ");
+        fputs(", or a list of them", out);
+        return;
+    case KEY_CLUSTER:
+        fputs("a `clusters[].name`", out);
+        return;
+    case KEY_OBJECT:
+    case KEY_OPTIONAL:
+        fputs("object", out);
+        return;
+    case KEY_LIST:
+        fprintf(out, "%" PRIu32 " to %" PRIu32 " objects", key->min, key->max);
+        return;
+    case KEY_COMING:
+        fputs("(coming) no effect yet, with a warning", out);
+        return;
+    case KEY_COMING_REFUSED:
+        fputs("(coming) an error", out);
+        if (key->n_words || key->off_allowed)
+            fputs(", except ", out);
+        put_words(out, key, ", ");
+        if (key->off_allowed)
+            fputs("`false`", out);
+        return;
+    case CONFIG_KIND_COUNT:
+        return;
+    }
+}
+
+static const char *word_of(const struct config_key *key, uint32_t value)
+{
+    for (size_t i = 0; i < key->n_words; i++) {
+        if (key->words[i].value == value)
+            return key->words[i].word;
+    }
+    return "";
+}
+
+static void put_default(FILE *out, const struct config_key *key)
+{
+    if (key->required)
+        fputs("required", out);
+    else if (key->default_text)
+        fputs(key->default_text, out);
+    else if (key->kind == KEY_INTEGER)
+        fprintf(out, "`%" PRIu32 "`", key->default_value);
+    else if (key->kind == KEY_WORD || key->kind == KEY_WORD_LIST)
+        fprintf(out, "`\"%s\"`", word_of(key, key->default_value));
+}
+
+static void put_table(FILE *out, const struct config_table *table, struct config_text *path)
+{
+    size_t n = path->n;
+    for (size_t i = 0; i < table->n_keys; i++) {
+        const struct config_key *key = &table->keys[i];
+        config_text_put(path, "%s", key->key);
+        fprintf(out, "| `%s` | ", path->bytes);
+        put_value(out, key);
+        fputs(" | ", out);
+        put_default(out, key);
+        fprintf(out, " | %s |\n", key->help);
+        if (key->table) {
+            config_text_put(path, key->kind == KEY_LIST ? "[]." : ".");
+            put_table(out, key->table, path);
+        }
+        path->bytes[path->n = n] = '\0';
+    }
+}
+
+void config_reference(FILE *out)
+{
+    struct config_text path = {0};
+    fputs("| Key | Value | Default | Meaning |\n| --- | --- | --- | --- |\n", out);
+    put_table(out, &config_top_table, &path);
+}

@@ -1,0 +1,52 @@
+/*
+ * config_testing.h - what the tests of the configuration share: files, and parsing from an
+ * allocation of exactly the text's size, so that a read past it is seen by the sanitizer.
+ */
+#ifndef CONFIG_TESTING_H
+#define CONFIG_TESTING_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/config.h"
+
+/* The whole file, terminated; freed by the caller. */
+static inline char *read_whole(const char *path, size_t *n)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "cannot open %s\n", path);
+        abort();
+    }
+    char *text = calloc(1, CONFIG_FILE_MAX + 1);
+    *n = fread(text, 1, CONFIG_FILE_MAX, file);
+    fclose(file);
+    return text;
+}
+
+static inline struct config *parse_exactly(const char *text, size_t n,
+                                           struct config_messages *messages)
+{
+    char *copy = malloc(n ? n : 1);
+    if (n)
+        memcpy(copy, text, n);
+    struct config *config = config_parse(copy, n, "config.json", messages);
+    free(copy);
+    return config;
+}
+
+/* Every message on a line of its own, warnings marked; freed by the caller. */
+static inline char *join_messages(const struct config_messages *messages)
+{
+    char *joined = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&joined, &n);
+    for (size_t i = 0; i < messages->n; i++)
+        fprintf(out, "%s%s\n", messages->list[i].warning ? "warning: " : "",
+                messages->list[i].text);
+    fclose(out);
+    return joined;
+}
+
+#endif
