@@ -1,0 +1,203 @@
+/*
+ * test_config_shipped.c - the configurations in config/ are right, and nothing is left out:
+ * neither a key in every-key.json, nor a row in the reference.
+ */
+#include <dirent.h>
+
+#include <jansson.h>
+
+#include "config_testing.h"
+#include "model/config_keys.h"
+#include "unit.h"
+
+static struct config *parse_shipped(const char *name, struct config_messages *messages)
+{
+    char path[4096];
+    size_t n;
+    snprintf(path, sizeof path, SOURCE_DIR "/config/%s", name);
+    char *text = read_whole(path, &n);
+    struct config *config = config_parse(text, n, name, messages);
+    free(text);
+    if (!config)
+        fail_msg("%s", messages->n ? messages->list[0].text : name);
+    return config;
+}
+
+static void every_shipped_file_is_right(void **state)
+{
+    (void)state;
+    DIR *dir = opendir(SOURCE_DIR "/config");
+    unsigned seen = 0;
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        struct config_messages messages;
+        const char *dot = strrchr(entry->d_name, '.');
+        if (!dot || strcmp(dot, ".json") != 0)
+            continue;
+        struct config *config = parse_shipped(entry->d_name, &messages);
+        for (size_t i = 0; i < messages.n; i++)
+            assert_non_null(strstr(messages.list[i].text, "known, but has no effect"));
+        config_messages_fini(&messages);
+        config_free(config);
+        seen++;
+    }
+    closedir(dir);
+    assert_in_range(seen, 4, 100);
+}
+
+static void expect_emqx_nodes(const struct cluster_conf *cluster)
+{
+    assert_int_equal(cluster->n_nodes, 2);
+    assert_string_equal(cluster->nodes[0].name, "emqx1");
+    assert_string_equal(cluster->nodes[0].address, "192.168.0.2:1883");
+    assert_string_equal(cluster->nodes[1].name, "emqx2");
+    assert_string_equal(cluster->nodes[1].address, "192.168.0.3:1883");
+    assert_int_equal(cluster->nodes[0].weight, cluster->nodes[1].weight);
+}
+
+static void emqx_cluster_listens_on_both_ports_for_the_two_nodes(void **state)
+{
+    (void)state;
+    struct config_messages messages;
+    struct config *config = parse_shipped("emqx-cluster.json", &messages);
+    assert_int_equal(messages.n, 0);
+    assert_int_equal(config->n_listeners, 2);
+    assert_string_equal(config->listeners[0].address, "0.0.0.0:1883");
+    assert_null(config->listeners[0].tls);
+    assert_string_equal(config->listeners[1].address, "0.0.0.0:8883");
+    assert_non_null(config->listeners[1].tls);
+    assert_int_equal(config->clusters[0].route_by[0], ROUTE_CLIENT_ID);
+    assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_V2);
+    expect_emqx_nodes(&config->clusters[0]);
+    config_messages_fini(&messages);
+    config_free(config);
+}
+
+static void the_counterparts_do_what_their_listings_say(void **state)
+{
+    (void)state;
+    static const char *const name[] = {"from-haproxy.json", "from-nginx.json"};
+    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+        struct config_messages messages;
+        struct config *config = parse_shipped(name[i], &messages);
+        assert_int_equal(config->n_listeners, 1);
+        assert_string_equal(config->listeners[0].address, "*:8883");
+        assert_non_null(config->listeners[0].tls);
+        assert_int_equal(config->clusters[0].n_route_by, 1);
+        assert_int_equal(config->clusters[0].route_by[0], ROUTE_SOURCE_IP);
+        assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_NONE);
+        assert_int_equal(config->timeouts.tls_handshake_ms, 15000);
+        assert_int_equal(config->timeouts.idle_ms, 0);
+        assert_int_equal(config->limits.max_connections, i == 0 ? 50000 : 0);
+        assert_int_equal(config->limits.relay_buffer_bytes, i == 0 ? 16384 : 4096);
+        expect_emqx_nodes(&config->clusters[0]);
+        config_messages_fini(&messages);
+        config_free(config);
+    }
+}
+
+/* Whether some object under this key's place has the key: arrays are searched element by element.
+ */
+static bool some_has(const json_t *value, const struct config_key *key);
+
+static void expect_all_keys(const struct config_table *table, const json_t *value)
+{
+    for (size_t i = 0; i < table->n_keys; i++) {
+        const struct config_key *key = &table->keys[i];
+        bool coming = key->kind == KEY_COMING || key->kind == KEY_COMING_REFUSED;
+        bool excluded = strcmp(key->key, "idle") == 0; /* by idle_ms */
+        if (some_has(value, key) == (coming || excluded))
+            fail_msg("%s", key->key);
+    }
+}
+
+static bool object_has(const json_t *object, const struct config_key *key)
+{
+    const json_t *inner = json_object_get(object, key->key);
+    if (inner && key->table)
+        expect_all_keys(key->table, inner);
+    return inner != NULL;
+}
+
+static bool some_has(const json_t *value, const struct config_key *key)
+{
+    bool has = json_is_object(value) && object_has(value, key);
+    for (size_t i = 0; i < json_array_size(value); i++)
+        has |= object_has(json_array_get(value, i), key);
+    return has;
+}
+
+static void every_key_of_this_version_is_in_every_key_json(void **state)
+{
+    (void)state;
+    json_t *root = json_load_file(SOURCE_DIR "/config/every-key.json", 0, NULL);
+    assert_non_null(root);
+    expect_all_keys(&config_top_table, root);
+    json_decref(root);
+}
+
+static size_t count_rows(const struct config_table *table)
+{
+    size_t n = table->n_keys;
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (table->keys[i].table)
+            n += count_rows(table->keys[i].table);
+    }
+    return n;
+}
+
+static void the_reference_has_a_row_of_four_cells_for_every_key(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t n = 0;
+    size_t rows = 0;
+    FILE *out = open_memstream(&text, &n);
+    config_reference(out);
+    fclose(out);
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        size_t bars = 0;
+        for (const char *p = line; *p; p++)
+            bars += *p == '|';
+        assert_int_equal(bars, 5);
+        rows++;
+    }
+    assert_int_equal(rows, 2 + count_rows(&config_top_table));
+    free(text);
+}
+
+static bool reference_has(const char *line)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    config_reference(out);
+    fclose(out);
+    bool has = strstr(text, line) != NULL;
+    free(text);
+    return has;
+}
+
+static void the_reference_gives_range_default_and_state(void **state)
+{
+    (void)state;
+    assert_true(reference_has("| `timeouts.dial_ms` | 100 to 600000 | `3000` | "));
+    assert_true(
+        reference_has("| `listeners[].tls.min_version` | `\"1.2\"`, `\"1.3\"` | `\"1.2\"` | "));
+    assert_true(reference_has("| `clusters[].nodes[].name` | text, up to 128 bytes | required | "));
+    assert_true(reference_has("| `listeners[].websocket` | (coming) an error | "));
+    assert_true(reference_has("| `workers` | 1 to 256 | one per core | "));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shipped_file_is_right),
+        cmocka_unit_test(emqx_cluster_listens_on_both_ports_for_the_two_nodes),
+        cmocka_unit_test(the_counterparts_do_what_their_listings_say),
+        cmocka_unit_test(every_key_of_this_version_is_in_every_key_json),
+        cmocka_unit_test(the_reference_has_a_row_of_four_cells_for_every_key),
+        cmocka_unit_test(the_reference_gives_range_default_and_state),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
