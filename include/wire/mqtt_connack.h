@@ -1,5 +1,6 @@
 /*
- * mqtt_connack.h - the CONNACK a router says when it refuses a device itself.
+ * mqtt_connack.h - CONNACK: the one a router says when it refuses a device itself, and a look
+ * at the one a node sends.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
@@ -7,9 +8,13 @@
 #ifndef WIRE_MQTT_CONNACK_H
 #define WIRE_MQTT_CONNACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/parse.h"
+#include "base/span.h"
+#include "base/util.h"
 #include "wire/mqtt_connect.h"
 
 /* Why a device is refused: enum suffix, 3.x return code (0 = close in silence), 5.0 reason code. */
@@ -55,5 +60,29 @@ size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refus
  * prescribes or allows for that rule.
  */
 size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
+
+/* What a node's CONNACK says, as far as a router cares. */
+struct mqtt_connack {
+    uint8_t code;                 /* 3.x return code or 5.0 reason code; 0 = accepted */
+    bool session_present;         /* the node had the device's session */
+    bool has_server_keep_alive;   /* 5.0 property 0x13: the device must use that keep alive */
+    uint16_t server_keep_alive_s; /* seconds [MQTT-3.2.2-21] */
+};
+
+/*
+ * Look at the first packet a node sends.
+ *
+ *   in       bytes of the node received so far, from the first one
+ *   version  of the device's CONNECT: 3, 4 or 5
+ *   out      filled on PARSE_DONE only
+ *
+ * PARSE_MORE  it could still become a CONNACK
+ * PARSE_BAD   it is something else (AUTH, for one), or a CONNACK whose parts do not fit
+ *
+ * A look, no judgement: the bytes go to the device whatever the answer is. Properties that
+ * a CONNACK must not have are passed over.
+ */
+MUST_USE enum parse_result mqtt_connack_read(struct span in, uint8_t version,
+                                             struct mqtt_connack *out);
 
 #endif

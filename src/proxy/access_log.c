@@ -83,6 +83,10 @@ void access_log_session(const struct session *s)
     log_who(&line, s);
     log_text(&line, "node", s->last_tried ? s->last_tried->conf->name : NULL);
     log_u64(&line, "tries", s->tries);
+    if (s->connack_seen) {
+        log_u64(&line, "connack_code", s->connack.code);
+        log_bool(&line, "session_present", s->connack.session_present);
+    }
     log_u64(&line, "bytes_up", s->up.bytes);
     log_u64(&line, "bytes_down", s->down.bytes);
     log_stages(&line, s);

@@ -47,9 +47,8 @@ static enum stream_result drain(struct flow *f, struct stream *to, struct pool *
     return STREAM_OK;
 }
 
-/* Send fresh bytes on; keep what the receiver does not take. */
-static enum flow_result forward(struct flow *f, struct stream *to, size_t n,
-                                const struct flow_room *room)
+enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
+                              const struct flow_room *room)
 {
     size_t put = 0;
     enum stream_result r = stream_write(to, room->scratch, n, &put);
@@ -112,7 +111,7 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
             continue;
         }
         f->bytes += got;
-        enum flow_result forwarded = forward(f, to, got, room);
+        enum flow_result forwarded = flow_forward(f, to, got, room);
         if (forwarded != FLOW_WAIT)
             return forwarded;
     }

@@ -49,6 +49,13 @@ struct flow_room {
 MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *to,
                                     const struct flow_room *room);
 
+/*
+ * Send on n bytes that stand at the beginning of the scratch block, and keep what the receiver
+ * does not take. Nothing may be waiting already. WAIT: all bytes are looked after.
+ */
+MUST_USE enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
+                                       const struct flow_room *room);
+
 /* Translate a stream's WANT_* into the mask its socket is watched for. */
 uint8_t flow_wait_mask(enum stream_result want);
 

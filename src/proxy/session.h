@@ -80,6 +80,10 @@ struct session {
     uint32_t first_sent;           /* bytes of `first` the node took */
     bool header_put;               /* the PROXY header stands in front of `first` */
 
+    /* connack */
+    struct mqtt_connack connack; /* when connack_seen */
+    bool connack_seen;           /* the node's first bytes were a whole CONNACK */
+
     /* relay */
     struct flow up, down;   /* client to node, node to client */
     double active_at;       /* loop time of the last byte moved */

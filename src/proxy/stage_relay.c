@@ -8,6 +8,7 @@
 #include <ev.h>
 
 #include "session.h"
+#include "wire/mqtt_connack.h"
 #include "worker.h"
 
 /* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
@@ -15,36 +16,78 @@
 
 /*
  * How long both sides may be silent. "auto": the broker gives a device 1.5 x its keep alive
- * [MQTT-3.1.2-22]; 30 s more leaves that verdict, and its will message, to the broker.
+ * [MQTT-3.1.2-22]; 30 s more leaves that verdict, and its will message, to the broker. A 5.0
+ * broker may have told the device to use another keep alive [MQTT-3.2.2-21].
  */
 static double idle_limit_ms(const struct session *s)
 {
     uint32_t fixed_ms = s->w->snapshot->config->timeouts.idle_ms;
+    uint16_t keep_alive_s =
+        s->connack.has_server_keep_alive ? s->connack.server_keep_alive_s : s->connect.keep_alive_s;
     if (fixed_ms > 0)
         return fixed_ms;
-    if (s->connect.keep_alive_s == 0)
+    if (keep_alive_s == 0)
         return IDLE_WITHOUT_KEEP_ALIVE_MS;
-    return s->connect.keep_alive_s * 1500.0 + 30000.0;
-}
-
-static enum step close_for(struct session *s, enum flow_result up, enum flow_result down)
-{
-    bool node_spoke = s->down.bytes > 0;
-    if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
-        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    if (up == FLOW_READ_ERROR || down == FLOW_WRITE_ERROR)
-        return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
-    if (s->up.ended && !node_spoke)
-        return session_close(s, CLOSE_CLIENT_CLOSED, NULL); /* it did not wait for a CONNACK */
-    if (down == FLOW_EMPTY)
-        return session_close(s, CLOSE_NODE_CLOSED_EARLY, NULL);
-    return session_close(s, node_spoke ? CLOSE_NODE_ERROR : CLOSE_NODE_CLOSED_EARLY,
-                         stream_error(s->node_stream));
+    return keep_alive_s * 1500.0 + 30000.0;
 }
 
 static bool failed(enum flow_result r)
 {
     return r != FLOW_WAIT && r != FLOW_YIELD;
+}
+
+static enum step close_for(struct session *s, enum flow_result up, enum flow_result down)
+{
+    if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (up == FLOW_READ_ERROR || down == FLOW_WRITE_ERROR)
+        return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+    return session_close(s, s->down.bytes > 0 ? CLOSE_NODE_ERROR : CLOSE_NODE_CLOSED_EARLY,
+                         stream_error(s->node_stream));
+}
+
+/* The node left without a word. A client that left first did not wait for one. */
+static enum step close_unanswered(struct session *s, const char *detail)
+{
+    return session_close(s, s->up.ended ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED_EARLY, detail);
+}
+
+/* The first n bytes of the node stand in the scratch block: from here on all is opaque. */
+static enum step node_spoke(struct session *s, size_t n, const struct flow_room *room)
+{
+    s->down.bytes = n;
+    s->connack_seen =
+        mqtt_connack_read(span_of(room->scratch, n), s->connect.version, &s->connack) == PARSE_DONE;
+    buffer_release(&s->first);
+    session_goto(s, SESSION_RELAY);
+    s->active_at = ev_now(s->w->loop);
+    session_set_deadline(s, idle_limit_ms(s));
+    enum flow_result down = flow_forward(&s->down, s->client, n, room);
+    if (failed(down))
+        return close_for(s, FLOW_WAIT, down);
+    s->up.due = s->down.due = true;
+    return MOVED;
+}
+
+enum step stage_connack(struct session *s)
+{
+    const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
+    enum flow_result up = FLOW_WAIT;
+    if (s->up.due)
+        up = flow_pump(&s->up, s->client, s->node_stream, &room);
+    if (s->down.due || up == FLOW_WRITE_ERROR) { /* it may have said why before it left */
+        size_t got = 0;
+        enum stream_result r = stream_read(s->node_stream, room.scratch, room.pool->size, &got);
+        s->down.due = false;
+        if (r == STREAM_OK)
+            return node_spoke(s, got, &room);
+        if (r == STREAM_EOF || r == STREAM_ERR)
+            return close_unanswered(s, r == STREAM_ERR ? stream_error(s->node_stream) : NULL);
+        s->down.read_wait = flow_wait_mask(r);
+    }
+    if (failed(up))
+        return close_for(s, up, FLOW_WAIT);
+    return up == FLOW_YIELD ? YIELD : WAIT;
 }
 
 static void note_first_end(struct session *s, bool up_had_ended, bool down_had_ended)
@@ -54,7 +97,7 @@ static void note_first_end(struct session *s, bool up_had_ended, bool down_had_e
 }
 
 /* Pump the directions that something happened to. */
-static enum step pump(struct session *s)
+enum step stage_relay(struct session *s)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
     const bool up_had_ended = s->up.ended, down_had_ended = s->down.ended;
@@ -78,23 +121,6 @@ static enum step pump(struct session *s)
         return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED,
                              NULL);
     return up == FLOW_YIELD || down == FLOW_YIELD ? YIELD : WAIT;
-}
-
-enum step stage_connack(struct session *s)
-{
-    enum step step = pump(s);
-    if (step == MOVED || s->down.bytes == 0)
-        return step;
-    buffer_release(&s->first);
-    session_goto(s, SESSION_RELAY);
-    s->active_at = ev_now(s->w->loop);
-    session_set_deadline(s, idle_limit_ms(s));
-    return step; /* the same bytes wait for the same events as before the move */
-}
-
-enum step stage_relay(struct session *s)
-{
-    return pump(s);
 }
 
 /*

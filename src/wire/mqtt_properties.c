@@ -166,6 +166,10 @@ static void note_integer(struct mqtt_properties *w, uint32_t value)
         w->session_expiry_s = value;
     if (w->id == MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE)
         w->max_packet_size = value;
+    if (w->id == MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE) {
+        w->has_server_keep_alive = true;
+        w->server_keep_alive_s = (uint16_t)value;
+    }
 }
 
 static enum parse_result read_integer(struct mqtt_properties *w, struct span in)
