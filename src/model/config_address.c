@@ -13,7 +13,7 @@ static bool parse_port(const char *text, uint16_t *port)
 {
     unsigned value = 0;
     size_t n = strlen(text);
-    if (n < 1 || n > 5 || text[0] == '0')
+    if (n < 1 || n > 5 || (text[0] == '0' && n > 1))
         return false;
     for (size_t i = 0; i < n; i++) {
         if (text[i] < '0' || text[i] > '9')
@@ -65,11 +65,12 @@ bool config_address_parse(const char *text, struct config_address *out)
     return true;
 }
 
+/* Port 0 is a different one each time. */
 bool config_address_equal(const char *a, const char *b)
 {
     struct config_address left;
     struct config_address right;
-    return config_address_parse(a, &left) && config_address_parse(b, &right) &&
+    return config_address_parse(a, &left) && config_address_parse(b, &right) && left.port != 0 &&
            left.port == right.port && left.v6 == right.v6 &&
            memcmp(left.host, right.host, sizeof left.host) == 0;
 }

@@ -13,7 +13,7 @@
 
 struct config_address {
     uint8_t host[16]; /* IPv4 in its IPv4-mapped form */
-    uint16_t port;    /* 1..65535 */
+    uint16_t port;    /* 0: one that is free */
     bool v6;          /* as it was written: "[::ffff:192.0.2.1]" is v6 */
     bool any;         /* "0.0.0.0", "[::]", "*" or nothing */
 };
@@ -23,6 +23,7 @@ struct config_address {
  * these; *out untouched then.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
+/* Whether listening on both would clash. */
 bool config_address_equal(const char *a, const char *b);
 
 #endif

@@ -98,7 +98,7 @@ static const struct config_key listener_keys[] = {
      .unique = true,
      FIELD(struct listener_conf, address),
      .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`; `\"*:1883\"` is any IPv4 "
-             "address."},
+             "address, port 0 a free port."},
     {.key = "cluster",
      .kind = KEY_CLUSTER,
      .required = true,
@@ -193,8 +193,9 @@ static const struct config_key cluster_keys[] = {
      FIELD(struct cluster_conf, empty_client_id),
      WORDS(empty_id_words),
      .default_value = EMPTY_ID_SPREAD,
-     .help = "A device without client identifier: to the node with the fewest sessions, by its "
-             "address, or refused."},
+     .help =
+         "A device that has nothing of `route_by`: to the node with the fewest sessions, by its "
+         "address, or refused."},
     {.key = "proxy_protocol",
      .kind = KEY_WORD,
      FIELD(struct cluster_conf, proxy_protocol),
@@ -260,8 +261,8 @@ static const struct config_key timeouts_keys[] = {
      .kind = KEY_WORD,
      FIELD(struct timeouts_conf, idle_ms),
      WORDS(auto_words),
-     .help =
-         "`\"auto\"`: 1.5 times the device's own keep alive + 30 s; two hours at keep alive 0."},
+     .help = "`\"auto\"`: 1.5 times the keep alive that device and node agreed on, plus 30 s; two "
+             "hours at keep alive 0."},
     {.key = "idle_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, idle_ms),

@@ -118,8 +118,8 @@ static void read_node_address(struct config_load *load, const struct config_key 
     const char *text = plain_text(at->value);
     if (!text || !config_address_parse(text, &address))
         config_want(load, at, WANT_ADDRESS " (\"192.0.2.1:1883\", \"[2001:db8::1]:1883\")");
-    else if (address.any)
-        config_want(load, at, "the address of one node");
+    else if (address.any || address.port == 0)
+        config_want(load, at, "the address and port of one node");
     else
         keep_text(load, key, object, text);
 }
