@@ -155,9 +155,9 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
 
     if (left == 0)
         return PARSE_MORE;
-    c->name_is_mqisdp = left >= 2 && in.p[c->at + 1] == mqisdp[1];
-    const uint8_t *name = c->name_is_mqisdp ? mqisdp : mqtt;
-    size_t n = c->name_is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
+    bool is_mqisdp = left >= 2 && in.p[c->at + 1] == mqisdp[1];
+    const uint8_t *name = is_mqisdp ? mqisdp : mqtt;
+    size_t n = is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
     /* [MQTT-3.1.2-1]; its length first, which also says what room there has to be */
     if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
@@ -165,7 +165,10 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
         return PARSE_BAD;
     if (memcmp(in.p + c->at, name, size_min(left, n)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
-    return left < n ? PARSE_MORE : go(c, c->at + n, STEP_LEVEL);
+    if (left < n)
+        return PARSE_MORE;
+    c->name_is_mqisdp = is_mqisdp;
+    return go(c, c->at + n, STEP_LEVEL);
 }
 
 /* The MQTT version of a level byte behind this protocol name; 0 = unknown. */
