@@ -1,0 +1,54 @@
+"""The README's tables are what the program says."""
+
+import re
+import subprocess
+
+import pytest
+
+import harness
+from harness import BINARY, ROOT
+
+SOURCE = ROOT
+pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="once is enough")
+README = (SOURCE / "README.md").read_text()
+
+ROW = re.compile(
+    r'X\((\w+), "(\w+)", (CLIENT|NODE|ROUTER), (SILENT|FAULT|REFUSAL), (\w+),\s*"((?:[^"\\]|\\.)*)"\)'
+)
+REFUSAL = re.compile(r"X\((\w+), (\d+), (0x[0-9a-f]+)\)")
+
+
+def close_reason_table():
+    """The close reasons as a Markdown table, made from the header they stand in."""
+    refusals = {name: (rc3, rc5)
+                for name, rc3, rc5 in REFUSAL.findall((SOURCE / "include/wire/mqtt_connack.h").read_text())}
+    text = (SOURCE / "include/model/close_reason.h").read_text().replace("\\\n", " ")
+    lines = ["| `reason` | `closed_by` | the device is told | meaning |", "|---|---|---|---|"]
+    for _, word, by, farewell, refusal, meaning in ROW.findall(text):
+        told = {"SILENT": "", "FAULT": "what fits the rule"}.get(farewell)
+        if told is None:
+            told = "CONNACK %s, or rc %s" % (refusals[refusal][1], refusals[refusal][0])
+        meaning = re.sub(r"\b((?:timeouts|limits)\.\w+|empty_client_id)", r"`\1`", meaning.replace('\\"', '"'))
+        lines.append("| `%s` | %s | %s | %s |" % (word, by.lower(), told, meaning))
+    return "\n".join(lines)
+
+
+def test_readme_lists_every_close_reason():
+    table = close_reason_table()
+    assert table.count("\n") > 10
+    assert table in README
+
+
+def test_readme_has_the_configuration_reference_the_program_prints():
+    printed = subprocess.run([BINARY, "--config-reference"], capture_output=True, text=True, timeout=30, check=True)
+    assert printed.stdout.count("\n") > 20
+    assert printed.stdout.strip() in README
+
+
+def test_readme_shows_no_path_that_is_not_there():
+    for path in re.findall(r"`((?:docker|test|src|include|config|fuzz)/[\w./-]+)`", README):
+        assert (SOURCE / path).exists(), path
+
+
+if __name__ == "__main__":
+    print(close_reason_table())
