@@ -9,8 +9,6 @@
 #include "base/util.h"
 #include "model/config.h"
 
-#define CONFIG_FILE_MAX_BYTES (16u * 1024u * 1024u)
-
 /*
  * Read, parse and check a file; print every message, warnings too, one a line to `out`.
  * Null when anything is wrong with it, the file itself included.

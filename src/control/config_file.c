@@ -14,7 +14,7 @@ static char *read_all(FILE *file, size_t *n)
     char *text = malloc(size);
     while (text) {
         used += fread(text + used, 1, size - used, file);
-        if (ferror(file) || used > CONFIG_FILE_MAX_BYTES) {
+        if (ferror(file) || used > CONFIG_FILE_MAX) {
             int saved = ferror(file) ? errno : EFBIG;
             free(text);
             errno = saved;
@@ -39,7 +39,7 @@ struct config *config_file_load(const char *path, FILE *out)
     FILE *file = fopen(path, "re");
     char *text = file ? read_all(file, &n) : NULL;
     if (!text)
-        (void)fprintf(out, "%s: error: cannot be read: %s\n", path, strerror(errno));
+        (void)fprintf(out, "error: %s: cannot be read: %s\n", path, strerror(errno));
     if (file)
         (void)fclose(file);
     if (!text)
@@ -50,6 +50,8 @@ struct config *config_file_load(const char *path, FILE *out)
     for (size_t i = 0; i < messages.n; i++)
         (void)fprintf(out, "%s%s\n",
                       messages.list[i].warning ? "warning: " : "error: ", messages.list[i].text);
+    if (!config && messages.n == 0)
+        (void)fprintf(out, "error: %s: out of memory\n", path);
     config_messages_fini(&messages);
     free(text);
     return config;
