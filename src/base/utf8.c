@@ -62,6 +62,10 @@ bool utf8_check(const uint8_t *p, size_t n, size_t whole, size_t *checked)
             at += 8;
             continue;
         }
+        if (p[at] > 0 && p[at] < 0x80) {
+            at++;
+            continue;
+        }
         int length = p[at] == 0 ? UTF8_BAD : utf8_char(p + at, n - at, whole - at);
         if (length == UTF8_BAD)
             return false;
