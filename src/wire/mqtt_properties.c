@@ -77,8 +77,8 @@ static bool rest_is_good(struct mqtt_properties *w, uint32_t left)
 
     if (!mqtt_properties_fit(left))
         return !refuse(w, MQTT_FAULT_PROPERTY_OVERRUN);
-    /* An Authentication Method takes three bytes at least. */
-    if (!w->in_will && (w->seen & data) && !(w->seen & method) && left < 3)
+    /* An Authentication Method takes three bytes at least. (In a will, both are refused before.) */
+    if ((w->seen & data) && !(w->seen & method) && left < 3)
         return !refuse(w, MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD);
     return true;
 }

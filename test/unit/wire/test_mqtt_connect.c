@@ -75,6 +75,8 @@ static const struct {
     {V311("0f", "42") "0000 0001 70", MQTT_FAULT_PASSWORD_WITHOUT_USERNAME, 10, PARSE_DONE},
     {V31("11", "42") "0000 0001 70", MQTT_FAULT_PASSWORD_WITHOUT_USERNAME, 12, PARSE_DONE},
     {V311("0f", "c2") "", MQTT_FAULT_FIELD_OVERRUN, 10, PARSE_BAD},
+    {V5("11", "06") "", MQTT_FAULT_FIELD_OVERRUN, 10, PARSE_BAD},
+    {V5("12", "06") "00 0000 00 0000", MQTT_FAULT_NONE, 0, PARSE_MORE},
     {V311("11", "c2") "00", MQTT_FAULT_NONE, 0, PARSE_MORE},
     {V311("11", "c2") "0002", MQTT_FAULT_FIELD_OVERRUN, 14, PARSE_BAD},
     {V311("11", "c2") "01", MQTT_FAULT_FIELD_OVERRUN, 13, PARSE_BAD},
@@ -120,6 +122,7 @@ static const struct {
     {V311("0e", "02") "0002 61ff", MQTT_FAULT_CLIENT_ID_UTF8, 16, PARSE_DONE},
     {V311("0e", "02") "0002 61c3", MQTT_FAULT_CLIENT_ID_UTF8, 16, PARSE_DONE},
     {V31("10", "02") "0002 0061", MQTT_FAULT_CLIENT_ID_UTF8, 17, PARSE_DONE},
+    {V31("10", "02") "0002 0000", MQTT_FAULT_CLIENT_ID_UTF8, 17, PARSE_DONE},
     {V311("0c", "00") "0000", MQTT_FAULT_CLIENT_ID_EMPTY, 14, PARSE_DONE},
     {V31("0e", "02") "0000", MQTT_FAULT_CLIENT_ID_EMPTY, 16, PARSE_DONE},
     {V311("11", "06") "0000 0001 ff 0000", MQTT_FAULT_WILL_TOPIC_UTF8, 17, PARSE_DONE},
@@ -145,6 +148,46 @@ static void every_fault_is_named_on_its_byte(void **state)
     for (int fault = 0; fault < MQTT_FAULT_COUNT; fault++)
         if (!(produced & UINT64_C(1) << fault))
             fail_msg("no packet breaks %s", mqtt_fault_word((enum mqtt_fault)fault));
+}
+
+static void a_fault_is_the_same_however_it_is_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(faulty); i++) {
+        uint8_t bytes[64];
+        size_t n = hex_decode(faulty[i].hex, bytes, sizeof(bytes));
+        for (size_t cut = 0; cut <= n; cut++) {
+            struct mqtt_connect c;
+            mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_DEFAULT);
+            assert_int_not_equal(mqtt_connect_read(&c, guard_page_put(&guard, bytes, cut), cut),
+                                 PARSE_DONE);
+            assert_int_not_equal(mqtt_connect_read(&c, guard_page_put(&guard, bytes, n), n),
+                                 PARSE_DONE);
+            if (c.fault != faulty[i].fault)
+                fail_msg("%s cut at %zu: %s", faulty[i].hex, cut, mqtt_fault_word(c.fault));
+        }
+    }
+}
+
+static void only_one_first_byte_is_a_connect(void **state)
+{
+    (void)state;
+    for (unsigned b = 0; b <= 0xff; b++) {
+        const uint8_t first = (uint8_t)b;
+        struct mqtt_connect c;
+        mqtt_connect_init(&c, true, MQTT_CONNECT_MAX_BYTES_DEFAULT);
+        assert_int_equal(mqtt_connect_read(&c, &first, 1), b == 0x10 ? PARSE_MORE : PARSE_BAD);
+    }
+}
+
+static void authentication_data_may_come_before_its_method(void **state)
+{
+    struct mqtt_connect c;
+    size_t at;
+
+    (void)state;
+    assert_int_equal(read_hex(V5("14", "02") "07 16 0001 ff 15 0000 0000", false, &c, &at),
+                     PARSE_DONE);
 }
 
 static void lenient_refuses_framing_faults_only(void **state)
@@ -372,6 +415,22 @@ static void too_large_asks_for_the_head_only(void **state)
     assert_int_equal(c.version, 3);
 }
 
+/* A type that no property of CONNECT has: only lenient mode walks past one. */
+static void lenient_checks_where_a_variable_byte_integer_ends(void **state)
+{
+    struct mqtt_connect c;
+    size_t at;
+
+    (void)state;
+    assert_int_equal(read_hex(V5("10", "02") "03 0b ff01 0000", true, &c, &at), PARSE_DONE);
+    assert_int_equal(read_hex(V5("10", "02") "03 0b 01", true, &c, &at), PARSE_BAD);
+    assert_int_equal(c.fault, MQTT_FAULT_PROPERTY_OVERRUN);
+    assert_int_equal(read_hex(V5("10", "02") "03 0b 8181", true, &c, &at), PARSE_BAD);
+    assert_int_equal(c.fault, MQTT_FAULT_PROPERTY_OVERRUN);
+    assert_int_equal(read_hex(V5("13", "02") "06 0b 81818181", true, &c, &at), PARSE_BAD);
+    assert_int_equal(c.fault, MQTT_FAULT_LENGTH_MALFORMED);
+}
+
 /* A CONNECT of exactly `n` bytes (5.0), made of user properties and one long last one. */
 static uint8_t *build_big(size_t n)
 {
@@ -422,7 +481,10 @@ static void a_megabyte_byte_by_byte_is_linear_work(void **state)
     free(p);
 }
 
-/* One string of 64 KiB, so that the text check too is shown to resume. */
+/*
+ * One string of 64 KiB: the text check resumes too. Checking it anew on each byte would
+ * still be done in a second, so this looks at how far the reader remembers to have checked.
+ */
 static void a_long_client_id_byte_by_byte_is_linear_work(void **state)
 {
     const size_t n = 1 + 3 + 10 + 2 + 65535;
@@ -437,8 +499,31 @@ static void a_long_client_id_byte_by_byte_is_linear_work(void **state)
     for (size_t i = 0; i < n; i++)
         if (mqtt_connect_read(&c, p, i) != PARSE_MORE)
             fail_msg("%s at byte %zu", mqtt_fault_word(c.fault), i);
+        else if (i > 16)
+            assert_int_equal(c.checked, i - 16);
     assert_int_equal(mqtt_connect_read(&c, p, n), PARSE_DONE);
     assert_int_equal(c.client_id_n, 65535);
+    free(p);
+}
+
+/* The same for the text of a property, an Authentication Method of 64 KiB. */
+static void a_long_property_byte_by_byte_is_linear_work(void **state)
+{
+    const size_t n = 20 + 65535 + 2;
+    uint8_t *p = calloc(n, 1); /* the empty client identifier at its end */
+    struct mqtt_connect c;
+
+    (void)state;
+    assert_non_null(p);
+    hex_decode("10 918004 0004 4d515454 05 02 003c 828004 15 ffff", p, 20);
+    memset(p + 20, 'm', 65535);
+    mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_LIMIT);
+    for (size_t i = 0; i < n; i++)
+        if (mqtt_connect_read(&c, p, i) != PARSE_MORE)
+            fail_msg("%s at byte %zu", mqtt_fault_word(c.fault), i);
+        else if (i > 20)
+            assert_int_equal(c.properties.checked, size_min(i - 20, 65535));
+    assert_int_equal(mqtt_connect_read(&c, p, n), PARSE_DONE);
     free(p);
 }
 
@@ -446,6 +531,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_is_named_on_its_byte),
+        cmocka_unit_test(a_fault_is_the_same_however_it_is_cut),
+        cmocka_unit_test(only_one_first_byte_is_a_connect),
+        cmocka_unit_test(authentication_data_may_come_before_its_method),
         cmocka_unit_test(lenient_refuses_framing_faults_only),
         cmocka_unit_test(every_fault_has_a_word_and_a_clause),
         cmocka_unit_test(a_good_packet_says_what_is_in_it),
@@ -456,10 +544,12 @@ int main(void)
         cmocka_unit_test(mqtt_31_may_leave_out_what_its_flags_announce),
         cmocka_unit_test(absent_and_empty_user_names_differ),
         cmocka_unit_test(lenient_takes_the_first_of_repeated_properties),
+        cmocka_unit_test(lenient_checks_where_a_variable_byte_integer_ends),
         cmocka_unit_test(max_bytes_counts_the_whole_packet),
         cmocka_unit_test(too_large_asks_for_the_head_only),
         cmocka_unit_test(a_megabyte_byte_by_byte_is_linear_work),
         cmocka_unit_test(a_long_client_id_byte_by_byte_is_linear_work),
+        cmocka_unit_test(a_long_property_byte_by_byte_is_linear_work),
     };
     guard = guard_page_new(4096);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
