@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,11 +22,13 @@
 #include "base/utf8.h"
 
 struct log {
-    int fd; /* borrowed */
+    int fd; /* borrowed, or terminal_fd */
     enum log_level level;
     enum log_format format;
+    int terminal_fd;          /* owned; -1 = none */
     bool may_block;           /* a pipe, a socket or a terminal: its reader may be stuck */
-    pthread_mutex_t lock;     /* keeps "is there room" and "write" together */
+    pthread_mutex_t lock;     /* keeps "is there room" and "write" together; guards torn */
+    bool torn;                /* the last line was cut short: the next one ends it first */
     _Atomic uint64_t dropped; /* relaxed: a count */
 };
 
@@ -53,6 +56,20 @@ const char *log_format_word(enum log_format format)
     return format == LOG_JSON ? "json" : "text";
 }
 
+/*
+ * A terminal again, non-blocking. A stopped one (Ctrl-S) is "writable" while any byte fits and
+ * then keeps its writer in write(2). O_NONBLOCK on `fd` itself would change it for the shell
+ * and all who share it. -1 when fd is no terminal or cannot be opened again.
+ */
+static int open_terminal(int fd)
+{
+    char path[32];
+    if (!isatty(fd))
+        return -1;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 struct log *log_new(int fd, enum log_level level, enum log_format format)
 {
     struct log *log = calloc(1, sizeof(*log));
@@ -65,6 +82,9 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
         free(log);
         return NULL;
     }
+    log->terminal_fd = open_terminal(fd);
+    if (log->terminal_fd >= 0)
+        log->fd = log->terminal_fd;
     return log;
 }
 
@@ -72,6 +92,8 @@ void log_free(struct log *log)
 {
     if (!log)
         return;
+    if (log->terminal_fd >= 0)
+        close(log->terminal_fd);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
@@ -235,6 +257,16 @@ static bool has_room(const struct log *log)
     return !log->may_block || (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLOUT));
 }
 
+/* Under the lock: write a line, whole; false when it is lost, or a part of it. */
+static bool write_line(struct log *log, const char *text, size_t n)
+{
+    if (!has_room(log) || (log->torn && write(log->fd, "\n", 1) != 1))
+        return false;
+    ssize_t put = write(log->fd, text, n);
+    log->torn = put > 0 && (size_t)put < n;
+    return put == (ssize_t)n;
+}
+
 void log_emit(struct log_line *line)
 {
     if (!line->enabled)
@@ -248,7 +280,7 @@ void log_emit(struct log_line *line)
     memcpy(line->text + line->n, end, n);
 
     pthread_mutex_lock(&log->lock);
-    bool sent = has_room(log) && write(log->fd, line->text, line->n + n) >= 0;
+    bool sent = write_line(log, line->text, line->n + n);
     pthread_mutex_unlock(&log->lock);
     if (!sent)
         atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);

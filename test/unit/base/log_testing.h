@@ -1,0 +1,68 @@
+/*
+ * log_testing.h - what the tests of the log share: a log at the end of a pipe, and its lines.
+ */
+#ifndef LOG_TESTING_H
+#define LOG_TESTING_H
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "unit.h"
+
+struct tap {
+    int read_fd, write_fd;
+    struct log *log;
+    char line[LOG_LINE_MAX + 1]; /* the last one taken, without its line feed */
+};
+
+static inline void tap_open(struct tap *tap, enum log_level level, enum log_format format)
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    tap->read_fd = fds[0];
+    tap->write_fd = fds[1];
+    tap->log = log_new(tap->write_fd, level, format);
+    assert_non_null(tap->log);
+}
+
+static inline void tap_close(struct tap *tap)
+{
+    log_free(tap->log);
+    close(tap->read_fd);
+    close(tap->write_fd);
+}
+
+static inline bool tap_is_dry(const struct tap *tap)
+{
+    struct pollfd poll_fd = {.fd = tap->read_fd, .events = POLLIN};
+    return poll(&poll_fd, 1, 0) == 0;
+}
+
+/* Emit, and take the one line that comes out. */
+static inline const char *tap_emit(struct tap *tap, struct log_line *line)
+{
+    log_emit(line);
+    assert_false(tap_is_dry(tap));
+    ssize_t n = read(tap->read_fd, tap->line, sizeof(tap->line));
+    assert_in_range(n, 1, LOG_LINE_MAX);
+    assert_int_equal(tap->line[n - 1], '\n');
+    tap->line[n - 1] = '\0';
+    assert_int_equal(strlen(tap->line), n - 1);
+    return tap->line;
+}
+
+/* The same as an object, which the caller gives back. */
+static inline json_t *tap_emit_json(struct tap *tap, struct log_line *line)
+{
+    json_t *object = json_loads(tap_emit(tap, line), JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    assert_true(json_is_object(object));
+    return object;
+}
+
+#endif
