@@ -165,7 +165,9 @@ static void a_stopped_terminal_drops_lines_and_counts_them(void **state)
     char *start = end;
     while (start > text && start[-1] != '\n')
         start--;
-    assert_memory_equal(start, "{\"time\":", 8);
+    json_t *object = json_loads(start, 0, NULL); /* and not the lost line's beginning, too */
+    assert_non_null(object);
+    json_decref(object);
     alarm(0);
     log_free(log);
     close(master);
