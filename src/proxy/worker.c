@@ -114,6 +114,7 @@ static void end_if_empty(struct worker *w)
 void worker_session_gone(struct worker *w)
 {
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    counter_set(&w->counters.buffers_held, w->relay_pool.n_held);
     end_if_empty(w);
 }
 
