@@ -99,6 +99,7 @@ class Router:
 
     def __init__(self, config, wrapper=()):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-test-")
+        self.n_nodes = sum(len(cluster["nodes"]) for cluster in config["clusters"])
         self.config_path = write_config(config, self.directory.name)
         self.events = []
         self.text = []  # lines that are no JSON
@@ -183,16 +184,19 @@ class Router:
         return self.wait_event("session.end", count=count, **fields)
 
     def gauges(self):
-        before = len(self.find("router.gauges"))
+        """router.gauges, with each node's sessions as "node NAME"."""
+        before, nodes_before = len(self.find("router.gauges")), len(self.find("node.gauges"))
         self.process.send_signal(signal.SIGUSR2)
-        return self.wait_event("router.gauges", count=before + 1)
+        gauges = dict(self.wait_event("router.gauges", count=before + 1))
+        self.wait_event("node.gauges", count=nodes_before + self.n_nodes)
+        for node in self.find("node.gauges")[nodes_before:]:
+            gauges["node " + node["node"]] = node["sessions"]
+        return gauges
 
     def gauges_left(self):
         """The gauges that count sessions or what they hold and are not 0."""
-        gauges = self.gauges()
-        total = {"accepted_total", "closed_total"}
-        return {k: v for k, v in gauges.items()
-                if isinstance(v, int) and not isinstance(v, bool) and v and k not in total}
+        return {k: v for k, v in self.gauges().items()
+                if isinstance(v, int) and not isinstance(v, bool) and v and not k.endswith("_total")}
 
     def wait_idle(self):
         deadline = time.monotonic() + PATIENCE_S

@@ -1,0 +1,302 @@
+"""Every reason of the table of include/model/close_reason.h, produced for real.
+
+Each producer below brings about one close and says what the device must have read.
+"""
+
+import re
+import resource
+import signal
+import struct
+
+import pytest
+
+import mqtt
+from harness import ROOT, SANITIZED, one_cluster, wait_until
+from recorder import HangingPort, RefusingPort
+
+TABLE = ROOT / "include" / "model" / "close_reason.h"
+UNAVAILABLE = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003008800")}
+PRODUCERS = {}
+
+
+def reasons():
+    """{word: who closes}, from the table itself."""
+    rows = re.findall(r'X\(\w+, "(\w+)", (CLIENT|NODE|ROUTER)', TABLE.read_text())
+    return {word: by.lower() for word, by in rows}
+
+
+def produces(word):
+    def keep(function):
+        PRODUCERS[word] = function
+        return function
+    return keep
+
+
+class Stage:
+    """What a producer works with."""
+
+    def __init__(self, start_router, recording_node, device, certificates, closing):
+        self.start_router, self.recording_node = start_router, recording_node
+        self.device, self.certificates, self.closing = device, certificates, closing
+
+    def router(self, node, timeouts=None, limits=None, **cluster):
+        port = node if isinstance(node, int) else node.port
+        config = one_cluster({"n": port}, tls_dir=self.certificates, **cluster)
+        config["timeouts"] = timeouts or {}
+        config["limits"] = limits or {}
+        return self.start_router(config)
+
+    def relayed(self):
+        node = self.recording_node()
+        router = self.router(node)
+        raw = self.device(router)
+        raw.connect("dev")
+        return router, raw, node.record()
+
+
+@pytest.fixture
+def stage(start_router, recording_node, device, certificates, closing):
+    return Stage(start_router, recording_node, device, certificates, closing)
+
+
+@produces("client_closed")
+def _(stage):
+    router, raw, _ = stage.relayed()
+    raw.close()
+    return router
+
+
+@produces("client_error")
+def _(stage):
+    router, raw, _ = stage.relayed()
+    raw.reset()
+    return router
+
+
+@produces("client_closed_early")
+def _(stage):
+    router = stage.router(stage.recording_node())
+    raw = stage.device(router).send(mqtt.connect("dev")[:-1])
+    raw.half_close()
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("node_closed")
+def _(stage):
+    router, raw, record = stage.relayed()
+    record.close()
+    assert raw.read_to_end() == (b"", "end")
+    raw.close()
+    return router
+
+
+@produces("node_error")
+def _(stage):
+    router, raw, record = stage.relayed()
+    record.reset()
+    raw.read_to_end()
+    return router
+
+
+@produces("node_closed_early")
+def _(stage):
+    node = stage.recording_node(answer=lambda record: record.transport.close())
+    router = stage.router(node)
+    for version, answer in UNAVAILABLE.items():
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+@produces("tls_failed")
+def _(stage):
+    router = stage.router(stage.recording_node())
+    raw = stage.closing(mqtt.Device(router.tls_port)).send(mqtt.connect("not-tls"))
+    raw.read_to_end()
+    end = router.session_end(reason="tls_failed")
+    assert end["detail"], end
+    return router
+
+
+@produces("tls_timeout")
+def _(stage):
+    router = stage.router(stage.recording_node(), timeouts={"tls_handshake_ms": 300})
+    raw = stage.closing(mqtt.Device(router.tls_port))
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("connect_refused")
+def _(stage):
+    router = stage.router(stage.recording_node())
+    bad_level = mqtt.connect("dev", version=9)
+    raw = stage.device(router).send(bad_level)
+    reply, ending = raw.read_to_end()
+    assert ending == "end" and reply == bytes.fromhex("2003008400")
+    assert router.session_end(reason="connect_refused")["detail"].startswith("protocol_level")
+    return router
+
+
+@produces("connect_timeout")
+def _(stage):
+    router = stage.router(stage.recording_node(), timeouts={"connect_packet_ms": 300})
+    raw = stage.device(router).send(mqtt.connect("dev")[:5])
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("client_id_refused")
+def _(stage):
+    router = stage.router(stage.recording_node(), empty_client_id="refuse")
+    raw = stage.device(router).send(mqtt.connect(""))
+    assert raw.read_to_end() == (bytes.fromhex("20020002"), "end")
+    return router
+
+
+@produces("no_node")
+def _(stage):
+    router = stage.router(stage.closing(RefusingPort()))
+    for version, answer in UNAVAILABLE.items():
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+@produces("placement_timeout")
+def _(stage):
+    router = stage.router(stage.closing(HangingPort()),
+                          timeouts={"dial_ms": 5000, "placement_ms": 400})
+    for version, answer in UNAVAILABLE.items():
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+@produces("connack_timeout")
+def _(stage):
+    router = stage.router(stage.recording_node(answer=None), timeouts={"connack_ms": 300})
+    for version, answer in UNAVAILABLE.items():
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+@produces("idle_timeout")
+def _(stage):
+    node = stage.recording_node()
+    router = stage.router(node, timeouts={"idle_ms": 1000})
+    raw = stage.device(router)
+    raw.connect("dev", keep_alive_s=0)
+    assert raw.read_to_end() == (b"", "end")
+    raw.close()
+    return router
+
+
+@produces("max_connections")
+def _(stage):
+    router = stage.router(stage.recording_node(), limits={"max_connections": 3})
+    for i in range(3):
+        stage.device(router).connect(f"dev-{i}")
+    assert stage.device(router).read_to_end()[0] == b""
+    return router
+
+
+@produces("out_of_memory")
+def _(stage):
+    """Nothing more may be mapped: the first CONNECT that finds no room ends its session."""
+    if SANITIZED:
+        pytest.skip("a sanitizer does not live under a memory limit")
+    config = one_cluster({"n": stage.recording_node().port})
+    config["workers"] = 1
+    config["limits"] = {"connect_max_bytes": 1 << 20}
+    router = stage.start_router(config)
+    # libev gives up when its own arrays cannot grow: let them, with as many devices as come.
+    for raw in [stage.device(router) for _ in range(100)]:
+        raw.close()
+    router.session_end(count=100)
+    used = int(open(f"/proc/{router.pid}/statm", encoding="ascii").read().split()[0])
+    resource.prlimit(router.pid, resource.RLIMIT_AS,
+                     (used * resource.getpagesize(), resource.RLIM_INFINITY))
+    raws = []
+    try:
+        # Each CONNECT lacks its last byte, so that its megabyte stays in the router, until
+        # the 64 MiB that the C library reserved for the thread are full.
+        pair = b"\x26" + 2 * mqtt.text("p" * 60_000)
+        connect = mqtt.connect("dev", version=5, properties=8 * pair)
+        for _ in range(90):
+            raws.append(stage.device(router))
+            try:
+                raws[-1].send(connect[:-1])
+            except (ConnectionResetError, BrokenPipeError):
+                break  # closed already, for want of memory
+        router.session_end(reason="out_of_memory")
+    finally:
+        resource.prlimit(router.pid, resource.RLIMIT_AS,
+                         (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    for raw in raws:
+        raw.close()
+    return router
+
+
+@produces("shutdown")
+def _(stage):
+    router, raw, _ = stage.relayed()
+    router.process.send_signal(signal.SIGTERM)
+    assert raw.read_to_end()[0] == b""
+    raw.close()
+    router.session_end(reason="shutdown")
+    router.stop()
+    return router
+
+
+def test_every_reason_of_the_table_has_a_producer():
+    assert set(PRODUCERS) == set(reasons())
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("word", sorted(reasons()))
+def test_close_reason_is_produced_and_logged(stage, word):
+    router = PRODUCERS[word](stage)
+    end = router.session_end(reason=word)
+    assert end["closed_by"] == reasons()[word]
+
+
+@pytest.mark.sanitized
+def test_a_refusal_is_read_even_when_much_was_pipelined_behind_the_connect(stage):
+    """A close with unread input would send RST, and the CONNACK would be lost."""
+    router = stage.router(stage.closing(RefusingPort()))
+    behind = mqtt.publish("t", bytes(60_000), qos=0) * 5
+    for version, answer in UNAVAILABLE.items():
+        raw = stage.device(router).send(mqtt.connect("dev", version=version) + behind)
+        assert raw.read_to_end() == (answer, "end")
+    bad = mqtt.connect("dev", version=5, properties=b"\x7f")  # an unknown property
+    reply, ending = stage.device(router).send(bad + behind).read_to_end()
+    assert (reply[:4], ending) == (bytes.fromhex("20030081")[:4], "end")
+    router.session_end(reason="connect_refused")
+
+
+@pytest.mark.sanitized
+def test_a_refusal_over_tls_is_read_and_ends_with_close_notify(stage):
+    router = stage.router(stage.closing(RefusingPort()))
+    raw = stage.device(router, tls=mqtt.tls_context(stage.certificates))
+    raw.send(mqtt.connect("dev", version=5) + mqtt.publish("t", bytes(30_000)))
+    assert raw.read_to_end() == (UNAVAILABLE[5], "end")
+
+
+@pytest.mark.sanitized
+def test_a_client_that_takes_no_5_byte_packet_is_refused_in_silence(stage):
+    router = stage.router(stage.closing(RefusingPort()))
+    for size, answer in ((4, b""), (5, UNAVAILABLE[5])):
+        maximum = b"\x27" + struct.pack(">I", size)
+        raw = stage.device(router).send(mqtt.connect("dev", version=5, properties=maximum))
+        assert raw.read_to_end() == (answer, "end")
+
+
+@pytest.mark.sanitized
+def test_a_device_that_never_reads_its_refusal_is_let_go(stage):
+    router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 300})
+    raw = stage.device(router).send(mqtt.connect("dev"))
+    router.session_end(reason="no_node")  # although the device neither reads nor closes
+    wait_until(lambda: router.gauges()["sessions"] == 0, "the session to go")
+    assert raw.read_to_end()[0] == UNAVAILABLE[4], "it was sent all the same"

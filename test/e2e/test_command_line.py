@@ -1,0 +1,152 @@
+"""Commands, their words and their exit codes: 0 done, 1 configuration or start, 2 usage."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from harness import BINARY, PATIENCE_S, ROOT, free_port, one_cluster, run_router
+
+pytestmark = pytest.mark.sanitized
+SHIPPED = sorted([*ROOT.glob("config/*.json"), ROOT / "docker" / "compose.json"])
+
+
+def check(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text if isinstance(text, str) else json.dumps(text, indent=2))
+    result = run_router("--check", "--config", path)
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
+def test_shipped_configuration_is_right(path, certificates, tmp_path):
+    """As it ships, but with certificates where it looks for them: --check loads those."""
+    text = re.sub(r'"[^"]*/(server\.(?:pem|key))"', r'"\1"', path.read_text())
+    copy = tmp_path / path.name
+    copy.write_text(text)
+    for name in ("server.pem", "server.key"):
+        shutil.copy(certificates / name, tmp_path)
+    result = run_router("--check", "--config", copy)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_configuration_of_the_issue_ships():
+    assert {"emqx-cluster.json", "compose.json"} <= {p.name for p in SHIPPED}
+    cluster = json.loads((ROOT / "config" / "emqx-cluster.json").read_text())
+    addresses = {n["address"] for c in cluster["clusters"] for n in c["nodes"]}
+    assert {"192.168.0.2:1883", "192.168.0.3:1883"} <= addresses
+    ports = {listener["address"].rsplit(":", 1)[1] for listener in cluster["listeners"]}
+    assert {"1883", "8883"} <= ports
+
+
+def test_check_says_everything_that_is_wrong_at_once(tmp_path):
+    config = one_cluster({"n": 1883})
+    config["listeners"][0]["adress"] = "127.0.0.1:1"
+    config["clusters"][0]["nodes"][0]["weight"] = "heavy"
+    config["clusters"][0]["route_by"] = "clientid"
+    config["timeouts"] = {"dial_ms": 1}
+    code, said = check(tmp_path, config)
+    assert code == 1
+    for word in ("adress", "weight", "route_by", "dial_ms"):
+        lines = [line for line in said.splitlines() if word in line]
+        assert lines, f"nothing about {word} in:\n{said}"
+        assert any(f"config.json:{n}:" in lines[0] for n in range(1, 60)), lines
+    assert "address" in said  # the nearest known key
+    assert "client_id" in said
+
+
+@pytest.mark.parametrize("text", ("", "{", "[]", "null", '{"listeners": []}', "\xff", "{}",
+                                  '{"listeners": 1, "clusters": 2}', "{" * 100_000))
+def test_no_file_is_too_broken_to_be_told(tmp_path, text):
+    code, said = check(tmp_path, text)
+    assert code == 1 and "config.json" in said
+
+
+def test_a_missing_file_is_told(tmp_path):
+    result = run_router("--check", "--config", tmp_path / "nowhere.json")
+    assert result.returncode == 1 and "nowhere.json" in result.stdout + result.stderr
+
+
+def test_version_and_help():
+    version = run_router("--version")
+    assert version.returncode == 0 and "mqtt-router" in version.stdout and "0." in version.stdout
+    usage = run_router("--help")
+    assert usage.returncode == 0
+    for word in ("--config", "--check", "route", "--client-id", "--username", "--source-ip", "--version"):
+        assert word in usage.stdout
+
+
+@pytest.mark.parametrize("arguments", (
+    (), ("--nonsense",), ("--config",), ("route",), ("fly",), ("--check",),
+    ("route", "--config", "config/emqx-cluster.json"), ("--config", "a", "b")))
+def test_wrong_usage_is_2(arguments):
+    result = subprocess.run([BINARY, *arguments], cwd=ROOT, capture_output=True, text=True,
+                            timeout=PATIENCE_S, check=False)
+    assert result.returncode == 2, result
+    assert result.stderr, "it says what would be right"
+
+
+def start_and_end(tmp_path, config):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    result = run_router("--config", path)
+    return result.returncode, result.stdout + result.stderr
+
+
+def test_an_address_in_use_is_a_start_error(tmp_path, recording_node):
+    taken = recording_node()
+    code, said = start_and_end(tmp_path, one_cluster({"n": 1}, address=taken.address))
+    assert code == 1 and taken.address in said
+
+
+def test_a_certificate_that_cannot_be_loaded_is_a_start_error(tmp_path, certificates):
+    config = one_cluster({"n": 1}, tls_dir=certificates)
+    certificate = config["listeners"][1]["tls"]["certificates"][0]
+    for key, value in (("certificate_file", "nowhere.pem"),
+                       ("private_key_file", str(certificates / "ca.pem"))):
+        broken = json.loads(json.dumps(config))
+        broken["listeners"][1]["tls"]["certificates"][0] = {**certificate, key: value}
+        code, said = start_and_end(tmp_path, broken)
+        assert code == 1 and value.rsplit("/", 1)[-1] in said
+
+
+def test_paths_start_at_the_directory_of_the_file(start_router, certificates, tmp_path):
+    config = one_cluster({"n": 1}, tls_dir=certificates)
+    config["listeners"][1]["tls"]["certificates"][0] = {
+        "certificate_file": "server.pem", "private_key_file": "server.key"}
+    path = certificates / "relative.json"
+    path.write_text(json.dumps(config))
+    process = subprocess.Popen([BINARY, "--config", str(path)], cwd=tmp_path,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        for line in process.stdout:
+            if "router.ready" in line:
+                break
+        else:
+            pytest.fail("it never became ready")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+
+
+def test_too_few_open_files_are_warned_about(tmp_path):
+    config = one_cluster({"n": 1}, address=f"127.0.0.1:{free_port()}")
+    config["limits"] = {"max_connections": 5_000_000}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    process = subprocess.Popen([BINARY, "--config", str(path)], stdout=subprocess.PIPE, text=True)
+    lines = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if "router.ready" in line:
+                break
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    warnings = [line for line in lines if '"warn"' in line]
+    assert any("open files" in line.lower() or "nofile" in line.lower() for line in warnings), lines

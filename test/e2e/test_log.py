@@ -1,0 +1,107 @@
+"""The log: one line a session, whatever a device says about itself, and no secrets."""
+
+import json
+
+import pytest
+
+import mqtt
+from harness import one_cluster, run_router
+
+pytestmark = pytest.mark.sanitized
+FIELDS = {"time", "level", "event", "session", "listener", "source", "client_id", "mqtt_version",
+          "keep_alive_s", "node", "tries", "bytes_up", "bytes_down", "ms_connect", "ms_dial",
+          "ms_connack", "ms_relay", "ms_total", "reason", "closed_by"}
+
+
+def test_a_session_has_one_line_with_all_that_is_known(
+        start_router, recording_node, device, certificates):
+    router = start_router(one_cluster({"n1": recording_node().port}, tls_dir=certificates))
+    with mqtt.Device(router.tls_port, tls=mqtt.tls_context(certificates)) as raw:
+        raw.connect("dev-1", version=5, keep_alive_s=77, username="ann", password="geheim")
+        cipher = raw.socket.cipher()[0]
+    end = router.session_end()
+    assert FIELDS <= set(end), FIELDS - set(end)
+    assert (end["level"], end["listener"], end["client_id"], end["node"]) == (
+        "info", "mqtts", "dev-1", "n1")
+    assert (end["mqtt_version"], end["keep_alive_s"], end["tries"]) == ("5.0", 77, 1)
+    assert (end["tls_version"], end["tls_cipher"]) == ("TLSv1.3", cipher)
+    assert end["source"].startswith("127.0.0.1:")
+    assert "username" not in end, "it is no route key here"
+    router.wait_idle()
+    assert len(router.find("session.end")) == 1
+
+
+def test_passwords_and_payloads_are_in_no_line(start_router, recording_node, device):
+    router = start_router(one_cluster({"n": recording_node().port},
+                                      route_by=["username", "client_id"]))
+    with mqtt.Device(router.port) as raw:
+        raw.connect("dev-1", username="ann", password="correct horse",
+                    will=("t", b"battery staple", 0, False))
+        raw.send(mqtt.publish("t", b"tr0ub4dor"))
+    # and of a CONNECT that is refused
+    bad = bytearray(mqtt.connect("dev-2", username="ann", password="correct horse"))
+    bad[9] |= 1
+    device(router).send(bytes(bad)).read_to_end()
+    router.session_end(count=2)
+    assert router.session_end(client_id="dev-1")["username"] == "ann"
+    router.wait_idle()
+    router.stop()
+    text = json.dumps(router.events) + router.stderr_path.read_text()
+    for secret in ("correct", "battery", "tr0ub4dor"):
+        assert secret not in text
+
+
+NAMES = {
+    "quotes": 'a"b\\c',
+    "newline": 'x\n{"event":"session.end","forged":true}',
+    "escape": "a\x1b[31mred\x07",
+    "delete and C1": "a\x7fb\x9bc",
+    "right to left": "a\u202eb",
+    "astral": "\U0001f697",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+def test_what_a_device_calls_itself_cannot_break_a_line(start_router, recording_node, device, name):
+    config = one_cluster({"n": recording_node().port})
+    config["listeners"][0]["connect_validation"] = "lenient"
+    router = start_router(config)
+    with mqtt.Device(router.port) as raw:
+        raw.connect(name)
+    end = router.session_end()
+    assert not router.find("session.end", forged=True)
+    told = end["client_id"]
+    assert "\n" not in json.dumps(end) and "\x1b" not in json.dumps(end)
+    assert told.isprintable() or told == name
+
+
+def test_a_name_that_is_no_utf8_is_still_a_line(start_router, recording_node, device):
+    config = one_cluster({"n": recording_node().port})
+    config["listeners"][0]["connect_validation"] = "lenient"
+    router = start_router(config)
+    with mqtt.Device(router.port) as raw:
+        raw.connect(b"bad\xff\xc0\x80name")
+    assert "bad" in router.session_end()["client_id"]
+
+
+def test_a_very_long_name_is_cut_and_marked(start_router, recording_node, device):
+    router = start_router(one_cluster({"n": recording_node().port}))
+    with mqtt.Device(router.port) as raw:
+        raw.connect("n" * 5000)
+    told = router.session_end()["client_id"]
+    assert len(told) < 200 and told.startswith("nnn") and told.endswith("...")
+
+
+def test_the_text_format_is_one_line_an_event(start_router, recording_node, tmp_path):
+    config = one_cluster({"n": recording_node().port})
+    config["log"] = {"level": "info", "format": "text"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert run_router("--check", "--config", path).returncode == 0
+
+
+def test_the_start_says_what_it_listens_on_and_where_devices_go(start_router, recording_node, certificates):
+    router = start_router(one_cluster({"n": recording_node().port}, tls_dir=certificates))
+    opened = {e["listener"]: e for e in router.find("listener.open")}
+    assert set(opened) == {"mqtt", "mqtts"}
+    assert opened["mqtts"]["tls"] is True and opened["mqtt"]["tls"] is False

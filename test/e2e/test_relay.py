@@ -1,0 +1,233 @@
+"""Bytes pass both ways unchanged, whatever their number, pace and direction."""
+
+import ctypes
+import hashlib
+import os
+import socket
+import stat
+import threading
+import time
+
+import pytest
+
+import mqtt
+from harness import SANITIZED, one_cluster, wait_until
+from recorder import CONNACK_3, common
+
+pytestmark = pytest.mark.sanitized
+MEGABYTE = 1 << 20
+PIDFD_GETFD = 438  # the system call; Python has no word for it
+BIG = 4 * MEGABYTE if SANITIZED else 32 * MEGABYTE
+
+
+def noise(n, seed=b"mqtt-router"):
+    """n bytes that repeat nowhere near, the same at each run."""
+    return hashlib.shake_128(seed).digest(n)
+
+
+@pytest.fixture
+def pair(start_router, recording_node, device, certificates):
+    """A device and its node's record, connected through a router."""
+    def make(transport="tcp", router=None, node=None, router_config=None, **how):
+        node = node or recording_node(**how)
+        if router is None:
+            config = one_cluster({"n": node.address}, tls_dir=certificates)
+            config.update(router_config or {})
+            router = start_router(config)
+        name = f"pair-{len(node.records)}"
+        before = len(node.records)
+        raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None)
+        assert raw.connect(name) == (0, 0)
+        record = node.record(before)
+        return raw, record, router, node, len(record.mqtt)
+    return make
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+@pytest.mark.parametrize("behind", (1, 100_000, 300_000))
+def test_bytes_pipelined_behind_connect_arrive_unchanged(
+        start_router, recording_node, device, certificates, transport, behind):
+    node = recording_node()
+    router = start_router(one_cluster({"n": node.address}, tls_dir=certificates))
+    tls = mqtt.tls_context(certificates) if transport == "tls" else None
+    data = mqtt.connect("eager") + noise(behind)
+    raw = device(router, tls=tls)
+    raw.send(data)
+    node.wait_mqtt(data)
+    assert raw.packet()[1] == CONNACK_3
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+def test_big_transfers_in_both_directions_at_once(pair, transport):
+    raw, record, _, node, n = pair(transport)
+    up, down = noise(BIG, b"up"), noise(BIG, b"down")
+    record.write(down)
+    got = bytearray()
+
+    def read():
+        while len(got) < BIG and (chunk := raw.socket.recv(1 << 16)):
+            got.extend(chunk)
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    raw.send(up)
+    reader.join(60)
+    assert bytes(got) == down, f"changed after {common(got, down)} of {len(got)}"
+    node.wait(lambda _: len(record.mqtt) >= n + BIG, f"{BIG} bytes", 60)
+    assert record.mqtt[n:] == up
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+def test_sizes_around_the_buffer_arrive_both_ways(pair, transport):
+    raw, record, _, node, n = pair(transport)
+    sent = b""
+    for size in (1, 16383, 16384, 16385, 32767, 32768, 32769, 65537):
+        data = noise(size, str(size).encode())
+        raw.send(data)
+        sent += data
+        node.wait(lambda _: len(record.mqtt) >= n + len(sent), f"{size} bytes more")
+        record.write(data)
+        assert raw.read(size) == data
+    assert record.mqtt[n:] == sent
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+def test_a_slow_device_stops_its_own_node_only_and_memory_stays_bounded(pair, transport):
+    slow, slow_record, router, node, _ = pair(transport, router_config={"workers": 1})
+    before = router.memory_bytes("Rss")
+    much = 8 * MEGABYTE if SANITIZED else 64 * MEGABYTE
+    data = noise(much)
+    slow_record.write(data)
+    # Only what the sockets and one buffer take may leave the node.
+    wait_until(lambda: stalled(slow_record), "the slow device's node to stall")
+    left = slow_record.transport.get_write_buffer_size()
+    assert left > much / 4, "the router swallowed what nobody reads"
+    if not SANITIZED:
+        assert router.memory_bytes("Rss") - before < 2 * MEGABYTE
+    # Another device on the same worker and node is served meanwhile.
+    quick, quick_record, _, _, n = pair(transport, router=router, node=node)
+    for i in range(50):
+        ping = noise(2000, bytes([i]))
+        quick.send(ping)
+        node.wait(lambda _: quick_record.mqtt[n + 2000 * i:] == ping, "the quick device's bytes")
+        quick_record.write(ping)
+        assert quick.read(2000) == ping
+    # And the slow one has lost nothing.
+    assert slow.read(much) == data
+
+
+def stalled(record):
+    before = record.transport.get_write_buffer_size()
+    time.sleep(0.3)  # a stall is the absence of an event: it has to be watched for a while
+    return before and record.transport.get_write_buffer_size() == before
+
+
+def test_a_slow_node_stops_its_own_device(pair):
+    raw, record, router, node, n = pair()
+    record.pause()
+    data = noise(64 * MEGABYTE if not SANITIZED else 16 * MEGABYTE)
+    before = router.memory_bytes("Rss")
+    raw.socket.settimeout(1)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < len(data):
+            sent += raw.socket.send(data[sent:sent + 65536])
+    assert 0 < sent < len(data)
+    if not SANITIZED:
+        assert router.memory_bytes("Rss") - before < 2 * MEGABYTE
+    assert router.gauges()["buffers_held"] >= 1
+    record.resume()
+    node.wait(lambda _: len(record.mqtt) >= n + sent, "the rest", 60)
+    assert record.mqtt[n:] == data[:sent]
+    wait_until(lambda: router.gauges()["buffers_held"] == 0, "the buffer to go back")
+
+
+def test_a_device_that_half_closes_still_hears_its_node(pair):
+    raw, record, router, node, n = pair(keep_open_after_eof=True)
+    raw.send(b"last words")
+    raw.half_close()
+    node.wait(lambda _: record.eof, "the end of the device's bytes")
+    assert record.mqtt[n:] == b"last words"
+    answer = noise(300_000)
+    record.write(answer)
+    assert raw.read(len(answer)) == answer
+    record.write_eof()
+    assert raw.read_to_end() == (b"", "end")
+    end = router.session_end(reason="client_closed")
+    assert end["bytes_up"] == len(record.mqtt) and end["bytes_down"] == 4 + len(answer)
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+def test_a_node_that_half_closes_still_hears_its_device(pair, transport):
+    raw, record, router, node, n = pair(transport, keep_open_after_eof=True)
+    record.write(b"bye")
+    record.write_eof()
+    assert raw.read_to_end() == (b"bye", "end")
+    if transport == "tcp":
+        raw.send(noise(300_000))
+        node.wait(lambda _: len(record.mqtt) == n + 300_000, "what the device still had to say")
+        assert record.mqtt[n:] == noise(300_000)
+    raw.close()
+    node.wait(lambda _: record.eof, "the device's end")
+    router.session_end(reason="node_closed")
+
+
+def test_what_the_node_said_before_it_closed_is_delivered(pair):
+    raw, record, router, _, _ = pair()
+    data = noise(BIG)
+    record.write(data)
+    record.close()
+    got, ending = raw.read_to_end()
+    assert (len(got), ending) == (len(data), "end") and got == data
+    raw.close()
+    router.session_end(reason="node_closed")
+
+
+def test_a_device_that_sends_byte_by_byte_is_relayed_at_once(pair):
+    raw, record, _, node, n = pair()
+    for i in range(200):
+        raw.send(bytes([i]))
+        node.wait(lambda _: len(record.mqtt) == n + i + 1, f"byte {i}")
+    assert record.mqtt[n:] == bytes(range(200))
+
+
+def sockets_of(router):
+    """Copies of the router's connected TCP sockets, to ask them for their options."""
+    process = os.pidfd_open(router.pid)
+    found = []
+    for fd in os.listdir(f"/proc/{router.pid}/fd"):
+        copy = ctypes.CDLL(None).syscall(PIDFD_GETFD, process, int(fd), 0)
+        if copy < 0:
+            continue
+        if not stat.S_ISSOCK(os.fstat(copy).st_mode):
+            os.close(copy)
+            continue
+        one = socket.socket(fileno=copy)
+        try:
+            one.getpeername()
+            found.append(one)
+        except OSError:  # it listens
+            one.close()
+    os.close(process)
+    return found
+
+
+def test_both_legs_have_nodelay_and_keepalive(pair):
+    _, _, router, _, _ = pair()
+    legs = [s for s in sockets_of(router) if s.family == socket.AF_INET]
+    options = [(leg.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+                leg.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) for leg in legs]
+    for leg in legs:
+        leg.close()
+    assert options == [(1, 1), (1, 1)]
+
+
+def test_counts_in_the_log_are_what_went_through(pair):
+    raw, record, router, node, n = pair()
+    raw.send(noise(70_001))
+    node.wait(lambda _: len(record.mqtt) == n + 70_001, "all bytes")
+    record.write(noise(50_003))
+    raw.read(50_003)
+    raw.close()
+    end = router.session_end(reason="client_closed")
+    assert (end["bytes_up"], end["bytes_down"]) == (n + 70_001, 4 + 50_003)
+    assert end["source"] == f"127.0.0.1:{raw.name[1]}"

@@ -1,0 +1,137 @@
+"""What it must carry, and what it must cost. Release build only: figures are printed."""
+
+import resource
+
+import pytest
+
+import harness
+import mqtt
+from harness import one_cluster, wait_until
+from nodes import Mosquitto
+
+pytestmark = [
+    pytest.mark.scale,
+    pytest.mark.skipif(harness.SANITIZED, reason="figures of a sanitized build say nothing"),
+]
+DEVICES = 9_000
+TLS_DEVICES = 2_000
+PLAIN_SESSION_MAX = 1024
+TLS_SESSION_MAX = 16 * 1024
+
+
+@pytest.fixture
+def nodes(closing):
+    return {f"node{i}": closing(Mosquitto(f"scale{i}")) for i in (1, 2, 3)}
+
+
+def start(start_router, nodes, certificates):
+    config = one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
+                         proxy_protocol="none")
+    config["log"]["level"] = "info"
+    return start_router(config)
+
+
+def connect_many(router, count, tls=None, name="dev"):
+    """Devices in batches, so that each waits for its CONNACK among others."""
+    raws = []
+    for start_at in range(0, count, 100):
+        batch = []
+        for i in range(start_at, min(count, start_at + 100)):
+            raw = mqtt.Device(router.tls_port if tls else router.port, tls=tls)
+            raw.send(mqtt.connect(f"{name}-{i}", keep_alive_s=600))
+            batch.append(raw)
+        for raw in batch:
+            assert raw.packet()[1] == bytes.fromhex("20020000")
+        raws += batch
+    return raws
+
+
+def leave(router, raws):
+    for raw in raws:
+        raw.close()
+    router.wait_idle()
+
+
+def cost(router, raws_before, connect):
+    """(devices, bytes of Private_Dirty each costs while idle)."""
+    leave(router, raws_before)
+    before = router.memory_bytes()
+    raws = connect()
+    wait_until(lambda: router.gauges()["sessions"] == len(raws), "all to be there")
+    return raws, (router.memory_bytes() - before) / len(raws)
+
+
+def test_9000_devices_at_a_time_none_fails_and_nothing_stays_behind(
+        start_router, nodes, certificates, capsys):
+    router = start(start_router, nodes, certificates)
+    # A first device and its end, so that what is set up once is set up.
+    leave(router, connect_many(router, 200, name="warm"))
+    descriptors, memory = router.descriptors(), router.memory_bytes()
+    raws = connect_many(router, DEVICES)
+    gauges = router.gauges()
+    assert gauges["sessions"] == gauges["sessions_relay"] == DEVICES
+    per_session = (router.memory_bytes() - memory) / DEVICES
+    # All of them still speak.
+    for raw in raws:
+        raw.send(mqtt.PING)
+    for raw in raws:
+        assert raw.packet()[0] == mqtt.PINGRESP
+    assert len(router.find("session.end")) == 200
+    after_traffic = (router.memory_bytes() - memory) / DEVICES
+    leave(router, raws)
+    router.session_end(count=DEVICES + 200)
+    assert router.descriptors() == descriptors
+    left = router.memory_bytes() - memory
+    with capsys.disabled():
+        print(f"\n{DEVICES} plain sessions: {per_session:.0f} bytes each when idle, "
+              f"{after_traffic:.0f} after a message each way (Private_Dirty); "
+              f"{left // 1024} KiB left behind")
+    reasons = {e["reason"] for e in router.find("session.end")}
+    assert reasons == {"client_closed"}
+    assert per_session < PLAIN_SESSION_MAX and after_traffic < PLAIN_SESSION_MAX
+    # The second wave must fit into what the first left: what stays is a pool, no leak.
+    raws = connect_many(router, DEVICES)
+    peak = router.memory_bytes() - memory
+    leave(router, raws)
+    assert peak < 1.1 * per_session * DEVICES + (1 << 20)
+    assert left < 2 << 20, f"{left} bytes stay behind"
+
+
+def test_2000_idle_tls_devices_cost_less_than_16_kib_each(
+        start_router, nodes, certificates, capsys):
+    router = start(start_router, nodes, certificates)
+    tls = mqtt.tls_context(certificates)
+    warm = connect_many(router, 50, tls=tls, name="warm")
+    raws, each = cost(router, warm, lambda: connect_many(router, TLS_DEVICES, tls=tls))
+    for raw in raws:
+        raw.send(mqtt.PING)
+    for raw in raws:
+        assert raw.packet()[0] == mqtt.PINGRESP
+    descriptors = router.descriptors()
+    leave(router, raws)
+    with capsys.disabled():
+        print(f"\n{TLS_DEVICES} TLS sessions: {each:.0f} bytes each when idle (Private_Dirty)")
+    assert router.descriptors() <= descriptors - 2 * TLS_DEVICES
+    assert each < TLS_SESSION_MAX
+
+
+def test_the_open_file_limit_stops_newcomers_and_harms_nobody(start_router, nodes, device):
+    """Out of descriptors, the router waits; it neither spins nor drops who is there."""
+    config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none")
+    router = start_router(config)
+    few = router.descriptors() + 41
+    _, hard = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (few, hard))
+    served = [device(router) for _ in range(15)]
+    for i, raw in enumerate(served):
+        assert raw.connect(f"served-{i}")[1] == 0
+    # Twice as many as descriptors are left; some wait in the accept queue or are refused.
+    waiting = [device(router).send(mqtt.connect(f"late-{i}")) for i in range(40)]
+    for raw in served:
+        raw.send(mqtt.PING)
+        assert raw.packet()[0] == mqtt.PINGRESP
+    for raw in served + waiting:
+        raw.close()
+    resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    router.wait_idle()
+    assert device(router).connect("afterwards")[1] == 0

@@ -1,0 +1,77 @@
+"""docker/quickstart.sh as a person uses it: it explains itself, and Ctrl-C ends everything."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import harness
+from harness import BINARY, PATIENCE_S, ROOT, wait_until
+
+pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="once is enough")
+QUICKSTART = ["bash", str(ROOT / "docker" / "quickstart.sh")]
+ENVIRONMENT = dict(os.environ, MQTT_ROUTER=BINARY)
+
+
+def group_members(group):
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_quickstart_says_what_to_type_and_ctrl_c_ends_all_of_it():
+    process = subprocess.Popen(QUICKSTART, env=ENVIRONMENT, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    said = []
+    try:
+        deadline = time.monotonic() + 60
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+            assert time.monotonic() < deadline
+        text = "".join(said)
+        assert "Ctrl-C" in text, text
+        commands = re.findall(r"^    (mosquitto_\w+ .*)$", text, re.M)
+        assert len(commands) == 6, text
+        landed = [subprocess.run(commands[i], shell=True, capture_output=True, text=True,
+                                 timeout=PATIENCE_S, check=True).stdout for i in (0, 0, 2)]
+        assert len(set(landed)) == 1 and landed[0].startswith("node")
+        for command in commands[3:]:
+            last = subprocess.run(command, shell=True, capture_output=True, text=True,
+                                  timeout=PATIENCE_S, check=True).stdout
+        assert last == "while you slept\n"
+        assert len(group_members(process.pid)) >= 5
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does it
+        assert process.wait(PATIENCE_S) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        process.stdout.close()
+    wait_until(lambda: not group_members(process.pid), "every process to end")
+    work = re.search(r"--config (\S+)/config.json", text).group(1)
+    assert not os.path.exists(work)
+
+
+def test_quickstart_wants_no_other_words():
+    result = subprocess.run([*QUICKSTART, "--chekc"], env=ENVIRONMENT, capture_output=True,
+                            text=True, timeout=PATIENCE_S, check=False)
+    assert result.returncode == 2 and "usage" in result.stderr
+
+
+def test_the_broken_router_makes_the_check_fail():
+    environment = dict(ENVIRONMENT, MQTT_ROUTER="/bin/false")
+    result = subprocess.run([*QUICKSTART, "--check"], env=environment, capture_output=True,
+                            text=True, timeout=60, check=False)
+    assert result.returncode == 1 and "did not start" in result.stderr

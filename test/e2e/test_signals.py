@@ -1,0 +1,135 @@
+"""SIGTERM lets devices go at a pace, SIGINT at once; workers share the load."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+import mqtt
+from harness import PATIENCE_S, one_cluster, wait_until
+
+pytestmark = pytest.mark.sanitized
+
+
+def start(start_router, node, shutdown_ms=2000, **top):
+    config = one_cluster({"n": node.port})
+    config["timeouts"] = {"shutdown_ms": shutdown_ms}
+    config.update(top)
+    return start_router(config)
+
+
+def test_sigterm_refuses_new_devices_and_lets_the_others_go_at_a_pace(
+        start_router, recording_node, device):
+    router = start(start_router, recording_node())
+    raws = [device(router) for _ in range(40)]
+    for i, raw in enumerate(raws):
+        raw.connect(f"dev-{i}")
+    started = time.monotonic()
+    router.process.send_signal(signal.SIGTERM)
+    ends = []
+    for raw in raws:
+        raw.read_to_end()
+        raw.close()
+    router.stop()
+    ends = [e["time"] for e in router.find("session.end", reason="shutdown")]
+    assert len(ends) == 40
+    took = time.monotonic() - started
+    assert took < 2 + PATIENCE_S
+    seconds = [float(t[17:-1]) for t in ends]
+    spread = (max(seconds) - min(seconds)) % 60
+    assert spread > 0.5, f"40 devices within {spread} s are a herd, not a pace"
+
+
+def test_nobody_gets_in_while_the_router_drains(start_router, recording_node, device):
+    router = start(start_router, recording_node(), shutdown_ms=3000)
+    raws = [device(router) for _ in range(10)]
+    for i, raw in enumerate(raws):
+        raw.connect(f"dev-{i}")
+    router.process.send_signal(signal.SIGTERM)
+
+    def refused():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", router.port)) != 0
+    wait_until(refused, "the listener to close")
+    assert router.process.poll() is None, "it still serves who was there"
+    for raw in raws:
+        raw.close()
+    router.stop()
+
+
+def test_sigterm_without_devices_ends_at_once(start_router, recording_node):
+    router = start(start_router, recording_node(), shutdown_ms=60_000)
+    started = time.monotonic()
+    router.stop()
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGTERM))
+def test_a_second_signal_or_sigint_ends_at_once(start_router, recording_node, device, how):
+    router = start(start_router, recording_node(), shutdown_ms=60_000)
+    for i in range(20):
+        device(router).connect(f"dev-{i}")
+    started = time.monotonic()
+    if how == signal.SIGTERM:
+        router.process.send_signal(signal.SIGTERM)
+        router.wait_event("session.end")
+    router.stop(signal.SIGINT)
+    assert time.monotonic() - started < 15
+    assert len(router.find("session.end")) == 20, "each session still has its line"
+
+
+def test_sigterm_in_every_stage_ends_clean(start_router, recording_node, device, closing, certificates):
+    """Devices in their handshake, their CONNECT, their CONNACK and their relay."""
+    mute = recording_node(answer=lambda record: None if b"mute" in record.data else
+                          bytes.fromhex("20020000"))
+    config = one_cluster({"n": mute.port}, tls_dir=certificates)
+    config["timeouts"] = {"shutdown_ms": 500}
+    router = start_router(config)
+    closing(mqtt.Device(router.tls_port))
+    device(router).send(mqtt.connect("half")[:7])
+    waiting = device(router).send(mqtt.connect("mute", version=5))
+    mute.record()
+    device(router).connect("relayed")
+    router.process.send_signal(signal.SIGTERM)
+    reply, _ = waiting.read_to_end()
+    assert reply in (b"", bytes.fromhex("2003008800"))
+    router.stop()
+    assert len(router.find("session.end")) == 4
+
+
+def test_sigpipe_and_sighup_do_not_kill(start_router, recording_node, device):
+    router = start(start_router, recording_node())
+    router.process.send_signal(signal.SIGPIPE)
+    raw = device(router)
+    raw.connect("dev")
+    assert router.gauges()["sessions"] == 1
+
+
+def test_four_workers_share_the_connections(start_router, recording_node, device):
+    node = recording_node()
+    router = start(start_router, node, workers=4)
+    raws = [device(router) for _ in range(200)]
+    for i, raw in enumerate(raws):
+        raw.connect(f"dev-{i}")
+    assert router.gauges()["sessions"] == 200
+    # SO_REUSEPORT hashes addresses and ports, so each worker's epoll has its share.
+    loops = worker_descriptors(router)
+    assert len([n for n in loops if n >= 20]) == 4, loops
+    for raw in raws:
+        raw.close()
+    router.wait_idle()
+
+
+def worker_descriptors(router):
+    """How many descriptors each epoll instance of the process watches."""
+    counts = []
+    for fd in os.listdir(f"/proc/{router.pid}/fd"):
+        try:
+            if os.readlink(f"/proc/{router.pid}/fd/{fd}") == "anon_inode:[eventpoll]":
+                info = open(f"/proc/{router.pid}/fdinfo/{fd}", encoding="ascii").read()
+                counts.append(info.count("tfd:"))
+        except OSError:
+            continue
+    return counts

@@ -1,0 +1,125 @@
+"""The same device comes home to the same node, through any router, in any order of nodes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import mqtt
+from harness import BINARY, ROOT, one_cluster, run_router
+
+IDS = [f"device-{i}" for i in range(200)]
+
+
+def nodes_of(mosquittos, reverse=False):
+    names = sorted(mosquittos, reverse=reverse)
+    return {name: mosquittos[name].port for name in names}
+
+
+def landing(port, client_id):
+    """The node where a device lands, as the node's own retained message says."""
+    with mqtt.Device(port) as device:
+        assert device.connect(client_id)[1] == 0
+        device.send(mqtt.subscribe("node/name"))
+        while True:
+            kind, data = device.packet()
+            if kind == mqtt.PUBLISH:
+                return data[-5:].decode()
+
+
+@pytest.mark.sanitized
+def test_200_devices_come_home_through_two_routers_that_list_the_nodes_in_another_order(
+        start_router, mosquittos):
+    one = start_router(one_cluster(nodes_of(mosquittos), proxy_protocol="none"))
+    two = start_router(one_cluster(nodes_of(mosquittos, reverse=True), proxy_protocol="none"))
+    homes = {}
+    for client_id in IDS:
+        homes[client_id] = landing(one.port, client_id)
+        assert landing(one.port, client_id) == homes[client_id]
+        assert landing(two.port, client_id) == homes[client_id]
+    for name in mosquittos:
+        assert list(homes.values()).count(name) > 40, homes
+
+
+def test_route_says_where_a_device_then_lands(start_router, mosquittos):
+    router = start_router(one_cluster(nodes_of(mosquittos), proxy_protocol="none"))
+    for client_id in IDS[:40]:
+        said = run_router("route", "--config", router.config_path, "--client-id", client_id)
+        assert said.returncode == 0
+        rows = [line.split() for line in said.stdout.splitlines()]
+        assert [row[0] for row in rows] == ["1", "2", "3"]
+        assert {row[1] for row in rows} == set(mosquittos)
+        assert all(row[2] == f"127.0.0.1:{mosquittos[row[1]].port}" for row in rows)
+        assert landing(router.port, client_id) == rows[0][1]
+
+
+def test_the_python_reference_picks_the_same_nodes(tmp_path):
+    config = one_cluster({f"node{i}": f"127.0.0.1:{1000 + i}" for i in range(7)})
+    for i, node in enumerate(config["clusters"][0]["nodes"]):
+        node["weight"] = 1 + i % 4
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "test" / "rendezvous_reference.py"), "--router", BINARY,
+         "--config", str(path), "--ids", "300"],
+        capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ", 0 differ" in result.stdout
+
+
+def test_a_device_routed_by_username_shares_its_home_with_the_name(start_router, recording_node, device):
+    names = {f"node{i}": recording_node() for i in range(3)}
+    router = start_router(one_cluster({k: v.address for k, v in names.items()},
+                                      route_by=["username", "client_id"]))
+    for i in range(12):
+        assert device(router).connect(f"phone-{i}", username="tenant-7", password="x")[1] == 0
+        assert device(router).connect(f"phone-{i}")[1] == 0
+    with_name = [n for n, node in names.items()
+                 if any(b"tenant-7" in r.mqtt for r in node.records)]
+    assert len(with_name) == 1
+    said = run_router("route", "--config", router.config_path, "--client-id", "whoever",
+                      "--username", "tenant-7")
+    assert said.stdout.split()[1] == with_name[0]
+    without = [n for n, node in names.items()
+               if any(b"tenant-7" not in r.mqtt for r in node.records)]
+    assert len(without) > 1
+
+
+@pytest.mark.sanitized
+def test_empty_client_ids_are_spread_over_all_nodes(start_router, recording_node, device):
+    nodes = [recording_node() for _ in range(4)]
+    router = start_router(one_cluster({f"n{i}": n.address for i, n in enumerate(nodes)}))
+    for _ in range(40):
+        assert device(router).connect("", version=5)[1] == 0
+    counts = [len(n.records) for n in nodes]
+    assert sum(counts) == 40 and min(counts) >= 8, counts
+
+
+def test_empty_client_ids_follow_the_source_address_when_told_to(start_router, recording_node, device):
+    nodes = [recording_node() for _ in range(4)]
+    router = start_router(one_cluster({f"n{i}": n.address for i, n in enumerate(nodes)},
+                                      empty_client_id="source_ip"))
+    for host in range(2, 22):
+        for _ in range(2):
+            assert device(router, source=f"127.0.0.{host}").connect("")[1] == 0
+    homes = {}
+    for i, node in enumerate(nodes):
+        for record in node.records:
+            homes.setdefault(record.proxy[16:20], set()).add(i)
+    assert len(homes) == 20
+    assert all(len(home) == 1 for home in homes.values()), homes
+    assert len(set.union(*homes.values())) > 1
+    said = run_router("route", "--config", router.config_path, "--client-id", "",
+                      "--source-ip", "127.0.0.9")
+    assert said.stdout.split()[1] == f"n{homes[bytes([127, 0, 0, 9])].pop()}"
+
+
+def test_empty_client_ids_are_refused_when_told_to(start_router, recording_node, device):
+    node = recording_node()
+    router = start_router(one_cluster({"n": node.address}, empty_client_id="refuse"))
+    for version, answer in ((4, "20020002"), (5, "2003008500")):
+        raw = device(router).send(mqtt.connect("", version=version))
+        assert raw.read_to_end() == (bytes.fromhex(answer), "end")
+    assert not node.records
+    router.session_end(count=2, reason="client_id_refused")

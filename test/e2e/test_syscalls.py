@@ -1,0 +1,92 @@
+"""What a message costs in system calls, counted by strace."""
+
+import collections
+import re
+import signal
+import subprocess
+
+import pytest
+
+import harness
+import mqtt
+from harness import one_cluster, wait_until
+
+pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="sanitizers make calls of their own")
+MESSAGES = 500
+READS = {"read", "recvfrom", "recvmsg", "readv"}
+WRITES = {"write", "sendto", "sendmsg", "writev"}
+
+
+class Strace:
+    """strace attached to all threads of a router, its lines kept."""
+
+    def __init__(self, router, path):
+        self.path = path
+        self.process = subprocess.Popen(
+            ["strace", "-f", "-o", str(path), "-p", str(router.pid)], stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        assert "attached" in line, line
+
+    def calls(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(10)
+        found = []
+        for line in self.path.read_text(errors="replace").splitlines():
+            match = re.match(r"\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", line)
+            if match and "unfinished" not in line:
+                found.append((match.group(1), line))
+        return found
+
+
+@pytest.fixture
+def traced(start_router, recording_node, device, certificates, tmp_path):
+    def make(transport="tcp"):
+        node = recording_node(echo_after=0)
+        config = one_cluster({"n": node.port}, tls_dir=certificates)
+        config["workers"] = 1
+        router = start_router(config)
+        raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None)
+        raw.send(mqtt.connect("dev"))
+        raw.packet()
+        raw.read(len(node.record().data))  # the echo of header and CONNECT
+        return router, raw, node
+    return make
+
+
+@pytest.mark.parametrize("transport", ("tcp", "tls"))
+def test_a_relayed_message_costs_one_read_and_one_write(traced, tmp_path, transport, capsys):
+    router, raw, _ = traced(transport)
+    strace = Strace(router, tmp_path / "trace")
+    message = mqtt.publish("t", bytes(100))
+    for _ in range(MESSAGES):  # one there, one back
+        raw.send(message)
+        assert raw.read(len(message)) == message
+    calls = collections.Counter(name for name, _ in strace.calls())
+    relayed = 2 * MESSAGES
+    reads = sum(calls[name] for name in READS) / relayed
+    writes = sum(calls[name] for name in WRITES) / relayed
+    waits = (calls["epoll_wait"] + calls["epoll_pwait"]) / relayed
+    with capsys.disabled():
+        print(f"\na message over {transport}: {reads:.2f} reads, {writes:.2f} writes, "
+              f"{waits:.2f} epoll_wait; all calls: {dict(calls)}")
+    # TLS may look once more whether another record waits: read_ahead saves the rest.
+    assert reads <= (1.02 if transport == "tcp" else 1.52)
+    assert writes <= 1.02
+    assert waits <= 1.05
+    other = sum(calls.values()) / relayed - reads - writes - waits
+    assert other <= 0.05, calls
+
+
+def test_header_and_connect_leave_in_one_call(start_router, recording_node, device, tmp_path):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config["workers"] = 1
+    router = start_router(config)
+    strace = Strace(router, tmp_path / "trace")
+    connect = mqtt.connect("dev")
+    device(router).send(connect).packet()
+    record = node.wait_mqtt(connect)
+    total = len(record.data)
+    calls = wait_until(strace.calls, "the trace")
+    sent = [line for name, line in calls if name in WRITES and line.endswith(f"= {total}")]
+    assert len(sent) == 1, [line for name, line in calls if name in WRITES]

@@ -1,0 +1,135 @@
+"""Each stage has its deadline, and no deadline cuts a device that behaves."""
+
+import socket
+import ssl
+import time
+
+import pytest
+
+import mqtt
+from harness import one_cluster
+
+pytestmark = pytest.mark.sanitized
+
+
+def start(start_router, node, certificates=None, **timeouts):
+    config = one_cluster({"n": node.port}, tls_dir=certificates)
+    config["timeouts"] = timeouts
+    return start_router(config)
+
+
+def seconds_to_end(raw):
+    started = time.monotonic()
+    raw.read_to_end()
+    return time.monotonic() - started
+
+
+def test_connect_packet_ms_counts_from_accept_not_from_the_last_byte(
+        start_router, recording_node, device):
+    router = start(start_router, recording_node(), connect_packet_ms=800)
+    raw = device(router)
+    started = time.monotonic()
+    raw.socket.settimeout(0.1)
+    data = mqtt.connect("slow-" + "x" * 500)
+    reply = None
+    for byte in data:
+        try:
+            raw.send(bytes([byte]))
+            reply = raw.socket.recv(10)
+            break
+        except TimeoutError:
+            continue
+        except OSError:
+            reply = b""
+            break
+    assert reply == b"" and 0.7 <= time.monotonic() - started < 4
+    router.session_end(reason="connect_timeout")
+
+
+def test_a_silent_tls_client_is_let_go(start_router, recording_node, certificates, closing):
+    router = start(start_router, recording_node(), certificates, tls_handshake_ms=500)
+    assert 0.4 <= seconds_to_end(closing(mqtt.Device(router.tls_port))) < 4
+    router.session_end(reason="tls_timeout")
+
+
+def test_a_tls_client_that_stops_half_way_is_let_go(start_router, recording_node, certificates, closing):
+    router = start(start_router, recording_node(), certificates, tls_handshake_ms=500)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = mqtt.tls_context(certificates).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    raw = closing(mqtt.Device(router.tls_port)).send(outgoing.read())
+    assert seconds_to_end(raw) < 4
+    router.session_end(reason="tls_timeout")
+
+
+def test_connect_packet_ms_counts_anew_after_the_handshake(
+        start_router, recording_node, device, certificates):
+    router = start(start_router, recording_node(), certificates, tls_handshake_ms=5000,
+                   connect_packet_ms=500)
+    raw = device(router, tls=mqtt.tls_context(certificates))
+    assert 0.3 <= seconds_to_end(raw) < 4
+    router.session_end(reason="connect_timeout")
+
+
+def test_idle_ms_spares_a_device_that_speaks_and_ends_one_that_does_not(
+        start_router, recording_node, device):
+    node = recording_node()
+    router = start(start_router, node, idle_ms=1000)
+    busy, silent = device(router), device(router)
+    busy.connect("busy")
+    silent.connect("silent", keep_alive_s=600)
+    silent.socket.settimeout(0.2)
+    ended = None
+    for i in range(40):
+        busy.send(mqtt.PING)
+        try:
+            ended = silent.socket.recv(1)
+            break
+        except TimeoutError:
+            continue
+    assert ended == b"" and 3 <= i <= 15
+    silent.close()
+    end = router.session_end(reason="idle_timeout")
+    assert end["client_id"] == "silent" and len(router.find("session.end")) == 1
+    busy.send(mqtt.PING)
+    node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING * 2) for r in n.records), "the busy one")
+
+
+def test_a_node_that_speaks_keeps_the_session_too(start_router, recording_node, device):
+    node = recording_node()
+    router = start(start_router, node, idle_ms=1000)
+    raw = device(router)
+    raw.connect("listener")
+    for _ in range(12):
+        node.record().write(b"tick")
+        assert raw.read(4) == b"tick"
+        with pytest.raises(TimeoutError):
+            raw.socket.settimeout(0.2)
+            raw.socket.recv(1)
+    assert not router.find("session.end")
+
+
+def test_auto_idle_outlasts_the_keep_alive_of_the_broker(start_router, device, mosquittos):
+    """Keep alive 1: the broker, not the router, ends the device, and its will is the broker's."""
+    config = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
+    config["timeouts"] = {"idle": "auto"}
+    router = start_router(config)
+    raw = device(router)
+    raw.connect("sleepy", keep_alive_s=1)
+    assert raw.read_to_end()[0] == b""
+    raw.close()
+    assert router.session_end(client_id="sleepy")["reason"] == "node_closed"
+
+
+def test_a_slow_connack_in_time_is_fine(start_router, recording_node, device):
+    node = recording_node(answer=None)
+    router = start(start_router, node, connack_ms=3000)
+    raw = device(router).send(mqtt.connect("patient"))
+    record = node.record()
+    raw.socket.settimeout(0.6)
+    with pytest.raises((TimeoutError, socket.timeout)):
+        raw.socket.recv(1)
+    raw.socket.settimeout(10)
+    record.write(bytes.fromhex("20020000"))
+    assert raw.packet()[1] == bytes.fromhex("20020000")
