@@ -6,7 +6,7 @@
  * the reader is exactly as long as it says, for AddressSanitizer to see a step too far.
  *
  *   - split equals whole, and a beginning of a good packet asks for more
- *   - bad stays bad, whatever follows
+ *   - bad stays bad, whatever follows; a whole packet is never told to wait for more
  *   - what strict accepts, lenient accepts and reads the same; what lenient refuses, strict
  *     refuses, and lenient refuses framing faults only
  *   - the client identifier and the user name lie inside the packet, the packet inside the
@@ -226,8 +226,10 @@ static void check_one(const struct outcome *o, const uint8_t *data, size_t size,
         connack_is_well_formed(&o->c);
         return;
     }
-    if (o->result == PARSE_MORE)
+    if (o->result == PARSE_MORE) {
+        LAW(size < (o->c.packet_n != 0 ? o->c.packet_n : MQTT_CONNECT_HEAD_MAX));
         return;
+    }
     done_packet_is_inside(&o->c, size);
     struct outcome beginning = begin(o->c.lenient, o->c.max_bytes);
     feed(&beginning, data, dice_roll(dice, o->c.packet_n));
