@@ -21,11 +21,11 @@
 
 struct mqtt_properties {
     /* what it said, as far as it was read; the first one counts where one is repeated */
-    uint32_t session_expiry_s; /* 0x11; 0 when absent */
-    uint32_t max_packet_size;  /* 0x27, bytes; 0 when absent */
+    uint32_t session_expiry_s;    /* 0x11; 0 when absent */
+    uint32_t max_packet_size;     /* 0x27, bytes; 0 when absent */
     bool has_server_keep_alive;   /* 0x13, in a CONNACK walked leniently */
     uint16_t server_keep_alive_s; /* 0x13, seconds */
-    enum mqtt_fault fault;     /* PARSE_BAD: the rule that broke */
+    enum mqtt_fault fault;        /* PARSE_BAD: the rule that broke */
 
     /* the walker's own */
     bool in_will;       /* will properties, not CONNECT's */
