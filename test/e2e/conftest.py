@@ -97,6 +97,7 @@ def start_router(request):
             router.kill()
             if failed:
                 router.print_log()
+            router.log_file.close()
             router.directory.cleanup()
 
 

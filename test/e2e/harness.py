@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -103,22 +102,23 @@ class Router:
         self.config_path = write_config(config, self.directory.name)
         self.events = []
         self.text = []  # lines that are no JSON
-        self.changed = threading.Condition()
         self.stderr_path = pathlib.Path(self.directory.name) / "stderr"
+        # A file, not a pipe: the router drops lines rather than wait for a slow reader.
+        self.log_path = pathlib.Path(self.directory.name) / "log"
         environment = dict(
             os.environ,
             ASAN_OPTIONS="detect_leaks=1:abort_on_error=0",
             UBSAN_OPTIONS="print_stacktrace=1",
             TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1",
         )
-        with open(self.stderr_path, "wb") as stderr:
+        with open(self.stderr_path, "wb") as stderr, open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*wrapper, BINARY, "--config", str(self.config_path)],
-                stdout=subprocess.PIPE, stderr=stderr, env=environment,
+                stdout=log, stderr=stderr, env=environment,
                 preexec_fn=raise_open_files,
             )
-        self.reader = threading.Thread(target=self._read_log, daemon=True)
-        self.reader.start()
+        self.log_file = open(self.log_path, "rb")
+        self.line = b""
         try:
             self.wait_event("router.ready")
         except BaseException:
@@ -145,40 +145,32 @@ class Router:
     # -- the log ------------------------------------------------------------------------
 
     def _read_log(self):
-        for line in self.process.stdout:
+        """Take up what the router has written since."""
+        *lines, self.line = (self.line + self.log_file.read()).split(b"\n")
+        for line in lines:
             try:
-                event = json.loads(line)
+                self.events.append(json.loads(line))
             except ValueError:
-                event = None
-            with self.changed:
-                if event is None:
-                    self.text.append(line)
-                else:
-                    self.events.append(event)
-                self.changed.notify_all()
-        with self.changed:
-            self.changed.notify_all()
+                self.text.append(line)
 
     def find(self, name, **fields):
-        with self.changed:
-            return [
-                e for e in self.events
-                if e.get("event") == name and all(e.get(k) == v for k, v in fields.items())
-            ]
+        self._read_log()
+        return [
+            e for e in self.events
+            if e.get("event") == name and all(e.get(k) == v for k, v in fields.items())
+        ]
 
     def wait_event(self, name, count=1, timeout_s=PATIENCE_S, **fields):
         """The count-th event of this name and these fields, once it is there."""
         deadline = time.monotonic() + timeout_s
-        with self.changed:
-            while True:
-                found = self.find(name, **fields)
-                if len(found) >= count:
-                    return found[count - 1]
-                assert self.process.poll() is None or self.reader.is_alive(), (
-                    f"the router ended ({self.process.returncode}) before {name} {fields}")
-                left = deadline - time.monotonic()
-                assert left > 0, f"waited {timeout_s} s for {count} x {name} {fields}"
-                self.changed.wait(min(left, 0.5))
+        while True:
+            ended = self.process.poll() is not None
+            found = self.find(name, **fields)
+            if len(found) >= count:
+                return found[count - 1]
+            assert not ended, f"the router ended ({self.process.returncode}) before {name} {fields}"
+            assert time.monotonic() < deadline, f"waited {timeout_s} s for {count} x {name} {fields}"
+            time.sleep(0.005)
 
     def session_end(self, count=1, **fields):
         return self.wait_event("session.end", count=count, **fields)
@@ -205,6 +197,7 @@ class Router:
             time.sleep(0.05)
 
     def print_log(self, lines=200):
+        self._read_log()
         print(f"--- log of the router ({self.process.returncode}) ---")
         for event in self.events[-lines:]:
             print(json.dumps(event))
@@ -234,11 +227,12 @@ class Router:
             code = self.process.wait(timeout_s)
         finally:
             self.kill()
-        self.reader.join(timeout_s)
+        self._read_log()
         stderr = self.stderr_path.read_text(errors="replace")
         assert "Sanitizer" not in stderr and "runtime error" not in stderr, stderr[-20000:]
         assert code == 0, f"exit code {code}, standard error: {stderr[-5000:]}"
-        assert not self.text, f"log lines that are no JSON: {self.text[:5]}"
+        # On standard output there is the log and nothing else.
+        assert not self.text and not self.line, f"no JSON: {self.text[:5]} {self.line}"
 
     def kill(self):
         if self.process.poll() is None:
