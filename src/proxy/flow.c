@@ -106,8 +106,6 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
             return FLOW_READ_ERROR;
         if (r == STREAM_EOF) {
             f->ended = true;
-            if (f->bytes == 0)
-                return FLOW_EMPTY;
             continue;
         }
         f->bytes += got;

@@ -29,7 +29,6 @@ struct flow {
 enum flow_result {
     FLOW_WAIT,        /* read_wait and write_wait say for what */
     FLOW_YIELD,       /* more to do at once, but others want a turn: stays due */
-    FLOW_EMPTY,       /* the sender ended before it sent anything; the receiver was not told */
     FLOW_READ_ERROR,  /* the sender's stream is dead */
     FLOW_WRITE_ERROR, /* the receiver's stream is dead */
     FLOW_NO_MEMORY

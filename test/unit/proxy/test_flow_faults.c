@@ -20,18 +20,6 @@ static void *failing_malloc(size_t n)
 
 #include "flow_testing.h"
 
-static void a_sender_that_ended_before_it_sent_is_told_apart(void **state)
-{
-    (void)state;
-    struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.eof = true}, &(struct stream_memory_script){0});
-    assert_int_equal(bench_pump(&b), FLOW_EMPTY);
-    assert_true(b.flow.ended);
-    assert_false(b.flow.closed);
-    assert_false(stream_memory_write_closed(b.to)); /* so that a CONNACK can still be said */
-    bench_fini(&b);
-}
-
 static void a_sender_whose_bytes_went_another_way_is_not_empty(void **state)
 {
     (void)state;
@@ -221,7 +209,6 @@ static void a_read_that_wants_to_write_waits_for_the_senders_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sender_that_ended_before_it_sent_is_told_apart),
         cmocka_unit_test(a_sender_whose_bytes_went_another_way_is_not_empty),
         cmocka_unit_test(a_read_error_is_named_after_all_bytes_before_it_arrived),
         cmocka_unit_test(a_write_error_is_named_wherever_it_comes),
