@@ -19,16 +19,57 @@ enum route_source { ROUTE_CLIENT_ID, ROUTE_USERNAME, ROUTE_SOURCE_IP, ROUTE_SOUR
 enum empty_client_id { EMPTY_ID_SPREAD, EMPTY_ID_SOURCE_IP, EMPTY_ID_REFUSE };
 enum proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
 
+enum client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_REQUEST, CLIENT_AUTH_REQUIRE, CLIENT_AUTH_COUNT };
+enum crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN, CRL_CHECK_COUNT };
+
+/*
+ * File names here are ready to open: the directory of the configuration file is in front of
+ * relative ones. Two entries with the same names and keys of different types (ECDSA and RSA)
+ * stand side by side: each device gets the one it can verify.
+ */
 struct certificate_conf {
-    /* Ready to open: the directory of the configuration file is in front of relative ones. */
-    char *certificate_file; /* PEM: the leaf, then its chain */
-    char *private_key_file; /* PEM */
+    char *certificate_file;            /* PEM: the leaf, then its chain */
+    char *private_key_file;            /* PEM, may be encrypted */
+    char *private_key_passphrase_file; /* its first line; null = no passphrase */
+    char *ocsp_response_file;          /* DER or PEM, stapled; null = none */
 };
 
+/* A zero field other than min_version asks for nothing: the default stands beside it. */
 struct tls_conf {
     struct certificate_conf *certificates; /* the first is the default; at least one */
     size_t n_certificates;
     unsigned min_version; /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
+    bool strict_sni;      /* refuse a name that no certificate has, and a client without one */
+
+    enum client_auth client_auth; /* NONE */
+    char *client_ca_file;         /* PEM bundle; required unless client_auth is NONE */
+    char **client_crl_files;      /* PEM, each with one CRL or more; none = no CRL check */
+    size_t n_client_crl_files;
+    enum crl_check client_crl_check; /* LEAF: the device's certificate alone has to be looked up */
+    uint32_t client_verify_depth;    /* most intermediates in a device's chain; 0 = 8 */
+
+    char *ciphers;      /* TLS 1.2, OpenSSL's words: "ECDHE+AESGCM"; null = ours */
+    char *ciphersuites; /* TLS 1.3: "TLS_AES_128_GCM_SHA256:..."; null = ours */
+    char *groups;       /* key exchange: "X25519:P-256"; null = ours */
+    char **alpn;        /* in order of preference; none = "mqtt", "x-amzn-mqtt-ca" */
+    size_t n_alpn;      /* a client that offers none of them is served all the same */
+
+    bool session_tickets_off;      /* session_tickets is false: every handshake is a full one */
+    char *session_ticket_key_file; /* session_tickets.key_file; null = keys are generated */
+};
+
+/* TLS towards the nodes of a cluster. */
+struct upstream_tls_conf {
+    char *ca_file; /* PEM bundle; null = the system's store */
+    bool verify;   /* default true; false = any certificate will do */
+    /* For SNI and verification; null = no SNI, and the certificate names the node's IP address. */
+    char *server_name;
+    char *certificate_file;            /* PEM: what we show; null = nothing */
+    char *private_key_file;            /* PEM; together with certificate_file */
+    char *private_key_passphrase_file; /* its first line; null = no passphrase */
+    unsigned min_version;              /* as above; 0 = TLS 1.2 */
+    char **alpn;                       /* offered; none = no ALPN, which no MQTT broker asks for */
+    size_t n_alpn;
 };
 
 struct listener_conf {
