@@ -42,7 +42,7 @@ class Stage:
     def router(self, node, timeouts=None, limits=None, **cluster):
         port = node if isinstance(node, int) else node.port
         config = one_cluster({"n": port}, tls_dir=self.certificates, **cluster)
-        config["timeouts"] = timeouts or {}
+        config["timeouts"] = {"farewell_ms": 300, **(timeouts or {})}
         config["limits"] = limits or {}
         return self.start_router(config)
 
@@ -264,15 +264,23 @@ def test_close_reason_is_produced_and_logged(stage, word):
 
 @pytest.mark.sanitized
 def test_a_refusal_is_read_even_when_much_was_pipelined_behind_the_connect(stage):
-    """A close with unread input would send RST, and the CONNACK would be lost."""
-    router = stage.router(stage.closing(RefusingPort()))
-    behind = mqtt.publish("t", bytes(60_000), qos=0) * 5
+    """A close with unread input would send RST, and the CONNACK would be lost.
+
+    16 MiB fit into no socket's buffers: only a router that goes on reading takes them.
+    """
+    router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 10_000})
+    behind = mqtt.publish("t", bytes((1 << 20) - 5)) * 16
+    raws = []
     for version, answer in UNAVAILABLE.items():
-        raw = stage.device(router).send(mqtt.connect("dev", version=version) + behind)
-        assert raw.read_to_end() == (answer, "end")
+        raws.append(stage.device(router).send(mqtt.connect("dev", version=version) + behind))
+        assert raws[-1].read_to_end() == (answer, "end")
     bad = mqtt.connect("dev", version=5, properties=b"\x7f")  # an unknown property
-    reply, ending = stage.device(router).send(bad + behind).read_to_end()
-    assert (reply[:4], ending) == (bytes.fromhex("20030081")[:4], "end")
+    raws.append(stage.device(router).send(bad + behind))
+    reply, ending = raws[-1].read_to_end()
+    assert (reply[:3], len(reply), ending) == (bytes.fromhex("200300"), 5, "end")
+    assert router.gauges()["sessions_farewell"] == 3, "it waits for the devices to close"
+    for raw in raws:
+        raw.close()
     router.session_end(reason="connect_refused")
 
 
