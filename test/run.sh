@@ -26,7 +26,7 @@ step() {
     fi
     count_tests "$name" failing
     printf 'FAIL  %-22s %4d s\n' "$name" $((SECONDS - before))
-    tail -150 "$logs/$name.log"
+    tail -150 "$logs/$name.log" | cut -c 1-400
     return 1
 }
 
@@ -70,7 +70,7 @@ end_to_end() {
     local kind=$1
     shift
     # Debian's Python, whatever else is on the path: its pytest and paho-mqtt are what we installed.
-    ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/paho_client" \
+    ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
         timeout 600 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
 quickstart() {

@@ -196,7 +196,7 @@ class Router:
             assert time.monotonic() < deadline, f"gauges that do not go back to 0: {left}"
             time.sleep(0.05)
 
-    def print_log(self, lines=200):
+    def print_log(self, lines=60):
         self._read_log()
         print(f"--- log of the router ({self.process.returncode}) ---")
         for event in self.events[-lines:]:
