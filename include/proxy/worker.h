@@ -31,7 +31,8 @@ struct worker_shared {
     uint64_t boot_id;                 /* upper bits of every session id */
     _Atomic uint32_t connections;     /* open client connections; relaxed, it orders nothing */
     void (*ended)(void *arg);         /* called by a worker's thread as its last act */
-    void *ended_arg;
+    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have left */
+    void *arg;                        /* theirs */
 };
 
 /*

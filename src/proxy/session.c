@@ -280,7 +280,7 @@ void session_begin(struct worker *w, const struct listener *listener, int fd,
                    const struct address *source)
 {
     counter_add(&w->counters.accepted, 1);
-    atomic_fetch_add_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    worker_session_came(w);
     struct session *s = session_new(w, listener, fd, source);
     if (s) {
         session_run(s);

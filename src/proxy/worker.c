@@ -25,6 +25,7 @@
 #define PACE_TICK_S          0.05
 #define ACCEPT_PAUSE_S       0.1
 #define RELAY_BLOCKS_KEPT    64
+#define FLEET_SESSIONS       512 /* fewer are not worth a look at the heap */
 #define SESSION_ID_SEQ_BITS  32
 #define SESSION_ID_WORK_BITS 8
 
@@ -97,22 +98,32 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
 
 /* ---- orders ---- */
 
-static size_t count_sessions(const struct worker *w)
-{
-    size_t n = 0;
-    for (const struct list *l = w->sessions.next; l != &w->sessions; l = l->next)
-        n++;
-    return n;
-}
-
 static void end_if_empty(struct worker *w)
 {
     if (w->obeyed >= WORKER_DRAIN && list_empty(&w->sessions))
         ev_break(w->loop, EVBREAK_ALL);
 }
 
+void worker_session_came(struct worker *w)
+{
+    atomic_fetch_add_explicit(&w->shared->connections, 1, memory_order_relaxed);
+    w->n_sessions++;
+    w->most_sessions = size_max(w->most_sessions, w->n_sessions);
+}
+
+/* A fleet has left: what it took can go back to the system. */
+static void note_emptied(struct worker *w)
+{
+    if (w->most_sessions < FLEET_SESSIONS || w->n_sessions > w->most_sessions / 4)
+        return;
+    w->most_sessions = w->n_sessions;
+    w->shared->emptied(w->shared->arg);
+}
+
 void worker_session_gone(struct worker *w)
 {
+    w->n_sessions--;
+    note_emptied(w);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
     counter_set(&w->counters.buffers_held, w->relay_pool.n_held);
     end_if_empty(w);
@@ -141,7 +152,7 @@ static void drain(struct worker *w)
         listener_close(&w->listeners[i]);
     /* done at four fifths of the time, so that farewells fit into the rest */
     double ticks = w->snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
-    w->pace_each = (size_t)((double)count_sessions(w) / (ticks < 1 ? 1 : ticks)) + 1;
+    w->pace_each = (size_t)((double)w->n_sessions / (ticks < 1 ? 1 : ticks)) + 1;
     w->pace.repeat = PACE_TICK_S;
     ev_timer_again(w->loop, &w->pace);
 }
@@ -279,7 +290,7 @@ static void *run(void *arg)
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_start(&w->listeners[i]);
     ev_run(w->loop, 0);
-    w->shared->ended(w->shared->ended_arg);
+    w->shared->ended(w->shared->arg);
     return NULL;
 }
 

@@ -31,6 +31,8 @@ struct worker {
     struct tls_library *tls_library;
 
     struct list sessions;
+    size_t n_sessions;
+    size_t most_sessions; /* since the last time most of them had left */
     struct list runnable; /* sessions that yielded */
     struct ev_prepare run_yielded;
     struct ev_idle keep_turning; /* active while somebody is runnable */
@@ -56,7 +58,8 @@ void worker_yield(struct worker *w, struct session *s);
 /* Stop accepting for a moment: the system has no descriptor or memory left (errno in why). */
 void worker_pause_accept(struct worker *w, int why);
 
-/* Tell the worker that a session is gone. */
+/* Tell the worker that a session has come, or is gone. */
+void worker_session_came(struct worker *w);
 void worker_session_gone(struct worker *w);
 
 /* Is the process still within its connection limit, the newest session included? */

@@ -17,6 +17,7 @@ DEVICES = 9_000
 TLS_DEVICES = 2_000
 PLAIN_SESSION_MAX = 1024
 TLS_SESSION_MAX = 16 * 1024
+LEFT_BEHIND_MAX = 2 << 20
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_9000_devices_at_a_time_none_fails_and_nothing_stays_behind(
     leave(router, raws)
     router.session_end(count=DEVICES + 200)
     assert router.descriptors() == descriptors
+    wait_until(lambda: router.memory_bytes() - memory < LEFT_BEHIND_MAX, "the memory to go back")
     left = router.memory_bytes() - memory
     with capsys.disabled():
         print(f"\n{DEVICES} plain sessions: {per_session:.0f} bytes each when idle, "
@@ -94,7 +96,6 @@ def test_9000_devices_at_a_time_none_fails_and_nothing_stays_behind(
     peak = router.memory_bytes() - memory
     leave(router, raws)
     assert peak < 1.1 * per_session * DEVICES + (1 << 20)
-    assert left < 2 << 20, f"{left} bytes stay behind"
 
 
 def test_2000_idle_tls_devices_cost_less_than_16_kib_each(
