@@ -23,12 +23,20 @@ struct proxy_endpoint {
 
 /* Facts for the version 2 TLVs; an absent span leaves the TLV out. */
 struct proxy_facts {
-    struct span alpn;        /* PP2_TYPE_ALPN 0x01 */
-    struct span authority;   /* PP2_TYPE_AUTHORITY 0x02: the SNI */
-    bool crc32c;             /* PP2_TYPE_CRC32C 0x03 */
-    bool has_tls;            /* PP2_TYPE_SSL 0x20, with the sub-TLVs below */
+    struct span alpn;      /* PP2_TYPE_ALPN 0x01 */
+    struct span authority; /* PP2_TYPE_AUTHORITY 0x02: the SNI */
+    struct span unique_id; /* PP2_TYPE_UNIQUE_ID 0x05: at most 128 bytes, of any kind */
+    bool crc32c;           /* PP2_TYPE_CRC32C 0x03 */
+
+    bool has_tls;            /* PP2_TYPE_SSL 0x20, with all that follows */
+    bool client_cert_conn;   /* PP2_CLIENT_CERT_CONN: a client certificate came here and now */
+    bool client_cert_sess;   /* PP2_CLIENT_CERT_SESS: or when the TLS session began */
+    bool verified;           /* and it was verified; counts only with one of the two above */
     struct span tls_version; /* PP2_SUBTYPE_SSL_VERSION 0x21 */
+    struct span tls_cn;      /* PP2_SUBTYPE_SSL_CN 0x22: the subject's common name, UTF-8 */
     struct span tls_cipher;  /* PP2_SUBTYPE_SSL_CIPHER 0x23 */
+    struct span tls_sig_alg; /* PP2_SUBTYPE_SSL_SIG_ALG 0x24: of OUR certificate */
+    struct span tls_key_alg; /* PP2_SUBTYPE_SSL_KEY_ALG 0x25: of OUR certificate */
 };
 
 #define PROXY_V1_MAX 107u         /* bytes, CR LF included, no terminator (section 2.1) */
@@ -41,13 +49,22 @@ struct proxy_facts {
  * when only one is, that end is written as its IPv4-mapped IPv6 form.
  *
  * Version 1 writes IPv6 in groups of hexadecimal digits only (section 2.1 knows no dotted
- * tail), else as RFC 5952 does. Version 2 writes the TLVs in the order ALPN, AUTHORITY, SSL,
- * CRC32C. One that would take the header past PROXY_V2_MAX is left out, whole: room goes
- * first to SSL (a sub-TLV that does not fit is left out alone), then CRC32C, ALPN, AUTHORITY.
+ * tail), else as RFC 5952 does. Version 2 writes the TLVs in the order ALPN, AUTHORITY,
+ * UNIQUE_ID, SSL, CRC32C, the sub-TLVs of SSL by their numbers, and no other than these.
  *
- * The SSL TLV says PP2_CLIENT_SSL and verify = 1: section 2.2.6 keeps 0 for a client
- * certificate that was presented and verified, and nothing here ever verified one. (HAProxy
- * says 0 without any certificate; EMQX reads 0 as "success", all else as "failed".)
+ * A TLV that would take the header past PROXY_V2_MAX is left out, whole. What is left out
+ * first: KEY_ALG, SIG_ALG, then AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then of SSL the cipher,
+ * the version, and last of all the CN: identity outlives everything that merely describes.
+ * The SSL TLV's own five bytes always fit. Something small may still fit where something
+ * more important was too large.
+ *
+ * The SSL TLV says PP2_CLIENT_SSL, the two certificate bits, and verify = 0 only for a client
+ * certificate that was presented and verified, else 1 (section 2.2.6; HAProxy says 0 without
+ * any certificate; EMQX reads 0 as "success", all else as "failed").
+ *
+ * The CN is written only for a verified certificate (EMQX makes it the user name whatever
+ * verify says), and only when it is not empty, well-formed UTF-8, and free of control
+ * characters (C0, DEL, C1). A unique_id of more than 128 bytes is left out.
  *
  * Returns the bytes written, at most PROXY_V1_MAX or PROXY_V2_MAX.
  */

@@ -4,44 +4,29 @@
  *   signature 12 | 0x21 | family | length 2 | addresses 12 or 36 | TLVs
  *
  * Only command PROXY over TCP: LOCAL and UNSPEC ahead of MQTT make brokers close or lose
- * the CONNECT. TLVs are weighed first (plan_tlvs), so that writing cannot run out of room.
+ * the CONNECT. The facts are first reduced to those that may be said and fit (facts_to_send),
+ * so that writing cannot run out of room. Only SSL sub-TLVs 0x21 to 0x25: RabbitMQ and
+ * VerneMQ refuse newer ones.
  * Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
  */
 #include <assert.h>
 #include <string.h>
 
+#include "base/utf8.h"
+#include "wire/crc32c.h"
+#include "wire/proxy_format.h"
 #include "wire/proxy_pair.h"
 
-#define VERSION_2_PROXY 0x21u
-#define TCP_OVER_IPV4   0x11u
-#define TCP_OVER_IPV6   0x21u
+#define VERSION_2_PROXY (PROXY_VERSION_2 << 4 | PROXY_COMMAND_PROXY)
+#define TCP_OVER_IPV4   (PROXY_FAMILY_INET << 4 | PROXY_TRANSPORT_TCP)
+#define TCP_OVER_IPV6   (PROXY_FAMILY_INET6 << 4 | PROXY_TRANSPORT_TCP)
 
-#define TYPE_ALPN           0x01u
-#define TYPE_AUTHORITY      0x02u
-#define TYPE_CRC32C         0x03u
-#define TYPE_SSL            0x20u
-#define SUBTYPE_SSL_VERSION 0x21u
-#define SUBTYPE_SSL_CIPHER  0x23u
+#define VERIFY_GOOD     0u
+#define VERIFY_NOT_GOOD 1u /* any value but 0, see the header */
 
-#define CLIENT_SSL            0x01u
-#define VERIFY_NO_CERTIFICATE 1u /* any value but 0, see the header */
+#define LENGTH_AT 14u
 
-#define FIXED_SIZE    16u /* signature, version and command, family, length */
-#define LENGTH_AT     14u
-#define TLV_HEAD_SIZE 3u
-#define SSL_HEAD_SIZE 5u /* client, verify */
-#define CRC32C_SIZE   4u
-
-static const uint8_t signature[12] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
-                                      0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
-
-/* What of the facts goes in. */
-struct tlv_plan {
-    bool alpn, authority, crc32c, ssl, ssl_version, ssl_cipher;
-    size_t ssl_size; /* bytes of the SSL TLV's value */
-};
-
-/* Where the next byte goes. The plan has made sure that there is room. */
+/* Where the next byte goes. facts_to_send() has made sure that there is room. */
 struct writer {
     uint8_t *p;
     size_t n;
@@ -67,8 +52,11 @@ static void put_be(struct writer *w, uint32_t value, unsigned bytes)
         put_u8(w, value >> (8 * bytes) & 0xff);
 }
 
+/* An absent value leaves the TLV out. */
 static void put_tlv(struct writer *w, unsigned type, struct span value)
 {
+    if (!value.p)
+        return;
     put_u8(w, type);
     put_be(w, (uint32_t)value.n, 2);
     put(w, value.p, value.n);
@@ -77,43 +65,55 @@ static void put_tlv(struct writer *w, unsigned type, struct span value)
 /* Take a TLV with n bytes of value out of the room, if it fits. */
 static bool take(size_t *room, size_t n)
 {
-    if (*room < TLV_HEAD_SIZE || n > *room - TLV_HEAD_SIZE)
+    if (*room < PROXY_TLV_HEAD_SIZE || n > *room - PROXY_TLV_HEAD_SIZE)
         return false;
-    *room -= TLV_HEAD_SIZE + n;
+    *room -= PROXY_TLV_HEAD_SIZE + n;
     return true;
 }
 
-static bool take_span(size_t *room, struct span value)
+/* The value if it is there and fits, else absent. */
+static struct span taken(size_t *room, struct span value)
 {
-    return value.p && take(room, value.n);
+    return value.p && take(room, value.n) ? value : span_of(NULL, 0);
 }
 
-/* Room goes first to what a node decides by. */
-static struct tlv_plan plan_tlvs(const struct proxy_facts *facts, size_t room)
+/* A name that a broker may take for a user name: one nobody can write a second line with. */
+static bool is_good_name(struct span name)
 {
-    struct tlv_plan plan = {.ssl = facts->has_tls && take(&room, SSL_HEAD_SIZE)};
-    if (plan.ssl) {
-        size_t before = room;
-        plan.ssl_version = take_span(&room, facts->tls_version);
-        plan.ssl_cipher = take_span(&room, facts->tls_cipher);
-        plan.ssl_size = SSL_HEAD_SIZE + before - room;
+    for (size_t at = 0; at < name.n;) {
+        const uint8_t *c = name.p + at;
+        int n = utf8_char(c, name.n - at, name.n - at);
+        bool c1 = n == 2 && c[0] == 0xc2 && c[1] < 0xa0; /* U+0080 to U+009F */
+        if (n == UTF8_BAD || c[0] < 0x20 || c[0] == 0x7f || c1)
+            return false;
+        at += (size_t)n;
     }
-    plan.crc32c = facts->crc32c && take(&room, CRC32C_SIZE);
-    plan.alpn = take_span(&room, facts->alpn);
-    plan.authority = take_span(&room, facts->authority);
-    return plan;
+    return name.n > 0;
 }
 
-/* CRC-32C (Castagnoli, reflected), bit by bit: a header is short, a table would be longer. */
-static uint32_t crc32c(const uint8_t *p, size_t n)
+/* The facts that may be said and fit into the room, the rest absent; identity comes first. */
+static struct proxy_facts facts_to_send(const struct proxy_facts *facts, size_t room)
 {
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= p[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    struct proxy_facts out = {.has_tls = facts->has_tls && take(&room, PROXY_SSL_HEAD_SIZE)};
+    if (out.has_tls) {
+        out.client_cert_conn = facts->client_cert_conn;
+        out.client_cert_sess = facts->client_cert_sess;
+        out.verified = facts->verified && (out.client_cert_conn || out.client_cert_sess);
+        if (out.verified && is_good_name(facts->tls_cn))
+            out.tls_cn = taken(&room, facts->tls_cn);
+        out.tls_version = taken(&room, facts->tls_version);
+        out.tls_cipher = taken(&room, facts->tls_cipher);
     }
-    return ~crc;
+    out.crc32c = facts->crc32c && take(&room, CRC32C_SIZE);
+    if (facts->unique_id.n <= PROXY_UNIQUE_ID_MAX)
+        out.unique_id = taken(&room, facts->unique_id);
+    out.alpn = taken(&room, facts->alpn);
+    out.authority = taken(&room, facts->authority);
+    if (out.has_tls) {
+        out.tls_sig_alg = taken(&room, facts->tls_sig_alg);
+        out.tls_key_alg = taken(&room, facts->tls_key_alg);
+    }
+    return out;
 }
 
 static void put_addresses(struct writer *w, const struct proxy_pair *pair)
@@ -125,29 +125,39 @@ static void put_addresses(struct writer *w, const struct proxy_pair *pair)
     put(w, &pair->destination.port_be, 2);
 }
 
-static void put_ssl(struct writer *w, const struct proxy_facts *facts, const struct tlv_plan *plan)
+/* Write n bytes of value at offset `at`, which has been left free. */
+static void fill_in(uint8_t *out, size_t at, uint32_t value, unsigned n)
 {
-    put_u8(w, TYPE_SSL);
-    put_be(w, (uint32_t)plan->ssl_size, 2);
-    put_u8(w, CLIENT_SSL);
-    put_be(w, VERIFY_NO_CERTIFICATE, 4);
-    if (plan->ssl_version)
-        put_tlv(w, SUBTYPE_SSL_VERSION, facts->tls_version);
-    if (plan->ssl_cipher)
-        put_tlv(w, SUBTYPE_SSL_CIPHER, facts->tls_cipher);
+    struct writer w = {.p = out, .n = at};
+    put_be(&w, value, n);
 }
 
-static void put_tlvs(struct writer *w, const struct proxy_facts *facts, const struct tlv_plan *plan)
+static void put_ssl(struct writer *w, const struct proxy_facts *facts)
+{
+    const size_t start = w->n;
+    put_u8(w, PROXY_TLV_SSL);
+    put_be(w, 0, 2); /* the length, once it is known */
+    put_u8(w, PROXY_CLIENT_SSL | (facts->client_cert_conn ? PROXY_CLIENT_CERT_CONN : 0u) |
+                  (facts->client_cert_sess ? PROXY_CLIENT_CERT_SESS : 0u));
+    put_be(w, facts->verified ? VERIFY_GOOD : VERIFY_NOT_GOOD, 4);
+    put_tlv(w, PROXY_SSL_VERSION, facts->tls_version);
+    put_tlv(w, PROXY_SSL_CN, facts->tls_cn);
+    put_tlv(w, PROXY_SSL_CIPHER, facts->tls_cipher);
+    put_tlv(w, PROXY_SSL_SIG_ALG, facts->tls_sig_alg);
+    put_tlv(w, PROXY_SSL_KEY_ALG, facts->tls_key_alg);
+    fill_in(w->p, start + 1, (uint32_t)(w->n - start - PROXY_TLV_HEAD_SIZE), 2);
+}
+
+static void put_tlvs(struct writer *w, const struct proxy_facts *facts)
 {
     static const uint8_t zeros[CRC32C_SIZE];
-    if (plan->alpn)
-        put_tlv(w, TYPE_ALPN, facts->alpn);
-    if (plan->authority)
-        put_tlv(w, TYPE_AUTHORITY, facts->authority);
-    if (plan->ssl)
-        put_ssl(w, facts, plan);
-    if (plan->crc32c)
-        put_tlv(w, TYPE_CRC32C, span_of(zeros, sizeof(zeros)));
+    put_tlv(w, PROXY_TLV_ALPN, facts->alpn);
+    put_tlv(w, PROXY_TLV_AUTHORITY, facts->authority);
+    put_tlv(w, PROXY_TLV_UNIQUE_ID, facts->unique_id);
+    if (facts->has_tls)
+        put_ssl(w, facts);
+    if (facts->crc32c)
+        put_tlv(w, PROXY_TLV_CRC32C, span_of(zeros, sizeof(zeros)));
 }
 
 size_t proxy_v2_write(const struct proxy_endpoint *source, const struct proxy_endpoint *destination,
@@ -155,20 +165,17 @@ size_t proxy_v2_write(const struct proxy_endpoint *source, const struct proxy_en
 {
     struct proxy_pair pair = proxy_pair_of(source, destination);
     struct writer w = {.p = out};
-    put(&w, signature, sizeof(signature));
+    put(&w, PROXY_SIGNATURE, PROXY_SIGNATURE_SIZE);
     put_u8(&w, VERSION_2_PROXY);
     put_u8(&w, pair.is_ipv6 ? TCP_OVER_IPV6 : TCP_OVER_IPV4);
     put_be(&w, 0, 2); /* the length, once it is known */
     put_addresses(&w, &pair);
-    struct tlv_plan plan = plan_tlvs(facts, PROXY_V2_MAX - w.n);
-    put_tlvs(&w, facts, &plan);
+    struct proxy_facts sent = facts_to_send(facts, PROXY_V2_MAX - w.n);
+    put_tlvs(&w, &sent);
 
-    struct writer length = {.p = out, .n = LENGTH_AT};
-    put_be(&length, (uint32_t)(w.n - FIXED_SIZE), 2);
-    if (plan.crc32c) {
-        /* Over the whole header with the checksum's own bytes zero; it is the last TLV. */
-        struct writer sum = {.p = out, .n = w.n - CRC32C_SIZE};
-        put_be(&sum, crc32c(out, w.n), 4);
-    }
+    fill_in(out, LENGTH_AT, (uint32_t)(w.n - PROXY_FIXED_SIZE), 2);
+    /* Over the whole header with the checksum's own bytes zero; it is the last TLV. */
+    if (sent.crc32c)
+        fill_in(out, w.n - CRC32C_SIZE, crc32c(0, span_of(out, w.n)), CRC32C_SIZE);
     return w.n;
 }

@@ -112,11 +112,8 @@ static struct proxy_facts vector_facts(const json_t *vector, uint8_t room[600])
         }
         struct span value = span_of(room + used, hex_decode(hex, room + used, 600 - used));
         used += value.n;
-        assert_true(type == 1 || type == 2); /* what a vector can ask of the facts we have */
-        if (type == 1)
-            facts.alpn = value;
-        else
-            facts.authority = value;
+        assert_true(type == 1 || type == 2 || type == 5); /* what vectors ask for */
+        *(type == 1 ? &facts.alpn : type == 2 ? &facts.authority : &facts.unique_id) = value;
     }
     return facts;
 }
@@ -156,13 +153,127 @@ static void v2_writes_the_ssl_tlv_as_laid_out_in_section_2_2_6(void **state)
                "23000158");           /* cipher */
 }
 
+static void v2_writes_the_identity_as_laid_out_in_section_2_2_6(void **state)
+{
+    (void)state;
+    struct proxy_endpoint source = endpoint_of("198.51.100.7", 40000);
+    struct proxy_endpoint destination = endpoint_of("203.0.113.9", 8883);
+    struct proxy_facts facts = {.unique_id = span_of("\0\xff", 2),
+                                .has_tls = true,
+                                .client_cert_conn = true,
+                                .client_cert_sess = true,
+                                .verified = true,
+                                .tls_version = text("TLSv1.3"),
+                                .tls_cn = text("dev-01"),
+                                .tls_cipher = text("X"),
+                                .tls_sig_alg = text("RSA-SHA256"),
+                                .tls_key_alg = text("RSA2048")};
+    uint8_t out[PROXY_V2_MAX];
+    size_t n = proxy_v2_write(&source, &destination, &facts, out);
+    assert_hex(out, n,
+               "0d0a0d0a000d0a515549540a" /* signature */
+               "21110047c6336407cb0071099c4022b3"
+               "05000200ff"                 /* UNIQUE_ID */
+               "20003307"                   /* SSL, CERT_CONN, CERT_SESS */
+               "00000000"                   /* verify: presented and good */
+               "210007544c5376312e33"       /* version */
+               "2200066465762d3031"         /* CN */
+               "23000158"                   /* cipher */
+               "24000a5253412d534841323536" /* signature algorithm */
+               "25000752534132303438");     /* key algorithm */
+}
+
+static void v2_says_verified_only_of_a_certificate_that_was_presented(void **state)
+{
+    (void)state;
+    struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
+    for (unsigned bits = 0; bits < 8; bits++) {
+        struct proxy_facts facts = {.has_tls = true,
+                                    .client_cert_conn = bits & 1,
+                                    .client_cert_sess = bits & 2,
+                                    .verified = bits & 4,
+                                    .tls_cn = text("dev-01")};
+        bool good = (bits & 4) && (bits & 3);
+        uint8_t out[PROXY_V2_MAX];
+        struct decoded d;
+        decode(out, proxy_v2_write(&end, &end, &facts, out), &d);
+        assert_int_equal(d.client, 1 | (bits & 1 ? 2 : 0) | (bits & 2 ? 4 : 0));
+        assert_int_equal(d.verify, good ? 0 : 1);
+        assert_int_equal(d.ssl[0x22].p != NULL, good);
+    }
+}
+
+static void v2_names_nobody_by_a_text_a_broker_could_misread(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t n;
+        bool written;
+    } rows[] = {
+        {"dev-01", 6, true},
+        {" ", 1, true},
+        {"ger\xc3\xa4t-\xc3\xbc", 9, true},
+        {"\xc2\xa0", 2, true}, /* U+00A0, the first behind C1 */
+        {"\xf0\x9f\x94\x8c", 4, true},
+        {"\xdf\x80", 2, true}, /* its second byte is one of C1's */
+        {"~", 1, true},
+        {"", 0, false},
+        {"a\0b", 3, false},
+        {"a\nb", 3, false},
+        {"\x1f", 1, false},
+        {"a\x7f", 2, false},
+        {"a\xc2\x80", 3, false}, /* C1 */
+        {"\xc2\x9f z", 4, false},
+        {"\x85", 1, false}, /* not UTF-8 */
+        {"ger\xe4t", 5, false},
+        {"cut\xc3", 4, false},
+        {"cut\xc2", 4, false},
+        {"\xed\xa0\x80", 3, false}, /* a surrogate */
+        {"\xc1\x81", 2, false},     /* overlong */
+    };
+    struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct proxy_facts facts = {.has_tls = true,
+                                    .client_cert_conn = true,
+                                    .verified = true,
+                                    .tls_cn = span_of(rows[i].name, rows[i].n)};
+        uint8_t out[PROXY_V2_MAX];
+        struct decoded d;
+        decode(out, proxy_v2_write(&end, &end, &facts, out), &d);
+        assert_int_equal(d.ssl[0x22].p != NULL, rows[i].written);
+        assert_int_equal(d.verify, 0); /* the certificate was good all the same */
+        if (rows[i].written)
+            assert_true(span_equal(d.ssl[0x22], facts.tls_cn));
+    }
+}
+
+static void v2_leaves_out_a_unique_id_of_more_than_128_bytes(void **state)
+{
+    (void)state;
+    struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
+    for (size_t n = 0; n <= 200; n++) {
+        struct proxy_facts facts = {.unique_id = span_of(filler, n)};
+        uint8_t out[PROXY_V2_MAX];
+        struct decoded d;
+        decode(out, proxy_v2_write(&end, &end, &facts, out), &d);
+        assert_int_equal(d.tlv[5].p != NULL, n <= 128);
+    }
+}
+
 static void v2_without_facts_ends_after_the_addresses(void **state)
 {
     (void)state;
     struct proxy_endpoint v4 = endpoint_of("1.2.3.4", 1);
     struct proxy_endpoint v6 = endpoint_of("2001:db8::1", 2);
     /* TLS facts count for nothing without has_tls. */
-    struct proxy_facts facts = {.tls_version = text("TLSv1.3"), .tls_cipher = text("X")};
+    struct proxy_facts facts = {.tls_version = text("TLSv1.3"),
+                                .tls_cipher = text("X"),
+                                .client_cert_conn = true,
+                                .verified = true,
+                                .tls_cn = text("dev-01"),
+                                .tls_sig_alg = text("RSA-SHA256"),
+                                .tls_key_alg = text("RSA2048")};
     uint8_t out[PROXY_V2_MAX];
     assert_int_equal(proxy_v2_write(&v4, &v4, &facts, out), 16 + 12);
     assert_int_equal(proxy_v2_write(&v6, &v6, &facts, out), 16 + 36);
@@ -217,6 +328,22 @@ static bool fits(size_t *room, struct span value)
     return true;
 }
 
+static void check_ssl_sizes(const struct decoded *d, const struct proxy_facts *facts, size_t *room)
+{
+    bool verified = facts->verified && facts->client_cert_conn;
+    *room -= 3 + 5;
+    if (verified)
+        assert_there(d->ssl[0x22], facts->tls_cn, fits(room, facts->tls_cn));
+    else
+        assert_null(d->ssl[0x22].p);
+    assert_there(d->ssl[0x21], facts->tls_version, fits(room, facts->tls_version));
+    assert_there(d->ssl[0x23], facts->tls_cipher, fits(room, facts->tls_cipher));
+    assert_int_equal(d->client, facts->client_cert_conn ? 3 : 1);
+    assert_int_equal(d->verify == 0, verified);
+    for (size_t type = 0; type < ARRAY_LEN(d->ssl); type++)
+        assert_true(!d->ssl[type].p || (type >= 0x21 && type <= 0x25));
+}
+
 static void check_sizes(const struct proxy_endpoint *end, const struct proxy_facts *facts)
 {
     uint8_t *out = malloc(PROXY_V2_MAX); /* exactly: ASan sees a byte too many */
@@ -228,13 +355,8 @@ static void check_sizes(const struct proxy_endpoint *end, const struct proxy_fac
 
     size_t room = LENGTH_MAX - (end->is_ipv6 ? 36 : 12);
     assert_int_equal(d.tlv[0x20].p != NULL, facts->has_tls);
-    if (facts->has_tls) {
-        room -= 3 + 5;
-        assert_there(d.ssl[0x21], facts->tls_version, fits(&room, facts->tls_version));
-        assert_there(d.ssl[0x23], facts->tls_cipher, fits(&room, facts->tls_cipher));
-        assert_int_equal(d.client, 1);
-        assert_int_not_equal(d.verify, 0);
-    }
+    if (facts->has_tls)
+        check_ssl_sizes(&d, facts, &room);
     static const uint8_t four[4];
     struct span checksum = {.p = facts->crc32c ? four : NULL, .n = 4};
     if (fits(&room, checksum)) {
@@ -244,8 +366,13 @@ static void check_sizes(const struct proxy_endpoint *end, const struct proxy_fac
     } else {
         assert_null(d.tlv[3].p);
     }
+    assert_there(d.tlv[5], facts->unique_id, fits(&room, facts->unique_id));
     assert_there(d.tlv[1], facts->alpn, fits(&room, facts->alpn));
     assert_there(d.tlv[2], facts->authority, fits(&room, facts->authority));
+    if (facts->has_tls) {
+        assert_there(d.ssl[0x24], facts->tls_sig_alg, fits(&room, facts->tls_sig_alg));
+        assert_there(d.ssl[0x25], facts->tls_key_alg, fits(&room, facts->tls_key_alg));
+    }
     free(out);
 }
 
@@ -291,17 +418,51 @@ static void v2_gives_the_ssl_tlv_up_last(void **state)
     }
 }
 
+/* With less and less room, facts go in the promised order, and the name is the last of them. */
+static void v2_gives_the_name_up_after_everything_else(void **state)
+{
+    (void)state;
+    struct proxy_endpoint ends[] = {endpoint_of("1.2.3.4", 1), endpoint_of("2001:db8::1", 2)};
+    size_t fewest = 10;
+    for (size_t cn = 0; cn <= 500; cn++) {
+        for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+            struct proxy_facts facts = {.has_tls = true,
+                                        .client_cert_conn = true,
+                                        .verified = true,
+                                        .crc32c = true,
+                                        .unique_id = span_of(filler, 26),
+                                        .tls_version = text("TLSv1.3"),
+                                        .tls_cn = span_of(cn > 0 ? filler : NULL, cn),
+                                        .tls_cipher = text("TLS_AES_128_GCM_SHA256"),
+                                        .tls_sig_alg = text("ecdsa-with-SHA256"),
+                                        .tls_key_alg = text("EC256"),
+                                        .alpn = text("mqtt"),
+                                        .authority = span_of(filler, 255)};
+            check_sizes(&ends[i], &facts);
+            uint8_t out[PROXY_V2_MAX];
+            struct decoded d;
+            decode(out, proxy_v2_write(&ends[i], &ends[i], &facts, out), &d);
+            if (d.ssl[0x22].p)
+                fewest = size_min(fewest, d.n_types);
+        }
+    }
+    assert_int_equal(fewest, 1); /* nothing but SSL was left when the longest name still was */
+}
+
 static void v2_writes_the_tlvs_in_the_promised_order(void **state)
 {
     (void)state;
     struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
-    struct proxy_facts facts = {
-        .has_tls = true, .crc32c = true, .alpn = text("mqtt"), .authority = text("broker.example")};
+    struct proxy_facts facts = {.has_tls = true,
+                                .crc32c = true,
+                                .alpn = text("mqtt"),
+                                .authority = text("broker.example"),
+                                .unique_id = text("id")};
     uint8_t out[PROXY_V2_MAX];
     struct decoded d;
     decode(out, proxy_v2_write(&end, &end, &facts, out), &d);
-    assert_int_equal(d.n_types, 4);
-    assert_memory_equal(d.types, "\x01\x02\x20\x03", 4);
+    assert_int_equal(d.n_types, 5);
+    assert_memory_equal(d.types, "\x01\x02\x05\x20\x03", 5);
 }
 
 static void textbook_crc32c_knows_the_check_value(void **state)
@@ -324,6 +485,11 @@ int main(void)
         cmocka_unit_test(v2_puts_both_ends_into_one_family),
         cmocka_unit_test(v2_keeps_to_500_bytes_whatever_it_is_given),
         cmocka_unit_test(v2_gives_the_ssl_tlv_up_last),
+        cmocka_unit_test(v2_writes_the_identity_as_laid_out_in_section_2_2_6),
+        cmocka_unit_test(v2_says_verified_only_of_a_certificate_that_was_presented),
+        cmocka_unit_test(v2_names_nobody_by_a_text_a_broker_could_misread),
+        cmocka_unit_test(v2_leaves_out_a_unique_id_of_more_than_128_bytes),
+        cmocka_unit_test(v2_gives_the_name_up_after_everything_else),
         cmocka_unit_test(v2_writes_the_tlvs_in_the_promised_order),
         cmocka_unit_test(textbook_crc32c_knows_the_check_value),
     };
