@@ -15,9 +15,27 @@
 #include "base/log.h"
 #include "base/util.h"
 
-enum route_source { ROUTE_CLIENT_ID, ROUTE_USERNAME, ROUTE_SOURCE_IP, ROUTE_SOURCE_COUNT };
+struct cidr;
+
+enum route_source {
+    ROUTE_CLIENT_ID,
+    ROUTE_USERNAME,
+    ROUTE_SOURCE_IP,
+    ROUTE_TLS_CN, /* the common name of a verified device certificate */
+    ROUTE_SNI,    /* the server name the device asked for */
+    ROUTE_SOURCE_COUNT
+};
 enum empty_client_id { EMPTY_ID_SPREAD, EMPTY_ID_SOURCE_IP, EMPTY_ID_REFUSE };
 enum proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+
+/* Bits of cluster_conf.proxy_protocol_tlvs: what a version 2 header may tell. */
+enum proxy_tlv {
+    PROXY_TLV_ALPN = 1u << 0,
+    PROXY_TLV_AUTHORITY = 1u << 1,
+    PROXY_TLV_SSL = 1u << 2, /* with its sub-TLVs */
+    PROXY_TLV_UNIQUE_ID = 1u << 3,
+    PROXY_TLV_CRC32C = 1u << 4,
+};
 
 enum client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_REQUEST, CLIENT_AUTH_REQUIRE, CLIENT_AUTH_COUNT };
 enum crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN, CRL_CHECK_COUNT };
@@ -72,32 +90,101 @@ struct upstream_tls_conf {
     size_t n_alpn;
 };
 
+/* What a device says of itself in CONNECT, and its certificate has to confirm. */
+enum identity_claim { IDENTITY_CLIENT_ID, IDENTITY_USERNAME, IDENTITY_CLAIM_COUNT };
+
+/* Where in the certificate: the kinds of names of enum tls_name_kind, in its order. */
+enum identity_name {
+    IDENTITY_CN,
+    IDENTITY_SAN_DNS,
+    IDENTITY_SAN_URI,
+    IDENTITY_SAN_EMAIL,
+    IDENTITY_NAME_COUNT
+};
+
+/*
+ * The claim must equal one name of one of these kinds, or the device is refused. Every device
+ * has shown a certificate then: to us (client_auth is REQUIRE) or to a trusted proxy, whose
+ * PROXY header tells the common name and no other.
+ */
+struct identity_conf {
+    enum identity_claim claim;                     /* CLIENT_ID */
+    enum identity_name names[IDENTITY_NAME_COUNT]; /* each at most once; CN */
+    size_t n_names;                                /* at least 1 */
+};
+
+struct websocket_conf {
+    char *path; /* "/mqtt": of the upgrade request, without its query */
+};
+
+/*
+ * An address is text, checked: "0.0.0.0:1883", "[::]:1883", or "unix:/run/mqtt.sock" with the
+ * path ready to open, at most CONFIG_UNIX_PATH_MAX bytes behind the "unix:".
+ */
+#define CONFIG_UNIX_PREFIX   "unix:"
+#define CONFIG_UNIX_PATH_MAX 107u /* sun_path without its terminator */
+
+/* A zero field asks for what the router did before the field was there, backlog excepted. */
 struct listener_conf {
     char *name;
-    char *address;        /* text, checked: "0.0.0.0:1883" */
+    char **addresses;
+    size_t n_addresses;   /* at least 1 */
+    bool dual_stack;      /* its "[::]" addresses take IPv4 too; all others are IPv6 alone */
     size_t cluster;       /* index into clusters */
-    struct tls_conf *tls; /* null = plain TCP */
+    struct tls_conf *tls; /* null = no TLS */
     bool lenient;         /* connect_validation is "lenient" */
+
+    uint32_t backlog;      /* of listen(); default 4096 */
+    bool tcp_defer_accept; /* accept when the first bytes are there */
+    uint32_t fast_open;    /* queue length of TCP Fast Open; 0 = off */
+
+    /*
+     * Every connection begins with a PROXY header; it is taken from trusted proxies alone, and
+     * from whoever may open the socket when that is a Unix socket.
+     */
+    bool accept_proxy_protocol;
+    struct cidr *trusted_proxies; /* model/cidr.h */
+    size_t n_trusted_proxies;     /* 0 only with neither a PROXY header nor an address header,
+                                     or when all addresses are Unix sockets */
+
+    struct websocket_conf *websocket; /* null = none */
+    char *client_address_header;      /* of the upgrade request, "X-Forwarded-For"; null = none */
+
+    struct identity_conf *identity; /* null = the claim is nobody's concern */
 };
 
 struct node_conf {
     char *name;
-    char *address;   /* text, checked: numeric "192.168.0.2:1883" */
+    char *address;   /* numeric "192.168.0.2:1883", or "unix:/run/emqx.sock" */
     uint32_t weight; /* 0..65535, default 1; 0 = gets no new session */
+};
+
+/* One way to a key. */
+struct route_rule {
+    enum route_source from;
+    /*
+     * The key is what stands before the first occurrence of this, or the whole value when it
+     * does not occur; null = always the whole value.
+     */
+    char *prefix_until;
 };
 
 struct cluster_conf {
     char *name;
-    enum route_source route_by[ROUTE_SOURCE_COUNT]; /* the first that is present wins */
-    size_t n_route_by;                              /* at least 1 */
+    struct route_rule *route_by; /* the first that yields a key wins */
+    size_t n_route_by;           /* at least 1 */
     enum empty_client_id empty_client_id;
     enum proxy_protocol proxy_protocol;
+    unsigned proxy_protocol_tlvs;  /* of enum proxy_tlv; default ALPN, AUTHORITY and SSL */
+    struct upstream_tls_conf *tls; /* towards the nodes, behind the PROXY header; null = plain */
     struct node_conf *nodes;
     size_t n_nodes; /* at least 1 */
 };
 
 struct timeouts_conf {
+    uint32_t proxy_header_ms; /* from accept; default 3000 */
     uint32_t tls_handshake_ms;
+    uint32_t websocket_upgrade_ms; /* default 10000 */
     uint32_t connect_packet_ms;
     uint32_t dial_ms;
     uint32_t placement_ms;

@@ -17,12 +17,14 @@ struct route_facts {
     struct span client_id;
     struct span username;
     struct span source_ip; /* text: "192.0.2.1", "2001:db8::1" */
+    struct span tls_cn;    /* of a verified device certificate */
+    struct span sni;       /* the server name the device asked for, or a trusted proxy told */
 };
 
 /*
- * The first present source of the cluster's route_by; when there is none and the cluster's
- * empty_client_id is "source_ip", the source address. The empty string is never a key: it
- * would send every device without an id to one node.
+ * The key of the first rule of the cluster's route_by that yields one; when there is none and
+ * the cluster's empty_client_id is "source_ip", the source address. The empty string is never a
+ * key, be it a whole value or a prefix: it would send every device without an id to one node.
  *
  * False when nothing is left to hash; *key is untouched then.
  */

@@ -41,9 +41,9 @@ static void announce(const struct opening *o, const struct listener_conf *conf,
 static bool open_listener(const struct opening *o, const struct listener_conf *conf, int *fds)
 {
     struct address address;
-    if (!address_parse(conf->address, true, &address)) {
+    if (!address_parse(conf->addresses[0], true, &address)) {
         (void)fprintf(o->out, "error: listener %s: address %s cannot be read\n", conf->name,
-                      conf->address);
+                      conf->addresses[0]);
         return false;
     }
     for (unsigned i = 0; i < o->workers; i++) {
@@ -51,7 +51,7 @@ static bool open_listener(const struct opening *o, const struct listener_conf *c
         fds[i * o->config->n_listeners] = fd;
         if (fd < 0 || !socket_local_address(fd, &address)) {
             (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", conf->name,
-                          conf->address, strerror(errno));
+                          conf->addresses[0], strerror(errno));
             return false;
         }
     }
@@ -67,7 +67,7 @@ static bool is_free(const struct opening *o, const struct listener_conf *conf)
 {
     struct address address;
     int on = 1;
-    if (!address_parse(conf->address, true, &address) || address_port(&address) == 0)
+    if (!address_parse(conf->addresses[0], true, &address) || address_port(&address) == 0)
         return true; /* open_listener() says what is wrong */
     int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -78,7 +78,7 @@ static bool is_free(const struct opening *o, const struct listener_conf *conf)
     bool bound = bind(fd, &address.sa, address_len(&address)) == 0;
     if (!bound)
         (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", conf->name,
-                      conf->address, strerror(errno));
+                      conf->addresses[0], strerror(errno));
     close(fd);
     return bound;
 }

@@ -39,8 +39,8 @@ static json_t *parse_json(struct config_load *load, const char *text, size_t n)
 static void load_whole(struct config_load *load, json_t *value, const char *text, size_t n)
 {
     struct config_place root = {.value = value};
-    if (config_lines_init(&load->lines, text, n)) {
-        config_table_defaults(&config_top_table, load->config);
+    if (config_lines_init(&load->lines, text, n) &&
+        config_table_defaults(&config_top_table, load->config)) {
         config_load_object(load, &config_top_table, &root, load->config);
         if (!load->no_memory)
             config_check_whole(load, &root);

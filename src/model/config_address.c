@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "model/config.h"
+
 static bool parse_port(const char *text, uint16_t *port)
 {
     unsigned value = 0;
@@ -65,11 +67,19 @@ bool config_address_parse(const char *text, struct config_address *out)
     return true;
 }
 
+const char *config_address_unix(const char *text)
+{
+    size_t n = strlen(CONFIG_UNIX_PREFIX);
+    return strncmp(text, CONFIG_UNIX_PREFIX, n) == 0 ? text + n : NULL;
+}
+
 /* Port 0 is a different one each time. */
 bool config_address_equal(const char *a, const char *b)
 {
     struct config_address left;
     struct config_address right;
+    if (config_address_unix(a) && config_address_unix(b))
+        return strcmp(a, b) == 0;
     return config_address_parse(a, &left) && config_address_parse(b, &right) && left.port != 0 &&
            left.port == right.port && left.v6 == right.v6 &&
            memcmp(left.host, right.host, sizeof left.host) == 0;

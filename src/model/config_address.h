@@ -1,5 +1,6 @@
 /*
- * config_address.h - is a text a numeric address and port, and are two of them the same?
+ * config_address.h - is a text a numeric address and port or a Unix socket, and are two of
+ * them the same?
  *
  * Only that: sockets are the net layer's. Takes no text that net/address.h would refuse.
  */
@@ -23,6 +24,9 @@ struct config_address {
  * these; *out untouched then.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
+/* The path of "unix:/run/mqtt.sock"; null when it is no such address. */
+const char *config_address_unix(const char *text);
+
 /* Whether listening on both would clash. */
 bool config_address_equal(const char *a, const char *b);
 

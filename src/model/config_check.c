@@ -17,7 +17,7 @@ static bool same(const struct config_key *key, const char *a, const char *b)
 {
     if (!a || !b)
         return false;
-    return key->kind == KEY_NAME ? strcmp(a, b) == 0 : config_address_equal(a, b);
+    return key->kind == KEY_TEXT ? strcmp(a, b) == 0 : config_address_equal(a, b);
 }
 
 /* The text of element i's field. */
@@ -103,6 +103,46 @@ static void resolve(struct config_load *load, const struct config_place *at, siz
     unknown_cluster(load, at, name);
 }
 
+/* ---- listeners ----------------------------------------------------------------------- */
+
+/* Which listener before i, or i itself, has that address among its first n; SIZE_MAX = none. */
+static size_t listener_at(const struct config *config, const char *address, size_t i, size_t n)
+{
+    for (size_t j = 0; j <= i; j++) {
+        const struct listener_conf *listener = &config->listeners[j];
+        for (size_t k = 0; k < (j < i ? listener->n_addresses : n); k++) {
+            if (config_address_equal(listener->addresses[k], address))
+                return j;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* No two listening sockets on one address. */
+static void check_addresses(struct config_load *load, const struct config_place *listener, size_t i)
+{
+    char got[CONFIG_GOT_MAX];
+    struct config_place list;
+    struct config_place element;
+    const struct listener_conf *conf = &load->config->listeners[i];
+    if (!config_place_member(load, listener, "address", &list))
+        return;
+    for (size_t k = 0; k < conf->n_addresses; k++) {
+        size_t other = listener_at(load->config, conf->addresses[k], i, k);
+        if (other == SIZE_MAX)
+            continue;
+        /* Addresses that were refused have left no trace: then the list itself must do. */
+        bool same_place = json_array_size(list.value) == conf->n_addresses &&
+                          config_place_element(load, &list, k, &element);
+        const struct config_place *at = same_place ? &element : &list;
+        config_quote(conf->addresses[k], got);
+        if (other == i)
+            config_error(load, at, "%s is in the list already", got);
+        else
+            config_error(load, at, "%s is taken by listeners[%zu]", got, other);
+    }
+}
+
 static void check_listeners(struct config_load *load, const struct config_place *root)
 {
     struct config_place list;
@@ -111,10 +151,53 @@ static void check_listeners(struct config_load *load, const struct config_place 
     if (!config_place_member(load, root, "listeners", &list))
         return;
     for (size_t i = 0; i < load->config->n_listeners; i++) {
-        if (config_place_element(load, &list, i, &listener) &&
-            config_place_member(load, &listener, "cluster", &cluster))
+        if (!config_place_element(load, &list, i, &listener))
+            continue;
+        check_addresses(load, &listener, i);
+        if (config_place_member(load, &listener, "cluster", &cluster))
             resolve(load, &cluster, &load->config->listeners[i].cluster);
     }
+}
+
+/* ---- clusters ------------------------------------------------------------------------ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/*
+ * No rule twice. Nor one that can never yield a key: the whole of a value that is not there
+ * has been asked for before.
+ */
+static void check_rule(struct config_load *load, const struct config_place *at,
+                       const struct cluster_conf *cluster, size_t i)
+{
+    const struct route_rule *rule = &cluster->route_by[i];
+    for (size_t j = 0; j < i; j++) {
+        const struct route_rule *earlier = &cluster->route_by[j];
+        if (earlier->from != rule->from || rule->from == ROUTE_SOURCE_COUNT)
+            continue;
+        if (same_text(earlier->prefix_until, rule->prefix_until)) {
+            config_error(load, at, "the same as route_by[%zu]", j);
+            return;
+        }
+        if (!earlier->prefix_until) {
+            config_warning(load, at, "never asked: route_by[%zu] takes the whole", j);
+            return;
+        }
+    }
+}
+
+static void check_route_by(struct config_load *load, const struct config_place *cluster,
+                           const struct cluster_conf *conf)
+{
+    struct config_place list;
+    struct config_place element;
+    if (!config_place_member(load, cluster, "route_by", &list))
+        return;
+    for (size_t i = 0; i < conf->n_route_by && config_place_element(load, &list, i, &element); i++)
+        check_rule(load, &element, conf, i);
 }
 
 static bool has_weight(const struct cluster_conf *cluster)
@@ -146,6 +229,7 @@ static void check_clusters(struct config_load *load, const struct config_place *
     for (size_t i = 0; i < config->n_clusters; i++) {
         if (!config_place_element(load, &list, i, &cluster))
             continue;
+        check_route_by(load, &cluster, &config->clusters[i]);
         if (config->clusters[i].n_nodes > 0 && !has_weight(&config->clusters[i]) &&
             config_place_member(load, &cluster, "nodes", &nodes))
             config_error(load, &nodes, "want one node at least with a weight above 0");

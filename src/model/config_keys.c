@@ -25,8 +25,11 @@ static const struct config_word min_version_words[] = {{"1.2", 0x0303}, {"1.3", 
 static const struct config_word validation_words[] = {{"strict", false}, {"lenient", true}};
 static const struct config_word none_words[] = {{"none", 0}};
 static const struct config_word auto_words[] = {{"auto", 0}};
-static const struct config_word route_words[] = {
-    {"client_id", ROUTE_CLIENT_ID}, {"username", ROUTE_USERNAME}, {"source_ip", ROUTE_SOURCE_IP}};
+static const struct config_word route_words[] = {{"client_id", ROUTE_CLIENT_ID},
+                                                 {"username", ROUTE_USERNAME},
+                                                 {"source_ip", ROUTE_SOURCE_IP},
+                                                 {"tls_cn", ROUTE_TLS_CN},
+                                                 {"sni", ROUTE_SNI}};
 static const struct config_word empty_id_words[] = {
     {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
 static const struct config_word proxy_words[] = {
@@ -86,17 +89,19 @@ static const struct config_table tls_table = TABLE(struct tls_conf, tls_keys);
 
 static const struct config_key listener_keys[] = {
     {.key = "name",
-     .kind = KEY_NAME,
+     .kind = KEY_TEXT,
      .required = true,
      .unique = true,
      RANGE(1, 128),
      FIELD(struct listener_conf, name),
      .help = "What logs and metrics call it."},
     {.key = "address",
-     .kind = KEY_LISTEN_ADDRESS,
+     .kind = KEY_TEXT_LIST,
+     .element = KEY_LISTEN_ADDRESS,
      .required = true,
-     .unique = true,
-     FIELD(struct listener_conf, address),
+     RANGE(1, 64),
+     FIELD(struct listener_conf, addresses),
+     COUNT(struct listener_conf, n_addresses),
      .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`; `\"*:1883\"` is any IPv4 "
              "address, port 0 a free port."},
     {.key = "cluster",
@@ -135,7 +140,7 @@ static const struct config_table listener_table = TABLE(struct listener_conf, li
 
 static const struct config_key node_keys[] = {
     {.key = "name",
-     .kind = KEY_NAME,
+     .kind = KEY_TEXT,
      .required = true,
      .unique = true,
      RANGE(1, 128),
@@ -164,9 +169,27 @@ static const struct config_key node_keys[] = {
 };
 static const struct config_table node_table = TABLE(struct node_conf, node_keys);
 
+static const struct config_key route_rule_keys[] = {
+    {.key = "from",
+     .kind = KEY_WORD,
+     .required = true,
+     FIELD(struct route_rule, from),
+     WORDS(route_words),
+     .default_value = ROUTE_SOURCE_COUNT, /* not read */
+     .help = "What to take: as if the word stood there without an object."},
+    {.key = "prefix_until",
+     .kind = KEY_TEXT,
+     RANGE(1, 128),
+     FIELD(struct route_rule, prefix_until),
+     .default_text = "none",
+     .help = "Take only what stands before the first occurrence of this: with `\"/\"`, all of "
+             "`tenant-a/...` share a node. Without an occurrence it is the whole."},
+};
+static const struct config_table route_rule_table = TABLE(struct route_rule, route_rule_keys);
+
 static const struct config_key cluster_keys[] = {
     {.key = "name",
-     .kind = KEY_NAME,
+     .kind = KEY_TEXT,
      .required = true,
      .unique = true,
      RANGE(1, 128),
@@ -181,11 +204,11 @@ static const struct config_key cluster_keys[] = {
      .table = &node_table,
      .help = "The brokers. Their order does not matter."},
     {.key = "route_by",
-     .kind = KEY_WORD_LIST,
+     .kind = KEY_SHORT_LIST,
      FIELD(struct cluster_conf, route_by),
      COUNT(struct cluster_conf, n_route_by),
-     RANGE(1, ROUTE_SOURCE_COUNT),
-     WORDS(route_words),
+     RANGE(1, 16),
+     .table = &route_rule_table,
      .default_value = ROUTE_CLIENT_ID,
      .help = "What decides a device's home. In a list, the first that the device has."},
     {.key = "empty_client_id",

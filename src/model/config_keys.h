@@ -14,17 +14,23 @@
 #include "base/util.h"
 
 enum config_kind {
-    KEY_NAME,           /* char *: short text for logs and metrics */
+    KEY_TEXT,           /* char *: min..max bytes for logs, metrics or a library */
     KEY_FILE,           /* char *: a path, from the configuration file's directory */
-    KEY_LISTEN_ADDRESS, /* char *: numeric address and port to listen on */
-    KEY_NODE_ADDRESS,   /* char *: numeric address and port to connect to */
+    KEY_LISTEN_ADDRESS, /* char *: an address to listen on */
+    KEY_NODE_ADDRESS,   /* char *: an address to connect to */
+    KEY_TEXT_LIST,      /* one text of the row's element kind, or min..max; char ** and size_t */
+    KEY_FLAG,           /* bool */
     KEY_INTEGER,        /* uint32_t in min..max */
     KEY_WORD,           /* one of words; its value goes into a bool, an enum or a uint32_t */
     KEY_WORD_LIST,      /* one of words, or a list of them; an array of enums and its size_t */
+    KEY_WORD_SET,       /* a list of words; an unsigned with the bits of their values */
     KEY_CLUSTER,        /* size_t: the name of a cluster, resolved when all are known */
     KEY_OBJECT,         /* a struct in place, with keys of its own */
     KEY_OPTIONAL,       /* a pointer to such a struct; null when the key is not there */
+    KEY_FALSE_OR_KEYS,  /* bool, true for `false`; or an object with more keys of this struct */
     KEY_LIST,           /* a pointer to min..max such structs, and their size_t */
+    KEY_SHORT_LIST,     /* ... each of which may be written as the word of its first key alone,
+                           and a list of one as that one; by default one with its defaults */
     KEY_COMING,         /* of a later version; can be ignored without harm */
     KEY_COMING_REFUSED, /* of a later version; ignoring it would do another thing than asked */
     CONFIG_KIND_COUNT
@@ -35,25 +41,35 @@ struct config_word {
     uint32_t value;
 };
 
+/* What a text must look like, where its length alone does not say it. */
+struct config_shape {
+    bool (*fits)(const char *text);
+    const char *want;      /* in a message: "want an HTTP header's name, got ..." */
+    const char *reference; /* in the reference: "header name" */
+};
+
 struct config_table;
 
 struct config_key {
     const char *key;
     enum config_kind kind;
+    enum config_kind element; /* KEY_TEXT_LIST: the kind of each text */
     bool required;
     bool unique;         /* no two siblings in the list may have the same */
     bool unique_advised; /* ... or at least it is worth a warning */
     bool off_allowed;    /* KEY_COMING_REFUSED: `false` asks for nothing, so it is fine */
     size_t offset;       /* of the field in the struct of its table */
     size_t size;         /* of the field */
-    size_t count_offset; /* of the number of elements: KEY_LIST, KEY_WORD_LIST */
-    uint32_t min;        /* the smallest integer, the fewest elements */
+    size_t count_offset; /* of the number of elements: all lists, but KEY_WORD_SET */
+    uint32_t min;        /* the smallest integer, the shortest text, the fewest elements */
     uint32_t max;
     uint32_t default_value;
-    const char *default_text;        /* what the reference says instead of default_value */
-    const struct config_word *words; /* KEY_COMING_REFUSED: the words that ask for nothing */
+    const char *default_string;       /* KEY_TEXT */
+    const char *default_text;         /* what the reference says instead of either */
+    const struct config_shape *shape; /* KEY_TEXT; null = any text without control characters */
+    const struct config_word *words;  /* KEY_COMING_REFUSED: the words that ask for nothing */
     size_t n_words;
-    const struct config_table *table; /* KEY_OBJECT, KEY_OPTIONAL, KEY_LIST: the keys inside */
+    const struct config_table *table; /* objects and lists of them: the keys inside */
     const char *help;                 /* one line of the reference */
 };
 
@@ -65,6 +81,12 @@ struct config_table {
 
 extern const struct config_table config_top_table;
 
+/* Whether the row's field is a list of structs. */
+static inline bool config_is_list(const struct config_key *key)
+{
+    return key->kind == KEY_LIST || key->kind == KEY_SHORT_LIST;
+}
+
 /* The row of a key; null when the table has none. */
 const struct config_key *config_table_find(const struct config_table *table, const char *key);
 
@@ -74,10 +96,13 @@ const char *config_table_nearest(const struct config_table *table, const char *k
 /* Whether `candidate` comes closer to `text` than anything before; *best starts at SIZE_MAX. */
 bool config_nearer(const char *text, const char *candidate, size_t *best);
 
-/* The default of every row into a zeroed struct of that table. */
-void config_table_defaults(const struct config_table *table, void *object);
+/* The default of every row into a zeroed struct of that table. False when memory is short. */
+MUST_USE bool config_table_defaults(const struct config_table *table, void *object);
 
 /* Free everything the struct's fields own; half-filled structs are fine. */
 void config_table_release(const struct config_table *table, void *object);
+
+/* Free the list in one field, be it of texts or of structs. */
+void config_release_list(const struct config_key *key, void *object);
 
 #endif

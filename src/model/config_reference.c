@@ -15,18 +15,26 @@ static void put_words(FILE *out, const struct config_key *key, const char *join)
         fprintf(out, "%s`\"%s\"`", i ? join : "", key->words[i].word);
 }
 
-static void put_value(FILE *out, const struct config_key *key)
+static void put_value(FILE *out, const struct config_key *key, enum config_kind kind)
 {
-    switch (key->kind) {
-    case KEY_NAME:
-        fprintf(out, "text, up to %" PRIu32 " bytes", key->max);
+    switch (kind) {
+    case KEY_TEXT:
+        fprintf(out, "%s, up to %" PRIu32 " bytes", key->shape ? key->shape->reference : "text",
+                key->max);
         return;
     case KEY_FILE:
         fputs("file name", out);
         return;
     case KEY_LISTEN_ADDRESS:
     case KEY_NODE_ADDRESS:
-        fputs("address and port", out);
+        fputs("address and port, or `\"unix:PATH\"`", out);
+        return;
+    case KEY_TEXT_LIST:
+        put_value(out, key, key->element);
+        fprintf(out, "; or a list of up to %" PRIu32, key->max);
+        return;
+    case KEY_FLAG:
+        fputs("`true`, `false`", out);
         return;
     case KEY_INTEGER:
         fprintf(out, "%" PRIu32 " to %" PRIu32, key->min, key->max);
@@ -38,12 +46,23 @@ static void put_value(FILE *out, const struct config_key *key)
         put_words(out, key, ", ");
         fputs(", or a list of them", out);
         return;
+    case KEY_WORD_SET:
+        fputs("list of ", out);
+        put_words(out, key, ", ");
+        return;
     case KEY_CLUSTER:
         fputs("a `clusters[].name`", out);
         return;
     case KEY_OBJECT:
     case KEY_OPTIONAL:
         fputs("object", out);
+        return;
+    case KEY_FALSE_OR_KEYS:
+        fputs("`false`, object", out);
+        return;
+    case KEY_SHORT_LIST:
+        put_words(out, &key->table->keys[0], ", ");
+        fprintf(out, ", object; or a list of up to %" PRIu32, key->max);
         return;
     case KEY_LIST:
         fprintf(out, "%" PRIu32 " to %" PRIu32 " objects", key->min, key->max);
@@ -81,6 +100,12 @@ static void put_default(FILE *out, const struct config_key *key)
         fputs(key->default_text, out);
     else if (key->kind == KEY_INTEGER)
         fprintf(out, "`%" PRIu32 "`", key->default_value);
+    else if (key->kind == KEY_FLAG)
+        fprintf(out, "`%s`", key->default_value ? "true" : "false");
+    else if (key->default_string)
+        fprintf(out, "`\"%s\"`", key->default_string);
+    else if (key->kind == KEY_SHORT_LIST)
+        fprintf(out, "`\"%s\"`", word_of(&key->table->keys[0], key->default_value));
     else if (key->kind == KEY_WORD || key->kind == KEY_WORD_LIST)
         fprintf(out, "`\"%s\"`", word_of(key, key->default_value));
 }
@@ -92,12 +117,12 @@ static void put_table(FILE *out, const struct config_table *table, struct config
         const struct config_key *key = &table->keys[i];
         config_text_put(path, "%s", key->key);
         fprintf(out, "| `%s` | ", path->bytes);
-        put_value(out, key);
+        put_value(out, key, key->kind);
         fputs(" | ", out);
         put_default(out, key);
         fprintf(out, " | %s |\n", key->help);
         if (key->table) {
-            config_text_put(path, key->kind == KEY_LIST ? "[]." : ".");
+            config_text_put(path, config_is_list(key) ? "[]." : ".");
             put_table(out, key->table, path);
         }
         path->bytes[path->n = n] = '\0';

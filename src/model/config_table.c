@@ -70,61 +70,106 @@ const char *config_table_nearest(const struct config_table *table, const char *k
     return nearest;
 }
 
-void config_table_defaults(const struct config_table *table, void *object)
+static bool default_text(const struct config_key *key, void *object)
 {
-    for (size_t i = 0; i < table->n_keys; i++) {
-        const struct config_key *key = &table->keys[i];
-        switch (key->kind) {
-        case KEY_INTEGER:
-        case KEY_WORD:
-            config_store_number(key, object, key->default_value);
-            break;
-        case KEY_WORD_LIST:
-            config_store_element(key, object, 0, key->default_value);
-            config_store_count(key, object, 1);
-            break;
-        case KEY_OBJECT:
-            config_table_defaults(key->table, config_field(key, object));
-            break;
-        default: /* text is required, lists and options begin as nothing */
-            break;
-        }
+    char *copy = key->default_string ? strdup(key->default_string) : NULL;
+    config_store_pointer(key, object, copy);
+    return copy || !key->default_string;
+}
+
+static bool default_list(const struct config_key *key, void *object)
+{
+    void *list = calloc(1, key->table->struct_size);
+    if (!list)
+        return false;
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 1);
+    if (!config_table_defaults(key->table, list))
+        return false;
+    config_store_number(&key->table->keys[0], list, key->default_value);
+    return true;
+}
+
+static bool default_value(const struct config_key *key, void *object)
+{
+    switch (key->kind) {
+    case KEY_TEXT:
+        return default_text(key, object);
+    case KEY_FLAG:
+    case KEY_INTEGER:
+    case KEY_WORD:
+    case KEY_WORD_SET:
+        config_store_number(key, object, key->default_value);
+        return true;
+    case KEY_WORD_LIST:
+        config_store_element(key, object, 0, key->default_value);
+        config_store_count(key, object, 1);
+        return true;
+    case KEY_OBJECT:
+        return config_table_defaults(key->table, config_field(key, object));
+    case KEY_FALSE_OR_KEYS:
+        return config_table_defaults(key->table, object);
+    case KEY_SHORT_LIST:
+        return default_list(key, object);
+    default: /* required, or it begins as nothing */
+        return true;
     }
 }
 
-static void release_list(const struct config_key *key, void *object)
+bool config_table_defaults(const struct config_table *table, void *object)
+{
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (!default_value(&table->keys[i], object))
+            return false;
+    }
+    return true;
+}
+
+void config_release_list(const struct config_key *key, void *object)
 {
     char *list = config_pointer(key, object);
     size_t n = config_count(key, object);
-    for (size_t i = 0; list && i < n; i++)
-        config_table_release(key->table, list + i * key->table->struct_size);
+    for (size_t i = 0; list && i < n; i++) {
+        if (key->table)
+            config_table_release(key->table, list + i * key->table->struct_size);
+        else if (key->kind == KEY_TEXT_LIST)
+            free(((char **)config_pointer(key, object))[i]);
+    }
     free(list);
+}
+
+static void release_value(const struct config_key *key, void *object)
+{
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_FILE:
+    case KEY_LISTEN_ADDRESS:
+    case KEY_NODE_ADDRESS:
+        free(config_pointer(key, object));
+        return;
+    case KEY_OBJECT:
+        config_table_release(key->table, config_field(key, object));
+        return;
+    case KEY_OPTIONAL:
+        if (config_pointer(key, object))
+            config_table_release(key->table, config_pointer(key, object));
+        free(config_pointer(key, object));
+        return;
+    case KEY_FALSE_OR_KEYS:
+        config_table_release(key->table, object);
+        return;
+    case KEY_TEXT_LIST:
+    case KEY_LIST:
+    case KEY_SHORT_LIST:
+        config_release_list(key, object);
+        return;
+    default:
+        return;
+    }
 }
 
 void config_table_release(const struct config_table *table, void *object)
 {
-    for (size_t i = 0; i < table->n_keys; i++) {
-        const struct config_key *key = &table->keys[i];
-        switch (key->kind) {
-        case KEY_NAME:
-        case KEY_FILE:
-        case KEY_LISTEN_ADDRESS:
-        case KEY_NODE_ADDRESS:
-            free(config_pointer(key, object));
-            break;
-        case KEY_OBJECT:
-            config_table_release(key->table, config_field(key, object));
-            break;
-        case KEY_OPTIONAL:
-            if (config_pointer(key, object))
-                config_table_release(key->table, config_pointer(key, object));
-            free(config_pointer(key, object));
-            break;
-        case KEY_LIST:
-            release_list(key, object);
-            break;
-        default:
-            break;
-        }
-    }
+    for (size_t i = 0; i < table->n_keys; i++)
+        release_value(&table->keys[i], object);
 }

@@ -20,7 +20,7 @@ static bool find_home(const struct config_table *table, const char *key, struct 
         size_t n = home->n;
         if (!row->table)
             continue;
-        config_text_put(home, "%s%s%s", n ? "." : "", row->key, row->kind == KEY_LIST ? "[]" : "");
+        config_text_put(home, "%s%s%s", n ? "." : "", row->key, config_is_list(row) ? "[]" : "");
         if (find_home(row->table, key, home))
             return true;
         home->bytes[home->n = n] = '\0';

@@ -4,6 +4,7 @@
 #include "model/route_key.h"
 
 #include <assert.h>
+#include <string.h>
 
 static struct span source_value(const struct route_facts *facts, enum route_source source)
 {
@@ -14,6 +15,10 @@ static struct span source_value(const struct route_facts *facts, enum route_sour
         return facts->username;
     case ROUTE_SOURCE_IP:
         return facts->source_ip;
+    case ROUTE_TLS_CN:
+        return facts->tls_cn;
+    case ROUTE_SNI:
+        return facts->sni;
     case ROUTE_SOURCE_COUNT:
         break;
     }
@@ -21,11 +26,20 @@ static struct span source_value(const struct route_facts *facts, enum route_sour
     return (struct span){0};
 }
 
+static struct span rule_key(const struct route_facts *facts, const struct route_rule *rule)
+{
+    struct span value = source_value(facts, rule->from);
+    if (value.n == 0 || !rule->prefix_until)
+        return value;
+    const uint8_t *end = memmem(value.p, value.n, rule->prefix_until, strlen(rule->prefix_until));
+    return end ? span_of(value.p, (size_t)(end - value.p)) : value;
+}
+
 bool route_key_pick(const struct cluster_conf *cluster, const struct route_facts *facts,
                     struct span *key)
 {
     for (size_t i = 0; i < cluster->n_route_by; i++) {
-        struct span value = source_value(facts, cluster->route_by[i]);
+        struct span value = rule_key(facts, &cluster->route_by[i]);
         if (value.n > 0) {
             *key = value;
             return true;

@@ -28,7 +28,7 @@ static const char *mqtt_version_word(const struct mqtt_connect *connect)
 static bool routes_by_username(const struct cluster_conf *cluster)
 {
     for (size_t i = 0; i < cluster->n_route_by; i++)
-        if (cluster->route_by[i] == ROUTE_USERNAME)
+        if (cluster->route_by[i].from == ROUTE_USERNAME)
             return true;
     return false;
 }

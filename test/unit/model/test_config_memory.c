@@ -72,6 +72,8 @@ static void *jansson_malloc(size_t n)
 #include "model/config_lines.c"
 #include "model/config_message.c"
 #include "model/config_read.c"
+#include "model/config_read_list.c"
+#include "model/config_read_text.c"
 #include "model/config_table.c"
 #include "model/config_walk.c"
 

@@ -62,11 +62,11 @@ static void emqx_cluster_listens_on_both_ports_for_the_two_nodes(void **state)
     struct config *config = parse_shipped("emqx-cluster.json", &messages);
     assert_int_equal(messages.n, 0);
     assert_int_equal(config->n_listeners, 2);
-    assert_string_equal(config->listeners[0].address, "0.0.0.0:1883");
+    assert_string_equal(config->listeners[0].addresses[0], "0.0.0.0:1883");
     assert_null(config->listeners[0].tls);
-    assert_string_equal(config->listeners[1].address, "0.0.0.0:8883");
+    assert_string_equal(config->listeners[1].addresses[0], "0.0.0.0:8883");
     assert_non_null(config->listeners[1].tls);
-    assert_int_equal(config->clusters[0].route_by[0], ROUTE_CLIENT_ID);
+    assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_CLIENT_ID);
     assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_V2);
     expect_emqx_nodes(&config->clusters[0]);
     config_messages_fini(&messages);
@@ -81,10 +81,10 @@ static void the_counterparts_do_what_their_listings_say(void **state)
         struct config_messages messages;
         struct config *config = parse_shipped(name[i], &messages);
         assert_int_equal(config->n_listeners, 1);
-        assert_string_equal(config->listeners[0].address, "*:8883");
+        assert_string_equal(config->listeners[0].addresses[0], "*:8883");
         assert_non_null(config->listeners[0].tls);
         assert_int_equal(config->clusters[0].n_route_by, 1);
-        assert_int_equal(config->clusters[0].route_by[0], ROUTE_SOURCE_IP);
+        assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_SOURCE_IP);
         assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_NONE);
         assert_int_equal(config->timeouts.tls_handshake_ms, 15000);
         assert_int_equal(config->timeouts.idle_ms, 0);

@@ -1,5 +1,5 @@
 /*
- * test_route_key.c - the first source that is present is the key; nothing is never one.
+ * test_route_key.c - the first rule that yields a key decides; nothing is never a key.
  */
 #include <string.h>
 
@@ -13,28 +13,32 @@ static struct span value(unsigned presence, const char *text)
     return presence == 0 ? (struct span){0} : presence == 1 ? span_of(text, 0) : span_of_str(text);
 }
 
-/* What the header promises, over strings: the key, or null. */
+/* What the header promises of whole values, over strings: the key, or null. */
 static const char *expected_key(const struct cluster_conf *cluster, const char *const there[])
 {
     for (size_t i = 0; i < cluster->n_route_by; i++)
-        if (there[cluster->route_by[i]])
-            return there[cluster->route_by[i]];
+        if (there[cluster->route_by[i].from])
+            return there[cluster->route_by[i].from];
     return cluster->empty_client_id == EMPTY_ID_SOURCE_IP ? there[ROUTE_SOURCE_IP] : NULL;
 }
 
 static void check_presences(const struct cluster_conf *cluster)
 {
-    static const char *const texts[] = {"device-7", "user", "192.0.2.1"};
-    for (unsigned mix = 0; mix < PRESENCES * PRESENCES * PRESENCES; mix++) {
-        const unsigned presence[] = {mix % PRESENCES, mix / PRESENCES % PRESENCES,
-                                     mix / PRESENCES / PRESENCES};
+    static const char *const texts[] = {"device-7", "user", "192.0.2.1", "cn", "mqtt.example"};
+    _Static_assert(ARRAY_LEN(texts) == ROUTE_SOURCE_COUNT, "every source has a value");
+    for (unsigned mix = 0; mix < 243; mix++) { /* 3 presences to the power of 5 sources */
+        struct span values[ROUTE_SOURCE_COUNT];
         const char *there[ROUTE_SOURCE_COUNT];
-        for (size_t i = 0; i < ROUTE_SOURCE_COUNT; i++)
-            there[i] = presence[i] == 2 ? texts[i] : NULL;
-        const struct route_facts facts = {
-            .client_id = value(presence[ROUTE_CLIENT_ID], texts[ROUTE_CLIENT_ID]),
-            .username = value(presence[ROUTE_USERNAME], texts[ROUTE_USERNAME]),
-            .source_ip = value(presence[ROUTE_SOURCE_IP], texts[ROUTE_SOURCE_IP])};
+        unsigned rest = mix;
+        for (size_t i = 0; i < ROUTE_SOURCE_COUNT; i++, rest /= PRESENCES) {
+            values[i] = value(rest % PRESENCES, texts[i]);
+            there[i] = rest % PRESENCES == 2 ? texts[i] : NULL;
+        }
+        const struct route_facts facts = {.client_id = values[ROUTE_CLIENT_ID],
+                                          .username = values[ROUTE_USERNAME],
+                                          .source_ip = values[ROUTE_SOURCE_IP],
+                                          .tls_cn = values[ROUTE_TLS_CN],
+                                          .sni = values[ROUTE_SNI]};
         struct span key = span_of_str("untouched");
         const char *want = expected_key(cluster, there);
         assert_int_equal(route_key_pick(cluster, &facts, &key), want != NULL);
@@ -42,7 +46,7 @@ static void check_presences(const struct cluster_conf *cluster)
     }
 }
 
-/* All ordered choices of one to three sources: 3 + 6 + 6. */
+/* All ordered choices of one to three sources: 5 + 5 * 4 + 5 * 4 * 3. */
 static void the_first_present_source_is_the_key_in_every_combination(void **state)
 {
     (void)state;
@@ -53,7 +57,8 @@ static void the_first_present_source_is_the_key_in_every_combination(void **stat
                 if (b == a || c == a || (c == b && b != ROUTE_SOURCE_COUNT) ||
                     (b == ROUTE_SOURCE_COUNT && c != ROUTE_SOURCE_COUNT))
                     continue;
-                struct cluster_conf cluster = {.route_by = {a, b, c},
+                struct route_rule rules[] = {{.from = a}, {.from = b}, {.from = c}};
+                struct cluster_conf cluster = {.route_by = rules,
                                                .n_route_by = 1u + (b != ROUTE_SOURCE_COUNT) +
                                                              (c != ROUTE_SOURCE_COUNT)};
                 for (unsigned empty = EMPTY_ID_SPREAD; empty <= EMPTY_ID_REFUSE; empty++) {
@@ -64,13 +69,13 @@ static void the_first_present_source_is_the_key_in_every_combination(void **stat
             }
         }
     }
-    assert_int_equal(orders, 15);
+    assert_int_equal(orders, 85);
 }
 
 static struct cluster_conf by_client_id(enum empty_client_id empty)
 {
-    return (struct cluster_conf){
-        .route_by = {ROUTE_CLIENT_ID}, .n_route_by = 1, .empty_client_id = empty};
+    static struct route_rule rule = {.from = ROUTE_CLIENT_ID};
+    return (struct cluster_conf){.route_by = &rule, .n_route_by = 1, .empty_client_id = empty};
 }
 
 static void the_empty_client_id_is_no_key(void **state)
@@ -112,6 +117,94 @@ static void the_key_is_the_whole_value_byte_for_byte(void **state)
     assert_int_equal(key.n, sizeof(id));
 }
 
+/* ---- prefixes ------------------------------------------------------------------------ */
+
+static void expect_prefix(const char *value, const char *until, const char *want)
+{
+    char until_copy[32];
+    struct route_rule rule = {.from = ROUTE_CLIENT_ID, .prefix_until = strcpy(until_copy, until)};
+    const struct cluster_conf cluster = {.route_by = &rule, .n_route_by = 1};
+    const struct route_facts facts = {.client_id = span_of_str(value)};
+    struct span key = span_of_str("untouched");
+    assert_int_equal(route_key_pick(&cluster, &facts, &key), want != NULL);
+    if (!span_equal(key, span_of_str(want ? want : "untouched")))
+        fail_msg("%s until %s: %.*s", value, until, (int)key.n, (const char *)key.p);
+}
+
+static void a_prefix_ends_before_the_first_occurrence(void **state)
+{
+    (void)state;
+    expect_prefix("tenant-a/device-7", "/", "tenant-a");
+    expect_prefix("tenant-a/floor/device-7", "/", "tenant-a");
+    expect_prefix("tenant-a/", "/", "tenant-a");
+    expect_prefix("aab", "ab", "a");
+    expect_prefix("a::b:::c", ":::", "a::b");
+    expect_prefix("ger\xc3\xa4t\xc2\xb7"
+                  "1",
+                  "\xc2\xb7", "ger\xc3\xa4t");
+}
+
+static void without_an_occurrence_the_prefix_is_the_whole(void **state)
+{
+    (void)state;
+    expect_prefix("device-7", "/", "device-7");
+    expect_prefix("a:", "::", "a:");
+    expect_prefix(":", "::", ":");
+}
+
+static void an_empty_prefix_is_no_key(void **state)
+{
+    (void)state;
+    expect_prefix("/device-7", "/", NULL);
+    expect_prefix("/", "/", NULL);
+    expect_prefix("", "/", NULL);
+}
+
+static void an_empty_prefix_leaves_the_key_to_the_next_rule(void **state)
+{
+    (void)state;
+    char slash[] = "/";
+    char dot[] = ".";
+    struct route_rule rules[] = {{.from = ROUTE_CLIENT_ID, .prefix_until = slash},
+                                 {.from = ROUTE_SNI, .prefix_until = dot},
+                                 {.from = ROUTE_CLIENT_ID}};
+    const struct cluster_conf cluster = {.route_by = rules, .n_route_by = ARRAY_LEN(rules)};
+    struct route_facts facts = {.client_id = span_of_str("/device-7"),
+                                .sni = span_of_str("tenant-b.mqtt.example")};
+    struct span key;
+    assert_true(route_key_pick(&cluster, &facts, &key));
+    assert_true(span_equal(key, span_of_str("tenant-b")));
+    facts.sni = (struct span){0};
+    assert_true(route_key_pick(&cluster, &facts, &key));
+    assert_true(span_equal(key, span_of_str("/device-7")));
+}
+
+/* The source address by decree is the whole one, whatever prefix a rule may take of it. */
+static void the_fallback_to_the_source_address_takes_all_of_it(void **state)
+{
+    (void)state;
+    char colon[] = ":";
+    struct route_rule rule = {.from = ROUTE_SOURCE_IP, .prefix_until = colon};
+    const struct cluster_conf cluster = {
+        .route_by = &rule, .n_route_by = 1, .empty_client_id = EMPTY_ID_SOURCE_IP};
+    const struct route_facts facts = {.source_ip = span_of_str("::1")};
+    struct span key;
+    assert_true(route_key_pick(&cluster, &facts, &key));
+    assert_true(span_equal(key, span_of_str("::1")));
+}
+
+static void a_value_is_searched_to_its_end_and_not_beyond(void **state)
+{
+    (void)state;
+    char until[] = "ab";
+    struct route_rule rule = {.from = ROUTE_CLIENT_ID, .prefix_until = until};
+    const struct cluster_conf cluster = {.route_by = &rule, .n_route_by = 1};
+    const struct route_facts facts = {.client_id = span_of("xxab", 3)};
+    struct span key;
+    assert_true(route_key_pick(&cluster, &facts, &key));
+    assert_true(span_equal(key, span_of_str("xxa")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +212,12 @@ int main(void)
         cmocka_unit_test(the_empty_client_id_is_no_key),
         cmocka_unit_test(an_empty_client_id_may_fall_back_to_the_source_address),
         cmocka_unit_test(the_key_is_the_whole_value_byte_for_byte),
+        cmocka_unit_test(a_prefix_ends_before_the_first_occurrence),
+        cmocka_unit_test(without_an_occurrence_the_prefix_is_the_whole),
+        cmocka_unit_test(an_empty_prefix_is_no_key),
+        cmocka_unit_test(an_empty_prefix_leaves_the_key_to_the_next_rule),
+        cmocka_unit_test(the_fallback_to_the_source_address_takes_all_of_it),
+        cmocka_unit_test(a_value_is_searched_to_its_end_and_not_beyond),
     };
     return cmocka_run_group_tests_name("route_key", tests, NULL, NULL);
 }

@@ -1,0 +1,207 @@
+/*
+ * config_read_list.c - read the values that may be several: words, texts, networks, objects.
+ *
+ * Where a list of one may be written without its brackets, the value is read as if it stood
+ * in them, only that its path has no index then.
+ */
+#include "model/config_read.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "model/config_store.h"
+
+/* ---- elements ------------------------------------------------------------------------ */
+
+/* How many elements the value is read as, when a bare one is a list of one. */
+static size_t n_elements(const struct config_place *at)
+{
+    return json_is_array(at->value) ? json_array_size(at->value) : 1;
+}
+
+static bool element_of(const struct config_load *load, const struct config_place *at, size_t i,
+                       struct config_place *element)
+{
+    if (json_is_array(at->value))
+        return config_place_element(load, at, i, element);
+    *element = *at;
+    return i == 0;
+}
+
+static bool want_count(struct config_load *load, const struct config_key *key,
+                       const struct config_place *at, const char *what)
+{
+    size_t n = n_elements(at);
+    if (n >= key->min && n <= key->max)
+        return true;
+    struct config_text rule = {0};
+    config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " %s", key->min, key->max, what);
+    if (n > key->max)
+        config_error(load, at, "want %s, got %zu", rule.bytes, n);
+    else
+        config_want(load, at, rule.bytes);
+    return false;
+}
+
+/* Whether an earlier element of the list is written the same. */
+static bool repeated(const struct config_place *list, const struct config_place *at)
+{
+    for (size_t i = 0; list->value != at->value && i < at->index; i++) {
+        if (json_equal(json_array_get(list->value, i), at->value))
+            return true;
+    }
+    return false;
+}
+
+/* A zeroed list for the field, in place of what it has; its count is still 0. */
+static void *begin_list(struct config_load *load, const struct config_key *key, void *object,
+                        size_t n, size_t size)
+{
+    void *list = calloc(n, size);
+    if (!list) {
+        config_no_memory(load);
+        return NULL;
+    }
+    config_release_list(key, object);
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 0);
+    return list;
+}
+
+/* ---- words --------------------------------------------------------------------------- */
+
+static const struct config_word *new_word(struct config_load *load, const struct config_key *key,
+                                          const struct config_place *list,
+                                          const struct config_place *at)
+{
+    const struct config_word *word = config_want_word(load, key, at, "");
+    if (!word || !repeated(list, at))
+        return word;
+    config_error(load, at, "\"%s\" is in the list already", word->word);
+    return NULL;
+}
+
+void config_read_word_list(struct config_load *load, const struct config_key *key,
+                           const struct config_place *at, void *object)
+{
+    size_t n = json_array_size(at->value);
+    if (!json_is_array(at->value) || n < key->min) {
+        const struct config_word *word = config_want_word(load, key, at, ", or a list of them");
+        if (word)
+            config_store_element(key, object, 0, word->value);
+        return;
+    }
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; i < n && config_place_element(load, at, i, &element); i++) {
+        const struct config_word *word = new_word(load, key, at, &element);
+        if (word)
+            config_store_element(key, object, kept++, word->value);
+    }
+    config_store_count(key, object, kept);
+}
+
+void config_read_word_set(struct config_load *load, const struct config_key *key,
+                          const struct config_place *at, void *object)
+{
+    uint32_t set = 0;
+    struct config_place element;
+    if (!json_is_array(at->value)) {
+        struct config_text rule = {.bytes = "a list of ", .n = strlen("a list of ")};
+        config_put_words(key, &rule);
+        config_want(load, at, rule.bytes);
+        return;
+    }
+    for (size_t i = 0; config_place_element(load, at, i, &element); i++) {
+        const struct config_word *word = new_word(load, key, at, &element);
+        set |= word ? word->value : 0;
+    }
+    config_store_number(key, object, set);
+}
+
+/* ---- texts --------------------------------------------------------------------------- */
+
+void config_read_text_list(struct config_load *load, const struct config_key *key,
+                           const struct config_place *at, void *object)
+{
+    size_t n = n_elements(at);
+    if (!want_count(load, key, at, "texts"))
+        return;
+    char **list = begin_list(load, key, object, n, sizeof *list);
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; list && i < n && element_of(load, at, i, &element); i++) {
+        char *text = config_make_text(load, key, key->element, &element);
+        if (text)
+            list[kept++] = text;
+        config_store_count(key, object, kept);
+    }
+}
+
+/* ---- objects ------------------------------------------------------------------------- */
+
+void config_read_list(struct config_load *load, const struct config_key *key,
+                      const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = json_array_size(at->value);
+    if (!json_is_array(at->value) || n < key->min || n > key->max) {
+        struct config_text rule = {0};
+        config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " objects", key->min,
+                        key->max);
+        if (n > key->max)
+            config_error(load, at, "want %s, got %zu", rule.bytes, n);
+        else
+            config_want(load, at, rule.bytes);
+        return;
+    }
+    char *list = begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_element(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        config_load_object(load, key->table, &element, list + i * size);
+    }
+    if (list)
+        config_check_unique(load, key, at, object);
+}
+
+/*
+ * An object, or the word of the table's first key alone. With a fault in it, that key is left
+ * at its default, "not read", so that nobody compares it with others.
+ */
+static void read_short(struct config_load *load, const struct config_table *table,
+                       const struct config_place *list, const struct config_place *at, void *object)
+{
+    const struct config_key *first = &table->keys[0];
+    const char *or_else =
+        list->value == at->value ? ", an object, or a list of them" : ", or an object";
+    size_t errors = load->messages->errors;
+    if (json_is_object(at->value)) {
+        config_load_object(load, table, at, object);
+        if (load->messages->errors > errors)
+            config_store_number(first, object, first->default_value);
+        return;
+    }
+    const struct config_word *word = config_want_word(load, first, at, or_else);
+    if (word)
+        config_store_number(first, object, word->value);
+}
+
+void config_read_short_list(struct config_load *load, const struct config_key *key,
+                            const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = n_elements(at);
+    if (!want_count(load, key, at, "words or objects"))
+        return;
+    char *list = begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && element_of(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        read_short(load, key->table, at, &element, list + i * size);
+    }
+}
