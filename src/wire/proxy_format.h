@@ -32,27 +32,23 @@
 #define PROXY_UNIQUE_ID_MAX 128u
 #define PROXY_SSL_HEAD_SIZE 5u /* client, verify */
 
-enum proxy_tlv_type {
-    PROXY_TLV_ALPN = 0x01,
-    PROXY_TLV_AUTHORITY = 0x02,
-    PROXY_TLV_CRC32C = 0x03,
-    PROXY_TLV_UNIQUE_ID = 0x05,
-    PROXY_TLV_SSL = 0x20
+enum pp2_type {
+    PP2_TYPE_ALPN = 0x01,
+    PP2_TYPE_AUTHORITY = 0x02,
+    PP2_TYPE_CRC32C = 0x03,
+    PP2_TYPE_UNIQUE_ID = 0x05,
+    PP2_TYPE_SSL = 0x20
 };
 
 /* Inside the SSL TLV. */
-enum proxy_ssl_type {
-    PROXY_SSL_VERSION = 0x21,
-    PROXY_SSL_CN = 0x22,
-    PROXY_SSL_CIPHER = 0x23,
-    PROXY_SSL_SIG_ALG = 0x24,
-    PROXY_SSL_KEY_ALG = 0x25
+enum pp2_subtype {
+    PP2_SUBTYPE_SSL_VERSION = 0x21,
+    PP2_SUBTYPE_SSL_CN = 0x22,
+    PP2_SUBTYPE_SSL_CIPHER = 0x23,
+    PP2_SUBTYPE_SSL_SIG_ALG = 0x24,
+    PP2_SUBTYPE_SSL_KEY_ALG = 0x25
 };
 
-enum proxy_ssl_client {
-    PROXY_CLIENT_SSL = 0x01,
-    PROXY_CLIENT_CERT_CONN = 0x02,
-    PROXY_CLIENT_CERT_SESS = 0x04
-};
+enum pp2_client { PP2_CLIENT_SSL = 0x01, PP2_CLIENT_CERT_CONN = 0x02, PP2_CLIENT_CERT_SESS = 0x04 };
 
 #endif

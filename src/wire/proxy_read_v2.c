@@ -32,7 +32,8 @@ struct fixed {
 
 /* What the TLVs of the header and those inside SSL said, by type: their numbers are disjoint. */
 struct found {
-    struct span value[PROXY_SSL_KEY_ALG + 1]; /* absent when not met; may pass the end of `in` */
+    struct span
+        value[PP2_SUBTYPE_SSL_KEY_ALG + 1]; /* absent when not met; may pass the end of `in` */
 };
 
 /* TLVs behind each other. */
@@ -88,11 +89,11 @@ static struct range wanted_length(const struct walk *walk, unsigned type)
     if (walk->in_ssl)
         return any;
     switch (type) {
-    case PROXY_TLV_CRC32C:
+    case PP2_TYPE_CRC32C:
         return (struct range){CRC32C_SIZE, CRC32C_SIZE};
-    case PROXY_TLV_UNIQUE_ID:
+    case PP2_TYPE_UNIQUE_ID:
         return (struct range){0, PROXY_UNIQUE_ID_MAX};
-    case PROXY_TLV_SSL:
+    case PP2_TYPE_SSL:
         return (struct range){PROXY_SSL_HEAD_SIZE, UINT16_MAX};
     default:
         return any;
@@ -105,10 +106,10 @@ static struct span *slot_of(const struct walk *walk, unsigned type)
     bool known = false;
 
     if (walk->in_ssl)
-        known = type >= PROXY_SSL_VERSION && type <= PROXY_SSL_KEY_ALG;
+        known = type >= PP2_SUBTYPE_SSL_VERSION && type <= PP2_SUBTYPE_SSL_KEY_ALG;
     else
-        known = type == PROXY_TLV_ALPN || type == PROXY_TLV_AUTHORITY || type == PROXY_TLV_CRC32C ||
-                type == PROXY_TLV_UNIQUE_ID || type == PROXY_TLV_SSL;
+        known = type == PP2_TYPE_ALPN || type == PP2_TYPE_AUTHORITY || type == PP2_TYPE_CRC32C ||
+                type == PP2_TYPE_UNIQUE_ID || type == PP2_TYPE_SSL;
     return known ? &walk->found->value[type] : NULL;
 }
 
@@ -144,7 +145,7 @@ static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
         unsigned type = 0;
         const size_t value_at = walk->at + PROXY_TLV_HEAD_SIZE;
         enum parse_result result = next_tlv(walk, &type, out);
-        if (result == PARSE_DONE && type == PROXY_TLV_SSL && !walk->in_ssl) {
+        if (result == PARSE_DONE && type == PP2_TYPE_SSL && !walk->in_ssl) {
             struct walk inner = {.in = walk->in,
                                  .at = value_at + PROXY_SSL_HEAD_SIZE,
                                  .end = walk->at,
@@ -213,32 +214,32 @@ static void take_addresses(const uint8_t *p, bool is_ipv6, struct proxy_header *
 
 static void take_ssl_facts(const struct found *found, struct proxy_facts *facts)
 {
-    struct reader rd = reader_from(found->value[PROXY_TLV_SSL], 0);
+    struct reader rd = reader_from(found->value[PP2_TYPE_SSL], 0);
     const unsigned client = reader_u8(&rd);
     const uint32_t verify = reader_u32_be(&rd);
 
-    if (!(client & PROXY_CLIENT_SSL))
+    if (!(client & PP2_CLIENT_SSL))
         return;
     facts->has_tls = true;
-    facts->client_cert_conn = client & PROXY_CLIENT_CERT_CONN;
-    facts->client_cert_sess = client & PROXY_CLIENT_CERT_SESS;
+    facts->client_cert_conn = client & PP2_CLIENT_CERT_CONN;
+    facts->client_cert_sess = client & PP2_CLIENT_CERT_SESS;
     /* HAProxy says 0 also when there was no certificate to verify. */
     facts->verified = verify == 0 && (facts->client_cert_conn || facts->client_cert_sess);
-    facts->tls_version = found->value[PROXY_SSL_VERSION];
+    facts->tls_version = found->value[PP2_SUBTYPE_SSL_VERSION];
     if (facts->verified)
-        facts->tls_cn = found->value[PROXY_SSL_CN];
-    facts->tls_cipher = found->value[PROXY_SSL_CIPHER];
-    facts->tls_sig_alg = found->value[PROXY_SSL_SIG_ALG];
-    facts->tls_key_alg = found->value[PROXY_SSL_KEY_ALG];
+        facts->tls_cn = found->value[PP2_SUBTYPE_SSL_CN];
+    facts->tls_cipher = found->value[PP2_SUBTYPE_SSL_CIPHER];
+    facts->tls_sig_alg = found->value[PP2_SUBTYPE_SSL_SIG_ALG];
+    facts->tls_key_alg = found->value[PP2_SUBTYPE_SSL_KEY_ALG];
 }
 
 static void take_facts(const struct found *found, struct proxy_facts *facts)
 {
-    facts->alpn = found->value[PROXY_TLV_ALPN];
-    facts->authority = found->value[PROXY_TLV_AUTHORITY];
-    facts->unique_id = found->value[PROXY_TLV_UNIQUE_ID];
-    facts->crc32c = found->value[PROXY_TLV_CRC32C].p;
-    if (found->value[PROXY_TLV_SSL].p)
+    facts->alpn = found->value[PP2_TYPE_ALPN];
+    facts->authority = found->value[PP2_TYPE_AUTHORITY];
+    facts->unique_id = found->value[PP2_TYPE_UNIQUE_ID];
+    facts->crc32c = found->value[PP2_TYPE_CRC32C].p;
+    if (found->value[PP2_TYPE_SSL].p)
         take_ssl_facts(found, facts);
 }
 
@@ -268,7 +269,7 @@ static enum parse_result read_rest(struct span in, const struct fixed *fixed,
 
     if (result != PARSE_DONE)
         return result;
-    struct span checksum = found.value[PROXY_TLV_CRC32C];
+    struct span checksum = found.value[PP2_TYPE_CRC32C];
     if (checksum.p && !checksum_is_right(walk.in, checksum))
         return refuse(out, "crc32c");
     if (fixed->transport == PROXY_TRANSPORT_TCP && fixed->family != PROXY_FAMILY_UNIX)

@@ -135,29 +135,29 @@ static void fill_in(uint8_t *out, size_t at, uint32_t value, unsigned n)
 static void put_ssl(struct writer *w, const struct proxy_facts *facts)
 {
     const size_t start = w->n;
-    put_u8(w, PROXY_TLV_SSL);
+    put_u8(w, PP2_TYPE_SSL);
     put_be(w, 0, 2); /* the length, once it is known */
-    put_u8(w, PROXY_CLIENT_SSL | (facts->client_cert_conn ? PROXY_CLIENT_CERT_CONN : 0u) |
-                  (facts->client_cert_sess ? PROXY_CLIENT_CERT_SESS : 0u));
+    put_u8(w, PP2_CLIENT_SSL | (facts->client_cert_conn ? PP2_CLIENT_CERT_CONN : 0u) |
+                  (facts->client_cert_sess ? PP2_CLIENT_CERT_SESS : 0u));
     put_be(w, facts->verified ? VERIFY_GOOD : VERIFY_NOT_GOOD, 4);
-    put_tlv(w, PROXY_SSL_VERSION, facts->tls_version);
-    put_tlv(w, PROXY_SSL_CN, facts->tls_cn);
-    put_tlv(w, PROXY_SSL_CIPHER, facts->tls_cipher);
-    put_tlv(w, PROXY_SSL_SIG_ALG, facts->tls_sig_alg);
-    put_tlv(w, PROXY_SSL_KEY_ALG, facts->tls_key_alg);
+    put_tlv(w, PP2_SUBTYPE_SSL_VERSION, facts->tls_version);
+    put_tlv(w, PP2_SUBTYPE_SSL_CN, facts->tls_cn);
+    put_tlv(w, PP2_SUBTYPE_SSL_CIPHER, facts->tls_cipher);
+    put_tlv(w, PP2_SUBTYPE_SSL_SIG_ALG, facts->tls_sig_alg);
+    put_tlv(w, PP2_SUBTYPE_SSL_KEY_ALG, facts->tls_key_alg);
     fill_in(w->p, start + 1, (uint32_t)(w->n - start - PROXY_TLV_HEAD_SIZE), 2);
 }
 
 static void put_tlvs(struct writer *w, const struct proxy_facts *facts)
 {
     static const uint8_t zeros[CRC32C_SIZE];
-    put_tlv(w, PROXY_TLV_ALPN, facts->alpn);
-    put_tlv(w, PROXY_TLV_AUTHORITY, facts->authority);
-    put_tlv(w, PROXY_TLV_UNIQUE_ID, facts->unique_id);
+    put_tlv(w, PP2_TYPE_ALPN, facts->alpn);
+    put_tlv(w, PP2_TYPE_AUTHORITY, facts->authority);
+    put_tlv(w, PP2_TYPE_UNIQUE_ID, facts->unique_id);
     if (facts->has_tls)
         put_ssl(w, facts);
     if (facts->crc32c)
-        put_tlv(w, PROXY_TLV_CRC32C, span_of(zeros, sizeof(zeros)));
+        put_tlv(w, PP2_TYPE_CRC32C, span_of(zeros, sizeof(zeros)));
 }
 
 size_t proxy_v2_write(const struct proxy_endpoint *source, const struct proxy_endpoint *destination,
