@@ -1,5 +1,5 @@
 /*
- * stream_tls.c - the server side of TLS, straight over a socket.
+ * stream_tls.c - TLS straight over a socket: what both sides share, and the server's side.
  *
  * OpenSSL reads and writes the socket itself (socket BIO): a memory BIO would cost a copy
  * and kilobytes a connection. The process ignores SIGPIPE, since OpenSSL uses write(2).
@@ -18,35 +18,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/stream.h"
-#include "net/tls_context.h"
+#include "net/stream_tls.h"
 #include "net/tls_internal.h"
 
-#define NO_ALERT (-1)
-
-struct stream_tls {
-    struct stream stream;
-    SSL *ssl;
-    size_t pending_n; /* a write of this many bytes is to be repeated; 0 = none is */
-    int fd;
-    int alert_sent; /* last fatal alert we sent, or NO_ALERT */
-    bool drained;   /* the last read left both the SSL and the socket empty */
-    bool dead;      /* a fault ended it */
-    bool notified;  /* close_notify is on its way */
-    char fault[96]; /* in words; set once, with `dead` */
-};
-
-static struct stream_tls *tls_of(struct stream *st)
-{
-    return CONTAINER_OF(st, struct stream_tls, stream);
-}
-
-/* OpenSSL's report of what a handshake or a record did: we want the fatal alerts we sent. */
+/* OpenSSL's report of what a handshake or a record did: we want the fatal alerts. */
 static void note_alert(const SSL *ssl, int where, int value)
 {
     struct stream_tls *t = SSL_get_app_data(ssl);
-    if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT && (value >> 8) == SSL3_AL_FATAL)
+    if (!(where & SSL_CB_ALERT) || (value >> 8) != SSL3_AL_FATAL)
+        return;
+    if (where & SSL_CB_WRITE)
         t->alert_sent = value & 0xff;
+    else
+        t->alert_received = value & 0xff;
+}
+
+static void say_verify_fault(struct stream_tls *t)
+{
+    snprintf(t->fault, sizeof(t->fault), "%scertificate verify failed: %s",
+             SSL_is_server(t->ssl) ? "client " : "",
+             X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+}
+
+/* The peer's text is cut here and escaped by the log. */
+static void say_unrecognized_name(struct stream_tls *t)
+{
+    const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    snprintf(t->fault, sizeof(t->fault), "sent alert: unrecognized name (%s%.64s)",
+             name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
 /* The words for an error that the TLS protocol made, from OpenSSL's first complaint. */
@@ -57,11 +56,16 @@ static void say_protocol_fault(struct stream_tls *t)
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
         snprintf(t->fault, sizeof(t->fault), "received alert: %s",
                  SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
-    else if (t->alert_sent != NO_ALERT)
+    else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        say_verify_fault(t);
+    else if (t->alert_sent == SSL_AD_UNRECOGNIZED_NAME)
+        say_unrecognized_name(t);
+    else if (t->alert_sent != TLS_NO_ALERT)
         snprintf(t->fault, sizeof(t->fault), "sent alert: %s (%s)",
                  SSL_alert_desc_string_long(t->alert_sent), tls_reason(code));
     else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
-        snprintf(t->fault, sizeof(t->fault), "not TLS: the client speaks HTTP");
+        snprintf(t->fault, sizeof(t->fault), "not TLS: the %s speaks HTTP",
+                 SSL_is_server(t->ssl) ? "client" : "server");
     else if (reason == SSL_R_WRONG_VERSION_NUMBER)
         snprintf(t->fault, sizeof(t->fault), "not TLS (wrong version number)");
     else
@@ -93,31 +97,29 @@ static enum stream_result tls_answer(struct stream_tls *t, int result, int syste
     return STREAM_ERR;
 }
 
-/* An end of stream where only the peer's next step would do. */
-static enum stream_result tls_left(struct stream_tls *t, const char *words)
+enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
 {
     snprintf(t->fault, sizeof(t->fault), "%s", words);
     t->dead = true;
     return STREAM_ERR;
 }
 
-static enum stream_result tls_open(struct stream *st)
+enum stream_result stream_tls_handshake(struct stream_tls *t)
 {
-    struct stream_tls *t = tls_of(st);
     if (t->dead)
         return STREAM_ERR;
     ERR_clear_error();
-    int result = SSL_accept(t->ssl);
+    int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
     if (result == 1)
         return STREAM_OK;
     enum stream_result answer = tls_answer(t, result, system_error);
-    return answer == STREAM_EOF ? tls_left(t, "the peer left during the handshake") : answer;
+    return answer == STREAM_EOF ? stream_tls_end(t, "the peer left during the handshake") : answer;
 }
 
-static enum stream_result tls_read(struct stream *st, void *p, size_t n, size_t *got)
+enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got)
 {
-    struct stream_tls *t = tls_of(st);
+    struct stream_tls *t = stream_tls_of(st);
     assert(n > 0);
     if (t->dead)
         return STREAM_ERR;
@@ -137,9 +139,9 @@ static enum stream_result tls_read(struct stream *st, void *p, size_t n, size_t 
     return STREAM_OK;
 }
 
-static enum stream_result tls_write(struct stream *st, const void *p, size_t n, size_t *put)
+enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
-    struct stream_tls *t = tls_of(st);
+    struct stream_tls *t = stream_tls_of(st);
     /* A record that left in part is finished from the same bytes: see stream_write(). */
     assert(n > 0 && n >= t->pending_n);
     if (t->dead)
@@ -155,15 +157,15 @@ static enum stream_result tls_write(struct stream *st, const void *p, size_t n, 
     }
     enum stream_result answer = tls_answer(t, result, system_error);
     if (answer == STREAM_EOF)
-        return tls_left(t, "the stream is closed");
+        return stream_tls_end(t, "the stream is closed");
     if (answer != STREAM_ERR)
         t->pending_n = n;
     return answer;
 }
 
-static enum stream_result tls_close_write(struct stream *st)
+enum stream_result stream_tls_close_write(struct stream *st)
 {
-    struct stream_tls *t = tls_of(st);
+    struct stream_tls *t = stream_tls_of(st);
     /* Nothing may follow half a record, and during a handshake there is nothing to end. */
     bool can_notify = !t->dead && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
@@ -176,62 +178,80 @@ static enum stream_result tls_close_write(struct stream *st)
     }
     /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
-        return tls_left(t, "cannot shut down the socket");
+        return stream_tls_end(t, "cannot shut down the socket");
     return STREAM_OK;
 }
 
-static void tls_free(struct stream *st)
-{
-    struct stream_tls *t = tls_of(st);
-    SSL_free(t->ssl);
-    close(t->fd);
-    free(t);
-}
-
-static const char *tls_error(const struct stream *st)
+const char *stream_tls_error(const struct stream *st)
 {
     return CONTAINER_OF(st, const struct stream_tls, stream)->fault;
 }
 
-static const struct stream_ops tls_ops = {.open = tls_open,
-                                          .read = tls_read,
-                                          .write = tls_write,
-                                          .close_write = tls_close_write,
-                                          .free = tls_free,
-                                          .error = tls_error};
+bool stream_is_tls(const struct stream *st)
+{
+    return st->ops->error == stream_tls_error;
+}
+
+bool stream_tls_join(struct stream_tls *t, SSL *ssl, int fd)
+{
+    t->ssl = ssl;
+    t->fd = fd;
+    t->alert_sent = t->alert_received = TLS_NO_ALERT;
+    /* SSL_set_fd() makes a BIO that leaves closing the descriptor to us. */
+    if (SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, t) != 1)
+        return false;
+    SSL_set_info_callback(ssl, note_alert);
+    return true;
+}
+
+/* ---- the server's side ----------------------------------------------------------------- */
+
+static enum stream_result accept_open(struct stream *st)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    enum stream_result answer = stream_tls_handshake(t);
+    /* A stapled response was sent and would only take memory from here on. */
+    if (answer == STREAM_OK)
+        SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0);
+    return answer;
+}
+
+static void accept_free(struct stream *st)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    SSL_free(t->ssl);
+    close(t->fd);
+    OPENSSL_free(t->cn);
+    tls_context_free(t->context); /* after the SSL, whose callbacks look into it */
+    free(t);
+}
+
+static const struct stream_ops accept_ops = {.open = accept_open,
+                                             .read = stream_tls_read,
+                                             .write = stream_tls_write,
+                                             .close_write = stream_tls_close_write,
+                                             .free = accept_free,
+                                             .error = stream_tls_error};
 
 struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
 {
     struct stream_tls *t = malloc(sizeof(*t));
     if (!t)
         goto close_fd;
-    *t = (struct stream_tls){.stream = {.ops = &tls_ops}, .fd = fd, .alert_sent = NO_ALERT};
-    t->ssl = SSL_new(tls_context_default(ctx));
-    if (!t->ssl)
+    *t = (struct stream_tls){.stream = {.ops = &accept_ops}};
+    SSL *ssl = tls_context_connection(ctx);
+    if (!ssl)
         goto free_stream;
-    /* SSL_set_fd() makes a BIO that leaves closing the descriptor to us. */
-    if (SSL_set_fd(t->ssl, fd) != 1 || SSL_set_app_data(t->ssl, t) != 1)
+    SSL_set_accept_state(ssl);
+    if (!stream_tls_join(t, ssl, fd))
         goto free_ssl;
-    SSL_set_info_callback(t->ssl, note_alert);
+    t->context = tls_context_ref(ctx);
     return &t->stream;
 free_ssl:
-    SSL_free(t->ssl);
+    SSL_free(ssl);
 free_stream:
     free(t);
 close_fd:
     close(fd);
     return NULL;
-}
-
-void stream_tls_facts(const struct stream *st, struct tls_facts *out)
-{
-    assert(st->ops == &tls_ops);
-    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, stream);
-    unsigned alpn_n;
-    *out = (struct tls_facts){.version = SSL_get_version(t->ssl),
-                              .cipher = SSL_get_cipher_name(t->ssl),
-                              .sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name),
-                              .resumed = SSL_session_reused(t->ssl) == 1};
-    SSL_get0_alpn_selected(t->ssl, &out->alpn, &alpn_n);
-    out->alpn_n = alpn_n;
 }

@@ -31,7 +31,7 @@ static void a_ticket_resumes_on_another_worker(void **state)
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
     struct tls_library *lib = tls_library_new();
-    struct tls_context *other = tls_context_new(lib, &w->conf, &w->key, error);
+    struct tls_context *other = tls_context_new(lib, &w->conf, w->keys, error);
     assert_non_null(other);
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         SSL_SESSION *session = resume(w->ctx, version, NULL, false);
@@ -47,9 +47,9 @@ static void a_ticket_of_another_key_leads_to_a_full_handshake(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
-    struct tls_ticket_key key;
-    assert_true(tls_ticket_key_generate(&key));
-    struct tls_context *other = tls_context_new(w->lib, &w->conf, &key, error);
+    struct tls_ticket_keys *keys = tls_ticket_keys_generate(NULL, 0);
+    struct tls_context *other = tls_context_new(w->lib, &w->conf, keys, error);
+    tls_ticket_keys_unref(keys);
     assert_non_null(other);
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         SSL_SESSION *session = resume(w->ctx, version, NULL, false);

@@ -11,7 +11,7 @@ struct world {
     struct test_files files;
     struct certificate_conf certificate;
     struct tls_conf conf;
-    struct tls_ticket_key key;
+    struct tls_ticket_keys *keys;
     struct tls_library *lib;
     struct tls_context *ctx;
 };
@@ -32,10 +32,11 @@ static inline int world_setup(void **state)
     w->certificate = make_certificate(&w->files, "router.test");
     w->conf = (struct tls_conf){
         .certificates = &w->certificate, .n_certificates = 1, .min_version = TLS1_2_VERSION};
-    assert_true(tls_ticket_key_generate(&w->key));
+    w->keys = tls_ticket_keys_generate(NULL, 0);
+    assert_non_null(w->keys);
     w->lib = tls_library_new();
     assert_non_null(w->lib);
-    w->ctx = tls_context_new(w->lib, &w->conf, &w->key, error);
+    w->ctx = tls_context_new(w->lib, &w->conf, w->keys, error);
     assert_non_null(w->ctx);
     *state = w;
     return 0;
@@ -45,6 +46,7 @@ static inline int world_teardown(void **state)
 {
     struct world *w = *state;
     tls_context_free(w->ctx);
+    tls_ticket_keys_unref(w->keys);
     tls_library_free(w->lib);
     files_fini(&w->files);
     free(w);

@@ -1,0 +1,55 @@
+/*
+ * stream_tls.h - a TLS stream from the inside: what both sides of TLS share. Of net/ alone.
+ */
+#ifndef NET_STREAM_TLS_H
+#define NET_STREAM_TLS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/stream.h"
+#include "net/tls_context.h"
+
+#define TLS_NO_ALERT (-1)
+
+struct stream_tls {
+    struct stream stream;
+    SSL *ssl;
+    struct tls_context *context; /* a reference; null on the client's side */
+    char *cn;                    /* OpenSSL's; the peer's common name once it was asked for */
+    size_t cn_n;                 /* bytes */
+    size_t pending_n;            /* a write of this many bytes is to be repeated; 0 = none is */
+    int fd;
+    int alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
+    int alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
+    bool drained;       /* the last read left both the SSL and the socket empty */
+    bool dead;          /* a fault ended it */
+    bool notified;      /* close_notify is on its way */
+    char fault[128];    /* in words; set once, with `dead` */
+};
+
+static inline struct stream_tls *stream_tls_of(struct stream *st)
+{
+    return CONTAINER_OF(st, struct stream_tls, stream);
+}
+
+/* Is it one of ours? For asserts. */
+bool stream_is_tls(const struct stream *st);
+
+/* Join a stream to an SSL and a socket, neither of which is freed on failure. */
+MUST_USE bool stream_tls_join(struct stream_tls *t, SSL *ssl, int fd);
+
+/* A step of the handshake. */
+enum stream_result stream_tls_handshake(struct stream_tls *t);
+
+/* End the stream with these words; STREAM_ERR. */
+enum stream_result stream_tls_end(struct stream_tls *t, const char *words);
+
+/* The verbs, save open and free, which each side has of its own. */
+enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got);
+enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put);
+enum stream_result stream_tls_close_write(struct stream *st);
+const char *stream_tls_error(const struct stream *st);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * tls_library.c - a worker's library context, and words for OpenSSL's errors.
+ */
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/tls_internal.h"
+
+struct tls_library *tls_library_new(void)
+{
+    struct tls_library *lib = calloc(1, sizeof(*lib));
+    if (!lib)
+        return NULL;
+    lib->ossl = OSSL_LIB_CTX_new();
+    if (lib->ossl) {
+        lib->aes_128_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-128-CBC", NULL);
+        lib->aes_256_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-256-CBC", NULL);
+    }
+    if (!lib->ossl || !lib->aes_128_cbc || !lib->aes_256_cbc) {
+        tls_library_free(lib);
+        return NULL;
+    }
+    return lib;
+}
+
+void tls_library_free(struct tls_library *lib)
+{
+    if (!lib)
+        return;
+    EVP_CIPHER_free(lib->aes_128_cbc);
+    EVP_CIPHER_free(lib->aes_256_cbc);
+    OSSL_LIB_CTX_free(lib->ossl);
+    free(lib);
+}
+
+const char *tls_reason(unsigned long code)
+{
+    /* OpenSSL has no words of its own for what the system refused. */
+    const char *words = ERR_SYSTEM_ERROR(code) ? strerrordesc_np(ERR_GET_REASON(code))
+                                               : ERR_reason_error_string(code);
+    return words ? words : "unknown error";
+}
+
+bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule)
+{
+    /* The first complaint; later ones only repeat it. */
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: %s: %s", file, rule, tls_reason(ERR_peek_error()));
+    return false;
+}
+
+bool tls_refuse_memory(char error[TLS_ERROR_MAX])
+{
+    (void)snprintf(error, TLS_ERROR_MAX, "out of memory");
+    return false;
+}
