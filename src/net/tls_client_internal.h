@@ -1,0 +1,20 @@
+/*
+ * tls_client_internal.h - what a connecting TLS stream needs of its context. Of net/ alone.
+ */
+#ifndef NET_TLS_CLIENT_INTERNAL_H
+#define NET_TLS_CLIENT_INTERNAL_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "net/tls_client.h"
+
+/* Another reference; tls_client_context_free() gives it back. Of the thread that dials alone. */
+struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx);
+
+/* A new client connection, without a socket yet. Null when memory is short. */
+SSL *tls_client_context_connection(struct tls_client_context *ctx);
+
+bool tls_client_context_verifies(const struct tls_client_context *ctx);
+
+#endif
