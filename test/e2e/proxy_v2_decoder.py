@@ -4,7 +4,8 @@
 
 facts: version 1 or 2, command "PROXY" or "LOCAL", family "TCP4" or "TCP6" (None: no address
 in it), source and destination as (text, port), tlvs {type: bytes}, and of the SSL TLV
-client, verify and ssl {subtype: bytes}. Raises Malformed, as a receiver must abort.
+client, verify, ssl {subtype: bytes}, and verified_cn: the name as text, when verify says that
+a certificate was presented and good, else None. Raises Malformed, as a receiver must abort.
 """
 
 import ipaddress
@@ -13,9 +14,10 @@ import struct
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 ALPN, AUTHORITY, CRC32C, NOOP, UNIQUE_ID, SSL = 0x01, 0x02, 0x03, 0x04, 0x05, 0x20
-SSL_VERSION, SSL_CN, SSL_CIPHER = 0x21, 0x22, 0x23
+SSL_VERSION, SSL_CN, SSL_CIPHER, SSL_SIG_ALG, SSL_KEY_ALG = 0x21, 0x22, 0x23, 0x24, 0x25
 CLIENT_SSL, CLIENT_CERT_CONN, CLIENT_CERT_SESS = 0x01, 0x02, 0x04
 V1_MAX = 107
+UNIQUE_ID_MAX = 128
 
 PORT = rb"(0|[1-9][0-9]{0,4})"
 V1_LINE = re.compile(rb"PROXY (TCP4|TCP6) ([0-9a-fA-F:.]+) ([0-9a-fA-F:.]+) " + PORT + b" " + PORT)
@@ -42,7 +44,8 @@ def decode(data):
 
 def facts_of(version, command, family=None, source=None, destination=None):
     return {"version": version, "command": command, "family": family, "source": source,
-            "destination": destination, "tlvs": {}, "client": None, "verify": None, "ssl": {}}
+            "destination": destination, "tlvs": {}, "client": None, "verify": None, "ssl": {},
+            "verified_cn": None}
 
 
 def decode_v1(data):
@@ -121,10 +124,25 @@ def read_tlvs(header, start, facts):
             demand(len(value) == 4, "CRC32C of another size than 4")
             zeroed = header[:at] + bytes(4) + header[at + 4:]
             demand(crc32c(zeroed) == int.from_bytes(value, "big"), "CRC32C does not match")
+        elif kind == UNIQUE_ID:
+            demand(len(value) <= UNIQUE_ID_MAX, "unique id over 128 bytes")
         elif kind == SSL:
-            demand(len(value) >= 5, "SSL TLV under 5 bytes")
-            facts["client"], facts["verify"] = struct.unpack(">BI", value[:5])
-            facts["ssl"] = {sub: text for sub, text, _ in tlvs_of(value, 5)}
+            read_ssl(value, facts)
+
+
+def read_ssl(value, facts):
+    """Section 2.2.6."""
+    demand(len(value) >= 5, "SSL TLV under 5 bytes")
+    facts["client"], facts["verify"] = struct.unpack(">BI", value[:5])
+    for kind, text, _ in tlvs_of(value, 5):
+        demand(kind not in facts["ssl"], "sub-TLV 0x%02x twice" % kind)
+        facts["ssl"][kind] = text
+    presented = facts["client"] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS)
+    if presented and facts["verify"] == 0 and SSL_CN in facts["ssl"]:
+        try:
+            facts["verified_cn"] = facts["ssl"][SSL_CN].decode()
+        except UnicodeDecodeError as fault:
+            raise Malformed("a CN that is not UTF-8") from fault
 
 
 def crc32c_table():

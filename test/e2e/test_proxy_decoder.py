@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 
 import pytest
 
@@ -73,3 +74,28 @@ def test_the_decoder_sees_a_wrong_checksum():
         data[at] ^= 0x10
         assert verdict(data) == "reject"
         data[at] ^= 0x10
+
+
+def with_tlvs(tlvs):
+    body = bytes.fromhex("c6336407cb0071099c4022b3") + tlvs
+    return proxy_v2_decoder.SIGNATURE + b"\x21\x11" + len(body).to_bytes(2, "big") + body
+
+
+def ssl_tlv(client, verify, subs):
+    return struct.pack(">BHBI", proxy_v2_decoder.SSL, 5 + len(subs), client, verify) + subs
+
+
+def test_the_decoder_names_a_device_only_by_a_verified_certificate():
+    name = b"\x22\0\x08" + "gerät-7".encode()
+    for client, verify, cn in ((3, 0, "gerät-7"), (5, 0, "gerät-7"), (1, 0, None), (3, 1, None)):
+        facts, _ = proxy_v2_decoder.decode(with_tlvs(ssl_tlv(client, verify, name)))
+        assert (facts["client"], facts["verify"], facts["verified_cn"]) == (client, verify, cn)
+        assert facts["ssl"] == {proxy_v2_decoder.SSL_CN: "gerät-7".encode()}
+
+
+def test_the_decoder_refuses_two_names_and_long_unique_ids():
+    for tlvs in (ssl_tlv(3, 0, b"\x22\0\x01a\x22\0\x01b"), b"\x05\0\x81" + bytes(129),
+                 ssl_tlv(3, 0, b"\x22\0\x01\xe4")):
+        assert verdict(with_tlvs(tlvs)) == "reject"
+    facts, _ = proxy_v2_decoder.decode(with_tlvs(b"\x05\0\x80" + bytes(128)))
+    assert facts["tlvs"][proxy_v2_decoder.UNIQUE_ID] == bytes(128)
