@@ -13,6 +13,7 @@
 
 #include <openssl/err.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/tls_file.h"
@@ -21,29 +22,39 @@
 
 /* ---- the digest of the rules ----------------------------------------------------------- */
 
-/* Take a DER encoding and its length into the digest; `n` < 0 = it could not be made. */
-static bool digest_der(EVP_MD_CTX *digest, unsigned char *der, int n)
+#define DIGEST_SIZE 32
+
+static bool digest_object(const EVP_MD *sha256, const X509_OBJECT *object, unsigned char *out)
 {
-    bool taken = n >= 0 && EVP_DigestUpdate(digest, &n, sizeof(n)) == 1 &&
-                 EVP_DigestUpdate(digest, der, (size_t)n) == 1;
+    unsigned char *der = NULL;
+    X509 *x509 = X509_OBJECT_get0_X509(object);
+    X509_CRL *crl = X509_OBJECT_get0_X509_CRL((X509_OBJECT *)object);
+    int n = x509 ? i2d_X509(x509, &der) : i2d_X509_CRL(crl, &der);
+    bool done = n > 0 && EVP_Digest(der, (size_t)n, out, NULL, sha256, NULL) == 1;
     OPENSSL_free(der);
-    return taken;
+    return done;
 }
 
-static bool digest_objects(EVP_MD_CTX *digest, X509_STORE *store)
+static int compare_digests(const void *a, const void *b)
 {
-    /* The store sorts its objects, so the order of files makes no difference. */
+    return memcmp(a, b, DIGEST_SIZE);
+}
+
+/* Each object by itself and then sorted, so that the order of files makes no difference. */
+static bool digest_objects(EVP_MD_CTX *digest, const EVP_MD *sha256, X509_STORE *store)
+{
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
-    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
-        const X509_OBJECT *object = sk_X509_OBJECT_value(objects, i);
-        unsigned char *der = NULL;
-        X509 *x509 = X509_OBJECT_get0_X509(object);
-        X509_CRL *crl = X509_OBJECT_get0_X509_CRL((X509_OBJECT *)object);
-        int n = x509 ? i2d_X509(x509, &der) : i2d_X509_CRL(crl, &der);
-        if (!digest_der(digest, der, n))
-            return false;
+    size_t n = (size_t)sk_X509_OBJECT_num(objects);
+    unsigned char *all = malloc(n * DIGEST_SIZE + 1);
+    bool done = all;
+    for (size_t i = 0; done && i < n; i++)
+        done = digest_object(sha256, sk_X509_OBJECT_value(objects, (int)i), all + i * DIGEST_SIZE);
+    if (done) {
+        qsort(all, n, DIGEST_SIZE, compare_digests);
+        done = EVP_DigestUpdate(digest, all, n * DIGEST_SIZE) == 1;
     }
-    return true;
+    free(all);
+    return done;
 }
 
 static bool digest_rules(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
@@ -57,7 +68,7 @@ static bool digest_rules(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
                 EVP_DigestUpdate(digest, "mqtt-router", 11) == 1;
     if (rules->store)
         done = done && EVP_DigestUpdate(digest, settings, sizeof(settings)) == 1 &&
-               digest_objects(digest, rules->store);
+               digest_objects(digest, sha256, rules->store);
     done = done && EVP_DigestFinal_ex(digest, rules->session_id_context, NULL) == 1;
     EVP_MD_CTX_free(digest);
     EVP_MD_free(sha256);

@@ -36,7 +36,7 @@
 
 struct test_files {
     char dir[64];
-    char *paths[16]; /* files made so far; owned */
+    char *paths[64]; /* files made so far; owned */
     size_t n;
 };
 
