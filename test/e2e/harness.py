@@ -81,6 +81,17 @@ def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
     return config
 
 
+def add_door(config, name, tls_dir=None, **keys):
+    """One more listener in front of the same cluster, of any listener keys."""
+    door = {"name": name, "address": "127.0.0.1:0", "cluster": "c", **keys}
+    if tls_dir:
+        door["tls"] = {"certificates": [{"certificate_file": str(tls_dir / "server.pem"),
+                                         "private_key_file": str(tls_dir / "server.key")}],
+                       **door.get("tls", {})}
+    config["listeners"].append(door)
+    return config
+
+
 def write_config(config, directory):
     path = pathlib.Path(directory) / "config.json"
     path.write_text(json.dumps(config, indent=2) + "\n")
@@ -125,10 +136,12 @@ class Router:
             self.kill()
             self.print_log()
             raise
-        self.ports = {
-            e["listener"]: int(str(e["address"]).rsplit(":", 1)[1])
-            for e in self.find("listener.open")
-        }
+        # The first address of each listener; a Unix socket is no port.
+        self.ports = {}
+        for e in self.find("listener.open"):
+            port = str(e["address"]).rsplit(":", 1)[1]
+            if port.isdigit():
+                self.ports.setdefault(e["listener"], int(port))
 
     @property
     def pid(self):

@@ -72,13 +72,23 @@ def tls_context(directory, maximum=None):
 
 
 class Device:
-    """A socket to the router, plain or TLS, that reads whole MQTT packets."""
+    """A socket to the router, plain or TLS, that reads whole MQTT packets.
 
-    def __init__(self, port, tls=None, host="127.0.0.1", source=None, server_name="localhost"):
-        self.socket = socket.create_connection(
-            (host, port), timeout=PATIENCE_S, source_address=(source, 0) if source else None)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    port: a number, or the path of a Unix socket; before: bytes that go out below TLS
+    """
+
+    def __init__(self, port, tls=None, host="127.0.0.1", source=None, server_name="localhost",
+                 before=b""):
+        if isinstance(port, str):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(PATIENCE_S)
+            self.socket.connect(port)
+        else:
+            self.socket = socket.create_connection(
+                (host, port), timeout=PATIENCE_S, source_address=(source, 0) if source else None)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = self.socket.getsockname()
+        self.socket.sendall(before)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
 

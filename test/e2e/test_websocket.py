@@ -1,0 +1,337 @@
+"""Devices over WebSocket: the upgrade, frames, refusals, and home for all transports alike."""
+
+import json
+import os
+import queue
+import socket
+import ssl
+import struct
+
+import paho.mqtt.client as paho
+import pytest
+
+import mqtt
+from harness import PATIENCE_S, VECTORS, add_door, one_cluster
+from recorder import RefusingPort, proxy_source
+from websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WsDevice, frame, read_answer,
+                       read_frame, upgrade)
+
+pytestmark = pytest.mark.sanitized
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def load(name):
+    path = VECTORS / name
+    if not path.exists():
+        assert not os.environ.get("CI"), f"no vectors at {path}"
+        return []
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def config(nodes, certificates=None, **cluster):
+    made = one_cluster(nodes, tls_dir=certificates, **cluster)
+    add_door(made, "ws", websocket={})
+    if certificates:
+        add_door(made, "wss", tls_dir=certificates, websocket={})
+    return made
+
+
+@pytest.fixture
+def door(start_router, recording_node):
+    """A router with a ws listener and its recording node."""
+    def make(node=None, **more):
+        node = node or recording_node()
+        made = config({"n": node.port})
+        made.update(more)
+        return start_router(made), node
+    return make
+
+
+def record_of(node, source):
+    """The node's connection for the device at this port, or None."""
+    for record in node.records:
+        if record.proxy and proxy_source(record.proxy)[1] == source[1]:
+            return record
+    return None
+
+
+class Run:
+    """One vector over a real socket, and what came of it."""
+
+    def __init__(self, vector, port, bytewise):
+        self.vector, self.bytewise = vector, bytewise
+        self.raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.name = self.raw.getsockname()
+        self.payload, self.code, self.answer = b"", None, None
+
+    def send(self, chunk):
+        data = bytes.fromhex(chunk).replace(b"@PATH@", b"/mqtt")
+        try:
+            for piece in [data[i:i + 1] for i in range(len(data))] if self.bytewise else [data]:
+                self.raw.sendall(piece)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # refused already
+
+    def go(self, node):
+        first, *rest = self.vector["chunks"]
+        self.send(first)
+        self.answer = read_answer(self.raw)
+        if not self.answer or self.answer.status != 101:
+            return
+        for chunk in rest:
+            self.send(chunk)
+        if self.vector.get("after") == "eof":
+            self.raw.shutdown(socket.SHUT_WR)
+        if self.must_end():
+            self.read_to_end()
+        self.wait_node(node)
+
+    def must_end(self):
+        return self.vector["expect"] == "reject" or self.vector["close_code"] is not None
+
+    def read_to_end(self):
+        def read(n):
+            data = b""
+            while len(data) < n:
+                chunk = self.raw.recv(n - len(data))
+                if not chunk:
+                    raise EOFError
+                data += chunk
+            return data
+        try:
+            while True:
+                opcode, payload = read_frame(read)
+                if opcode == CLOSE:
+                    self.code = struct.unpack(">H", payload[:2])[0] if payload else None
+                    self.raw.shutdown(socket.SHUT_WR)  # a reset may be there already
+                elif opcode in (BINARY, CONTINUATION):
+                    self.payload += payload
+        except (EOFError, OSError):
+            return
+
+    def wait_node(self, node):
+        want = bytes.fromhex(self.vector["mqtt_hex"])
+        if want:
+            node.wait(lambda _: (r := record_of(node, self.name)) and len(r.mqtt) >= len(want),
+                      f"the MQTT of {self.vector['name']}")
+
+    def fault(self, node):
+        """What is wrong, or None."""
+        vector = self.vector
+        record = record_of(node, self.name)
+        if not self.answer:
+            return "no HTTP answer"
+        if self.answer.status != vector["http_status"] and vector["expect"] != "either":
+            return f"status {self.answer.status}"
+        if self.answer.status != 101:
+            return "a node was connected" if record else None
+        if self.answer.headers.get("sec-websocket-protocol") != vector["subprotocol"]:
+            return f"subprotocol {self.answer.headers.get('sec-websocket-protocol')}"
+        if "sec-websocket-extensions" in self.answer.headers:
+            return "an extension was agreed on"
+        got = record.mqtt.hex() if record else ""
+        if got != vector["mqtt_hex"]:
+            return f"the node got {got or 'nothing'}"
+        if vector["close_code"] is not None and self.code != vector["close_code"]:
+            return f"close code {self.code}"
+        return None
+
+
+@pytest.mark.parametrize("bytewise", (False, True), ids=("as_written", "byte_by_byte"))
+def test_every_websocket_vector_gives_the_right_result(door, bytewise):
+    vectors = load("websocket.jsonl")
+    if not vectors:
+        pytest.skip(f"no vectors at {VECTORS}")
+    router, node = door()
+    faults = []
+    for vector in vectors:
+        if bytewise and sum(map(len, vector["chunks"])) > 4000:
+            continue
+        run = Run(vector, router.ports["ws"], bytewise)
+        run.go(node)
+        run.raw.close()
+        if what := run.fault(node):
+            faults.append(f"{vector['name']} ({vector['reason']}): {what}")
+    assert not faults, f"{len(faults)} of {len(vectors)}:\n" + "\n".join(faults)
+
+
+@pytest.mark.parametrize("request_head, status, headers", (
+    (upgrade(KEY, path="/elsewhere"), 404, {}),
+    (upgrade(KEY, path="/mqtt/"), 404, {}),
+    (upgrade(KEY).replace(b"Version: 13", b"Version: 12"), 426, {"sec-websocket-version": "13"}),
+    (b"GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n", 426,
+     {"upgrade": "websocket", "connection": "upgrade"}),
+    (b"PUT /mqtt HTTP/1.1\r\nHost: x\r\n\r\n", 405, {"allow": "get"}),
+    (upgrade(KEY).replace(b"GET ", b"PUT "), 400, {}),
+    (upgrade(KEY, subprotocol="MQTT"), 400, {}),
+    (upgrade(KEY[:-4]), 400, {}),
+    (upgrade(KEY, headers=("X: " + "x" * 9000,)), 431, {}),
+), ids=("other_path", "longer_path", "version_12", "no_upgrade", "put", "put_upgrade",
+        "case_of_mqtt", "short_key", "head_over_8_kib"))
+def test_a_refused_upgrade_is_answered_as_http_wants(
+        door, closing, request_head, status, headers):
+    router, node = door()
+    raw = closing(mqtt.Device(router.ports["ws"])).send(request_head)
+    answer = read_answer(raw.socket)
+    assert (answer.version, answer.status) == ("HTTP/1.1", status)
+    for name, value in headers.items():
+        assert value in answer.headers[name].lower().split(", ")
+    assert "close" in answer.headers["connection"].lower()
+    raw.half_close()
+    raw.read_to_end()
+    end = router.session_end(reason="websocket_refused")
+    assert str(answer.status) in end["detail"]
+    assert not node.records
+
+
+def test_a_query_behind_the_path_is_ignored(door, closing):
+    router, node = door()
+    device = closing(WsDevice(router.ports["ws"], path="/mqtt?token=secret"))
+    assert device.connect("dev") == (0, 0)
+    device.close()
+    assert "secret" not in json.dumps(router.session_end())
+
+
+def test_packets_across_frames_and_many_in_one_frame_reach_the_node(door, closing):
+    router, node = door()
+    connect, message = mqtt.connect("dev"), mqtt.publish("t", bytes(range(256)) * 400)
+    device = closing(WsDevice(router.ports["ws"]))
+    for at in range(0, len(connect), 3):
+        device.send(connect[at:at + 3])
+    device.packet()
+    device.send(message + mqtt.PING + message)
+    # One message in fragments, with a ping between them.
+    device.send_raw(frame(message[:1000], fin=False) + frame(b"?", PING) +
+                    frame(b"", CONTINUATION, fin=False) + frame(message[1000:], CONTINUATION))
+    node.wait_mqtt(connect + message + mqtt.PING + message + message)
+    node.record().write(b"\xd0\x00")
+    assert device.read(2) == b"\xd0\x00" and (PONG, b"?") in device.frames
+
+
+@pytest.mark.parametrize("data, code", (
+    (frame(mqtt.PING, mask=None), 1002), (frame(b"hello", TEXT), 1003),
+    (frame(b"x" * 126, PING), 1002), (frame(b"x", PING, fin=False), 1002),
+    (frame(b"x", CONTINUATION), 1002), (b"\xc2" + frame(b"x")[1:], 1002),
+), ids=("unmasked", "text", "long_ping", "cut_ping", "lone_continuation", "reserved_bit"))
+def test_a_broken_frame_ends_the_session_with_its_code(door, closing, data, code):
+    router, node = door()
+    device = closing(WsDevice(router.ports["ws"]))
+    device.connect("dev")
+    device.send_raw(data)
+    assert device.read_to_close() == (b"", code)
+    device.close()
+    assert router.session_end(reason="client_error")["detail"]
+    assert node.record().mqtt == mqtt.connect("dev")
+
+
+@pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
+@pytest.mark.parametrize("version, answer", ((4, "20020003"), (5, "2003008800")))
+def test_our_refusal_is_a_connack_frame_and_a_close_frame(
+        start_router, certificates, closing, secure, version, answer):
+    router = start_router(config({"n": closing(RefusingPort()).port}, certificates))
+    tls = mqtt.tls_context(certificates) if secure else None
+    device = closing(WsDevice(router.ports["wss" if secure else "ws"], tls=tls))
+    device.send(mqtt.connect("dev", version=version))
+    assert device.read_to_close() == (bytes.fromhex(answer), 1013)
+
+
+def test_the_nodes_end_is_a_close_frame(door, closing):
+    router, node = door()
+    device = closing(WsDevice(router.ports["ws"]))
+    device.connect("dev")
+    node.record().write(b"last words")
+    node.record().close()
+    assert device.read_to_close() == (b"last words", 1000)
+    device.close()
+    router.session_end(reason="node_closed")
+
+
+@pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
+def test_big_payloads_pass_both_ways_unchanged(
+        start_router, recording_node, certificates, closing, secure):
+    node = recording_node(echo_after=None)
+    router = start_router(config({"n": node.port}, certificates))
+    tls = mqtt.tls_context(certificates) if secure else None
+    device = closing(WsDevice(router.ports["wss" if secure else "ws"], tls=tls))
+    device.connect("dev")
+    data = bytes(range(251)) * 4000
+    device.send(data)
+    n = len(mqtt.connect("dev"))
+    node.wait(lambda _: len(node.record().mqtt) >= n + len(data), "all bytes")
+    assert node.record().mqtt[n:] == data
+    node.record().write(data)
+    assert device.read(len(data)) == data
+
+
+def test_the_device_is_named_by_its_own_address_below_ws_and_wss(
+        start_router, recording_node, certificates, closing):
+    node = recording_node()
+    router = start_router(config({"n": node.port}, certificates))
+    for index, (name, tls) in enumerate((("ws", None), ("wss", mqtt.tls_context(certificates)))):
+        source = f"127.0.0.{50 + index}"
+        closing(WsDevice(router.ports[name], tls=tls, source=source)).connect("dev")
+        assert proxy_source(node.record(index).proxy)[0] == source
+
+
+def test_the_same_client_id_lands_on_the_same_node_by_every_door(
+        start_router, mosquittos, certificates):
+    nodes = {name: node.port for name, node in mosquittos.items()}
+    router = start_router(config(nodes, certificates, proxy_protocol="none"))
+    tls = mqtt.tls_context(certificates)
+    used = set()
+    for i in range(12):
+        doors = [mqtt.Device(router.port), mqtt.Device(router.tls_port, tls=tls),
+                 WsDevice(router.ports["ws"]), WsDevice(router.ports["wss"], tls=tls)]
+        for n, device in enumerate(doors):
+            with device:
+                # One id at all doors in a row: the later one takes the session over.
+                assert device.connect(f"dev-{i}")[1] == 0
+            end = router.wait_event("session.end", count=4 * i + n + 1)
+            used.add((f"dev-{i}", end["node"]))
+    assert len(used) == 12 and len({node for _, node in used}) > 1
+
+
+@pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
+@pytest.mark.parametrize("version", (4, 5))
+def test_python_paho_talks_over_websocket(
+        start_router, mosquittos, certificates, secure, version):
+    router = start_router(config({"node1": mosquittos["node1"].port}, certificates,
+                                 proxy_protocol="none"))
+    came, connected = queue.Queue(), queue.Queue()
+    client = paho.Client(f"paho-ws-{version}-{secure}", protocol=version, transport="websockets")
+    client.on_connect = lambda c, u, f, rc, *p: connected.put(rc)
+    client.on_subscribe = lambda *a: connected.put(0)
+    client.on_message = lambda c, u, m: came.put(m.payload)
+    if secure:
+        client.tls_set(ca_certs=str(certificates / "ca.pem"))
+    client.connect("localhost" if secure else "127.0.0.1", router.ports["wss" if secure else "ws"])
+    client.loop_start()
+    try:
+        assert connected.get(timeout=PATIENCE_S) == 0
+        client.subscribe("paho/ws", 1)
+        connected.get(timeout=PATIENCE_S)
+        for payload in (b"hello", bytes(100_000)):
+            client.publish("paho/ws", payload, 1)
+            assert came.get(timeout=PATIENCE_S) == payload
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_a_forwarded_address_counts_only_from_a_trusted_proxy(
+        start_router, recording_node, closing):
+    node = recording_node()
+    made = one_cluster({"n": node.port})
+    add_door(made, "ws", websocket={}, client_address_header="X-Forwarded-For",
+             trusted_proxies=["127.0.0.2/32", "10.0.0.0/8"])
+    router = start_router(made)
+    chain = "X-Forwarded-For: 192.0.2.1, 203.0.113.9, 10.1.2.3"
+    cases = (("127.0.0.2", (chain,), "203.0.113.9"), ("127.0.0.3", (chain,), "127.0.0.3"),
+             ("127.0.0.2", (), "127.0.0.2"),
+             ("127.0.0.2", ("X-Forwarded-For: 2001:db8::7",), "2001:db8::7"))
+    for index, (peer, headers, want) in enumerate(cases):
+        device = closing(WsDevice(router.ports["ws"], source=peer, headers=headers))
+        assert device.connect(f"dev-{index}") == (0, 0)
+        assert proxy_source(node.record(index).proxy)[0] == want, (peer, headers)
