@@ -189,6 +189,7 @@ struct timeouts_conf {
     uint32_t dial_ms;
     uint32_t placement_ms;
     uint32_t connack_ms;
+    uint32_t half_closed_ms; /* once one side has ended: the longest silence of the other */
     uint32_t farewell_ms; /* how long a refusal may take to be read by the peer */
     uint32_t shutdown_ms;
     uint32_t idle_ms; /* fixed idle time of a relayed session; 0 = "auto", from the keep alive */

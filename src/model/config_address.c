@@ -53,7 +53,7 @@ bool config_address_parse(const char *text, struct config_address *out)
     static const uint8_t zero[16];
     struct config_address address = {0};
     char host[INET6_ADDRSTRLEN + sizeof "[]"];
-    const char *colon = strrchr(text, ':');
+    const char *colon = text ? strrchr(text, ':') : NULL;
     if (!colon || (size_t)(colon - text) >= sizeof host || !parse_port(colon + 1, &address.port))
         return false;
     size_t n = (size_t)(colon - text);
@@ -70,7 +70,7 @@ bool config_address_parse(const char *text, struct config_address *out)
 const char *config_address_unix(const char *text)
 {
     size_t n = strlen(CONFIG_UNIX_PREFIX);
-    return strncmp(text, CONFIG_UNIX_PREFIX, n) == 0 ? text + n : NULL;
+    return text && strncmp(text, CONFIG_UNIX_PREFIX, n) == 0 ? text + n : NULL;
 }
 
 /* Port 0 is a different one each time. */

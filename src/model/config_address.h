@@ -2,7 +2,8 @@
  * config_address.h - is a text a numeric address and port or a Unix socket, and are two of
  * them the same?
  *
- * Only that: sockets are the net layer's. Takes no text that net/address.h would refuse.
+ * Only that: sockets are the net layer's. Takes no text that net/address.h would refuse. A null
+ * text is none of them, and the same as nothing.
  */
 #ifndef MODEL_CONFIG_ADDRESS_H
 #define MODEL_CONFIG_ADDRESS_H

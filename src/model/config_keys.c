@@ -1,29 +1,15 @@
 /*
  * config_keys.c - every key of the configuration file as a row of a table.
  *
- * Rows only, one table a struct of model/config.h, innermost first; what is done with them
- * stands in config_table.c. The ranges of the timeouts are wide on purpose: they keep out
- * seconds written for milliseconds, not opinions.
+ * Rows only, one table a struct of model/config.h, innermost first; those of listeners and of
+ * TLS stand beside this file, what is done with them in config_table.c. The ranges of the timeouts
+ * are wide on purpose: they keep out seconds written for milliseconds, not opinions.
  */
-#include "model/config_keys.h"
-
-#include "model/config.h"
-
-#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define COUNT(type, member) .count_offset = offsetof(type, member)
-#define RANGE(low, high)    .min = (low), .max = (high)
-#define WORDS(list)         .words = (list), .n_words = ARRAY_LEN(list)
-#define TABLE(type, list)                                                                          \
-    {                                                                                              \
-        .struct_size = sizeof(type), .keys = (list), .n_keys = ARRAY_LEN(list)                     \
-    }
+#include "model/config_rows.h"
 
 /* The range of most timeouts. */
 #define SHORT_MS RANGE(100, 600000)
 
-static const struct config_word min_version_words[] = {{"1.2", 0x0303}, {"1.3", 0x0304}};
-static const struct config_word validation_words[] = {{"strict", false}, {"lenient", true}};
-static const struct config_word none_words[] = {{"none", 0}};
 static const struct config_word auto_words[] = {{"auto", 0}};
 static const struct config_word route_words[] = {{"client_id", ROUTE_CLIENT_ID},
                                                  {"username", ROUTE_USERNAME},
@@ -34,6 +20,11 @@ static const struct config_word empty_id_words[] = {
     {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
 static const struct config_word proxy_words[] = {
     {"v2", PROXY_PROTOCOL_V2}, {"v1", PROXY_PROTOCOL_V1}, {"none", PROXY_PROTOCOL_NONE}};
+static const struct config_word tlv_words[] = {{"alpn", PROXY_TLV_ALPN},
+                                               {"authority", PROXY_TLV_AUTHORITY},
+                                               {"ssl", PROXY_TLV_SSL},
+                                               {"unique_id", PROXY_TLV_UNIQUE_ID},
+                                               {"crc32c", PROXY_TLV_CRC32C}};
 static const struct config_word level_words[] = {
 #define X(suffix, word, loud) {word, LOG_##suffix},
     LOG_LEVELS(X)
@@ -43,100 +34,6 @@ static const struct config_word format_words[] = {{"json", LOG_JSON}, {"text", L
 
 _Static_assert(ARRAY_LEN(route_words) == ROUTE_SOURCE_COUNT, "every route source has a word");
 _Static_assert(ARRAY_LEN(format_words) == LOG_FORMAT_COUNT, "every log format has a word");
-
-static const struct config_key certificate_keys[] = {
-    {.key = "certificate_file",
-     .kind = KEY_FILE,
-     .required = true,
-     FIELD(struct certificate_conf, certificate_file),
-     .help = "PEM file: the certificate, then its chain."},
-    {.key = "private_key_file",
-     .kind = KEY_FILE,
-     .required = true,
-     FIELD(struct certificate_conf, private_key_file),
-     .help = "PEM file: the private key. May be the same file."},
-};
-static const struct config_table certificate_table =
-    TABLE(struct certificate_conf, certificate_keys);
-
-static const struct config_key tls_keys[] = {
-    {.key = "certificates",
-     .kind = KEY_LIST,
-     .required = true,
-     RANGE(1, 64),
-     FIELD(struct tls_conf, certificates),
-     COUNT(struct tls_conf, n_certificates),
-     .table = &certificate_table,
-     .help = "What the listener can show to devices. The first is the default."},
-    {.key = "min_version",
-     .kind = KEY_WORD,
-     FIELD(struct tls_conf, min_version),
-     WORDS(min_version_words),
-     .default_value = 0x0303,
-     .help = "The oldest TLS version a device may speak."},
-    {.key = "client_auth",
-     .kind = KEY_COMING_REFUSED,
-     WORDS(none_words),
-     .help = "Whether devices must show a certificate. `\"none\"` is what this version does."},
-    {.key = "client_ca_file",
-     .kind = KEY_COMING_REFUSED,
-     .help = "Authorities whose device certificates are accepted."},
-    {.key = "identity",
-     .kind = KEY_COMING_REFUSED,
-     .help = "What of the device certificate the node is told."},
-};
-static const struct config_table tls_table = TABLE(struct tls_conf, tls_keys);
-
-static const struct config_key listener_keys[] = {
-    {.key = "name",
-     .kind = KEY_TEXT,
-     .required = true,
-     .unique = true,
-     RANGE(1, 128),
-     FIELD(struct listener_conf, name),
-     .help = "What logs and metrics call it."},
-    {.key = "address",
-     .kind = KEY_TEXT_LIST,
-     .element = KEY_LISTEN_ADDRESS,
-     .required = true,
-     RANGE(1, 64),
-     FIELD(struct listener_conf, addresses),
-     COUNT(struct listener_conf, n_addresses),
-     .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`; `\"*:1883\"` is any IPv4 "
-             "address, port 0 a free port."},
-    {.key = "cluster",
-     .kind = KEY_CLUSTER,
-     .required = true,
-     RANGE(1, 128),
-     FIELD(struct listener_conf, cluster),
-     .help = "The name of the cluster its devices go to."},
-    {.key = "tls",
-     .kind = KEY_OPTIONAL,
-     FIELD(struct listener_conf, tls),
-     .table = &tls_table,
-     .default_text = "plain TCP",
-     .help = "Devices speak TLS, and it ends here."},
-    {.key = "connect_validation",
-     .kind = KEY_WORD,
-     FIELD(struct listener_conf, lenient),
-     WORDS(validation_words),
-     .default_value = false,
-     .help = "`\"lenient\"` leaves the contents of CONNECT to the node; its framing is always "
-             "checked."},
-    {.key = "websocket", .kind = KEY_COMING_REFUSED, .help = "Devices speak MQTT over WebSocket."},
-    {.key = "accept_proxy_protocol",
-     .kind = KEY_COMING_REFUSED,
-     .off_allowed = true,
-     .help = "Connections begin with a PROXY protocol header."},
-    {.key = "trusted_proxies",
-     .kind = KEY_COMING_REFUSED,
-     .help = "Networks whose word about the device's address counts."},
-    {.key = "client_address_header",
-     .kind = KEY_COMING_REFUSED,
-     .help = "The HTTP header with the device's address, for WebSocket."},
-    {.key = "backlog", .kind = KEY_COMING, .help = "How many connections may wait to be accepted."},
-};
-static const struct config_table listener_table = TABLE(struct listener_conf, listener_keys);
 
 static const struct config_key node_keys[] = {
     {.key = "name",
@@ -152,7 +49,9 @@ static const struct config_key node_keys[] = {
      .required = true,
      .unique_advised = true,
      FIELD(struct node_conf, address),
-     .help = "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`. Numeric."},
+     .help =
+         "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`, numeric; or its Unix "
+         "socket."},
     {.key = "weight",
      .kind = KEY_INTEGER,
      FIELD(struct node_conf, weight),
@@ -225,6 +124,21 @@ static const struct config_key cluster_keys[] = {
      WORDS(proxy_words),
      .default_value = PROXY_PROTOCOL_V2,
      .help = "How the nodes are told the device's address. Must match their listener's setting."},
+    {.key = "proxy_protocol_tlvs",
+     .kind = KEY_WORD_SET,
+     FIELD(struct cluster_conf, proxy_protocol_tlvs),
+     WORDS(tlv_words),
+     .default_value = PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL,
+     .default_text = "`[\"alpn\", \"authority\", \"ssl\"]`",
+     .help = "What a version 2 header tells besides: the protocol and the server name of the TLS "
+             "handshake, its version, cipher and device certificate, the session's id in our log, "
+             "a checksum."},
+    {.key = "tls",
+     .kind = KEY_OPTIONAL,
+     FIELD(struct cluster_conf, tls),
+     .table = &config_upstream_tls_table,
+     .default_text = "plain TCP",
+     .help = "The nodes speak TLS, behind the PROXY header."},
     {.key = "health_check",
      .kind = KEY_COMING,
      .help = "How nodes are probed. Until then a node that cannot be reached is found out by each "
@@ -232,18 +146,29 @@ static const struct config_key cluster_keys[] = {
     {.key = "passive",
      .kind = KEY_COMING,
      .help = "When failures of real sessions take a node out."},
-    {.key = "tls", .kind = KEY_COMING_REFUSED, .help = "TLS towards the nodes."},
     {.key = "discovery", .kind = KEY_COMING_REFUSED, .help = "Nodes from DNS."},
 };
-static const struct config_table cluster_table = TABLE(struct cluster_conf, cluster_keys);
+const struct config_table config_cluster_table = TABLE(struct cluster_conf, cluster_keys);
 
 static const struct config_key timeouts_keys[] = {
+    {.key = "proxy_header_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, proxy_header_ms),
+     SHORT_MS,
+     .default_value = 3000,
+     .help = "From accept to the end of the PROXY protocol header."},
     {.key = "tls_handshake_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, tls_handshake_ms),
      SHORT_MS,
      .default_value = 15000,
-     .help = "From accept to the end of the TLS handshake."},
+     .help = "From there, or from accept, to the end of the TLS handshake."},
+    {.key = "websocket_upgrade_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, websocket_upgrade_ms),
+     SHORT_MS,
+     .default_value = 10000,
+     .help = "For the WebSocket upgrade request to arrive."},
     {.key = "connect_packet_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, connect_packet_ms),
@@ -268,6 +193,12 @@ static const struct config_key timeouts_keys[] = {
      SHORT_MS,
      .default_value = 15000,
      .help = "For the node's first packet."},
+    {.key = "half_closed_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct timeouts_conf, half_closed_ms),
+     SHORT_MS,
+     .default_value = 30000,
+     .help = "For the side that has not ended yet to send its next byte, once the other has."},
     {.key = "farewell_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, farewell_ms),
@@ -292,12 +223,6 @@ static const struct config_key timeouts_keys[] = {
      RANGE(1000, 86400000),
      .default_text = "none",
      .help = "Instead of `idle`: the same silence ends every session."},
-    {.key = "proxy_header_ms",
-     .kind = KEY_COMING,
-     .help = "For the PROXY protocol header to arrive."},
-    {.key = "websocket_upgrade_ms",
-     .kind = KEY_COMING,
-     .help = "For the WebSocket upgrade request to arrive."},
 };
 static const struct config_table timeouts_table = TABLE(struct timeouts_conf, timeouts_keys);
 
@@ -353,7 +278,7 @@ static const struct config_key top_keys[] = {
      RANGE(1, 256),
      FIELD(struct config, listeners),
      COUNT(struct config, n_listeners),
-     .table = &listener_table,
+     .table = &config_listener_table,
      .help = "Where devices come in."},
     {.key = "clusters",
      .kind = KEY_LIST,
@@ -361,7 +286,7 @@ static const struct config_key top_keys[] = {
      RANGE(1, 256),
      FIELD(struct config, clusters),
      COUNT(struct config, n_clusters),
-     .table = &cluster_table,
+     .table = &config_cluster_table,
      .help = "Where they go."},
     {.key = "timeouts",
      .kind = KEY_OBJECT,
@@ -381,5 +306,3 @@ static const struct config_key top_keys[] = {
     {.key = "admin", .kind = KEY_COMING, .help = "Metrics and control over HTTP."},
 };
 const struct config_table config_top_table = TABLE(struct config, top_keys);
-
-/* clang-format on */

@@ -19,6 +19,7 @@ enum config_kind {
     KEY_LISTEN_ADDRESS, /* char *: an address to listen on */
     KEY_NODE_ADDRESS,   /* char *: an address to connect to */
     KEY_TEXT_LIST,      /* one text of the row's element kind, or min..max; char ** and size_t */
+    KEY_NETWORK_LIST,   /* the same of networks; an array of struct cidr and its size_t */
     KEY_FLAG,           /* bool */
     KEY_INTEGER,        /* uint32_t in min..max */
     KEY_WORD,           /* one of words; its value goes into a bool, an enum or a uint32_t */
@@ -44,6 +45,7 @@ struct config_word {
 /* What a text must look like, where its length alone does not say it. */
 struct config_shape {
     bool (*fits)(const char *text);
+    uint32_t max;          /* bytes; one at least */
     const char *want;      /* in a message: "want an HTTP header's name, got ..." */
     const char *reference; /* in the reference: "header name" */
 };
@@ -64,10 +66,11 @@ struct config_key {
     uint32_t min;        /* the smallest integer, the shortest text, the fewest elements */
     uint32_t max;
     uint32_t default_value;
-    const char *default_string;       /* KEY_TEXT */
-    const char *default_text;         /* what the reference says instead of either */
-    const struct config_shape *shape; /* KEY_TEXT; null = any text without control characters */
-    const struct config_word *words;  /* KEY_COMING_REFUSED: the words that ask for nothing */
+    const char *default_string; /* KEY_TEXT */
+    const char *default_text;   /* what the reference says instead of either */
+    const struct config_shape
+        *shape; /* KEY_TEXT, in place of min and max; null = any without controls */
+    const struct config_word *words; /* KEY_COMING_REFUSED: the words that ask for nothing */
     size_t n_words;
     const struct config_table *table; /* objects and lists of them: the keys inside */
     const char *help;                 /* one line of the reference */

@@ -47,6 +47,11 @@ MUST_USE bool config_place_member(const struct config_load *load, const struct c
 MUST_USE bool config_place_element(const struct config_load *load, const struct config_place *at,
                                    size_t index, struct config_place *out);
 
+/* The same where a list of one may stand without its brackets: then that one is item 0. */
+size_t config_place_items(const struct config_place *at);
+MUST_USE bool config_place_item(const struct config_load *load, const struct config_place *at,
+                                size_t index, struct config_place *out);
+
 /* No two elements of a list that was read may share what its rows call unique. */
 void config_check_unique(struct config_load *load, const struct config_key *list,
                          const struct config_place *at, void *object);

@@ -163,6 +163,7 @@ static config_reader *const reader[] = {
     [KEY_LISTEN_ADDRESS] = read_text,
     [KEY_NODE_ADDRESS] = read_text,
     [KEY_TEXT_LIST] = config_read_text_list,
+    [KEY_NETWORK_LIST] = config_read_network_list,
     [KEY_FLAG] = read_flag,
     [KEY_INTEGER] = read_integer,
     [KEY_WORD] = read_word,

@@ -19,6 +19,7 @@ typedef void config_reader(struct config_load *load, const struct config_key *ke
                            const struct config_place *at, void *object);
 
 config_reader config_read_text_list;
+config_reader config_read_network_list;
 config_reader config_read_word_list;
 config_reader config_read_word_set;
 config_reader config_read_list;

@@ -9,29 +9,15 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "model/cidr.h"
 #include "model/config_store.h"
 
 /* ---- elements ------------------------------------------------------------------------ */
 
-/* How many elements the value is read as, when a bare one is a list of one. */
-static size_t n_elements(const struct config_place *at)
-{
-    return json_is_array(at->value) ? json_array_size(at->value) : 1;
-}
-
-static bool element_of(const struct config_load *load, const struct config_place *at, size_t i,
-                       struct config_place *element)
-{
-    if (json_is_array(at->value))
-        return config_place_element(load, at, i, element);
-    *element = *at;
-    return i == 0;
-}
-
 static bool want_count(struct config_load *load, const struct config_key *key,
                        const struct config_place *at, const char *what)
 {
-    size_t n = n_elements(at);
+    size_t n = config_place_items(at);
     if (n >= key->min && n <= key->max)
         return true;
     struct config_text rule = {0};
@@ -124,18 +110,44 @@ void config_read_word_set(struct config_load *load, const struct config_key *key
 void config_read_text_list(struct config_load *load, const struct config_key *key,
                            const struct config_place *at, void *object)
 {
-    size_t n = n_elements(at);
+    size_t n = config_place_items(at);
     if (!want_count(load, key, at, "texts"))
         return;
     char **list = begin_list(load, key, object, n, sizeof *list);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
+        list[i] = config_make_text(load, key, key->element, &element);
+        config_store_count(key, object, i + 1);
+    }
+}
+
+static bool want_network(struct config_load *load, const struct config_place *at,
+                         struct cidr *network)
+{
+    const char *text = config_plain_text(at->value);
+    if (text && cidr_parse(text, network))
+        return true;
+    if (text && cidr_has_host_bits(text))
+        config_want(load, at, "a network with no bits set behind its prefix length");
+    else
+        config_want(load, at,
+                    "an address or a network (\"192.0.2.1\", \"10.0.0.0/8\", \"2001:db8::/32\")");
+    return false;
+}
+
+void config_read_network_list(struct config_load *load, const struct config_key *key,
+                              const struct config_place *at, void *object)
+{
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "networks"))
+        return;
+    struct cidr *list = begin_list(load, key, object, n, sizeof *list);
     size_t kept = 0;
     struct config_place element;
-    for (size_t i = 0; list && i < n && element_of(load, at, i, &element); i++) {
-        char *text = config_make_text(load, key, key->element, &element);
-        if (text)
-            list[kept++] = text;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
+        kept += want_network(load, &element, &list[kept]);
+    if (list)
         config_store_count(key, object, kept);
-    }
 }
 
 /* ---- objects ------------------------------------------------------------------------- */
@@ -193,12 +205,12 @@ void config_read_short_list(struct config_load *load, const struct config_key *k
                             const struct config_place *at, void *object)
 {
     size_t size = key->table->struct_size;
-    size_t n = n_elements(at);
+    size_t n = config_place_items(at);
     if (!want_count(load, key, at, "words or objects"))
         return;
     char *list = begin_list(load, key, object, n, size);
     struct config_place element;
-    for (size_t i = 0; list && i < n && element_of(load, at, i, &element); i++) {
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
         config_store_count(key, object, i + 1);
         if (!config_table_defaults(key->table, list + i * size))
             config_no_memory(load);

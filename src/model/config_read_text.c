@@ -34,18 +34,19 @@ static bool has_control(const char *text)
 bool config_want_text(struct config_load *load, const struct config_key *key,
                       const struct config_place *at)
 {
+    const struct config_shape *shape = key->shape;
+    uint32_t min = shape ? 1 : key->min;
+    uint32_t max = shape ? shape->max : key->max;
     const char *text = config_plain_text(at->value);
-    if (text && strlen(text) >= key->min && strlen(text) <= key->max &&
-        (key->shape ? key->shape->fits(text) : !has_control(text)))
+    if (text && strlen(text) >= min && strlen(text) <= max &&
+        (shape ? shape->fits(text) : !has_control(text)))
         return true;
     struct config_text rule = {0};
-    if (key->shape)
-        config_text_put(&rule, "%s of %" PRIu32 " to %" PRIu32 " bytes", key->shape->want, key->min,
-                        key->max);
+    if (shape)
+        config_text_put(&rule, "%s, of up to %" PRIu32 " bytes", shape->want, max);
     else
-        config_text_put(&rule,
-                        "text of %" PRIu32 " to %" PRIu32 " bytes without control characters",
-                        key->min, key->max);
+        config_text_put(
+            &rule, "text of %" PRIu32 " to %" PRIu32 " bytes without control characters", min, max);
     config_want(load, at, rule.bytes);
     return false;
 }

@@ -20,7 +20,7 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     switch (kind) {
     case KEY_TEXT:
         fprintf(out, "%s, up to %" PRIu32 " bytes", key->shape ? key->shape->reference : "text",
-                key->max);
+                key->shape ? key->shape->max : key->max);
         return;
     case KEY_FILE:
         fputs("file name", out);
@@ -32,6 +32,10 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     case KEY_TEXT_LIST:
         put_value(out, key, key->element);
         fprintf(out, "; or a list of up to %" PRIu32, key->max);
+        return;
+    case KEY_NETWORK_LIST:
+        fprintf(out, "address, or network with its prefix length; or a list of up to %" PRIu32,
+                key->max);
         return;
     case KEY_FLAG:
         fputs("`true`, `false`", out);

@@ -159,6 +159,7 @@ static void release_value(const struct config_key *key, void *object)
         config_table_release(key->table, object);
         return;
     case KEY_TEXT_LIST:
+    case KEY_NETWORK_LIST:
     case KEY_LIST:
     case KEY_SHORT_LIST:
         config_release_list(key, object);

@@ -109,3 +109,17 @@ bool config_place_element(const struct config_load *load, const struct config_pl
     *out = (struct config_place){.up = at, .index = index, .value = value, .entry = entry};
     return true;
 }
+
+size_t config_place_items(const struct config_place *at)
+{
+    return json_is_array(at->value) ? json_array_size(at->value) : 1;
+}
+
+bool config_place_item(const struct config_load *load, const struct config_place *at, size_t index,
+                       struct config_place *out)
+{
+    if (json_is_array(at->value))
+        return config_place_element(load, at, index, out);
+    *out = *at;
+    return index == 0;
+}

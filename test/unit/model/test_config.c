@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "config_testing.h"
+#include "model/cidr.h"
 #include "unit.h"
 
 #define CASES SOURCE_DIR "/test/unit/model/config"
@@ -137,26 +138,58 @@ static struct config *parse_good(const char *text, const char *file_name)
     "{\"listeners\":[{\"name\":\"l\",\"address\":\"0.0.0.0:1883\",\"cluster\":\"c\"}],"            \
     "\"clusters\":[{\"name\":\"c\",\"nodes\":[{\"name\":\"n\",\"address\":\"[::1]:1883\"}]}]}"
 
+static void expect_default_door(const struct listener_conf *listener)
+{
+    assert_int_equal(listener->n_addresses, 1);
+    assert_false(listener->dual_stack);
+    assert_null(listener->tls);
+    assert_false(listener->lenient);
+    assert_int_equal(listener->backlog, 4096);
+    assert_false(listener->tcp_defer_accept);
+    assert_int_equal(listener->fast_open, 0);
+    assert_false(listener->accept_proxy_protocol);
+    assert_int_equal(listener->n_trusted_proxies, 0);
+    assert_null(listener->websocket);
+    assert_null(listener->client_address_header);
+    assert_null(listener->identity);
+}
+
+static void expect_default_cluster(const struct cluster_conf *cluster)
+{
+    assert_int_equal(cluster->n_route_by, 1);
+    assert_int_equal(cluster->route_by[0].from, ROUTE_CLIENT_ID);
+    assert_null(cluster->route_by[0].prefix_until);
+    assert_int_equal(cluster->empty_client_id, EMPTY_ID_SPREAD);
+    assert_int_equal(cluster->proxy_protocol, PROXY_PROTOCOL_V2);
+    assert_int_equal(cluster->proxy_protocol_tlvs,
+                     PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL);
+    assert_null(cluster->tls);
+    assert_int_equal(cluster->nodes[0].weight, 1);
+}
+
+static void expect_default_timeouts(const struct timeouts_conf *timeouts)
+{
+    assert_int_equal(timeouts->proxy_header_ms, 3000);
+    assert_int_equal(timeouts->tls_handshake_ms, 15000);
+    assert_int_equal(timeouts->websocket_upgrade_ms, 10000);
+    assert_int_equal(timeouts->connect_packet_ms, 10000);
+    assert_int_equal(timeouts->dial_ms, 3000);
+    assert_int_equal(timeouts->placement_ms, 10000);
+    assert_int_equal(timeouts->connack_ms, 15000);
+    assert_int_equal(timeouts->half_closed_ms, 30000);
+    assert_int_equal(timeouts->farewell_ms, 2000);
+    assert_int_equal(timeouts->shutdown_ms, 10000);
+    assert_int_equal(timeouts->idle_ms, 0);
+}
+
 static void what_the_file_leaves_out_has_its_default(void **state)
 {
     (void)state;
     struct config *config = parse_good(SMALLEST, "config.json");
     assert_int_equal(config->workers, 0);
-    assert_null(config->listeners[0].tls);
-    assert_false(config->listeners[0].lenient);
-    assert_int_equal(config->clusters[0].n_route_by, 1);
-    assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_CLIENT_ID);
-    assert_int_equal(config->clusters[0].empty_client_id, EMPTY_ID_SPREAD);
-    assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_V2);
-    assert_int_equal(config->clusters[0].nodes[0].weight, 1);
-    assert_int_equal(config->timeouts.tls_handshake_ms, 15000);
-    assert_int_equal(config->timeouts.connect_packet_ms, 10000);
-    assert_int_equal(config->timeouts.dial_ms, 3000);
-    assert_int_equal(config->timeouts.placement_ms, 10000);
-    assert_int_equal(config->timeouts.connack_ms, 15000);
-    assert_int_equal(config->timeouts.farewell_ms, 2000);
-    assert_int_equal(config->timeouts.shutdown_ms, 10000);
-    assert_int_equal(config->timeouts.idle_ms, 0);
+    expect_default_door(&config->listeners[0]);
+    expect_default_cluster(&config->clusters[0]);
+    expect_default_timeouts(&config->timeouts);
     assert_int_equal(config->limits.max_connections, 0);
     assert_int_equal(config->limits.connect_max_bytes, 65536);
     assert_int_equal(config->limits.relay_buffer_bytes, 16384);
@@ -165,36 +198,147 @@ static void what_the_file_leaves_out_has_its_default(void **state)
     config_free(config);
 }
 
-static void every_key_arrives_in_its_field(void **state)
+static struct config *parse_every_key(void)
 {
-    (void)state;
     size_t n;
     char *text = read_whole(SOURCE_DIR "/config/every-key.json", &n);
     struct config *config = parse_good(text, "every-key.json");
+    free(text);
+    return config;
+}
+
+static void every_key_arrives_in_its_field(void **state)
+{
+    (void)state;
+    struct config *config = parse_every_key();
     assert_int_equal(config->workers, 2);
-    assert_int_equal(config->n_listeners, 2);
+    assert_int_equal(config->n_listeners, 3);
+    assert_int_equal(config->listeners[0].n_addresses, 2);
+    assert_string_equal(config->listeners[0].addresses[0], "0.0.0.0:1883");
+    assert_string_equal(config->listeners[0].addresses[1], "[::]:1883");
+    assert_false(config->listeners[0].dual_stack);
     assert_string_equal(config->listeners[1].name, "mqtts");
+    assert_int_equal(config->listeners[1].n_addresses, 1);
     assert_string_equal(config->listeners[1].addresses[0], "[::]:8883");
+    assert_true(config->listeners[1].dual_stack);
     assert_true(config->listeners[1].lenient);
-    assert_int_equal(config->listeners[1].tls->n_certificates, 1);
-    assert_string_equal(config->listeners[1].tls->certificates[0].private_key_file, "server.key");
-    assert_int_equal(config->listeners[1].tls->min_version, 0x0303);
     assert_int_equal(config->n_clusters, 1);
-    assert_int_equal(config->clusters[0].n_route_by, 3);
-    assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_USERNAME);
-    assert_null(config->clusters[0].route_by[0].prefix_until);
-    assert_int_equal(config->clusters[0].route_by[1].from, ROUTE_CLIENT_ID);
-    assert_string_equal(config->clusters[0].route_by[1].prefix_until, "/");
-    assert_int_equal(config->clusters[0].route_by[2].from, ROUTE_CLIENT_ID);
-    assert_null(config->clusters[0].route_by[2].prefix_until);
-    assert_int_equal(config->clusters[0].n_nodes, 2);
-    assert_string_equal(config->clusters[0].nodes[1].name, "emqx2");
-    assert_string_equal(config->clusters[0].nodes[1].address, "192.168.0.3:1883");
-    assert_int_equal(config->clusters[0].nodes[1].weight, 2);
     assert_int_equal(config->timeouts.idle_ms, 600000);
     assert_int_equal(config->limits.max_connections, 50000);
     config_free(config);
-    free(text);
+}
+
+static void every_key_of_a_cluster_arrives_in_its_field(void **state)
+{
+    (void)state;
+    struct config *config = parse_every_key();
+    const struct cluster_conf *cluster = &config->clusters[0];
+    assert_int_equal(cluster->n_route_by, 3);
+    assert_int_equal(cluster->route_by[0].from, ROUTE_USERNAME);
+    assert_null(cluster->route_by[0].prefix_until);
+    assert_int_equal(cluster->route_by[1].from, ROUTE_CLIENT_ID);
+    assert_string_equal(cluster->route_by[1].prefix_until, "/");
+    assert_int_equal(cluster->route_by[2].from, ROUTE_CLIENT_ID);
+    assert_null(cluster->route_by[2].prefix_until);
+    assert_int_equal(cluster->n_nodes, 2);
+    assert_string_equal(cluster->nodes[1].name, "emqx2");
+    assert_string_equal(cluster->nodes[1].address, "192.168.0.3:8883");
+    assert_int_equal(cluster->nodes[1].weight, 2);
+    assert_int_equal(cluster->proxy_protocol_tlvs, 0x1f);
+    const struct upstream_tls_conf *tls = cluster->tls;
+    assert_string_equal(tls->ca_file, "ca.pem");
+    assert_true(tls->verify);
+    assert_string_equal(tls->server_name, "emqx.example.com");
+    assert_string_equal(tls->certificate_file, "router.pem");
+    assert_string_equal(tls->private_key_file, "router.key");
+    assert_string_equal(tls->private_key_passphrase_file, "router.passphrase");
+    assert_int_equal(tls->min_version, 0x0303);
+    assert_int_equal(tls->n_alpn, 1);
+    assert_string_equal(tls->alpn[0], "mqtt");
+    config_free(config);
+}
+
+static void every_key_of_tls_arrives_in_its_field(void **state)
+{
+    (void)state;
+    struct config *config = parse_every_key();
+    const struct tls_conf *tls = config->listeners[1].tls;
+    assert_int_equal(tls->n_certificates, 1);
+    assert_string_equal(tls->certificates[0].certificate_file, "server.pem");
+    assert_string_equal(tls->certificates[0].private_key_file, "server.key");
+    assert_string_equal(tls->certificates[0].private_key_passphrase_file, "server.passphrase");
+    assert_string_equal(tls->certificates[0].ocsp_response_file, "server.ocsp");
+    assert_true(tls->strict_sni);
+    assert_int_equal(tls->min_version, 0x0303);
+    assert_int_equal(tls->client_auth, CLIENT_AUTH_REQUIRE);
+    assert_string_equal(tls->client_ca_file, "ca.pem");
+    assert_int_equal(tls->n_client_crl_files, 1);
+    assert_string_equal(tls->client_crl_files[0], "ca.crl");
+    assert_int_equal(tls->client_crl_check, CRL_CHECK_LEAF);
+    assert_int_equal(tls->client_verify_depth, 8);
+    assert_string_equal(tls->ciphers, "ECDHE+AESGCM:ECDHE+CHACHA20");
+    assert_string_equal(tls->ciphersuites, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256");
+    assert_string_equal(tls->groups, "X25519:P-256");
+    assert_int_equal(tls->n_alpn, 2);
+    assert_string_equal(tls->alpn[1], "x-amzn-mqtt-ca");
+    assert_false(tls->session_tickets_off);
+    assert_string_equal(tls->session_ticket_key_file, "ticket.keys");
+    config_free(config);
+}
+
+static void every_key_about_who_is_believed_arrives_in_its_field(void **state)
+{
+    (void)state;
+    struct config *config = parse_every_key();
+    const struct identity_conf *identity = config->listeners[1].identity;
+    assert_int_equal(identity->claim, IDENTITY_CLIENT_ID);
+    assert_int_equal(identity->n_names, 2);
+    assert_int_equal(identity->names[0], IDENTITY_CN);
+    assert_int_equal(identity->names[1], IDENTITY_SAN_DNS);
+    const struct listener_conf *ws = &config->listeners[2];
+    assert_string_equal(ws->addresses[0], "unix:ws.sock");
+    assert_string_equal(ws->websocket->path, "/mqtt");
+    assert_true(ws->accept_proxy_protocol);
+    assert_int_equal(ws->n_trusted_proxies, 2);
+    static const uint8_t ten[16] = {10, 1, 2, 3};
+    static const uint8_t documentation[16] = {0x20, 0x01, 0x0d, 0xb8};
+    assert_true(cidr_contains(ws->trusted_proxies, 1, ten, false));
+    assert_true(cidr_contains(ws->trusted_proxies + 1, 1, documentation, true));
+    assert_string_equal(ws->client_address_header, "X-Forwarded-For");
+    config_free(config);
+}
+
+/* Values that the file with every key cannot have beside its own. */
+static void what_excludes_or_replaces_another_value_arrives_too(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(
+        "{\"listeners\":[{\"name\":\"l\",\"address\":[\":1883\"],\"cluster\":\"c\",\"websocket\":{}"
+        ","
+        "\"backlog\":1,\"tcp_defer_accept\":true,\"fast_open\":65535,\"tls\":{\"certificates\":["
+        "{\"certificate_file\":\"a\",\"private_key_file\":\"b\"}],\"session_tickets\":false,"
+        "\"client_auth\":\"request\",\"client_ca_file\":\"c\",\"client_crl_files\":\"d\","
+        "\"client_crl_check\":\"chain\",\"alpn\":\"mqtt\"}}],"
+        "\"clusters\":[{\"name\":\"c\",\"proxy_protocol_tlvs\":[],\"route_by\":\"sni\","
+        "\"tls\":{\"verify\":false},\"nodes\":[{\"name\":\"n\",\"address\":\"unix:/n\"}]}]}",
+        "config.json");
+    const struct listener_conf *listener = &config->listeners[0];
+    assert_string_equal(listener->websocket->path, "/mqtt");
+    assert_int_equal(listener->backlog, 1);
+    assert_true(listener->tcp_defer_accept);
+    assert_int_equal(listener->fast_open, 65535);
+    assert_true(listener->tls->session_tickets_off);
+    assert_null(listener->tls->session_ticket_key_file);
+    assert_int_equal(listener->tls->client_auth, CLIENT_AUTH_REQUEST);
+    assert_string_equal(listener->tls->client_crl_files[0], "d");
+    assert_int_equal(listener->tls->client_crl_check, CRL_CHECK_CHAIN);
+    assert_int_equal(listener->tls->n_alpn, 1);
+    assert_int_equal(config->clusters[0].proxy_protocol_tlvs, 0);
+    assert_int_equal(config->clusters[0].n_route_by, 1);
+    assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_SNI);
+    assert_false(config->clusters[0].tls->verify);
+    assert_string_equal(config->clusters[0].nodes[0].address, "unix:/n");
+    config_free(config);
 }
 
 static void a_listener_finds_its_cluster_wherever_it_stands(void **state)
@@ -235,6 +379,43 @@ static void relative_files_start_at_the_directory_of_the_configuration(void **st
     }
 }
 
+#define WITH_SOCKETS                                                                               \
+    "{\"listeners\":[{\"name\":\"l\",\"address\":[\"unix:run/l.sock\",\"unix:/run/l.sock\"],"      \
+    "\"cluster\":\"c\"}],\"clusters\":[{\"name\":\"c\",\"proxy_protocol\":\"none\","               \
+    "\"nodes\":[{\"name\":\"n\",\"address\":\"unix:n.sock\"}]}]}"
+
+static void relative_unix_sockets_start_there_too(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(WITH_SOCKETS, "/etc/mqtt-router/config.json");
+    assert_string_equal(config->listeners[0].addresses[0], "unix:/etc/mqtt-router/run/l.sock");
+    assert_string_equal(config->listeners[0].addresses[1], "unix:/run/l.sock");
+    assert_string_equal(config->clusters[0].nodes[0].address, "unix:/etc/mqtt-router/n.sock");
+    config_free(config);
+}
+
+/* The kernel's limit is that of the whole path. */
+static void the_directory_counts_for_the_length_of_a_unix_socket(void **state)
+{
+    (void)state;
+    char name[128];
+    struct config_messages messages;
+    memset(name, 'd', sizeof name);
+    name[0] = '/';
+    for (size_t n = 107 - 11; n <= 107 - 10; n++) { /* "/run/l.sock", "/n.sock" behind it */
+        snprintf(name + n, sizeof name - n, "/config.json");
+        struct config *config = config_parse(WITH_SOCKETS, strlen(WITH_SOCKETS), name, &messages);
+        assert_int_equal(messages.errors, n > 107 - 11 ? 1 : 0);
+        if (messages.n)
+            assert_non_null(strstr(messages.list[0].text,
+                                   "listeners[0].address[0]: want at most 107 bytes in the path of "
+                                   "a Unix socket, got 108 with the directory in front"));
+        config_messages_fini(&messages);
+        config_free(config);
+        name[n] = 'd';
+    }
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -251,8 +432,14 @@ int main(void)
         cmocka_unit_test(an_empty_line_in_front_moves_every_line_number),
         cmocka_unit_test(what_the_file_leaves_out_has_its_default),
         cmocka_unit_test(every_key_arrives_in_its_field),
+        cmocka_unit_test(every_key_of_a_cluster_arrives_in_its_field),
+        cmocka_unit_test(every_key_of_tls_arrives_in_its_field),
+        cmocka_unit_test(every_key_about_who_is_believed_arrives_in_its_field),
+        cmocka_unit_test(what_excludes_or_replaces_another_value_arrives_too),
         cmocka_unit_test(a_listener_finds_its_cluster_wherever_it_stands),
         cmocka_unit_test(relative_files_start_at_the_directory_of_the_configuration),
+        cmocka_unit_test(relative_unix_sockets_start_there_too),
+        cmocka_unit_test(the_directory_counts_for_the_length_of_a_unix_socket),
         cmocka_unit_test(freeing_nothing_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void every_shipped_file_is_right(void **state)
         seen++;
     }
     closedir(dir);
-    assert_in_range(seen, 4, 100);
+    assert_in_range(seen, 7, 100);
 }
 
 static void expect_emqx_nodes(const struct cluster_conf *cluster)
@@ -94,6 +94,64 @@ static void the_counterparts_do_what_their_listings_say(void **state)
         config_messages_fini(&messages);
         config_free(config);
     }
+}
+
+static void websocket_listens_for_ws_and_wss_beside_mqtt(void **state)
+{
+    (void)state;
+    struct config_messages messages;
+    struct config *config = parse_shipped("websocket.json", &messages);
+    assert_int_equal(messages.n, 0);
+    assert_int_equal(config->n_listeners, 3);
+    assert_null(config->listeners[0].websocket);
+    assert_string_equal(config->listeners[1].addresses[0], "0.0.0.0:8083");
+    assert_string_equal(config->listeners[1].websocket->path, "/mqtt");
+    assert_null(config->listeners[1].tls);
+    assert_string_equal(config->listeners[2].addresses[0], "0.0.0.0:8084");
+    assert_string_equal(config->listeners[2].websocket->path, "/mqtt");
+    assert_non_null(config->listeners[2].tls);
+    expect_emqx_nodes(&config->clusters[0]);
+    config_messages_fini(&messages);
+    config_free(config);
+}
+
+/* EMQX takes the user name from the SSL TLV: peer_cert_as_username = cn. */
+static void mtls_lets_only_certificates_in_and_tells_the_node_whose(void **state)
+{
+    (void)state;
+    struct config_messages messages;
+    struct config *config = parse_shipped("mtls.json", &messages);
+    assert_int_equal(messages.n, 0);
+    assert_int_equal(config->n_listeners, 1);
+    assert_int_equal(config->listeners[0].tls->client_auth, CLIENT_AUTH_REQUIRE);
+    assert_non_null(config->listeners[0].tls->client_ca_file);
+    assert_int_equal(config->listeners[0].identity->claim, IDENTITY_CLIENT_ID);
+    assert_int_equal(config->listeners[0].identity->n_names, 1);
+    assert_int_equal(config->listeners[0].identity->names[0], IDENTITY_CN);
+    assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_TLS_CN);
+    assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_V2);
+    assert_true(config->clusters[0].proxy_protocol_tlvs & PROXY_TLV_SSL);
+    expect_emqx_nodes(&config->clusters[0]);
+    config_messages_fini(&messages);
+    config_free(config);
+}
+
+static void behind_balancer_believes_the_balancers_alone(void **state)
+{
+    (void)state;
+    struct config_messages messages;
+    struct config *config = parse_shipped("behind-balancer.json", &messages);
+    assert_int_equal(messages.n, 0);
+    assert_int_equal(config->n_listeners, 2);
+    assert_true(config->listeners[0].accept_proxy_protocol);
+    assert_int_equal(config->listeners[0].n_trusted_proxies, 2);
+    assert_false(config->listeners[1].accept_proxy_protocol);
+    assert_int_equal(config->listeners[1].n_trusted_proxies, 2);
+    assert_non_null(config->listeners[1].websocket);
+    assert_string_equal(config->listeners[1].client_address_header, "X-Forwarded-For");
+    expect_emqx_nodes(&config->clusters[0]);
+    config_messages_fini(&messages);
+    config_free(config);
 }
 
 /* Whether some object under this key's place has the key: arrays are searched element by element.
@@ -185,7 +243,20 @@ static void the_reference_gives_range_default_and_state(void **state)
     assert_true(
         reference_has("| `listeners[].tls.min_version` | `\"1.2\"`, `\"1.3\"` | `\"1.2\"` | "));
     assert_true(reference_has("| `clusters[].nodes[].name` | text, up to 128 bytes | required | "));
-    assert_true(reference_has("| `listeners[].websocket` | (coming) an error | "));
+    assert_true(reference_has("| `listeners[].websocket` | object | no WebSocket | "));
+    assert_true(reference_has("| `listeners[].websocket.path` | URL path, up to 255 bytes | "
+                              "`\"/mqtt\"` | "));
+    assert_true(reference_has("| `listeners[].dual_stack` | `true`, `false` | `false` | "));
+    assert_true(reference_has("| `clusters[].tls.verify` | `true`, `false` | `true` | "));
+    assert_true(
+        reference_has("| `listeners[].tls.client_crl_files` | file name; or a list of up to "
+                      "64 | none | "));
+    assert_true(reference_has("| `listeners[].tls.session_tickets.key_file` | file name | "));
+    assert_true(reference_has("| `clusters[].route_by[].from` | `\"client_id\"`, "));
+    assert_true(reference_has("| `clusters[].proxy_protocol_tlvs` | list of `\"alpn\"`, "));
+    assert_true(reference_has("| `clusters[].discovery` | (coming) an error | "));
+    assert_true(
+        reference_has("| `clusters[].nodes[].backup` | (coming) an error, except `false` | "));
     assert_true(reference_has("| `workers` | 1 to 256 | one per core | "));
 }
 
@@ -195,6 +266,9 @@ int main(void)
         cmocka_unit_test(every_shipped_file_is_right),
         cmocka_unit_test(emqx_cluster_listens_on_both_ports_for_the_two_nodes),
         cmocka_unit_test(the_counterparts_do_what_their_listings_say),
+        cmocka_unit_test(websocket_listens_for_ws_and_wss_beside_mqtt),
+        cmocka_unit_test(mtls_lets_only_certificates_in_and_tells_the_node_whose),
+        cmocka_unit_test(behind_balancer_believes_the_balancers_alone),
         cmocka_unit_test(every_key_of_this_version_is_in_every_key_json),
         cmocka_unit_test(the_reference_has_a_row_of_four_cells_for_every_key),
         cmocka_unit_test(the_reference_gives_range_default_and_state),

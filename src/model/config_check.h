@@ -1,0 +1,29 @@
+/*
+ * config_check.h - checks over a whole configuration that was read, with errors or without.
+ *
+ * Any text may be null then and any list empty: what a reader has complained about already is
+ * passed over.
+ */
+#ifndef MODEL_CONFIG_CHECK_H
+#define MODEL_CONFIG_CHECK_H
+
+#include <stdbool.h>
+
+#include "model/config_load.h"
+
+/* Names of clusters become indices; what of a listener's keys needs or excludes another. */
+void config_check_listeners(struct config_load *load, const struct config_place *root);
+/* The same for clusters; after the listeners. */
+void config_check_clusters(struct config_load *load, const struct config_place *root);
+
+/* Whether the object has the key, be its value right or wrong. */
+bool config_has(const struct config_place *at, const char *key);
+
+/* An error at the key when it is there and the needed one beside it is not. */
+void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
+                      const char *needed, const char *why);
+
+/* Whether all addresses of the listener are Unix sockets. */
+bool config_listens_on_unix_only(const struct listener_conf *listener);
+
+#endif
