@@ -6,6 +6,7 @@ import harness
 import mqtt
 import nodes
 import recorder
+from authority import Authority
 
 harness.raise_open_files()
 
@@ -108,3 +109,9 @@ def device(closing):
         port = router.tls_port if tls else router.port
         return closing(mqtt.Device(port, tls=tls, **how))
     return open_device
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """Issues and revokes certificates: authority.issue(name, cn=..., sans=...)."""
+    return Authority(tmp_path_factory.mktemp("authority"))

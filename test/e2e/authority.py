@@ -1,0 +1,81 @@
+"""A throw-away certificate authority that can issue every kind of certificate, and revoke."""
+
+import pathlib
+import subprocess
+
+
+def openssl(*arguments, text=None):
+    done = subprocess.run(["openssl", *map(str, arguments)], input=text, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"openssl {arguments}: {done.stderr}"
+    return done.stdout
+
+
+KEYS = {"ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        "rsa": ("-newkey", "rsa:2048")}
+
+
+class Issued:
+    """A certificate and its key as files."""
+
+    def __init__(self, certificate, key):
+        self.certificate, self.key = certificate, key
+
+    def conf(self, **more):
+        return {"certificate_file": str(self.certificate), "private_key_file": str(self.key), **more}
+
+
+class Authority:
+    """Files stand in its directory: NAME.pem and NAME.key, and its own as ca.pem and ca.key."""
+
+    def __init__(self, directory, name="mqtt-router test CA"):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.file = self.directory / "ca.pem"
+        self.key = self.directory / "ca.key"
+        openssl("req", "-x509", *KEYS["ec"], "-nodes", "-days", "30", "-subj", f"/CN={name}",
+                "-keyout", self.key, "-out", self.file)
+
+    def issue(self, name, cn=None, sans=(), key="ec", **how):
+        """sans: as openssl writes them, "DNS:a.example"; how: days, passphrase, usage."""
+        request, extensions, certificate, key_file = (
+            self.directory / f"{name}.{kind}" for kind in ("csr", "ext", "pem", "key"))
+        secret = ("-passout", f"pass:{how['passphrase']}") if "passphrase" in how else ("-nodes",)
+        openssl("req", *KEYS[key], *secret, "-utf8", "-subj", f"/CN={cn or name}", "-keyout",
+                key_file, "-out", request)
+        lines = ["basicConstraints = CA:FALSE",
+                 f"extendedKeyUsage = {how.get('usage', 'serverAuth, clientAuth')}"]
+        if sans:
+            lines.append("subjectAltName = " + ", ".join(sans))
+        extensions.write_text("\n".join(lines) + "\n")
+        openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.key,
+                "-CAcreateserial", "-days", how.get("days", 20), "-extfile", extensions,
+                "-out", certificate)
+        return Issued(certificate, key_file)
+
+    def index(self, revoked=(), good=()):
+        """The database of `openssl ca`, with these certificates in it."""
+        index = self.directory / "index.txt"
+        rows = [(i, state) for state, some in (("R", revoked), ("V", good)) for i in some]
+        index.write_text("".join(
+            f"{state}\t400101000000Z\t{'250101000000Z' if state == 'R' else ''}\t"
+            f"{serial_of(i.certificate)}\tunknown\t/CN=x\n" for i, state in rows))
+        return index
+
+    def crl(self, file, revoked=()):
+        config = self.directory / "ca.cnf"
+        config.write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {self.index(revoked)}\n"
+                          "default_md = sha256\ndefault_crl_days = 30\n")
+        openssl("ca", "-config", config, "-gencrl", "-keyfile", self.key, "-cert", self.file,
+                "-out", file)
+        return file
+
+    def ocsp_response(self, issued, file):
+        openssl("ocsp", "-index", self.index(good=[issued]), "-rsigner", self.file, "-rkey",
+                self.key, "-CA", self.file, "-issuer", self.file, "-cert", issued.certificate,
+                "-ndays", "10", "-respout", file)
+        return file
+
+
+def serial_of(certificate):
+    return openssl("x509", "-in", certificate, "-noout", "-serial").strip().split("=")[1]

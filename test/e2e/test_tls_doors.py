@@ -1,0 +1,347 @@
+"""TLS towards devices: which certificate they see, how they resume, and files that change."""
+
+import base64
+import os
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+import mqtt
+from harness import PATIENCE_S, one_cluster, run_router, wait_until, write_config
+from proxy_v2_decoder import ALPN, decode
+
+pytestmark = pytest.mark.sanitized
+
+
+def config(node, tls, **keys):
+    made = one_cluster({"n": node.port}, **keys)
+    made["listeners"].append({"name": "mqtts", "address": "127.0.0.1:0", "cluster": "c", "tls": tls})
+    return made
+
+
+@pytest.fixture
+def door(start_router, recording_node):
+    """door(tls): a router with this `tls` on its listener mqtts."""
+    def make(tls):
+        return start_router(config(recording_node(), tls))
+    return make
+
+
+@pytest.fixture(scope="module")
+def names(authority):
+    """Certificates by the server names they are for."""
+    return {
+        "default": authority.issue("default.example", sans=["DNS:default.example"]),
+        "exact": authority.issue("a.example", sans=["DNS:a.example"]),
+        "wildcard": authority.issue("star", cn="star.example", sans=["DNS:*.star.example"]),
+        "overlap": authority.issue("one", cn="one.star.example", sans=["DNS:one.star.example"]),
+        "rsa": authority.issue("rsa", cn="a.example", sans=["DNS:a.example"], key="rsa"),
+    }
+
+
+def client(authority, **how):
+    context = ssl.create_default_context(cafile=str(authority.file))
+    context.check_hostname = False
+    for key, value in how.items():
+        setattr(context, key, value)
+    return context
+
+
+def shown_cn(port, context, name):
+    """The common name of the certificate a client sees that asks for this name."""
+    with mqtt.Device(port, tls=context, server_name=name) as device:
+        subject = device.socket.getpeercert()["subject"]
+        return dict(pair for rdn in subject for pair in rdn)["commonName"]
+
+
+def refused(port, context, name):
+    """Does the handshake fail? With TLS 1.3 a client may learn it only when it reads."""
+    try:
+        with mqtt.Device(port, tls=context, server_name=name) as device:
+            device.connect("dev")
+    except (ssl.SSLError, ConnectionResetError, EOFError):
+        return True
+    return False
+
+
+def test_the_certificate_is_chosen_by_server_name(door, authority, names):
+    router = door({"certificates": [names[n].conf() for n in
+                                    ("default", "exact", "wildcard", "overlap")]})
+    context = client(authority)
+    for name, want in (("a.example", "a.example"), ("A.Example", "a.example"),
+                       ("x.star.example", "star.example"), ("one.star.example", "one.star.example"),
+                       ("x.y.star.example", "default.example"), ("star.example", "default.example"),
+                       ("elsewhere.example", "default.example"), (None, "default.example")):
+        assert shown_cn(router.tls_port, context, name) == want, name
+
+
+def test_strict_sni_refuses_other_names_and_none(door, authority, names):
+    router = door({"certificates": [names["default"].conf(), names["wildcard"].conf()],
+                   "strict_sni": True})
+    context = client(authority)
+    assert shown_cn(router.tls_port, context, "default.example") == "default.example"
+    assert shown_cn(router.tls_port, context, "x.star.example") == "star.example"
+    for name in ("elsewhere.example", "a.b.star.example", None):
+        assert refused(router.tls_port, context, name), name
+    assert all(e["detail"] for e in router.find("session.end", reason="tls_failed"))
+    router.session_end(count=3, reason="tls_failed")
+
+
+def s_client(port, *arguments, text="", timeout_s=PATIENCE_S):
+    return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *map(str, arguments)],
+                          input=text, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+@pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
+def test_ecdsa_and_rsa_for_one_name_serve_each_client_what_it_can_verify(door, names, version):
+    router = door({"certificates": [names["default"].conf(), names["exact"].conf(),
+                                    names["rsa"].conf()]})
+    for algorithms, want in (("ECDSA+SHA256", "ECDSA"), ("RSA-PSS+SHA256", "RSA-PSS")):
+        said = s_client(router.tls_port, version, "-servername", "a.example", "-sigalgs", algorithms)
+        assert f"Peer signature type: {want}\n" in said.stdout, said.stdout + said.stderr
+        assert "CN = a.example" in said.stdout
+
+
+def test_an_encrypted_key_is_opened_by_its_passphrase_file(door, authority, tmp_path):
+    issued = authority.issue("locked.example", passphrase="open sesame")
+    secret = tmp_path / "passphrase"
+    secret.write_text("open sesame\nnot this\n")
+    router = door({"certificates": [issued.conf(private_key_passphrase_file=str(secret))]})
+    assert shown_cn(router.tls_port, client(authority), None) == "locked.example"
+
+
+@pytest.mark.parametrize("text, word", (("wrong\n", "locked2.key"), ("", "passphrase"),
+                                        (None, "locked2.key")))
+def test_a_wrong_passphrase_is_told_by_check(authority, recording_node, tmp_path, text, word):
+    issued = authority.issue("locked2", passphrase="open sesame")
+    conf = issued.conf()
+    if text is not None:
+        (tmp_path / "passphrase").write_text(text)
+        conf["private_key_passphrase_file"] = str(tmp_path / "passphrase")
+    path = write_config(config(recording_node(), {"certificates": [conf]}), tmp_path)
+    result = run_router("--check", "--config", path)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1 and word in said, said
+    assert "open sesame" not in said
+
+
+def test_check_names_every_bad_certificate_of_a_listener_at_once(
+        authority, names, recording_node, tmp_path):
+    (tmp_path / "junk.pem").write_text("no certificate\n")
+    bad = [{"certificate_file": "junk.pem", "private_key_file": str(names["exact"].key)},
+           {"certificate_file": "nowhere.pem", "private_key_file": str(names["exact"].key)},
+           {"certificate_file": str(names["exact"].certificate),
+            "private_key_file": str(names["rsa"].key)}]
+    made = config(recording_node(), {"certificates": [names["default"].conf(), *bad]})
+    result = run_router("--check", "--config", write_config(made, tmp_path))
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    for place, word in ((1, "junk.pem"), (2, "nowhere.pem"), (3, "rsa.key")):
+        lines = [line for line in said.splitlines() if f"certificates[{place}]" in line]
+        assert len(lines) == 1 and word in lines[0], said
+    assert "certificates[0]" not in said
+
+
+def session_of(port, context, session=None, client_id="dev"):
+    """Connect; return (was it resumed, the session to resume)."""
+    raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    with context.wrap_socket(raw, server_hostname="default.example", session=session) as tls:
+        tls.sendall(mqtt.connect(client_id))
+        assert tls.recv(4) == bytes.fromhex("20020000")  # the ticket of TLS 1.3 came before
+        return tls.session_reused, tls.session
+
+
+def ticket_keys(path, *keys):
+    new = path.with_suffix(".new")
+    new.write_text("".join(key + "\n" for key in keys))
+    new.rename(path)
+    return str(path)
+
+
+def make_key(size=80):
+    return base64.b64encode(os.urandom(size)).decode()
+
+
+VERSIONS = pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
+                                   ids=("1.2", "1.3"))
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", (48, 80))
+def test_a_client_resumes_at_another_router_that_has_the_key_file(
+        door, authority, names, tmp_path, version, size):
+    keys = ticket_keys(tmp_path / "keys", make_key(size), make_key(size))
+    tls = {"certificates": [names["default"].conf()], "session_tickets": {"key_file": keys}}
+    first, second = door(tls), door(tls)
+    context = client(authority, maximum_version=version)
+    reused, session = session_of(first.tls_port, context)
+    assert not reused
+    assert session_of(second.tls_port, context, session)[0]
+    assert second.session_end()["tls_resumed"] is True
+    assert first.session_end()["tls_resumed"] is False
+
+
+@VERSIONS
+def test_a_client_does_not_resume_at_a_router_with_another_key(door, authority, names, version):
+    tls = {"certificates": [names["default"].conf()]}
+    first, second = door(tls), door(tls)
+    context = client(authority, maximum_version=version)
+    _, session = session_of(first.tls_port, context)
+    assert session_of(first.tls_port, context, session)[0], "with its own key it does"
+    assert not session_of(second.tls_port, context, session)[0]
+
+
+@VERSIONS
+def test_ticket_keys_rotate_by_replacing_the_file(door, authority, names, tmp_path, version):
+    old, new = make_key(), make_key()
+    path = tmp_path / "keys"
+    ticket_keys(path, old)
+    router = door({"certificates": [names["default"].conf()],
+                   "session_tickets": {"key_file": str(path)}})
+    context = client(authority, maximum_version=version)
+    _, session = session_of(router.tls_port, context)
+    ticket_keys(path, new, old)
+    router.wait_event("tls.reloaded")
+    assert session_of(router.tls_port, context, session)[0], "the second key still opens"
+    ticket_keys(path, new)
+    router.wait_event("tls.reloaded", count=2)
+    assert not session_of(router.tls_port, context, session)[0]
+
+
+@VERSIONS
+def test_without_tickets_every_handshake_is_a_full_one(door, authority, names, version):
+    router = door({"certificates": [names["default"].conf()], "session_tickets": False})
+    context = client(authority, maximum_version=version)
+    _, session = session_of(router.tls_port, context)
+    assert not session or not session_of(router.tls_port, context, session)[0]
+
+
+def replace(issued, by, how="rename"):
+    """Put other files in the place of a certificate and its key."""
+    for path, other in ((issued.key, by.key), (issued.certificate, by.certificate)):
+        if how == "write":
+            path.write_bytes(other.read_bytes())
+            continue
+        new = path.with_suffix(".new")
+        new.write_bytes(other.read_bytes())
+        os.replace(new, path)
+
+
+@pytest.mark.parametrize("how", ("rename", "write"))
+def test_a_replaced_certificate_is_shown_to_newcomers_and_the_old_sessions_go_on(
+        door, authority, names, how):
+    issued = authority.issue(f"changing-{how}", cn="before.example")
+    later = authority.issue(f"later-{how}", cn="after.example")
+    router = door({"certificates": [issued.conf()]})
+    context = client(authority)
+    with mqtt.Device(router.tls_port, tls=context, server_name="x") as living:
+        living.connect("living")
+        replace(issued, later, how)
+        router.wait_event("tls.reloaded")
+        wait_until(lambda: shown_cn(router.tls_port, context, "x") == "after.example",
+                   "the new certificate on every worker")
+        living.send(mqtt.PING)
+        wait_until(lambda: router.gauges()["sessions"] == 1, "only the living one")
+        assert not router.find("session.end", client_id="living")
+
+
+def test_a_broken_new_file_is_reported_and_the_old_one_stays(door, authority, tmp_path):
+    issued = authority.issue("fragile", cn="good.example")
+    later = authority.issue("fragile-later", cn="better.example")
+    router = door({"certificates": [issued.conf()]})
+    context = client(authority)
+    issued.certificate.write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
+    failed = router.wait_event("tls.reload_failed")
+    assert "fragile.pem" in failed["error"] and failed["level"] == "error"
+    assert [shown_cn(router.tls_port, context, "x") for _ in range(6)] == 6 * ["good.example"]
+    replace(issued, later)
+    router.wait_event("tls.reloaded")
+    wait_until(lambda: shown_cn(router.tls_port, context, "x") == "better.example", "the new one")
+
+
+def test_sighup_reads_the_files_again(door, authority, names):
+    router = door({"certificates": [names["default"].conf()]})
+    router.process.send_signal(signal.SIGHUP)
+    router.wait_event("tls.reloaded")
+    assert shown_cn(router.tls_port, client(authority), "x") == "default.example"
+
+
+@pytest.mark.parametrize("days, level", ((25, "warn"), (5, "error"), (60, None)))
+def test_the_end_of_a_certificate_is_logged_ahead(door, authority, days, level):
+    issued = authority.issue(f"ends-{days}", cn="ends.example", days=days)
+    router = door({"certificates": [issued.conf()]})
+    if level is None:
+        assert not router.find("certificate.expires", certificate="ends.example")
+        return
+    said = router.wait_event("certificate.expires")
+    assert said["level"] == level and said["days_left"] in (days - 1, days)
+    assert said["file"] == str(issued.certificate) and said["not_after"].endswith("Z")
+    assert "ends.example" in said["certificate"]
+
+
+def test_min_version_1_3_refuses_1_2(door, authority, names):
+    router = door({"certificates": [names["default"].conf()], "min_version": "1.3"})
+    assert refused(router.tls_port, client(authority, maximum_version=ssl.TLSVersion.TLSv1_2), "x")
+    assert not refused(router.tls_port, client(authority), "x")
+
+
+@pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))
+def test_versions_below_1_2_are_refused(door, names, version):
+    router = door({"certificates": [names["default"].conf()]})
+    said = s_client(router.tls_port, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert "alert protocol version" in said.stderr, said.stderr
+    assert router.session_end(reason="tls_failed")["detail"]
+
+
+def test_renegotiation_is_refused(door, names):
+    router = door({"certificates": [names["default"].conf()]})
+    said = s_client(router.tls_port, "-tls1_2", text="R\n")
+    assert "no renegotiation" in said.stderr, said.stderr
+
+
+def test_early_data_is_off(door, names, tmp_path):
+    router = door({"certificates": [names["default"].conf()]})
+    process = subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{router.tls_port}", "-tls1_3"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        process.stdin.write("x")
+        process.stdin.flush()
+        line = next(line for line in process.stdout if "Max Early Data" in line)
+        assert line.strip() == "Max Early Data: 0"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_staple_is_shown_and_read_again(door, authority, tmp_path):
+    issued = authority.issue("stapled", cn="stapled.example")
+    staple = authority.ocsp_response(issued, tmp_path / "staple.der")
+    router = door({"certificates": [issued.conf(ocsp_response_file=str(staple))]})
+
+    def shown():
+        said = s_client(router.tls_port, "-status").stdout
+        return next(line for line in said.splitlines() if "Next Update" in line)
+    first = shown()
+    authority.ocsp_response(issued, staple)
+    router.wait_event("tls.reloaded")
+    assert shown() >= first
+
+
+def test_protocols_are_agreed_in_the_listeners_order(start_router, recording_node, authority, names):
+    node = recording_node()
+    router = start_router(config(node, {"certificates": [names["default"].conf()],
+                                        "alpn": ["mqtt/5", "mqtt"]}))
+    context = client(authority)
+    context.set_alpn_protocols(["http/1.1", "mqtt", "mqtt/5"])
+    with mqtt.Device(router.tls_port, tls=context) as device:
+        assert device.socket.selected_alpn_protocol() == "mqtt/5"
+        device.connect("dev")
+    assert decode(node.record().proxy)[0]["tlvs"][ALPN] == b"mqtt/5"
+    context.set_alpn_protocols(["http/1.1"])
+    with mqtt.Device(router.tls_port, tls=context) as device:
+        assert device.socket.selected_alpn_protocol() is None
+        assert device.connect("dev") == (0, 0)
