@@ -84,3 +84,11 @@ bool config_address_equal(const char *a, const char *b)
            left.port == right.port && left.v6 == right.v6 &&
            memcmp(left.host, right.host, sizeof left.host) == 0;
 }
+
+bool config_address_loopback(const struct config_address *address)
+{
+    static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t v6[16] = {[15] = 1};
+    return memcmp(address->host, v6, sizeof(v6)) == 0 ||
+           (memcmp(address->host, v4_mapped, sizeof(v4_mapped)) == 0 && address->host[12] == 127);
+}

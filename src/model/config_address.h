@@ -25,6 +25,8 @@ struct config_address {
  * these; *out untouched then.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
+/* 127.0.0.0/8 or ::1. */
+bool config_address_loopback(const struct config_address *address);
 /* The path of "unix:/run/mqtt.sock"; null when it is no such address. */
 const char *config_address_unix(const char *text);
 

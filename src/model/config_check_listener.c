@@ -72,7 +72,13 @@ struct socket_name {
     bool dual_stack;
 };
 
-/* "[::]:1883" with dual_stack takes what "0.0.0.0:1883" asks for. */
+/* "0.0.0.0" takes every IPv4 address, "[::]" every IPv6 one, and IPv4 too with dual_stack. */
+static bool takes_all_of(const struct config_address *any, bool dual_stack,
+                         const struct config_address *other)
+{
+    return any->any && (any->v6 == other->v6 || (any->v6 && dual_stack));
+}
+
 static bool would_clash(struct socket_name a, struct socket_name b)
 {
     struct config_address left;
@@ -80,8 +86,8 @@ static bool would_clash(struct socket_name a, struct socket_name b)
     if (config_address_equal(a.text, b.text))
         return true;
     return config_address_parse(a.text, &left) && config_address_parse(b.text, &right) &&
-           left.any && right.any && left.port == right.port && left.port != 0 &&
-           left.v6 != right.v6 && (left.v6 ? a.dual_stack : b.dual_stack);
+           left.port == right.port && left.port != 0 &&
+           (takes_all_of(&left, a.dual_stack, &right) || takes_all_of(&right, b.dual_stack, &left));
 }
 
 /* Which listener before i, or i itself, clashes with its address k; SIZE_MAX = none. */
