@@ -9,8 +9,8 @@
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
-       libxxhash-dev libpaho-mqtt-dev"
-run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3"
+       libxxhash-dev libpaho-mqtt-dev libwslay-dev"
+run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1"
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux

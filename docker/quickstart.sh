@@ -132,6 +132,7 @@ EOF
 }
 
 start_router() {
+    : >"$work/router.log"
     "$router" --config "$work/config.json" >"$work/router.log" 2>&1 &
     router_pid=$!
     pids+=($router_pid)

@@ -4,14 +4,17 @@
  * Parses arguments and hands over; everything else lives in control/. Logs go to standard
  * output, words about the command line and the configuration to standard error.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "control/config_file.h"
 #include "control/route_command.h"
 #include "control/supervisor.h"
+#include "control/tls_check.h"
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -29,6 +32,7 @@ static const char usage[] =
     "\n"
     "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
     "            SIGINT   close everything at once\n"
+    "            SIGHUP   read certificates and keys anew\n"
     "            SIGUSR2  log what is counted now\n";
 
 enum option_id {
@@ -129,7 +133,7 @@ static const char *find_fault(const struct arguments *args)
 static int check(const char *path)
 {
     struct config *config = config_file_load(path, stderr);
-    bool good = config && supervisor_check(config, stderr);
+    bool good = config && tls_check(config, path, stderr);
     config_free(config);
     if (good)
         (void)printf("%s: good\n", path);
@@ -148,8 +152,23 @@ static int run(const struct arguments *args)
     return supervisor_run(config, stderr);
 }
 
+/*
+ * A daemon may be started with its standard descriptors closed. Then the first sockets opened
+ * would get their numbers, and the log would be written to a device.
+ */
+static void occupy_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_descriptors();
     struct arguments args = {.route = argc > 1 && strcmp(argv[1], "route") == 0};
     if (!parse_options(argc - args.route, argv + args.route, &args))
         return usage_error(NULL);

@@ -9,15 +9,18 @@
 #include "base/log.h"
 #include "model/config.h"
 
+/* Raise the limit of open files to its hard limit, as far as the system lets us. */
+void host_limits_raise(void);
+
 /*
- * Raise the limit of open files to its hard limit, and say how many connections that
- * carries: each takes two descriptors, and some are the router's own.
+ * How many connections the open files carry, asked when everything of the router's own is
+ * open: two descriptors each, and a few to spare for files that are read anew.
  */
 uint32_t host_limits_connections(void);
 
 /*
  * Log a warning, event `host.limit`, for each limit that cannot carry the configuration:
- * open files (against limits.max_connections), net.core.somaxconn (against our backlog),
+ * open files (against limits.max_connections), net.core.somaxconn (against listeners[].backlog),
  * local ports (against the connections one node may get).
  *
  *   carried   what host_limits_connections() answered

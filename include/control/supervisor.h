@@ -3,6 +3,7 @@
  *
  *   SIGTERM   stop accepting, close the sessions paced within timeouts.shutdown_ms, end
  *   SIGINT    close everything now, end (also during a SIGTERM's pacing)
+ *   SIGHUP    read certificates, keys and ticket keys anew
  *   SIGUSR2   log one event `router.gauges` with what is counted now
  */
 #ifndef CONTROL_SUPERVISOR_H
@@ -21,11 +22,5 @@
  * Returns the process's exit code: 0 ended by a signal, 1 could not start.
  */
 MUST_USE int supervisor_run(struct config *config, FILE *out);
-
-/*
- * Everything a start would need beyond the configuration, tried without serving: the
- * certificates and keys of every TLS listener. Says each failure; true when there is none.
- */
-MUST_USE bool supervisor_check(const struct config *config, FILE *out);
 
 #endif

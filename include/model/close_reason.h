@@ -18,45 +18,63 @@ enum farewell {
     FAREWELL_REFUSAL /* the CONNACK of the row's refusal */
 };
 
-/* enum suffix, word in log and metrics, who closed, farewell, refusal (when it is one), help */
+/*
+ * Enum suffix, word in log and metrics, who closed, farewell, refusal (when it is one),
+ * WebSocket close code (RFC 6455 section 7.4.1; 1013 is "try again later"), help.
+ */
 #define CLOSE_REASONS(X)                                                                           \
-    X(CLIENT_CLOSED, "client_closed", CLIENT, SILENT, SERVER_UNAVAILABLE,                          \
+    X(CLIENT_CLOSED, "client_closed", CLIENT, SILENT, SERVER_UNAVAILABLE, 1000,                    \
       "The device closed a relayed session.")                                                      \
-    X(CLIENT_ERROR, "client_error", CLIENT, SILENT, SERVER_UNAVAILABLE,                            \
-      "The device's connection broke; detail says how.")                                           \
-    X(CLIENT_CLOSED_EARLY, "client_closed_early", CLIENT, SILENT, SERVER_UNAVAILABLE,              \
+    X(CLIENT_ERROR, "client_error", CLIENT, SILENT, SERVER_UNAVAILABLE, 1002,                      \
+      "The device's connection broke, or broke a rule of WebSocket; detail says how.")             \
+    X(CLIENT_CLOSED_EARLY, "client_closed_early", CLIENT, SILENT, SERVER_UNAVAILABLE, 1000,        \
       "The device closed before its CONNECT was complete.")                                        \
-    X(NODE_CLOSED, "node_closed", NODE, SILENT, SERVER_UNAVAILABLE,                                \
+    X(NODE_CLOSED, "node_closed", NODE, SILENT, SERVER_UNAVAILABLE, 1000,                          \
       "The node closed a relayed session.")                                                        \
-    X(NODE_ERROR, "node_error", NODE, SILENT, SERVER_UNAVAILABLE,                                  \
+    X(NODE_ERROR, "node_error", NODE, SILENT, SERVER_UNAVAILABLE, 1011,                            \
       "The node's connection broke while relaying; detail says how.")                              \
-    X(NODE_CLOSED_EARLY, "node_closed_early", NODE, REFUSAL, SERVER_UNAVAILABLE,                   \
+    X(NODE_CLOSED_EARLY, "node_closed_early", NODE, REFUSAL, SERVER_UNAVAILABLE, 1013,             \
       "The node closed or reset before its first packet.")                                         \
-    X(TLS_FAILED, "tls_failed", CLIENT, SILENT, SERVER_UNAVAILABLE,                                \
+    X(PROXY_UNTRUSTED, "proxy_untrusted", ROUTER, SILENT, NOT_AUTHORIZED, 1008,                    \
+      "A peer outside trusted_proxies came to a listener that wants a PROXY header.")              \
+    X(PROXY_REFUSED, "proxy_refused", ROUTER, SILENT, MALFORMED, 1008,                             \
+      "The PROXY header broke a rule; detail names it.")                                           \
+    X(PROXY_TIMEOUT, "proxy_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                    \
+      "The PROXY header was not complete after timeouts.proxy_header_ms.")                         \
+    X(TLS_FAILED, "tls_failed", CLIENT, SILENT, SERVER_UNAVAILABLE, 1008,                          \
       "The TLS handshake failed; detail names the alert.")                                         \
-    X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                              \
+    X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                        \
       "The TLS handshake took longer than timeouts.tls_handshake_ms.")                             \
-    X(CONNECT_REFUSED, "connect_refused", ROUTER, FAULT, MALFORMED,                                \
+    X(WEBSOCKET_REFUSED, "websocket_refused", ROUTER, SILENT, MALFORMED, 1002,                     \
+      "The upgrade to WebSocket was refused; detail says the HTTP status and why.")                \
+    X(WEBSOCKET_TIMEOUT, "websocket_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,            \
+      "The upgrade took longer than timeouts.websocket_upgrade_ms.")                               \
+    X(CONNECT_REFUSED, "connect_refused", ROUTER, FAULT, MALFORMED, 1008,                          \
       "The first packet broke a rule; detail names it.")                                           \
-    X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                      \
+    X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                \
       "The CONNECT was not complete after timeouts.connect_packet_ms.")                            \
-    X(CLIENT_ID_REFUSED, "client_id_refused", ROUTER, REFUSAL, CLIENT_ID_INVALID,                  \
+    X(IDENTITY_REFUSED, "identity_refused", ROUTER, REFUSAL, NOT_AUTHORIZED, 1008,                 \
+      "The client identifier or user name is not in the certificate; detail says what is.")        \
+    X(CLIENT_ID_REFUSED, "client_id_refused", ROUTER, REFUSAL, CLIENT_ID_INVALID, 1008,            \
       "No route key, and the cluster's empty_client_id is \"refuse\".")                            \
-    X(NO_NODE, "no_node", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                                     \
+    X(NO_NODE, "no_node", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,                               \
       "No node could be reached; detail says what the last try met.")                              \
-    X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                 \
+    X(LOCAL_LIMIT, "local_limit", ROUTER, REFUSAL, SERVER_BUSY, 1013,                              \
+      "The router was short of descriptors, local ports or memory to dial; detail says which.")    \
+    X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,           \
       "No node was found within timeouts.placement_ms.")                                           \
-    X(CONNACK_TIMEOUT, "connack_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE,                     \
+    X(CONNACK_TIMEOUT, "connack_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,               \
       "The node said nothing for timeouts.connack_ms.")                                            \
-    X(IDLE_TIMEOUT, "idle_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE,                            \
+    X(IDLE_TIMEOUT, "idle_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1000,                      \
       "Neither side sent anything for the idle time.")                                             \
-    X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY,                             \
+    X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \
       "limits.max_connections was reached.")                                                       \
-    X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, "Memory was short.")           \
-    X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, "The router is shutting down.")
+    X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013, "Memory was short.")     \
+    X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1001,                             \
+      "The router is shutting down.")
 
 enum close_reason {
-#define X(suffix, word, by, farewell, refusal, help) CLOSE_##suffix,
+#define X(suffix, word, by, farewell, refusal, ws_code, help) CLOSE_##suffix,
     CLOSE_REASONS(X)
 #undef X
         CLOSE_REASON_COUNT
@@ -67,6 +85,7 @@ struct close_reason_row {
     enum closed_by by;
     enum farewell farewell;
     enum mqtt_refusal refusal;
+    unsigned ws_code; /* for a device that came over WebSocket */
     const char *help;
 };
 

@@ -12,7 +12,8 @@
 
 #include "base/util.h"
 
-/* One socket address; family AF_UNSPEC = none. IPv4-mapped IPv6 is kept as it came. */
+/* One socket address; family AF_UNSPEC = none, AF_UNIX = a nameless local peer. IPv4-mapped IPv6 is
+ * kept as it came. */
 struct address {
     union {
         struct sockaddr sa;
@@ -31,7 +32,10 @@ struct address {
  */
 MUST_USE bool address_parse(const char *text, bool allow_port_zero, struct address *out);
 
-/* Write "a.b.c.d:port" or "[v6]:port" (IPv4-mapped as IPv4, RFC 5952 text). Returns text. */
+/*
+ * Write "a.b.c.d:port" or "[v6]:port" (IPv4-mapped as IPv4, RFC 5952 text), "unix" for the
+ * nameless peer of a Unix socket, "unknown" for none. Returns text.
+ */
 const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX]);
 
 /* The same without the port and the brackets. */

@@ -10,6 +10,7 @@
 
 #include "base/util.h"
 #include "net/address.h"
+#include "net/endpoint.h"
 
 /*
  * TCP keepalive of both legs: a peer that vanished without a FIN is noticed after
@@ -19,22 +20,35 @@
 #define SOCKET_KEEPALIVE_INTERVAL_S 30
 #define SOCKET_KEEPALIVE_PROBES     3
 
-#define SOCKET_BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+struct listen_options {
+    int backlog;        /* the kernel cuts it to net.core.somaxconn */
+    bool dual_stack;    /* an IPv6 wildcard takes IPv4 too */
+    int defer_accept_s; /* wake the listener only when the first bytes are there; 0 = off */
+    int fast_open;      /* TCP Fast Open: connections that may wait with data; 0 = off */
+};
 
 /*
- * Listen on an address with SO_REUSEPORT, so that every worker has its own accept queue.
- * TCP_NODELAY and keepalive are set here once: accepted sockets inherit them.
- * An IPv6 address takes IPv6 only (IPV6_V6ONLY).
+ * Listen on an endpoint. TCP sockets have SO_REUSEPORT, so that every worker has its own
+ * accept queue; TCP_NODELAY and keepalive are set here once: accepted sockets inherit them.
+ * A Unix socket's file is made, and a stale one of a router that died is replaced; workers
+ * share it by socket_share().
  */
-MUST_USE int socket_listen(const struct address *address);
+MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_options *options);
 
-/* Accept one connection and say who it is. -1 with EAGAIN when there is none. */
+/* Another descriptor of the same listening socket. */
+MUST_USE int socket_share(int fd);
+
+/* Is somebody listening there already? Neither leaves a trace. */
+MUST_USE bool socket_is_taken(const struct endpoint *endpoint);
+
+/* Accept one connection and say who it is (a Unix peer has a family and no more). -1 with
+ * EAGAIN when there is none. */
 MUST_USE int socket_accept(int listen_fd, struct address *peer);
 
 /* Begin to connect; the socket becomes writable when that has succeeded or failed. */
-MUST_USE int socket_dial(const struct address *address);
+MUST_USE int socket_dial(const struct endpoint *endpoint);
 
-/* The address a socket is bound to. False with errno when the kernel does not say. */
+/* The address a TCP socket is bound to. False with errno when the kernel does not say. */
 bool socket_local_address(int fd, struct address *out);
 
 #endif

@@ -97,4 +97,7 @@ MUST_USE struct stream *stream_tcp_new(int fd);
  */
 MUST_USE struct stream *stream_tcp_new_connecting(int fd);
 
+/* End a TCP stream without closing its socket, and give that back. Nothing is read ahead. */
+MUST_USE int stream_tcp_release(struct stream *st);
+
 #endif

@@ -14,7 +14,7 @@
 #include "base/util.h"
 #include "model/config.h"
 #include "model/rendezvous.h"
-#include "net/address.h"
+#include "net/endpoint.h"
 
 /* What all workers know of a node at this moment. */
 struct node_live {
@@ -23,7 +23,7 @@ struct node_live {
 
 struct node {
     const struct node_conf *conf; /* borrowed from the snapshot's configuration */
-    struct address address;
+    struct endpoint endpoint;
     struct node_live *live; /* owned by the snapshot */
 };
 
@@ -34,16 +34,23 @@ struct cluster {
     size_t n;
 };
 
+/* One address of a listener. */
+struct door {
+    const struct listener_conf *conf; /* borrowed from the snapshot's configuration */
+    struct endpoint endpoint;         /* port 0 = whatever is free */
+};
+
 struct snapshot {
-    struct config *config;    /* owned */
+    struct config *config; /* owned */
+    struct door *doors;    /* every address of every listener, in the configuration's order */
+    size_t n_doors;
     struct cluster *clusters; /* as many as config->n_clusters */
-    uint32_t max_connections; /* of the whole process: the configured, or what open files carry */
 };
 
 #define SNAPSHOT_CANDIDATES_MAX 3u /* nodes tried for one session */
 
 /* Takes the configuration (freed on failure too). Null when memory is short. */
-MUST_USE struct snapshot *snapshot_new(struct config *config, uint32_t max_connections);
+MUST_USE struct snapshot *snapshot_new(struct config *config);
 void snapshot_free(struct snapshot *snapshot);
 
 /*

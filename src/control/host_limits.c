@@ -3,27 +3,45 @@
  */
 #include "control/host_limits.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "net/socket.h"
+/* For certificates read anew, an accept that is refused, and what libraries open in passing. */
+#define SPARE_DESCRIPTORS 16u
 
-/* Listening sockets, loops, log, libraries: generous, and small against any fleet. */
-#define OWN_DESCRIPTORS 64u
+/* Whoever can carry no more than this has forgotten to raise the limit. */
+#define FEW_CONNECTIONS 1000u
+
+void host_limits_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* what we have is counted either way */
+}
+
+/* Descriptors open now; 0 when the system does not say. */
+static uint64_t count_open(void)
+{
+    uint64_t n = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    while (directory && readdir(directory))
+        n++;
+    if (directory)
+        closedir(directory);
+    return n;
+}
 
 uint32_t host_limits_connections(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+    uint64_t own = count_open() + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur / 2 > UINT32_MAX)
         return UINT32_MAX;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* what we have is counted either way */
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / 2 > UINT32_MAX)
-        return UINT32_MAX;
-    if (limit.rlim_cur <= OWN_DESCRIPTORS + 2)
-        return 1;
-    return (uint32_t)((limit.rlim_cur - OWN_DESCRIPTORS) / 2);
+    return limit.rlim_cur > own + 2 ? (uint32_t)((limit.rlim_cur - own) / 2) : 1;
 }
 
 static void warn(struct log *log, const char *what, uint64_t have, uint64_t want, const char *cure)
@@ -61,16 +79,29 @@ static uint64_t most_for_one_node(const struct config *config, uint64_t connecti
     return connections / (fewest > 1 ? fewest - 1 : 1);
 }
 
+static uint64_t largest_backlog(const struct config *config)
+{
+    uint64_t backlog = 0;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].backlog > backlog)
+            backlog = config->listeners[i].backlog;
+    return backlog;
+}
+
 void host_limits_warn(struct log *log, const struct config *config, uint32_t carried)
 {
     uint32_t wanted = config->limits.max_connections;
     uint64_t first = 0, last = 0, ignored = 0, somaxconn = 0;
+    if (carried < FEW_CONNECTIONS && !wanted)
+        warn(log, "RLIMIT_NOFILE, as connections", carried, FEW_CONNECTIONS,
+             "raise the limit of open files: two a connection");
     if (wanted > carried)
         warn(log, "RLIMIT_NOFILE, as connections", carried, wanted,
              "raise the limit of open files: two a connection");
+    uint64_t backlog = largest_backlog(config);
     if (read_sysctl("/proc/sys/net/core/somaxconn", &somaxconn, &ignored) >= 1 &&
-        somaxconn < SOCKET_BACKLOG)
-        warn(log, "net.core.somaxconn", somaxconn, SOCKET_BACKLOG,
+        somaxconn < backlog)
+        warn(log, "net.core.somaxconn", somaxconn, backlog,
              "raise it, or a reconnect storm overflows the accept queue");
     uint64_t per_node = most_for_one_node(config, wanted ? wanted : carried);
     if (read_sysctl("/proc/sys/net/ipv4/ip_local_port_range", &first, &last) == 2 &&

@@ -11,89 +11,104 @@
 
 /* Borrowed for the length of one listening_open(). */
 struct opening {
-    const struct config *config;
+    const struct snapshot *snapshot;
     struct log *log;
     FILE *out;
     unsigned workers;
 };
 
-static void announce(const struct opening *o, const struct listener_conf *conf,
-                     const struct address *address)
+static const char *door_words(const struct listener_conf *conf, const struct endpoint *endpoint)
 {
-    char text[ADDRESS_TEXT_MAX];
-    const char *cluster = o->config->clusters[conf->cluster].name;
-    address_format(address, text);
-    (void)fprintf(o->out, "listening on %s for MQTT over %s: listener \"%s\", cluster \"%s\"\n",
-                  text, conf->tls ? "TLS" : "TCP", conf->name, cluster);
+    if (conf->websocket)
+        return conf->tls ? "WebSocket over TLS" : "WebSocket";
+    if (conf->tls)
+        return "TLS";
+    return endpoint_is_unix(endpoint) ? "a Unix socket" : "TCP";
+}
+
+static void announce(const struct opening *o, const struct listener_conf *conf,
+                     const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const char *cluster = o->snapshot->config->clusters[conf->cluster].name;
+    endpoint_format(endpoint, text);
+    (void)fprintf(o->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
+                  text, door_words(conf, endpoint),
+                  conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name,
+                  cluster);
     struct log_line line;
     log_begin(&line, o->log, LOG_NOTICE, "listener.open");
     log_text(&line, "listener", conf->name);
     log_text(&line, "address", text);
     log_bool(&line, "tls", conf->tls);
+    log_bool(&line, "websocket", conf->websocket);
+    log_bool(&line, "proxy_protocol", conf->accept_proxy_protocol);
     log_text(&line, "cluster", cluster);
     log_emit(&line);
 }
 
-/*
- * One listening socket for each worker on one address. A configured port of 0 is whatever the
- * first one gets.
- */
-static bool open_listener(const struct opening *o, const struct listener_conf *conf, int *fds)
+static int open_one(const struct opening *o, const struct door *door,
+                    const struct endpoint *endpoint, int first)
 {
-    struct address address;
-    if (!address_parse(conf->addresses[0], true, &address)) {
-        (void)fprintf(o->out, "error: listener %s: address %s cannot be read\n", conf->name,
-                      conf->addresses[0]);
-        return false;
-    }
+    const struct timeouts_conf *timeouts = &o->snapshot->config->timeouts;
+    const struct listener_conf *conf = door->conf;
+    const struct listen_options options = {
+        .backlog = (int)conf->backlog,
+        .dual_stack = conf->dual_stack,
+        .defer_accept_s =
+            conf->tcp_defer_accept ? (int)(timeouts->connect_packet_ms / 1000 + 1) : 0,
+        .fast_open = (int)conf->fast_open,
+    };
+    /* a Unix socket has one queue: the workers take turns at it */
+    if (endpoint_is_unix(endpoint) && first >= 0)
+        return socket_share(first);
+    return socket_listen(endpoint, &options);
+}
+
+static bool refuse(const struct opening *o, const struct door *door)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", door->conf->name,
+                  endpoint_format(&door->endpoint, text), strerror(errno));
+    return false;
+}
+
+/* One socket for each worker; a port of 0 is whatever the first one gets. */
+static bool open_door(const struct opening *o, size_t index, int *fds)
+{
+    const struct door *door = &o->snapshot->doors[index];
+    struct endpoint endpoint = door->endpoint;
     for (unsigned i = 0; i < o->workers; i++) {
-        int fd = socket_listen(&address);
-        fds[i * o->config->n_listeners] = fd;
-        if (fd < 0 || !socket_local_address(fd, &address)) {
-            (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", conf->name,
-                          conf->addresses[0], strerror(errno));
-            return false;
-        }
+        int *fd = &fds[i * o->snapshot->n_doors + index];
+        *fd = open_one(o, door, &endpoint, fds[index]);
+        if (*fd < 0 ||
+            (!endpoint_is_unix(&endpoint) && !socket_local_address(*fd, &endpoint.address)))
+            return refuse(o, door);
     }
-    announce(o, conf, &address);
+    announce(o, door->conf, &endpoint);
     return true;
 }
 
-/*
- * SO_REUSEPORT lets any process of this user share an address: a second router would take half
- * of the devices in silence. A plain bind first finds out whether somebody is there.
- */
-static bool is_free(const struct opening *o, const struct listener_conf *conf)
+static bool is_free(const struct opening *o, const struct door *door)
 {
-    struct address address;
-    int on = 1;
-    if (!address_parse(conf->addresses[0], true, &address) || address_port(&address) == 0)
-        return true; /* open_listener() says what is wrong */
-    int fd = socket(address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    bool any_port =
+        !endpoint_is_unix(&door->endpoint) && address_port(&door->endpoint.address) == 0;
+    if (any_port || !socket_is_taken(&door->endpoint))
         return true;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (address.sa.sa_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    bool bound = bind(fd, &address.sa, address_len(&address)) == 0;
-    if (!bound)
-        (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", conf->name,
-                      conf->addresses[0], strerror(errno));
-    close(fd);
-    return bound;
+    errno = EADDRINUSE;
+    return refuse(o, door);
 }
 
-bool listening_open(const struct config *config, unsigned workers, int *fds, struct log *log,
+bool listening_open(const struct snapshot *snapshot, unsigned workers, int *fds, struct log *log,
                     FILE *out)
 {
-    const struct opening o = {.config = config, .log = log, .out = out, .workers = workers};
-    size_t n = workers * config->n_listeners;
+    const struct opening o = {.snapshot = snapshot, .log = log, .out = out, .workers = workers};
+    size_t n = workers * snapshot->n_doors;
     for (size_t i = 0; i < n; i++)
         fds[i] = -1;
     bool ready = true;
-    for (size_t i = 0; i < config->n_listeners; i++)
-        ready = is_free(&o, &config->listeners[i]) &&
-                open_listener(&o, &config->listeners[i], fds + i) && ready;
+    for (size_t i = 0; i < snapshot->n_doors; i++)
+        ready = is_free(&o, &snapshot->doors[i]) && open_door(&o, i, fds) && ready;
     if (!ready)
         listening_close(fds, n);
     return ready;
@@ -104,4 +119,11 @@ void listening_close(const int *fds, size_t n)
     for (size_t i = 0; i < n; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+}
+
+void listening_remove_files(const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->n_doors; i++)
+        if (endpoint_is_unix(&snapshot->doors[i].endpoint))
+            (void)unlink(snapshot->doors[i].endpoint.un.sun_path);
 }

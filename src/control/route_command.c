@@ -44,7 +44,7 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
 int route_command(struct config *config, const struct route_query *query, FILE *out, FILE *err)
 {
     int code = 1;
-    struct snapshot *snapshot = snapshot_new(config, 0);
+    struct snapshot *snapshot = snapshot_new(config);
     const struct cluster *cluster = snapshot ? find_cluster(snapshot, query->cluster) : NULL;
     if (!snapshot)
         (void)fprintf(err, "error: out of memory\n");

@@ -21,13 +21,16 @@
 #include "gauges.h"
 #include "listening.h"
 #include "proxy/worker.h"
+#include "tls_keeper.h"
 
 #define TRIM_DELAY_S 1.0
+#define WORKERS_MAX  256 /* as the configuration has it; session ids have 8 bits for the worker */
 
 struct supervisor {
     struct worker_shared shared;
     struct snapshot *snapshot; /* owned */
     struct log *log;           /* owned */
+    struct tls_keeper *tls;    /* owned */
     struct worker **workers;   /* owned */
     unsigned n_workers;        /* made so far */
     struct ev_loop *loop;
@@ -37,7 +40,8 @@ struct supervisor {
     struct ev_timer trim;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_order ordered;
-    FILE *out; /* borrowed */
+    uint32_t carried; /* connections that the open files allow */
+    FILE *out;        /* borrowed */
 };
 
 /* ---- ending ---- */
@@ -55,9 +59,10 @@ static void on_term(struct ev_loop *loop, struct ev_signal *signal, int events)
 {
     (void)events;
     struct supervisor *sup = signal->data;
+    if (sup->ordered >= WORKER_DRAIN)
+        return; /* it is under way, and its time is running */
     log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "paced");
     order_all(sup, WORKER_DRAIN);
-    ev_timer_stop(loop, &sup->shutdown_over);
     ev_timer_set(&sup->shutdown_over, sup->snapshot->config->timeouts.shutdown_ms / 1000.0, 0);
     ev_timer_start(loop, &sup->shutdown_over);
 }
@@ -84,8 +89,9 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)loop;
     (void)events;
     struct supervisor *sup = signal->data;
+    tls_keeper_reload(sup->tls);
     log_event(sup->log, LOG_WARN, "reload.unavailable", "cure",
-              "this version takes up a new configuration on restart");
+              "certificates were read anew; a new configuration is taken up on restart");
 }
 
 static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
@@ -150,13 +156,14 @@ static void on_trim(struct ev_loop *loop, struct ev_timer *timer, int events)
 /* fds: for each worker, one listening socket for each listener; taken */
 static bool make_workers(struct supervisor *sup, int *fds, unsigned workers)
 {
-    size_t n_listeners = sup->snapshot->config->n_listeners;
+    size_t doors = sup->snapshot->n_doors;
     for (unsigned i = 0; i < workers; i++) {
-        char error[WORKER_ERROR_MAX];
-        struct worker *w = worker_new(&sup->shared, i, fds + i * n_listeners, error);
+        char error[WORKER_TLS_ERROR_MAX];
+        struct worker *w =
+            worker_new(&sup->shared, i, fds + i * doors, tls_keeper_keys(sup->tls), error);
         if (!w) {
             (void)fprintf(sup->out, "error: %s\n", error);
-            listening_close(fds + (i + 1) * n_listeners, (workers - i - 1) * n_listeners);
+            listening_close(fds + (i + 1) * doors, (workers - i - 1) * doors);
             return false;
         }
         sup->workers[sup->n_workers++] = w;
@@ -166,14 +173,14 @@ static bool make_workers(struct supervisor *sup, int *fds, unsigned workers)
 
 static bool prepare_workers(struct supervisor *sup, unsigned workers)
 {
-    size_t n = workers * sup->snapshot->config->n_listeners;
+    size_t n = workers * sup->snapshot->n_doors;
     int *fds = malloc(n * sizeof(*fds));
     sup->workers = calloc(workers, sizeof(struct worker *));
     bool ready = fds && sup->workers;
     if (!ready) {
         (void)fprintf(sup->out, "error: out of memory\n");
     } else {
-        ready = listening_open(sup->snapshot->config, workers, fds, sup->log, sup->out) &&
+        ready = listening_open(sup->snapshot, workers, fds, sup->log, sup->out) &&
                 make_workers(sup, fds, workers);
     }
     free(fds);
@@ -185,7 +192,7 @@ static unsigned count_workers(const struct config *config)
     if (config->workers > 0)
         return config->workers;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 0 ? (unsigned)cores : 1;
+    return cores > WORKERS_MAX ? WORKERS_MAX : cores > 0 ? (unsigned)cores : 1;
 }
 
 static bool init_shared(struct supervisor *sup)
@@ -195,9 +202,7 @@ static bool init_shared(struct supervisor *sup)
                                          .ended = note_ended,
                                          .emptied = note_emptied,
                                          .arg = sup};
-    sup->shared.ticket_keys = tls_ticket_keys_generate(NULL, 0);
-    if (!sup->shared.ticket_keys ||
-        getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
+    if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
         (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
         return false;
     }
@@ -235,6 +240,9 @@ static void init_loop(struct supervisor *sup)
 static bool start_workers(struct supervisor *sup)
 {
     sigset_t all, before;
+    uint32_t wanted = sup->snapshot->config->limits.max_connections;
+    sup->carried = host_limits_connections();
+    sup->shared.max_connections = wanted && wanted < sup->carried ? wanted : sup->carried;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = true;
@@ -247,16 +255,17 @@ static bool start_workers(struct supervisor *sup)
     return started;
 }
 
-static void serve(struct supervisor *sup, uint32_t carried)
+static void serve(struct supervisor *sup)
 {
     const struct config *config = sup->snapshot->config;
-    host_limits_warn(sup->log, config, carried);
+    host_limits_warn(sup->log, config, sup->carried);
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
     log_text(&line, "version", MQTT_ROUTER_VERSION);
     log_u64(&line, "workers", sup->n_workers);
-    log_u64(&line, "max_connections", sup->snapshot->max_connections);
+    log_u64(&line, "max_connections", sup->shared.max_connections);
     log_emit(&line);
+    tls_keeper_start(sup->tls, sup->loop, sup->workers, sup->n_workers);
     ev_run(sup->loop, 0);
     gauges_log(sup->log, &sup->shared, sup->workers, sup->n_workers);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
@@ -264,63 +273,46 @@ static void serve(struct supervisor *sup, uint32_t carried)
 
 static void fini(struct supervisor *sup)
 {
+    bool served = sup->n_workers;
     for (unsigned i = 0; i < sup->n_workers; i++)
         worker_free(sup->workers[i]);
     free(sup->workers);
-    tls_ticket_keys_unref(sup->shared.ticket_keys);
+    if (served)
+        listening_remove_files(sup->snapshot);
+    tls_keeper_free(sup->tls);
     snapshot_free(sup->snapshot);
     log_free(sup->log);
     if (sup->loop)
         ev_loop_destroy(sup->loop);
 }
 
-static bool init(struct supervisor *sup, struct config *config, uint32_t carried)
+static bool init(struct supervisor *sup, struct config *config)
 {
     struct log_conf log = config->log;
-    uint32_t wanted = config->limits.max_connections;
     sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     sup->log = log_new(STDOUT_FILENO, log.level, log.format);
-    sup->snapshot = snapshot_new(config, wanted && wanted < carried ? wanted : carried);
+    sup->snapshot = snapshot_new(config);
     if (!sup->loop || !sup->log || !sup->snapshot) {
         (void)fprintf(sup->out, "error: out of memory\n");
         return false;
     }
     init_loop(sup);
-    return init_shared(sup);
+    sup->tls = tls_keeper_new(sup->snapshot, sup->log, sup->out);
+    return sup->tls && init_shared(sup);
 }
 
 int supervisor_run(struct config *config, FILE *out)
 {
-    uint32_t carried = host_limits_connections();
     struct supervisor sup = {.out = out};
-    bool served = init(&sup, config, carried) &&
+    host_limits_raise();
+    bool served = init(&sup, config) &&
                   prepare_workers(&sup, count_workers(sup.snapshot->config)) && start_workers(&sup);
     if (served)
-        serve(&sup, carried);
+        serve(&sup);
     else if (sup.n_workers)
         order_all(&sup, WORKER_STOP);
     for (unsigned i = 0; i < sup.n_workers; i++)
         worker_join(sup.workers[i]);
     fini(&sup);
     return served ? 0 : 1;
-}
-
-bool supervisor_check(const struct config *config, FILE *out)
-{
-    struct tls_library *library = tls_library_new();
-    bool good = library;
-    for (size_t i = 0; library && i < config->n_listeners; i++) {
-        const struct listener_conf *conf = &config->listeners[i];
-        char error[TLS_ERROR_MAX];
-        if (!conf->tls)
-            continue;
-        struct tls_context *context = tls_context_new(library, conf->tls, NULL, error);
-        if (!context) {
-            (void)fprintf(out, "error: listener %s: %s\n", conf->name, error);
-            good = false;
-        }
-        tls_context_free(context);
-    }
-    tls_library_free(library);
-    return good;
 }

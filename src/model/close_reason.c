@@ -8,8 +8,9 @@
 #include "base/util.h"
 
 static const struct close_reason_row rows[] = {
-#define X(suffix, word, by, farewell, refusal, help)                                               \
-    [CLOSE_##suffix] = {word, CLOSED_BY_##by, FAREWELL_##farewell, MQTT_REFUSAL_##refusal, help},
+#define X(suffix, word, by, farewell, refusal, ws_code, help)                                      \
+    [CLOSE_##suffix] = {                                                                           \
+        word, CLOSED_BY_##by, FAREWELL_##farewell, MQTT_REFUSAL_##refusal, ws_code, help},
     CLOSE_REASONS(X)
 #undef X
 };

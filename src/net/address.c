@@ -82,6 +82,8 @@ const char *address_format_host(const struct address *a, char text[ADDRESS_TEXT_
         done = inet_ntop(AF_INET, &plain.in.sin_addr, text, ADDRESS_TEXT_MAX);
     else if (plain.sa.sa_family == AF_INET6)
         done = inet_ntop(AF_INET6, &plain.in6.sin6_addr, text, ADDRESS_TEXT_MAX);
+    else if (plain.sa.sa_family == AF_UNIX)
+        done = memcpy(text, "unix", sizeof("unix"));
     if (!done)
         memcpy(text, "unknown", sizeof("unknown"));
     return text;

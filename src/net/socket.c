@@ -4,8 +4,10 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool set_option(int fd, int level, int option, int value)
@@ -30,19 +32,92 @@ static int close_keeping_errno(int fd)
     return -1;
 }
 
-int socket_listen(const struct address *address)
+static bool set_listen_options(int fd, sa_family_t family, const struct listen_options *options)
 {
-    int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
     bool ready = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
                  set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) && set_tcp_options(fd);
-    if (address->sa.sa_family == AF_INET6)
-        ready = ready && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-    if (!ready || bind(fd, &address->sa, address_len(address)) < 0 ||
-        listen(fd, SOCKET_BACKLOG) < 0)
+    if (family == AF_INET6)
+        ready = ready && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->dual_stack);
+    if (options->defer_accept_s > 0)
+        ready = ready && set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options->defer_accept_s);
+    if (options->fast_open > 0)
+        ready = ready && set_option(fd, IPPROTO_TCP, TCP_FASTOPEN, options->fast_open);
+    return ready;
+}
+
+static int socket_for(const struct endpoint *endpoint)
+{
+    return socket(endpoint->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* The file of a Unix socket stays when its process dies, and then nobody can bind to it. */
+static void remove_stale(const struct endpoint *endpoint)
+{
+    struct stat st;
+    if (stat(endpoint->un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && !socket_is_taken(endpoint))
+        (void)unlink(endpoint->un.sun_path);
+}
+
+int socket_listen(const struct endpoint *endpoint, const struct listen_options *options)
+{
+    int fd = socket_for(endpoint);
+    if (fd < 0)
+        return -1;
+    bool ready = true;
+    if (endpoint_is_unix(endpoint))
+        remove_stale(endpoint);
+    else
+        ready = set_listen_options(fd, endpoint->address.sa.sa_family, options);
+    if (!ready || bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 ||
+        listen(fd, options->backlog) < 0)
         return close_keeping_errno(fd);
     return fd;
+}
+
+int socket_share(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/*
+ * SO_REUSEPORT lets any process of this user share an address: a second router would take half
+ * of the devices in silence. A bind without it finds out.
+ */
+bool socket_is_taken(const struct endpoint *endpoint)
+{
+    bool taken = false;
+    int fd = socket_for(endpoint);
+    if (fd < 0)
+        return false; /* who listens there will hear why */
+    if (endpoint_is_unix(endpoint)) {
+        taken = connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0 || errno == EAGAIN;
+    } else if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+               (endpoint->address.sa.sa_family != AF_INET6 ||
+                set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))) {
+        taken = bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno == EADDRINUSE;
+    }
+    close(fd);
+    return taken;
+}
+
+/* accept(2): errors that the waiting connection met in the network, not the listener */
+static bool is_of_the_connection(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case EOPNOTSUPP:
+        return true;
+    default:
+        return false;
+    }
 }
 
 int socket_accept(int listen_fd, struct address *peer)
@@ -55,21 +130,19 @@ int socket_accept(int listen_fd, struct address *peer)
             *peer = from;
             return fd;
         }
-        /* accept(2): errors of the connection that waited, not of the listener */
-        if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
-            continue;
-        return -1;
+        if (!is_of_the_connection(errno))
+            return -1;
     }
 }
 
-int socket_dial(const struct address *address)
+int socket_dial(const struct endpoint *endpoint)
 {
-    int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket_for(endpoint);
     if (fd < 0)
         return -1;
-    if (!set_tcp_options(fd))
+    if (!endpoint_is_unix(endpoint) && !set_tcp_options(fd))
         return close_keeping_errno(fd);
-    if (connect(fd, &address->sa, address_len(address)) < 0 && errno != EINPROGRESS &&
+    if (connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno != EINPROGRESS &&
         errno != EINTR)
         return close_keeping_errno(fd);
     return fd;

@@ -143,3 +143,12 @@ struct stream *stream_tcp_new_connecting(int fd)
 {
     return tcp_new(fd, true);
 }
+
+int stream_tcp_release(struct stream *st)
+{
+    assert(st->ops == &tcp_ops);
+    struct stream_tcp *t = tcp_of(st);
+    int fd = t->fd;
+    free(t);
+    return fd;
+}

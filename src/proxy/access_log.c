@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "proxied.h"
 #include "session.h"
 #include "worker.h"
 
@@ -33,6 +34,25 @@ static bool routes_by_username(const struct cluster_conf *cluster)
     return false;
 }
 
+/* What our handshake agreed on, or what the proxy in front says of its own. */
+static void log_tls(struct log_line *line, const struct session *s)
+{
+    struct tls_facts tls = {0};
+    struct proxy_facts facts;
+    proxied_facts((struct session *)s, &tls, &facts);
+    if (s->proxied)
+        log_peer(line, "unique_id", facts.unique_id);
+    log_peer(line, "sni", facts.authority);
+    if (!facts.has_tls)
+        return;
+    log_peer(line, "tls_version", facts.tls_version);
+    log_peer(line, "tls_cipher", facts.tls_cipher);
+    if (s->tls)
+        log_bool(line, "tls_resumed", tls.resumed);
+    if (facts.verified)
+        log_peer(line, "tls_cn", facts.tls_cn);
+}
+
 static void log_who(struct log_line *line, const struct session *s)
 {
     char text[ADDRESS_TEXT_MAX];
@@ -44,12 +64,7 @@ static void log_who(struct log_line *line, const struct session *s)
     log_text(line, "mqtt_version", mqtt_version_word(&s->connect));
     if (s->connect.version)
         log_u64(line, "keep_alive_s", s->connect.keep_alive_s);
-    if (s->tls_done) {
-        struct tls_facts tls;
-        stream_tls_facts(s->client, &tls);
-        log_text(line, "tls_version", tls.version);
-        log_text(line, "tls_cipher", tls.cipher);
-    }
+    log_tls(line, s);
 }
 
 static void log_stages(struct log_line *line, const struct session *s)
@@ -58,9 +73,10 @@ static void log_stages(struct log_line *line, const struct session *s)
         enum session_state state;
         const char *key;
     } shown[] = {
-        {SESSION_TLS, "ms_tls"},     {SESSION_CONNECT, "ms_connect"},
-        {SESSION_DIAL, "ms_dial"},   {SESSION_CONNACK, "ms_connack"},
-        {SESSION_RELAY, "ms_relay"}, {SESSION_FAREWELL, "ms_farewell"},
+        {SESSION_PROXY_IN, "ms_proxy_in"},   {SESSION_TLS, "ms_tls"},
+        {SESSION_WEBSOCKET, "ms_websocket"}, {SESSION_CONNECT, "ms_connect"},
+        {SESSION_DIAL, "ms_dial"},           {SESSION_CONNACK, "ms_connack"},
+        {SESSION_RELAY, "ms_relay"},         {SESSION_FAREWELL, "ms_farewell"},
     };
     uint64_t total = 0;
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
@@ -76,10 +92,9 @@ void access_log_session(const struct session *s)
         return;
     const struct close_reason_row *row = close_reason_row(s->reason);
     struct log_line line;
-    char id[20];
-    (void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)s->id);
+    char id[SESSION_ID_TEXT_MAX];
     log_begin(&line, s->w->log, LOG_INFO, "session.end");
-    log_text(&line, "session", id);
+    log_text(&line, "session", session_id_text(s, id));
     log_who(&line, s);
     log_text(&line, "node", s->last_tried ? s->last_tried->conf->name : NULL);
     log_u64(&line, "tries", s->tries);

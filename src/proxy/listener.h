@@ -9,20 +9,22 @@
 
 #include "model/config.h"
 #include "net/address.h"
+#include "net/stream_ws.h"
 #include "net/tls_context.h"
 #include "proxy/snapshot.h"
 
 struct worker;
 
-/* A worker's share of a configured listener. */
+/* A worker's share of one address of a configured listener. */
 struct listener {
     struct ev_io io;
     struct worker *w;
     const struct listener_conf *conf; /* borrowed from the snapshot */
     const struct cluster *cluster;    /* borrowed from the snapshot */
-    struct address local;             /* the address bound */
+    struct address local;             /* the address bound; AF_UNIX has no more */
     bool wildcard;                    /* bound to all addresses: ask each socket for its own */
     struct tls_context *tls;          /* owned; null = plain */
+    struct stream_ws_conf websocket;  /* when conf has one; its spans are the configuration's */
     int fd;                           /* owned; -1 once closed */
 };
 

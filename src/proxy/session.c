@@ -14,6 +14,8 @@
 
 #include "access_log.h"
 #include "base/clock.h"
+#include "net/stream_ws.h"
+#include "proxied.h"
 #include "worker.h"
 
 #define BIT(state) (1u << SESSION_##state)
@@ -26,10 +28,13 @@ static const struct {
     enum step (*timed_out)(struct session *s); /* null: close with late */
     enum close_reason late;
 } corridor[] = {
-    [SESSION_ACCEPT] = {stage_accept, BIT(TLS) | BIT(CONNECT) | ENDS, NULL, CLOSE_CONNECT_TIMEOUT},
-    [SESSION_PROXY_IN] = {NULL, 0, NULL, CLOSE_CONNECT_TIMEOUT},
-    [SESSION_TLS] = {stage_tls, BIT(CONNECT) | ENDS, NULL, CLOSE_TLS_TIMEOUT},
-    [SESSION_WEBSOCKET] = {NULL, 0, NULL, CLOSE_CONNECT_TIMEOUT},
+    [SESSION_ACCEPT] = {stage_accept,
+                        BIT(PROXY_IN) | BIT(TLS) | BIT(WEBSOCKET) | BIT(CONNECT) | ENDS, NULL,
+                        CLOSE_CONNECT_TIMEOUT},
+    [SESSION_PROXY_IN] = {stage_proxy_in, BIT(TLS) | BIT(WEBSOCKET) | BIT(CONNECT) | ENDS, NULL,
+                          CLOSE_PROXY_TIMEOUT},
+    [SESSION_TLS] = {stage_tls, BIT(WEBSOCKET) | BIT(CONNECT) | ENDS, NULL, CLOSE_TLS_TIMEOUT},
+    [SESSION_WEBSOCKET] = {stage_websocket, BIT(CONNECT) | ENDS, NULL, CLOSE_WEBSOCKET_TIMEOUT},
     [SESSION_CONNECT] = {stage_connect, BIT(ROUTE) | ENDS, NULL, CLOSE_CONNECT_TIMEOUT},
     [SESSION_ROUTE] = {stage_route, BIT(DIAL) | ENDS, NULL, CLOSE_PLACEMENT_TIMEOUT},
     [SESSION_DIAL] = {stage_dial, BIT(CONNACK) | ENDS, stage_dial_timed_out,
@@ -57,8 +62,12 @@ static double state_limit_ms(const struct session *s, enum session_state state)
 {
     const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
     switch (state) {
+    case SESSION_PROXY_IN:
+        return timeouts->proxy_header_ms;
     case SESSION_TLS:
         return timeouts->tls_handshake_ms;
+    case SESSION_WEBSOCKET:
+        return timeouts->websocket_upgrade_ms;
     case SESSION_CONNECT:
         return timeouts->connect_packet_ms;
     case SESSION_DIAL:
@@ -97,6 +106,12 @@ uint64_t session_placing_ms(const struct session *s)
            s->spent_ms[SESSION_CONNACK];
 }
 
+/* Does the client speak WebSocket by now? */
+static bool session_is_websocket(const struct session *s)
+{
+    return s->listener->conf->websocket && s->client && s->state >= SESSION_CONNECT;
+}
+
 /* May a CONNACK of ours still be said? Only between a readable CONNECT and the node's answer. */
 static bool may_speak(const struct session *s)
 {
@@ -120,8 +135,12 @@ static void compose_farewell(struct session *s)
  */
 static bool parts_in_order(const struct session *s)
 {
-    if (s->farewell_n > 0)
+    if (!s->client)
+        return false;
+    if (s->farewell_n > 0 || s->reason == CLOSE_WEBSOCKET_REFUSED)
         return true;
+    if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
+        return true; /* a close frame says why, also to one that broke a rule */
     return s->down.bytes > 0 && !s->down.closed && s->reason != CLOSE_CLIENT_ERROR;
 }
 
@@ -130,6 +149,8 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
     s->reason = reason;
     s->detail = detail ? strdup(detail) : NULL; /* short of memory: the log has the reason */
     compose_farewell(s);
+    if (session_is_websocket(s))
+        stream_ws_set_close_code(s->client, close_reason_row(reason)->ws_code);
     bool in_order = parts_in_order(s);
     dial_abandon(s);
     buffer_release(&s->first);
@@ -150,6 +171,7 @@ static void session_free(struct session *s)
     ev_timer_stop(w->loop, &s->deadline);
     dial_abandon(s);
     stream_free(s->client);
+    proxied_free(s->proxied);
     flow_release(&s->up, &w->relay_pool);
     flow_release(&s->down, &w->relay_pool);
     buffer_release(&s->first);
@@ -254,19 +276,23 @@ static struct session *session_new(struct worker *w, const struct listener *list
                                    const struct address *source)
 {
     struct session *s = calloc(1, sizeof(*s));
-    if (!s)
+    if (!s) {
+        close(fd);
         return NULL;
+    }
     s->w = w;
     s->listener = listener;
     s->source = *source;
     s->id = w->next_id++;
     s->cluster = listener->cluster;
     s->entered_us = clock_monotonic_us();
-    s->client = listener->tls ? stream_tls_accept(listener->tls, fd) : stream_tcp_new(fd);
+    s->client = stream_tcp_new(fd);
     if (!s->client) {
         free(s);
         return NULL;
     }
+    mqtt_connect_init(&s->connect, listener->conf->lenient,
+                      w->snapshot->config->limits.connect_max_bytes);
     list_append(&w->sessions, &s->link);
     list_init(&s->runnable);
     ev_io_init(&s->client_io, on_client, fd, 0);

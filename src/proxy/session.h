@@ -24,8 +24,9 @@
 #include "proxy/snapshot.h"
 #include "wire/mqtt_connect.h"
 
-struct worker;
 struct listener;
+struct proxied;
+struct worker;
 
 /* What a stage says when it returns. */
 enum step {
@@ -59,9 +60,13 @@ struct session {
     uint64_t id;
     struct address source;
 
-    /* tls */
     struct stream *client; /* owned; the top of the client's layers */
-    bool tls_done;         /* the handshake is over: its facts may be asked for */
+
+    /* proxy in */
+    struct proxied *proxied; /* owned; null where no PROXY header comes in */
+
+    /* tls */
+    struct stream *tls; /* borrowed: the layer of `client` that shook hands; null = none did */
 
     /* connect */
     struct mqtt_connect connect;
@@ -87,6 +92,7 @@ struct session {
     /* relay */
     struct flow up, down;   /* client to node, node to client */
     double active_at;       /* loop time of the last byte moved */
+    bool half_closed;       /* one side has ended, the other not yet */
     bool client_left_first; /* the client's end came before the node's */
 
     /* farewell */
@@ -130,7 +136,9 @@ void session_watch_node(struct session *s, int fd);
 
 /* The stages, one file each. */
 enum step stage_accept(struct session *s);
+enum step stage_proxy_in(struct session *s);
 enum step stage_tls(struct session *s);
+enum step stage_websocket(struct session *s);
 enum step stage_connect(struct session *s);
 enum step stage_route(struct session *s);
 enum step stage_dial(struct session *s);
@@ -141,6 +149,9 @@ enum step stage_farewell(struct session *s);
 /* What a stage does when its deadline passes; null rows close with the table's reason. */
 enum step stage_dial_timed_out(struct session *s);
 enum step stage_relay_timed_out(struct session *s);
+
+/* The session no longer counts among its node's. Safe to repeat. */
+void dial_uncount(struct session *s);
 
 /* Drop the node that was tried; the next candidate may follow. */
 void dial_abandon(struct session *s);

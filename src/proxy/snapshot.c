@@ -12,7 +12,7 @@ static bool node_init(struct node *n, struct rendezvous_node *home, const struct
     *home = (struct rendezvous_node){
         .name = conf->name, .seed = rendezvous_seed(conf->name), .weight = conf->weight};
     n->live = calloc(1, sizeof(*n->live));
-    return n->live && address_parse(conf->address, false, &n->address);
+    return n->live && endpoint_parse(conf->address, false, &n->endpoint);
 }
 
 static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf)
@@ -29,7 +29,28 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
     return true;
 }
 
-struct snapshot *snapshot_new(struct config *config, uint32_t max_connections)
+static bool doors_init(struct snapshot *snapshot)
+{
+    const struct config *config = snapshot->config;
+    size_t n = 0;
+    for (size_t i = 0; i < config->n_listeners; i++)
+        n += config->listeners[i].n_addresses;
+    snapshot->doors = calloc(n, sizeof(*snapshot->doors));
+    if (!snapshot->doors)
+        return false;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct listener_conf *conf = &config->listeners[i];
+        for (size_t k = 0; k < conf->n_addresses; k++) {
+            struct door *door = &snapshot->doors[snapshot->n_doors++];
+            door->conf = conf;
+            if (!endpoint_parse(conf->addresses[k], true, &door->endpoint))
+                return false;
+        }
+    }
+    return true;
+}
+
+struct snapshot *snapshot_new(struct config *config)
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot) {
@@ -37,9 +58,8 @@ struct snapshot *snapshot_new(struct config *config, uint32_t max_connections)
         return NULL;
     }
     snapshot->config = config;
-    snapshot->max_connections = max_connections;
     snapshot->clusters = calloc(config->n_clusters, sizeof(*snapshot->clusters));
-    bool ready = snapshot->clusters;
+    bool ready = snapshot->clusters && doors_init(snapshot);
     for (size_t i = 0; ready && i < config->n_clusters; i++)
         ready = cluster_init(&snapshot->clusters[i], &config->clusters[i]);
     if (!ready) {
@@ -61,6 +81,7 @@ void snapshot_free(struct snapshot *snapshot)
         free(cluster->homes);
     }
     free(snapshot->clusters);
+    free(snapshot->doors);
     config_free(snapshot->config);
     free(snapshot);
 }

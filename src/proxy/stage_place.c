@@ -8,28 +8,32 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "identity.h"
 #include "model/route_key.h"
 #include "net/socket.h"
+#include "net/tls_client.h"
+#include "proxied.h"
 #include "session.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
-enum step stage_route(struct session *s)
+#define SLOW_DIAL_US 20000u
+
+static struct tls_client_context *cluster_tls(const struct session *s)
 {
-    const uint8_t *p = buffer_bytes(&s->first);
-    struct address source = address_unmap(&s->source);
-    char source_ip[ADDRESS_TEXT_MAX];
-    struct route_facts facts = {
-        .client_id = mqtt_connect_client_id(&s->connect, p),
-        .username = mqtt_connect_username(&s->connect, p),
-        .source_ip = span_of_str(address_format_host(&source, source_ip)),
-    };
+    return s->w->cluster_tls[s->cluster - s->w->snapshot->clusters];
+}
+
+static enum step pick(struct session *s, const struct route_facts *facts)
+{
     struct span key;
-    if (route_key_pick(s->cluster->conf, &facts, &key))
+    if (route_key_pick(s->cluster->conf, facts, &key))
         s->n_candidates = (uint8_t)cluster_candidates(s->cluster, key, s->candidates);
     else if (s->cluster->conf->empty_client_id == EMPTY_ID_REFUSE)
         return session_close(s, CLOSE_CLIENT_ID_REFUSED, NULL);
@@ -41,6 +45,36 @@ enum step stage_route(struct session *s)
     return MOVED;
 }
 
+enum step stage_route(struct session *s)
+{
+    const uint8_t *p = buffer_bytes(&s->first);
+    struct address source = address_unmap(&s->source);
+    char source_ip[ADDRESS_TEXT_MAX];
+    struct tls_facts tls;
+    struct proxy_facts device;
+    proxied_facts(s, &tls, &device);
+    struct route_facts facts = {
+        .client_id = mqtt_connect_client_id(&s->connect, p),
+        .username = mqtt_connect_username(&s->connect, p),
+        .source_ip = source.sa.sa_family == AF_UNIX
+                         ? (struct span){0}
+                         : span_of_str(address_format_host(&source, source_ip)),
+        .tls_cn = device.verified ? device.tls_cn : (struct span){0},
+        .sni = device.authority,
+    };
+    char names[IDENTITY_NAMES_MAX];
+    if (!identity_confirmed(s, &facts, names))
+        return session_close(s, CLOSE_IDENTITY_REFUSED, names);
+    return pick(s, &facts);
+}
+
+void dial_uncount(struct session *s)
+{
+    if (s->node)
+        atomic_fetch_sub_explicit(&s->node->live->sessions, 1, memory_order_relaxed);
+    s->node = NULL;
+}
+
 void dial_abandon(struct session *s)
 {
     if (s->node_stream) {
@@ -48,62 +82,34 @@ void dial_abandon(struct session *s)
         stream_free(s->node_stream);
         s->node_stream = NULL;
     }
-    if (s->node) {
-        atomic_fetch_sub_explicit(&s->node->live->sessions, 1, memory_order_relaxed);
-        s->node = NULL;
-    }
+    dial_uncount(s);
     s->up.write_wait = s->down.read_wait = 0;
     s->first_sent = 0;
 }
 
-static struct proxy_endpoint endpoint_of(const struct address *address)
-{
-    struct proxy_endpoint endpoint = {.is_ipv6 = address->sa.sa_family == AF_INET6};
-    if (endpoint.is_ipv6) {
-        memcpy(endpoint.ip, &address->in6.sin6_addr, 16);
-        endpoint.port_be = address->in6.sin6_port;
-    } else {
-        memcpy(endpoint.ip, &address->in.sin_addr, 4);
-        endpoint.port_be = address->in.sin_port;
-    }
-    return endpoint;
-}
-
-static void tls_proxy_facts(const struct session *s, struct proxy_facts *facts)
-{
-    struct tls_facts tls;
-    stream_tls_facts(s->client, &tls);
-    *facts = (struct proxy_facts){
-        .has_tls = true,
-        .alpn = span_of(tls.alpn, tls.alpn_n),
-        .authority = span_of_str(tls.sni),
-        .tls_version = span_of_str(tls.version),
-        .tls_cipher = span_of_str(tls.cipher),
-    };
-}
-
-/* Put the PROXY header in front of the CONNECT, so that both leave in one send. */
+/*
+ * Put the PROXY header in front of the CONNECT, so that both leave in one send. Not when TLS
+ * stands between the two: then it goes ahead of the handshake, each time anew.
+ */
 static void put_proxy_header(struct session *s)
 {
-    enum proxy_protocol version = s->cluster->conf->proxy_protocol;
-    if (version == PROXY_PROTOCOL_NONE || s->header_put)
-        return;
-    struct address local = s->listener->local;
-    if (s->listener->wildcard)
-        (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound one */
-    struct proxy_endpoint source = endpoint_of(&s->source), destination = endpoint_of(&local);
     uint8_t header[PROXY_V2_MAX];
-    size_t n;
-    if (version == PROXY_PROTOCOL_V1) {
-        n = proxy_v1_write(&source, &destination, header);
-    } else {
-        struct proxy_facts facts = {0};
-        if (s->tls_done)
-            tls_proxy_facts(s, &facts);
-        n = proxy_v2_write(&source, &destination, &facts, header);
-    }
-    buffer_prepend(&s->first, header, n);
+    if (s->header_put || cluster_tls(s))
+        return;
+    buffer_prepend(&s->first, header, proxied_compose(s, header));
     s->header_put = true;
+}
+
+/* The stream to the node being tried; takes the descriptor. Null when memory is short. */
+static struct stream *node_stream_new(struct session *s, int fd)
+{
+    struct tls_client_context *tls = cluster_tls(s);
+    uint8_t header[PROXY_V2_MAX];
+    if (!tls)
+        return stream_tcp_new_connecting(fd);
+    const struct tls_peer peer = {.name = s->cluster->conf->tls->server_name,
+                                  .address = &s->node->endpoint.address};
+    return stream_tls_connect(tls, fd, &peer, header, proxied_compose(s, header));
 }
 
 /* Close for want of a node, unless another candidate may be tried: then WAIT. */
@@ -120,15 +126,22 @@ static enum step try_failed(struct session *s, const char *why)
     return WAIT;
 }
 
+/* Descriptors, memory, local ports: another node would meet the same. */
+static bool is_our_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == EADDRNOTAVAIL;
+}
+
 /* Dial the next candidate. WAIT when it is on its way, MOVED when the session was closed. */
 static enum step dial_next(struct session *s)
 {
     for (;;) {
         s->node = s->last_tried = &s->cluster->nodes[s->candidates[s->tries++]];
         atomic_fetch_add_explicit(&s->node->live->sessions, 1, memory_order_relaxed);
-        int fd = socket_dial(&s->node->address);
+        int fd = socket_dial(&s->node->endpoint);
         int dial_errno = errno;
-        s->node_stream = fd >= 0 ? stream_tcp_new_connecting(fd) : NULL;
+        s->node_stream = fd >= 0 ? node_stream_new(s, fd) : NULL;
         if (s->node_stream) {
             const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
             double left_ms = (double)timeouts->placement_ms - (double)session_placing_ms(s);
@@ -138,7 +151,11 @@ static enum step dial_next(struct session *s)
             s->up.write_wait = EV_WRITE;
             return WAIT;
         }
-        if (try_failed(s, fd >= 0 ? "out of memory" : strerrordesc_np(dial_errno)) == MOVED)
+        if (fd >= 0)
+            return session_close(s, CLOSE_LOCAL_LIMIT, "out of memory");
+        if (is_our_shortage(dial_errno))
+            return session_close(s, CLOSE_LOCAL_LIMIT, strerrordesc_np(dial_errno));
+        if (try_failed(s, strerrordesc_np(dial_errno)) == MOVED)
             return MOVED;
     }
 }
@@ -146,6 +163,21 @@ static enum step dial_next(struct session *s)
 static enum step retry(struct session *s, const char *why)
 {
     return try_failed(s, why) == MOVED ? MOVED : dial_next(s);
+}
+
+/*
+ * Has the device reset its connection while we dialled? Nothing watches it meanwhile, since its
+ * further bytes are not due yet; but the CONNECT of a device that is gone must not reach a
+ * node, where it would throw out the session the device may have made elsewhere by now. A
+ * FIN alone is no leave: CONNECT, PUBLISH, DISCONNECT, FIN in one go is legal. Asked only
+ * after a slow dial, as it costs a system call.
+ */
+static bool client_is_gone(const struct session *s)
+{
+    struct pollfd client = {.fd = s->client_io.fd, .events = 0};
+    if (clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
+        return false;
+    return poll(&client, 1, 0) == 1 && (client.revents & (POLLERR | POLLHUP));
 }
 
 enum step stage_dial(struct session *s)
@@ -158,6 +190,8 @@ enum step stage_dial(struct session *s)
         return WAIT;
     s->up.due = false;
     enum stream_result r = stream_open(s->node_stream);
+    if (r == STREAM_OK && s->first_sent == 0 && client_is_gone(s))
+        return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
     while (r == STREAM_OK && s->first_sent < buffer_len(&s->first)) {
         size_t put = 0;
         r = stream_write(s->node_stream, buffer_bytes(&s->first) + s->first_sent,

@@ -6,10 +6,14 @@
  *    RELAY     the node has spoken: every byte is theirs, only the idle time is ours
  */
 #include <ev.h>
+#include <string.h>
 
 #include "session.h"
 #include "wire/mqtt_connack.h"
 #include "worker.h"
+
+/* A CONNACK with more in it is not looked at: it would be properties for the device alone. */
+#define CONNACK_LOOK_MAX 4096u
 
 /* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
@@ -21,11 +25,13 @@
  */
 static double idle_limit_ms(const struct session *s)
 {
-    uint32_t fixed_ms = s->w->snapshot->config->timeouts.idle_ms;
+    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
     uint16_t keep_alive_s =
         s->connack.has_server_keep_alive ? s->connack.server_keep_alive_s : s->connect.keep_alive_s;
-    if (fixed_ms > 0)
-        return fixed_ms;
+    if (s->half_closed)
+        return timeouts->half_closed_ms;
+    if (timeouts->idle_ms > 0)
+        return timeouts->idle_ms;
     if (keep_alive_s == 0)
         return IDLE_WITHOUT_KEEP_ALIVE_MS;
     return keep_alive_s * 1500.0 + 30000.0;
@@ -40,11 +46,15 @@ static enum step close_for(struct session *s, enum flow_result up, enum flow_res
 {
     if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (down == FLOW_WRITE_ERROR && s->up.ended)
+        return session_close(s, CLOSE_CLIENT_CLOSED, NULL); /* it had said goodbye before */
     if (up == FLOW_READ_ERROR || down == FLOW_WRITE_ERROR)
         return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
     return session_close(s, s->down.bytes > 0 ? CLOSE_NODE_ERROR : CLOSE_NODE_CLOSED_EARLY,
                          stream_error(s->node_stream));
 }
+
+/* ---- CONNACK ---- */
 
 /* The node left without a word. A client that left first did not wait for one. */
 static enum step close_unanswered(struct session *s, const char *detail)
@@ -52,20 +62,44 @@ static enum step close_unanswered(struct session *s, const char *detail)
     return session_close(s, s->up.ended ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED_EARLY, detail);
 }
 
-/* The first n bytes of the node stand in the scratch block: from here on all is opaque. */
+/*
+ * Look at n more bytes of the node's first packet, which stand in the scratch block. True when
+ * there is nothing more to see: it was a whole CONNACK, or it is none that we can read.
+ */
+static bool look_at_connack(struct session *s, size_t n, const uint8_t *scratch)
+{
+    struct span packet = span_of(scratch, n);
+    if (s->down.bytes == 0)
+        buffer_release(&s->first); /* the CONNECT has its answer; now it keeps a cut CONNACK */
+    if (s->first.mem ||
+        (n < CONNACK_LOOK_MAX && scratch[0] == 0x20 &&
+         mqtt_connack_read(packet, s->connect.version, &s->connack) == PARSE_MORE)) {
+        if (buffer_len(&s->first) + n > CONNACK_LOOK_MAX || !buffer_reserve(&s->first, 0, n))
+            return true;
+        memcpy(s->first.mem + s->first.tail, scratch, n);
+        buffer_grew(&s->first, n);
+        packet = span_of(buffer_bytes(&s->first), buffer_len(&s->first));
+    }
+    enum parse_result result = mqtt_connack_read(packet, s->connect.version, &s->connack);
+    s->connack_seen = result == PARSE_DONE;
+    return result != PARSE_MORE;
+}
+
+/* Bytes of the node stand in the scratch block: they go on to the client whatever they are. */
 static enum step node_spoke(struct session *s, size_t n, const struct flow_room *room)
 {
-    s->down.bytes = n;
-    s->connack_seen =
-        mqtt_connack_read(span_of(room->scratch, n), s->connect.version, &s->connack) == PARSE_DONE;
-    buffer_release(&s->first);
-    session_goto(s, SESSION_RELAY);
-    s->active_at = ev_now(s->w->loop);
-    session_set_deadline(s, idle_limit_ms(s));
+    bool all_seen = look_at_connack(s, n, room->scratch);
+    s->down.bytes += n;
     enum flow_result down = flow_forward(&s->down, s->client, n, room);
     if (failed(down))
         return close_for(s, FLOW_WAIT, down);
     s->up.due = s->down.due = true;
+    if (!all_seen && s->down.n == 0)
+        return YIELD; /* for the rest of it; but never at the price of reading ahead */
+    buffer_release(&s->first);
+    session_goto(s, SESSION_RELAY);
+    s->active_at = ev_now(s->w->loop);
+    session_set_deadline(s, idle_limit_ms(s));
     return MOVED;
 }
 
@@ -90,17 +124,27 @@ enum step stage_connack(struct session *s)
     return up == FLOW_YIELD ? YIELD : WAIT;
 }
 
-static void note_first_end(struct session *s, bool up_had_ended, bool down_had_ended)
+/* ---- RELAY ---- */
+
+/*
+ * One side has said that no more follows. What the other still has to say is passed on, but it
+ * gets timeouts.half_closed_ms to say the next of it; and a node that has left is no longer
+ * loaded with the session.
+ */
+static void note_first_end(struct session *s, bool client_left_first)
 {
-    if (s->up.ended && !up_had_ended && !down_had_ended)
-        s->client_left_first = true;
+    s->half_closed = true;
+    s->client_left_first = client_left_first;
+    s->active_at = ev_now(s->w->loop);
+    session_set_deadline(s, idle_limit_ms(s));
+    if (s->down.ended)
+        dial_uncount(s);
 }
 
 /* Pump the directions that something happened to. */
 enum step stage_relay(struct session *s)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
-    const bool up_had_ended = s->up.ended, down_had_ended = s->down.ended;
     const uint64_t bytes_before = s->up.bytes + s->down.bytes;
     enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
 
@@ -108,13 +152,15 @@ enum step stage_relay(struct session *s)
         up = flow_pump(&s->up, s->client, s->node_stream, &room);
     if (up == FLOW_WRITE_ERROR)
         s->down.due = true; /* the node may have sent its reason before it left: pass it on */
-    note_first_end(s, up_had_ended, down_had_ended);
+    const bool client_ended = s->up.ended;
     if (s->down.due)
         down = flow_pump(&s->down, s->node_stream, s->client, &room);
     counter_set(&s->w->counters.buffers_held, s->w->relay_pool.n_held);
 
     if (s->up.bytes + s->down.bytes != bytes_before)
         s->active_at = ev_now(s->w->loop);
+    if (!s->half_closed && (client_ended || s->down.ended))
+        note_first_end(s, client_ended);
     if (failed(up) || failed(down))
         return close_for(s, up, down);
     if (s->up.closed && s->down.closed)

@@ -1,12 +1,13 @@
 /*
  * worker.c - one thread: make it, run it, drain it, free it.
  *
- * The mailbox is one atomic order and one ev_async. An ev_async coalesces, so it carries no
- * message: it says "look at the order".
+ * The mailbox is an atomic order, an atomic pointer to TLS news and one ev_async. An ev_async
+ * coalesces, so it carries no message: it says "look".
  *
  *    main thread                      worker
  *    order = DRAIN  --ev_async-->     obey(): close listeners, pace the sessions out
  *    order = STOP   --ev_async-->     obey(): close everything, leave the loop
+ *    tls_news       --ev_async-->     take_tls(): new contexts for new connections
  *    ended() <---------------------   last act of the thread
  */
 #include "worker.h"
@@ -19,10 +20,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "net/socket.h"
 #include "session.h"
 
 #define PACE_TICK_S          0.05
+#define PAUSE_SAID_EVERY_US  1000000u
 #define ACCEPT_PAUSE_S       0.1
 #define RELAY_BLOCKS_KEPT    64
 #define FLEET_SESSIONS       512 /* fewer are not worth a look at the heap */
@@ -70,16 +73,28 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
 bool worker_admits(const struct worker *w)
 {
     return atomic_load_explicit(&w->shared->connections, memory_order_relaxed) <=
-           w->snapshot->max_connections;
+           w->shared->max_connections;
 }
 
-void worker_pause_accept(struct worker *w, int why)
+/* One line a second of the whole process: the state lasts, and its log must not add to it. */
+static void say_paused(struct worker *w, int why)
 {
+    uint64_t now_us = clock_monotonic_us();
+    uint64_t said_us = atomic_load_explicit(&w->shared->pause_said_us, memory_order_relaxed);
+    if (now_us - said_us < PAUSE_SAID_EVERY_US ||
+        !atomic_compare_exchange_strong_explicit(&w->shared->pause_said_us, &said_us, now_us,
+                                                 memory_order_relaxed, memory_order_relaxed))
+        return;
     struct log_line line;
     log_begin(&line, w->log, LOG_WARN, "accept.paused");
     log_u64(&line, "worker", w->index);
     log_text(&line, "error", strerrordesc_np(why));
     log_emit(&line);
+}
+
+void worker_pause_accept(struct worker *w, int why)
+{
+    say_paused(w, why);
     counter_add(&w->counters.accept_pauses, 1);
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_pause(&w->listeners[i]);
@@ -167,11 +182,16 @@ static void stop(struct worker *w)
     ev_break(w->loop, EVBREAK_ALL);
 }
 
+static void take_tls(struct worker *w, struct worker_tls *tls);
+
 static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
 {
     (void)loop;
     (void)events;
     struct worker *w = CONTAINER_OF(mail, struct worker, mail);
+    struct worker_tls *news = atomic_exchange_explicit(&w->tls_news, NULL, memory_order_acq_rel);
+    if (news)
+        take_tls(w, news);
     /* acquire: pairs with the release in worker_order() */
     int order = atomic_load_explicit(&w->order, memory_order_acquire);
     if (order <= w->obeyed)
@@ -196,28 +216,46 @@ static bool is_wildcard(const struct address *a)
 {
     if (a->sa.sa_family == AF_INET6)
         return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
-    return a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+    return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static bool init_listener(struct listener *listener, struct worker *w, size_t i, char *error)
+static bool init_listener(struct listener *listener, struct worker *w, const struct door *door)
 {
-    const struct listener_conf *conf = &w->snapshot->config->listeners[i];
+    const struct listener_conf *conf = door->conf;
     listener->w = w;
     listener->conf = conf;
     listener->cluster = &w->snapshot->clusters[conf->cluster];
-    if (!socket_local_address(listener->fd, &listener->local)) {
-        (void)snprintf(error, WORKER_ERROR_MAX, "listener %.128s: %s", conf->name,
-                       strerrordesc_np(errno));
+    if (!socket_local_address(listener->fd, &listener->local))
         return false;
-    }
     listener->wildcard = is_wildcard(&listener->local);
-    if (!conf->tls)
-        return true;
-    char tls_error[TLS_ERROR_MAX];
-    listener->tls = tls_context_new(w->tls_library, conf->tls, w->shared->ticket_keys, tls_error);
-    if (!listener->tls)
-        (void)snprintf(error, WORKER_ERROR_MAX, "listener %.128s: %s", conf->name, tls_error);
-    return listener->tls;
+    if (conf->websocket)
+        listener->websocket.upgrade = (struct ws_upgrade_conf){
+            .path = span_of_str(conf->websocket->path),
+            .client_address_header = span_of_str(conf->client_address_header),
+        };
+    return true;
+}
+
+/* Put what was loaded in its place; what was there goes with the connections that use it. */
+static void take_tls(struct worker *w, struct worker_tls *tls)
+{
+    for (size_t i = 0; i < tls->n_doors; i++) {
+        struct tls_context *old = w->listeners[i].tls;
+        if (tls->doors[i]) {
+            w->listeners[i].tls = tls->doors[i];
+            tls->doors[i] = old;
+        }
+        if (tls->keys[i] && w->listeners[i].tls)
+            tls_context_set_ticket_keys(w->listeners[i].tls, tls->keys[i]);
+    }
+    for (size_t i = 0; i < tls->n_clusters; i++) {
+        struct tls_client_context *old = w->cluster_tls[i];
+        if (tls->clusters[i]) {
+            w->cluster_tls[i] = tls->clusters[i];
+            tls->clusters[i] = old;
+        }
+    }
+    worker_tls_free(tls);
 }
 
 static bool init_loop(struct worker *w)
@@ -235,53 +273,76 @@ static bool init_loop(struct worker *w)
     return true;
 }
 
-static bool init_rest(struct worker *w, char *error)
+static bool init_rest(struct worker *w, struct tls_ticket_keys *const *keys, char *error)
 {
-    size_t block = w->snapshot->config->limits.relay_buffer_bytes;
-    w->scratch = malloc(block);
+    const struct config *config = w->snapshot->config;
+    w->scratch = malloc(config->limits.relay_buffer_bytes);
+    w->cluster_tls = calloc(config->n_clusters, sizeof(struct tls_client_context *));
     w->tls_library = tls_library_new();
-    if (!w->scratch || !w->tls_library || !init_loop(w)) {
-        (void)snprintf(error, WORKER_ERROR_MAX, "out of memory");
+    if (!w->scratch || !w->cluster_tls || !w->tls_library || !init_loop(w)) {
+        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
         return false;
     }
-    for (size_t i = 0; i < w->n_listeners; i++)
-        if (!init_listener(&w->listeners[i], w, i, error))
+    for (size_t i = 0; i < w->n_listeners; i++) {
+        const struct door *door = &w->snapshot->doors[i];
+        if (!init_listener(&w->listeners[i], w, door)) {
+            (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", door->conf->name,
+                           strerrordesc_np(errno));
             return false;
-    return true;
+        }
+    }
+    struct worker_tls *tls = worker_tls_load(w->tls_library, w->snapshot, keys, error);
+    if (tls)
+        take_tls(w, tls);
+    return tls;
 }
 
 struct worker *worker_new(struct worker_shared *shared, unsigned index, const int *fds,
-                          char error[WORKER_ERROR_MAX])
+                          struct tls_ticket_keys *const *keys, char error[WORKER_TLS_ERROR_MAX])
 {
-    const struct config *config = shared->snapshot->config;
+    const struct snapshot *snapshot = shared->snapshot;
     struct worker *w = calloc(1, sizeof(*w));
-    struct listener *listeners = calloc(config->n_listeners, sizeof(*listeners));
+    struct listener *listeners = calloc(snapshot->n_doors, sizeof(*listeners));
     if (!w || !listeners) {
-        for (size_t i = 0; i < config->n_listeners; i++)
+        for (size_t i = 0; i < snapshot->n_doors; i++)
             close(fds[i]);
         free(w);
         free(listeners);
-        (void)snprintf(error, WORKER_ERROR_MAX, "out of memory");
+        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
         return NULL;
     }
     w->shared = shared;
-    w->snapshot = shared->snapshot;
+    w->snapshot = snapshot;
     w->log = shared->log;
     w->index = index;
     w->listeners = listeners;
-    w->n_listeners = config->n_listeners;
+    w->n_listeners = snapshot->n_doors;
     for (size_t i = 0; i < w->n_listeners; i++)
         listeners[i].fd = fds[i];
     w->next_id = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);
     list_init(&w->runnable);
-    pool_init(&w->relay_pool, config->limits.relay_buffer_bytes, RELAY_BLOCKS_KEPT);
-    if (!init_rest(w, error)) {
+    pool_init(&w->relay_pool, snapshot->config->limits.relay_buffer_bytes, RELAY_BLOCKS_KEPT);
+    if (!init_rest(w, keys, error)) {
         worker_free(w);
         return NULL;
     }
     return w;
+}
+
+struct tls_library *worker_tls_library(const struct worker *w)
+{
+    return w->tls_library;
+}
+
+void worker_give_tls(struct worker *w, struct worker_tls *tls)
+{
+    /* acquire and release: pairs with on_mail(), and with our own last time here */
+    worker_tls_merge(tls, atomic_exchange_explicit(&w->tls_news, NULL, memory_order_acq_rel));
+    struct worker_tls *nobodys = atomic_exchange_explicit(&w->tls_news, tls, memory_order_acq_rel);
+    assert(!nobodys); /* only the main thread puts news in */
+    ev_async_send(w->loop, &w->mail);
 }
 
 static void *run(void *arg)
@@ -319,6 +380,10 @@ void worker_free(struct worker *w)
         tls_context_free(w->listeners[i].tls);
     }
     free(w->listeners);
+    worker_tls_free(atomic_load_explicit(&w->tls_news, memory_order_acquire));
+    for (size_t i = 0; w->cluster_tls && i < w->snapshot->config->n_clusters; i++)
+        tls_client_context_free(w->cluster_tls[i]);
+    free(w->cluster_tls);
     tls_library_free(w->tls_library);
     pool_fini(&w->relay_pool);
     free(w->scratch);

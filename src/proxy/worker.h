@@ -26,9 +26,10 @@ struct worker {
     pthread_t thread;
     bool started; /* the thread exists */
 
-    struct listener *listeners; /* as many as the configuration has */
+    struct listener *listeners; /* one for each address of each configured listener */
     size_t n_listeners;
     struct tls_library *tls_library;
+    struct tls_client_context **cluster_tls; /* for each cluster; null = plain */
 
     struct list sessions;
     size_t n_sessions;
@@ -42,7 +43,8 @@ struct worker {
     uint32_t turn;          /* next tie-break for sessions without a key */
     uint64_t next_id;
 
-    struct ev_async mail;         /* wakes the loop to look at `order` */
+    struct ev_async mail;                  /* wakes the loop to look at the two below */
+    _Atomic(struct worker_tls *) tls_news; /* owned by who takes it out; acq_rel on both sides */
     _Atomic int order;            /* enum worker_order; release by the main thread, acquire here */
     int obeyed;                   /* the last order carried out */
     struct ev_timer pace;         /* closes sessions while draining */

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="once is enough")
 README = (SOURCE / "README.md").read_text()
 
 ROW = re.compile(
-    r'X\((\w+), "(\w+)", (CLIENT|NODE|ROUTER), (SILENT|FAULT|REFUSAL), (\w+),\s*"((?:[^"\\]|\\.)*)"\)'
+    r'X\((\w+), "(\w+)", (CLIENT|NODE|ROUTER), (SILENT|FAULT|REFUSAL), (\w+),\s*(\d+),\s*"((?:[^"\\]|\\.)*)"\)'
 )
 REFUSAL = re.compile(r"X\((\w+), (\d+), (0x[0-9a-f]+)\)")
 
@@ -23,13 +23,13 @@ def close_reason_table():
     refusals = {name: (rc3, rc5)
                 for name, rc3, rc5 in REFUSAL.findall((SOURCE / "include/wire/mqtt_connack.h").read_text())}
     text = (SOURCE / "include/model/close_reason.h").read_text().replace("\\\n", " ")
-    lines = ["| `reason` | `closed_by` | the device is told | meaning |", "|---|---|---|---|"]
-    for _, word, by, farewell, refusal, meaning in ROW.findall(text):
+    lines = ["| `reason` | `closed_by` | the device is told | over WebSocket | meaning |", "|---|---|---|---|---|"]
+    for _, word, by, farewell, refusal, ws_code, meaning in ROW.findall(text):
         told = {"SILENT": "", "FAULT": "what fits the rule"}.get(farewell)
         if told is None:
             told = "CONNACK %s, or rc %s" % (refusals[refusal][1], refusals[refusal][0])
-        meaning = re.sub(r"\b((?:timeouts|limits)\.\w+|empty_client_id)", r"`\1`", meaning.replace('\\"', '"'))
-        lines.append("| `%s` | %s | %s | %s |" % (word, by.lower(), told, meaning))
+        meaning = re.sub(r"\b((?:timeouts|limits)\.\w+|empty_client_id|trusted_proxies)", r"`\1`", meaning.replace('\\"', '"'))
+        lines.append("| `%s` | %s | %s | %s | %s |" % (word, by.lower(), told, ws_code, meaning))
     return "\n".join(lines)
 
 

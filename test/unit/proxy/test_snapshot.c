@@ -190,16 +190,16 @@ static void a_snapshot_holds_what_the_configuration_says(void **state)
 {
     (void)state;
     char text[ADDRESS_TEXT_MAX];
-    struct snapshot *snapshot = snapshot_new(parse_two_clusters(), 77);
+    struct snapshot *snapshot = snapshot_new(parse_two_clusters());
     assert_non_null(snapshot);
-    assert_int_equal(snapshot->max_connections, 77);
     assert_int_equal(snapshot->config->n_clusters, 2);
     const struct cluster *one = &snapshot->clusters[0], *two = &snapshot->clusters[1];
     assert_ptr_equal(one->conf, &snapshot->config->clusters[0]);
     assert_int_equal(one->n, 2);
     assert_int_equal(two->n, 1);
-    assert_string_equal(address_format(&one->nodes[1].address, text), "[2001:db8::2]:1883");
-    assert_string_equal(address_format(&two->nodes[0].address, text), "192.0.2.3:1883");
+    assert_string_equal(address_format(&one->nodes[1].endpoint.address, text),
+                        "[2001:db8::2]:1883");
+    assert_string_equal(address_format(&two->nodes[0].endpoint.address, text), "192.0.2.3:1883");
     assert_string_equal(one->homes[1].name, "n2");
     assert_int_equal(one->homes[1].weight, 5);
     assert_int_equal(one->homes[0].seed, two->homes[0].seed); /* by name, not by address */
@@ -217,11 +217,11 @@ static void a_snapshot_half_made_is_given_back_whole(void **state)
     for (; !snapshot; n++) {
         struct config *config = parse_two_clusters();
         allowed = n;
-        snapshot = snapshot_new(config, 1);
+        snapshot = snapshot_new(config);
         allowed = SIZE_MAX;
     }
-    assert_int_equal(n - 1,
-                     1 + 1 + 2 * 2 + 3); /* itself, clusters, two arrays each, live records */
+    assert_int_equal(n - 1, 1 + 1 + 2 * 2 + 3 +
+                                1); /* itself, clusters, two arrays each, live records, doors */
     snapshot_free(snapshot);
     snapshot_free(NULL);
 }

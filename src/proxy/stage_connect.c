@@ -1,8 +1,5 @@
 /*
- * stage_client.c - the stages that face the client alone: accept, TLS, CONNECT.
- *
- * The client's socket is first tried when it is readable: a device's bytes come a round
- * trip after its connection, and a read before that is a system call for nothing.
+ * stage_connect.c - read the CONNECT, bounded, and keep what came with it.
  */
 #include <assert.h>
 #include <ev.h>
@@ -16,32 +13,6 @@
 
 /* A first read of this many bytes takes nearly every CONNECT whole. */
 #define FIRST_READ_BYTES 2048u
-
-enum step stage_accept(struct session *s)
-{
-    if (!worker_admits(s->w))
-        return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
-    session_goto(s, s->listener->tls ? SESSION_TLS : SESSION_CONNECT);
-    mqtt_connect_init(&s->connect, s->listener->conf->lenient,
-                      s->w->snapshot->config->limits.connect_max_bytes);
-    s->up.read_wait = EV_READ;
-    return WAIT;
-}
-
-enum step stage_tls(struct session *s)
-{
-    enum stream_result r = stream_open(s->client);
-    if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
-        s->up.read_wait = flow_wait_mask(r);
-        return WAIT;
-    }
-    if (r != STREAM_OK)
-        return session_close(s, CLOSE_TLS_FAILED,
-                             r == STREAM_EOF ? "client closed" : stream_error(s->client));
-    s->tls_done = true;
-    session_goto(s, SESSION_CONNECT);
-    return MOVED; /* the CONNECT may have come with the handshake's last flight */
-}
 
 static void keep_name(struct name *name, struct span text)
 {

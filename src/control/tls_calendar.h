@@ -1,0 +1,25 @@
+/*
+ * tls_calendar.h - when each certificate runs out, and a word in time.
+ */
+#ifndef CONTROL_TLS_CALENDAR_H
+#define CONTROL_TLS_CALENDAR_H
+
+#include "base/log.h"
+#include "base/util.h"
+#include "proxy/worker_tls.h"
+
+struct tls_calendar;
+
+MUST_USE struct tls_calendar *tls_calendar_new(void);
+void tls_calendar_free(struct tls_calendar *calendar);
+
+/* Forget what was there, and note every certificate in `tls`. */
+void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls);
+
+/*
+ * Log an event `certificate.expires` for each certificate that has come closer than 30, 7 or
+ * 1 days to its end since it was noted, or is past it. Once for each of these steps.
+ */
+void tls_calendar_log(struct tls_calendar *calendar, struct log *log);
+
+#endif

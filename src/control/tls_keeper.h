@@ -1,0 +1,47 @@
+/*
+ * tls_keeper.h - keeps what TLS is made of fresh: certificates and keys from changed files,
+ * session ticket keys by rotation; and says in time when a certificate runs out.
+ *
+ * Of the main thread. Live connections are never touched: they keep the context they began
+ * with. When a changed file is broken, the old contexts go on serving and the log says so.
+ */
+#ifndef CONTROL_TLS_KEEPER_H
+#define CONTROL_TLS_KEEPER_H
+
+#include <ev.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "proxy/snapshot.h"
+#include "proxy/worker.h"
+
+struct tls_keeper;
+
+/* Generated ticket keys: a new one seals every 12 hours, the two before it still open. */
+#define TLS_KEEPER_ROTATE_S (12.0 * 3600)
+#define TLS_KEEPER_OLD_KEYS 2
+#define TLS_KEEPER_SETTLE_S 0.5          /* files change in groups: wait until they are still */
+#define TLS_KEEPER_EXPIRY_S (6.0 * 3600) /* between two looks at the calendar */
+
+/*
+ * Load everything once: ticket keys, and all certificates, to find out what is wrong.
+ * Null when anything is; each fault is said in one line to `out`.
+ */
+MUST_USE struct tls_keeper *tls_keeper_new(const struct snapshot *snapshot, struct log *log,
+                                           FILE *out);
+
+/* The ticket keys of each door, for worker_new(). Owned by the keeper. */
+struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper);
+
+/* Watch the files and the calendar from now on, and pass news to the workers (borrowed). */
+void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
+                      struct worker *const *workers, unsigned n_workers);
+
+/* Load everything anew, changed or not. */
+void tls_keeper_reload(struct tls_keeper *keeper);
+
+/* Null is allowed. */
+void tls_keeper_free(struct tls_keeper *keeper);
+
+#endif

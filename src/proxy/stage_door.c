@@ -1,0 +1,151 @@
+/*
+ * stage_door.c - the doors a device comes through before its CONNECT is read.
+ *
+ *    ACCEPT -> PROXY_IN? -> TLS? -> WEBSOCKET? -> CONNECT
+ *
+ * Each listener has some of them, always in this order: the balancer in front speaks first, on
+ * the bare socket; TLS wraps what is left of it; WebSocket runs inside.
+ *
+ * The client's socket is first tried when it is readable: a device's bytes come a round
+ * trip after its connection, and a read before that is a system call for nothing.
+ */
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/cidr.h"
+#include "model/forwarded.h"
+#include "net/stream_ws.h"
+#include "proxied.h"
+#include "session.h"
+#include "worker.h"
+
+/* The door behind the one of state `behind`, in the listener's order. */
+static enum session_state next_door(const struct session *s, enum session_state behind)
+{
+    const struct listener_conf *conf = s->listener->conf;
+    if (behind < SESSION_PROXY_IN && conf->accept_proxy_protocol)
+        return SESSION_PROXY_IN;
+    if (behind < SESSION_TLS && conf->tls)
+        return SESSION_TLS;
+    if (behind < SESSION_WEBSOCKET && conf->websocket)
+        return SESSION_WEBSOCKET;
+    return SESSION_CONNECT;
+}
+
+/* Put the layer of the door ahead around the client's stream. False when memory is short. */
+static bool wrap_client(struct session *s, enum session_state door)
+{
+    if (door == SESSION_TLS) {
+        int fd = stream_tcp_release(s->client);
+        s->client = stream_tls_accept(s->listener->tls, fd);
+    } else if (door == SESSION_WEBSOCKET) {
+        s->client = stream_ws_accept(s->client, &s->listener->websocket);
+    }
+    return s->client;
+}
+
+static enum step go_on(struct session *s)
+{
+    enum session_state door = next_door(s, s->state);
+    if (!wrap_client(s, door))
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    session_goto(s, door);
+    return MOVED;
+}
+
+/* Is the peer's own address one of those whose word about another address counts? */
+static bool peer_is_trusted(const struct session *s)
+{
+    const struct listener_conf *conf = s->listener->conf;
+    if (s->source.sa.sa_family == AF_UNIX)
+        return true; /* who may reach the socket's file is the file system's business */
+    struct proxy_endpoint peer = proxied_endpoint(&s->source);
+    return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
+}
+
+enum step stage_accept(struct session *s)
+{
+    if (!worker_admits(s->w))
+        return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
+    if (s->listener->conf->accept_proxy_protocol) {
+        if (!peer_is_trusted(s))
+            return session_close(s, CLOSE_PROXY_UNTRUSTED, NULL);
+        s->proxied = calloc(1, sizeof(*s->proxied));
+        if (!s->proxied)
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    }
+    (void)go_on(s);
+    s->up.read_wait = EV_READ;
+    return s->state == SESSION_CLOSED ? MOVED : WAIT;
+}
+
+/* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
+enum step stage_proxy_in(struct session *s)
+{
+    struct proxied *proxied = s->proxied;
+    for (;;) {
+        size_t next = 0, got = 0;
+        switch (proxy_read(span_of(buffer_bytes(&proxied->bytes), buffer_len(&proxied->bytes)),
+                           &proxied->header, &next)) {
+        case PARSE_DONE:
+            proxied_take_address(s);
+            return go_on(s);
+        case PARSE_BAD:
+            return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
+        case PARSE_MORE:
+            break;
+        }
+        if (!buffer_reserve(&proxied->bytes, 0, next))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        enum stream_result r =
+            stream_read(s->client, proxied->bytes.mem + proxied->bytes.tail, next, &got);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.read_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+        if (r != STREAM_OK)
+            return session_close(s, CLOSE_CLIENT_CLOSED_EARLY,
+                                 r == STREAM_ERR ? stream_error(s->client) : NULL);
+        buffer_grew(&proxied->bytes, got);
+    }
+}
+
+enum step stage_tls(struct session *s)
+{
+    enum stream_result r = stream_open(s->client);
+    if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+        s->up.read_wait = flow_wait_mask(r);
+        return WAIT;
+    }
+    if (r != STREAM_OK)
+        return session_close(s, CLOSE_TLS_FAILED, stream_error(s->client));
+    s->tls = s->client;
+    return go_on(s); /* the CONNECT may have come with the handshake's last flight */
+}
+
+/* A balancer that speaks HTTP says in a header whom it speaks for. */
+static void take_forwarded_address(struct session *s)
+{
+    const struct listener_conf *conf = s->listener->conf;
+    struct ws_facts facts;
+    stream_ws_facts(s->client, &facts);
+    struct proxy_endpoint source;
+    if (!conf->client_address_header || !facts.forwarded.p || !peer_is_trusted(s))
+        return;
+    if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
+        s->source = proxied_address(&source);
+}
+
+enum step stage_websocket(struct session *s)
+{
+    enum stream_result r = stream_open(s->client);
+    if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+        s->up.read_wait = flow_wait_mask(r);
+        return WAIT;
+    }
+    if (r != STREAM_OK)
+        return session_close(s, CLOSE_WEBSOCKET_REFUSED, stream_error(s->client));
+    take_forwarded_address(s);
+    return go_on(s);
+}
