@@ -4,6 +4,7 @@
  */
 #include "tls_link.h"
 
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -255,6 +256,48 @@ static void the_first_line_seals(void **state)
     tls_ticket_keys_unref(keys);
 }
 
+/*
+ * A ticket opened by hand, as RFC 5077 section 4 lays it out and HAProxy cuts its keys: name,
+ * AES, HMAC. Ours must be the same, or a file shared with others would be useless.
+ */
+static void expect_ticket_layout(struct world *w, const char *name, int bytes)
+{
+    const size_t size = ((size_t)bytes - 16) / 2;
+    char error[TLS_ERROR_MAX], line[160];
+    unsigned char key[84], mac[32], plain[8192];
+    const unsigned char *ticket;
+    int done = 0, last = 0;
+    size_t n;
+    key_line(line, bytes);
+    assert_true(EVP_DecodeBlock(key, (unsigned char *)line, (int)strlen(line) - 1) >= bytes);
+    struct tls_ticket_keys *keys = tls_ticket_keys_load(files_write(&w->files, name, line), error);
+    struct tls_context *ctx = tls_context_new(w->lib, &w->conf, keys, error);
+    assert_true(keys && ctx);
+    SSL_SESSION *session = resume(ctx, TLS1_2_VERSION, NULL, false);
+    SSL_SESSION_get0_ticket(session, &ticket, &n);
+    assert_true(n > 64 && n < sizeof(plain));
+    assert_memory_equal(ticket, key, 16);
+    assert_non_null(HMAC(EVP_sha256(), key + 16 + size, (int)size, ticket, n - 32, mac, NULL));
+    assert_memory_equal(ticket + n - 32, mac, 32);
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    assert_int_equal(EVP_DecryptInit_ex(cipher, size == 32 ? EVP_aes_256_cbc() : EVP_aes_128_cbc(),
+                                        NULL, key + 16, ticket + 16),
+                     1);
+    assert_int_equal(EVP_DecryptUpdate(cipher, plain, &done, ticket + 32, (int)n - 64), 1);
+    assert_int_equal(EVP_DecryptFinal_ex(cipher, plain + done, &last), 1);
+    assert_int_equal(plain[0], 0x30); /* the session, in DER */
+    EVP_CIPHER_CTX_free(cipher);
+    SSL_SESSION_free(session);
+    tls_context_free(ctx);
+    tls_ticket_keys_unref(keys);
+}
+
+static void tickets_are_laid_out_as_others_do_it(void **state)
+{
+    expect_ticket_layout(*state, "layout-48", 48);
+    expect_ticket_layout(*state, "layout-80", 80);
+}
+
 static void expect_bad_file(struct world *w, const char *name, const char *text, const char *rule)
 {
     char error[TLS_ERROR_MAX] = "", want[TLS_ERROR_MAX];
@@ -372,6 +415,7 @@ int main(void)
         cmocka_unit_test(generated_sets_keep_as_many_as_they_are_told),
         cmocka_unit_test(a_key_file_carries_sessions_between_routers),
         cmocka_unit_test(the_first_line_seals),
+        cmocka_unit_test(tickets_are_laid_out_as_others_do_it),
         cmocka_unit_test(a_bad_key_file_is_named_with_its_line),
         cmocka_unit_test(workers_shake_hands_while_keys_rotate),
     };
