@@ -3,6 +3,7 @@
 Each producer below brings about one close and says what the device must have read.
 """
 
+import os
 import re
 import resource
 import signal
@@ -11,7 +12,8 @@ import struct
 import pytest
 
 import mqtt
-from harness import ROOT, SANITIZED, one_cluster, wait_until
+from harness import ROOT, SANITIZED, add_door, one_cluster, wait_until
+from proxy_sender import ssl_tlv, v2
 from recorder import HangingPort, RefusingPort
 
 TABLE = ROOT / "include" / "model" / "close_reason.h"
@@ -45,6 +47,17 @@ class Stage:
         config["timeouts"] = {"farewell_ms": 300, **(timeouts or {})}
         config["limits"] = limits or {}
         return self.start_router(config)
+
+    def behind(self, timeouts=None, **listener):
+        """A router with one more door, a port of it: (router, port)."""
+        config = one_cluster({"n": self.recording_node().port})
+        config["timeouts"] = {"farewell_ms": 300, **(timeouts or {})}
+        router = self.start_router(add_door(config, "door", **listener))
+        return router, router.ports["door"]
+
+    def proxied(self, timeouts=None, **listener):
+        return self.behind(timeouts, accept_proxy_protocol=True, trusted_proxies="127.0.0.1",
+                           **listener)
 
     def relayed(self):
         node = self.recording_node()
@@ -236,6 +249,79 @@ def _(stage):
                          (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     for raw in raws:
         raw.close()
+    return router
+
+
+@produces("proxy_untrusted")
+def _(stage):
+    router, port = stage.proxied()
+    raw = stage.closing(mqtt.Device(port, source="127.0.0.2"))
+    assert raw.read_to_end()[0] == b""
+    return router
+
+
+@produces("proxy_refused")
+def _(stage):
+    router, port = stage.proxied()
+    raw = stage.closing(mqtt.Device(port)).send(mqtt.connect("no-header"))
+    assert raw.read_to_end()[0] == b""
+    assert router.session_end(reason="proxy_refused")["detail"]
+    return router
+
+
+@produces("proxy_timeout")
+def _(stage):
+    router, port = stage.proxied(timeouts={"proxy_header_ms": 300})
+    raw = stage.closing(mqtt.Device(port, before=b"PROXY TCP4"))
+    assert raw.read_to_end()[0] == b""
+    return router
+
+
+@produces("websocket_refused")
+def _(stage):
+    router, port = stage.behind(websocket={})
+    raw = stage.closing(mqtt.Device(port)).send(b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.read_to_end()[0].startswith(b"HTTP/1.1 404 ")
+    assert "404" in router.session_end(reason="websocket_refused")["detail"]
+    return router
+
+
+@produces("websocket_timeout")
+def _(stage):
+    router, port = stage.behind(timeouts={"websocket_upgrade_ms": 300}, websocket={})
+    raw = stage.closing(mqtt.Device(port)).send(b"GET /mqtt HTTP/1.1\r\n")
+    raw.read_to_end()
+    return router
+
+
+@produces("identity_refused")
+def _(stage):
+    router, port = stage.proxied(identity={})
+    for version, answer in ((4, "20020005"), (5, "2003008700")):
+        raw = stage.closing(mqtt.Device(port, before=v2(tlvs=ssl_tlv(b"device-7"))))
+        raw.send(mqtt.connect("device-8", version=version))
+        assert raw.read_to_end() == (bytes.fromhex(answer), "end")
+    assert "device-7" in router.session_end(reason="identity_refused")["detail"]
+    return router
+
+
+@produces("local_limit")
+def _(stage):
+    """The device is in, but no descriptor is left to dial its node with."""
+    router = stage.router(stage.recording_node())
+    connect = mqtt.connect("dev")
+    raw = stage.device(router).send(connect[:-1])
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the device to be there")
+    _, hard = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
+    used = set(map(int, os.listdir(f"/proc/{router.pid}/fd")))
+    lowest_free = min(set(range(len(used) + 1)) - used)
+    resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        raw.send(connect[-1:])
+        assert raw.read_to_end() == (bytes.fromhex("20020003"), "end")
+        assert router.session_end(reason="local_limit")["detail"]
+    finally:
+        resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (hard, hard))
     return router
 
 

@@ -2,15 +2,13 @@
 
 import json
 import os
-import socket
-import struct
 
 import pytest
 
 import mqtt
 from harness import VECTORS, add_door, one_cluster
-from proxy_v2_decoder import (ALPN, AUTHORITY, SIGNATURE, SSL, SSL_CIPHER, SSL_CN, SSL_VERSION,
-                              UNIQUE_ID, decode)
+from proxy_sender import ssl_tlv, tlv, v2
+from proxy_v2_decoder import ALPN, AUTHORITY, SSL_CIPHER, SSL_CN, SSL_VERSION, UNIQUE_ID, decode
 from websocket import WsDevice
 
 pytestmark = pytest.mark.sanitized
@@ -44,21 +42,6 @@ def door(start_router, recording_node):
         node = recording_node()
         return start_router(config(node, certificates, **cluster)), node
     return make
-
-
-def tlv(kind, value):
-    return struct.pack(">BH", kind, len(value)) + value
-
-
-def v2(source="198.51.100.7:40000", destination="203.0.113.9:8883", tlvs=b"", command=0x21):
-    body = b"".join(socket.inet_aton(a.split(":")[0]) for a in (source, destination))
-    body += b"".join(struct.pack(">H", int(a.split(":")[1])) for a in (source, destination))
-    return SIGNATURE + struct.pack(">BBH", command, 0x11, len(body + tlvs)) + body + tlvs
-
-
-def ssl_tlv(name, verify=0, client=7):
-    value = struct.pack(">BI", client, verify) + tlv(SSL_VERSION, b"TLSv1.3")
-    return tlv(SSL, value + tlv(SSL_CN, name) + tlv(SSL_CIPHER, b"TLS_AES_128_GCM_SHA256"))
 
 
 def pair(text):

@@ -1,0 +1,182 @@
+"""What a review found once, kept found."""
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import mqtt
+from harness import BINARY, PATIENCE_S, one_cluster, wait_until
+from recorder import HangingPort
+
+pytestmark = pytest.mark.sanitized
+
+
+class Drained:
+    """A node whose accept queue is full, and what it reads once it accepts after all."""
+
+    def __init__(self):
+        self.hanging = HangingPort()
+        self.port = self.hanging.port
+        self.accepted = []
+
+    def drain(self):
+        """Accept everything that waits or comes within a second; all bytes that came."""
+        listening, got = self.hanging.socket, b""
+        for filler in self.hanging.fillers:
+            filler.close()
+        listening.settimeout(1.5)  # a SYN is sent again after 1 s
+        while True:
+            try:
+                raw, _ = listening.accept()
+            except TimeoutError:
+                return got
+            self.accepted.append(raw)
+            raw.settimeout(0.5)
+            try:
+                while chunk := raw.recv(65536):
+                    got += chunk
+            except (TimeoutError, ConnectionResetError):
+                pass
+
+    def close(self):
+        for raw in self.accepted:
+            raw.close()
+        self.hanging.close()
+
+
+def test_the_connect_of_a_device_that_reset_during_the_dial_reaches_no_node(
+        start_router, device, closing):
+    node = closing(Drained())
+    config = one_cluster({"n": node.port})
+    config["timeouts"] = {"dial_ms": 5000, "placement_ms": 6000}
+    router = start_router(config)
+    raw = device(router).send(mqtt.connect("gone"))
+    stays = device(router).send(mqtt.connect("stays"))
+    wait_until(lambda: router.gauges()["sessions_dial"] == 2, "both dials")
+    raw.reset()
+    got = node.drain()
+    assert b"stays" in got, "else it would prove nothing"
+    assert b"gone" not in got
+    stays.close()
+    end = router.session_end(client_id="gone")
+    assert end["reason"] in ("client_error", "client_closed", "client_closed_early"), end
+
+
+def test_a_device_that_ignores_its_nodes_end_is_let_go(start_router, recording_node, device):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config["timeouts"] = {"half_closed_ms": 1500}
+    router = start_router(config)
+    raw = device(router)
+    raw.connect("deaf")
+    assert router.gauges()["node n"] == 1
+    node.record().close()
+    wait_until(lambda: router.gauges()["node n"] == 0, "the node's session to be counted off", 1.2)
+    assert not router.find("session.end"), "the device may still have something to say"
+    end = router.session_end(client_id="deaf")
+    assert end["reason"] in ("node_closed", "idle_timeout")
+    assert 1400 <= end["ms_total"] <= 4000
+    assert raw.read_to_end()[0] == b""
+
+
+def test_a_connack_in_pieces_is_read_and_its_keep_alive_heeded(
+        start_router, recording_node, device):
+    # CONNACK 5.0 with Server Keep Alive 1: the idle time is 1.5 s and 30 s, not the two hours of 0.
+    connack = bytes.fromhex("2006000003130001")
+    node = recording_node(answer=lambda record: b"" if record.mqtt else None)
+    router = start_router(one_cluster({"n": node.port}))
+    raw = device(router).send(mqtt.connect("patient", version=5, keep_alive_s=0))
+    record = node.wait_mqtt(mqtt.connect("patient", version=5, keep_alive_s=0))
+    for i, byte in enumerate(connack):
+        record.write(bytes([byte]))
+        assert raw.read(1) == connack[i:i + 1], "each byte is passed on at once"
+    raw.close()
+    end = router.session_end(client_id="patient")
+    assert end["connack_code"] == 0 and end["session_present"] is False
+
+
+def test_two_sigterms_do_not_prolong_the_end(start_router, recording_node, device):
+    config = one_cluster({"n": recording_node().port})
+    config["timeouts"] = {"shutdown_ms": 1500, "farewell_ms": 300}
+    router = start_router(config)
+    raws = [device(router) for _ in range(5)]
+    for i, raw in enumerate(raws):
+        raw.connect(f"dev-{i}")
+    started = time.monotonic()
+    for count in (1, 2):
+        router.process.send_signal(signal.SIGTERM)
+        if count == 1:
+            router.wait_event("router.stopping")
+    for raw in raws:
+        raw.read_to_end()
+        raw.close()
+    router.stop()
+    assert time.monotonic() - started < 1.5 + 1.5
+
+
+@pytest.mark.parametrize("closed", ((0,), (1,), (0, 1), (0, 1, 2)), ids=str)
+def test_a_closed_standard_stream_never_lets_the_log_into_a_socket(
+        recording_node, tmp_path, closed):
+    node = recording_node()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(one_cluster({"n": node.port}, address=f"127.0.0.1:{port}")))
+
+    def close():
+        for fd in closed:
+            os.close(fd)
+    process = subprocess.Popen([BINARY, "--config", str(path)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=close)
+    try:
+        def answers():
+            assert process.poll() is None, "it ended"
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", port)) == 0
+        wait_until(answers, "the router to listen")
+        for fd in closed:
+            target = os.readlink(f"/proc/{process.pid}/fd/{fd}")
+            assert target == "/dev/null", (fd, target)
+        with mqtt.Device(port) as raw:
+            assert raw.connect("dev") == (0, 0)
+            node.wait_mqtt(mqtt.connect("dev"))
+            raw.half_close()
+            assert raw.read_to_end() == (b"", "end"), "no line of the log came"
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    assert node.record().mqtt == mqtt.connect("dev")
+
+
+@pytest.mark.parametrize("version, answer", ((4, "20020003"), (5, "2003008900")))
+def test_a_dial_without_a_descriptor_is_our_shortage_and_not_the_nodes(
+        start_router, recording_node, device, version, answer):
+    router = start_router(one_cluster({"n": recording_node().port}))
+    raw = device(router)
+    raw.send(mqtt.connect("dev", version=version)[:-1])
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the device to be there")
+    _, hard = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
+    taken = max(map(int, os.listdir(f"/proc/{router.pid}/fd"))) + 1
+    resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (lowest_free(router, taken), hard))
+    try:
+        raw.send(mqtt.connect("dev", version=version)[-1:])
+        assert raw.read_to_end() == (bytes.fromhex(answer), "end")
+        end = router.session_end(reason="local_limit")
+        assert re.search("descriptor|open files", end["detail"]), end
+    finally:
+        resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert device(router).connect("afterwards") == (0, 0)
+
+
+def lowest_free(router, above):
+    """The limit below which no descriptor is free: the smallest number that is not open."""
+    used = set(map(int, os.listdir(f"/proc/{router.pid}/fd")))
+    return next(fd for fd in range(above + 1) if fd not in used)
