@@ -21,8 +21,9 @@ enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 static const char usage[] =
     "usage: mqtt-router --config FILE            serve\n"
     "       mqtt-router --config FILE --check    say everything that is wrong with FILE\n"
-    "       mqtt-router route --config FILE (--client-id ID | --username NAME | --source-ip IP)\n"
-    "                         [--cluster NAME]   print the nodes a device is sent to, in order\n"
+    "       mqtt-router route --config FILE [--client-id ID] [--username NAME] [--source-ip IP]\n"
+    "                         [--tls-cn NAME] [--sni NAME] [--cluster NAME]\n"
+    "                                            print the nodes a device is sent to, in order\n"
     "       mqtt-router --config-reference       print the configuration keys, as Markdown\n"
     "       mqtt-router --version | --help\n"
     "\n"
@@ -44,6 +45,8 @@ enum option_id {
     OPTION_CLIENT_ID,
     OPTION_USERNAME,
     OPTION_SOURCE_IP,
+    OPTION_TLS_CN,
+    OPTION_SNI,
     OPTION_CLUSTER
 };
 
@@ -54,6 +57,8 @@ static const struct option options[] = {
     {"client-id", required_argument, NULL, OPTION_CLIENT_ID},
     {"username", required_argument, NULL, OPTION_USERNAME},
     {"source-ip", required_argument, NULL, OPTION_SOURCE_IP},
+    {"tls-cn", required_argument, NULL, OPTION_TLS_CN},
+    {"sni", required_argument, NULL, OPTION_SNI},
     {"cluster", required_argument, NULL, OPTION_CLUSTER},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -90,6 +95,12 @@ static bool parse_options(int argc, char **argv, struct arguments *args)
         case OPTION_SOURCE_IP:
             args->query.source_ip = optarg;
             break;
+        case OPTION_TLS_CN:
+            args->query.tls_cn = optarg;
+            break;
+        case OPTION_SNI:
+            args->query.sni = optarg;
+            break;
         case OPTION_CLUSTER:
             args->query.cluster = optarg;
             break;
@@ -118,13 +129,13 @@ static int usage_error(const char *what)
 static const char *find_fault(const struct arguments *args)
 {
     const struct route_query *q = &args->query;
-    bool has_query = q->client_id || q->username || q->source_ip;
+    bool has_query = q->client_id || q->username || q->source_ip || q->tls_cn || q->sni;
     if (!args->config_path)
         return "--config FILE is missing";
     if (args->route && !has_query)
-        return "route wants --client-id, --username or --source-ip";
+        return "route wants --client-id, --username, --source-ip, --tls-cn or --sni";
     if (!args->route && (has_query || q->cluster))
-        return "--client-id, --username, --source-ip and --cluster belong to route";
+        return "what describes a device belongs to route";
     if (args->route && args->check)
         return "--check does not go with route";
     return NULL;

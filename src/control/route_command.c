@@ -21,7 +21,9 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
 {
     struct route_facts facts = {.client_id = span_of_str(query->client_id),
                                 .username = span_of_str(query->username),
-                                .source_ip = span_of_str(query->source_ip)};
+                                .source_ip = span_of_str(query->source_ip),
+                                .tls_cn = span_of_str(query->tls_cn),
+                                .sni = span_of_str(query->sni)};
     struct span key;
     if (!route_key_pick(cluster->conf, &facts, &key)) {
         (void)fprintf(err, "no route key: cluster \"%s\" would %s\n", cluster->conf->name,
