@@ -12,7 +12,7 @@
 /*
  * Try every certificate, key, authority, revocation list and ticket key file of a
  * configuration, each for itself, and say each fault in one line that names the place:
- * "error: FILE: listeners[0].tls.certificates[1]: server.pem: no certificate in it".
+ * "error: FILE:7: listeners[0].tls.certificates[1]: server.pem: no certificate in it".
  *
  *   file_name   of the configuration, for the messages
  *

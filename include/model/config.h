@@ -50,12 +50,14 @@ struct certificate_conf {
     char *private_key_file;            /* PEM, may be encrypted */
     char *private_key_passphrase_file; /* its first line; null = no passphrase */
     char *ocsp_response_file;          /* DER or PEM, stapled; null = none */
+    uint32_t line;                     /* of the configuration file, for messages */
 };
 
 /* A zero field other than min_version asks for nothing: the default stands beside it. */
 struct tls_conf {
     struct certificate_conf *certificates; /* the first is the default; at least one */
     size_t n_certificates;
+    uint32_t line;        /* of the configuration file, for messages */
     unsigned min_version; /* 0x0303 (TLS 1.2) or 0x0304 (TLS 1.3) */
     bool strict_sni;      /* refuse a name that no certificate has, and a client without one */
 
@@ -78,6 +80,7 @@ struct tls_conf {
 
 /* TLS towards the nodes of a cluster. */
 struct upstream_tls_conf {
+    uint32_t line; /* of the configuration file, for messages */
     char *ca_file; /* PEM bundle; null = the system's store */
     bool verify;   /* default true; false = any certificate will do */
     /* For SNI and verification; null = no SNI, and the certificate names the node's IP address. */
@@ -190,7 +193,7 @@ struct timeouts_conf {
     uint32_t placement_ms;
     uint32_t connack_ms;
     uint32_t half_closed_ms; /* once one side has ended: the longest silence of the other */
-    uint32_t farewell_ms; /* how long a refusal may take to be read by the peer */
+    uint32_t farewell_ms;    /* how long a refusal may take to be read by the peer */
     uint32_t shutdown_ms;
     uint32_t idle_ms; /* fixed idle time of a relayed session; 0 = "auto", from the keep alive */
 };

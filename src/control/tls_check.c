@@ -16,10 +16,10 @@ struct check {
     bool good;
 };
 
-static void say(struct check *c, const char *place, size_t i, const char *rest, const char *why)
+static void say(struct check *c, uint32_t line, const char *place, const char *why)
 {
     c->good = false;
-    (void)fprintf(c->out, "error: %s: %s[%zu]%s: %s\n", c->file_name, place, i, rest, why);
+    (void)fprintf(c->out, "error: %s:%u: %s: %s\n", c->file_name, line, place, why);
 }
 
 /* One certificate of a listener, without the authorities for devices. */
@@ -37,35 +37,53 @@ static bool certificate_loads(struct check *c, const struct tls_conf *conf, size
     return context;
 }
 
-static void check_listener(struct check *c, const struct tls_conf *conf, size_t i)
+static void check_certificates(struct check *c, const struct tls_conf *conf, size_t i)
 {
     char why[TLS_ERROR_MAX], place[64];
-    bool certificates_good = true;
     for (size_t k = 0; k < conf->n_certificates; k++) {
         if (certificate_loads(c, conf, k, why))
             continue;
-        certificates_good = false;
-        (void)snprintf(place, sizeof(place), ".tls.certificates[%zu]", k);
-        say(c, "listeners", i, place, why);
+        (void)snprintf(place, sizeof(place), "listeners[%zu].tls.certificates[%zu]", i, k);
+        say(c, conf->certificates[k].line, place, why);
     }
-    struct tls_context *context = NULL;
-    if (certificates_good && !(context = tls_context_new(c->library, conf, NULL, why)))
-        say(c, "listeners", i, ".tls", why);
-    tls_context_free(context);
+}
+
+static void check_ticket_keys(struct check *c, const struct tls_conf *conf, size_t i)
+{
+    char why[TLS_ERROR_MAX], place[64];
     if (!conf->session_ticket_key_file)
         return;
     struct tls_ticket_keys *keys = tls_ticket_keys_load(conf->session_ticket_key_file, why);
+    (void)snprintf(place, sizeof(place), "listeners[%zu].tls.session_tickets.key_file", i);
     if (!keys)
-        say(c, "listeners", i, ".tls.session_tickets.key_file", why);
+        say(c, conf->line, place, why);
     tls_ticket_keys_unref(keys);
+}
+
+static void check_listener(struct check *c, const struct tls_conf *conf, size_t i)
+{
+    char why[TLS_ERROR_MAX], place[64];
+    bool good_before = c->good;
+    c->good = true;
+    check_certificates(c, conf, i);
+    if (c->good) { /* else the whole would only say the same again */
+        struct tls_context *context = tls_context_new(c->library, conf, NULL, why);
+        (void)snprintf(place, sizeof(place), "listeners[%zu].tls", i);
+        if (!context)
+            say(c, conf->line, place, why);
+        tls_context_free(context);
+    }
+    check_ticket_keys(c, conf, i);
+    c->good = c->good && good_before;
 }
 
 static void check_cluster(struct check *c, const struct upstream_tls_conf *conf, size_t i)
 {
-    char why[TLS_ERROR_MAX];
+    char why[TLS_ERROR_MAX], place[64];
     struct tls_client_context *context = tls_client_context_new(c->library, conf, why);
+    (void)snprintf(place, sizeof(place), "clusters[%zu].tls", i);
     if (!context)
-        say(c, "clusters", i, ".tls", why);
+        say(c, conf->line, place, why);
     tls_client_context_free(context);
 }
 

@@ -195,6 +195,7 @@ static void check_upstream_tls(struct config_load *load, const struct config_pla
     struct config_place at;
     if (!conf->tls || !config_place_member(load, cluster, "tls", &tls))
         return;
+    conf->tls->line = config_lines_line(&load->lines, tls.entry);
     config_want_with(load, &tls, "certificate_file", "private_key_file", "");
     config_want_with(load, &tls, "private_key_file", "certificate_file", "");
     config_want_with(load, &tls, "private_key_passphrase_file", "private_key_file", "");

@@ -271,6 +271,24 @@ static void check_tls(struct config_load *load, const struct config_place *liste
         config_warning(load, &at, "no effect: they are TLS 1.2's, and \"min_version\" is \"1.3\"");
 }
 
+/* Whoever loads the files later can say where their names stand. */
+static void note_lines(const struct config_load *load, const struct config_place *listener,
+                       struct tls_conf *tls)
+{
+    struct config_place at;
+    struct config_place list;
+    struct config_place certificate;
+    if (!tls || !config_place_member(load, listener, "tls", &at))
+        return;
+    tls->line = config_lines_line(&load->lines, at.entry);
+    if (!config_place_member(load, &at, "certificates", &list))
+        return;
+    for (size_t i = 0; i < tls->n_certificates; i++) {
+        if (config_place_element(load, &list, i, &certificate))
+            tls->certificates[i].line = config_lines_line(&load->lines, certificate.entry);
+    }
+}
+
 void config_check_listeners(struct config_load *load, const struct config_place *root)
 {
     struct config_place list;
@@ -289,5 +307,6 @@ void config_check_listeners(struct config_load *load, const struct config_place 
         check_proxies(load, &at, conf);
         check_identity(load, &at, conf);
         check_tls(load, &at, conf->tls);
+        note_lines(load, &at, conf->tls);
     }
 }
