@@ -14,7 +14,11 @@ run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1"
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
+      haproxy nginx libnginx-mod-stream chromium
       python3 python3-pytest python3-paho-mqtt python3-xxhash"
+
+# Node may be there in another way than Debian's, and would get in its way.
+command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
 
 usage() {
     echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz ..." >&2
@@ -81,7 +85,7 @@ rm -f "$log"
 
 # Nor at the next boot, when it was we who brought them.
 if [ -d /run/systemd/system ]; then
-    for service in mosquitto rabbitmq-server epmd; do
+    for service in mosquitto rabbitmq-server epmd haproxy nginx; do
         case " $missing " in
         *" $service "*) $as_root systemctl disable --now --quiet $service || true ;;
         esac

@@ -1,15 +1,26 @@
 #!/bin/bash
-# Make a throw-away CA and an ECDSA P-256 server certificate for this machine.
+# Make a throw-away CA, an ECDSA P-256 server certificate for this machine, and certificates
+# for devices.
 #
-#   make-certs.sh DIRECTORY
+#   make-certs.sh DIRECTORY [DEVICE...]
 #
-# Writes ca.pem, server.pem and server.key. For trying out and testing: the CA's key is
+# Writes ca.pem, server.pem and server.key, and DEVICE.pem and DEVICE.key for each name, which
+# is the certificate's common name; without names it is one device, "client". For trying out and testing: the CA's key is
 # thrown away, so nothing else can ever be signed with it.
 set -euo pipefail
 
-[ $# -eq 1 ] || { echo "usage: make-certs.sh DIRECTORY" >&2; exit 2; }
+usage() {
+    echo "usage: make-certs.sh DIRECTORY [DEVICE...]" >&2
+    exit 2
+}
+[ $# -ge 1 ] || usage
 mkdir -p "$1"
 cd "$1"
+shift
+for device in "$@"; do
+    # It becomes a file name and a subject.
+    [[ $device =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ && ! $device =~ ^(ca|server)$ ]] || usage
+done
 umask 077
 ca_key=$(mktemp)
 request=$(mktemp)
@@ -18,15 +29,25 @@ trap 'rm -f "$ca_key" "$request" "$extensions"' EXIT
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
     -subj "/CN=mqtt-router throw-away CA" -keyout "$ca_key" -out ca.pem 2>/dev/null
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
-    -subj "/CN=localhost" -keyout server.key -out "$request" 2>/dev/null
-cat > "$extensions" <<EOF
-subjectAltName = DNS:localhost, IP:127.0.0.1, IP:::1
+
+# issue FILE COMMON_NAME USAGE [ALTERNATIVE_NAMES]
+issue() {
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+        -subj "/CN=$2" -keyout "$1.key" -out "$request" 2>/dev/null
+    cat > "$extensions" <<EOF
+${4:+subjectAltName = $4}
 basicConstraints = CA:FALSE
 keyUsage = digitalSignature
-extendedKeyUsage = serverAuth
+extendedKeyUsage = $3
 EOF
-openssl x509 -req -in "$request" -CA ca.pem -CAkey "$ca_key" -CAcreateserial -days 30 \
-    -extfile "$extensions" -out server.pem 2>/dev/null
+    openssl x509 -req -in "$request" -CA ca.pem -CAkey "$ca_key" -CAcreateserial -days 30 \
+        -extfile "$extensions" -out "$1.pem" 2>/dev/null
+    chmod 644 "$1.pem"
+}
+
+issue server localhost serverAuth "DNS:localhost, IP:127.0.0.1, IP:::1"
+for device in "${@:-client}"; do
+    issue "$device" "$device" clientAuth
+done
 rm -f ca.srl
-chmod 644 ca.pem server.pem
+chmod 644 ca.pem

@@ -73,11 +73,18 @@ end_to_end() {
     ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
         timeout 600 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
+# The JavaScript clients of the tests: their own scripts at installation are not run.
+javascript() {
+    cd test/e2e/mqttjs || return 1
+    [ node_modules/.package-lock.json -nt package-lock.json ] ||
+        npm ci --no-audit --no-fund --ignore-scripts
+}
 quickstart() {
     MQTT_ROUTER="$source/build/release/mqtt-router" timeout 120 bash docker/quickstart.sh --check
 }
 
 step install bash docker/install-deps.sh build run demo test || { echo "0 passed, 1 failed"; exit 1; }
+step javascript javascript
 for kind in release clang asan tsan; do
     if step build-$kind build $kind && [ $kind != clang ]; then
         step unit-$kind unit $kind

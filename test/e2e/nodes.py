@@ -64,7 +64,8 @@ class Process:
 class Mosquitto(Process):
     """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs who came."""
 
-    def __init__(self, name="mosquitto", port=None):
+    def __init__(self, name="mosquitto", port=None, more=()):
+        """more: lines for its listener, such as those of TLS."""
         super().__init__(name)
         self.port = port or free_port()
         config = self.directory / "mosquitto.conf"
@@ -77,6 +78,7 @@ class Mosquitto(Process):
             "log_dest stdout\n"
             "log_type all\n"
             "connection_messages true\n"
+            + "".join(line + "\n" for line in more)
             + ("user root\n" if os.geteuid() == 0 else ""))
         self.start(["/usr/sbin/mosquitto", "-c", str(config)])
         self.wait_open(self.port, 10)
@@ -140,3 +142,41 @@ class RabbitMQ(Process):
     def close(self):
         super().close()
         self.epmd.close()
+
+
+class HAProxy(Process):
+    """An HAProxy in front of the router. listens: {port: the lines of a `listen` section}."""
+
+    def __init__(self, listens):
+        super().__init__("haproxy")
+        config = self.directory / "haproxy.cfg"
+        text = ("global\n  maxconn 500\n  log stdout format raw local0\n"
+                "defaults\n  log global\n  timeout connect 5s\n"
+                "  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n")
+        for port, lines in listens.items():
+            text += f"listen on{port}\n" + "".join(f"  {line}\n" for line in lines)
+        config.write_text(text)
+        self.start(["/usr/sbin/haproxy", "-db", "-f", str(config)])
+        for port in listens:
+            self.wait_open(port, 10)
+
+
+class Nginx(Process):
+    """An nginx in front of the router. stream, http: lines of that block."""
+
+    def __init__(self, ports, stream="", http=""):
+        super().__init__("nginx")
+        config = self.directory / "nginx.conf"
+        temporary = "".join(f"{kind}_temp_path {self.directory}/{kind};\n"
+                            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config.write_text(
+            "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
+            "daemon off;\nworker_processes 1;\nerror_log stderr;\n"
+            + ("user root;\n" if os.geteuid() == 0 else "")
+            + f"pid {self.directory}/pid;\n"
+            "events { worker_connections 500; }\n"
+            f"stream {{\n{stream}\n}}\n"
+            f"http {{\naccess_log off;\n{temporary}{http}\n}}\n")
+        self.start(["/usr/sbin/nginx", "-e", "stderr", "-p", str(self.directory), "-c", str(config)])
+        for port in ports:
+            self.wait_open(port, 10)

@@ -124,7 +124,7 @@ class Record(asyncio.Protocol):
 
 
 class RecordingNode:
-    """Listens on a free port of 127.0.0.1 (or ::1), in a thread of its own.
+    """Listens on a free port of 127.0.0.1 (or ::1) or a Unix socket, in a thread of its own.
 
     answer               called with the record at each chunk until it returns bytes
     never_read           accept and read nothing
@@ -133,7 +133,7 @@ class RecordingNode:
     """
 
     def __init__(self, answer=accept_connect, never_read=False, keep_open_after_eof=False,
-                 echo_after=None, host="127.0.0.1"):
+                 echo_after=None, host="127.0.0.1", path=None):
         self.answer = answer
         self.never_read = never_read
         self.keep_open_after_eof = keep_open_after_eof
@@ -142,9 +142,12 @@ class RecordingNode:
         self.changed = threading.Condition()
         self.loop = asyncio.new_event_loop()
         self.server = self.loop.run_until_complete(
+            self.loop.create_unix_server(lambda: Record(self), path, backlog=1024) if path else
             self.loop.create_server(lambda: Record(self), host, 0, backlog=1024))
-        self.port = self.server.sockets[0].getsockname()[1]
+        self.port = None if path else self.server.sockets[0].getsockname()[1]
         self.address = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        if path:
+            self.address = f"unix:{path}"
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 
