@@ -7,6 +7,7 @@ sanitizer that said something. Waiting is always for an event or a state, with a
 
 import json
 import os
+import random
 import pathlib
 import resource
 import signal
@@ -36,11 +37,18 @@ def wait_until(condition, what, timeout_s=PATIENCE_S):
 
 
 def free_port(host="127.0.0.1"):
+    """A port nobody has, from below those the kernel hands out by itself (32768 and up).
+
+    From among those, another connection may take it before its server has started.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    while True:
+        with socket.socket(family) as s:
+            try:
+                s.bind((host, random.randrange(10_000, 32_000)))
+                return s.getsockname()[1]
+            except OSError:
+                continue
 
 
 def raise_open_files():
