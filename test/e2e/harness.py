@@ -7,8 +7,8 @@ sanitizer that said something. Waiting is always for an event or a state, with a
 
 import json
 import os
-import random
 import pathlib
+import random
 import resource
 import signal
 import socket
