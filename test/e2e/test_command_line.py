@@ -1,5 +1,6 @@
 """Commands, their words and their exit codes: 0 done, 1 configuration or start, 2 usage."""
 
+import base64
 import json
 import re
 import shutil
@@ -21,16 +22,40 @@ def check(tmp_path, text):
     return result.returncode, result.stdout + result.stderr
 
 
+@pytest.fixture(scope="module")
+def secrets(authority, tmp_path_factory):
+    """A directory with every file that a shipped configuration names."""
+    directory = tmp_path_factory.mktemp("shipped")
+    server = authority.issue("server", sans=["DNS:localhost"])
+    router = authority.issue("router")
+    for issued, name in ((server, "server"), (router, "router")):
+        shutil.copy(issued.certificate, directory / f"{name}.pem")
+        shutil.copy(issued.key, directory / f"{name}.key")
+        (directory / f"{name}.passphrase").write_text("of a key that is not encrypted\n")
+    shutil.copy(authority.file, directory / "ca.pem")
+    authority.crl(directory / "ca.crl")
+    authority.ocsp_response(server, directory / "server.ocsp")
+    (directory / "ticket.keys").write_text(base64.b64encode(bytes(range(80))).decode() + "\n")
+    return directory
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
-def test_shipped_configuration_is_right(path, certificates, tmp_path):
+def test_shipped_configuration_is_right(path, secrets):
     """As it ships, but with certificates where it looks for them: --check loads those."""
-    text = re.sub(r'"[^"]*/(server\.(?:pem|key))"', r'"\1"', path.read_text())
-    copy = tmp_path / path.name
-    copy.write_text(text)
-    for name in ("server.pem", "server.key"):
-        shutil.copy(certificates / name, tmp_path)
+    names = "|".join(re.escape(p.name) for p in secrets.iterdir())
+    copy = secrets / path.name
+    copy.write_text(re.sub(rf'"[^"]*/({names})"', r'"\1"', path.read_text()))
     result = run_router("--check", "--config", copy)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_doors_of_the_how_tos_ship():
+    shipped = {p.name: json.loads(p.read_text()) for p in SHIPPED}
+    mtls, = shipped["mtls.json"]["listeners"]
+    assert mtls["tls"]["client_auth"] == "require" and mtls["identity"]
+    assert any("websocket" in door and "tls" in door for door in shipped["websocket.json"]["listeners"])
+    assert any(door.get("accept_proxy_protocol") and door["trusted_proxies"]
+               for door in shipped["behind-balancer.json"]["listeners"])
 
 
 def test_the_configuration_of_the_issue_ships():
