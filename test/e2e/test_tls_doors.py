@@ -345,3 +345,21 @@ def test_protocols_are_agreed_in_the_listeners_order(start_router, recording_nod
     with mqtt.Device(router.tls_port, tls=context) as device:
         assert device.socket.selected_alpn_protocol() is None
         assert device.connect("dev") == (0, 0)
+
+
+def test_devices_are_routed_by_the_server_name_they_ask_for(
+        start_router, recording_node, authority, names):
+    made = config(recording_node(), {"certificates": [names["wildcard"].conf()]}, route_by="sni")
+    made["clusters"][0]["nodes"] = [
+        {"name": f"n{i}", "address": recording_node().address} for i in range(4)]
+    router = start_router(made)
+    context, homes = client(authority), {}
+    for turn in range(3):
+        for i in range(6):
+            with mqtt.Device(router.tls_port, tls=context,
+                             server_name=f"tenant-{i}.star.example") as device:
+                assert device.connect(f"dev-{turn}-{i}") == (0, 0)
+            end = router.wait_event("session.end", count=6 * turn + i + 1)
+            assert homes.setdefault(i, end["node"]) == end["node"]
+            assert end["sni"] == f"tenant-{i}.star.example"
+    assert len(set(homes.values())) > 1
