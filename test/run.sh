@@ -75,9 +75,9 @@ end_to_end() {
 }
 # The JavaScript clients of the tests: their own scripts at installation are not run.
 javascript() {
-    cd test/e2e/mqttjs || return 1
-    [ node_modules/.package-lock.json -nt package-lock.json ] ||
-        npm ci --no-audit --no-fund --ignore-scripts
+    local at=test/e2e/mqttjs
+    [ $at/node_modules/.package-lock.json -nt $at/package-lock.json ] ||
+        npm ci --prefix $at --no-audit --no-fund --ignore-scripts
 }
 quickstart() {
     MQTT_ROUTER="$source/build/release/mqtt-router" timeout 120 bash docker/quickstart.sh --check
