@@ -26,7 +26,9 @@ def config(node, tls, **keys):
 def door(start_router, recording_node):
     """door(tls): a router with this `tls` on its listener mqtts."""
     def make(tls):
-        return start_router(config(recording_node(), tls))
+        router = start_router(config(recording_node(), tls))
+        router.gauges()  # an answer of its loop: from now on it watches the files
+        return router
     return make
 
 
