@@ -246,6 +246,9 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
     ev_io_init(&keeper->changed, on_changed, keeper->inotify_fd, EV_READ);
     keeper->changed.data = keeper;
     ev_io_start(loop, &keeper->changed);
+    /* what changed since it was loaded, and before anybody watched */
+    keeper->settle.repeat = TLS_KEEPER_SETTLE_S;
+    ev_timer_again(loop, &keeper->settle);
 }
 
 void tls_keeper_free(struct tls_keeper *keeper)

@@ -80,6 +80,13 @@ enum step stage_accept(struct session *s)
     return s->state == SESSION_CLOSED ? MOVED : WAIT;
 }
 
+/* A Unix peer has no address, and a header without one gives it none: nothing to tell a node. */
+static bool lacks_address(const struct session *s)
+{
+    return s->source.sa.sa_family == AF_UNIX &&
+           s->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
+}
+
 /* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
 enum step stage_proxy_in(struct session *s)
 {
@@ -90,6 +97,8 @@ enum step stage_proxy_in(struct session *s)
                            &proxied->header, &next)) {
         case PARSE_DONE:
             proxied_take_address(s);
+            if (lacks_address(s))
+                return session_close(s, CLOSE_PROXY_REFUSED, "no_address");
             return go_on(s);
         case PARSE_BAD:
             return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);

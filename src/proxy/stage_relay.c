@@ -175,6 +175,9 @@ enum step stage_relay(struct session *s)
 enum step stage_relay_timed_out(struct session *s)
 {
     double left_ms = idle_limit_ms(s) - (ev_now(s->w->loop) - s->active_at) * 1000.0;
+    if (left_ms <= 0 && s->half_closed)
+        return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED,
+                             "the other side did not end in time");
     if (left_ms <= 0)
         return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
     session_set_deadline(s, left_ms);

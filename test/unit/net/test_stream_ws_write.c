@@ -102,7 +102,7 @@ static void waiting_write_may_grow_and_keeps_its_frame(void **state)
     for (size_t at = 0; at < 10;) {
         bytes_add(&all, output_of(st).p, output_of(st).n);
         stream_memory_consume(inner, output_of(st).n);
-        if (stream_write(st, "0123456789" + at, 10 - at, &put) == STREAM_OK)
+        if (stream_write(st, &"0123456789"[at], 10 - at, &put) == STREAM_OK)
             at += put;
     }
     bytes_add(&all, output_of(st).p, output_of(st).n);
@@ -342,7 +342,7 @@ static void faults_of_the_inner_stream_are_passed_on(void **state)
         struct stream *st = ws_opened((struct stream_memory_script){
             .write_fails = true, .write_fails_at = strlen(WS_RESPONSE_TEXT) + places[i]});
         for (; at < 5 && r == STREAM_OK; at += r == STREAM_OK ? put : 0)
-            r = stream_write(st, "Hello" + at, 5 - at, &put);
+            r = stream_write(st, &"Hello"[at], 5 - at, &put);
         assert_int_equal(r, STREAM_ERR);
         assert_string_equal(stream_error(st), "scripted write fault");
         assert_int_equal(stream_write(st, "x", 1, &put), STREAM_ERR);

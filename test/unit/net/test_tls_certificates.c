@@ -363,8 +363,8 @@ static void every_file_a_listener_depends_on_is_told(void **state)
 {
     char *crls[] = {(char *)"one.crl", (char *)"two.crl"};
     struct certificate_conf certificates[] = {
-        {(char *)"a.pem", (char *)"a.key", (char *)"a.pass", (char *)"a.ocsp"},
-        {(char *)"b.pem", (char *)"b.key", NULL, NULL}};
+        {(char *)"a.pem", (char *)"a.key", (char *)"a.pass", (char *)"a.ocsp", 0},
+        {(char *)"b.pem", (char *)"b.key", NULL, NULL, 0}};
     struct tls_conf conf = {.certificates = certificates,
                             .n_certificates = 2,
                             .client_ca_file = (char *)"ca.pem",
