@@ -122,6 +122,7 @@ static void upgrade_and_connection_are_lists(void **state)
              "Upgrade: h2c, websocket\r\n"
              "Connection: keep-alive\r\nConnection: , Upgrade,x\r\n" END,
              "mqtt");
+    accepted(LINE REST "Upgrade: h2c\r\nConnection: keep-alive\r\n" END, "mqtt");
     refused(LINE HOST KEY VERSION PROTO CONNECT "Upgrade: websockets\r\n" END, 426,
             "no Upgrade: websocket");
     refused(LINE HOST KEY VERSION PROTO UPGRADE "Connection: keep-alive\r\n" END, 400,
@@ -249,6 +250,7 @@ static void body_is_refused(void **state)
     refused(LINE REST "Content-Length: 5\r\n" END, 400, fault);
     refused(LINE REST "Content-Length: 00\r\n" END, 400, fault);
     refused(LINE REST "Content-Length: 0\r\nContent-Length: 1\r\n" END, 400, fault);
+    refused(LINE REST "Content-Length: 1\r\nContent-Length: 0\r\n" END, 400, fault);
     refused(LINE REST "Content-Length: 0, 0\r\n" END, 400, fault);
     refused(LINE REST "Transfer-Encoding: chunked\r\n" END, 400, fault);
     refused(LINE REST "Transfer-Encoding:\r\n" END, 400, fault);
@@ -338,6 +340,9 @@ static void long_list_keeps_its_last_elements_whole(void **state)
     /* several headers; the first is pushed out in part */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: zzz\r\nX-Forwarded-For: %0508d\r\n", 7);
     snprintf(want, sizeof(want), "%0508d", 7);
+    forwards(lines, want);
+    snprintf(lines, sizeof(lines), "X-Forwarded-For: 1st, 2nd\r\nX-Forwarded-For: %0505d\r\n", 7);
+    snprintf(want, sizeof(want), "2nd, %0505d", 7);
     forwards(lines, want);
     snprintf(lines, sizeof(lines), "X-Forwarded-For: zz,%0506d\r\nX-Forwarded-For: 9\r\n", 7);
     snprintf(want, sizeof(want), "zz,%0506d, 9", 7);
