@@ -283,7 +283,7 @@ static struct session *session_new(struct worker *w, const struct listener *list
     s->w = w;
     s->listener = listener;
     s->source = *source;
-    s->id = w->next_id++;
+    s->id = worker_next_id(w);
     s->cluster = listener->cluster;
     s->entered_us = clock_monotonic_us();
     s->client = stream_tcp_new(fd);

@@ -41,6 +41,8 @@ static bool wrap_client(struct session *s, enum session_state door)
         s->client = stream_tls_accept(s->listener->tls, fd);
     } else if (door == SESSION_WEBSOCKET) {
         s->client = stream_ws_accept(s->client, &s->listener->websocket);
+        if (!s->client)
+            s->tls = NULL; /* went with the layers above it */
     }
     return s->client;
 }
@@ -133,14 +135,18 @@ enum step stage_tls(struct session *s)
     return go_on(s); /* the CONNECT may have come with the handshake's last flight */
 }
 
-/* A balancer that speaks HTTP says in a header whom it speaks for. */
+/*
+ * A balancer that speaks HTTP says in a header whom it speaks for. Behind a PROXY header that
+ * names nobody it is not known whose words these are: the trusted address is the balancer's.
+ */
 static void take_forwarded_address(struct session *s)
 {
     const struct listener_conf *conf = s->listener->conf;
     struct ws_facts facts;
     stream_ws_facts(s->client, &facts);
     struct proxy_endpoint source;
-    if (!conf->client_address_header || !facts.forwarded.p || !peer_is_trusted(s))
+    bool unnamed = s->proxied && !s->proxied->header.has_address;
+    if (!conf->client_address_header || !facts.forwarded.p || unnamed || !peer_is_trusted(s))
         return;
     if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
         s->source = proxied_address(&source);

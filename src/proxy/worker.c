@@ -119,6 +119,11 @@ static void end_if_empty(struct worker *w)
         ev_break(w->loop, EVBREAK_ALL);
 }
 
+uint64_t worker_next_id(struct worker *w)
+{
+    return w->id_base | w->next_id++;
+}
+
 void worker_session_came(struct worker *w)
 {
     atomic_fetch_add_explicit(&w->shared->connections, 1, memory_order_relaxed);
@@ -319,7 +324,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, const in
     w->n_listeners = snapshot->n_doors;
     for (size_t i = 0; i < w->n_listeners; i++)
         listeners[i].fd = fds[i];
-    w->next_id = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
+    w->id_base = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);
     list_init(&w->runnable);

@@ -41,7 +41,8 @@ struct worker {
     struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
     uint8_t *scratch;       /* one such block, for bytes that go straight through */
     uint32_t turn;          /* next tie-break for sessions without a key */
-    uint64_t next_id;
+    uint64_t id_base;       /* upper bits of every session id: this start, this worker */
+    uint32_t next_id;
 
     struct ev_async mail;                  /* wakes the loop to look at the two below */
     _Atomic(struct worker_tls *) tls_news; /* owned by who takes it out; acq_rel on both sides */
@@ -59,6 +60,9 @@ void worker_yield(struct worker *w, struct session *s);
 
 /* Stop accepting for a moment: the system has no descriptor or memory left (errno in why). */
 void worker_pause_accept(struct worker *w, int why);
+
+/* The id of a new session; repeats after 2^32 of them on one worker. */
+uint64_t worker_next_id(struct worker *w);
 
 /* Tell the worker that a session has come, or is gone. */
 void worker_session_came(struct worker *w);

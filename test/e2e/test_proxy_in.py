@@ -153,6 +153,21 @@ def test_local_and_unknown_mean_the_sockets_own_address(door, closing, header):
     assert ends(node.record()) == (raw.name, ("127.0.0.1", router.port))
 
 
+@pytest.mark.parametrize("header, believed", ((b"PROXY UNKNOWN\r\n", False), (v2("127.0.0.9:1"), True)),
+                         ids=("nobody named", "a trusted balancer named"))
+def test_a_forwarded_address_counts_only_behind_a_named_proxy(
+        start_router, recording_node, closing, header, believed):
+    made = add_door(one_cluster({"n": recording_node().port}), "balanced", websocket={},
+                    client_address_header="X-Forwarded-For", accept_proxy_protocol=True,
+                    trusted_proxies=["127.0.0.0/8"])
+    router = start_router(made)
+    device = closing(WsDevice(router.ports["balanced"], before=header,
+                              headers=("X-Forwarded-For: 203.0.113.1",)))
+    assert device.connect("dev") == (0, 0)
+    device.close()
+    assert router.session_end()["source"].startswith("203.0.113.1:") == believed
+
+
 def test_what_the_proxy_says_of_tls_is_passed_on(door, closing):
     router, node = door(proxy_protocol_tlvs=["alpn", "authority", "ssl", "unique_id"])
     tlvs = (tlv(ALPN, b"mqtt") + tlv(AUTHORITY, b"broker.example") + tlv(UNIQUE_ID, b"abc-123") +
