@@ -86,6 +86,20 @@ static void log_stages(struct log_line *line, const struct session *s)
     log_u64(line, "ms_total", total);
 }
 
+void access_log_placed(const struct session *s)
+{
+    if (!log_enabled(s->w->log, LOG_DEBUG))
+        return;
+    struct log_line line;
+    char id[SESSION_ID_TEXT_MAX];
+    log_begin(&line, s->w->log, LOG_DEBUG, "session.placed");
+    log_text(&line, "session", session_id_text(s, id));
+    log_who(&line, s);
+    log_text(&line, "node", s->last_tried->conf->name);
+    log_u64(&line, "tries", s->tries);
+    log_emit(&line);
+}
+
 void access_log_session(const struct session *s)
 {
     if (!log_enabled(s->w->log, LOG_INFO))

@@ -1,10 +1,13 @@
 /*
- * access_log.h - one line for each session, when it ends.
+ * access_log.h - one line for each session when it ends, and one, on request, when it is placed.
  */
 #ifndef PROXY_ACCESS_LOG_H
 #define PROXY_ACCESS_LOG_H
 
 struct session;
+
+/* Event `session.placed`, level debug, when the node has spoken: the session will be long. */
+void access_log_placed(const struct session *s);
 
 /* Event `session.end`, level info. Called once, before the session is freed. */
 void access_log_session(const struct session *s);

@@ -8,6 +8,7 @@
 #include <ev.h>
 #include <string.h>
 
+#include "access_log.h"
 #include "session.h"
 #include "wire/mqtt_connack.h"
 #include "worker.h"
@@ -98,6 +99,7 @@ static enum step node_spoke(struct session *s, size_t n, const struct flow_room 
         return YIELD; /* for the rest of it; but never at the price of reading ahead */
     buffer_release(&s->first);
     session_goto(s, SESSION_RELAY);
+    access_log_placed(s);
     s->active_at = ev_now(s->w->loop);
     session_set_deadline(s, idle_limit_ms(s));
     return MOVED;

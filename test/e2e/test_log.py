@@ -31,6 +31,18 @@ def test_a_session_has_one_line_with_all_that_is_known(
     assert len(router.find("session.end")) == 1
 
 
+@pytest.mark.parametrize("level", ("debug", "info"))
+def test_debug_tells_where_a_session_was_placed_while_it_lives(
+        start_router, recording_node, device, level):
+    made = one_cluster({"n1": recording_node().port})
+    made["log"]["level"] = level
+    router = start_router(made)
+    assert device(router).connect("dev-1")[1] == 0
+    assert router.gauges()["sessions_relay"] == 1
+    placed = [(e["client_id"], e["node"], e["tries"]) for e in router.find("session.placed")]
+    assert placed == ([("dev-1", "n1", 1)] if level == "debug" else [])
+
+
 def test_passwords_and_payloads_are_in_no_line(start_router, recording_node, device):
     router = start_router(one_cluster({"n": recording_node().port},
                                       route_by=["username", "client_id"]))
