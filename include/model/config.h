@@ -156,10 +156,86 @@ struct listener_conf {
     struct identity_conf *identity; /* null = the claim is nobody's concern */
 };
 
+/* What a node is to do, by decree of the configuration or of an operator. */
+enum node_state {
+    NODE_STATE_UP,
+    NODE_STATE_DRAINING, /* no new sessions, the present ones are closed paced */
+    NODE_STATE_DOWN,     /* no new sessions; the present ones as on_node_down says */
+    NODE_STATE_COUNT
+};
+
+/* max_connections or max_connects_per_s of a node that says nothing: as node_defaults. */
+#define NODE_AS_DEFAULT UINT32_MAX
+
+/* One broker, configured or discovered. */
 struct node_conf {
     char *name;
-    char *address;   /* numeric "192.168.0.2:1883", or "unix:/run/emqx.sock" */
-    uint32_t weight; /* 0..65535, default 1; 0 = gets no new session */
+    char *address;               /* numeric "192.168.0.2:1883", or "unix:/run/emqx.sock" */
+    uint32_t weight;             /* 0..65535, default 1; 0 = gets no new session */
+    enum node_state state;       /* UP */
+    bool backup;                 /* used only while no other node is up */
+    uint32_t max_connections;    /* sessions this router may have there; 0 = any number */
+    uint32_t max_connects_per_s; /* new sessions a second from this router; 0 = any number */
+    char *check_address;         /* as address; null = the checks go to address */
+};
+
+/* What holds for every node of a cluster that does not say otherwise. */
+struct node_defaults_conf {
+    uint32_t max_connections;    /* 0 */
+    uint32_t max_connects_per_s; /* 0 */
+    uint32_t connect_queue_ms;   /* 1000: the longest a session waits for its turn at a node */
+    uint32_t slow_start_ms;      /* 0: over how long a returning node gets its share back */
+};
+
+enum check_type { CHECK_TYPE_TCP, CHECK_TYPE_MQTT, CHECK_TYPE_HTTP, CHECK_TYPE_COUNT };
+
+struct health_check_conf {
+    enum check_type type;
+    uint32_t interval_ms;      /* 5000 */
+    uint32_t fast_interval_ms; /* 1000: while a node is changing */
+    uint32_t timeout_ms;       /* 3000: of one check, from its dial on */
+    uint32_t fall, rise;       /* 2, 2: results in a row until the verdict changes */
+    char *username;            /* mqtt: null = none */
+    char *password_file;       /* mqtt: its first line; null = none */
+    char *method, *path;       /* http: "GET", "/status" */
+    uint32_t port;             /* http: 18083, at the node's host; check_address goes before it */
+    uint32_t *expect;          /* http: good codes; [200] */
+    size_t n_expect;
+    uint32_t *no_new; /* http: "no new sessions, keep what is there"; [503] */
+    size_t n_no_new;
+};
+
+/* When failures of real sessions take a node out for a while. */
+struct passive_conf {
+    bool off;
+    uint32_t failures, window_ms; /* 5 within 10000 */
+    uint32_t eject_ms;            /* 10000; doubled for each ejection that soon follows */
+    uint32_t max_ejected_percent; /* 50: of the cluster's nodes, at the same time */
+};
+
+enum on_node_down { ON_NODE_DOWN_CLOSE, ON_NODE_DOWN_KEEP, ON_NODE_DOWN_COUNT };
+
+struct homecoming_conf {
+    uint32_t after_ms;   /* 60000: the home node has been up for so long */
+    uint32_t rate_per_s; /* 50 */
+};
+
+enum dns_record {
+    DNS_RECORD_A,
+    DNS_RECORD_AAAA,
+    DNS_RECORD_A_AAAA,
+    DNS_RECORD_SRV,
+    DNS_RECORD_COUNT
+};
+enum node_name_from { NODE_NAME_TARGET, NODE_NAME_ADDRESS, NODE_NAME_FROM_COUNT };
+
+struct discovery_conf {
+    char *name;             /* "_mqtt._tcp.emqx.default.svc.cluster.local" */
+    uint32_t port;          /* of the nodes, 1883; not for SRV, which tells it */
+    enum dns_record record; /* A */
+    uint32_t refresh_ms; /* 30000: longest time between two questions; a shorter TTL goes first */
+    enum node_name_from node_name; /* TARGET for SRV, else ADDRESS; the default fits the record */
+    char *resolver;                /* "10.96.0.10:53"; null = as the system's resolv.conf */
 };
 
 /* One way to a key. */
@@ -181,7 +257,22 @@ struct cluster_conf {
     unsigned proxy_protocol_tlvs;  /* of enum proxy_tlv; default ALPN, AUTHORITY and SSL */
     struct upstream_tls_conf *tls; /* towards the nodes, behind the PROXY header; null = plain */
     struct node_conf *nodes;
-    size_t n_nodes; /* at least 1 */
+    size_t n_nodes;                   /* at least 1, or 0 with discovery */
+    struct discovery_conf *discovery; /* null = the nodes are those above */
+    struct node_defaults_conf node_defaults;
+
+    struct health_check_conf *health_check; /* null = none */
+    struct passive_conf passive;
+    enum on_node_down on_node_down;     /* CLOSE: sessions of a node that is down, paced */
+    uint32_t close_rate_per_s;          /* 500: on_node_down */
+    uint32_t drain_rate_per_s;          /* 100 */
+    uint32_t drain_deadline_ms;         /* 0 = none: then what is left is closed at once */
+    struct homecoming_conf *homecoming; /* null = off */
+
+    bool replay;                    /* true: try the next node when one fails before its CONNACK */
+    uint32_t bounded_load_permille; /* bounded_load x 1000, 1000 and above; 0 = off */
+    char **source_addresses; /* "10.0.0.5", numeric, for dialling; none = the kernel's choice */
+    size_t n_source_addresses;
 };
 
 struct timeouts_conf {

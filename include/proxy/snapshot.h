@@ -1,37 +1,41 @@
 /*
  * snapshot.h - everything a worker needs to serve by, immutable once published.
  *
- * Made from a configuration on the main thread, then only read. The one thing in it that
- * moves is each node's live record, which is atomic.
+ * Made from a configuration, and the members of discovered clusters, on the main thread; then
+ * only read. What moves is each node's live record, which outlives it.
  */
 #ifndef PROXY_SNAPSHOT_H
 #define PROXY_SNAPSHOT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/util.h"
 #include "model/config.h"
+#include "model/members.h"
 #include "model/rendezvous.h"
 #include "net/endpoint.h"
-
-/* What all workers know of a node at this moment. */
-struct node_live {
-    _Atomic uint32_t sessions; /* placed on the node now; relaxed: a count, it orders nothing */
-};
+#include "proxy/node_live.h"
 
 struct node {
-    const struct node_conf *conf; /* borrowed from the snapshot's configuration */
+    const struct node_conf *conf; /* borrowed from the snapshot */
     struct endpoint endpoint;
-    struct node_live *live; /* owned by the snapshot */
+    struct node_live *live; /* a reference */
+    /* conf's, or node_defaults' where conf says nothing */
+    uint32_t max_connections, max_connects_per_s;
 };
 
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
+    struct members found;            /* when it is discovered: what its nodes' conf points into */
     struct node *nodes;
     struct rendezvous_node *homes; /* the same nodes in the same order, as the hash wants them */
-    size_t n;
+    bool *backup;                  /* the same */
+    size_t n;                      /* 0 while nothing has been discovered yet */
+    struct address *sources;       /* source_addresses, port 0 */
+    size_t n_sources;
 };
 
 /* One address of a listener. */
@@ -41,25 +45,33 @@ struct door {
 };
 
 struct snapshot {
-    struct config *config; /* owned */
-    struct door *doors;    /* every address of every listener, in the configuration's order */
+    _Atomic uint32_t refs; /* release when one goes, acquire by the last */
+    struct snapshot *base; /* a reference; whose configuration this is; null = our own */
+    struct config *config;
+    struct door *doors; /* every address of every listener, in the configuration's order */
     size_t n_doors;
     struct cluster *clusters; /* as many as config->n_clusters */
 };
 
-#define SNAPSHOT_CANDIDATES_MAX 3u /* nodes tried for one session */
-
-/* Takes the configuration (freed on failure too). Null when memory is short. */
-MUST_USE struct snapshot *snapshot_new(struct config *config);
-void snapshot_free(struct snapshot *snapshot);
+/* Where the members of discovered clusters are asked for: null = none known yet. */
+struct members_source {
+    const struct members *(*of)(const void *arg, const char *cluster);
+    const void *arg;
+};
 
 /*
- * The nodes to try for a key, home first; for the empty key the least loaded ones (sessions
- * by weight), `turn` breaking ties so that equals take turns.
- *
- *   out   node indices, room for SNAPSHOT_CANDIDATES_MAX
+ * Take a configuration (freed on failure too). Null when memory is short. The first reference is
+ * the caller's.
  */
-size_t cluster_candidates(const struct cluster *cluster, struct span key, uint32_t *out);
-size_t cluster_least_loaded(const struct cluster *cluster, uint32_t turn, uint32_t *out);
+MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
+                                       const struct members_source *members);
+
+/* The same configuration with other members. */
+MUST_USE struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
+                                         const struct members_source *members);
+
+/* From any thread. */
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot); /* null is allowed */
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * members.h - the nodes of a discovered cluster: made from DNS answers, compared, copied.
+ *
+ * Pure: DNS is spoken elsewhere. Nodes carry the configuration's defaults in everything that
+ * DNS does not tell.
+ */
+#ifndef MODEL_MEMBERS_H
+#define MODEL_MEMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/util.h"
+#include "model/config.h"
+
+struct members {
+    struct node_conf *nodes; /* owned, with their strings; sorted by name */
+    size_t n;
+};
+
+/* One node as DNS tells it. */
+struct member_record {
+    const char *target;  /* SRV's target as it came; null for an A or AAAA answer */
+    const char *address; /* numeric, without port: "10.0.0.7", "2001:db8::7" */
+    uint16_t port;       /* host order */
+    uint16_t priority;   /* SRV: the lowest of the answer is primary, all higher ones backup */
+    uint16_t weight;     /* SRV: 0 counts as 1 */
+};
+
+/*
+ * Make the members of n records. Names are what node_name says: the target in lower case and
+ * without its last dot ("target:port" where one target has several ports), or the address as
+ * "10.0.0.7:1883". Of several addresses for one name the first by text counts, so that every
+ * router picks the same. False when memory is short.
+ */
+MUST_USE bool members_make(const struct discovery_conf *conf, const struct member_record *records,
+                           size_t n, struct members *out);
+
+MUST_USE bool members_copy(const struct members *from, struct members *out);
+bool members_equal(const struct members *a, const struct members *b);
+void members_fini(struct members *members); /* leaves it empty */
+
+#endif

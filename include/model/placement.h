@@ -1,0 +1,125 @@
+/*
+ * placement.h - which nodes to try for a session, in which order. Pure: what is known of the
+ * nodes goes in, indices come out.
+ *
+ *   1. nodes that are open (up, weight above 0): those that are no backup; only when there is
+ *      none of them, the backups
+ *   2. by rendezvous hash for a key, by load for a session without one
+ *   3. without those that are barred for this session: full (max_connections, bounded load),
+ *      or warming up (slow start)
+ *
+ * When all open nodes are barred, the order of 2. is used with the barred ones in it, except
+ * the full: a device is rather refused than sent to a node beyond its limit.
+ */
+#ifndef MODEL_PLACEMENT_H
+#define MODEL_PLACEMENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/util.h"
+#include "model/rendezvous.h"
+
+#define PLACEMENT_TRIES_MAX 3u /* nodes tried for one session */
+
+/* How a session came to its node: enum suffix, word in log and metrics. */
+#define PLACEMENT_KINDS(X)                                                                         \
+    X(HOME, "home")         /* where the hash says */                                              \
+    X(FALLBACK, "fallback") /* home is not open, or could not be reached */                        \
+    X(OVERFLOW, "overflow") /* home is full, or warming up, or its queue is */                     \
+    X(REPLAY, "replay")     /* another node failed or refused before its CONNACK */                \
+    X(SPREAD, "spread")     /* no key: the least loaded */
+
+enum placement_kind {
+#define X(suffix, word) PLACEMENT_##suffix,
+    PLACEMENT_KINDS(X)
+#undef X
+        PLACEMENT_KIND_COUNT
+};
+
+const char *placement_kind_word(enum placement_kind kind);
+
+/* What stands between one open node and one session. */
+enum placement_bar { PLACEMENT_FREE, PLACEMENT_WARMING, PLACEMENT_FULL };
+
+/* The nodes of a cluster as a pick sees them; arrays of n, all borrowed. */
+struct placement_view {
+    const struct rendezvous_node *nodes; /* every node, with its weight */
+    const bool *open;                    /* takes new sessions now (its weight may still be 0) */
+    const bool *backup;
+    size_t n;
+    /* Asked of open nodes that are in question only; key absent = session without a key. */
+    enum placement_bar (*bar)(void *arg, uint32_t index, struct span key);
+    void *arg;
+};
+
+struct placement {
+    uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
+    uint8_t n;                                /* 0: no node can take the session */
+    bool overflow;                            /* a better node was passed over as barred */
+    bool full;                                /* n is 0 because every open node is full */
+    bool has_home;
+    uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
+};
+
+/* The nodes to try for a key, which may be any bytes. */
+void placement_by_key(const struct placement_view *view, struct span key, struct placement *out);
+
+/*
+ * The nodes to try for a session without a key: least sessions by weight first.
+ *
+ *   sessions   on each node now, view->n of them
+ *   turn       breaks ties, so that equals take turns, whatever stands between them
+ */
+void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
+                       struct placement *out);
+
+/*
+ * Has a node that is slowly starting room for this key yet? It takes a share of its keys that
+ * grows from nothing to all of them over slow_start_ms; a key it took once it keeps taking,
+ * and every router with the same idea of the time takes the same.
+ *
+ *   seed    the node's rendezvous seed
+ *   up_ms   how long it has been back
+ */
+bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint32_t slow_start_ms);
+
+/*
+ * Bounded load (consistent hashing with bounded loads; Mirrokni, Thorup, Zadimoghaddam, 2018):
+ * the most sessions a node may have, the one at hand included.
+ *
+ *   permille       1000 and above
+ *   total          sessions on all open nodes, without the one at hand
+ *   weight, weights   the node's, and the sum over all open nodes (above 0)
+ */
+uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, uint64_t weights);
+
+/*
+ * Pacing of new sessions to a node: reserve the next turn.
+ *
+ *   next_us   in: the earliest free turn, 0 at first; out: moved on by one turn
+ *
+ * Returns how many microseconds this session has to wait for its turn (0 = goes at once), or
+ * PLACEMENT_NO_TURN, *next_us untouched, when that would be more than queue_ms.
+ * A burst of what the node may get in 100 ms, at least one session, goes at once.
+ */
+#define PLACEMENT_NO_TURN UINT64_MAX
+uint64_t placement_take_turn(uint64_t *next_us, uint64_t now_us, uint32_t per_s, uint32_t queue_ms);
+
+/*
+ * What share of all keys has another home in `after` than in `before`, in permille; by asking
+ * for the homes of a few thousand made-up keys, fewer the more nodes there are, so that it
+ * takes some milliseconds. Nodes are matched by name. A side without any open node has no
+ * home: 1000, unless both are such.
+ */
+struct placement_homes {
+    const struct rendezvous_node *nodes; /* weight 0 and backups left out by the caller or not */
+    const bool *backup;
+    size_t n;
+};
+uint32_t placement_moved_permille(const struct placement_homes *before,
+                                  const struct placement_homes *after);
+
+#endif

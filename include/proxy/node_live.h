@@ -1,0 +1,94 @@
+/*
+ * node_live.h - what all threads know of a node at this moment, whatever the configuration says
+ * of it: one record a node, matched by the names of cluster and node, that outlives every
+ * snapshot. Sessions that are relayed hold on to it and to nothing else.
+ *
+ * All atomics are relaxed unless said otherwise: they count, or they are looked at again soon.
+ */
+#ifndef PROXY_NODE_LIVE_H
+#define PROXY_NODE_LIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/util.h"
+#include "model/health.h"
+#include "model/placement.h"
+
+/*
+ * Why the router closes sessions of a node that lives on, or is silent. Enum suffix, and whose
+ * sessions: those on the node, or those whose home the node is and that are elsewhere.
+ */
+enum eviction {
+    EVICT_DRAIN_CLEAN, /* draining: sessions the broker forgets anyway (clean) */
+    EVICT_DRAIN,       /* draining: any session */
+    EVICT_DOWN,        /* the node is down and has not reset them */
+    EVICT_HOME,        /* the node is back, and these sessions are elsewhere */
+    EVICTION_COUNT
+};
+
+/* One worker's sessions of one node. Touched by that worker alone. */
+struct node_seat {
+    _Alignas(64) struct list waiting; /* dialling, or waiting for its CONNACK */
+    struct list clean;                /* relayed, clean session */
+    struct list kept;                 /* relayed, the broker keeps the session */
+    struct list away;                 /* relayed elsewhere; this is their home */
+};
+
+struct node_live {
+    _Atomic uint32_t refs;
+    const char *cluster, *name; /* live as long as the record */
+
+    /* written by the main thread */
+    _Atomic uint32_t status;      /* enum node_status */
+    _Atomic uint64_t up_since_us; /* when it came back; 0 = was there from our start */
+    _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers count down */
+
+    /* written by the workers */
+    _Atomic uint32_t sessions;          /* placed on the node now, dialling included */
+    _Atomic uint32_t clean, kept, away; /* lengths of the seats' lists, all workers */
+    _Atomic uint64_t failures;          /* of sessions, that count against the node */
+    _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
+    _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
+
+    struct list link; /* in the registry; main thread */
+    unsigned n_seats;
+    struct node_seat *seats; /* one for each worker */
+};
+
+static inline enum node_status node_live_status(const struct node_live *live)
+{
+    return (enum node_status)atomic_load_explicit(&live->status, memory_order_relaxed);
+}
+
+/* A relaxed load of one of its counts. */
+#define NODE_LIVE_READ(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+/* All records of a process. Of the main thread; workers read `news`. */
+struct node_registry {
+    struct list records;
+    unsigned workers;
+    _Atomic uint32_t news; /* moves when any status did; release, and acquire by the workers */
+};
+
+void node_registry_init(struct node_registry *registry, unsigned workers);
+void node_registry_fini(struct node_registry *registry); /* nobody may hold a record any more */
+
+/* The record of a node, a reference taken; made when there is none. Null: memory is short. */
+MUST_USE struct node_live *node_registry_get(struct node_registry *registry, const char *cluster,
+                                             const char *name);
+
+/* Free the records that nobody but the registry holds. */
+void node_registry_sweep(struct node_registry *registry);
+
+/* From any thread. The last reference is the registry's, so nothing is freed here. */
+void node_live_ref(struct node_live *live);
+void node_live_unref(struct node_live *live); /* null is allowed */
+
+/* Main thread: change a node's status, and let the workers know when they look. */
+void node_live_set_status(struct node_registry *registry, struct node_live *live,
+                          enum node_status status);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * discovery.h - the nodes of clusters that are found by DNS, kept up to date.
+ *
+ * Of the main thread, by c-ares (in resolver.c). Each cluster is asked for again when the
+ * shortest TTL of its last answer has passed, after refresh_ms at the latest, once a second at
+ * most. A server that fails, times out or answers with nothing changes nothing: the last good
+ * answer stays, the log says so (discovery.failed, once until it works again), and the
+ * question is repeated.
+ */
+#ifndef CONTROL_DISCOVERY_H
+#define CONTROL_DISCOVERY_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "model/config.h"
+#include "model/members.h"
+
+struct discovery;
+
+/* `changed` is called when a cluster has other members than before; look them up then. */
+MUST_USE struct discovery *discovery_new(struct ev_loop *loop, struct log *log,
+                                         void (*changed)(void *arg), void *arg);
+void discovery_free(struct discovery *discovery); /* null is allowed */
+
+/*
+ * Serve by this configuration from now on; keeps no pointer into it. Clusters are matched by
+ * name and keep their members, until the first answer to a changed question. Those without
+ * `discovery` are forgotten. False when memory is short: then everything is as before.
+ */
+MUST_USE bool discovery_take(struct discovery *discovery, const struct config *config);
+
+/* The last good answer for a cluster, borrowed until the next turn of the loop; null = none yet. */
+const struct members *discovery_members(const struct discovery *discovery, const char *cluster);
+
+/* Has every cluster had an answer, good or bad, since it was taken? True without any. */
+bool discovery_is_settled(const struct discovery *discovery);
+
+#endif

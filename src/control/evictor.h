@@ -1,0 +1,45 @@
+/*
+ * evictor.h - close sessions of living connections paced, with jitter: nodes that drain, nodes
+ * that are down and have not reset their sessions, and homecoming.
+ *
+ * Of the main thread. It hands out closings as credit on a node's record (evictions[]) and
+ * wakes the workers, who pick the sessions.
+ *
+ *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
+ *               whatever is left at once. What the node's sessions are now is said at the start
+ *               and when it is empty (node.draining, node.drained)
+ *   down, off   on_node_down "close": close_rate_per_s, and only while another node of the
+ *               cluster is up: else the sessions have nowhere to go
+ *   homecoming  sessions that are elsewhere, rate_per_s, once their home has been up for after_ms
+ */
+#ifndef CONTROL_EVICTOR_H
+#define CONTROL_EVICTOR_H
+
+#include <ev.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "proxy/node_live.h"
+#include "proxy/snapshot.h"
+
+struct evictor;
+
+/* `wake` is called when workers have to look at their nodes. log is borrowed. */
+MUST_USE struct evictor *evictor_new(struct ev_loop *loop, struct log *log, void (*wake)(void *arg),
+                                     void *arg);
+void evictor_free(struct evictor *evictor); /* null is allowed */
+
+/* Serve by this snapshot from now on; a reference is taken. False: memory is short. */
+MUST_USE bool evictor_take(struct evictor *evictor, struct snapshot *snapshot);
+
+/* A node's status has changed, or homecoming is asked for: look at all of them. */
+void evictor_look(struct evictor *evictor);
+
+/* An operator's pace for one drain, instead of the configuration's; until its status changes. */
+void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
+                       uint32_t deadline_ms);
+
+/* Begin homecoming of one node's sessions now, at this rate, whatever the configuration says. */
+void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * prober.h - the health of all nodes: decrees, active checks, failures of real sessions. The one
+ * writer of every node's status (proxy/node_live.h); it says each change in the log.
+ *
+ * Of the main thread. Checks are spread over their interval with jitter; ten times a second it
+ * folds in what the workers counted as failed. The rules are model/health.h.
+ */
+#ifndef CONTROL_PROBER_H
+#define CONTROL_PROBER_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "proxy/node_live.h"
+#include "proxy/snapshot.h"
+
+struct prober;
+
+/*
+ *   registry, log   borrowed
+ *   boot_id         makes our client identifiers differ from those of other routers
+ *   changed         called after a node's status changed, with its record
+ */
+MUST_USE struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry,
+                                   struct log *log, uint64_t boot_id,
+                                   void (*changed)(void *arg, struct node_live *live), void *arg);
+void prober_free(struct prober *prober); /* null is allowed */
+
+/*
+ * Serve by this snapshot from now on, a reference taken: nodes that were there keep their
+ * health (matched by record), new ones begin as up and are checked at once, those that are
+ * gone are forgotten. The decree of each node is the configuration's, unless prober_decree()
+ * has said otherwise since and the configuration's has not changed.
+ *
+ *   first   our own start: no slow start, and the first round of checks is spread over one
+ *           second at most. Nodes that a later snapshot brings start slowly (up_since_us).
+ *
+ * False when memory is short: then the old snapshot goes on being served.
+ */
+MUST_USE bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first);
+
+/* An operator's word on a node: as "state" in the configuration. False: no such node. */
+bool prober_decree(struct prober *prober, const char *cluster, const char *node,
+                   enum node_state state);
+
+#endif
