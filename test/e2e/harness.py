@@ -21,6 +21,9 @@ ROOT = HERE.parent.parent
 VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT.parent / "shared" / "vectors"))
 BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
 BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
+# Verdicts within a fraction of a second, at the first result.
+FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 500,
+              "fall": 1, "rise": 1}
 SANITIZED = BUILD in ("asan", "tsan")
 PATIENCE_S = 30 if SANITIZED else 10  # how long an event may take before a test gives up
 
@@ -117,7 +120,7 @@ class Router:
 
     def __init__(self, config, wrapper=()):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-test-")
-        self.n_nodes = sum(len(cluster["nodes"]) for cluster in config["clusters"])
+        self._count_nodes(config)
         self.config_path = write_config(config, self.directory.name)
         self.events = []
         self.text = []  # lines that are no JSON
@@ -144,12 +147,33 @@ class Router:
             self.kill()
             self.print_log()
             raise
-        # The first address of each listener; a Unix socket is no port.
         self.ports = {}
+        self._find_ports()
+
+    def _count_nodes(self, config):
+        self.n_nodes = sum(len(cluster.get("nodes", ())) for cluster in config["clusters"])
+
+    def _find_ports(self):
+        """The first address of each listener; a Unix socket is no port."""
         for e in self.find("listener.open"):
             port = str(e["address"]).rsplit(":", 1)[1]
             if port.isdigit():
                 self.ports.setdefault(e["listener"], int(port))
+
+    def reload(self, config=None, expect="reload.done"):
+        """Another configuration, or its text, or what the file has in it now: the event."""
+        if isinstance(config, str):
+            self.config_path.write_text(config)
+        elif config:
+            write_config(config, self.directory.name)
+        before = len(self.find(expect))
+        self.process.send_signal(signal.SIGHUP)
+        event = self.wait_event(expect, count=before + 1)
+        if expect == "reload.done":
+            if isinstance(config, dict):
+                self._count_nodes(config)
+            self._find_ports()
+        return event
 
     @property
     def pid(self):

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,9 +15,9 @@ from harness import free_port, raise_open_files, wait_until
 RABBITMQ_SCRIPTS = pathlib.Path("/usr/lib/rabbitmq/bin")
 
 
-def is_open(port):
+def is_open(port, host="127.0.0.1"):
     with socket.socket() as s:
-        return s.connect_ex(("127.0.0.1", port)) == 0
+        return s.connect_ex((host, port)) == 0
 
 
 class Process:
@@ -37,19 +38,32 @@ class Process:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_open(self, port, timeout_s):
+    def wait_open(self, port, timeout_s, host="127.0.0.1"):
         def check():
             assert self.process.poll() is None, f"{self.name} ended:\n{self.log()[-3000:]}"
-            return is_open(port)
+            return is_open(port, host)
         wait_until(check, f"{self.name} to listen on {port}", timeout_s)
 
     def wait_log(self, pattern, timeout_s=10):
         return wait_until(lambda: re.search(pattern, self.log()),
                           f"{pattern!r} in the log of {self.name}", timeout_s)
 
+    def kill(self):
+        """As a crash: the kernel resets its connections."""
+        self.process.kill()
+        self.process.wait()
+
+    def hang(self):
+        """It does nothing any more, but its connections stay and new ones are accepted."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def end(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
+            self.go_on()  # or it would not hear that
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
@@ -64,13 +78,14 @@ class Process:
 class Mosquitto(Process):
     """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs who came."""
 
-    def __init__(self, name="mosquitto", port=None, more=()):
-        """more: lines for its listener, such as those of TLS."""
+    def __init__(self, name="mosquitto", port=None, more=(), host="127.0.0.1", wrapper=()):
+        """more: lines for its listener, such as those of TLS; wrapper: as network.py's."""
         super().__init__(name)
+        self.host, self.wrapper = host, wrapper
         self.port = port or free_port()
         config = self.directory / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} 127.0.0.1\n"
+            f"listener {self.port} {host}\n"
             "allow_anonymous true\n"
             "set_tcp_nodelay true\n"  # else Nagle and delayed ACKs make 40 ms of each answer
             "persistence true\n"
@@ -80,8 +95,17 @@ class Mosquitto(Process):
             "connection_messages true\n"
             + "".join(line + "\n" for line in more)
             + ("user root\n" if os.geteuid() == 0 else ""))
-        self.start(["/usr/sbin/mosquitto", "-c", str(config)])
-        self.wait_open(self.port, 10)
+        self.begin()
+
+    def begin(self):
+        """Start it, or start it again after kill() or end()."""
+        self.start([*self.wrapper, "/usr/sbin/mosquitto", "-c",
+                    str(self.directory / "mosquitto.conf")])
+        self.wait_open(self.port, 10, self.host)
+
+    @property
+    def address(self):
+        return f"{self.host}:{self.port}"
 
     def has_seen(self, client_id):
         return f" as {client_id} (" in self.log()
@@ -147,10 +171,10 @@ class RabbitMQ(Process):
 class HAProxy(Process):
     """An HAProxy in front of the router. listens: {port: the lines of a `listen` section}."""
 
-    def __init__(self, listens):
+    def __init__(self, listens, maxconn=500):
         super().__init__("haproxy")
         config = self.directory / "haproxy.cfg"
-        text = ("global\n  maxconn 500\n  log stdout format raw local0\n"
+        text = (f"global\n  maxconn {maxconn}\n  log stdout format raw local0\n"
                 "defaults\n  log global\n  timeout connect 5s\n"
                 "  timeout client 30s\n  timeout server 30s\n  timeout tunnel 30s\n")
         for port, lines in listens.items():

@@ -1,0 +1,35 @@
+"""Where devices are at home, as the second implementation of the hash says."""
+
+import sys
+
+from harness import ROOT
+
+sys.path.insert(0, str(ROOT / "test"))
+import rendezvous_reference  # noqa: E402  pylint: disable=wrong-import-position
+
+
+def order(nodes, client_id):
+    """The names of equal nodes, home first."""
+    return rendezvous_reference.order([(name, 1) for name in nodes], client_id.encode())
+
+
+def by_home(nodes, client_ids):
+    """{node: the identifiers whose home it is}."""
+    homes = {name: [] for name in nodes}
+    for client_id in client_ids:
+        homes[order(nodes, client_id)[0]].append(client_id)
+    return homes
+
+
+def ids_of(wanted, nodes, count=1, name="dev"):
+    """The first `count` identifiers `name-0`, `name-1`... whose order begins with `wanted`.
+
+    wanted: a node's name, or a list of names
+    """
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    found, i = [], 0
+    while len(found) < count:
+        if order(nodes, f"{name}-{i}")[:len(wanted)] == wanted:
+            found.append(f"{name}-{i}")
+        i += 1
+    return found
