@@ -40,24 +40,37 @@ enum check_result {
     CHECK_BAD
 };
 
-#define HEALTH_WINDOW_SLOTS 10u
+#define HEALTH_WINDOW_SLOTS  10u
+#define HEALTH_CHECK_RESULTS 3u /* enum check_result has no count of its own: others switch on it  \
+                                 */
 
-/* One node's health. Private to health.c; all zero is a node nobody has looked at: up. */
+/*
+ * One node's health. Private to health.c but for the decree, which its owner writes; all zero
+ * is a node nobody has looked at: up.
+ */
 struct health {
     enum node_state decree;
 
     bool checked;              /* a check has answered: the first verdict counts at once */
-    enum check_result verdict; /* of the active checks */
+    enum check_result verdict; /* of the active checks; good until the first has answered */
     enum check_result latest;  /* the last result */
-    uint32_t in_a_row;         /* how often it came in a row, while it differs from the verdict */
+    /* Results in a row until now that were at least as bad, and at least as good, as each. */
+    uint32_t as_bad[HEALTH_CHECK_RESULTS], as_good[HEALTH_CHECK_RESULTS];
 
     uint32_t failures[HEALTH_WINDOW_SLOTS]; /* of real sessions, by tenths of window_ms */
     uint64_t slot;                          /* number of the present tenth, since 0 ms */
     uint64_t ejected_at_ms, ejected_until_ms;
-    uint32_t ejections; /* in a row: each doubles the time; forgotten after a good while */
+    uint32_t ejections; /* in a row: each doubles the time */
 };
 
-/* Take a check's result. True when the verdict of the active checks changed. */
+/*
+ * Take a check's result. True when the verdict of the active checks changed.
+ *
+ * The first result is the verdict at once. After that the verdict gets as bad as the mildest
+ * of the last `fall` results when all of them are worse than it is, and as good as the poorest
+ * of the last `rise` results when all of them are better: with fall 2, BAD after a verdict of
+ * GOOD changes nothing, NO_NEW behind it makes it NO_NEW, two times BAD makes it BAD.
+ */
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);
 
@@ -68,19 +81,36 @@ bool health_is_changing(const struct health *h);
 void health_forget_checks(struct health *h);
 
 /*
- * Take n failures of real sessions (n may be 0), and eject the node when they are too many.
+ * Take n failures of real sessions (n may be 0), and eject the node when as many as
+ * conf->failures came within window_ms (counted in tenths of it: for certain within nine
+ * tenths, never beyond the whole).
  *
  *   may_eject   whether the cluster's max_ejected_percent has room for one more
  *
- * True when the node was ejected just now.
+ * True when the node was ejected just now: for eject_ms, doubled for each ejection before it
+ * in a row, 32 times eject_ms at the most. A row ends when the node has not been ejected for
+ * as long as its last ejection lasted and window_ms more. While the node is ejected failures
+ * do not count (they are of sessions from before), and it comes back with an empty window.
+ *
+ * Time may jump: forward it is quiet time, backward it forgets the window, and ends an
+ * ejection that would lie in the future. conf->off forgets everything.
  */
 bool health_sessions_failed(struct health *h, const struct passive_conf *conf, uint32_t n,
                             uint64_t now_ms, bool may_eject);
 
-/* Does max_ejected_percent have room for one more ejected node? Never in a cluster of one. */
+/*
+ * Does max_ejected_percent have room for one more ejected node? Never in a cluster of one, and
+ * never for the last node; but for one node in any larger cluster, whatever it is a percentage
+ * of, unless the percentage is 0.
+ *
+ *   n_ejected   of the n_nodes; a caller may count nodes that are out for other reasons as well
+ */
 bool health_may_eject(const struct passive_conf *conf, size_t n_nodes, size_t n_ejected);
 
-/* The verdict of all three voices; the most severe speaks. */
+/*
+ * The verdict of all three voices. A decree goes before everything; then the first that is
+ * true of: down by its checks, ejected, paused by its checks.
+ */
 enum node_status health_status(const struct health *h, uint64_t now_ms);
 
 #endif

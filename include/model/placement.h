@@ -5,11 +5,11 @@
  *   1. nodes that are open (up, weight above 0): those that are no backup; only when there is
  *      none of them, the backups
  *   2. by rendezvous hash for a key, by load for a session without one
- *   3. without those that are barred for this session: full (max_connections, bounded load),
- *      or warming up (slow start)
+ *   3. those with nothing in the way of this session first; behind them, while there are tries
+ *      left, those that would rather not have it (warming up, busy); never the full
  *
- * When all open nodes are barred, the order of 2. is used with the barred ones in it, except
- * the full: a device is rather refused than sent to a node beyond its limit.
+ * So a device is rather sent to a node that is warming up than refused, and rather refused
+ * than sent to a node beyond its limit. Full primaries do not call the backups in.
  */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
@@ -42,15 +42,23 @@ enum placement_kind {
 const char *placement_kind_word(enum placement_kind kind);
 
 /* What stands between one open node and one session. */
-enum placement_bar { PLACEMENT_FREE, PLACEMENT_WARMING, PLACEMENT_FULL };
+enum placement_bar {
+    PLACEMENT_FREE,
+    PLACEMENT_WARMING, /* slow start, and not warm for this key: placement_is_warm_for() */
+    PLACEMENT_BUSY,    /* beyond its share of bounded load: placement_capacity() */
+    PLACEMENT_FULL     /* max_connections */
+};
 
 /* The nodes of a cluster as a pick sees them; arrays of n, all borrowed. */
 struct placement_view {
     const struct rendezvous_node *nodes; /* every node, with its weight */
     const bool *open;                    /* takes new sessions now (its weight may still be 0) */
-    const bool *backup;
+    const bool *backup;                  /* null = none is */
     size_t n;
-    /* Asked of open nodes that are in question only; key absent = session without a key. */
+    /*
+     * Asked of open nodes that are in question only, perhaps more than once; key absent =
+     * session without a key. Null = nothing stands in the way of any.
+     */
     enum placement_bar (*bar)(void *arg, uint32_t index, struct span key);
     void *arg;
 };
@@ -58,20 +66,23 @@ struct placement_view {
 struct placement {
     uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
     uint8_t n;                                /* 0: no node can take the session */
-    bool overflow;                            /* a better node was passed over as barred */
-    bool full;                                /* n is 0 because every open node is full */
+    bool overflow; /* a better open node than the first candidate was passed over as barred */
+    bool full;     /* n is 0 because every open node is full */
     bool has_home;
     uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
 };
 
-/* The nodes to try for a key, which may be any bytes. */
+/*
+ * The nodes to try for a key, which may be any bytes. In a cluster where all is well it hashes
+ * the key once for each node.
+ */
 void placement_by_key(const struct placement_view *view, struct span key, struct placement *out);
 
 /*
  * The nodes to try for a session without a key: least sessions by weight first.
  *
  *   sessions   on each node now, view->n of them
- *   turn       breaks ties, so that equals take turns, whatever stands between them
+ *   turn       one more each time: equals take turns, evenly, whatever stands between them
  */
 void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
                        struct placement *out);
@@ -90,35 +101,46 @@ bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint3
  * Bounded load (consistent hashing with bounded loads; Mirrokni, Thorup, Zadimoghaddam, 2018):
  * the most sessions a node may have, the one at hand included.
  *
- *   permille       1000 and above
- *   total          sessions on all open nodes, without the one at hand
+ *   permille          1000 and above
+ *   total             sessions on all open nodes, without the one at hand
  *   weight, weights   the node's, and the sum over all open nodes (above 0)
+ *
+ * The capacities of all open nodes together have room for the session at hand.
  */
 uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, uint64_t weights);
 
 /*
  * Pacing of new sessions to a node: reserve the next turn.
  *
- *   next_us   in: the earliest free turn, 0 at first; out: moved on by one turn
+ *   next        which turns are taken, private to this function; 0 at first. In: as the last
+ *               call left it; out: one turn more
+ *   now_us      of the monotonic clock, below 2^52
+ *   per_s       sessions a second; 0 = any number: nobody waits
+ *   queue_ms    the longest a session may wait
  *
  * Returns how many microseconds this session has to wait for its turn (0 = goes at once), or
- * PLACEMENT_NO_TURN, *next_us untouched, when that would be more than queue_ms.
- * A burst of what the node may get in 100 ms, at least one session, goes at once.
+ * PLACEMENT_NO_TURN, *next untouched, when that would be more than queue_ms.
+ *
+ * A burst of what the node may get in 100 ms, at least one session, goes at once; so no t
+ * seconds ever see more than that burst and t * per_s. A turn is rounded up by less than
+ * 0.25 ns, which keeps the pace below per_s by 2 in 100,000 at 100,000 a second.
  */
 #define PLACEMENT_NO_TURN UINT64_MAX
-uint64_t placement_take_turn(uint64_t *next_us, uint64_t now_us, uint32_t per_s, uint32_t queue_ms);
+uint64_t placement_take_turn(uint64_t *next, uint64_t now_us, uint32_t per_s, uint32_t queue_ms);
 
-/*
- * What share of all keys has another home in `after` than in `before`, in permille; by asking
- * for the homes of a few thousand made-up keys, fewer the more nodes there are, so that it
- * takes some milliseconds. Nodes are matched by name. A side without any open node has no
- * home: 1000, unless both are such.
- */
+/* What a comparison of two sets of nodes needs of each. */
 struct placement_homes {
-    const struct rendezvous_node *nodes; /* weight 0 and backups left out by the caller or not */
-    const bool *backup;
+    const struct rendezvous_node *nodes; /* weight 0 and backups may be among them: no home */
+    const bool *backup;                  /* null = none is */
     size_t n;
 };
+
+/*
+ * What share of all keys has another home in `after` than in `before`, in permille: by asking
+ * for the homes of some made-up keys, 8192 of them, fewer with more than a hundred nodes, so
+ * that it takes some milliseconds. Good to about 5 permille, to 30 with a thousand nodes.
+ * Nodes are matched by name. A side without any home: 1000, unless both are such.
+ */
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 

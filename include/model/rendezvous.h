@@ -17,6 +17,7 @@
 #ifndef MODEL_RENDEZVOUS_H
 #define MODEL_RENDEZVOUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,5 +59,21 @@ uint64_t rendezvous_cost(uint64_t x);
  */
 size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
                        uint32_t *out);
+
+/* The nodes of a pick, when not every one with a weight may be picked. */
+struct rendezvous_field {
+    const struct rendezvous_node *nodes;
+    size_t n;
+    /*
+     * May this node be picked? Asked of nodes that are among the best so far, so of a few of
+     * many, and of the same node perhaps again; null = all may.
+     */
+    bool (*admits)(void *arg, uint32_t index);
+    void *arg;
+};
+
+/* As rendezvous_pick(), among the nodes that the field admits. */
+size_t rendezvous_pick_from(const struct rendezvous_field *field, struct span key, size_t max,
+                            uint32_t *out);
 
 #endif

@@ -85,12 +85,13 @@ static bool goes_before(struct scored *a, struct scored *b)
     return strcmp(a->node->name, b->node->name) < 0;
 }
 
-static void podium_offer(struct podium *podium, struct scored *candidate)
+static void podium_offer(struct podium *podium, struct scored *candidate,
+                         const struct rendezvous_field *field)
 {
     size_t at = podium->n;
     while (at > 0 && goes_before(candidate, &podium->place[at - 1]))
         at--;
-    if (at == podium->max)
+    if (at == podium->max || (field->admits && !field->admits(field->arg, candidate->index)))
         return;
     if (podium->n < podium->max)
         podium->n++;
@@ -99,22 +100,30 @@ static void podium_offer(struct podium *podium, struct scored *candidate)
     podium->place[at] = *candidate;
 }
 
-size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
-                       uint32_t *out)
+/* The best that go behind `last`, or of all when its node is null. */
+static void podium_fill(struct podium *podium, const struct rendezvous_field *field,
+                        struct span key, struct scored *last)
+{
+    for (size_t i = 0; i < field->n; i++) {
+        const struct rendezvous_node *node = &field->nodes[i];
+        assert(node->weight <= RENDEZVOUS_WEIGHT_MAX);
+        if (node->weight == 0)
+            continue;
+        struct scored candidate = {
+            .node = node, .x = rendezvous_hash(node->seed, key), .index = (uint32_t)i};
+        if (!last->node || goes_before(last, &candidate))
+            podium_offer(podium, &candidate, field);
+    }
+}
+
+size_t rendezvous_pick_from(const struct rendezvous_field *field, struct span key, size_t max,
+                            uint32_t *out)
 {
     struct scored last = {.node = NULL};
     size_t written = 0;
     while (written < max) {
         struct podium podium = {.n = 0, .max = size_min(max - written, ROUND_MAX)};
-        for (size_t i = 0; i < n; i++) {
-            assert(nodes[i].weight <= RENDEZVOUS_WEIGHT_MAX);
-            if (nodes[i].weight == 0)
-                continue;
-            struct scored candidate = {
-                .node = &nodes[i], .x = rendezvous_hash(nodes[i].seed, key), .index = (uint32_t)i};
-            if (!last.node || goes_before(&last, &candidate))
-                podium_offer(&podium, &candidate);
-        }
+        podium_fill(&podium, field, key, &last);
         if (podium.n == 0)
             break;
         for (size_t i = 0; i < podium.n; i++)
@@ -122,4 +131,11 @@ size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct spa
         last = podium.place[podium.n - 1];
     }
     return written;
+}
+
+size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
+                       uint32_t *out)
+{
+    struct rendezvous_field all = {.nodes = nodes, .n = n, .admits = NULL, .arg = NULL};
+    return rendezvous_pick_from(&all, key, max, out);
 }

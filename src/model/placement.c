@@ -1,0 +1,203 @@
+/*
+ * placement.c - put the nodes of a cluster in the order to try them for one session.
+ *
+ * The usual case, all open and nothing in the way, is one pass over the nodes and three
+ * questions. Only when that fails are they gone through again, rank by rank:
+ *
+ *   open?  -->  primaries, or else backups  -->  free, then the reluctant  -->  candidates
+ *
+ * Nothing is copied or allocated: a pass asks for each node that is in question.
+ */
+#include "model/placement.h"
+
+#include <assert.h>
+
+const char *placement_kind_word(enum placement_kind kind)
+{
+    static const char *const words[] = {
+#define X(suffix, word) [PLACEMENT_##suffix] = word,
+        PLACEMENT_KINDS(X)
+#undef X
+    };
+    _Static_assert(ARRAY_LEN(words) == PLACEMENT_KIND_COUNT, "every kind has a word");
+    assert(kind < PLACEMENT_KIND_COUNT);
+    return words[kind];
+}
+
+/* Which nodes a pass looks for. */
+enum rank {
+    RANK_ANY,      /* open or not: where the hash says */
+    RANK_OPEN,     /* whatever stands in the way */
+    RANK_FREE,     /* open and nothing in the way */
+    RANK_RELUCTANT /* open; would rather not, but can */
+};
+
+struct search {
+    const struct placement_view *view;
+    struct span key;
+    bool backups; /* look among the backups, not the others */
+    enum rank rank;
+    const struct placement *taken; /* these no more; what bars them may have changed since */
+};
+
+static enum placement_bar bar_of(const struct placement_view *view, uint32_t index, struct span key)
+{
+    return view->bar ? view->bar(view->arg, index, key) : PLACEMENT_FREE;
+}
+
+static bool is_taken(const struct placement *placement, size_t index)
+{
+    for (size_t i = 0; i < placement->n; i++)
+        if (placement->candidates[i] == index)
+            return true;
+    return false;
+}
+
+/* All but the weight. */
+static bool search_admits(void *arg, uint32_t index)
+{
+    const struct search *search = arg;
+    const struct placement_view *view = search->view;
+    if ((view->backup && view->backup[index]) != search->backups || is_taken(search->taken, index))
+        return false;
+    if (search->rank == RANK_ANY)
+        return true;
+    if (!view->open[index])
+        return false;
+    if (search->rank == RANK_OPEN)
+        return true;
+    enum placement_bar bar = bar_of(view, index, search->key);
+    return search->rank == RANK_FREE ? bar == PLACEMENT_FREE
+                                     : bar == PLACEMENT_WARMING || bar == PLACEMENT_BUSY;
+}
+
+/* Take the best by hash of a rank, behind the candidates that are there. */
+static void add_by_key(struct search *search, enum rank rank, struct placement *out)
+{
+    const struct placement_view *view = search->view;
+    struct rendezvous_field field = {
+        .nodes = view->nodes, .n = view->n, .admits = search_admits, .arg = search};
+    search->rank = rank;
+    out->n += (uint8_t)rendezvous_pick_from(&field, search->key, PLACEMENT_TRIES_MAX - out->n,
+                                            out->candidates + out->n);
+}
+
+static bool all_open(const struct placement_view *view, const struct placement *placement)
+{
+    for (size_t i = 0; i < placement->n; i++)
+        if (!view->open[placement->candidates[i]])
+            return false;
+    return placement->n > 0;
+}
+
+static bool all_free(const struct placement_view *view, const struct placement *placement,
+                     struct span key)
+{
+    for (size_t i = 0; i < placement->n; i++)
+        if (bar_of(view, placement->candidates[i], key) != PLACEMENT_FREE)
+            return false;
+    return true;
+}
+
+void placement_by_key(const struct placement_view *view, struct span key, struct placement *out)
+{
+    struct search search = {.view = view, .key = key, .taken = out};
+    *out = (struct placement){.n = 0};
+    add_by_key(&search, RANK_ANY, out);
+    out->has_home = out->n > 0;
+    out->home = out->candidates[0];
+    if (!all_open(view, out)) {
+        out->n = 0;
+        add_by_key(&search, RANK_OPEN, out);
+        search.backups = out->n == 0;
+        if (search.backups)
+            add_by_key(&search, RANK_OPEN, out);
+    }
+    if (all_free(view, out, key)) /* as when there is none */
+        return;
+    uint32_t best = out->candidates[0];
+    out->n = 0;
+    add_by_key(&search, RANK_FREE, out);
+    add_by_key(&search, RANK_RELUCTANT, out);
+    out->full = out->n == 0;
+    out->overflow = out->n > 0 && out->candidates[0] != best;
+}
+
+/* Of a session without a key: what add_by_load() needs to know besides the search. */
+struct loads {
+    const uint32_t *sessions;
+    uint32_t turn; /* used up choice by choice, as the digits of a number */
+};
+
+/* Below 0: a has less load for its weight than b; 0: the same. */
+static int compare_load(const struct search *search, const struct loads *loads, size_t a, size_t b)
+{
+    const struct rendezvous_node *nodes = search->view->nodes;
+    uint64_t load_a = (uint64_t)loads->sessions[a] * nodes[b].weight;
+    uint64_t load_b = (uint64_t)loads->sessions[b] * nodes[a].weight;
+    return (load_a > load_b) - (load_a < load_b);
+}
+
+/* The first node of the least load, and how many have the same: 0 = there is none at all. */
+static size_t count_equals(struct search *search, const struct loads *loads, uint32_t *first)
+{
+    size_t equals = 0;
+    for (size_t i = 0; i < search->view->n; i++) {
+        int order = equals > 0 ? compare_load(search, loads, i, *first) : -1;
+        if (order > 0 || search->view->nodes[i].weight == 0 || !search_admits(search, (uint32_t)i))
+            continue;
+        if (order < 0) {
+            *first = (uint32_t)i;
+            equals = 0;
+        }
+        equals++;
+    }
+    return equals;
+}
+
+/*
+ * Take the least loaded of a rank, behind the candidates that are there. Equals are counted
+ * first and one is taken by its number among them: a start that moves round the array would
+ * give whoever stands behind a node that does not count that node's turns too.
+ */
+static void add_by_load(struct search *search, enum rank rank, struct loads *loads,
+                        struct placement *out)
+{
+    search->rank = rank;
+    while (out->n < PLACEMENT_TRIES_MAX) {
+        uint32_t chosen;
+        size_t equals = count_equals(search, loads, &chosen);
+        if (equals == 0)
+            return;
+        size_t nth = loads->turn % equals;
+        loads->turn /= (uint32_t)equals;
+        /* What bars a node may have changed since it was counted: then it stays the one before. */
+        for (size_t i = chosen; nth > 0 && ++i < search->view->n;)
+            if (search->view->nodes[i].weight > 0 && compare_load(search, loads, i, chosen) == 0 &&
+                search_admits(search, (uint32_t)i)) {
+                chosen = (uint32_t)i;
+                nth--;
+            }
+        out->candidates[out->n++] = chosen;
+    }
+}
+
+void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
+                       struct placement *out)
+{
+    struct search search = {.view = view, .rank = RANK_OPEN, .taken = out};
+    struct loads loads = {.sessions = sessions, .turn = turn};
+    uint32_t best;
+    *out = (struct placement){.n = 0};
+    size_t open = count_equals(&search, &loads, &best);
+    if (open == 0) {
+        search.backups = true;
+        open = count_equals(&search, &loads, &best);
+    }
+    if (open == 0)
+        return;
+    add_by_load(&search, RANK_FREE, &loads, out);
+    add_by_load(&search, RANK_RELUCTANT, &loads, out);
+    out->full = out->n == 0;
+    out->overflow = out->n > 0 && compare_load(&search, &loads, best, out->candidates[0]) < 0;
+}
