@@ -192,8 +192,8 @@ enum check_type { CHECK_TYPE_TCP, CHECK_TYPE_MQTT, CHECK_TYPE_HTTP, CHECK_TYPE_C
 struct health_check_conf {
     enum check_type type;
     uint32_t interval_ms;      /* 5000 */
-    uint32_t fast_interval_ms; /* 1000: while a node is changing */
-    uint32_t timeout_ms;       /* 3000: of one check, from its dial on */
+    uint32_t fast_interval_ms; /* 1000, or interval_ms if less: while a node is changing */
+    uint32_t timeout_ms;       /* 3000, or interval_ms if less: of one check, from its dial on */
     uint32_t fall, rise;       /* 2, 2: results in a row until the verdict changes */
     char *username;            /* mqtt: null = none */
     char *password_file;       /* mqtt: its first line; null = none */
@@ -201,7 +201,7 @@ struct health_check_conf {
     uint32_t port;             /* http: 18083, at the node's host; check_address goes before it */
     uint32_t *expect;          /* http: good codes; [200] */
     size_t n_expect;
-    uint32_t *no_new; /* http: "no new sessions, keep what is there"; [503] */
+    uint32_t *no_new; /* http: "no new sessions, keep what is there"; [503]; may be none */
     size_t n_no_new;
 };
 
@@ -227,15 +227,17 @@ enum dns_record {
     DNS_RECORD_SRV,
     DNS_RECORD_COUNT
 };
+enum discovery_type { DISCOVERY_DNS, DISCOVERY_TYPE_COUNT };
 enum node_name_from { NODE_NAME_TARGET, NODE_NAME_ADDRESS, NODE_NAME_FROM_COUNT };
 
 struct discovery_conf {
-    char *name;             /* "_mqtt._tcp.emqx.default.svc.cluster.local" */
+    enum discovery_type type; /* DNS */
+    char *name;             /* "_mqtt._tcp.emqx.default.svc.cluster.local", maybe with a last dot */
     uint32_t port;          /* of the nodes, 1883; not for SRV, which tells it */
     enum dns_record record; /* A */
     uint32_t refresh_ms; /* 30000: longest time between two questions; a shorter TTL goes first */
     enum node_name_from node_name; /* TARGET for SRV, else ADDRESS; the default fits the record */
-    char *resolver;                /* "10.96.0.10:53"; null = as the system's resolv.conf */
+    char *resolver;                /* "10.96.0.10:53", always with a port; null = as resolv.conf */
 };
 
 /* One way to a key. */

@@ -31,15 +31,13 @@ static bool parse_port(const char *text, uint16_t *port)
 static bool parse_v4(const char *host, struct config_address *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    if (strcmp(host, "") == 0 || strcmp(host, "*") == 0)
-        host = "0.0.0.0";
     if (inet_pton(AF_INET, host, address->host + sizeof mapped) != 1)
         return false;
     memcpy(address->host, mapped, sizeof mapped);
     return true;
 }
 
-static bool parse_v6(char *host, size_t n, struct config_address *address)
+static bool parse_v6_in_brackets(char *host, size_t n, struct config_address *address)
 {
     if (n < 2 || host[n - 1] != ']')
         return false;
@@ -48,9 +46,15 @@ static bool parse_v6(char *host, size_t n, struct config_address *address)
     return inet_pton(AF_INET6, host + 1, address->host) == 1;
 }
 
-bool config_address_parse(const char *text, struct config_address *out)
+static bool is_any(const struct config_address *address)
 {
     static const uint8_t zero[16];
+    return memcmp(address->host + 12, zero, 4) == 0 &&
+           (!address->v6 || memcmp(address->host, zero, 12) == 0);
+}
+
+bool config_address_parse(const char *text, struct config_address *out)
+{
     struct config_address address = {0};
     char host[INET6_ADDRSTRLEN + sizeof "[]"];
     const char *colon = text ? strrchr(text, ':') : NULL;
@@ -59,10 +63,24 @@ bool config_address_parse(const char *text, struct config_address *out)
     size_t n = (size_t)(colon - text);
     memcpy(host, text, n);
     host[n] = '\0';
-    if (host[0] == '[' ? !parse_v6(host, n, &address) : !parse_v4(host, &address))
+    if (strcmp(host, "") == 0 || strcmp(host, "*") == 0)
+        strcpy(host, "0.0.0.0");
+    if (host[0] == '[' ? !parse_v6_in_brackets(host, n, &address) : !parse_v4(host, &address))
         return false;
-    address.any = memcmp(address.host + 12, zero, 4) == 0 &&
-                  (!address.v6 || memcmp(address.host, zero, 12) == 0);
+    address.any = is_any(&address);
+    *out = address;
+    return true;
+}
+
+bool config_host_parse(const char *text, struct config_address *out)
+{
+    struct config_address address = {0};
+    if (!text)
+        return false;
+    address.v6 = strchr(text, ':') != NULL;
+    if (address.v6 ? inet_pton(AF_INET6, text, address.host) != 1 : !parse_v4(text, &address))
+        return false;
+    address.any = is_any(&address);
     *out = address;
     return true;
 }

@@ -25,6 +25,8 @@ struct config_address {
  * these; *out untouched then.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
+/* "192.0.2.1", "2001:db8::1", without brackets; the port is 0. *out untouched on failure. */
+MUST_USE bool config_host_parse(const char *text, struct config_address *out);
 /* 127.0.0.0/8 or ::1. */
 bool config_address_loopback(const struct config_address *address);
 /* The path of "unix:/run/mqtt.sock"; null when it is no such address. */

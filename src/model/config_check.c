@@ -7,6 +7,7 @@
  */
 #include "model/config_check.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "model/config_address.h"
@@ -90,9 +91,41 @@ static void check_idle(struct config_load *load, const struct config_place *root
         config_error(load, &idle_ms, "\"idle\" is set too; want one of the two");
 }
 
+static bool replays(const struct config *config)
+{
+    for (size_t i = 0; i < config->n_clusters; i++) {
+        const struct cluster_conf *cluster = &config->clusters[i];
+        if (cluster->replay && (cluster->discovery || cluster->n_nodes > 1))
+            return true;
+    }
+    return false;
+}
+
+/* Said of files without errors only: elsewhere a time may have been misread. */
+static void check_placement(struct config_load *load, const struct config_place *root)
+{
+    const struct timeouts_conf *conf = &load->config->timeouts;
+    struct config_place timeouts;
+    struct config_place at;
+    if (load->messages->errors > 0 || conf->connack_ms < conf->placement_ms ||
+        !replays(load->config) || !config_place_member(load, root, "timeouts", &timeouts))
+        return;
+    if (config_place_member(load, &timeouts, "placement_ms", &at))
+        config_warning(load, &at,
+                       "want more than \"connack_ms\" (%" PRIu32 "): a node that stays silent is "
+                       "never replayed",
+                       conf->connack_ms);
+    else if (config_place_member(load, &timeouts, "connack_ms", &at))
+        config_warning(load, &at,
+                       "want less than \"placement_ms\" (%" PRIu32 "): a node that stays silent "
+                       "is never replayed",
+                       conf->placement_ms);
+}
+
 void config_check_whole(struct config_load *load, const struct config_place *root)
 {
     config_check_listeners(load, root);
     config_check_clusters(load, root);
     check_idle(load, root);
+    check_placement(load, root);
 }

@@ -2,7 +2,7 @@
  * config_check.h - checks over a whole configuration that was read, with errors or without.
  *
  * Any text may be null then and any list empty: what a reader has complained about already is
- * passed over.
+ * passed over. A default that depends on another key is filled in here.
  */
 #ifndef MODEL_CONFIG_CHECK_H
 #define MODEL_CONFIG_CHECK_H
@@ -15,6 +15,11 @@
 void config_check_listeners(struct config_load *load, const struct config_place *root);
 /* The same for clusters; after the listeners. */
 void config_check_clusters(struct config_load *load, const struct config_place *root);
+/* Of one cluster, which is an object: its nodes, and how their health is found out. */
+void config_check_nodes(struct config_load *load, const struct config_place *cluster,
+                        const struct cluster_conf *conf);
+void config_check_health(struct config_load *load, const struct config_place *cluster,
+                         const struct cluster_conf *conf);
 
 /* Whether the object has the key, be its value right or wrong. */
 bool config_has(const struct config_place *at, const char *key);

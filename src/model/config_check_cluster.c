@@ -103,63 +103,7 @@ static void check_route_by(struct config_load *load, const struct config_place *
     }
 }
 
-/* ---- nodes --------------------------------------------------------------------------- */
-
-static bool has_weight(const struct cluster_conf *cluster)
-{
-    for (size_t i = 0; i < cluster->n_nodes; i++) {
-        if (cluster->nodes[i].weight > 0)
-            return true;
-    }
-    return false;
-}
-
-static void check_weights(struct config_load *load, const struct config_place *cluster,
-                          const struct cluster_conf *conf)
-{
-    struct config_place nodes;
-    if (conf->n_nodes > 0 && !has_weight(conf) &&
-        config_place_member(load, cluster, "nodes", &nodes))
-        config_error(load, &nodes, "want one node at least with a weight above 0");
-}
-
-/* Does the listener take connections to the node's address, as far as addresses can tell? */
-static bool listens_on(const struct listener_conf *listener, const char *node)
-{
-    struct config_address own;
-    struct config_address dialled;
-    for (size_t i = 0; i < listener->n_addresses; i++) {
-        if (config_address_equal(listener->addresses[i], node))
-            return true;
-        if (config_address_parse(listener->addresses[i], &own) &&
-            config_address_parse(node, &dialled) && own.any && own.port == dialled.port &&
-            (own.v6 == dialled.v6 || (own.v6 && listener->dual_stack)) &&
-            config_address_loopback(&dialled))
-            return true;
-    }
-    return false;
-}
-
-/* A router that is its own node answers each connection with another one to itself. */
-static void check_nodes(struct config_load *load, const struct config_place *cluster,
-                        const struct cluster_conf *conf)
-{
-    struct config_place list;
-    struct config_place node;
-    struct config_place at;
-    if (!config_place_member(load, cluster, "nodes", &list))
-        return;
-    for (size_t k = 0; k < conf->n_nodes && config_place_element(load, &list, k, &node); k++) {
-        for (size_t i = 0; i < load->config->n_listeners; i++) {
-            if (!conf->nodes[k].address ||
-                !listens_on(&load->config->listeners[i], conf->nodes[k].address) ||
-                !config_place_member(load, &node, "address", &at))
-                continue;
-            config_warning(load, &at, "the same as listeners[%zu]: is it another machine's?", i);
-            break;
-        }
-    }
-}
+/* ---- towards the nodes --------------------------------------------------------------- */
 
 static void check_proxy_protocol(struct config_load *load, const struct config_place *cluster,
                                  const struct cluster_conf *conf)
@@ -215,8 +159,8 @@ void config_check_clusters(struct config_load *load, const struct config_place *
         if (!config_place_element(load, &list, i, &at) || !json_is_object(at.value))
             continue;
         check_route_by(load, &at, i);
-        check_weights(load, &at, &config->clusters[i]);
-        check_nodes(load, &at, &config->clusters[i]);
+        config_check_nodes(load, &at, &config->clusters[i]);
+        config_check_health(load, &at, &config->clusters[i]);
         check_proxy_protocol(load, &at, &config->clusters[i]);
         check_upstream_tls(load, &at, &config->clusters[i]);
         /* With errors elsewhere a listener's reference may only be misread. */

@@ -1,30 +1,12 @@
 /*
  * config_keys.c - every key of the configuration file as a row of a table.
  *
- * Rows only, one table a struct of model/config.h, innermost first; those of listeners and of
- * TLS stand beside this file, what is done with them in config_table.c. The ranges of the timeouts
- * are wide on purpose: they keep out seconds written for milliseconds, not opinions.
+ * Rows only, one table a struct of model/config.h, innermost first; those of listeners, of
+ * clusters and of TLS stand beside this file, what is done with them in config_table.c.
  */
 #include "model/config_rows.h"
 
-/* The range of most timeouts. */
-#define SHORT_MS RANGE(100, 600000)
-
 static const struct config_word auto_words[] = {{"auto", 0}};
-static const struct config_word route_words[] = {{"client_id", ROUTE_CLIENT_ID},
-                                                 {"username", ROUTE_USERNAME},
-                                                 {"source_ip", ROUTE_SOURCE_IP},
-                                                 {"tls_cn", ROUTE_TLS_CN},
-                                                 {"sni", ROUTE_SNI}};
-static const struct config_word empty_id_words[] = {
-    {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
-static const struct config_word proxy_words[] = {
-    {"v2", PROXY_PROTOCOL_V2}, {"v1", PROXY_PROTOCOL_V1}, {"none", PROXY_PROTOCOL_NONE}};
-static const struct config_word tlv_words[] = {{"alpn", PROXY_TLV_ALPN},
-                                               {"authority", PROXY_TLV_AUTHORITY},
-                                               {"ssl", PROXY_TLV_SSL},
-                                               {"unique_id", PROXY_TLV_UNIQUE_ID},
-                                               {"crc32c", PROXY_TLV_CRC32C}};
 static const struct config_word level_words[] = {
 #define X(suffix, word, loud) {word, LOG_##suffix},
     LOG_LEVELS(X)
@@ -32,123 +14,7 @@ static const struct config_word level_words[] = {
 };
 static const struct config_word format_words[] = {{"json", LOG_JSON}, {"text", LOG_TEXT}};
 
-_Static_assert(ARRAY_LEN(route_words) == ROUTE_SOURCE_COUNT, "every route source has a word");
 _Static_assert(ARRAY_LEN(format_words) == LOG_FORMAT_COUNT, "every log format has a word");
-
-static const struct config_key node_keys[] = {
-    {.key = "name",
-     .kind = KEY_TEXT,
-     .required = true,
-     .unique = true,
-     RANGE(1, 128),
-     FIELD(struct node_conf, name),
-     .help =
-         "What logs and metrics call it. The hash goes by it: renaming a node moves its devices."},
-    {.key = "address",
-     .kind = KEY_NODE_ADDRESS,
-     .required = true,
-     .unique_advised = true,
-     FIELD(struct node_conf, address),
-     .help =
-         "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`, numeric; or its Unix "
-         "socket."},
-    {.key = "weight",
-     .kind = KEY_INTEGER,
-     FIELD(struct node_conf, weight),
-     RANGE(0, 65535),
-     .default_value = 1,
-     .help = "Its share of the devices against the other nodes' weights; 0 gets no new session."},
-    {.key = "state",
-     .kind = KEY_COMING_REFUSED,
-     .help = "Whether the node is up, drained or down, by decree."},
-    {.key = "backup",
-     .kind = KEY_COMING_REFUSED,
-     .off_allowed = true,
-     .help = "The node is used only when no other is left."},
-};
-static const struct config_table node_table = TABLE(struct node_conf, node_keys);
-
-static const struct config_key route_rule_keys[] = {
-    {.key = "from",
-     .kind = KEY_WORD,
-     .required = true,
-     FIELD(struct route_rule, from),
-     WORDS(route_words),
-     .default_value = ROUTE_SOURCE_COUNT, /* not read */
-     .help = "What to take: as if the word stood there without an object."},
-    {.key = "prefix_until",
-     .kind = KEY_TEXT,
-     RANGE(1, 128),
-     FIELD(struct route_rule, prefix_until),
-     .default_text = "none",
-     .help = "Take only what stands before the first occurrence of this: with `\"/\"`, all of "
-             "`tenant-a/...` share a node. Without an occurrence it is the whole."},
-};
-static const struct config_table route_rule_table = TABLE(struct route_rule, route_rule_keys);
-
-static const struct config_key cluster_keys[] = {
-    {.key = "name",
-     .kind = KEY_TEXT,
-     .required = true,
-     .unique = true,
-     RANGE(1, 128),
-     FIELD(struct cluster_conf, name),
-     .help = "What listeners, logs and metrics call it."},
-    {.key = "nodes",
-     .kind = KEY_LIST,
-     .required = true,
-     RANGE(1, 1024),
-     FIELD(struct cluster_conf, nodes),
-     COUNT(struct cluster_conf, n_nodes),
-     .table = &node_table,
-     .help = "The brokers. Their order does not matter."},
-    {.key = "route_by",
-     .kind = KEY_SHORT_LIST,
-     FIELD(struct cluster_conf, route_by),
-     COUNT(struct cluster_conf, n_route_by),
-     RANGE(1, 16),
-     .table = &route_rule_table,
-     .default_value = ROUTE_CLIENT_ID,
-     .help = "What decides a device's home. In a list, the first that the device has."},
-    {.key = "empty_client_id",
-     .kind = KEY_WORD,
-     FIELD(struct cluster_conf, empty_client_id),
-     WORDS(empty_id_words),
-     .default_value = EMPTY_ID_SPREAD,
-     .help =
-         "A device that has nothing of `route_by`: to the node with the fewest sessions, by its "
-         "address, or refused."},
-    {.key = "proxy_protocol",
-     .kind = KEY_WORD,
-     FIELD(struct cluster_conf, proxy_protocol),
-     WORDS(proxy_words),
-     .default_value = PROXY_PROTOCOL_V2,
-     .help = "How the nodes are told the device's address. Must match their listener's setting."},
-    {.key = "proxy_protocol_tlvs",
-     .kind = KEY_WORD_SET,
-     FIELD(struct cluster_conf, proxy_protocol_tlvs),
-     WORDS(tlv_words),
-     .default_value = PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL,
-     .default_text = "`[\"alpn\", \"authority\", \"ssl\"]`",
-     .help = "What a version 2 header tells besides: the protocol and the server name of the TLS "
-             "handshake, its version, cipher and device certificate, the session's id in our log, "
-             "a checksum."},
-    {.key = "tls",
-     .kind = KEY_OPTIONAL,
-     FIELD(struct cluster_conf, tls),
-     .table = &config_upstream_tls_table,
-     .default_text = "plain TCP",
-     .help = "The nodes speak TLS, behind the PROXY header."},
-    {.key = "health_check",
-     .kind = KEY_COMING,
-     .help = "How nodes are probed. Until then a node that cannot be reached is found out by each "
-             "dial."},
-    {.key = "passive",
-     .kind = KEY_COMING,
-     .help = "When failures of real sessions take a node out."},
-    {.key = "discovery", .kind = KEY_COMING_REFUSED, .help = "Nodes from DNS."},
-};
-const struct config_table config_cluster_table = TABLE(struct cluster_conf, cluster_keys);
 
 static const struct config_key timeouts_keys[] = {
     {.key = "proxy_header_ms",
@@ -185,14 +51,16 @@ static const struct config_key timeouts_keys[] = {
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, placement_ms),
      SHORT_MS,
-     .default_value = 10000,
-     .help = "For all tries together."},
+     .default_value = 25000,
+     .help = "To find a node for a device: for all tries together, the wait for each CONNACK "
+             "included."},
     {.key = "connack_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, connack_ms),
      SHORT_MS,
      .default_value = 15000,
-     .help = "For the node's first packet."},
+     .help = "For the node's first packet; then the next node is tried, while `placement_ms` "
+             "lasts."},
     {.key = "half_closed_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, half_closed_ms),

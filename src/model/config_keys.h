@@ -18,10 +18,13 @@ enum config_kind {
     KEY_FILE,           /* char *: a path, from the configuration file's directory */
     KEY_LISTEN_ADDRESS, /* char *: an address to listen on */
     KEY_NODE_ADDRESS,   /* char *: an address to connect to */
+    KEY_SERVER_ADDRESS, /* char *: numeric "IP:PORT"; the port default_value where it has none */
     KEY_TEXT_LIST,      /* one text of the row's element kind, or min..max; char ** and size_t */
     KEY_NETWORK_LIST,   /* the same of networks; an array of struct cidr and its size_t */
     KEY_FLAG,           /* bool */
     KEY_INTEGER,        /* uint32_t in min..max */
+    KEY_INTEGER_LIST,   /* one of these, or a list of them; uint32_t * and size_t */
+    KEY_FACTOR,         /* uint32_t: a number with a fraction, in thousandths, in min..max */
     KEY_WORD,           /* one of words; its value goes into a bool, an enum or a uint32_t */
     KEY_WORD_LIST,      /* one of words, or a list of them; an array of enums and its size_t */
     KEY_WORD_SET,       /* a list of words; an unsigned with the bits of their values */
@@ -33,7 +36,6 @@ enum config_kind {
     KEY_SHORT_LIST,     /* ... each of which may be written as the word of its first key alone,
                            and a list of one as that one; by default one with its defaults */
     KEY_COMING,         /* of a later version; can be ignored without harm */
-    KEY_COMING_REFUSED, /* of a later version; ignoring it would do another thing than asked */
     CONFIG_KIND_COUNT
 };
 
@@ -59,18 +61,20 @@ struct config_key {
     bool required;
     bool unique;         /* no two siblings in the list may have the same */
     bool unique_advised; /* ... or at least it is worth a warning */
-    bool off_allowed;    /* KEY_COMING_REFUSED: `false` asks for nothing, so it is fine */
+    bool off_allowed;    /* KEY_OPTIONAL: `false` is as if the key were not there */
     size_t offset;       /* of the field in the struct of its table */
     size_t size;         /* of the field */
     size_t count_offset; /* of the number of elements: all lists, but KEY_WORD_SET */
     uint32_t min;        /* the smallest integer, the shortest text, the fewest elements */
     uint32_t max;
+    uint32_t count_min; /* KEY_INTEGER_LIST: the fewest elements */
+    uint32_t count_max;
     uint32_t default_value;
     const char *default_string; /* KEY_TEXT */
     const char *default_text;   /* what the reference says instead of either */
     const struct config_shape
         *shape; /* KEY_TEXT, in place of min and max; null = any without controls */
-    const struct config_word *words; /* KEY_COMING_REFUSED: the words that ask for nothing */
+    const struct config_word *words;
     size_t n_words;
     const struct config_table *table; /* objects and lists of them: the keys inside */
     const char *help;                 /* one line of the reference */

@@ -43,16 +43,38 @@ static void read_flag(struct config_load *load, const struct config_key *key,
         config_want(load, at, "true or false");
 }
 
-static void read_integer(struct config_load *load, const struct config_key *key,
-                         const struct config_place *at, void *object)
+bool config_want_integer(struct config_load *load, const struct config_key *key,
+                         const struct config_place *at, uint32_t *out)
 {
     json_int_t value = json_integer_value(at->value);
     if (json_is_integer(at->value) && value >= key->min && value <= key->max) {
-        config_store_number(key, object, (uint32_t)value);
-        return;
+        *out = (uint32_t)value;
+        return true;
     }
     struct config_text rule = {0};
     config_text_put(&rule, "an integer in %" PRIu32 "..%" PRIu32, key->min, key->max);
+    config_want(load, at, rule.bytes);
+    return false;
+}
+
+static void read_integer(struct config_load *load, const struct config_key *key,
+                         const struct config_place *at, void *object)
+{
+    uint32_t value;
+    if (config_want_integer(load, key, at, &value))
+        config_store_number(key, object, value);
+}
+
+static void read_factor(struct config_load *load, const struct config_key *key,
+                        const struct config_place *at, void *object)
+{
+    double thousandths = json_number_value(at->value) * 1000; /* 0 for what is no number */
+    if (thousandths >= key->min && thousandths <= key->max) {
+        config_store_number(key, object, (uint32_t)(thousandths + 0.5));
+        return;
+    }
+    struct config_text rule = {0};
+    config_text_put(&rule, "a number in %g..%g", key->min / 1000.0, key->max / 1000.0);
     config_want(load, at, rule.bytes);
 }
 
@@ -106,6 +128,12 @@ static void read_object(struct config_load *load, const struct config_key *key,
 static void read_optional(struct config_load *load, const struct config_key *key,
                           const struct config_place *at, void *object)
 {
+    if (key->off_allowed && json_is_false(at->value))
+        return;
+    if (key->off_allowed && !json_is_object(at->value)) {
+        config_want(load, at, "false or an object");
+        return;
+    }
     void *inner = calloc(1, key->table->struct_size);
     if (!inner) {
         config_no_memory(load);
@@ -139,33 +167,18 @@ static void read_coming(struct config_load *load, const struct config_key *key,
     config_warning(load, at, "known, but has no effect in this version");
 }
 
-static void read_coming_refused(struct config_load *load, const struct config_key *key,
-                                const struct config_place *at, void *object)
-{
-    (void)object;
-    if (config_find_word(key, at->value) || (key->off_allowed && json_is_false(at->value)))
-        return;
-    char got[CONFIG_GOT_MAX];
-    struct config_text rule = {0};
-    config_put_words(key, &rule);
-    if (key->off_allowed)
-        config_text_put(&rule, "false");
-    if (rule.n)
-        config_error(load, at, "known, but only %s is built in this version, got %s", rule.bytes,
-                     config_got(at->value, got));
-    else
-        config_error(load, at, "known, but not built in this version");
-}
-
 static config_reader *const reader[] = {
     [KEY_TEXT] = read_text,
     [KEY_FILE] = read_text,
     [KEY_LISTEN_ADDRESS] = read_text,
     [KEY_NODE_ADDRESS] = read_text,
+    [KEY_SERVER_ADDRESS] = read_text,
     [KEY_TEXT_LIST] = config_read_text_list,
     [KEY_NETWORK_LIST] = config_read_network_list,
     [KEY_FLAG] = read_flag,
     [KEY_INTEGER] = read_integer,
+    [KEY_INTEGER_LIST] = config_read_integer_list,
+    [KEY_FACTOR] = read_factor,
     [KEY_WORD] = read_word,
     [KEY_WORD_LIST] = config_read_word_list,
     [KEY_WORD_SET] = config_read_word_set,
@@ -176,7 +189,6 @@ static config_reader *const reader[] = {
     [KEY_LIST] = config_read_list,
     [KEY_SHORT_LIST] = config_read_short_list,
     [KEY_COMING] = read_coming,
-    [KEY_COMING_REFUSED] = read_coming_refused,
 };
 _Static_assert(ARRAY_LEN(reader) == CONFIG_KIND_COUNT, "every kind of key has a reader");
 

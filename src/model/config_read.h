@@ -19,6 +19,7 @@ typedef void config_reader(struct config_load *load, const struct config_key *ke
                            const struct config_place *at, void *object);
 
 config_reader config_read_text_list;
+config_reader config_read_integer_list;
 config_reader config_read_network_list;
 config_reader config_read_word_list;
 config_reader config_read_word_set;
@@ -35,6 +36,10 @@ MUST_USE char *config_make_text(struct config_load *load, const struct config_ke
 /* Whether it is text of min..max bytes and of the row's shape. */
 bool config_want_text(struct config_load *load, const struct config_key *key,
                       const struct config_place *at);
+
+/* Whether it is an integer of the row's range; *out untouched unless. */
+MUST_USE bool config_want_integer(struct config_load *load, const struct config_key *key,
+                                  const struct config_place *at, uint32_t *out);
 
 /* The word of a row that a value is; null = none. */
 const struct config_word *config_find_word(const struct config_key *key, const json_t *value);

@@ -1,5 +1,6 @@
 /*
- * config_read_list.c - read the values that may be several: words, texts, networks, objects.
+ * config_read_list.c - read the values that may be several: words, texts, integers, networks,
+ * objects.
  *
  * Where a list of one may be written without its brackets, the value is read as if it stood
  * in them, only that its path has no index then.
@@ -18,11 +19,13 @@ static bool want_count(struct config_load *load, const struct config_key *key,
                        const struct config_place *at, const char *what)
 {
     size_t n = config_place_items(at);
-    if (n >= key->min && n <= key->max)
+    uint32_t min = key->kind == KEY_INTEGER_LIST ? key->count_min : key->min;
+    uint32_t max = key->kind == KEY_INTEGER_LIST ? key->count_max : key->max;
+    if (n >= min && n <= max)
         return true;
     struct config_text rule = {0};
-    config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " %s", key->min, key->max, what);
-    if (n > key->max)
+    config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " %s", min, max, what);
+    if (n > max)
         config_error(load, at, "want %s, got %zu", rule.bytes, n);
     else
         config_want(load, at, rule.bytes);
@@ -43,7 +46,7 @@ static bool repeated(const struct config_place *list, const struct config_place 
 static void *begin_list(struct config_load *load, const struct config_key *key, void *object,
                         size_t n, size_t size)
 {
-    void *list = calloc(n, size);
+    void *list = calloc(n ? n : 1, size);
     if (!list) {
         config_no_memory(load);
         return NULL;
@@ -120,6 +123,37 @@ void config_read_text_list(struct config_load *load, const struct config_key *ke
         config_store_count(key, object, i + 1);
     }
 }
+
+/* ---- integers ------------------------------------------------------------------------ */
+
+static bool new_integer(struct config_load *load, const struct config_key *key,
+                        const struct config_place *list, const struct config_place *at,
+                        uint32_t *out)
+{
+    if (!config_want_integer(load, key, at, out))
+        return false;
+    if (!repeated(list, at))
+        return true;
+    config_error(load, at, "%" PRIu32 " is in the list already", *out);
+    return false;
+}
+
+void config_read_integer_list(struct config_load *load, const struct config_key *key,
+                              const struct config_place *at, void *object)
+{
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "integers"))
+        return;
+    uint32_t *list = begin_list(load, key, object, n, sizeof *list);
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
+        kept += new_integer(load, key, at, &element, &list[kept]);
+    if (list)
+        config_store_count(key, object, kept);
+}
+
+/* ---- networks ------------------------------------------------------------------------ */
 
 static bool want_network(struct config_load *load, const struct config_place *at,
                          struct cidr *network)

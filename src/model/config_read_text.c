@@ -131,6 +131,35 @@ static char *make_node_address(struct config_load *load, const struct config_pla
     return NULL;
 }
 
+#define SERVER_ADDRESS_MAX 64u
+
+/* With the port behind a host that came without one, and brackets around IPv6. */
+static bool complete_server(const char *host, uint32_t port, char text[SERVER_ADDRESS_MAX])
+{
+    struct config_address address;
+    bool bare_v6 = config_host_parse(host, &address) && address.v6;
+    int n = snprintf(text, SERVER_ADDRESS_MAX, "%s%s%s:%" PRIu32, bare_v6 ? "[" : "", host,
+                     bare_v6 ? "]" : "", port);
+    return n > 0 && n < (int)SERVER_ADDRESS_MAX && config_address_parse(text, &address) &&
+           !address.any;
+}
+
+static char *make_server_address(struct config_load *load, const struct config_key *key,
+                                 const struct config_place *at)
+{
+    char completed[SERVER_ADDRESS_MAX];
+    struct config_address address;
+    const char *text = config_plain_text(at->value);
+    if (text && config_address_parse(text, &address) && !address.any && address.port > 0)
+        return copy(load, text);
+    if (text && complete_server(text, key->default_value, completed))
+        return copy(load, completed);
+    config_want(load, at,
+                "a numeric IPv4 or IPv6 address, with a port or without (\"192.0.2.1:53\", "
+                "\"2001:db8::1\")");
+    return NULL;
+}
+
 char *config_make_text(struct config_load *load, const struct config_key *key,
                        enum config_kind kind, const struct config_place *at)
 {
@@ -141,6 +170,8 @@ char *config_make_text(struct config_load *load, const struct config_key *key,
         return make_listen_address(load, at);
     case KEY_NODE_ADDRESS:
         return make_node_address(load, at);
+    case KEY_SERVER_ADDRESS:
+        return make_server_address(load, key, at);
     default:
         return config_want_text(load, key, at) ? copy(load, config_plain_text(at->value)) : NULL;
     }

@@ -29,6 +29,9 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     case KEY_NODE_ADDRESS:
         fputs("address and port, or `\"unix:PATH\"`", out);
         return;
+    case KEY_SERVER_ADDRESS:
+        fputs("numeric address, with a port or without", out);
+        return;
     case KEY_TEXT_LIST:
         put_value(out, key, key->element);
         fprintf(out, "; or a list of up to %" PRIu32, key->max);
@@ -42,6 +45,14 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
         return;
     case KEY_INTEGER:
         fprintf(out, "%" PRIu32 " to %" PRIu32, key->min, key->max);
+        return;
+    case KEY_INTEGER_LIST:
+        put_value(out, key, KEY_INTEGER);
+        fprintf(out, "; or a list of %s%" PRIu32, key->count_min ? "up to " : "0 to ",
+                key->count_max);
+        return;
+    case KEY_FACTOR:
+        fprintf(out, "number, %g to %g", key->min / 1000.0, key->max / 1000.0);
         return;
     case KEY_WORD:
         put_words(out, key, ", ");
@@ -59,7 +70,7 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
         return;
     case KEY_OBJECT:
     case KEY_OPTIONAL:
-        fputs("object", out);
+        fputs(key->off_allowed ? "`false`, object" : "object", out);
         return;
     case KEY_FALSE_OR_KEYS:
         fputs("`false`, object", out);
@@ -73,14 +84,6 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
         return;
     case KEY_COMING:
         fputs("(coming) no effect yet, with a warning", out);
-        return;
-    case KEY_COMING_REFUSED:
-        fputs("(coming) an error", out);
-        if (key->n_words || key->off_allowed)
-            fputs(", except ", out);
-        put_words(out, key, ", ");
-        if (key->off_allowed)
-            fputs("`false`", out);
         return;
     case CONFIG_KIND_COUNT:
         return;
@@ -102,7 +105,7 @@ static void put_default(FILE *out, const struct config_key *key)
         fputs("required", out);
     else if (key->default_text)
         fputs(key->default_text, out);
-    else if (key->kind == KEY_INTEGER)
+    else if (key->kind == KEY_INTEGER || key->kind == KEY_INTEGER_LIST)
         fprintf(out, "`%" PRIu32 "`", key->default_value);
     else if (key->kind == KEY_FLAG)
         fprintf(out, "`%s`", key->default_value ? "true" : "false");

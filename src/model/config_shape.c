@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#include "model/config_address.h"
+
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ALNUM "abcdefghijklmnopqrstuvwxyz" UPPER "0123456789"
 
 static bool only(const char *text, const char *characters)
 {
@@ -28,6 +31,20 @@ static bool is_path(const char *text)
 }
 const struct config_shape config_path_shape = {
     is_path, 255, "a URL path from \"/\" on, without a query", "URL path"};
+
+static bool is_target(const char *text)
+{
+    return text[0] == '/' && only(text, ALNUM "-._~%!$&'()*+,;=:@/?");
+}
+const struct config_shape config_target_shape = {is_target, 255, "a URL path from \"/\" on",
+                                                 "URL path"};
+
+static bool is_method(const char *text)
+{
+    return only(text, UPPER);
+}
+const struct config_shape config_method_shape = {is_method, 16, "an HTTP method in capitals",
+                                                 "HTTP method"};
 
 static bool is_suite_list(const char *text)
 {
@@ -61,3 +78,25 @@ static bool is_host(const char *text)
     return only(text, ALNUM "-_.") && !only(last ? last + 1 : text, "0123456789");
 }
 const struct config_shape config_host_shape = {is_host, 253, "a DNS name", "DNS name"};
+
+/* With a dot behind it, a name is not completed from the system's search list. */
+static bool is_domain(const char *text)
+{
+    char name[255];
+    size_t n = strlen(text);
+    if (n < 1 || n >= sizeof name)
+        return false;
+    memcpy(name, text, n + 1);
+    if (name[n - 1] == '.')
+        name[n - 1] = '\0';
+    return is_host(name);
+}
+const struct config_shape config_domain_shape = {is_domain, 254, "a DNS name", "DNS name"};
+
+static bool is_ip(const char *text)
+{
+    struct config_address address;
+    return config_host_parse(text, &address) && !address.any;
+}
+const struct config_shape config_ip_shape = {
+    is_ip, 45, "a numeric IPv4 or IPv6 address without a port", "IP address"};

@@ -90,6 +90,17 @@ static bool default_list(const struct config_key *key, void *object)
     return true;
 }
 
+static bool default_integer_list(const struct config_key *key, void *object)
+{
+    uint32_t *list = malloc(sizeof *list);
+    if (!list)
+        return false;
+    *list = key->default_value;
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 1);
+    return true;
+}
+
 static bool default_value(const struct config_key *key, void *object)
 {
     switch (key->kind) {
@@ -97,6 +108,7 @@ static bool default_value(const struct config_key *key, void *object)
         return default_text(key, object);
     case KEY_FLAG:
     case KEY_INTEGER:
+    case KEY_FACTOR:
     case KEY_WORD:
     case KEY_WORD_SET:
         config_store_number(key, object, key->default_value);
@@ -105,6 +117,8 @@ static bool default_value(const struct config_key *key, void *object)
         config_store_element(key, object, 0, key->default_value);
         config_store_count(key, object, 1);
         return true;
+    case KEY_INTEGER_LIST:
+        return default_integer_list(key, object);
     case KEY_OBJECT:
         return config_table_defaults(key->table, config_field(key, object));
     case KEY_FALSE_OR_KEYS:
@@ -145,6 +159,7 @@ static void release_value(const struct config_key *key, void *object)
     case KEY_FILE:
     case KEY_LISTEN_ADDRESS:
     case KEY_NODE_ADDRESS:
+    case KEY_SERVER_ADDRESS:
         free(config_pointer(key, object));
         return;
     case KEY_OBJECT:
@@ -159,6 +174,7 @@ static void release_value(const struct config_key *key, void *object)
         config_table_release(key->table, object);
         return;
     case KEY_TEXT_LIST:
+    case KEY_INTEGER_LIST:
     case KEY_NETWORK_LIST:
     case KEY_LIST:
     case KEY_SHORT_LIST:
