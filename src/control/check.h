@@ -8,7 +8,9 @@
  *          sessions; DISCONNECT. Leaves no session and no error in the broker's log
  *   http   one request; the status code as `expect` and `no_new` say, anything else is bad
  *
- * TLS as the cluster's nodes want it: for tcp and mqtt, not for http.
+ * TLS as the cluster's nodes want it, behind the PROXY header: for tcp and mqtt, not for http.
+ * Without TLS a tcp check says nothing at all, which a node that wants a PROXY header may put
+ * into its log: there an mqtt check is the better one.
  */
 #ifndef CONTROL_CHECK_H
 #define CONTROL_CHECK_H
@@ -23,27 +25,37 @@
 
 struct check;
 
-/* What to ask, and whom. Borrowed until the check is done or cancelled. */
+/* What to ask, and whom. All it points at is borrowed until the check is done or cancelled. */
 struct check_target {
     const struct cluster_conf *conf; /* its health_check is there */
     const struct endpoint *endpoint;
+    const struct address
+        *source; /* to dial from, as for socket_dial(); null = the kernel's choice */
     struct tls_client_context *tls; /* null = plain */
     const char *client_id;          /* for mqtt: 1..23 characters of [0-9a-zA-Z-] */
-    const char *username;           /* mqtt; null = none */
-    const char *password;           /* mqtt; null = none */
+    const char *username;           /* mqtt; at most 65,535 bytes, as the password; null = none */
+    const char *password;           /* mqtt; null = none; not without a user name */
 };
 
-/* `why` in words, for the log: "CONNACK return code 0", "connect: Connection refused". */
+/*
+ * `why` in words, for the log, and gone after the call: "CONNACK return code 0", "connect:
+ * Connection refused", "no CONNACK within 3000 ms".
+ */
 typedef void check_done(void *arg, enum check_result result, const char *why);
+
+/* How much longer than timeout_ms a check may take: the node has answered, and both sides part. */
+#define CHECK_PARTING_MS 500u
 
 /*
  * Begin a check. `done` is called once, later, never from inside this call; the check has
- * gone by then. Null when memory or descriptors are short: nothing was found out.
+ * gone by then. The answer counts when it is there timeout_ms after this call.
+ *
+ * Null when memory, descriptors or local ports are short: nothing was found out.
  */
 MUST_USE struct check *check_start(struct ev_loop *loop, const struct check_target *target,
                                    check_done *done, void *arg);
 
-/* Forget it; done is not called. */
+/* Forget it; done is not called. Null is allowed. */
 void check_cancel(struct check *check);
 
 #endif
