@@ -17,10 +17,13 @@ static void fill_times(struct health_check_conf *conf)
         conf->timeout_ms = (uint32_t)size_min(3000, conf->interval_ms);
 }
 
+/* Said of files without errors only: elsewhere a time may have been misread. */
 static void check_times(struct config_load *load, const struct config_place *check,
                         const struct health_check_conf *conf)
 {
     struct config_place at;
+    if (load->messages->errors > 0)
+        return;
     if (conf->timeout_ms > conf->interval_ms && config_place_member(load, check, "timeout_ms", &at))
         config_warning(load, &at,
                        "longer than \"interval_ms\" (%" PRIu32 "): a silent node is checked less "
@@ -72,7 +75,7 @@ static void check_codes(struct config_load *load, const struct config_place *che
         if (config_place_member(load, check, "no_new", &at))
             config_error(load, &at, "%" PRIu32 " is in \"expect\" too", conf->no_new[i]);
         else if (config_place_member(load, check, "expect", &at))
-            config_error(load, &at, "%" PRIu32 " is in \"no_new\" too, unless that says otherwise",
+            config_error(load, &at, "%" PRIu32 " is in \"no_new\" too, by its default",
                          conf->no_new[i]);
     }
 }

@@ -127,14 +127,43 @@ static void check_loops(struct config_load *load, const struct config_place *clu
     }
 }
 
+/* ---- pace ---------------------------------------------------------------------------- */
+
+static bool is_paced(const struct cluster_conf *cluster)
+{
+    bool paced = cluster->node_defaults.max_connects_per_s > 0;
+    for (size_t i = 0; i < cluster->n_nodes; i++) {
+        uint32_t per_s = cluster->nodes[i].max_connects_per_s;
+        paced |= per_s > 0 && per_s != NODE_AS_DEFAULT;
+    }
+    return paced;
+}
+
+/* Said of files without errors only: elsewhere the pace may have been misread. */
+static void check_pace(struct config_load *load, const struct config_place *cluster,
+                       const struct cluster_conf *conf)
+{
+    struct config_place defaults;
+    struct config_place at;
+    if (load->messages->errors > 0)
+        return;
+    if (!is_paced(conf) && config_place_member(load, cluster, "node_defaults", &defaults) &&
+        config_place_member(load, &defaults, "connect_queue_ms", &at))
+        config_warning(load, &at, "no effect without \"max_connects_per_s\"");
+    if (conf->on_node_down == ON_NODE_DOWN_KEEP &&
+        config_place_member(load, cluster, "close_rate_per_s", &at))
+        config_warning(load, &at, "no effect with \"on_node_down\" \"keep\"");
+}
+
 /* ---- what asks for several nodes ----------------------------------------------------- */
 
+/* Said of files without errors only: the others may be about one of these. */
 static void check_single_node(struct config_load *load, const struct config_place *cluster,
                               const struct cluster_conf *conf)
 {
     static const char *const key[] = {"passive", "bounded_load", "homecoming"};
     struct config_place at;
-    if (conf->n_nodes != 1)
+    if (conf->n_nodes != 1 || load->messages->errors > 0)
         return;
     for (size_t i = 0; i < ARRAY_LEN(key); i++) {
         if (config_place_member(load, cluster, key[i], &at) && !json_is_false(at.value))
@@ -152,7 +181,8 @@ static void check_homecoming(struct config_load *load, const struct config_place
         conf->homecoming->after_ms >= conf->node_defaults.slow_start_ms)
         return;
     config_warning(load, config_place_member(load, &at, "after_ms", &inner) ? &inner : &at,
-                   "want %" PRIu32 " or more, as \"slow_start_ms\": until then a node does not "
+                   "want \"after_ms\" %" PRIu32
+                   " or more, as \"slow_start_ms\": until then a node does not "
                    "take all of its devices",
                    conf->node_defaults.slow_start_ms);
 }
@@ -214,6 +244,7 @@ void config_check_nodes(struct config_load *load, const struct config_place *clu
     check_discovery(load, cluster, conf);
     check_openness(load, cluster, conf);
     check_loops(load, cluster, conf);
+    check_pace(load, cluster, conf);
     check_single_node(load, cluster, conf);
     check_homecoming(load, cluster, conf);
     check_source_addresses(load, cluster, conf);

@@ -6,39 +6,26 @@
  */
 #include "model/config_load.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "model/config_message.h"
 
-/* How deep tables stand in tables, at most. */
-#define DEPTH_MAX 4u
-
-/* Where so many levels below the table the key belongs; *home is left as it is without a place. */
-static bool find_at_depth(const struct config_table *table, const char *key, unsigned depth,
-                          struct config_text *home)
+/* A key that exists, but elsewhere, was put into the wrong object; at most so deep in others. */
+static bool find_home(const struct config_table *table, const char *key, unsigned depth,
+                      struct config_text *home)
 {
-    if (depth == 0)
-        return config_table_find(table, key);
-    for (size_t i = 0; i < table->n_keys; i++) {
+    if (home->n && config_table_find(table, key))
+        return true;
+    for (size_t i = 0; depth > 0 && i < table->n_keys; i++) {
         const struct config_key *row = &table->keys[i];
         size_t n = home->n;
         if (!row->table)
             continue;
         config_text_put(home, "%s%s%s", n ? "." : "", row->key, config_is_list(row) ? "[]" : "");
-        if (find_at_depth(row->table, key, depth - 1, home))
+        if (find_home(row->table, key, depth - 1, home))
             return true;
         home->bytes[home->n = n] = '\0';
-    }
-    return false;
-}
-
-/* A key that exists, but elsewhere, was put into the wrong object; the uppermost is the likeliest.
- */
-static bool find_home(const char *key, struct config_text *home)
-{
-    for (unsigned depth = 1; depth <= DEPTH_MAX; depth++) {
-        if (find_at_depth(&config_top_table, key, depth, home))
-            return true;
     }
     return false;
 }
@@ -50,7 +37,8 @@ static void unknown_key(struct config_load *load, const struct config_table *tab
     struct config_text hint = {0};
     if (nearest) {
         config_error(load, at, "unknown key; did you mean \"%s\"?", nearest);
-    } else if (find_home(at->key, &hint)) {
+    } else if (find_home(&config_top_table, at->key, 1, &hint) ||
+               find_home(&config_top_table, at->key, UINT_MAX, &hint)) {
         config_error(load, at, "unknown key here; it belongs into %s", hint.bytes);
     } else {
         for (size_t i = 0; i < table->n_keys; i++)

@@ -58,6 +58,12 @@ static bool is_allowed(const char *path, const char *wrong)
         {"listeners[1].tls.strict_sni", "true"},
         {"listeners[2].accept_proxy_protocol", "true"},
         {"clusters[0].tls.verify", "true"},
+        {"clusters[0].nodes[2].backup", "true"},
+        {"clusters[0].node_defaults", "{}"},
+        {"clusters[0].passive", "{}"},
+        {"clusters[0].homecoming", "{}"},
+        {"clusters[0].replay", "true"},
+        {"clusters[0].health_check.no_new", "[]"},
     };
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
         if (strcmp(path, row[i][0]) == 0 && strcmp(wrong, row[i][1]) == 0)

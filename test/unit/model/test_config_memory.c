@@ -69,9 +69,14 @@ static void *jansson_malloc(size_t n)
 #include "model/config_address.c"
 #include "model/config_check.c"
 #include "model/config_check_cluster.c"
+#include "model/config_check_health.c"
 #include "model/config_check_listener.c"
+#include "model/config_check_nodes.c"
 #include "model/config_keys.c"
+#include "model/config_keys_cluster.c"
+#include "model/config_keys_health.c"
 #include "model/config_keys_listener.c"
+#include "model/config_keys_nodes.c"
 #include "model/config_keys_tls.c"
 #include "model/config_lines.c"
 #include "model/config_message.c"
@@ -117,14 +122,19 @@ static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **
     (void)state;
     assert_in_range(sweep(SOURCE_DIR "/config/every-key.json", true), 50, 9999);
     assert_in_range(sweep(SOURCE_DIR "/config/from-haproxy.json", true), 50, 9999);
+    assert_in_range(sweep(SOURCE_DIR "/config/kubernetes.json", true), 50, 9999);
 }
 
 static void running_out_of_memory_while_complaining_is_an_error_too(void **state)
 {
     (void)state;
-    assert_in_range(
-        sweep(SOURCE_DIR "/test/unit/model/config/wrong_types_say_what_is_wanted.json", false), 50,
-        9999);
+    static const char *const wrong[] = {"wrong_types_say_what_is_wanted",
+                                        "wrong_types_on_the_bad_day_say_what_is_wanted"};
+    char path[4096];
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        snprintf(path, sizeof path, SOURCE_DIR "/test/unit/model/config/%s.json", wrong[i]);
+        assert_in_range(sweep(path, false), 50, 9999);
+    }
 }
 
 /* One failure, and memory again to speak of it. */

@@ -69,6 +69,8 @@ static void emqx_cluster_listens_on_both_ports_for_the_two_nodes(void **state)
     assert_int_equal(config->clusters[0].route_by[0].from, ROUTE_CLIENT_ID);
     assert_int_equal(config->clusters[0].proxy_protocol, PROXY_PROTOCOL_V2);
     expect_emqx_nodes(&config->clusters[0]);
+    assert_int_equal(config->clusters[0].health_check->type, CHECK_TYPE_HTTP);
+    assert_int_equal(config->clusters[0].health_check->port, 18083);
     config_messages_fini(&messages);
     config_free(config);
 }
@@ -94,6 +96,22 @@ static void the_counterparts_do_what_their_listings_say(void **state)
         config_messages_fini(&messages);
         config_free(config);
     }
+}
+
+static void kubernetes_finds_its_nodes_by_srv_and_eases_them_in(void **state)
+{
+    (void)state;
+    struct config_messages messages;
+    struct config *config = parse_shipped("kubernetes.json", &messages);
+    const struct cluster_conf *cluster = &config->clusters[0];
+    assert_int_equal(messages.n, 0);
+    assert_int_equal(cluster->n_nodes, 0);
+    assert_int_equal(cluster->discovery->record, DNS_RECORD_SRV);
+    assert_int_equal(cluster->discovery->node_name, NODE_NAME_TARGET);
+    assert_int_equal(cluster->health_check->type, CHECK_TYPE_MQTT);
+    assert_in_range(cluster->node_defaults.slow_start_ms, 1, cluster->homecoming->after_ms);
+    config_messages_fini(&messages);
+    config_free(config);
 }
 
 static void websocket_listens_for_ws_and_wss_beside_mqtt(void **state)
@@ -154,35 +172,34 @@ static void behind_balancer_believes_the_balancers_alone(void **state)
     config_free(config);
 }
 
-/* Whether some object under this key's place has the key: arrays are searched element by element.
- */
-static bool some_has(const json_t *value, const struct config_key *key);
+/* All values of a key in any of the objects, those in lists one by one. */
+static json_t *values_of(const json_t *objects, const struct config_key *key)
+{
+    json_t *values = json_array();
+    for (size_t i = 0; i < json_array_size(objects); i++) {
+        json_t *value = json_object_get(json_array_get(objects, i), key->key);
+        if (json_is_array(value))
+            json_array_extend(values, value);
+        else if (value)
+            json_array_append(values, value);
+    }
+    return values;
+}
 
-static void expect_all_keys(const struct config_table *table, const json_t *value)
+/* One object need not have all keys: some exclude each other. */
+static void expect_all_keys(const struct config_table *table, const json_t *objects)
 {
     for (size_t i = 0; i < table->n_keys; i++) {
         const struct config_key *key = &table->keys[i];
-        bool coming = key->kind == KEY_COMING || key->kind == KEY_COMING_REFUSED;
+        json_t *values = values_of(objects, key);
+        bool coming = key->kind == KEY_COMING;
         bool excluded = strcmp(key->key, "idle") == 0; /* by idle_ms */
-        if (some_has(value, key) == (coming || excluded))
+        if ((json_array_size(values) > 0) == (coming || excluded))
             fail_msg("%s", key->key);
+        if (key->table)
+            expect_all_keys(key->table, values);
+        json_decref(values);
     }
-}
-
-static bool object_has(const json_t *object, const struct config_key *key)
-{
-    const json_t *inner = json_object_get(object, key->key);
-    if (inner && key->table)
-        expect_all_keys(key->table, inner);
-    return inner != NULL;
-}
-
-static bool some_has(const json_t *value, const struct config_key *key)
-{
-    bool has = json_is_object(value) && object_has(value, key);
-    for (size_t i = 0; i < json_array_size(value); i++)
-        has |= object_has(json_array_get(value, i), key);
-    return has;
 }
 
 static void every_key_of_this_version_is_in_every_key_json(void **state)
@@ -190,8 +207,9 @@ static void every_key_of_this_version_is_in_every_key_json(void **state)
     (void)state;
     json_t *root = json_load_file(SOURCE_DIR "/config/every-key.json", 0, NULL);
     assert_non_null(root);
-    expect_all_keys(&config_top_table, root);
-    json_decref(root);
+    json_t *objects = json_pack("[o]", root);
+    expect_all_keys(&config_top_table, objects);
+    json_decref(objects);
 }
 
 static size_t count_rows(const struct config_table *table)
@@ -254,9 +272,20 @@ static void the_reference_gives_range_default_and_state(void **state)
     assert_true(reference_has("| `listeners[].tls.session_tickets.key_file` | file name | "));
     assert_true(reference_has("| `clusters[].route_by[].from` | `\"client_id\"`, "));
     assert_true(reference_has("| `clusters[].proxy_protocol_tlvs` | list of `\"alpn\"`, "));
-    assert_true(reference_has("| `clusters[].discovery` | (coming) an error | "));
-    assert_true(
-        reference_has("| `clusters[].nodes[].backup` | (coming) an error, except `false` | "));
+    assert_true(reference_has("| `clusters[].nodes` | 1 to 1024 objects | required without "
+                              "`discovery` | "));
+    assert_true(reference_has("| `clusters[].bounded_load` | number, 1 to 100 | off | "));
+    assert_true(reference_has("| `clusters[].homecoming` | `false`, object | `false` | "));
+    assert_true(reference_has("| `clusters[].passive` | `false`, object | on | "));
+    assert_true(reference_has("| `clusters[].health_check.expect` | 100 to 599; or a list of up "
+                              "to 32 | `200` | "));
+    assert_true(reference_has("| `clusters[].health_check.no_new` | 100 to 599; or a list of 0 "
+                              "to 32 | `503` | "));
+    assert_true(reference_has("| `clusters[].discovery.resolver` | numeric address, with a port "
+                              "or without | the system's | "));
+    assert_true(reference_has("| `clusters[].source_addresses` | IP address, up to 45 bytes; or "
+                              "a list of up to 256 | "));
+    assert_true(reference_has("| `admin` | (coming) no effect yet, with a warning | "));
     assert_true(reference_has("| `workers` | 1 to 256 | one per core | "));
 }
 
@@ -266,6 +295,7 @@ int main(void)
         cmocka_unit_test(every_shipped_file_is_right),
         cmocka_unit_test(emqx_cluster_listens_on_both_ports_for_the_two_nodes),
         cmocka_unit_test(the_counterparts_do_what_their_listings_say),
+        cmocka_unit_test(kubernetes_finds_its_nodes_by_srv_and_eases_them_in),
         cmocka_unit_test(websocket_listens_for_ws_and_wss_beside_mqtt),
         cmocka_unit_test(mtls_lets_only_certificates_in_and_tells_the_node_whose),
         cmocka_unit_test(behind_balancer_believes_the_balancers_alone),
