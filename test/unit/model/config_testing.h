@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "model/config.h"
+#include "unit.h"
 
 /* The whole file, terminated; freed by the caller. */
 static inline char *read_whole(const char *path, size_t *n)
@@ -47,6 +48,28 @@ static inline char *join_messages(const struct config_messages *messages)
                 messages->list[i].text);
     fclose(out);
     return joined;
+}
+
+/* What is right and worth no warning. */
+static inline struct config *parse_good(const char *text, const char *file_name)
+{
+    struct config_messages messages;
+    struct config *config = config_parse(text, strlen(text), file_name, &messages);
+    char *said = join_messages(&messages);
+    if (!config || messages.n > 0)
+        fail_msg("%s", said);
+    free(said);
+    config_messages_fini(&messages);
+    return config;
+}
+
+static inline struct config *parse_every_key(void)
+{
+    size_t n;
+    char *text = read_whole(SOURCE_DIR "/config/every-key.json", &n);
+    struct config *config = parse_good(text, "every-key.json");
+    free(text);
+    return config;
 }
 
 #endif
