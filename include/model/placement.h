@@ -137,8 +137,9 @@ struct placement_homes {
 
 /*
  * What share of all keys has another home in `after` than in `before`, in permille: by asking
- * for the homes of some made-up keys, 8192 of them, fewer with more than a hundred nodes, so
- * that it takes some milliseconds. Good to about 5 permille, to 30 with a thousand nodes.
+ * for the homes of 8192 made-up keys, fewer with more than 30 nodes, 256 at least. Good to
+ * about 5 permille, to 30 with a thousand nodes; takes some milliseconds, with a thousand nodes
+ * of different weights some fifty.
  * Nodes are matched by name. A side without any home: 1000, unless both are such.
  */
 uint32_t placement_moved_permille(const struct placement_homes *before,
