@@ -29,7 +29,7 @@
 #define PATIENCE_S 20.
 
 enum node_then {
-    NODE_STAYS,   /* until the check ends, then it closes too */
+    NODE_STAYS,   /* until the check ends, then it says what is left and closes too */
     NODE_CLOSES,  /* when it has said all */
     NODE_RESETS,  /* likewise, with an RST */
     NODE_IGNORES, /* the end of the check: its own side stays open */
@@ -51,7 +51,9 @@ struct node {
     size_t heard_n;
     char header[128]; /* ahead of TLS */
     size_t header_n;
-    bool ended;        /* the check's end of stream came, or an error */
+    size_t said_in_all;
+    bool heard_end;    /* the check's end of stream came */
+    bool ended;        /* ... and nothing is left to say, or an error came */
     const char *fault; /* the error; null = none */
     struct address peer;
 
@@ -98,27 +100,33 @@ static inline void node_sees_end(struct node *n, const char *fault)
         node_hang_up(n);
 }
 
-static inline void node_speak(struct node *n)
+/* A turn's worth of what is left to say. False when that is nothing. */
+static inline bool node_speak(struct node *n)
 {
-    while (n->says_n > 0 && n->said_n < n->says_n) {
-        size_t put = 0, most = n->in_pieces ? 1 : n->says_n - n->said_n;
-        enum stream_result r =
-            stream_write(n->stream, (const char *)n->says + n->said_n, most, &put);
-        if (r == STREAM_ERR) {
-            node_sees_end(n, stream_error(n->stream));
-            return;
-        }
-        n->said_n += put;
-        if (n->endless && n->said_n == n->says_n)
-            n->said_n = 0;
-        if (r != STREAM_OK || n->in_pieces || n->endless) {
-            node_watch(n, EV_READ | EV_WRITE);
-            return;
-        }
+    size_t put = 0, most = n->in_pieces ? 1 : n->says_n - n->said_n;
+    if (n->said_n == n->says_n)
+        return false;
+    enum stream_result r = stream_write(n->stream, (const char *)n->says + n->said_n, most, &put);
+    if (r == STREAM_ERR) {
+        node_sees_end(n, stream_error(n->stream));
+        return true;
     }
-    node_watch(n, EV_READ);
-    if (n->then == NODE_CLOSES || n->then == NODE_RESETS)
+    n->said_n += put;
+    n->said_in_all += put;
+    if (n->endless && n->said_n == n->says_n)
+        n->said_n = 0;
+    node_watch(n, (n->heard_end ? 0 : EV_READ) | EV_WRITE);
+    return true;
+}
+
+static inline void node_has_said_all(struct node *n)
+{
+    if (n->heard_end)
+        node_sees_end(n, NULL);
+    else if (n->then == NODE_CLOSES || n->then == NODE_RESETS)
         node_hang_up(n);
+    else
+        node_watch(n, EV_READ);
 }
 
 /* The header ends with LF; not a byte more is taken. False: there is more to come. */
@@ -154,22 +162,30 @@ static inline bool node_opens(struct node *n)
     return n->opened;
 }
 
-static inline void node_talk(struct node *n)
+static inline void node_hear(struct node *n)
 {
     size_t got;
     enum stream_result r = STREAM_OK;
-    if (!node_opens(n))
-        return;
-    while (r == STREAM_OK) {
+    while (r == STREAM_OK && !n->heard_end) {
         assert_true(n->heard_n < sizeof(n->heard));
         r = stream_read(n->stream, n->heard + n->heard_n, sizeof(n->heard) - n->heard_n, &got);
         if (r == STREAM_OK)
             n->heard_n += got;
     }
-    if (r == STREAM_EOF || r == STREAM_ERR)
-        node_sees_end(n, r == STREAM_ERR ? stream_error(n->stream) : NULL);
-    else if (n->heard_n > 0)
-        node_speak(n);
+    n->heard_end = n->heard_end || r == STREAM_EOF;
+    if (r == STREAM_ERR)
+        node_sees_end(n, stream_error(n->stream));
+}
+
+static inline void node_talk(struct node *n)
+{
+    if (!node_opens(n))
+        return;
+    node_hear(n);
+    if (!n->ended && n->heard_n == 0 && !n->heard_end)
+        return; /* it speaks when it is spoken to */
+    if (!n->ended && !node_speak(n))
+        node_has_said_all(n);
 }
 
 static inline void node_on_io(struct ev_loop *loop, struct ev_io *io, int events)
@@ -207,8 +223,8 @@ static inline void node_init(struct node *n, struct ev_loop *loop, const char *a
 static inline void node_again(struct node *n)
 {
     node_hang_up(n);
-    n->heard_n = n->header_n = n->said_n = 0;
-    n->opened = n->ended = n->hung_up = false;
+    n->heard_n = n->header_n = n->said_n = n->said_in_all = 0;
+    n->opened = n->heard_end = n->ended = n->hung_up = false;
     n->fault = NULL;
 }
 
