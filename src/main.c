@@ -33,7 +33,7 @@ static const char usage[] =
     "\n"
     "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
     "            SIGINT   close everything at once\n"
-    "            SIGHUP   read certificates and keys anew\n"
+    "            SIGHUP   read the configuration, certificates and keys anew\n"
     "            SIGUSR2  log what is counted now\n";
 
 enum option_id {
@@ -160,7 +160,7 @@ static int run(const struct arguments *args)
         return EXIT_FAILED;
     if (args->route)
         return route_command(config, &args->query, stdout, stderr);
-    return supervisor_run(config, stderr);
+    return supervisor_run(config, args->config_path, stderr);
 }
 
 /*

@@ -43,6 +43,8 @@ struct log;
 /* A log that writes to `fd` (borrowed). Null when memory is short. Safe from any thread. */
 MUST_USE struct log *log_new(int fd, enum log_level level, enum log_format format);
 void log_free(struct log *log);
+/* From any thread: write by these from the next line on. */
+void log_set(struct log *log, enum log_level level, enum log_format format);
 bool log_enabled(const struct log *log, enum log_level level);
 /* Lines dropped so far because nobody read them. */
 uint64_t log_dropped(const struct log *log);
@@ -55,6 +57,7 @@ uint64_t log_dropped(const struct log *log);
 struct log_line {
     struct log *log;
     bool enabled;
+    bool json;
     bool cut; /* some field did not fit */
     size_t n;
     char text[LOG_LINE_MAX];

@@ -59,6 +59,8 @@ enum farewell {
       "No route key, and the cluster's empty_client_id is \"refuse\".")                            \
     X(NO_NODE, "no_node", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,                               \
       "No node could be reached; detail says what the last try met.")                              \
+    X(NODES_FULL, "nodes_full", ROUTER, REFUSAL, SERVER_BUSY, 1013,                                \
+      "Every node that is up is at its limit; detail says at which.")                              \
     X(LOCAL_LIMIT, "local_limit", ROUTER, REFUSAL, SERVER_BUSY, 1013,                              \
       "The router was short of descriptors, local ports or memory to dial; detail says which.")    \
     X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,           \
@@ -67,6 +69,12 @@ enum farewell {
       "The node said nothing for timeouts.connack_ms.")                                            \
     X(IDLE_TIMEOUT, "idle_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1000,                      \
       "Neither side sent anything for the idle time.")                                             \
+    X(NODE_DRAINED, "node_drained", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                      \
+      "The node is being drained.")                                                                \
+    X(NODE_DOWN, "node_down", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                            \
+      "The node is down, and on_node_down is \"close\".")                                          \
+    X(HOMECOMING, "homecoming", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                          \
+      "The session's home node is back.")                                                          \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \
       "limits.max_connections was reached.")                                                       \
     X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013, "Memory was short.")     \

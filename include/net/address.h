@@ -32,6 +32,10 @@ struct address {
  */
 MUST_USE bool address_parse(const char *text, bool allow_port_zero, struct address *out);
 
+/* Parse "192.0.2.1" or "2001:db8::1", without brackets; the port is 0. *out untouched on failure.
+ */
+MUST_USE bool address_parse_host(const char *text, struct address *out);
+
 /*
  * Write "a.b.c.d:port" or "[v6]:port" (IPv4-mapped as IPv4, RFC 5952 text), "unix" for the
  * nameless peer of a Unix socket, "unknown" for none. Returns text.

@@ -32,6 +32,8 @@ static inline bool endpoint_is_unix(const struct endpoint *e)
     return e->address.sa.sa_family == AF_UNIX;
 }
 
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+
 /* What bind() and connect() want to know. */
 socklen_t endpoint_len(const struct endpoint *e);
 

@@ -45,8 +45,14 @@ MUST_USE bool socket_is_taken(const struct endpoint *endpoint);
  * EAGAIN when there is none. */
 MUST_USE int socket_accept(int listen_fd, struct address *peer);
 
-/* Begin to connect; the socket becomes writable when that has succeeded or failed. */
-MUST_USE int socket_dial(const struct endpoint *endpoint);
+/*
+ * Begin to connect; the socket becomes writable when that has succeeded or failed.
+ *
+ *   source   the local address to dial from, port 0; null = the kernel's choice. Its ports
+ *            are chosen for each destination (IP_BIND_ADDRESS_NO_PORT, ip(7)): as many
+ *            connections to every node as there are local ports
+ */
+MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source);
 
 /* The address a TCP socket is bound to. False with errno when the kernel does not say. */
 bool socket_local_address(int fd, struct address *out);

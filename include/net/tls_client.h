@@ -30,6 +30,9 @@ MUST_USE struct tls_client_context *tls_client_context_new(struct tls_library *l
                                                            const struct upstream_tls_conf *conf,
                                                            char error[TLS_ERROR_MAX]);
 
+/* Another reference; tls_client_context_free() gives it back. Of the thread that dials alone. */
+struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx);
+
 /* Drop the owner's reference; streams hold their own. Null is allowed. */
 void tls_client_context_free(struct tls_client_context *ctx);
 

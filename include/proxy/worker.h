@@ -26,37 +26,57 @@ enum worker_order {
 
 /* What the workers of a process share besides the snapshot. */
 struct worker_shared {
-    struct log *log;                 /* borrowed */
-    const struct snapshot *snapshot; /* borrowed; outlives the workers */
-    uint64_t boot_id;                /* upper bits of every session id */
-    uint32_t max_connections;        /* of the whole process; set before the first thread starts */
-    _Atomic uint64_t pause_said_us;  /* when `accept.paused` was last logged; relaxed */
-    _Atomic uint32_t connections;    /* open client connections; relaxed, it orders nothing */
-    void (*ended)(void *arg);        /* called by a worker's thread as its last act */
-    void (*emptied)(void *arg);      /* called by a worker when most of its sessions have left */
-    void *arg;                       /* theirs */
+    struct log *log;                      /* borrowed */
+    const struct node_registry *registry; /* borrowed */
+    uint64_t boot_id;                     /* upper bits of every session id */
+    _Atomic uint32_t max_connections;     /* of the whole process; relaxed */
+    _Atomic uint64_t pause_said_us;       /* when `accept.paused` was last logged; relaxed */
+    _Atomic uint32_t connections;         /* open client connections; relaxed, it orders nothing */
+    void (*ended)(void *arg);             /* called by a worker's thread as its last act */
+    void (*emptied)(void *arg); /* called by a worker when most of its sessions have left */
+    void *arg;                  /* theirs */
 };
 
-/*
- * Make a worker on the main thread: its loop, its TLS contexts, its pools.
- *
- *   fds     one listening socket for each of the snapshot's doors; taken, closed on failure too
- *   keys    the ticket keys of each door: the same on all workers, so a ticket resumes on any
- *   error   on failure, one line that says what is wrong
- */
-MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index, const int *fds,
-                                   struct tls_ticket_keys *const *keys,
-                                   char error[WORKER_TLS_ERROR_MAX]);
+/* Make a worker on the main thread: its loop, its pools. It has no doors yet: give it a plan. */
+MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
+                                   uint32_t relay_buffer_bytes);
 
 /* The library its TLS contexts have to be made with, on the main thread too. */
 struct tls_library *worker_tls_library(const struct worker *w);
 
 /*
- * From the main thread: put new contexts or ticket keys, taken, in the place of the present
- * ones. Live connections keep theirs. What it had been given before and not yet taken up is
- * merged into them.
+ * A snapshot to serve by, made ready on the main thread so that the worker cannot fail at it.
+ * Its parts:
+ *
+ *   doors   for each of the snapshot's: a new listening socket (taken, on failure too), or,
+ *           where fd is -1, the number of the door whose socket it takes over from the
+ *           snapshot before. Doors that nobody takes over are closed, when who waits in their
+ *           queues has been accepted. Null: configuration and doors are those of before
+ *   keys    the ticket keys of each door: the same on all workers, so a ticket resumes on any
+ *   error   on failure, one line that says what is wrong
  */
-void worker_give_tls(struct worker *w, struct worker_tls *tls);
+struct worker_plan;
+struct worker_door {
+    int fd;
+    size_t takes_over;
+};
+MUST_USE struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
+                                             struct worker_door *doors,
+                                             struct tls_ticket_keys *const *keys,
+                                             char error[WORKER_TLS_ERROR_MAX]);
+void worker_plan_free(struct worker_plan *plan); /* one that was not given; null is allowed */
+
+/* From the main thread: serve by this, taken, from now on. Sessions are not touched. */
+void worker_give_plan(struct worker *w, struct worker_plan *plan);
+
+/*
+ * From the main thread: put new contexts or ticket keys, taken, in the place of the present
+ * ones. Live connections keep theirs. False when memory is short: nothing changes.
+ */
+MUST_USE bool worker_give_tls(struct worker *w, struct worker_tls *tls);
+
+/* From the main thread: look at the nodes' records, some say to close or move sessions. */
+void worker_wake(struct worker *w);
 
 /* Start its thread. False with errno when the system refuses one. */
 MUST_USE bool worker_start(struct worker *w);

@@ -37,9 +37,6 @@ MUST_USE struct worker_tls *worker_tls_load(struct tls_library *library,
                                             struct tls_ticket_keys *const *keys,
                                             char error[WORKER_TLS_ERROR_MAX]);
 
-/* Put older news that nobody has taken yet under newer ones; `older` is freed. Null is allowed. */
-void worker_tls_merge(struct worker_tls *newer, struct worker_tls *older);
-
 /* Null is allowed. */
 void worker_tls_free(struct worker_tls *tls);
 

@@ -23,8 +23,8 @@
 
 struct log {
     int fd; /* borrowed, or terminal_fd */
-    enum log_level level;
-    enum log_format format;
+    _Atomic int level;  /* enum log_level; relaxed: a line more or less does not matter */
+    _Atomic int format; /* enum log_format; relaxed: each line asks once */
     int terminal_fd;          /* owned; -1 = none */
     bool may_block;           /* a pipe, a socket or a terminal: its reader may be stuck */
     pthread_mutex_t lock;     /* keeps "is there room" and "write" together; guards torn */
@@ -70,13 +70,21 @@ static int open_terminal(int fd)
     return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+void log_set(struct log *log, enum log_level level, enum log_format format)
+{
+    atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
+    atomic_store_explicit(&log->format, (int)format, memory_order_relaxed);
+}
+
 struct log *log_new(int fd, enum log_level level, enum log_format format)
 {
     struct log *log = calloc(1, sizeof(*log));
     if (!log)
         return NULL;
     struct stat st;
-    *log = (struct log){.fd = fd, .level = level, .format = format};
+    log->fd = fd;
+    log->terminal_fd = -1;
+    log_set(log, level, format);
     log->may_block = fstat(fd, &st) < 0 || !S_ISREG(st.st_mode);
     if (pthread_mutex_init(&log->lock, NULL) != 0) {
         free(log);
@@ -100,7 +108,7 @@ void log_free(struct log *log)
 
 bool log_enabled(const struct log *log, enum log_level level)
 {
-    return level <= log->level;
+    return (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 uint64_t log_dropped(const struct log *log)
@@ -155,7 +163,7 @@ struct field {
 static struct field field_begin(struct log_line *line, const char *key)
 {
     struct field field = {.mark = line->n, .cut_before = line->cut};
-    bool json = line->log->format == LOG_JSON;
+    bool json = line->json;
     line->cut = false;
     put_str(line, json ? ",\"" : " ");
     put_str(line, key);
@@ -206,7 +214,8 @@ void log_begin(struct log_line *line, struct log *log, enum log_level level, con
     (void)snprintf(time, sizeof(time), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
                    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
                    (int)(now.tv_nsec / 1000000));
-    bool json = log->format == LOG_JSON;
+    bool json = atomic_load_explicit(&log->format, memory_order_relaxed) == LOG_JSON;
+    line->json = json;
     put_str(line, json ? "{\"time\":\"" : "");
     put_str(line, time);
     put_str(line, json ? "\",\"level\":\"" : " ");
@@ -272,7 +281,7 @@ void log_emit(struct log_line *line)
     if (!line->enabled)
         return;
     struct log *log = line->log;
-    bool json = log->format == LOG_JSON;
+    bool json = line->json;
     const char *end =
         json ? (line->cut ? ",\"cut\":true}\n" : "}\n") : (line->cut ? " cut=true\n" : "\n");
     size_t n = strlen(end);

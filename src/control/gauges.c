@@ -6,29 +6,43 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+static void log_node(struct log *log, const struct node_live *live)
+{
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "node.gauges");
+    log_text(&line, "cluster", live->cluster);
+    log_text(&line, "node", live->name);
+    log_text(&line, "status", node_status_word(node_live_status(live)));
+    log_u64(&line, "sessions", NODE_LIVE_READ(live->sessions));
+    log_u64(&line, "sessions_clean", NODE_LIVE_READ(live->clean));
+    log_u64(&line, "sessions_away", NODE_LIVE_READ(live->away));
+    log_u64(&line, "failures_total", NODE_LIVE_READ(live->failures));
+    for (int kind = 0; kind < PLACEMENT_KIND_COUNT; kind++) {
+        char key[32];
+        (void)snprintf(key, sizeof(key), "placed_%s_total",
+                       placement_kind_word((enum placement_kind)kind));
+        log_u64(&line, key, NODE_LIVE_READ(live->placed[kind]));
+    }
+    log_emit(&line);
+}
+
 static void log_nodes(struct log *log, const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
         for (size_t k = 0; k < cluster->n; k++) {
-            struct log_line line;
-            log_begin(&line, log, LOG_NOTICE, "node.gauges");
-            log_text(&line, "cluster", cluster->conf->name);
-            log_text(&line, "node", cluster->nodes[k].conf->name);
-            log_u64(&line, "sessions",
-                    atomic_load_explicit(&cluster->nodes[k].live->sessions, memory_order_relaxed));
-            log_emit(&line);
+            log_node(log, cluster->nodes[k].live);
         }
     }
 }
 
-void gauges_log(struct log *log, const struct worker_shared *shared, struct worker *const *workers,
-                unsigned n_workers)
+void gauges_log(struct log *log, const struct worker_shared *shared,
+                const struct snapshot *snapshot, const struct crew *crew)
 {
     uint64_t states[SESSION_STATE_COUNT] = {0}, sum = 0, accepted = 0, closed = 0, held = 0;
     uint64_t pauses = 0, dial_failures = 0;
-    for (unsigned i = 0; i < n_workers; i++) {
-        const struct counters *c = worker_counters(workers[i]);
+    for (unsigned i = 0; i < crew->n; i++) {
+        const struct counters *c = worker_counters(crew->workers[i]);
         for (int state = 0; state < SESSION_STATE_COUNT; state++)
             states[state] += counter_read(&c->in_state[state]);
         for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
@@ -56,5 +70,5 @@ void gauges_log(struct log *log, const struct worker_shared *shared, struct work
     log_u64(&line, "accept_pauses_total", pauses);
     log_u64(&line, "log_dropped_total", log_dropped(log));
     log_emit(&line);
-    log_nodes(log, shared->snapshot);
+    log_nodes(log, snapshot);
 }

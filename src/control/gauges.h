@@ -6,12 +6,13 @@
 
 #include "base/log.h"
 #include "proxy/worker.h"
+#include "publish.h"
 
 /*
  * Log one event `router.gauges` (sessions in each state, totals since the start) and one
  * `node.gauges` for each node. With no session left every gauge is 0.
  */
-void gauges_log(struct log *log, const struct worker_shared *shared, struct worker *const *workers,
-                unsigned n_workers);
+void gauges_log(struct log *log, const struct worker_shared *shared,
+                const struct snapshot *snapshot, const struct crew *crew);
 
 #endif

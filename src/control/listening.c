@@ -1,5 +1,8 @@
 /*
  * listening.c - open the listening sockets, and say so in words and in the log.
+ *
+ * A door that was there before keeps its sockets. It is known by its address; one with port 0,
+ * whose number the kernel chose, by its listener's name and that address.
  */
 #include "listening.h"
 
@@ -12,6 +15,7 @@
 /* Borrowed for the length of one listening_open(). */
 struct opening {
     const struct snapshot *snapshot;
+    const struct snapshot *before; /* null = we start */
     struct log *log;
     FILE *out;
     unsigned workers;
@@ -73,57 +77,117 @@ static bool refuse(const struct opening *o, const struct door *door)
     return false;
 }
 
+static bool is_any_port(const struct endpoint *endpoint)
+{
+    return !endpoint_is_unix(endpoint) && address_port(&endpoint->address) == 0;
+}
+
+static bool same_door(const struct door *a, const struct door *b)
+{
+    return endpoint_equal(&a->endpoint, &b->endpoint) &&
+           (!is_any_port(&a->endpoint) || strcmp(a->conf->name, b->conf->name) == 0);
+}
+
+bool listening_find(const struct snapshot *in, const struct door *door, size_t *found)
+{
+    for (size_t i = 0; in && i < in->n_doors; i++) {
+        if (!same_door(&in->doors[i], door))
+            continue;
+        *found = i;
+        return true;
+    }
+    return false;
+}
+
 /* One socket for each worker; a port of 0 is whatever the first one gets. */
-static bool open_door(const struct opening *o, size_t index, int *fds)
+static bool open_door(const struct opening *o, size_t index, struct worker_door *doors)
 {
     const struct door *door = &o->snapshot->doors[index];
     struct endpoint endpoint = door->endpoint;
     for (unsigned i = 0; i < o->workers; i++) {
-        int *fd = &fds[i * o->snapshot->n_doors + index];
-        *fd = open_one(o, door, &endpoint, fds[index]);
-        if (*fd < 0 ||
-            (!endpoint_is_unix(&endpoint) && !socket_local_address(*fd, &endpoint.address)))
+        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
+        mine->fd = open_one(o, door, &endpoint, doors[index].fd);
+        if (mine->fd < 0 ||
+            (!endpoint_is_unix(&endpoint) && !socket_local_address(mine->fd, &endpoint.address)))
             return refuse(o, door);
     }
     announce(o, door->conf, &endpoint);
     return true;
 }
 
+/* Do we listen on this port already, on another address? Then that is who has it. */
+static bool have_port(const struct opening *o, const struct door *door)
+{
+    for (size_t i = 0; o->before && i < o->before->n_doors; i++) {
+        const struct endpoint *ours = &o->before->doors[i].endpoint;
+        if (!endpoint_is_unix(ours) && !endpoint_is_unix(&door->endpoint) &&
+            address_port(&ours->address) == address_port(&door->endpoint.address))
+            return true;
+    }
+    return false;
+}
+
 static bool is_free(const struct opening *o, const struct door *door)
 {
-    bool any_port =
-        !endpoint_is_unix(&door->endpoint) && address_port(&door->endpoint.address) == 0;
-    if (any_port || !socket_is_taken(&door->endpoint))
+    if (is_any_port(&door->endpoint) || have_port(o, door) || !socket_is_taken(&door->endpoint))
         return true;
     errno = EADDRINUSE;
     return refuse(o, door);
 }
 
-bool listening_open(const struct snapshot *snapshot, unsigned workers, int *fds, struct log *log,
-                    FILE *out)
+static void take_over(const struct opening *o, size_t index, size_t old, struct worker_door *doors)
 {
-    const struct opening o = {.snapshot = snapshot, .log = log, .out = out, .workers = workers};
-    size_t n = workers * snapshot->n_doors;
+    for (unsigned i = 0; i < o->workers; i++)
+        doors[i * o->snapshot->n_doors + index].takes_over = old;
+}
+
+bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
+                    struct worker_door *doors, const struct listening_place *place)
+{
+    const struct opening o = {.snapshot = snapshot,
+                              .before = before,
+                              .log = place->log,
+                              .out = place->out,
+                              .workers = place->workers};
+    size_t n = o.workers * snapshot->n_doors, old;
     for (size_t i = 0; i < n; i++)
-        fds[i] = -1;
+        doors[i] = (struct worker_door){.fd = -1};
     bool ready = true;
-    for (size_t i = 0; i < snapshot->n_doors; i++)
-        ready = is_free(&o, &snapshot->doors[i]) && open_door(&o, i, fds) && ready;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (listening_find(before, door, &old))
+            take_over(&o, i, old, doors);
+        else
+            ready = is_free(&o, door) && open_door(&o, i, doors) && ready;
+    }
     if (!ready)
-        listening_close(fds, n);
+        listening_close(doors, n);
     return ready;
 }
 
-void listening_close(const int *fds, size_t n)
+void listening_close(const struct worker_door *doors, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+        if (doors[i].fd >= 0)
+            close(doors[i].fd);
 }
 
-void listening_remove_files(const struct snapshot *snapshot)
+void listening_ended(const struct snapshot *snapshot, const struct snapshot *after, struct log *log)
 {
-    for (size_t i = 0; i < snapshot->n_doors; i++)
-        if (endpoint_is_unix(&snapshot->doors[i].endpoint))
-            (void)unlink(snapshot->doors[i].endpoint.un.sun_path);
+    char text[ENDPOINT_TEXT_MAX];
+    size_t found;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (listening_find(after, door, &found))
+            continue;
+        if (endpoint_is_unix(&door->endpoint))
+            (void)unlink(door->endpoint.un.sun_path); /* so that nobody dials into the void */
+        if (!after)
+            continue;
+        struct log_line line;
+        log_begin(&line, log, LOG_NOTICE, "listener.closed");
+        log_text(&line, "listener", door->conf->name);
+        log_text(&line, "address", endpoint_format(&door->endpoint, text));
+        log_emit(&line);
+    }
 }

@@ -10,22 +10,37 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "proxy/snapshot.h"
+#include "proxy/worker.h"
+
+struct listening_place {
+    unsigned workers;
+    struct log *log;
+    FILE *out; /* where sentences go, and errors */
+};
 
 /*
- * Open one socket for each worker on each of the snapshot's doors, and announce each: a
- * sentence to `out`, an event `listener.open` to the log. The workers share a Unix socket.
+ * Open one socket for each worker on each of the snapshot's doors that was not there before, and
+ * announce each: a sentence, an event `listener.open`. The workers share a Unix socket.
  *
- *   fds   room for workers * snapshot->n_doors; filled worker by worker
+ *   before   whose doors are open; null = none
+ *   doors    room for workers * snapshot->n_doors; filled worker by worker
  *
  * On failure every door that cannot be opened is named, and nothing stays open.
  */
-MUST_USE bool listening_open(const struct snapshot *snapshot, unsigned workers, int *fds,
-                             struct log *log, FILE *out);
+MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
+                             struct worker_door *doors, const struct listening_place *place);
 
 /* Close what listening_open() opened; -1 is skipped. */
-void listening_close(const int *fds, size_t n);
+void listening_close(const struct worker_door *doors, size_t n);
 
-/* Remove the files of the Unix sockets, so that nobody dials into the void. */
-void listening_remove_files(const struct snapshot *snapshot);
+/* The number of the same door in another snapshot. False when it has none; null has none. */
+MUST_USE bool listening_find(const struct snapshot *in, const struct door *door, size_t *found);
+
+/*
+ * The snapshot's doors that are not in `after` (null = the router ends) have closed: remove the
+ * files of Unix sockets, and say so, event `listener.closed`.
+ */
+void listening_ended(const struct snapshot *snapshot, const struct snapshot *after,
+                     struct log *log);
 
 #endif

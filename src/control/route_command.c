@@ -3,8 +3,10 @@
  */
 #include "control/route_command.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "model/placement.h"
 #include "model/route_key.h"
 #include "proxy/snapshot.h"
 
@@ -14,6 +16,31 @@ static const struct cluster *find_cluster(const struct snapshot *snapshot, const
         if (!name || strcmp(snapshot->config->clusters[i].name, name) == 0)
             return &snapshot->clusters[i];
     return NULL;
+}
+
+static enum placement_bar never(void *arg, uint32_t index, struct span key)
+{
+    (void)arg;
+    (void)index;
+    (void)key;
+    return PLACEMENT_FREE;
+}
+
+/* Nodes are taken to be up unless the configuration says otherwise. False: memory is short. */
+static bool place(const struct cluster *cluster, struct span key, struct placement *out)
+{
+    bool *open = calloc(cluster->n + 1, sizeof(*open));
+    const struct placement_view view = {.nodes = cluster->homes,
+                                        .open = open,
+                                        .backup = cluster->backup,
+                                        .n = cluster->n,
+                                        .bar = never};
+    for (size_t i = 0; open && i < cluster->n; i++)
+        open[i] = cluster->nodes[i].conf->state == NODE_STATE_UP;
+    if (open)
+        placement_by_key(&view, key, out);
+    free(open);
+    return open;
 }
 
 static int print_candidates(const struct cluster *cluster, const struct route_query *query,
@@ -32,28 +59,46 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
                           : "send this device to its least loaded node");
         return 1;
     }
-    uint32_t candidates[SNAPSHOT_CANDIDATES_MAX];
-    size_t n = cluster_candidates(cluster, key, candidates);
-    for (size_t i = 0; i < n; i++) {
-        const struct node_conf *conf = cluster->nodes[candidates[i]].conf;
+    struct placement placement = {0};
+    if (!place(cluster, key, &placement)) {
+        (void)fprintf(err, "error: out of memory\n");
+        return 1;
+    }
+    for (size_t i = 0; i < placement.n; i++) {
+        const struct node_conf *conf = cluster->nodes[placement.candidates[i]].conf;
         (void)fprintf(out, "%zu %s %s\n", i + 1, conf->name, conf->address);
     }
-    if (n == 0)
-        (void)fprintf(err, "no node of cluster \"%s\" has a weight\n", cluster->conf->name);
-    return n > 0 ? 0 : 1;
+    if (placement.n == 0)
+        (void)fprintf(err, "no node of cluster \"%s\" takes new sessions\n", cluster->conf->name);
+    return placement.n > 0 ? 0 : 1;
+}
+
+/* A discovered cluster has no nodes here: nobody was asked. */
+static int print_found(const struct snapshot *snapshot, const struct route_query *query, FILE *out,
+                       FILE *err)
+{
+    const struct cluster *cluster = find_cluster(snapshot, query->cluster);
+    if (cluster && !cluster->conf->discovery)
+        return print_candidates(cluster, query, out, err);
+    if (cluster)
+        (void)fprintf(err, "error: the nodes of cluster \"%s\" are found by DNS\n",
+                      cluster->conf->name);
+    else
+        (void)fprintf(err, "error: no cluster is called \"%s\"\n", query->cluster);
+    return 1;
 }
 
 int route_command(struct config *config, const struct route_query *query, FILE *out, FILE *err)
 {
     int code = 1;
-    struct snapshot *snapshot = snapshot_new(config);
-    const struct cluster *cluster = snapshot ? find_cluster(snapshot, query->cluster) : NULL;
-    if (!snapshot)
-        (void)fprintf(err, "error: out of memory\n");
-    else if (!cluster)
-        (void)fprintf(err, "error: no cluster is called \"%s\"\n", query->cluster);
+    struct node_registry registry;
+    node_registry_init(&registry, 0);
+    struct snapshot *snapshot = snapshot_new(config, &registry, NULL);
+    if (snapshot)
+        code = print_found(snapshot, query, out, err);
     else
-        code = print_candidates(cluster, query, out, err);
-    snapshot_free(snapshot);
+        (void)fprintf(err, "error: out of memory\n");
+    snapshot_unref(snapshot);
+    node_registry_fini(&registry);
     return code;
 }

@@ -20,28 +20,31 @@
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
+#include "ports_watch.h"
 #include "proxy/worker.h"
-#include "tls_keeper.h"
+#include "reload.h"
 
-#define TRIM_DELAY_S 1.0
-#define WORKERS_MAX  256 /* as the configuration has it; session ids have 8 bits for the worker */
+#define TRIM_DELAY_S       1.0
+#define DISCOVERY_WAIT_S   3.0 /* for the first answers, before the first device is served */
+#define PORTS_LOOK_EVERY_S 1.0
+#define WORKERS_MAX        256 /* as the configuration has it; session ids have 8 bits for the worker */
 
 struct supervisor {
     struct worker_shared shared;
-    struct snapshot *snapshot; /* owned */
+    struct service service;
+    struct node_registry registry;
+    struct ports_watch *ports; /* owned */
     struct log *log;           /* owned */
-    struct tls_keeper *tls;    /* owned */
-    struct worker **workers;   /* owned */
-    unsigned n_workers;        /* made so far */
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr2;
     struct ev_timer shutdown_over;
     struct ev_async worker_ended, worker_emptied;
-    struct ev_timer trim;
+    struct ev_timer trim, waited, look_at_ports;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_order ordered;
-    uint32_t carried; /* connections that the open files allow */
-    FILE *out;        /* borrowed */
+    bool started;         /* the workers' threads have begun */
+    bool members_pending; /* were found before they had */
+    FILE *out;            /* borrowed */
 };
 
 /* ---- ending ---- */
@@ -51,8 +54,15 @@ static void order_all(struct supervisor *sup, enum worker_order order)
     if (order <= sup->ordered)
         return;
     sup->ordered = order;
-    for (unsigned i = 0; i < sup->n_workers; i++)
-        worker_order(sup->workers[i], order);
+    for (unsigned i = 0; i < sup->service.crew.n; i++)
+        worker_order(sup->service.crew.workers[i], order);
+    if (!sup->started)
+        ev_break(sup->loop, EVBREAK_ALL);
+}
+
+static double shutdown_s(const struct supervisor *sup)
+{
+    return sup->service.snapshot ? sup->service.snapshot->config->timeouts.shutdown_ms / 1000.0 : 0;
 }
 
 static void on_term(struct ev_loop *loop, struct ev_signal *signal, int events)
@@ -63,7 +73,7 @@ static void on_term(struct ev_loop *loop, struct ev_signal *signal, int events)
         return; /* it is under way, and its time is running */
     log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "paced");
     order_all(sup, WORKER_DRAIN);
-    ev_timer_set(&sup->shutdown_over, sup->snapshot->config->timeouts.shutdown_ms / 1000.0, 0);
+    ev_timer_set(&sup->shutdown_over, shutdown_s(sup), 0);
     ev_timer_start(loop, &sup->shutdown_over);
 }
 
@@ -89,9 +99,8 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)loop;
     (void)events;
     struct supervisor *sup = signal->data;
-    tls_keeper_reload(sup->tls);
-    log_event(sup->log, LOG_WARN, "reload.unavailable", "cure",
-              "certificates were read anew; a new configuration is taken up on restart");
+    if (sup->started && sup->ordered == WORKER_RUN)
+        reload(&sup->service);
 }
 
 static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
@@ -99,7 +108,8 @@ static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)loop;
     (void)events;
     struct supervisor *sup = signal->data;
-    gauges_log(sup->log, &sup->shared, sup->workers, sup->n_workers);
+    if (sup->started)
+        gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.crew);
 }
 
 /* Called on a worker's thread. */
@@ -115,7 +125,7 @@ static void on_worker_ended(struct ev_loop *loop, struct ev_async *async, int ev
     (void)events;
     struct supervisor *sup = async->data;
     /* acquire: pairs with note_ended() */
-    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->n_workers)
+    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->service.crew.n)
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -151,40 +161,54 @@ static void on_trim(struct ev_loop *loop, struct ev_timer *timer, int events)
     malloc_trim(0);
 }
 
-/* ---- starting ---- */
+/* ---- nodes ---- */
 
-/* fds: for each worker, one listening socket for each listener; taken */
-static bool make_workers(struct supervisor *sup, int *fds, unsigned workers)
+static void wake_all(void *arg)
 {
-    size_t doors = sup->snapshot->n_doors;
-    for (unsigned i = 0; i < workers; i++) {
-        char error[WORKER_TLS_ERROR_MAX];
-        struct worker *w =
-            worker_new(&sup->shared, i, fds + i * doors, tls_keeper_keys(sup->tls), error);
-        if (!w) {
-            (void)fprintf(sup->out, "error: %s\n", error);
-            listening_close(fds + (i + 1) * doors, (workers - i - 1) * doors);
-            return false;
-        }
-        sup->workers[sup->n_workers++] = w;
-    }
-    return true;
+    struct supervisor *sup = arg;
+    for (unsigned i = 0; i < sup->service.crew.n; i++)
+        worker_wake(sup->service.crew.workers[i]);
 }
 
-static bool prepare_workers(struct supervisor *sup, unsigned workers)
+static void on_node_changed(void *arg, struct node_live *live)
 {
-    size_t n = workers * sup->snapshot->n_doors;
-    int *fds = malloc(n * sizeof(*fds));
-    sup->workers = calloc(workers, sizeof(struct worker *));
-    bool ready = fds && sup->workers;
-    if (!ready) {
-        (void)fprintf(sup->out, "error: out of memory\n");
-    } else {
-        ready = listening_open(sup->snapshot, workers, fds, sup->log, sup->out) &&
-                make_workers(sup, fds, workers);
-    }
-    free(fds);
-    return ready;
+    (void)live;
+    struct supervisor *sup = arg;
+    evictor_look(sup->service.evictor);
+    wake_all(sup); /* sessions that wait for it go elsewhere */
+}
+
+static void on_members_changed(void *arg)
+{
+    struct supervisor *sup = arg;
+    sup->members_pending = !sup->started;
+    if (sup->started && sup->ordered == WORKER_RUN)
+        reload_members(&sup->service);
+}
+
+static const struct members *members_of(const void *arg, const char *cluster)
+{
+    return discovery_members(arg, cluster);
+}
+
+static void on_look_at_ports(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = timer->data;
+    ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
+}
+
+/* ---- starting ---- */
+
+static void start_timer(struct supervisor *sup, struct ev_timer *timer,
+                        void (*callback)(struct ev_loop *, struct ev_timer *, int), double after_s,
+                        double every_s)
+{
+    ev_timer_init(timer, callback, after_s, every_s);
+    timer->data = sup;
+    if (after_s > 0)
+        ev_timer_start(sup->loop, timer);
 }
 
 static unsigned count_workers(const struct config *config)
@@ -195,18 +219,82 @@ static unsigned count_workers(const struct config *config)
     return cores > WORKERS_MAX ? WORKERS_MAX : cores > 0 ? (unsigned)cores : 1;
 }
 
-static bool init_shared(struct supervisor *sup)
+static bool say_no_memory(const struct supervisor *sup)
 {
-    sup->shared = (struct worker_shared){.log = sup->log,
-                                         .snapshot = sup->snapshot,
-                                         .ended = note_ended,
-                                         .emptied = note_emptied,
-                                         .arg = sup};
-    if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
-        (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
-        return false;
+    (void)fprintf(sup->out, "error: out of memory\n");
+    return false;
+}
+
+static bool make_workers(struct supervisor *sup, const struct config *config, unsigned workers)
+{
+    struct crew *crew = &sup->service.crew;
+    crew->workers = calloc(workers, sizeof(struct worker *));
+    while (crew->workers && crew->n < workers) {
+        struct worker *w = worker_new(&sup->shared, crew->n, config->limits.relay_buffer_bytes);
+        if (!w)
+            break;
+        crew->workers[crew->n++] = w;
     }
-    return true;
+    return crew->n == workers || say_no_memory(sup);
+}
+
+static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events; /* it ends a turn of the loop: that is all it is for */
+}
+
+/*
+ * A fleet that comes back to a router which knows no node yet would be refused, and back off.
+ * Its connections wait in the listening sockets' queues meanwhile, once these are open.
+ */
+static void wait_for_members(struct supervisor *sup)
+{
+    start_timer(sup, &sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
+    while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
+           sup->ordered == WORKER_RUN)
+        ev_run(sup->loop, EVRUN_ONCE);
+    ev_timer_stop(sup->loop, &sup->waited);
+}
+
+/* The nodes that are known by now, and those who watch over them. */
+static bool make_snapshot(struct supervisor *sup, struct config *config)
+{
+    struct service *service = &sup->service;
+    if (!discovery_take(service->discovery, config)) {
+        config_free(config);
+        return say_no_memory(sup);
+    }
+    wait_for_members(sup);
+    sup->members_pending = false;
+    service->snapshot = snapshot_new(config, &sup->registry, &service->members);
+    return (service->snapshot && evictor_take(service->evictor, service->snapshot) &&
+            prober_take(service->prober, service->snapshot, true)) ||
+           say_no_memory(sup);
+}
+
+/* Doors and certificates: what can fail is said here, before a thread starts. */
+static bool publish_first(struct supervisor *sup)
+{
+    struct service *service = &sup->service;
+    const struct listening_place place = {
+        .workers = service->crew.n, .log = sup->log, .out = sup->out};
+    char error[WORKER_TLS_ERROR_MAX];
+    struct publication publication;
+    struct worker_door *doors =
+        calloc(service->crew.n * service->snapshot->n_doors, sizeof(*doors));
+    if (!doors)
+        return say_no_memory(sup);
+    bool open = listening_open(service->snapshot, NULL, doors, &place);
+    bool ready = open && publication_prepare(&publication, &service->crew, service->snapshot, doors,
+                                             tls_keeper_keys(service->tls), error);
+    free(doors);
+    if (open && !ready)
+        (void)fprintf(sup->out, "error: %s\n", error);
+    if (ready)
+        publication_commit(&publication);
+    return ready;
 }
 
 static void init_loop(struct supervisor *sup)
@@ -239,80 +327,127 @@ static void init_loop(struct supervisor *sup)
 /* Threads inherit the mask: signals are for the main thread alone. */
 static bool start_workers(struct supervisor *sup)
 {
+    struct service *service = &sup->service;
     sigset_t all, before;
-    uint32_t wanted = sup->snapshot->config->limits.max_connections;
-    sup->carried = host_limits_connections();
-    sup->shared.max_connections = wanted && wanted < sup->carried ? wanted : sup->carried;
+    service->carried = host_limits_connections();
+    atomic_store_explicit(&sup->shared.max_connections, service_max_connections(service),
+                          memory_order_relaxed);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = true;
-    for (unsigned i = 0; started && i < sup->n_workers; i++) {
-        started = worker_start(sup->workers[i]);
-        if (!started)
+    sup->started = true;
+    for (unsigned i = 0; sup->started && i < service->crew.n; i++) {
+        sup->started = worker_start(service->crew.workers[i]);
+        if (!sup->started)
             (void)fprintf(sup->out, "error: cannot start a thread: %s\n", strerror(errno));
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
+    return sup->started;
 }
 
 static void serve(struct supervisor *sup)
 {
-    const struct config *config = sup->snapshot->config;
-    host_limits_warn(sup->log, config, sup->carried);
+    struct service *service = &sup->service;
+    host_limits_warn(sup->log, service->snapshot->config, service->carried);
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
     log_text(&line, "version", MQTT_ROUTER_VERSION);
-    log_u64(&line, "workers", sup->n_workers);
-    log_u64(&line, "max_connections", sup->shared.max_connections);
+    log_u64(&line, "workers", service->crew.n);
+    log_u64(&line, "max_connections",
+            atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
-    tls_keeper_start(sup->tls, sup->loop, sup->workers, sup->n_workers);
+    tls_keeper_start(service->tls, sup->loop, service->crew.workers, service->crew.n);
+    start_timer(sup, &sup->look_at_ports, on_look_at_ports, PORTS_LOOK_EVERY_S, PORTS_LOOK_EVERY_S);
+    if (sup->members_pending)
+        reload_members(service);
     ev_run(sup->loop, 0);
-    gauges_log(sup->log, &sup->shared, sup->workers, sup->n_workers);
+    ev_timer_stop(sup->loop, &sup->look_at_ports);
+    gauges_log(sup->log, &sup->shared, service->snapshot, &service->crew);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
 
-static void fini(struct supervisor *sup)
+static void fini(struct supervisor *sup, bool served)
 {
-    bool served = sup->n_workers;
-    for (unsigned i = 0; i < sup->n_workers; i++)
-        worker_free(sup->workers[i]);
-    free(sup->workers);
+    struct service *service = &sup->service;
+    prober_free(service->prober);
+    evictor_free(service->evictor);
+    discovery_free(service->discovery);
+    for (unsigned i = 0; i < service->crew.n; i++)
+        worker_free(service->crew.workers[i]);
+    free(service->crew.workers);
     if (served)
-        listening_remove_files(sup->snapshot);
-    tls_keeper_free(sup->tls);
-    snapshot_free(sup->snapshot);
+        listening_ended(service->snapshot, NULL, sup->log);
+    tls_keeper_free(service->tls);
+    snapshot_unref(service->snapshot);
+    ports_watch_free(sup->ports);
+    node_registry_fini(&sup->registry);
     log_free(sup->log);
     if (sup->loop)
         ev_loop_destroy(sup->loop);
 }
 
-static bool init(struct supervisor *sup, struct config *config)
+static bool init_service(struct supervisor *sup, const char *config_path)
 {
-    struct log_conf log = config->log;
-    sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    sup->log = log_new(STDOUT_FILENO, log.level, log.format);
-    sup->snapshot = snapshot_new(config);
-    if (!sup->loop || !sup->log || !sup->snapshot) {
-        (void)fprintf(sup->out, "error: out of memory\n");
-        return false;
-    }
-    init_loop(sup);
-    sup->tls = tls_keeper_new(sup->snapshot, sup->log, sup->out);
-    return sup->tls && init_shared(sup);
+    struct service *service = &sup->service;
+    *service = (struct service){.config_path = config_path,
+                                .loop = sup->loop,
+                                .log = sup->log,
+                                .registry = &sup->registry,
+                                .shared = &sup->shared};
+    sup->ports = ports_watch_new();
+    service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
+    service->members = (struct members_source){members_of, service->discovery};
+    service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
+    service->prober =
+        prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, on_node_changed, sup);
+    return (sup->ports && service->discovery && service->evictor && service->prober) ||
+           say_no_memory(sup);
 }
 
-int supervisor_run(struct config *config, FILE *out)
+static bool init(struct supervisor *sup, const struct config *config, const char *config_path)
+{
+    node_registry_init(&sup->registry, count_workers(config));
+    sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
+    if (!sup->loop || !sup->log)
+        return say_no_memory(sup);
+    init_loop(sup);
+    sup->shared = (struct worker_shared){.log = sup->log,
+                                         .registry = &sup->registry,
+                                         .ended = note_ended,
+                                         .emptied = note_emptied,
+                                         .arg = sup};
+    if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
+        (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
+        return false;
+    }
+    return init_service(sup, config_path);
+}
+
+/* config: taken */
+static bool start(struct supervisor *sup, struct config *config, const char *config_path)
+{
+    const unsigned workers = count_workers(config);
+    if (!init(sup, config, config_path) || !make_workers(sup, config, workers)) {
+        config_free(config);
+        return false;
+    }
+    if (!make_snapshot(sup, config))
+        return false;
+    sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
+    return sup->service.tls && publish_first(sup) && start_workers(sup);
+}
+
+int supervisor_run(struct config *config, const char *config_path, FILE *out)
 {
     struct supervisor sup = {.out = out};
     host_limits_raise();
-    bool served = init(&sup, config) &&
-                  prepare_workers(&sup, count_workers(sup.snapshot->config)) && start_workers(&sup);
+    bool served = start(&sup, config, config_path);
     if (served)
         serve(&sup);
-    else if (sup.n_workers)
+    else if (sup.service.crew.n)
         order_all(&sup, WORKER_STOP);
-    for (unsigned i = 0; i < sup.n_workers; i++)
-        worker_join(sup.workers[i]);
-    fini(&sup);
+    for (unsigned i = 0; i < sup.service.crew.n; i++)
+        worker_join(sup.service.crew.workers[i]);
+    fini(&sup, served);
     return served ? 0 : 1;
 }

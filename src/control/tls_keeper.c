@@ -20,15 +20,16 @@
 #include "tls_files.h"
 
 struct tls_keeper {
-    const struct snapshot *snapshot; /* borrowed */
-    struct log *log;                 /* borrowed */
+    struct snapshot *snapshot; /* a reference */
+    struct log *log;           /* borrowed */
     struct tls_library *library;
     struct tls_ticket_keys *generated; /* for every door without a key file */
     struct tls_ticket_keys **keys;     /* for each door; null = no tickets, or no TLS */
     struct tls_calendar *calendar;
     struct tls_files *files;
 
-    struct ev_loop *loop; /* null until started */
+    double first_rotation_s; /* from the start until the next key; a reload does not put it off */
+    struct ev_loop *loop;    /* null until started */
     struct worker *const *workers;
     unsigned n_workers;
     int inotify_fd; /* -1 = none */
@@ -89,21 +90,27 @@ static bool load_own(struct tls_keeper *keeper, struct tls_ticket_keys *const *k
     return true;
 }
 
-struct tls_keeper *tls_keeper_new(const struct snapshot *snapshot, struct log *log, FILE *out)
+struct tls_keeper *tls_keeper_new(struct snapshot *snapshot, const struct tls_keeper *before,
+                                  struct log *log, FILE *out)
 {
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
     struct tls_keeper *keeper = calloc(1, sizeof(*keeper));
     if (!keeper)
         goto fail;
-    keeper->snapshot = snapshot;
+    keeper->snapshot = snapshot_ref(snapshot);
     keeper->log = log;
     keeper->inotify_fd = -1;
     keeper->library = tls_library_new();
     keeper->calendar = tls_calendar_new();
     keeper->files = tls_files_new(snapshot);
+    keeper->first_rotation_s = TLS_KEEPER_ROTATE_S;
+    if (before && before->loop && ev_is_active(&before->rotate))
+        keeper->first_rotation_s =
+            ev_timer_remaining(before->loop, (struct ev_timer *)&before->rotate);
     if (!keeper->library || !keeper->calendar || !keeper->files)
         goto fail;
-    keeper->generated = tls_ticket_keys_generate(NULL, 0);
+    keeper->generated =
+        before ? tls_ticket_keys_ref(before->generated) : tls_ticket_keys_generate(NULL, 0);
     keeper->keys = keeper->generated ? load_keys(keeper, error) : NULL;
     if (keeper->keys && load_own(keeper, keeper->keys, error))
         return keeper;
@@ -130,10 +137,10 @@ static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *cons
         loaded = news[i];
     }
     for (unsigned i = 0; news && i < keeper->n_workers; i++) {
-        if (loaded)
-            worker_give_tls(keeper->workers[i], news[i]);
-        else
+        if (!loaded)
             worker_tls_free(news[i]);
+        else if (!worker_give_tls(keeper->workers[i], news[i]))
+            log_event(keeper->log, LOG_ERROR, "tls.reload_failed", "error", "out of memory");
     }
     free(news);
     return loaded;
@@ -203,8 +210,8 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
         for (size_t i = 0; news && i < snapshot->n_doors; i++)
             if (keeper->keys[i] == fresh)
                 news->keys[i] = tls_ticket_keys_ref(fresh);
-        if (news)
-            worker_give_tls(keeper->workers[k], news);
+        if (!news || !worker_give_tls(keeper->workers[k], news))
+            log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error", "out of memory");
     }
     log_event(keeper->log, LOG_NOTICE, "tls.tickets_rotated", NULL, NULL);
 }
@@ -235,7 +242,9 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
     start_timer(keeper, &keeper->settle, on_settled, 0);
     if (tls_files_count(keeper->files) == 0)
         return;
-    start_timer(keeper, &keeper->rotate, on_rotate, TLS_KEEPER_ROTATE_S);
+    ev_timer_init(&keeper->rotate, on_rotate, keeper->first_rotation_s, TLS_KEEPER_ROTATE_S);
+    keeper->rotate.data = keeper;
+    ev_timer_start(loop, &keeper->rotate);
     start_timer(keeper, &keeper->look, on_look, TLS_KEEPER_EXPIRY_S);
     tls_calendar_log(keeper->calendar, keeper->log);
     keeper->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -263,10 +272,11 @@ void tls_keeper_free(struct tls_keeper *keeper)
     }
     if (keeper->inotify_fd >= 0)
         close(keeper->inotify_fd);
-    unref_keys(keeper->keys, keeper->snapshot->n_doors);
+    unref_keys(keeper->keys, keeper->snapshot ? keeper->snapshot->n_doors : 0);
     tls_ticket_keys_unref(keeper->generated);
     tls_calendar_free(keeper->calendar);
     tls_files_free(keeper->files);
     tls_library_free(keeper->library);
+    snapshot_unref(keeper->snapshot);
     free(keeper);
 }

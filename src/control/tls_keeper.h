@@ -27,8 +27,11 @@ struct tls_keeper;
 /*
  * Load everything once: ticket keys, and all certificates, to find out what is wrong.
  * Null when anything is; each fault is said in one line to `out`.
+ *
+ *   before   whose generated ticket keys go on being used; null = new ones
  */
-MUST_USE struct tls_keeper *tls_keeper_new(const struct snapshot *snapshot, struct log *log,
+MUST_USE struct tls_keeper *tls_keeper_new(struct snapshot *snapshot,
+                                           const struct tls_keeper *before, struct log *log,
                                            FILE *out);
 
 /* The ticket keys of each door, for worker_new(). Owned by the keeper. */

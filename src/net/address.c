@@ -89,6 +89,18 @@ const char *address_format_host(const struct address *a, char text[ADDRESS_TEXT_
     return text;
 }
 
+bool address_parse_host(const char *text, struct address *out)
+{
+    struct span host = span_of_str(text);
+    struct address a;
+    memset(&a, 0, sizeof(a));
+    bool v6 = strchr(text, ':');
+    if (host.n == 0 || !(v6 ? host_parse_v6(host, &a) : host_parse_v4(host, &a)))
+        return false;
+    *out = a;
+    return true;
+}
+
 const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
 {
     char host[ADDRESS_TEXT_MAX];

@@ -43,3 +43,11 @@ socklen_t endpoint_len(const struct endpoint *e)
 {
     return endpoint_is_unix(e) ? (socklen_t)sizeof(e->un) : address_len(&e->address);
 }
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+    if (endpoint_is_unix(a) || endpoint_is_unix(b))
+        return endpoint_is_unix(a) && endpoint_is_unix(b) &&
+               strcmp(a->un.sun_path, b->un.sun_path) == 0;
+    return address_equal(&a->address, &b->address);
+}

@@ -135,11 +135,19 @@ int socket_accept(int listen_fd, struct address *peer)
     }
 }
 
-int socket_dial(const struct endpoint *endpoint)
+static bool bind_source(int fd, const struct address *source)
+{
+    return set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) &&
+           bind(fd, &source->sa, address_len(source)) == 0;
+}
+
+int socket_dial(const struct endpoint *endpoint, const struct address *source)
 {
     int fd = socket_for(endpoint);
     if (fd < 0)
         return -1;
+    if (source && !bind_source(fd, source))
+        return close_keeping_errno(fd);
     if (!endpoint_is_unix(endpoint) && !set_tcp_options(fd))
         return close_keeping_errno(fd);
     if (connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno != EINPROGRESS &&

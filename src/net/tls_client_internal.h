@@ -9,9 +9,6 @@
 
 #include "net/tls_client.h"
 
-/* Another reference; tls_client_context_free() gives it back. Of the thread that dials alone. */
-struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx);
-
 /* A new client connection, without a socket yet. Null when memory is short. */
 SSL *tls_client_context_connection(struct tls_client_context *ctx);
 

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "listener.h"
 #include "proxied.h"
 #include "session.h"
 #include "worker.h"
@@ -24,14 +25,6 @@ static const char *mqtt_version_word(const struct mqtt_connect *connect)
     default:
         return NULL;
     }
-}
-
-static bool routes_by_username(const struct cluster_conf *cluster)
-{
-    for (size_t i = 0; i < cluster->n_route_by; i++)
-        if (cluster->route_by[i].from == ROUTE_USERNAME)
-            return true;
-    return false;
 }
 
 /* What our handshake agreed on, or what the proxy in front says of its own. */
@@ -56,15 +49,21 @@ static void log_tls(struct log_line *line, const struct session *s)
 static void log_who(struct log_line *line, const struct session *s)
 {
     char text[ADDRESS_TEXT_MAX];
-    log_text(line, "listener", s->listener->conf->name);
+    log_text(line, "listener", s->tag->name);
     log_text(line, "source", address_format(&s->source, text));
     log_peer(line, "client_id", span_of(s->client_id.p, s->client_id.n));
-    if (routes_by_username(s->cluster->conf))
-        log_peer(line, "username", span_of(s->username.p, s->username.n));
+    log_peer(line, "username", span_of(s->username.p, s->username.n));
     log_text(line, "mqtt_version", mqtt_version_word(&s->connect));
     if (s->connect.version)
         log_u64(line, "keep_alive_s", s->connect.keep_alive_s);
     log_tls(line, s);
+}
+
+static void log_node(struct log_line *line, const struct session *s)
+{
+    log_text(line, "node", s->node ? s->node->name : NULL);
+    log_u64(line, "tries", s->tries);
+    log_text(line, "placement", s->node ? placement_kind_word(s->kind) : NULL);
 }
 
 static void log_stages(struct log_line *line, const struct session *s)
@@ -95,8 +94,7 @@ void access_log_placed(const struct session *s)
     log_begin(&line, s->w->log, LOG_DEBUG, "session.placed");
     log_text(&line, "session", session_id_text(s, id));
     log_who(&line, s);
-    log_text(&line, "node", s->last_tried->conf->name);
-    log_u64(&line, "tries", s->tries);
+    log_node(&line, s);
     log_emit(&line);
 }
 
@@ -110,8 +108,7 @@ void access_log_session(const struct session *s)
     log_begin(&line, s->w->log, LOG_INFO, "session.end");
     log_text(&line, "session", session_id_text(s, id));
     log_who(&line, s);
-    log_text(&line, "node", s->last_tried ? s->last_tried->conf->name : NULL);
-    log_u64(&line, "tries", s->tries);
+    log_node(&line, s);
     if (s->connack_seen) {
         log_u64(&line, "connack_code", s->connack.code);
         log_bool(&line, "session_present", s->connack.session_present);

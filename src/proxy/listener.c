@@ -7,7 +7,10 @@
  */
 #include "listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "net/socket.h"
@@ -16,19 +19,108 @@
 
 #define ACCEPT_BATCH_MAX 32
 
+static bool is_wildcard(const struct address *a)
+{
+    if (a->sa.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+    return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static struct listener_tag *tag_new(const struct listener_conf *conf)
+{
+    size_t n = strlen(conf->name) + 1;
+    struct listener_tag *tag = malloc(sizeof(*tag) + n);
+    if (!tag)
+        return NULL;
+    tag->refs = 1;
+    tag->websocket = conf->websocket;
+    memcpy(tag->name, conf->name, n);
+    return tag;
+}
+
+void listener_tag_unref(struct listener_tag *tag)
+{
+    if (tag && --tag->refs == 0)
+        free(tag);
+}
+
+static bool ask_local(struct listener *listener)
+{
+    if (listener->fd < 0)
+        return true;
+    if (!socket_local_address(listener->fd, &listener->local))
+        return false;
+    listener->wildcard = is_wildcard(&listener->local);
+    return true;
+}
+
+struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const struct door *door,
+                              int fd)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+    if (!listener) {
+        if (fd >= 0)
+            close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct listener_conf *conf = door->conf;
+    listener->refs = 1;
+    listener->w = w;
+    listener->snapshot = snapshot_ref(snapshot);
+    listener->conf = conf;
+    listener->fd = fd;
+    if (conf->websocket)
+        listener->websocket.upgrade = (struct ws_upgrade_conf){
+            .path = span_of_str(conf->websocket->path),
+            .client_address_header = span_of_str(conf->client_address_header),
+        };
+    listener->tag = tag_new(conf);
+    if (listener->tag && ask_local(listener))
+        return listener;
+    int saved = listener->tag ? errno : ENOMEM;
+    listener_unref(listener);
+    errno = saved;
+    return NULL;
+}
+
+struct listener *listener_ref(struct listener *listener)
+{
+    listener->refs++;
+    return listener;
+}
+
+void listener_unref(struct listener *listener)
+{
+    if (!listener || --listener->refs > 0)
+        return;
+    listener_close(listener);
+    tls_context_free(listener->tls);
+    roster_unref(listener->roster);
+    listener_tag_unref(listener->tag);
+    snapshot_unref(listener->snapshot);
+    free(listener);
+}
+
+/* Accept one connection; false when there is none, or none can be had (then errno says why). */
+static bool accept_one(struct listener *listener)
+{
+    struct address source;
+    int fd = socket_accept(listener->fd, &source);
+    if (fd < 0)
+        return false;
+    session_begin(listener->w, listener, fd, &source);
+    return true;
+}
+
 static void accept_batch(struct listener *listener)
 {
     for (int i = 0; i < ACCEPT_BATCH_MAX; i++) {
-        struct address source;
-        int fd = socket_accept(listener->fd, &source);
-        if (fd >= 0)
-            session_begin(listener->w, listener, fd, &source);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            return;
-        else {
+        if (accept_one(listener))
+            continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
             worker_pause_accept(listener->w, errno);
-            return;
-        }
+        return;
     }
 }
 
@@ -43,6 +135,25 @@ void listener_start(struct listener *listener)
 {
     ev_io_init(&listener->io, on_connection, listener->fd, EV_READ);
     listener_resume(listener);
+}
+
+void listener_take_over(struct listener *listener, struct listener *old)
+{
+    listener_pause(old);
+    listener->fd = old->fd;
+    listener->local = old->local;
+    listener->wildcard = old->wildcard;
+    old->fd = -1;
+    /* changed on a socket that listens already, this counts from now on */
+    (void)listen(listener->fd, (int)listener->conf->backlog);
+}
+
+void listener_retire(struct listener *listener)
+{
+    if (listener->fd >= 0)
+        for (uint32_t i = 0; i < listener->conf->backlog && accept_one(listener); i++)
+            continue;
+    listener_close(listener);
 }
 
 void listener_pause(struct listener *listener)

@@ -116,7 +116,7 @@ static struct address destination_of(const struct session *s)
 
 size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
-    const struct cluster_conf *conf = s->cluster->conf;
+    const struct cluster_conf *conf = s->roster->cluster->conf;
     struct address local = destination_of(s);
     struct proxy_endpoint source = proxied_endpoint(&s->source);
     struct proxy_endpoint destination = proxied_endpoint(&local);

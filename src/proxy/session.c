@@ -14,8 +14,10 @@
 
 #include "access_log.h"
 #include "base/clock.h"
+#include "listener.h"
 #include "net/stream_ws.h"
 #include "proxied.h"
+#include "roster.h"
 #include "worker.h"
 
 #define BIT(state) (1u << SESSION_##state)
@@ -39,7 +41,8 @@ static const struct {
     [SESSION_ROUTE] = {stage_route, BIT(DIAL) | ENDS, NULL, CLOSE_PLACEMENT_TIMEOUT},
     [SESSION_DIAL] = {stage_dial, BIT(CONNACK) | ENDS, stage_dial_timed_out,
                       CLOSE_PLACEMENT_TIMEOUT},
-    [SESSION_CONNACK] = {stage_connack, BIT(DIAL) | BIT(RELAY) | ENDS, NULL, CLOSE_CONNACK_TIMEOUT},
+    [SESSION_CONNACK] = {stage_connack, BIT(DIAL) | BIT(RELAY) | ENDS, stage_connack_timed_out,
+                         CLOSE_CONNACK_TIMEOUT},
     [SESSION_RELAY] = {stage_relay, ENDS, stage_relay_timed_out, CLOSE_IDLE_TIMEOUT},
     [SESSION_FAREWELL] = {stage_farewell, BIT(CLOSED), NULL, CLOSE_SHUTDOWN},
     [SESSION_CLOSED] = {NULL, 0, NULL, CLOSE_SHUTDOWN},
@@ -109,7 +112,7 @@ uint64_t session_placing_ms(const struct session *s)
 /* Does the client speak WebSocket by now? */
 static bool session_is_websocket(const struct session *s)
 {
-    return s->listener->conf->websocket && s->client && s->state >= SESSION_CONNECT;
+    return s->tag->websocket && s->client && s->state >= SESSION_CONNECT;
 }
 
 /* May a CONNACK of ours still be said? Only between a readable CONNECT and the node's answer. */
@@ -154,6 +157,7 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
     bool in_order = parts_in_order(s);
     dial_abandon(s);
     buffer_release(&s->first);
+    buffer_release(&s->answer);
     flow_release(&s->up, &s->w->relay_pool);
     session_goto(s, in_order ? SESSION_FAREWELL : SESSION_CLOSED);
     return MOVED;
@@ -175,6 +179,11 @@ static void session_free(struct session *s)
     flow_release(&s->up, &w->relay_pool);
     flow_release(&s->down, &w->relay_pool);
     buffer_release(&s->first);
+    buffer_release(&s->answer);
+    node_live_unref(s->node);
+    roster_unref(s->roster);
+    listener_unref(s->listener);
+    listener_tag_unref(s->tag);
     free(s->client_id.p);
     free(s->username.p);
     free(s->detail);
@@ -272,7 +281,7 @@ void session_watch_node(struct session *s, int fd)
     ev_io_set(&s->node_io, fd, 0);
 }
 
-static struct session *session_new(struct worker *w, const struct listener *listener, int fd,
+static struct session *session_new(struct worker *w, struct listener *listener, int fd,
                                    const struct address *source)
 {
     struct session *s = calloc(1, sizeof(*s));
@@ -281,20 +290,23 @@ static struct session *session_new(struct worker *w, const struct listener *list
         return NULL;
     }
     s->w = w;
-    s->listener = listener;
     s->source = *source;
     s->id = worker_next_id(w);
-    s->cluster = listener->cluster;
     s->entered_us = clock_monotonic_us();
     s->client = stream_tcp_new(fd);
     if (!s->client) {
         free(s);
         return NULL;
     }
+    s->listener = listener_ref(listener);
+    s->tag = listener->tag;
+    s->tag->refs++;
     mqtt_connect_init(&s->connect, listener->conf->lenient,
                       w->snapshot->config->limits.connect_max_bytes);
     list_append(&w->sessions, &s->link);
     list_init(&s->runnable);
+    list_init(&s->seat_link);
+    list_init(&s->away_link);
     ev_io_init(&s->client_io, on_client, fd, 0);
     ev_io_init(&s->node_io, on_node, -1, 0);
     ev_init(&s->deadline, on_deadline);
@@ -302,7 +314,7 @@ static struct session *session_new(struct worker *w, const struct listener *list
     return s;
 }
 
-void session_begin(struct worker *w, const struct listener *listener, int fd,
+void session_begin(struct worker *w, struct listener *listener, int fd,
                    const struct address *source)
 {
     counter_add(&w->counters.accepted, 1);

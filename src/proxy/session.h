@@ -20,12 +20,14 @@
 #include "net/address.h"
 #include "net/stream.h"
 #include "net/tls_context.h"
+#include "proxy/node_live.h"
 #include "proxy/session_state.h"
-#include "proxy/snapshot.h"
 #include "wire/mqtt_connect.h"
 
 struct listener;
+struct listener_tag;
 struct proxied;
+struct roster;
 struct worker;
 
 /* What a stage says when it returns. */
@@ -44,7 +46,11 @@ struct name {
     uint32_t n;
 };
 
-/* Grouped by the stage that sets them, in corridor order. */
+/*
+ * Grouped by the stage that sets them, in corridor order. A relayed session may live for
+ * months: it holds on to the records of its nodes, and to nothing of the configuration it
+ * came in by.
+ */
 struct session {
     struct worker *w;
     struct list link;     /* in the worker's sessions */
@@ -56,7 +62,8 @@ struct session {
     struct ev_timer deadline;
 
     /* accept */
-    const struct listener *listener;
+    struct listener *listener; /* a reference until it is relayed, then null */
+    struct listener_tag *tag;  /* a reference */
     uint64_t id;
     struct address source;
 
@@ -70,22 +77,33 @@ struct session {
 
     /* connect */
     struct mqtt_connect connect;
-    struct buffer first; /* CONNECT and what came with it; released on the node's first packet */
-    struct name client_id, username; /* for the log */
+    /* CONNECT and all that came behind it so far; released when a node has answered */
+    struct buffer first;
+    struct name client_id, username; /* for the log; the user name only where it is a route key */
 
     /* route */
-    const struct cluster *cluster;
-    uint32_t candidates[SNAPSHOT_CANDIDATES_MAX];
-    uint8_t n_candidates, tries;
+    struct roster *roster; /* a reference until it is relayed, then null */
+    struct placement placement;
+    enum placement_kind kind; /* of the node being tried or used */
+    bool waits_for_home;      /* it is elsewhere for no better reason than that home is away */
 
     /* dial */
-    const struct node *node;       /* the one being tried or used; its sessions count includes us */
-    const struct node *last_tried; /* for the log: stays when the node is let go */
-    struct stream *node_stream;    /* owned */
-    uint32_t first_sent;           /* bytes of `first` the node took */
-    bool header_put;               /* the PROXY header stands in front of `first` */
+    struct node_live *node;     /* a reference: tried or used; stays for the log when let go */
+    struct node_live *home;     /* a reference: the session is elsewhere, and may be sent there */
+    struct list seat_link;      /* in one of the node's seat's lists while it counts there */
+    struct list away_link;      /* in the home's */
+    struct stream *node_stream; /* owned */
+    uint32_t first_sent;        /* bytes of `first` the node took */
+    uint8_t tries;              /* candidates used up */
+    uint8_t unanswered;         /* tries that count against their node once another one answers */
+    bool counted;               /* among the node's sessions */
+    bool seated_clean;          /* in the seat's clean list, not in kept */
+    bool turn_taken;            /* of the node's pacing */
+    bool replayed;              /* a node had the CONNECT already */
+    bool header_put;            /* the PROXY header stands in front of `first` */
 
     /* connack */
+    struct buffer answer;        /* the node's first packet, while it is in pieces */
     struct mqtt_connack connack; /* when connack_seen */
     bool connack_seen;           /* the node's first bytes were a whole CONNACK */
 
@@ -107,7 +125,7 @@ struct session {
  * Begin a session on an accepted descriptor, which it takes. It runs from then on by itself;
  * the caller keeps no pointer to it.
  */
-void session_begin(struct worker *w, const struct listener *listener, int fd,
+void session_begin(struct worker *w, struct listener *listener, int fd,
                    const struct address *source);
 
 /* Run the session's stages until they wait, then watch what they wait for. May free s. */
@@ -148,7 +166,30 @@ enum step stage_farewell(struct session *s);
 
 /* What a stage does when its deadline passes; null rows close with the table's reason. */
 enum step stage_dial_timed_out(struct session *s);
+enum step stage_connack_timed_out(struct session *s);
 enum step stage_relay_timed_out(struct session *s);
+
+/* For stage_connack.c: the node has answered, and the client has it. */
+enum step relay_begin(struct session *s);
+
+/* The session is relayed from now on: let go of the configuration it came in by. */
+void session_settle(struct session *s);
+
+/* Its node is down: a session that is still being placed there goes on to the next. May free s. */
+void session_node_lost(struct session *s);
+
+/* ---- placing, stage_place.c; also for stage_connack.c ---- */
+
+/*
+ * The present try has failed after the node had the CONNECT, or part of it. Tries the next
+ * candidate when there is one and time is left: MOVED to DIAL; else closes with `reason`.
+ *
+ *   why   for the log, behind the node's name
+ */
+enum step place_again(struct session *s, enum close_reason reason, const char *why);
+
+/* Would place_again() find another candidate, and may it (the cluster's `replay`)? */
+bool place_may_go_on(const struct session *s);
 
 /* The session no longer counts among its node's. Safe to repeat. */
 void dial_uncount(struct session *s);

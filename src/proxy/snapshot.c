@@ -1,32 +1,91 @@
 /*
- * snapshot.c - make and free a snapshot; order a cluster's nodes for a session.
+ * snapshot.c - make, share and free a snapshot.
  */
 #include "proxy/snapshot.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-static bool node_init(struct node *n, struct rendezvous_node *home, const struct node_conf *conf)
+static bool node_init(struct node *n, const struct cluster_conf *cluster,
+                      const struct node_conf *conf, struct node_registry *registry)
 {
+    const struct node_defaults_conf *defaults = &cluster->node_defaults;
     n->conf = conf;
-    *home = (struct rendezvous_node){
-        .name = conf->name, .seed = rendezvous_seed(conf->name), .weight = conf->weight};
-    n->live = calloc(1, sizeof(*n->live));
+    n->max_connections = conf->max_connections == NODE_AS_DEFAULT ? defaults->max_connections
+                                                                  : conf->max_connections;
+    n->max_connects_per_s = conf->max_connects_per_s == NODE_AS_DEFAULT
+                                ? defaults->max_connects_per_s
+                                : conf->max_connects_per_s;
+    n->live = node_registry_get(registry, cluster->name, conf->name);
     return n->live && endpoint_parse(conf->address, false, &n->endpoint);
 }
 
-static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf)
+static bool sources_init(struct cluster *cluster, const struct cluster_conf *conf)
 {
-    cluster->conf = conf;
-    cluster->nodes = calloc(conf->n_nodes, sizeof(*cluster->nodes));
-    cluster->homes = calloc(conf->n_nodes, sizeof(*cluster->homes));
-    if (!cluster->nodes || !cluster->homes)
+    if (conf->n_source_addresses == 0)
+        return true;
+    cluster->sources = calloc(conf->n_source_addresses, sizeof(*cluster->sources));
+    if (!cluster->sources)
         return false;
-    cluster->n = conf->n_nodes;
-    for (size_t i = 0; i < cluster->n; i++)
-        if (!node_init(&cluster->nodes[i], &cluster->homes[i], &conf->nodes[i]))
+    for (; cluster->n_sources < conf->n_source_addresses; cluster->n_sources++)
+        if (!address_parse_host(conf->source_addresses[cluster->n_sources],
+                                &cluster->sources[cluster->n_sources]))
             return false;
     return true;
+}
+
+/* The configured nodes, or those found of a discovered cluster. */
+static bool nodes_of(struct cluster *cluster, const struct members_source *members,
+                     const struct node_conf **nodes, size_t *n)
+{
+    const struct cluster_conf *conf = cluster->conf;
+    *nodes = conf->nodes;
+    *n = conf->n_nodes;
+    if (!conf->discovery)
+        return true;
+    const struct members *found = members ? members->of(members->arg, conf->name) : NULL;
+    if (found && !members_copy(found, &cluster->found))
+        return false;
+    *nodes = cluster->found.nodes;
+    *n = cluster->found.n;
+    return true;
+}
+
+static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf,
+                         struct node_registry *registry, const struct members_source *members)
+{
+    const struct node_conf *nodes;
+    size_t n;
+    cluster->conf = conf;
+    if (!sources_init(cluster, conf) || !nodes_of(cluster, members, &nodes, &n))
+        return false;
+    cluster->nodes = calloc(n + 1, sizeof(*cluster->nodes)); /* + 1: none is no failure */
+    cluster->homes = calloc(n + 1, sizeof(*cluster->homes));
+    cluster->backup = calloc(n + 1, sizeof(*cluster->backup));
+    if (!cluster->nodes || !cluster->homes || !cluster->backup)
+        return false;
+    cluster->n = n;
+    for (size_t i = 0; i < n; i++) {
+        cluster->homes[i] = (struct rendezvous_node){.name = nodes[i].name,
+                                                     .seed = rendezvous_seed(nodes[i].name),
+                                                     .weight = nodes[i].weight};
+        cluster->backup[i] = nodes[i].backup;
+        if (!node_init(&cluster->nodes[i], conf, &nodes[i], registry))
+            return false;
+    }
+    return true;
+}
+
+static void cluster_fini(struct cluster *cluster)
+{
+    for (size_t i = 0; cluster->nodes && i < cluster->n; i++)
+        node_live_unref(cluster->nodes[i].live);
+    free(cluster->nodes);
+    free(cluster->homes);
+    free(cluster->backup);
+    free(cluster->sources);
+    members_fini(&cluster->found);
 }
 
 static bool doors_init(struct snapshot *snapshot)
@@ -50,74 +109,63 @@ static bool doors_init(struct snapshot *snapshot)
     return true;
 }
 
-struct snapshot *snapshot_new(struct config *config)
+/* base: whose configuration it is, a reference taken; null = its own. */
+static struct snapshot *make(struct config *config, struct snapshot *base,
+                             struct node_registry *registry, const struct members_source *members)
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot) {
-        config_free(config);
+        if (!base)
+            config_free(config);
         return NULL;
     }
+    atomic_init(&snapshot->refs, 1);
     snapshot->config = config;
+    snapshot->base = base ? snapshot_ref(base) : NULL;
     snapshot->clusters = calloc(config->n_clusters, sizeof(*snapshot->clusters));
     bool ready = snapshot->clusters && doors_init(snapshot);
     for (size_t i = 0; ready && i < config->n_clusters; i++)
-        ready = cluster_init(&snapshot->clusters[i], &config->clusters[i]);
-    if (!ready) {
-        snapshot_free(snapshot);
-        return NULL;
-    }
+        ready = cluster_init(&snapshot->clusters[i], &config->clusters[i], registry, members);
+    if (ready)
+        return snapshot;
+    snapshot_unref(snapshot);
+    return NULL;
+}
+
+struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
+                              const struct members_source *members)
+{
+    return make(config, NULL, registry, members);
+}
+
+struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
+                                const struct members_source *members)
+{
+    return make(old->config, old->base ? old->base : old, registry, members);
+}
+
+struct snapshot *snapshot_ref(struct snapshot *snapshot)
+{
+    atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
     return snapshot;
 }
 
-void snapshot_free(struct snapshot *snapshot)
+static void snapshot_free(struct snapshot *snapshot)
 {
-    if (!snapshot)
-        return;
-    for (size_t i = 0; snapshot->clusters && i < snapshot->config->n_clusters; i++) {
-        struct cluster *cluster = &snapshot->clusters[i];
-        for (size_t k = 0; k < cluster->n; k++)
-            free(cluster->nodes[k].live);
-        free(cluster->nodes);
-        free(cluster->homes);
-    }
+    for (size_t i = 0; snapshot->clusters && i < snapshot->config->n_clusters; i++)
+        cluster_fini(&snapshot->clusters[i]);
     free(snapshot->clusters);
     free(snapshot->doors);
-    config_free(snapshot->config);
+    if (snapshot->base)
+        snapshot_unref(snapshot->base);
+    else
+        config_free(snapshot->config);
     free(snapshot);
 }
 
-size_t cluster_candidates(const struct cluster *cluster, struct span key, uint32_t *out)
+void snapshot_unref(struct snapshot *snapshot)
 {
-    assert(key.n > 0);
-    return rendezvous_pick(cluster->homes, cluster->n, key, SNAPSHOT_CANDIDATES_MAX, out);
-}
-
-/* Does node a carry less for its weight than node b? */
-static bool lighter(const struct node *a, const struct node *b)
-{
-    /* +1: the load this session would make, so that empty nodes are ordered by weight */
-    uint64_t load_a = atomic_load_explicit(&a->live->sessions, memory_order_relaxed) + 1u;
-    uint64_t load_b = atomic_load_explicit(&b->live->sessions, memory_order_relaxed) + 1u;
-    return load_a * b->conf->weight < load_b * a->conf->weight;
-}
-
-size_t cluster_least_loaded(const struct cluster *cluster, uint32_t turn, uint32_t *out)
-{
-    size_t n = 0;
-    for (size_t k = 0; k < cluster->n; k++) {
-        uint32_t index = (uint32_t)((k + turn) % cluster->n);
-        const struct node *candidate = &cluster->nodes[index];
-        if (candidate->conf->weight == 0)
-            continue;
-        size_t at = n;
-        while (at > 0 && lighter(candidate, &cluster->nodes[out[at - 1]]))
-            at--;
-        if (at >= SNAPSHOT_CANDIDATES_MAX)
-            continue;
-        n = size_min(n + 1, SNAPSHOT_CANDIDATES_MAX);
-        for (size_t j = n - 1; j > at; j--)
-            out[j] = out[j - 1];
-        out[at] = index;
-    }
-    return n;
+    /* release and acquire: what others did with it comes before its end */
+    if (snapshot && atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) == 1)
+        snapshot_free(snapshot);
 }

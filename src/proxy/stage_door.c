@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listener.h"
 #include "model/cidr.h"
 #include "model/forwarded.h"
 #include "net/stream_ws.h"
@@ -86,7 +87,7 @@ enum step stage_accept(struct session *s)
 static bool lacks_address(const struct session *s)
 {
     return s->source.sa.sa_family == AF_UNIX &&
-           s->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
+           s->listener->roster->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
 /* Read no byte behind the header: what follows may be TLS, which is not ours to take. */

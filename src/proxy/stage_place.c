@@ -2,8 +2,15 @@
  * stage_place.c - find the session a node: route by its key, dial, try the next candidate.
  *
  *    ROUTE --candidates--> DIAL --PROXY header + CONNECT in one send--> CONNACK
- *                          |  ^
- *                          +--+  refused, timed out: the key's next node, within placement_ms
+ *                          |  ^                                          |
+ *                          +--+ refused, timed out, no turn:             |
+ *                             ^ the key's next node, within placement_ms |
+ *                             +------------------------------------------+ place_again()
+ *
+ * Whose fault is a node that takes a CONNECT and closes, or says nothing? Perhaps the CONNECT's:
+ * a device must not be able to have nodes ejected by packets that brokers choke on. So such
+ * a failure counts against its node when another node answers the same CONNECT, or when no
+ * other was asked.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,32 +22,40 @@
 
 #include "base/clock.h"
 #include "identity.h"
+#include "listener.h"
 #include "model/route_key.h"
 #include "net/socket.h"
 #include "net/tls_client.h"
 #include "proxied.h"
+#include "roster.h"
 #include "session.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
 #define SLOW_DIAL_US 20000u
 
-static struct tls_client_context *cluster_tls(const struct session *s)
+static const struct cluster *cluster_of(const struct session *s)
 {
-    return s->w->cluster_tls[s->cluster - s->w->snapshot->clusters];
+    return s->roster->cluster;
 }
+
+/* ---- ROUTE ---- */
 
 static enum step pick(struct session *s, const struct route_facts *facts)
 {
-    struct span key;
-    if (route_key_pick(s->cluster->conf, facts, &key))
-        s->n_candidates = (uint8_t)cluster_candidates(s->cluster, key, s->candidates);
-    else if (s->cluster->conf->empty_client_id == EMPTY_ID_REFUSE)
-        return session_close(s, CLOSE_CLIENT_ID_REFUSED, NULL);
-    else
-        s->n_candidates = (uint8_t)cluster_least_loaded(s->cluster, s->w->turn++, s->candidates);
-    if (s->n_candidates == 0)
-        return session_close(s, CLOSE_NO_NODE, "no node has a weight");
+    const struct cluster_conf *conf = cluster_of(s)->conf;
+    struct span key = {0};
+    if (!route_key_pick(conf, facts, &key)) {
+        if (conf->empty_client_id == EMPTY_ID_REFUSE)
+            return session_close(s, CLOSE_CLIENT_ID_REFUSED, NULL);
+        key = (struct span){0};
+    }
+    bool warming;
+    roster_place(s->roster, key, &s->placement, &warming);
+    if (s->placement.n == 0)
+        return s->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
+                                 : session_close(s, CLOSE_NO_NODE, "no node is up");
+    s->waits_for_home = s->placement.has_home && (!s->placement.overflow || warming);
     session_goto(s, SESSION_DIAL);
     return MOVED;
 }
@@ -52,6 +67,7 @@ enum step stage_route(struct session *s)
     char source_ip[ADDRESS_TEXT_MAX];
     struct tls_facts tls;
     struct proxy_facts device;
+    s->roster = roster_ref(s->listener->roster);
     proxied_facts(s, &tls, &device);
     struct route_facts facts = {
         .client_id = mqtt_connect_client_id(&s->connect, p),
@@ -68,11 +84,35 @@ enum step stage_route(struct session *s)
     return pick(s, &facts);
 }
 
+/* ---- a node's count of sessions ---- */
+
+static void count_in(struct session *s, struct node_live *live)
+{
+    assert(!s->counted);
+    node_live_ref(live);
+    node_live_unref(s->node);
+    s->node = live;
+    s->counted = true;
+    atomic_fetch_add_explicit(&live->sessions, 1, memory_order_relaxed);
+    list_append(&live->seats[s->w->index].waiting, &s->seat_link);
+}
+
 void dial_uncount(struct session *s)
 {
-    if (s->node)
-        atomic_fetch_sub_explicit(&s->node->live->sessions, 1, memory_order_relaxed);
-    s->node = NULL;
+    if (!s->counted)
+        return;
+    s->counted = false;
+    list_remove(&s->seat_link);
+    atomic_fetch_sub_explicit(&s->node->sessions, 1, memory_order_relaxed);
+    if (s->state == SESSION_RELAY)
+        atomic_fetch_sub_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
+                                  memory_order_relaxed);
+    if (!s->home)
+        return;
+    list_remove(&s->away_link);
+    atomic_fetch_sub_explicit(&s->home->away, 1, memory_order_relaxed);
+    node_live_unref(s->home);
+    s->home = NULL;
 }
 
 void dial_abandon(struct session *s)
@@ -87,6 +127,46 @@ void dial_abandon(struct session *s)
     s->first_sent = 0;
 }
 
+/* ---- which node, and why ---- */
+
+/* The candidate being tried. */
+static const struct node *trying(const struct session *s)
+{
+    assert(s->tries > 0);
+    return &cluster_of(s)->nodes[s->placement.candidates[s->tries - 1]];
+}
+
+static enum placement_kind kind_of(const struct session *s)
+{
+    if (s->replayed)
+        return PLACEMENT_REPLAY;
+    if (!s->placement.has_home)
+        return PLACEMENT_SPREAD;
+    if (s->placement.candidates[s->tries - 1] == s->placement.home)
+        return PLACEMENT_HOME;
+    return s->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
+}
+
+static bool has_time(const struct session *s)
+{
+    return session_placing_ms(s) < s->w->snapshot->config->timeouts.placement_ms;
+}
+
+static void charge(const struct node *n)
+{
+    atomic_fetch_add_explicit(&n->live->failures, 1, memory_order_relaxed);
+}
+
+/* Another node has answered the CONNECT: those that did not are at fault. */
+static void charge_unanswered(const struct session *s)
+{
+    for (unsigned i = 0; s->unanswered >> i; i++)
+        if (s->unanswered >> i & 1u)
+            charge(&cluster_of(s)->nodes[s->placement.candidates[i]]);
+}
+
+/* ---- DIAL ---- */
+
 /*
  * Put the PROXY header in front of the CONNECT, so that both leave in one send. Not when TLS
  * stands between the two: then it goes ahead of the handshake, each time anew.
@@ -94,7 +174,7 @@ void dial_abandon(struct session *s)
 static void put_proxy_header(struct session *s)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (s->header_put || cluster_tls(s))
+    if (s->header_put || s->roster->tls)
         return;
     buffer_prepend(&s->first, header, proxied_compose(s, header));
     s->header_put = true;
@@ -103,25 +183,25 @@ static void put_proxy_header(struct session *s)
 /* The stream to the node being tried; takes the descriptor. Null when memory is short. */
 static struct stream *node_stream_new(struct session *s, int fd)
 {
-    struct tls_client_context *tls = cluster_tls(s);
     uint8_t header[PROXY_V2_MAX];
-    if (!tls)
+    if (!s->roster->tls)
         return stream_tcp_new_connecting(fd);
-    const struct tls_peer peer = {.name = s->cluster->conf->tls->server_name,
-                                  .address = &s->node->endpoint.address};
-    return stream_tls_connect(tls, fd, &peer, header, proxied_compose(s, header));
+    const struct tls_peer peer = {.name = cluster_of(s)->conf->tls->server_name,
+                                  .address = &trying(s)->endpoint.address};
+    return stream_tls_connect(s->roster->tls, fd, &peer, header, proxied_compose(s, header));
 }
 
 /* Close for want of a node, unless another candidate may be tried: then WAIT. */
 static enum step try_failed(struct session *s, const char *why)
 {
     counter_add(&s->w->counters.dial_failures, 1);
+    charge(trying(s));
     char node_and_why[160];
-    (void)snprintf(node_and_why, sizeof(node_and_why), "%s: %s", s->node->conf->name, why);
+    (void)snprintf(node_and_why, sizeof(node_and_why), "%s: %s", s->node->name, why);
     dial_abandon(s);
-    if (session_placing_ms(s) >= s->w->snapshot->config->timeouts.placement_ms)
+    if (!has_time(s))
         return session_close(s, CLOSE_PLACEMENT_TIMEOUT, node_and_why);
-    if (s->tries >= s->n_candidates)
+    if (s->tries >= s->placement.n)
         return session_close(s, CLOSE_NO_NODE, node_and_why);
     return WAIT;
 }
@@ -133,31 +213,109 @@ static bool is_our_shortage(int error)
            error == EADDRNOTAVAIL;
 }
 
-/* Dial the next candidate. WAIT when it is on its way, MOVED when the session was closed. */
+/* The cluster's next source address of the node's family; null = the kernel's choice. */
+static const struct address *next_source(struct session *s, const struct endpoint *to)
+{
+    const struct cluster *cluster = cluster_of(s);
+    for (size_t i = 0; i < cluster->n_sources; i++) {
+        const struct address *source =
+            &cluster->sources[s->roster->source_turn++ % cluster->n_sources];
+        if (source->sa.sa_family == to->address.sa.sa_family)
+            return source;
+    }
+    return NULL;
+}
+
+/* Dial from one source address after the other while they have no port left. */
+static int dial_from_any(struct session *s, const struct endpoint *to)
+{
+    size_t sources = cluster_of(s)->n_sources;
+    int fd = -1;
+    errno = 0;
+    for (size_t i = 0; fd < 0 && i < size_max(sources, 1); i++) {
+        fd = socket_dial(to, next_source(s, to));
+        if (fd < 0 && errno != EADDRNOTAVAIL)
+            break;
+    }
+    return fd;
+}
+
+/* Milliseconds the present try may take. */
+static double dial_limit_ms(const struct session *s)
+{
+    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
+    double left_ms = (double)timeouts->placement_ms - (double)session_placing_ms(s);
+    return left_ms > timeouts->dial_ms ? timeouts->dial_ms : left_ms > 1 ? left_ms : 1;
+}
+
+/* Dial the node that was chosen. WAIT when it is on its way; MOVED when the session is closed. */
+static enum step dial(struct session *s)
+{
+    int fd = dial_from_any(s, &trying(s)->endpoint);
+    int dial_errno = errno;
+    s->node_stream = fd >= 0 ? node_stream_new(s, fd) : NULL;
+    if (s->node_stream) {
+        session_set_deadline(s, dial_limit_ms(s));
+        session_watch_node(s, fd);
+        s->up.write_wait = EV_WRITE;
+        return WAIT;
+    }
+    if (fd >= 0)
+        return session_close(s, CLOSE_LOCAL_LIMIT, "out of memory");
+    if (is_our_shortage(dial_errno))
+        return session_close(s, CLOSE_LOCAL_LIMIT, strerrordesc_np(dial_errno));
+    return try_failed(s, strerrordesc_np(dial_errno)) == MOVED ? MOVED : YIELD;
+}
+
+/* How long the session has to wait for its turn at a paced node; PLACEMENT_NO_TURN: too long. */
+static uint64_t take_turn(struct session *s, const struct node *n)
+{
+    _Atomic uint64_t *next = &n->live->next_turn_us;
+    uint64_t seen_us = atomic_load_explicit(next, memory_order_relaxed);
+    for (;;) {
+        uint64_t next_us = seen_us;
+        uint64_t wait_us =
+            placement_take_turn(&next_us, clock_monotonic_us(), n->max_connects_per_s,
+                                cluster_of(s)->conf->node_defaults.connect_queue_ms);
+        if (wait_us == PLACEMENT_NO_TURN ||
+            atomic_compare_exchange_weak_explicit(next, &seen_us, next_us, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return wait_us;
+    }
+}
+
+/* Go for the next candidate that has a turn for us. False when there is none. */
+static bool choose(struct session *s, uint64_t *wait_us)
+{
+    while (s->tries < s->placement.n) {
+        s->tries++;
+        *wait_us = trying(s)->max_connects_per_s ? take_turn(s, trying(s)) : 0;
+        if (*wait_us != PLACEMENT_NO_TURN) {
+            s->kind = kind_of(s);
+            count_in(s, trying(s)->live);
+            return true;
+        }
+        s->placement.overflow = true;
+        s->waits_for_home = false;
+    }
+    return false;
+}
+
+/* WAIT when a node is being dialled or waited for, MOVED when the session was closed. */
 static enum step dial_next(struct session *s)
 {
-    for (;;) {
-        s->node = s->last_tried = &s->cluster->nodes[s->candidates[s->tries++]];
-        atomic_fetch_add_explicit(&s->node->live->sessions, 1, memory_order_relaxed);
-        int fd = socket_dial(&s->node->endpoint);
-        int dial_errno = errno;
-        s->node_stream = fd >= 0 ? node_stream_new(s, fd) : NULL;
-        if (s->node_stream) {
-            const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
-            double left_ms = (double)timeouts->placement_ms - (double)session_placing_ms(s);
-            session_set_deadline(s, left_ms < timeouts->dial_ms ? (left_ms > 1 ? left_ms : 1)
-                                                                : timeouts->dial_ms);
-            session_watch_node(s, fd);
-            s->up.write_wait = EV_WRITE;
+    enum step step = YIELD;
+    while (step == YIELD) {
+        uint64_t wait_us = 0;
+        if (!choose(s, &wait_us))
+            return session_close(s, CLOSE_NODES_FULL, "max_connects_per_s");
+        if (wait_us > 0) {
+            session_set_deadline(s, (double)wait_us / 1000.0);
             return WAIT;
         }
-        if (fd >= 0)
-            return session_close(s, CLOSE_LOCAL_LIMIT, "out of memory");
-        if (is_our_shortage(dial_errno))
-            return session_close(s, CLOSE_LOCAL_LIMIT, strerrordesc_np(dial_errno));
-        if (try_failed(s, strerrordesc_np(dial_errno)) == MOVED)
-            return MOVED;
+        step = dial(s);
     }
+    return step;
 }
 
 static enum step retry(struct session *s, const char *why)
@@ -175,17 +333,24 @@ static enum step retry(struct session *s, const char *why)
 static bool client_is_gone(const struct session *s)
 {
     struct pollfd client = {.fd = s->client_io.fd, .events = 0};
-    if (clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
+    if (!s->replayed && clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
         return false;
     return poll(&client, 1, 0) == 1 && (client.revents & (POLLERR | POLLHUP));
 }
 
+/* Begin the try that was chosen, or choose one. */
+static enum step begin(struct session *s)
+{
+    if (s->counted) /* it waits for its turn */
+        return WAIT;
+    put_proxy_header(s);
+    return dial_next(s);
+}
+
 enum step stage_dial(struct session *s)
 {
-    if (!s->node_stream) {
-        put_proxy_header(s);
-        return dial_next(s);
-    }
+    if (!s->node_stream)
+        return begin(s);
     if (!s->up.due)
         return WAIT;
     s->up.due = false;
@@ -212,5 +377,85 @@ enum step stage_dial(struct session *s)
 enum step stage_dial_timed_out(struct session *s)
 {
     /* the stage that runs next sees the new try, or the farewell */
-    return retry(s, "timed out");
+    if (s->node_stream)
+        return retry(s, "timed out");
+    enum step step = dial(s); /* its turn has come */
+    return step == YIELD ? dial_next(s) : step;
+}
+
+/* ---- the way back from CONNACK ---- */
+
+bool place_may_go_on(const struct session *s)
+{
+    return cluster_of(s)->conf->replay && !s->up.ended && s->tries < s->placement.n && has_time(s);
+}
+
+enum step place_again(struct session *s, enum close_reason reason, const char *why)
+{
+    char node_and_why[160];
+    (void)snprintf(node_and_why, sizeof(node_and_why), "%s%s%s", s->node->name, why ? ": " : "",
+                   why ? why : "");
+    if (!place_may_go_on(s)) {
+        if (s->tries == 1 && s->unanswered && !s->up.ended)
+            charge(trying(s)); /* nobody else was asked: nothing speaks for the node */
+        return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
+    }
+    buffer_release(&s->answer);
+    session_goto(s, SESSION_DIAL);
+    dial_abandon(s);
+    s->up.read_wait = 0; /* its further bytes are not due while we dial */
+    s->up.due = s->down.due = false;
+    s->replayed = true;
+    return MOVED;
+}
+
+void session_node_lost(struct session *s)
+{
+    assert(s->counted);
+    if (s->state == SESSION_CONNACK)
+        (void)place_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
+    else if (s->node_stream)
+        (void)retry(s, "down");
+    else {
+        dial_abandon(s);
+        (void)(s->tries < s->placement.n ? dial_next(s) : session_close(s, CLOSE_NO_NODE, "down"));
+    }
+    session_run(s);
+}
+
+/* ---- relayed ---- */
+
+/* Elsewhere because home is away: it may be sent there when home is back. */
+static void note_home(struct session *s)
+{
+    if (!s->waits_for_home || s->placement.candidates[s->tries - 1] == s->placement.home)
+        return;
+    s->home = cluster_of(s)->nodes[s->placement.home].live;
+    node_live_ref(s->home);
+    atomic_fetch_add_explicit(&s->home->away, 1, memory_order_relaxed);
+    list_append(&s->home->seats[s->w->index].away, &s->away_link);
+}
+
+/* Will the broker forget the session when its connection ends? */
+static bool is_clean(const struct mqtt_connect *connect)
+{
+    return connect->version == 5 ? connect->session_expiry_s == 0 : connect->clean_start;
+}
+
+void session_settle(struct session *s)
+{
+    struct node_seat *seat = &s->node->seats[s->w->index];
+    assert(s->state == SESSION_RELAY && s->counted);
+    charge_unanswered(s);
+    s->seated_clean = is_clean(&s->connect);
+    list_remove(&s->seat_link);
+    list_append(s->seated_clean ? &seat->clean : &seat->kept, &s->seat_link);
+    atomic_fetch_add_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->node->placed[s->kind], 1, memory_order_relaxed);
+    note_home(s);
+    roster_unref(s->roster);
+    listener_unref(s->listener);
+    s->roster = NULL;
+    s->listener = NULL;
 }

@@ -1,20 +1,14 @@
 /*
- * stage_relay.c - both legs are open: pass bytes, opaquely, until both sides have ended.
- *
- *    CONNACK   the node has not spoken yet: CONNECT is kept, and a CONNACK of ours could still
- *              be said; what the client sends on goes to the node all the same
- *    RELAY     the node has spoken: every byte is theirs, only the idle time is ours
+ * stage_relay.c - both legs are open, and the node has spoken: pass bytes, opaquely, until both
+ * sides have ended. Every byte is theirs, only the idle time is ours.
  */
+#include <assert.h>
 #include <ev.h>
 #include <string.h>
 
 #include "access_log.h"
 #include "session.h"
-#include "wire/mqtt_connack.h"
 #include "worker.h"
-
-/* A CONNACK with more in it is not looked at: it would be properties for the device alone. */
-#define CONNACK_LOOK_MAX 4096u
 
 /* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
@@ -55,78 +49,38 @@ static enum step close_for(struct session *s, enum flow_result up, enum flow_res
                          stream_error(s->node_stream));
 }
 
-/* ---- CONNACK ---- */
-
-/* The node left without a word. A client that left first did not wait for one. */
-static enum step close_unanswered(struct session *s, const char *detail)
-{
-    return session_close(s, s->up.ended ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED_EARLY, detail);
-}
-
 /*
- * Look at n more bytes of the node's first packet, which stand in the scratch block. True when
- * there is nothing more to see: it was a whole CONNACK, or it is none that we can read.
+ * What the node has not taken yet of the bytes that came before its answer: at most one block,
+ * since they are read when all before them is gone.
  */
-static bool look_at_connack(struct session *s, size_t n, const uint8_t *scratch)
+static bool take_rest(struct session *s)
 {
-    struct span packet = span_of(scratch, n);
-    if (s->down.bytes == 0)
-        buffer_release(&s->first); /* the CONNECT has its answer; now it keeps a cut CONNACK */
-    if (s->first.mem ||
-        (n < CONNACK_LOOK_MAX && scratch[0] == 0x20 &&
-         mqtt_connack_read(packet, s->connect.version, &s->connack) == PARSE_MORE)) {
-        if (buffer_len(&s->first) + n > CONNACK_LOOK_MAX || !buffer_reserve(&s->first, 0, n))
-            return true;
-        memcpy(s->first.mem + s->first.tail, scratch, n);
-        buffer_grew(&s->first, n);
-        packet = span_of(buffer_bytes(&s->first), buffer_len(&s->first));
+    size_t rest = buffer_len(&s->first) - s->first_sent;
+    if (rest > 0) {
+        assert(rest <= s->w->relay_pool.size);
+        s->up.waiting = pool_get(&s->w->relay_pool);
+        if (!s->up.waiting)
+            return false;
+        memcpy(s->up.waiting, buffer_bytes(&s->first) + s->first_sent, rest);
+        s->up.at = 0;
+        s->up.n = (uint32_t)rest;
     }
-    enum parse_result result = mqtt_connack_read(packet, s->connect.version, &s->connack);
-    s->connack_seen = result == PARSE_DONE;
-    return result != PARSE_MORE;
+    buffer_release(&s->first);
+    return true;
 }
 
-/* Bytes of the node stand in the scratch block: they go on to the client whatever they are. */
-static enum step node_spoke(struct session *s, size_t n, const struct flow_room *room)
+enum step relay_begin(struct session *s)
 {
-    bool all_seen = look_at_connack(s, n, room->scratch);
-    s->down.bytes += n;
-    enum flow_result down = flow_forward(&s->down, s->client, n, room);
-    if (failed(down))
-        return close_for(s, FLOW_WAIT, down);
+    if (!take_rest(s))
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     s->up.due = s->down.due = true;
-    if (!all_seen && s->down.n == 0)
-        return YIELD; /* for the rest of it; but never at the price of reading ahead */
-    buffer_release(&s->first);
     session_goto(s, SESSION_RELAY);
+    session_settle(s);
     access_log_placed(s);
     s->active_at = ev_now(s->w->loop);
     session_set_deadline(s, idle_limit_ms(s));
     return MOVED;
 }
-
-enum step stage_connack(struct session *s)
-{
-    const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
-    enum flow_result up = FLOW_WAIT;
-    if (s->up.due)
-        up = flow_pump(&s->up, s->client, s->node_stream, &room);
-    if (s->down.due || up == FLOW_WRITE_ERROR) { /* it may have said why before it left */
-        size_t got = 0;
-        enum stream_result r = stream_read(s->node_stream, room.scratch, room.pool->size, &got);
-        s->down.due = false;
-        if (r == STREAM_OK)
-            return node_spoke(s, got, &room);
-        if (r == STREAM_EOF || r == STREAM_ERR)
-            return close_unanswered(s, r == STREAM_ERR ? stream_error(s->node_stream) : NULL);
-        s->down.read_wait = flow_wait_mask(r);
-    }
-    if (failed(up))
-        return close_for(s, up, FLOW_WAIT);
-    return up == FLOW_YIELD ? YIELD : WAIT;
-}
-
-/* ---- RELAY ---- */
 
 /*
  * One side has said that no more follows. What the other still has to say is passed on, but it

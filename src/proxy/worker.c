@@ -1,27 +1,25 @@
 /*
  * worker.c - one thread: make it, run it, drain it, free it.
  *
- * The mailbox is an atomic order, an atomic pointer to TLS news and one ev_async. An ev_async
+ * The mailbox is an atomic order, an atomic chain of plans and one ev_async. An ev_async
  * coalesces, so it carries no message: it says "look".
  *
  *    main thread                      worker
- *    order = DRAIN  --ev_async-->     obey(): close listeners, pace the sessions out
- *    order = STOP   --ev_async-->     obey(): close everything, leave the loop
- *    tls_news       --ev_async-->     take_tls(): new contexts for new connections
+ *    plan           --ev_async-->     worker_take_plan(): new doors, nodes, TLS contexts
+ *    node records   --ev_async-->     worker_look_at_nodes(): close and move sessions
+ *    order = DRAIN  --ev_async-->     close listeners, pace the sessions out
+ *    order = STOP   --ev_async-->     close everything, leave the loop
  *    ended() <---------------------   last act of the thread
  */
 #include "worker.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "net/socket.h"
 #include "session.h"
 
 #define PACE_TICK_S          0.05
@@ -73,7 +71,7 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
 bool worker_admits(const struct worker *w)
 {
     return atomic_load_explicit(&w->shared->connections, memory_order_relaxed) <=
-           w->shared->max_connections;
+           atomic_load_explicit(&w->shared->max_connections, memory_order_relaxed);
 }
 
 /* One line a second of the whole process: the state lasts, and its log must not add to it. */
@@ -97,7 +95,7 @@ void worker_pause_accept(struct worker *w, int why)
     say_paused(w, why);
     counter_add(&w->counters.accept_pauses, 1);
     for (size_t i = 0; i < w->n_listeners; i++)
-        listener_pause(&w->listeners[i]);
+        listener_pause(w->listeners[i]);
     w->accept_pause.repeat = ACCEPT_PAUSE_S;
     ev_timer_again(w->loop, &w->accept_pause);
 }
@@ -108,7 +106,7 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
     struct worker *w = CONTAINER_OF(timer, struct worker, accept_pause);
     ev_timer_stop(loop, timer);
     for (size_t i = 0; i < w->n_listeners; i++)
-        listener_resume(&w->listeners[i]);
+        listener_resume(w->listeners[i]);
 }
 
 /* ---- orders ---- */
@@ -169,7 +167,7 @@ static void on_pace(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void drain(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
-        listener_close(&w->listeners[i]);
+        listener_close(w->listeners[i]);
     /* done at four fifths of the time, so that farewells fit into the rest */
     double ticks = w->snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
     w->pace_each = (size_t)((double)w->n_sessions / (ticks < 1 ? 1 : ticks)) + 1;
@@ -180,23 +178,41 @@ static void drain(struct worker *w)
 static void stop(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
-        listener_close(&w->listeners[i]);
+        listener_close(w->listeners[i]);
     /* a session that still has a farewell to say needs a second push */
     while (!list_empty(&w->sessions))
         session_end(CONTAINER_OF(w->sessions.next, struct session, link), CLOSE_SHUTDOWN);
     ev_break(w->loop, EVBREAK_ALL);
 }
 
-static void take_tls(struct worker *w, struct worker_tls *tls);
+/* All plans that wait, in the order they were given. */
+static void take_plans(struct worker *w)
+{
+    struct worker_plan *newest = atomic_exchange_explicit(&w->plans, NULL, memory_order_acq_rel);
+    struct worker_plan *oldest = NULL;
+    while (newest) {
+        struct worker_plan *before = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = before;
+    }
+    while (oldest) {
+        struct worker_plan *plan = oldest;
+        oldest = plan->next;
+        if (w->obeyed >= WORKER_DRAIN)
+            worker_plan_free(plan); /* no new connections any more */
+        else
+            worker_take_plan(w, plan);
+    }
+}
 
 static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
 {
     (void)loop;
     (void)events;
     struct worker *w = CONTAINER_OF(mail, struct worker, mail);
-    struct worker_tls *news = atomic_exchange_explicit(&w->tls_news, NULL, memory_order_acq_rel);
-    if (news)
-        take_tls(w, news);
+    take_plans(w);
+    worker_look_at_nodes(w);
     /* acquire: pairs with the release in worker_order() */
     int order = atomic_load_explicit(&w->order, memory_order_acquire);
     if (order <= w->obeyed)
@@ -209,59 +225,27 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     end_if_empty(w);
 }
 
-void worker_order(struct worker *w, enum worker_order order)
+void worker_wake(struct worker *w)
 {
-    atomic_store_explicit(&w->order, (int)order, memory_order_release);
     ev_async_send(w->loop, &w->mail);
 }
 
+void worker_give_plan(struct worker *w, struct worker_plan *plan)
+{
+    plan->next = atomic_load_explicit(&w->plans, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&w->plans, &plan->next, plan,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+        continue;
+    worker_wake(w);
+}
+
+void worker_order(struct worker *w, enum worker_order order)
+{
+    atomic_store_explicit(&w->order, (int)order, memory_order_release);
+    worker_wake(w);
+}
+
 /* ---- life ---- */
-
-static bool is_wildcard(const struct address *a)
-{
-    if (a->sa.sa_family == AF_INET6)
-        return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
-    return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
-static bool init_listener(struct listener *listener, struct worker *w, const struct door *door)
-{
-    const struct listener_conf *conf = door->conf;
-    listener->w = w;
-    listener->conf = conf;
-    listener->cluster = &w->snapshot->clusters[conf->cluster];
-    if (!socket_local_address(listener->fd, &listener->local))
-        return false;
-    listener->wildcard = is_wildcard(&listener->local);
-    if (conf->websocket)
-        listener->websocket.upgrade = (struct ws_upgrade_conf){
-            .path = span_of_str(conf->websocket->path),
-            .client_address_header = span_of_str(conf->client_address_header),
-        };
-    return true;
-}
-
-/* Put what was loaded in its place; what was there goes with the connections that use it. */
-static void take_tls(struct worker *w, struct worker_tls *tls)
-{
-    for (size_t i = 0; i < tls->n_doors; i++) {
-        struct tls_context *old = w->listeners[i].tls;
-        if (tls->doors[i]) {
-            w->listeners[i].tls = tls->doors[i];
-            tls->doors[i] = old;
-        }
-        if (tls->keys[i] && w->listeners[i].tls)
-            tls_context_set_ticket_keys(w->listeners[i].tls, tls->keys[i]);
-    }
-    for (size_t i = 0; i < tls->n_clusters; i++) {
-        struct tls_client_context *old = w->cluster_tls[i];
-        if (tls->clusters[i]) {
-            w->cluster_tls[i] = tls->clusters[i];
-            tls->clusters[i] = old;
-        }
-    }
-    worker_tls_free(tls);
-}
 
 static bool init_loop(struct worker *w)
 {
@@ -278,62 +262,25 @@ static bool init_loop(struct worker *w)
     return true;
 }
 
-static bool init_rest(struct worker *w, struct tls_ticket_keys *const *keys, char *error)
+struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t relay_buffer_bytes)
 {
-    const struct config *config = w->snapshot->config;
-    w->scratch = malloc(config->limits.relay_buffer_bytes);
-    w->cluster_tls = calloc(config->n_clusters, sizeof(struct tls_client_context *));
-    w->tls_library = tls_library_new();
-    if (!w->scratch || !w->cluster_tls || !w->tls_library || !init_loop(w)) {
-        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
-        return false;
-    }
-    for (size_t i = 0; i < w->n_listeners; i++) {
-        const struct door *door = &w->snapshot->doors[i];
-        if (!init_listener(&w->listeners[i], w, door)) {
-            (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", door->conf->name,
-                           strerrordesc_np(errno));
-            return false;
-        }
-    }
-    struct worker_tls *tls = worker_tls_load(w->tls_library, w->snapshot, keys, error);
-    if (tls)
-        take_tls(w, tls);
-    return tls;
-}
-
-struct worker *worker_new(struct worker_shared *shared, unsigned index, const int *fds,
-                          struct tls_ticket_keys *const *keys, char error[WORKER_TLS_ERROR_MAX])
-{
-    const struct snapshot *snapshot = shared->snapshot;
     struct worker *w = calloc(1, sizeof(*w));
-    struct listener *listeners = calloc(snapshot->n_doors, sizeof(*listeners));
-    if (!w || !listeners) {
-        for (size_t i = 0; i < snapshot->n_doors; i++)
-            close(fds[i]);
-        free(w);
-        free(listeners);
-        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
+    if (!w)
         return NULL;
-    }
     w->shared = shared;
-    w->snapshot = snapshot;
     w->log = shared->log;
     w->index = index;
-    w->listeners = listeners;
-    w->n_listeners = snapshot->n_doors;
-    for (size_t i = 0; i < w->n_listeners; i++)
-        listeners[i].fd = fds[i];
     w->id_base = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);
     list_init(&w->runnable);
-    pool_init(&w->relay_pool, snapshot->config->limits.relay_buffer_bytes, RELAY_BLOCKS_KEPT);
-    if (!init_rest(w, keys, error)) {
-        worker_free(w);
-        return NULL;
-    }
-    return w;
+    pool_init(&w->relay_pool, relay_buffer_bytes, RELAY_BLOCKS_KEPT);
+    w->scratch = malloc(relay_buffer_bytes);
+    w->tls_library = tls_library_new();
+    if (w->scratch && w->tls_library && init_loop(w))
+        return w;
+    worker_free(w);
+    return NULL;
 }
 
 struct tls_library *worker_tls_library(const struct worker *w)
@@ -341,20 +288,13 @@ struct tls_library *worker_tls_library(const struct worker *w)
     return w->tls_library;
 }
 
-void worker_give_tls(struct worker *w, struct worker_tls *tls)
-{
-    /* acquire and release: pairs with on_mail(), and with our own last time here */
-    worker_tls_merge(tls, atomic_exchange_explicit(&w->tls_news, NULL, memory_order_acq_rel));
-    struct worker_tls *nobodys = atomic_exchange_explicit(&w->tls_news, tls, memory_order_acq_rel);
-    assert(!nobodys); /* only the main thread puts news in */
-    ev_async_send(w->loop, &w->mail);
-}
-
 static void *run(void *arg)
 {
     struct worker *w = arg;
+    take_plans(w);
     for (size_t i = 0; i < w->n_listeners; i++)
-        listener_start(&w->listeners[i]);
+        listener_start(w->listeners[i]);
+    w->running = true;
     ev_run(w->loop, 0);
     w->shared->ended(w->shared->arg);
     return NULL;
@@ -380,15 +320,17 @@ void worker_free(struct worker *w)
     if (!w)
         return;
     assert(!w->started && list_empty(&w->sessions));
-    for (size_t i = 0; i < w->n_listeners; i++) {
-        listener_close(&w->listeners[i]);
-        tls_context_free(w->listeners[i].tls);
-    }
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_unref(w->listeners[i]);
     free(w->listeners);
-    worker_tls_free(atomic_load_explicit(&w->tls_news, memory_order_acquire));
-    for (size_t i = 0; w->cluster_tls && i < w->snapshot->config->n_clusters; i++)
-        tls_client_context_free(w->cluster_tls[i]);
-    free(w->cluster_tls);
+    for (size_t i = 0; i < w->n_rosters; i++)
+        roster_unref(w->rosters[i]);
+    free(w->rosters);
+    for (struct worker_plan *p = w->plans, *next; p; p = next) {
+        next = p->next;
+        worker_plan_free(p);
+    }
+    snapshot_unref(w->snapshot);
     tls_library_free(w->tls_library);
     pool_fini(&w->relay_pool);
     free(w->scratch);

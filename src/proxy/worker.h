@@ -14,22 +14,35 @@
 #include "listener.h"
 #include "proxy/counters.h"
 #include "proxy/worker.h"
+#include "roster.h"
 
 struct session;
 
+/* What the main thread has made ready, in the order it was made. Null parts: no news of them. */
+struct worker_plan {
+    struct worker_plan *next;
+    struct snapshot *snapshot;   /* a reference */
+    struct roster **rosters;     /* with the snapshot: of each of its clusters, a reference */
+    struct listener **listeners; /* of each of its doors, a reference */
+    size_t *takes_over;          /* with the listeners: whose socket, where they have none */
+    struct worker_tls *tls;
+};
+
 struct worker {
     struct worker_shared *shared;
-    const struct snapshot *snapshot; /* borrowed; outlives the worker */
-    struct log *log;                 /* borrowed */
+    struct snapshot *snapshot; /* a reference; null until the first plan is taken */
+    struct log *log;           /* borrowed */
     unsigned index;
     struct ev_loop *loop;
     pthread_t thread;
     bool started; /* the thread exists */
+    bool running; /* and is in its loop */
 
-    struct listener *listeners; /* one for each address of each configured listener */
+    struct listener **listeners; /* one for each door of the snapshot, references */
     size_t n_listeners;
+    struct roster **rosters; /* one for each of its clusters, references */
+    size_t n_rosters;
     struct tls_library *tls_library;
-    struct tls_client_context **cluster_tls; /* for each cluster; null = plain */
 
     struct list sessions;
     size_t n_sessions;
@@ -40,12 +53,11 @@ struct worker {
 
     struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
     uint8_t *scratch;       /* one such block, for bytes that go straight through */
-    uint32_t turn;          /* next tie-break for sessions without a key */
     uint64_t id_base;       /* upper bits of every session id: this start, this worker */
     uint32_t next_id;
 
-    struct ev_async mail;                  /* wakes the loop to look at the two below */
-    _Atomic(struct worker_tls *) tls_news; /* owned by who takes it out; acq_rel on both sides */
+    struct ev_async mail; /* wakes the loop to look at the two below, and at its nodes */
+    _Atomic(struct worker_plan *) plans; /* newest first; owned by who takes them out; acq_rel */
     _Atomic int order;            /* enum worker_order; release by the main thread, acquire here */
     int obeyed;                   /* the last order carried out */
     struct ev_timer pace;         /* closes sessions while draining */
@@ -54,6 +66,12 @@ struct worker {
 
     struct counters counters;
 };
+
+/* Take up a plan, which is freed. */
+void worker_take_plan(struct worker *w, struct worker_plan *plan);
+
+/* Close the sessions that the nodes' records say, and move those that wait for a dead node. */
+void worker_look_at_nodes(struct worker *w);
 
 /* Give a session that yielded another turn, after the others had theirs. */
 void worker_yield(struct worker *w, struct session *s);

@@ -73,29 +73,6 @@ struct worker_tls *worker_tls_load(struct tls_library *library, const struct sna
     return NULL;
 }
 
-void worker_tls_merge(struct worker_tls *newer, struct worker_tls *older)
-{
-    if (!older)
-        return;
-    for (size_t i = 0; i < newer->n_doors; i++) {
-        if (!newer->doors[i]) {
-            newer->doors[i] = older->doors[i];
-            older->doors[i] = NULL;
-        }
-        if (!newer->keys[i]) {
-            newer->keys[i] = older->keys[i];
-            older->keys[i] = NULL;
-        }
-    }
-    for (size_t i = 0; i < newer->n_clusters; i++) {
-        if (!newer->clusters[i]) {
-            newer->clusters[i] = older->clusters[i];
-            older->clusters[i] = NULL;
-        }
-    }
-    worker_tls_free(older);
-}
-
 void worker_tls_free(struct worker_tls *tls)
 {
     if (!tls)

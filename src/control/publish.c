@@ -1,0 +1,51 @@
+/*
+ * publish.c - make all workers serve by a snapshot, or none.
+ *
+ * Two phases: everything that can fail is done while nothing changes; then pointers move.
+ */
+#include "publish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "listening.h"
+
+bool publication_prepare(struct publication *out, const struct crew *crew,
+                         struct snapshot *snapshot, struct worker_door *doors,
+                         struct tls_ticket_keys *const *keys, char error[WORKER_TLS_ERROR_MAX])
+{
+    const size_t each = snapshot->n_doors;
+    *out =
+        (struct publication){.crew = crew, .plans = calloc(crew->n, sizeof(struct worker_plan *))};
+    (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
+    for (unsigned i = 0; i < crew->n; i++) {
+        struct worker_door *mine = doors ? doors + i * each : NULL;
+        if (out->plans)
+            out->plans[i] = worker_plan_new(crew->workers[i], snapshot, mine, keys, error);
+        else if (mine)
+            listening_close(mine, each);
+        if (out->plans && out->plans[i])
+            continue;
+        if (doors)
+            listening_close(doors + (i + 1) * each, (crew->n - i - 1) * each);
+        publication_drop(out);
+        return false;
+    }
+    return true;
+}
+
+void publication_commit(struct publication *publication)
+{
+    for (unsigned i = 0; i < publication->crew->n; i++)
+        worker_give_plan(publication->crew->workers[i], publication->plans[i]);
+    free(publication->plans);
+    publication->plans = NULL;
+}
+
+void publication_drop(struct publication *publication)
+{
+    for (unsigned i = 0; publication->plans && i < publication->crew->n; i++)
+        worker_plan_free(publication->plans[i]);
+    free(publication->plans);
+    publication->plans = NULL;
+}

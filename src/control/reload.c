@@ -1,0 +1,177 @@
+/*
+ * reload.c - take up the configuration file anew while serving.
+ *
+ *    read, check --> load certificates --> snapshot --> open new sockets --> a plan for each
+ *    worker       any failure: say it, undo, serve on as before                     |
+ *    give the plans, swap the snapshot, the TLS keeper, the health checks ... <-----+
+ */
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/config_file.h"
+#include "control/tls_check.h"
+#include "listening.h"
+#include "reload_report.h"
+
+/* What has been made ready so far. */
+struct ready {
+    struct snapshot *snapshot;
+    struct tls_keeper *tls;
+    struct publication publication;
+};
+
+/* ---- what was said, line by line, becomes events ---- */
+
+static void say_line(struct log *log, const char *text)
+{
+    static const char error[] = "error: ", warning[] = "warning: ";
+    if (strncmp(text, error, strlen(error)) == 0)
+        log_event(log, LOG_ERROR, "reload.fault", "error", text + strlen(error));
+    else if (strncmp(text, warning, strlen(warning)) == 0)
+        log_event(log, LOG_WARN, "reload.warning", "warning", text + strlen(warning));
+}
+
+static void say_lines(struct log *log, char *text)
+{
+    char *rest = NULL;
+    for (char *l = strtok_r(text, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest))
+        say_line(log, l);
+}
+
+/* ---- first phase ---- */
+
+static struct snapshot *read_snapshot(const struct service *service, FILE *out)
+{
+    struct config *config = config_file_load(service->config_path, out);
+    if (config && !tls_check(config, service->config_path, out)) {
+        config_free(config);
+        return NULL;
+    }
+    if (!config)
+        return NULL;
+    struct snapshot *snapshot = snapshot_new(config, service->registry, &service->members);
+    if (!snapshot)
+        (void)fprintf(out, "error: out of memory\n");
+    return snapshot;
+}
+
+static bool prepare_plans(const struct service *service, struct ready *ready, FILE *out)
+{
+    const struct listening_place place = {
+        .workers = service->crew.n, .log = service->log, .out = out};
+    char error[WORKER_TLS_ERROR_MAX] = "out of memory";
+    struct worker_door *doors = calloc(service->crew.n * ready->snapshot->n_doors, sizeof(*doors));
+    bool open = doors && listening_open(ready->snapshot, service->snapshot, doors, &place);
+    bool prepared =
+        open && publication_prepare(&ready->publication, &service->crew, ready->snapshot, doors,
+                                    tls_keeper_keys(ready->tls), error);
+    if (!doors || (open && !prepared))
+        (void)fprintf(out, "error: %s\n", error);
+    free(doors);
+    return prepared;
+}
+
+/* Those who watch over the nodes go first: when one has no memory, the old snapshot is all right.
+ */
+static bool watchers_take(const struct service *service, struct snapshot *snapshot)
+{
+    return evictor_take(service->evictor, snapshot) &&
+           prober_take(service->prober, snapshot, false);
+}
+
+static bool prepare(const struct service *service, struct ready *ready, FILE *out)
+{
+    ready->snapshot = read_snapshot(service, out);
+    if (!ready->snapshot)
+        return false;
+    ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
+    if (!ready->tls || !prepare_plans(service, ready, out))
+        return false;
+    if (watchers_take(service, ready->snapshot) &&
+        discovery_take(service->discovery, ready->snapshot->config))
+        return true;
+    (void)fprintf(out, "error: out of memory\n");
+    (void)watchers_take(service, service->snapshot); /* back to what they had */
+    publication_drop(&ready->publication);
+    return false;
+}
+
+/* ---- second phase ---- */
+
+uint32_t service_max_connections(const struct service *service)
+{
+    uint32_t wanted = service->snapshot->config->limits.max_connections;
+    return wanted && wanted < service->carried ? wanted : service->carried;
+}
+
+static void commit(struct service *service, struct ready *ready)
+{
+    const struct config *config = ready->snapshot->config;
+    struct snapshot *before = service->snapshot;
+    publication_commit(&ready->publication);
+    service->snapshot = ready->snapshot;
+    tls_keeper_free(service->tls);
+    service->tls = ready->tls;
+    tls_keeper_start(service->tls, service->loop, service->crew.workers, service->crew.n);
+    atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
+                          memory_order_relaxed);
+    log_set(service->log, config->log.level, config->log.format);
+    listening_ended(before, service->snapshot, service->log);
+    reload_report_restart(service->log, before, service->snapshot);
+    reload_report(service->log, before, service->snapshot);
+    evictor_look(service->evictor);
+    snapshot_unref(before);
+    node_registry_sweep(service->registry);
+}
+
+void reload(struct service *service)
+{
+    struct ready ready = {0};
+    char *said = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&said, &n);
+    bool prepared = out && prepare(service, &ready, out);
+    if (out)
+        (void)fclose(out);
+    if (said)
+        say_lines(service->log, said);
+    free(said);
+    if (prepared) {
+        commit(service, &ready);
+        return;
+    }
+    tls_keeper_free(ready.tls);
+    snapshot_unref(ready.snapshot);
+    node_registry_sweep(service->registry);
+    log_event(service->log, LOG_ERROR, "reload.failed", "cure",
+              "nothing has changed; mend the file and send SIGHUP again");
+}
+
+void reload_members(struct service *service)
+{
+    struct publication publication;
+    char error[WORKER_TLS_ERROR_MAX] = "out of memory";
+    struct snapshot *snapshot =
+        snapshot_renew(service->snapshot, service->registry, &service->members);
+    bool prepared =
+        snapshot && publication_prepare(&publication, &service->crew, snapshot, NULL, NULL, error);
+    if (prepared && !watchers_take(service, snapshot)) {
+        (void)watchers_take(service, service->snapshot);
+        publication_drop(&publication);
+        prepared = false;
+    }
+    if (!prepared) {
+        log_event(service->log, LOG_ERROR, "discovery.not_taken", "error", error);
+        snapshot_unref(snapshot);
+        return;
+    }
+    publication_commit(&publication);
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+    evictor_look(service->evictor);
+    node_registry_sweep(service->registry);
+}

@@ -1,0 +1,53 @@
+/*
+ * reload.h - take up the configuration file anew while serving.
+ */
+#ifndef CONTROL_RELOAD_H
+#define CONTROL_RELOAD_H
+
+#include <ev.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "discovery.h"
+#include "evictor.h"
+#include "prober.h"
+#include "publish.h"
+#include "tls_keeper.h"
+
+/* What the main thread serves by; a reload replaces the first two. The rest is borrowed. */
+struct service {
+    struct snapshot *snapshot; /* a reference */
+    struct tls_keeper *tls;    /* owned */
+
+    const char *config_path;
+    struct ev_loop *loop;
+    struct log *log;
+    struct node_registry *registry;
+    struct members_source members;
+    struct crew crew;
+    struct worker_shared *shared;
+    uint32_t carried; /* connections that the open files allow */
+    struct discovery *discovery;
+    struct prober *prober;
+    struct evictor *evictor;
+};
+
+/*
+ * Read the file again, in two phases. Whatever is wrong leaves everything as it was: each fault
+ * is an event `reload.fault`, and `reload.failed` ends them. Else everything that changed
+ * takes effect, sessions are not touched, and the log says
+ *
+ *   reload.restart_needed   for each key that differs and counts at the next start only
+ *   reload.cluster          for each cluster: nodes, added, removed, and moved_permille, the
+ *                           share of the key space with another home than before
+ *   reload.done             listeners added and removed, and the most that moved in a cluster
+ */
+void reload(struct service *service);
+
+/* limits.max_connections as it can be kept. */
+uint32_t service_max_connections(const struct service *service);
+
+/* Discovered clusters have other members: serve by them. */
+void reload_members(struct service *service);
+
+#endif

@@ -1,0 +1,137 @@
+/*
+ * reload_report.c - what a reload changes, for the log.
+ */
+#include "reload_report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "listening.h"
+#include "model/placement.h"
+
+/* ---- what stays until a restart ---- */
+
+static void say_restart(struct log *log, const char *listener, const char *key)
+{
+    struct log_line line;
+    log_begin(&line, log, LOG_WARN, "reload.restart_needed");
+    log_text(&line, "listener", listener);
+    log_text(&line, "key", key);
+    log_emit(&line);
+}
+
+/* Options of a socket that is open and stays so. */
+static void compare_door(struct log *log, const struct listener_conf *a,
+                         const struct listener_conf *b)
+{
+    if (a->dual_stack != b->dual_stack)
+        say_restart(log, b->name, "dual_stack");
+    if (a->tcp_defer_accept != b->tcp_defer_accept)
+        say_restart(log, b->name, "tcp_defer_accept");
+    if (a->fast_open != b->fast_open)
+        say_restart(log, b->name, "fast_open");
+}
+
+void reload_report_restart(struct log *log, const struct snapshot *before,
+                           const struct snapshot *after)
+{
+    size_t old;
+    if (before->config->workers != after->config->workers)
+        say_restart(log, NULL, "workers");
+    if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
+        say_restart(log, NULL, "limits.relay_buffer_bytes");
+    for (size_t i = 0; i < after->n_doors; i++)
+        if (listening_find(before, &after->doors[i], &old))
+            compare_door(log, before->doors[old].conf, after->doors[i].conf);
+}
+
+/* ---- what changed ---- */
+
+static const struct cluster *find_cluster(const struct snapshot *in, const char *name)
+{
+    for (size_t i = 0; i < in->config->n_clusters; i++)
+        if (strcmp(in->config->clusters[i].name, name) == 0)
+            return &in->clusters[i];
+    return NULL;
+}
+
+/* Nodes of a that are not in b; records are the same where names are. */
+static size_t count_missing(const struct cluster *a, const struct cluster *b)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        size_t k = 0;
+        while (k < b->n && b->nodes[k].live != a->nodes[i].live)
+            k++;
+        missing += k == b->n;
+    }
+    return missing;
+}
+
+/* The nodes with the weights that count: none for those that are out by decree. */
+static struct rendezvous_node *homes_of(const struct cluster *cluster)
+{
+    struct rendezvous_node *homes = calloc(cluster->n + 1, sizeof(*homes));
+    for (size_t i = 0; homes && i < cluster->n; i++) {
+        homes[i] = cluster->homes[i];
+        if (cluster->nodes[i].conf->state != NODE_STATE_UP)
+            homes[i].weight = 0;
+    }
+    return homes;
+}
+
+static uint32_t moved_permille(const struct cluster *before, const struct cluster *after)
+{
+    struct rendezvous_node *a = homes_of(before), *b = homes_of(after);
+    uint32_t moved = 0;
+    if (a && b) {
+        const struct placement_homes homes_a = {a, before->backup, before->n};
+        const struct placement_homes homes_b = {b, after->backup, after->n};
+        moved = placement_moved_permille(&homes_a, &homes_b);
+    }
+    free(a);
+    free(b);
+    return moved;
+}
+
+/* Returns the share that moved. */
+static uint32_t report_cluster(struct log *log, const struct cluster *before,
+                               const struct cluster *after)
+{
+    static const struct cluster none;
+    uint32_t moved = before ? moved_permille(before, after) : 0;
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "reload.cluster");
+    log_text(&line, "cluster", after->conf->name);
+    log_u64(&line, "nodes", after->n);
+    log_u64(&line, "added", count_missing(after, before ? before : &none));
+    log_u64(&line, "removed", before ? count_missing(before, after) : 0);
+    log_u64(&line, "moved_permille", moved);
+    log_emit(&line);
+    return moved;
+}
+
+static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b)
+{
+    size_t new = 0, found;
+    for (size_t i = 0; i < a->n_doors; i++)
+        new += !listening_find(b, &a->doors[i], &found);
+    return new;
+}
+
+void reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after)
+{
+    uint32_t most_moved = 0;
+    for (size_t i = 0; i < after->config->n_clusters; i++) {
+        const struct cluster *cluster = &after->clusters[i];
+        uint32_t moved = report_cluster(log, find_cluster(before, cluster->conf->name), cluster);
+        most_moved = moved > most_moved ? moved : most_moved;
+    }
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "reload.done");
+    log_u64(&line, "addresses_added", count_new_doors(after, before));
+    log_u64(&line, "addresses_removed", count_new_doors(before, after));
+    log_u64(&line, "moved_permille", most_moved);
+    log_emit(&line);
+}

@@ -1,0 +1,46 @@
+/*
+ * roster.h - a cluster's nodes as one worker sees them: which are open, and which to try for a
+ * session. Of one thread, so its counts are plain.
+ *
+ * A roster is made anew with each snapshot; sessions hold on to theirs from ROUTE until they
+ * are relayed.
+ */
+#ifndef PROXY_ROSTER_H
+#define PROXY_ROSTER_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+#include "base/util.h"
+#include "model/placement.h"
+#include "net/tls_client.h"
+#include "proxy/snapshot.h"
+
+struct roster {
+    unsigned refs;
+    struct snapshot *snapshot;      /* a reference */
+    const struct cluster *cluster;  /* of that snapshot */
+    struct tls_client_context *tls; /* a reference; null = plain */
+    const struct node_registry *registry;
+    bool *open;      /* as the nodes were when registry->news stood at `news` */
+    uint32_t *loads; /* room for placement_by_load() */
+    uint32_t news;
+    uint32_t turn;        /* next tie-break for sessions without a key */
+    uint32_t source_turn; /* next of the cluster's source addresses */
+};
+
+/* One reference, the caller's. May be made on another thread and handed over. Null: no memory. */
+MUST_USE struct roster *roster_new(struct snapshot *snapshot, size_t cluster,
+                                   const struct node_registry *registry);
+struct roster *roster_ref(struct roster *roster);
+void roster_unref(struct roster *roster); /* null is allowed */
+
+/*
+ * Where to try a session, in order.
+ *
+ *   key       absent: the session has none
+ *   warming   whether a node was passed over because it is slowly starting
+ */
+void roster_place(struct roster *roster, struct span key, struct placement *out, bool *warming);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * stage_connack.c - wait for the node's first packet, and judge by it whether the session has
+ * found its node or the CONNECT goes to the next one.
+ *
+ *    the node ...                                      the session
+ *    closes, resets, says nothing for connack_ms   ->  next candidate, else refused by us
+ *    refuses for its own sake (rc 3; 5.0: 0x88,
+ *    0x89, 0x9C, 0x9D)                             ->  next candidate, else the node's own words
+ *    says anything else, AUTH too                  ->  RELAY
+ *
+ * What the device sends meanwhile goes to the node, and is kept behind the CONNECT, so that
+ * the next node gets all of it. The device sees nothing of a node that was given up.
+ */
+#include <ev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/reader.h"
+#include "session.h"
+#include "wire/mqtt_connack.h"
+#include "worker.h"
+
+/* A CONNACK with more in it is not waited for: it would be properties for the device alone. */
+#define CONNACK_LOOK_MAX 4096u
+
+/* ---- client to node ---- */
+
+/* Does the session hold no more than it may of what came behind the CONNECT? */
+static bool may_read_on(const struct session *s)
+{
+    size_t kept = buffer_len(&s->first) - s->connect.packet_n;
+    return !s->up.ended && kept < s->w->relay_pool.size;
+}
+
+static enum stream_result send_kept(struct session *s)
+{
+    while (s->first_sent < buffer_len(&s->first)) {
+        size_t put = 0;
+        enum stream_result r = stream_write(s->node_stream, buffer_bytes(&s->first) + s->first_sent,
+                                            buffer_len(&s->first) - s->first_sent, &put);
+        if (r != STREAM_OK)
+            return r;
+        s->first_sent += (uint32_t)put;
+    }
+    return STREAM_OK;
+}
+
+/* Put n bytes of the scratch block behind what a buffer has. False when memory is short. */
+static bool keep(struct buffer *b, const uint8_t *scratch, size_t n)
+{
+    if (!buffer_reserve(b, 0, n))
+        return false;
+    memcpy(b->mem + b->tail, scratch, n);
+    buffer_grew(b, n);
+    return true;
+}
+
+/*
+ * Pass on what the device sends. WAIT when up's masks say for what, MOVED when the session is
+ * closed. A node that takes nothing more may have said why: then its side is looked at.
+ */
+static enum step pass_up(struct session *s)
+{
+    s->up.due = false;
+    s->up.read_wait = s->up.write_wait = 0;
+    for (;;) {
+        enum stream_result r = send_kept(s);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.write_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+        if (r != STREAM_OK) {
+            s->down.due = true;
+            return WAIT;
+        }
+        if (!may_read_on(s))
+            return WAIT;
+        size_t got = 0;
+        r = stream_read(s->client, s->w->scratch, s->w->relay_pool.size, &got);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.read_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+        if (r == STREAM_ERR)
+            return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+        s->up.ended = r == STREAM_EOF;
+        if (r == STREAM_OK && !keep(&s->first, s->w->scratch, got))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        s->up.bytes += got;
+    }
+}
+
+/* ---- node to client ---- */
+
+/* Is what came of a CONNACK enough to see that it is a good one? Then the session is there. */
+static bool accepted_in_part(const struct session *s)
+{
+    struct reader rd = reader_from(span_of(buffer_bytes(&s->answer), buffer_len(&s->answer)), 0);
+    if (!s->answer.mem || reader_u8(&rd) != 0x20)
+        return false;
+    while (reader_u8(&rd) & 0x80) /* remaining length */
+        continue;
+    (void)reader_u8(&rd); /* flags */
+    return reader_u8(&rd) == 0 && !rd.cut;
+}
+
+/* The node left without a word. A client that left first did not wait for one. */
+static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
+{
+    if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
+        return session_close(s, CLOSE_CLIENT_CLOSED, why);
+    if (accepted_in_part(s))
+        return session_close(s, reason, why);
+    s->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    return place_again(s, reason, why);
+}
+
+/* Does the node refuse for reasons of its own, which another node need not share? */
+static bool refuses_for_itself(const struct session *s)
+{
+    if (!s->connack_seen)
+        return false;
+    if (s->connect.version != 5)
+        return s->connack.code == 3;
+    return s->connack.code == 0x88 || s->connack.code == 0x89 || s->connack.code == 0x9c ||
+           s->connack.code == 0x9d;
+}
+
+/*
+ * Look at what the node has said so far. True when there is nothing more to wait for: it is a
+ * whole CONNACK, or none that we can read, or as much as fits the scratch block.
+ */
+static bool look(struct session *s, struct span said)
+{
+    enum parse_result result = mqtt_connack_read(said, s->connect.version, &s->connack);
+    s->connack_seen = result == PARSE_DONE;
+    return result != PARSE_MORE || said.n >= size_min(CONNACK_LOOK_MAX, s->w->relay_pool.size);
+}
+
+/* The session has its node: what it said stands in the scratch block, and goes on to the client. */
+static enum step settle(struct session *s, size_t n)
+{
+    const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
+    buffer_release(&s->answer);
+    s->down.bytes += n;
+    enum flow_result down = flow_forward(&s->down, s->client, n, &room);
+    if (down == FLOW_NO_MEMORY)
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (down != FLOW_WAIT)
+        return session_close(s, s->up.ended ? CLOSE_CLIENT_CLOSED : CLOSE_CLIENT_ERROR,
+                             stream_error(s->client));
+    return relay_begin(s);
+}
+
+/* n bytes of the node stand in the scratch block. */
+static enum step node_spoke(struct session *s, size_t n)
+{
+    struct span said = span_of(s->w->scratch, n);
+    bool in_pieces = s->answer.mem;
+    if (in_pieces) {
+        if (!keep(&s->answer, s->w->scratch, n))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        said = span_of(buffer_bytes(&s->answer), buffer_len(&s->answer));
+    }
+    if (!look(s, said)) {
+        s->down.due = true; /* for the rest of it */
+        return in_pieces || keep(&s->answer, s->w->scratch, n)
+                   ? YIELD
+                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    }
+    if (refuses_for_itself(s) && place_may_go_on(s)) {
+        char code[24];
+        (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
+        s->connack_seen = false;
+        return place_again(s, CLOSE_NO_NODE, code);
+    }
+    if (in_pieces)
+        memcpy(s->w->scratch, said.p, said.n);
+    return settle(s, said.n);
+}
+
+enum step stage_connack(struct session *s)
+{
+    if (s->up.due && pass_up(s) == MOVED)
+        return MOVED;
+    if (!s->down.due)
+        return WAIT;
+    s->down.due = false;
+    size_t room = s->w->relay_pool.size - buffer_len(&s->answer), got = 0;
+    enum stream_result r = stream_read(s->node_stream, s->w->scratch, room, &got);
+    if (r == STREAM_OK)
+        return node_spoke(s, got);
+    if (r == STREAM_EOF || r == STREAM_ERR)
+        return unanswered(s, CLOSE_NODE_CLOSED_EARLY,
+                          r == STREAM_ERR ? stream_error(s->node_stream) : NULL);
+    s->down.read_wait = flow_wait_mask(r);
+    return WAIT;
+}
+
+enum step stage_connack_timed_out(struct session *s)
+{
+    return unanswered(s, CLOSE_CONNACK_TIMEOUT, NULL);
+}
