@@ -1,0 +1,267 @@
+"""Active checks: what the broker notices of them, and what the router makes of the answers."""
+
+import http.server
+import re
+import subprocess
+import threading
+
+import pytest
+
+from harness import FAST_CHECK, one_cluster, wait_until
+from homes import ids_of
+from nodes import Mosquitto
+from proxy_v2_decoder import decode
+from recorder import CONNACK_3, RefusingPort
+
+pytestmark = pytest.mark.sanitized
+
+MQTT = {**FAST_CHECK, "type": "mqtt", "timeout_ms": 2000}
+HTTP = {**FAST_CHECK, "type": "http", "timeout_ms": 2000}
+CHECK_ID = "[0-9a-zA-Z-]{1,23}"  # what every broker takes, MQTT 3.1.1 section 3.1.3.1 (and "-")
+
+
+class StatusServer:
+    """An HTTP server that answers GET with one code after the other; the last one stays."""
+
+    def __init__(self, *codes, host="127.0.0.1", port=0):
+        self.codes = list(codes)
+        self.requests = []  # (request line, headers, code)
+        self.errors = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                code = outer.codes.pop(0) if len(outer.codes) > 1 else outer.codes[0]
+                outer.requests.append((self.requestline, dict(self.headers), code))
+                body = b"x" * 3000
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            def handle_error(self, *_):
+                outer.errors.append(self)
+
+        self.server = Server((host, port), Handler)
+        self.port = self.server.server_port
+        self.address = f"{host}:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def mosquitto(closing):
+    """Real nodes whose log can be read while they run."""
+    def start(name="n1", more=()):
+        return closing(Mosquitto(name, more=more, wrapper=("stdbuf", "-oL")))
+    return start
+
+
+def checks_of(node):
+    """The client identifiers of those who came, in order."""
+    return re.findall(rf"New client connected from \S+ as ({CHECK_ID}) \(", node.log())
+
+
+# ---- what the broker notices ------------------------------------------------------------
+
+
+def test_an_mqtt_check_leaves_no_session_and_no_error(start_router, mosquitto, device):
+    node = mosquitto()
+    router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT))
+    wait_until(lambda: node.log().count("Received DISCONNECT from") >= 5, "five checks")
+    # This one's session is to be found where those of the checks are not.
+    device(router).connect("keeper", clean=False)
+    router.stop()
+    node.wait_log("Client keeper ")
+    node.end()
+    log, ids = node.log(), [i for i in checks_of(node) if i != "keeper"]
+    assert len(ids) >= 5
+    for name in set(ids):
+        assert re.search(rf"as {name} \(p2, c1, k\d+\)", log)
+        assert log.count(f"Received DISCONNECT from {name}\n") == ids.count(name)
+        assert log.count(f"Client {name} disconnected.\n") == ids.count(name)
+    # The test's own look whether it listens is a connection that says nothing.
+    ends = re.findall(r"Client (\S+) (?:closed|disconnected due|has exceeded|already)", log)
+    assert set(ends) <= {"<unknown>", "keeper"} and ends.count("<unknown>") == 1
+    assert "rror" not in log
+    kept = (node.directory / "mosquitto.db").read_bytes()
+    assert b"keeper" in kept and not any(name.encode() in kept for name in ids)
+    assert not router.find("node.status"), "it was up all the time"
+
+
+def test_checks_of_two_routers_do_not_throw_each_other_out(start_router, mosquitto):
+    node = mosquitto()
+    config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT)
+    routers = [start_router(config), start_router(config)]
+    wait_until(lambda: len(checks_of(node)) >= 10, "ten checks")
+    assert len(set(checks_of(node))) == 2
+    assert "already connected" not in node.log()
+    assert not any(router.find("node.status") for router in routers)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_rabbitmq_takes_the_check_and_its_proxy_header(start_router, rabbitmq, version):
+    before = len(rabbitmq.log())
+    router = start_router(one_cluster({"r": rabbitmq.port}, proxy_protocol=version,
+                                      health_check=MQTT))
+    came = re.compile(rf"accepting MQTT connection (<[^>]+>) \((\S+):\d+ -> \S+:(\d+), "
+                      rf"client id: ({CHECK_ID})\)")
+    wait_until(lambda: len(came.findall(rabbitmq.log()[before:])) >= 3, "three checks")
+    router.stop()
+    assert not router.find("node.status")
+    log = rabbitmq.log()[before:]
+    for process, source, port, _ in came.findall(log):
+        assert (source, int(port)) == ("127.0.0.1", rabbitmq.port)
+        wait_until(lambda: f"closing MQTT connection {process}" in rabbitmq.log(), "its end")
+    assert "[error]" not in log and "error" not in log.lower().replace("[error]", "")
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_proxy_header_tells_the_routers_own_addresses(start_router, recording_node, version):
+    node = recording_node()
+    start_router(one_cluster({"n": node.address}, proxy_protocol=version, health_check=MQTT))
+    record = node.record()
+    node.wait(lambda _: record.mqtt.endswith(b"\xe0\0") and record.closed, "DISCONNECT, and the end")
+    facts, _ = decode(record.data)
+    assert facts["version"] == int(version[1]) and facts["command"] == "PROXY"
+    assert facts["source"] == record.transport.get_extra_info("peername")
+    assert facts["destination"] == ("127.0.0.1", node.port)
+    assert record.chunks[0] == len(record.data) - 2, "header and CONNECT come together"
+    assert record.error is None
+
+
+def test_user_name_and_password_are_told_and_a_refusal_is_a_sign_of_life(
+        start_router, mosquitto, tmp_path):
+    passwords = tmp_path / "passwords"
+    passwords.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "checker", "secret"], check=True)
+    node = mosquitto(more=["allow_anonymous false", f"password_file {passwords}"])
+    (tmp_path / "good").write_text("secret\nnot this\n")
+    (tmp_path / "bad").write_text("wrong\n")
+    config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
+        **MQTT, "username": "checker", "password_file": str(tmp_path / "good")})
+    knows = start_router(config)
+    node.wait_log(rf"as {CHECK_ID} \(p2, c1, k\d+, u'checker'\)")
+    assert "not authorised" not in node.log()
+    config["clusters"][0]["health_check"]["password_file"] = str(tmp_path / "bad")
+    does_not = start_router(config)
+    wait_until(lambda: node.log().count("not authorised") >= 2, "two refusals")
+    assert not knows.find("node.status") and not does_not.find("node.status")
+
+
+def test_a_check_goes_through_tls(start_router, mosquitto, authority):
+    issued = authority.issue("check-node", cn="node.example", sans=["DNS:node.example"])
+    node = mosquitto(more=[f"certfile {issued.certificate}", f"keyfile {issued.key}"])
+    tls = {"ca_file": str(authority.file), "server_name": "node.example"}
+    config = one_cluster({"n1": node.port}, proxy_protocol="none", tls=tls, health_check=MQTT)
+    router = start_router(config)
+    wait_until(lambda: node.log().count("Received DISCONNECT from") >= 3, "three checks")
+    assert not router.find("node.status")
+    assert not re.search(r"OpenSSL Error|Client (?!<unknown>)\S+ closed its connection", node.log())
+    tls["server_name"] = "elsewhere.example"
+    other = start_router(config)
+    down = other.wait_event("node.status", node="n1", status="down")
+    assert down["why"].startswith("TLS: certificate verify failed")
+
+
+# ---- what the router makes of it --------------------------------------------------------
+
+
+def test_a_node_that_dies_or_hangs_is_down_with_words_and_comes_back(start_router, mosquitto):
+    node = mosquitto()
+    router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
+        **MQTT, "timeout_ms": 500}))
+    node.kill()
+    down = router.wait_event("node.status", status="down")
+    assert (down["cluster"], down["node"], down["was"]) == ("c", "n1", "up")
+    assert down["why"] == "connect: Connection refused"
+    node.begin()
+    up = router.wait_event("node.status", status="up", was="down")
+    assert up["why"] == "CONNACK return code 0"
+    node.hang()
+    down = router.wait_event("node.status", count=2, status="down")
+    assert down["why"] == "no CONNACK within 500 ms"
+    node.go_on()
+    router.wait_event("node.status", count=2, status="up", was="down")
+
+
+def test_return_code_3_pauses_a_node_and_garbage_takes_it_down(start_router, recording_node):
+    answers = {"now": bytes.fromhex("20020003")}
+    node = recording_node(answer=lambda record: answers["now"])
+    router = start_router(one_cluster({"n1": node.address}, proxy_protocol="none",
+                                      health_check=MQTT))
+    assert router.wait_event("node.status", status="paused")["why"] == "CONNACK return code 3"
+    answers["now"] = b"SSH-2.0-OpenSSH_9.2\r\n"
+    down = router.wait_event("node.status", status="down", was="paused")
+    assert down["why"] == "the answer is no CONNACK"
+    answers["now"] = CONNACK_3
+    router.wait_event("node.status", status="up", was="down")
+
+
+def test_http_503_keeps_who_is_there_and_takes_nobody_new(
+        start_router, mosquitto, closing, device):
+    nodes = {name: mosquitto(name) for name in ("a", "b")}
+    server = closing(StatusServer(200))
+    config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
+                         health_check={**HTTP, "port": server.port, "path": "/status?of=all"},
+                         on_node_down="close")
+    other = closing(StatusServer(200))
+    config["clusters"][0]["nodes"][1]["check_address"] = other.address
+    router = start_router(config)
+    wait_until(lambda: server.requests and other.requests, "a check of each node")
+    line, headers, _ = server.requests[0]
+    assert line == "GET /status?of=all HTTP/1.1"
+    assert headers == {"Host": server.address, "User-Agent": "mqtt-router", "Connection": "close"}
+    first, second = ids_of("a", nodes, 2)
+    present = device(router)
+    assert present.connect(first) == (0, 0)
+    server.codes = [503]
+    paused = router.wait_event("node.status", node="a", status="paused")
+    assert (paused["was"], paused["why"]) == ("up", "HTTP 503")
+    assert device(router).connect(second) == (0, 0)
+    assert router.gauges()["node a"] == 1 and router.gauges()["node b"] == 1
+    # The one that is there stays: it is answered.
+    present.send(b"\xc0\0")
+    assert present.packet()[1] == b"\xd0\0"
+    server.codes = [500]
+    assert router.wait_event("node.status", node="a", status="down")["why"] == "HTTP 500"
+    assert present.read_to_end() is not None  # on_node_down
+    server.codes = [200]
+    router.wait_event("node.status", node="a", status="up", was="down")
+    assert not router.find("node.status", node="b")
+    assert not server.errors and not other.errors, "the server met a reset"
+
+
+def test_checks_go_to_the_check_address(start_router, mosquitto, closing):
+    node = mosquitto()
+    config = one_cluster({"n1": node.port}, proxy_protocol="none",
+                         health_check={**FAST_CHECK, "type": "tcp"})
+    refusing = closing(RefusingPort())
+    config["clusters"][0]["nodes"][0]["check_address"] = f"127.0.0.1:{refusing.port}"
+    router = start_router(config)
+    down = router.wait_event("node.status", node="n1", status="down")
+    assert down["why"] == "connect: Connection refused"
+
+
+def test_it_takes_fall_bad_results_in_a_row_and_rise_good_ones(start_router, closing, mosquitto):
+    node = mosquitto()
+    falling = [200, 500, 500, 200, 500, 200, 500, 500, 500]
+    rising = [200, 500, 200, 200, 500, 200, 200, 200]
+    server = closing(StatusServer(*falling, *rising))
+    check = {**HTTP, "port": server.port, "fall": 3, "rise": 3}
+    router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check=check))
+    router.wait_event("node.status", status="down")
+    # However late the event is seen, the checks before it were not enough.
+    assert len(server.requests) >= len(falling)
+    router.wait_event("node.status", status="up", was="down")
+    assert len(server.requests) >= len(falling) + len(rising)
+    assert [e["status"] for e in router.find("node.status")] == ["down", "up"]
