@@ -1,0 +1,302 @@
+"""A node that fails or refuses before its CONNACK: the next one is asked, the device sees one."""
+
+import threading
+import time
+
+import pytest
+
+import mqtt
+from harness import one_cluster
+from homes import ids_of, order
+from nodes import Mosquitto
+from recorder import CONNACK_3, CONNACK_5, RefusingPort, accept_connect
+
+pytestmark = pytest.mark.sanitized
+ACCEPTED = {4: CONNACK_3, 5: CONNACK_5}
+AUTH = bytes.fromhex("f00c 18 0a 15 0007 736372616d2d31".replace(" ", ""))  # continue, "scram-1"
+
+
+def connack_4(code):
+    return bytes([0x20, 2, 0, code])
+
+
+def connack_5(code, reason=""):
+    """With a reason string, so that more than 5 bytes have to be told apart from a success."""
+    properties = b"\x1f" + mqtt.text(reason) if reason else b""
+    return mqtt.packet(0x20, bytes([0, code]) + mqtt.varint(len(properties)) + properties)
+
+
+def after_connect(what):
+    """An answer for RecordingNode: do something once a whole CONNECT is there."""
+    def answer(record):
+        return what(record) if accept_connect(record) else None
+    return answer
+
+
+def says(data):
+    return after_connect(lambda record: data)
+
+
+def closes(record):
+    record.transport.close()
+    return b""
+
+
+# {name: (MQTT version, what the first node answers)}
+REPLAYED = {
+    "return code 3": (4, says(connack_4(3))),
+    "0x88 server unavailable": (5, says(connack_5(0x88))),
+    "0x88 with a reason string": (5, says(connack_5(0x88, "evacuated " * 20))),
+    "0x89 server busy": (5, says(connack_5(0x89))),
+    "0x9C use another server": (5, says(connack_5(0x9C, "other:1883"))),
+    "0x9D server moved": (5, says(connack_5(0x9D))),
+    "a close": (4, after_connect(closes)),
+    "a close, MQTT 5.0": (5, after_connect(closes)),
+    "silence": (4, None),
+    "silence, MQTT 5.0": (5, None),
+}
+KEPT = [(4, connack_4(code)) for code in (1, 2, 4, 5, 6)] + [
+    (5, connack_5(code)) for code in (0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C,
+                                      0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9F)] + [
+    (5, connack_5(0x97, "quota of the tenant"))]
+
+
+class Pair:
+    """A device's home, which fails in some way, and the node after it, which does not."""
+
+    def __init__(self, start_router, recording_node, answer, connack_ms=15_000, more=None, **keys):
+        self.bad, self.good = recording_node(answer=answer), recording_node()
+        nodes = {"bad": self.bad.port, "good": self.good.port}
+        config = one_cluster(nodes, **keys)
+        config["timeouts"] = {"connack_ms": connack_ms, "farewell_ms": 500}
+        config.update(more or {})
+        self.router = start_router(config)
+        self.id = ids_of("bad", nodes)[0]
+
+
+@pytest.fixture
+def pair(start_router, recording_node):
+    return lambda answer, **how: Pair(start_router, recording_node, answer, **how)
+
+
+@pytest.mark.parametrize("how", REPLAYED)
+def test_the_next_node_takes_over_and_the_device_sees_one_clean_connack(pair, device, how):
+    version, answer = REPLAYED[how]
+    both = pair(answer, connack_ms=15_000 if answer else 400)
+    raw = device(both.router).send(mqtt.connect(both.id, version=version))
+    assert raw.packet()[1] == ACCEPTED[version]
+    # And nothing else was said to it before or behind that.
+    record = both.good.wait_mqtt(mqtt.connect(both.id, version=version))
+    assert record.proxy == both.bad.record().proxy
+    record.write(mqtt.PING)
+    record.write_eof()
+    assert raw.read_to_end() == (mqtt.PING, "end")
+    raw.close()
+    end = both.router.session_end()
+    assert (end["node"], end["tries"], end["placement"]) == ("good", 2, "replay")
+    assert (end["connack_code"], end["reason"]) == (0, "node_closed")
+
+
+@pytest.mark.parametrize("version,answer", KEPT, ids=lambda v: v.hex() if isinstance(v, bytes)
+                         else str(v))
+def test_an_answer_that_is_about_the_device_is_the_devices(pair, device, version, answer):
+    both = pair(says(answer))
+    raw = device(both.router).send(mqtt.connect(both.id, version=version))
+    assert raw.packet()[1] == answer
+    both.bad.record().close()
+    assert raw.read_to_end() == (b"", "end")
+    raw.close()
+    end = both.router.session_end()
+    assert (end["node"], end["tries"], end["connack_code"]) == ("bad", 1, answer[3])
+    assert not both.good.records
+
+
+@pytest.mark.parametrize("version", (4, 5))
+def test_a_node_that_closes_right_after_it_accepted_is_no_reason_to_ask_another(
+        pair, device, version):
+    def answer(record):
+        record.transport.write(ACCEPTED[version])
+        record.transport.close()
+        return b""
+    both = pair(after_connect(answer))
+    raw = device(both.router).send(mqtt.connect(both.id, version=version))
+    assert raw.read_to_end() == (ACCEPTED[version], "end")
+    raw.close()
+    both.router.session_end(reason="node_closed")
+    assert not both.good.records
+
+
+@pytest.mark.parametrize("version,refusal", (
+    (4, connack_4(3)), (5, connack_5(0x9C, "other:1883"))), ids=("3.1.1", "5.0"))
+def test_a_refusal_that_comes_byte_by_byte_is_kept_from_the_device(
+        pair, device, version, refusal):
+    both = pair(None)
+    raw = device(both.router).send(mqtt.connect(both.id, version=version))
+    record = both.bad.record()
+    both.bad.wait(lambda n: accept_connect(record), "the CONNECT")
+    for i, byte in enumerate(refusal):
+        record.write(bytes([byte]))
+        if not both.good.records and i < 3:
+            time.sleep(0.02)  # so that they arrive apart, not to wait for anything
+    assert raw.packet()[1] == ACCEPTED[version]
+    raw.close()
+    assert both.router.session_end()["node"] == "good"
+
+
+def test_a_connack_that_comes_byte_by_byte_reaches_the_device_whole(pair, device):
+    success = connack_5(0, "welcome")
+    both = pair(None)
+    raw = device(both.router).send(mqtt.connect(both.id, version=5))
+    record = both.bad.record()
+    both.bad.wait(lambda n: accept_connect(record), "the CONNECT")
+    for byte in success:
+        record.write(bytes([byte]))
+        time.sleep(0.005)  # as above
+    assert raw.packet()[1] == success
+    assert not both.good.records
+
+
+def test_auth_before_the_connack_is_between_the_device_and_its_node(pair, device):
+    """From the node's first AUTH on, the router understands nothing and asks nobody else."""
+    both = pair(says(AUTH), connack_ms=600)
+    connect = mqtt.connect(both.id, version=5, properties=b"\x15" + mqtt.text("scram-1"))
+    raw = device(both.router).send(connect)
+    assert raw.packet()[1] == AUTH
+    raw.send(AUTH)
+    record = both.bad.wait_mqtt(connect + AUTH)
+    time.sleep(0.8)  # longer than connack_ms: the stage it belongs to is over
+    record.write(connack_5(0x88))
+    assert raw.packet()[1] == connack_5(0x88)
+    record.close()
+    raw.read_to_end()
+    raw.close()
+    assert both.router.session_end()["tries"] == 1
+    assert not both.good.records
+
+
+@pytest.mark.parametrize("how,seen", (
+    ("return code 3", connack_4(3)), ("0x9C use another server", connack_5(0x9C, "other:1883")),
+    ("a close", connack_4(3)), ("a close, MQTT 5.0", connack_5(0x88)),
+    ("silence", connack_4(3)), ("silence, MQTT 5.0", connack_5(0x88))))
+def test_replay_can_be_turned_off(pair, device, how, seen):
+    version, answer = REPLAYED[how]
+    both = pair(answer, connack_ms=15_000 if answer else 400, replay=False)
+    raw = device(both.router).send(mqtt.connect(both.id, version=version))
+    assert raw.packet()[1] == seen
+    raw.close()
+    assert both.router.session_end()["tries"] == 1
+    assert not both.good.records
+
+
+@pytest.mark.parametrize("n_nodes", (1, 2, 3))
+def test_when_all_refuse_the_device_hears_the_last_ones_own_words(
+        start_router, recording_node, device, n_nodes):
+    names = [f"n{i}" for i in range(n_nodes)]
+    nodes = {name: recording_node(answer=says(connack_5(0x88, f"from {name}"))) for name in names}
+    router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
+    for i in range(6):
+        raw = device(router).send(mqtt.connect(f"dev-{i}", version=5))
+        last = order(names, f"dev-{i}")[-1]
+        assert raw.packet()[1] == connack_5(0x88, f"from {last}")
+        raw.close()
+        end = router.session_end(client_id=f"dev-{i}")
+        assert (end["node"], end["tries"], end["connack_code"]) == (last, n_nodes, 0x88)
+
+
+def test_no_more_than_three_nodes_are_asked(start_router, recording_node, device):
+    nodes = {f"n{i}": recording_node(answer=says(connack_4(3))) for i in range(5)}
+    router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
+    assert device(router).connect("dev")[1] == 3
+    assert sum(len(node.records) for node in nodes.values()) == 3
+
+
+def test_dial_failures_and_refusals_share_the_three_tries(start_router, recording_node, device,
+                                                          closing):
+    names = ("a", "b", "c")
+    nodes = {"a": closing(RefusingPort()), "b": recording_node(answer=says(connack_4(3))),
+             "c": recording_node()}
+    router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
+    client_id = ids_of(names, names)[0]
+    assert device(router).connect(client_id) == (0, 0)
+    assert nodes["c"].record().mqtt == mqtt.connect(client_id)
+    assert len(nodes["b"].records) == 1
+
+
+@pytest.mark.parametrize("proxy_protocol", ("v1", "v2", "none"))
+@pytest.mark.parametrize("refusal", ("return code 3", "close"))
+def test_all_that_was_pipelined_reaches_the_second_node_whole_and_in_order(
+        pair, device, proxy_protocol, refusal):
+    both = pair(None, proxy_protocol=proxy_protocol)
+    connect = mqtt.connect(both.id)
+    behind = [mqtt.publish("t", bytes([i]) * 700) for i in range(20)]
+    raw = device(both.router).send(connect + b"".join(behind[:5]))
+    record = both.bad.record()
+    both.bad.wait(lambda n: len(record.mqtt) >= len(connect), "the CONNECT")
+    # These come while the first node is thinking.
+    for one in behind[5:]:
+        raw.send(one)
+    if refusal == "close":
+        record.close()
+    else:
+        record.write(connack_4(3))
+    assert raw.packet()[1] == CONNACK_3
+    second = both.good.wait_mqtt(connect + b"".join(behind))
+    assert second.proxy == record.proxy, "one PROXY header, the same"
+    raw.send(mqtt.PING)
+    both.good.wait_mqtt(connect + b"".join(behind) + mqtt.PING)
+
+
+def test_more_than_any_buffer_behind_the_connect_waits_at_the_device(pair, device):
+    """What cannot be kept for a second node is not taken from the device's socket."""
+    both = pair(None)
+    connect = mqtt.connect(both.id)
+    behind = b"".join(mqtt.publish("t", bytes([i % 251]) * 60_000) for i in range(100))
+    raw = device(both.router)
+    sender = threading.Thread(target=raw.send, args=(connect + behind,))
+    sender.start()
+    record = both.bad.record()
+    both.bad.wait(lambda n: len(record.mqtt) >= len(connect), "the CONNECT")
+    record.write(connack_4(3))
+    assert raw.packet()[1] == CONNACK_3
+    both.good.wait_mqtt(connect + behind)
+    sender.join()
+
+
+@pytest.mark.parametrize("how", ("close", "reset"))
+def test_a_device_that_left_while_its_node_was_thinking_is_not_placed_again(pair, device, how):
+    both = pair(None, connack_ms=700)
+    raw = device(both.router).send(mqtt.connect(both.id))
+    both.bad.record()
+    getattr(raw, how)()
+    end = both.router.session_end()
+    assert end["tries"] == 1
+    both.router.wait_idle()
+    assert not both.good.records
+
+
+def test_the_time_for_placing_covers_all_tries(start_router, recording_node, device):
+    nodes = {f"n{i}": recording_node(answer=None) for i in range(3)}
+    made = one_cluster({name: node.port for name, node in nodes.items()})
+    made["timeouts"] = {"connack_ms": 400, "placement_ms": 600}
+    router = start_router(made)
+    raw = device(router).send(mqtt.connect("dev"))
+    assert raw.packet()[1] == connack_4(3)
+    raw.close()
+    assert router.session_end()["tries"] < 3
+
+
+def test_a_real_node_takes_over_from_one_that_is_evacuated(start_router, recording_node, device,
+                                                           closing):
+    """The second CONNECT finds Mosquitto and its kept session as if it had come there at once."""
+    evacuated = recording_node(answer=says(connack_5(0x9C, "other:1883")))
+    mosquitto = closing(Mosquitto("good"))
+    nodes = {"bad": evacuated.port, "good": mosquitto.port}
+    router = start_router(one_cluster(nodes, proxy_protocol="none"))
+    client_id = ids_of("bad", nodes)[0]
+    keep = b"\x11" + (300).to_bytes(4, "big")  # session expiry interval
+    for present in (0, 1):
+        raw = device(router)
+        assert raw.connect(client_id, version=5, clean=False, properties=keep) == (present, 0)
+        raw.send(mqtt.DISCONNECT)
+        raw.close()
+        router.session_end(count=present + 1, placement="replay")
