@@ -19,7 +19,7 @@ static void the_same_names_have_the_same_record(void **state)
     cluster[0] = name[0] = '?'; /* it keeps its own */
     struct node_live *again = node_registry_get(&registry, "emqx", "n1");
     assert_ptr_equal(again, first);
-    struct node_live *other_cluster = node_registry_get(&registry, "n1", "emqx");
+    struct node_live *other_cluster = node_registry_get(&registry, "other", "n1");
     struct node_live *other_node = node_registry_get(&registry, "emqx", "n2");
     assert_ptr_not_equal(other_cluster, first);
     assert_ptr_not_equal(other_node, first);
