@@ -18,21 +18,26 @@
 
 struct prober;
 
+/* Called after a node's status changed, with its record. */
+struct prober_news {
+    void (*changed)(void *arg, struct node_live *live);
+    void *arg;
+};
+
 /*
  *   registry, log   borrowed
  *   boot_id         makes our client identifiers differ from those of other routers
- *   changed         called after a node's status changed, with its record
  */
 MUST_USE struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry,
                                    struct log *log, uint64_t boot_id,
-                                   void (*changed)(void *arg, struct node_live *live), void *arg);
+                                   const struct prober_news *news);
 void prober_free(struct prober *prober); /* null is allowed */
 
 /*
  * Serve by this snapshot from now on, a reference taken: nodes that were there keep their
  * health (matched by record), new ones begin as up and are checked at once, those that are
  * gone are forgotten. The decree of each node is the configuration's, unless prober_decree()
- * has said otherwise since and the configuration's has not changed.
+ * has said otherwise and the configuration's has not changed since.
  *
  *   first   our own start: no slow start, and the first round of checks is spread over one
  *           second at most. Nodes that a later snapshot brings start slowly (up_since_us).

@@ -24,10 +24,10 @@
 #include "proxy/worker.h"
 #include "reload.h"
 
-#define TRIM_DELAY_S       1.0
-#define DISCOVERY_WAIT_S   3.0 /* for the first answers, before the first device is served */
-#define PORTS_LOOK_EVERY_S 1.0
-#define WORKERS_MAX        256 /* as the configuration has it; session ids have 8 bits for the worker */
+#define TRIM_DELAY_S     1.0
+#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */
+#define LOOK_EVERY_S     1.0
+#define WORKERS_MAX      256 /* as the configuration has it; session ids have 8 bits for the worker */
 
 struct supervisor {
     struct worker_shared shared;
@@ -39,7 +39,7 @@ struct supervisor {
     struct ev_signal on_int, on_term, on_hup, on_usr2;
     struct ev_timer shutdown_over;
     struct ev_async worker_ended, worker_emptied;
-    struct ev_timer trim, waited, look_at_ports;
+    struct ev_timer trim, waited, look_around;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_order ordered;
     bool started;         /* the workers' threads have begun */
@@ -191,12 +191,13 @@ static const struct members *members_of(const void *arg, const char *cluster)
     return discovery_members(arg, cluster);
 }
 
-static void on_look_at_ports(struct ev_loop *loop, struct ev_timer *timer, int events)
+static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     struct supervisor *sup = timer->data;
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
+    evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
 }
 
 /* ---- starting ---- */
@@ -356,11 +357,11 @@ static void serve(struct supervisor *sup)
             atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
     tls_keeper_start(service->tls, sup->loop, service->crew.workers, service->crew.n);
-    start_timer(sup, &sup->look_at_ports, on_look_at_ports, PORTS_LOOK_EVERY_S, PORTS_LOOK_EVERY_S);
+    start_timer(sup, &sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
     if (sup->members_pending)
         reload_members(service);
     ev_run(sup->loop, 0);
-    ev_timer_stop(sup->loop, &sup->look_at_ports);
+    ev_timer_stop(sup->loop, &sup->look_around);
     gauges_log(sup->log, &sup->shared, service->snapshot, &service->crew);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
@@ -397,8 +398,8 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
     service->members = (struct members_source){members_of, service->discovery};
     service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
-    service->prober =
-        prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, on_node_changed, sup);
+    const struct prober_news news = {.changed = on_node_changed, .arg = sup};
+    service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && service->discovery && service->evictor && service->prober) ||
            say_no_memory(sup);
 }

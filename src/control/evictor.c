@@ -1,0 +1,384 @@
+/*
+ * evictor.c - close sessions paced: drains, nodes that are down, homecoming.
+ *
+ * A job is one node's sessions of one kind that have to go. A tick gives each job the share of
+ * its rate that is due as credit on the node's record; what the workers did not use of the last
+ * tick's is taken back first, so that it cannot pile up and leave in a burst.
+ */
+#include "evictor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define TICK_S      0.05
+#define TICK_JITTER 0.2 /* of a tick, to both sides */
+
+/* What is done about a node at the moment. */
+enum job { JOB_NONE, JOB_DRAIN, JOB_DOWN, JOB_HOME };
+
+/* Events, in the order of enum job. */
+static const struct {
+    const char *begun, *ended;
+} words[] = {
+    [JOB_DRAIN] = {"node.draining", "node.drained"},
+    [JOB_DOWN] = {"node.closing", "node.closed"},
+    [JOB_HOME] = {"node.homecoming", "node.home"},
+};
+
+/* One node. */
+struct patient {
+    const struct cluster *cluster; /* of the evictor's snapshot */
+    struct node_live *live;        /* a reference */
+    enum job job;
+    enum node_status status; /* when last looked at */
+    uint64_t up_at_us;       /* since when it is up and has failed nobody; 0 = it is not up */
+    uint64_t failures;       /* when last looked at */
+    uint64_t begun_us;       /* the job */
+    double due;              /* closings of which less than one */
+    bool ended;              /* the job's last session has gone, and the log knows */
+    uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
+    uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
+};
+
+struct evictor {
+    struct ev_loop *loop;
+    struct log *log;
+    void (*wake)(void *arg);
+    void *arg;
+    struct ev_timer tick;
+    uint64_t ticked_us;
+    struct snapshot *snapshot; /* a reference; null before the first */
+    struct patient *patients;
+    size_t n;
+};
+
+static uint32_t sessions_on(const struct patient *p)
+{
+    return NODE_LIVE_READ(p->live->clean) + NODE_LIVE_READ(p->live->kept);
+}
+
+/* How many sessions the job still has to close. */
+static uint32_t left_of(const struct patient *p)
+{
+    return p->job == JOB_HOME ? NODE_LIVE_READ(p->live->away) : sessions_on(p);
+}
+
+static uint32_t rate_of(const struct patient *p)
+{
+    const struct cluster_conf *conf = p->cluster->conf;
+    if (p->job == JOB_DRAIN)
+        return p->drain_rate_per_s ? p->drain_rate_per_s : conf->drain_rate_per_s;
+    if (p->job == JOB_DOWN)
+        return conf->close_rate_per_s;
+    return p->home_rate_per_s ? p->home_rate_per_s : conf->homecoming->rate_per_s;
+}
+
+/* ---- which job ---- */
+
+static bool another_is_up(const struct evictor *evictor, const struct patient *p)
+{
+    for (size_t i = 0; i < evictor->n; i++)
+        if (&evictor->patients[i] != p && evictor->patients[i].cluster == p->cluster &&
+            node_live_status(evictor->patients[i].live) == NODE_UP)
+            return true;
+    return false;
+}
+
+static bool is_long_enough_up(const struct patient *p, uint64_t now_us)
+{
+    const struct homecoming_conf *conf = p->cluster->conf->homecoming;
+    if (p->home_rate_per_s)
+        return true;
+    return conf && p->up_at_us && now_us - p->up_at_us >= conf->after_ms * UINT64_C(1000);
+}
+
+static enum job job_for(const struct evictor *evictor, const struct patient *p, uint64_t now_us)
+{
+    switch (p->status) {
+    case NODE_DRAINING:
+        return JOB_DRAIN;
+    case NODE_DOWN:
+    case NODE_OFF:
+        return p->cluster->conf->on_node_down == ON_NODE_DOWN_CLOSE && sessions_on(p) > 0 &&
+                       another_is_up(evictor, p)
+                   ? JOB_DOWN
+                   : JOB_NONE;
+    case NODE_UP:
+        return NODE_LIVE_READ(p->live->away) > 0 && is_long_enough_up(p, now_us) ? JOB_HOME
+                                                                                 : JOB_NONE;
+    default:
+        return JOB_NONE;
+    }
+}
+
+static void say(const struct evictor *evictor, const struct patient *p, bool begun)
+{
+    struct log_line line;
+    log_begin(&line, evictor->log, LOG_NOTICE, begun ? words[p->job].begun : words[p->job].ended);
+    log_text(&line, "cluster", p->live->cluster);
+    log_text(&line, "node", p->live->name);
+    if (begun) {
+        log_u64(&line, "sessions", left_of(p));
+        log_u64(&line, "rate_per_s", rate_of(p));
+    } else {
+        log_u64(&line, "took_ms", (clock_monotonic_us() - p->begun_us) / 1000u);
+    }
+    log_emit(&line);
+}
+
+/* Nothing is to be closed on the strength of what was handed out before. */
+static void withdraw(struct patient *p)
+{
+    for (int i = 0; i < EVICTION_COUNT; i++)
+        atomic_store_explicit(&p->live->evictions[i], 0, memory_order_relaxed);
+}
+
+static void end_job(struct evictor *evictor, struct patient *p)
+{
+    withdraw(p);
+    if (p->job != JOB_NONE && !p->ended)
+        say(evictor, p, false);
+    p->ended = true;
+}
+
+static void begin_job(struct evictor *evictor, struct patient *p, enum job job, uint64_t now_us)
+{
+    if (left_of(p) == 0) /* else it ends unfinished: the status has changed */
+        end_job(evictor, p);
+    withdraw(p);
+    p->job = job;
+    p->ended = false;
+    p->begun_us = now_us;
+    p->due = 0;
+    if (job != JOB_NONE)
+        say(evictor, p, true);
+}
+
+/* ---- ticks ---- */
+
+static void note_status(struct patient *p, uint64_t now_us)
+{
+    enum node_status status = node_live_status(p->live);
+    uint64_t failures = NODE_LIVE_READ(p->live->failures);
+    if (status != p->status || failures != p->failures)
+        p->up_at_us = status == NODE_UP ? now_us : 0;
+    p->failures = failures;
+    if (status == p->status)
+        return;
+    p->drain_rate_per_s = p->drain_deadline_ms = p->home_rate_per_s = 0;
+    p->status = status;
+}
+
+static bool is_past_deadline(const struct patient *p, uint64_t now_us)
+{
+    uint32_t ms = p->drain_rate_per_s ? p->drain_deadline_ms : p->cluster->conf->drain_deadline_ms;
+    return p->job == JOB_DRAIN && ms > 0 && now_us - p->begun_us >= ms * UINT64_C(1000);
+}
+
+static enum eviction eviction_of(const struct patient *p)
+{
+    if (p->job == JOB_DOWN)
+        return EVICT_DOWN;
+    if (p->job == JOB_HOME)
+        return EVICT_HOME;
+    return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
+}
+
+/* Hand out what is due after `passed_s`. True when there is something to close. */
+static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
+{
+    withdraw(p);
+    uint32_t left = left_of(p);
+    if (is_past_deadline(p, now_us)) {
+        atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], left, memory_order_relaxed);
+        return left > 0;
+    }
+    p->due += rate_of(p) * passed_s;
+    uint32_t whole = (uint32_t)p->due;
+    p->due -= whole;
+    uint32_t credit = whole < left ? whole : left;
+    enum eviction why = eviction_of(p);
+    if (why == EVICT_DRAIN_CLEAN) {
+        uint32_t clean = NODE_LIVE_READ(p->live->clean);
+        if (clean < credit) { /* the last of them, and then others */
+            atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], credit - clean,
+                                  memory_order_relaxed);
+            credit = clean;
+        }
+    }
+    atomic_store_explicit(&p->live->evictions[why], credit, memory_order_relaxed);
+    return whole > 0;
+}
+
+/* One node's turn. True while it has a job that needs more ticks. */
+static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
+{
+    uint64_t now_us = clock_monotonic_us();
+    note_status(p, now_us);
+    enum job job = job_for(evictor, p, now_us);
+    if (job != p->job)
+        begin_job(evictor, p, job, now_us);
+    if (p->job == JOB_NONE || p->ended)
+        return false;
+    if (left_of(p) == 0) {
+        end_job(evictor, p);
+        return false;
+    }
+    *wake |= hand_out(p, passed_s, now_us);
+    return true;
+}
+
+/* Somebody may have to be sent home before long: then the clock goes on. */
+static bool is_waiting(const struct patient *p)
+{
+    return p->status == NODE_UP && p->up_at_us && p->cluster->conf->homecoming &&
+           NODE_LIVE_READ(p->live->away) > 0;
+}
+
+static void set_tick(struct evictor *evictor)
+{
+    double jitter = (arc4random() / 4294967296.0 * 2 - 1) * TICK_JITTER;
+    ev_timer_stop(evictor->loop, &evictor->tick);
+    ev_timer_set(&evictor->tick, TICK_S * (1 + jitter), 0);
+    ev_timer_start(evictor->loop, &evictor->tick);
+}
+
+static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct evictor *evictor = timer->data;
+    uint64_t now_us = clock_monotonic_us();
+    double passed_s = (double)(now_us - evictor->ticked_us) / 1e6;
+    bool busy = false, wake = false;
+    evictor->ticked_us = now_us;
+    if (passed_s > 2 * TICK_S)
+        passed_s = 2 * TICK_S; /* the loop was held up: no burst to make up for it */
+    for (size_t i = 0; i < evictor->n; i++) {
+        busy |= treat(evictor, &evictor->patients[i], passed_s, &wake);
+        busy |= is_waiting(&evictor->patients[i]);
+    }
+    if (wake)
+        evictor->wake(evictor->arg);
+    if (busy)
+        set_tick(evictor);
+}
+
+void evictor_look(struct evictor *evictor)
+{
+    if (ev_is_active(&evictor->tick) || !evictor->snapshot)
+        return;
+    evictor->ticked_us = clock_monotonic_us();
+    set_tick(evictor);
+}
+
+/* ---- which nodes ---- */
+
+static struct patient *find(const struct evictor *evictor, const struct node_live *live)
+{
+    for (size_t i = 0; i < evictor->n; i++)
+        if (evictor->patients[i].live == live)
+            return &evictor->patients[i];
+    return NULL;
+}
+
+static void patients_free(struct patient *patients, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        node_live_unref(patients[i].live);
+    free(patients);
+}
+
+static size_t count_nodes(const struct snapshot *snapshot)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        n += snapshot->clusters[i].n;
+    return n;
+}
+
+/* Nodes that are not there any more: what was handed out for them is void. */
+static void withdraw_all(const struct evictor *evictor)
+{
+    for (size_t i = 0; i < evictor->n; i++)
+        withdraw(&evictor->patients[i]);
+}
+
+bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
+{
+    const size_t n = count_nodes(snapshot);
+    size_t at = 0;
+    struct patient *patients = calloc(n + 1, sizeof(*patients));
+    if (!patients)
+        return false;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        const struct cluster *cluster = &snapshot->clusters[i];
+        for (size_t k = 0; k < cluster->n; k++, at++) {
+            struct node_live *live = cluster->nodes[k].live;
+            const struct patient *known = find(evictor, live);
+            if (known)
+                patients[at] = *known;
+            else
+                patients[at].status = NODE_STATUS_COUNT; /* whatever it is, it is news */
+            node_live_ref(live);
+            patients[at].live = live;
+            patients[at].cluster = cluster;
+        }
+    }
+    withdraw_all(evictor);
+    patients_free(evictor->patients, evictor->n);
+    evictor->patients = patients;
+    evictor->n = n;
+    snapshot_unref(evictor->snapshot);
+    evictor->snapshot = snapshot_ref(snapshot);
+    evictor_look(evictor);
+    return true;
+}
+
+void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
+                       uint32_t deadline_ms)
+{
+    struct patient *p = find(evictor, live);
+    if (!p)
+        return;
+    note_status(p, clock_monotonic_us()); /* else the change of status would forget it again */
+    p->drain_rate_per_s = rate_per_s;
+    p->drain_deadline_ms = deadline_ms;
+    evictor_look(evictor);
+}
+
+void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)
+{
+    struct patient *p = find(evictor, live);
+    if (!p)
+        return;
+    note_status(p, clock_monotonic_us());
+    p->home_rate_per_s = rate_per_s;
+    evictor_look(evictor);
+}
+
+/* ---- life ---- */
+
+struct evictor *evictor_new(struct ev_loop *loop, struct log *log, void (*wake)(void *arg),
+                            void *arg)
+{
+    struct evictor *evictor = calloc(1, sizeof(*evictor));
+    if (!evictor)
+        return NULL;
+    *evictor = (struct evictor){.loop = loop, .log = log, .wake = wake, .arg = arg};
+    ev_init(&evictor->tick, on_tick);
+    evictor->tick.data = evictor;
+    return evictor;
+}
+
+void evictor_free(struct evictor *evictor)
+{
+    if (!evictor)
+        return;
+    ev_timer_stop(evictor->loop, &evictor->tick);
+    patients_free(evictor->patients, evictor->n);
+    snapshot_unref(evictor->snapshot);
+    free(evictor);
+}

@@ -1,0 +1,109 @@
+/*
+ * ports_watch.c - a word before the local ports towards a node run out.
+ */
+#include "ports_watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LOW_PERCENT  80u
+#define GOOD_PERCENT 70u
+
+struct ports_watch {
+    const struct node_live **warned; /* identities only: never looked into */
+    size_t n, room;
+    uint64_t warnings;
+};
+
+struct ports_watch *ports_watch_new(void)
+{
+    return calloc(1, sizeof(struct ports_watch));
+}
+
+void ports_watch_free(struct ports_watch *watch)
+{
+    if (!watch)
+        return;
+    free(watch->warned);
+    free(watch);
+}
+
+uint64_t ports_watch_warnings(const struct ports_watch *watch)
+{
+    return watch->warnings;
+}
+
+/* Ports the kernel picks from; 0 = it does not say. */
+static uint64_t ports_of_a_source(void)
+{
+    unsigned first = 0, last = 0;
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    int n = file ? fscanf(file, "%u %u", &first, &last) : 0;
+    if (file)
+        (void)fclose(file);
+    return n == 2 && last >= first ? last - first + 1u : 0;
+}
+
+static uint64_t sources_for(const struct cluster *cluster, const struct endpoint *to)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < cluster->n_sources; i++)
+        n += cluster->sources[i].sa.sa_family == to->address.sa.sa_family;
+    return n > 0 ? n : 1;
+}
+
+static size_t find(const struct ports_watch *watch, const struct node_live *live)
+{
+    size_t i = 0;
+    while (i < watch->n && watch->warned[i] != live)
+        i++;
+    return i;
+}
+
+/* Short of memory it is warned of again. */
+static void remember(struct ports_watch *watch, const struct node_live *live)
+{
+    if (watch->n == watch->room) {
+        size_t room = watch->room ? watch->room * 2 : 8;
+        const struct node_live **more = realloc(watch->warned, room * sizeof(*more));
+        if (!more)
+            return;
+        watch->warned = more;
+        watch->room = room;
+    }
+    watch->warned[watch->n++] = live;
+}
+
+static void look_at(struct ports_watch *watch, const struct node_live *live, uint64_t ports,
+                    struct log *log)
+{
+    uint64_t sessions = NODE_LIVE_READ(live->sessions);
+    size_t at = find(watch, live);
+    if (at < watch->n && sessions * 100 < ports * GOOD_PERCENT)
+        watch->warned[at] = watch->warned[--watch->n];
+    if (at < watch->n || sessions * 100 < ports * LOW_PERCENT)
+        return;
+    remember(watch, live);
+    watch->warnings++;
+    struct log_line line;
+    log_begin(&line, log, LOG_WARN, "ports.low");
+    log_text(&line, "cluster", live->cluster);
+    log_text(&line, "node", live->name);
+    log_u64(&line, "sessions", sessions);
+    log_u64(&line, "ports", ports);
+    log_text(&line, "cure", "widen net.ipv4.ip_local_port_range, or add source_addresses");
+    log_emit(&line);
+}
+
+void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
+{
+    uint64_t each = ports_of_a_source();
+    for (size_t i = 0; each > 0 && i < snapshot->config->n_clusters; i++) {
+        const struct cluster *cluster = &snapshot->clusters[i];
+        for (size_t k = 0; k < cluster->n; k++) {
+            const struct node *n = &cluster->nodes[k];
+            if (!endpoint_is_unix(&n->endpoint))
+                look_at(watch, n->live, each * sources_for(cluster, &n->endpoint), log);
+        }
+    }
+}
