@@ -9,12 +9,12 @@
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
-       libxxhash-dev libpaho-mqtt-dev libwslay-dev"
-run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1"
+       libxxhash-dev libpaho-mqtt-dev libwslay-dev libc-ares-dev"
+run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2"
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
-      haproxy nginx libnginx-mod-stream chromium iproute2
+      haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base
       python3 python3-pytest python3-paho-mqtt python3-xxhash"
 
 # Node may be there in another way than Debian's, and would get in its way.
