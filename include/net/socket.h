@@ -54,6 +54,14 @@ MUST_USE int socket_accept(int listen_fd, struct address *peer);
  */
 MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source);
 
+/* How much of a peer is there still? */
+enum socket_peer {
+    SOCKET_PEER_THERE,
+    SOCKET_PEER_ENDED, /* it has ended its side, and all that it sent has been read */
+    SOCKET_PEER_RESET
+};
+enum socket_peer socket_ask_peer(int fd);
+
 /* The address a TCP socket is bound to. False with errno when the kernel does not say. */
 bool socket_local_address(int fd, struct address *out);
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -164,4 +166,17 @@ bool socket_local_address(int fd, struct address *out)
         return false;
     *out = local;
     return true;
+}
+
+enum socket_peer socket_ask_peer(int fd)
+{
+    struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+    int unread = 0;
+    if (poll(&peer, 1, 0) != 1)
+        return SOCKET_PEER_THERE;
+    if (peer.revents & (POLLERR | POLLHUP))
+        return SOCKET_PEER_RESET;
+    return (peer.revents & POLLRDHUP) && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0
+               ? SOCKET_PEER_ENDED
+               : SOCKET_PEER_THERE;
 }

@@ -15,7 +15,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -324,18 +323,19 @@ static enum step retry(struct session *s, const char *why)
 }
 
 /*
- * Has the device reset its connection while we dialled? Nothing watches it meanwhile, since its
- * further bytes are not due yet; but the CONNECT of a device that is gone must not reach a
- * node, where it would throw out the session the device may have made elsewhere by now. A
- * FIN alone is no leave: CONNECT, PUBLISH, DISCONNECT, FIN in one go is legal. Asked only
- * after a slow dial, as it costs a system call.
+ * Has the device left while we dialled? Nothing watches it meanwhile, since its further bytes are
+ * not due yet; but the CONNECT of a device that is gone must not reach a node, where it would
+ * throw out the session the device may have made elsewhere by now. A FIN alone is no leave
+ * when something stands behind the CONNECT: CONNECT, PUBLISH, DISCONNECT, FIN in one go is
+ * legal. Asked only after a slow dial, as it costs a system call.
  */
 static bool client_is_gone(const struct session *s)
 {
-    struct pollfd client = {.fd = s->client_io.fd, .events = 0};
     if (!s->replayed && clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
         return false;
-    return poll(&client, 1, 0) == 1 && (client.revents & (POLLERR | POLLHUP));
+    enum socket_peer peer = socket_ask_peer(s->client_io.fd);
+    return peer == SOCKET_PEER_RESET ||
+           (peer == SOCKET_PEER_ENDED && s->up.bytes == s->connect.packet_n);
 }
 
 /* Begin the try that was chosen, or choose one. */
