@@ -13,7 +13,9 @@
 #include "base/clock.h"
 
 #define TICK_S      0.05
-#define TICK_JITTER 0.2 /* of a tick, to both sides */
+#define TICK_JITTER 0.2  /* of a tick, to both sides */
+#define TICK_MAX_S  0.06 /* the longest of them: no more time than this counts */
+#define IDLE_TICK_S 1.0  /* while all there is to do is to see who has stayed away */
 
 /* What is done about a node at the moment. */
 enum job { JOB_NONE, JOB_DRAIN, JOB_DOWN, JOB_HOME };
@@ -48,6 +50,7 @@ struct evictor {
     void (*wake)(void *arg);
     void *arg;
     struct ev_timer tick;
+    bool idle; /* the tick is a long one */
     uint64_t ticked_us;
     struct snapshot *snapshot; /* a reference; null before the first */
     struct patient *patients;
@@ -75,6 +78,17 @@ static uint32_t rate_of(const struct patient *p)
     return p->home_rate_per_s ? p->home_rate_per_s : conf->homecoming->rate_per_s;
 }
 
+/*
+ * Credits a second so that no second ever sees more than rate * 1.1: any second's ticks hand
+ * out the closings of TICK_MAX_S more than it, and of a tenth of a low rate there is no whole one.
+ */
+static double pace_of(const struct patient *p)
+{
+    uint32_t rate = rate_of(p);
+    double most = (double)(rate + rate / 10u) / (1. + TICK_MAX_S);
+    return most < rate ? most : rate;
+}
+
 /* ---- which job ---- */
 
 static bool another_is_up(const struct evictor *evictor, const struct patient *p)
@@ -86,12 +100,17 @@ static bool another_is_up(const struct evictor *evictor, const struct patient *p
     return false;
 }
 
+/* As long as it starts slowly it would not have them yet. */
 static bool is_long_enough_up(const struct patient *p, uint64_t now_us)
 {
     const struct homecoming_conf *conf = p->cluster->conf->homecoming;
     if (p->home_rate_per_s)
         return true;
-    return conf && p->up_at_us && now_us - p->up_at_us >= conf->after_ms * UINT64_C(1000);
+    if (!conf || !p->up_at_us)
+        return false;
+    uint32_t slow_start_ms = p->cluster->conf->node_defaults.slow_start_ms;
+    uint32_t ms = conf->after_ms > slow_start_ms ? conf->after_ms : slow_start_ms;
+    return now_us - p->up_at_us >= ms * UINT64_C(1000);
 }
 
 static enum job job_for(const struct evictor *evictor, const struct patient *p, uint64_t now_us)
@@ -167,7 +186,9 @@ static void note_status(struct patient *p, uint64_t now_us)
     p->failures = failures;
     if (status == p->status)
         return;
-    p->drain_rate_per_s = p->drain_deadline_ms = p->home_rate_per_s = 0;
+    p->home_rate_per_s = 0;
+    if (p->status == NODE_DRAINING) /* an operator's pace is for one drain */
+        p->drain_rate_per_s = p->drain_deadline_ms = 0;
     p->status = status;
 }
 
@@ -195,7 +216,7 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
         atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], left, memory_order_relaxed);
         return left > 0;
     }
-    p->due += rate_of(p) * passed_s;
+    p->due += pace_of(p) * passed_s;
     uint32_t whole = (uint32_t)p->due;
     p->due -= whole;
     uint32_t credit = whole < left ? whole : left;
@@ -212,6 +233,12 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     return whole > 0;
 }
 
+/* Sessions that wait for the CONNACK of a node that drains will be relayed there all the same. */
+static bool expects_more(const struct patient *p)
+{
+    return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
+}
+
 /* One node's turn. True while it has a job that needs more ticks. */
 static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
 {
@@ -222,7 +249,7 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
         begin_job(evictor, p, job, now_us);
     if (p->job == JOB_NONE || p->ended)
         return false;
-    if (left_of(p) == 0) {
+    if (left_of(p) == 0 && !expects_more(p)) {
         end_job(evictor, p);
         return false;
     }
@@ -230,18 +257,18 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
     return true;
 }
 
-/* Somebody may have to be sent home before long: then the clock goes on. */
-static bool is_waiting(const struct patient *p)
+/* Somebody may have to be sent home later: who is away does not tell. */
+static bool calls_home(const struct patient *p)
 {
-    return p->status == NODE_UP && p->up_at_us && p->cluster->conf->homecoming &&
-           NODE_LIVE_READ(p->live->away) > 0;
+    return p->status == NODE_UP && p->cluster->conf->homecoming;
 }
 
-static void set_tick(struct evictor *evictor)
+static void set_tick(struct evictor *evictor, bool idle)
 {
     double jitter = (arc4random() / 4294967296.0 * 2 - 1) * TICK_JITTER;
+    evictor->idle = idle;
     ev_timer_stop(evictor->loop, &evictor->tick);
-    ev_timer_set(&evictor->tick, TICK_S * (1 + jitter), 0);
+    ev_timer_set(&evictor->tick, (idle ? IDLE_TICK_S : TICK_S) * (1 + jitter), 0);
     ev_timer_start(evictor->loop, &evictor->tick);
 }
 
@@ -252,26 +279,26 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     struct evictor *evictor = timer->data;
     uint64_t now_us = clock_monotonic_us();
     double passed_s = (double)(now_us - evictor->ticked_us) / 1e6;
-    bool busy = false, wake = false;
+    bool busy = false, later = false, wake = false;
     evictor->ticked_us = now_us;
-    if (passed_s > 2 * TICK_S)
-        passed_s = 2 * TICK_S; /* the loop was held up: no burst to make up for it */
+    if (passed_s > TICK_MAX_S)
+        passed_s = TICK_MAX_S; /* the loop was held up, or idle: no burst to make up for it */
     for (size_t i = 0; i < evictor->n; i++) {
         busy |= treat(evictor, &evictor->patients[i], passed_s, &wake);
-        busy |= is_waiting(&evictor->patients[i]);
+        later |= calls_home(&evictor->patients[i]);
     }
     if (wake)
         evictor->wake(evictor->arg);
-    if (busy)
-        set_tick(evictor);
+    if (busy || later)
+        set_tick(evictor, !busy);
 }
 
 void evictor_look(struct evictor *evictor)
 {
-    if (ev_is_active(&evictor->tick) || !evictor->snapshot)
+    if (!evictor->snapshot || (ev_is_active(&evictor->tick) && !evictor->idle))
         return;
     evictor->ticked_us = clock_monotonic_us();
-    set_tick(evictor);
+    set_tick(evictor, false);
 }
 
 /* ---- which nodes ---- */

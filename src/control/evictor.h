@@ -5,12 +5,16 @@
  * Of the main thread. It hands out closings as credit on a node's record (evictions[]) and
  * wakes the workers, who pick the sessions.
  *
+ * Nobody is closed faster than at 1.1 times the rate within any second, however busy the main
+ * thread is; what the workers find no session for is lost, not saved up.
+ *
  *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
  *               whatever is left at once. What the node's sessions are now is said at the start
  *               and when it is empty (node.draining, node.drained)
  *   down, off   on_node_down "close": close_rate_per_s, and only while another node of the
  *               cluster is up: else the sessions have nowhere to go
  *   homecoming  sessions that are elsewhere, rate_per_s, once their home has been up for after_ms
+ *               (and slow_start_ms, if that is longer) without failing anybody
  */
 #ifndef CONTROL_EVICTOR_H
 #define CONTROL_EVICTOR_H
@@ -35,7 +39,12 @@ MUST_USE bool evictor_take(struct evictor *evictor, struct snapshot *snapshot);
 /* A node's status has changed, or homecoming is asked for: look at all of them. */
 void evictor_look(struct evictor *evictor);
 
-/* An operator's pace for one drain, instead of the configuration's; until its status changes. */
+/*
+ * An operator's pace for one drain, the present one or the next, instead of the configuration's.
+ *
+ *   rate_per_s    0 = as configured, deadline included
+ *   deadline_ms   since the drain began; 0 = none
+ */
 void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
                        uint32_t deadline_ms);
 
