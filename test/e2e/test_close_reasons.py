@@ -336,6 +336,64 @@ def _(stage):
     return router
 
 
+@produces("nodes_full")
+def _(stage):
+    router = stage.router(stage.recording_node(), node_defaults={"max_connections": 1})
+    stage.device(router).connect("first")
+    for version, answer in ((4, bytes.fromhex("20020003")), (5, bytes.fromhex("2003008900"))):
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+def two_nodes(stage, **cluster):
+    """(router, a device, the node it is on, the configuration)"""
+    nodes = {name: stage.recording_node() for name in ("n1", "n2")}
+    config = one_cluster({name: node.port for name, node in nodes.items()}, **cluster)
+    config["timeouts"] = {"farewell_ms": 300}
+    router = stage.start_router(config)
+    raw = stage.device(router)
+    raw.connect("dev")
+    placed = router.wait_event("session.placed", client_id="dev")
+    return router, raw, placed["node"], config
+
+
+def decree(router, config, name, state):
+    for node in config["clusters"][0]["nodes"]:
+        if node["name"] == name:
+            node["state"] = state
+    router.reload(config)
+
+
+@produces("node_drained")
+def _(stage):
+    router, raw, name, config = two_nodes(stage)
+    decree(router, config, name, "draining")
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("node_down")
+def _(stage):
+    router, raw, name, config = two_nodes(stage, on_node_down="close")
+    decree(router, config, name, "down")
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("homecoming")
+def _(stage):
+    router, raw, name, config = two_nodes(stage, homecoming={"after_ms": 1000},
+                                          on_node_down="close")
+    decree(router, config, name, "down")
+    assert raw.read_to_end() == (b"", "end")
+    raw = stage.device(router)
+    raw.connect("dev")
+    decree(router, config, name, "up")
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
 def test_every_reason_of_the_table_has_a_producer():
     assert set(PRODUCERS) == set(reasons())
 

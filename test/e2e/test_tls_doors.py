@@ -267,7 +267,7 @@ def test_a_broken_new_file_is_reported_and_the_old_one_stays(door, authority, tm
 def test_sighup_reads_the_files_again(door, authority, names):
     router = door({"certificates": [names["default"].conf()]})
     router.process.send_signal(signal.SIGHUP)
-    router.wait_event("tls.reloaded")
+    router.wait_event("reload.done")
     assert shown_cn(router.tls_port, client(authority), "x") == "default.example"
 
 
