@@ -160,6 +160,8 @@ static void end_job(struct evictor *evictor, struct patient *p)
     if (p->job != JOB_NONE && !p->ended)
         say(evictor, p, false);
     p->ended = true;
+    if (p->job == JOB_HOME) /* an operator's homecoming is for those who are away now */
+        p->home_rate_per_s = 0;
 }
 
 static void begin_job(struct evictor *evictor, struct patient *p, enum job job, uint64_t now_us)
