@@ -70,6 +70,9 @@ struct health {
  * of the last `fall` results when all of them are worse than it is, and as good as the poorest
  * of the last `rise` results when all of them are better: with fall 2, BAD after a verdict of
  * GOOD changes nothing, NO_NEW behind it makes it NO_NEW, two times BAD makes it BAD.
+ *
+ * A verdict that leaves BAD ends an ejection, too: the failures were those of the node that was
+ * down.
  */
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);

@@ -53,6 +53,18 @@ static enum check_result verdict_due(const struct health *h, const struct health
     return h->verdict;
 }
 
+static void window_clear(struct health *h)
+{
+    memset(h->failures, 0, sizeof(h->failures));
+}
+
+/* It was down, and its checks say that it is back: what failed before that says nothing now. */
+static void end_ejection(struct health *h)
+{
+    h->ejected_until_ms = h->ejected_at_ms;
+    window_clear(h);
+}
+
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result)
 {
@@ -61,6 +73,8 @@ bool health_check_done(struct health *h, const struct health_check_conf *conf,
     count_result(h, result);
     h->latest = result;
     h->verdict = h->checked ? verdict_due(h, conf) : result;
+    if (h->checked && before == CHECK_BAD && h->verdict != CHECK_BAD)
+        end_ejection(h);
     h->checked = true;
     return h->verdict != before;
 }
@@ -76,11 +90,6 @@ void health_forget_checks(struct health *h)
     h->verdict = h->latest = CHECK_GOOD;
     memset(h->as_bad, 0, sizeof(h->as_bad));
     memset(h->as_good, 0, sizeof(h->as_good));
-}
-
-static void window_clear(struct health *h)
-{
-    memset(h->failures, 0, sizeof(h->failures));
 }
 
 /*

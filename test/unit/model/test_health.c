@@ -402,9 +402,31 @@ static void a_random_walk_keeps_the_laws(void **state)
     assert_int_equal(most, 3);
 }
 
+static void a_node_that_its_checks_bring_back_is_not_ejected_any_more(void **state)
+{
+    (void)state;
+    const struct passive_conf passive = {
+        .failures = 1, .window_ms = 10000, .eject_ms = 60000, .max_ejected_percent = 50};
+    const struct health_check_conf check = {.fall = 1, .rise = 2};
+    struct health h = {0};
+    assert_false(health_check_done(&h, &check, CHECK_GOOD));
+    assert_true(health_sessions_failed(&h, &passive, 1, 1000, true));
+    assert_int_equal(health_status(&h, 1000), NODE_EJECTED);
+    /* checks that were good all along have no say in it */
+    assert_false(health_check_done(&h, &check, CHECK_GOOD));
+    assert_int_equal(health_status(&h, 1500), NODE_EJECTED);
+    assert_true(health_check_done(&h, &check, CHECK_BAD));
+    assert_int_equal(health_status(&h, 2000), NODE_DOWN);
+    assert_false(health_check_done(&h, &check, CHECK_GOOD));
+    assert_true(health_check_done(&h, &check, CHECK_GOOD));
+    assert_int_equal(health_status(&h, 3000), NODE_UP);
+    assert_false(health_sessions_failed(&h, &passive, 0, 3000, true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_that_its_checks_bring_back_is_not_ejected_any_more),
         cmocka_unit_test(verdicts_follow_the_results),
         cmocka_unit_test(a_node_is_changing_while_its_results_gainsay_its_verdict),
         cmocka_unit_test(checks_that_are_forgotten_leave_a_node_as_new),
