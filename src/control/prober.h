@@ -39,8 +39,11 @@ void prober_free(struct prober *prober); /* null is allowed */
  * gone are forgotten. The decree of each node is the configuration's, unless prober_decree()
  * has said otherwise and the configuration's has not changed since.
  *
+ * Password files and certificates are read anew, also when it is the same snapshot again.
+ *
  *   first   our own start: no slow start, and the first round of checks is spread over one
- *           second at most. Nodes that a later snapshot brings start slowly (up_since_us).
+ *           second at most. Nodes that a later snapshot brings start slowly (up_since_us), unless
+ *           their cluster had none before.
  *
  * False when memory is short: then the old snapshot goes on being served.
  */

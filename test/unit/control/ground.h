@@ -68,7 +68,7 @@ static inline void ground_fini(struct ground *g)
 static inline struct snapshot *ground_snapshot(struct ground *g, const char *more,
                                                const char *nodes)
 {
-    char text[4096];
+    char text[16384];
     int n = snprintf(text, sizeof(text),
                      "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\","
                      "\"cluster\":\"c\"}],\"clusters\":[{\"name\":\"c\",%s\"nodes\":[%s]}]}",

@@ -1,0 +1,196 @@
+/*
+ * prober_plan.c - read what checks need: password files, certificates, addresses.
+ *
+ * Files are read here, once, when the configuration is taken up: no check ever waits for one.
+ */
+#include "prober_plan.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PASSWORD_MAX 65535u /* MQTT's own limit */
+
+/* ---- passwords ---- */
+
+static void cleanse(char *text, size_t n)
+{
+    if (text)
+        explicit_bzero(text, n);
+    free(text);
+}
+
+/* Up to `size` bytes of a file. -1 with errno. */
+static ssize_t read_file(const char *file, char *out, size_t size)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    size_t n = 0;
+    if (fd < 0)
+        return -1;
+    while (n < size) {
+        ssize_t got = read(fd, out + n, size - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            int error = errno;
+            close(fd);
+            errno = error;
+            return -1;
+        }
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    close(fd);
+    return (ssize_t)n;
+}
+
+/* The first line's length, or what is wrong with it. */
+static const char *first_line(const char *text, size_t n, size_t *length)
+{
+    const char *end = memchr(text, '\n', n);
+    size_t line = end ? (size_t)(end - text) : n;
+    if (line > 0 && text[line - 1] == '\r')
+        line--;
+    if (line > PASSWORD_MAX)
+        return "its first line is longer than 65535 bytes";
+    if (line == 0)
+        return "its first line is empty";
+    if (memchr(text, '\0', line))
+        return "a zero byte in it";
+    *length = line;
+    return NULL;
+}
+
+static void say_no_password(struct log *log, const struct cluster_conf *conf, const char *error)
+{
+    struct log_line line;
+    log_begin(&line, log, LOG_ERROR, "check.no_password");
+    log_text(&line, "cluster", conf->name);
+    log_text(&line, "file", conf->health_check->password_file);
+    log_text(&line, "error", error);
+    log_emit(&line);
+}
+
+/* False when memory is short; a file that cannot be read is said and gone without. */
+static bool load_password(struct prober_cluster *cluster, struct log *log)
+{
+    const size_t size = PASSWORD_MAX + sizeof("\r\n");
+    const struct cluster_conf *conf = cluster->cluster->conf;
+    char *text = malloc(size);
+    if (!text)
+        return false;
+    size_t length = 0;
+    ssize_t n = read_file(conf->health_check->password_file, text, size);
+    const char *error = n < 0 ? strerrordesc_np(errno) : first_line(text, (size_t)n, &length);
+    if (error)
+        say_no_password(log, conf, error);
+    else
+        cluster->password = strndup(text, length);
+    cleanse(text, size);
+    return error || cluster->password;
+}
+
+/* ---- TLS ---- */
+
+static bool wants_tls(const struct cluster_conf *conf)
+{
+    return conf->tls && conf->health_check && conf->health_check->type != CHECK_TYPE_HTTP;
+}
+
+/* False when memory is short. */
+static bool load_tls(struct prober_cluster *cluster, struct tls_library **library, struct log *log)
+{
+    const struct cluster_conf *conf = cluster->cluster->conf;
+    char error[TLS_ERROR_MAX];
+    if (!*library)
+        *library = tls_library_new();
+    if (!*library)
+        return false;
+    cluster->tls = tls_client_context_new(*library, conf->tls, error);
+    cluster->able = cluster->tls;
+    if (cluster->able)
+        return true;
+    struct log_line line;
+    log_begin(&line, log, LOG_ERROR, "check.no_tls");
+    log_text(&line, "cluster", conf->name);
+    log_text(&line, "error", error);
+    log_emit(&line);
+    return true;
+}
+
+/* ---- the plan ---- */
+
+static bool cluster_init(struct prober_cluster *cluster, const struct cluster *of,
+                         struct tls_library **library, struct log *log)
+{
+    cluster->cluster = of;
+    cluster->able = of->conf->health_check;
+    if (!of->conf->health_check)
+        return true;
+    if (of->conf->health_check->password_file && !load_password(cluster, log))
+        return false;
+    return !wants_tls(of->conf) || load_tls(cluster, library, log);
+}
+
+struct prober_plan *prober_plan_new(struct snapshot *snapshot, struct tls_library **library,
+                                    struct log *log)
+{
+    struct prober_plan *plan = calloc(1, sizeof(*plan));
+    if (!plan)
+        return NULL;
+    plan->refs = 1;
+    plan->snapshot = snapshot_ref(snapshot);
+    plan->clusters = calloc(snapshot->config->n_clusters, sizeof(*plan->clusters));
+    bool ready = plan->clusters;
+    for (size_t i = 0; ready && i < snapshot->config->n_clusters; i++)
+        ready = cluster_init(&plan->clusters[i], &snapshot->clusters[i], library, log);
+    if (ready)
+        return plan;
+    prober_plan_unref(plan);
+    return NULL;
+}
+
+struct prober_plan *prober_plan_ref(struct prober_plan *plan)
+{
+    plan->refs++;
+    return plan;
+}
+
+void prober_plan_unref(struct prober_plan *plan)
+{
+    if (!plan || --plan->refs > 0)
+        return;
+    for (size_t i = 0; plan->clusters && i < plan->snapshot->config->n_clusters; i++) {
+        struct prober_cluster *cluster = &plan->clusters[i];
+        tls_client_context_free(cluster->tls);
+        cleanse(cluster->password, cluster->password ? strlen(cluster->password) : 0);
+    }
+    free(plan->clusters);
+    snapshot_unref(plan->snapshot);
+    free(plan);
+}
+
+/* ---- addresses ---- */
+
+bool prober_endpoint(const struct cluster_conf *conf, const struct node *node, struct endpoint *out)
+{
+    if (node->conf->check_address)
+        return endpoint_parse(node->conf->check_address, false, out);
+    if (conf->health_check->type != CHECK_TYPE_HTTP) {
+        *out = node->endpoint;
+        return true;
+    }
+    if (endpoint_is_unix(&node->endpoint))
+        return false;
+    *out = node->endpoint;
+    in_port_t port_be = htons((uint16_t)conf->health_check->port);
+    if (out->address.sa.sa_family == AF_INET6)
+        out->address.in6.sin6_port = port_be;
+    else
+        out->address.in.sin_port = port_be;
+    return true;
+}

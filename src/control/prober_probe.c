@@ -1,0 +1,330 @@
+/*
+ * prober_probe.c - watch one node: check it in time, and say when its status changes.
+ *
+ *    next (timer) --> check under way --> verdict --> settle --> record, log, changed()
+ *       ^                                    |
+ *       +---- interval_ms, or fast_interval_ms while it is changing, +-10 %, since the
+ *             check's beginning
+ */
+#include "prober_probe.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define JITTER 0.1
+#define SOON_S 0.1
+
+static const struct health_check_conf *rules(const struct probe *p)
+{
+    return p->cluster->cluster->conf->health_check;
+}
+
+/* 0 <= x < 1; xorshift64 (Marsaglia, 2003): routers differ by their seed. */
+static double random_share(struct prober_place *place)
+{
+    place->random ^= place->random << 13;
+    place->random ^= place->random >> 7;
+    place->random ^= place->random << 17;
+    return (double)(place->random >> 11) / (double)(UINT64_C(1) << 53);
+}
+
+/* ---- status ---- */
+
+static const char *who_decreed(const struct probe *p)
+{
+    return p->by_operator ? "by an operator" : "by configuration";
+}
+
+static bool is_by_decree(enum node_status status)
+{
+    return status == NODE_OFF || status == NODE_DRAINING;
+}
+
+/* Why the status is what it is; may be written to `text`. */
+static const char *reason(const struct probe *p, enum node_status status, enum node_status was,
+                          char text[PROBE_WHY_MAX])
+{
+    switch (status) {
+    case NODE_OFF:
+    case NODE_DRAINING:
+        return who_decreed(p);
+    case NODE_EJECTED:
+        (void)snprintf(text, PROBE_WHY_MAX, "%" PRIu32 " sessions failed within %" PRIu32 " ms",
+                       p->failures_told, p->cluster->cluster->conf->passive.window_ms);
+        return text;
+    case NODE_UP:
+        if (is_by_decree(was))
+            return who_decreed(p);
+        if (was == NODE_EJECTED)
+            return "its ejection is over";
+        return rules(p) ? p->why : "no health check any more";
+    default:
+        return p->why;
+    }
+}
+
+static void log_names(struct log_line *line, const struct probe *p)
+{
+    log_text(line, "cluster", p->live->cluster);
+    log_text(line, "node", p->live->name);
+}
+
+static void say_status(const struct probe *p, enum node_status status, enum node_status was,
+                       uint64_t now_ms)
+{
+    const bool fine = status == NODE_UP || is_by_decree(status); /* as somebody wants it */
+    char text[PROBE_WHY_MAX];
+    struct log_line line;
+    log_begin(&line, p->place->log, fine ? LOG_NOTICE : LOG_WARN, "node.status");
+    log_names(&line, p);
+    log_text(&line, "status", node_status_word(status));
+    log_text(&line, "was", node_status_word(was));
+    log_text(&line, "why", reason(p, status, was, text));
+    if (status == NODE_EJECTED)
+        log_u64(&line, "for_ms", p->health.ejected_until_ms - now_ms);
+    log_u64(&line, "sessions", NODE_LIVE_READ(p->live->sessions));
+    log_emit(&line);
+}
+
+void probe_settle(struct probe *p)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    enum node_status was = node_live_status(p->live);
+    enum node_status status = health_status(&p->health, now_us / 1000u);
+    if (status == was)
+        return;
+    if (status == NODE_UP) /* ahead of the status: who sees that sees this */
+        atomic_store_explicit(&p->live->up_since_us, now_us, memory_order_relaxed);
+    node_live_set_status(p->place->registry, p->live, status);
+    say_status(p, status, was, now_us / 1000u);
+    p->place->news.changed(p->place->news.arg, p->live);
+}
+
+uint32_t probe_take_failures(struct probe *p)
+{
+    uint64_t all = NODE_LIVE_READ(p->live->failures);
+    uint64_t n = all - p->failures_seen;
+    p->failures_seen = all;
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+void probe_decree(struct probe *p, enum node_state state)
+{
+    p->health.decree = state;
+    p->by_operator = true;
+    probe_settle(p);
+}
+
+/* ---- checks ---- */
+
+static void check_after(struct probe *p, double after_s)
+{
+    ev_timer_stop(p->place->loop, &p->next);
+    ev_timer_set(&p->next, after_s > 0 ? after_s : 0., 0.);
+    ev_timer_start(p->place->loop, &p->next);
+}
+
+/* One interval after the last check began. */
+static void check_in_time(struct probe *p)
+{
+    const struct health_check_conf *conf = rules(p);
+    uint32_t ms = health_is_changing(&p->health) ? conf->fast_interval_ms : conf->interval_ms;
+    double interval_s = ms / 1000. * (1. - JITTER + 2. * JITTER * random_share(p->place));
+    uint64_t since_us = clock_monotonic_us() - p->check_begun_us;
+    check_after(p, interval_s - (double)since_us / 1e6);
+}
+
+/* Nothing is left of the check under way. */
+static void check_over(struct probe *p)
+{
+    prober_plan_unref(p->check_plan);
+    p->check_plan = NULL;
+    p->check = NULL;
+}
+
+static void cancel_check(struct probe *p)
+{
+    check_cancel(p->check);
+    check_over(p);
+}
+
+static void log_result(const struct probe *p, enum check_result result)
+{
+    static const char *const words[] = {
+        [CHECK_GOOD] = "good", [CHECK_NO_NEW] = "no_new", [CHECK_BAD] = "bad"};
+    struct log_line line;
+    log_begin(&line, p->place->log, LOG_DEBUG, "check.done");
+    log_names(&line, p);
+    log_text(&line, "result", words[result]);
+    log_text(&line, "why", p->why);
+    log_emit(&line);
+}
+
+static void on_checked(void *arg, enum check_result result, const char *why)
+{
+    struct probe *p = arg;
+    check_over(p);
+    (void)snprintf(p->why, sizeof(p->why), "%s", why);
+    log_result(p, result);
+    (void)health_check_done(&p->health, rules(p), result);
+    check_in_time(p);
+    probe_settle(p);
+}
+
+/* One after the other of those that can dial the place; null = none can. */
+static const struct address *next_source(struct probe *p)
+{
+    const struct cluster *cluster = p->cluster->cluster;
+    for (size_t i = 0; i < cluster->n_sources; i++) {
+        const struct address *source = &cluster->sources[p->turn++ % cluster->n_sources];
+        if (source->sa.sa_family == p->check_endpoint.address.sa.sa_family)
+            return source;
+    }
+    return NULL;
+}
+
+/* We are short of something: that says nothing about the node, and may pass. */
+static void not_started(struct probe *p)
+{
+    check_in_time(p);
+    if (p->place->short_said)
+        return;
+    p->place->short_said = true;
+    struct log_line line;
+    log_begin(&line, p->place->log, LOG_WARN, "check.not_started");
+    log_names(&line, p);
+    log_text(&line, "why", "memory, descriptors or local ports are short");
+    log_emit(&line);
+}
+
+static void begin_check(struct probe *p)
+{
+    const struct cluster_conf *conf = p->cluster->cluster->conf;
+    if (p->check || !prober_endpoint(conf, p->node, &p->check_endpoint))
+        return;
+    const struct check_target target = {.conf = conf,
+                                        .endpoint = &p->check_endpoint,
+                                        .source = next_source(p),
+                                        .tls = p->cluster->tls,
+                                        .client_id = p->client_id,
+                                        .username = conf->health_check->username,
+                                        .password = p->cluster->password};
+    p->check_begun_us = clock_monotonic_us();
+    p->check = check_start(p->place->loop, &target, on_checked, p);
+    if (!p->check) {
+        not_started(p);
+        return;
+    }
+    p->check_plan = prober_plan_ref(p->plan);
+    p->place->short_said = false;
+}
+
+static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    begin_check(CONTAINER_OF(timer, struct probe, next));
+}
+
+/* ---- what is served ---- */
+
+/* "mqtt-router-" and eleven digits: unique in this router, and by chance among all. */
+static void name_client(char client_id[PROBE_CLIENT_ID_MAX], uint64_t number)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz", prefix[] = "mqtt-router-";
+    memcpy(client_id, prefix, sizeof(prefix));
+    for (size_t i = sizeof(prefix) - 1; i < PROBE_CLIENT_ID_MAX - 1; i++) {
+        client_id[i] = digits[number % 36u];
+        number /= 36u;
+    }
+    client_id[PROBE_CLIENT_ID_MAX - 1] = '\0';
+}
+
+struct probe *probe_new(struct prober_place *place, struct node_live *live)
+{
+    struct probe *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->place = place;
+    p->live = live;
+    name_client(p->client_id, place->client_numbers++);
+    ev_timer_init(&p->next, on_next, 0., 0.);
+    return p;
+}
+
+void probe_free(struct probe *p)
+{
+    if (!p)
+        return;
+    ev_timer_stop(p->place->loop, &p->next);
+    cancel_check(p);
+    prober_plan_unref(p->plan);
+    free(p);
+}
+
+void probe_begin(struct probe *p, enum probe_begin how)
+{
+    uint64_t since_us = how == PROBE_FROM_START ? 0 : clock_monotonic_us();
+    p->failures_seen = NODE_LIVE_READ(p->live->failures);
+    atomic_store_explicit(&p->live->up_since_us, since_us, memory_order_relaxed);
+    if (node_live_status(p->live) != NODE_UP) /* as it was when it was last served */
+        node_live_set_status(p->place->registry, p->live, NODE_UP);
+}
+
+/* Checks there were, and now there are none. */
+static void end_checks(struct probe *p)
+{
+    ev_timer_stop(p->place->loop, &p->next);
+    cancel_check(p);
+    if (!rules(p))
+        health_forget_checks(&p->health);
+}
+
+/* Another place than before is asked soon; a shorter interval counts from now on. Both are
+ * spread: a reload concerns many nodes. */
+static void go_on_checking(struct probe *p, const struct endpoint *before)
+{
+    struct endpoint now;
+    double interval_s = rules(p)->interval_ms / 1000.;
+    if (!prober_endpoint(p->cluster->cluster->conf, p->node, &now))
+        return;
+    if (!endpoint_equal(before, &now)) {
+        cancel_check(p);
+        check_after(p, random_share(p->place) * SOON_S);
+    } else if (!p->check &&
+               ev_timer_remaining(p->place->loop, &p->next) > interval_s * (1. + JITTER)) {
+        check_after(p, random_share(p->place) * interval_s);
+    }
+}
+
+static void take_decree(struct probe *p, enum node_state configured)
+{
+    if (p->plan && configured == p->configured)
+        return; /* an operator's word counts until then */
+    p->configured = p->health.decree = configured;
+    p->by_operator = false;
+}
+
+void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluster *cluster,
+                 const struct node *node, uint32_t within_ms)
+{
+    struct prober_plan *old = p->plan;
+    struct endpoint before;
+    bool checked =
+        old && p->cluster->able && prober_endpoint(p->cluster->cluster->conf, p->node, &before);
+    take_decree(p, node->conf->state);
+    p->plan = prober_plan_ref(plan);
+    p->cluster = cluster;
+    p->node = node;
+    p->live = node->live;
+    if (!cluster->able)
+        end_checks(p);
+    else if (checked)
+        go_on_checking(p, &before);
+    else
+        check_after(p, random_share(p->place) * within_ms / 1000.);
+    prober_plan_unref(old);
+}

@@ -1,0 +1,818 @@
+/*
+ * test_prober.c - a node's status follows decrees, checks and failed sessions, and nothing
+ * else; checks come when they are due.
+ *
+ * Checks are played: what they find, how long they take, and whether they can begin at all is
+ * up to the test.
+ */
+#include "ground.h"
+
+#include <sys/stat.h>
+
+#include "control/check.h"
+#include "control/prober.h"
+
+#define NODES_MAX  100u
+#define BEGUN_MAX  400u
+#define BOOT_ID    UINT64_C(0x0123456789abcdef)
+#define CHECK_TCP  "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":5000},"
+#define CHECK_MQTT "\"health_check\":{\"type\":\"mqtt\",\"interval_ms\":5000}"
+
+/* ---- checks, as the test has them ---- */
+
+struct played {
+    enum check_result result;
+    const char *why;
+    uint32_t takes_ms;
+    bool cannot_begin;
+
+    unsigned begun, done, cancelled;
+    uint64_t begun_us[BEGUN_MAX];
+    char client_id[64], address[ADDRESS_TEXT_MAX], password[128], source[ADDRESS_TEXT_MAX];
+    bool tls;
+};
+
+static struct played played[NODES_MAX]; /* by the last byte of 192.0.2.x, less 1 */
+
+struct check {
+    struct ev_loop *loop;
+    struct ev_timer over;
+    struct check_target target;
+    struct played *play;
+    check_done *done;
+    void *arg;
+};
+
+static void on_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct check c = *CONTAINER_OF(timer, struct check, over);
+    char why[128];
+    (void)snprintf(why, sizeof(why), "%s", c.play->why ? c.play->why : "as told");
+    /* what was borrowed must be there until the end */
+    assert_non_null(c.target.conf->health_check);
+    assert_string_equal(c.target.client_id, c.play->client_id);
+    assert_true(!c.target.password || strcmp(c.target.password, c.play->password) == 0);
+    free(CONTAINER_OF(timer, struct check, over));
+    c.play->done++;
+    c.done(c.arg, c.play->result, why);
+    memset(why, '?', sizeof(why) - 1);
+}
+
+struct check *check_start(struct ev_loop *loop, const struct check_target *target, check_done *done,
+                          void *arg)
+{
+    assert_int_equal(target->endpoint->address.sa.sa_family, AF_INET);
+    uint32_t host = ntohl(target->endpoint->address.in.sin_addr.s_addr) & 0xff;
+    assert_in_range(host, 1, NODES_MAX);
+    struct played *play = &played[host - 1];
+    struct check *c = calloc(1, sizeof(*c));
+    assert_non_null(c);
+    *c = (struct check){.loop = loop, .target = *target, .play = play, .done = done, .arg = arg};
+    assert_true(play->begun < BEGUN_MAX);
+    play->begun_us[play->begun++] = ground_now_us;
+    if (play->cannot_begin) {
+        free(c);
+        return NULL;
+    }
+    (void)snprintf(play->client_id, sizeof(play->client_id), "%s", target->client_id);
+    (void)snprintf(play->password, sizeof(play->password), "%s",
+                   target->password ? target->password : "");
+    address_format(&target->endpoint->address, play->address);
+    if (target->source)
+        address_format_host(target->source, play->source);
+    play->tls = target->tls;
+    ev_timer_init(&c->over, on_over, (play->takes_ms ? play->takes_ms : 2) / 1000., 0.);
+    ev_timer_start(loop, &c->over);
+    return c;
+}
+
+void check_cancel(struct check *check)
+{
+    if (!check)
+        return;
+    ev_timer_stop(check->loop, &check->over);
+    check->play->cancelled++;
+    free(check);
+}
+
+/* ---- the scene ---- */
+
+struct scene {
+    struct ground g;
+    struct prober *prober;
+    unsigned changes;
+};
+
+static void note_change(void *arg, struct node_live *live)
+{
+    struct scene *s = arg;
+    assert_non_null(live);
+    s->changes++;
+}
+
+static void scene_init(struct scene *s)
+{
+    memset(played, 0, sizeof(played));
+    *s = (struct scene){0};
+    ground_init(&s->g);
+    const struct prober_news news = {.changed = note_change, .arg = s};
+    s->prober = prober_new(s->g.loop, &s->g.registry, s->g.log, BOOT_ID, &news);
+    assert_non_null(s->prober);
+}
+
+static void scene_fini(struct scene *s)
+{
+    prober_free(s->prober);
+    ground_fini(&s->g);
+}
+
+static void take(struct scene *s, const char *more, const char *nodes, bool first)
+{
+    struct snapshot *next = ground_snapshot(&s->g, more, nodes);
+    assert_true(prober_take(s->prober, next, first));
+    snapshot_unref(s->g.snapshot);
+    s->g.snapshot = next;
+    node_registry_sweep(&s->g.registry);
+}
+
+static void take_n(struct scene *s, const char *more, size_t n, bool first)
+{
+    char *nodes = ground_nodes(n);
+    take(s, more, nodes, first);
+    free(nodes);
+}
+
+static void pass(struct scene *s, uint64_t ms)
+{
+    ground_pass(&s->g, ms, NULL, NULL);
+}
+
+static enum node_status status(struct scene *s, size_t node)
+{
+    return node_live_status(ground_live(&s->g, node));
+}
+
+static uint64_t up_since(struct scene *s, size_t node)
+{
+    return NODE_LIVE_READ(ground_live(&s->g, node)->up_since_us);
+}
+
+static void fail_sessions(struct scene *s, size_t node, unsigned n)
+{
+    atomic_fetch_add(&ground_live(&s->g, node)->failures, n);
+    pass(s, 150);
+}
+
+static void expect_logged(struct scene *s, unsigned n, const char *event, const char *a,
+                          const char *b)
+{
+    if (ground_logged(&s->g, event, a, b) == n)
+        return;
+    ground_show_log(&s->g);
+    fail_msg("want %u of %s with %s and %s", n, event, a ? a : "anything", b ? b : "anything");
+}
+
+/* ---- when checks come ---- */
+
+static void the_first_round_is_spread_over_a_second(void **state)
+{
+    (void)state;
+    struct scene s;
+    unsigned in_tenth[10] = {0};
+    scene_init(&s);
+    uint64_t start_us = ground_now_us;
+    take_n(&s, CHECK_TCP, NODES_MAX, true);
+    pass(&s, 1020);
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        assert_int_equal(played[i].begun, 1);
+        uint64_t tenth = (played[i].begun_us[0] - start_us) / 100000u;
+        in_tenth[tenth < 10 ? tenth : 9]++;
+    }
+    for (size_t i = 0; i < 10; i++)
+        assert_in_range(in_tenth[i], 1, 35);
+    for (size_t i = 0; i < 10; i++) {
+        assert_int_equal(status(&s, i), NODE_UP);
+        assert_int_equal(up_since(&s, i), 0);
+    }
+    assert_int_equal(s.changes, 0);
+    scene_fini(&s);
+}
+
+static void checks_come_every_interval_with_a_tenth_of_jitter(void **state)
+{
+    (void)state;
+    struct scene s;
+    bool early = false, late = false;
+    scene_init(&s);
+    played[0].takes_ms = 1500; /* the interval counts from one beginning to the next */
+    take_n(&s, CHECK_TCP, 1, true);
+    pass(&s, 600000);
+    assert_in_range(played[0].begun, 105, 135);
+    for (unsigned i = 1; i < played[0].begun; i++) {
+        uint64_t us = played[0].begun_us[i] - played[0].begun_us[i - 1];
+        assert_in_range(us, 4490000, 5520000);
+        early = early || us < 4900000;
+        late = late || us > 5100000;
+    }
+    assert_true(early && late);
+    scene_fini(&s);
+}
+
+static void a_node_that_changes_is_checked_faster(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 2000);
+    played[0].result = CHECK_BAD;
+    while (status(&s, 0) == NODE_UP)
+        pass(&s, 20);
+    unsigned n = played[0].begun;
+    assert_in_range(played[0].begun_us[n - 1] - played[0].begun_us[n - 2], 890000, 1120000);
+    pass(&s, 20000); /* it stays as it is: no hurry */
+    assert_in_range(played[0].begun - n, 3, 5);
+    scene_fini(&s);
+}
+
+static void a_silent_node_is_checked_no_less_often(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].result = CHECK_BAD;
+    played[0].takes_ms = 3000;
+    take_n(&s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":3000},", 2, true);
+    pass(&s, 62000);
+    assert_in_range(played[0].begun, 19, 23);
+    scene_fini(&s);
+}
+
+static void a_node_that_joins_is_checked_soon_and_starts_slowly(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 3000);
+    unsigned before = played[0].begun;
+    take_n(&s, CHECK_TCP, 3, false);
+    assert_int_equal(up_since(&s, 2), ground_now_us);
+    assert_int_equal(up_since(&s, 0), 0);
+    pass(&s, 104);
+    assert_int_equal(played[2].begun, 1);
+    assert_int_equal(played[0].begun, before);
+    scene_fini(&s);
+}
+
+static void nodes_of_a_cluster_that_had_none_do_not_start_slowly(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    static const char other[] =
+        "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"d\"}],"
+        "\"clusters\":[{\"name\":\"d\",\"nodes\":[{\"name\":\"x\",\"address\":\"192.0.2.9:1\"}]}]}";
+    struct config_messages messages;
+    struct config *config = config_parse(other, strlen(other), "c.json", &messages);
+    config_messages_fini(&messages);
+    assert_non_null(config);
+    s.g.snapshot = snapshot_new(config, &s.g.registry, NULL);
+    assert_true(s.g.snapshot && prober_take(s.prober, s.g.snapshot, true));
+    pass(&s, 1000);
+    take_n(&s, CHECK_TCP, 2, false);
+    assert_int_equal(up_since(&s, 0), 0);
+    assert_int_equal(up_since(&s, 1), 0);
+    scene_fini(&s);
+}
+
+static void a_shorter_interval_counts_from_the_reload_on(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":600000},", 2, true);
+    pass(&s, 2000);
+    assert_int_equal(played[0].begun, 1);
+    take_n(&s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":1000},", 2, false);
+    pass(&s, 1110);
+    assert_in_range(played[0].begun, 2, 3);
+    assert_in_range(played[1].begun, 2, 3);
+    scene_fini(&s);
+}
+
+static void a_check_that_cannot_begin_says_nothing_of_the_node(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].cannot_begin = played[1].cannot_begin = true;
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 60000);
+    assert_true(played[0].begun >= 10);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    expect_logged(&s, 1, "WARN check.not_started", NULL, NULL);
+    played[0].cannot_begin = played[1].cannot_begin = false;
+    pass(&s, 12000);
+    assert_in_range(played[0].done, 1, 3);
+    scene_fini(&s);
+}
+
+/* ---- what they lead to ---- */
+
+static void a_node_whose_checks_fail_is_down_until_they_do_not(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    uint32_t news = atomic_load(&s.g.registry.news);
+    played[1] = (struct played){.result = CHECK_BAD, .why = "connect: Connection refused"};
+    pass(&s, 8000);
+    assert_int_equal(status(&s, 1), NODE_DOWN);
+    assert_int_equal(s.changes, 1);
+    assert_int_not_equal(atomic_load(&s.g.registry.news), news);
+    expect_logged(&s, 1, "WARN node.status", "node=\"n1\" status=\"down\" was=\"up\"",
+                  "why=\"connect: Connection refused\"");
+    pass(&s, 60000);
+    expect_logged(&s, 1, "node.status", NULL, NULL); /* the same again is no news */
+    assert_true(ground_logged(&s.g, "DEBUG check.done", "node=\"n1\" result=\"bad\"", NULL) > 10);
+    played[1].result = CHECK_GOOD;
+    played[1].why = "CONNACK return code 0";
+    pass(&s, 8000);
+    assert_int_equal(status(&s, 1), NODE_UP);
+    assert_in_range(up_since(&s, 1), ground_now_us - 8000000, ground_now_us);
+    expect_logged(&s, 1, "NOTICE node.status", "node=\"n1\" status=\"up\" was=\"down\"",
+                  "why=\"CONNACK return code 0\"");
+    assert_int_equal(s.changes, 2);
+    scene_fini(&s);
+}
+
+static void a_node_that_wants_no_new_sessions_is_paused(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0] = (struct played){.result = CHECK_NO_NEW, .why = "HTTP 503"};
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 1100);
+    assert_int_equal(status(&s, 0), NODE_PAUSED);
+    expect_logged(&s, 1, "WARN node.status", "status=\"paused\"", "why=\"HTTP 503\"");
+    scene_fini(&s);
+}
+
+static void a_cluster_without_checks_any_more_forgets_what_they_said(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].result = CHECK_BAD;
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 3000);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    played[0].takes_ms = 2000;
+    while (played[0].begun == played[0].done)
+        pass(&s, 10);
+    take_n(&s, "", 2, false); /* while a check is under way */
+    assert_int_equal(status(&s, 0), NODE_UP);
+    assert_int_equal(played[0].cancelled, 1);
+    unsigned begun = played[0].begun;
+    pass(&s, 20000);
+    assert_int_equal(played[0].begun, begun);
+    take_n(&s, CHECK_TCP, 2, false);
+    pass(&s, 3000);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    scene_fini(&s);
+}
+
+/* ---- sessions that fail ---- */
+
+#define PASSIVE "\"passive\":{\"failures\":5,\"window_ms\":10000,\"eject_ms\":10000},"
+
+static void a_node_on_which_sessions_fail_is_ejected_for_a_while(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 3, true);
+    fail_sessions(&s, 0, 4);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    fail_sessions(&s, 0, 1);
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    expect_logged(&s, 1, "WARN node.status", "status=\"ejected\"",
+                  "within 10000 ms\" for_ms=10000");
+    pass(&s, 9700);
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    pass(&s, 500);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    assert_in_range(up_since(&s, 0), ground_now_us - 500000, ground_now_us);
+    expect_logged(&s, 1, "NOTICE node.status", "status=\"up\" was=\"ejected\"", NULL);
+    scene_fini(&s);
+}
+
+static void the_last_node_is_never_ejected(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 1, true);
+    fail_sessions(&s, 0, 1000);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+
+    scene_init(&s); /* whatever keeps the other away */
+    take_n(&s, PASSIVE, 2, true);
+    assert_true(prober_decree(s.prober, "c", "n1", NODE_STATE_DRAINING));
+    fail_sessions(&s, 0, 1000);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+}
+
+static void no_more_nodes_are_ejected_than_may_be(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 4, true);
+    for (size_t i = 0; i < 4; i++)
+        atomic_store(&ground_live(&s.g, i)->failures, 10); /* in the same tick */
+    pass(&s, 150);
+    unsigned ejected = 0;
+    for (size_t i = 0; i < 4; i++)
+        ejected += status(&s, i) == NODE_EJECTED;
+    assert_int_equal(ejected, 2);
+    scene_fini(&s);
+}
+
+static void a_node_that_was_down_is_not_ejected_when_it_is_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP PASSIVE, 3, true);
+    pass(&s, 1100);
+    played[0].result = CHECK_BAD;
+    while (status(&s, 0) != NODE_DOWN)
+        pass(&s, 10);
+    fail_sessions(&s, 0, 100); /* those that waited for it */
+    played[0].result = CHECK_GOOD;
+    while (status(&s, 0) == NODE_DOWN)
+        pass(&s, 10);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    pass(&s, 300);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+}
+
+static void passive_off_ejects_nobody(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, "\"passive\":false,", 3, true);
+    fail_sessions(&s, 0, 1000);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+}
+
+static void failures_from_before_a_node_joined_do_not_count(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 3, true);
+    struct node_live *live = ground_live(&s.g, 2);
+    node_live_ref(live); /* a relayed session holds the record */
+    take_n(&s, PASSIVE, 2, false);
+    atomic_fetch_add(&live->failures, 1000);
+    pass(&s, 500);
+    take_n(&s, PASSIVE, 3, false);
+    pass(&s, 500);
+    assert_ptr_equal(ground_live(&s.g, 2), live);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    node_live_unref(live);
+    scene_fini(&s);
+}
+
+/* ---- decrees ---- */
+
+static const char with_state[] =
+    "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\",\"state\":\"%s\"},"
+    "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"}";
+
+static void take_state(struct scene *s, const char *word, bool first)
+{
+    char nodes[256];
+    (void)snprintf(nodes, sizeof(nodes), with_state, word);
+    take(s, "", nodes, first);
+}
+
+static void the_configuration_decrees(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_state(&s, "draining", true);
+    assert_int_equal(status(&s, 0), NODE_DRAINING);
+    expect_logged(&s, 1, "node.status", "status=\"draining\"", "why=\"by configuration\"");
+    take_state(&s, "down", false);
+    assert_int_equal(status(&s, 0), NODE_OFF);
+    take_state(&s, "up", false);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    assert_int_equal(up_since(&s, 0), ground_now_us);
+    expect_logged(&s, 1, "NOTICE node.status", "status=\"up\" was=\"off\"",
+                  "why=\"by configuration\"");
+    assert_int_equal(s.changes, 3);
+    scene_fini(&s);
+}
+
+static void an_operators_word_stands_until_the_configuration_says_another(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_state(&s, "up", true);
+    assert_false(prober_decree(s.prober, "c", "n9", NODE_STATE_DOWN));
+    assert_false(prober_decree(s.prober, "d", "n0", NODE_STATE_DOWN));
+    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_DRAINING));
+    assert_int_equal(status(&s, 0), NODE_DRAINING);
+    expect_logged(&s, 1, "node.status", "status=\"draining\"", "why=\"by an operator\"");
+    take_state(&s, "up", false);
+    assert_int_equal(status(&s, 0), NODE_DRAINING);
+    take_state(&s, "down", false);
+    assert_int_equal(status(&s, 0), NODE_OFF);
+    take_state(&s, "up", false);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+}
+
+/* ---- snapshots ---- */
+
+static void health_outlives_a_reload_and_so_does_a_check_under_way(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].result = CHECK_BAD;
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 8000);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    played[1].takes_ms = 1000;
+    while (played[1].begun == played[1].done)
+        pass(&s, 10);
+    unsigned begun = played[1].begun, changes = s.changes;
+    for (int i = 0; i < 50; i++) { /* many within one check */
+        take_n(&s, CHECK_TCP, 2, false);
+        pass(&s, 10);
+    }
+    pass(&s, 600);
+    assert_int_equal(played[1].begun, begun);
+    assert_int_equal(played[1].done, begun);
+    assert_int_equal(played[1].cancelled, 0);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    assert_int_equal(s.changes, changes);
+    scene_fini(&s);
+}
+
+static void a_node_with_another_address_is_checked_there_at_once(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].takes_ms = 3000;
+    take(&s, CHECK_TCP, "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"}", true);
+    pass(&s, 1200);
+    assert_int_equal(played[0].begun, 1);
+    take(&s, CHECK_TCP, "{\"name\":\"n0\",\"address\":\"192.0.2.7:1884\"}", false);
+    assert_int_equal(played[0].cancelled, 1);
+    pass(&s, 104);
+    assert_int_equal(played[6].begun, 1);
+    assert_string_equal(played[6].address, "192.0.2.7:1884");
+    pass(&s, 1000);
+    assert_int_equal(played[0].done, 0);
+    scene_fini(&s);
+}
+
+static void a_node_that_is_gone_is_forgotten(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[2].result = CHECK_BAD;
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 1100);
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    struct node_live *live = ground_live(&s.g, 2);
+    node_live_ref(live);
+    take_n(&s, CHECK_TCP, 2, false);
+    unsigned begun = played[2].begun;
+    pass(&s, 20000);
+    assert_int_equal(played[2].begun, begun);
+    played[2].result = CHECK_GOOD;
+    take_n(&s, CHECK_TCP, 3, false);
+    assert_int_equal(node_live_status(live), NODE_UP);
+    assert_int_equal(up_since(&s, 2), ground_now_us);
+    node_live_unref(live);
+    scene_fini(&s);
+}
+
+static void freed_with_checks_under_way_it_leaves_nothing(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    for (size_t i = 0; i < 10; i++)
+        played[i].takes_ms = 3000;
+    take_n(&s, CHECK_TCP, 10, true);
+    pass(&s, 1100);
+    prober_free(s.prober);
+    s.prober = NULL;
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(played[i].cancelled, 1);
+    ev_run(s.g.loop, 0); /* returns: no watcher is left */
+    scene_fini(&s);
+}
+
+/* ---- what checks are given ---- */
+
+static void every_node_has_a_client_identifier_of_its_own(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_MQTT ",", NODES_MAX, true);
+    pass(&s, 1100);
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        const char *id = played[i].client_id;
+        assert_int_equal(strlen(id), 23);
+        assert_memory_equal(id, "mqtt-router-", 12);
+        assert_int_equal(strspn(id + 12, "0123456789abcdefghijklmnopqrstuvwxyz"), 11);
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(id, played[k].client_id);
+    }
+    scene_fini(&s);
+}
+
+static void http_checks_go_to_their_port_or_to_check_address(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take(&s, "\"health_check\":{\"type\":\"http\",\"port\":18084},",
+         "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"},"
+         "{\"name\":\"b\",\"address\":\"192.0.2.2:1883\",\"check_address\":\"192.0.2.22:80\"}",
+         true);
+    pass(&s, 1100);
+    assert_string_equal(played[0].address, "192.0.2.1:18084");
+    assert_string_equal(played[21].address, "192.0.2.22:80");
+    take(&s, CHECK_TCP,
+         "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"},"
+         "{\"name\":\"b\",\"address\":\"192.0.2.2:1883\",\"check_address\":\"192.0.2.22:80\"}",
+         false);
+    pass(&s, 110);
+    assert_string_equal(played[0].address, "192.0.2.1:1883");
+    assert_string_equal(played[21].address, "192.0.2.22:80");
+    scene_fini(&s);
+}
+
+static void checks_go_from_the_source_addresses(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP "\"source_addresses\":[\"2001:db8::5\",\"10.0.0.5\"],", 1, true);
+    pass(&s, 1100);
+    assert_string_equal(played[0].source, "10.0.0.5");
+    scene_fini(&s);
+}
+
+/* ---- files ---- */
+
+static void write_file(const char *path, const char *text, size_t n)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, n, file), n);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void the_password_is_the_first_line_of_its_file(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *password;
+    } cases[] = {
+        {"secret\nsecond line\n", "secret"},
+        {"no line feed", "no line feed"},
+        {"windows\r\n", "windows"},
+        {" blanks are part of it \n", " blanks are part of it "},
+        {"", ""},
+        {NULL, ""},
+    };
+    char path[] = "/tmp/test_prober.XXXXXX", more[256], *nodes = ground_nodes(1);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    (void)snprintf(
+        more, sizeof(more),
+        "\"health_check\":{\"type\":\"mqtt\",\"username\":\"u\",\"password_file\":\"%s\"},", path);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct scene s;
+        scene_init(&s);
+        if (cases[i].text)
+            write_file(path, cases[i].text, strlen(cases[i].text));
+        else
+            assert_int_equal(unlink(path), 0);
+        take(&s, more, nodes, true);
+        pass(&s, 1100);
+        assert_string_equal(played[0].password, cases[i].password);
+        bool none = cases[i].password[0] == '\0';
+        expect_logged(&s, none, "ERROR check.no_password", "cluster=\"c\"", path);
+        assert_int_equal(status(&s, 0), NODE_UP);
+        scene_fini(&s);
+    }
+    free(nodes);
+}
+
+static void a_password_that_is_too_long_is_none_and_is_not_cut(void **state)
+{
+    (void)state;
+    struct scene s;
+    char path[] = "/tmp/test_prober.XXXXXX", more[256];
+    char *text = malloc(70000);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && text);
+    close(fd);
+    memset(text, 'x', 70000);
+    write_file(path, text, 70000);
+    free(text);
+    (void)snprintf(
+        more, sizeof(more),
+        "\"health_check\":{\"type\":\"mqtt\",\"username\":\"u\",\"password_file\":\"%s\"},", path);
+    scene_init(&s);
+    take_n(&s, more, 1, true);
+    pass(&s, 1100);
+    assert_string_equal(played[0].password, "");
+    expect_logged(&s, 1, "ERROR check.no_password", "cluster=\"c\"", path);
+    scene_fini(&s);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void without_its_certificates_a_cluster_is_not_checked(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP "\"tls\":{\"verify\":false},", 2, true);
+    pass(&s, 1100);
+    assert_true(played[0].tls);
+    unsigned begun = played[0].begun;
+    take_n(&s, CHECK_TCP "\"tls\":{\"ca_file\":\"/nonexistent/ca.pem\"},", 2, false);
+    pass(&s, 20000);
+    /* in plain text every node would be down */
+    assert_int_equal(played[0].begun, begun);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    expect_logged(&s, 1, "ERROR check.no_tls", "cluster=\"c\"", "/nonexistent/ca.pem");
+    take_n(&s, CHECK_TCP "\"tls\":{\"verify\":false},", 2, false);
+    pass(&s, 6000);
+    assert_true(played[0].begun > begun);
+    scene_fini(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_round_is_spread_over_a_second),
+        cmocka_unit_test(checks_come_every_interval_with_a_tenth_of_jitter),
+        cmocka_unit_test(a_node_that_changes_is_checked_faster),
+        cmocka_unit_test(a_silent_node_is_checked_no_less_often),
+        cmocka_unit_test(a_node_that_joins_is_checked_soon_and_starts_slowly),
+        cmocka_unit_test(nodes_of_a_cluster_that_had_none_do_not_start_slowly),
+        cmocka_unit_test(a_shorter_interval_counts_from_the_reload_on),
+        cmocka_unit_test(a_check_that_cannot_begin_says_nothing_of_the_node),
+        cmocka_unit_test(a_node_whose_checks_fail_is_down_until_they_do_not),
+        cmocka_unit_test(a_node_that_wants_no_new_sessions_is_paused),
+        cmocka_unit_test(a_cluster_without_checks_any_more_forgets_what_they_said),
+        cmocka_unit_test(a_node_on_which_sessions_fail_is_ejected_for_a_while),
+        cmocka_unit_test(the_last_node_is_never_ejected),
+        cmocka_unit_test(no_more_nodes_are_ejected_than_may_be),
+        cmocka_unit_test(a_node_that_was_down_is_not_ejected_when_it_is_back),
+        cmocka_unit_test(passive_off_ejects_nobody),
+        cmocka_unit_test(failures_from_before_a_node_joined_do_not_count),
+        cmocka_unit_test(the_configuration_decrees),
+        cmocka_unit_test(an_operators_word_stands_until_the_configuration_says_another),
+        cmocka_unit_test(health_outlives_a_reload_and_so_does_a_check_under_way),
+        cmocka_unit_test(a_node_with_another_address_is_checked_there_at_once),
+        cmocka_unit_test(a_node_that_is_gone_is_forgotten),
+        cmocka_unit_test(freed_with_checks_under_way_it_leaves_nothing),
+        cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
+        cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),
+        cmocka_unit_test(checks_go_from_the_source_addresses),
+        cmocka_unit_test(the_password_is_the_first_line_of_its_file),
+        cmocka_unit_test(a_password_that_is_too_long_is_none_and_is_not_cut),
+        cmocka_unit_test(without_its_certificates_a_cluster_is_not_checked),
+    };
+    return cmocka_run_group_tests_name("prober", tests, NULL, NULL);
+}
