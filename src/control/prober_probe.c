@@ -191,9 +191,9 @@ static const struct address *next_source(struct probe *p)
 static void not_started(struct probe *p)
 {
     check_in_time(p);
-    if (p->place->short_said)
+    if (p->short_said)
         return;
-    p->place->short_said = true;
+    p->short_said = true;
     struct log_line line;
     log_begin(&line, p->place->log, LOG_WARN, "check.not_started");
     log_names(&line, p);
@@ -220,7 +220,7 @@ static void begin_check(struct probe *p)
         return;
     }
     p->check_plan = prober_plan_ref(p->plan);
-    p->place->short_said = false;
+    p->short_said = false;
 }
 
 static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)

@@ -23,7 +23,6 @@ struct prober_place {
     struct prober_news news;
     uint64_t client_numbers; /* the next probe's, in its client identifier */
     uint64_t random;         /* of the jitter; never 0 */
-    bool short_said;         /* a check could not be begun, and the log says so */
 };
 
 #define PROBE_CLIENT_ID_MAX 24u
@@ -52,6 +51,7 @@ struct probe {
     struct prober_plan *check_plan; /* a reference */
     struct endpoint check_endpoint;
     uint64_t check_begun_us;
+    bool short_said; /* the last one could not be begun, and the log says so */
 
     bool kept; /* while a snapshot is taken up: it is in the new one as well */
 };

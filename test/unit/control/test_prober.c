@@ -312,10 +312,13 @@ static void a_check_that_cannot_begin_says_nothing_of_the_node(void **state)
     pass(&s, 60000);
     assert_true(played[0].begun >= 10);
     assert_int_equal(status(&s, 0), NODE_UP);
-    expect_logged(&s, 1, "WARN check.not_started", NULL, NULL);
+    expect_logged(&s, 2, "WARN check.not_started", NULL, NULL); /* once for each node */
     played[0].cannot_begin = played[1].cannot_begin = false;
     pass(&s, 12000);
     assert_in_range(played[0].done, 1, 3);
+    played[0].cannot_begin = true;
+    pass(&s, 12000);
+    expect_logged(&s, 3, "WARN check.not_started", NULL, NULL);
     scene_fini(&s);
 }
 
@@ -461,6 +464,20 @@ static void a_node_that_was_down_is_not_ejected_when_it_is_back(void **state)
     while (status(&s, 0) == NODE_DOWN)
         pass(&s, 10);
     assert_int_equal(status(&s, 0), NODE_UP);
+    pass(&s, 300);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+}
+
+static void what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 3, true);
+    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_DRAINING));
+    fail_sessions(&s, 0, 100);
+    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_UP));
     pass(&s, 300);
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
@@ -614,6 +631,7 @@ static void a_node_that_is_gone_is_forgotten(void **state)
     take_n(&s, CHECK_TCP, 3, false);
     assert_int_equal(node_live_status(live), NODE_UP);
     assert_int_equal(up_since(&s, 2), ground_now_us);
+    expect_logged(&s, 0, "node.status", "node=\"n2\" status=\"up\"", NULL); /* it is new */
     node_live_unref(live);
     scene_fini(&s);
 }
@@ -799,6 +817,7 @@ int main(void)
         cmocka_unit_test(the_last_node_is_never_ejected),
         cmocka_unit_test(no_more_nodes_are_ejected_than_may_be),
         cmocka_unit_test(a_node_that_was_down_is_not_ejected_when_it_is_back),
+        cmocka_unit_test(what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back),
         cmocka_unit_test(passive_off_ejects_nobody),
         cmocka_unit_test(failures_from_before_a_node_joined_do_not_count),
         cmocka_unit_test(the_configuration_decrees),
