@@ -1,0 +1,70 @@
+"""A real DNS server for a test: dnsmasq, authority for all of "test", whose records change."""
+
+import os
+import re
+import signal
+
+from harness import free_port, wait_until
+from nodes import Process
+
+BINARY = "/usr/sbin/dnsmasq"
+
+
+class DnsServer(Process):
+    """On a free port of 127.0.0.1, an ordinary process that ends with the test.
+
+    hosts: {name: [addresses]}, IPv4 and IPv6
+    srv: (name, target, port, priority, weight), one for each record
+    """
+
+    def __init__(self, hosts=None, srv=(), ttl_s=1, port=None, begin=True):
+        super().__init__("dnsmasq")
+        self.directory.chmod(0o755)  # as root it gives up its rights, and reads its hosts again
+        self.port = port or free_port()
+        self.hosts, self.srv, self.ttl_s = hosts or {}, tuple(srv), ttl_s
+        if begin:
+            self.begin()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def begin(self):
+        """Start it, or start it again, with the records of now."""
+        self._write()
+        self.start([BINARY, "--keep-in-foreground", f"--conf-file={self.directory}/conf"])
+        self.wait_open(self.port, 10)
+
+    def _write(self):
+        (self.directory / "hosts").write_text("".join(
+            f"{address} {name}\n" for name, addresses in self.hosts.items()
+            for address in addresses))
+        lines = [f"port={self.port}", "listen-address=127.0.0.1", "bind-interfaces", "no-resolv",
+                 "no-hosts", "pid-file=", "local=/test/", f"local-ttl={self.ttl_s}",
+                 f"addn-hosts={self.directory}/hosts", "log-queries", "log-facility=-"]
+        lines += ["srv-host=" + ",".join(map(str, record)) for record in self.srv]
+        lines += ["user=root"] if os.geteuid() == 0 else []
+        (self.directory / "conf").write_text("\n".join(lines) + "\n")
+
+    def set(self, hosts=None, srv=None):
+        """Other records from now on; None: these stay. A server that is stopped remembers them."""
+        restart = srv is not None and tuple(srv) != self.srv  # these it reads at its start alone
+        self.hosts = self.hosts if hosts is None else hosts
+        self.srv = self.srv if srv is None else tuple(srv)
+        if self.process is None or self.process.poll() is not None:
+            return
+        if restart:
+            self.kill()
+            self.begin()
+            return
+        self._write()
+        readings = self._readings()
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self._readings() > readings, "dnsmasq to read its hosts")
+
+    def _readings(self):
+        return len(re.findall(r"read .*/hosts", self.log()))
+
+    def queries(self, name, record="A"):
+        """How often it was asked for this."""
+        return self.log().count(f"query[{record}] {name} ")
