@@ -102,6 +102,19 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
 
 /* ---- second phase ---- */
 
+/* Health checks speak TLS by the same files. Short of memory they go on with the old ones. */
+static void on_tls_reloaded(void *arg)
+{
+    struct service *service = arg;
+    (void)!prober_take(service->prober, service->snapshot, false);
+}
+
+void service_start_tls(struct service *service)
+{
+    tls_keeper_tell(service->tls, on_tls_reloaded, service);
+    tls_keeper_start(service->tls, service->loop, service->crew.workers, service->crew.n);
+}
+
 uint32_t service_max_connections(const struct service *service)
 {
     uint32_t wanted = service->snapshot->config->limits.max_connections;
@@ -116,7 +129,7 @@ static void commit(struct service *service, struct ready *ready)
     service->snapshot = ready->snapshot;
     tls_keeper_free(service->tls);
     service->tls = ready->tls;
-    tls_keeper_start(service->tls, service->loop, service->crew.workers, service->crew.n);
+    service_start_tls(service);
     atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
                           memory_order_relaxed);
     log_set(service->log, config->log.level, config->log.format);

@@ -47,6 +47,9 @@ void reload(struct service *service);
 /* limits.max_connections as it can be kept. */
 uint32_t service_max_connections(const struct service *service);
 
+/* Watch the files of TLS from now on. */
+void service_start_tls(struct service *service);
+
 /* Discovered clusters have other members: serve by them. */
 void reload_members(struct service *service);
 

@@ -356,7 +356,7 @@ static void serve(struct supervisor *sup)
     log_u64(&line, "max_connections",
             atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
-    tls_keeper_start(service->tls, sup->loop, service->crew.workers, service->crew.n);
+    service_start_tls(service);
     start_timer(sup, &sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
     if (sup->members_pending)
         reload_members(service);

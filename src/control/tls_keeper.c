@@ -32,6 +32,8 @@ struct tls_keeper {
     struct ev_loop *loop;    /* null until started */
     struct worker *const *workers;
     unsigned n_workers;
+    void (*reloaded)(void *arg); /* null = nobody else wants to know */
+    void *arg;
     int inotify_fd; /* -1 = none */
     struct ev_io changed;
     struct ev_timer settle, rotate, look;
@@ -160,6 +162,14 @@ void tls_keeper_reload(struct tls_keeper *keeper)
     keeper->keys = keys;
     log_event(keeper->log, LOG_NOTICE, "tls.reloaded", NULL, NULL);
     tls_calendar_log(keeper->calendar, keeper->log);
+    if (keeper->reloaded)
+        keeper->reloaded(keeper->arg);
+}
+
+void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg)
+{
+    keeper->reloaded = reloaded;
+    keeper->arg = arg;
 }
 
 /* ---- events ---- */

@@ -41,6 +41,9 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper);
 void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
                       struct worker *const *workers, unsigned n_workers);
 
+/* Call this after files were loaded anew: others may have loaded them, too. */
+void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
+
 /* Load everything anew, changed or not. */
 void tls_keeper_reload(struct tls_keeper *keeper);
 
