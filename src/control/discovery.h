@@ -4,8 +4,13 @@
  * Of the main thread, by c-ares (in resolver.c). Each cluster is asked for again when the
  * shortest TTL of its last answer has passed, after refresh_ms at the latest, once a second at
  * most. A server that fails, times out or answers with nothing changes nothing: the last good
- * answer stays, the log says so (discovery.failed, once until it works again), and the
- * question is repeated.
+ * answer stays, and the question is repeated after 1, 2, 4... seconds, up to refresh_ms. When
+ * only some addresses cannot be found out, the rest is taken, and those stay as they were.
+ *
+ *   discovery.changed     nodes came, went, or have another address, weight or role
+ *   discovery.failed      once, until it works again: discovery.recovered
+ *   discovery.too_many    there are more than MEMBERS_MAX
+ *   discovery.no_address  at debug: a target of an SRV record that is no node for now
  */
 #ifndef CONTROL_DISCOVERY_H
 #define CONTROL_DISCOVERY_H

@@ -432,6 +432,32 @@ static void an_address_that_cannot_be_found_out_stays(void **state)
     assert_int_equal(count_events(w, "discovery.failed"), 1);
 }
 
+/* Each of them alone would take 6 s, and 32 are asked at a time. */
+static void a_look_ends_however_many_questions_get_no_answer(void **state)
+{
+    struct world *w = *state;
+    static char lines[16 * 1024];
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof(at);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int silent = socket(AF_INET, SOCK_DGRAM, 0);
+    assert_int_equal(bind(silent, (struct sockaddr *)&at, size), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&at, &size), 0);
+    size_t n = (size_t)snprintf(lines, sizeof(lines),
+                                "server=/pods.test/127.0.0.1#%u\nsrv-host=" SRV ",a.test,1883\n",
+                                ntohs(at.sin_port));
+    for (unsigned i = 0; i < 100; i++)
+        n += (size_t)snprintf(&lines[n], sizeof(lines) - n,
+                              "srv-host=" SRV ",emqx-%u.pods.test,1883\n", i);
+    dnsmasq_set_hosts(&w->dns, "127.0.0.2 a.test\n");
+    dnsmasq_start(&w->dns, 60, lines);
+    ask_srv(w);
+    take(w);
+    expect_members(w, "a.test=127.0.0.2:1883*1");
+    assert_int_equal(count_events(w, "discovery.failed"), 1);
+    close(silent);
+}
+
 static void a_server_that_comes_late_is_found(void **state)
 {
     struct world *w = *state;
@@ -534,6 +560,7 @@ int main(void)
         TEST(a_silent_server_takes_nothing_away),
         TEST(a_name_that_is_gone_takes_nothing_away),
         TEST(an_address_that_cannot_be_found_out_stays),
+        TEST(a_look_ends_however_many_questions_get_no_answer),
         TEST(a_server_that_comes_late_is_found),
         TEST(the_same_question_is_not_asked_again),
         TEST(another_question_keeps_the_nodes_until_it_is_answered),
