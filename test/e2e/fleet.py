@@ -89,14 +89,14 @@ class Fleet:
 
     def come(self, devices=None):
         """All (or these) devices are to have a session; run() makes it happen."""
-        for device in devices or self.devices:
+        for device in self.devices if devices is None else devices:
             if device.state == AWAY and device.due_at is None:
                 device.due_at = 0.0
                 self.queue.append(device)
 
     def leave(self, devices=None, politely=True):
         """All (or these) devices go, and do not come back by themselves."""
-        for device in devices or self.devices:
+        for device in self.devices if devices is None else devices:
             if device.state == UP and politely:
                 try:
                     device.socket.send(mqtt.DISCONNECT)
@@ -104,7 +104,7 @@ class Fleet:
                     pass
             self._drop(device)
             device.lost_at = device.due_at = None
-        gone = set(devices or self.devices)
+        gone = set(self.devices if devices is None else devices)
         self.queue = collections.deque(d for d in self.queue if d not in gone)
         self.later = [entry for entry in self.later if entry[2] not in gone]
         heapq.heapify(self.later)

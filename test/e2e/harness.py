@@ -24,6 +24,8 @@ BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
 # Verdicts within a fraction of a second, at the first result.
 FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 500,
               "fall": 1, "rise": 1}
+# By checks alone: no ejection outlives what they say.
+CHECKED = {"health_check": FAST_CHECK, "passive": False}
 SANITIZED = BUILD in ("asan", "tsan")
 PATIENCE_S = 30 if SANITIZED else 10  # how long an event may take before a test gives up
 

@@ -1,0 +1,137 @@
+"""A node is emptied: nobody new, those that are there go at a pace, the forgetful first."""
+
+import bisect
+
+import pytest
+
+import harness
+from fleet import Fleet
+from harness import one_cluster, wait_until
+from homes import ids_of
+from nodes import Mosquitto
+
+NODES = ("a", "b")
+DRAINED, RATE_PER_S, RATE_MAX = 2_000, 200, 220
+
+
+def seconds(event):
+    """Of its timestamp "2026-01-31T12:34:56.789Z", within the day."""
+    hours, minutes, rest = event["time"][11:-1].split(":")
+    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+
+
+def busiest_second(events):
+    """The most events within any second, wherever it begins."""
+    times = sorted(seconds(e) for e in events)
+    return max(bisect.bisect_left(times, t + 1) - i for i, t in enumerate(times))
+
+
+@pytest.fixture
+def nodes(closing):
+    return {name: closing(Mosquitto(name)) for name in NODES}
+
+
+def config(nodes, **cluster):
+    made = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
+                       **cluster)
+    made["log"]["level"] = "info"
+    return made
+
+
+def with_state(made, state):
+    made["clusters"][0]["nodes"][0]["state"] = state
+    return made
+
+
+@pytest.mark.scale
+@pytest.mark.skipif(harness.SANITIZED, reason="2,000 devices are for the release build")
+def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_a_second(
+        start_router, nodes, closing, capsys):
+    made = config(nodes, drain_rate_per_s=RATE_PER_S)
+    router = start_router(made)
+    others = closing(Fleet(router.port, ids_of("b", NODES, 200)))
+    others.come_all()
+    # Every other device leaves a session at the node.
+    fleet = closing(Fleet(router.port, ids_of("a", NODES, DRAINED), clean=lambda i: i % 2 == 0))
+    fleet.come_all()
+    started = router.reload(with_state(made, "draining"))
+    router.wait_event("node.status", node="a", status="draining")
+    router.wait_event("node.draining", node="a")
+    fleet.run(lambda: router.find("node.drained", node="a"), "the node to be empty", 60)
+    fleet.run(lambda: fleet.is_whole, "all to be elsewhere")
+    ends = router.find("session.end", reason="node_drained")
+    assert {e["node"] for e in ends} == {"a"} and len(ends) == DRAINED
+    assert not fleet.refusals and not fleet.cut and not others.lost()
+    assert router.gauges()["node b"] == DRAINED + 200
+    took = seconds(router.find("node.drained")[0]) - seconds(started)
+    most = busiest_second(ends)
+    with capsys.disabled():
+        print(f"\n{DRAINED} sessions at {RATE_PER_S} a second: empty after {took:.1f} s, "
+              f"at most {most} within any second")
+    assert most <= RATE_MAX
+    assert 8 < took < 20
+    # Those whose session the node forgets anyway went first.
+    clean = {device.name for i, device in enumerate(fleet.devices) if i % 2 == 0}
+    early = [e["client_id"] in clean for e in ends[:DRAINED // 2]]
+    assert sum(early) >= 0.98 * len(early)
+
+
+@pytest.mark.sanitized
+def test_a_draining_node_gets_nobody_new_and_is_said_to_be_empty(start_router, nodes, closing):
+    made = config(nodes, drain_rate_per_s=100)
+    router = start_router(made)
+    fleet = closing(Fleet(router.port, ids_of("a", NODES, 40)))
+    fleet.come_all()
+    router.reload(with_state(made, "draining"))
+    router.wait_event("node.draining", node="a")
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.is_whole, "it to be empty")
+    assert len(fleet.lost()) == 40
+    fleet.forget()
+    fleet.come_back()
+    fleet.run(lambda: fleet.is_whole, "all to come back")
+    assert router.gauges()["node a"] == 0
+    # Taken back, it has its devices at their next reconnect.
+    router.reload(with_state(made, "up"))
+    router.wait_event("node.status", node="a", status="up", was="draining")
+    assert not fleet.lost()
+    fleet.come_back()
+    fleet.run(lambda: fleet.is_whole, "all to come back")
+    wait_until(lambda: router.gauges()["node a"] == 40, "all to be home")
+
+
+@pytest.mark.sanitized
+def test_at_the_deadline_what_is_left_goes_at_once(start_router, nodes, closing):
+    made = config(nodes, drain_rate_per_s=1, drain_deadline_ms=1000)
+    router = start_router(made)
+    fleet = closing(Fleet(router.port, ids_of("a", NODES, 60)))
+    fleet.come_all()
+    router.reload(with_state(made, "draining"))
+    # A minute's worth of sessions.
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.is_whole, "it to be empty")
+    assert len(router.find("session.end", reason="node_drained")) == 60
+
+
+@pytest.mark.sanitized
+def test_a_drain_that_is_called_off_closes_nobody_more(start_router, nodes, closing):
+    made = config(nodes, drain_rate_per_s=10)
+    router = start_router(made)
+    fleet = closing(Fleet(router.port, ids_of("a", NODES, 100)))
+    fleet.come_all()
+    router.reload(with_state(made, "draining"))
+    fleet.run(lambda: len(router.find("session.end", reason="node_drained")) >= 5, "some to go")
+    router.reload(with_state(made, "up"))
+    router.wait_event("node.status", node="a", status="up")
+    fleet.run(lambda: fleet.is_whole, "all to have a session")
+    gone = len(router.find("session.end", reason="node_drained"))
+    fleet.run_for(1)
+    assert len(router.find("session.end", reason="node_drained")) == gone < 100
+    assert not router.find("node.drained")
+
+
+@pytest.mark.sanitized
+def test_a_node_that_is_draining_from_the_start_has_nobody(start_router, nodes, closing):
+    router = start_router(with_state(config(nodes), "draining"))
+    fleet = closing(Fleet(router.port, ids_of("a", NODES, 10)))
+    fleet.come_all()
+    gauges = router.gauges()
+    assert (gauges["node a"], gauges["node b"]) == (0, 10)

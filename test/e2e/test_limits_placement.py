@@ -1,0 +1,258 @@
+"""Weights, backups, limits, bounded load, pacing, slow start: who gets how many, and who else."""
+
+import collections
+import time
+
+import pytest
+
+import mqtt
+from fleet import Fleet
+from harness import CHECKED, one_cluster, wait_until
+from homes import ids_of
+from nodes import Mosquitto
+from recorder import RefusingPort
+
+pytestmark = pytest.mark.sanitized
+TWO = ("a", "b")
+
+
+def placements(router, since=0):
+    """{(node, placement): how many} of the sessions that have been placed."""
+    return collections.Counter((e["node"], e["placement"])
+                               for e in router.find("session.end")[since:])
+
+
+def config(nodes, keys=None, **cluster):
+    """keys: {node: its other keys}"""
+    made = one_cluster({name: node.port for name, node in nodes.items()}, **cluster)
+    for node in made["clusters"][0]["nodes"]:
+        node.update((keys or {}).get(node["name"], {}))
+    return made
+
+
+@pytest.fixture
+def two(recording_node):
+    return {name: recording_node() for name in TWO}
+
+
+@pytest.fixture
+def connect(device):
+    """Connect devices one after the other; each stays. Returns them."""
+    def connect_all(router, client_ids):
+        raws = []
+        for client_id in client_ids:
+            raws.append(device(router))
+            assert raws[-1].connect(client_id) == (0, 0)
+        return raws
+    return connect_all
+
+
+def leave(router, raws):
+    before = len(router.find("session.end"))
+    for raw in raws:
+        raw.close()
+    router.session_end(count=before + len(raws))
+
+
+# -- weights and backups ------------------------------------------------------------------------
+
+def test_weights_are_shares(start_router, two, connect):
+    router = start_router(config(two, {"a": {"weight": 3}}))
+    connect(router, [f"dev-{i}" for i in range(200)])
+    assert 125 <= len(two["a"].records) <= 175
+
+
+def test_a_backup_is_used_while_no_other_node_is_up(start_router, closing, connect):
+    nodes = {"a": closing(Mosquitto("a")), "spare": closing(Mosquitto("spare"))}
+    router = start_router(config(nodes, {"spare": {"backup": True}}, proxy_protocol="none",
+                                 **CHECKED))
+    ids = [f"dev-{i}" for i in range(20)]
+    leave(router, connect(router, ids))
+    assert placements(router) == {("a", "home"): 20}
+    nodes["a"].kill()
+    router.wait_event("node.status", node="a", status="down")
+    leave(router, connect(router, ids))
+    assert placements(router, 20) == {("spare", "fallback"): 20}
+    nodes["a"].begin()
+    router.wait_event("node.status", node="a", status="up")
+    leave(router, connect(router, ids))
+    assert placements(router, 40) == {("a", "home"): 20}
+
+
+def test_a_backup_does_not_help_while_another_node_is_up(start_router, recording_node, closing,
+                                                         connect):
+    nodes = {"a": closing(RefusingPort()), "b": recording_node(), "spare": recording_node()}
+    router = start_router(config(nodes, {"spare": {"backup": True}}, **CHECKED))
+    router.wait_event("node.status", node="a", status="down")
+    connect(router, [f"dev-{i}" for i in range(20)])
+    assert len(nodes["b"].records) >= 20  # its checks come there too
+    assert not [r for r in nodes["spare"].records if r.mqtt]
+
+
+@pytest.mark.parametrize("state,session_lives", (("draining", False), ("down", False)))
+def test_the_state_of_a_node_in_the_file_closes_it(start_router, two, connect, state,
+                                                   session_lives):
+    made = config(two)
+    router = start_router(made)
+    ids = ids_of("a", TWO, 5)
+    raws = connect(router, ids)
+    made["clusters"][0]["nodes"][0]["state"] = state
+    router.reload(made)
+    router.wait_event("node.status", node="a")
+    for raw in raws:
+        assert raw.read_to_end() == (b"", "end")
+        raw.close()
+    router.session_end(count=5, node="a")
+    connect(router, ids)
+    wait_until(lambda: router.gauges()["node b"] == 5, "all to be at the other node")
+    assert len(two["a"].records) == 5
+
+
+# -- limits -------------------------------------------------------------------------------------
+
+def test_a_full_node_overflows_to_the_keys_next_one(start_router, two, connect):
+    router = start_router(config(two, {"a": {"max_connections": 5}}))
+    ids = ids_of("a", TWO, 20)
+    raws = connect(router, ids)
+    assert [len(two[name].records) for name in TWO] == [5, 15]
+    # A place that is free again is taken again.
+    leave(router, raws[:2])
+    more = connect(router, ids_of("a", TWO, 24)[20:])
+    assert [len(two[name].records) for name in TWO] == [7, 17]
+    leave(router, raws[2:] + more)
+    assert placements(router) == {("a", "home"): 7, ("b", "overflow"): 17}
+
+
+def test_the_default_of_all_nodes_holds_for_those_that_say_nothing(start_router, two, connect):
+    router = start_router(config(two, {"a": {"max_connections": 3}},
+                                 node_defaults={"max_connections": 6}))
+    connect(router, ids_of("a", TWO, 6) + ids_of("b", TWO, 3))
+    assert [len(two[name].records) for name in TWO] == [3, 6]
+
+
+@pytest.mark.parametrize("version,codes", ((4, {3}), (5, {0x88, 0x89})))
+def test_when_all_nodes_are_full_a_device_is_refused(start_router, two, connect, device, version,
+                                                     codes):
+    router = start_router(config(two, node_defaults={"max_connections": 4}))
+    raws = connect(router, [f"dev-{i}" for i in range(8)])
+    raw = device(router)
+    assert raw.connect("dev-8", version=version)[1] in codes
+    raw.close()
+    assert "tries" not in router.session_end(client_id="dev-8") or (
+        router.session_end(client_id="dev-8")["tries"] == 0)
+    leave(router, raws[:1])
+    connect(router, ["dev-8"])
+
+
+def test_sessions_that_only_wait_for_a_node_count_as_well(start_router, recording_node, device,
+                                                          connect):
+    nodes = {"a": recording_node(answer=None), "b": recording_node()}
+    router = start_router(config(nodes, {"a": {"max_connections": 2}}))
+    first, second, *rest = ids_of("a", TWO, 6)
+    for client_id in (first, second):
+        device(router).send(mqtt.connect(client_id))
+    nodes["a"].wait(lambda n: len(n.records) == 2 and all(r.mqtt for r in n.records), "both")
+    connect(router, rest)
+    assert [len(nodes[name].records) for name in TWO] == [2, 4]
+
+
+def test_bounded_load_keeps_a_crowd_from_one_node(start_router, two, connect):
+    """40 devices of one home: with 1.25 it takes at most 1.25 times its half."""
+    router = start_router(config(two, bounded_load=1.25))
+    raws = connect(router, ids_of("a", TWO, 40))
+    at_a = len(two["a"].records)
+    assert 20 <= at_a <= 25
+    leave(router, raws)
+    assert placements(router) == {("a", "home"): at_a, ("b", "overflow"): 40 - at_a}
+
+
+def test_bounded_load_leaves_a_fair_crowd_alone(start_router, two, connect):
+    router = start_router(config(two, bounded_load=2))
+    raws = connect(router, [i for pair in zip(ids_of("a", TWO, 30), ids_of("b", TWO, 30))
+                            for i in pair])
+    leave(router, raws)
+    assert placements(router) == {("a", "home"): 30, ("b", "home"): 30}
+
+
+# -- pacing -------------------------------------------------------------------------------------
+
+def test_a_paced_node_gets_its_devices_one_after_the_other(start_router, recording_node, closing):
+    node = recording_node()
+    router = start_router(config({"a": node}, {"a": {"max_connects_per_s": 20}},
+                                 node_defaults={"connect_queue_ms": 10_000}))
+    fleet = closing(Fleet(router.port, 30))
+    started = time.monotonic()
+    fleet.come_all()
+    # The first two go at once, a tenth of a second's worth.
+    assert time.monotonic() - started > 1.2
+    assert not fleet.refusals and not fleet.cut
+    fleet.leave()
+    router.session_end(count=30, placement="home", node="a")
+
+
+def test_what_the_queue_does_not_hold_overflows(start_router, two, closing):
+    router = start_router(config(two, {"a": {"max_connects_per_s": 10}},
+                                 node_defaults={"connect_queue_ms": 500}))
+    fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
+    fleet.come_all()
+    assert not fleet.refusals and not fleet.cut
+    fleet.leave()
+    router.session_end(count=60)
+    got = placements(router)
+    assert set(got) == {("a", "home"), ("b", "overflow")}
+    assert 5 <= got["a", "home"] <= 40 and sum(got.values()) == 60
+
+
+def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
+        start_router, recording_node, device):
+    node = recording_node()
+    router = start_router(config({"a": node}, {"a": {"max_connects_per_s": 2}},
+                                 node_defaults={"connect_queue_ms": 5000}))
+    assert device(router).connect("first") == (0, 0)
+    for how in ("close", "reset"):
+        getattr(device(router).send(mqtt.connect("impatient-" + how)), how)()
+    router.session_end(count=2)
+    assert device(router).connect("last") == (0, 0)
+    said = [r.mqtt for r in node.records if r.mqtt]
+    assert said == [mqtt.connect("first"), mqtt.connect("last")]
+
+
+# -- slow start ---------------------------------------------------------------------------------
+
+def returned(start_router, closing, slow_start_ms):
+    """A router and its nodes, a of which was away and is back."""
+    nodes = {name: closing(Mosquitto(name)) for name in TWO}
+    router = start_router(config(nodes, proxy_protocol="none", **CHECKED,
+                                 node_defaults={"slow_start_ms": slow_start_ms}))
+    fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
+    fleet.come_all()
+    fleet.leave()
+    router.session_end(count=60)
+    assert placements(router) == {("a", "home"): 60}, "no slow start at the router's own"
+    nodes["a"].kill()
+    router.wait_event("node.status", node="a", status="down")
+    nodes["a"].begin()
+    router.wait_event("node.status", node="a", status="up")
+    return router, fleet
+
+
+def test_a_returning_node_begins_with_few_devices(start_router, closing):
+    router, fleet = returned(start_router, closing, slow_start_ms=120_000)
+    fleet.come_all()
+    fleet.leave()
+    router.session_end(count=120)
+    got = placements(router, 60)
+    assert got["a", "home"] <= 20 and got["b", "overflow"] >= 40, got
+    assert not fleet.refusals
+
+
+def test_a_returning_node_has_all_its_devices_in_the_end(start_router, closing):
+    router, fleet = returned(start_router, closing, slow_start_ms=1000)
+
+    def all_home():
+        before = len(router.find("session.end"))
+        fleet.come_all()
+        fleet.leave()
+        router.session_end(count=before + 60)
+        return placements(router, before) == {("a", "home"): 60}
+    wait_until(all_home, "all to be home")

@@ -1,0 +1,101 @@
+"""A node that is gone without a word: power loss, a cut cable. Its sessions are open, to nobody."""
+
+import pytest
+
+import mqtt
+from fleet import Fleet
+from harness import CHECKED, one_cluster
+from homes import by_home, ids_of
+from network import Namespace
+from nodes import Mosquitto
+from test_drain import busiest_second
+
+pytestmark = pytest.mark.sanitized
+NODES = ("far", "near")
+
+
+class Stage:
+    """One node at the other end of a cable, one here."""
+
+    def __init__(self, start_router, closing, **cluster):
+        self.namespace = closing(Namespace())
+        self.far = closing(Mosquitto("far", host=self.namespace.there,
+                                     wrapper=self.namespace.wrapper))
+        self.near = closing(Mosquitto("near"))
+        made = one_cluster({"far": self.far.address, "near": self.near.address},
+                           proxy_protocol="none", **CHECKED, **cluster)
+        self.router = start_router(made)
+
+    def cut(self):
+        self.namespace.cut()
+        self.router.wait_event("node.status", node="far", status="down")
+
+    def mend(self):
+        self.namespace.mend()
+        self.router.wait_event("node.status", node="far", status="up")
+
+
+@pytest.fixture
+def stage(start_router, closing):
+    return lambda **cluster: Stage(start_router, closing, **cluster)
+
+
+def test_its_sessions_are_closed_at_a_pace_and_land_elsewhere(stage, closing):
+    s = stage(on_node_down="close", close_rate_per_s=40)
+    fleet = closing(Fleet(s.router.port, 200))
+    fleet.come_all()
+    homes = by_home(NODES, [device.name for device in fleet.devices])
+    s.cut()
+    fleet.run(lambda: len(fleet.lost()) == len(homes["far"]) and fleet.is_whole, "all to be back")
+    assert fleet.lost() == set(homes["far"])
+    assert not fleet.refusals and not fleet.cut
+    ends = s.router.find("session.end", reason="node_down")
+    assert {e["client_id"] for e in ends} == set(homes["far"])
+    assert busiest_second(ends) <= 44
+    s.mend()
+    fleet.forget()
+    fleet.come_back()
+    fleet.run(lambda: fleet.is_whole, "all to come back")
+    assert s.router.gauges()["node far"] == len(homes["far"])
+
+
+def test_they_are_closed_at_once_when_many_a_second_may_be(stage, closing):
+    s = stage()
+    fleet = closing(Fleet(s.router.port, ids_of("far", NODES, 100)))
+    fleet.come_all()
+    s.cut()
+    fleet.run(lambda: len(fleet.lost()) == 100 and fleet.is_whole, "all to be back")
+    assert not fleet.refusals and not fleet.cut
+
+
+def test_with_keep_they_outlive_the_cut(stage, device):
+    s = stage(on_node_down="keep")
+    there, here = (ids_of(name, NODES)[0] for name in NODES)
+    raws = {name: device(s.router) for name in (there, here)}
+    for name, raw in raws.items():
+        assert raw.connect(name) == (0, 0)
+    s.cut()
+    # A new device of the lost node goes elsewhere, an old one waits.
+    late = device(s.router)
+    assert late.connect(ids_of("far", NODES, 2)[1]) == (0, 0)
+    raws[there].send(mqtt.PING)
+    raws[here].send(mqtt.PING)
+    assert raws[here].packet()[0] == mqtt.PINGRESP
+    assert s.router.gauges()["node far"] == 1
+    s.mend()
+    assert raws[there].packet()[0] == mqtt.PINGRESP
+    assert not s.router.find("session.end")
+
+
+def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
+    """They have nowhere to go; and when it was the router's own cable, they are all still there."""
+    s = stage(on_node_down="close")
+    raw = device(s.router)
+    assert raw.connect(ids_of("far", NODES)[0]) == (0, 0)
+    s.near.kill()
+    s.router.wait_event("node.status", node="near", status="down")
+    s.cut()
+    assert device(s.router).connect("late")[1] == 3
+    s.mend()
+    raw.send(mqtt.PING)
+    assert raw.packet()[0] == mqtt.PINGRESP

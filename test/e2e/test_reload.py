@@ -1,0 +1,367 @@
+"""SIGHUP: another configuration is taken up in place, or none of it; who is there stays."""
+
+import copy
+import shutil
+import signal
+import time
+
+import pytest
+
+import harness
+import mqtt
+from fleet import Fleet, Visitors
+from harness import CHECKED, FAST_CHECK, add_door, one_cluster, wait_until
+from homes import by_home, ids_of, order
+from nodes import Mosquitto
+
+NODES = ("n1", "n2", "n3")
+
+
+@pytest.fixture
+def nodes(recording_node):
+    return {name: recording_node() for name in NODES}
+
+
+def config(nodes, names=NODES, **cluster):
+    return one_cluster({name: nodes[name].port for name in names}, **cluster)
+
+
+def node_of(made, name):
+    return next(n for n in made["clusters"][0]["nodes"] if n["name"] == name)
+
+
+def has(node, client_id):
+    """How often a device came to a recording node."""
+    return sum(mqtt.connect(client_id) == r.mqtt for r in node.records)
+
+
+def still_speaks(raw, node):
+    """Bytes of a device reach the node that has it."""
+    raw.send(mqtt.PING)
+    node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING) for r in n.records), "the ping")
+
+
+# -- what takes effect ----------------------------------------------------------------------------
+
+@pytest.mark.sanitized
+def test_a_node_that_is_added_gets_its_share_and_sessions_stay(start_router, nodes, device):
+    made = config(nodes, NODES[:2])
+    router = start_router(made)
+    moving = next(i for i in (f"dev-{i}" for i in range(100)) if order(NODES, i)[0] == "n3")
+    before = order(NODES[:2], moving)[0]
+    raw = device(router)
+    raw.connect(moving)
+    done = router.reload(config(nodes))
+    # A third of the key space goes to the third of three equal nodes.
+    assert 250 <= int(str(done["moved_permille"])) <= 420, done
+    still_speaks(raw, nodes[before])
+    assert device(router).connect(moving) == (0, 0)
+    assert has(nodes["n3"], moving) == 1
+    assert not router.find("session.end")
+
+
+@pytest.mark.sanitized
+def test_a_node_that_is_removed_keeps_who_is_there_and_gets_nobody_new(
+        start_router, nodes, device):
+    router = start_router(config(nodes))
+    client_id = ids_of("n2", NODES)[0]
+    raw = device(router)
+    raw.connect(client_id)
+    router.reload(config(nodes, ("n1", "n3")))
+    still_speaks(raw, nodes["n2"])
+    assert device(router).connect(client_id) == (0, 0)
+    assert len(nodes["n2"].records) == 1
+    raw.close()
+    assert router.session_end()["node"] == "n2"
+    # And it may come back by its name.
+    router.reload(config(nodes))
+    assert device(router).connect(client_id) == (0, 0)
+    nodes["n2"].wait(lambda n: len(n.records) == 2, "the device")
+
+
+@pytest.mark.sanitized
+def test_weights_and_addresses_change_and_a_node_is_known_by_its_name(
+        start_router, nodes, recording_node, device):
+    made = config(nodes)
+    router = start_router(made)
+    moved = recording_node()
+    node_of(made, "n1")["address"] = f"127.0.0.1:{moved.port}"
+    node_of(made, "n3")["weight"] = 0
+    router.reload(made)
+    for client_id in ids_of("n1", NODES, 5):
+        assert device(router).connect(client_id) == (0, 0)
+    assert device(router).connect(ids_of("n3", NODES)[0]) == (0, 0)
+    assert len(moved.records) >= 5
+    assert not nodes["n1"].records and not nodes["n3"].records
+
+
+@pytest.mark.sanitized
+def test_listeners_come_and_go_and_their_sessions_stay(start_router, nodes, device, closing):
+    made = config(nodes)
+    router = start_router(made)
+    more = add_door(copy.deepcopy(made), "second")
+    router.reload(more)
+    raw = closing(mqtt.Device(router.ports["second"]))
+    assert raw.connect("dev-1") == (0, 0)
+    assert device(router).connect("dev-2") == (0, 0)
+    router.reload(made)
+    with pytest.raises(ConnectionRefusedError):
+        mqtt.Device(router.ports["second"])
+    raw.send(mqtt.PING)
+    wait_until(lambda: any(r.mqtt.endswith(mqtt.PING) for n in nodes.values() for r in n.records),
+               "the ping")
+    assert router.gauges()["sessions_relay"] == 2
+
+
+@pytest.mark.sanitized
+def test_a_listener_that_changes_keeps_its_socket(start_router, nodes, certificates, closing):
+    """From TCP to TLS, on the same address: no moment without a listening socket."""
+    made = config(nodes)
+    router = start_router(made)
+    raw = closing(mqtt.Device(router.port))
+    assert raw.connect("dev-1") == (0, 0)
+    made["listeners"][0]["tls"] = {"certificates": [
+        {"certificate_file": str(certificates / "server.pem"),
+         "private_key_file": str(certificates / "server.key")}]}
+    router.reload(made)
+    over_tls = closing(mqtt.Device(router.port, tls=mqtt.tls_context(certificates)))
+    assert over_tls.connect("dev-2") == (0, 0)
+    raw.send(mqtt.PING)
+    wait_until(lambda: any(r.mqtt.endswith(mqtt.PING) for n in nodes.values() for r in n.records),
+               "the ping")
+
+
+@pytest.mark.sanitized
+def test_timeouts_limits_and_the_log_level_change(start_router, nodes, device):
+    made = config(nodes)
+    router = start_router(made)
+    first = device(router)
+    assert first.connect("dev-1") == (0, 0)
+    router.wait_event("session.placed")
+    made["timeouts"] = {"connect_packet_ms": 300}
+    made["limits"] = {"max_connections": 2}
+    made["log"]["level"] = "info"
+    router.reload(made)
+    seen = len(router.find("session.placed"))
+    slow = device(router).send(mqtt.connect("slow")[:5])
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "it to be there")
+    refused = device(router)
+    assert refused.read_to_end()[0] == b""
+    router.session_end(reason="max_connections")
+    assert slow.read_to_end() == (b"", "end")
+    slow.close()
+    router.session_end(reason="connect_timeout")
+    assert device(router).connect("dev-2") == (0, 0)
+    assert len(router.find("session.placed")) == seen
+
+
+@pytest.mark.sanitized
+def test_certificates_change(start_router, nodes, certificates, closing, tmp_path):
+    for part in ("ca.pem", "server.pem", "server.key"):
+        shutil.copy(certificates / part, tmp_path / part)
+    made = one_cluster({"n1": nodes["n1"].port}, tls_dir=tmp_path)
+    router = start_router(made)
+    old = mqtt.tls_context(certificates)
+    raw = closing(mqtt.Device(router.tls_port, tls=old))
+    assert raw.connect("dev-1") == (0, 0)
+    other = tmp_path / "other"
+    other.mkdir()
+    harness.make_certificates(other)
+    made["listeners"][1]["tls"]["certificates"] = [
+        {"certificate_file": str(other / "server.pem"),
+         "private_key_file": str(other / "server.key")}]
+    router.reload(made)
+    late = closing(mqtt.Device(router.tls_port, tls=mqtt.tls_context(other)))
+    assert late.connect("dev-2") == (0, 0)
+    raw.send(mqtt.PING)
+    nodes["n1"].wait(lambda n: any(r.mqtt.endswith(mqtt.PING) for r in n.records), "the ping")
+
+
+@pytest.mark.sanitized
+def test_health_outlives_a_reload_and_checks_come_and_go(start_router, closing, device):
+    real = {name: closing(Mosquitto(name)) for name in NODES[:2]}
+    made = config(real, NODES[:2], proxy_protocol="none", **CHECKED)
+    router = start_router(made)
+    real["n1"].kill()
+    router.wait_event("node.status", node="n1", status="down")
+    router.reload(made)
+    client_id = ids_of("n1", NODES[:2])[0]
+    raw = device(router)
+    assert raw.connect(client_id) == (0, 0)
+    raw.close()
+    assert router.session_end()["tries"] == 1, "n1 is not tried"
+    assert len(router.find("node.status")) == 1, "it was down and is down"
+    # Without checks nobody says that it is down, and each session finds out for itself.
+    bare = copy.deepcopy(made)
+    del bare["clusters"][0]["health_check"]
+    router.reload(bare)
+    router.wait_event("node.status", node="n1", status="up")
+    raw = device(router)
+    assert raw.connect(client_id) == (0, 0)
+    raw.close()
+    assert router.session_end(count=2)["tries"] == 2
+
+
+# -- what does not --------------------------------------------------------------------------------
+
+BROKEN = {
+    "no JSON": lambda made: '{"listeners": [',
+    "an unknown key": lambda made: {**made, "clutsers": []},
+    "two faults": lambda made: {**made, "workers": "two", "limits": {"max_connections": -1}},
+    "a certificate that is not there": lambda made: add_door(
+        copy.deepcopy(made), "mqtts", tls={"certificates": [
+            {"certificate_file": "none.pem", "private_key_file": "none.key"}]}),
+}
+
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_file_leaves_everything_and_says_all_that_is_wrong(
+        start_router, nodes, device, how):
+    made = config(nodes)
+    router = start_router(made)
+    raw = device(router)
+    raw.connect(ids_of("n1", NODES)[0])
+    broken = BROKEN[how](copy.deepcopy(made))
+    if isinstance(broken, dict):
+        broken["clusters"][0]["nodes"] = broken["clusters"][0]["nodes"][:1]
+        broken["log"]["level"] = "error"
+    router.reload(broken, expect="reload.failed")
+    faults = router.find("reload.fault")
+    assert len(faults) == (2 if how == "two faults" else 1), faults
+    still_speaks(raw, nodes["n1"])
+    for client_id in ids_of("n2", NODES, 3):
+        assert device(router).connect(client_id) == (0, 0)
+    assert len(nodes["n2"].records) == 3
+    router.wait_event("session.placed", count=4)  # the log level is what it was
+    # And it is no reason to refuse the next one.
+    router.reload(made)
+
+
+@pytest.mark.sanitized
+def test_an_address_that_is_taken_leaves_everything(start_router, nodes, device, closing):
+    made = config(nodes)
+    router = start_router(made)
+    holder = closing(nodes["n1"])  # listens without SO_REUSEPORT
+    more = add_door(copy.deepcopy(made), "free")
+    more = add_door(more, "taken", address=f"127.0.0.1:{holder.port}")
+    more["clusters"][0]["nodes"] = more["clusters"][0]["nodes"][:1]
+    router.reload(more, expect="reload.failed")
+    assert any(str(holder.port) in str(e) for e in router.find("reload.fault"))
+    assert device(router).connect(ids_of("n2", NODES)[0]) == (0, 0)
+    assert len(nodes["n2"].records) == 1
+    wait_until(lambda: router.gauges()["sessions"] == 1, "the device to be counted")
+
+
+@pytest.mark.sanitized
+def test_a_file_that_is_gone_leaves_everything(start_router, nodes, device):
+    router = start_router(config(nodes))
+    kept = router.config_path.read_text()
+    router.config_path.unlink()
+    router.reload(expect="reload.failed")
+    assert device(router).connect("dev-1") == (0, 0)
+    router.reload(kept)
+
+
+@pytest.mark.sanitized
+def test_what_needs_a_restart_is_named_and_the_rest_is_taken_up(start_router, nodes, device):
+    made = config(nodes, NODES[:2])
+    router = start_router(made)
+    other = config(nodes)
+    other["workers"] = 1
+    router.reload(other)
+    assert "workers" in str(router.wait_event("reload.restart_needed")["key"])
+    assert device(router).connect(ids_of("n3", NODES)[0]) == (0, 0)
+    assert len(nodes["n3"].records) == 1
+
+
+# -- often ----------------------------------------------------------------------------------------
+
+@pytest.mark.sanitized
+def test_reload_after_reload_closes_no_session_and_refuses_nobody(start_router, closing, capsys):
+    """200 reloads under 500 connects a second: nodes, weights, doors and timeouts change."""
+    reloads, per_s = (20, 100) if harness.SANITIZED else (200, 500)
+    real = {name: closing(Mosquitto(name)) for name in NODES}
+    base = config(real, proxy_protocol="none")
+    base["log"]["level"] = "info"
+    router = start_router(base)
+    stay = closing(Fleet(router.port, [f"stay-{i}" for i in range(100)]))
+    stay.come_all()
+    visitors = Visitors(closing(Fleet(router.port, 400)), per_s)
+    variants = variants_of(base)
+    done = asked = descriptors = memory = 0
+    next_at = time.monotonic()
+    while done < reloads:
+        assert time.monotonic() < next_at + harness.PATIENCE_S, f"{done} reloads"
+        if asked == done and time.monotonic() >= next_at:
+            harness.write_config(variants[done % len(variants)], router.directory.name)
+            router.process.send_signal(signal.SIGHUP)
+            asked, next_at = asked + 1, time.monotonic() + 0.02
+        visitors.turn()
+        if done < asked == len(router.find("reload.done")):
+            done += 1
+            if done == reloads // 10:
+                descriptors, memory = router.descriptors(), router.memory_bytes()
+    wait_for = visitors.answered + 50
+    while visitors.answered < wait_for:
+        visitors.turn()
+    fleet = visitors.fleet
+    fleet.leave()
+    took = time.monotonic() - visitors.started
+    with capsys.disabled():
+        print(f"\n{reloads} reloads in {took:.1f} s under {visitors.answered / took:.0f} connects "
+              f"a second: {fleet}")
+    assert not fleet.refusals and not fleet.cut and not fleet.unreachable
+    stay.turn()
+    assert not stay.lost(), "who is there stays"
+    assert not router.find("reload.failed")
+    assert {e["connack_code"] for e in router.find("session.end")} <= {0}
+    router.reload(base)
+    wait_until(lambda: router.gauges()["sessions"] == 100, "the visitors to be gone")
+    wait_until(lambda: router.descriptors() <= descriptors + 2 * 10, "the descriptors to go back")
+    if not harness.SANITIZED:
+        wait_until(lambda: router.memory_bytes() < memory + (2 << 20), "the memory to go back")
+    stay.leave()
+
+
+def variants_of(base):
+    """Configurations that differ in everything that a reload takes up."""
+    weighted = copy.deepcopy(base)
+    node_of(weighted, "n1")["weight"] = 5
+    fewer = copy.deepcopy(base)
+    fewer["clusters"][0]["nodes"] = fewer["clusters"][0]["nodes"][:2]
+    doors = add_door(copy.deepcopy(base), "second")
+    doors["timeouts"] = {"dial_ms": 2000}
+    checked = copy.deepcopy(base)
+    checked["clusters"][0]["health_check"] = FAST_CHECK
+    return [base, weighted, fewer, doors, checked]
+
+
+@pytest.mark.sanitized
+def test_a_reload_that_changes_nothing_moves_nothing(start_router, nodes, device):
+    made = config(nodes)
+    router = start_router(made)
+    ids = [f"dev-{i}" for i in range(30)]
+    for client_id in ids:
+        device(router).connect(client_id)
+    assert int(str(router.reload()["moved_permille"])) == 0
+    for client_id in ids:
+        device(router).connect(client_id)
+    for name, expected in by_home(NODES, ids).items():
+        assert all(has(nodes[name], client_id) == 2 for client_id in expected)
+
+
+@pytest.mark.sanitized
+def test_two_signals_in_a_row_and_the_last_file_counts(start_router, nodes, device):
+    router = start_router(config(nodes, NODES[:1]))
+    for names in (NODES[:2], NODES[1:]):
+        harness.write_config(config(nodes, names), router.directory.name)
+        router.process.send_signal(signal.SIGHUP)
+    router.n_nodes = 2
+    client_id = ids_of("n1", NODES)[0]
+
+    def at_home():
+        with mqtt.Device(router.port) as raw:
+            assert raw.connect(client_id) == (0, 0)
+        return any(has(nodes[name], client_id) for name in NODES[1:])
+    wait_until(at_home, "the last file to count")
