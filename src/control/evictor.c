@@ -68,6 +68,12 @@ static uint32_t left_of(const struct patient *p)
     return p->job == JOB_HOME ? NODE_LIVE_READ(p->live->away) : sessions_on(p);
 }
 
+/* Sessions that wait for the CONNACK of a node that drains will be relayed there all the same. */
+static bool expects_more(const struct patient *p)
+{
+    return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
+}
+
 static uint32_t rate_of(const struct patient *p)
 {
     const struct cluster_conf *conf = p->cluster->conf;
@@ -79,13 +85,14 @@ static uint32_t rate_of(const struct patient *p)
 }
 
 /*
- * Credits a second so that no second ever sees more than rate * 1.1: any second's ticks hand
- * out the closings of TICK_MAX_S more than it, and of a tenth of a low rate there is no whole one.
+ * Credits a second so that no second ever sees more than rate * 1.1: workers may take what the
+ * last tick handed out at the very end of it, so a second sees the closings of two ticks more;
+ * and of a tenth of a low rate there is no whole one.
  */
 static double pace_of(const struct patient *p)
 {
     uint32_t rate = rate_of(p);
-    double most = (double)(rate + rate / 10u) / (1. + TICK_MAX_S);
+    double most = (double)(rate + rate / 10u) / (1. + 2 * TICK_MAX_S);
     return most < rate ? most : rate;
 }
 
@@ -166,7 +173,7 @@ static void end_job(struct evictor *evictor, struct patient *p)
 
 static void begin_job(struct evictor *evictor, struct patient *p, enum job job, uint64_t now_us)
 {
-    if (left_of(p) == 0) /* else it ends unfinished: the status has changed */
+    if (left_of(p) == 0 && !expects_more(p)) /* else it ends unfinished: the status has changed */
         end_job(evictor, p);
     withdraw(p);
     p->job = job;
@@ -235,12 +242,6 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     return whole > 0;
 }
 
-/* Sessions that wait for the CONNACK of a node that drains will be relayed there all the same. */
-static bool expects_more(const struct patient *p)
-{
-    return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
-}
-
 /* One node's turn. True while it has a job that needs more ticks. */
 static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
 {
@@ -249,6 +250,8 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
     enum job job = job_for(evictor, p, now_us);
     if (job != p->job)
         begin_job(evictor, p, job, now_us);
+    if (p->ended && left_of(p) > 0) /* a replay goes by nodes that were up when it was placed */
+        p->ended = false;
     if (p->job == JOB_NONE || p->ended)
         return false;
     if (left_of(p) == 0 && !expects_more(p)) {
@@ -381,7 +384,7 @@ void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)
 {
     struct patient *p = find(evictor, live);
-    if (!p)
+    if (!p || NODE_LIVE_READ(live->away) == 0) /* it is not for those who will be */
         return;
     note_status(p, clock_monotonic_us());
     p->home_rate_per_s = rate_per_s;

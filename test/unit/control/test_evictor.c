@@ -140,9 +140,9 @@ static void a_drain_keeps_its_pace_in_every_second(void **state)
         struct play *p = play_new(more, 2);
         seat(p, 0, 5 * rates[i], 5 * rates[i]);
         set_status(p, 0, NODE_DRAINING);
-        pass(p, 9000); /* below nine tenths of the pace is too slow ... */
+        pass(p, 10000); /* below four fifths of the pace is too slow ... */
         assert_true(p->closed * 10u >= rates[i] * 80u);
-        pass(p, 3500);
+        pass(p, 2500);
         assert_int_equal(p->closed, 10 * rates[i]); /* ... and all go */
         assert_true(busiest_second(p) * 10u <= rates[i] * 11u);
         assert_int_equal(ground_logged(&p->g, "node.draining", "node=\"n0\"", NULL), 1);
@@ -195,6 +195,40 @@ static void a_session_that_was_waiting_when_the_drain_began_goes_too(void **stat
     assert_int_equal(p->closed, 1);
     assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
     assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    play_free(p);
+}
+
+/* A replay goes by candidates that were picked before. */
+static void a_session_that_lands_on_a_drained_node_goes_too(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 1000);
+    assert_int_equal(p->closed, 10);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    pass(p, 60000);
+    seat(p, 0, 1, 2);
+    evictor_look(p->evictor);
+    pass(p, 1000);
+    assert_int_equal(p->closed, 13);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 2);
+    play_free(p);
+}
+
+static void a_drain_called_off_with_a_session_waiting_is_not_done(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    atomic_store(&ground_live(&p->g, 0)->sessions, 1);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 500);
+    set_status(p, 0, NODE_UP);
+    pass(p, 500);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 0);
     play_free(p);
 }
 
@@ -256,6 +290,32 @@ static void a_main_thread_that_was_held_up_does_not_catch_up(void **state)
     assert_true(p->closed > 300);
     assert_true(busiest_second(p) <= 110);
     play_free(p);
+}
+
+/* Workers that come as late as can be, when the main thread was held up for as long. */
+static void no_timing_of_workers_and_main_thread_makes_a_burst(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {5, 50, 200, 2000};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        char more[64];
+        (void)snprintf(more, sizeof(more), "\"drain_rate_per_s\":%u,", rates[i]);
+        struct play *p = play_new(more, 2);
+        seat(p, 0, 0, 60 * rates[i]);
+        set_status(p, 0, NODE_DRAINING);
+        for (unsigned k = 0; k < 20; k++) {
+            p->workers_stuck = true;
+            pass(p, 40 + k);
+            ground_now_us += 500000; /* the main thread does something else */
+            p->workers_stuck = false;
+            work(p);
+            pass(p, 1100);
+        }
+        assert_in_range(p->closed, 10 * rates[i], 30 * rates[i]);
+        if (busiest_second(p) * 10u > rates[i] * 11u)
+            fail_msg("%u in a second at %u/s", busiest_second(p), rates[i]);
+        play_free(p);
+    }
 }
 
 static void an_operators_pace_counts_for_one_drain(void **state)
@@ -406,6 +466,38 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     play_free(p);
 }
 
+static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    pass(p, 100);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
+    pass(p, 1000);
+    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    evictor_look(p->evictor);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    assert_int_equal(ground_logged(&p->g, "node.home", NULL, NULL), 0);
+    play_free(p);
+}
+
+static void a_home_that_fails_sessions_is_no_home_yet(void **state)
+{
+    (void)state;
+    struct play *p = play_new(HOMECOMING, 2);
+    set_status(p, 0, NODE_DOWN);
+    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 9000);
+    atomic_fetch_add(&ground_live(&p->g, 0)->failures, 1);
+    pass(p, 9000);
+    assert_int_equal(p->closed, 0);
+    pass(p, 8000);
+    assert_int_equal(p->closed, 100);
+    play_free(p);
+}
+
 static void a_home_that_goes_again_calls_nobody(void **state)
 {
     (void)state;
@@ -507,10 +599,13 @@ int main(void)
         cmocka_unit_test(clean_sessions_go_first),
         cmocka_unit_test(at_the_deadline_all_that_is_left_goes),
         cmocka_unit_test(a_session_that_was_waiting_when_the_drain_began_goes_too),
+        cmocka_unit_test(a_session_that_lands_on_a_drained_node_goes_too),
+        cmocka_unit_test(a_drain_called_off_with_a_session_waiting_is_not_done),
         cmocka_unit_test(an_empty_node_is_drained_at_once),
         cmocka_unit_test(a_drain_called_off_takes_its_credit_back),
         cmocka_unit_test(credit_that_nobody_takes_does_not_pile_up),
         cmocka_unit_test(a_main_thread_that_was_held_up_does_not_catch_up),
+        cmocka_unit_test(no_timing_of_workers_and_main_thread_makes_a_burst),
         cmocka_unit_test(an_operators_pace_counts_for_one_drain),
         cmocka_unit_test(sessions_of_a_node_that_is_down_are_closed_paced),
         cmocka_unit_test(nobody_is_closed_while_there_is_nowhere_to_go),
@@ -519,6 +614,8 @@ int main(void)
         cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
         cmocka_unit_test(sessions_come_home_when_home_has_been_up_for_long_enough),
         cmocka_unit_test(without_homecoming_they_stay_where_they_are),
+        cmocka_unit_test(an_operator_calls_home_those_who_are_away_and_nobody_later),
+        cmocka_unit_test(a_home_that_fails_sessions_is_no_home_yet),
         cmocka_unit_test(a_home_that_goes_again_calls_nobody),
         cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),
         cmocka_unit_test(a_reload_goes_on_with_the_drain),
