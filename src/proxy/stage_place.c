@@ -1,5 +1,5 @@
 /*
- * stage_place.c - find the session a node: route by its key, dial, try the next candidate.
+ * stage_place.c - find the session a node among its candidates: dial, try the next one.
  *
  *    ROUTE --candidates--> DIAL --PROXY header + CONNECT in one send--> CONNACK
  *                          |  ^                                          |
@@ -9,8 +9,8 @@
  *
  * Whose fault is a node that takes a CONNECT and closes, or says nothing? Perhaps the CONNECT's:
  * a device must not be able to have nodes ejected by packets that brokers choke on. So such
- * a failure counts against its node when another node answers the same CONNECT, or when no
- * other was asked.
+ * a failure counts against its node when another node answers the same CONNECT; silence also
+ * when no other could be asked in time.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,9 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "identity.h"
 #include "listener.h"
-#include "model/route_key.h"
 #include "net/socket.h"
 #include "net/tls_client.h"
 #include "proxied.h"
@@ -36,51 +34,6 @@
 static const struct cluster *cluster_of(const struct session *s)
 {
     return s->roster->cluster;
-}
-
-/* ---- ROUTE ---- */
-
-static enum step pick(struct session *s, const struct route_facts *facts)
-{
-    const struct cluster_conf *conf = cluster_of(s)->conf;
-    struct span key = {0};
-    if (!route_key_pick(conf, facts, &key)) {
-        if (conf->empty_client_id == EMPTY_ID_REFUSE)
-            return session_close(s, CLOSE_CLIENT_ID_REFUSED, NULL);
-        key = (struct span){0};
-    }
-    bool warming;
-    roster_place(s->roster, key, &s->placement, &warming);
-    if (s->placement.n == 0)
-        return s->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
-                                 : session_close(s, CLOSE_NO_NODE, "no node is up");
-    s->waits_for_home = s->placement.has_home && (!s->placement.overflow || warming);
-    session_goto(s, SESSION_DIAL);
-    return MOVED;
-}
-
-enum step stage_route(struct session *s)
-{
-    const uint8_t *p = buffer_bytes(&s->first);
-    struct address source = address_unmap(&s->source);
-    char source_ip[ADDRESS_TEXT_MAX];
-    struct tls_facts tls;
-    struct proxy_facts device;
-    s->roster = roster_ref(s->listener->roster);
-    proxied_facts(s, &tls, &device);
-    struct route_facts facts = {
-        .client_id = mqtt_connect_client_id(&s->connect, p),
-        .username = mqtt_connect_username(&s->connect, p),
-        .source_ip = source.sa.sa_family == AF_UNIX
-                         ? (struct span){0}
-                         : span_of_str(address_format_host(&source, source_ip)),
-        .tls_cn = device.verified ? device.tls_cn : (struct span){0},
-        .sni = device.authority,
-    };
-    char names[IDENTITY_NAMES_MAX];
-    if (!identity_confirmed(s, &facts, names))
-        return session_close(s, CLOSE_IDENTITY_REFUSED, names);
-    return pick(s, &facts);
 }
 
 /* ---- a node's count of sessions ---- */
@@ -396,8 +349,8 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
     (void)snprintf(node_and_why, sizeof(node_and_why), "%s%s%s", s->node->name, why ? ": " : "",
                    why ? why : "");
     if (!place_may_go_on(s)) {
-        if (s->tries == 1 && s->unanswered && !s->up.ended)
-            charge(trying(s)); /* nobody else was asked: nothing speaks for the node */
+        if (s->tries == 1 && reason == CLOSE_CONNACK_TIMEOUT && !s->up.ended)
+            charge(trying(s)); /* no time to ask another: silence speaks against the node */
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
     buffer_release(&s->answer);

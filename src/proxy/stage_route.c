@@ -1,0 +1,52 @@
+/*
+ * stage_route.c - what is known of a device, whether it is who it says, and which nodes to try.
+ */
+#include "identity.h"
+#include "listener.h"
+#include "model/route_key.h"
+#include "proxied.h"
+#include "roster.h"
+#include "session.h"
+
+static enum step pick(struct session *s, const struct route_facts *facts)
+{
+    const struct cluster_conf *conf = s->roster->cluster->conf;
+    struct span key = {0};
+    if (!route_key_pick(conf, facts, &key)) {
+        if (conf->empty_client_id == EMPTY_ID_REFUSE)
+            return session_close(s, CLOSE_CLIENT_ID_REFUSED, NULL);
+        key = (struct span){0};
+    }
+    bool warming;
+    roster_place(s->roster, key, &s->placement, &warming);
+    if (s->placement.n == 0)
+        return s->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
+                                 : session_close(s, CLOSE_NO_NODE, "no node is up");
+    s->waits_for_home = s->placement.has_home && (!s->placement.overflow || warming);
+    session_goto(s, SESSION_DIAL);
+    return MOVED;
+}
+
+enum step stage_route(struct session *s)
+{
+    const uint8_t *p = buffer_bytes(&s->first);
+    struct address source = address_unmap(&s->source);
+    char source_ip[ADDRESS_TEXT_MAX];
+    struct tls_facts tls;
+    struct proxy_facts device;
+    s->roster = roster_ref(s->listener->roster);
+    proxied_facts(s, &tls, &device);
+    struct route_facts facts = {
+        .client_id = mqtt_connect_client_id(&s->connect, p),
+        .username = mqtt_connect_username(&s->connect, p),
+        .source_ip = source.sa.sa_family == AF_UNIX
+                         ? (struct span){0}
+                         : span_of_str(address_format_host(&source, source_ip)),
+        .tls_cn = device.verified ? device.tls_cn : (struct span){0},
+        .sni = device.authority,
+    };
+    char names[IDENTITY_NAMES_MAX];
+    if (!identity_confirmed(s, &facts, names))
+        return session_close(s, CLOSE_IDENTITY_REFUSED, names);
+    return pick(s, &facts);
+}
