@@ -37,7 +37,7 @@ static void log_nodes(struct log *log, const struct snapshot *snapshot)
 }
 
 void gauges_log(struct log *log, const struct worker_shared *shared,
-                const struct snapshot *snapshot, const struct crew *crew)
+                const struct snapshot *snapshot, const struct crew *crew, uint64_t ports_low)
 {
     uint64_t states[SESSION_STATE_COUNT] = {0}, sum = 0, accepted = 0, closed = 0, held = 0;
     uint64_t pauses = 0, dial_failures = 0;
@@ -68,6 +68,7 @@ void gauges_log(struct log *log, const struct worker_shared *shared,
     log_u64(&line, "closed_total", closed);
     log_u64(&line, "dial_failures_total", dial_failures);
     log_u64(&line, "accept_pauses_total", pauses);
+    log_u64(&line, "ports_low_total", ports_low);
     log_u64(&line, "log_dropped_total", log_dropped(log));
     log_emit(&line);
     log_nodes(log, snapshot);

@@ -47,6 +47,12 @@ struct supervisor {
     FILE *out;            /* borrowed */
 };
 
+static void log_gauges(const struct supervisor *sup)
+{
+    gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.crew,
+               ports_watch_warnings(sup->ports));
+}
+
 /* ---- ending ---- */
 
 static void order_all(struct supervisor *sup, enum worker_order order)
@@ -109,7 +115,7 @@ static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)events;
     struct supervisor *sup = signal->data;
     if (sup->started)
-        gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.crew);
+        log_gauges(sup);
 }
 
 /* Called on a worker's thread. */
@@ -362,7 +368,7 @@ static void serve(struct supervisor *sup)
         reload_members(service);
     ev_run(sup->loop, 0);
     ev_timer_stop(sup->loop, &sup->look_around);
-    gauges_log(sup->log, &sup->shared, service->snapshot, &service->crew);
+    log_gauges(sup);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
 
