@@ -4,10 +4,27 @@
  *
  * The workers are played by a step that takes all credit at once when it is woken, as workers
  * that have nothing else to do.
+ *
+ * Compiles evictor.c into itself, with an allocator that fails on demand.
  */
-#include "ground.h"
+#include <stdint.h>
+#include <stdlib.h>
 
-#include "control/evictor.h"
+static size_t allowed = SIZE_MAX; /* allocations until one fails */
+
+static void *failing_calloc(size_t n, size_t size)
+{
+    if (allowed == 0)
+        return NULL;
+    allowed--;
+    return calloc(n, size);
+}
+
+#define calloc failing_calloc
+#include "control/evictor.c"
+#undef calloc
+
+#include "ground.h"
 
 #define HISTORY 200000u
 
@@ -581,6 +598,28 @@ static void a_node_that_is_gone_has_no_credit_left(void **state)
     play_free(p);
 }
 
+static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    char *nodes = ground_nodes(1);
+    seat(p, 1, 0, 300);
+    set_status(p, 1, NODE_DRAINING);
+    pass(p, 1000);
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes); /* without the node that drains */
+    allowed = 0;
+    assert_false(evictor_take(p->evictor, next));
+    assert_null(evictor_new(p->g.loop, p->g.log, note_wake, p));
+    allowed = SIZE_MAX;
+    snapshot_unref(next);
+    evictor_free(NULL);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 300);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    free(nodes);
+    play_free(p);
+}
+
 static void with_nothing_to_do_it_does_nothing(void **state)
 {
     (void)state;
@@ -620,6 +659,7 @@ int main(void)
         cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),
         cmocka_unit_test(a_reload_goes_on_with_the_drain),
         cmocka_unit_test(a_node_that_is_gone_has_no_credit_left),
+        cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),
         cmocka_unit_test(with_nothing_to_do_it_does_nothing),
     };
     return cmocka_run_group_tests_name("evictor", tests, NULL, NULL);

@@ -1,11 +1,48 @@
 /*
  * test_node_live.c - a node's record is found by its names, outlives those who used it, and
  * says that its status moved.
+ *
+ * Compiles node_live.c into itself, with allocators that fail on demand.
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "proxy/node_live.h"
+static size_t allowed = SIZE_MAX; /* allocations until one fails */
+
+static int may_allocate(void)
+{
+    if (allowed == 0)
+        return 0;
+    allowed--;
+    return 1;
+}
+
+static void *failing_calloc(size_t n, size_t size)
+{
+    return may_allocate() ? calloc(n, size) : NULL;
+}
+
+static void *failing_aligned_alloc(size_t alignment, size_t size)
+{
+    return may_allocate() ? aligned_alloc(alignment, size) : NULL;
+}
+
+static char *failing_strdup(const char *text)
+{
+    return may_allocate() ? strdup(text) : NULL;
+}
+
+#define calloc        failing_calloc
+#define aligned_alloc failing_aligned_alloc
+#define strdup        failing_strdup
+#include "proxy/node_live.c"
+#undef calloc
+#undef aligned_alloc
+#undef strdup
+
 #include "unit.h"
 
 static void the_same_names_have_the_same_record(void **state)
@@ -95,6 +132,29 @@ static void a_status_is_news(void **state)
     node_registry_fini(&registry);
 }
 
+static void a_record_half_made_is_given_back_whole(void **state)
+{
+    (void)state;
+    struct node_registry registry;
+    struct node_live *live = NULL;
+    size_t n = 0;
+    node_registry_init(&registry, 2);
+    for (; !live; n++) {
+        allowed = n;
+        live = node_registry_get(&registry, "c", "n");
+        allowed = SIZE_MAX;
+        assert_int_equal(list_empty(&registry.records), !live);
+    }
+    assert_int_equal(n - 1, 4); /* itself, two names, seats */
+    allowed = 0;                /* one that is there needs no memory */
+    assert_ptr_equal(node_registry_get(&registry, "c", "n"), live);
+    assert_null(node_registry_get(&registry, "c", "other"));
+    allowed = SIZE_MAX;
+    node_live_unref(live);
+    node_live_unref(live);
+    node_registry_fini(&registry);
+}
+
 #define ROUNDS 100000
 
 static void *hold_and_let_go(void *arg)
@@ -134,6 +194,7 @@ int main(void)
         cmocka_unit_test(a_new_record_is_up_and_empty),
         cmocka_unit_test(a_record_stays_while_somebody_holds_it),
         cmocka_unit_test(a_status_is_news),
+        cmocka_unit_test(a_record_half_made_is_given_back_whole),
         cmocka_unit_test(references_come_and_go_on_all_threads),
     };
     return cmocka_run_group_tests_name("node_live", tests, NULL, NULL);
