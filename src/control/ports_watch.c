@@ -95,9 +95,29 @@ static void look_at(struct ports_watch *watch, const struct node_live *live, uin
     log_emit(&line);
 }
 
+static bool has(const struct snapshot *snapshot, const struct node_live *live)
+{
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        for (size_t k = 0; k < snapshot->clusters[i].n; k++)
+            if (snapshot->clusters[i].nodes[k].live == live)
+                return true;
+    return false;
+}
+
+/* Nodes that are gone: another's record may come to lie where theirs was. */
+static void forget_gone(struct ports_watch *watch, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < watch->n;)
+        if (has(snapshot, watch->warned[i]))
+            i++;
+        else
+            watch->warned[i] = watch->warned[--watch->n];
+}
+
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
     uint64_t each = ports_of_a_source();
+    forget_gone(watch, snapshot);
     for (size_t i = 0; each > 0 && i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
         for (size_t k = 0; k < cluster->n; k++) {

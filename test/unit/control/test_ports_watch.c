@@ -108,6 +108,57 @@ static void a_unix_socket_needs_no_port(void **state)
     watch_fini(&w);
 }
 
+static void take(struct watch *w, const char *nodes)
+{
+    struct snapshot *next = ground_snapshot(&w->g, "", nodes);
+    snapshot_unref(w->g.snapshot);
+    w->g.snapshot = next;
+}
+
+static void a_reload_does_not_warn_again(void **state)
+{
+    (void)state;
+    struct watch w;
+    watch_init(&w, "", two);
+    assert_int_equal(look(&w, 0, 1, 90), 1);
+    take(&w, "{\"name\":\"b\",\"address\":\"192.0.2.2:1883\"},"
+             "{\"name\":\"a\",\"address\":\"192.0.2.9:1883\"}");
+    assert_int_equal(look(&w, 1, 1, 90), 1);
+    watch_fini(&w);
+}
+
+/* Its record may be freed, and the place of it be another node's. */
+static void a_node_that_is_gone_is_forgotten(void **state)
+{
+    (void)state;
+    struct watch w;
+    watch_init(&w, "", two);
+    struct node_live *live = ground_live(&w.g, 1);
+    node_live_ref(live); /* held by its sessions, so that it can be known again */
+    assert_int_equal(look(&w, 1, 1, 90), 1);
+    take(&w, "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"}");
+    assert_int_equal(look(&w, 0, 1, 10), 1);
+    take(&w, two);
+    assert_ptr_equal(ground_live(&w.g, 1), live);
+    assert_int_equal(look(&w, 1, 1, 90), 2);
+    node_live_unref(live);
+    watch_fini(&w);
+}
+
+static void many_nodes_are_short_of_ports_at_once(void **state)
+{
+    (void)state;
+    struct watch w;
+    char *nodes = ground_nodes(100);
+    watch_init(&w, "", nodes);
+    for (size_t i = 0; i < 100; i++)
+        atomic_store(&ground_live(&w.g, i)->sessions, w.range);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(look(&w, 0, 1, 100), 100);
+    free(nodes);
+    watch_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +166,9 @@ int main(void)
         cmocka_unit_test(each_node_has_ports_of_its_own),
         cmocka_unit_test(source_addresses_of_the_nodes_family_multiply_the_ports),
         cmocka_unit_test(a_unix_socket_needs_no_port),
+        cmocka_unit_test(a_reload_does_not_warn_again),
+        cmocka_unit_test(a_node_that_is_gone_is_forgotten),
+        cmocka_unit_test(many_nodes_are_short_of_ports_at_once),
     };
     return cmocka_run_group_tests_name("ports_watch", tests, NULL, NULL);
 }
