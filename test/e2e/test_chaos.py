@@ -1,0 +1,23 @@
+"""A short piece of test/chaos.py: everything that can happen to nodes, at random."""
+
+import sys
+
+import pytest
+
+import harness
+
+sys.path.insert(0, str(harness.ROOT / "test"))
+import chaos  # noqa: E402  pylint: disable=wrong-import-position
+
+SEED = 20  # the same play each time; other seeds are for the script
+
+
+@pytest.mark.sanitized
+def test_whatever_happens_to_the_nodes_no_device_waits_longer_than_the_deadlines(
+        start_router, closing, capsys):
+    seconds, devices = (20, 100) if harness.SANITIZED else (6, 400)
+    play = closing(chaos.Chaos(start_router, devices, SEED))
+    play.run(seconds)
+    play.settle()
+    with capsys.disabled():
+        print(f"\n{play.told()}")
