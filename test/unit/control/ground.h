@@ -59,6 +59,20 @@ static inline void ground_fini(struct ground *g)
     ev_loop_destroy(g->loop);
 }
 
+/* A snapshot of this configuration; the caller's. */
+static inline struct snapshot *ground_parse(struct ground *g, const char *text)
+{
+    struct config_messages messages;
+    struct config *config = config_parse(text, strlen(text), "config.json", &messages);
+    for (size_t i = 0; i < messages.n; i++)
+        print_message("%s\n", messages.list[i].text);
+    config_messages_fini(&messages);
+    assert_non_null(config);
+    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL);
+    assert_non_null(snapshot);
+    return snapshot;
+}
+
 /*
  * A snapshot of one cluster "c"; the caller's.
  *
@@ -74,15 +88,7 @@ static inline struct snapshot *ground_snapshot(struct ground *g, const char *mor
                      "\"cluster\":\"c\"}],\"clusters\":[{\"name\":\"c\",%s\"nodes\":[%s]}]}",
                      more, nodes);
     assert_in_range(n, 1, sizeof(text) - 1);
-    struct config_messages messages;
-    struct config *config = config_parse(text, (size_t)n, "config.json", &messages);
-    for (size_t i = 0; i < messages.n; i++)
-        print_message("%s\n", messages.list[i].text);
-    config_messages_fini(&messages);
-    assert_non_null(config);
-    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL);
-    assert_non_null(snapshot);
-    return snapshot;
+    return ground_parse(g, text);
 }
 
 /* Nodes "n0", "n1" ... at 192.0.2.1:1883, 192.0.2.2:1883 ...; the caller frees it. */

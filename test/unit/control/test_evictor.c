@@ -260,6 +260,54 @@ static void an_empty_node_is_drained_at_once(void **state)
     play_free(p);
 }
 
+static void a_drain_is_over_once(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 1000);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    play_free(p);
+}
+
+static void looking_all_the_time_neither_hurries_nor_hinders(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    seat(p, 0, 0, 300);
+    set_status(p, 0, NODE_DRAINING);
+    for (int i = 0; i < 400; i++) {
+        evictor_look(p->evictor);
+        pass(p, 10);
+    }
+    assert_int_equal(p->closed, 300);
+    assert_true(busiest_second(p) <= 110);
+    play_free(p);
+}
+
+static void routers_do_not_close_in_step(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
+    uint64_t shortest_us = UINT64_MAX, longest_us = 0;
+    seat(p, 0, 0, 3000);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 2000);
+    for (uint32_t i = 1; i < p->closed; i++) {
+        uint64_t us = p->closed_us[i] - p->closed_us[i - 1];
+        if (us == 0)
+            continue; /* of the same tick */
+        shortest_us = us < shortest_us ? us : shortest_us;
+        longest_us = us > longest_us ? us : longest_us;
+    }
+    assert_in_range(shortest_us, 38000, 47000);
+    assert_in_range(longest_us, 53000, 64000);
+    play_free(p);
+}
+
 static void a_drain_called_off_takes_its_credit_back(void **state)
 {
     (void)state;
@@ -358,6 +406,23 @@ static void an_operators_pace_counts_for_one_drain(void **state)
     play_free(p);
 }
 
+static void a_pace_for_the_next_drain_outlives_the_end_of_the_last(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":10,", 2);
+    seat(p, 0, 0, 1000);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 500);
+    set_status(p, 0, NODE_UP);
+    evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 0); /* before a tick saw that */
+    pass(p, 500);
+    p->closed = 0;
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 2000);
+    assert_in_range(p->closed, 170, 210);
+    play_free(p);
+}
+
 /* ---- down ---- */
 
 static void sessions_of_a_node_that_is_down_are_closed_paced(void **state)
@@ -391,6 +456,25 @@ static void nobody_is_closed_while_there_is_nowhere_to_go(void **state)
     set_status(p, 1, NODE_UP);
     pass(p, 2000);
     assert_int_equal(p->closed, 50);
+    play_free(p);
+}
+
+static void nodes_of_another_cluster_are_no_place_to_go(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 1);
+    struct snapshot *next = ground_parse(
+        &p->g, "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"c\"},"
+               "{\"name\":\"m\",\"address\":\"127.0.0.1:1884\",\"cluster\":\"d\"}],\"clusters\":["
+               "{\"name\":\"c\",\"nodes\":[{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"}]},"
+               "{\"name\":\"d\",\"nodes\":[{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"}]}]}");
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 0, 10);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
     play_free(p);
 }
 
@@ -495,6 +579,20 @@ static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **st
     pass(p, 3000);
     assert_int_equal(p->closed, 0);
     assert_int_equal(ground_logged(&p->g, "node.home", NULL, NULL), 0);
+    play_free(p);
+}
+
+static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 1000);
+    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    set_status(p, 0, NODE_UP);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before a tick saw that */
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 100);
     play_free(p);
 }
 
@@ -641,19 +739,25 @@ int main(void)
         cmocka_unit_test(a_session_that_lands_on_a_drained_node_goes_too),
         cmocka_unit_test(a_drain_called_off_with_a_session_waiting_is_not_done),
         cmocka_unit_test(an_empty_node_is_drained_at_once),
+        cmocka_unit_test(a_drain_is_over_once),
+        cmocka_unit_test(looking_all_the_time_neither_hurries_nor_hinders),
+        cmocka_unit_test(routers_do_not_close_in_step),
         cmocka_unit_test(a_drain_called_off_takes_its_credit_back),
         cmocka_unit_test(credit_that_nobody_takes_does_not_pile_up),
         cmocka_unit_test(a_main_thread_that_was_held_up_does_not_catch_up),
         cmocka_unit_test(no_timing_of_workers_and_main_thread_makes_a_burst),
         cmocka_unit_test(an_operators_pace_counts_for_one_drain),
+        cmocka_unit_test(a_pace_for_the_next_drain_outlives_the_end_of_the_last),
         cmocka_unit_test(sessions_of_a_node_that_is_down_are_closed_paced),
         cmocka_unit_test(nobody_is_closed_while_there_is_nowhere_to_go),
+        cmocka_unit_test(nodes_of_another_cluster_are_no_place_to_go),
         cmocka_unit_test(on_node_down_keep_keeps),
         cmocka_unit_test(paused_and_ejected_nodes_keep_their_sessions),
         cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
         cmocka_unit_test(sessions_come_home_when_home_has_been_up_for_long_enough),
         cmocka_unit_test(without_homecoming_they_stay_where_they_are),
         cmocka_unit_test(an_operator_calls_home_those_who_are_away_and_nobody_later),
+        cmocka_unit_test(an_operator_calls_home_as_soon_as_home_is_back),
         cmocka_unit_test(a_home_that_fails_sessions_is_no_home_yet),
         cmocka_unit_test(a_home_that_goes_again_calls_nobody),
         cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),

@@ -380,6 +380,7 @@ static void a_cluster_without_checks_any_more_forgets_what_they_said(void **stat
         pass(&s, 10);
     take_n(&s, "", 2, false); /* while a check is under way */
     assert_int_equal(status(&s, 0), NODE_UP);
+    expect_logged(&s, 1, "node.status", "status=\"up\"", "why=\"no health check any more\"");
     assert_int_equal(played[0].cancelled, 1);
     unsigned begun = played[0].begun;
     pass(&s, 20000);
@@ -405,7 +406,7 @@ static void a_node_on_which_sessions_fail_is_ejected_for_a_while(void **state)
     fail_sessions(&s, 0, 1);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     expect_logged(&s, 1, "WARN node.status", "status=\"ejected\"",
-                  "within 10000 ms\" for_ms=10000");
+                  "why=\"5 sessions failed within 10000 ms\" for_ms=10000");
     pass(&s, 9700);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     pass(&s, 500);
@@ -430,6 +431,24 @@ static void the_last_node_is_never_ejected(void **state)
     assert_true(prober_decree(s.prober, "c", "n1", NODE_STATE_DRAINING));
     fail_sessions(&s, 0, 1000);
     assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+
+    scene_init(&s); /* the other takes no sessions at all */
+    take(&s, PASSIVE,
+         "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
+         "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\",\"weight\":0}",
+         true);
+    fail_sessions(&s, 0, 1000);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    scene_fini(&s);
+
+    scene_init(&s); /* two of them fail at once */
+    take_n(&s, "\"passive\":{\"max_ejected_percent\":100},", 3, true);
+    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    atomic_store(&ground_live(&s.g, 0)->failures, 1000);
+    fail_sessions(&s, 1, 1000);
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    assert_int_equal(status(&s, 1), NODE_UP);
     scene_fini(&s);
 }
 
@@ -562,6 +581,7 @@ static void an_operators_word_stands_until_the_configuration_says_another(void *
     assert_int_equal(status(&s, 0), NODE_OFF);
     take_state(&s, "up", false);
     assert_int_equal(status(&s, 0), NODE_UP);
+    expect_logged(&s, 1, "node.status", "status=\"up\"", "why=\"by configuration\"");
     scene_fini(&s);
 }
 
@@ -799,6 +819,21 @@ static void without_its_certificates_a_cluster_is_not_checked(void **state)
     scene_fini(&s);
 }
 
+static void http_checks_need_no_certificates(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s,
+           "\"health_check\":{\"type\":\"http\"},\"tls\":{\"ca_file\":\"/nonexistent/ca.pem\"},", 1,
+           true);
+    pass(&s, 1100);
+    assert_int_equal(played[0].begun, 1);
+    assert_false(played[0].tls);
+    expect_logged(&s, 0, "check.no_tls", NULL, NULL);
+    scene_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -832,6 +867,7 @@ int main(void)
         cmocka_unit_test(the_password_is_the_first_line_of_its_file),
         cmocka_unit_test(a_password_that_is_too_long_is_none_and_is_not_cut),
         cmocka_unit_test(without_its_certificates_a_cluster_is_not_checked),
+        cmocka_unit_test(http_checks_need_no_certificates),
     };
     return cmocka_run_group_tests_name("prober", tests, NULL, NULL);
 }

@@ -234,6 +234,7 @@ static void all_are_checked_in_the_first_second_by_names_of_their_own(void **sta
     static char ids[NODES][24];
     unsigned in_tenth[10] = {0};
     struct crowd_scene *s = scene_new();
+    ground_now_us += 3000000; /* the loop has not run while files were read */
     uint64_t start_us = ground_now_us;
     take_all(s, CHECKED);
     pass(s, 1050);
@@ -249,6 +250,70 @@ static void all_are_checked_in_the_first_second_by_names_of_their_own(void **sta
     qsort(ids, NODES, sizeof(ids[0]), by_text);
     for (size_t i = 1; i < NODES; i++)
         assert_string_not_equal(ids[i - 1], ids[i]);
+    scene_free(s);
+}
+
+static void routers_have_names_of_their_own(void **state)
+{
+    (void)state;
+    const struct prober_news news = {.changed = note_change, .arg = NULL};
+    const size_t which[] = {7};
+    struct crowd_scene *s = scene_new();
+    struct prober *other = prober_new(s->g.loop, &s->g.registry, s->g.log,
+                                      BOOT_ID * UINT64_C(0x9e3779b97f4a7c15), &news);
+    assert_non_null(other);
+    assert_true(take(s, CHECKED, which, 1));
+    pass(s, 1050);
+    char id[64];
+    memcpy(id, played[7].client_id, sizeof(id));
+    assert_true(prober_take(other, s->g.snapshot, true));
+    prober_free(s->prober);
+    s->prober = NULL;
+    pass(s, 1050);
+    assert_int_equal(strlen(played[7].client_id), 23);
+    assert_string_not_equal(played[7].client_id, id);
+    prober_free(other);
+    scene_free(s);
+}
+
+static void each_cluster_is_watched_by_its_own_rules(void **state)
+{
+    (void)state;
+    static const char two[] =
+        "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"c\"},"
+        "{\"name\":\"m\",\"address\":\"127.0.0.1:1884\",\"cluster\":\"d\"}],\"clusters\":["
+        "{\"name\":\"c\",\"passive\":{\"failures\":50},\"nodes\":["
+        "{\"name\":\"n0\",\"address\":\"10.0.0.0:1883\"},"
+        "{\"name\":\"n1\",\"address\":\"10.0.0.1:1883\"}]},"
+        "{\"name\":\"d\",\"health_check\":{\"type\":\"tcp\"},\"passive\":{\"failures\":5},"
+        "\"nodes\":[{\"name\":\"n0\",\"address\":\"10.0.0.2:1883\"},"
+        "{\"name\":\"n1\",\"address\":\"10.0.0.3:1883\"}]}]}";
+    struct crowd_scene *s = scene_new();
+    s->g.snapshot = ground_parse(&s->g, two);
+    assert_true(prober_take(s->prober, s->g.snapshot, true));
+    pass(s, 1100);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(played[i].begun, i >= 2);
+    const struct cluster *c = &s->g.snapshot->clusters[0], *d = &s->g.snapshot->clusters[1];
+    atomic_store(&c->nodes[0].live->failures, 10);
+    atomic_store(&d->nodes[1].live->failures, 10);
+    pass(s, 150);
+    assert_int_equal(node_live_status(c->nodes[0].live), NODE_UP);
+    assert_int_equal(node_live_status(d->nodes[1].live), NODE_EJECTED);
+    assert_true(prober_decree(s->prober, "d", "n0", NODE_STATE_DOWN));
+    assert_int_equal(node_live_status(c->nodes[0].live), NODE_UP);
+    assert_int_equal(node_live_status(d->nodes[0].live), NODE_OFF);
+    scene_free(s);
+}
+
+static void a_short_interval_is_the_first_rounds_too(void **state)
+{
+    (void)state;
+    struct crowd_scene *s = scene_new();
+    take_all(s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":500,\"timeout_ms\":100},");
+    pass(s, 520);
+    for (size_t i = 0; i < NODES; i++)
+        assert_in_range(played[i].begun, 1, 2);
     scene_free(s);
 }
 
@@ -409,6 +474,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_are_checked_in_the_first_second_by_names_of_their_own),
+        cmocka_unit_test(routers_have_names_of_their_own),
+        cmocka_unit_test(each_cluster_is_watched_by_its_own_rules),
+        cmocka_unit_test(a_short_interval_is_the_first_rounds_too),
         cmocka_unit_test(half_of_them_at_most_are_ejected_at_any_time),
         cmocka_unit_test(a_reload_in_another_order_keeps_the_health_of_each),
         cmocka_unit_test(reloads_in_the_middle_of_checks_leave_nothing_behind),
