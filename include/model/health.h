@@ -40,9 +40,10 @@ enum check_result {
     CHECK_BAD
 };
 
-#define HEALTH_WINDOW_SLOTS  10u
-#define HEALTH_CHECK_RESULTS 3u /* enum check_result has no count of its own: others switch on it  \
-                                 */
+#define HEALTH_WINDOW_SLOTS 10u
+#define HEALTH_CHECK_RESULTS                                                                       \
+    3u /* enum check_result has no count of its own: others switch on it                           \
+        */
 
 /*
  * One node's health. Private to health.c but for the decree, which its owner writes; all zero
@@ -61,6 +62,7 @@ struct health {
     uint64_t slot;                          /* number of the present tenth, since 0 ms */
     uint64_t ejected_at_ms, ejected_until_ms;
     uint32_t ejections; /* in a row: each doubles the time */
+    uint32_t eject_ms;  /* the time before it is doubled */
 };
 
 /*
@@ -72,7 +74,7 @@ struct health {
  * GOOD changes nothing, NO_NEW behind it makes it NO_NEW, two times BAD makes it BAD.
  *
  * A verdict that leaves BAD ends an ejection, too: the failures were those of the node that was
- * down.
+ * down. A good check of a node that is not down cuts an ejection to its undoubled time.
  */
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);

@@ -65,6 +65,13 @@ static void end_ejection(struct health *h)
     window_clear(h);
 }
 
+/* Its checks say that it is well: no more than the first time's ejection on mere suspicion. */
+static void vouch(struct health *h)
+{
+    if (h->ejected_until_ms > h->ejected_at_ms + h->eject_ms)
+        h->ejected_until_ms = h->ejected_at_ms + h->eject_ms;
+}
+
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result)
 {
@@ -75,6 +82,8 @@ bool health_check_done(struct health *h, const struct health_check_conf *conf,
     h->verdict = h->checked ? verdict_due(h, conf) : result;
     if (h->checked && before == CHECK_BAD && h->verdict != CHECK_BAD)
         end_ejection(h);
+    else if (h->verdict == CHECK_GOOD && result == CHECK_GOOD)
+        vouch(h);
     h->checked = true;
     return h->verdict != before;
 }
@@ -133,6 +142,7 @@ static void eject(struct health *h, const struct passive_conf *conf, uint64_t no
     if (now_ms >= h->ejected_until_ms + lasted_ms + conf->window_ms)
         h->ejections = 0;
     h->ejected_at_ms = now_ms;
+    h->eject_ms = conf->eject_ms;
     h->ejected_until_ms = now_ms + ((uint64_t)conf->eject_ms << h->ejections);
     if (h->ejections < DOUBLINGS_MAX)
         h->ejections++;

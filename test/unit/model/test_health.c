@@ -423,9 +423,33 @@ static void a_node_that_its_checks_bring_back_is_not_ejected_any_more(void **sta
     assert_false(health_sessions_failed(&h, &passive, 0, 3000, true));
 }
 
+static void good_checks_keep_an_ejection_from_growing(void **state)
+{
+    (void)state;
+    const struct passive_conf passive = {
+        .failures = 1, .window_ms = 10000, .eject_ms = 1000, .max_ejected_percent = 50};
+    const struct health_check_conf check = {.fall = 2, .rise = 2};
+    struct health alone = {0}, vouched = {0};
+    assert_false(health_check_done(&vouched, &check, CHECK_GOOD));
+    for (uint64_t now = 1000; now < 60000; now += 100) {
+        (void)health_sessions_failed(&alone, &passive, 1, now, true);
+        (void)health_sessions_failed(&vouched, &passive, 1, now, true);
+        assert_false(health_check_done(&vouched, &check, CHECK_GOOD));
+        assert_in_range(vouched.ejected_until_ms, vouched.ejected_at_ms + 1, /* never for nothing */
+                        vouched.ejected_at_ms + passive.eject_ms);
+    }
+    assert_true(alone.ejected_until_ms - alone.ejected_at_ms > 10 * passive.eject_ms);
+    /* a bad one vouches for nothing */
+    struct health doubted = vouched;
+    doubted.ejected_until_ms = doubted.ejected_at_ms + 5 * passive.eject_ms;
+    assert_false(health_check_done(&doubted, &check, CHECK_BAD));
+    assert_int_equal(doubted.ejected_until_ms - doubted.ejected_at_ms, 5 * passive.eject_ms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_checks_keep_an_ejection_from_growing),
         cmocka_unit_test(a_node_that_its_checks_bring_back_is_not_ejected_any_more),
         cmocka_unit_test(verdicts_follow_the_results),
         cmocka_unit_test(a_node_is_changing_while_its_results_gainsay_its_verdict),
