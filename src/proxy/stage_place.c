@@ -99,6 +99,15 @@ static enum placement_kind kind_of(const struct session *s)
     return s->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
+/* Is there a candidate left that takes new sessions? Some may have gone since they were chosen. */
+static bool has_candidate(const struct session *s)
+{
+    for (uint8_t i = s->tries; i < s->placement.n; i++)
+        if (node_live_status(cluster_of(s)->nodes[s->placement.candidates[i]].live) == NODE_UP)
+            return true;
+    return false;
+}
+
 static bool has_time(const struct session *s)
 {
     return session_placing_ms(s) < s->w->snapshot->config->timeouts.placement_ms;
@@ -153,7 +162,7 @@ static enum step try_failed(struct session *s, const char *why)
     dial_abandon(s);
     if (!has_time(s))
         return session_close(s, CLOSE_PLACEMENT_TIMEOUT, node_and_why);
-    if (s->tries >= s->placement.n)
+    if (!has_candidate(s))
         return session_close(s, CLOSE_NO_NODE, node_and_why);
     return WAIT;
 }
@@ -236,11 +245,13 @@ static uint64_t take_turn(struct session *s, const struct node *n)
     }
 }
 
-/* Go for the next candidate that has a turn for us. False when there is none. */
+/* Go for the next candidate that is up and has a turn for us. False when there is none. */
 static bool choose(struct session *s, uint64_t *wait_us)
 {
     while (s->tries < s->placement.n) {
         s->tries++;
+        if (node_live_status(trying(s)->live) != NODE_UP)
+            continue;
         *wait_us = trying(s)->max_connects_per_s ? take_turn(s, trying(s)) : 0;
         if (*wait_us != PLACEMENT_NO_TURN) {
             s->kind = kind_of(s);
@@ -259,8 +270,10 @@ static enum step dial_next(struct session *s)
     enum step step = YIELD;
     while (step == YIELD) {
         uint64_t wait_us = 0;
+        bool any = has_candidate(s);
         if (!choose(s, &wait_us))
-            return session_close(s, CLOSE_NODES_FULL, "max_connects_per_s");
+            return any ? session_close(s, CLOSE_NODES_FULL, "max_connects_per_s")
+                       : session_close(s, CLOSE_NO_NODE, "no node is up");
         if (wait_us > 0) {
             session_set_deadline(s, (double)wait_us / 1000.0);
             return WAIT;
@@ -340,7 +353,7 @@ enum step stage_dial_timed_out(struct session *s)
 
 bool place_may_go_on(const struct session *s)
 {
-    return cluster_of(s)->conf->replay && !s->up.ended && s->tries < s->placement.n && has_time(s);
+    return cluster_of(s)->conf->replay && !s->up.ended && has_candidate(s) && has_time(s);
 }
 
 enum step place_again(struct session *s, enum close_reason reason, const char *why)
@@ -371,7 +384,7 @@ void session_node_lost(struct session *s)
         (void)retry(s, "down");
     else {
         dial_abandon(s);
-        (void)(s->tries < s->placement.n ? dial_next(s) : session_close(s, CLOSE_NO_NODE, "down"));
+        (void)dial_next(s);
     }
     session_run(s);
 }

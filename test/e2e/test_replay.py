@@ -300,3 +300,26 @@ def test_a_real_node_takes_over_from_one_that_is_evacuated(start_router, recordi
         raw.send(mqtt.DISCONNECT)
         raw.close()
         router.session_end(count=present + 1, placement="replay")
+
+
+def test_a_candidate_that_was_drained_meanwhile_is_passed_over(
+        start_router, recording_node, device):
+    homes = {name: recording_node(answer=None if name == "n1" else says(CONNACK_3))
+             for name in ("n1", "n2", "n3")}
+    ports = {name: node.port for name, node in homes.items()}
+    client_id = ids_of("n1", ports)[0]
+    second, third = order(ports, client_id)[1:]
+    config = one_cluster(ports)
+    config["timeouts"] = {"connack_ms": 2000}
+    router = start_router(config)
+    raw = device(router).send(mqtt.connect(client_id))
+    homes["n1"].wait_mqtt(mqtt.connect(client_id))
+    for node in config["clusters"][0]["nodes"]:
+        if node["name"] == second:
+            node["state"] = "draining"
+    router.reload(config)
+    assert raw.packet()[1] == CONNACK_3
+    raw.close()
+    end = router.session_end(client_id=client_id)
+    assert end["node"] == third and end["placement"] == "replay"
+    assert not homes[second].records, "a draining node gets no new session"
