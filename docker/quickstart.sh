@@ -122,6 +122,7 @@ write_config() {
   ],
   "clusters": [
     { "name": "demo", "route_by": "client_id", "proxy_protocol": "none",
+      "health_check": { "type": "mqtt" },
       "nodes": [ { "name": "node1", "address": "127.0.0.1:$node1_port" },
                  { "name": "node2", "address": "127.0.0.1:$node2_port" },
                  { "name": "node3", "address": "127.0.0.1:$node3_port" } ] }
