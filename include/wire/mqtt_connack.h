@@ -76,7 +76,8 @@ struct mqtt_connack {
  *   version  of the device's CONNECT: 3, 4 or 5
  *   out      filled on PARSE_DONE only
  *
- * PARSE_MORE  it could still become a CONNACK
+ * PARSE_MORE  it could still become a CONNACK, as far as its type and length tell: what stands
+ *             behind them is judged when all of it is there
  * PARSE_BAD   it is something else (AUTH, for one), or a CONNACK whose parts do not fit
  *
  * A look, no judgement: the bytes go to the device whatever the answer is. Properties that
