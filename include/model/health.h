@@ -82,6 +82,9 @@ bool health_check_done(struct health *h, const struct health_check_conf *conf,
 /* Is the node on its way from one verdict to another, so that checks should come faster? */
 bool health_is_changing(const struct health *h);
 
+/* The node was well as far as anybody knew: the first check's result is not the verdict then. */
+void health_presume_good(struct health *h);
+
 /* The cluster has no checks any more: what they said is forgotten. */
 void health_forget_checks(struct health *h);
 

@@ -30,11 +30,13 @@ struct node {
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
     struct members found;            /* when it is discovered: what its nodes' conf points into */
-    struct node *nodes;
-    struct rendezvous_node *homes; /* the same nodes in the same order, as the hash wants them */
-    bool *backup;                  /* the same */
-    size_t n;                      /* 0 while nothing has been discovered yet */
-    struct address *sources;       /* source_addresses, port 0 */
+    struct members departed;         /* not any more in it, but sessions are: the same */
+    struct node *nodes;              /* n, and behind them those departed: n_all */
+    struct rendezvous_node *homes;   /* n, in the same order, as the hash wants them */
+    bool *backup;                    /* the same */
+    size_t n;                        /* 0 while nothing has been discovered yet */
+    size_t n_all;
+    struct address *sources; /* source_addresses, port 0 */
     size_t n_sources;
 };
 
@@ -62,9 +64,14 @@ struct members_source {
 /*
  * Take a configuration (freed on failure too). Null when memory is short. The first reference is
  * the caller's.
+ *
+ *   before   the snapshot it takes the place of; null = none. Its nodes that are not in the new
+ *            one, of a cluster that still is, stay beside it as departed while they have
+ *            sessions: they get no new ones, but are still watched over
  */
 MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
-                                       const struct members_source *members);
+                                       const struct members_source *members,
+                                       const struct snapshot *before);
 
 /* The same configuration with other members. */
 MUST_USE struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,

@@ -327,7 +327,7 @@ static size_t count_nodes(const struct snapshot *snapshot)
 {
     size_t n = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        n += snapshot->clusters[i].n;
+        n += snapshot->clusters[i].n_all;
     return n;
 }
 
@@ -347,7 +347,7 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
         return false;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
-        for (size_t k = 0; k < cluster->n; k++, at++) {
+        for (size_t k = 0; k < cluster->n_all; k++, at++) {
             struct node_live *live = cluster->nodes[k].live;
             const struct patient *known = find(evictor, live);
             if (known)

@@ -6,13 +6,15 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-static void log_node(struct log *log, const struct node_live *live)
+static void log_node(struct log *log, const struct node_live *live, bool departed)
 {
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "node.gauges");
     log_text(&line, "cluster", live->cluster);
     log_text(&line, "node", live->name);
     log_text(&line, "status", node_status_word(node_live_status(live)));
+    if (departed)
+        log_bool(&line, "departed", true);
     log_u64(&line, "sessions", NODE_LIVE_READ(live->sessions));
     log_u64(&line, "sessions_clean", NODE_LIVE_READ(live->clean));
     log_u64(&line, "sessions_away", NODE_LIVE_READ(live->away));
@@ -30,8 +32,8 @@ static void log_nodes(struct log *log, const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
-        for (size_t k = 0; k < cluster->n; k++) {
-            log_node(log, cluster->nodes[k].live);
+        for (size_t k = 0; k < cluster->n_all; k++) {
+            log_node(log, cluster->nodes[k].live, k >= cluster->n);
         }
     }
 }

@@ -76,7 +76,9 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         struct crowd crowd = count(probes, cluster->n);
         for (size_t k = 0; k < cluster->n; k++)
             fold(probes[k], &cluster->conf->passive, cluster->n, &crowd, now_ms);
-        probes += cluster->n;
+        for (size_t k = cluster->n; k < cluster->n_all; k++)
+            probe_settle(probes[k]); /* departed: only its checks count any more */
+        probes += cluster->n_all;
     }
 }
 
@@ -99,7 +101,7 @@ static size_t count_nodes(const struct snapshot *snapshot)
 {
     size_t n = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        n += snapshot->clusters[i].n;
+        n += snapshot->clusters[i].n_all;
     return n;
 }
 
@@ -117,7 +119,7 @@ static struct probe **gather(struct prober *prober, const struct snapshot *snaps
     struct probe **probes = calloc(n + 1, sizeof(struct probe *)); /* + 1: none is no failure */
     size_t at = 0, hint = 0;
     for (size_t i = 0; probes && i < snapshot->config->n_clusters; i++) {
-        for (size_t k = 0; k < snapshot->clusters[i].n; k++, at++) {
+        for (size_t k = 0; k < snapshot->clusters[i].n_all; k++, at++) {
             struct node_live *live = snapshot->clusters[i].nodes[k].live;
             probes[at] = find(prober, live, &hint);
             if (!probes[at])
@@ -151,9 +153,9 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
 {
     const struct cluster *of = cluster->cluster;
     bool joins = false; /* others of the cluster were there before */
-    for (size_t i = 0; i < of->n; i++)
+    for (size_t i = 0; i < of->n_all; i++)
         joins = joins || probes[i]->plan;
-    for (size_t i = 0; i < of->n; i++) {
+    for (size_t i = 0; i < of->n_all; i++) {
         uint32_t within_ms = first ? FIRST_ROUND_MS : SOON_MS;
         if (cluster->able && of->conf->health_check->interval_ms < within_ms)
             within_ms = of->conf->health_check->interval_ms;
@@ -176,7 +178,7 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
     replace_probes(prober, probes, n);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         serve_cluster(probes, plan, &plan->clusters[i], first);
-        probes += snapshot->clusters[i].n;
+        probes += snapshot->clusters[i].n_all;
     }
     prober_plan_unref(prober->plan);
     prober->plan = plan;

@@ -36,7 +36,8 @@ void prober_free(struct prober *prober); /* null is allowed */
 /*
  * Serve by this snapshot from now on, a reference taken: nodes that were there keep their
  * health (matched by record), new ones begin as up and are checked at once, those that are
- * gone are forgotten. The decree of each node is the configuration's, unless prober_decree()
+ * gone are forgotten; those departed are checked on while they have sessions, which would hang
+ * if they were down. The decree of each node is the configuration's, unless prober_decree()
  * has said otherwise and the configuration's has not changed since.
  *
  * Password files and certificates are read anew, also when it is the same snapshot again.

@@ -201,9 +201,18 @@ static void not_started(struct probe *p)
     log_emit(&line);
 }
 
+/* Not in its cluster any more, and its last session has gone: nobody wants to know. */
+static bool is_forgotten(const struct probe *p)
+{
+    const struct cluster *cluster = p->cluster->cluster;
+    return p->node >= cluster->nodes + cluster->n && NODE_LIVE_READ(p->live->sessions) == 0;
+}
+
 static void begin_check(struct probe *p)
 {
     const struct cluster_conf *conf = p->cluster->cluster->conf;
+    if (is_forgotten(p))
+        return;
     if (p->check || !prober_endpoint(conf, p->node, &p->check_endpoint))
         return;
     const struct check_target target = {.conf = conf,
@@ -279,8 +288,7 @@ static void end_checks(struct probe *p)
 {
     ev_timer_stop(p->place->loop, &p->next);
     cancel_check(p);
-    if (!rules(p))
-        health_forget_checks(&p->health);
+    health_forget_checks(&p->health); /* a verdict that nobody can revise is none */
 }
 
 /* Another place than before is asked soon; a shorter interval counts from now on. Both are
@@ -324,7 +332,10 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
         end_checks(p);
     else if (checked)
         go_on_checking(p, &before);
-    else
+    else {
+        if (old) /* it has served unchecked: one bad check is no verdict yet */
+            health_presume_good(&p->health);
         check_after(p, random_share(p->place) * within_ms / 1000.);
+    }
     prober_plan_unref(old);
 }

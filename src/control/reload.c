@@ -53,7 +53,8 @@ static struct snapshot *read_snapshot(const struct service *service, FILE *out)
     }
     if (!config)
         return NULL;
-    struct snapshot *snapshot = snapshot_new(config, service->registry, &service->members);
+    struct snapshot *snapshot =
+        snapshot_new(config, service->registry, &service->members, service->snapshot);
     if (!snapshot)
         (void)fprintf(out, "error: out of memory\n");
     return snapshot;

@@ -93,7 +93,7 @@ int route_command(struct config *config, const struct route_query *query, FILE *
     int code = 1;
     struct node_registry registry;
     node_registry_init(&registry, 0);
-    struct snapshot *snapshot = snapshot_new(config, &registry, NULL);
+    struct snapshot *snapshot = snapshot_new(config, &registry, NULL, NULL);
     if (snapshot)
         code = print_found(snapshot, query, out, err);
     else

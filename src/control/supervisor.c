@@ -275,7 +275,7 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
     }
     wait_for_members(sup);
     sup->members_pending = false;
-    service->snapshot = snapshot_new(config, &sup->registry, &service->members);
+    service->snapshot = snapshot_new(config, &sup->registry, &service->members, NULL);
     return (service->snapshot && evictor_take(service->evictor, service->snapshot) &&
             prober_take(service->prober, service->snapshot, true)) ||
            say_no_memory(sup);

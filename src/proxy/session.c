@@ -60,6 +60,13 @@ const char *session_state_word(enum session_state state)
     return words[state];
 }
 
+double session_try_limit_ms(const struct session *s, uint32_t limit_ms)
+{
+    double left_ms =
+        (double)s->w->snapshot->config->timeouts.placement_ms - (double)session_placing_ms(s);
+    return left_ms > limit_ms ? limit_ms : left_ms > 1 ? left_ms : 1;
+}
+
 /* Milliseconds a session may stay in a state; 0 = as long as it likes. */
 static double state_limit_ms(const struct session *s, enum session_state state)
 {
@@ -76,7 +83,7 @@ static double state_limit_ms(const struct session *s, enum session_state state)
     case SESSION_DIAL:
         return timeouts->dial_ms;
     case SESSION_CONNACK:
-        return timeouts->connack_ms;
+        return session_try_limit_ms(s, timeouts->connack_ms);
     case SESSION_FAREWELL:
         return timeouts->farewell_ms;
     default:

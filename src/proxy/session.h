@@ -98,7 +98,7 @@ struct session {
     uint8_t unanswered;         /* tries that count against their node once another one answers */
     bool counted;               /* among the node's sessions */
     bool seated_clean;          /* in the seat's clean list, not in kept */
-    bool turn_taken;            /* of the node's pacing */
+    bool reached;               /* the node has taken the connection */
     bool replayed;              /* a node had the CONNECT already */
     bool header_put;            /* the PROXY header stands in front of `first` */
 
@@ -148,6 +148,9 @@ void session_set_deadline(struct session *s, double ms);
 
 /* For stages: milliseconds of the corridor's placement part (route to now) used so far. */
 uint64_t session_placing_ms(const struct session *s);
+
+/* For stages: limit_ms, or what is left of timeouts.placement_ms if that is less; 1 at least. */
+double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
 
 /* For stages: attach a descriptor to watch as the node's; -1 stops watching. */
 void session_watch_node(struct session *s, int fd);

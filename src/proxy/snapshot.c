@@ -7,6 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a snapshot is made of, besides its configuration. */
+struct origin {
+    struct node_registry *registry;
+    const struct members_source *members; /* null = nothing is known yet */
+    const struct snapshot *before;        /* null = none */
+};
+
+static const struct cluster *find_cluster(const struct snapshot *in, const char *name)
+{
+    for (size_t i = 0; in && i < in->config->n_clusters; i++)
+        if (strcmp(in->config->clusters[i].name, name) == 0)
+            return &in->clusters[i];
+    return NULL;
+}
+
 static bool node_init(struct node *n, const struct cluster_conf *cluster,
                       const struct node_conf *conf, struct node_registry *registry)
 {
@@ -52,15 +67,54 @@ static bool nodes_of(struct cluster *cluster, const struct members_source *membe
     return true;
 }
 
-static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf,
-                         struct node_registry *registry, const struct members_source *members)
+static bool is_among(const struct node_conf *nodes, size_t n, const char *name)
 {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(nodes[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Nodes of the cluster as it was that are not in it any more and have sessions. */
+static bool departed_init(struct cluster *cluster, const struct cluster *before,
+                          const struct node_conf *nodes, size_t n)
+{
+    struct members left = {.nodes = before ? calloc(before->n_all + 1, sizeof(*nodes)) : NULL};
+    if (!before)
+        return true;
+    if (!left.nodes)
+        return false;
+    for (size_t i = 0; i < before->n_all; i++) {
+        const struct node *old = &before->nodes[i];
+        if (NODE_LIVE_READ(old->live->sessions) > 0 && !is_among(nodes, n, old->conf->name))
+            left.nodes[left.n++] = *old->conf;
+    }
+    bool copied = members_copy(&left, &cluster->departed);
+    free(left.nodes);
+    return copied;
+}
+
+static bool nodes_init(struct cluster *cluster, const struct node_conf *nodes, size_t n,
+                       struct node_registry *registry)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!node_init(&cluster->nodes[cluster->n_all++], cluster->conf, &nodes[i], registry))
+            return false;
+    return true;
+}
+
+static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf,
+                         const struct origin *origin)
+{
+    const struct cluster *before = find_cluster(origin->before, conf->name);
     const struct node_conf *nodes;
     size_t n;
     cluster->conf = conf;
-    if (!sources_init(cluster, conf) || !nodes_of(cluster, members, &nodes, &n))
+    if (!sources_init(cluster, conf) || !nodes_of(cluster, origin->members, &nodes, &n) ||
+        !departed_init(cluster, before, nodes, n))
         return false;
-    cluster->nodes = calloc(n + 1, sizeof(*cluster->nodes)); /* + 1: none is no failure */
+    cluster->nodes = calloc(n + cluster->departed.n + 1, /* + 1: none is no failure */
+                            sizeof(*cluster->nodes));
     cluster->homes = calloc(n + 1, sizeof(*cluster->homes));
     cluster->backup = calloc(n + 1, sizeof(*cluster->backup));
     if (!cluster->nodes || !cluster->homes || !cluster->backup)
@@ -71,21 +125,21 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
                                                      .seed = rendezvous_seed(nodes[i].name),
                                                      .weight = nodes[i].weight};
         cluster->backup[i] = nodes[i].backup;
-        if (!node_init(&cluster->nodes[i], conf, &nodes[i], registry))
-            return false;
     }
-    return true;
+    return nodes_init(cluster, nodes, n, origin->registry) &&
+           nodes_init(cluster, cluster->departed.nodes, cluster->departed.n, origin->registry);
 }
 
 static void cluster_fini(struct cluster *cluster)
 {
-    for (size_t i = 0; cluster->nodes && i < cluster->n; i++)
+    for (size_t i = 0; i < cluster->n_all; i++)
         node_live_unref(cluster->nodes[i].live);
     free(cluster->nodes);
     free(cluster->homes);
     free(cluster->backup);
     free(cluster->sources);
     members_fini(&cluster->found);
+    members_fini(&cluster->departed);
 }
 
 static bool doors_init(struct snapshot *snapshot)
@@ -111,7 +165,7 @@ static bool doors_init(struct snapshot *snapshot)
 
 /* base: whose configuration it is, a reference taken; null = its own. */
 static struct snapshot *make(struct config *config, struct snapshot *base,
-                             struct node_registry *registry, const struct members_source *members)
+                             const struct origin *origin)
 {
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     if (!snapshot) {
@@ -125,7 +179,7 @@ static struct snapshot *make(struct config *config, struct snapshot *base,
     snapshot->clusters = calloc(config->n_clusters, sizeof(*snapshot->clusters));
     bool ready = snapshot->clusters && doors_init(snapshot);
     for (size_t i = 0; ready && i < config->n_clusters; i++)
-        ready = cluster_init(&snapshot->clusters[i], &config->clusters[i], registry, members);
+        ready = cluster_init(&snapshot->clusters[i], &config->clusters[i], origin);
     if (ready)
         return snapshot;
     snapshot_unref(snapshot);
@@ -133,15 +187,17 @@ static struct snapshot *make(struct config *config, struct snapshot *base,
 }
 
 struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
-                              const struct members_source *members)
+                              const struct members_source *members, const struct snapshot *before)
 {
-    return make(config, NULL, registry, members);
+    const struct origin origin = {.registry = registry, .members = members, .before = before};
+    return make(config, NULL, &origin);
 }
 
 struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
                                 const struct members_source *members)
 {
-    return make(old->config, old->base ? old->base : old, registry, members);
+    const struct origin origin = {.registry = registry, .members = members, .before = old};
+    return make(old->config, old->base ? old->base : old, &origin);
 }
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot)

@@ -172,6 +172,8 @@ static enum step node_spoke(struct session *s, size_t n)
         char code[24];
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
         s->connack_seen = false;
+        if (s->placement.candidates[s->tries - 1] == s->placement.home)
+            s->waits_for_home = false; /* it was asked, and will not have it */
         return place_again(s, CLOSE_NO_NODE, code);
     }
     if (in_pieces)

@@ -77,6 +77,7 @@ void dial_abandon(struct session *s)
     dial_uncount(s);
     s->up.write_wait = s->down.read_wait = 0;
     s->first_sent = 0;
+    s->reached = false;
 }
 
 /* ---- which node, and why ---- */
@@ -99,12 +100,24 @@ static enum placement_kind kind_of(const struct session *s)
     return s->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
-/* Is there a candidate left that takes new sessions? Some may have gone since they were chosen. */
+static bool is_up(const struct node *n)
+{
+    return node_live_status(n->live) == NODE_UP;
+}
+
+static bool is_full(const struct node *n)
+{
+    return n->max_connections > 0 && NODE_LIVE_READ(n->live->sessions) >= n->max_connections;
+}
+
+/* Is there a candidate left? Much may have changed since they were chosen. */
 static bool has_candidate(const struct session *s)
 {
-    for (uint8_t i = s->tries; i < s->placement.n; i++)
-        if (node_live_status(cluster_of(s)->nodes[s->placement.candidates[i]].live) == NODE_UP)
+    for (uint8_t i = s->tries; i < s->placement.n; i++) {
+        const struct node *n = &cluster_of(s)->nodes[s->placement.candidates[i]];
+        if (is_up(n) && !is_full(n))
             return true;
+    }
     return false;
 }
 
@@ -201,14 +214,6 @@ static int dial_from_any(struct session *s, const struct endpoint *to)
     return fd;
 }
 
-/* Milliseconds the present try may take. */
-static double dial_limit_ms(const struct session *s)
-{
-    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
-    double left_ms = (double)timeouts->placement_ms - (double)session_placing_ms(s);
-    return left_ms > timeouts->dial_ms ? timeouts->dial_ms : left_ms > 1 ? left_ms : 1;
-}
-
 /* Dial the node that was chosen. WAIT when it is on its way; MOVED when the session is closed. */
 static enum step dial(struct session *s)
 {
@@ -216,7 +221,7 @@ static enum step dial(struct session *s)
     int dial_errno = errno;
     s->node_stream = fd >= 0 ? node_stream_new(s, fd) : NULL;
     if (s->node_stream) {
-        session_set_deadline(s, dial_limit_ms(s));
+        session_set_deadline(s, session_try_limit_ms(s, s->w->snapshot->config->timeouts.dial_ms));
         session_watch_node(s, fd);
         s->up.write_wait = EV_WRITE;
         return WAIT;
@@ -245,19 +250,31 @@ static uint64_t take_turn(struct session *s, const struct node *n)
     }
 }
 
-/* Go for the next candidate that is up and has a turn for us. False when there is none. */
-static bool choose(struct session *s, uint64_t *wait_us)
+/* What stood between a session and its last candidates. */
+struct refusal {
+    enum close_reason reason;
+    const char *why;
+};
+
+/* Go for the next candidate that is up, has room, and a turn for us. False when there is none. */
+static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal)
 {
     while (s->tries < s->placement.n) {
         s->tries++;
-        if (node_live_status(trying(s)->live) != NODE_UP)
+        const struct node *n = trying(s);
+        if (!is_up(n))
             continue;
-        *wait_us = trying(s)->max_connects_per_s ? take_turn(s, trying(s)) : 0;
+        if (is_full(n)) {
+            *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
+            continue;
+        }
+        *wait_us = n->max_connects_per_s ? take_turn(s, n) : 0;
         if (*wait_us != PLACEMENT_NO_TURN) {
             s->kind = kind_of(s);
-            count_in(s, trying(s)->live);
+            count_in(s, n->live);
             return true;
         }
+        *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connects_per_s"};
         s->placement.overflow = true;
         s->waits_for_home = false;
     }
@@ -270,10 +287,9 @@ static enum step dial_next(struct session *s)
     enum step step = YIELD;
     while (step == YIELD) {
         uint64_t wait_us = 0;
-        bool any = has_candidate(s);
-        if (!choose(s, &wait_us))
-            return any ? session_close(s, CLOSE_NODES_FULL, "max_connects_per_s")
-                       : session_close(s, CLOSE_NO_NODE, "no node is up");
+        struct refusal refusal = {CLOSE_NO_NODE, "no node is up"};
+        if (!choose(s, &wait_us, &refusal))
+            return session_close(s, refusal.reason, refusal.why);
         if (wait_us > 0) {
             session_set_deadline(s, (double)wait_us / 1000.0);
             return WAIT;
@@ -286,6 +302,20 @@ static enum step dial_next(struct session *s)
 static enum step retry(struct session *s, const char *why)
 {
     return try_failed(s, why) == MOVED ? MOVED : dial_next(s);
+}
+
+/*
+ * The node took the connection, and failed before it had the whole CONNECT. A broker may have
+ * closed on the beginning of a packet that is too large for it: that is no failed dial.
+ */
+static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
+{
+    s->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    if (!place_may_go_on(s))
+        return session_close(s, reason, why);
+    dial_abandon(s);
+    s->replayed = true;
+    return dial_next(s);
 }
 
 /*
@@ -321,6 +351,7 @@ enum step stage_dial(struct session *s)
         return WAIT;
     s->up.due = false;
     enum stream_result r = stream_open(s->node_stream);
+    s->reached = s->reached || r == STREAM_OK;
     if (r == STREAM_OK && s->first_sent == 0 && client_is_gone(s))
         return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
     while (r == STREAM_OK && s->first_sent < buffer_len(&s->first)) {
@@ -334,7 +365,8 @@ enum step stage_dial(struct session *s)
         return WAIT;
     }
     if (r != STREAM_OK)
-        return retry(s, stream_error(s->node_stream));
+        return s->reached ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream))
+                          : retry(s, stream_error(s->node_stream));
     session_goto(s, SESSION_CONNACK);
     s->up.due = s->down.due = true;
     return MOVED;
@@ -344,7 +376,12 @@ enum step stage_dial_timed_out(struct session *s)
 {
     /* the stage that runs next sees the new try, or the farewell */
     if (s->node_stream)
-        return retry(s, "timed out");
+        return s->reached ? failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT")
+                          : retry(s, "timed out");
+    if (!is_up(trying(s))) {
+        dial_abandon(s);
+        return dial_next(s);
+    }
     enum step step = dial(s); /* its turn has come */
     return step == YIELD ? dial_next(s) : step;
 }
@@ -378,6 +415,8 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
 void session_node_lost(struct session *s)
 {
     assert(s->counted);
+    if (s->answer.mem)
+        return; /* it has begun to speak: let it end */
     if (s->state == SESSION_CONNACK)
         (void)place_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
     else if (s->node_stream)

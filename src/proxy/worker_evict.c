@@ -93,7 +93,7 @@ void worker_look_at_nodes(struct worker *w)
     for (size_t i = 0; i < w->n_rosters; i++) {
         /* held: a session that ends may be the last one to hold it, and it must not go now */
         struct roster *roster = roster_ref(w->rosters[i]);
-        for (size_t k = 0; k < roster->cluster->n; k++)
+        for (size_t k = 0; k < roster->cluster->n_all; k++)
             look_at(w, roster->cluster->nodes[k].live);
         roster_unref(roster);
     }

@@ -278,7 +278,7 @@ static void nodes_of_a_cluster_that_had_none_do_not_start_slowly(void **state)
     struct config *config = config_parse(other, strlen(other), "c.json", &messages);
     config_messages_fini(&messages);
     assert_non_null(config);
-    s.g.snapshot = snapshot_new(config, &s.g.registry, NULL);
+    s.g.snapshot = snapshot_new(config, &s.g.registry, NULL, NULL);
     assert_true(s.g.snapshot && prober_take(s.prober, s.g.snapshot, true));
     pass(&s, 1000);
     take_n(&s, CHECK_TCP, 2, false);
@@ -385,8 +385,23 @@ static void a_cluster_without_checks_any_more_forgets_what_they_said(void **stat
     unsigned begun = played[0].begun;
     pass(&s, 20000);
     assert_int_equal(played[0].begun, begun);
-    take_n(&s, CHECK_TCP, 2, false);
+    scene_fini(&s);
+}
+
+static void one_bad_check_of_a_node_that_served_without_is_no_verdict(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    played[0].result = CHECK_BAD;
+    take_n(&s, "", 2, true);
     pass(&s, 3000);
+    take_n(&s, CHECK_TCP, 2, false);
+    while (played[0].done == 0)
+        pass(&s, 10);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    while (played[0].done == 1)
+        pass(&s, 10);
     assert_int_equal(status(&s, 0), NODE_DOWN);
     scene_fini(&s);
 }
@@ -848,6 +863,7 @@ int main(void)
         cmocka_unit_test(a_node_whose_checks_fail_is_down_until_they_do_not),
         cmocka_unit_test(a_node_that_wants_no_new_sessions_is_paused),
         cmocka_unit_test(a_cluster_without_checks_any_more_forgets_what_they_said),
+        cmocka_unit_test(one_bad_check_of_a_node_that_served_without_is_no_verdict),
         cmocka_unit_test(a_node_on_which_sessions_fail_is_ejected_for_a_while),
         cmocka_unit_test(the_last_node_is_never_ejected),
         cmocka_unit_test(no_more_nodes_are_ejected_than_may_be),

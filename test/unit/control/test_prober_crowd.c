@@ -175,7 +175,7 @@ static struct snapshot *snapshot_of(struct ground *g, const char *more, const si
     assert_non_null(config);
     config_messages_fini(&messages);
     free(text);
-    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL);
+    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL, NULL);
     assert_non_null(snapshot);
     return snapshot;
 }

@@ -36,7 +36,7 @@ static void ground_init(struct ground *g, size_t nodes, const char *more)
     config_messages_fini(&messages);
     assert_non_null(config);
     node_registry_init(&g->registry, 1);
-    g->snapshot = snapshot_new(config, &g->registry, NULL);
+    g->snapshot = snapshot_new(config, &g->registry, NULL, NULL);
     assert_non_null(g->snapshot);
     g->roster = roster_new(g->snapshot, 0, &g->registry);
     assert_non_null(g->roster);

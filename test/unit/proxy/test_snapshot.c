@@ -55,7 +55,7 @@ static void a_snapshot_holds_what_the_configuration_says(void **state)
     char text[ADDRESS_TEXT_MAX];
     struct node_registry registry;
     node_registry_init(&registry, 2);
-    struct snapshot *snapshot = snapshot_new(parse_two_clusters(), &registry, NULL);
+    struct snapshot *snapshot = snapshot_new(parse_two_clusters(), &registry, NULL, NULL);
     assert_non_null(snapshot);
     const struct cluster *one = &snapshot->clusters[0], *two = &snapshot->clusters[1];
     assert_ptr_equal(one->conf, &snapshot->config->clusters[0]);
@@ -83,8 +83,8 @@ static void a_node_keeps_its_record_from_one_snapshot_to_the_next(void **state)
     (void)state;
     struct node_registry registry;
     node_registry_init(&registry, 1);
-    struct snapshot *before = snapshot_new(parse_two_clusters(), &registry, NULL);
-    struct snapshot *after = snapshot_new(parse_two_clusters(), &registry, NULL);
+    struct snapshot *before = snapshot_new(parse_two_clusters(), &registry, NULL, NULL);
+    struct snapshot *after = snapshot_new(parse_two_clusters(), &registry, NULL, NULL);
     for (size_t i = 0; i < 2; i++)
         assert_ptr_equal(before->clusters[0].nodes[i].live, after->clusters[0].nodes[i].live);
     snapshot_unref(before);
@@ -117,7 +117,7 @@ static void discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configurat
               "\"found\"}],"
               "\"clusters\":[{\"name\":\"found\",\"node_defaults\":{\"max_connects_per_s\":9},"
               "\"discovery\":{\"name\":\"mqtt.example\"}}]}"),
-        &registry, NULL);
+        &registry, NULL, NULL);
     assert_non_null(empty);
     assert_int_equal(empty->clusters[0].n, 0);
     struct snapshot *full = snapshot_renew(empty, &registry, &source);
@@ -133,6 +133,46 @@ static void discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configurat
     node_registry_fini(&registry);
 }
 
+static void a_node_that_leaves_its_cluster_stays_beside_it_while_it_has_sessions(void **state)
+{
+    (void)state;
+    static const char without[] =
+        "{\"listeners\":[{\"name\":\"a\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"one\"}],"
+        "\"clusters\":[{\"name\":\"one\","
+        "\"nodes\":[{\"name\":\"n1\",\"address\":\"192.0.2.1:1883\"}]}]}";
+    struct node_registry registry;
+    node_registry_init(&registry, 1);
+    struct snapshot *before = snapshot_new(parse_two_clusters(), &registry, NULL, NULL);
+    struct node_live *live = before->clusters[0].nodes[1].live; /* n2 */
+    atomic_store(&live->sessions, 3);
+    struct snapshot *after = snapshot_new(parse(without), &registry, NULL, before);
+    snapshot_unref(before); /* its texts must not be needed any more */
+    const struct cluster *one = &after->clusters[0];
+    assert_int_equal(one->n, 1);
+    assert_int_equal(one->n_all, 2);
+    assert_ptr_equal(one->nodes[1].live, live);
+    assert_string_equal(one->nodes[1].conf->name, "n2");
+    assert_int_equal(one->nodes[1].conf->weight, 5);
+    /* once more, and still there; without sessions it is forgotten */
+    struct snapshot *again = snapshot_renew(after, &registry, NULL);
+    assert_int_equal(again->clusters[0].n_all, 2);
+    atomic_store(&live->sessions, 0);
+    struct snapshot *last = snapshot_renew(again, &registry, NULL);
+    assert_int_equal(last->clusters[0].n_all, 1);
+    /* back in its cluster it is no stranger */
+    atomic_store(&live->sessions, 1);
+    struct snapshot *back = snapshot_new(parse_two_clusters(), &registry, NULL, again);
+    assert_int_equal(back->clusters[0].n, 2);
+    assert_int_equal(back->clusters[0].n_all, 2);
+    assert_ptr_equal(back->clusters[0].nodes[1].live, live);
+    atomic_store(&live->sessions, 0);
+    snapshot_unref(after);
+    snapshot_unref(again);
+    snapshot_unref(last);
+    snapshot_unref(back);
+    node_registry_fini(&registry);
+}
+
 /* The sanitizer sees a leak, or a configuration freed twice. */
 static void a_snapshot_half_made_is_given_back_whole(void **state)
 {
@@ -144,7 +184,7 @@ static void a_snapshot_half_made_is_given_back_whole(void **state)
     for (; !snapshot; n++) {
         struct config *config = parse_two_clusters();
         allowed = n;
-        snapshot = snapshot_new(config, &registry, NULL);
+        snapshot = snapshot_new(config, &registry, NULL, NULL);
         allowed = SIZE_MAX;
     }
     assert_int_equal(n - 1, 1 + 1 + 1 + 2 * 3 + 1); /* itself, clusters, doors, arrays, sources */
@@ -159,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_holds_what_the_configuration_says),
         cmocka_unit_test(a_node_keeps_its_record_from_one_snapshot_to_the_next),
         cmocka_unit_test(discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configuration),
+        cmocka_unit_test(a_node_that_leaves_its_cluster_stays_beside_it_while_it_has_sessions),
         cmocka_unit_test(a_snapshot_half_made_is_given_back_whole),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
