@@ -1,11 +1,14 @@
 """Sessions that landed elsewhere while their node was away can be called home, at a pace."""
 
+import select
+
 import pytest
 
 from fleet import Fleet
 from harness import CHECKED, one_cluster, wait_until
-from homes import by_home
+from homes import by_home, ids_of
 from nodes import Mosquitto
+from recorder import accept_connect
 from test_drain import busiest_second
 
 pytestmark = pytest.mark.sanitized
@@ -73,3 +76,17 @@ def test_a_home_that_goes_again_calls_nobody(stage):
     s.fleet.run_for(2.5)
     assert not s.fleet.lost()
     assert not s.router.find("session.end", reason="homecoming")
+
+
+def test_a_home_that_refuses_for_itself_calls_nobody(start_router, recording_node, device):
+    busy = recording_node(answer=lambda r: b"\x20\x02\x00\x03" if accept_connect(r) else None)
+    other = recording_node()
+    ports = {"busy": busy.port, "other": other.port}
+    router = start_router(one_cluster(ports, homecoming={"after_ms": 0, "rate_per_s": 100}))
+    raws = [device(router) for _ in range(5)]
+    for raw, client_id in zip(raws, ids_of("busy", ports, 5)):
+        raw.connect(client_id)
+    # The evictor looks at sessions that are away once a second: give it two looks.
+    select.select([], [], [], 2.2)
+    assert not router.find("session.end") and not router.find("node.homecoming")
+    assert router.gauges()["sessions_relay"] == 5

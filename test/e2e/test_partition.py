@@ -99,3 +99,22 @@ def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
     s.mend()
     raw.send(mqtt.PING)
     assert raw.packet()[0] == mqtt.PINGRESP
+
+
+def test_a_node_that_is_taken_out_while_it_hangs_keeps_nobody(start_router, closing, device):
+    nodes = {name: closing(Mosquitto(name)) for name in ("hung", "well")}
+    made = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
+                       **CHECKED, close_rate_per_s=200)
+    made["clusters"][0]["health_check"]["type"] = "mqtt"
+    router = start_router(made)
+    raws = [device(router) for _ in range(20)]
+    for raw, client_id in zip(raws, ids_of("hung", nodes, 20)):
+        raw.connect(client_id)
+    nodes["hung"].hang()
+    made["clusters"][0]["nodes"] = [n for n in made["clusters"][0]["nodes"] if n["name"] == "well"]
+    router.reload(made)  # before, or while, its checks find out
+    router.wait_event("node.status", node="hung", status="down")
+    for raw in raws:
+        assert raw.read_to_end() == (b"", "end")
+    router.session_end(count=20, reason="node_down")
+    nodes["hung"].go_on()

@@ -1,5 +1,6 @@
 """A node that fails or refuses before its CONNACK: the next one is asked, the device sees one."""
 
+import socket
 import threading
 import time
 
@@ -323,3 +324,63 @@ def test_a_candidate_that_was_drained_meanwhile_is_passed_over(
     end = router.session_end(client_id=client_id)
     assert end["node"] == third and end["placement"] == "replay"
     assert not homes[second].records, "a draining node gets no new session"
+
+
+def test_the_limit_of_a_node_holds_for_replayed_devices_too(start_router, recording_node, device):
+    silent, small = recording_node(answer=None), recording_node(answer=says(CONNACK_3))
+    ports = {"silent": silent.port, "small": small.port}
+    config = one_cluster(ports)
+    config["clusters"][0]["nodes"][1]["max_connections"] = 3
+    config["timeouts"] = {"connack_ms": 800, "farewell_ms": 500}
+    router = start_router(config)
+    raws = [device(router).send(mqtt.connect(i)) for i in ids_of("silent", ports, 10)]
+    answers = [raw.packet()[1] for raw in raws]
+    assert sorted(answers) == [CONNACK_3] * 3 + [connack_4(3)] * 7
+    assert router.gauges()["node small"] == 3
+
+
+class ChokingPort:
+    """Resets on the beginning of a CONNECT, as a broker does with a packet above its limit.
+
+    Small segments and a small window: the reset comes while the CONNECT is still being sent.
+    """
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(100)
+        self.port = self.socket.getsockname()[1]
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while True:
+            try:
+                node, _ = self.socket.accept()
+            except OSError:
+                return  # the end of the test
+            node.recv(5)
+            node.close()  # with unread input: a reset
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+
+
+def test_a_connect_that_nodes_choke_on_ejects_none_of_them(start_router, closing, device):
+    nodes = {name: closing(ChokingPort()).port for name in ("n1", "n2", "n3")}
+    router = start_router(one_cluster(
+        nodes, passive={"failures": 2, "window_ms": 60_000, "eject_ms": 60_000},
+        proxy_protocol="none"))
+    for i in range(12):
+        raw = device(router).send(
+            mqtt.connect(f"large-{i}", username="u", password=b"p" * 60_000))
+        assert raw.read_to_end()[0] == connack_4(3)
+        raw.close()
+    ends = [router.session_end(client_id=f"large-{i}") for i in range(12)]
+    assert {end["reason"] for end in ends} == {"node_closed_early"}
+    assert router.gauges()["dial_failures_total"] == 0
+    assert not router.find("node.status"), "no node is to blame"
