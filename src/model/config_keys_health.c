@@ -46,7 +46,9 @@ static const struct config_key health_keys[] = {
      FIELD(struct health_check_conf, fall),
      IN_A_ROW,
      .default_value = 2,
-     .help = "Bad results in a row that make a node down."},
+     .help =
+         "Bad results in a row that make a node down; at the router's start, and for a new node, "
+         "the first result counts."},
     {.key = "rise",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, rise),
