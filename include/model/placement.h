@@ -7,9 +7,12 @@
  *   2. by rendezvous hash for a key, by load for a session without one
  *   3. those with nothing in the way of this session first; behind them, while there are tries
  *      left, those that would rather not have it (warming up, busy); never the full
+ *   4. behind all open primaries (no backups), while there are tries left and none of them is
+ *      full: free backups, for when the primaries turn out to be dead before it is known
  *
  * So a device is rather sent to a node that is warming up than refused, and rather refused
- * than sent to a node beyond its limit. Full primaries do not call the backups in.
+ * than sent to a node beyond its limit. A full primary is up: while one is, no backup is tried,
+ * be the others dead or not.
  */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
@@ -67,7 +70,7 @@ struct placement {
     uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
     uint8_t n;                                /* 0: no node can take the session */
     bool overflow; /* a better open node than the first candidate was passed over as barred */
-    bool full;     /* n is 0 because every open node is full */
+    bool full;     /* n is 0: all open nodes are full; if primaries are open, all of these */
     bool has_home;
     uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
 };

@@ -6,6 +6,8 @@
  *
  *   open?  -->  primaries, or else backups  -->  free, then the reluctant  -->  candidates
  *
+ * Places that primaries leave go to free backups, which costs nothing with three primaries.
+ *
  * Nothing is copied or allocated: a pass asks for each node that is in question.
  */
 #include "model/placement.h"
@@ -99,6 +101,31 @@ static bool all_free(const struct placement_view *view, const struct placement *
     return true;
 }
 
+/*
+ * Is there room for backups behind the primaries? Only when every open primary is a candidate:
+ * one that was left out is full, which is no less up.
+ */
+static bool wants_backups(const struct placement_view *view, const struct placement *placement)
+{
+    if (!view->backup || placement->n == 0 || placement->n == PLACEMENT_TRIES_MAX)
+        return false;
+    size_t primaries = 0;
+    for (size_t i = 0; i < view->n; i++)
+        primaries += view->open[i] && !view->backup[i] && view->nodes[i].weight > 0;
+    return primaries == placement->n;
+}
+
+/* Of candidates by hash of which some are barred: only those that can, the free first. */
+static void sort_out_by_key(struct search *search, struct placement *out)
+{
+    uint32_t best = out->candidates[0];
+    out->n = 0;
+    add_by_key(search, RANK_FREE, out);
+    add_by_key(search, RANK_RELUCTANT, out);
+    out->full = out->n == 0;
+    out->overflow = out->n > 0 && out->candidates[0] != best;
+}
+
 void placement_by_key(const struct placement_view *view, struct span key, struct placement *out)
 {
     struct search search = {.view = view, .key = key, .taken = out};
@@ -113,14 +140,12 @@ void placement_by_key(const struct placement_view *view, struct span key, struct
         if (search.backups)
             add_by_key(&search, RANK_OPEN, out);
     }
-    if (all_free(view, out, key)) /* as when there is none */
-        return;
-    uint32_t best = out->candidates[0];
-    out->n = 0;
-    add_by_key(&search, RANK_FREE, out);
-    add_by_key(&search, RANK_RELUCTANT, out);
-    out->full = out->n == 0;
-    out->overflow = out->n > 0 && out->candidates[0] != best;
+    if (!all_free(view, out, key))
+        sort_out_by_key(&search, out);
+    if (wants_backups(view, out)) {
+        search.backups = true;
+        add_by_key(&search, RANK_FREE, out);
+    }
 }
 
 /* Of a session without a key: what add_by_load() needs to know besides the search. */
@@ -200,4 +225,8 @@ void placement_by_load(const struct placement_view *view, const uint32_t *sessio
     add_by_load(&search, RANK_RELUCTANT, &loads, out);
     out->full = out->n == 0;
     out->overflow = out->n > 0 && compare_load(&search, &loads, best, out->candidates[0]) < 0;
+    if (wants_backups(view, out)) {
+        search.backups = true;
+        add_by_load(&search, RANK_FREE, &loads, out);
+    }
 }

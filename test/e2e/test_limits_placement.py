@@ -89,6 +89,22 @@ def test_a_backup_does_not_help_while_another_node_is_up(start_router, recording
     assert not [r for r in nodes["spare"].records if r.mqtt]
 
 
+def test_the_first_device_finds_the_backup_of_a_dead_node_nobody_knows_of(
+        start_router, recording_node, closing, connect):
+    nodes = {"a": closing(RefusingPort()), "spare": recording_node()}
+    router = start_router(config(nodes, {"spare": {"backup": True}}, passive=False))
+    leave(router, connect(router, ["first"]))
+    assert placements(router) == {("spare", "fallback"): 1}
+    assert not router.find("node.status")
+
+
+def test_a_living_node_leaves_nothing_to_its_backup(start_router, two, connect):
+    router = start_router(config(two, {"b": {"backup": True}}, passive=False))
+    leave(router, connect(router, [f"dev-{i}" for i in range(20)]))
+    assert placements(router) == {("a", "home"): 20}
+    assert not two["b"].records
+
+
 @pytest.mark.parametrize("state,session_lives", (("draining", False), ("down", False)))
 def test_the_state_of_a_node_in_the_file_closes_it(start_router, two, connect, state,
                                                    session_lives):

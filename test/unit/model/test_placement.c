@@ -51,6 +51,10 @@ static struct placement plainly(const struct fleet *f, struct span key)
         }
     out.full = out.n == 0 && in_question > 0;
     out.overflow = out.n > 0 && out.candidates[0] != best;
+    if (primaries && out.n > 0 && out.n == in_question / 2) /* none was left out */
+        for (size_t k = 0; k < n && out.n < PLACEMENT_TRIES_MAX; k++)
+            if (f->open[order[k]] && f->backup[order[k]] && f->bars[order[k]] == PLACEMENT_FREE)
+                out.candidates[out.n++] = order[k];
     return out;
 }
 
@@ -185,8 +189,7 @@ static void backups_are_used_while_no_primary_is_open(void **state)
             assert_false(f.backup[p.candidates[k]]);
         f.open[0] = f.open[2] = false;
         p = fleet_place(&f, i);
-        assert_int_equal(p.n, 1);
-        assert_int_equal(p.candidates[0], 4);
+        assert_true(p.n == 3 && p.candidates[0] == 4 && f.backup[p.candidates[1]]);
         f.bars[4] = PLACEMENT_FULL; /* calls no backup in */
         p = fleet_place(&f, i);
         assert_true(p.n == 0 && p.full);
@@ -198,6 +201,35 @@ static void backups_are_used_while_no_primary_is_open(void **state)
         assert_true(p.has_home && !f.backup[p.home]);
         assert_int_equal(fleet_spread(&f, i).n, 2);
         f.open[0] = f.open[2] = f.open[4] = true;
+    }
+}
+
+static void backups_stand_behind_all_open_primaries(void **state)
+{
+    (void)state;
+    struct fleet f;
+    fleet_init(&f, 5, 1);
+    f.backup[1] = f.backup[3] = f.backup[4] = true;
+    f.sessions[0] = f.sessions[2] = 100; /* no reason to go to a backup */
+    f.bars[1] = PLACEMENT_BUSY;
+    f.bars[3] = PLACEMENT_FULL;
+    for (uint32_t i = 0; i < 500; i++) {
+        for (int bar = PLACEMENT_FREE; bar <= PLACEMENT_FULL; bar++) {
+            f.bars[0] = (enum placement_bar)bar;
+            struct placement both[] = {fleet_place(&f, i), fleet_spread(&f, i)};
+            for (size_t k = 0; k < ARRAY_LEN(both); k++) {
+                assert_int_equal(both[k].n, bar == PLACEMENT_FULL ? 1 : 3);
+                assert_false(f.backup[both[k].candidates[0]]);
+                if (bar == PLACEMENT_FULL) /* it is up: no backup, whatever becomes of the other */
+                    continue;
+                assert_false(f.backup[both[k].candidates[1]]);
+                assert_int_equal(both[k].candidates[2], 4);
+            }
+        }
+        f.open[0] = false;
+        struct placement p = fleet_spread(&f, i);
+        assert_true(p.n == 2 && p.candidates[0] == 2 && p.candidates[1] == 4 && !p.overflow);
+        f.open[0] = true;
     }
 }
 
@@ -405,7 +437,7 @@ static void a_bar_that_changes_under_the_search_offers_no_node_twice(void **stat
         else
             placement_by_key(&view, span_of(&i, sizeof(i)), &p);
         for (size_t k = 0; k < p.n; k++) {
-            assert_true(open_primary(&f, p.candidates[k]));
+            assert_true(open_primary(&f, p.candidates[k]) || (k > 0 && p.candidates[k] == 3));
             for (size_t j = 0; j < k; j++)
                 assert_int_not_equal(p.candidates[j], p.candidates[k]);
         }
@@ -419,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_pick_among_some_is_the_order_of_all_without_the_others),
         cmocka_unit_test(only_the_devices_of_a_closed_node_move_and_they_come_home),
         cmocka_unit_test(backups_are_used_while_no_primary_is_open),
+        cmocka_unit_test(backups_stand_behind_all_open_primaries),
         cmocka_unit_test(primaries_of_weight_0_call_the_backups_in),
         cmocka_unit_test(a_full_node_is_passed_over_and_only_its_devices_overflow),
         cmocka_unit_test(the_reluctant_come_behind_the_free_and_the_full_never),
