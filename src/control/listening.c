@@ -1,5 +1,5 @@
 /*
- * listening.c - open the listening sockets, and say so in words and in the log.
+ * listening.c - open the listening sockets; once nothing can fail, say so in words and in the log.
  *
  * A door that was there before keeps its sockets. It is known by its address; one with port 0,
  * whose number the kernel chose, by its listener's name and that address.
@@ -16,40 +16,9 @@
 struct opening {
     const struct snapshot *snapshot;
     const struct snapshot *before; /* null = we start */
-    struct log *log;
     FILE *out;
     unsigned workers;
 };
-
-static const char *door_words(const struct listener_conf *conf, const struct endpoint *endpoint)
-{
-    if (conf->websocket)
-        return conf->tls ? "WebSocket over TLS" : "WebSocket";
-    if (conf->tls)
-        return "TLS";
-    return endpoint_is_unix(endpoint) ? "a Unix socket" : "TCP";
-}
-
-static void announce(const struct opening *o, const struct listener_conf *conf,
-                     const struct endpoint *endpoint)
-{
-    char text[ENDPOINT_TEXT_MAX];
-    const char *cluster = o->snapshot->config->clusters[conf->cluster].name;
-    endpoint_format(endpoint, text);
-    (void)fprintf(o->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
-                  text, door_words(conf, endpoint),
-                  conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name,
-                  cluster);
-    struct log_line line;
-    log_begin(&line, o->log, LOG_NOTICE, "listener.open");
-    log_text(&line, "listener", conf->name);
-    log_text(&line, "address", text);
-    log_bool(&line, "tls", conf->tls);
-    log_bool(&line, "websocket", conf->websocket);
-    log_bool(&line, "proxy_protocol", conf->accept_proxy_protocol);
-    log_text(&line, "cluster", cluster);
-    log_emit(&line);
-}
 
 static int open_one(const struct opening *o, const struct door *door,
                     const struct endpoint *endpoint, int first)
@@ -111,7 +80,6 @@ static bool open_door(const struct opening *o, size_t index, struct worker_door 
             (!endpoint_is_unix(&endpoint) && !socket_local_address(mine->fd, &endpoint.address)))
             return refuse(o, door);
     }
-    announce(o, door->conf, &endpoint);
     return true;
 }
 
@@ -144,11 +112,8 @@ static void take_over(const struct opening *o, size_t index, size_t old, struct 
 bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
                     struct worker_door *doors, const struct listening_place *place)
 {
-    const struct opening o = {.snapshot = snapshot,
-                              .before = before,
-                              .log = place->log,
-                              .out = place->out,
-                              .workers = place->workers};
+    const struct opening o = {
+        .snapshot = snapshot, .before = before, .out = place->out, .workers = place->workers};
     size_t n = o.workers * snapshot->n_doors, old;
     for (size_t i = 0; i < n; i++)
         doors[i] = (struct worker_door){.fd = -1};
@@ -165,11 +130,82 @@ bool listening_open(const struct snapshot *snapshot, const struct snapshot *befo
     return ready;
 }
 
+/* ---- saying so ---- */
+
+static const char *door_words(const struct listener_conf *conf, const struct endpoint *endpoint)
+{
+    if (conf->websocket)
+        return conf->tls ? "WebSocket over TLS" : "WebSocket";
+    if (conf->tls)
+        return "TLS";
+    return endpoint_is_unix(endpoint) ? "a Unix socket" : "TCP";
+}
+
+static void announce(const struct listening_place *place, const struct config *config,
+                     const struct listener_conf *conf, const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const char *cluster = config->clusters[conf->cluster].name;
+    endpoint_format(endpoint, text);
+    if (place->out)
+        (void)fprintf(
+            place->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
+            text, door_words(conf, endpoint),
+            conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name, cluster);
+    struct log_line line;
+    log_begin(&line, place->log, LOG_NOTICE, "listener.open");
+    log_text(&line, "listener", conf->name);
+    log_text(&line, "address", text);
+    log_bool(&line, "tls", conf->tls);
+    log_bool(&line, "websocket", conf->websocket);
+    log_bool(&line, "proxy_protocol", conf->accept_proxy_protocol);
+    log_text(&line, "cluster", cluster);
+    log_emit(&line);
+}
+
+void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+                        const struct listening_place *place)
+{
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        struct endpoint endpoint = snapshot->doors[i].endpoint;
+        if (doors[i].fd < 0)
+            continue;
+        if (is_any_port(&endpoint)) /* was asked before: it does not fail now */
+            (void)socket_local_address(doors[i].fd, &endpoint.address);
+        announce(place, snapshot->config, snapshot->doors[i].conf, &endpoint);
+    }
+}
+
+/* ---- closing ---- */
+
+/* The file of a Unix socket would outlive it. The socket itself knows whether it has one. */
+static void remove_file(int fd)
+{
+    struct endpoint local = {0};
+    socklen_t n = sizeof(local);
+    if (getsockname(fd, &local.address.sa, &n) == 0 && endpoint_is_unix(&local) &&
+        local.un.sun_path[0])
+        (void)unlink(local.un.sun_path);
+}
+
 void listening_close(const struct worker_door *doors, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (doors[i].fd >= 0)
-            close(doors[i].fd);
+    for (size_t i = 0; i < n; i++) {
+        if (doors[i].fd < 0)
+            continue;
+        remove_file(doors[i].fd);
+        close(doors[i].fd);
+    }
+}
+
+void listening_undo(const struct snapshot *snapshot, const struct snapshot *before)
+{
+    size_t found;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (endpoint_is_unix(&door->endpoint) && !listening_find(before, door, &found))
+            (void)unlink(door->endpoint.un.sun_path);
+    }
 }
 
 void listening_ended(const struct snapshot *snapshot, const struct snapshot *after, struct log *log)

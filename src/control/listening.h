@@ -15,12 +15,12 @@
 struct listening_place {
     unsigned workers;
     struct log *log;
-    FILE *out; /* where sentences go, and errors */
+    FILE *out; /* where errors go, and sentences; null = no sentences */
 };
 
 /*
- * Open one socket for each worker on each of the snapshot's doors that was not there before, and
- * announce each: a sentence, an event `listener.open`. The workers share a Unix socket.
+ * Open one socket for each worker on each of the snapshot's doors that was not there before. The
+ * workers share a Unix socket. Nothing is said of a door that opens: see listening_announce().
  *
  *   before   whose doors are open; null = none
  *   doors    room for workers * snapshot->n_doors; filled worker by worker
@@ -30,8 +30,21 @@ struct listening_place {
 MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
                              struct worker_door *doors, const struct listening_place *place);
 
-/* Close what listening_open() opened; -1 is skipped. */
+/*
+ * Say of each door that listening_open() opened that it is open: a sentence, an event
+ * `listener.open`. For when nothing can fail any more, while the descriptors are open.
+ */
+void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+                        const struct listening_place *place);
+
+/* Close what listening_open() opened, and remove the files of Unix sockets; -1 is skipped. */
 void listening_close(const struct worker_door *doors, size_t n);
+
+/*
+ * listening_open() succeeded, but its sockets went down with a plan that was dropped: remove the
+ * files of the Unix sockets that were not there `before` (null = none was).
+ */
+void listening_undo(const struct snapshot *snapshot, const struct snapshot *before);
 
 /* The number of the same door in another snapshot. False when it has none; null has none. */
 MUST_USE bool listening_find(const struct snapshot *in, const struct door *door, size_t *found);

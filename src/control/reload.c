@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "control/config_file.h"
+#include "control/host_check.h"
 #include "control/tls_check.h"
 #include "listening.h"
 #include "reload_report.h"
@@ -22,6 +23,7 @@ struct ready {
     struct snapshot *snapshot;
     struct tls_keeper *tls;
     struct publication publication;
+    struct worker_door *doors; /* their descriptors belong to the publication; null = none open */
 };
 
 /* ---- what was said, line by line, becomes events ---- */
@@ -47,12 +49,14 @@ static void say_lines(struct log *log, char *text)
 static struct snapshot *read_snapshot(const struct service *service, FILE *out)
 {
     struct config *config = config_file_load(service->config_path, out);
-    if (config && !tls_check(config, service->config_path, out)) {
+    if (!config)
+        return NULL;
+    bool loads = tls_check(config, service->config_path, out);
+    bool fits = host_check(config, service->config_path, out); /* all faults are said at once */
+    if (!loads || !fits) {
         config_free(config);
         return NULL;
     }
-    if (!config)
-        return NULL;
     struct snapshot *snapshot =
         snapshot_new(config, service->registry, &service->members, service->snapshot);
     if (!snapshot)
@@ -72,7 +76,10 @@ static bool prepare_plans(const struct service *service, struct ready *ready, FI
                                     tls_keeper_keys(ready->tls), error);
     if (!doors || (open && !prepared))
         (void)fprintf(out, "error: %s\n", error);
-    free(doors);
+    if (open)
+        ready->doors = doors;
+    else
+        free(doors);
     return prepared;
 }
 
@@ -126,6 +133,9 @@ static void commit(struct service *service, struct ready *ready)
 {
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
+    const struct listening_place place = {.workers = service->crew.n, .log = service->log};
+    listening_announce(ready->snapshot, ready->doors, &place); /* the workers take the sockets */
+    free(ready->doors);
     publication_commit(&ready->publication);
     service->snapshot = ready->snapshot;
     tls_keeper_free(service->tls);
@@ -158,6 +168,9 @@ void reload(struct service *service)
         commit(service, &ready);
         return;
     }
+    if (ready.doors)
+        listening_undo(ready.snapshot, service->snapshot);
+    free(ready.doors);
     tls_keeper_free(ready.tls);
     snapshot_unref(ready.snapshot);
     node_registry_sweep(service->registry);
@@ -165,7 +178,7 @@ void reload(struct service *service)
               "nothing has changed; mend the file and send SIGHUP again");
 }
 
-void reload_members(struct service *service)
+bool reload_members(struct service *service)
 {
     struct publication publication;
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
@@ -181,11 +194,12 @@ void reload_members(struct service *service)
     if (!prepared) {
         log_event(service->log, LOG_ERROR, "discovery.not_taken", "error", error);
         snapshot_unref(snapshot);
-        return;
+        return false;
     }
     publication_commit(&publication);
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
     evictor_look(service->evictor);
     node_registry_sweep(service->registry);
+    return true;
 }

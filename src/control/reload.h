@@ -40,6 +40,7 @@ struct service {
  *   reload.restart_needed   for each key that differs and counts at the next start only
  *   reload.cluster          for each cluster: nodes, added, removed, and moved_permille, the
  *                           share of the key space with another home than before
+ *   listener.open           for each new address
  *   reload.done             listeners added and removed, and the most that moved in a cluster
  */
 void reload(struct service *service);
@@ -50,7 +51,10 @@ uint32_t service_max_connections(const struct service *service);
 /* Watch the files of TLS from now on. */
 void service_start_tls(struct service *service);
 
-/* Discovered clusters have other members: serve by them. */
-void reload_members(struct service *service);
+/*
+ * Discovered clusters have other members: serve by them. False when memory is short; it is logged
+ * then, and wants to be tried again.
+ */
+MUST_USE bool reload_members(struct service *service);
 
 #endif

@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "control/host_check.h"
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
@@ -43,8 +44,11 @@ struct supervisor {
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_order ordered;
     bool started;         /* the workers' threads have begun */
-    bool members_pending; /* were found before they had */
-    FILE *out;            /* borrowed */
+    bool members_pending; /* were found before they had, or there was no memory to take them */
+    bool reload_pending;  /* was asked for before they had */
+    bool doors_are_open;
+    struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
+    FILE *out;                 /* borrowed */
 };
 
 static void log_gauges(const struct supervisor *sup)
@@ -105,6 +109,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)loop;
     (void)events;
     struct supervisor *sup = signal->data;
+    sup->reload_pending = !sup->started;
     if (sup->started && sup->ordered == WORKER_RUN)
         reload(&sup->service);
 }
@@ -184,12 +189,18 @@ static void on_node_changed(void *arg, struct node_live *live)
     wake_all(sup); /* sessions that wait for it go elsewhere */
 }
 
+static void take_members(struct supervisor *sup)
+{
+    if (sup->ordered == WORKER_RUN)
+        sup->members_pending = !reload_members(&sup->service);
+}
+
 static void on_members_changed(void *arg)
 {
     struct supervisor *sup = arg;
-    sup->members_pending = !sup->started;
-    if (sup->started && sup->ordered == WORKER_RUN)
-        reload_members(&sup->service);
+    sup->members_pending = true;
+    if (sup->started)
+        take_members(sup);
 }
 
 static const struct members *members_of(const void *arg, const char *cluster)
@@ -202,6 +213,8 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     (void)loop;
     (void)events;
     struct supervisor *sup = timer->data;
+    if (sup->members_pending)
+        take_members(sup);
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
     evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
 }
@@ -289,19 +302,19 @@ static bool publish_first(struct supervisor *sup)
         .workers = service->crew.n, .log = sup->log, .out = sup->out};
     char error[WORKER_TLS_ERROR_MAX];
     struct publication publication;
-    struct worker_door *doors =
-        calloc(service->crew.n * service->snapshot->n_doors, sizeof(*doors));
-    if (!doors)
+    sup->doors = calloc(service->crew.n * service->snapshot->n_doors, sizeof(*sup->doors));
+    if (!sup->doors)
         return say_no_memory(sup);
-    bool open = listening_open(service->snapshot, NULL, doors, &place);
-    bool ready = open && publication_prepare(&publication, &service->crew, service->snapshot, doors,
-                                             tls_keeper_keys(service->tls), error);
-    free(doors);
-    if (open && !ready)
+    sup->doors_are_open = listening_open(service->snapshot, NULL, sup->doors, &place);
+    if (!sup->doors_are_open)
+        return false;
+    if (!publication_prepare(&publication, &service->crew, service->snapshot, sup->doors,
+                             tls_keeper_keys(service->tls), error)) {
         (void)fprintf(sup->out, "error: %s\n", error);
-    if (ready)
-        publication_commit(&publication);
-    return ready;
+        return false;
+    }
+    publication_commit(&publication);
+    return true;
 }
 
 static void init_loop(struct supervisor *sup)
@@ -351,9 +364,29 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
+static void announce_doors(struct supervisor *sup)
+{
+    const struct listening_place place = {
+        .workers = sup->service.crew.n, .log = sup->log, .out = sup->out};
+    listening_announce(sup->service.snapshot, sup->doors, &place);
+    free(sup->doors);
+    sup->doors = NULL;
+}
+
+/* What was asked for while there was nobody to do it. */
+static void catch_up(struct supervisor *sup)
+{
+    if (sup->members_pending)
+        take_members(sup);
+    if (sup->reload_pending && sup->ordered == WORKER_RUN)
+        reload(&sup->service);
+    sup->reload_pending = false;
+}
+
 static void serve(struct supervisor *sup)
 {
     struct service *service = &sup->service;
+    announce_doors(sup);
     host_limits_warn(sup->log, service->snapshot->config, service->carried);
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
@@ -364,15 +397,14 @@ static void serve(struct supervisor *sup)
     log_emit(&line);
     service_start_tls(service);
     start_timer(sup, &sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
-    if (sup->members_pending)
-        reload_members(service);
+    catch_up(sup);
     ev_run(sup->loop, 0);
     ev_timer_stop(sup->loop, &sup->look_around);
     log_gauges(sup);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
 
-static void fini(struct supervisor *sup, bool served)
+static void fini(struct supervisor *sup)
 {
     struct service *service = &sup->service;
     prober_free(service->prober);
@@ -381,7 +413,8 @@ static void fini(struct supervisor *sup, bool served)
     for (unsigned i = 0; i < service->crew.n; i++)
         worker_free(service->crew.workers[i]);
     free(service->crew.workers);
-    if (served)
+    free(sup->doors);
+    if (sup->doors_are_open)
         listening_ended(service->snapshot, NULL, sup->log);
     tls_keeper_free(service->tls);
     snapshot_unref(service->snapshot);
@@ -434,7 +467,8 @@ static bool init(struct supervisor *sup, const struct config *config, const char
 static bool start(struct supervisor *sup, struct config *config, const char *config_path)
 {
     const unsigned workers = count_workers(config);
-    if (!init(sup, config, config_path) || !make_workers(sup, config, workers)) {
+    if (!init(sup, config, config_path) || !host_check(config, config_path, sup->out) ||
+        !make_workers(sup, config, workers)) {
         config_free(config);
         return false;
     }
@@ -455,6 +489,6 @@ int supervisor_run(struct config *config, const char *config_path, FILE *out)
         order_all(&sup, WORKER_STOP);
     for (unsigned i = 0; i < sup.service.crew.n; i++)
         worker_join(sup.service.crew.workers[i]);
-    fini(&sup, served);
+    fini(&sup);
     return served ? 0 : 1;
 }

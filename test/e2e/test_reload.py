@@ -3,6 +3,7 @@
 import copy
 import shutil
 import signal
+import socket
 import time
 
 import pytest
@@ -238,6 +239,72 @@ def test_a_broken_file_leaves_everything_and_says_all_that_is_wrong(
     router.reload(made)
 
 
+def fitting_no_host(made, directory):
+    """The same, with two source addresses and two password files that are not to be had."""
+    (directory / "empty").write_text("\nsecond line\n")
+    here = made["clusters"][0]
+    here["source_addresses"] = ["127.0.0.1", "203.0.113.9", "2001:db8::9"]
+    here["health_check"] = {"type": "mqtt", "username": "u",
+                            "password_file": str(directory / "none")}
+    other = {"name": "d", "nodes": [{"name": "m", "address": "127.0.0.1:9"}],
+             "health_check": {"type": "mqtt", "username": "u",
+                              "password_file": str(directory / "empty")}}
+    made["clusters"].append(other)
+    return made
+
+
+UNFIT = ("clusters[0].source_addresses[1]: 203.0.113.9: Cannot assign requested address",
+         "clusters[0].source_addresses[2]: 2001:db8::9: ",
+         "clusters[0].health_check.password_file: ",
+         "clusters[1].health_check.password_file: ")
+
+
+@pytest.mark.sanitized
+def test_what_this_host_does_not_have_leaves_everything(start_router, nodes, device, tmp_path):
+    made = config(nodes)
+    router = start_router(made)
+    router.reload(fitting_no_host(copy.deepcopy(made), tmp_path), expect="reload.failed")
+    faults = [str(e["error"]) for e in router.find("reload.fault")]
+    assert len(faults) == len(UNFIT), faults
+    for rule in UNFIT:
+        assert sum(rule in fault for fault in faults) == 1, (rule, faults)
+    assert any("its first line is empty" in fault for fault in faults), faults
+    assert device(router).connect(ids_of("n2", NODES)[0]) == (0, 0)
+    router.reload(made)
+
+
+def test_a_router_does_not_start_without_what_its_file_wants_of_the_host(nodes, tmp_path):
+    path = harness.write_config(fitting_no_host(config(nodes), tmp_path), tmp_path)
+    result = harness.run_router("--config", path)
+    assert result.returncode == 1, result
+    for rule in UNFIT:
+        assert sum(rule in line for line in result.stderr.splitlines()) == 1, (rule, result.stderr)
+    # The file may be meant for another machine.
+    assert harness.run_router("--check", "--config", path).returncode == 0
+
+
+@pytest.mark.sanitized
+def test_a_reload_that_fails_leaves_no_trace_of_its_doors(
+        start_router, nodes, closing, tmp_path):
+    made = config(nodes, proxy_protocol="none")
+    router = start_router(made)
+    holder = closing(nodes["n1"])  # listens without SO_REUSEPORT
+    path = tmp_path / "mqtt.sock"
+    more = add_door(copy.deepcopy(made), "local", address=f"unix:{path}")
+    more = add_door(more, "free")
+    broken = add_door(copy.deepcopy(more), "taken", address=f"127.0.0.1:{holder.port}")
+    router.reload(broken, expect="reload.failed")
+    assert not path.exists()
+    assert [e["listener"] for e in router.find("listener.open")] == ["mqtt"]
+    router.reload(more)
+    assert [e["listener"] for e in router.find("listener.open")] == ["mqtt", "local", "free"]
+    assert closing(mqtt.Device(str(path))).connect("dev-1") == (0, 0)
+    # A door that was there before is no part of what goes wrong.
+    router.reload(add_door(more, "taken", address=f"127.0.0.1:{holder.port}"),
+                  expect="reload.failed")
+    assert closing(mqtt.Device(str(path))).connect("dev-2") == (0, 0)
+
+
 @pytest.mark.sanitized
 def test_an_address_that_is_taken_leaves_everything(start_router, nodes, device, closing):
     made = config(nodes)
@@ -365,3 +432,23 @@ def test_two_signals_in_a_row_and_the_last_file_counts(start_router, nodes, devi
             assert raw.connect(client_id) == (0, 0)
         return any(has(nodes[name], client_id) for name in NODES[1:])
     wait_until(at_home, "the last file to count")
+
+
+# Asks for a reload as soon as the router has ears for it.
+HUP_AT_ONCE = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$/status || '
+               '[ $i = 1000 ]; do i=$((i + 1)); done; kill -HUP $$) & exec "$@"', "sh")
+
+
+def test_a_signal_while_the_router_starts_is_heeded_when_it_serves(start_router):
+    """The start waits for a DNS server that says nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        made = one_cluster({}, proxy_protocol="none")
+        del made["clusters"][0]["nodes"]
+        made["clusters"][0]["discovery"] = {
+            "type": "dns", "name": "emqx.test", "port": 1883,
+            "resolver": f"127.0.0.1:{silent.getsockname()[1]}"}
+        router = start_router(made, wrapper=HUP_AT_ONCE)
+        router.wait_event("reload.done")
+        assert len(router.find("router.ready")) == 1
+        router.stop()
