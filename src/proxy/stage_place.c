@@ -420,7 +420,7 @@ void session_node_lost(struct session *s)
     if (s->state == SESSION_CONNACK)
         (void)place_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
     else if (s->node_stream)
-        (void)retry(s, "down");
+        (void)(s->reached ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, "down") : retry(s, "down"));
     else {
         dial_abandon(s);
         (void)dial_next(s);

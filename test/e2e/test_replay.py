@@ -7,7 +7,7 @@ import time
 import pytest
 
 import mqtt
-from harness import one_cluster
+from harness import one_cluster, wait_until
 from homes import ids_of, order
 from nodes import Mosquitto
 from recorder import CONNACK_3, CONNACK_5, RefusingPort, accept_connect
@@ -368,6 +368,37 @@ class ChokingPort:
         self.socket.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.socket.close()
+
+
+class StallingPort(ChokingPort):
+    """Takes the connection and reads nothing: a large CONNECT stays half sent."""
+
+    def _run(self):
+        taken = []
+        while True:
+            try:
+                taken.append(self.socket.accept()[0])
+            except OSError:
+                for node in taken:
+                    node.close()
+                return
+
+
+def test_half_a_connect_goes_to_no_other_node_without_replay(
+        start_router, recording_node, closing, device):
+    other = recording_node()
+    ports = {"stalls": closing(StallingPort()).port, "other": other.port}
+    config = one_cluster(ports, replay=False, proxy_protocol="none")
+    router = start_router(config)
+    client_id = ids_of("stalls", ports)[0]
+    raw = device(router).send(mqtt.connect(client_id, username="u", password=b"p" * 60_000))
+    wait_until(lambda: router.gauges()["sessions_dial"] == 1, "the CONNECT to be stuck")
+    config["clusters"][0]["nodes"][0]["state"] = "down"
+    router.reload(config)
+    assert raw.read_to_end() == (connack_4(3), "end")
+    end = router.session_end(client_id=client_id)
+    assert end["node"] == "stalls" and end["reason"] == "node_closed_early"
+    assert not other.records
 
 
 def test_a_connect_that_nodes_choke_on_ejects_none_of_them(start_router, closing, device):
