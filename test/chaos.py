@@ -21,8 +21,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "e2e"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+from dns_server import DnsServer  # noqa: E402  pylint: disable=wrong-import-position
 from fleet import Fleet  # noqa: E402  pylint: disable=wrong-import-position
-from nodes import Mosquitto, Process  # noqa: E402  pylint: disable=wrong-import-position
+from nodes import Mosquitto  # noqa: E402  pylint: disable=wrong-import-position
 
 NODES = 4
 NAME = "mqtt.chaos.test"
@@ -32,30 +33,6 @@ TIMEOUTS = {"dial_ms": 1500, "connack_ms": 1000, "placement_ms": 3000, "farewell
 DEADLINES_S = sum(TIMEOUTS.values()) / 1000
 SLACK_S = harness.PATIENCE_S / 2  # of this machine, this program's own pauses included
 CHECK = {**harness.FAST_CHECK, "type": "mqtt", "interval_ms": 1000}
-
-
-class Dnsmasq(Process):
-    """A DNS server for one name, whose addresses change while it runs."""
-
-    def __init__(self, addresses):
-        super().__init__("dnsmasq")
-        self.port = harness.free_port()
-        self.hosts = self.directory / "hosts"
-        # It gives up root, and reads the file again after that.
-        self.directory.chmod(0o755)
-        self._write(addresses)
-        self.start(["/usr/sbin/dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv",
-                    "--no-hosts", "--local=/test/", "--local-ttl=1", f"--port={self.port}",
-                    "--listen-address=127.0.0.1", "--bind-interfaces",
-                    f"--addn-hosts={self.hosts}"])
-        self.wait_open(self.port, 10)
-
-    def _write(self, addresses):
-        self.hosts.write_text("".join(f"{address} {NAME}\n" for address in addresses))
-
-    def answer(self, addresses):
-        self._write(addresses)
-        self.process.send_signal(signal.SIGHUP)
 
 
 class Chaos:
@@ -73,7 +50,7 @@ class Chaos:
                       for i in range(NODES)]
         self.doing += self.nodes
         try:
-            self.dns = Dnsmasq([node.host for node in self.nodes])
+            self.dns = DnsServer({NAME: [node.host for node in self.nodes]})
             self.doing.append(self.dns)
             self.base = self._config(port)
             self.router = start_router(self.base)
@@ -172,7 +149,7 @@ class Chaos:
         if self.dns_hangs:
             return None
         some = self.random.sample(self.nodes, self.random.randint(1, NODES))
-        self.dns.answer([node.host for node in some])
+        self.dns.set({NAME: [node.host for node in some]})
         return " ".join(sorted(node.name for node in some))
 
     def dns_stop_or_go_on(self):
@@ -226,7 +203,7 @@ class Chaos:
             self.nodes[i].go_on()
         if self.dns_hangs:
             self.dns.go_on()
-        self.dns.answer([node.host for node in self.nodes])
+        self.dns.set({NAME: [node.host for node in self.nodes]})
         for fleet in self.fleets:
             fleet.at_once = 50  # a herd fills the nodes' accept queues, which counts against them
         self._take_up(self.base, "reload.done")
