@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/proxy_address.h"
 #include "wire/http_status.h"
 #include "wire/mqtt_check.h"
 #include "wire/mqtt_connack.h"
@@ -30,17 +31,8 @@ const char *check_awaited(enum check_type type)
 
 static struct proxy_endpoint proxy_end(const struct address *address)
 {
-    struct proxy_endpoint end = {.is_ipv6 = address->sa.sa_family == AF_INET6,
-                                 .ip = {127, 0, 0, 1},
-                                 .port_be = htons(STAND_IN_PORT)};
-    if (end.is_ipv6) {
-        memcpy(end.ip, &address->in6.sin6_addr, 16);
-        end.port_be = address->in6.sin6_port;
-    } else if (address->sa.sa_family == AF_INET) {
-        memcpy(end.ip, &address->in.sin_addr, 4);
-        end.port_be = address->in.sin_port;
-    }
-    return end;
+    const struct proxy_endpoint stand_in = {.ip = {127, 0, 0, 1}, .port_be = htons(STAND_IN_PORT)};
+    return address->sa.sa_family == AF_UNIX ? stand_in : proxy_endpoint_of(address);
 }
 
 size_t check_proxy_header(const struct check_target *target, const struct address *local,

@@ -6,50 +6,22 @@
  */
 #include "proxied.h"
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/proxy_address.h"
 #include "net/socket.h"
 #include "session.h"
 #include "worker.h"
-
-struct proxy_endpoint proxied_endpoint(const struct address *address)
-{
-    struct proxy_endpoint endpoint = {.is_ipv6 = address->sa.sa_family == AF_INET6};
-    if (endpoint.is_ipv6) {
-        memcpy(endpoint.ip, &address->in6.sin6_addr, 16);
-        endpoint.port_be = address->in6.sin6_port;
-    } else if (address->sa.sa_family == AF_INET) {
-        memcpy(endpoint.ip, &address->in.sin_addr, 4);
-        endpoint.port_be = address->in.sin_port;
-    }
-    return endpoint;
-}
-
-struct address proxied_address(const struct proxy_endpoint *endpoint)
-{
-    struct address address = {0};
-    if (endpoint->is_ipv6) {
-        address.in6.sin6_family = AF_INET6;
-        memcpy(&address.in6.sin6_addr, endpoint->ip, 16);
-        address.in6.sin6_port = endpoint->port_be;
-    } else {
-        address.in.sin_family = AF_INET;
-        memcpy(&address.in.sin_addr, endpoint->ip, 4);
-        address.in.sin_port = endpoint->port_be;
-    }
-    return address;
-}
 
 void proxied_take_address(struct session *s)
 {
     struct proxied *proxied = s->proxied;
     if (!proxied->header.has_address)
         return;
-    s->source = proxied_address(&proxied->header.source);
-    proxied->destination = proxied_address(&proxied->header.destination);
+    s->source = proxy_endpoint_address(&proxied->header.source);
+    proxied->destination = proxy_endpoint_address(&proxied->header.destination);
 }
 
 void proxied_free(struct proxied *proxied)
@@ -118,8 +90,8 @@ size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
     const struct cluster_conf *conf = s->roster->cluster->conf;
     struct address local = destination_of(s);
-    struct proxy_endpoint source = proxied_endpoint(&s->source);
-    struct proxy_endpoint destination = proxied_endpoint(&local);
+    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
+    struct proxy_endpoint destination = proxy_endpoint_of(&local);
     if (conf->proxy_protocol == PROXY_PROTOCOL_NONE)
         return 0;
     if (conf->proxy_protocol == PROXY_PROTOCOL_V1)

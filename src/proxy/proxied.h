@@ -20,9 +20,6 @@ struct proxied {
     struct address destination; /* when header.has_address */
 };
 
-struct proxy_endpoint proxied_endpoint(const struct address *address);
-struct address proxied_address(const struct proxy_endpoint *endpoint);
-
 /* The header is whole: the device's address is what it says, if it says one. */
 void proxied_take_address(struct session *s);
 

@@ -16,6 +16,7 @@
 #include "listener.h"
 #include "model/cidr.h"
 #include "model/forwarded.h"
+#include "net/proxy_address.h"
 #include "net/stream_ws.h"
 #include "proxied.h"
 #include "session.h"
@@ -63,7 +64,7 @@ static bool peer_is_trusted(const struct session *s)
     const struct listener_conf *conf = s->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
         return true; /* who may reach the socket's file is the file system's business */
-    struct proxy_endpoint peer = proxied_endpoint(&s->source);
+    struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
     return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
 }
 
@@ -150,7 +151,7 @@ static void take_forwarded_address(struct session *s)
     if (!conf->client_address_header || !facts.forwarded.p || unnamed || !peer_is_trusted(s))
         return;
     if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
-        s->source = proxied_address(&source);
+        s->source = proxy_endpoint_address(&source);
 }
 
 enum step stage_websocket(struct session *s)
