@@ -62,6 +62,7 @@ def test_before_the_ports_run_out_it_is_said_once(stage):
     low = s.router.wait_event("ports.low")
     assert low["level"] == "warn" and low["node"] == "n", low
     assert len(s.router.find("ports.low")) <= 2
+    assert s.router.gauges()["ports_low_total"] == len(s.router.find("ports.low"))
 
 
 def test_few_sessions_are_no_reason_to_warn(stage):
