@@ -154,6 +154,13 @@ struct listener_conf {
     char *client_address_header;      /* of the upgrade request, "X-Forwarded-For"; null = none */
 
     struct identity_conf *identity; /* null = the claim is nobody's concern */
+
+    /* Of the device's own address, which a trusted proxy may tell. deny goes before allow. */
+    struct cidr *allow; /* none = everyone */
+    size_t n_allow;
+    struct cidr *deny;
+    size_t n_deny;
+    uint32_t max_connections; /* over all its addresses and workers; 0 = any number */
 };
 
 /* What a node is to do, by decree of the configuration or of an operator. */
@@ -291,15 +298,39 @@ struct timeouts_conf {
     uint32_t idle_ms; /* fixed idle time of a relayed session; 0 = "auto", from the keep alive */
 };
 
+/* Of one source of connections: an IPv4 address, or the /64 an IPv6 address is in. */
+struct per_source_conf {
+    uint32_t max_connections;    /* at a time; 0 = any number */
+    uint32_t max_connects_per_s; /* new ones; 0 = any number */
+    uint32_t burst;              /* of them at once, after a quiet time; 20 */
+    struct cidr *exempt;         /* not limited: gateways that many devices stand behind */
+    size_t n_exempt;
+    uint32_t table_size; /* sources remembered at a time; 65536 */
+};
+
+/* Devices that connect again and again. */
+struct flapping_conf {
+    bool off;
+    uint32_t max_connects, window_ms; /* of one client identifier: 20 within 10000 */
+    uint32_t penalty_ms;              /* 2000: then it is refused so long; doubled each time */
+    uint32_t penalty_max_ms;          /* 60000; as long a good conduct, and it is forgiven */
+    uint32_t table_size;              /* client identifiers remembered at a time; 65536 */
+};
+
 struct limits_conf {
     uint32_t max_connections; /* of the whole process; 0 = as many as the open files allow */
     uint32_t connect_max_bytes;
-    uint32_t relay_buffer_bytes; /* per direction, held only while data waits */
+    uint32_t relay_buffer_bytes;  /* per direction, held only while data waits */
+    uint32_t relay_memory_bytes;  /* of all such data together; 0 = any amount */
+    uint32_t handshakes_per_turn; /* TLS handshake steps of a worker in one turn of its loop */
+    struct per_source_conf per_source;
+    struct flapping_conf flapping;
 };
 
 struct log_conf {
     enum log_level level;
     enum log_format format;
+    uint32_t max_lines_per_s; /* 0 = any number */
 };
 
 struct config {
@@ -311,6 +342,9 @@ struct config {
     struct timeouts_conf timeouts;
     struct limits_conf limits;
     struct log_conf log;
+    char *user;   /* to run as, once doors and keys are open; null = whoever started it */
+    char *group;  /* null = that user's own */
+    bool sandbox; /* true: only the system calls a running router needs */
 };
 
 /*

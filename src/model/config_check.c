@@ -91,6 +91,23 @@ static void check_idle(struct config_load *load, const struct config_place *root
         config_error(load, &idle_ms, "\"idle\" is set too; want one of the two");
 }
 
+static void check_flapping(struct config_load *load, const struct config_place *root)
+{
+    const struct flapping_conf *conf = &load->config->limits.flapping;
+    struct config_place limits;
+    struct config_place flapping;
+    struct config_place at;
+    if (conf->penalty_ms <= conf->penalty_max_ms ||
+        !config_place_member(load, root, "limits", &limits) ||
+        !config_place_member(load, &limits, "flapping", &flapping))
+        return;
+    if (config_place_member(load, &flapping, "penalty_ms", &at) ||
+        config_place_member(load, &flapping, "penalty_max_ms", &at))
+        config_error(load, &at,
+                     "want \"penalty_ms\" at most \"penalty_max_ms\", got %" PRIu32 " and %" PRIu32,
+                     conf->penalty_ms, conf->penalty_max_ms);
+}
+
 static bool replays(const struct config *config)
 {
     for (size_t i = 0; i < config->n_clusters; i++) {
@@ -127,5 +144,6 @@ void config_check_whole(struct config_load *load, const struct config_place *roo
     config_check_listeners(load, root);
     config_check_clusters(load, root);
     check_idle(load, root);
+    check_flapping(load, root);
     check_placement(load, root);
 }

@@ -94,28 +94,6 @@ static const struct config_key timeouts_keys[] = {
 };
 static const struct config_table timeouts_table = TABLE(struct timeouts_conf, timeouts_keys);
 
-static const struct config_key limits_keys[] = {
-    {.key = "max_connections",
-     .kind = KEY_INTEGER,
-     FIELD(struct limits_conf, max_connections),
-     RANGE(0, 10000000),
-     .default_value = 0,
-     .help = "Devices at a time, over all listeners; 0: as many as the open files allow."},
-    {.key = "connect_max_bytes",
-     .kind = KEY_INTEGER,
-     FIELD(struct limits_conf, connect_max_bytes),
-     RANGE(128, 1048576),
-     .default_value = 65536,
-     .help = "The largest CONNECT; a larger one is refused from its length bytes."},
-    {.key = "relay_buffer_bytes",
-     .kind = KEY_INTEGER,
-     FIELD(struct limits_conf, relay_buffer_bytes),
-     RANGE(1024, 1048576),
-     .default_value = 16384,
-     .help = "Per session and direction, held only while data waits."},
-};
-static const struct config_table limits_table = TABLE(struct limits_conf, limits_keys);
-
 static const struct config_key log_keys[] = {
     {.key = "level",
      .kind = KEY_WORD,
@@ -129,6 +107,12 @@ static const struct config_key log_keys[] = {
      WORDS(format_words),
      .default_value = LOG_JSON,
      .help = "One JSON object a line, or text for people."},
+    {.key = "max_lines_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct log_conf, max_lines_per_s),
+     RANGE(0, 1000000),
+     .default_value = 2000,
+     .help = "More are dropped and counted, after ten seconds' worth at once; 0: any number."},
 };
 static const struct config_table log_table = TABLE(struct log_conf, log_keys);
 
@@ -164,13 +148,32 @@ static const struct config_key top_keys[] = {
     {.key = "limits",
      .kind = KEY_OBJECT,
      FIELD(struct config, limits),
-     .table = &limits_table,
+     .table = &config_limits_table,
      .help = "How much each may take."},
     {.key = "log",
      .kind = KEY_OBJECT,
      FIELD(struct config, log),
      .table = &log_table,
      .help = "What is written, and how."},
+    {.key = "user",
+     .kind = KEY_TEXT,
+     RANGE(1, 64),
+     FIELD(struct config, user),
+     .default_text = "who started it",
+     .help =
+         "Whom to run as, once doors and keys are open; its capabilities are given up. Needs to "
+         "be started as root."},
+    {.key = "group",
+     .kind = KEY_TEXT,
+     RANGE(1, 64),
+     FIELD(struct config, group),
+     .default_text = "that of `user`",
+     .help = "Which group to run as."},
+    {.key = "sandbox",
+     .kind = KEY_FLAG,
+     FIELD(struct config, sandbox),
+     .default_value = true,
+     .help = "Only the system calls that a running router needs; any other ends the process."},
     {.key = "admin", .kind = KEY_COMING, .help = "Metrics and control over HTTP."},
 };
 const struct config_table config_top_table = TABLE(struct config, top_keys);

@@ -26,6 +26,7 @@
 
 extern const struct config_table config_tls_table;           /* listeners[].tls */
 extern const struct config_table config_upstream_tls_table;  /* clusters[].tls */
+extern const struct config_table config_limits_table;        /* limits */
 extern const struct config_table config_listener_table;      /* listeners[] */
 extern const struct config_table config_health_table;        /* clusters[].health_check */
 extern const struct config_table config_passive_table;       /* clusters[].passive */

@@ -179,6 +179,26 @@ static void expect_default_timeouts(const struct timeouts_conf *timeouts)
     assert_int_equal(timeouts->idle_ms, 0);
 }
 
+static void expect_default_limits(const struct limits_conf *limits)
+{
+    assert_int_equal(limits->max_connections, 0);
+    assert_int_equal(limits->connect_max_bytes, 65536);
+    assert_int_equal(limits->relay_buffer_bytes, 16384);
+    assert_int_equal(limits->relay_memory_bytes, 268435456);
+    assert_int_equal(limits->handshakes_per_turn, 16);
+    assert_int_equal(limits->per_source.max_connections, 0);
+    assert_int_equal(limits->per_source.max_connects_per_s, 0);
+    assert_int_equal(limits->per_source.burst, 20);
+    assert_int_equal(limits->per_source.n_exempt, 0);
+    assert_int_equal(limits->per_source.table_size, 65536);
+    assert_false(limits->flapping.off);
+    assert_int_equal(limits->flapping.max_connects, 20);
+    assert_int_equal(limits->flapping.window_ms, 10000);
+    assert_int_equal(limits->flapping.penalty_ms, 2000);
+    assert_int_equal(limits->flapping.penalty_max_ms, 60000);
+    assert_int_equal(limits->flapping.table_size, 65536);
+}
+
 static void what_the_file_leaves_out_has_its_default(void **state)
 {
     (void)state;
@@ -187,11 +207,13 @@ static void what_the_file_leaves_out_has_its_default(void **state)
     expect_default_door(&config->listeners[0]);
     expect_default_cluster(&config->clusters[0]);
     expect_default_timeouts(&config->timeouts);
-    assert_int_equal(config->limits.max_connections, 0);
-    assert_int_equal(config->limits.connect_max_bytes, 65536);
-    assert_int_equal(config->limits.relay_buffer_bytes, 16384);
+    expect_default_limits(&config->limits);
     assert_int_equal(config->log.level, LOG_INFO);
     assert_int_equal(config->log.format, LOG_JSON);
+    assert_int_equal(config->log.max_lines_per_s, 2000);
+    assert_null(config->user);
+    assert_null(config->group);
+    assert_true(config->sandbox);
     config_free(config);
 }
 
@@ -213,6 +235,35 @@ static void every_key_arrives_in_its_field(void **state)
     assert_int_equal(config->n_clusters, 3);
     assert_int_equal(config->timeouts.idle_ms, 600000);
     assert_int_equal(config->limits.max_connections, 50000);
+    config_free(config);
+}
+
+static void every_key_about_hostile_clients_arrives_in_its_field(void **state)
+{
+    (void)state;
+    struct config *config = parse_every_key();
+    const struct listener_conf *listener = &config->listeners[0];
+    const struct limits_conf *limits = &config->limits;
+    assert_int_equal(listener->n_allow, 2);
+    assert_int_equal(listener->allow[0].bits, 24);
+    assert_int_equal(listener->n_deny, 1);
+    assert_int_equal(listener->deny[0].ip[3], 66);
+    assert_int_equal(listener->max_connections, 40000);
+    assert_int_equal(limits->relay_memory_bytes, 134217728);
+    assert_int_equal(limits->handshakes_per_turn, 24);
+    assert_int_equal(limits->per_source.max_connections, 100);
+    assert_int_equal(limits->per_source.max_connects_per_s, 10);
+    assert_int_equal(limits->per_source.burst, 50);
+    assert_int_equal(limits->per_source.n_exempt, 1);
+    assert_int_equal(limits->per_source.table_size, 131072);
+    assert_int_equal(limits->flapping.max_connects, 30);
+    assert_int_equal(limits->flapping.window_ms, 15000);
+    assert_int_equal(limits->flapping.penalty_ms, 3000);
+    assert_int_equal(limits->flapping.penalty_max_ms, 120000);
+    assert_int_equal(limits->flapping.table_size, 262144);
+    assert_int_equal(config->log.max_lines_per_s, 1000);
+    assert_string_equal(config->user, "mqtt-router");
+    assert_string_equal(config->group, "mqtt-router");
     config_free(config);
 }
 
@@ -416,6 +467,7 @@ int main(void)
         cmocka_unit_test(an_empty_line_in_front_moves_every_line_number),
         cmocka_unit_test(what_the_file_leaves_out_has_its_default),
         cmocka_unit_test(every_key_arrives_in_its_field),
+        cmocka_unit_test(every_key_about_hostile_clients_arrives_in_its_field),
         cmocka_unit_test(every_key_of_a_cluster_arrives_in_its_field),
         cmocka_unit_test(every_key_of_tls_arrives_in_its_field),
         cmocka_unit_test(every_key_about_who_is_believed_arrives_in_its_field),

@@ -63,6 +63,9 @@ static bool is_allowed(const char *path, const char *wrong)
         {"clusters[0].passive", "{}"},
         {"clusters[0].homecoming", "{}"},
         {"clusters[0].replay", "true"},
+        {"limits.per_source", "{}"},
+        {"limits.flapping", "{}"},
+        {"sandbox", "true"},
         {"clusters[0].health_check.no_new", "[]"},
     };
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {

@@ -1,0 +1,105 @@
+/*
+ * admission.h - who may come in, by where from and how often: what the workers of a process know
+ * of sources and of client identifiers.
+ *
+ * Two tables, both of fixed size, so that nobody can grow them: sources (an IPv4 address, an
+ * IPv6 /64, or "a Unix socket"), and client identifiers. What was used least lately makes room;
+ * a source that has connections never does: when all have some, further ones go unlimited and
+ * are counted. Keys are hashed with a seed of this process, so that nobody outside can aim at a
+ * place of the table.
+ *
+ * Safe from any thread: the tables are in shards, each behind a mutex that is held for some ten
+ * instructions. No system call in the common case, no allocation after admission_new().
+ *
+ * A client identifier is anybody's word until a node has accepted its CONNECT. So that nobody can
+ * lock out a device by using its name, CONNECTs count against a pair of client identifier and
+ * source; against the identifier alone count only those that a node has accepted.
+ */
+#ifndef PROXY_ADMISSION_H
+#define PROXY_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/util.h"
+#include "model/config.h"
+#include "net/address.h"
+
+struct admission;
+
+/*
+ * limits   the table sizes are taken from it, once
+ * seed     of the hashes; random
+ *
+ * Null when memory is short. Memory is taken as the tables fill, or lazily by the kernel.
+ */
+MUST_USE struct admission *admission_new(const struct limits_conf *limits, uint64_t seed);
+void admission_free(struct admission *a); /* null is allowed; nobody may hold a place any more */
+
+/* ---- sources ---- */
+
+enum admission_verdict {
+    ADMISSION_GRANTED,
+    ADMISSION_TOO_MANY, /* the source has per_source.max_connections already */
+    ADMISSION_TOO_FAST  /* ... or has opened more than max_connects_per_s, and its burst */
+};
+
+/* A connection's place among its source's; 0 = it has none. */
+typedef uint32_t admission_place;
+
+/*
+ * A connection comes.
+ *
+ *   conf    the limits now; they may be others at the next call (reload)
+ *   now_us  monotonic
+ *   place   on GRANTED: to be given back by admission_leave(); 0 when the source is not limited
+ *           (exempt, no limits at all, a Unix socket, a full table)
+ */
+enum admission_verdict admission_enter(struct admission *a, const struct per_source_conf *conf,
+                                       const struct address *source, uint64_t now_us,
+                                       admission_place *place);
+void admission_leave(struct admission *a, admission_place place); /* 0 is allowed */
+
+/* ---- client identifiers ---- */
+
+/* Who connects: the identifier as CONNECT has it, not empty, and where from. */
+struct admission_client {
+    struct span id;
+    const struct address *source;
+};
+
+/*
+ * A readable CONNECT has come. Returns 0: it may go on; else for how many milliseconds from now
+ * this pair of identifier and source is refused, or the identifier from everywhere.
+ *
+ *   began   true when a penalty begins with this CONNECT: time to say so, once
+ */
+uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf,
+                           const struct admission_client *client, uint64_t now_us, bool *began);
+
+/* What a node's accepting a CONNECT shows. */
+struct admission_news {
+    bool penalised;       /* the identifier has come too often: from now on it is refused */
+    uint32_t penalty_ms;  /* for so long */
+    bool contested;       /* two sources take it from each other in turns; once a minute at most */
+    struct address rival; /* when contested: the other source; the port is nobody's */
+};
+
+/*
+ * A node has accepted the CONNECT (CONNACK with code 0). Contested is: within window_ms (60 s at
+ * least), the identifier changed from source A to B, back to A and to B again.
+ */
+void admission_accepted(struct admission *a, const struct flapping_conf *conf,
+                        const struct admission_client *client, uint64_t now_us,
+                        struct admission_news *news);
+
+/* What the tables hold now, for metrics. */
+struct admission_gauges {
+    uint32_t sources, clients;  /* remembered now */
+    uint64_t sources_unlimited; /* connections that went unlimited because the table was full */
+    uint64_t evicted;           /* entries that made room, both tables */
+};
+void admission_gauges(struct admission *a, struct admission_gauges *out);
+
+#endif
