@@ -14,14 +14,26 @@
 
 typedef _Atomic uint64_t counter;
 
+/*
+ * Field, word in log and metrics, help. A word that ends in _total counts since the start; the
+ * others are gauges.
+ */
+#define COUNTERS(X)                                                                                \
+    X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
+    X(accepted, "accepted_total", "Connections accepted.")                                         \
+    X(dial_failures, "dial_failures_total", "Tries that did not reach a node.")                    \
+    X(accept_pauses, "accept_pauses_total", "Times accepting paused for want of descriptors.")     \
+    X(accept_shed, "accept_shed_total", "Connections closed at once, for the same reason.")        \
+    X(accept_holds, "accept_holds_total", "Times accepting was held for TLS handshakes.")          \
+    X(handshakes_queued, "handshakes_queued_total", "Steps of TLS handshakes that had to wait.")
+
 struct counters {
-    counter accepted;                      /* connections ever accepted */
+#define X(field, word, help) counter field;
+    COUNTERS(X)
+#undef X
     counter closed[CLOSE_REASON_COUNT];    /* sessions ever closed, by reason */
     counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions in each state now */
     counter bytes_up, bytes_down;          /* of closed sessions: device to node, node to device */
-    counter buffers_held;                  /* gauge: relay blocks holding data that waits */
-    counter dial_failures;                 /* tries that did not reach a node */
-    counter accept_pauses;                 /* times accepting paused for want of descriptors */
 };
 
 /* Only the owning worker calls these, so load and store need not be one step. */

@@ -38,21 +38,38 @@ static void log_nodes(struct log *log, const struct snapshot *snapshot)
     }
 }
 
+static const char *const count_words[] = {
+#define X(field, word, help) word,
+    COUNTERS(X)
+#undef X
+};
+
+/* In the order of count_words. */
+enum {
+#define X(field, word, help) COUNT_##field,
+    COUNTERS(X)
+#undef X
+        COUNT
+};
+
+static void add_up(const struct counters *c, uint64_t sums[COUNT])
+{
+#define X(field, word, help) sums[COUNT_##field] += counter_read(&c->field);
+    COUNTERS(X)
+#undef X
+}
+
 void gauges_log(struct log *log, const struct worker_shared *shared,
                 const struct snapshot *snapshot, const struct crew *crew, uint64_t ports_low)
 {
-    uint64_t states[SESSION_STATE_COUNT] = {0}, sum = 0, accepted = 0, closed = 0, held = 0;
-    uint64_t pauses = 0, dial_failures = 0;
+    uint64_t states[SESSION_STATE_COUNT] = {0}, sums[COUNT] = {0}, sum = 0, closed = 0;
     for (unsigned i = 0; i < crew->n; i++) {
         const struct counters *c = worker_counters(crew->workers[i]);
         for (int state = 0; state < SESSION_STATE_COUNT; state++)
             states[state] += counter_read(&c->in_state[state]);
         for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
             closed += counter_read(&c->closed[reason]);
-        accepted += counter_read(&c->accepted);
-        held += counter_read(&c->buffers_held);
-        pauses += counter_read(&c->accept_pauses);
-        dial_failures += counter_read(&c->dial_failures);
+        add_up(c, sums);
     }
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "router.gauges");
@@ -65,11 +82,9 @@ void gauges_log(struct log *log, const struct worker_shared *shared,
     }
     log_u64(&line, "sessions", sum);
     log_u64(&line, "connections", atomic_load_explicit(&shared->connections, memory_order_relaxed));
-    log_u64(&line, "buffers_held", held);
-    log_u64(&line, "accepted_total", accepted);
     log_u64(&line, "closed_total", closed);
-    log_u64(&line, "dial_failures_total", dial_failures);
-    log_u64(&line, "accept_pauses_total", pauses);
+    for (int i = 0; i < COUNT; i++)
+        log_u64(&line, count_words[i], sums[i]);
     log_u64(&line, "ports_low_total", ports_low);
     log_u64(&line, "log_dropped_total", log_dropped(log));
     log_emit(&line);

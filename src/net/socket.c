@@ -168,6 +168,12 @@ bool socket_local_address(int fd, struct address *out)
     return true;
 }
 
+bool socket_peer_has_left(int fd)
+{
+    struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLERR | POLLHUP));
+}
+
 enum socket_peer socket_ask_peer(int fd)
 {
     struct pollfd peer = {.fd = fd, .events = POLLRDHUP};

@@ -1,9 +1,9 @@
 /*
  * listener.c - accept connections on one worker's share of a listening socket.
  *
- * Takes a batch at a time, so that a storm of new devices does not keep the old ones
- * waiting. Without descriptors or memory the worker pauses all its listeners for a moment:
- * the socket stays readable, and a level-triggered loop would spin on it.
+ * Takes a batch at a time, and only after everything else that is due in a turn of the loop, so
+ * that a storm of new devices does not keep the old ones waiting. How fast it may go is the
+ * worker's business: worker_accept.c.
  */
 #include "listener.h"
 
@@ -102,11 +102,11 @@ void listener_unref(struct listener *listener)
     free(listener);
 }
 
-/* Accept one connection; false when there is none, or none can be had (then errno says why). */
+/* Accept one connection; false when there is none, or none can be had now. */
 static bool accept_one(struct listener *listener)
 {
     struct address source;
-    int fd = socket_accept(listener->fd, &source);
+    int fd = worker_accept(listener->w, listener->fd, &source);
     if (fd < 0)
         return false;
     session_begin(listener->w, listener, fd, &source);
@@ -115,13 +115,9 @@ static bool accept_one(struct listener *listener)
 
 static void accept_batch(struct listener *listener)
 {
-    for (int i = 0; i < ACCEPT_BATCH_MAX; i++) {
-        if (accept_one(listener))
-            continue;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            worker_pause_accept(listener->w, errno);
-        return;
-    }
+    for (int i = 0; i < ACCEPT_BATCH_MAX; i++)
+        if (!accept_one(listener))
+            return;
 }
 
 static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
@@ -134,6 +130,7 @@ static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
 void listener_start(struct listener *listener)
 {
     ev_io_init(&listener->io, on_connection, listener->fd, EV_READ);
+    ev_set_priority(&listener->io, EV_MINPRI); /* the last to be called in its turn */
     listener_resume(listener);
 }
 
@@ -150,9 +147,13 @@ void listener_take_over(struct listener *listener, struct listener *old)
 
 void listener_retire(struct listener *listener)
 {
-    if (listener->fd >= 0)
-        for (uint32_t i = 0; i < listener->conf->backlog && accept_one(listener); i++)
-            continue;
+    struct address source;
+    for (uint32_t i = 0; listener->fd >= 0 && i < listener->conf->backlog; i++) {
+        int fd = socket_accept(listener->fd, &source);
+        if (fd < 0)
+            break;
+        session_begin(listener->w, listener, fd, &source);
+    }
     listener_close(listener);
 }
 

@@ -64,7 +64,7 @@ void listener_retire(struct listener *listener);
 /* Close the socket: whoever still waits in its queue is reset. Safe to repeat. */
 void listener_close(struct listener *listener);
 
-/* For want of descriptors: stop watching, and start again. */
+/* Stop watching the socket, and start again. */
 void listener_pause(struct listener *listener);
 void listener_resume(struct listener *listener);
 

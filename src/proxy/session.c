@@ -238,6 +238,8 @@ void session_run(struct session *s)
     }
     if (step == YIELD)
         worker_yield(s->w, s);
+    else if (step == QUEUE)
+        worker_queue_handshake(s->w, s, s->shaking);
     session_watch(s);
 }
 

@@ -34,7 +34,8 @@ struct worker;
 enum step {
     MOVED, /* the state changed: run its stage */
     WAIT,  /* for a socket (the flows' masks) or the deadline */
-    YIELD  /* there is more to do at once; let others have a turn */
+    YIELD, /* there is more to do at once; let others have a turn */
+    QUEUE  /* for its turn to take a step of its TLS handshake */
 };
 
 /* Bytes of a client id or user name kept for the log. */
@@ -73,6 +74,7 @@ struct session {
     struct proxied *proxied; /* owned; null where no PROXY header comes in */
 
     /* tls */
+    bool shaking;       /* `client` is a TLS stream already */
     struct stream *tls; /* borrowed: the layer of `client` that shook hands; null = none did */
 
     /* connect */

@@ -17,6 +17,7 @@
 #include "model/cidr.h"
 #include "model/forwarded.h"
 #include "net/proxy_address.h"
+#include "net/socket.h"
 #include "net/stream_ws.h"
 #include "proxied.h"
 #include "session.h"
@@ -35,25 +36,16 @@ static enum session_state next_door(const struct session *s, enum session_state 
     return SESSION_CONNECT;
 }
 
-/* Put the layer of the door ahead around the client's stream. False when memory is short. */
-static bool wrap_client(struct session *s, enum session_state door)
-{
-    if (door == SESSION_TLS) {
-        int fd = stream_tcp_release(s->client);
-        s->client = stream_tls_accept(s->listener->tls, fd);
-    } else if (door == SESSION_WEBSOCKET) {
-        s->client = stream_ws_accept(s->client, &s->listener->websocket);
-        if (!s->client)
-            s->tls = NULL; /* went with the layers above it */
-    }
-    return s->client;
-}
-
 static enum step go_on(struct session *s)
 {
     enum session_state door = next_door(s, s->state);
-    if (!wrap_client(s, door))
-        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (door == SESSION_WEBSOCKET) {
+        s->client = stream_ws_accept(s->client, &s->listener->websocket);
+        if (!s->client) {
+            s->tls = NULL; /* went with the layers above it */
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        }
+    }
     session_goto(s, door);
     return MOVED;
 }
@@ -124,8 +116,25 @@ enum step stage_proxy_in(struct session *s)
     }
 }
 
+/* Not before the device has spoken: 9,000 silent clients cost the memory of sockets, not of TLS. */
+static bool begin_handshake(struct session *s)
+{
+    int fd = stream_tcp_release(s->client);
+    s->client = stream_tls_accept(s->listener->tls, fd);
+    s->shaking = s->client;
+    return s->shaking;
+}
+
 enum step stage_tls(struct session *s)
 {
+    s->up.read_wait = 0;
+    if (!worker_lets_shake(s->w))
+        return QUEUE;
+    /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
+    if (!s->shaking && socket_peer_has_left(s->client_io.fd))
+        return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, "before its TLS handshake began");
+    if (!s->shaking && !begin_handshake(s))
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
         s->up.read_wait = flow_wait_mask(r);

@@ -23,8 +23,6 @@
 #include "session.h"
 
 #define PACE_TICK_S          0.05
-#define PAUSE_SAID_EVERY_US  1000000u
-#define ACCEPT_PAUSE_S       0.1
 #define RELAY_BLOCKS_KEPT    64
 #define FLEET_SESSIONS       512 /* fewer are not worth a look at the heap */
 #define SESSION_ID_SEQ_BITS  32
@@ -55,7 +53,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         list_remove(&s->runnable);
         session_run(s);
     }
-    if (list_empty(&w->runnable))
+    worker_run_handshakes(w);
+    if (list_empty(&w->runnable) && !worker_has_handshakes(w))
         ev_idle_stop(loop, &w->keep_turning);
 }
 
@@ -66,47 +65,10 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
     (void)events; /* its being active is all it is for */
 }
 
-/* ---- accepting ---- */
-
 bool worker_admits(const struct worker *w)
 {
     return atomic_load_explicit(&w->shared->connections, memory_order_relaxed) <=
            atomic_load_explicit(&w->shared->max_connections, memory_order_relaxed);
-}
-
-/* One line a second of the whole process: the state lasts, and its log must not add to it. */
-static void say_paused(struct worker *w, int why)
-{
-    uint64_t now_us = clock_monotonic_us();
-    uint64_t said_us = atomic_load_explicit(&w->shared->pause_said_us, memory_order_relaxed);
-    if (now_us - said_us < PAUSE_SAID_EVERY_US ||
-        !atomic_compare_exchange_strong_explicit(&w->shared->pause_said_us, &said_us, now_us,
-                                                 memory_order_relaxed, memory_order_relaxed))
-        return;
-    struct log_line line;
-    log_begin(&line, w->log, LOG_WARN, "accept.paused");
-    log_u64(&line, "worker", w->index);
-    log_text(&line, "error", strerrordesc_np(why));
-    log_emit(&line);
-}
-
-void worker_pause_accept(struct worker *w, int why)
-{
-    say_paused(w, why);
-    counter_add(&w->counters.accept_pauses, 1);
-    for (size_t i = 0; i < w->n_listeners; i++)
-        listener_pause(w->listeners[i]);
-    w->accept_pause.repeat = ACCEPT_PAUSE_S;
-    ev_timer_again(w->loop, &w->accept_pause);
-}
-
-static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)events;
-    struct worker *w = CONTAINER_OF(timer, struct worker, accept_pause);
-    ev_timer_stop(loop, timer);
-    for (size_t i = 0; i < w->n_listeners; i++)
-        listener_resume(w->listeners[i]);
 }
 
 /* ---- orders ---- */
@@ -258,7 +220,6 @@ static bool init_loop(struct worker *w)
     ev_prepare_start(w->loop, &w->run_yielded);
     ev_idle_init(&w->keep_turning, on_idle);
     ev_init(&w->pace, on_pace);
-    ev_init(&w->accept_pause, on_accept_pause_over);
     return true;
 }
 
@@ -274,6 +235,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);
     list_init(&w->runnable);
+    worker_init_accept(w);
     pool_init(&w->relay_pool, relay_buffer_bytes, RELAY_BLOCKS_KEPT);
     w->scratch = malloc(relay_buffer_bytes);
     w->tls_library = tls_library_new();
@@ -330,6 +292,7 @@ void worker_free(struct worker *w)
         next = p->next;
         worker_plan_free(p);
     }
+    worker_fini_accept(w);
     snapshot_unref(w->snapshot);
     tls_library_free(w->tls_library);
     pool_fini(&w->relay_pool);

@@ -49,7 +49,12 @@ struct worker {
     size_t most_sessions; /* since the last time most of them had left */
     struct list runnable; /* sessions that yielded */
     struct ev_prepare run_yielded;
-    struct ev_idle keep_turning; /* active while somebody is runnable */
+    struct ev_idle keep_turning; /* active while somebody is runnable, or in the queues below */
+
+    /* TLS handshakes that wait for their turn: those under way, and those not begun */
+    struct list shaking, knocking;
+    uint32_t handshakes_left; /* steps that may still be taken in this turn of the loop */
+    bool accept_held;         /* nobody new is accepted while some wait */
 
     struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
     uint8_t *scratch;       /* one such block, for bytes that go straight through */
@@ -63,6 +68,8 @@ struct worker {
     struct ev_timer pace;         /* closes sessions while draining */
     size_t pace_each;             /* sessions a tick */
     struct ev_timer accept_pause; /* active while accepting is paused */
+    bool still_short;             /* and nobody was accepted since the pause before */
+    int reserve_fd;               /* given up to take, and part from, who cannot be served */
 
     struct counters counters;
 };
@@ -76,8 +83,31 @@ void worker_look_at_nodes(struct worker *w);
 /* Give a session that yielded another turn, after the others had theirs. */
 void worker_yield(struct worker *w, struct session *s);
 
-/* Stop accepting for a moment: the system has no descriptor or memory left (errno in why). */
-void worker_pause_accept(struct worker *w, int why);
+/* ---- accepting, worker_accept.c ---- */
+
+void worker_init_accept(struct worker *w);
+void worker_fini_accept(struct worker *w);
+
+/*
+ * One connection of a listening socket. -1 when there is none, none may come now, or none can be
+ * had for want of descriptors or memory: then accepting is held or paused by this call.
+ */
+MUST_USE int worker_accept(struct worker *w, int listen_fd, struct address *peer);
+
+/* May this session take a step of its TLS handshake now? Else it goes into the queue. */
+MUST_USE bool worker_lets_shake(struct worker *w);
+
+/* Put a session into the queue for its turn: it is run then. Where it has begun, it goes first. */
+void worker_queue_handshake(struct worker *w, struct session *s, bool begun);
+
+/* A new turn of the loop: run those who waited longest, as many as it allows. */
+void worker_run_handshakes(struct worker *w);
+
+/* Does anybody wait for a turn? */
+static inline bool worker_has_handshakes(const struct worker *w)
+{
+    return !list_empty(&w->shaking) || !list_empty(&w->knocking);
+}
 
 /* The id of a new session; repeats after 2^32 of them on one worker. */
 uint64_t worker_next_id(struct worker *w);

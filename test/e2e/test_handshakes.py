@@ -1,0 +1,115 @@
+"""TLS handshakes when many come at once: in turns, and nobody new is accepted meanwhile."""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+
+import pytest
+
+import mqtt
+from harness import PATIENCE_S, SANITIZED, one_cluster, wait_until
+
+pytestmark = pytest.mark.sanitized
+
+
+@pytest.fixture
+def router(start_router, recording_node, certificates):
+    config = one_cluster({"n": recording_node().port}, tls_dir=certificates)
+    config["limits"] = {"handshakes_per_turn": 1}
+    return start_router(config)
+
+
+def stopped(router):
+    """The router is asleep until the block ends: what is sent in it arrives at once."""
+    class Asleep:
+        def __enter__(self):
+            os.kill(router.pid, signal.SIGSTOP)
+
+        def __exit__(self, *_):
+            os.kill(router.pid, signal.SIGCONT)
+    return Asleep()
+
+
+class Caller:
+    """A device whose handshake is taken step by step."""
+
+    def __init__(self, port, certificates):
+        self.inbox, self.outbox = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = mqtt.tls_context(certificates).wrap_bio(self.inbox, self.outbox,
+                                                           server_hostname="localhost")
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+
+    def step(self):
+        """Send what is due. True when the handshake is done on our side."""
+        try:
+            self.tls.do_handshake()
+            done = True
+        except ssl.SSLWantReadError:
+            done = False
+        self.socket.sendall(self.outbox.read())
+        return done
+
+    def hear(self):
+        said = self.socket.recv(65536)
+        assert said, "the router closed"
+        self.inbox.write(said)
+
+    def finish(self):
+        while not self.step():
+            self.hear()
+
+    def connect(self, client_id):
+        self.tls.write(mqtt.connect(client_id))
+        self.socket.sendall(self.outbox.read())
+        while True:
+            try:
+                return self.tls.read(4)
+            except ssl.SSLWantReadError:
+                self.hear()
+
+
+def test_a_crowd_shakes_hands_in_turns_and_nobody_is_lost(router, certificates, closing):
+    with stopped(router):
+        callers = [Caller(router.tls_port, certificates) for _ in range(80)]
+        for caller in callers:
+            closing(caller.socket)
+            caller.step()
+    for i, caller in enumerate(callers):
+        caller.finish()
+        assert caller.connect(f"dev-{i}") == bytes.fromhex("20020000")
+    gauges = router.gauges()
+    assert gauges["sessions_relay"] == 80
+    assert gauges["handshakes_queued_total"] > 0
+    assert gauges["accept_holds_total"] > 0
+    for caller in callers:
+        caller.socket.close()
+
+
+def test_one_who_has_left_meanwhile_gets_no_cryptography(router, certificates):
+    """A ClientHello waits, and its sender gives up: that costs no key exchange."""
+    with stopped(router):
+        gone = [Caller(router.tls_port, certificates) for _ in range(20)]
+        for caller in gone:
+            caller.step()
+            caller.socket.shutdown(socket.SHUT_WR)
+    router.session_end(count=20, reason="client_closed_early",
+                       detail="before its TLS handshake began")
+    for caller in gone:
+        with contextlib.suppress(ConnectionResetError):
+            assert caller.socket.recv(1) == b""  # no ServerHello
+        caller.socket.close()
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers have memory of their own")
+def test_silent_tls_devices_cost_no_tls_memory(start_router, recording_node, certificates, closing):
+    router = start_router(one_cluster({"n": recording_node().port}, tls_dir=certificates))
+    router.gauges()
+    before = router.memory_bytes()
+    silent = [closing(socket.create_connection(("127.0.0.1", router.tls_port))) for _ in range(1000)]
+    wait_until(lambda: router.gauges()["sessions_tls"] == len(silent), "all of them are there")
+    each = (router.memory_bytes() - before) / len(silent)
+    assert each < 4096, f"{each:.0f} bytes for each"
+    for one in silent:
+        one.close()
