@@ -1,8 +1,8 @@
 /*
- * supervisor.c - the main thread: start the workers, heed signals, end in order.
+ * supervisor.c - the main thread: make what it needs, heed signals, end in order.
  *
- *    open listening sockets -> make workers -> start threads -> loop on signals
- *        any failure: say it, undo, exit code 1                  |
+ *    init -> supervisor_start() -> loop on signals
+ *        any failure: say it, undo, exit code 1  |
  *    join, free  <- all ended <- STOP after shutdown_ms  <- DRAIN (SIGTERM) / STOP (SIGINT)
  */
 #include "control/supervisor.h"
@@ -17,39 +17,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "control/host_check.h"
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
-#include "ports_watch.h"
-#include "proxy/worker.h"
-#include "reload.h"
+#include "supervisor_internal.h"
 
-#define TRIM_DELAY_S     1.0
-#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */
-#define LOOK_EVERY_S     1.0
-#define WORKERS_MAX      256 /* as the configuration has it; session ids have 8 bits for the worker */
-
-struct supervisor {
-    struct worker_shared shared;
-    struct service service;
-    struct node_registry registry;
-    struct ports_watch *ports; /* owned */
-    struct log *log;           /* owned */
-    struct ev_loop *loop;
-    struct ev_signal on_int, on_term, on_hup, on_usr2;
-    struct ev_timer shutdown_over;
-    struct ev_async worker_ended, worker_emptied;
-    struct ev_timer trim, waited, look_around;
-    _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
-    enum worker_order ordered;
-    bool started;         /* the workers' threads have begun */
-    bool members_pending; /* were found before they had, or there was no memory to take them */
-    bool reload_pending;  /* was asked for before they had */
-    bool doors_are_open;
-    struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
-    FILE *out;                 /* borrowed */
-};
+#define TRIM_DELAY_S 1.0
+#define LOOK_EVERY_S 1.0
 
 static void log_gauges(const struct supervisor *sup)
 {
@@ -221,102 +195,6 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
 
 /* ---- starting ---- */
 
-static void start_timer(struct supervisor *sup, struct ev_timer *timer,
-                        void (*callback)(struct ev_loop *, struct ev_timer *, int), double after_s,
-                        double every_s)
-{
-    ev_timer_init(timer, callback, after_s, every_s);
-    timer->data = sup;
-    if (after_s > 0)
-        ev_timer_start(sup->loop, timer);
-}
-
-static unsigned count_workers(const struct config *config)
-{
-    if (config->workers > 0)
-        return config->workers;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > WORKERS_MAX ? WORKERS_MAX : cores > 0 ? (unsigned)cores : 1;
-}
-
-static bool say_no_memory(const struct supervisor *sup)
-{
-    (void)fprintf(sup->out, "error: out of memory\n");
-    return false;
-}
-
-static bool make_workers(struct supervisor *sup, const struct config *config, unsigned workers)
-{
-    struct crew *crew = &sup->service.crew;
-    crew->workers = calloc(workers, sizeof(struct worker *));
-    while (crew->workers && crew->n < workers) {
-        struct worker *w = worker_new(&sup->shared, crew->n, config->limits.relay_buffer_bytes);
-        if (!w)
-            break;
-        crew->workers[crew->n++] = w;
-    }
-    return crew->n == workers || say_no_memory(sup);
-}
-
-static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)timer;
-    (void)events; /* it ends a turn of the loop: that is all it is for */
-}
-
-/*
- * A fleet that comes back to a router which knows no node yet would be refused, and back off.
- * Its connections wait in the listening sockets' queues meanwhile, once these are open.
- */
-static void wait_for_members(struct supervisor *sup)
-{
-    start_timer(sup, &sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
-    while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
-           sup->ordered == WORKER_RUN)
-        ev_run(sup->loop, EVRUN_ONCE);
-    ev_timer_stop(sup->loop, &sup->waited);
-}
-
-/* The nodes that are known by now, and those who watch over them. */
-static bool make_snapshot(struct supervisor *sup, struct config *config)
-{
-    struct service *service = &sup->service;
-    if (!discovery_take(service->discovery, config)) {
-        config_free(config);
-        return say_no_memory(sup);
-    }
-    wait_for_members(sup);
-    sup->members_pending = false;
-    service->snapshot = snapshot_new(config, &sup->registry, &service->members, NULL);
-    return (service->snapshot && evictor_take(service->evictor, service->snapshot) &&
-            prober_take(service->prober, service->snapshot, true)) ||
-           say_no_memory(sup);
-}
-
-/* Doors and certificates: what can fail is said here, before a thread starts. */
-static bool publish_first(struct supervisor *sup)
-{
-    struct service *service = &sup->service;
-    const struct listening_place place = {
-        .workers = service->crew.n, .log = sup->log, .out = sup->out};
-    char error[WORKER_TLS_ERROR_MAX];
-    struct publication publication;
-    sup->doors = calloc(service->crew.n * service->snapshot->n_doors, sizeof(*sup->doors));
-    if (!sup->doors)
-        return say_no_memory(sup);
-    sup->doors_are_open = listening_open(service->snapshot, NULL, sup->doors, &place);
-    if (!sup->doors_are_open)
-        return false;
-    if (!publication_prepare(&publication, &service->crew, service->snapshot, sup->doors,
-                             tls_keeper_keys(service->tls), error)) {
-        (void)fprintf(sup->out, "error: %s\n", error);
-        return false;
-    }
-    publication_commit(&publication);
-    return true;
-}
-
 static void init_loop(struct supervisor *sup)
 {
     struct {
@@ -335,6 +213,8 @@ static void init_loop(struct supervisor *sup)
     ev_init(&sup->shutdown_over, on_shutdown_over);
     sup->shutdown_over.data = sup;
     ev_init(&sup->trim, on_trim);
+    ev_timer_init(&sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
+    sup->look_around.data = sup;
     ev_async_init(&sup->worker_emptied, on_worker_emptied);
     sup->worker_emptied.data = sup;
     ev_async_start(sup->loop, &sup->worker_emptied);
@@ -342,26 +222,6 @@ static void init_loop(struct supervisor *sup)
     sup->worker_ended.data = sup;
     ev_async_start(sup->loop, &sup->worker_ended);
     (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
-}
-
-/* Threads inherit the mask: signals are for the main thread alone. */
-static bool start_workers(struct supervisor *sup)
-{
-    struct service *service = &sup->service;
-    sigset_t all, before;
-    service->carried = host_limits_connections();
-    atomic_store_explicit(&sup->shared.max_connections, service_max_connections(service),
-                          memory_order_relaxed);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    sup->started = true;
-    for (unsigned i = 0; sup->started && i < service->crew.n; i++) {
-        sup->started = worker_start(service->crew.workers[i]);
-        if (!sup->started)
-            (void)fprintf(sup->out, "error: cannot start a thread: %s\n", strerror(errno));
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return sup->started;
 }
 
 static void announce_doors(struct supervisor *sup)
@@ -396,7 +256,7 @@ static void serve(struct supervisor *sup)
             atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
     service_start_tls(service);
-    start_timer(sup, &sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
+    ev_timer_start(sup->loop, &sup->look_around);
     catch_up(sup);
     ev_run(sup->loop, 0);
     ev_timer_stop(sup->loop, &sup->look_around);
@@ -440,16 +300,16 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && service->discovery && service->evictor && service->prober) ||
-           say_no_memory(sup);
+           supervisor_no_memory(sup);
 }
 
 static bool init(struct supervisor *sup, const struct config *config, const char *config_path)
 {
-    node_registry_init(&sup->registry, count_workers(config));
+    node_registry_init(&sup->registry, supervisor_workers(config));
     sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
     if (!sup->loop || !sup->log)
-        return say_no_memory(sup);
+        return supervisor_no_memory(sup);
     init_loop(sup);
     sup->shared = (struct worker_shared){.log = sup->log,
                                          .registry = &sup->registry,
@@ -463,26 +323,15 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     return init_service(sup, config_path);
 }
 
-/* config: taken */
-static bool start(struct supervisor *sup, struct config *config, const char *config_path)
-{
-    const unsigned workers = count_workers(config);
-    if (!init(sup, config, config_path) || !host_check(config, config_path, sup->out) ||
-        !make_workers(sup, config, workers)) {
-        config_free(config);
-        return false;
-    }
-    if (!make_snapshot(sup, config))
-        return false;
-    sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
-    return sup->service.tls && publish_first(sup) && start_workers(sup);
-}
-
 int supervisor_run(struct config *config, const char *config_path, FILE *out)
 {
     struct supervisor sup = {.out = out};
     host_limits_raise();
-    bool served = start(&sup, config, config_path);
+    bool served = false;
+    if (init(&sup, config, config_path))
+        served = supervisor_start(&sup, config);
+    else
+        config_free(config);
     if (served)
         serve(&sup);
     else if (sup.service.crew.n)

@@ -1,0 +1,143 @@
+/*
+ * supervisor_start.c - from a configuration to workers that run, one step after the other.
+ *
+ *    make workers -> wait for members -> snapshot -> load keys, open listening sockets
+ *    -> start threads.  Any failure: it is said; supervisor.c undoes what is there.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/host_check.h"
+#include "control/host_limits.h"
+#include "listening.h"
+#include "proxy/worker.h"
+#include "supervisor_internal.h"
+
+#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */
+#define WORKERS_MAX      256 /* as the configuration has it; session ids have 8 bits for the worker */
+
+unsigned supervisor_workers(const struct config *config)
+{
+    if (config->workers > 0)
+        return config->workers;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > WORKERS_MAX ? WORKERS_MAX : cores > 0 ? (unsigned)cores : 1;
+}
+
+bool supervisor_no_memory(const struct supervisor *sup)
+{
+    (void)fprintf(sup->out, "error: out of memory\n");
+    return false;
+}
+
+static bool make_workers(struct supervisor *sup, const struct config *config, unsigned workers)
+{
+    struct crew *crew = &sup->service.crew;
+    crew->workers = calloc(workers, sizeof(struct worker *));
+    while (crew->workers && crew->n < workers) {
+        struct worker *w = worker_new(&sup->shared, crew->n, config->limits.relay_buffer_bytes);
+        if (!w)
+            break;
+        crew->workers[crew->n++] = w;
+    }
+    return crew->n == workers || supervisor_no_memory(sup);
+}
+
+static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events; /* it ends a turn of the loop: that is all it is for */
+}
+
+/*
+ * A fleet that comes back to a router which knows no node yet would be refused, and back off.
+ * Its connections wait in the listening sockets' queues meanwhile, once these are open.
+ */
+static void wait_for_members(struct supervisor *sup)
+{
+    ev_timer_init(&sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
+    ev_timer_start(sup->loop, &sup->waited);
+    while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
+           sup->ordered == WORKER_RUN)
+        ev_run(sup->loop, EVRUN_ONCE);
+    ev_timer_stop(sup->loop, &sup->waited);
+}
+
+/* The nodes that are known by now, and those who watch over them. */
+static bool make_snapshot(struct supervisor *sup, struct config *config)
+{
+    struct service *service = &sup->service;
+    if (!discovery_take(service->discovery, config)) {
+        config_free(config);
+        return supervisor_no_memory(sup);
+    }
+    wait_for_members(sup);
+    sup->members_pending = false;
+    service->snapshot = snapshot_new(config, &sup->registry, &service->members, NULL);
+    return (service->snapshot && evictor_take(service->evictor, service->snapshot) &&
+            prober_take(service->prober, service->snapshot, true)) ||
+           supervisor_no_memory(sup);
+}
+
+/* Doors and certificates: what can fail is said here, before a thread starts. */
+static bool publish_first(struct supervisor *sup)
+{
+    struct service *service = &sup->service;
+    const struct listening_place place = {
+        .workers = service->crew.n, .log = sup->log, .out = sup->out};
+    char error[WORKER_TLS_ERROR_MAX];
+    struct publication publication;
+    sup->doors = calloc(service->crew.n * service->snapshot->n_doors, sizeof(*sup->doors));
+    if (!sup->doors)
+        return supervisor_no_memory(sup);
+    sup->doors_are_open = listening_open(service->snapshot, NULL, sup->doors, &place);
+    if (!sup->doors_are_open)
+        return false;
+    if (!publication_prepare(&publication, &service->crew, service->snapshot, sup->doors,
+                             tls_keeper_keys(service->tls), error)) {
+        (void)fprintf(sup->out, "error: %s\n", error);
+        return false;
+    }
+    publication_commit(&publication);
+    return true;
+}
+
+/* Threads inherit the mask: signals are for the main thread alone. */
+static bool start_workers(struct supervisor *sup)
+{
+    struct service *service = &sup->service;
+    sigset_t all, before;
+    service->carried = host_limits_connections();
+    atomic_store_explicit(&sup->shared.max_connections, service_max_connections(service),
+                          memory_order_relaxed);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sup->started = true;
+    for (unsigned i = 0; sup->started && i < service->crew.n; i++) {
+        sup->started = worker_start(service->crew.workers[i]);
+        if (!sup->started)
+            (void)fprintf(sup->out, "error: cannot start a thread: %s\n", strerror(errno));
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return sup->started;
+}
+
+bool supervisor_start(struct supervisor *sup, struct config *config)
+{
+    const unsigned workers = supervisor_workers(config);
+    if (!host_check(config, sup->service.config_path, sup->out) ||
+        !make_workers(sup, config, workers)) {
+        config_free(config);
+        return false;
+    }
+    if (!make_snapshot(sup, config))
+        return false;
+    sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
+    return sup->service.tls && publish_first(sup) && start_workers(sup);
+}
