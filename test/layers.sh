@@ -37,6 +37,8 @@ rooms=(
     '^xxhash\.h$              ^src/model/'
     '^microhttpd\.h$          ^src/control/admin'
     '^ares\.h$                ^src/control/resolver'
+    '^seccomp\.h$             ^src/control/sandbox'
+    '^cap-ng\.h$              ^src/control/privileges'
     '^wslay/                  ^src/net/stream_ws'
     # wire and model are pure: no descriptor, no clock, no thread; wire no malloc either.
     '^(unistd|fcntl|poll|time|pthread|sys/(socket|time|stat|uio))\.h$  ^(src|include)/(base|net|proxy|control)/|^src/main\.c$'

@@ -41,8 +41,14 @@ static int open_one(const struct opening *o, const struct door *door,
 static bool refuse(const struct opening *o, const struct door *door)
 {
     char text[ENDPOINT_TEXT_MAX];
-    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s\n", door->conf->name,
-                  endpoint_format(&door->endpoint, text), strerror(errno));
+    const struct endpoint *at = &door->endpoint;
+    const char *why = strerror(errno);
+    /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
+    bool low =
+        errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
+    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", door->conf->name,
+                  endpoint_format(at, text), why,
+                  low ? ": a port below 1024 takes privileges that only a start has: restart" : "");
     return false;
 }
 

@@ -33,6 +33,22 @@ static void compare_door(struct log *log, const struct listener_conf *a,
         say_restart(log, b->name, "fast_open");
 }
 
+static bool differ(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+/* What was given up cannot be had again. */
+static void compare_privileges(struct log *log, const struct config *a, const struct config *b)
+{
+    if (differ(a->user, b->user))
+        say_restart(log, NULL, "user");
+    if (differ(a->group, b->group))
+        say_restart(log, NULL, "group");
+    if (a->sandbox != b->sandbox)
+        say_restart(log, NULL, "sandbox");
+}
+
 void reload_report_restart(struct log *log, const struct snapshot *before,
                            const struct snapshot *after)
 {
@@ -41,6 +57,7 @@ void reload_report_restart(struct log *log, const struct snapshot *before,
         say_restart(log, NULL, "workers");
     if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
         say_restart(log, NULL, "limits.relay_buffer_bytes");
+    compare_privileges(log, before->config, after->config);
     for (size_t i = 0; i < after->n_doors; i++)
         if (listening_find(before, &after->doors[i], &old))
             compare_door(log, before->doors[old].conf, after->doors[i].conf);

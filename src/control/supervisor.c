@@ -20,6 +20,7 @@
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
+#include "privileges.h"
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S 1.0
@@ -326,6 +327,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
 int supervisor_run(struct config *config, const char *config_path, FILE *out)
 {
     struct supervisor sup = {.out = out};
+    privileges_hide_memory();
     host_limits_raise();
     bool served = false;
     if (init(&sup, config, config_path))

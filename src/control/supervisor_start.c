@@ -1,8 +1,12 @@
 /*
  * supervisor_start.c - from a configuration to workers that run, one step after the other.
  *
- *    make workers -> wait for members -> snapshot -> load keys, open listening sockets
- *    -> start threads.  Any failure: it is said; supervisor.c undoes what is there.
+ *    make workers -> snapshot -> load keys, open listening sockets -> give up privileges
+ *    -> wait for members -> start threads
+ *        any failure: it is said; supervisor.c undoes what is there
+ *
+ * Nothing that comes from the network, an answer of a DNS server included, is read before
+ * privileges are gone.
  */
 #include <errno.h>
 #include <ev.h>
@@ -15,7 +19,9 @@
 #include "control/host_check.h"
 #include "control/host_limits.h"
 #include "listening.h"
+#include "privileges.h"
 #include "proxy/worker.h"
+#include "sandbox.h"
 #include "supervisor_internal.h"
 
 #define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */
@@ -48,27 +54,6 @@ static bool make_workers(struct supervisor *sup, const struct config *config, un
     return crew->n == workers || supervisor_no_memory(sup);
 }
 
-static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)timer;
-    (void)events; /* it ends a turn of the loop: that is all it is for */
-}
-
-/*
- * A fleet that comes back to a router which knows no node yet would be refused, and back off.
- * Its connections wait in the listening sockets' queues meanwhile, once these are open.
- */
-static void wait_for_members(struct supervisor *sup)
-{
-    ev_timer_init(&sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
-    ev_timer_start(sup->loop, &sup->waited);
-    while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
-           sup->ordered == WORKER_RUN)
-        ev_run(sup->loop, EVRUN_ONCE);
-    ev_timer_stop(sup->loop, &sup->waited);
-}
-
 /* The nodes that are known by now, and those who watch over them. */
 static bool make_snapshot(struct supervisor *sup, struct config *config)
 {
@@ -77,8 +62,6 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
         config_free(config);
         return supervisor_no_memory(sup);
     }
-    wait_for_members(sup);
-    sup->members_pending = false;
     service->snapshot = snapshot_new(config, &sup->registry, &service->members, NULL);
     return (service->snapshot && evictor_take(service->evictor, service->snapshot) &&
             prober_take(service->prober, service->snapshot, true)) ||
@@ -108,6 +91,45 @@ static bool publish_first(struct supervisor *sup)
     return true;
 }
 
+/* What only the start needed goes. The doors first go to who they will belong to. */
+static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
+{
+    const struct service *service = &sup->service;
+    const struct config *config = service->snapshot->config;
+    for (size_t i = 0; i < service->crew.n * service->snapshot->n_doors; i++)
+        privileges_hand_over(to, sup->doors[i].fd);
+    if (!privileges_drop(to, sup->out))
+        return false;
+    privileges_warn(sup->log, config, service->config_path);
+    int error = config->sandbox ? sandbox_enter() : 0;
+    if (error)
+        log_event(sup->log, LOG_WARN, "sandbox.unavailable", "error", strerrordesc_np(error));
+    return true;
+}
+
+static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events; /* it ends a turn of the loop: that is all it is for */
+}
+
+/*
+ * A fleet that comes back to a router which knows no node yet would be refused, and back off.
+ * Its connections wait in the listening sockets' queues meanwhile.
+ */
+static void wait_for_members(struct supervisor *sup)
+{
+    ev_timer_init(&sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
+    ev_timer_start(sup->loop, &sup->waited);
+    while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
+           sup->ordered == WORKER_RUN)
+        ev_run(sup->loop, EVRUN_ONCE);
+    ev_timer_stop(sup->loop, &sup->waited);
+    if (sup->members_pending && sup->ordered == WORKER_RUN)
+        sup->members_pending = !reload_members(&sup->service);
+}
+
 /* Threads inherit the mask: signals are for the main thread alone. */
 static bool start_workers(struct supervisor *sup)
 {
@@ -130,14 +152,19 @@ static bool start_workers(struct supervisor *sup)
 
 bool supervisor_start(struct supervisor *sup, struct config *config)
 {
-    const unsigned workers = supervisor_workers(config);
-    if (!host_check(config, sup->service.config_path, sup->out) ||
-        !make_workers(sup, config, workers)) {
+    const char *path = sup->service.config_path;
+    struct privileges to;
+    bool allowed = privileges_find(config, path, &to, sup->out);
+    bool fits = host_check(config, path, sup->out); /* all faults are said at once */
+    if (!allowed || !fits || !make_workers(sup, config, supervisor_workers(config))) {
         config_free(config);
         return false;
     }
     if (!make_snapshot(sup, config))
         return false;
     sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
-    return sup->service.tls && publish_first(sup) && start_workers(sup);
+    if (!sup->service.tls || !publish_first(sup) || !give_up_privileges(sup, &to))
+        return false;
+    wait_for_members(sup);
+    return start_workers(sup);
 }

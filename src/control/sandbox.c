@@ -1,0 +1,236 @@
+/*
+ * sandbox.c - the system calls of a running router.
+ *
+ * By name, so that libseccomp finds each architecture's numbers; a name that an architecture
+ * has not is passed over. What a rule cannot see, such as a path, is left to the kernel's
+ * permissions.
+ */
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Calls with any arguments. */
+static const char *const allowed[] = {
+    /* bytes and descriptors */
+    "read",
+    "readv",
+    "pread64",
+    "write",
+    "writev",
+    "close",
+    "lseek",
+    "_llseek",
+    "fcntl",
+    "fcntl64",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect6",
+    "_newselect",
+    "dup",
+    "pipe2",
+    /* sockets; socket() itself has its own rule */
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "connect",
+    "shutdown",
+    "getsockname",
+    "getpeername",
+    "getsockopt",
+    "setsockopt",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "recvfrom",
+    "recvmsg",
+    "recvmmsg",
+    /* libev: loops of health checks and of workers, wake-ups, timers, signals */
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "eventfd2",
+    "timerfd_create",
+    "timerfd_settime",
+    "signalfd4",
+    /* files of a reload: looked at, watched; that of a Unix socket is removed at the end */
+    "stat",
+    "stat64",
+    "lstat",
+    "lstat64",
+    "fstat",
+    "fstat64",
+    "fstatat64",
+    "newfstatat",
+    "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+    "unlink",
+    "unlinkat",
+    "inotify_init1",
+    "inotify_add_watch",
+    "inotify_rm_watch",
+    /* memory; mmap() and mprotect() have their own rules */
+    "brk",
+    "munmap",
+    "mremap",
+    "madvise",
+    /* threads; clone() has its own rule */
+    "futex",
+    "futex_time64",
+    "set_robust_list",
+    "rseq",
+    "set_tid_address",
+    "sched_yield",
+    "sched_getaffinity",
+    "membarrier",
+    "gettid",
+    "getpid",
+    "exit",
+    "exit_group",
+    /* signals; an assert ends in abort(): tgkill() has its own rule */
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sigreturn",
+    "sigaltstack",
+    "restart_syscall",
+    /* libev does at SIGCHLD: who started us by exec may have had children */
+    "wait4",
+    /* clocks, where they are no vDSO; chance; what the system is like */
+    "clock_gettime",
+    "clock_gettime64",
+    "clock_getres",
+    "clock_getres_time64",
+    "gettimeofday",
+    "time",
+    "clock_nanosleep",
+    "clock_nanosleep_time64",
+    "nanosleep",
+    "getrandom",
+    "sysinfo",
+    "uname",
+    "getrlimit",
+    "ugetrlimit",
+    "prlimit64",
+    "getrusage",
+    "geteuid",
+    "getegid",
+    "getuid",
+    "getgid",
+    "geteuid32",
+    "getegid32",
+    "getuid32",
+    "getgid32",
+};
+
+static int number_of(const char *name)
+{
+    return seccomp_syscall_resolve_name(name);
+}
+
+/* A rule with one condition, or none when that is null. 0, or a negative errno. */
+static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
+               const struct scmp_arg_cmp *only)
+{
+    int number = number_of(name);
+    if (number == __NR_SCMP_ERROR)
+        return 0; /* not on this architecture */
+    return seccomp_rule_add_array(filter, action, number, only ? 1 : 0, only);
+}
+
+static int allow(scmp_filter_ctx filter, const char *name, struct scmp_arg_cmp only)
+{
+    return add(filter, SCMP_ACT_ALLOW, name, &only);
+}
+
+static int add_sockets(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
+    int error = 0;
+    for (size_t i = 0; i < ARRAY_LEN(families) && !error; i++)
+        error = allow(filter, "socket", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+    /* how much waits to be read */
+    return error ? error : allow(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+}
+
+/* Never executable: what a peer could smuggle in stays data. */
+static int add_memory(scmp_filter_ctx filter)
+{
+    static const char *const calls[] = {"mmap", "mmap2", "mprotect"};
+    int error = 0;
+    for (size_t i = 0; i < ARRAY_LEN(calls) && !error; i++)
+        error = allow(filter, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    return error;
+}
+
+/* Only to read. The flag of a temporary file has that of a directory in it: O_RDWR is what it
+ * needs, and has not. */
+static int add_files(scmp_filter_ctx filter)
+{
+    const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
+    int error = allow(filter, "openat", SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+    return error ? error : allow(filter, "open", SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+}
+
+/*
+ * Threads, but no processes. clone3() keeps its flags where a filter cannot see them: it is
+ * said not to exist, and the C library then takes clone().
+ */
+static int add_threads(scmp_filter_ctx filter)
+{
+    const scmp_datum_t self = (scmp_datum_t)getpid();
+    int error = add(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL);
+    if (!error)
+        error = allow(filter, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    if (!error)
+        error = allow(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, self));
+    return error;
+}
+
+static int fill(scmp_filter_ctx filter)
+{
+    /* For threads that a library may have started. */
+    int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* A tree instead of a list. Where libseccomp cannot, the list does. */
+    (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    for (size_t i = 0; i < ARRAY_LEN(allowed) && !error; i++)
+        error = add(filter, SCMP_ACT_ALLOW, allowed[i], NULL);
+    if (!error)
+        error = add_sockets(filter);
+    if (!error)
+        error = add_memory(filter);
+    if (!error)
+        error = add_files(filter);
+    return error ? error : add_threads(filter);
+}
+
+int sandbox_enter(void)
+{
+    if (SANDBOX_SANITIZED)
+        return ENOTSUP;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (!filter)
+        return ENOSYS;
+    int error = fill(filter);
+    if (!error)
+        error = seccomp_load(filter);
+    seccomp_release(filter);
+    return -error;
+}
