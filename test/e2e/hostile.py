@@ -129,7 +129,7 @@ class Kind:
     def due(self, now):
         """How many may come now. Who had to wait does not come all at once."""
         habit = self.habit
-        self.next_at = max(self.next_at, now - 0.1)
+        self.next_at = max(self.next_at, now - 0.1 - 1 / habit.per_s)
         room = habit.count - (self.n_here if habit.returns else self.n_dialled)
         return max(0, min(room, int((now - self.next_at) * habit.per_s)))
 
@@ -313,7 +313,7 @@ class Loop:
                 client.unsent = client.unsent[client.socket.send(client.unsent):]
             except BlockingIOError:
                 pass
-            if client.has_said_all and habit.flood_s:
+            if client.has_said_all and habit.floods and habit.flood_s:
                 self._after(habit.flood_s, client, self._flood)
         listens = habit.reads or not client.has_said_all
         speaks = not client.drips if client.unsent else habit.floods and not habit.flood_s
