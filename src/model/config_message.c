@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define MESSAGES_KEPT 1000u
 #define MORE          "and more, not listed here"
 
@@ -32,15 +34,6 @@ void config_text_put(struct config_text *text, const char *format, ...)
     va_end(args);
 }
 
-/* The bytes of the UTF-8 character at p, which is valid or cut short by the terminator. */
-static size_t character_bytes(const char *p)
-{
-    size_t n = 1;
-    while (((unsigned char)p[n] & 0xc0) == 0x80 && n < 4)
-        n++;
-    return n;
-}
-
 /* Write one character to out (room for 6 bytes a byte), escaped if need be; bytes written. */
 static size_t show_character(const char *p, size_t n, bool quoted, char *out)
 {
@@ -58,15 +51,19 @@ static size_t show_character(const char *p, size_t n, bool quoted, char *out)
 static void show(const char *text, bool quoted, char shown[CONFIG_SHOWN_MAX])
 {
     size_t used = 0;
-    const char *p = text;
-    while (*p) {
-        size_t n = character_bytes(p);
+    const char *p = text, *end = text + strlen(text);
+    while (p < end) {
+        size_t left = (size_t)(end - p);
+        int length = utf8_char((const uint8_t *)p, left, left);
+        size_t n = length == UTF8_BAD ? 1 : (size_t)length;
         if ((size_t)(p - text) + n > CONFIG_SHOWN_BYTES) {
             memcpy(shown + used, "...", 3);
             used += 3;
             break;
         }
-        used += show_character(p, n, quoted, shown + used);
+        /* jansson shows the file too, and cuts where it likes */
+        used += length == UTF8_BAD ? (size_t)sprintf(shown + used, "\\ufffd")
+                                   : show_character(p, n, quoted, shown + used);
         p += n;
     }
     shown[used] = '\0';
