@@ -16,21 +16,12 @@
  *     given others: it trusts its input)
  */
 #include <MQTTProperties.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "law.h"
 #include "wire/mqtt_connack.h"
 #include "wire/mqtt_connect.h"
 
 #define INPUT_MAX (1u << 20)
-
-/* A law in words, for the report of a broken one. */
-#define LAW(condition)                                                                             \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            broken(#condition, __LINE__);                                                          \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -38,48 +29,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 /* In Paho's static library, in none of its headers: its reader allocates through it. */
 int Heap_initialize(void);
 
-__attribute__((noreturn)) static void broken(const char *law, int line)
-{
-    (void)fprintf(stderr, "fuzz_mqtt_connect.c:%d: broken law: %s\n", line, law);
-    abort();
-}
-
 struct outcome {
     enum parse_result result;
     struct mqtt_connect c;
 };
 
-/* Choices drawn from the input, so that a finding can be replayed. */
-struct dice {
-    uint64_t state;
-};
-
-static struct dice dice_from(const uint8_t *data, size_t size)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ data[i]) * UINT64_C(0x100000001b3);
-    return (struct dice){hash | 1};
-}
-
-/* 0..below-1, below > 0 */
-static size_t dice_roll(struct dice *d, size_t below)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return (size_t)(d->state % below);
-}
-
 /* Give the first n bytes in memory of exactly that size. */
 static void feed(struct outcome *o, const uint8_t *data, size_t n)
 {
-    uint8_t *exact = malloc(n > 0 ? n : 1);
+    uint8_t *exact = exact_copy(data, n);
 
-    LAW(exact != NULL);
-    if (n > 0)
-        memcpy(exact, data, n);
     o->result = mqtt_connect_read(&o->c, exact, n);
     free(exact);
     LAW(o->c.packet_n <= o->c.max_bytes);
@@ -139,9 +98,8 @@ static void bad_stays_bad(const struct outcome *whole, const uint8_t *data, size
                           struct dice *dice)
 {
     size_t extra = 1 + dice_roll(dice, 64);
-    uint8_t *longer = malloc(size + extra);
+    uint8_t *longer = exact_new(size + extra);
 
-    LAW(longer != NULL);
     memcpy(longer, data, size);
     for (size_t i = 0; i < extra; i++)
         longer[size + i] = (uint8_t)dice_roll(dice, 256);
@@ -192,11 +150,9 @@ static size_t paho_reads_the_same(const struct mqtt_connect *c, uint8_t *packet,
 /* Both property lists of an accepted 5.0 packet, found again from the packet's outline. */
 static void paho_agrees(const struct mqtt_connect *c, const uint8_t *data)
 {
-    uint8_t *packet = malloc(c->packet_n);
+    uint8_t *packet = exact_copy(data, c->packet_n);
     size_t header_n = 2;
 
-    LAW(packet != NULL);
-    memcpy(packet, data, c->packet_n);
     while (packet[header_n - 1] & 0x80)
         header_n++;
     size_t end = paho_reads_the_same(c, packet, header_n + 10, false);

@@ -1,10 +1,12 @@
 /*
  * replay.c - run a fuzz target over files, without libFuzzer and with any compiler.
  *
- *   fuzz_x PATH...    each a file, or a directory whose files are taken (not those below)
+ *   fuzz_x [--complete] PATH...    each a file, or a directory whose files are taken (not
+ *                                  those below); --complete: they are all of the corpus
  *
- * Exits 0 when every input kept the laws, 1 when there was no input at all or one cannot
- * be read. A broken law aborts; the input's name is then the last line on standard output.
+ * Exits 0 when every input kept the laws, 1 when there was no input at all, one cannot be read,
+ * or a complete corpus lacks what its target asks of it. A broken law aborts; the input's name
+ * is then the last line on standard output.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -18,6 +20,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* What a target sets up once; most have nothing to. */
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
+/* What a target asks of its corpus as a whole; most ask nothing. */
+__attribute__((weak)) bool fuzz_corpus_is_complete(void);
 
 static bool run_file(const char *path, size_t size, size_t *count)
 {
@@ -64,10 +68,11 @@ static bool run_directory(const char *path, size_t *count)
 int main(int argc, char **argv)
 {
     size_t count = 0;
+    bool complete = argc > 1 && strcmp(argv[1], "--complete") == 0;
 
     if (LLVMFuzzerInitialize)
         (void)LLVMFuzzerInitialize(&argc, &argv);
-    for (int i = 1; i < argc; i++) {
+    for (int i = complete ? 2 : 1; i < argc; i++) {
         struct stat st;
         if (stat(argv[i], &st) != 0) {
             perror(argv[i]);
@@ -79,5 +84,7 @@ int main(int argc, char **argv)
             return 1;
     }
     printf("%zu inputs replayed\n", count);
+    if (complete && fuzz_corpus_is_complete && !fuzz_corpus_is_complete())
+        return 1;
     return count > 0 ? 0 : 1;
 }

@@ -1,0 +1,155 @@
+/*
+ * fuzz_cidr.c - the laws of ranges of addresses.
+ *
+ * The input is a range's text; what follows its first zero byte are addresses to look up.
+ *
+ *   - what we accept, c-ares and strtoul() read as the same range
+ *   - host bits are told from other faults, and only then
+ *   - written again, a range reads the same
+ *   - it holds its first and its last address, and neither neighbour of them
+ *   - an address is in it when its leading bits, one by one, are the range's; an IPv4-mapped one
+ *     is the IPv4 address in it
+ */
+#include <ares.h>
+#include <arpa/inet.h>
+
+#include "law.h"
+#include "model/cidr.h"
+
+#define INPUT_MAX 512u
+#define TEXT_MAX  64u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool parse(const char *text, struct cidr *out)
+{
+    struct cidr before;
+    char *exact = (char *)exact_copy((const uint8_t *)text, strlen(text) + 1);
+
+    memset(&before, 0xa5, sizeof(before));
+    *out = before;
+    bool good = cidr_parse(exact, out), host_bits = cidr_has_host_bits(exact);
+    LAW(good || memcmp(&before, out, sizeof(before)) == 0);
+    LAW(!good || !host_bits);
+    free(exact);
+    return good;
+}
+
+/* Bits of the address without the 96 of the prefix of a mapped one. */
+static bool bit_of(const uint8_t *ip, size_t bit)
+{
+    return ip[bit / 8] >> (7 - bit % 8) & 1;
+}
+
+static const uint8_t *unmapped(const uint8_t ip[16], bool *is_ipv6)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    if (!*is_ipv6 || memcmp(ip, mapped, sizeof(mapped)) != 0)
+        return ip;
+    *is_ipv6 = false;
+    return ip + sizeof(mapped);
+}
+
+static bool second_contains(const struct cidr *range, const uint8_t ip[16], bool is_ipv6)
+{
+    ip = unmapped(ip, &is_ipv6);
+    bool inside = range->is_ipv6 == is_ipv6;
+    for (size_t bit = 0; inside && bit < range->bits; bit++)
+        inside = bit_of(ip, bit) == bit_of(range->ip, bit);
+    return inside;
+}
+
+/* Carry or borrow from the last byte on; false when it goes past the first. */
+static bool step(uint8_t *ip, size_t n, bool up)
+{
+    while (n-- > 0) {
+        ip[n] = (uint8_t)(ip[n] + (up ? 1 : -1));
+        if (ip[n] != (up ? 0 : 0xff))
+            return true;
+    }
+    return false;
+}
+
+static void it_ends_where_it_ends(const struct cidr *range)
+{
+    const size_t n = range->is_ipv6 ? 16 : 4;
+    uint8_t first[16], last[16];
+
+    memcpy(first, range->ip, sizeof(first));
+    memcpy(last, range->ip, sizeof(last));
+    for (size_t bit = range->bits; bit < 8 * n; bit++) {
+        LAW(!bit_of(first, bit));
+        last[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+    }
+    bool mapped = range->is_ipv6, last_mapped = range->is_ipv6;
+    (void)unmapped(first, &mapped);
+    (void)unmapped(last, &last_mapped);
+    LAW(cidr_contains(range, 1, first, range->is_ipv6) == (mapped == range->is_ipv6));
+    LAW(cidr_contains(range, 1, last, range->is_ipv6) == (last_mapped == range->is_ipv6));
+    if (step(first, n, false))
+        LAW(!cidr_contains(range, 1, first, range->is_ipv6));
+    if (step(last, n, true))
+        LAW(!cidr_contains(range, 1, last, range->is_ipv6));
+    LAW(!cidr_contains(range, 0, range->ip, range->is_ipv6));
+}
+
+static void it_reads_the_same_again(const struct cidr *range)
+{
+    char ip[INET6_ADDRSTRLEN], text[TEXT_MAX];
+    struct cidr again;
+
+    LAW(range->bits <= (range->is_ipv6 ? 128 : 32));
+    LAW(inet_ntop(range->is_ipv6 ? AF_INET6 : AF_INET, range->ip, ip, sizeof(ip)) != NULL);
+    (void)snprintf(text, sizeof(text), "%s/%u", ip, (unsigned)range->bits);
+    LAW(parse(text, &again) && memcmp(&again, range, sizeof(again)) == 0);
+    bool alone = range->bits == (range->is_ipv6 ? 128 : 32);
+    LAW(parse(ip, &again) == (alone || again.bits != 0xa5));
+    LAW(!alone || memcmp(&again, range, sizeof(again)) == 0);
+}
+
+/* The address to c-ares, the length to strtoul(): written as the latter would write it. */
+static void second_reader_agrees(const char *text, const struct cidr *range)
+{
+    bool is_ipv6 = strchr(text, ':') != NULL;
+    const bool written_ipv6 = is_ipv6;
+    char ip_text[TEXT_MAX], again[TEXT_MAX + 24];
+    uint8_t ip[16] = {0};
+    size_t n = strcspn(text, "/");
+
+    LAW(strlen(text) < sizeof(ip_text));
+    memcpy(ip_text, text, n);
+    ip_text[n] = '\0';
+    LAW(ares_inet_pton(is_ipv6 ? AF_INET6 : AF_INET, ip_text, ip) == 1);
+    unsigned long bits = text[n] ? strtoul(text + n + 1, NULL, 10) : is_ipv6 ? 128 : 32;
+    (void)snprintf(again, sizeof(again), "%s/%lu", ip_text, bits);
+    LAW(text[n] == '\0' || strcmp(again, text) == 0);
+    const uint8_t *same = unmapped(ip, &is_ipv6);
+    LAW(range->is_ipv6 == is_ipv6);
+    LAW(range->bits == bits - (written_ipv6 && !is_ipv6 ? 96 : 0));
+    LAW(memcmp(range->ip, same, is_ipv6 ? 16 : 4) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cidr range;
+
+    if (size > INPUT_MAX)
+        return 0;
+    char *text = (char *)exact_new(size + 1);
+    if (size > 0)
+        memcpy(text, data, size);
+    text[size] = '\0';
+    if (parse(text, &range)) {
+        second_reader_agrees(text, &range);
+        it_reads_the_same_again(&range);
+        it_ends_where_it_ends(&range);
+        for (size_t at = strlen(text) + 1; at + 16 <= size; at += 16) {
+            const uint8_t *ip = data + at;
+            LAW(cidr_contains(&range, 1, ip, true) == second_contains(&range, ip, true));
+            LAW(cidr_contains(&range, 1, ip, false) == second_contains(&range, ip, false));
+        }
+    }
+    free(text);
+    return 0;
+}
