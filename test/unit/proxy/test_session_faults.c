@@ -1,0 +1,206 @@
+/*
+ * test_session_faults.c - streams that break, end, dribble and wait at every byte, on each
+ * stage: the session ends with a reason, leaves nothing behind, and what reached a node is the
+ * beginning of what the client sent.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "session_kinds.h"
+#include "unit.h"
+
+#define PROXY_V2_BYTES 28u /* addresses of IPv4, no TLV */
+
+/* The PROXY header in one piece, then the client's bytes, as far as they came. */
+static void assert_lawful(const struct rig_peer *node)
+{
+    static const uint8_t signature[] = "\r\n\r\n\0\r\nQUIT\n";
+    size_t head = size_min(node->got_n, PROXY_V2_BYTES);
+    size_t behind = node->got_n - head;
+    if (head > 0)
+        assert_memory_equal(node->got, signature, size_min(head, sizeof(signature) - 1));
+    assert_true(behind <= node_hears.n);
+    if (behind > 0)
+        assert_memory_equal(node->got + head, node_hears.p, behind);
+}
+
+/* Play it, and look at what is left. Returns why it ended. */
+static enum close_reason spoiled(struct rig *rig, struct play *play, const char *how, size_t at)
+{
+    if (!play_on(rig, play))
+        fail_msg("%s, %s at %zu: does not end", kind_words[play->kind], how, at);
+    enum close_reason reason = rig_reason(rig);
+    assert_int_not_equal(reason, CLOSE_REASON_COUNT);
+    if (rig_residue(rig))
+        fail_msg("%s, %s at %zu: left behind: %s", kind_words[play->kind], how, at,
+                 rig_residue(rig));
+    for (size_t i = 0; i < NODES_MAX; i++)
+        assert_lawful(&play->nodes[i]);
+    play_fini(play);
+    return reason;
+}
+
+static struct rig_peer *answering_node(struct play *play)
+{
+    return &play->nodes[play->kind == KIND_REPLAY];
+}
+
+static void a_client_that_breaks_at_any_byte_ends_its_session(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t at = 0; at < client_says[kind].n; at++) {
+            struct play play = play_good((enum kind)kind);
+            play.client.how.read_fails = true;
+            play.client.how.read_fails_at = at;
+            enum close_reason reason = spoiled(*state, &play, "read fault", at);
+            assert_true(reason == CLOSE_CLIENT_ERROR || reason == CLOSE_WEBSOCKET_REFUSED ||
+                        reason == CLOSE_CLIENT_CLOSED_EARLY ||
+                        /* WebSocket: behind its close frame nothing more is read */
+                        (kind == KIND_WEBSOCKET && reason == CLOSE_CLIENT_CLOSED));
+        }
+    }
+}
+
+static void a_client_that_ends_at_any_byte_ends_its_session(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t at = 0; at < client_says[kind].n; at++) {
+            struct play play = play_good((enum kind)kind);
+            play.client.how.input.n = play.client.first = at;
+            enum close_reason reason = spoiled(*state, &play, "EOF", at);
+            assert_true(reason == CLOSE_CLIENT_CLOSED || reason == CLOSE_WEBSOCKET_REFUSED ||
+                        reason == CLOSE_CLIENT_CLOSED_EARLY || reason == CLOSE_CLIENT_ERROR);
+        }
+    }
+}
+
+static void a_client_that_takes_no_more_at_any_byte_ends_its_session(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t at = 0; at < node_says.n; at++) {
+            struct play play = play_good((enum kind)kind);
+            play.client.how.write_fails = true;
+            play.client.how.write_fails_at = at;
+            enum close_reason reason = spoiled(*state, &play, "write fault", at);
+            assert_true(reason == CLOSE_CLIENT_ERROR || reason == CLOSE_CLIENT_CLOSED ||
+                        reason == CLOSE_WEBSOCKET_REFUSED);
+        }
+    }
+}
+
+static void a_node_that_breaks_at_any_byte_ends_the_session_or_is_left(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t at = 0; at <= node_says.n; at++) {
+            struct play play = play_good((enum kind)kind);
+            answering_node(&play)->how.read_fails = true;
+            answering_node(&play)->how.read_fails_at = at;
+            enum close_reason reason = spoiled(*state, &play, "node's read fault", at);
+            assert_true(reason == CLOSE_NODE_ERROR || reason == CLOSE_CLIENT_CLOSED ||
+                        reason == CLOSE_NODE_CLOSED_EARLY);
+        }
+    }
+}
+
+static void a_node_that_takes_no_more_at_any_byte_ends_the_session_or_is_left(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t at = 0; at < PROXY_V2_BYTES + node_hears.n; at++) {
+            struct play play = play_good((enum kind)kind);
+            answering_node(&play)->how.write_fails = true;
+            answering_node(&play)->how.write_fails_at = at;
+            enum close_reason reason = spoiled(*state, &play, "node's write fault", at);
+            assert_true(reason == CLOSE_NODE_ERROR || reason == CLOSE_CLIENT_CLOSED ||
+                        reason == CLOSE_CLIENT_ERROR);
+        }
+    }
+}
+
+static void a_session_that_dribbles_and_waits_is_as_good_as_any(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        for (unsigned every = 2; every < 7; every++) {
+            for (size_t piece = 1; piece < 4; piece++) {
+                struct play play = play_good((enum kind)kind);
+                struct stream_memory_script *legs[] = {&play.client.how,
+                                                       &answering_node(&play)->how};
+                for (size_t i = 0; i < 2; i++) {
+                    legs[i]->wait_every = every;
+                    legs[i]->read_max = legs[i]->write_max = piece;
+                }
+                answering_node(&play)->how.open_waits = every;
+                assert_int_equal(spoiled(*state, &play, "waits", every), CLOSE_CLIENT_CLOSED);
+            }
+        }
+    }
+}
+
+static void a_peer_that_takes_nothing_at_all_is_parted_from_in_time(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        struct play play = play_good((enum kind)kind);
+        play.client.deaf = true;
+        (void)spoiled(*state, &play, "deaf client", 0);
+        play = play_good((enum kind)kind);
+        answering_node(&play)->deaf = true;
+        (void)spoiled(*state, &play, "deaf node", 0);
+        play = play_good((enum kind)kind);
+        play.client.how.wait_every = 1;
+        (void)spoiled(*state, &play, "stuck client", 0);
+        play = play_good((enum kind)kind);
+        answering_node(&play)->how.wait_every = 1;
+        (void)spoiled(*state, &play, "stuck node", 0);
+    }
+}
+
+static void a_dial_short_of_anything_of_ours_is_said_so_and_not_held_against_nodes(void **state)
+{
+    static const int shortages[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL};
+    for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
+        struct play play = play_good(KIND_PLAIN);
+        play.nodes[0].dial_error = shortages[i];
+        assert_int_equal(spoiled(*state, &play, "dial", i), CLOSE_LOCAL_LIMIT);
+    }
+}
+
+static void a_dial_that_a_node_refuses_goes_on_to_the_next(void **state)
+{
+    static const int refusals[] = {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT};
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct play play = play_good(KIND_PLAIN);
+        play.nodes[0].dial_error = play.nodes[1].dial_error = refusals[i];
+        assert_int_equal(spoiled(*state, &play, "dial", i), CLOSE_CLIENT_CLOSED);
+        play = play_good(KIND_PLAIN);
+        for (size_t k = 0; k < NODES_MAX; k++)
+            play.nodes[k].how.open_fails = true;
+        assert_int_equal(spoiled(*state, &play, "connect", i), CLOSE_NO_NODE);
+    }
+}
+
+static int set_up(void **state)
+{
+    *state = rig_new(config_json);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_that_breaks_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_client_that_ends_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_client_that_takes_no_more_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_node_that_breaks_at_any_byte_ends_the_session_or_is_left),
+        cmocka_unit_test(a_node_that_takes_no_more_at_any_byte_ends_the_session_or_is_left),
+        cmocka_unit_test(a_session_that_dribbles_and_waits_is_as_good_as_any),
+        cmocka_unit_test(a_peer_that_takes_nothing_at_all_is_parted_from_in_time),
+        cmocka_unit_test(a_dial_short_of_anything_of_ours_is_said_so_and_not_held_against_nodes),
+        cmocka_unit_test(a_dial_that_a_node_refuses_goes_on_to_the_next),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

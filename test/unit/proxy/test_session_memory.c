@@ -1,0 +1,109 @@
+/*
+ * test_session_memory.c - memory runs out at every place where a session asks for some: it ends
+ * with a reason that says so, leaves nothing behind, and the next one is served.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "session_kinds.h"
+#include "unit.h"
+
+static void assert_served(struct rig *rig, enum kind kind)
+{
+    struct play play = play_good(kind);
+    assert_true(play_on(rig, &play));
+    assert_int_equal(rig_reason(rig), CLOSE_CLIENT_CLOSED);
+    const struct rig_peer *node = &play.nodes[kind == KIND_REPLAY];
+    assert_true(node->got_n > node_hears.n);
+    assert_memory_equal(node->got + node->got_n - node_hears.n, node_hears.p, node_hears.n);
+    assert_true(play.client.got_n >= node_says.n);
+    if (rig_residue(rig))
+        fail_msg("%s: left behind: %s", kind_words[kind], rig_residue(rig));
+    play_fini(&play);
+}
+
+static void a_good_session_of_each_kind_leaves_nothing_behind(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++)
+        assert_served(*state, (enum kind)kind);
+}
+
+/* What may be said of memory that was short; LOCAL_LIMIT: of the stream to a node. */
+static bool speaks_of_memory(enum kind kind, enum close_reason reason)
+{
+    return reason == CLOSE_OUT_OF_MEMORY || reason == CLOSE_LOCAL_LIMIT ||
+           (kind == KIND_WEBSOCKET && reason == CLOSE_WEBSOCKET_REFUSED);
+}
+
+/*
+ * Fail each allocation in turn, alone or with all behind it. Returns how many there are;
+ * `unharmed`: sessions that did without.
+ */
+static size_t sweep(struct rig *rig, enum kind kind, bool on, size_t *unharmed)
+{
+    *unharmed = 0;
+    for (size_t at = 0; at < 1000; at++) {
+        struct play play = play_good(kind);
+        (void)rig_fail_allocation(at, on);
+        assert_true(play_on(rig, &play));
+        size_t asked = rig_fail_allocation(RIG_NEVER, false);
+        enum close_reason reason = rig_reason(rig);
+        const char *residue = rig_residue(rig);
+        if (residue)
+            fail_msg("%s, allocation %zu: left behind: %s", kind_words[kind], at, residue);
+        play_fini(&play);
+        if (asked <= at) {
+            assert_int_equal(reason, CLOSE_CLIENT_CLOSED);
+            return at;
+        }
+        if (reason == CLOSE_CLIENT_CLOSED)
+            ++*unharmed;
+        else if (!speaks_of_memory(kind, reason))
+            fail_msg("%s, allocation %zu: %s", kind_words[kind], at,
+                     close_reason_row(reason)->word);
+        assert_served(rig, kind);
+    }
+    fail();
+    return 0;
+}
+
+/* Two are for the log alone, the client identifier and the user name: it does without. */
+static void memory_short_once_ends_the_session_for_that_reason(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        size_t unharmed, n = sweep(*state, (enum kind)kind, false, &unharmed);
+        assert_in_range(n, 7, 30);
+        assert_int_equal(unharmed, 2);
+    }
+}
+
+static void memory_short_from_then_on_ends_the_session_for_that_reason(void **state)
+{
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        size_t unharmed, n = sweep(*state, (enum kind)kind, true, &unharmed);
+        assert_in_range(n, 7, 30);
+        assert_int_equal(unharmed, 0);
+    }
+}
+
+static int set_up(void **state)
+{
+    *state = rig_new(config_json);
+    return *state ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_session_of_each_kind_leaves_nothing_behind),
+        cmocka_unit_test(memory_short_once_ends_the_session_for_that_reason),
+        cmocka_unit_test(memory_short_from_then_on_ends_the_session_for_that_reason),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
