@@ -21,16 +21,46 @@
 #include "net/stream_tls.h"
 #include "net/tls_internal.h"
 
-/* OpenSSL's report of what a handshake or a record did: we want the fatal alerts. */
-static void note_alert(const SSL *ssl, int where, int value)
+/*
+ * So many steps of TLS itself may come between two records of data; a KeyUpdate takes three, a
+ * handshake no more than 40. OpenSSL takes them inside of one SSL_read() for as long as the socket
+ * has more: a peer that sends nothing but KeyUpdates, 27 bytes each, would keep the worker in
+ * there for good.
+ */
+#define STEPS_MAX 192
+
+/* Stands in front of the socket from then on: there is nothing more to be had. */
+static long refuse_to_read(BIO *bio, int operation, const char *p, size_t n, int i, long l,
+                           int result, size_t *got)
 {
-    struct stream_tls *t = SSL_get_app_data(ssl);
-    if (!(where & SSL_CB_ALERT) || (value >> 8) != SSL3_AL_FATAL)
+    (void)p, (void)n, (void)i, (void)l, (void)got;
+    if (operation != BIO_CB_READ)
+        return result;
+    BIO_clear_retry_flags(bio);
+    return 0;
+}
+
+static void note_alert(struct stream_tls *t, int where, int value)
+{
+    if ((value >> 8) != SSL3_AL_FATAL)
         return;
     if (where & SSL_CB_WRITE)
         t->alert_sent = value & 0xff;
     else
         t->alert_received = value & 0xff;
+}
+
+/*
+ * OpenSSL's report of what a handshake or a record did. We want the fatal alerts, and to count the
+ * steps; a warning is one, too: it answers a wish for renegotiation.
+ */
+static void note_event(const SSL *ssl, int where, int value)
+{
+    struct stream_tls *t = SSL_get_app_data(ssl);
+    if (where & SSL_CB_ALERT)
+        note_alert(t, where, value);
+    if ((where & (SSL_CB_LOOP | SSL_CB_ALERT)) && ++t->steps > STEPS_MAX)
+        BIO_set_callback_ex(SSL_get_rbio(ssl), refuse_to_read);
 }
 
 static void say_verify_fault(struct stream_tls *t)
@@ -72,12 +102,21 @@ static void say_protocol_fault(struct stream_tls *t)
         snprintf(t->fault, sizeof(t->fault), "%s", tls_reason(code));
 }
 
+enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
+{
+    snprintf(t->fault, sizeof(t->fault), "%s", words);
+    t->dead = true;
+    return STREAM_ERR;
+}
+
 /*
  * What an unfinished call of OpenSSL means. `result` is what it returned, `system_error`
  * errno as it was right after.
  */
 static enum stream_result tls_answer(struct stream_tls *t, int result, int system_error)
 {
+    if (t->steps > STEPS_MAX)
+        return stream_tls_end(t, "too many key updates or renegotiations");
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return STREAM_WANT_READ;
@@ -93,13 +132,6 @@ static enum stream_result tls_answer(struct stream_tls *t, int result, int syste
         say_protocol_fault(t);
         break;
     }
-    t->dead = true;
-    return STREAM_ERR;
-}
-
-enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
-{
-    snprintf(t->fault, sizeof(t->fault), "%s", words);
     t->dead = true;
     return STREAM_ERR;
 }
@@ -133,6 +165,7 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
     int system_error = errno;
     if (result != 1)
         return tls_answer(t, result, system_error);
+    t->steps = 0;
     *got = moved;
     /* With read_ahead a short record is no proof; an SSL that holds nothing more is. */
     t->drained = moved < n && !SSL_has_pending(t->ssl);
@@ -200,7 +233,7 @@ bool stream_tls_join(struct stream_tls *t, SSL *ssl, int fd)
     /* SSL_set_fd() makes a BIO that leaves closing the descriptor to us. */
     if (SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, t) != 1)
         return false;
-    SSL_set_info_callback(ssl, note_alert);
+    SSL_set_info_callback(ssl, note_event);
     return true;
 }
 

@@ -23,6 +23,7 @@ struct stream_tls {
     int fd;
     int alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
+    unsigned steps;     /* of TLS itself since the last data */
     bool drained;       /* the last read left both the SSL and the socket empty */
     bool dead;          /* a fault ended it */
     bool notified;      /* close_notify is on its way */

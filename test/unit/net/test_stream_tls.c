@@ -360,6 +360,30 @@ static void a_key_update_is_answered_and_data_goes_on(void **state)
     link_fini(&l);
 }
 
+static void update_keys(struct link *l, int times)
+{
+    for (int i = 0; i < times; i++) {
+        assert_int_equal(SSL_key_update(l->peer.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(l->peer.ssl), 1);
+    }
+    peer_carry(&l->peer);
+}
+
+static void key_updates_without_data_between_are_bounded(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    for (int i = 0; i < 20; i++) {
+        update_keys(&l, 10);
+        send_up(&l.peer, l.server, (const uint8_t *)"data", 4);
+    }
+    update_keys(&l, 1000);
+    assert_int_equal(read_end(&l), STREAM_ERR);
+    assert_string_equal(stream_error(l.server), "too many key updates or renegotiations");
+    link_fini(&l);
+}
+
 static void a_reset_is_named(void **state)
 {
     struct world *w = *state;
@@ -420,6 +444,7 @@ int main(void)
         cmocka_unit_test(a_client_without_tls_gets_words),
         cmocka_unit_test(a_broken_record_gives_words_and_ends_the_stream),
         cmocka_unit_test(a_key_update_is_answered_and_data_goes_on),
+        cmocka_unit_test(key_updates_without_data_between_are_bounded),
         cmocka_unit_test(a_reset_is_named),
         cmocka_unit_test(renegotiation_is_refused),
     };
