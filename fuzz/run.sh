@@ -1,50 +1,114 @@
 #!/bin/bash
-# Fuzz for a while.
+# Fuzz for a while, or say how much of the parsers the corpora reach.
 #
-#   fuzz/run.sh SECONDS [TARGET]     TARGET: mqtt_connect, ...; default: all, one after another
+#   fuzz/run.sh SECONDS [TARGET]             TARGET: mqtt_connect, ...; default: all, one after
+#                                            another, SECONDS each
+#   fuzz/run.sh --coverage [--show] [TARGET] a line a parser, of fuzz/parsers; --show: and every
+#                                            line of them that no input reaches
 #
 # On a bare Debian 12 it installs what is missing first. Inputs that reach new code are kept
 # in build/fuzz/corpus/TARGET for the next run; a finding goes to fuzz/findings/TARGET, and
 # the exit code is 1. What a finding teaches goes into fuzz/corpus/TARGET with the cure.
+# The largest input and the dictionary of a target are in fuzz/options/TARGET.options.
 set -euo pipefail
 
 usage() {
     echo "usage: fuzz/run.sh SECONDS [TARGET]" >&2
+    echo "       fuzz/run.sh --coverage [--show] [TARGET]" >&2
     exit 2
 }
-case ${1:-} in '' | *[!0-9]*) usage ;; esac
-[ $# -le 2 ] || usage
-seconds=$1
-
 cd "$(dirname "$0")/.."
-targets=${2:-$(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//')}
+seconds=
+show=no
+case ${1:-} in
+--coverage) shift && if [ "${1:-}" = --show ]; then show=yes && shift; fi ;;
+'' | *[!0-9]*) usage ;;
+*) seconds=$1 && shift ;;
+esac
+[ $# -le 1 ] || usage
+all=$(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//')
+targets=${1:-$all}
 for target in $targets; do
     [ -f "fuzz/fuzz_$target.c" ] || {
-        echo "fuzz/run.sh: no target $target; there is:" $(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//') >&2
+        echo "fuzz/run.sh: no target $target; there is:" $all >&2
         exit 2
     }
 done
 
-docker/install-deps.sh build fuzz
-cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz --target $(printf 'fuzz_%s ' $targets)
+# option TARGET KEY: what TARGET.options says, or nothing.
+option() {
+    [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
+}
 
-found=0
-for target in $targets; do
-    kept=build/fuzz/corpus/$target
-    findings=fuzz/findings/$target
-    log=build/fuzz/$target.log
+fuzz() {
+    local target=$1 kept=build/fuzz/corpus/$1 findings=fuzz/findings/$1 log=build/fuzz/$1.log
+    local max_len dict
+    max_len=$(option "$target" max_len)
+    dict=$(option "$target" dict)
     mkdir -p "$kept" "$findings"
     echo "$target: $seconds s, log in $log"
-    # -max_len: a CONNECT with everything in it is some 300 bytes; beyond 4 KiB only lengths grow.
-    if build/fuzz/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
-        -print_final_stats=1 -artifact_prefix="$findings/" "$kept" "fuzz/corpus/$target" \
-        >"$log" 2>&1; then
+    if build/fuzz/fuzz/fuzz_"$target" -max_total_time="$seconds" -max_len="${max_len:-4096}" \
+        ${dict:+-dict="fuzz/dict/$dict"} -timeout=10 -print_final_stats=1 \
+        -artifact_prefix="$findings/" "$kept" "fuzz/corpus/$target" >"$log" 2>&1; then
         grep -E 'DONE|^Done|exec_per_sec|new_units' "$log" | tail -4
     else
-        found=1
         tail -40 "$log"
         echo "$target: a finding, in $findings" >&2
+        return 1
     fi
-done
-exit $found
+}
+
+run_all() {
+    local found=0 runs=0 n
+    cmake --preset fuzz >/dev/null
+    cmake --build --preset fuzz --target $(printf 'fuzz_%s ' $targets)
+    for target in $targets; do
+        fuzz "$target" || found=$((found + 1))
+        n=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "build/fuzz/$target.log")
+        runs=$((runs + ${n:-0}))
+    done
+    n=$(wc -w <<<"$targets")
+    echo "$n targets, $seconds s each, $((n * seconds)) s in all: $runs runs, $found with a finding"
+    [ "$found" -eq 0 ]
+}
+
+# The corpora once more, in programs that count what they pass by. UBSan and ASan are left out:
+# their branches would count too.
+coverage() {
+    local at=build/coverage programs=() sources target
+    cmake --preset coverage >/dev/null
+    cmake --build --preset coverage --target $(printf 'fuzz_%s ' $targets) >"$at/build.log" ||
+        { tail -40 "$at/build.log" && return 1; }
+    rm -f "$at"/*.profraw
+    for target in $targets; do
+        mkdir -p "build/fuzz/corpus/$target"
+        LLVM_PROFILE_FILE=$at/$target.profraw "$at/fuzz/fuzz_$target" "fuzz/corpus/$target" \
+            "build/fuzz/corpus/$target" >"$at/$target.log"
+        programs+=(-object "$at/fuzz/fuzz_$target")
+    done
+    llvm-profdata merge -o "$at/all.profdata" "$at"/*.profraw
+    sources=$(for target in $targets; do
+        sed -n "s/^$target  *\([^#]\)/\1/p" fuzz/parsers
+    done | tr ' ' '\n' | sort -u)
+    [ -n "$sources" ] || { echo "fuzz/parsers: nothing for" $targets >&2 && return 1; }
+    llvm-cov report "${programs[@]:1}" -instr-profile="$at/all.profdata" $sources |
+        awk -v root="$PWD/" 'BEGIN { form = "%-36s %9s %9s %9s  %s\n"
+                printf form, "parser", "lines", "regions", "branches", "lines never reached" }
+            $NF ~ /%$|^-$/ && $1 ~ /\.c$|^TOTAL$/ { sub(root, "", $1); sub(".*/src/", "src/", $1)
+                if ($1 !~ /^src|TOTAL/) $1 = "src/" $1
+                printf form, $1, $10, $4, $13, $9 }'
+    [ $show = no ] || never_reached "$at/all.profdata" $sources
+}
+
+never_reached() {
+    local profile=$1 source
+    shift
+    for source in "$@"; do
+        llvm-cov show "${programs[@]:1}" -instr-profile="$profile" "$source" |
+            awk -v source="$source" -F'|' '$2 ~ /^ *0$/ { gsub(/ /, "", $1)
+                line = $0; sub(/^[^|]*\|[^|]*\|/, "", line); print source ":" $1 ":" line }'
+    done
+}
+
+docker/install-deps.sh build fuzz
+if [ -n "$seconds" ]; then run_all; else coverage; fi

@@ -1,0 +1,77 @@
+#!/bin/bash
+# Fuzz with AFL++ for a while: another engine, which finds other ways in.
+#
+#   fuzz/afl.sh SECONDS [TARGET]     TARGET: mqtt_connect, ...; default: all, one after another,
+#                                    SECONDS each
+#
+# The same targets, compiled by afl-clang-fast and run in persistent mode by its driver for
+# libFuzzer targets; with ASan and UBSan. Inputs that reach new code stay in
+# build/afl/out/TARGET/default/queue, and come along the next time; a finding goes to
+# fuzz/findings/TARGET, and the exit code is 1.
+set -euo pipefail
+
+usage() {
+    echo "usage: fuzz/afl.sh SECONDS [TARGET]" >&2
+    exit 2
+}
+case ${1:-} in '' | *[!0-9]*) usage ;; esac
+[ $# -le 2 ] || usage
+seconds=$1
+
+cd "$(dirname "$0")/.."
+all=$(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//')
+targets=${2:-$all}
+for target in $targets; do
+    [ -f "fuzz/fuzz_$target.c" ] || {
+        echo "fuzz/afl.sh: no target $target; there is:" $all >&2
+        exit 2
+    }
+done
+docker/install-deps.sh build fuzz
+
+# The machine is left as it is: its core files may go where they go, its clock may change.
+export AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1
+export AFL_AUTORESUME=1 AFL_QUIET=1
+# At configuration too, or CMake finds the compiler to be another one the next time.
+export AFL_USE_ASAN=1 AFL_USE_UBSAN=1
+
+cmake --preset afl >/dev/null
+cmake --build --preset afl --target $(printf 'fuzz_%s ' $targets) >build/afl/build.log ||
+    { tail -40 build/afl/build.log && exit 1; }
+
+option() {
+    [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
+}
+# stat FILE KEY: of AFL's fuzzer_stats
+stat() {
+    sed -n "s/^$2 *: *//p" "$1"
+}
+
+found=0
+for target in $targets; do
+    out=build/afl/out/$target
+    log=build/afl/$target.log
+    max_len=$(option "$target" max_len)
+    dict=$(option "$target" dict)
+    mkdir -p "$out" "fuzz/findings/$target"
+    # Empty inputs it does not take, and refuses larger ones than it may make.
+    rm -rf "build/afl/in/$target" && mkdir -p "build/afl/in/$target"
+    find "fuzz/corpus/$target" -type f -size +0 -size "-${max_len:-4096}c" \
+        -exec cp -t "build/afl/in/$target" {} +
+    afl-fuzz -V "$seconds" -i "build/afl/in/$target" -o "$out" -G "${max_len:-4096}" -t 5000 -m none \
+        ${dict:+-x "fuzz/dict/$dict"} -- "build/afl/fuzz/fuzz_$target" >"$log" 2>&1 ||
+        { tail -40 "$log" && exit 1; }
+    stats=$out/default/fuzzer_stats
+    crashes=$(stat "$stats" saved_crashes)
+    hangs=$(stat "$stats" saved_hangs)
+    echo "$target: $(stat "$stats" execs_done) runs, $(stat "$stats" execs_per_sec) a second," \
+        "$(stat "$stats" corpus_count) inputs kept, $(stat "$stats" bitmap_cvg) of edges," \
+        "$crashes crashes, $hangs hangs"
+    if [ "$crashes" -gt 0 ] || [ "$hangs" -gt 0 ]; then
+        found=1
+        find "$out/default/crashes" "$out/default/hangs" -name 'id*' \
+            -exec cp -t "fuzz/findings/$target" {} +
+        echo "$target: a finding, in fuzz/findings/$target" >&2
+    fi
+done
+exit $found
