@@ -13,151 +13,70 @@
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Arguments that are an int: the kernel reads no more of them than this. */
+#define ALL_BITS ((scmp_datum_t)UINT32_MAX)
+
 /* Calls with any arguments. */
 static const char *const allowed[] = {
     /* bytes and descriptors */
-    "read",
-    "readv",
-    "pread64",
-    "write",
-    "writev",
-    "close",
-    "lseek",
-    "_llseek",
-    "fcntl",
-    "fcntl64",
-    "poll",
-    "ppoll",
-    "select",
-    "pselect6",
-    "_newselect",
-    "dup",
-    "pipe2",
+    "read", "readv", "pread64", "write", "writev", "close", "lseek", "_llseek", "fcntl", "fcntl64",
+    "poll", "ppoll", "select", "pselect6", "_newselect", "dup", "pipe2",
     /* sockets; socket() itself has its own rule */
-    "bind",
-    "listen",
-    "accept",
-    "accept4",
-    "connect",
-    "shutdown",
-    "getsockname",
-    "getpeername",
-    "getsockopt",
-    "setsockopt",
-    "sendto",
-    "sendmsg",
-    "sendmmsg",
-    "recvfrom",
-    "recvmsg",
-    "recvmmsg",
+    "bind", "listen", "accept", "accept4", "connect", "shutdown", "getsockname", "getpeername",
+    "getsockopt", "setsockopt", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg",
     /* libev: loops of health checks and of workers, wake-ups, timers, signals */
-    "epoll_create1",
-    "epoll_ctl",
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "eventfd2",
-    "timerfd_create",
-    "timerfd_settime",
-    "signalfd4",
+    "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
+    "timerfd_create", "timerfd_settime", "signalfd4",
     /* files of a reload: looked at, watched; that of a Unix socket is removed at the end */
-    "stat",
-    "stat64",
-    "lstat",
-    "lstat64",
-    "fstat",
-    "fstat64",
-    "fstatat64",
-    "newfstatat",
-    "statx",
-    "access",
-    "faccessat",
-    "faccessat2",
-    "readlink",
-    "readlinkat",
-    "getdents64",
-    "unlink",
-    "unlinkat",
-    "inotify_init1",
-    "inotify_add_watch",
-    "inotify_rm_watch",
+    "stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "fstatat64", "newfstatat", "statx",
+    "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "unlink",
+    "unlinkat", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     /* memory; mmap() and mprotect() have their own rules */
-    "brk",
-    "munmap",
-    "mremap",
-    "madvise",
+    "brk", "munmap", "mremap", "madvise",
     /* threads; clone() has its own rule */
-    "futex",
-    "futex_time64",
-    "set_robust_list",
-    "rseq",
-    "set_tid_address",
-    "sched_yield",
-    "sched_getaffinity",
-    "membarrier",
-    "gettid",
-    "getpid",
-    "exit",
-    "exit_group",
+    "futex", "futex_time64", "set_robust_list", "rseq", "set_tid_address", "sched_yield",
+    "sched_getaffinity", "membarrier", "gettid", "getpid", "exit", "exit_group",
     /* signals; an assert ends in abort(): tgkill() has its own rule */
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigreturn",
-    "sigaltstack",
-    "restart_syscall",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack", "restart_syscall",
     /* libev does at SIGCHLD: who started us by exec may have had children */
     "wait4",
     /* clocks, where they are no vDSO; chance; what the system is like */
-    "clock_gettime",
-    "clock_gettime64",
-    "clock_getres",
-    "clock_getres_time64",
-    "gettimeofday",
-    "time",
-    "clock_nanosleep",
-    "clock_nanosleep_time64",
-    "nanosleep",
-    "getrandom",
-    "sysinfo",
-    "uname",
-    "getrlimit",
-    "ugetrlimit",
-    "prlimit64",
-    "getrusage",
-    "geteuid",
-    "getegid",
-    "getuid",
-    "getgid",
-    "geteuid32",
-    "getegid32",
-    "getuid32",
-    "getgid32",
-};
-
-static int number_of(const char *name)
-{
-    return seccomp_syscall_resolve_name(name);
-}
+    "clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64", "gettimeofday",
+    "time", "clock_nanosleep", "clock_nanosleep_time64", "nanosleep", "getrandom", "sysinfo",
+    "uname", "getrlimit", "ugetrlimit", "prlimit64", "getrusage", "geteuid", "getegid", "getuid",
+    "getgid", "geteuid32", "getegid32", "getuid32", "getgid32"};
 
 /* A rule with one condition, or none when that is null. 0, or a negative errno. */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
                const struct scmp_arg_cmp *only)
 {
-    int number = number_of(name);
+    int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR)
         return 0; /* not on this architecture */
     return seccomp_rule_add_array(filter, action, number, only ? 1 : 0, only);
 }
 
-static int allow(scmp_filter_ctx filter, const char *name, struct scmp_arg_cmp only)
+/* Allowed when one argument, counted from 0, has this value in the bits of the mask. */
+static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t mask,
+                 scmp_datum_t value)
 {
+    const struct scmp_arg_cmp only = {
+        .arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
     return add(filter, SCMP_ACT_ALLOW, name, &only);
+}
+
+/* How much waits to be read; and what the C library asks of every file that is a device: a
+ * resolv.conf may be /dev/null. */
+static int add_questions(scmp_filter_ctx filter)
+{
+    int error = allow(filter, "ioctl", 1, ALL_BITS, FIONREAD);
+    return error ? error : allow(filter, "ioctl", 1, ALL_BITS, TCGETS);
 }
 
 static int add_sockets(scmp_filter_ctx filter)
@@ -165,9 +84,8 @@ static int add_sockets(scmp_filter_ctx filter)
     static const int families[] = {AF_UNIX, AF_INET, AF_INET6};
     int error = 0;
     for (size_t i = 0; i < ARRAY_LEN(families) && !error; i++)
-        error = allow(filter, "socket", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
-    /* how much waits to be read */
-    return error ? error : allow(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+        error = allow(filter, "socket", 0, ALL_BITS, (scmp_datum_t)families[i]);
+    return error;
 }
 
 /* Never executable: what a peer could smuggle in stays data. */
@@ -176,7 +94,7 @@ static int add_memory(scmp_filter_ctx filter)
     static const char *const calls[] = {"mmap", "mmap2", "mprotect"};
     int error = 0;
     for (size_t i = 0; i < ARRAY_LEN(calls) && !error; i++)
-        error = allow(filter, calls[i], SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        error = allow(filter, calls[i], 2, PROT_EXEC, 0);
     return error;
 }
 
@@ -185,8 +103,8 @@ static int add_memory(scmp_filter_ctx filter)
 static int add_files(scmp_filter_ctx filter)
 {
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
-    int error = allow(filter, "openat", SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
-    return error ? error : allow(filter, "open", SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+    int error = allow(filter, "openat", 2, writing, O_RDONLY);
+    return error ? error : allow(filter, "open", 1, writing, O_RDONLY);
 }
 
 /*
@@ -198,9 +116,9 @@ static int add_threads(scmp_filter_ctx filter)
     const scmp_datum_t self = (scmp_datum_t)getpid();
     int error = add(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", NULL);
     if (!error)
-        error = allow(filter, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        error = allow(filter, "clone", 0, CLONE_THREAD, CLONE_THREAD);
     if (!error)
-        error = allow(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, self));
+        error = allow(filter, "tgkill", 0, ALL_BITS, self);
     return error;
 }
 
@@ -214,6 +132,8 @@ static int fill(scmp_filter_ctx filter)
         error = add(filter, SCMP_ACT_ALLOW, allowed[i], NULL);
     if (!error)
         error = add_sockets(filter);
+    if (!error)
+        error = add_questions(filter);
     if (!error)
         error = add_memory(filter);
     if (!error)
