@@ -24,6 +24,12 @@
 struct tls_context; /* one listener's certificates and rules on one worker */
 struct tls_library; /* one worker's OSSL_LIB_CTX */
 
+/*
+ * Have OpenSSL wipe all memory it gives back, from now on, in the whole process: it leaves copies
+ * of private keys behind when it decodes them. Once, before anything else of TLS.
+ */
+void tls_library_wipe_memory(void);
+
 /* Null when memory is short. Freed after every context and stream made with it. */
 MUST_USE struct tls_library *tls_library_new(void);
 void tls_library_free(struct tls_library *lib);

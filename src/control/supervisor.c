@@ -20,7 +20,9 @@
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
+#include "net/tls_context.h"
 #include "privileges.h"
+#include "proxy/admission.h"
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S 1.0
@@ -281,6 +283,7 @@ static void fini(struct supervisor *sup)
     snapshot_unref(service->snapshot);
     ports_watch_free(sup->ports);
     node_registry_fini(&sup->registry);
+    admission_free(sup->shared.admission);
     log_free(sup->log);
     if (sup->loop)
         ev_loop_destroy(sup->loop);
@@ -317,10 +320,15 @@ static bool init(struct supervisor *sup, const struct config *config, const char
                                          .ended = note_ended,
                                          .emptied = note_emptied,
                                          .arg = sup};
-    if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0) {
+    uint64_t seed;
+    if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0 ||
+        getrandom(&seed, sizeof(seed), 0) < 0) {
         (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
         return false;
     }
+    sup->shared.admission = admission_new(&config->limits, seed);
+    if (!sup->shared.admission)
+        return supervisor_no_memory(sup);
     return init_service(sup, config_path);
 }
 
@@ -328,6 +336,7 @@ int supervisor_run(struct config *config, const char *config_path, FILE *out)
 {
     struct supervisor sup = {.out = out};
     privileges_hide_memory();
+    tls_library_wipe_memory();
     host_limits_raise();
     bool served = false;
     if (init(&sup, config, config_path))

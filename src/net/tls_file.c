@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */
+#define PEM_MAX        (16 << 20) /* a device file would never end */
+#define PASSPHRASE_MAX 1024       /* OpenSSL's own limit, PEM_BUFSIZE */
 
 /* What the passphrase callback may answer with, and whether it was asked. */
 struct passphrase {
@@ -73,6 +74,32 @@ bool tls_file_read_secret(const char *file, const char *what, char *out, size_t 
     return true;
 }
 
+/*
+ * A file as a BIO that wipes what it has read when it is freed: a private key may be in it, in a
+ * file of certificates too. BIO_new_file() leaves the text in the C library's buffer.
+ *
+ * Null with the system's error in OpenSSL's queue.
+ */
+static BIO *open_pem(const char *file)
+{
+    char chunk[4096];
+    BIO *bio = BIO_new(BIO_s_mem());
+    int fd = bio ? open(file, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = bio && fd < 0 ? -1 : 0;
+    while (fd >= 0 && (n = read_all(fd, chunk, sizeof(chunk))) > 0)
+        if (BIO_write(bio, chunk, (int)n) != (int)n || BIO_pending(bio) > PEM_MAX)
+            break;
+    if (n != 0)
+        ERR_raise(ERR_LIB_SYS, n < 0 ? errno : EFBIG);
+    OPENSSL_cleanse(chunk, sizeof(chunk));
+    if (fd >= 0)
+        close(fd);
+    if (n == 0)
+        return bio;
+    BIO_free(bio);
+    return NULL;
+}
+
 /* ---- certificates and revocation lists ------------------------------------------------- */
 
 /* The rule that a file of PEM blocks breaks: `what` is "certificate" or "revocation list". */
@@ -112,7 +139,7 @@ STACK_OF(X509) *
     struct passphrase none = {0};
     ERR_clear_error();
     STACK_OF(X509) *all = sk_X509_new_null();
-    BIO *bio = BIO_new_file(file, "r");
+    BIO *bio = open_pem(file);
     X509 *x509 = NULL;
     while (all && bio && (x509 = next_certificate(bio, lib, &none))) {
         if (sk_X509_push(all, x509) <= 0) {
@@ -136,7 +163,7 @@ STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char err
 {
     ERR_clear_error();
     STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
-    BIO *bio = BIO_new_file(file, "r");
+    BIO *bio = open_pem(file);
     X509_CRL *crl = NULL;
     while (all && bio) {
         crl = X509_CRL_new_ex(lib, NULL);
@@ -204,7 +231,7 @@ static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *file
         passphrase.text = text;
     }
     ERR_clear_error();
-    BIO *bio = BIO_new_file(files->private_key_file, "r");
+    BIO *bio = open_pem(files->private_key_file);
     if (!bio) {
         (void)tls_refuse(error, files->private_key_file, "cannot read the private key");
     } else {

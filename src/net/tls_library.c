@@ -1,12 +1,52 @@
 /*
- * tls_library.c - a worker's library context, and words for OpenSSL's errors.
+ * tls_library.c - OpenSSL's memory, a worker's library context, and words for errors.
  */
+#include <assert.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/tls_internal.h"
+
+/* ---- memory that leaves nothing behind -------------------------------------------------- */
+
+static void *wiping_malloc(size_t n, const char *file, int line)
+{
+    (void)file, (void)line;
+    return malloc(n);
+}
+
+static void wiping_free(void *p, const char *file, int line)
+{
+    (void)file, (void)line;
+    if (p)
+        explicit_bzero(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *wiping_realloc(void *p, size_t n, const char *file, int line)
+{
+    const size_t had = p ? malloc_usable_size(p) : 0;
+    if (n <= had && n > had / 2)
+        return p;
+    void *moved = n > 0 ? malloc(n) : NULL;
+    if (moved && p)
+        memcpy(moved, p, size_min(had, n));
+    if (moved || n == 0)
+        wiping_free(p, file, line);
+    return moved;
+}
+
+void tls_library_wipe_memory(void)
+{
+    int set = CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
+    assert(set == 1); /* it fails when OpenSSL has memory already */
+}
+
+/* ---- library contexts ------------------------------------------------------------------- */
 
 struct tls_library *tls_library_new(void)
 {

@@ -1,0 +1,347 @@
+"""What a router gives up once its doors are open, what a reload can still do, and who sees keys."""
+
+import base64
+import copy
+import os
+import pathlib
+import pwd
+import random
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import harness
+import mqtt
+from authority import openssl
+from harness import one_cluster, wait_until
+
+NOBODY = pwd.getpwnam("nobody")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+no_sandbox = pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
+# A directory of tempfile is for its owner alone. "$3" is the configuration.
+AS_NOBODY = ("sh", "-c", 'chmod 755 "${3%/*}" && exec setpriv --reuid nobody --regid '
+             f'{NOBODY.pw_gid} --clear-groups "$@"', "sh")
+
+
+def threads(pid):
+    """The status of every thread: {"Uid": "0\t0\t0\t0", ...}."""
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        lines = (task / "status").read_text().splitlines()
+        yield dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def expect_threads(router, sandbox=True, uid=None, bounding=True):
+    """Every thread is without capabilities, and in the sandbox, or not."""
+    all_of_them = list(threads(router.pid))
+    assert len(all_of_them) == 3  # the main thread and two workers
+    for status in all_of_them:
+        for which in ("Inh", "Prm", "Eff", "Amb") + (("Bnd",) if bounding else ()):
+            assert int(status["Cap" + which], 16) == 0, which
+        assert status["NoNewPrivs"] == "1"
+        assert status["Seccomp"] == ("2" if sandbox and not harness.SANITIZED else "0")
+        if uid is not None:
+            assert status["Uid"].split() == [str(uid)] * 4
+    return all_of_them
+
+
+def open_up(router):
+    """What a reload needs becomes readable for all."""
+    os.chmod(router.directory.name, 0o755)
+
+
+def serves(router, device, client_id="dev"):
+    return device(router).connect(client_id) == (0, 0)
+
+
+def low_port():
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.randrange(600, 1024)))
+                return s.getsockname()[1]
+            except OSError:
+                continue
+
+
+@pytest.fixture
+def made(recording_node):
+    return one_cluster({"n": recording_node().port}, proxy_protocol="none")
+
+
+@pytest.fixture
+def nobodys(tmp_path_factory):
+    """A directory that everybody can read, with certificates."""
+    directory = tmp_path_factory.mktemp("nobodys")
+    harness.make_certificates(directory)
+    for path in (directory, directory.parent, directory.parent.parent, *directory.iterdir()):
+        path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+    return directory
+
+
+# -- what is given up -----------------------------------------------------------------------------
+
+@needs_root
+@pytest.mark.sanitized
+def test_every_thread_becomes_the_user_and_keeps_nothing(start_router, made, device, nobodys):
+    made.update(user="nobody")
+    made["listeners"][0]["address"] = f"127.0.0.1:{low_port()}"
+    harness.add_door(made, "mqtts", nobodys)
+    router = start_router(made)
+    for status in expect_threads(router, uid=NOBODY.pw_uid):
+        assert status["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+        assert status["Groups"].split() in ([], [str(NOBODY.pw_gid)])
+    assert serves(router, device) and serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)))
+    open_up(router)
+    router.reload(made)
+    assert serves(router, device, "dev-2")
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)), "dev-3")
+
+
+@needs_root
+def test_user_and_group_may_be_numbers_that_no_file_knows(start_router, made):
+    made.update(user="54321", group="12345")
+    for status in expect_threads(start_router(made), uid=54321):
+        assert status["Gid"].split() == ["12345"] * 4
+        assert status["Groups"].split() == ["12345"]
+
+
+@needs_root
+def test_root_without_a_user_stays_root_without_capabilities_and_is_warned(
+        start_router, made, device):
+    router = start_router(made)
+    expect_threads(router, uid=0)
+    assert "user" in router.wait_event("host.root")["cure"]
+    router.reload(made)
+    assert serves(router, device)
+
+
+@needs_root
+@pytest.mark.sanitized
+def test_who_is_not_root_gives_up_what_there_is(start_router, made, device):
+    router = start_router(made, wrapper=AS_NOBODY)
+    expect_threads(router, uid=NOBODY.pw_uid, bounding=False)
+    assert not router.find("host.root") and not router.find("host.unreadable")
+    router.reload()
+    assert serves(router, device)
+
+
+@no_sandbox
+def test_without_the_sandbox_there_is_no_filter(start_router, made):
+    made["sandbox"] = False
+    router = start_router(made)
+    expect_threads(router, sandbox=False, bounding=False)
+    assert not router.find("sandbox.unavailable")
+
+
+@no_sandbox
+def test_where_the_kernel_has_no_seccomp_a_warning_says_so(start_router, made, device, tmp_path):
+    """strace makes the call fail, as container hosts do that forbid it."""
+    router = start_router(made, wrapper=(
+        "strace", "-D", "-f", "-qq", "-o", str(tmp_path / "trace"),
+        "-e", "trace=seccomp", "-e", "inject=seccomp:error=EINVAL"))
+    assert router.find("sandbox.unavailable")
+    assert serves(router, device)
+
+
+@pytest.mark.parametrize("key,name,why", (
+    ("user", "no-such-user", "no such user"),
+    ("group", "no-such-group", "no such group"),
+    pytest.param("user", "daemon", "only root can become another", marks=needs_root),
+    pytest.param("group", "daemon", "only root can become another", marks=needs_root)))
+def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key, name, why):
+    made[key] = name
+    directory = tmp_path / "open"
+    directory.mkdir()
+    path = harness.write_config(made, directory)
+    wrapper = AS_NOBODY if "only root" in why else ()
+    for d in (directory, *list(directory.parents)[:3]):
+        if d.stat().st_uid == os.geteuid():
+            d.chmod(d.stat().st_mode | 0o055)
+    done = subprocess.run([*wrapper, harness.BINARY, "--config", str(path)], capture_output=True,
+                          text=True, timeout=harness.PATIENCE_S, check=False)
+    assert done.returncode == 1, done
+    assert f'{path.name}: {key}: "{name}": {why}' in done.stderr
+    assert "listening" not in done.stderr
+
+
+# -- reloads without privileges -------------------------------------------------------------------
+
+@needs_root
+def test_a_reload_cannot_open_a_port_below_1024_and_says_so(start_router, made, device):
+    made["user"] = "nobody"
+    router = start_router(made)
+    open_up(router)
+    more = harness.add_door(copy.deepcopy(made), "low", address=f"127.0.0.1:{low_port()}")
+    router.reload(more, expect="reload.failed")
+    fault = router.find("reload.fault")[-1]["error"]
+    assert "listener low" in fault and "below 1024" in fault and "restart" in fault
+    assert serves(router, device)
+    # One that was open before the drop stays open.
+    router.reload(made)
+
+
+@needs_root
+@pytest.mark.sanitized
+def test_files_that_the_user_cannot_read_are_named_at_start_and_at_the_reload(
+        start_router, made, device, nobodys):
+    made["user"] = "nobody"
+    key = nobodys / "server.key"
+    key.chmod(0o600)
+    harness.add_door(made, "mqtts", nobodys)
+    router = start_router(made)
+    unreadable = [e["file"] for e in router.find("host.unreadable")]
+    assert unreadable == [str(router.config_path), str(key)]
+    open_up(router)
+    router.reload(made, expect="reload.failed")
+    fault = router.find("reload.fault")[-1]["error"]
+    assert f"listeners[1].tls.certificates[0]: {key}: " in fault and "Permission denied" in fault
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)))
+    key.chmod(0o644)
+    router.reload(made)
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)), "dev-2")
+
+
+@needs_root
+def test_a_reload_opens_one_more_address_on_a_port_that_root_opened(start_router, made, device):
+    """SO_REUSEPORT goes by the user: the kernel must not take the old sockets for another's."""
+    port = harness.free_port()
+    made["user"] = "nobody"
+    made["listeners"][0]["address"] = f"0.0.0.0:{port}"
+    router = start_router(made)
+    open_up(router)
+    made["listeners"][0]["address"] = f"127.0.0.1:{port}"
+    router.reload(made)
+    assert serves(router, device)
+
+
+@needs_root
+def test_a_unix_socket_where_the_user_cannot_write_is_left_behind_and_taken_over(
+        start_router, made, closing, tmp_path):
+    made["user"] = "nobody"
+    path = tmp_path / "door"
+    harness.add_door(made, "local", address=f"unix:{path}")
+    router = start_router(made)
+    with mqtt.Device(str(path)) as raw:
+        assert raw.connect("dev") == (0, 0)
+    router.wait_idle()
+    router.stop()
+    assert path.is_socket()
+    router = start_router(made)
+    with mqtt.Device(str(path)) as raw:
+        assert raw.connect("dev") == (0, 0)
+
+
+@needs_root
+def test_user_group_and_sandbox_wait_for_a_restart(start_router, made):
+    router = start_router(made)
+    router.reload(dict(made, user="nobody", group="daemon", sandbox=False))
+    assert [e["key"] for e in router.find("reload.restart_needed")] == ["user", "group", "sandbox"]
+    expect_threads(router, uid=0)
+
+
+# -- keys in memory -------------------------------------------------------------------------------
+
+def leaves_core(pid_of, directory):
+    """Did the process that was told to abort write a core file?"""
+    process = pid_of.process if hasattr(pid_of, "process") else pid_of
+    process.send_signal(signal.SIGABRT)
+    assert process.wait(harness.PATIENCE_S) == -signal.SIGABRT
+    return any(directory.iterdir())
+
+
+@no_sandbox
+def test_a_router_that_crashes_leaves_no_core(start_router, made, tmp_path):
+    wrapper = ("sh", "-c", 'ulimit -c unlimited && cd "$0" && exec "$@"')
+    other, ours = tmp_path / "other", tmp_path / "ours"
+    other.mkdir()
+    ours.mkdir()
+    sleeper = subprocess.Popen([*wrapper, str(other), "sleep", "60"])
+    wait_until(lambda: "sleep" in pathlib.Path(f"/proc/{sleeper.pid}/comm").read_text(), "sleep")
+    if not leaves_core(sleeper, other):
+        pytest.skip("core files go elsewhere on this machine")
+    router = start_router(made, wrapper=(*wrapper, str(ours)))
+    assert not leaves_core(router, ours)
+
+
+def memory_of(pid):
+    """All that the process can read, mapping by mapping; files that are mapped left out."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, _, _, inode, *name = line.split(None, 5)
+            if "w" not in rights or (name and name[0] in ("[vvar]", "[vsyscall]")):
+                continue
+            start, end = (int(x, 16) for x in span.split("-"))
+            memory.seek(start)
+            try:
+                yield memory.read(end - start)
+            except OSError:
+                continue
+
+
+def found(router, needles):
+    """How often each is in the router's memory."""
+    counts = dict.fromkeys(needles, 0)
+    try:
+        for chunk in memory_of(router.pid):
+            for name, needle in needles.items():
+                counts[name] += chunk.count(needle)
+    except PermissionError:
+        pytest.skip("may not read the memory of another process")
+    return counts
+
+
+def key_needles(key_file):
+    """The private number of an EC key in both byte orders, and its PEM text."""
+    text = openssl("pkey", "-in", key_file, "-noout", "-text")
+    digits = text.split("priv:")[1].split("pub:")[0]
+    number = bytes.fromhex("".join(digits.replace(":", "").split()))[-32:]
+    pem = key_file.read_text().splitlines()
+    # The first line of base64 has no more than 12 bytes of the number, the second the rest.
+    return {"number": number, "number reversed": number[::-1], "pem": pem[2].encode(),
+            "pem decoded": base64.b64decode(pem[2])[:20]}
+
+
+def ticket_needles(raw):
+    return {"aes": raw[16:48], "hmac": raw[48:80], "base64": base64.b64encode(raw)[:100]}
+
+
+def gone(router, needles, capsys, what, before):
+    left = {}
+
+    def nowhere():
+        left.update(found(router, needles))
+        return not any(left.values())
+    try:
+        wait_until(nowhere, f"{what} to leave the memory", 5)
+    finally:
+        with capsys.disabled():
+            print(f"\n{what} in memory: before {before}, after {left}")
+
+
+@needs_root
+@no_sandbox
+def test_a_key_that_a_reload_replaced_is_nowhere_in_memory(
+        start_router, made, device, authority, tmp_path, capsys):
+    old, new = (authority.issue(name, sans=["DNS:localhost"]) for name in ("old", "new"))
+    tickets = tmp_path / "tickets"
+    raw = random.randbytes(80)
+    tickets.write_bytes(base64.b64encode(raw) + b"\n")
+    needles = key_needles(old.key) | ticket_needles(raw)
+    harness.add_door(made, "mqtts", tls={"certificates": [old.conf()],
+                                         "session_tickets": {"key_file": str(tickets)}})
+    router = start_router(made)
+    context = mqtt.tls_context(authority.directory)
+    for _ in range(3):
+        with mqtt.Device(router.tls_port, tls=context) as raw_device:
+            assert raw_device.connect("dev") == (0, 0)
+    router.wait_idle()
+    before = found(router, needles)
+    assert before["number"] + before["number reversed"] > 0 and before["aes"] > 0  # it can be found
+    tickets.write_bytes(base64.b64encode(random.randbytes(80)) + b"\n")
+    made["listeners"][1]["tls"]["certificates"] = [new.conf()]
+    router.reload(made)
+    with mqtt.Device(router.tls_port, tls=context) as raw_device:
+        assert raw_device.connect("dev") == (0, 0)
+    gone(router, needles, capsys, "the old keys", before)
