@@ -77,6 +77,18 @@ enum farewell {
       "The session's home node is back.")                                                          \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \
       "limits.max_connections was reached.")                                                       \
+    X(LISTENER_FULL, "listener_full", ROUTER, SILENT, SERVER_BUSY, 1013,                           \
+      "The listener's max_connections was reached.")                                               \
+    X(SOURCE_DENIED, "source_denied", ROUTER, REFUSAL, BANNED, 1008,                               \
+      "The listener's allow or deny says so.")                                                     \
+    X(SOURCE_CONNECTIONS, "source_connections", ROUTER, REFUSAL, QUOTA_EXCEEDED, 1013,             \
+      "limits.per_source.max_connections was reached by the device's source.")                     \
+    X(SOURCE_RATE, "source_rate", ROUTER, REFUSAL, CONNECTION_RATE_EXCEEDED, 1013,                 \
+      "limits.per_source.max_connects_per_s was exceeded by the device's source.")                 \
+    X(FLAPPING, "flapping", ROUTER, REFUSAL, CONNECTION_RATE_EXCEEDED, 1013,                       \
+      "The client identifier connects again and again: limits.flapping.")                          \
+    X(RELAY_MEMORY, "relay_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013,                            \
+      "limits.relay_memory_bytes was reached, and the session's data had waited longest.")         \
     X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013, "Memory was short.")     \
     X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1001,                             \
       "The router is shutting down.")

@@ -13,7 +13,8 @@
  *
  * A client identifier is anybody's word until a node has accepted its CONNECT. So that nobody can
  * lock out a device by using its name, CONNECTs count against a pair of client identifier and
- * source; against the identifier alone count only those that a node has accepted.
+ * source; against the identifier alone count only those that a node has accepted, and of these
+ * there may be twice as many.
  */
 #ifndef PROXY_ADMISSION_H
 #define PROXY_ADMISSION_H

@@ -20,6 +20,7 @@ typedef _Atomic uint64_t counter;
  */
 #define COUNTERS(X)                                                                                \
     X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
+    X(waiting_bytes, "waiting_bytes", "Of these, and of CONNECTs with what came behind them.")     \
     X(accepted, "accepted_total", "Connections accepted.")                                         \
     X(dial_failures, "dial_failures_total", "Tries that did not reach a node.")                    \
     X(accept_pauses, "accept_pauses_total", "Times accepting paused for want of descriptors.")     \

@@ -17,6 +17,7 @@
 #include "model/members.h"
 #include "model/rendezvous.h"
 #include "net/endpoint.h"
+#include "proxy/listener_live.h"
 #include "proxy/node_live.h"
 
 struct node {
@@ -43,6 +44,7 @@ struct cluster {
 /* One address of a listener. */
 struct door {
     const struct listener_conf *conf; /* borrowed from the snapshot's configuration */
+    struct listener_live *live;       /* borrowed from the snapshot */
     struct endpoint endpoint;         /* port 0 = whatever is free */
 };
 
@@ -50,6 +52,7 @@ struct snapshot {
     _Atomic uint32_t refs; /* release when one goes, acquire by the last */
     struct snapshot *base; /* a reference; whose configuration this is; null = our own */
     struct config *config;
+    struct listener_live **listeners; /* of config->listeners, a reference to each */
     struct door *doors; /* every address of every listener, in the configuration's order */
     size_t n_doors;
     struct cluster *clusters; /* as many as config->n_clusters */

@@ -15,6 +15,7 @@
 #include "proxy/snapshot.h"
 #include "proxy/worker_tls.h"
 
+struct admission;
 struct worker;
 
 /* What the main thread can tell a worker; a later one outranks an earlier one. */
@@ -28,6 +29,7 @@ enum worker_order {
 struct worker_shared {
     struct log *log;                      /* borrowed */
     const struct node_registry *registry; /* borrowed */
+    struct admission *admission;          /* borrowed */
     uint64_t boot_id;                     /* upper bits of every session id */
     _Atomic uint32_t max_connections;     /* of the whole process; relaxed */
     _Atomic uint64_t pause_said_us;       /* when `accept.paused` was last logged; relaxed */

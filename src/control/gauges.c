@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "proxy/admission.h"
+
 static void log_node(struct log *log, const struct node_live *live, bool departed)
 {
     struct log_line line;
@@ -85,6 +87,11 @@ void gauges_log(struct log *log, const struct worker_shared *shared,
     log_u64(&line, "closed_total", closed);
     for (int i = 0; i < COUNT; i++)
         log_u64(&line, count_words[i], sums[i]);
+    struct admission_gauges admission;
+    admission_gauges(shared->admission, &admission);
+    log_u64(&line, "admission_sources", admission.sources);
+    log_u64(&line, "admission_client_ids", admission.clients);
+    log_u64(&line, "sources_unlimited_total", admission.sources_unlimited);
     log_u64(&line, "ports_low_total", ports_low);
     log_u64(&line, "log_dropped_total", log_dropped(log));
     log_emit(&line);

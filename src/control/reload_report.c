@@ -57,6 +57,10 @@ void reload_report_restart(struct log *log, const struct snapshot *before,
         say_restart(log, NULL, "workers");
     if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
         say_restart(log, NULL, "limits.relay_buffer_bytes");
+    if (before->config->limits.per_source.table_size != after->config->limits.per_source.table_size)
+        say_restart(log, NULL, "limits.per_source.table_size");
+    if (before->config->limits.flapping.table_size != after->config->limits.flapping.table_size)
+        say_restart(log, NULL, "limits.flapping.table_size");
     compare_privileges(log, before->config, after->config);
     for (size_t i = 0; i < after->n_doors; i++)
         if (listening_find(before, &after->doors[i], &old))

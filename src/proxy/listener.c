@@ -26,22 +26,26 @@ static bool is_wildcard(const struct address *a)
     return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static struct listener_tag *tag_new(const struct listener_conf *conf)
+static struct listener_tag *tag_new(const struct door *door)
 {
+    const struct listener_conf *conf = door->conf;
     size_t n = strlen(conf->name) + 1;
     struct listener_tag *tag = malloc(sizeof(*tag) + n);
     if (!tag)
         return NULL;
     tag->refs = 1;
     tag->websocket = conf->websocket;
+    tag->live = listener_live_ref(door->live);
     memcpy(tag->name, conf->name, n);
     return tag;
 }
 
 void listener_tag_unref(struct listener_tag *tag)
 {
-    if (tag && --tag->refs == 0)
-        free(tag);
+    if (!tag || --tag->refs > 0)
+        return;
+    listener_live_unref(tag->live);
+    free(tag);
 }
 
 static bool ask_local(struct listener *listener)
@@ -75,7 +79,7 @@ struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const
             .path = span_of_str(conf->websocket->path),
             .client_address_header = span_of_str(conf->client_address_header),
         };
-    listener->tag = tag_new(conf);
+    listener->tag = tag_new(door);
     if (listener->tag && ask_local(listener))
         return listener;
     int saved = listener->tag ? errno : ENOMEM;

@@ -20,6 +20,7 @@ struct worker;
 struct listener_tag {
     unsigned refs;
     bool websocket;
+    struct listener_live *live; /* a reference */
     char name[];
 };
 

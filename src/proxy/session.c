@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "access_log.h"
+#include "admit.h"
 #include "base/clock.h"
 #include "listener.h"
+#include "memory.h"
 #include "net/stream_ws.h"
 #include "proxied.h"
 #include "roster.h"
@@ -149,6 +151,8 @@ static bool parts_in_order(const struct session *s)
         return false;
     if (s->farewell_n > 0 || s->reason == CLOSE_WEBSOCKET_REFUSED)
         return true;
+    if (s->reason == CLOSE_RELAY_MEMORY)
+        return false; /* it is what waits for the client that is in the way */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
         return true; /* a close frame says why, also to one that broke a rule */
     return s->down.bytes > 0 && !s->down.closed && s->reason != CLOSE_CLIENT_ERROR;
@@ -165,7 +169,9 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
     dial_abandon(s);
     buffer_release(&s->first);
     buffer_release(&s->answer);
+    memory_note_held(s);
     flow_release(&s->up, &s->w->relay_pool);
+    list_remove(&s->stuck);
     session_goto(s, in_order ? SESSION_FAREWELL : SESSION_CLOSED);
     return MOVED;
 }
@@ -187,9 +193,13 @@ static void session_free(struct session *s)
     flow_release(&s->down, &w->relay_pool);
     buffer_release(&s->first);
     buffer_release(&s->answer);
+    memory_note_held(s);
+    memory_note_waiting(s, false);
     node_live_unref(s->node);
     roster_unref(s->roster);
     listener_unref(s->listener);
+    admit_leave(s);
+    atomic_fetch_sub_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
     listener_tag_unref(s->tag);
     free(s->client_id.p);
     free(s->username.p);
@@ -310,10 +320,13 @@ static struct session *session_new(struct worker *w, struct listener *listener, 
     s->listener = listener_ref(listener);
     s->tag = listener->tag;
     s->tag->refs++;
+    atomic_fetch_add_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
+    s->turned_away = CLOSE_REASON_COUNT;
     mqtt_connect_init(&s->connect, listener->conf->lenient,
                       w->snapshot->config->limits.connect_max_bytes);
     list_append(&w->sessions, &s->link);
     list_init(&s->runnable);
+    list_init(&s->stuck);
     list_init(&s->seat_link);
     list_init(&s->away_link);
     ev_io_init(&s->client_io, on_client, fd, 0);

@@ -20,6 +20,7 @@
 #include "net/address.h"
 #include "net/stream.h"
 #include "net/tls_context.h"
+#include "proxy/admission.h"
 #include "proxy/node_live.h"
 #include "proxy/session_state.h"
 #include "wire/mqtt_connect.h"
@@ -56,8 +57,10 @@ struct session {
     struct worker *w;
     struct list link;     /* in the worker's sessions */
     struct list runnable; /* in the worker's runnable list, while yielding */
+    struct list stuck;    /* in the worker's stuck list, while relayed data waits */
     enum session_state state;
-    uint64_t entered_us;                    /* when it entered that state */
+    uint32_t held;       /* bytes of `first` and `answer` counted in the worker's */
+    uint64_t entered_us; /* when it entered that state */
     uint32_t spent_ms[SESSION_STATE_COUNT]; /* in the states it has left */
     struct ev_io client_io, node_io;        /* masks: session_watch() only */
     struct ev_timer deadline;
@@ -70,11 +73,16 @@ struct session {
 
     struct stream *client; /* owned; the top of the client's layers */
 
+    /* admission: at accept, or when a trusted proxy has told the source */
+    admission_place place; /* among its source's connections */
+    bool asked;            /* the source was judged */
+    uint8_t turned_away;   /* enum close_reason: it must not come in; CLOSE_REASON_COUNT = it may */
+    bool shaking;          /* `client` is a TLS stream already */
+
     /* proxy in */
     struct proxied *proxied; /* owned; null where no PROXY header comes in */
 
     /* tls */
-    bool shaking;       /* `client` is a TLS stream already */
     struct stream *tls; /* borrowed: the layer of `client` that shook hands; null = none did */
 
     /* connect */

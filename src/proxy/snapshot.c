@@ -142,6 +142,28 @@ static void cluster_fini(struct cluster *cluster)
     members_fini(&cluster->departed);
 }
 
+static struct listener_live *listener_live_of(const struct snapshot *before, const char *name)
+{
+    for (size_t i = 0; before && i < before->config->n_listeners; i++)
+        if (strcmp(before->listeners[i]->name, name) == 0)
+            return listener_live_ref(before->listeners[i]);
+    return listener_live_new(name);
+}
+
+static bool listeners_init(struct snapshot *snapshot, const struct snapshot *before)
+{
+    const struct config *config = snapshot->config;
+    snapshot->listeners = calloc(config->n_listeners, sizeof(struct listener_live *));
+    if (!snapshot->listeners)
+        return false;
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        snapshot->listeners[i] = listener_live_of(before, config->listeners[i].name);
+        if (!snapshot->listeners[i])
+            return false;
+    }
+    return true;
+}
+
 static bool doors_init(struct snapshot *snapshot)
 {
     const struct config *config = snapshot->config;
@@ -156,6 +178,7 @@ static bool doors_init(struct snapshot *snapshot)
         for (size_t k = 0; k < conf->n_addresses; k++) {
             struct door *door = &snapshot->doors[snapshot->n_doors++];
             door->conf = conf;
+            door->live = snapshot->listeners[i];
             if (!endpoint_parse(conf->addresses[k], true, &door->endpoint))
                 return false;
         }
@@ -177,7 +200,8 @@ static struct snapshot *make(struct config *config, struct snapshot *base,
     snapshot->config = config;
     snapshot->base = base ? snapshot_ref(base) : NULL;
     snapshot->clusters = calloc(config->n_clusters, sizeof(*snapshot->clusters));
-    bool ready = snapshot->clusters && doors_init(snapshot);
+    bool ready =
+        snapshot->clusters && listeners_init(snapshot, origin->before) && doors_init(snapshot);
     for (size_t i = 0; ready && i < config->n_clusters; i++)
         ready = cluster_init(&snapshot->clusters[i], &config->clusters[i], origin);
     if (ready)
@@ -212,6 +236,9 @@ static void snapshot_free(struct snapshot *snapshot)
         cluster_fini(&snapshot->clusters[i]);
     free(snapshot->clusters);
     free(snapshot->doors);
+    for (size_t i = 0; snapshot->listeners && i < snapshot->config->n_listeners; i++)
+        listener_live_unref(snapshot->listeners[i]);
+    free(snapshot->listeners);
     if (snapshot->base)
         snapshot_unref(snapshot->base);
     else

@@ -15,7 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admit.h"
 #include "base/reader.h"
+#include "memory.h"
 #include "session.h"
 #include "wire/mqtt_connack.h"
 #include "worker.h"
@@ -25,11 +27,14 @@
 
 /* ---- client to node ---- */
 
-/* Does the session hold no more than it may of what came behind the CONNECT? */
+/*
+ * Does the session hold no more than it may of what came behind the CONNECT? When not, the device
+ * waits for its node.
+ */
 static bool may_read_on(const struct session *s)
 {
     size_t kept = buffer_len(&s->first) - s->connect.packet_n;
-    return !s->up.ended && kept < s->w->relay_pool.size;
+    return !s->up.ended && kept < s->w->relay_pool.size && memory_allows(s, s->w->relay_pool.size);
 }
 
 static enum stream_result send_kept(struct session *s)
@@ -46,12 +51,13 @@ static enum stream_result send_kept(struct session *s)
 }
 
 /* Put n bytes of the scratch block behind what a buffer has. False when memory is short. */
-static bool keep(struct buffer *b, const uint8_t *scratch, size_t n)
+static bool keep(struct session *s, struct buffer *b, size_t n)
 {
     if (!buffer_reserve(b, 0, n))
         return false;
-    memcpy(b->mem + b->tail, scratch, n);
+    memcpy(b->mem + b->tail, s->w->scratch, n);
     buffer_grew(b, n);
+    memory_note_held(s);
     return true;
 }
 
@@ -84,7 +90,7 @@ static enum step pass_up(struct session *s)
         if (r == STREAM_ERR)
             return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
         s->up.ended = r == STREAM_EOF;
-        if (r == STREAM_OK && !keep(&s->first, s->w->scratch, got))
+        if (r == STREAM_OK && !keep(s, &s->first, got))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         s->up.bytes += got;
     }
@@ -143,6 +149,8 @@ static enum step settle(struct session *s, size_t n)
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
     buffer_release(&s->answer);
     s->down.bytes += n;
+    if (s->connack_seen && s->connack.code == 0)
+        admit_accepted(s);
     enum flow_result down = flow_forward(&s->down, s->client, n, &room);
     if (down == FLOW_NO_MEMORY)
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
@@ -158,15 +166,14 @@ static enum step node_spoke(struct session *s, size_t n)
     struct span said = span_of(s->w->scratch, n);
     bool in_pieces = s->answer.mem;
     if (in_pieces) {
-        if (!keep(&s->answer, s->w->scratch, n))
+        if (!keep(s, &s->answer, n))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         said = span_of(buffer_bytes(&s->answer), buffer_len(&s->answer));
     }
     if (!look(s, said)) {
         s->down.due = true; /* for the rest of it */
-        return in_pieces || keep(&s->answer, s->w->scratch, n)
-                   ? YIELD
-                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        return in_pieces || keep(s, &s->answer, n) ? YIELD
+                                                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (refuses_for_itself(s) && place_may_go_on(s)) {
         char code[24];

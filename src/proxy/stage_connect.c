@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "listener.h"
+#include "memory.h"
 #include "session.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
@@ -58,24 +59,27 @@ static enum step connect_bad(struct session *s)
 
 /*
  * Room for what is still missing, at most doubling: a client that announces a large packet
- * and sends nothing holds no more than twice what it has sent.
+ * and sends nothing holds no more than twice what it has sent. 0: there is some.
  */
-static bool make_room(struct session *s)
+static size_t room_wanted(const struct session *s)
 {
     size_t have = buffer_len(&s->first);
     if (s->first.mem && buffer_room(&s->first) > 0)
-        return true;
-    size_t want = FIRST_READ_BYTES;
+        return 0;
     if (have > 0 && s->connect.packet_n > have)
-        want = size_min(s->connect.packet_n - have, size_max(have, FIRST_READ_BYTES));
-    return buffer_reserve(&s->first, PROXY_V2_MAX, want);
+        return size_min(s->connect.packet_n - have, size_max(have, FIRST_READ_BYTES));
+    return FIRST_READ_BYTES;
 }
 
 enum step stage_connect(struct session *s)
 {
     for (;;) {
-        if (!make_room(s))
+        size_t want = room_wanted(s);
+        if (want > 0 && s->first.mem && !memory_allows(s, want))
+            return session_close(s, CLOSE_RELAY_MEMORY, NULL);
+        if (want > 0 && !buffer_reserve(&s->first, PROXY_V2_MAX, want))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        memory_note_held(s);
         size_t got = 0;
         enum stream_result r =
             stream_read(s->client, s->first.mem + s->first.tail, buffer_room(&s->first), &got);

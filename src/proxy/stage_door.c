@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admit.h"
 #include "listener.h"
-#include "model/cidr.h"
 #include "model/forwarded.h"
 #include "net/proxy_address.h"
 #include "net/socket.h"
@@ -50,27 +50,36 @@ static enum step go_on(struct session *s)
     return MOVED;
 }
 
-/* Is the peer's own address one of those whose word about another address counts? */
-static bool peer_is_trusted(const struct session *s)
+/* Will a trusted proxy yet tell whom it speaks for? */
+static bool source_is_told_later(const struct session *s)
 {
     const struct listener_conf *conf = s->listener->conf;
-    if (s->source.sa.sa_family == AF_UNIX)
-        return true; /* who may reach the socket's file is the file system's business */
-    struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
-    return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
+    return (conf->accept_proxy_protocol && s->state < SESSION_PROXY_IN) ||
+           (conf->client_address_header && admit_trusts_peer(s));
+}
+
+static bool listener_is_full(const struct session *s)
+{
+    uint32_t most = s->listener->conf->max_connections;
+    return most > 0 &&
+           atomic_load_explicit(&s->tag->live->connections, memory_order_relaxed) > most;
 }
 
 enum step stage_accept(struct session *s)
 {
     if (!worker_admits(s->w))
         return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
+    if (listener_is_full(s))
+        return session_close(s, CLOSE_LISTENER_FULL, NULL);
     if (s->listener->conf->accept_proxy_protocol) {
-        if (!peer_is_trusted(s))
+        if (!admit_trusts_peer(s))
             return session_close(s, CLOSE_PROXY_UNTRUSTED, NULL);
         s->proxied = calloc(1, sizeof(*s->proxied));
         if (!s->proxied)
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
+    if (!source_is_told_later(s) && !admit_source(s))
+        return session_close(s, (enum close_reason)s->turned_away, NULL);
     (void)go_on(s);
     s->up.read_wait = EV_READ;
     return s->state == SESSION_CLOSED ? MOVED : WAIT;
@@ -95,6 +104,8 @@ enum step stage_proxy_in(struct session *s)
             proxied_take_address(s);
             if (lacks_address(s))
                 return session_close(s, CLOSE_PROXY_REFUSED, "no_address");
+            if (!source_is_told_later(s) && !admit_source(s))
+                return session_close(s, (enum close_reason)s->turned_away, NULL);
             return go_on(s);
         case PARSE_BAD:
             return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
@@ -157,7 +168,7 @@ static void take_forwarded_address(struct session *s)
     stream_ws_facts(s->client, &facts);
     struct proxy_endpoint source;
     bool unnamed = s->proxied && !s->proxied->header.has_address;
-    if (!conf->client_address_header || !facts.forwarded.p || unnamed || !peer_is_trusted(s))
+    if (!conf->client_address_header || !facts.forwarded.p || unnamed || !admit_trusts_peer(s))
         return;
     if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
         s->source = proxy_endpoint_address(&source);
@@ -173,5 +184,6 @@ enum step stage_websocket(struct session *s)
     if (r != STREAM_OK)
         return session_close(s, CLOSE_WEBSOCKET_REFUSED, stream_error(s->client));
     take_forwarded_address(s);
+    (void)!admit_source(s); /* it has got this far, and will be told why it gets no further */
     return go_on(s);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "access_log.h"
+#include "memory.h"
 #include "session.h"
 #include "worker.h"
 
@@ -66,6 +67,7 @@ static bool take_rest(struct session *s)
         s->up.n = (uint32_t)rest;
     }
     buffer_release(&s->first);
+    memory_note_held(s);
     return true;
 }
 
@@ -101,9 +103,10 @@ static void note_first_end(struct session *s, bool client_left_first)
 enum step stage_relay(struct session *s)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
-    const uint64_t bytes_before = s->up.bytes + s->down.bytes;
+    const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
     enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
 
+    memory_make_room(s);
     if (s->up.due)
         up = flow_pump(&s->up, s->client, s->node_stream, &room);
     if (up == FLOW_WRITE_ERROR)
@@ -111,9 +114,10 @@ enum step stage_relay(struct session *s)
     const bool client_ended = s->up.ended;
     if (s->down.due)
         down = flow_pump(&s->down, s->node_stream, s->client, &room);
-    counter_set(&s->w->counters.buffers_held, s->w->relay_pool.n_held);
+    const bool up_moved = s->up.bytes != up_before, down_moved = s->down.bytes != down_before;
+    memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
 
-    if (s->up.bytes + s->down.bytes != bytes_before)
+    if (up_moved || down_moved)
         s->active_at = ev_now(s->w->loop);
     if (!s->half_closed && (client_ended || s->down.ended))
         note_first_end(s, client_ended);

@@ -1,6 +1,7 @@
 /*
  * stage_route.c - what is known of a device, whether it is who it says, and which nodes to try.
  */
+#include "admit.h"
 #include "identity.h"
 #include "listener.h"
 #include "model/route_key.h"
@@ -36,6 +37,8 @@ enum step stage_route(struct session *s)
     struct proxy_facts device;
     s->roster = roster_ref(s->listener->roster);
     proxied_facts(s, &tls, &device);
+    if (s->turned_away != CLOSE_REASON_COUNT || !admit_client(s))
+        return session_close(s, (enum close_reason)s->turned_away, NULL);
     struct route_facts facts = {
         .client_id = mqtt_connect_client_id(&s->connect, p),
         .username = mqtt_connect_username(&s->connect, p),

@@ -105,7 +105,6 @@ void worker_session_gone(struct worker *w)
     w->n_sessions--;
     note_emptied(w);
     atomic_fetch_sub_explicit(&w->shared->connections, 1, memory_order_relaxed);
-    counter_set(&w->counters.buffers_held, w->relay_pool.n_held);
     end_if_empty(w);
 }
 
@@ -235,6 +234,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);
     list_init(&w->runnable);
+    list_init(&w->stuck);
     worker_init_accept(w);
     pool_init(&w->relay_pool, relay_buffer_bytes, RELAY_BLOCKS_KEPT);
     w->scratch = malloc(relay_buffer_bytes);

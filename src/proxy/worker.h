@@ -58,6 +58,9 @@ struct worker {
 
     struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
     uint8_t *scratch;       /* one such block, for bytes that go straight through */
+    uint64_t held_bytes;    /* of CONNECTs and what is kept with them */
+    uint64_t held_max;      /* this worker's share of limits.relay_memory_bytes; 0 = any amount */
+    struct list stuck;      /* relayed sessions with data that waits, longest first */
     uint64_t id_base;       /* upper bits of every session id: this start, this worker */
     uint32_t next_id;
 

@@ -193,6 +193,7 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
         struct snapshot *old = w->snapshot;
         bool doors_too = plan->listeners;
         w->snapshot = snapshot_ref(plan->snapshot);
+        w->held_max = w->snapshot->config->limits.relay_memory_bytes / w->shared->registry->workers;
         take_rosters(w, plan);
         if (doors_too)
             take_listeners(w, plan);

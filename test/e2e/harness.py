@@ -235,7 +235,8 @@ class Router:
     def gauges_left(self):
         """The gauges that count sessions or what they hold and are not 0."""
         return {k: v for k, v in self.gauges().items()
-                if isinstance(v, int) and not isinstance(v, bool) and v and not k.endswith("_total")}
+                if isinstance(v, int) and not isinstance(v, bool) and v
+                and not k.endswith("_total") and not k.startswith("admission_")}
 
     def wait_idle(self):
         deadline = time.monotonic() + PATIENCE_S

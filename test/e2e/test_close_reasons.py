@@ -3,6 +3,7 @@
 Each producer below brings about one close and says what the device must have read.
 """
 
+import contextlib
 import os
 import re
 import resource
@@ -192,6 +193,69 @@ def _(stage):
     for version, answer in UNAVAILABLE.items():
         raw = stage.device(router).send(mqtt.connect("dev", version=version))
         assert raw.read_to_end() == (answer, "end")
+    return router
+
+
+@produces("listener_full")
+def _(stage):
+    router, port = stage.behind(max_connections=1)
+    stage.closing(mqtt.Device(port)).connect("first")
+    raw = stage.closing(mqtt.Device(port))
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("source_denied")
+def _(stage):
+    router, port = stage.behind(deny="127.0.0.1")
+    raw = stage.closing(mqtt.Device(port))
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("source_connections")
+def _(stage):
+    router = stage.router(stage.recording_node(), limits={"per_source": {"max_connections": 1}})
+    stage.device(router).connect("first")
+    assert stage.device(router).read_to_end() == (b"", "end")
+    return router
+
+
+@produces("source_rate")
+def _(stage):
+    per_source = {"max_connects_per_s": 1, "burst": 1}
+    router = stage.router(stage.recording_node(), limits={"per_source": per_source})
+    stage.device(router).connect("first")
+
+    def one_is_refused():
+        raw = stage.device(router)
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            raw.send(mqtt.connect("dev"))
+            return raw.socket.recv(4) == b""
+        return True
+    wait_until(one_is_refused, "one too many")
+    return router
+
+
+@produces("flapping")
+def _(stage):
+    flapping = {"max_connects": 2, "window_ms": 3600000}
+    router = stage.router(stage.recording_node(), limits={"flapping": flapping})
+    for _ in range(2):
+        stage.device(router).connect("dev")
+    for version, answer in ((4, "20020003"), (5, "2003009f00")):
+        raw = stage.device(router).send(mqtt.connect("dev", version=version))
+        assert raw.read_to_end() == (bytes.fromhex(answer), "end")
+    return router
+
+
+@produces("relay_memory")
+def _(stage):
+    limits = {"relay_memory_bytes": 8192, "relay_buffer_bytes": 1024}
+    router = stage.router(stage.recording_node(), limits=limits)
+    raw = stage.device(router)
+    raw.send(mqtt.connect("dev", will=("t", b"w" * 20000, 0, False))[:-1])
+    assert raw.read_to_end() == (bytes.fromhex("20020003"), "end")
     return router
 
 

@@ -28,7 +28,7 @@ def close_reason_table():
         told = {"SILENT": "", "FAULT": "what fits the rule"}.get(farewell)
         if told is None:
             told = "CONNACK %s, or rc %s" % (refusals[refusal][1], refusals[refusal][0])
-        meaning = re.sub(r"\b((?:timeouts|limits)\.\w+|empty_client_id|trusted_proxies)", r"`\1`", meaning.replace('\\"', '"'))
+        meaning = re.sub(r"\b((?:timeouts|limits)(?:\.\w+)+|empty_client_id|trusted_proxies)", r"`\1`", meaning.replace('\\"', '"'))
         lines.append("| `%s` | %s | %s | %s | %s |" % (word, by.lower(), told, ws_code, meaning))
     return "\n".join(lines)
 

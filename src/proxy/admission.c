@@ -1,0 +1,320 @@
+/*
+ * admission.c - what the workers of a process know of sources and of client identifiers.
+ *
+ * Each table is in SHARDS parts, a mutex to each, so that workers seldom meet. A place names a
+ * shard and an entry in it: a source with connections is held, so its entry stays where it is.
+ */
+#include "proxy/admission.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admission_table.h"
+#include "model/cidr.h"
+#include "model/damping.h"
+#include "net/proxy_address.h"
+
+#define SHARD_BITS 4u
+#define SHARDS     (1u << SHARD_BITS)
+
+/* Trades of an identifier between two sources are counted for so long, or for window_ms if longer.
+ */
+#define TRADES_MS 60000u
+/* A to B, back to A, and to B again. */
+#define TRADES_MANY 3u
+
+struct source {
+    struct table_entry entry;
+    uint64_t next;        /* bucket_take() */
+    uint32_t connections; /* open now */
+};
+
+struct client {
+    struct table_entry entry;
+    struct damping damping;
+    /* of an identifier alone: who was accepted with it last, and before that */
+    uint64_t traded_us; /* when the first of these trades was */
+    uint64_t said_us;   /* when it was last called contested; 0 = never */
+    struct address last;
+    uint64_t before; /* a hash of the one before; 0 = none */
+    uint8_t trades;  /* between these two, back and forth */
+};
+
+struct shard {
+    _Alignas(64) pthread_mutex_t lock;
+    struct table table;
+    uint64_t evicted, unlimited;
+};
+
+struct admission {
+    uint64_t seed;
+    struct shard sources[SHARDS], clients[SHARDS];
+};
+
+static bool shards_init(struct shard *shards, uint32_t entries, size_t entry_size)
+{
+    bool good = true;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        good = pthread_mutex_init(&shards[i].lock, NULL) == 0 && good;
+        good = table_init(&shards[i].table, entries / SHARDS, entry_size) && good;
+    }
+    return good;
+}
+
+static void shards_fini(struct shard *shards)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        table_fini(&shards[i].table);
+        pthread_mutex_destroy(&shards[i].lock);
+    }
+}
+
+struct admission *admission_new(const struct limits_conf *limits, uint64_t seed)
+{
+    struct admission *a = aligned_alloc(64, sizeof(*a));
+    if (!a)
+        return NULL;
+    memset(a, 0, sizeof(*a));
+    a->seed = seed;
+    bool good = shards_init(a->sources, limits->per_source.table_size, sizeof(struct source));
+    good = shards_init(a->clients, limits->flapping.table_size, sizeof(struct client)) && good;
+    if (good)
+        return a;
+    admission_free(a);
+    return NULL;
+}
+
+void admission_free(struct admission *a)
+{
+    if (!a)
+        return;
+    shards_fini(a->sources);
+    shards_fini(a->clients);
+    free(a);
+}
+
+/* The shard goes by bits that do not choose the bucket. */
+static struct shard *shard_of(struct shard *shards, struct key_hash key)
+{
+    return &shards[key.high >> (64 - SHARD_BITS)];
+}
+
+/*
+ * The key's entry, the newest now, made when there is none; what was used least lately makes room.
+ * 0 when all entries are held.
+ */
+static uint32_t get(struct shard *shard, struct key_hash key)
+{
+    struct table *t = &shard->table;
+    uint32_t index = table_find(t, key);
+    if (index) {
+        table_touch(t, index);
+        return index;
+    }
+    if (table_add(t, key, &index))
+        return index;
+    if (t->oldest == 0)
+        return 0;
+    table_remove(t, t->oldest);
+    shard->evicted++;
+    (void)table_add(t, key, &index);
+    return index;
+}
+
+/* ---- sources ---- */
+
+/* A source is an IPv4 address, or the first half of an IPv6 one. */
+static struct key_hash source_key(const struct admission *a, const struct proxy_endpoint *source)
+{
+    uint8_t bytes[9] = {source->is_ipv6};
+    memcpy(bytes + 1, source->ip, source->is_ipv6 ? 8 : 4);
+    return key_hash(bytes, sizeof(bytes), a->seed);
+}
+
+static enum admission_verdict judge(struct source *s, const struct per_source_conf *conf,
+                                    uint64_t now_us)
+{
+    if (conf->max_connections > 0 && s->connections >= conf->max_connections)
+        return ADMISSION_TOO_MANY;
+    const struct bucket_rate rate = {
+        .window_us = 1000000, .events = conf->max_connects_per_s, .burst = conf->burst};
+    if (conf->max_connects_per_s > 0 && !bucket_take(&s->next, now_us, rate))
+        return ADMISSION_TOO_FAST;
+    return ADMISSION_GRANTED;
+}
+
+enum admission_verdict admission_enter(struct admission *a, const struct per_source_conf *conf,
+                                       const struct address *source, uint64_t now_us,
+                                       admission_place *place)
+{
+    *place = 0;
+    if ((conf->max_connections == 0 && conf->max_connects_per_s == 0) ||
+        source->sa.sa_family == AF_UNIX)
+        return ADMISSION_GRANTED;
+    const struct address unmapped = address_unmap(source);
+    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
+    if (cidr_contains(conf->exempt, conf->n_exempt, from.ip, from.is_ipv6))
+        return ADMISSION_GRANTED;
+    const struct key_hash key = source_key(a, &from);
+    struct shard *shard = shard_of(a->sources, key);
+    enum admission_verdict verdict = ADMISSION_GRANTED;
+    pthread_mutex_lock(&shard->lock);
+    uint32_t index = get(shard, key);
+    struct source *s = index ? table_at(&shard->table, index) : NULL;
+    if (!s)
+        shard->unlimited++;
+    else
+        verdict = judge(s, conf, now_us);
+    if (s && verdict == ADMISSION_GRANTED) {
+        s->connections++;
+        table_hold(&shard->table, index);
+        *place = index << SHARD_BITS | (admission_place)(shard - a->sources);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return verdict;
+}
+
+void admission_leave(struct admission *a, admission_place place)
+{
+    if (place == 0)
+        return;
+    struct shard *shard = &a->sources[place & (SHARDS - 1)];
+    uint32_t index = place >> SHARD_BITS;
+    pthread_mutex_lock(&shard->lock);
+    struct source *s = table_at(&shard->table, index);
+    if (--s->connections == 0)
+        table_release(&shard->table, index);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* ---- client identifiers ---- */
+
+static struct key_hash address_hash(const struct admission *a, const struct address *source)
+{
+    const struct address unmapped = address_unmap(source);
+    if (unmapped.sa.sa_family == AF_UNIX)
+        return key_hash("unix", 4, a->seed);
+    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
+    return key_hash(from.ip, from.is_ipv6 ? 16 : 4, a->seed);
+}
+
+/* The identifier from everywhere. */
+static struct key_hash client_key(const struct admission *a, const struct admission_client *client)
+{
+    return key_hash(client->id.p, client->id.n, a->seed);
+}
+
+/* The identifier from this source: one that changes its address within a /64 stays the same. */
+static struct key_hash pair_key(const struct admission *a, const struct admission_client *client)
+{
+    const struct address unmapped = address_unmap(client->source);
+    if (unmapped.sa.sa_family == AF_UNIX)
+        return key_hash(client->id.p, client->id.n, ~a->seed);
+    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
+    return key_hash(client->id.p, client->id.n, ~a->seed ^ source_key(a, &from).low);
+}
+
+/* For how long the identifier is refused from everywhere, because of what nodes have accepted. */
+static uint32_t client_penalty_ms(struct admission *a, const struct admission_client *client,
+                                  uint64_t now_us)
+{
+    const struct key_hash key = client_key(a, client);
+    struct shard *shard = shard_of(a->clients, key);
+    uint32_t left_ms = 0;
+    pthread_mutex_lock(&shard->lock);
+    uint32_t index = table_find(&shard->table, key);
+    const struct client *c = index ? table_at(&shard->table, index) : NULL;
+    if (c && c->damping.until_us > now_us)
+        left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
+    pthread_mutex_unlock(&shard->lock);
+    return left_ms;
+}
+
+uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf,
+                           const struct admission_client *client, uint64_t now_us, bool *began)
+{
+    const struct key_hash key = pair_key(a, client);
+    struct shard *shard = shard_of(a->clients, key);
+    uint32_t left_ms = client_penalty_ms(a, client, now_us);
+    *began = false;
+    if (left_ms > 0)
+        return left_ms;
+    pthread_mutex_lock(&shard->lock);
+    struct client *c = table_at(&shard->table, get(shard, key));
+    *began = damping_step(&c->damping, conf, now_us, &left_ms) == DAMPING_BEGINS;
+    pthread_mutex_unlock(&shard->lock);
+    return left_ms;
+}
+
+/* Same host? The port is another each time. */
+static bool same_host(const struct address *a, const struct address *b)
+{
+    struct address x = address_unmap(a), y = address_unmap(b);
+    if (x.sa.sa_family != y.sa.sa_family)
+        return false;
+    if (x.sa.sa_family == AF_INET6)
+        return memcmp(&x.in6.sin6_addr, &y.in6.sin6_addr, sizeof(x.in6.sin6_addr)) == 0;
+    return x.sa.sa_family != AF_INET || x.in.sin_addr.s_addr == y.in.sin_addr.s_addr;
+}
+
+/* Note who has the identifier now. True when it went back and forth between two too often. */
+static bool note_trade(struct client *c, const struct admission *a,
+                       const struct flapping_conf *conf, const struct address *source,
+                       uint64_t now_us)
+{
+    const uint32_t window_ms = conf->window_ms > TRADES_MS ? conf->window_ms : TRADES_MS;
+    const uint64_t window_us = window_ms * UINT64_C(1000);
+    if (c->last.sa.sa_family == AF_UNSPEC || same_host(&c->last, source)) {
+        c->last = *source;
+        return false;
+    }
+    const bool back = c->before == address_hash(a, source).low;
+    if (!back || now_us - c->traded_us > window_us)
+        c->trades = 0;
+    if (c->trades == 0)
+        c->traded_us = now_us;
+    c->trades++;
+    if (c->trades < TRADES_MANY || (c->said_us && now_us - c->said_us < window_us))
+        return false;
+    c->said_us = now_us;
+    return true;
+}
+
+void admission_accepted(struct admission *a, const struct flapping_conf *conf,
+                        const struct admission_client *client, uint64_t now_us,
+                        struct admission_news *news)
+{
+    const struct key_hash key = client_key(a, client);
+    struct shard *shard = shard_of(a->clients, key);
+    struct flapping_conf twice = *conf; /* so that one source alone is caught as a pair */
+    twice.max_connects *= 2;
+    *news = (struct admission_news){0};
+    pthread_mutex_lock(&shard->lock);
+    struct client *c = table_at(&shard->table, get(shard, key));
+    news->contested = note_trade(c, a, conf, client->source, now_us);
+    news->rival = c->last;
+    if (!same_host(&c->last, client->source)) {
+        c->before = address_hash(a, &c->last).low;
+        c->last = *client->source;
+    }
+    news->penalised =
+        damping_step(&c->damping, &twice, now_us, &news->penalty_ms) == DAMPING_BEGINS;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void admission_gauges(struct admission *a, struct admission_gauges *out)
+{
+    *out = (struct admission_gauges){0};
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shards[] = {&a->sources[i], &a->clients[i]};
+        for (unsigned k = 0; k < ARRAY_LEN(shards); k++) {
+            pthread_mutex_lock(&shards[k]->lock);
+            *(k == 0 ? &out->sources : &out->clients) += shards[k]->table.n;
+            out->evicted += shards[k]->evicted;
+            out->sources_unlimited += shards[k]->unlimited;
+            pthread_mutex_unlock(&shards[k]->lock);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+/*
+ * admit.c - who may come in: by address, by how many and how often.
+ *
+ * The first layers are asked before a byte of TLS is spent. Where a trusted proxy tells the
+ * device's address, it is that address that counts, and they are asked when it is known.
+ *
+ *    ACCEPT ---- whole router full? listener full? ------------------------+
+ *       |  source known:                                                   |
+ *    PROXY_IN    denied? too many, too often from there? ------------------+--> closed in silence
+ *       |
+ *    WEBSOCKET   the same, when its header tells the source ---------+
+ *       |                                                            +-----> refused in MQTT
+ *    ROUTE       the client identifier connects again and again? ----+
+ */
+#include "admit.h"
+
+#include "access_log.h"
+#include "base/clock.h"
+#include "listener.h"
+#include "model/cidr.h"
+#include "net/proxy_address.h"
+#include "proxied.h"
+#include "proxy/admission.h"
+#include "session.h"
+#include "wire/proxy_protocol.h"
+#include "worker.h"
+
+bool admit_trusts_peer(const struct session *s)
+{
+    const struct listener_conf *conf = s->listener->conf;
+    if (s->source.sa.sa_family == AF_UNIX)
+        return true; /* who may reach the socket's file is the file system's business */
+    struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
+    return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
+}
+
+/* ---- the source ---- */
+
+/* A peer without an address came by a Unix socket: the file system has let it in. */
+static bool is_denied(const struct session *s)
+{
+    const struct listener_conf *conf = s->listener->conf;
+    if (s->source.sa.sa_family == AF_UNIX)
+        return false;
+    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
+    if (cidr_contains(conf->deny, conf->n_deny, source.ip, source.is_ipv6))
+        return true;
+    return conf->n_allow > 0 &&
+           !cidr_contains(conf->allow, conf->n_allow, source.ip, source.is_ipv6);
+}
+
+static bool turn_away(struct session *s, enum close_reason reason)
+{
+    s->turned_away = (uint8_t)reason;
+    return false;
+}
+
+bool admit_source(struct session *s)
+{
+    const struct per_source_conf *conf = &s->w->snapshot->config->limits.per_source;
+    if (s->asked)
+        return true;
+    s->asked = true;
+    if (is_denied(s))
+        return turn_away(s, CLOSE_SOURCE_DENIED);
+    switch (admission_enter(s->w->shared->admission, conf, &s->source, clock_monotonic_us(),
+                            &s->place)) {
+    case ADMISSION_TOO_MANY:
+        return turn_away(s, CLOSE_SOURCE_CONNECTIONS);
+    case ADMISSION_TOO_FAST:
+        return turn_away(s, CLOSE_SOURCE_RATE);
+    case ADMISSION_GRANTED:
+        break;
+    }
+    return true;
+}
+
+void admit_leave(struct session *s)
+{
+    admission_leave(s->w->shared->admission, s->place);
+    s->place = 0;
+}
+
+/* ---- the client identifier ---- */
+
+/* CONNECT stands behind the room for a PROXY header, whether or not that has been put there. */
+static struct admission_client client_of(const struct session *s)
+{
+    return (struct admission_client){
+        .id = mqtt_connect_client_id(&s->connect, s->first.mem + PROXY_V2_MAX),
+        .source = &s->source,
+    };
+}
+
+static void say(struct session *s, const char *event, const struct address *rival,
+                uint32_t penalty_ms)
+{
+    struct log_line line;
+    char text[ADDRESS_TEXT_MAX], id[SESSION_ID_TEXT_MAX];
+    log_begin(&line, s->w->log, LOG_WARN, event);
+    log_text(&line, "session", session_id_text(s, id));
+    log_peer(&line, "client_id", client_of(s).id);
+    log_text(&line, "listener", s->tag->name);
+    log_text(&line, "source", address_format(&s->source, text));
+    if (rival)
+        log_text(&line, "rival", address_format_host(rival, text));
+    if (penalty_ms > 0)
+        log_u64(&line, "penalty_ms", penalty_ms);
+    log_emit(&line);
+}
+
+bool admit_client(struct session *s)
+{
+    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
+    const struct admission_client client = client_of(s);
+    bool began = false;
+    if (conf->off || client.id.n == 0)
+        return true;
+    uint32_t left_ms =
+        admission_connect(s->w->shared->admission, conf, &client, clock_monotonic_us(), &began);
+    if (began)
+        say(s, "client_id.flapping", NULL, left_ms);
+    return left_ms == 0 || turn_away(s, CLOSE_FLAPPING);
+}
+
+void admit_accepted(struct session *s)
+{
+    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
+    const struct admission_client client = client_of(s);
+    struct admission_news news = {0};
+    if (conf->off || client.id.n == 0)
+        return;
+    admission_accepted(s->w->shared->admission, conf, &client, clock_monotonic_us(), &news);
+    if (news.contested)
+        say(s, "client_id.contested", &news.rival, 0);
+    if (news.penalised)
+        say(s, "client_id.flapping", NULL, news.penalty_ms);
+}

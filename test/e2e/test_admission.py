@@ -1,0 +1,303 @@
+"""Who may come in: by address, by how many, how often; and what those hear who may not."""
+
+import contextlib
+import os
+
+import pytest
+
+import mqtt
+import websocket
+from harness import add_door, free_port, one_cluster, wait_until
+from proxy_sender import v2
+
+pytestmark = pytest.mark.sanitized
+
+OK = {4: bytes.fromhex("20020000"), 5: bytes.fromhex("2003000000")}
+TOO_FAST = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003009f00")}
+TOO_MANY = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003009700")}
+BANNED = {4: bytes.fromhex("20020005"), 5: bytes.fromhex("2003008a00")}
+BUSY = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003008900")}
+
+
+@pytest.fixture
+def start(start_router, recording_node):
+    """start(limits, door={...}, **listener): a router; its `door` is one more listener."""
+    def make(limits=None, door=None, **listener):
+        config = one_cluster({"n": recording_node().port})
+        config["listeners"][0].update(listener)
+        config["limits"] = {"flapping": False, **(limits or {})}
+        if door is not None:
+            add_door(config, "door", **door)
+        return start_router(config)
+    return make
+
+
+def is_let_in(port, client_id="dev", **how):
+    with mqtt.Device(port, **how) as device:
+        try:
+            return device.connect(client_id) == (0, 0)
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            return False
+
+
+def is_closed_in_silence(port, **how):
+    """Without a byte, before anything was sent."""
+    with mqtt.Device(port, **how) as device:
+        return device.read_to_end()[0] == b""
+
+
+# ---- by address ---------------------------------------------------------------------------
+
+def test_only_who_is_allowed_and_not_denied_is_let_in(start):
+    router = start(allow=["127.0.0.0/30", "127.0.1.1"], deny="127.0.0.2")
+    for source, wanted in (("127.0.0.1", True), ("127.0.0.2", False), ("127.0.0.3", True),
+                           ("127.0.0.4", False), ("127.0.1.1", True), ("127.0.1.2", False)):
+        assert is_let_in(router.port, source=source) == wanted, source
+    router.session_end(count=3, reason="source_denied")
+
+
+def test_who_is_denied_is_closed_before_tls(start, certificates):
+    config = {"allow": "192.0.2.0/24"}
+    router = start(door={**config, "tls_dir": certificates})
+    assert is_closed_in_silence(router.ports["door"])
+    assert router.session_end(reason="source_denied")["ms_tls"] == 0
+
+
+def test_behind_a_proxy_it_is_the_devices_own_address_that_counts(start):
+    router = start(door={"accept_proxy_protocol": True, "trusted_proxies": "127.0.0.1",
+                         "deny": "192.0.2.0/24"})
+    port = router.ports["door"]
+    assert is_let_in(port, before=v2("198.51.100.1:1234"))
+    assert is_closed_in_silence(port, before=v2("192.0.2.9:1234"))
+    assert router.session_end(reason="source_denied")["source"] == "192.0.2.9:1234"
+
+
+def upgraded(port, forwarded_for):
+    return websocket.WsDevice(port, headers=[f"X-Forwarded-For: {forwarded_for}"])
+
+
+def v6(source):
+    return f"PROXY TCP6 {source} 2001:db8::1 1234 1883\r\n".encode()
+
+
+def test_who_is_denied_by_its_header_hears_it_in_mqtt(start):
+    router = start(door={"websocket": {}, "client_address_header": "X-Forwarded-For",
+                         "trusted_proxies": "127.0.0.1", "deny": "192.0.2.0/24"})
+    for version, answer in BANNED.items():
+        with upgraded(router.ports["door"], "192.0.2.7") as device:
+            device.send(mqtt.connect("dev", version=version))
+            assert device.read(len(answer)) == answer
+            router.session_end(reason="source_denied", source="192.0.2.7:0")
+    with upgraded(router.ports["door"], "198.51.100.7") as device:
+        assert device.connect("dev") == (0, 0)
+
+
+def test_a_reload_changes_who_is_denied(start_router, recording_node):
+    config = one_cluster({"n": recording_node().port}, address=f"127.0.0.1:{free_port()}")
+    router = start_router(config)
+    assert is_let_in(router.port)
+    config["listeners"][0]["deny"] = ["127.0.0.0/8"]
+    router.reload(config)
+    assert not is_let_in(router.port)
+    del config["listeners"][0]["deny"]
+    router.reload(config)
+    assert is_let_in(router.port)
+
+
+# ---- by how many --------------------------------------------------------------------------
+
+def test_a_listener_takes_no_more_than_its_share(start, closing):
+    router = start(max_connections=3, door={})
+    inside = [closing(mqtt.Device(router.port)) for _ in range(3)]
+    for i, device in enumerate(inside):
+        assert device.connect(f"dev-{i}") == (0, 0)
+    assert is_closed_in_silence(router.port)
+    assert is_let_in(router.ports["door"])  # another listener is not concerned
+    router.session_end(reason="listener_full")
+    router.reload()  # the count outlives the configuration
+    assert is_closed_in_silence(router.port)
+    inside[0].close()
+    router.session_end(reason="client_closed", client_id="dev-0")
+    assert is_let_in(router.port)
+
+
+def test_a_source_has_no_more_connections_than_it_may(start, closing):
+    router = start({"per_source": {"max_connections": 2, "exempt": "127.0.0.9"}})
+    inside = [closing(mqtt.Device(router.port, source="127.0.0.2")) for _ in range(2)]
+    for i, device in enumerate(inside):
+        assert device.connect(f"dev-{i}") == (0, 0)
+    for _ in range(3):
+        assert is_closed_in_silence(router.port, source="127.0.0.2")
+    assert is_let_in(router.port, source="127.0.0.3")
+    many = [closing(mqtt.Device(router.port, source="127.0.0.9")) for _ in range(5)]
+    assert [device.connect(f"many-{i}") for i, device in enumerate(many)] == [(0, 0)] * 5
+    router.session_end(count=3, reason="source_connections")
+    inside[0].close()
+    router.session_end(reason="client_closed", client_id="dev-0")
+    assert is_let_in(router.port, source="127.0.0.2")
+
+
+def test_a_network_of_ipv6_is_one_source(start, closing):
+    """The addresses of a /64 are one customer's: it can take a new one for each connection."""
+    router = start({"per_source": {"max_connections": 2}},
+                   door={"accept_proxy_protocol": True, "trusted_proxies": "127.0.0.1"})
+    port = router.ports["door"]
+    for i in range(2):
+        device = closing(mqtt.Device(port, before=v6(f"2001:db8:1:2::{i}")))
+        assert device.connect(f"dev-{i}") == (0, 0)
+    assert is_closed_in_silence(port, before=v6("2001:db8:1:2:ffff::1"))
+    assert is_let_in(port, before=v6("2001:db8:1:3::1"))
+    router.session_end(reason="source_connections")
+
+
+def test_a_source_is_the_same_on_every_worker_and_listener(start, closing):
+    router = start({"per_source": {"max_connections": 20}}, door={})
+    inside = []
+    for i in range(40):
+        device = closing(mqtt.Device(router.port if i % 2 else router.ports["door"]))
+        with contextlib.suppress(EOFError, ConnectionResetError, BrokenPipeError):
+            device.connect(f"dev-{i}")
+            inside.append(device)
+    assert len(inside) == 20
+    router.session_end(count=20, reason="source_connections")
+
+
+def test_what_a_header_tells_of_a_crowded_source_is_answered_in_mqtt(start, closing):
+    router = start({"per_source": {"max_connections": 1}},
+                   door={"websocket": {}, "client_address_header": "X-Forwarded-For",
+                         "trusted_proxies": "127.0.0.1"})
+    first = closing(upgraded(router.ports["door"], "192.0.2.7"))
+    assert first.connect("dev") == (0, 0)
+    for version, answer in TOO_MANY.items():
+        with upgraded(router.ports["door"], "192.0.2.7") as device:
+            device.send(mqtt.connect("dev2", version=version))
+            assert device.read(len(answer)) == answer
+    router.session_end(count=2, reason="source_connections")
+
+
+# ---- by how often -------------------------------------------------------------------------
+
+def test_a_source_that_connects_too_often_is_closed_and_others_are_not(start):
+    router = start({"per_source": {"max_connects_per_s": 1, "burst": 5}})
+    let_in = [is_let_in(router.port, source="127.0.0.2") for _ in range(12)]
+    assert let_in[:5] == [True] * 5
+    assert let_in.count(False) >= 4  # a slow machine earns a turn or two meanwhile
+    assert is_let_in(router.port, source="127.0.0.3")
+    assert len(router.find("session.end", reason="source_rate")) == let_in.count(False)
+    # and it is let in again when it has waited
+    wait_until(lambda: is_let_in(router.port, source="127.0.0.2"), "a turn of its own")
+
+
+FLAPPING = {"max_connects": 4, "window_ms": 600000, "penalty_ms": 60000, "penalty_max_ms": 60000}
+
+
+def test_a_device_that_connects_again_and_again_is_told_to_wait(start):
+    router = start({"flapping": FLAPPING})
+    for _ in range(4):
+        assert is_let_in(router.port, "flapper")
+    for version, answer in TOO_FAST.items():
+        with mqtt.Device(router.port) as device:
+            device.send(mqtt.connect("flapper", version=version))
+            assert device.read_to_end() == (answer, "end")
+    assert is_let_in(router.port, "other")
+    router.session_end(count=2, reason="flapping", client_id="flapper")
+    event, = router.find("client_id.flapping")
+    assert (event["client_id"], event["level"], event["penalty_ms"]) == ("flapper", "warn", 60000)
+    assert event["source"].startswith("127.0.0.1:")
+
+
+def test_the_penalty_ends_and_the_next_is_longer(start):
+    router = start({"flapping": {**FLAPPING, "penalty_ms": 200}})
+    for _ in range(4):
+        assert is_let_in(router.port, "flapper")
+    wait_until(lambda: not is_let_in(router.port, "flapper"), "a penalty")
+    wait_until(lambda: is_let_in(router.port, "flapper"), "its end")
+    wait_until(lambda: len(router.find("client_id.flapping")) == 2 or
+               not is_let_in(router.port, "flapper"), "the next")
+    wait_until(lambda: is_let_in(router.port, "flapper") or
+               len(router.find("client_id.flapping")) >= 2, "the next is said")
+    first, second = router.find("client_id.flapping")[:2]
+    assert (first["penalty_ms"], second["penalty_ms"]) == (200, 400)
+
+
+def test_nobody_can_lock_out_a_device_by_its_name(start_router, recording_node):
+    """An impostor whom no node accepts is refused; the device itself, from elsewhere, is not."""
+    def answer(record):
+        return bytes.fromhex("20020000" if b"secret" in record.data else "20020005")
+    config = one_cluster({"n": recording_node(answer=answer).port})
+    config["limits"] = {"flapping": FLAPPING}
+    router = start_router(config)
+    for i in range(10):
+        with mqtt.Device(router.port, source="127.0.0.66") as device:
+            assert device.connect("victim", username="x", password=b"guess") == (0, 5 if i < 4 else 3)
+    with mqtt.Device(router.port, source="127.0.0.2") as device:
+        assert device.connect("victim", username="x", password=b"secret") == (0, 0)
+
+
+def test_two_sources_that_take_one_client_id_from_each_other_are_named(start):
+    router = start({"flapping": {**FLAPPING, "max_connects": 50}})
+    for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"):
+        assert is_let_in(router.port, "twin", source=source)
+    event = router.wait_event("client_id.contested")
+    assert (event["client_id"], event["level"]) == ("twin", "warn")
+    assert {event["source"].split(":")[0], event["rival"]} == {"127.0.0.2", "127.0.0.3"}
+    for source in ("127.0.0.2", "127.0.0.3"):
+        assert is_let_in(router.port, "twin", source=source)
+    assert is_let_in(router.port, "roaming", source="127.0.0.2")
+    assert is_let_in(router.port, "roaming", source="127.0.0.3")
+    assert len(router.find("client_id.contested")) == 1
+
+
+def test_devices_without_an_identifier_are_not_taken_for_one(start):
+    router = start({"flapping": FLAPPING})
+    assert all(is_let_in(router.port, "") for _ in range(10))
+
+
+# ---- memory -------------------------------------------------------------------------------
+
+def test_who_reads_nothing_goes_when_memory_is_short_and_who_reads_stays(
+        start_router, recording_node, closing):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config["workers"] = 1
+    config["limits"] = {"relay_buffer_bytes": 16384, "relay_memory_bytes": 6 * 16384}
+    router = start_router(config)
+    readers = [closing(mqtt.Device(router.port)) for _ in range(2)]
+    for i, device in enumerate(readers):
+        assert device.connect(f"reader-{i}") == (0, 0)
+    flood = b"\x00" * (16 << 20)
+    deaf = []
+    for i in range(8):
+        deaf.append(closing(mqtt.Device(router.port)))
+        assert deaf[-1].connect(f"deaf-{i}") == (0, 0)
+        node.record(i + 2).write(flood)
+    ends = [router.session_end(count=n + 1, reason="relay_memory") for n in range(3)]
+    assert {end["client_id"][:5] for end in ends} == {"deaf-"}
+    assert router.gauges()["waiting_bytes"] <= 6 * 16384
+    for i, device in enumerate(readers):
+        node.record(i).write(b"hello")
+        assert device.read(5) == b"hello"
+
+
+def test_half_of_a_large_connect_is_refused_when_memory_is_short_and_small_ones_go_on(
+        start_router, recording_node, closing):
+    config = one_cluster({"n": recording_node().port})
+    config["workers"] = 1
+    config["limits"] = {"relay_memory_bytes": 256 * 1024}
+    router = start_router(config)
+    large = {version: mqtt.connect("large", version=version, will=("t", os.urandom(60000), 0, False))
+             for version in BUSY}
+    half = [closing(mqtt.Device(router.port)) for _ in range(12)]
+    for i, device in enumerate(half):
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            device.send(large[4 + i % 2][:-1])
+    router.session_end(count=4, reason="relay_memory")
+    heard = set()
+    for i, device in enumerate(half):
+        device.socket.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            said, ending = device.read_to_end()
+            heard.add((4 + i % 2, said))
+    assert heard == set(BUSY.items())
+    assert router.gauges()["waiting_bytes"] <= 256 * 1024
+    assert is_let_in(router.port, "small")
