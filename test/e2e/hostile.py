@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 
-import mqtt
 from harness import PATIENCE_S, raise_open_files, wait_until
 
 TURN_S = 0.02
