@@ -20,6 +20,7 @@
 #include "control/host_limits.h"
 #include "gauges.h"
 #include "listening.h"
+#include "net/tls_context.h"
 #include "privileges.h"
 #include "proxy/admission.h"
 #include "supervisor_internal.h"
@@ -335,6 +336,7 @@ int supervisor_run(struct config *config, const char *config_path, FILE *out)
 {
     struct supervisor sup = {.out = out};
     privileges_hide_memory();
+    tls_library_wipe_memory();
     host_limits_raise();
     bool served = false;
     if (init(&sup, config, config_path))
