@@ -13,7 +13,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansso
 run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
      libcap-ng0 libseccomp2"
 demo="mosquitto mosquitto-clients openssl"
-fuzz="clang libclang-rt-14-dev llvm afl++"
+fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
       haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base
       python3 python3-pytest python3-paho-mqtt python3-xxhash"

@@ -1,0 +1,36 @@
+#!/bin/bash -eu
+# Build the fuzz targets as OSS-Fuzz wants them: with its compilers, flags and engine, into $OUT.
+#
+#   CC, CXX, CFLAGS, CXXFLAGS   the compilers, and what all code is compiled with
+#   LIB_FUZZING_ENGINE          what a target is linked with
+#   SRC, WORK, OUT              where the source is ($SRC/mqtt-router), where to build, and where to
+#
+# A target comes with its corpus (TARGET_seed_corpus.zip), its options and its dictionary. The
+# libraries it needs are put beside it: the machine that runs it has none of them.
+source=${SRC:?}/mqtt-router
+build=${WORK:?}/mqtt-router
+export CC CXX CFLAGS CXXFLAGS
+
+cmake -S "$source" -B "$build" -G Ninja -DFUZZ=ON -DFUZZ_FLAGS= -DFUZZ_LINKER=CXX \
+    "-DFUZZ_ENGINE=${LIB_FUZZING_ENGINE:?}" '-DCMAKE_BUILD_RPATH=$ORIGIN/lib' \
+    -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
+cmake --build "$build" --target $(basename -s .c "$source"/fuzz/fuzz_*.c)
+
+mkdir -p "${OUT:?}/lib"
+cp "$source"/fuzz/dict/*.dict "$OUT"
+for file in "$source"/fuzz/fuzz_*.c; do
+    name=$(basename "$file" .c)
+    target=${name#fuzz_}
+    cp "$build/fuzz/$name" "$OUT/"
+    [ ! -f "$source/fuzz/options/$target.options" ] ||
+        cp "$source/fuzz/options/$target.options" "$OUT/$name.options"
+    rm -f "$OUT/${name}_seed_corpus.zip"
+    (cd "$source/fuzz/corpus/$target" && zip -q -r "$OUT/${name}_seed_corpus.zip" .)
+    ldd "$build/fuzz/$name"
+done | awk '/=> \// { print $3 }' | sort -u | while read -r library; do
+    case ${library##*/} in
+    # These are part of every machine, and of one piece with its loader.
+    libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so* | libgcc_s.so*) ;;
+    *) cp -L "$library" "$OUT/lib/" ;;
+    esac
+done

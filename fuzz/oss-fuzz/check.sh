@@ -1,0 +1,41 @@
+#!/bin/bash
+# Does build.sh do what OSS-Fuzz would have it do? As far as that can be told without its image:
+# build.sh is run with clang and libFuzzer, by the variables that OSS-Fuzz sets, and each target
+# it puts out is started on its own corpus, from another directory, for a few runs.
+#
+#   fuzz/oss-fuzz/check.sh [RUNS]      100 unless told
+set -euo pipefail
+runs=${1:-100}
+cd "$(dirname "$0")/../.."
+at=$PWD/build/oss-fuzz
+rm -rf "$at/out" "$at/src"
+mkdir -p "$at/out" "$at/src" "$at/work"
+ln -s "$PWD" "$at/src/mqtt-router"
+flags="-O1 -fno-omit-frame-pointer -gline-tables-only -fsanitize=address,undefined \
+-fno-sanitize-recover=all -fsanitize=fuzzer-no-link"
+env SRC="$at/src" WORK="$at/work" OUT="$at/out" CC=clang CXX=clang++ CFLAGS="$flags" \
+    CXXFLAGS="$flags" LIB_FUZZING_ENGINE=-fsanitize=fuzzer \
+    bash fuzz/oss-fuzz/build.sh >"$at/build.log" 2>&1 || { tail -40 "$at/build.log" && exit 1; }
+
+cd "$at/out"
+fault() {
+    echo "fuzz/oss-fuzz/check.sh: $*" >&2
+    exit 1
+}
+n=0
+for target in fuzz_*; do
+    [ -x "$target" ] && [ -f "$target" ] || continue
+    corpus=$at/corpus/$target
+    rm -rf "$corpus" && mkdir -p "$corpus"
+    python3 -m zipfile -e "${target}_seed_corpus.zip" "$corpus"
+    [ -n "$(ls "$corpus")" ] || fault "$target has no corpus"
+    max_len=$(sed -n 's/^max_len = //p' "$target.options" 2>/dev/null || true)
+    dict=$(sed -n 's/^dict = //p' "$target.options" 2>/dev/null || true)
+    # As far as a corpus is, and so many runs on top.
+    "./$target" "-runs=$(($(ls "$corpus" | wc -l) + runs))" "-max_len=${max_len:-4096}" \
+        ${dict:+"-dict=$dict"} -artifact_prefix="$at/" "$corpus" >"$at/$target.log" 2>&1 ||
+        { tail -30 "$at/$target.log" && fault "$target"; }
+    n=$((n + 1))
+done
+[ "$n" -gt 0 ] || fault "nothing was built"
+echo "$n targets run, with their corpora, options and dictionaries"
