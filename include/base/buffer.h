@@ -31,9 +31,10 @@ static inline size_t buffer_room(const struct buffer *b)
     return b->size - b->tail;
 }
 
+/* Null while nothing was ever reserved: null + 0 is undefined. */
 static inline uint8_t *buffer_bytes(const struct buffer *b)
 {
-    return b->mem + b->head;
+    return b->mem ? b->mem + b->head : NULL;
 }
 
 /*
