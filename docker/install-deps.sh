@@ -15,7 +15,7 @@ run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
-      haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base
+      haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base systemd
       python3 python3-pytest python3-paho-mqtt python3-xxhash"
 
 # Node may be there in another way than Debian's, and would get in its way.

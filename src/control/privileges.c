@@ -110,7 +110,7 @@ bool privileges_find(const struct config *config, const char *file_name, struct 
         return refuse(err, file_name, "user", config->user, cure);
     if (!root && config->group && to.gid != own)
         return refuse(err, file_name, "group", config->group, cure);
-    to.change_groups = root && (config->user || config->group);
+    to.change = root && (config->user || config->group);
     *out = to;
     return true;
 }
@@ -152,9 +152,10 @@ static bool was_done(const struct privileges *to)
     if (getresuid(&uid[0], &uid[1], &uid[2]) < 0 || getresgid(&gid[0], &gid[1], &gid[2]) < 0)
         return false;
     for (int i = 0; i < 3; i++)
-        if (uid[i] != to->uid || (to->change_groups && gid[i] != to->gid))
+        if (uid[i] != to->uid || (to->change && gid[i] != to->gid))
             return false;
-    if (to->uid != 0 && setuid(0) == 0)
+    /* Not tried where nothing was changed: a filter around us may end who tries. */
+    if (to->change && to->uid != 0 && setuid(0) == 0)
         return false;
     return capng_get_caps_process() == 0 &&
            capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE;
@@ -165,9 +166,9 @@ bool privileges_drop(const struct privileges *to, FILE *err)
     capng_clear(CAPNG_SELECT_ALL);
     /* It fails without CAP_SETPCAP. Then there is no_new_privs, which makes the set pointless. */
     (void)!capng_apply(CAPNG_SELECT_BOUNDS);
-    if (to->change_groups && !change_groups(to))
+    if (to->change && !change_groups(to))
         return say_failed(err, "change the group");
-    if (setresuid(to->uid, to->uid, to->uid) < 0)
+    if (to->change && setresuid(to->uid, to->uid, to->uid) < 0)
         return say_failed(err, "change the user");
     capng_clear(CAPNG_SELECT_ALL);
     if (capng_apply(CAPNG_SELECT_CAPS) < 0 ||

@@ -19,7 +19,7 @@ struct privileges {
     const char *user; /* borrowed from the configuration; null = no name was given */
     uid_t uid;
     gid_t gid;
-    bool change_groups; /* false = all groups stay as they are */
+    bool change; /* false = we are whom we should be; all groups stay as they are */
 };
 
 /*
