@@ -18,9 +18,9 @@
 
 /* So many events within so long, and how many of them may come at once. */
 struct bucket_rate {
-    uint64_t window_us;
-    uint32_t events; /* 1 at least */
-    uint32_t burst;  /* 1 at least */
+    uint64_t window_us; /* 1 at least; burst times window_us / events is below 2^50 */
+    uint32_t events;    /* 1 at least */
+    uint32_t burst;     /* 1 at least */
 };
 
 /*
@@ -28,6 +28,10 @@ struct bucket_rate {
  * refused is not pushed back further.
  */
 MUST_USE bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate);
+
+/* The same for who can wait: *wait_us, rounded up, is at most patience_us. */
+MUST_USE bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
+                                 uint64_t patience_us, uint64_t *wait_us);
 
 /* Is the bucket as good as new: would forgetting it change nothing? */
 bool bucket_is_full(uint64_t next, uint64_t now_us);

@@ -18,19 +18,27 @@ static uint64_t turn_of(struct bucket_rate rate)
 
 static uint64_t early_of(struct bucket_rate rate)
 {
-    uint64_t turn = turn_of(rate), most = UINT64_MAX / 2;
-    return rate.burst - 1 > most / turn ? most : (rate.burst - 1) * turn;
+    return (rate.burst - 1) * turn_of(rate);
+}
+
+bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
+                        uint64_t patience_us, uint64_t *wait_us)
+{
+    assert(rate.events > 0 && rate.burst > 0 && rate.window_us > 0);
+    uint64_t now = now_us << FRACTION_BITS, early = early_of(rate);
+    uint64_t at = *next > now ? *next : now;
+    uint64_t wait = at - now > early ? at - now - early : 0;
+    if (wait > patience_us << FRACTION_BITS)
+        return false;
+    *next = at + turn_of(rate);
+    *wait_us = (wait + (UINT64_C(1) << FRACTION_BITS) - 1) >> FRACTION_BITS;
+    return true;
 }
 
 bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate)
 {
-    assert(rate.events > 0 && rate.burst > 0 && rate.window_us > 0);
-    uint64_t now = now_us << FRACTION_BITS;
-    uint64_t at = *next > now ? *next : now;
-    if (at - now > early_of(rate))
-        return false;
-    *next = at + turn_of(rate);
-    return true;
+    uint64_t wait_us;
+    return bucket_take_within(next, now_us, rate, 0, &wait_us);
 }
 
 bool bucket_is_full(uint64_t next, uint64_t now_us)
