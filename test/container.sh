@@ -90,10 +90,18 @@ if [ "$(id -u)" -ne 0 ]; then
     "$router" --check --config "$root/etc/mqtt-router/config.json"
     exit 0
 fi
+# As compose.yaml has it: read_only, cap_drop ALL, no-new-privileges. setpriv stands beside the
+# root file system's own programs, and runs on the libraries that are there.
+for rule in 'read_only: true' 'cap_drop: \[ALL\]' 'no-new-privileges:true'; do
+    grep -q "$rule" "$source/docker/compose.yaml" || fail "compose.yaml has no $rule"
+done
+chmod u+w "$root"
+cp "$(command -v setpriv)" "$root/setpriv"
 inside() {
     timeout 20 unshare --mount bash -euc '
         mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"
-        exec chroot --userspec="$1" "$0" "${@:2}"' "$root" "$user" "$@"
+        exec chroot "$0" /setpriv --reuid "${1%:*}" --regid "${1#*:}" --clear-groups \
+            --bounding-set=-all --inh-caps=-all --no-new-privs "${@:2}"' "$root" "$user" "$@"
 }
 inside /usr/bin/mqtt-router --version
 inside /usr/bin/mqtt-router --check --config /etc/mqtt-router/config.json
@@ -111,7 +119,17 @@ child=$pid
 while next=$(pgrep -P "$child"); do
     child=$next
 done
-[ "$(stat -c %u "/proc/$child")" = 10001 ] || fail "it does not run as user 10001"
+# Not the owner of /proc/PID: a process that cannot be dumped belongs to root there.
+status=$(cat "/proc/$child/task/"*/status)
+expect() { # field, value: of every thread
+    [ "$(sed -n "s/^$1:[[:space:]]*//p" <<<"$status" | sort -u)" = "$2" ] || fail "$1 is not $2: $status"
+}
+expect Uid "$(printf '10001\t10001\t10001\t10001')"
+for set in CapPrm CapEff CapBnd CapAmb; do
+    expect $set 0000000000000000
+done
+expect NoNewPrivs 1
+expect Seccomp 2
 kill -TERM "$child"
 wait $pid || { cat "$work/router.log" >&2; fail "it did not end with 0 on SIGTERM"; }
 echo "container: all is well."
