@@ -543,6 +543,14 @@ static struct session *session_of(const struct rig *rig)
     return rig_lives(rig) ? CONTAINER_OF(rig->w->sessions.next, struct session, link) : NULL;
 }
 
+void rig_tidy(struct rig *rig)
+{
+    struct pool *pool = &rig->w->relay_pool;
+    pool_fini(pool);
+    pool_init(pool, pool->size, pool->keep);
+    rig_nodes_up(rig);
+}
+
 bool rig_lives(const struct rig *rig)
 {
     return !list_empty(&rig->w->sessions);
@@ -567,8 +575,7 @@ void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig
     rig->nodes = nodes;
     rig->n_nodes = n_nodes;
     rig->dialled = 0;
-    pool_fini(&rig->w->relay_pool); /* no blocks of sessions before: each run is the first */
-    pool_init(&rig->w->relay_pool, rig->w->relay_pool.size, rig->w->relay_pool.keep);
+    rig_tidy(rig);
     rig->client_fd = always_ready(rig);
     int fd = rig->client_fd;
     size_t fds_before = rig->open_fds;

@@ -89,6 +89,9 @@ void rig_nodes_up(struct rig *rig);
 /* The session is told to end, as at a shutdown. */
 void rig_end(struct rig *rig);
 
+/* Forget what sessions before have left for later ones: each is as the first. */
+void rig_tidy(struct rig *rig);
+
 bool rig_lives(const struct rig *rig);
 
 /* Why the newest session ended. */
