@@ -116,6 +116,21 @@ static void parse_endpoint(const char *text, const struct address *address)
     LAW(endpoint_equal(&e, &e));
 }
 
+/* What comes from no text: no address, and a peer without a name. */
+static void what_is_no_address_has_words(const struct address *other)
+{
+    const struct address none = {.sa = {.sa_family = AF_UNSPEC}};
+    const struct address nameless = {.sa = {.sa_family = AF_UNIX}};
+    char text[ADDRESS_TEXT_MAX];
+    struct address a;
+
+    LAW(strcmp(address_format(&none, text), "unknown") == 0 && !address_parse(text, true, &a));
+    LAW(strcmp(address_format(&nameless, text), "unix") == 0 && !address_parse_host(text, &a));
+    LAW(address_port(&none) == 0 && address_len(&none) == 0);
+    LAW(address_equal(&none, &none) && !address_equal(&none, &nameless));
+    LAW(!other || !address_equal(&none, other));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct address address;
@@ -130,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool is_address = parse_address(exact, &address);
     parse_endpoint(exact, is_address ? &address : NULL);
     parse_host(exact);
+    what_is_no_address_has_words(is_address ? &address : NULL);
     free(exact);
     free(text);
     return 0;

@@ -10,10 +10,12 @@
  *     from the bytes again, and of the configured codes
  *   - only a CONNACK of code 0 opens a session
  *   - why is a line of text, whatever the node says
- *   - the question is a CONNECT that our own reader takes, with what it was made of
+ *   - the question is a CONNECT, or the head of a request, that our own readers take, with what
+ *     it was made of; a tcp check says nothing
  */
 #include "control/check_dialogue.h"
 #include "law.h"
+#include "wire/http_head.h"
 #include "wire/mqtt_connect.h"
 
 #define INPUT_MAX 256u
@@ -166,19 +168,61 @@ static void check_mqtt(const uint8_t *data, size_t size, struct dice *dice)
     free(name);
 }
 
+/* One request line, and Host among the fields. */
+static void the_request_can_be_read(const struct check_target *target)
+{
+    const struct health_check_conf *conf = target->conf->health_check;
+    const struct address local = {.in = {.sin_family = AF_INET}};
+    struct buffer out = {0};
+    struct http_head head;
+    struct http_item item;
+    bool has_host = false;
+
+    LAW(check_ask(target, &local, &out));
+    http_head_init(&head, 8192);
+    LAW(http_head_next(&head, buffer_bytes(&out), buffer_len(&out), &item) == PARSE_DONE);
+    LAW(span_equal(item.name, span_of_str(conf->method)) && item.minor == 1);
+    LAW(span_equal(item.value, span_of_str(conf->path)));
+    do {
+        LAW(http_head_next(&head, buffer_bytes(&out), buffer_len(&out), &item) == PARSE_DONE);
+        has_host = has_host || (item.kind == HTTP_FIELD &&
+                                http_same_word(item.name, span_of_str("host")) && item.value.n > 0);
+    } while (item.kind != HTTP_END);
+    LAW(has_host && head.head_n == buffer_len(&out));
+    buffer_release(&out);
+}
+
+static void a_tcp_check_says_nothing(void)
+{
+    struct health_check_conf health = {.type = CHECK_TYPE_TCP};
+    struct cluster_conf cluster = {.health_check = &health};
+    const struct check_target target = {.conf = &cluster};
+    const struct address local = {.in = {.sin_family = AF_INET}};
+    struct buffer out = {0};
+
+    LAW(check_ask(&target, &local, &out) && buffer_len(&out) == 0);
+    buffer_release(&out);
+}
+
 static void check_http(const uint8_t *data, size_t size, struct dice *dice)
 {
     uint32_t expect[2] = {200, (uint32_t)(100 + dice_roll(dice, 900))};
     uint32_t no_new[2] = {503, (uint32_t)(100 + dice_roll(dice, 900))};
+    static const char *const texts[] = {"192.0.2.1:18083", "[2001:db8::1]:18083", "unix:/run/n"};
     struct health_check_conf health = {.type = CHECK_TYPE_HTTP,
+                                       .method = (char *)"GET",
+                                       .path = (char *)"/status",
                                        .expect = expect,
                                        .n_expect = 1 + dice_roll(dice, 2),
                                        .no_new = no_new,
                                        .n_no_new = dice_roll(dice, 3)};
     struct cluster_conf cluster = {.health_check = &health};
-    const struct check_target target = {.conf = &cluster};
+    struct endpoint endpoint;
+    LAW(endpoint_parse(texts[dice_roll(dice, 3)], false, &endpoint));
+    const struct check_target target = {.conf = &cluster, .endpoint = &endpoint};
     struct outcome o = judge(&target, data, size);
 
+    the_request_can_be_read(&target);
     http_answer_is_as_configured(&o, data, &health);
     split_equals_whole(&target, &o, data, size);
 }
@@ -191,5 +235,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_mqtt(data, size, &dice);
     check_http(data, size, &dice);
+    a_tcp_check_says_nothing();
     return 0;
 }

@@ -23,7 +23,7 @@
 #include "net/address.h"
 #include "wire/dns_ttl.h"
 
-#define INPUT_MAX 4096u
+#define INPUT_MAX 65535u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -123,6 +123,26 @@ static struct dns_answer *parse_services(const uint8_t *data, size_t size, int *
 
 /* ---- members ---------------------------------------------------------------------------- */
 
+/* One member less, and another one altered; `other` is a copy, and changed. */
+static void changes_are_counted(const struct members *members, struct members *other)
+{
+    struct members_change change = members_compare(members, other);
+
+    LAW(change.added == 0 && change.removed == 0 && change.altered == 0);
+    if (members->n == 0)
+        return;
+    other->nodes[0].weight = other->nodes[0].weight % 65535 + 1;
+    change = members_compare(members, other);
+    LAW(change.added == 0 && change.removed == 0);
+    LAW(change.altered == (other->nodes[0].weight != members->nodes[0].weight));
+    LAW(members_equal(members, other) == (change.altered == 0));
+    free(other->nodes[other->n - 1].name);
+    free(other->nodes[other->n - 1].address);
+    other->n--;
+    LAW(members_compare(members, other).removed == 1 && members_compare(other, members).added == 1);
+    LAW(!members_equal(members, other));
+}
+
 static void members_are_lawful(const struct dns_answer *answer, const struct discovery_conf *conf)
 {
     struct members members, again;
@@ -139,6 +159,9 @@ static void members_are_lawful(const struct dns_answer *answer, const struct dis
         primary = primary || !node->backup;
     }
     LAW(primary || members.n == 0 || conf->node_name == NODE_NAME_TARGET);
+    members_fini(&again);
+    LAW(members_copy(&members, &again) && members_equal(&members, &again));
+    changes_are_counted(&members, &again);
     members_fini(&members);
     members_fini(&again);
 }
@@ -181,6 +204,10 @@ static void services_become_members(const uint8_t *data, size_t size, struct dic
     struct dns_answer *answer = parse_services(data, size, &status);
     struct dns_answer *before = parse_services(data, size, &status_before);
 
+    if (status != ARES_SUCCESS) {
+        dns_answer_note(answer, status != ARES_ENODATA, conf.name, ares_strerror(status));
+        LAW(answer->error[0] != '\0' && answer->failed == (status != ARES_ENODATA));
+    }
     LAW(status == status_before && answer->n_services == before->n_services);
     LAW(dns_answer_add_targets(answer) && dns_answer_add_targets(before));
     LAW(answer->n_services + answer->left_out == before->n_services + before->left_out);

@@ -12,19 +12,22 @@
  *   - the forwarded list is printable, bounded, and the end of what that reader puts together
  *   - every answer is an HTTP response with the headers of its status and a body of the
  *     length it says
+ *   - a WebSocket stream over such a client opens when the reader says so, however the bytes
+ *     dribble in; it has sent that answer, and knows what the reader knows
  */
 #include <strings.h>
 
 #include "law.h"
-#include "wire/ws_upgrade.h"
+#include "net/stream_memory.h"
+#include "net/stream_ws.h"
 
 #define INPUT_MAX (2 * WS_UPGRADE_HEAD_MAX)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct ws_upgrade_conf conf = {
-    .path = {(const uint8_t *)"/mqtt", 5},
-    .client_address_header = {(const uint8_t *)"X-Forwarded-For", 15}};
+static const struct stream_ws_conf stream_conf = {
+    .upgrade = {.path = {(const uint8_t *)"/mqtt", 5},
+                .client_address_header = {(const uint8_t *)"X-Forwarded-For", 15}}};
 
 static enum parse_result feed(struct ws_upgrade *u, const uint8_t *data, size_t n)
 {
@@ -43,7 +46,7 @@ static struct ws_upgrade read_whole(const uint8_t *data, size_t n)
 {
     struct ws_upgrade u;
 
-    ws_upgrade_init(&u, &conf);
+    ws_upgrade_init(&u, &stream_conf.upgrade);
     (void)feed(&u, data, n);
     return u;
 }
@@ -68,7 +71,7 @@ static void split_equals_whole(const struct ws_upgrade *whole, const uint8_t *da
     enum parse_result r = PARSE_MORE;
     struct ws_upgrade u;
 
-    ws_upgrade_init(&u, &conf);
+    ws_upgrade_init(&u, &stream_conf.upgrade);
     for (size_t n = 0; r == PARSE_MORE && n < size;) {
         n = size_min(size, n + 1 + dice_roll(dice, step_max));
         r = feed(&u, data, n);
@@ -220,6 +223,50 @@ static void answer_is_a_response(const struct ws_upgrade *u)
     free(out);
 }
 
+/* Words of a refusal, or none. */
+static void the_stream_has_failed(struct stream *st, const struct ws_upgrade *u)
+{
+    const char *words = stream_error(st);
+
+    LAW(words != NULL && (u->status == 0 || strstr(words, u->fault) != NULL));
+}
+
+/* The client sends what it sends, and then no more. */
+static void the_stream_does_as_the_reader_says(const struct ws_upgrade *u, const uint8_t *data,
+                                               size_t size, struct dice *dice)
+{
+    const struct stream_memory_script script = {
+        .input = span_of(data, size),
+        .eof = true,
+        .read_max = dice_roll(dice, 2) ? 0 : 1 + dice_roll(dice, 400),
+        .write_max = dice_roll(dice, 2) ? 0 : 1 + dice_roll(dice, 60),
+        .wait_every = (unsigned)(dice_roll(dice, 2) ? 0 : 2 + dice_roll(dice, 5))};
+    struct stream *inner = stream_memory_new(&script);
+    struct stream *st = inner ? stream_ws_accept(inner, &stream_conf) : NULL;
+    enum stream_result result;
+    struct ws_facts facts;
+
+    LAW(st != NULL);
+    while ((result = stream_open(st)) == STREAM_WANT_READ || result == STREAM_WANT_WRITE)
+        ;
+    LAW(result == (u->status == 101 ? STREAM_OK : STREAM_ERR));
+    stream_ws_facts(st, &facts);
+    LAW(facts.status == u->status);
+    const struct span sent = stream_memory_output(inner);
+    LAW((sent.n == 0) == (u->status == 0));
+    char status[16];
+    int n = snprintf(status, sizeof(status), "HTTP/1.1 %u ", u->status);
+    LAW(u->status == 0 || (sent.n > (size_t)n && memcmp(sent.p, status, (size_t)n) == 0));
+    if (result == STREAM_OK) {
+        LAW(facts.subprotocol != NULL && strcmp(facts.subprotocol, u->subprotocol) == 0);
+        LAW((facts.forwarded.p == NULL) == (ws_upgrade_forwarded(u).p == NULL));
+        LAW(span_equal(facts.forwarded, ws_upgrade_forwarded(u)));
+    } else {
+        the_stream_has_failed(st, u);
+    }
+    stream_free(st);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dice dice = dice_from(data, size);
@@ -228,6 +275,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct ws_upgrade whole = read_whole(data, size);
     split_equals_whole(&whole, data, size, &dice);
+    the_stream_does_as_the_reader_says(&whole, data, size, &dice);
     if (whole.status == 0)
         return 0;
     decided_stays_decided(&whole, data, size, &dice);
