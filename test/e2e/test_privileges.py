@@ -20,6 +20,7 @@ from harness import one_cluster, wait_until
 NOBODY = pwd.getpwnam("nobody")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 no_sandbox = pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
+FREE_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
 # A directory of tempfile is for its owner alone. "$3" is the configuration.
 AS_NOBODY = ("sh", "-c", 'chmod 755 "${3%/*}" && exec setpriv --reuid nobody --regid '
              f'{NOBODY.pw_gid} --clear-groups "$@"', "sh")
@@ -166,9 +167,29 @@ def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key
     assert "listening" not in done.stderr
 
 
+@needs_root
+@no_sandbox
+@pytest.mark.parametrize("call,result,why", (
+    ("setgroups", "error=EPERM", "cannot change the group: Operation not permitted"),
+    ("setresuid", "error=EAGAIN", "cannot change the user: Resource temporarily unavailable"),
+    ("setresuid", "retval=0", "cannot give up privileges"),  # it says it did, and did not
+    ("capset", "error=EPERM", "cannot give up capabilities")))
+def test_privileges_that_do_not_go_end_the_start(tmp_path, made, call, result, why):
+    """strace makes the call fail."""
+    made["user"] = "nobody"
+    path = harness.write_config(made, tmp_path)
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", f"trace={call}", "-e",
+         f"inject={call}:{result}", harness.BINARY, "--config", str(path)],
+        capture_output=True, text=True, timeout=harness.PATIENCE_S, check=False)
+    assert done.returncode == 1, done
+    assert f"error: {why}" in done.stderr and "listening" not in done.stderr
+
+
 # -- reloads without privileges -------------------------------------------------------------------
 
 @needs_root
+@pytest.mark.skipif(FREE_PORTS <= 600, reason="ports below 1024 are free for all in this container")
 def test_a_reload_cannot_open_a_port_below_1024_and_says_so(start_router, made, device):
     made["user"] = "nobody"
     router = start_router(made)
