@@ -16,7 +16,8 @@ static const char config_json[] =
     "{\"name\":\"websocket\",\"address\":\"127.0.0.1:0\",\"cluster\":\"one\","
     "\"websocket\":{\"path\":\"/mqtt\"}},"
     "{\"name\":\"balanced\",\"address\":\"127.0.0.1:0\",\"cluster\":\"one\","
-    "\"accept_proxy_protocol\":true,\"trusted_proxies\":[\"127.0.0.0/8\"]}],"
+    "\"accept_proxy_protocol\":true,\"trusted_proxies\":[\"127.0.0.0/8\"]},"
+    "{\"name\":\"large\",\"address\":\"127.0.0.1:0\",\"cluster\":\"one\"}],"
     "\"clusters\":[{\"name\":\"one\",\"route_by\":[\"username\",\"client_id\"],"
     "\"proxy_protocol\":\"v2\",\"nodes\":["
     "{\"name\":\"n1\",\"address\":\"192.0.2.1:1883\"},"
@@ -24,9 +25,10 @@ static const char config_json[] =
     "{\"name\":\"n3\",\"address\":\"192.0.2.3:1883\"}]}],"
     "\"limits\":{\"relay_buffer_bytes\":1024,\"flapping\":false}}";
 
-enum kind { KIND_PLAIN, KIND_REPLAY, KIND_WEBSOCKET, KIND_PROXY, KIND_COUNT };
+enum kind { KIND_PLAIN, KIND_REPLAY, KIND_WEBSOCKET, KIND_PROXY, KIND_LARGE, KIND_COUNT };
 
-static const char *const kind_words[] = {"plain", "replay", "websocket", "PROXY in"};
+static const char *const kind_words[] = {"plain", "replay", "websocket", "PROXY in",
+                                         "large CONNECT"};
 
 /* MQTT 3.1.1, clean session, keep alive 60, client id "dev1", user name "u"; then PINGREQ. */
 #define CONNECT_DEV1                                                                               \
@@ -56,20 +58,31 @@ static const char *const kind_words[] = {"plain", "replay", "websocket", "PROXY 
 
 #define PROXY_HEADER "PROXY TCP4 198.51.100.7 192.0.2.9 4711 1883\r\n"
 
+/* The same with a client identifier of 3,000 bytes: 3,017 to follow. */
+#define TEN(x)        x x x x x x x x x x
+#define LARGE_ID      TEN(TEN(TEN("abc")))
+#define CONNECT_LARGE "\x10\xc7\x17\x00\x04MQTT\x04\x82\x00\x3c\x0b\xb8" LARGE_ID "\x00\x01u"
+
 #define BYTES(text)                                                                                \
     {                                                                                              \
         (const uint8_t *)(text), sizeof(text) - 1                                                  \
     }
+#define SAYS       CONNECT_DEV1 PINGREQ DISCONNECT
+#define SAYS_LARGE CONNECT_LARGE TEN(TEN(PINGREQ)) DISCONNECT
 
 static const struct span client_says[KIND_COUNT] = {
-    [KIND_PLAIN] = BYTES(CONNECT_DEV1 PINGREQ DISCONNECT),
-    [KIND_REPLAY] = BYTES(CONNECT_DEV1 PINGREQ DISCONNECT),
+    [KIND_PLAIN] = BYTES(SAYS),
+    [KIND_REPLAY] = BYTES(SAYS),
     [KIND_WEBSOCKET] = BYTES(UPGRADE FRAMES),
-    [KIND_PROXY] = BYTES(PROXY_HEADER CONNECT_DEV1 PINGREQ DISCONNECT),
+    [KIND_PROXY] = BYTES(PROXY_HEADER SAYS),
+    [KIND_LARGE] = BYTES(SAYS_LARGE),
 };
 
 /* What reaches the node behind our PROXY header; and what the node says. */
-static const struct span node_hears = BYTES(CONNECT_DEV1 PINGREQ DISCONNECT);
+static const struct span node_hears[KIND_COUNT] = {
+    [KIND_PLAIN] = BYTES(SAYS), [KIND_REPLAY] = BYTES(SAYS),      [KIND_WEBSOCKET] = BYTES(SAYS),
+    [KIND_PROXY] = BYTES(SAYS), [KIND_LARGE] = BYTES(SAYS_LARGE),
+};
 static const struct span node_says = BYTES(CONNACK_GOOD PINGRESP PUBLISH);
 
 #define NODES_MAX 3
@@ -97,7 +110,7 @@ static inline struct play play_good(enum kind kind)
         play.nodes[i].how.write_max = 30;
         play.nodes[i].how.room = 40;
         play.nodes[i].how.open_waits = 1;
-        play.nodes[i].first = SIZE_MAX;
+        play.nodes[i].first = kind == KIND_LARGE ? 0 : SIZE_MAX;
         play.nodes[i].ends = false;
     }
     if (kind == KIND_REPLAY) {
