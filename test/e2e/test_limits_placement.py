@@ -238,8 +238,10 @@ def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
 def returned(start_router, closing, slow_start_ms):
     """A router and its nodes, a of which was away and is back."""
     nodes = {name: closing(Mosquitto(name)) for name in TWO}
-    router = start_router(config(nodes, proxy_protocol="none", **CHECKED,
-                                 node_defaults={"slow_start_ms": slow_start_ms}))
+    made = config(nodes, proxy_protocol="none", **CHECKED,
+                  node_defaults={"slow_start_ms": slow_start_ms})
+    made["limits"] = {"flapping": False}  # they come again and again
+    router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
     fleet.come_all()
     fleet.leave()

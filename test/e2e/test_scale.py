@@ -31,6 +31,8 @@ def start(start_router, nodes, certificates):
     config = one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
                          proxy_protocol="none")
     config["log"]["level"] = "info"
+    # What is remembered of client identifiers is a table, up to its size, and no session's memory.
+    config["limits"] = {"flapping": {"table_size": 1024}}
     return start_router(config)
 
 
