@@ -127,8 +127,11 @@ static void accept_batch(struct listener *listener)
 static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
-    (void)events;
-    accept_batch(CONTAINER_OF(io, struct listener, io));
+    struct listener *listener = CONTAINER_OF(io, struct listener, io);
+    if (events & EV_ERROR)
+        worker_cannot_watch(listener->w); /* libev has stopped it: for good, if we did nothing */
+    else
+        accept_batch(listener);
 }
 
 void listener_start(struct listener *listener)

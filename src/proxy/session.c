@@ -262,10 +262,27 @@ void session_end(struct session *s, enum close_reason reason)
     session_run(s);
 }
 
+/*
+ * epoll_ctl() failed for want of memory, or of fs.epoll.max_user_watches, and libev has stopped
+ * the watcher: nothing would wake the session, and to start it again would be to spin.
+ */
+static void end_unwatched(struct session *s)
+{
+    if (s->state == SESSION_FAREWELL)
+        session_goto(s, SESSION_CLOSED);
+    else
+        session_close(s, CLOSE_LOCAL_LIMIT, "a socket cannot be watched");
+    session_run(s);
+}
+
 static void on_client(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
     struct session *s = CONTAINER_OF(io, struct session, client_io);
+    if (events & EV_ERROR) {
+        end_unwatched(s);
+        return;
+    }
     s->up.due |= (events & s->up.read_wait) != 0;
     s->down.due |= (events & s->down.write_wait) != 0;
     session_run(s);
@@ -275,6 +292,10 @@ static void on_node(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
     struct session *s = CONTAINER_OF(io, struct session, node_io);
+    if (events & EV_ERROR) {
+        end_unwatched(s);
+        return;
+    }
     s->up.due |= (events & s->up.write_wait) != 0;
     s->down.due |= (events & s->down.read_wait) != 0;
     session_run(s);

@@ -97,6 +97,10 @@ void worker_fini_accept(struct worker *w);
  */
 MUST_USE int worker_accept(struct worker *w, int listen_fd, struct address *peer);
 
+/* The kernel lacks the memory to watch a listening socket: accepting is paused, then tried again.
+ */
+void worker_cannot_watch(struct worker *w);
+
 /* May this session take a step of its TLS handshake now? Else it goes into the queue. */
 MUST_USE bool worker_lets_shake(struct worker *w);
 

@@ -87,6 +87,11 @@ static void pause_accept(struct worker *w, int listen_fd, int why)
     ev_timer_again(w->loop, &w->accept_pause);
 }
 
+void worker_cannot_watch(struct worker *w)
+{
+    pause_accept(w, -1, ENOMEM);
+}
+
 static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;

@@ -20,8 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,6 +162,14 @@ int __wrap_connect(int fd, const struct sockaddr *to, socklen_t n)
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *n, int flags)
 {
     return call_fails(RIG_ACCEPT) ? -1 : __real_accept4(fd, peer, n, flags);
+}
+
+/* Of the program, and so in front of the C library's for libev too. */
+int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD && call_fails(RIG_EPOLL))
+        return -1;
+    return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
 }
 
 size_t rig_fail_call(enum rig_call call, unsigned times, int error)

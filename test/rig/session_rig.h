@@ -8,7 +8,7 @@
  *                  that are always ready, so that the loop calls whatever a session waits for
  *   clock          stands still until rig_deadline() moves it: no run depends on the machine
  *   memory         malloc and its like fail where rig_fail_allocation() says; not in the rig
- *   system calls   socket, connect, accept4 and poll fail where rig_fail_call() says
+ *   system calls   socket, connect, accept4 and epoll_ctl fail where rig_fail_call() says
  *
  * The wraps know no argument of ours, so the rig in use is a variable of session_rig.c: one rig
  * at a time, of one thread.
@@ -113,7 +113,8 @@ void rig_peer_fini(struct rig_peer *peer);
  */
 size_t rig_fail_allocation(size_t after, bool on);
 
-enum rig_call { RIG_SOCKET, RIG_CONNECT, RIG_ACCEPT, RIG_CALL_COUNT };
+/* RIG_EPOLL: epoll_ctl() that adds a descriptor, libev's own call. */
+enum rig_call { RIG_SOCKET, RIG_CONNECT, RIG_ACCEPT, RIG_EPOLL, RIG_CALL_COUNT };
 
 /* The next `times` of these calls fail with this errno. Returns calls since the last time. */
 size_t rig_fail_call(enum rig_call call, unsigned times, int error);
