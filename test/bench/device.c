@@ -1,0 +1,406 @@
+/*
+ * device.c - one device of the storm, as a device's library behaves.
+ *
+ *    OFF -> TCP -> TLS -> CONNACK -> BACK
+ *            ^      |        |        |
+ *            +---- PAUSE <---+--------+      1, 2, 4, 8 s, jittered
+ *
+ * Each device has an address of its own in 127.0.0.0/8 and asks for its session (clean start
+ * 0) with its own client identifier. It does not verify the chain: its sums are not measured.
+ */
+#include "device.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FIRST_ADDRESS       0x7f0a0001u /* 127.10.0.1 */
+#define PAUSE_MS            1000.0
+#define PAUSE_DOUBLED       3 /* at most: 8 s */
+#define KEEP_ALIVE_S        3600
+#define CLIENT_ID_SIZE      16
+#define HANDSHAKES_PER_TURN 32
+
+/* ---- TLS ---- */
+
+/* TLS 1.3 sends its tickets behind the handshake, with the first bytes we read. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct device *d = SSL_get_app_data(ssl);
+    SSL_SESSION_free(d->session);
+    d->session = session;
+    return 1; /* it is ours now */
+}
+
+SSL_CTX *device_tls_new(int version)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    if (!tls || !SSL_CTX_set_min_proto_version(tls, version) ||
+        !SSL_CTX_set_max_proto_version(tls, version) ||
+        !SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
+        !SSL_CTX_set_cipher_list(tls, "ECDHE-ECDSA-AES128-GCM-SHA256") ||
+        !SSL_CTX_set1_groups_list(tls, "X25519"))
+        errx(1, "OpenSSL does not take the settings");
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls, keep_session);
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+    return tls;
+}
+
+/*
+ * Make the ClientHello ahead of the connection it is for: 9,000 devices do that at once, each on a
+ * processor of its own, and here one would do it for all of them while the proxy waits.
+ */
+static void prepare_hello(struct device *d)
+{
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    d->ssl = SSL_new(d->storm->tls);
+    if (!d->ssl || !in || !out)
+        errx(1, "out of memory");
+    SSL_set_app_data(d->ssl, d);
+    SSL_set_bio(d->ssl, in, out);
+    if (d->storm->resume && d->session)
+        SSL_set_session(d->ssl, d->session);
+    if (SSL_connect(d->ssl) == 1 || BIO_pending(out) <= 0)
+        errx(1, "OpenSSL made no ClientHello");
+}
+
+/* An empty socket takes it whole. */
+static bool send_hello(struct device *d)
+{
+    char *hello;
+    long n = BIO_get_mem_data(SSL_get_wbio(d->ssl), &hello);
+    bool sent = write(d->io.fd, hello, (size_t)n) == n;
+    if (!SSL_set_fd(d->ssl, d->io.fd))
+        errx(1, "out of memory");
+    return sent;
+}
+
+/* ---- a connection and its end ---- */
+
+static void wait_for(struct device *d, int events)
+{
+    if (ev_is_active(&d->io) && (d->io.events & (EV_READ | EV_WRITE)) == events)
+        return;
+    ev_io_stop(d->storm->loop, &d->io);
+    ev_io_modify(&d->io, events);
+    ev_io_start(d->storm->loop, &d->io);
+}
+
+static void hang_up(struct device *d, bool reset)
+{
+    ev_io_stop(d->storm->loop, &d->io);
+    ev_timer_stop(d->storm->loop, &d->timer);
+    if (d->ssl) {
+        /* Or OpenSSL takes the missing goodbye for an attack, and the ticket for void. */
+        SSL_set_shutdown(d->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        SSL_free(d->ssl);
+        d->ssl = NULL;
+    }
+    if (d->io.fd < 0)
+        return;
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    if (reset)
+        (void)setsockopt(d->io.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    close(d->io.fd);
+    ev_io_set(&d->io, -1, EV_READ);
+}
+
+/* Full time at most, half of it at least: the jitter keeps devices apart that failed together. */
+static double pause_s(const struct device *d)
+{
+    unsigned doubled = d->n_failed - 1 < PAUSE_DOUBLED ? d->n_failed - 1 : PAUSE_DOUBLED;
+    double jitter = (double)random() / (double)RAND_MAX;
+    return PAUSE_MS * (double)(1u << doubled) * (0.5 + jitter / 2) / 1e3;
+}
+
+static void start_timer(struct device *d, double seconds)
+{
+    ev_timer_stop(d->storm->loop, &d->timer);
+    ev_now_update(d->storm->loop); /* a turn of this loop is long in a storm */
+    ev_timer_set(&d->timer, seconds, 0);
+    ev_timer_start(d->storm->loop, &d->timer);
+}
+
+static void fail(struct device *d, enum failure failure)
+{
+    if (failure == FAILURE_LOST)
+        d->storm->n_back--;
+    d->storm->failures[failure]++;
+    d->n_failed++;
+    hang_up(d, false);
+    d->stage = DEVICE_PAUSE;
+    start_timer(d, pause_s(d));
+}
+
+static void try(struct device *d)
+{
+    if (!d->ssl)
+        prepare_hello(d);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        err(1, "socket");
+    int on = 1;
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    own.sin_addr.s_addr = htonl(FIRST_ADDRESS + d->index);
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(fd, (struct sockaddr *)&own, sizeof(own)) < 0)
+        err(1, "bind");
+    ev_io_set(&d->io, fd, EV_WRITE);
+    d->stage = DEVICE_TCP;
+    d->storm->tries++;
+    d->tried_ms = now_ms();
+    start_timer(d, d->storm->connect_timeout_ms / 1e3);
+    if (connect(fd, (struct sockaddr *)&d->storm->proxy, sizeof(d->storm->proxy)) < 0 &&
+        errno != EINPROGRESS) {
+        fail(d, FAILURE_TCP_REFUSED);
+        return;
+    }
+    ev_io_start(d->storm->loop, &d->io);
+}
+
+static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct device *d = timer->data;
+    static const enum failure late[] = {[DEVICE_TCP] = FAILURE_TCP_TIMEOUT,
+                                        [DEVICE_TLS] = FAILURE_TLS_TIMEOUT,
+                                        [DEVICE_CONNACK] = FAILURE_CONNACK_TIMEOUT};
+    if (d->stage == DEVICE_PAUSE)
+        try(d);
+    else
+        fail(d, late[d->stage]);
+}
+
+/* ---- the stages ---- */
+
+/* What OpenSSL waits for is waited for: true. Else the connection is lost, and said to be. */
+static bool goes_on(struct device *d, int result, enum failure closed, enum failure wrong)
+{
+    switch (SSL_get_error(d->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        wait_for(d, EV_READ);
+        return true;
+    case SSL_ERROR_WANT_WRITE:
+        wait_for(d, EV_WRITE);
+        return true;
+    case SSL_ERROR_SSL:
+        /* An end without a goodbye is one of these, too. */
+        fail(d, SSL_get_shutdown(d->ssl) & SSL_RECEIVED_SHUTDOWN ? closed : wrong);
+        return false;
+    default:
+        fail(d, closed);
+        return false;
+    }
+}
+
+/* MQTT 3.1.1 section 3.1, with a client identifier alone. */
+static int write_connect(const struct device *d,
+                         unsigned char packet[static 12 + 2 + CLIENT_ID_SIZE])
+{
+    char id[CLIENT_ID_SIZE];
+    int n = snprintf(id, sizeof(id), "storm-%u", d->index);
+    unsigned char head[] = {0x10,
+                            (unsigned char)(12 + n),
+                            0,
+                            4,
+                            'M',
+                            'Q',
+                            'T',
+                            'T',
+                            4,
+                            0,
+                            KEEP_ALIVE_S >> 8,
+                            KEEP_ALIVE_S & 0xff,
+                            0,
+                            (unsigned char)n};
+    memcpy(packet, head, sizeof(head));
+    memcpy(packet + sizeof(head), id, (size_t)n);
+    return (int)sizeof(head) + n;
+}
+
+static void send_connect(struct device *d)
+{
+    unsigned char packet[12 + 2 + CLIENT_ID_SIZE];
+    int n = write_connect(d, packet);
+    if (SSL_session_reused(d->ssl))
+        d->storm->resumed++;
+    d->stage = DEVICE_CONNACK;
+    /* An empty socket takes these few bytes whole. */
+    if (SSL_write(d->ssl, packet, n) != n) {
+        fail(d, FAILURE_CONNACK_CLOSED);
+        return;
+    }
+    wait_for(d, EV_READ);
+}
+
+static void be_back(struct device *d)
+{
+    struct storm *storm = d->storm;
+    double now = now_ms();
+    ev_timer_stop(storm->loop, &d->timer);
+    d->stage = DEVICE_BACK;
+    d->n_failed = 0;
+    samples_add(&storm->connect, now - d->tried_ms);
+    samples_add(&storm->back, now - storm->started_ms);
+    if (++storm->n_back == storm->n_devices)
+        storm->all_back(storm);
+}
+
+static void read_connack(struct device *d)
+{
+    unsigned char packet[64];
+    int n = SSL_read(d->ssl, packet, sizeof(packet));
+    if (n <= 0)
+        (void)goes_on(d, n, FAILURE_CONNACK_CLOSED, FAILURE_CONNACK_CLOSED);
+    else if (n >= 4 && packet[0] == 0x20 && packet[3] == 0)
+        be_back(d);
+    else
+        fail(d, FAILURE_CONNACK_REFUSED);
+}
+
+static void tcp_done(struct device *d)
+{
+    int error = 0;
+    socklen_t n = sizeof(error);
+    if (getsockopt(d->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error) {
+        fail(d, FAILURE_TCP_REFUSED);
+        return;
+    }
+    d->stage = DEVICE_TLS;
+    if (send_hello(d))
+        wait_for(d, EV_READ);
+    else
+        fail(d, FAILURE_TLS_CLOSED);
+}
+
+/*
+ * The devices' sums are made here in turns, in order of arrival, and a CONNACK that is there goes
+ * before them: one loop for all must not make the first wait until the last has been served.
+ */
+static void queue_handshake(struct device *d)
+{
+    struct storm *storm = d->storm;
+    ev_io_stop(storm->loop, &d->io);
+    if (d->queued)
+        return; /* since its last try, given up meanwhile */
+    d->next = NULL;
+    d->queued = true;
+    *storm->last = d;
+    storm->last = &d->next;
+    ev_idle_start(storm->loop, &storm->awake);
+}
+
+static void shake_hands(struct device *d)
+{
+    int result = SSL_connect(d->ssl);
+    if (result == 1)
+        send_connect(d);
+    else
+        (void)goes_on(d, result, FAILURE_TLS_CLOSED, FAILURE_TLS_ERROR);
+}
+
+static void stay(struct device *d)
+{
+    unsigned char bytes[64];
+    int n = SSL_read(d->ssl, bytes, sizeof(bytes));
+    if (n <= 0)
+        (void)goes_on(d, n, FAILURE_LOST, FAILURE_LOST);
+}
+
+static void run(struct device *d)
+{
+    ERR_clear_error();
+    switch (d->stage) {
+    case DEVICE_TCP:
+        tcp_done(d);
+        return;
+    case DEVICE_TLS:
+        queue_handshake(d);
+        return;
+    case DEVICE_CONNACK:
+        read_connack(d);
+        return;
+    case DEVICE_BACK:
+        stay(d);
+        return;
+    default:
+        return;
+    }
+}
+
+static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop, (void)events;
+    run(io->data);
+}
+
+static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
+{
+    (void)events;
+    struct storm *storm = turn->data;
+    for (int i = 0; i < HANDSHAKES_PER_TURN && storm->first; i++) {
+        struct device *d = storm->first;
+        storm->first = d->next;
+        if (!storm->first)
+            storm->last = &storm->first;
+        d->queued = false;
+        ERR_clear_error();
+        if (d->stage == DEVICE_TLS) /* its time may be over */
+            shake_hands(d);
+    }
+    if (!storm->first)
+        ev_idle_stop(loop, &storm->awake);
+}
+
+static void on_awake(struct ev_loop *loop, struct ev_idle *awake, int events)
+{
+    (void)loop, (void)awake, (void)events; /* it is there so that the loop does not sleep */
+}
+
+/* ---- life ---- */
+
+void device_begin_turns(struct storm *storm)
+{
+    storm->last = &storm->first;
+    ev_idle_init(&storm->awake, on_awake);
+    ev_prepare_init(&storm->turn, on_turn);
+    storm->turn.data = storm;
+    ev_prepare_start(storm->loop, &storm->turn);
+}
+
+void device_init(struct device *d, struct storm *storm, unsigned index)
+{
+    *d = (struct device){.storm = storm, .index = index};
+    ev_io_init(&d->io, on_io, -1, EV_READ);
+    ev_timer_init(&d->timer, on_time, 0, 0);
+    d->io.data = d->timer.data = d;
+}
+
+void device_prepare(struct device *d)
+{
+    d->n_failed = 0;
+    prepare_hello(d);
+}
+
+void device_start(struct device *d)
+{
+    try(d);
+}
+
+void device_cut(struct device *d)
+{
+    hang_up(d, true);
+    d->stage = DEVICE_OFF;
+}
+
+void device_fini(struct device *d)
+{
+    device_cut(d);
+    SSL_SESSION_free(d->session);
+}

@@ -1,0 +1,85 @@
+/*
+ * device.h - one device of the storm: TCP, TLS, CONNECT, CONNACK, and again when that fails.
+ */
+#ifndef BENCH_DEVICE_H
+#define BENCH_DEVICE_H
+
+#include <ev.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "samples.h"
+
+/* Where a try ended, and how. */
+#define FAILURES(X)                                                                                \
+    X(TCP_TIMEOUT, "tcp_timeout")                                                                  \
+    X(TCP_REFUSED, "tcp_refused")                                                                  \
+    X(TLS_TIMEOUT, "tls_timeout")                                                                  \
+    X(TLS_CLOSED, "tls_closed")                                                                    \
+    X(TLS_ERROR, "tls_error")                                                                      \
+    X(CONNACK_TIMEOUT, "connack_timeout")                                                          \
+    X(CONNACK_CLOSED, "connack_closed")                                                            \
+    X(CONNACK_REFUSED, "connack_refused")                                                          \
+    X(LOST, "lost_after_connack")
+enum failure {
+#define FAILURE(id, word) FAILURE_##id,
+    FAILURES(FAILURE)
+#undef FAILURE
+        FAILURE_COUNT
+};
+
+/* All devices, and what one storm of them has brought so far. */
+struct storm {
+    struct ev_loop *loop;
+    SSL_CTX *tls;
+    struct sockaddr_in proxy;
+    struct device *devices;
+    unsigned n_devices;
+    unsigned connect_timeout_ms;
+    bool resume; /* with the ticket each has, if it has one */
+
+    struct device *first, **last; /* whose handshake goes on when it is their turn */
+    struct ev_prepare turn;
+    struct ev_idle awake;
+
+    double started_ms, cpu_ms; /* the clock, and what this program had used by then */
+    unsigned n_back, tries, resumed;
+    unsigned failures[FAILURE_COUNT];
+    struct samples connect; /* of the good try: connect() to CONNACK */
+    struct samples back;    /* from the storm's start to CONNACK */
+    void (*all_back)(struct storm *storm);
+};
+
+enum device_stage { DEVICE_OFF, DEVICE_TCP, DEVICE_TLS, DEVICE_CONNACK, DEVICE_BACK, DEVICE_PAUSE };
+
+struct device {
+    struct ev_io io;
+    struct ev_timer timer; /* of the try, then of the pause behind it */
+    struct storm *storm;
+    struct device *next; /* in the storm's queue, if `queued` */
+    bool queued;
+    unsigned index;
+    enum device_stage stage;
+    unsigned n_failed; /* tries in a row */
+    double tried_ms;
+    SSL *ssl;             /* owned, null outside a try; its socket is io.fd */
+    SSL_SESSION *session; /* owned: the last ticket */
+};
+
+/* The queue of handshakes; the loop is set. */
+void device_begin_turns(struct storm *storm);
+void device_init(struct device *d, struct storm *storm, unsigned index);
+/* Before a storm: make what the first try will send. */
+void device_prepare(struct device *d);
+/* Its first try of a storm. It goes on by itself until it is back. */
+void device_start(struct device *d);
+/* The power is cut: reset the connection, forget pauses, keep the ticket. */
+void device_cut(struct device *d);
+void device_fini(struct device *d);
+
+/* What all devices speak: one cipher and one group, so that every proxy does the same sums. */
+SSL_CTX *device_tls_new(int version);
+
+#endif
