@@ -101,8 +101,8 @@ class Crowd:
         router), heard (bytes); shortest_s and longest_s from a connection to its end."""
         return self._ask({})
 
-    def wait_here(self, count, timeout_s=3 * PATIENCE_S):
-        return wait_until(lambda: self.tell()["here"] >= count, f"{count} clients to be there",
+    def wait_came(self, count, timeout_s=3 * PATIENCE_S):
+        return wait_until(lambda: self.tell()["came"] >= count, f"{count} clients to come",
                           timeout_s)
 
     def wait_gone(self, timeout_s=3 * PATIENCE_S):
