@@ -166,13 +166,13 @@ static void members_are_lawful(const struct dns_answer *answer, const struct dis
     members_fini(&again);
 }
 
-/* Hosts of every service: an address each, or a failure that an earlier answer stands in for. */
+/* Hosts of every service: an address, or none that an earlier answer may stand in for. */
 static void fill_hosts(struct dns_answer *answer, struct dice *dice)
 {
     for (size_t i = 0; i < answer->n_hosts; i++) {
         struct dns_host *host = &answer->hosts[i];
         host->state = dice_roll(dice, 3) == 0 ? DNS_HOST_FAILED : DNS_HOST_FOUND;
-        if (host->state == DNS_HOST_FAILED)
+        if (host->state == DNS_HOST_FAILED && dice_roll(dice, 2))
             continue;
         host->addresses = calloc(1, sizeof(*host->addresses));
         LAW(host->addresses != NULL);
@@ -190,10 +190,12 @@ static void an_earlier_answer_stands_in(struct dns_answer *answer, const struct 
     LAW(had != NULL);
     for (size_t i = 0; i < answer->n_hosts; i++)
         had[i] = answer->hosts[i].n;
+    const dns_address_text *first = answer->n_hosts > 0 ? answer->hosts[0].addresses : NULL;
     LAW(dns_answer_keep(answer, before));
+    LAW(answer->n_hosts == 0 || had[0] == 0 || answer->hosts[0].addresses == first);
     for (size_t i = 0; i < answer->n_hosts; i++)
-        LAW(answer->hosts[i].state == DNS_HOST_FAILED ? answer->hosts[i].n >= had[i]
-                                                      : answer->hosts[i].n == had[i]);
+        LAW(answer->hosts[i].n == had[i] ||
+            (answer->hosts[i].state == DNS_HOST_FAILED && had[i] == 0));
     free(had);
 }
 
@@ -209,8 +211,9 @@ static void services_become_members(const uint8_t *data, size_t size, struct dic
         LAW(answer->error[0] != '\0' && answer->failed == (status != ARES_ENODATA));
     }
     LAW(status == status_before && answer->n_services == before->n_services);
+    const size_t found = answer->n_services;
     LAW(dns_answer_add_targets(answer) && dns_answer_add_targets(before));
-    LAW(answer->n_services + answer->left_out == before->n_services + before->left_out);
+    LAW(answer->n_services + answer->left_out == found && answer->n_services <= MEMBERS_MAX);
     LAW(answer->n_hosts <= 2 * answer->n_services && answer->n_hosts % 2 == 0);
     fill_hosts(answer, dice);
     fill_hosts(before, dice);

@@ -189,6 +189,8 @@ static void request_line_is(const struct said *said, struct span line, const uin
     LAW(second != NULL && end - second == 9 && memcmp(second, " HTTP/1.", 8) == 0);
     LAW(is_piece(&said->name, data, line.p, (size_t)(first - line.p)));
     LAW(is_piece(&said->value, data, first + 1, (size_t)(second - first - 1)));
+    for (const uint8_t *p = line.p; p < second; p++)
+        LAW((*p > ' ' && *p < 0x7f) || p == first);
     LAW(said->minor == second[8] - (unsigned)'0' && said->minor <= 9);
 }
 
@@ -205,6 +207,8 @@ static void field_is(const struct said *said, struct span line, const uint8_t *d
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
+    for (const uint8_t *p = value; p < end; p++) /* RFC 9110 section 5.5 */
+        LAW(*p == '\t' || (*p >= ' ' && *p != 0x7f));
     LAW(said->value.n == (size_t)(end - value));
     LAW(said->value.n == 0 || said->value.at == (size_t)(value - data));
 }
