@@ -231,6 +231,8 @@ static void release(struct check *c)
     ev_io_stop(c->loop, &c->io);
     ev_timer_stop(c->loop, &c->deadline);
     stream_free(c->stream);
+    if (c->question.mem)
+        explicit_bzero(c->question.mem, c->question.size); /* a password may be in it */
     buffer_release(&c->question);
     free(c);
 }

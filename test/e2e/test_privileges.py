@@ -28,8 +28,11 @@ AS_NOBODY = ("sh", "-c", 'chmod 755 "${3%/*}" && exec setpriv --reuid nobody --r
 
 def threads(pid):
     """The status of every thread: {"Uid": "0\t0\t0\t0", ...}."""
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        lines = (task / "status").read_text().splitlines()
+    tasks = sorted(os.listdir(f"/proc/{pid}/task"), key=int)
+    if harness.BUILD == "tsan":
+        del tasks[1]  # of ThreadSanitizer itself, from before we gave up anything
+    for task in tasks:
+        lines = pathlib.Path(f"/proc/{pid}/task/{task}/status").read_text().splitlines()
         yield dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
@@ -349,7 +352,13 @@ def test_a_key_that_a_reload_replaced_is_nowhere_in_memory(
     tickets = tmp_path / "tickets"
     raw = random.randbytes(80)
     tickets.write_bytes(base64.b64encode(raw) + b"\n")
-    needles = key_needles(old.key) | ticket_needles(raw)
+    password = tmp_path / "password"
+    password.write_text("the-old-password-of-the-checks\n")
+    made["clusters"][0]["health_check"] = {
+        "type": "mqtt", "interval_ms": 200, "timeout_ms": 200, "username": "checker",
+        "password_file": str(password)}
+    needles = key_needles(old.key) | ticket_needles(raw) | {
+        "password": b"the-old-password-of-the-checks"}
     harness.add_door(made, "mqtts", tls={"certificates": [old.conf()],
                                          "session_tickets": {"key_file": str(tickets)}})
     router = start_router(made)
@@ -358,9 +367,12 @@ def test_a_key_that_a_reload_replaced_is_nowhere_in_memory(
         with mqtt.Device(router.tls_port, tls=context) as raw_device:
             assert raw_device.connect("dev") == (0, 0)
     router.wait_idle()
+    router.wait_event("check.done", count=2)
     before = found(router, needles)
-    assert before["number"] + before["number reversed"] > 0 and before["aes"] > 0  # it can be found
+    assert before["number"] + before["number reversed"] > 0  # it can be found
+    assert before["aes"] > 0 and before["password"] > 0
     tickets.write_bytes(base64.b64encode(random.randbytes(80)) + b"\n")
+    password.write_text("another-one\n")
     made["listeners"][1]["tls"]["certificates"] = [new.conf()]
     router.reload(made)
     with mqtt.Device(router.tls_port, tls=context) as raw_device:
