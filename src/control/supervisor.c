@@ -23,6 +23,7 @@
 #include "net/tls_context.h"
 #include "privileges.h"
 #include "proxy/admission.h"
+#include "proxy/loop_memory.h"
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S 1.0
@@ -287,6 +288,7 @@ static void fini(struct supervisor *sup)
     log_free(sup->log);
     if (sup->loop)
         ev_loop_destroy(sup->loop);
+    loop_memory_fini();
 }
 
 static bool init_service(struct supervisor *sup, const char *config_path)
@@ -309,7 +311,10 @@ static bool init_service(struct supervisor *sup, const char *config_path)
 
 static bool init(struct supervisor *sup, const struct config *config, const char *config_path)
 {
-    node_registry_init(&sup->registry, supervisor_workers(config));
+    const unsigned workers = supervisor_workers(config);
+    node_registry_init(&sup->registry, workers);
+    if (!loop_memory_init((size_t)host_limits_connections() * 2, workers + 1))
+        return supervisor_no_memory(sup);
     sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
     if (!sup->loop || !sup->log)

@@ -20,6 +20,7 @@
 #include "net/socket.h"
 #include "net/stream_ws.h"
 #include "proxied.h"
+#include "proxy/loop_memory.h"
 #include "session.h"
 #include "worker.h"
 
@@ -67,6 +68,8 @@ static bool listener_is_full(const struct session *s)
 
 enum step stage_accept(struct session *s)
 {
+    if (loop_memory_is_short())
+        return session_close(s, CLOSE_OUT_OF_MEMORY, "for the event loop");
     if (!worker_admits(s->w))
         return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
     if (listener_is_full(s))
