@@ -7,6 +7,8 @@
  *   - split equals whole, and in lenient mode only framing is refused
  *   - what we accept, as CONNECT's or as a will's, strictly or leniently, Paho accepts: to the
  *     same end, with the same values
+ *   - strictly, we accept exactly what Paho accepts and what keeps the rules of MQTT 5.0, judged
+ *     by the values that Paho has read; jansson says what UTF-8 is
  *   - what we refuse, Paho refuses too, or the difference is a row of the table below. Replayed
  *     over its whole corpus, this target fails when a row is hit by none of it
  *
@@ -17,6 +19,7 @@
  * how far it was.
  */
 #include <MQTTProperties.h>
+#include <jansson.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -277,6 +280,61 @@ static void same_values(const struct mqtt_properties *w, MQTTProperties *propert
     LAW(value == w->server_keep_alive_s);
 }
 
+/* ---- the rules, on what Paho has read --------------------------------------------------- */
+
+static bool is_text(MQTTLenString text)
+{
+    json_t *decoded = json_stringn(text.data, (size_t)text.len);
+    bool good = decoded != NULL && !memchr(text.data, '\0', (size_t)text.len);
+
+    json_decref(decoded);
+    return good;
+}
+
+static bool value_is_good(const MQTTProperty *property)
+{
+    switch (property->identifier) {
+    case MQTTPROPERTY_CODE_REQUEST_PROBLEM_INFORMATION:
+    case MQTTPROPERTY_CODE_REQUEST_RESPONSE_INFORMATION:
+    case MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR:
+        return property->value.byte <= 1;
+    case MQTTPROPERTY_CODE_RECEIVE_MAXIMUM:
+        return property->value.integer2 > 0;
+    case MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE:
+        return property->value.integer4 > 0;
+    default:
+        break;
+    }
+    switch (MQTTProperty_getType(property->identifier)) {
+    case MQTTPROPERTY_TYPE_UTF_8_STRING_PAIR:
+        return is_text(property->value.data) && is_text(property->value.value);
+    case MQTTPROPERTY_TYPE_UTF_8_ENCODED_STRING:
+        return is_text(property->value.data);
+    default:
+        return true;
+    }
+}
+
+static bool keeps_the_rules(const MQTTProperties *properties, bool in_will)
+{
+    bool has_method = false, has_data = false;
+    unsigned seen[64] = {0};
+
+    for (int i = 0; i < properties->count; i++) {
+        const MQTTProperty *property = &properties->array[i];
+        int id = (int)property->identifier;
+        bool is_user = id == MQTTPROPERTY_CODE_USER_PROPERTY;
+        enum detail here = in_will ? DETAIL_OF_WILL : DETAIL_OF_CONNECT;
+        if (!is_user && (owner_of(id) != here || seen[id]++ > 0))
+            return false;
+        if (!value_is_good(property))
+            return false;
+        has_method = has_method || id == MQTTPROPERTY_CODE_AUTHENTICATION_METHOD;
+        has_data = has_data || id == MQTTPROPERTY_CODE_AUTHENTICATION_DATA;
+    }
+    return has_method || !has_data;
+}
+
 /* ---- both ------------------------------------------------------------------------------- */
 
 static void note_difference(const struct verdict *ours)
@@ -328,6 +386,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     LAW(!paho_accepts || paho_end <= size + 5);
     for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
         struct verdict ours = our_verdict(modes[i], span_of(exact, size), &dice);
+        if (!modes[i].lenient && ours.detail != DETAIL_LIST_LENGTH)
+            LAW((ours.fault == MQTT_FAULT_NONE) ==
+                (paho_accepts && keeps_the_rules(&properties, modes[i].in_will)));
         if (ours.fault == MQTT_FAULT_NONE) {
             LAW(paho_accepts && paho_end == ours.end);
             same_values(&ours.w, &properties);
