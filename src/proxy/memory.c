@@ -4,9 +4,10 @@
  * What waits is relay blocks whose receiver does not take them, and CONNECTs with what came
  * behind them. Each worker has its share of limits.relay_memory_bytes, so that they need not
  * ask each other. At the limit the relayed session goes whose receiver has taken nothing for the
- * longest time: one that does not read, not one that has a lot to read. Before its CONNECT is
- * whole a device may hold the first 2 KiB of it in any case, so that large CONNECTs cannot crowd
- * out small ones.
+ * longest time: one that does not read, not one that has a lot to read. CONNECTs have half of the
+ * share at most, so that strangers cannot crowd out those who relay. Before its CONNECT is whole a
+ * device may hold the first 2 KiB of it in any case, so that large CONNECTs cannot crowd out small
+ * ones.
  */
 #include "memory.h"
 
@@ -25,7 +26,8 @@ static bool has_room(const struct worker *w, size_t n)
 
 bool memory_allows(const struct session *s, size_t n)
 {
-    return has_room(s->w, n);
+    const struct worker *w = s->w;
+    return has_room(w, n) && (w->held_max == 0 || w->held_bytes + n <= w->held_max / 2);
 }
 
 void memory_note_held(struct session *s)

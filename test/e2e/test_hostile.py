@@ -146,3 +146,31 @@ def answered(router):
             return device.connect("newcomer")[1] == 0
     except (OSError, EOFError):
         return False
+
+
+@pytest.mark.sanitized
+def test_connects_that_never_end_do_not_crowd_out_those_who_relay(
+        start_router, recording_node, closing):
+    """Who has not even said CONNECT has half of relay_memory_bytes at most."""
+    node = recording_node()
+    made = one_cluster({"n": node.port})
+    made.update(workers=1, limits={"relay_memory_bytes": 1 << 20, "relay_buffer_bytes": 16384})
+    router = start_router(made)
+    deaf = [closing(mqtt.Device(router.port)) for _ in range(8)]
+    for i, device in enumerate(deaf):
+        assert device.connect(f"deaf-{i}") == (0, 0)
+        node.record(i).write(bytes(16 << 20))
+    harness.wait_until(lambda: router.gauges()["buffers_held"] == len(deaf), "all to be deaf")
+    living = closing(mqtt.Device(router.port))
+    assert living.connect("living") == (0, 0)
+    unfinished = [mqtt.connect("big", username="u", password="x" * n)[:-1] for n in (60_000, 3_000)]
+    crowd = closing(Crowd([Habit(router.port, (data,), count=150) for data in unfinished]))
+    router.session_end(reason="relay_memory", count=50)
+    for _ in range(20):  # each time it is looked after room for what this may leave waiting
+        node.record(len(deaf)).write(b"tick")
+        assert living.read(4) == b"tick"
+    gauges = router.gauges()
+    assert gauges["sessions_relay"] == len(deaf) + 1
+    assert gauges["waiting_bytes"] <= 1 << 20
+    assert not [e for e in router.find("session.end") if "client_id" in e], "nobody has gone"
+    crowd.close()
