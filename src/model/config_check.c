@@ -108,6 +108,26 @@ static void check_flapping(struct config_load *load, const struct config_place *
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
+/* A worker that has no room for the blocks of two sessions would close one for the other. */
+static void check_relay_memory(struct config_load *load, const struct config_place *root)
+{
+    const struct limits_conf *conf = &load->config->limits;
+    const uint64_t workers = load->config->workers > 0 ? load->config->workers : 1;
+    const uint64_t least = 4 * workers * conf->relay_buffer_bytes;
+    struct config_place limits;
+    struct config_place at;
+    if (conf->relay_memory_bytes == 0 || conf->relay_memory_bytes >= least ||
+        !config_place_member(load, root, "limits", &limits))
+        return;
+    if (config_place_member(load, &limits, "relay_memory_bytes", &at) ||
+        config_place_member(load, &limits, "relay_buffer_bytes", &at))
+        config_error(
+            load, &at,
+            "want \"relay_memory_bytes\" to be 0, or four times \"relay_buffer_bytes\" for "
+            "each worker (%" PRIu64 "), got %" PRIu32,
+            least, conf->relay_memory_bytes);
+}
+
 static bool replays(const struct config *config)
 {
     for (size_t i = 0; i < config->n_clusters; i++) {
@@ -145,5 +165,6 @@ void config_check_whole(struct config_load *load, const struct config_place *roo
     config_check_clusters(load, root);
     check_idle(load, root);
     check_flapping(load, root);
+    check_relay_memory(load, root);
     check_placement(load, root);
 }
