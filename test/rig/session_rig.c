@@ -572,27 +572,42 @@ void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg)
     rig->told_arg = arg;
 }
 
+static void begin(struct rig *rig, size_t door, int fd)
+{
+    struct address source = {0};
+    source.in = (struct sockaddr_in){.sin_family = AF_INET,
+                                     .sin_port = htons(40000),
+                                     .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    assert(!rig_lives(rig) && door < rig->w->n_listeners);
+    for (int i = 0; i < CLOSE_REASON_COUNT; i++)
+        rig->closed_before[i] = counter_read(&rig->w->counters.closed[i]);
+    rig_tidy(rig);
+    session_begin(rig->w, rig->w->listeners[door], fd, &source);
+}
+
 void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig_peer *nodes,
                size_t n_nodes)
 {
-    assert(!rig_lives(rig) && door < rig->w->n_listeners);
-    struct address source = {0};
-    source.in = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(40000), .sin_addr = {.s_addr = htonl(0x7f000001)}};
-    for (int i = 0; i < CLOSE_REASON_COUNT; i++)
-        rig->closed_before[i] = counter_read(&rig->w->counters.closed[i]);
     rig->client = client;
     rig->nodes = nodes;
     rig->n_nodes = n_nodes;
     rig->dialled = 0;
-    rig_tidy(rig);
     rig->client_fd = always_ready(rig);
-    int fd = rig->client_fd;
-    size_t fds_before = rig->open_fds;
-    session_begin(rig->w, rig->w->listeners[door], fd, &source);
+    size_t fds = rig->open_fds;
+    begin(rig, door, rig->client_fd);
     /* no memory for a session at all: then the router itself has closed it */
-    if (!rig_lives(rig) && !client->closed && rig->open_fds == fds_before)
+    if (!rig_lives(rig) && !client->closed && rig->open_fds == fds)
         rig->open_fds--;
+}
+
+void rig_begin_on(struct rig *rig, size_t door, int fd, struct rig_peer *nodes, size_t n_nodes)
+{
+    rig->client = NULL;
+    rig->nodes = nodes;
+    rig->n_nodes = n_nodes;
+    rig->dialled = 0;
+    rig->client_fd = -1;
+    begin(rig, door, fd);
 }
 
 void rig_turn(struct rig *rig)

@@ -64,6 +64,9 @@ void rig_free(struct rig *rig); /* null is allowed; no session may live */
 void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig_peer *nodes,
                size_t n_nodes);
 
+/* The same for a client that is real: a descriptor, which is taken. */
+void rig_begin_on(struct rig *rig, size_t door, int fd, struct rig_peer *nodes, size_t n_nodes);
+
 /* Before rig_begin(): told of each dial, with the bytes its client was read of so far. */
 void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg);
 
