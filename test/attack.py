@@ -107,7 +107,7 @@ class Meter:
         self.began_at = time.monotonic()
         self.cpu_s, self.n_lines = self._cpu_s(), self._lines()
         self.gauges = router.gauges()
-        self.rss_mib = self.rss_at_first_mib = self._rss_mib()
+        self.rss_mib = self.rss_at_first_mib = self.rss_mib_now()
         self.descriptors = router.descriptors()
 
     def _stat(self, name):
@@ -117,14 +117,14 @@ class Meter:
         fields = self._stat("stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def _rss_mib(self):
+    def rss_mib_now(self):
         return int(self._stat("statm").split()[1]) * resource.getpagesize() / (1 << 20)
 
     def _lines(self):
         return self.router.log_path.read_bytes().count(b"\n")
 
     def look(self):
-        self.rss_mib = max(self.rss_mib, self._rss_mib())
+        self.rss_mib = max(self.rss_mib, self.rss_mib_now())
         self.descriptors = max(self.descriptors, self.router.descriptors())
 
     def end(self):
@@ -195,6 +195,7 @@ def run(name, certificates, seconds, count, limits):
         told["warned"] = dict(collections.Counter(
             e["event"] for e in router.events if e["level"] == "warn"))
         told["after"] = probe_for(ground, PEACE_S)
+        told["rss_mib"].append(round(meter.rss_mib_now()))
         router.stop()
         told["clean"] = True
     except (AssertionError, OSError) as broken:
