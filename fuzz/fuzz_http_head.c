@@ -304,6 +304,8 @@ static void elements_are_between_commas(const uint8_t *p, size_t n)
     }
     element = http_list_next(&list);
     LAW(element.p == NULL && element.n == 0);
+    list = (struct span){0};
+    LAW(http_list_next(&list).p == NULL);
     free(exact);
 }
 
