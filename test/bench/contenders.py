@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 # pylint: disable=wrong-import-position
 import harness  # noqa: E402
-from nodes import Process, is_open  # noqa: E402
+from nodes import Process  # noqa: E402
 
 BACKLOG = 4096  # nginx has 511 unless told
 CIPHER = "TLS_AES_128_GCM_SHA256"
@@ -160,6 +160,3 @@ def start(name, setting, build):
         return NginxProxy(setting)
     per_turn = int(name.split("/")[1]) if "/" in name else None
     return RouterProxy(setting, build / "mqtt-router", per_turn)
-
-
-__all__ = ["Setting", "available", "is_open", "start"]

@@ -131,8 +131,5 @@ int main(int argc, char **argv)
     ev_io_init(&input, on_input, STDIN_FILENO, EV_READ);
     ev_io_start(loop, &input);
     ev_run(loop, 0);
-    /* The kernel closes what is open. */
-    free(listeners);
-    ev_loop_destroy(loop);
-    return 0;
+    return 0; /* the kernel closes what is open */
 }
