@@ -134,7 +134,8 @@ bool loop_memory_is_short(void)
     size_t in_use = atomic_load_explicit(&reserve.in_use, memory_order_relaxed);
     if (in_use == 0)
         return false;
-    void *as_much = malloc(in_use);
+    /* volatile: a compiler may take it that memory nobody uses can always be had */
+    void *volatile as_much = malloc(in_use);
     free(as_much);
     return !as_much;
 }
