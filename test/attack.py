@@ -38,9 +38,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Ground:
-    """A router with a door of each kind, its node, and a normal device to be timed."""
+    """A router with a door of each kind, its node, and a normal device to be timed.
 
-    def __init__(self, certificates, count, limits):
+    count   how many connections those who only hold a place have
+    """
+
+    def __init__(self, certificates, count, limits=None, start_router=harness.Router):
         self.count = count
         self.more = []  # whatever else has a close()
         self.hang_after_s = None
@@ -58,10 +61,9 @@ class Ground:
             config["limits"] = limits
         self.n_probes = 0
         try:
-            self.router = harness.Router(config)
+            self.router = start_router(config)
         except BaseException:
-            self.node.close()
-            self.other.close()
+            self.close()
             raise
 
     def habit(self, door, *says, **how):
@@ -90,13 +92,9 @@ class Ground:
             return None
 
     def close(self):
-        for thing in self.more:
+        """End everything but the router."""
+        for thing in (*self.more, self.node, self.other):
             thing.close()
-        self.node.close()
-        self.other.close()
-        self.router.kill()
-        self.router.log_file.close()
-        self.router.directory.cleanup()
 
 
 class Meter:
@@ -204,6 +202,9 @@ def run(name, certificates, seconds, count, limits):
         if crowd:
             crowd.close()
         ground.close()
+        router.kill()
+        router.log_file.close()
+        router.directory.cleanup()
     idle, attacked = (told.get(k, {}).get("median_ms") for k in ("idle", "attacked"))
     told["ratio"] = round(attacked / idle, 2) if idle and attacked else None
     return told

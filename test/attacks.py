@@ -126,7 +126,7 @@ def big_connects(ground):
 @attack
 def slow_readers(ground):
     """Subscribers of a busy topic that never read."""
-    ground.more = [Crowd([Habit(ground.other.port, (mqtt.connect("busy"),), flood_s=0.05,
+    ground.more += [Crowd([Habit(ground.other.port, (mqtt.connect("busy"),), flood_s=0.05,
                                 floods=mqtt.publish("busy", bytes(100_000)))])]
     return [ground.habit("other", mqtt.connect(f"slow-{i}", keep_alive_s=600),
                          mqtt.subscribe("busy"), count=1, reads=False) for i in range(40)]
@@ -191,14 +191,14 @@ def descriptors(ground):
 @attack
 def renegotiation(ground):
     """TLS 1.2 clients that ask for renegotiation, again and again."""
-    ground.more = [OpenSsl(ground.router.tls_port, "R", "-tls1_2") for _ in range(10)]
+    ground.more += [OpenSsl(ground.router.tls_port, "R", "-tls1_2") for _ in range(10)]
     return []
 
 
 @attack
 def key_updates(ground):
     """TLS 1.3 clients that ask for new keys, and answer with them, again and again."""
-    ground.more = [OpenSsl(ground.router.tls_port, "K", "-tls1_3") for _ in range(10)]
+    ground.more += [OpenSsl(ground.router.tls_port, "K", "-tls1_3") for _ in range(10)]
     return []
 
 

@@ -8,6 +8,7 @@ import os
 import pathlib
 import resource
 import statistics
+import sys
 import time
 
 import pytest
@@ -18,6 +19,9 @@ import websocket
 from harness import SANITIZED, add_door, one_cluster
 from hostile import Crowd, Habit, client_hello, half
 from proxy_sender import v2
+
+sys.path.insert(0, str(harness.ROOT / "test"))
+import attack  # noqa: E402  pylint: disable=wrong-import-position
 
 HALF_OPEN = 250 if SANITIZED else 9_000
 DEADLINE_MS = 5_000 if SANITIZED else 7_000  # long enough for all of them to be there at once
@@ -174,3 +178,26 @@ def test_connects_that_never_end_do_not_crowd_out_those_who_relay(
     assert gauges["waiting_bytes"] <= 1 << 20
     assert not [e for e in router.find("session.end") if "client_id" in e], "nobody has gone"
     crowd.close()
+
+
+@pytest.mark.sanitized
+def test_whatever_comes_all_at_once_leaves_nothing_behind(start_router, certificates, closing):
+    """Every attack of test/attack.py, a few clients each. Nodes and descriptors stay well."""
+    ground = closing(attack.Ground(certificates, 12, start_router=start_router))
+    habits = []
+    for name, begin in attack.ATTACKS.items():
+        if name != "descriptors":
+            habits += begin(ground)[:20]
+    for habit in habits:
+        habit.count, habit.per_s = min(habit.count, 12), min(habit.per_s, 50)
+    crowd = closing(Crowd(habits))
+    for _ in range(5):
+        crowd.tell()
+        harness.wait_until(lambda: ground.probe() is not None, "a device to be served")
+        time.sleep(0.3)  # they need some time to do their worst
+    assert ground.router.process.poll() is None
+    assert crowd.tell()["heard"] > 0
+    crowd.close()
+    for thing in ground.more:
+        thing.close()
+    ground.router.wait_idle()
