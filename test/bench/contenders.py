@@ -102,7 +102,7 @@ class HAProxyProxy(Proxy):
         config = self.directory / "haproxy.cfg"
         config.write_text(
             f"global\n  maxconn {setting.sessions + 200}\n  nbthread {setting.threads}\n"
-            f"  ssl-default-bind-ciphersuites {CIPHER}\n  ssl-default-bind-curves X25519\n"
+            f"  ssl-default-bind-ciphersuites {CIPHER}\n  ssl-default-bind-curves X25519:P-256\n"
             "  ssl-default-bind-options ssl-min-ver TLSv1.2\n"
             "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 600s\n"
             "  timeout server 600s\n"
@@ -136,7 +136,7 @@ class NginxProxy(Proxy):
             "  upstream nodes {\n    hash $remote_addr consistent;\n" + servers + "  }\n"
             f"  ssl_certificate {setting.certificates}/server.pem;\n"
             f"  ssl_certificate_key {setting.certificates}/server.key;\n"
-            "  ssl_protocols TLSv1.2 TLSv1.3;\n  ssl_ecdh_curve X25519;\n"
+            "  ssl_protocols TLSv1.2 TLSv1.3;\n  ssl_ecdh_curve X25519:prime256v1;\n"
             f"  ssl_conf_command Ciphersuites {CIPHER};\n  ssl_session_tickets on;\n"
             "  tcp_nodelay on;\n  proxy_timeout 600s;\n"
             f"  server {{ listen 127.0.0.1:{self.tls} ssl backlog={BACKLOG}; proxy_pass nodes; }}\n"

@@ -6,7 +6,7 @@
  *            +---- PAUSE <---+--------+      1, 2, 4, 8 s, jittered
  *
  * Each device has an address of its own in 127.0.0.0/8 and asks for its session (clean start
- * 0) with its own client identifier. It does not verify the chain: its sums are not measured.
+ * 0) with its own client identifier.
  */
 #include "device.h"
 
@@ -25,69 +25,6 @@
 #define KEEP_ALIVE_S        3600
 #define CLIENT_ID_SIZE      16
 #define HANDSHAKES_PER_TURN 32
-
-/* ---- TLS ---- */
-
-/* TLS 1.3 sends its tickets behind the handshake, with the first bytes we read. */
-static int keep_session(SSL *ssl, SSL_SESSION *session)
-{
-    struct device *d = SSL_get_app_data(ssl);
-    SSL_SESSION_free(d->session);
-    d->session = session;
-    return 1; /* it is ours now */
-}
-
-/* Whom it talks to is no secret, and to build a chain takes longer than the handshake. */
-static int take_any(X509_STORE_CTX *store, void *unused)
-{
-    (void)store, (void)unused;
-    return 1;
-}
-
-SSL_CTX *device_tls_new(int version)
-{
-    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
-    if (!tls || !SSL_CTX_set_min_proto_version(tls, version) ||
-        !SSL_CTX_set_max_proto_version(tls, version) ||
-        !SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
-        !SSL_CTX_set_cipher_list(tls, "ECDHE-ECDSA-AES128-GCM-SHA256") ||
-        !SSL_CTX_set1_groups_list(tls, "X25519"))
-        errx(1, "OpenSSL does not take the settings");
-    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(tls, keep_session);
-    SSL_CTX_set_cert_verify_callback(tls, take_any, NULL);
-    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
-    return tls;
-}
-
-/*
- * Make the ClientHello ahead of the connection it is for: 9,000 devices do that at once, each on a
- * processor of its own, and here one would do it for all of them while the proxy waits.
- */
-static void prepare_hello(struct device *d)
-{
-    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-    d->ssl = SSL_new(d->storm->tls);
-    if (!d->ssl || !in || !out)
-        errx(1, "out of memory");
-    SSL_set_app_data(d->ssl, d);
-    SSL_set_bio(d->ssl, in, out);
-    if (d->storm->resume && d->session)
-        SSL_set_session(d->ssl, d->session);
-    if (SSL_connect(d->ssl) == 1 || BIO_pending(out) <= 0)
-        errx(1, "OpenSSL made no ClientHello");
-}
-
-/* An empty socket takes it whole. */
-static bool send_hello(struct device *d)
-{
-    char *hello;
-    long n = BIO_get_mem_data(SSL_get_wbio(d->ssl), &hello);
-    bool sent = write(d->io.fd, hello, (size_t)n) == n;
-    if (!SSL_set_fd(d->ssl, d->io.fd))
-        errx(1, "out of memory");
-    return sent;
-}
 
 /* ---- a connection and its end ---- */
 
@@ -149,7 +86,7 @@ static void fail(struct device *d, enum failure failure)
 static void try(struct device *d)
 {
     if (!d->ssl)
-        prepare_hello(d);
+        device_make_hello(d);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         err(1, "socket");
@@ -281,7 +218,7 @@ static void tcp_done(struct device *d)
         return;
     }
     d->stage = DEVICE_TLS;
-    if (send_hello(d))
+    if (device_send_hello(d))
         wait_for(d, EV_READ);
     else
         fail(d, FAILURE_TLS_CLOSED);
@@ -393,7 +330,7 @@ void device_init(struct device *d, struct storm *storm, unsigned index)
 void device_prepare(struct device *d)
 {
     d->n_failed = 0;
-    prepare_hello(d);
+    device_make_hello(d);
 }
 
 void device_start(struct device *d)
