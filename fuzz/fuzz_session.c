@@ -20,6 +20,7 @@
  * the nodes'.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include "law.h"
 #include "net/stream_ws.h"
@@ -27,13 +28,13 @@
 #include "wire/mqtt_connect.h"
 #include "wire/proxy_read.h"
 
-#define INPUT_MAX      (1u << 14)
-#define NODES          3u
-#define STEPS          8u
-#define DEADLINES_MAX  200u
-#define ALL            255u
-#define CONNECT_MAX    4000u
-#define RELAY_BUFFER_N 1024u
+#define INPUT_MAX     (1u << 14)
+#define NODES         3u
+#define STEPS         8u
+#define DEADLINES_MAX 200u
+#define ALL           255u
+#define PACE_MS       2000u /* of turns at the paced cluster, whose queue is 5000 long */
+#define CONNECT_MAX   4000u
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,7 +64,8 @@ static const char config_json[] =
     "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"},{\"name\":\"b\",\"address\":\"192.0.2.2:"
     "1883\"},"
     "{\"name\":\"c\",\"address\":\"192.0.2.3:1883\"}]},"
-    "{\"name\":\"bare\",\"proxy_protocol\":\"none\",\"empty_client_id\":\"refuse\",\"nodes\":["
+    "{\"name\":\"bare\",\"source_addresses\":[\"127.0.0.2\",\"::1\"],\"proxy_protocol\":\"none\","
+    "\"empty_client_id\":\"refuse\",\"nodes\":["
     "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"},{\"name\":\"b\",\"address\":\"192.0.2.2:"
     "1883\"},"
     "{\"name\":\"c\",\"address\":\"192.0.2.3:1883\"}]},"
@@ -441,7 +443,7 @@ static void compose(struct game *g, struct span rest)
             .write_max = script->node_write_max,
             .wait_every = script->node_waits,
             .room = script->node_room,
-            .open_waits = script->dials >> 6,
+            .open_waits = script->dials >> 6 == 3 ? UINT_MAX : script->dials >> 6,
             .open_fails = dial == 3,
         };
         node->first = script->node_first == ALL ? SIZE_MAX : script->node_first;
@@ -468,7 +470,7 @@ static void take_step(struct game *g, struct rig *rig, uint8_t step)
         return;
     case DEADLINE:
         g->disturbed = true;
-        (void)rig_deadline(rig);
+        (void)(n % 2 ? rig_deadline_early(rig) : rig_deadline(rig));
         break;
     case NODE_DOWN:
         rig_node_down(rig, n % NODES);
@@ -490,6 +492,8 @@ static void take_step(struct game *g, struct rig *rig, uint8_t step)
 
 static void play(struct game *g, struct rig *rig)
 {
+    rig_tidy(rig);
+    rig_pace(rig, PACE_MS * (g->script.dials >> 6));
     rig_on_dial(rig, connect_is_whole, g);
     set_faults(g);
     rig_begin(rig, (size_t)(g->door - doors), &g->client, g->nodes, NODES);

@@ -581,7 +581,6 @@ static void begin(struct rig *rig, size_t door, int fd)
     assert(!rig_lives(rig) && door < rig->w->n_listeners);
     for (int i = 0; i < CLOSE_REASON_COUNT; i++)
         rig->closed_before[i] = counter_read(&rig->w->counters.closed[i]);
-    rig_tidy(rig);
     session_begin(rig->w, rig->w->listeners[door], fd, &source);
 }
 
@@ -640,16 +639,23 @@ unsigned rig_settle(struct rig *rig)
     return turns;
 }
 
-bool rig_deadline(struct rig *rig)
+bool rig_deadline_early(struct rig *rig)
 {
     struct session *s = session_of(rig);
     if (!s || !ev_is_active(&s->deadline))
         return false;
-    rig->now_us += (uint64_t)(s->deadline.repeat * 1e6) + 1;
     ev_feed_event(rig->w->loop, &s->deadline, EV_TIMER);
     ev_invoke_pending(rig->w->loop);
     (void)rig_settle(rig);
     return true;
+}
+
+bool rig_deadline(struct rig *rig)
+{
+    const struct session *s = session_of(rig);
+    if (s)
+        rig->now_us += (uint64_t)(s->deadline.repeat * 1e6) + 1;
+    return rig_deadline_early(rig);
 }
 
 static struct node_live *live_of(struct rig *rig, size_t cluster, size_t k)
@@ -672,6 +678,13 @@ void rig_node_evicts(struct rig *rig, size_t k)
     worker_look_at_nodes(rig->w);
     for (size_t i = 0; i < rig->w->n_rosters; i++)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 0);
+}
+
+void rig_pace(struct rig *rig, uint32_t ms)
+{
+    for (size_t i = 0; i < rig->w->n_rosters; i++)
+        for (size_t k = 0; k < rig->w->snapshot->clusters[i].n; k++)
+            atomic_store(&live_of(rig, i, k)->next_turn_us, rig->now_us + ms * 1000u);
 }
 
 void rig_nodes_up(struct rig *rig)

@@ -82,7 +82,13 @@ bool rig_has_arrived(const struct rig_peer *peer);
 /* The clock moves on to the session's deadline, and that fires. False when there is none. */
 bool rig_deadline(struct rig *rig);
 
-/* The k-th node of the first cluster is found down; or one of its sessions is to be closed. */
+/* The same without the clock moving, as one set before the last traffic. */
+bool rig_deadline_early(struct rig *rig);
+
+/* Every node's next turn (max_connects_per_s) is in so many milliseconds. */
+void rig_pace(struct rig *rig, uint32_t ms);
+
+/* The k-th node of every cluster is found down; or one of its sessions is to be closed. */
 void rig_node_down(struct rig *rig, size_t k);
 void rig_node_evicts(struct rig *rig, size_t k);
 

@@ -125,6 +125,7 @@ static inline struct play play_good(enum kind kind)
 /* Play it to its end: everything arrives, then the deadlines pass. False: it never ends. */
 static inline bool play_on(struct rig *rig, struct play *play)
 {
+    rig_tidy(rig);
     rig_begin(rig, play->kind, &play->client, play->nodes, NODES_MAX);
     (void)rig_settle(rig);
     rig_arrive(&play->client, SIZE_MAX);

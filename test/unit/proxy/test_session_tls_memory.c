@@ -108,6 +108,7 @@ static enum close_reason play(struct rig *rig, int version, struct shortage *sho
         nodes[i].how.input = span_of(connack, sizeof(connack));
         nodes[i].first = SIZE_MAX;
     }
+    rig_tidy(rig);
     arm(shortage);
     rig_begin_on(rig, 0, fds[0], nodes, NODES);
     disarm(shortage);
