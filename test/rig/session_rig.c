@@ -680,11 +680,21 @@ void rig_node_evicts(struct rig *rig, size_t k)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 0);
 }
 
-void rig_pace(struct rig *rig, uint32_t ms)
+static void take_turns(struct rig *rig, const struct node *n, unsigned turns)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++)
-        for (size_t k = 0; k < rig->w->snapshot->clusters[i].n; k++)
-            atomic_store(&live_of(rig, i, k)->next_turn_us, rig->now_us + ms * 1000u);
+    uint64_t next_us = atomic_load(&n->live->next_turn_us);
+    while (turns-- > 0)
+        (void)placement_take_turn(&next_us, rig->now_us, n->max_connects_per_s, UINT32_MAX);
+    atomic_store(&n->live->next_turn_us, next_us);
+}
+
+void rig_take_turns(struct rig *rig, unsigned turns)
+{
+    for (size_t i = 0; i < rig->w->n_rosters; i++) {
+        const struct cluster *c = &rig->w->snapshot->clusters[i];
+        for (size_t k = 0; k < c->n; k++)
+            take_turns(rig, &c->nodes[k], turns);
+    }
 }
 
 void rig_nodes_up(struct rig *rig)

@@ -85,8 +85,8 @@ bool rig_deadline(struct rig *rig);
 /* The same without the clock moving, as one set before the last traffic. */
 bool rig_deadline_early(struct rig *rig);
 
-/* Every node's next turn (max_connects_per_s) is in so many milliseconds. */
-void rig_pace(struct rig *rig, uint32_t ms);
+/* So many turns at each paced node (max_connects_per_s) are taken by others. */
+void rig_take_turns(struct rig *rig, unsigned turns);
 
 /* The k-th node of every cluster is found down; or one of its sessions is to be closed. */
 void rig_node_down(struct rig *rig, size_t k);
