@@ -46,8 +46,19 @@ void log_free(struct log *log);
 /* From any thread: write by these from the next line on. */
 void log_set(struct log *log, enum log_level level, enum log_format format);
 bool log_enabled(const struct log *log, enum log_level level);
+/*
+ * From any thread: at most so many lines a second from now on, after ten seconds' worth at once;
+ * 0 = any number, as at first. INFO and DEBUG have one allowance, the more urgent levels another of
+ * the same size, so that an attack does not push out what somebody must act on. What is too much
+ * is not even put together.
+ */
+void log_limit(struct log *log, uint32_t lines_per_s);
 /* Lines dropped so far because nobody read them. */
 uint64_t log_dropped(const struct log *log);
+/* Lines that were too many for log_limit(), so far. */
+uint64_t log_suppressed(const struct log *log);
+/* Of the main thread, now and then: say how many were since it was last said, if any. */
+void log_tell_suppressed(struct log *log);
 
 /* Peer text in a line is cut to this many of its bytes, and marked "..." when it was. */
 #define LOG_PEER_TEXT_MAX 128u
@@ -65,7 +76,9 @@ struct log_line {
 
 /*
  * Begin, add fields in order, emit. `event` and `key` are ours: lower-case words that need no
- * escape. Text values are escaped: control characters, quotes, bytes that are not UTF-8.
+ * escape. Text values are escaped: control characters, quotes, bytes that are not UTF-8, and what
+ * would change how the rest of the line is read: bidirectional controls, characters without width,
+ * line and paragraph separators.
  */
 void log_begin(struct log_line *line, struct log *log, enum log_level level, const char *event);
 void log_text(struct log_line *line, const char *key, const char *value); /* null: field left out */

@@ -19,18 +19,28 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bucket.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 
 struct log {
-    int fd; /* borrowed, or terminal_fd */
-    _Atomic int level;  /* enum log_level; relaxed: a line more or less does not matter */
-    _Atomic int format; /* enum log_format; relaxed: each line asks once */
+    int fd;                   /* borrowed, or terminal_fd */
+    _Atomic int level;        /* enum log_level; relaxed: a line more or less does not matter */
+    _Atomic int format;       /* enum log_format; relaxed: each line asks once */
     int terminal_fd;          /* owned; -1 = none */
     bool may_block;           /* a pipe, a socket or a terminal: its reader may be stuck */
     pthread_mutex_t lock;     /* keeps "is there room" and "write" together; guards torn */
     bool torn;                /* the last line was cut short: the next one ends it first */
     _Atomic uint64_t dropped; /* relaxed: a count */
+
+    /* relaxed, all of them: a line more or less does not matter */
+    _Atomic uint32_t lines_per_s; /* 0 = any number */
+    _Atomic uint64_t next[2];     /* buckets: of INFO and DEBUG, and of the others */
+    _Atomic uint64_t suppressed;
+    uint64_t told; /* of these; main thread */
 };
+
+#define BURST_S 10u
 
 /* What every line must still have room for: `"cut":true}` and the line feed. */
 #define LINE_END_ROOM 32u
@@ -111,6 +121,38 @@ bool log_enabled(const struct log *log, enum log_level level)
     return (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
+void log_limit(struct log *log, uint32_t lines_per_s)
+{
+    atomic_store_explicit(&log->lines_per_s, lines_per_s, memory_order_relaxed);
+}
+
+/* May one more line of this level be written now? */
+static bool take_line(struct log *log, enum log_level level)
+{
+    const uint32_t per_s = atomic_load_explicit(&log->lines_per_s, memory_order_relaxed);
+    const struct bucket_rate rate = {
+        .window_us = 1000000, .events = per_s, .burst = BURST_S * per_s};
+    _Atomic uint64_t *bucket = &log->next[level >= LOG_INFO ? 0 : 1];
+    if (per_s == 0)
+        return true;
+    const uint64_t now_us = clock_monotonic_us();
+    uint64_t next = atomic_load_explicit(bucket, memory_order_relaxed), moved;
+    do {
+        moved = next;
+        if (!bucket_take(&moved, now_us, rate)) {
+            atomic_fetch_add_explicit(&log->suppressed, 1, memory_order_relaxed);
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(bucket, &next, moved, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+uint64_t log_suppressed(const struct log *log)
+{
+    return atomic_load_explicit(&log->suppressed, memory_order_relaxed);
+}
+
 uint64_t log_dropped(const struct log *log)
 {
     return atomic_load_explicit(&log->dropped, memory_order_relaxed);
@@ -131,6 +173,26 @@ static void put_str(struct log_line *line, const char *s)
     put(line, s, strlen(s));
 }
 
+/*
+ * The code point of a character of three bytes or less when it may not stand in a line as it is;
+ * 0 = it may. Controls steer terminals (C1 too); bidirectional controls, separators and characters
+ * without width make a line look like another one.
+ */
+static unsigned steering(const uint8_t *p, int length)
+{
+    unsigned c = p[0];
+    if (length == 2)
+        c = (c & 0x1fu) << 6 | (p[1] & 0x3fu);
+    else if (length == 3)
+        c = (c & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    else if (length > 3)
+        return 0;
+    bool steers = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x180e ||
+                  (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+                  (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb);
+    return steers ? c : 0;
+}
+
 /* One character or byte of a text value; both formats use JSON's escapes inside quotes. */
 static void put_escaped(struct log_line *line, const uint8_t *p, size_t n)
 {
@@ -138,14 +200,13 @@ static void put_escaped(struct log_line *line, const uint8_t *p, size_t n)
     for (size_t i = 0; i < n;) {
         int length = utf8_char(p + i, n - i, n - i);
         uint8_t c = p[i];
-        bool c1 = length == 2 && c == 0xc2 && p[i + 1] < 0xa0; /* U+0080..U+009F steer terminals */
         if (length == UTF8_BAD) {
             put_str(line, "\\ufffd");
             length = 1;
         } else if (c == '"' || c == '\\') {
             put(line, (char[]){'\\', (char)c}, 2);
-        } else if (c < 0x20 || c == 0x7f || c1) {
-            (void)snprintf(hex, sizeof(hex), "\\u%04x", c1 ? p[i + 1] : c);
+        } else if (c == '\0' || steering(p + i, length)) {
+            (void)snprintf(hex, sizeof(hex), "\\u%04x", steering(p + i, length));
             put_str(line, hex);
         } else {
             put(line, p + i, (size_t)length);
@@ -198,14 +259,9 @@ static void put_bare(struct log_line *line, const char *key, const char *value)
     field_end(line, field);
 }
 
-void log_begin(struct log_line *line, struct log *log, enum log_level level, const char *event)
+/* Time, level and event: how every line begins. */
+static void put_head(struct log_line *line, enum log_level level, const char *event)
 {
-    line->log = log;
-    line->enabled = log_enabled(log, level);
-    line->cut = false;
-    line->n = 0;
-    if (!line->enabled)
-        return;
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -214,7 +270,7 @@ void log_begin(struct log_line *line, struct log *log, enum log_level level, con
     (void)snprintf(time, sizeof(time), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
                    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
                    (int)(now.tv_nsec / 1000000));
-    bool json = atomic_load_explicit(&log->format, memory_order_relaxed) == LOG_JSON;
+    bool json = atomic_load_explicit(&line->log->format, memory_order_relaxed) == LOG_JSON;
     line->json = json;
     put_str(line, json ? "{\"time\":\"" : "");
     put_str(line, time);
@@ -223,6 +279,28 @@ void log_begin(struct log_line *line, struct log *log, enum log_level level, con
     put_str(line, json ? "\",\"event\":\"" : " ");
     put_str(line, event);
     put_str(line, json ? "\"" : "");
+}
+
+void log_begin(struct log_line *line, struct log *log, enum log_level level, const char *event)
+{
+    line->log = log;
+    line->enabled = log_enabled(log, level) && take_line(log, level);
+    line->cut = false;
+    line->n = 0;
+    if (line->enabled)
+        put_head(line, level, event);
+}
+
+void log_tell_suppressed(struct log *log)
+{
+    const uint64_t now = log_suppressed(log);
+    struct log_line line = {.log = log, .enabled = true}; /* whatever the limit says */
+    if (now == log->told || !log_enabled(log, LOG_WARN))
+        return;
+    put_head(&line, LOG_WARN, "log.suppressed");
+    log_u64(&line, "lines", now - log->told);
+    log_emit(&line);
+    log->told = now;
 }
 
 void log_text(struct log_line *line, const char *key, const char *value)

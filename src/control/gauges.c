@@ -94,6 +94,7 @@ void gauges_log(struct log *log, const struct worker_shared *shared,
     log_u64(&line, "sources_unlimited_total", admission.sources_unlimited);
     log_u64(&line, "ports_low_total", ports_low);
     log_u64(&line, "log_dropped_total", log_dropped(log));
+    log_u64(&line, "log_suppressed_total", log_suppressed(log));
     log_emit(&line);
     log_nodes(log, snapshot);
 }

@@ -144,6 +144,7 @@ static void commit(struct service *service, struct ready *ready)
     atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
                           memory_order_relaxed);
     log_set(service->log, config->log.level, config->log.format);
+    log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
     reload_report_restart(service->log, before, service->snapshot);
     reload_report(service->log, before, service->snapshot);

@@ -193,6 +193,7 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     struct supervisor *sup = timer->data;
     if (sup->members_pending)
         take_members(sup);
+    log_tell_suppressed(sup->log);
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
     evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
 }
@@ -264,6 +265,7 @@ static void serve(struct supervisor *sup)
     catch_up(sup);
     ev_run(sup->loop, 0);
     ev_timer_stop(sup->loop, &sup->look_around);
+    log_tell_suppressed(sup->log);
     log_gauges(sup);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
@@ -319,6 +321,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
     if (!sup->loop || !sup->log)
         return supervisor_no_memory(sup);
+    log_limit(sup->log, config->log.max_lines_per_s);
     init_loop(sup);
     sup->shared = (struct worker_shared){.log = sup->log,
                                          .registry = &sup->registry,

@@ -1,50 +1,9 @@
 /*
- * damping.c - how often is too often: a token bucket, and a penalty that grows.
- *
- * The bucket counts in 1/4096 of a microsecond, rounded up: at high rates a whole microsecond is
- * no small part of a turn, and rounding down would let more through than is allowed.
+ * damping.c - how often is too often: a penalty that grows.
  */
 #include "model/damping.h"
 
-#include <assert.h>
-
-#define FRACTION_BITS 12
-#define LEVEL_MAX     31u
-
-static uint64_t turn_of(struct bucket_rate rate)
-{
-    return ((rate.window_us << FRACTION_BITS) + rate.events - 1) / rate.events;
-}
-
-static uint64_t early_of(struct bucket_rate rate)
-{
-    return (rate.burst - 1) * turn_of(rate);
-}
-
-bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
-                        uint64_t patience_us, uint64_t *wait_us)
-{
-    assert(rate.events > 0 && rate.burst > 0 && rate.window_us > 0);
-    uint64_t now = now_us << FRACTION_BITS, early = early_of(rate);
-    uint64_t at = *next > now ? *next : now;
-    uint64_t wait = at - now > early ? at - now - early : 0;
-    if (wait > patience_us << FRACTION_BITS)
-        return false;
-    *next = at + turn_of(rate);
-    *wait_us = (wait + (UINT64_C(1) << FRACTION_BITS) - 1) >> FRACTION_BITS;
-    return true;
-}
-
-bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate)
-{
-    uint64_t wait_us;
-    return bucket_take_within(next, now_us, rate, 0, &wait_us);
-}
-
-bool bucket_is_full(uint64_t next, uint64_t now_us)
-{
-    return next <= now_us << FRACTION_BITS;
-}
+#define LEVEL_MAX 31u
 
 static struct bucket_rate rate_of(const struct flapping_conf *conf)
 {
@@ -66,7 +25,7 @@ static uint32_t begin_penalty(struct damping *d, const struct flapping_conf *con
     if (ms > conf->penalty_max_ms)
         ms = conf->penalty_max_ms;
     d->until_us = now_us + ms * 1000;
-    d->next = (d->until_us << FRACTION_BITS) + early_of(rate) / 2;
+    d->next = bucket_half_full(d->until_us, rate);
     if (d->level < LEVEL_MAX)
         d->level++;
     return (uint32_t)ms;

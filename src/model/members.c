@@ -52,11 +52,11 @@ static char *one_spelling(const char *target)
 
 static char *with_port(const char *host, uint16_t port)
 {
-    const char *format = strchr(host, ':') ? "[%s]:%u" : "%s:%u";
+    const bool v6 = strchr(host, ':');
     size_t size = strlen(host) + sizeof("[]:65535");
     char *text = malloc(size);
     if (text)
-        (void)snprintf(text, size, format, host, port);
+        (void)snprintf(text, size, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
     return text;
 }
 

@@ -1,7 +1,7 @@
 /*
  * placement_pace.c - new sessions to a node, so many a second and no more.
  */
-#include "model/damping.h"
+#include "base/bucket.h"
 #include "model/placement.h"
 
 #define BURSTS_PER_S 10u /* a burst is what comes in 100 ms */

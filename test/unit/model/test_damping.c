@@ -1,9 +1,7 @@
 /*
- * test_damping.c - a token bucket that lets through no more than it says, and penalties that grow.
+ * test_damping.c - penalties that grow, and are forgiven.
  */
 #include "model/damping.h"
-
-#include <stdlib.h>
 
 #include "unit.h"
 
@@ -11,82 +9,6 @@
 
 static const struct flapping_conf conf = {
     .max_connects = 4, .window_ms = 4000, .penalty_ms = 1000, .penalty_max_ms = 8000};
-
-static void a_burst_passes_and_one_more_does_not(void **state)
-{
-    (void)state;
-    const struct bucket_rate rate = {.window_us = S_US, .events = 2, .burst = 5};
-    uint64_t next = 0, now_us = 100 * (uint64_t)S_US;
-    for (int i = 0; i < 5; i++)
-        assert_true(bucket_take(&next, now_us, rate));
-    assert_false(bucket_take(&next, now_us, rate));
-    assert_false(bucket_is_full(next, now_us));
-    /* refused ones push nothing back: half a second later a turn is due */
-    assert_false(bucket_take(&next, now_us + S_US / 2 - 1, rate));
-    assert_true(bucket_take(&next, now_us + S_US / 2, rate));
-    assert_true(bucket_is_full(next, now_us + 10 * S_US));
-}
-
-/* Any walk: never more than the burst and what the time since the first has brought. */
-static void no_walk_gets_more_than_its_rate(void **state)
-{
-    (void)state;
-    srand(7);
-    for (int walk = 0; walk < 300; walk++) {
-        const struct bucket_rate rate = {.window_us = 1 + (uint64_t)rand() % (10 * S_US),
-                                         .events = 1 + (uint32_t)rand() % 1000,
-                                         .burst = 1 + (uint32_t)rand() % 100};
-        uint64_t next = 0, start_us = (uint64_t)rand(), now_us = start_us, passed = 0;
-        for (int step = 0; step < 500; step++) {
-            now_us += (uint64_t)rand() % (2 * rate.window_us / rate.events + 2);
-            passed += bucket_take(&next, now_us, rate);
-            double earned = (double)(now_us - start_us) * rate.events / (double)rate.window_us;
-            assert_true((double)passed <= rate.burst + earned + 1e-6);
-        }
-    }
-}
-
-static void who_has_patience_gets_a_later_turn(void **state)
-{
-    (void)state;
-    const struct bucket_rate rate = {.window_us = S_US, .events = 10, .burst = 1};
-    uint64_t next = 0, wait_us;
-    assert_true(bucket_take_within(&next, S_US, rate, 0, &wait_us));
-    assert_int_equal(wait_us, 0);
-    assert_true(bucket_take_within(&next, S_US, rate, 100000, &wait_us));
-    assert_int_equal(wait_us, 100000);
-    assert_false(bucket_take_within(&next, S_US, rate, 199999, &wait_us));
-    assert_true(bucket_take_within(&next, S_US, rate, 200000, &wait_us));
-    assert_int_equal(wait_us, 200000);
-}
-
-/* Who asks all the time gets what is due: nothing is lost by asking too early. */
-static void impatience_costs_nothing(void **state)
-{
-    (void)state;
-    const struct bucket_rate rate = {.window_us = S_US, .events = 10, .burst = 1};
-    uint64_t next = 0, passed = 0;
-    for (uint64_t now_us = S_US; now_us < 11 * S_US; now_us += 1000)
-        passed += bucket_take(&next, now_us, rate);
-    assert_int_equal(passed, 100);
-}
-
-static void extreme_settings_overflow_nothing(void **state)
-{
-    (void)state;
-    const uint64_t late_us = UINT64_C(1) << 50; /* 35 years */
-    const struct bucket_rate rates[] = {
-        {.window_us = UINT64_C(3600000000), .events = 2, .burst = 2},
-        {.window_us = S_US, .events = 1, .burst = 1000000},
-        {.window_us = S_US, .events = 1000000, .burst = 1000000},
-        {.window_us = UINT64_C(3600000000), .events = 200000, .burst = 200000},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
-        uint64_t next = 0;
-        for (uint32_t n = 0; n < rates[i].burst; n++)
-            assert_true(bucket_take(&next, late_us, rates[i]));
-    }
-}
 
 /* One event each 10 ms until a penalty begins: how long it is. now_us is moved on. */
 static uint32_t flap(struct damping *d, uint64_t *now_us, int *free_events)
@@ -149,11 +71,6 @@ static void good_conduct_is_forgiven(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_burst_passes_and_one_more_does_not),
-        cmocka_unit_test(no_walk_gets_more_than_its_rate),
-        cmocka_unit_test(who_has_patience_gets_a_later_turn),
-        cmocka_unit_test(impatience_costs_nothing),
-        cmocka_unit_test(extreme_settings_overflow_nothing),
         cmocka_unit_test(penalties_double_up_to_their_maximum),
         cmocka_unit_test(within_a_penalty_events_do_not_lengthen_it),
         cmocka_unit_test(good_conduct_is_forgiven),
