@@ -1,7 +1,7 @@
 #!/bin/bash
 # Install what a Debian 12 machine lacks for one purpose, and nothing when nothing is missing.
 #
-#   install-deps.sh SET...      sets: build, run, demo, test, fuzz
+#   install-deps.sh SET...      sets: build, run, demo, test, fuzz, soak
 #   install-deps.sh --print SET...   say the packages, install nothing
 #
 # As root, or through sudo. Brokers that come as packages are not left running as services:
@@ -14,6 +14,7 @@ run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
      libcap-ng0 libseccomp2"
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
+soak="valgrind"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
       haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base systemd
       python3 python3-pytest python3-paho-mqtt python3-xxhash"
@@ -22,7 +23,7 @@ test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
 
 usage() {
-    echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz ..." >&2
+    echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz|soak ..." >&2
     exit 2
 }
 
@@ -36,7 +37,7 @@ fi
 wanted=
 for set in "$@"; do
     case $set in
-    build | run | demo | test | fuzz) wanted="$wanted ${!set}" ;;
+    build | run | demo | test | fuzz | soak) wanted="$wanted ${!set}" ;;
     *) usage ;;
     esac
 done
