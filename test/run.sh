@@ -107,6 +107,7 @@ done
 [ ! -x build/release/mqtt-router ] || {
     step quickstart quickstart
     step container bash test/container.sh
+    step oss-fuzz bash fuzz/oss-fuzz/check.sh
     step e2e-release end_to_end release
 }
 # These two wait more than they compute: side by side they take little longer than one.

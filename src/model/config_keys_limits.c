@@ -105,7 +105,7 @@ static const struct config_key limits_keys[] = {
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, handshakes_per_turn),
      RANGE(1, 100000),
-     .default_value = 16,
+     .default_value = 8,
      .help = "TLS handshake steps that a worker takes before it looks at its other sessions. While "
              "more wait for their turn it accepts nobody new."},
     {.key = "per_source",

@@ -185,7 +185,7 @@ static void expect_default_limits(const struct limits_conf *limits)
     assert_int_equal(limits->connect_max_bytes, 65536);
     assert_int_equal(limits->relay_buffer_bytes, 16384);
     assert_int_equal(limits->relay_memory_bytes, 268435456);
-    assert_int_equal(limits->handshakes_per_turn, 16);
+    assert_int_equal(limits->handshakes_per_turn, 8);
     assert_int_equal(limits->per_source.max_connections, 0);
     assert_int_equal(limits->per_source.max_connects_per_s, 0);
     assert_int_equal(limits->per_source.burst, 20);
