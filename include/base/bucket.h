@@ -23,8 +23,8 @@ struct bucket_rate {
 };
 
 /*
- * May one more come at now_us? When it may, *next moves on; when not, nothing changes: who is
- * refused is not pushed back further.
+ * May one more come at now_us? When it may, *next moves on; when not, it does not: who is refused
+ * is not pushed back further. A rate that has become faster counts at once.
  */
 MUST_USE bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate);
 

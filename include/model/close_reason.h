@@ -88,7 +88,8 @@ enum farewell {
     X(FLAPPING, "flapping", ROUTER, REFUSAL, CONNECTION_RATE_EXCEEDED, 1013,                       \
       "The client identifier connects again and again: limits.flapping.")                          \
     X(RELAY_MEMORY, "relay_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013,                            \
-      "limits.relay_memory_bytes was reached, and the session's data had waited longest.")         \
+      "limits.relay_memory_bytes was reached: it had not read for longest, or its CONNECT is "     \
+      "large.")                                                                                    \
     X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013, "Memory was short.")     \
     X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1001,                             \
       "The router is shutting down.")

@@ -12,9 +12,10 @@
  * instructions. No system call in the common case, no allocation after admission_new().
  *
  * A client identifier is anybody's word until a node has accepted its CONNECT. So that nobody can
- * lock out a device by using its name, CONNECTs count against a pair of client identifier and
- * source; against the identifier alone count only those that a node has accepted, and of these
- * there may be twice as many.
+ * lock out a device by using its name, CONNECTs count against the identifier together with the
+ * source and the common name of a verified certificate; and once a node has accepted one of such a
+ * pair, for a day only those that are accepted count. Against the identifier alone count only
+ * accepted ones, and of these there may be twice as many.
  */
 #ifndef PROXY_ADMISSION_H
 #define PROXY_ADMISSION_H
@@ -67,6 +68,7 @@ void admission_leave(struct admission *a, admission_place place); /* 0 is allowe
 /* Who connects: the identifier as CONNECT has it, not empty, and where from. */
 struct admission_client {
     struct span id;
+    struct span certificate; /* common name of a verified certificate; absent = none */
     const struct address *source;
 };
 
@@ -81,7 +83,7 @@ uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf
 
 /* What a node's accepting a CONNECT shows. */
 struct admission_news {
-    bool penalised;       /* the identifier has come too often: from now on it is refused */
+    bool penalised;       /* it has come too often: from now on it is refused */
     uint32_t penalty_ms;  /* for so long */
     bool contested;       /* two sources take it from each other in turns; once a minute at most */
     struct address rival; /* when contested: the other source; the port is nobody's */

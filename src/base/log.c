@@ -140,6 +140,9 @@ static bool take_line(struct log *log, enum log_level level)
     do {
         moved = next;
         if (!bucket_take(&moved, now_us, rate)) {
+            if (moved != next) /* the limit was raised */
+                (void)atomic_compare_exchange_strong_explicit(
+                    bucket, &next, moved, memory_order_relaxed, memory_order_relaxed);
             atomic_fetch_add_explicit(&log->suppressed, 1, memory_order_relaxed);
             return false;
         }

@@ -108,12 +108,12 @@ static void check_flapping(struct config_load *load, const struct config_place *
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
-/* A worker that has no room for the blocks of two sessions would close one for the other. */
+/* Half of it is for relay blocks: a worker with two of them would close one session for another. */
 static void check_relay_memory(struct config_load *load, const struct config_place *root)
 {
     const struct limits_conf *conf = &load->config->limits;
     const uint64_t workers = load->config->workers > 0 ? load->config->workers : 1;
-    const uint64_t least = 4 * workers * conf->relay_buffer_bytes;
+    const uint64_t least = 8 * workers * conf->relay_buffer_bytes;
     struct config_place limits;
     struct config_place at;
     if (conf->relay_memory_bytes == 0 || conf->relay_memory_bytes >= least ||
@@ -123,7 +123,7 @@ static void check_relay_memory(struct config_load *load, const struct config_pla
         config_place_member(load, &limits, "relay_buffer_bytes", &at))
         config_error(
             load, &at,
-            "want \"relay_memory_bytes\" to be 0, or four times \"relay_buffer_bytes\" for "
+            "want \"relay_memory_bytes\" to be 0, or eight times \"relay_buffer_bytes\" for "
             "each worker (%" PRIu64 "), got %" PRIu32,
             least, conf->relay_memory_bytes);
 }

@@ -99,15 +99,16 @@ static const struct config_key limits_keys[] = {
      FIELD(struct limits_conf, relay_memory_bytes),
      RANGE(0, UINT32_MAX),
      .default_value = 268435456,
-     .help = "Of all data that waits, large CONNECTs included; 0: any amount. When it is reached, "
-             "the session whose data has waited longest is closed."},
+     .help =
+         "Of data that waits, 0: any amount. Half of it is for relay buffers: when they have "
+         "it, the session that has not read for longest is closed. Half is for large CONNECTs."},
     {.key = "handshakes_per_turn",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, handshakes_per_turn),
      RANGE(1, 100000),
      .default_value = 8,
      .help = "TLS handshake steps that a worker takes before it looks at its other sessions. While "
-             "more wait for their turn it accepts nobody new."},
+             "more wait for their turn it accepts nobody new on TLS listeners."},
     {.key = "per_source",
      .kind = KEY_OBJECT,
      FIELD(struct limits_conf, per_source),

@@ -1,8 +1,9 @@
 /*
  * admission.c - what the workers of a process know of sources and of client identifiers.
  *
- * Each table is in SHARDS parts, a mutex to each, so that workers seldom meet. A place names a
- * shard and an entry in it: a source with connections is held, so its entry stays where it is.
+ * Each table is in SHARDS parts, a mutex to each, one held at a time, so that workers seldom meet.
+ * A place names a shard and an entry in it: a source with connections is held, so its entry stays
+ * where it is.
  */
 #include "proxy/admission.h"
 
@@ -22,6 +23,8 @@
 /* Trades of an identifier between two sources are counted for so long, or for window_ms if longer.
  */
 #define TRADES_MS 60000u
+/* A pair that a node has accepted is known for a day. */
+#define KNOWN_US (UINT64_C(86400) * 1000000)
 /* A to B, back to A, and to B again. */
 #define TRADES_MANY 3u
 
@@ -34,6 +37,7 @@ struct source {
 struct client {
     struct table_entry entry;
     struct damping damping;
+    uint64_t accepted_us; /* of a pair: when a node last accepted it; 0 = never */
     /* of an identifier alone: who was accepted with it last, and before that */
     uint64_t traded_us; /* when the first of these trades was */
     uint64_t said_us;   /* when it was last called contested; 0 = never */
@@ -123,6 +127,12 @@ static uint32_t get(struct shard *shard, struct key_hash key)
     return index;
 }
 
+/* Workers read the clock before they wait for the lock: a reading may be older than the last. */
+static uint64_t since(uint64_t then_us, uint64_t now_us)
+{
+    return now_us > then_us ? now_us - then_us : 0;
+}
+
 /* ---- sources ---- */
 
 /* A source is an IPv4 address, or the first half of an IPv6 one. */
@@ -210,10 +220,17 @@ static struct key_hash client_key(const struct admission *a, const struct admiss
 static struct key_hash pair_key(const struct admission *a, const struct admission_client *client)
 {
     const struct address unmapped = address_unmap(client->source);
-    if (unmapped.sa.sa_family == AF_UNIX)
-        return key_hash(client->id.p, client->id.n, ~a->seed);
-    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
-    return key_hash(client->id.p, client->id.n, ~a->seed ^ source_key(a, &from).low);
+    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped); /* all zero for Unix */
+    const uint64_t who = client->certificate.p
+                             ? key_hash(client->certificate.p, client->certificate.n, a->seed).high
+                             : 0;
+    return key_hash(client->id.p, client->id.n, ~a->seed ^ source_key(a, &from).low ^ who);
+}
+
+/* Was it accepted so lately that refused ones, which may be somebody else's, do not count? */
+static bool is_known(const struct client *pair, uint64_t now_us)
+{
+    return pair->accepted_us > 0 && since(pair->accepted_us, now_us) < KNOWN_US;
 }
 
 /* For how long the identifier is refused from everywhere, because of what nodes have accepted. */
@@ -226,8 +243,10 @@ static uint32_t client_penalty_ms(struct admission *a, const struct admission_cl
     pthread_mutex_lock(&shard->lock);
     uint32_t index = table_find(&shard->table, key);
     const struct client *c = index ? table_at(&shard->table, index) : NULL;
-    if (c && c->damping.until_us > now_us)
+    if (c && c->damping.until_us > now_us) {
         left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
+        table_touch(&shard->table, index); /* else other identifiers wash the penalty away */
+    }
     pthread_mutex_unlock(&shard->lock);
     return left_ms;
 }
@@ -243,7 +262,10 @@ uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf
         return left_ms;
     pthread_mutex_lock(&shard->lock);
     struct client *c = table_at(&shard->table, get(shard, key));
-    *began = damping_step(&c->damping, conf, now_us, &left_ms) == DAMPING_BEGINS;
+    if (c->damping.until_us > now_us)
+        left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
+    else if (!is_known(c, now_us))
+        *began = damping_step(&c->damping, conf, now_us, &left_ms) == DAMPING_BEGINS;
     pthread_mutex_unlock(&shard->lock);
     return left_ms;
 }
@@ -271,15 +293,32 @@ static bool note_trade(struct client *c, const struct admission *a,
         return false;
     }
     const bool back = c->before == address_hash(a, source).low;
-    if (!back || now_us - c->traded_us > window_us)
+    if (!back || since(c->traded_us, now_us) > window_us)
         c->trades = 0;
     if (c->trades == 0)
         c->traded_us = now_us;
     c->trades++;
-    if (c->trades < TRADES_MANY || (c->said_us && now_us - c->said_us < window_us))
+    if (c->trades < TRADES_MANY || (c->said_us && since(c->said_us, now_us) < window_us))
         return false;
     c->said_us = now_us;
     return true;
+}
+
+/* Of a pair that is known, accepted ones count. For how long it is refused from now on; 0 = not. */
+static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
+                               const struct admission_client *client, uint64_t now_us)
+{
+    const struct key_hash key = pair_key(a, client);
+    struct shard *shard = shard_of(a->clients, key);
+    uint32_t penalty_ms = 0;
+    pthread_mutex_lock(&shard->lock);
+    struct client *c = table_at(&shard->table, get(shard, key));
+    if (is_known(c, now_us) &&
+        damping_step(&c->damping, conf, now_us, &penalty_ms) != DAMPING_BEGINS)
+        penalty_ms = 0;
+    c->accepted_us = now_us;
+    pthread_mutex_unlock(&shard->lock);
+    return penalty_ms;
 }
 
 void admission_accepted(struct admission *a, const struct flapping_conf *conf,
@@ -291,6 +330,7 @@ void admission_accepted(struct admission *a, const struct flapping_conf *conf,
     struct flapping_conf twice = *conf; /* so that one source alone is caught as a pair */
     twice.max_connects *= 2;
     *news = (struct admission_news){0};
+    const uint32_t penalty_ms = count_accepted(a, conf, client, now_us);
     pthread_mutex_lock(&shard->lock);
     struct client *c = table_at(&shard->table, get(shard, key));
     news->contested = note_trade(c, a, conf, client->source, now_us);
@@ -302,6 +342,10 @@ void admission_accepted(struct admission *a, const struct flapping_conf *conf,
     news->penalised =
         damping_step(&c->damping, &twice, now_us, &news->penalty_ms) == DAMPING_BEGINS;
     pthread_mutex_unlock(&shard->lock);
+    if (penalty_ms > 0) {
+        news->penalised = true;
+        news->penalty_ms = penalty_ms;
+    }
 }
 
 void admission_gauges(struct admission *a, struct admission_gauges *out)

@@ -84,10 +84,20 @@ void admit_leave(struct session *s)
 /* ---- the client identifier ---- */
 
 /* CONNECT stands behind the room for a PROXY header, whether or not that has been put there. */
-static struct admission_client client_of(const struct session *s)
+static struct span client_id_of(const struct session *s)
 {
+    return mqtt_connect_client_id(&s->connect, s->first.mem + PROXY_V2_MAX);
+}
+
+/* tls: room for what the answer points into */
+static struct admission_client client_of(struct session *s, struct tls_facts *tls)
+{
+    struct proxy_facts device = {0};
+    if (s->tls || s->proxied)
+        proxied_facts(s, tls, &device);
     return (struct admission_client){
-        .id = mqtt_connect_client_id(&s->connect, s->first.mem + PROXY_V2_MAX),
+        .id = client_id_of(s),
+        .certificate = device.verified ? device.tls_cn : (struct span){0},
         .source = &s->source,
     };
 }
@@ -99,7 +109,7 @@ static void say(struct session *s, const char *event, const struct address *riva
     char text[ADDRESS_TEXT_MAX], id[SESSION_ID_TEXT_MAX];
     log_begin(&line, s->w->log, LOG_WARN, event);
     log_text(&line, "session", session_id_text(s, id));
-    log_peer(&line, "client_id", client_of(s).id);
+    log_peer(&line, "client_id", client_id_of(s));
     log_text(&line, "listener", s->tag->name);
     log_text(&line, "source", address_format(&s->source, text));
     if (rival)
@@ -112,10 +122,11 @@ static void say(struct session *s, const char *event, const struct address *riva
 bool admit_client(struct session *s)
 {
     const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
-    const struct admission_client client = client_of(s);
+    struct tls_facts tls;
     bool began = false;
-    if (conf->off || client.id.n == 0)
+    if (conf->off || client_id_of(s).n == 0)
         return true;
+    const struct admission_client client = client_of(s, &tls);
     uint32_t left_ms =
         admission_connect(s->w->shared->admission, conf, &client, clock_monotonic_us(), &began);
     if (began)
@@ -126,10 +137,11 @@ bool admit_client(struct session *s)
 void admit_accepted(struct session *s)
 {
     const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
-    const struct admission_client client = client_of(s);
     struct admission_news news = {0};
-    if (conf->off || client.id.n == 0)
+    struct tls_facts tls;
+    if (conf->off || client_id_of(s).n == 0)
         return;
+    const struct admission_client client = client_of(s, &tls);
     admission_accepted(s->w->shared->admission, conf, &client, clock_monotonic_us(), &news);
     if (news.contested)
         say(s, "client_id.contested", &news.rival, 0);

@@ -110,7 +110,7 @@ void listener_unref(struct listener *listener)
 static bool accept_one(struct listener *listener)
 {
     struct address source;
-    int fd = worker_accept(listener->w, listener->fd, &source);
+    int fd = worker_accept(listener->w, listener, &source);
     if (fd < 0)
         return false;
     session_begin(listener->w, listener, fd, &source);

@@ -37,7 +37,7 @@ enum step stage_route(struct session *s)
     struct proxy_facts device;
     s->roster = roster_ref(s->listener->roster);
     proxied_facts(s, &tls, &device);
-    if (s->turned_away != CLOSE_REASON_COUNT || !admit_client(s))
+    if (s->turned_away != CLOSE_REASON_COUNT)
         return session_close(s, (enum close_reason)s->turned_away, NULL);
     struct route_facts facts = {
         .client_id = mqtt_connect_client_id(&s->connect, p),
@@ -51,5 +51,8 @@ enum step stage_route(struct session *s)
     char names[IDENTITY_NAMES_MAX];
     if (!identity_confirmed(s, &facts, names))
         return session_close(s, CLOSE_IDENTITY_REFUSED, names);
+    /* only now: whoever is not who it says must not count as that one */
+    if (!admit_client(s))
+        return session_close(s, (enum close_reason)s->turned_away, NULL);
     return pick(s, &facts);
 }

@@ -54,11 +54,11 @@ struct worker {
     /* TLS handshakes that wait for their turn: those under way, and those not begun */
     struct list shaking, knocking;
     uint32_t handshakes_left; /* steps that may still be taken in this turn of the loop */
-    bool accept_held;         /* nobody new is accepted while some wait */
+    bool accept_held;         /* TLS listeners accept nobody while some wait */
 
     struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
     uint8_t *scratch;       /* one such block, for bytes that go straight through */
-    uint64_t held_bytes;    /* of CONNECTs and what is kept with them */
+    uint64_t held_bytes;    /* of CONNECTs and what is kept with them, beyond their first 2 KiB */
     uint64_t held_max;      /* this worker's share of limits.relay_memory_bytes; 0 = any amount */
     struct list stuck;      /* relayed sessions with data that waits, longest first */
     uint64_t id_base;       /* upper bits of every session id: this start, this worker */
@@ -92,14 +92,17 @@ void worker_init_accept(struct worker *w);
 void worker_fini_accept(struct worker *w);
 
 /*
- * One connection of a listening socket. -1 when there is none, none may come now, or none can be
- * had for want of descriptors or memory: then accepting is held or paused by this call.
+ * One connection of a listener. -1 when there is none, none may come now, or none can be had for
+ * want of descriptors or memory: then accepting is held or paused by this call.
  */
-MUST_USE int worker_accept(struct worker *w, int listen_fd, struct address *peer);
+MUST_USE int worker_accept(struct worker *w, struct listener *listener, struct address *peer);
 
 /* The kernel lacks the memory to watch a listening socket: accepting is paused, then tried again.
  */
 void worker_cannot_watch(struct worker *w);
+
+/* Stop watching all listening sockets. */
+void worker_pause_listeners(struct worker *w);
 
 /* May this session take a step of its TLS handshake now? Else it goes into the queue. */
 MUST_USE bool worker_lets_shake(struct worker *w);

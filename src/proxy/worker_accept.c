@@ -5,9 +5,9 @@
  *
  *   TLS handshakes    a worker takes limits.handshakes_per_turn steps of them in a turn of its
  *                     loop, those under way before those that have not begun. While others wait
- *                     for their turn it accepts nobody: what was paid for is finished first, and
- *                     relayed sessions wait for a few milliseconds of cryptography, not for all
- *                     of a storm's.
+ *                     for their turn it accepts nobody on TLS listeners: what was paid for is
+ *                     finished first, and relayed sessions, and devices on other listeners, wait
+ *                     for a few milliseconds of cryptography, not for all of a storm's.
  *   a shortage        of descriptors or memory: it accepts nobody for a moment, because the
  *                     socket stays readable and a level-triggered loop would spin on it. Where
  *                     that was not enough, who waits is taken with a descriptor kept in reserve
@@ -26,7 +26,13 @@
 
 #define PAUSE_SAID_EVERY_US 1000000u
 #define ACCEPT_PAUSE_S      0.1
-#define SHED_MAX            32 /* parted from after a pause */
+#define SHED_MAX            512 /* parted from after a pause */
+
+void worker_pause_listeners(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listeners; i++)
+        listener_pause(w->listeners[i]);
+}
 
 static void resume(struct worker *w)
 {
@@ -81,8 +87,7 @@ static void pause_accept(struct worker *w, int listen_fd, int why)
     if (w->still_short && (why == EMFILE || why == ENFILE))
         shed(w, listen_fd);
     w->still_short = true;
-    for (size_t i = 0; i < w->n_listeners; i++)
-        listener_pause(w->listeners[i]);
+    worker_pause_listeners(w);
     w->accept_pause.repeat = ACCEPT_PAUSE_S;
     ev_timer_again(w->loop, &w->accept_pause);
 }
@@ -102,21 +107,28 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
     resume(w);
 }
 
-int worker_accept(struct worker *w, int listen_fd, struct address *peer)
+/* Others need not wait for what TLS costs. */
+static void hold_tls(struct worker *w)
 {
-    if (worker_has_handshakes(w)) {
-        if (!w->accept_held)
-            counter_add(&w->counters.accept_holds, 1);
-        w->accept_held = true;
-        for (size_t i = 0; i < w->n_listeners; i++)
+    if (!w->accept_held)
+        counter_add(&w->counters.accept_holds, 1);
+    w->accept_held = true;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        if (w->listeners[i]->conf->tls)
             listener_pause(w->listeners[i]);
+}
+
+int worker_accept(struct worker *w, struct listener *listener, struct address *peer)
+{
+    if (listener->conf->tls && worker_has_handshakes(w)) {
+        hold_tls(w);
         return -1;
     }
-    int fd = socket_accept(listen_fd, peer);
+    int fd = socket_accept(listener->fd, peer);
     if (fd >= 0)
         w->still_short = false;
     else if (errno != EAGAIN && errno != EWOULDBLOCK)
-        pause_accept(w, listen_fd, errno);
+        pause_accept(w, listener->fd, errno);
     return fd;
 }
 

@@ -187,13 +187,22 @@ static void take_listeners(struct worker *w, struct worker_plan *plan)
     free(old);
 }
 
+/* Never less than a few blocks: with two, one session would be closed for the next. */
+static uint64_t share_of_memory(const struct worker *w)
+{
+    const uint64_t least = 8 * (uint64_t)w->relay_pool.size;
+    const uint64_t share =
+        w->snapshot->config->limits.relay_memory_bytes / w->shared->registry->workers;
+    return w->snapshot->config->limits.relay_memory_bytes == 0 || share >= least ? share : least;
+}
+
 void worker_take_plan(struct worker *w, struct worker_plan *plan)
 {
     if (plan->snapshot) {
         struct snapshot *old = w->snapshot;
         bool doors_too = plan->listeners;
         w->snapshot = snapshot_ref(plan->snapshot);
-        w->held_max = w->snapshot->config->limits.relay_memory_bytes / w->shared->registry->workers;
+        w->held_max = share_of_memory(w);
         take_rosters(w, plan);
         if (doors_too)
             take_listeners(w, plan);
@@ -206,5 +215,7 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
         take_tls(w, plan->tls);
     for (size_t i = 0; new_doors && i < w->n_listeners; i++)
         listener_start(w->listeners[i]);
+    if (ev_is_active(&w->accept_pause))
+        worker_pause_listeners(w);
     worker_plan_free(plan);
 }

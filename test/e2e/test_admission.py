@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import ssl
 
 import pytest
 
@@ -193,8 +194,9 @@ FLAPPING = {"max_connects": 4, "window_ms": 600000, "penalty_ms": 60000, "penalt
 
 def test_a_device_that_connects_again_and_again_is_told_to_wait(start):
     router = start({"flapping": FLAPPING})
-    for _ in range(4):
+    for _ in range(5):
         assert is_let_in(router.port, "flapper")
+    router.wait_event("client_id.flapping")
     for version, answer in TOO_FAST.items():
         with mqtt.Device(router.port) as device:
             device.send(mqtt.connect("flapper", version=version))
@@ -208,7 +210,7 @@ def test_a_device_that_connects_again_and_again_is_told_to_wait(start):
 
 def test_the_penalty_ends_and_the_next_is_longer(start):
     router = start({"flapping": {**FLAPPING, "penalty_ms": 200}})
-    for _ in range(4):
+    for _ in range(5):
         assert is_let_in(router.port, "flapper")
     wait_until(lambda: not is_let_in(router.port, "flapper"), "a penalty")
     wait_until(lambda: is_let_in(router.port, "flapper"), "its end")
@@ -232,6 +234,44 @@ def test_nobody_can_lock_out_a_device_by_its_name(start_router, recording_node):
             assert device.connect("victim", username="x", password=b"guess") == (0, 5 if i < 4 else 3)
     with mqtt.Device(router.port, source="127.0.0.2") as device:
         assert device.connect("victim", username="x", password=b"secret") == (0, 0)
+
+
+def test_behind_one_address_who_was_accepted_is_not_locked_out_by_who_is_refused(
+        start_router, recording_node):
+    """A carrier's NAT: the impostor has the victim's address."""
+    def answer(record):
+        return bytes.fromhex("20020000" if b"secret" in record.data else "20020005")
+    config = one_cluster({"n": recording_node(answer=answer).port})
+    config["limits"] = {"flapping": FLAPPING}
+    router = start_router(config)
+
+    def come(password):
+        with mqtt.Device(router.port) as device:
+            return device.connect("victim", username="x", password=password)
+    assert come(b"secret") == (0, 0)
+    assert [come(b"guess") for _ in range(12)] == [(0, 5)] * 12
+    assert come(b"secret") == (0, 0)
+    assert not router.find("client_id.flapping")
+
+
+def test_with_certificates_nobody_is_locked_out_before_it_is_known_either(
+        start_router, recording_node, authority):
+    door = {"tls": {"certificates": [authority.issue("server").conf()], "client_auth": "require",
+                    "client_ca_file": str(authority.file)},
+            "identity": {"claim": "client_id"}}
+    config = add_door(one_cluster({"n": recording_node().port}), "door", **door)
+    config["limits"] = {"flapping": FLAPPING}
+    router = start_router(config)
+
+    def come(name):
+        issued = authority.issue(name, cn=name)
+        context = ssl.create_default_context(cafile=str(authority.file))
+        context.check_hostname = False
+        context.load_cert_chain(issued.certificate, issued.key)
+        with mqtt.Device(router.ports["door"], tls=context) as device:
+            return device.connect("victim")[1]
+    assert [come("impostor") for _ in range(8)] == [5] * 8
+    assert come("victim") == 0
 
 
 def test_two_sources_that_take_one_client_id_from_each_other_are_named(start):
@@ -260,7 +300,7 @@ def test_who_reads_nothing_goes_when_memory_is_short_and_who_reads_stays(
     node = recording_node()
     config = one_cluster({"n": node.port})
     config["workers"] = 1
-    config["limits"] = {"relay_buffer_bytes": 16384, "relay_memory_bytes": 6 * 16384}
+    config["limits"] = {"relay_buffer_bytes": 16384, "relay_memory_bytes": 8 * 16384}
     router = start_router(config)
     readers = [closing(mqtt.Device(router.port)) for _ in range(2)]
     for i, device in enumerate(readers):
@@ -273,7 +313,7 @@ def test_who_reads_nothing_goes_when_memory_is_short_and_who_reads_stays(
         node.record(i + 2).write(flood)
     ends = [router.session_end(count=n + 1, reason="relay_memory") for n in range(3)]
     assert {end["client_id"][:5] for end in ends} == {"deaf-"}
-    assert router.gauges()["waiting_bytes"] <= 6 * 16384
+    assert router.gauges()["waiting_bytes"] <= 8 * 16384
     for i, device in enumerate(readers):
         node.record(i).write(b"hello")
         assert device.read(5) == b"hello"
@@ -301,3 +341,41 @@ def test_half_of_a_large_connect_is_refused_when_memory_is_short_and_small_ones_
     assert heard == set(BUSY.items())
     assert router.gauges()["waiting_bytes"] <= 256 * 1024
     assert is_let_in(router.port, "small")
+
+
+def test_many_small_beginnings_evict_nobody_who_relays(start_router, recording_node, closing):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config["workers"] = 1
+    config["limits"] = {"relay_buffer_bytes": 16384, "relay_memory_bytes": 8 * 16384}
+    router = start_router(config)
+    relayed = [closing(mqtt.Device(router.port)) for _ in range(3)]
+    for i, device in enumerate(relayed):
+        assert device.connect(f"dev-{i}") == (0, 0)
+    for i in (0, 1):  # these two do not read
+        node.record(i).write(bytes(16 << 20))
+    wait_until(lambda: router.gauges()["buffers_held"] == 2, "data to wait")
+    for _ in range(100):
+        closing(mqtt.Device(router.port)).send(mqtt.connect("dev")[:8])
+    wait_until(lambda: router.gauges()["sessions_connect"] == 100, "all to have begun")
+    for _ in range(20):
+        node.record(2).write(b"tick")
+        assert relayed[2].read(4) == b"tick"
+    gauges = router.gauges()
+    assert (gauges["sessions_relay"], gauges["sessions_connect"]) == (3, 100)
+
+
+def test_who_does_not_read_keeps_no_large_connect_out(start_router, recording_node, closing):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config["workers"] = 1
+    config["limits"] = {"relay_buffer_bytes": 16384, "relay_memory_bytes": 8 * 16384}
+    router = start_router(config)
+    for i in range(8):
+        device = closing(mqtt.Device(router.port))
+        assert device.connect(f"deaf-{i}") == (0, 0)
+        node.record(i).write(bytes(16 << 20))
+    wait_until(lambda: router.gauges()["buffers_held"] >= 2, "data to wait")
+    for i in range(8):
+        with mqtt.Device(router.port) as device:
+            assert device.connect(f"large-{i}", will=("t", bytes(60000), 0, False)) == (0, 0)

@@ -241,8 +241,9 @@ def _(stage):
 def _(stage):
     flapping = {"max_connects": 2, "window_ms": 3600000}
     router = stage.router(stage.recording_node(), limits={"flapping": flapping})
-    for _ in range(2):
+    for _ in range(3):
         stage.device(router).connect("dev")
+    router.wait_event("client_id.flapping")
     for version, answer in ((4, "20020003"), (5, "2003009f00")):
         raw = stage.device(router).send(mqtt.connect("dev", version=version))
         assert raw.read_to_end() == (bytes.fromhex(answer), "end")
@@ -251,7 +252,7 @@ def _(stage):
 
 @produces("relay_memory")
 def _(stage):
-    limits = {"relay_memory_bytes": 8192, "relay_buffer_bytes": 1024}
+    limits = {"relay_memory_bytes": 16384, "relay_buffer_bytes": 1024}
     router = stage.router(stage.recording_node(), limits=limits)
     raw = stage.device(router)
     raw.send(mqtt.connect("dev", will=("t", b"w" * 20000, 0, False))[:-1])

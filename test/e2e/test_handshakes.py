@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import ssl
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.sanitized
 def router(start_router, recording_node, certificates):
     config = one_cluster({"n": recording_node().port}, tls_dir=certificates)
     config["limits"] = {"handshakes_per_turn": 1}
+    config["workers"] = 1
     return start_router(config)
 
 
@@ -85,6 +87,32 @@ def test_a_crowd_shakes_hands_in_turns_and_nobody_is_lost(router, certificates, 
     assert gauges["accept_holds_total"] > 0
     for caller in callers:
         caller.socket.close()
+
+
+def answered_before_a_plain_device(router, certificates, n):
+    """n ClientHellos and a plain CONNECT at once: how many were answered before that was?"""
+    callers = [Caller(router.tls_port, certificates) for _ in range(n)]
+    wait_until(lambda: router.gauges()["sessions_tls"] == n, "all of them are there")
+    with stopped(router):
+        for caller in callers:
+            caller.step()
+        plain = mqtt.Device(router.port).send(mqtt.connect("plain"))
+    assert plain.packet()[0] == mqtt.CONNACK
+    poll = select.poll()
+    for caller in callers:
+        poll.register(caller.socket, select.POLLIN)
+    answered = len(poll.poll(0))
+    for caller in callers:
+        caller.socket.close()
+    plain.close()
+    router.wait_idle()
+    return answered
+
+
+def test_a_crowd_at_a_tls_door_does_not_shut_the_others(router, certificates):
+    n = 200
+    wait_until(lambda: answered_before_a_plain_device(router, certificates, n) < n,
+               "a plain device to be served before all of a crowd have been")
 
 
 def test_one_who_has_left_meanwhile_gets_no_cryptography(router, certificates):

@@ -85,6 +85,19 @@ static void extreme_settings_overflow_nothing(void **state)
     }
 }
 
+/* As a reload makes it: what the old rate asked for does not bind the new one. */
+static void a_faster_rate_counts_at_once(void **state)
+{
+    (void)state;
+    const struct bucket_rate slow = {.window_us = S_US, .events = 1, .burst = 1000};
+    const struct bucket_rate fast = {.window_us = S_US, .events = 1000, .burst = 10};
+    uint64_t next = 0;
+    for (int i = 0; i < 1000; i++)
+        assert_true(bucket_take(&next, S_US, slow));
+    assert_false(bucket_take(&next, S_US, fast));
+    assert_true(bucket_take(&next, S_US + 1000, fast));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,6 +105,7 @@ int main(void)
         cmocka_unit_test(no_walk_gets_more_than_its_rate),
         cmocka_unit_test(who_has_patience_gets_a_later_turn),
         cmocka_unit_test(impatience_costs_nothing),
+        cmocka_unit_test(a_faster_rate_counts_at_once),
         cmocka_unit_test(extreme_settings_overflow_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

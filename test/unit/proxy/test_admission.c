@@ -176,6 +176,16 @@ static void when_all_remembered_sources_are_connected_further_ones_are_not_limit
 
 /* ---- client identifiers ---- */
 
+static uint32_t connects_as(struct admission *a, const char *id, const char *certificate,
+                            uint64_t now_us)
+{
+    const struct address source = host("192.0.2.1");
+    const struct admission_client client = {
+        .id = span_of_str(id), .certificate = span_of_str(certificate), .source = &source};
+    bool began;
+    return admission_connect(a, &limits.flapping, &client, now_us, &began);
+}
+
 static uint32_t connects(struct admission *a, const char *id, const char *from, uint64_t now_us,
                          bool *began)
 {
@@ -223,6 +233,73 @@ static void nobody_is_locked_out_by_connects_that_no_node_accepted(void **state)
         (void)connects(a, "dev", from, S_US, &began);
     }
     assert_int_equal(connects(a, "dev", "192.0.2.1", S_US, &began), 0);
+    admission_free(a);
+}
+
+static void who_was_accepted_from_a_source_is_not_locked_out_from_there(void **state)
+{
+    (void)state;
+    struct admission *a = new_admission();
+    bool began;
+    assert_false(accepted(a, "dev", "192.0.2.1", S_US).penalised);
+    for (int i = 0; i < 100; i++) /* refused by the node: another one with its name */
+        assert_int_equal(connects(a, "dev", "192.0.2.1", 2 * S_US, &began), 0);
+    /* but its own connects count: 4 of them, and one more */
+    for (int i = 0; i < 4; i++)
+        assert_false(accepted(a, "dev", "192.0.2.1", 3 * S_US).penalised);
+    assert_true(accepted(a, "dev", "192.0.2.1", 3 * S_US).penalised);
+    assert_int_equal(connects(a, "dev", "192.0.2.1", 3 * S_US, &began), 1000);
+    assert_int_equal(connects(a, "dev", "192.0.2.2", 3 * S_US, &began), 0);
+    admission_free(a);
+}
+
+static void a_certificate_makes_another_pair_of_the_same_identifier(void **state)
+{
+    (void)state;
+    struct admission *a = new_admission();
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(connects_as(a, "dev", "impostor", S_US), 0);
+    assert_int_equal(connects_as(a, "dev", "impostor", S_US), 1000);
+    assert_int_equal(connects_as(a, "dev", "dev", S_US), 0);
+    assert_int_equal(connects_as(a, "dev", NULL, S_US), 0);
+    admission_free(a);
+}
+
+static void addresses_of_one_64_make_one_pair(void **state)
+{
+    (void)state;
+    struct admission *a = new_admission();
+    bool began;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(connects(a, "dev", i % 2 ? "2001:db8::1" : "2001:db8::2", S_US, &began),
+                         0);
+    assert_int_equal(connects(a, "dev", "2001:db8::3", S_US, &began), 1000);
+    assert_int_equal(connects(a, "dev", "2001:db8:0:1::3", S_US, &began), 0);
+    admission_free(a);
+}
+
+/* With a penalty on the identifier, or on the pair: who keeps asking is not forgotten. */
+static void other_identifiers_wash_no_penalty_away(void **state)
+{
+    (void)state;
+    struct admission *a = new_admission();
+    char id[32];
+    bool began;
+    for (int i = 0; i < 9; i++)
+        (void)accepted(a, "everywhere", i % 2 ? "192.0.2.1" : "192.0.2.2", S_US);
+    for (int i = 0; i < 5; i++)
+        (void)connects(a, "pair", "192.0.2.1", S_US, &began);
+    for (uint32_t i = 0; i < 20000; i++) {
+        (void)snprintf(id, sizeof(id), "other-%u", i);
+        (void)connects(a, id, "203.0.113.1", S_US, &began);
+        if (i % 20 != 0)
+            continue;
+        assert_int_equal(connects(a, "everywhere", "192.0.2.3", S_US, &began), 1000);
+        assert_int_equal(connects(a, "pair", "192.0.2.1", S_US, &began), 1000);
+    }
+    struct admission_gauges gauges;
+    admission_gauges(a, &gauges);
+    assert_in_range(gauges.evicted, 15000, 25000);
     admission_free(a);
 }
 
@@ -350,6 +427,10 @@ int main(void)
         cmocka_unit_test(when_all_remembered_sources_are_connected_further_ones_are_not_limited),
         cmocka_unit_test(one_connect_too_many_begins_a_penalty_that_is_told_once),
         cmocka_unit_test(nobody_is_locked_out_by_connects_that_no_node_accepted),
+        cmocka_unit_test(who_was_accepted_from_a_source_is_not_locked_out_from_there),
+        cmocka_unit_test(a_certificate_makes_another_pair_of_the_same_identifier),
+        cmocka_unit_test(addresses_of_one_64_make_one_pair),
+        cmocka_unit_test(other_identifiers_wash_no_penalty_away),
         cmocka_unit_test(accepted_from_many_sources_too_often_it_is_refused_from_everywhere),
         cmocka_unit_test(an_identifier_traded_back_and_forth_is_contested_once_a_minute),
         cmocka_unit_test(a_device_that_roams_is_not_contested),
