@@ -12,6 +12,7 @@
 
 #include "base/util.h"
 #include "control/config_file.h"
+#include "control/privileges.h"
 #include "control/route_command.h"
 #include "control/supervisor.h"
 #include "control/tls_check.h"
@@ -145,6 +146,8 @@ static int check(const char *path)
 {
     struct config *config = config_file_load(path, stderr);
     bool good = config && tls_check(config, path, stderr);
+    if (config)
+        privileges_check(config, path, stderr);
     config_free(config);
     if (good)
         (void)printf("%s: good\n", path);

@@ -6,7 +6,7 @@
  * The order counts: emptying the bounding set takes CAP_SETPCAP, changing users CAP_SETUID,
  * and a change of user may leave what securebits of our parent kept.
  */
-#include "privileges.h"
+#include "control/privileges.h"
 
 #include <cap-ng.h>
 #include <ctype.h>
@@ -121,6 +121,23 @@ void privileges_hand_over(const struct privileges *to, int fd)
         (void)!fchown(fd, to->uid, to->gid);
 }
 
+void privileges_hand_over_file(const struct privileges *to, const char *path)
+{
+    if (to->uid != geteuid())
+        (void)!lchown(path, to->uid, to->gid);
+}
+
+void privileges_check(const struct config *config, const char *file_name, FILE *err)
+{
+    struct privileges to;
+    if (config->user && find_user(config->user, &to) == ENOENT)
+        (void)fprintf(err, "warning: %s: user: \"%s\": no such user on this host\n", file_name,
+                      config->user);
+    if (config->group && find_group(config->group, &to) == ENOENT)
+        (void)fprintf(err, "warning: %s: group: \"%s\": no such group on this host\n", file_name,
+                      config->group);
+}
+
 /* ---- giving up ---- */
 
 static bool say_failed(FILE *err, const char *what)
@@ -196,15 +213,33 @@ static void try_file(void *arg, const char *file)
     log_emit(&line);
 }
 
+static void try_folder(struct log *log, const char *address)
+{
+    static const char prefix[] = CONFIG_UNIX_PREFIX;
+    char folder[CONFIG_UNIX_PATH_MAX + 1] = ".";
+    const char *path = address + sizeof(prefix) - 1;
+    if (strncmp(address, prefix, sizeof(prefix) - 1) != 0)
+        return;
+    const char *end = strrchr(path, '/');
+    if (end)
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(end == path ? 1 : end - path), path);
+    if (access(folder, W_OK) < 0)
+        log_event(log, LOG_WARN, "host.unwritable", "folder", folder);
+}
+
 void privileges_warn(struct log *log, const struct config *config, const char *config_path)
 {
     if (geteuid() == 0)
         log_event(log, LOG_WARN, "host.root", "cure",
                   "set `user` to one that owns nothing, and make the files readable for it");
     try_file(log, config_path);
-    for (size_t i = 0; i < config->n_listeners; i++)
-        if (config->listeners[i].tls)
-            tls_context_files(config->listeners[i].tls, try_file, log);
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct listener_conf *conf = &config->listeners[i];
+        for (size_t k = 0; k < conf->n_addresses; k++)
+            try_folder(log, conf->addresses[k]);
+        if (conf->tls)
+            tls_context_files(conf->tls, try_file, log);
+    }
     for (size_t i = 0; i < config->n_clusters; i++) {
         const struct cluster_conf *conf = &config->clusters[i];
         if (conf->tls)

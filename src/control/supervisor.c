@@ -18,10 +18,10 @@
 #include <unistd.h>
 
 #include "control/host_limits.h"
+#include "control/privileges.h"
 #include "gauges.h"
 #include "listening.h"
 #include "net/tls_context.h"
-#include "privileges.h"
 #include "proxy/admission.h"
 #include "proxy/loop_memory.h"
 #include "supervisor_internal.h"

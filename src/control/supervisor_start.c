@@ -18,8 +18,8 @@
 
 #include "control/host_check.h"
 #include "control/host_limits.h"
+#include "control/privileges.h"
 #include "listening.h"
-#include "privileges.h"
 #include "proxy/worker.h"
 #include "sandbox.h"
 #include "supervisor_internal.h"
@@ -91,13 +91,16 @@ static bool publish_first(struct supervisor *sup)
     return true;
 }
 
-/* What only the start needed goes. The doors first go to who they will belong to. */
+/* What only the start needed goes. The doors, and their files, first go to whom they will be of. */
 static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
 {
     const struct service *service = &sup->service;
     const struct config *config = service->snapshot->config;
     for (size_t i = 0; i < service->crew.n * service->snapshot->n_doors; i++)
         privileges_hand_over(to, sup->doors[i].fd);
+    for (size_t i = 0; i < service->snapshot->n_doors; i++)
+        if (endpoint_is_unix(&service->snapshot->doors[i].endpoint))
+            privileges_hand_over_file(to, service->snapshot->doors[i].endpoint.un.sun_path);
     if (!privileges_drop(to, sup->out))
         return false;
     privileges_warn(sup->log, config, service->config_path);

@@ -12,7 +12,7 @@ import pytest
 
 import harness
 import mqtt
-from harness import one_cluster
+from harness import one_cluster, wait_until
 
 NOBODY = pwd.getpwnam("nobody")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -246,12 +246,44 @@ def test_a_unix_socket_where_the_user_cannot_write_is_left_behind_and_taken_over
     router = start_router(made)
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
+    assert path.stat().st_uid == NOBODY.pw_uid, "its own to open"
+    assert router.find("host.unwritable", folder=str(tmp_path))
     router.wait_idle()
     router.stop()
     assert path.is_socket()
     router = start_router(made)
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
+
+
+@needs_root
+def test_a_unix_socket_where_the_user_may_write_comes_and_goes_with_reloads(
+        start_router, made, tmp_path):
+    made["user"] = "nobody"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    for path in (folder.parent, *list(folder.parents)[:2]):
+        path.chmod(path.stat().st_mode | 0o111)
+    path = folder / "door"
+    with_door = harness.add_door(copy.deepcopy(made), "local", address=f"unix:{path}")
+    router = start_router(with_door)
+    assert not router.find("host.unwritable")
+    open_up(router)
+    router.reload(made)
+    wait_until(lambda: not path.exists(), "the file to go with its door")
+    router.reload(with_door)
+    with mqtt.Device(str(path)) as raw:
+        assert raw.connect("dev") == (0, 0)
+    router.wait_idle()
+
+
+def test_a_check_says_whom_this_host_does_not_know(tmp_path, made):
+    made.update(user="no-such-user", group="no-such-group")
+    checked = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))
+    assert checked.returncode == 0, "it may be for another host"
+    assert 'user: "no-such-user": no such user on this host' in checked.stderr
+    assert 'group: "no-such-group": no such group on this host' in checked.stderr
 
 
 @needs_root

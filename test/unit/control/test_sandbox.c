@@ -150,6 +150,12 @@ static bool try_signal_to_another(void)
 {
     return syscall(SYS_tgkill, getppid(), getppid(), 0) == 0;
 }
+static bool try_limits_of_another(void)
+{
+    struct rlimit limit;
+    return prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) == 0;
+}
+
 static bool try_setuid(void)
 {
     return setuid(getuid()) == 0;
@@ -208,6 +214,7 @@ static void a_call_that_no_router_makes_ends_it(void **state)
         {"create", try_create},
         {"kill", try_kill},
         {"tgkill of another", try_signal_to_another},
+        {"prlimit of another", try_limits_of_another},
         {"setuid", try_setuid},
         {"fchmodat", try_chmod},
         {"mount", try_mount},

@@ -35,12 +35,18 @@ void privileges_hide_memory(void);
 MUST_USE bool privileges_find(const struct config *config, const char *file_name,
                               struct privileges *out, FILE *err);
 
+/* Of --check: say whom this host does not know. Warnings: the file may be for another host. */
+void privileges_check(const struct config *config, const char *file_name, FILE *err);
+
 /*
  * Hand a listening socket to who we will run as. The kernel lets sockets of one user share a
  * port (SO_REUSEPORT) and goes by who made them: a reload that opens one more on the same port,
  * say on another address, would be refused.
  */
 void privileges_hand_over(const struct privileges *to, int fd);
+
+/* The same for the file of a Unix socket, so that it can be opened, and taken away at the end. */
+void privileges_hand_over_file(const struct privileges *to, const char *path);
 
 /*
  * Become that user and group, with the groups that user is in; give up all capabilities, of root
@@ -50,8 +56,9 @@ void privileges_hand_over(const struct privileges *to, int fd);
 MUST_USE bool privileges_drop(const struct privileges *to, FILE *err);
 
 /*
- * What a reload will miss from now on, a warning each: `host.root` when we are still root, and
- * `host.unreadable` for each file that the next reload cannot read.
+ * What a reload will miss from now on, a warning each: `host.root` when we are still root,
+ * `host.unreadable` for each file that the next reload cannot read, and `host.unwritable` for each
+ * folder that the file of a Unix socket cannot be taken out of.
  */
 void privileges_warn(struct log *log, const struct config *config, const char *config_path);
 
