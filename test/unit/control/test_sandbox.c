@@ -153,7 +153,7 @@ static bool try_signal_to_another(void)
 static bool try_limits_of_another(void)
 {
     struct rlimit limit;
-    return prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) == 0;
+    return prlimit(1, RLIMIT_NOFILE, NULL, &limit) == 0;
 }
 
 static bool try_setuid(void)
