@@ -137,10 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size > INPUT_MAX)
         return 0;
-    char *text = (char *)exact_new(size + 1);
-    if (size > 0)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = exact_text(data, size);
     char *exact = (char *)exact_copy((const uint8_t *)text, strlen(text) + 1);
     bool is_address = parse_address(exact, &address);
     parse_endpoint(exact, is_address ? &address : NULL);

@@ -136,10 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size > INPUT_MAX)
         return 0;
-    char *text = (char *)exact_new(size + 1);
-    if (size > 0)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = exact_text(data, size);
     if (parse(text, &range)) {
         second_reader_agrees(text, &range);
         it_reads_the_same_again(&range);

@@ -132,10 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size > INPUT_MAX)
         return 0;
-    char *text = (char *)exact_new(size + 1);
-    if (size > 0)
-        memcpy(text, data, size);
-    text[size] = '\0';
+    char *text = exact_text(data, size);
     size_t asked_n = strlen(text);
     char *asked = (char *)exact_copy((const uint8_t *)text, asked_n + 1);
     read_names(&names, text + asked_n + 1, asked_n < size ? size - asked_n - 1 : 0);

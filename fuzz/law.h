@@ -65,4 +65,15 @@ static inline uint8_t *exact_copy(const uint8_t *p, size_t n)
     return exact;
 }
 
+/* The same as text: a terminator more. */
+static inline char *exact_text(const uint8_t *p, size_t n)
+{
+    char *text = (char *)exact_new(n + 1);
+
+    if (n > 0)
+        memcpy(text, p, n);
+    text[n] = '\0';
+    return text;
+}
+
 #endif

@@ -34,7 +34,7 @@ static const struct config_key per_source_keys[] = {
      FIELD(struct per_source_conf, table_size),
      RANGE(1024, 16777216),
      .default_value = 65536,
-     .help = "Sources remembered at a time, about 100 bytes each. When all of them are connected, "
+     .help = "Sources remembered at a time, about 50 bytes each. When all of them are connected, "
              "further ones are not limited."},
 };
 static const struct config_table per_source_table = TABLE(struct per_source_conf, per_source_keys);
@@ -70,8 +70,9 @@ static const struct config_key flapping_keys[] = {
      FIELD(struct limits_conf, flapping.table_size),
      RANGE(1024, 16777216),
      .default_value = 65536,
-     .help = "Client identifiers remembered at a time, about 100 bytes each; those that connected "
-             "last."},
+     .help = "Client identifiers remembered at a time, those that connected last; each of their "
+             "sources "
+             "counts as one more. About 130 bytes each."},
 };
 static const struct config_table flapping_table = TABLE(struct limits_conf, flapping_keys);
 
