@@ -20,20 +20,15 @@ static uint64_t early_of(struct bucket_rate rate)
     return (rate.burst - 1) * turn_of(rate);
 }
 
-/* The most that this rate can have asked for by now: what a slower one asked for does not bind it.
- */
-static uint64_t latest(uint64_t now, struct bucket_rate rate, uint64_t patience_us)
-{
-    return now + early_of(rate) + turn_of(rate) + (patience_us << FRACTION_BITS);
-}
-
 bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
                         uint64_t patience_us, uint64_t *wait_us)
 {
     assert(rate.events > 0 && rate.burst > 0 && rate.window_us > 0);
     uint64_t now = now_us << FRACTION_BITS, early = early_of(rate);
-    if (*next > latest(now, rate, patience_us))
-        *next = latest(now, rate, patience_us);
+    /* as far ahead as this rate can have asked for; what a slower one asked for does not bind it */
+    const uint64_t ahead = early + turn_of(rate) + (patience_us << FRACTION_BITS);
+    if (*next > now && *next - now > ahead)
+        *next = now + ahead;
     uint64_t at = *next > now ? *next : now;
     uint64_t wait = at - now > early ? at - now - early : 0;
     if (wait > patience_us << FRACTION_BITS)

@@ -187,7 +187,8 @@ static void a_snapshot_half_made_is_given_back_whole(void **state)
         snapshot = snapshot_new(config, &registry, NULL, NULL);
         allowed = SIZE_MAX;
     }
-    assert_int_equal(n - 1, 1 + 1 + 1 + 2 * 3 + 1); /* itself, clusters, doors, arrays, sources */
+    /* itself, clusters, listeners, doors, arrays, sources */
+    assert_int_equal(n - 1, 1 + 1 + 1 + 1 + 2 * 3 + 1);
     snapshot_unref(snapshot);
     snapshot_unref(NULL);
     node_registry_fini(&registry);
