@@ -62,7 +62,7 @@ enum farewell {
     X(NODES_FULL, "nodes_full", ROUTER, REFUSAL, SERVER_BUSY, 1013,                                \
       "Every node that is up is at its limit; detail says at which.")                              \
     X(LOCAL_LIMIT, "local_limit", ROUTER, REFUSAL, SERVER_BUSY, 1013,                              \
-      "The router was short of descriptors, local ports or memory to dial; detail says which.")    \
+      "The router was short of descriptors, local ports or memory, to dial or to watch a socket.") \
     X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,           \
       "No node was found within timeouts.placement_ms.")                                           \
     X(CONNACK_TIMEOUT, "connack_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,               \

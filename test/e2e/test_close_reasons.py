@@ -289,7 +289,7 @@ def _(stage):
     config["workers"] = 1
     config["limits"] = {"connect_max_bytes": 1 << 20}
     router = stage.start_router(config)
-    # libev gives up when its own arrays cannot grow: let them, with as many devices as come.
+    # While the event loop lives on its reserve nobody is let in: let its arrays grow beforehand.
     for raw in [stage.device(router) for _ in range(100)]:
         raw.close()
     router.session_end(count=100)
