@@ -79,6 +79,8 @@ class Chaos:
         harness.add_door(made, "found", cluster="found")
         made["timeouts"] = dict(TIMEOUTS)
         made["log"]["level"] = "info"
+        # Moved about by this play twice a second, devices connect more often than any should.
+        made["limits"] = {"flapping": {"max_connects": 1000}}
         return made
 
     def _idle_descriptors(self):

@@ -75,11 +75,17 @@ struct admission_client {
 /*
  * A readable CONNECT has come. Returns 0: it may go on; else for how many milliseconds from now
  * this pair of identifier and source is refused, or the identifier from everywhere.
- *
- *   began   true when a penalty begins with this CONNECT: time to say so, once
  */
-uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf,
-                           const struct admission_client *client, uint64_t now_us, bool *began);
+uint32_t admission_connect(struct admission *a, const struct admission_client *client,
+                           uint64_t now_us);
+
+/*
+ * A node gets the CONNECT: it counts, unless its pair is known. One that no node could be found for
+ * does not count, or a fleet that keeps trying while all nodes are down would be locked out when
+ * they are back. Returns 0, or for how long the pair is refused from now on: time to say so, once.
+ */
+uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
+                          const struct admission_client *client, uint64_t now_us);
 
 /* What a node's accepting a CONNECT shows. */
 struct admission_news {

@@ -233,11 +233,9 @@ static bool is_known(const struct client *pair, uint64_t now_us)
     return pair->accepted_us > 0 && since(pair->accepted_us, now_us) < KNOWN_US;
 }
 
-/* For how long the identifier is refused from everywhere, because of what nodes have accepted. */
-static uint32_t client_penalty_ms(struct admission *a, const struct admission_client *client,
-                                  uint64_t now_us)
+/* For how long a pair, or an identifier from everywhere, is still refused. */
+static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64_t now_us)
 {
-    const struct key_hash key = client_key(a, client);
     struct shard *shard = shard_of(a->clients, key);
     uint32_t left_ms = 0;
     pthread_mutex_lock(&shard->lock);
@@ -251,23 +249,27 @@ static uint32_t client_penalty_ms(struct admission *a, const struct admission_cl
     return left_ms;
 }
 
-uint32_t admission_connect(struct admission *a, const struct flapping_conf *conf,
-                           const struct admission_client *client, uint64_t now_us, bool *began)
+uint32_t admission_connect(struct admission *a, const struct admission_client *client,
+                           uint64_t now_us)
+{
+    uint32_t of_pair = penalty_left_ms(a, pair_key(a, client), now_us);
+    uint32_t of_client = penalty_left_ms(a, client_key(a, client), now_us);
+    return of_pair > of_client ? of_pair : of_client;
+}
+
+uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
+                          const struct admission_client *client, uint64_t now_us)
 {
     const struct key_hash key = pair_key(a, client);
     struct shard *shard = shard_of(a->clients, key);
-    uint32_t left_ms = client_penalty_ms(a, client, now_us);
-    *began = false;
-    if (left_ms > 0)
-        return left_ms;
+    uint32_t penalty_ms = 0;
     pthread_mutex_lock(&shard->lock);
     struct client *c = table_at(&shard->table, get(shard, key));
-    if (c->damping.until_us > now_us)
-        left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
-    else if (!is_known(c, now_us))
-        *began = damping_step(&c->damping, conf, now_us, &left_ms) == DAMPING_BEGINS;
+    if (!is_known(c, now_us) &&
+        damping_step(&c->damping, conf, now_us, &penalty_ms) != DAMPING_BEGINS)
+        penalty_ms = 0;
     pthread_mutex_unlock(&shard->lock);
-    return left_ms;
+    return penalty_ms;
 }
 
 /* Same host? The port is another each time. */

@@ -121,17 +121,25 @@ static void say(struct session *s, const char *event, const struct address *riva
 
 bool admit_client(struct session *s)
 {
-    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
     struct tls_facts tls;
-    bool began = false;
-    if (conf->off || client_id_of(s).n == 0)
+    if (s->w->snapshot->config->limits.flapping.off || client_id_of(s).n == 0)
         return true;
     const struct admission_client client = client_of(s, &tls);
-    uint32_t left_ms =
-        admission_connect(s->w->shared->admission, conf, &client, clock_monotonic_us(), &began);
-    if (began)
-        say(s, "client_id.flapping", NULL, left_ms);
-    return left_ms == 0 || turn_away(s, CLOSE_FLAPPING);
+    return admission_connect(s->w->shared->admission, &client, clock_monotonic_us()) == 0 ||
+           turn_away(s, CLOSE_FLAPPING);
+}
+
+void admit_placed(struct session *s)
+{
+    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
+    struct tls_facts tls;
+    if (conf->off || client_id_of(s).n == 0)
+        return;
+    const struct admission_client client = client_of(s, &tls);
+    uint32_t penalty_ms =
+        admission_placed(s->w->shared->admission, conf, &client, clock_monotonic_us());
+    if (penalty_ms > 0)
+        say(s, "client_id.flapping", NULL, penalty_ms);
 }
 
 void admit_accepted(struct session *s)

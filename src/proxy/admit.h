@@ -25,6 +25,9 @@ MUST_USE bool admit_source(struct session *s);
  */
 MUST_USE bool admit_client(struct session *s);
 
+/* A node gets its CONNECT, the first one: it counts. */
+void admit_placed(struct session *s);
+
 /* Its node has accepted it: what that shows of its client identifier is noted, and said. */
 void admit_accepted(struct session *s);
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "base/clock.h"
 #include "listener.h"
 #include "net/socket.h"
@@ -367,6 +368,8 @@ enum step stage_dial(struct session *s)
     if (r != STREAM_OK)
         return s->reached ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream))
                           : retry(s, stream_error(s->node_stream));
+    if (!s->replayed)
+        admit_placed(s);
     session_goto(s, SESSION_CONNACK);
     s->up.due = s->down.due = true;
     return MOVED;

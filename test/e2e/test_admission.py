@@ -231,7 +231,7 @@ def test_nobody_can_lock_out_a_device_by_its_name(start_router, recording_node):
     router = start_router(config)
     for i in range(10):
         with mqtt.Device(router.port, source="127.0.0.66") as device:
-            assert device.connect("victim", username="x", password=b"guess") == (0, 5 if i < 4 else 3)
+            assert device.connect("victim", username="x", password=b"guess") == (0, 5 if i < 5 else 3)
     with mqtt.Device(router.port, source="127.0.0.2") as device:
         assert device.connect("victim", username="x", password=b"secret") == (0, 0)
 
@@ -272,6 +272,22 @@ def test_with_certificates_nobody_is_locked_out_before_it_is_known_either(
             return device.connect("victim")[1]
     assert [come("impostor") for _ in range(8)] == [5] * 8
     assert come("victim") == 0
+
+
+def test_who_keeps_trying_while_no_node_is_up_is_not_locked_out_when_one_is(
+        start_router, recording_node):
+    node = recording_node()
+    config = one_cluster({"n": node.port}, address=f"127.0.0.1:{free_port()}")
+    config["clusters"][0]["nodes"][0]["state"] = "down"
+    config["limits"] = {"flapping": FLAPPING}
+    router = start_router(config)
+    for _ in range(10):
+        with mqtt.Device(router.port) as device:
+            assert device.connect("patient") == (0, 3)
+    config["clusters"][0]["nodes"][0]["state"] = "up"
+    router.reload(config)
+    assert is_let_in(router.port, "patient")
+    router.session_end(count=10, reason="no_node")
 
 
 def test_two_sources_that_take_one_client_id_from_each_other_are_named(start):

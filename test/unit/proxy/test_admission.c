@@ -182,8 +182,8 @@ static uint32_t connects_as(struct admission *a, const char *id, const char *cer
     const struct address source = host("192.0.2.1");
     const struct admission_client client = {
         .id = span_of_str(id), .certificate = span_of_str(certificate), .source = &source};
-    bool began;
-    return admission_connect(a, &limits.flapping, &client, now_us, &began);
+    uint32_t left_ms = admission_connect(a, &client, now_us);
+    return left_ms ? left_ms : admission_placed(a, &limits.flapping, &client, now_us);
 }
 
 static uint32_t connects(struct admission *a, const char *id, const char *from, uint64_t now_us,
@@ -191,7 +191,13 @@ static uint32_t connects(struct admission *a, const char *id, const char *from, 
 {
     const struct address source = host(from);
     const struct admission_client client = {.id = span_of_str(id), .source = &source};
-    return admission_connect(a, &limits.flapping, &client, now_us, began);
+    uint32_t left_ms = admission_connect(a, &client, now_us);
+    *began = false;
+    if (left_ms > 0)
+        return left_ms;
+    left_ms = admission_placed(a, &limits.flapping, &client, now_us);
+    *began = left_ms > 0;
+    return left_ms;
 }
 
 static struct admission_news accepted(struct admission *a, const char *id, const char *from,
@@ -379,7 +385,6 @@ static void *come_and_go(void *arg)
     struct admission *a = arg;
     admission_place places[64] = {0};
     unsigned random = (unsigned)(uintptr_t)&places;
-    bool began;
     for (int i = 0; i < 20000; i++) {
         unsigned k = (unsigned)rand_r(&random) % 64;
         const struct address source = numbered((uint32_t)rand_r(&random) % 3000);
@@ -387,7 +392,8 @@ static void *come_and_go(void *arg)
         struct admission_news news;
         admission_leave(a, places[k]);
         (void)admission_enter(a, &limits.per_source, &source, S_US, &places[k]);
-        (void)admission_connect(a, &limits.flapping, &client, S_US + (unsigned)i, &began);
+        (void)admission_connect(a, &client, S_US + (unsigned)i);
+        (void)admission_placed(a, &limits.flapping, &client, S_US + (unsigned)i);
         admission_accepted(a, &limits.flapping, &client, S_US + (unsigned)i, &news);
     }
     for (unsigned k = 0; k < 64; k++)
