@@ -32,9 +32,6 @@ MUST_USE bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate ra
 MUST_USE bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
                                  uint64_t patience_us, uint64_t *wait_us);
 
-/* Is the bucket as good as new: would forgetting it change nothing? */
-bool bucket_is_full(uint64_t next, uint64_t now_us);
-
 /* What the number has to be for half of the burst to be left at now_us. */
 uint64_t bucket_half_full(uint64_t now_us, struct bucket_rate rate);
 

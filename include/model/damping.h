@@ -37,7 +37,4 @@ enum damping_verdict {
 enum damping_verdict damping_step(struct damping *d, const struct flapping_conf *conf,
                                   uint64_t now_us, uint32_t *left_ms);
 
-/* Would forgetting it change nothing? */
-bool damping_is_clean(const struct damping *d, const struct flapping_conf *conf, uint64_t now_us);
-
 #endif

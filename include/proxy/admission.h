@@ -2,8 +2,8 @@
  * admission.h - who may come in, by where from and how often: what the workers of a process know
  * of sources and of client identifiers.
  *
- * Two tables, both of fixed size, so that nobody can grow them: sources (an IPv4 address, an
- * IPv6 /64, or "a Unix socket"), and client identifiers. What was used least lately makes room;
+ * Two tables, both of fixed size, so that nobody can grow them: sources (an IPv4 address, or an
+ * IPv6 /64), and client identifiers. What was used least lately makes room;
  * a source that has connections never does: when all have some, further ones go unlimited and
  * are counted. Keys are hashed with a seed of this process, so that nobody outside can aim at a
  * place of the table.

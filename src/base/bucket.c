@@ -44,11 +44,6 @@ bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate)
     return bucket_take_within(next, now_us, rate, 0, &wait_us);
 }
 
-bool bucket_is_full(uint64_t next, uint64_t now_us)
-{
-    return next <= now_us << FRACTION_BITS;
-}
-
 uint64_t bucket_half_full(uint64_t now_us, struct bucket_rate rate)
 {
     return (now_us << FRACTION_BITS) + early_of(rate) / 2;

@@ -46,8 +46,3 @@ enum damping_verdict damping_step(struct damping *d, const struct flapping_conf 
     *left_ms = begin_penalty(d, conf, now_us);
     return DAMPING_BEGINS;
 }
-
-bool damping_is_clean(const struct damping *d, const struct flapping_conf *conf, uint64_t now_us)
-{
-    return bucket_is_full(d->next, now_us) && is_forgiven(d, conf, now_us);
-}
