@@ -16,7 +16,7 @@
 #include "worker.h"
 
 /* Of each CONNECT: a first read, with room for a PROXY header in front. */
-#define MEMORY_FREE_BYTES (2048u + PROXY_V2_MAX)
+#define MEMORY_FREE_BYTES (SESSION_FIRST_READ_BYTES + PROXY_V2_MAX)
 
 static uint64_t blocks(const struct worker *w)
 {

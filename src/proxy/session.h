@@ -42,6 +42,9 @@ enum step {
 /* Bytes of a client id or user name kept for the log. */
 #define SESSION_NAME_MAX 128u
 
+/* A first read of this many bytes takes nearly every CONNECT whole. */
+#define SESSION_FIRST_READ_BYTES 2048u
+
 /* A short copy of a peer's text, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
 struct name {
     uint8_t *p; /* owned; null = absent */

@@ -13,9 +13,6 @@
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
-/* A first read of this many bytes takes nearly every CONNECT whole. */
-#define FIRST_READ_BYTES 2048u
-
 static void keep_name(struct name *name, struct span text)
 {
     if (!text.p)
@@ -67,8 +64,8 @@ static size_t room_wanted(const struct session *s)
     if (s->first.mem && buffer_room(&s->first) > 0)
         return 0;
     if (have > 0 && s->connect.packet_n > have)
-        return size_min(s->connect.packet_n - have, size_max(have, FIRST_READ_BYTES));
-    return FIRST_READ_BYTES;
+        return size_min(s->connect.packet_n - have, size_max(have, SESSION_FIRST_READ_BYTES));
+    return SESSION_FIRST_READ_BYTES;
 }
 
 enum step stage_connect(struct session *s)
