@@ -81,8 +81,8 @@ def test_a_crowd_shakes_hands_in_turns_and_nobody_is_lost(router, certificates, 
     for i, caller in enumerate(callers):
         caller.finish()
         assert caller.connect(f"dev-{i}") == bytes.fromhex("20020000")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 80, "all to be relayed")
     gauges = router.gauges()
-    assert gauges["sessions_relay"] == 80
     assert gauges["handshakes_queued_total"] > 0
     assert gauges["accept_holds_total"] > 0
     for caller in callers:

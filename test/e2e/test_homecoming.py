@@ -89,4 +89,4 @@ def test_a_home_that_refuses_for_itself_calls_nobody(start_router, recording_nod
     # The evictor looks at sessions that are away once a second: give it two looks.
     select.select([], [], [], 2.2)
     assert not router.find("session.end") and not router.find("node.homecoming")
-    assert router.gauges()["sessions_relay"] == 5
+    wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all five to be relayed")

@@ -44,7 +44,7 @@ def test_debug_tells_where_a_session_was_placed_while_it_lives(
     made["log"]["level"] = level
     router = start_router(made)
     assert device(router).connect("dev-1")[1] == 0
-    assert router.gauges()["sessions_relay"] == 1
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
     placed = [(e["client_id"], e["node"], e["tries"]) for e in router.find("session.placed")]
     assert placed == ([("dev-1", "n1", 1)] if level == "debug" else [])
 

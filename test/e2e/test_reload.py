@@ -111,7 +111,7 @@ def test_listeners_come_and_go_and_their_sessions_stay(start_router, nodes, devi
     raw.send(mqtt.PING)
     wait_until(lambda: any(r.mqtt.endswith(mqtt.PING) for n in nodes.values() for r in n.records),
                "the ping")
-    assert router.gauges()["sessions_relay"] == 2
+    wait_until(lambda: router.gauges()["sessions_relay"] == 2, "both to be relayed")
 
 
 @pytest.mark.sanitized
