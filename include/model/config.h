@@ -327,10 +327,23 @@ struct limits_conf {
     struct flapping_conf flapping;
 };
 
+enum log_target { LOG_TARGET_STDOUT, LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_COUNT };
+
 struct log_conf {
     enum log_level level;
     enum log_format format;
     uint32_t max_lines_per_s; /* 0 = any number */
+    enum log_target target;
+    char *file;                  /* of LOG_TARGET_FILE; null = none */
+    uint32_t syslog_facility;    /* its number in RFC 5424 section 6.2.1: 3 is daemon */
+    uint32_t sample_above_per_s; /* ends of sessions a second, all of which have a line; 0 = off */
+    uint32_t sample_one_in;      /* beyond that, of those that ended well */
+};
+
+/* The admin interface: metrics, what is going on, and steering, over HTTP. */
+struct admin_conf {
+    char *address;    /* "127.0.0.1:9090", or "unix:PATH" */
+    char *token_file; /* its first line is the bearer token; null = none is asked for */
 };
 
 struct config {
@@ -342,6 +355,7 @@ struct config {
     struct timeouts_conf timeouts;
     struct limits_conf limits;
     struct log_conf log;
+    struct admin_conf *admin; /* null = none */
     char *user;   /* to run as, once doors and keys are open; null = whoever started it */
     char *group;  /* null = that user's own */
     bool sandbox; /* true: only the system calls a running router needs */

@@ -167,4 +167,6 @@ void config_check_whole(struct config_load *load, const struct config_place *roo
     check_flapping(load, root);
     check_relay_memory(load, root);
     check_placement(load, root);
+    config_check_admin(load, root);
+    config_check_log(load, root);
 }

@@ -13,7 +13,13 @@ static const struct config_word level_words[] = {
 #undef X
 };
 static const struct config_word format_words[] = {{"json", LOG_JSON}, {"text", LOG_TEXT}};
+static const struct config_word target_words[] = {
+    {"stdout", LOG_TARGET_STDOUT}, {"file", LOG_TARGET_FILE}, {"syslog", LOG_TARGET_SYSLOG}};
+static const struct config_word facility_words[] = {
+    {"user", 1},    {"daemon", 3},  {"local0", 16}, {"local1", 17}, {"local2", 18},
+    {"local3", 19}, {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23}};
 
+_Static_assert(ARRAY_LEN(target_words) == LOG_TARGET_COUNT, "every log target has a word");
 _Static_assert(ARRAY_LEN(format_words) == LOG_FORMAT_COUNT, "every log format has a word");
 
 static const struct config_key timeouts_keys[] = {
@@ -113,8 +119,51 @@ static const struct config_key log_keys[] = {
      RANGE(0, 1000000),
      .default_value = 2000,
      .help = "More are dropped and counted, after ten seconds' worth at once; 0: any number."},
+    {.key = "target",
+     .kind = KEY_WORD,
+     FIELD(struct log_conf, target),
+     WORDS(target_words),
+     .default_value = LOG_TARGET_STDOUT,
+     .help = "Where lines go: standard output, `log.file`, or the system's log."},
+    {.key = "file",
+     .kind = KEY_FILE,
+     FIELD(struct log_conf, file),
+     .default_text = "none",
+     .help = "With target `\"file\"`: appended to; SIGUSR1 opens it anew, after it was renamed."},
+    {.key = "syslog_facility",
+     .kind = KEY_WORD,
+     FIELD(struct log_conf, syslog_facility),
+     WORDS(facility_words),
+     .default_value = 3,
+     .help = "With target `\"syslog\"`."},
+    {.key = "sample_above_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct log_conf, sample_above_per_s),
+     RANGE(0, 1000000),
+     .default_value = 0,
+     .help = "When more sessions end in a second, those that ended well are sampled; 0: never."},
+    {.key = "sample_one_in",
+     .kind = KEY_INTEGER,
+     FIELD(struct log_conf, sample_one_in),
+     RANGE(2, 1000000),
+     .default_value = 100,
+     .help = "Of the sampled ones, how many one line stands for: its field `sampled`."},
 };
 static const struct config_table log_table = TABLE(struct log_conf, log_keys);
+
+static const struct config_key admin_keys[] = {
+    {.key = "address",
+     .kind = KEY_LISTEN_ADDRESS,
+     FIELD(struct admin_conf, address),
+     .default_string = "127.0.0.1:9090",
+     .help = "One that others can reach needs a `token_file`."},
+    {.key = "token_file",
+     .kind = KEY_FILE,
+     FIELD(struct admin_conf, token_file),
+     .default_text = "none",
+     .help = "Its first line, 16 bytes at least, is what `Authorization: Bearer` has to hold."},
+};
+static const struct config_table admin_table = TABLE(struct admin_conf, admin_keys);
 
 static const struct config_key top_keys[] = {
     {.key = "workers",
@@ -174,6 +223,12 @@ static const struct config_key top_keys[] = {
      FIELD(struct config, sandbox),
      .default_value = true,
      .help = "Only the system calls that a running router needs; any other ends the process."},
-    {.key = "admin", .kind = KEY_COMING, .help = "Metrics and control over HTTP."},
+    {.key = "admin",
+     .kind = KEY_OPTIONAL,
+     .off_allowed = true,
+     FIELD(struct config, admin),
+     .table = &admin_table,
+     .default_text = "`false`",
+     .help = "Metrics, a dashboard and control over HTTP."},
 };
 const struct config_table config_top_table = TABLE(struct config, top_keys);

@@ -35,7 +35,6 @@ enum config_kind {
     KEY_LIST,           /* a pointer to min..max such structs, and their size_t */
     KEY_SHORT_LIST,     /* ... each of which may be written as the word of its first key alone,
                            and a list of one as that one; by default one with its defaults */
-    KEY_COMING,         /* of a later version; can be ignored without harm */
     CONFIG_KIND_COUNT
 };
 

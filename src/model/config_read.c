@@ -157,16 +157,6 @@ static void read_false_or_keys(struct config_load *load, const struct config_key
         config_want(load, at, "false or an object");
 }
 
-/* ---- keys of later versions ---------------------------------------------------------- */
-
-static void read_coming(struct config_load *load, const struct config_key *key,
-                        const struct config_place *at, void *object)
-{
-    (void)key;
-    (void)object;
-    config_warning(load, at, "known, but has no effect in this version");
-}
-
 static config_reader *const reader[] = {
     [KEY_TEXT] = read_text,
     [KEY_FILE] = read_text,
@@ -188,7 +178,6 @@ static config_reader *const reader[] = {
     [KEY_FALSE_OR_KEYS] = read_false_or_keys,
     [KEY_LIST] = config_read_list,
     [KEY_SHORT_LIST] = config_read_short_list,
-    [KEY_COMING] = read_coming,
 };
 _Static_assert(ARRAY_LEN(reader) == CONFIG_KIND_COUNT, "every kind of key has a reader");
 

@@ -82,9 +82,6 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     case KEY_LIST:
         fprintf(out, "%" PRIu32 " to %" PRIu32 " objects", key->min, key->max);
         return;
-    case KEY_COMING:
-        fputs("(coming) no effect yet, with a warning", out);
-        return;
     case CONFIG_KIND_COUNT:
         return;
     }

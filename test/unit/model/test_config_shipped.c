@@ -192,9 +192,8 @@ static void expect_all_keys(const struct config_table *table, const json_t *obje
     for (size_t i = 0; i < table->n_keys; i++) {
         const struct config_key *key = &table->keys[i];
         json_t *values = values_of(objects, key);
-        bool coming = key->kind == KEY_COMING;
         bool excluded = strcmp(key->key, "idle") == 0; /* by idle_ms */
-        if ((json_array_size(values) > 0) == (coming || excluded))
+        if ((json_array_size(values) > 0) == excluded)
             fail_msg("%s", key->key);
         if (key->table)
             expect_all_keys(key->table, values);
@@ -285,7 +284,7 @@ static void the_reference_gives_range_default_and_state(void **state)
                               "or without | the system's | "));
     assert_true(reference_has("| `clusters[].source_addresses` | IP address, up to 45 bytes; or "
                               "a list of up to 256 | "));
-    assert_true(reference_has("| `admin` | (coming) no effect yet, with a warning | "));
+    assert_true(reference_has("| `admin` | `false`, object | `false` | "));
     assert_true(reference_has("| `workers` | 1 to 256 | one per core | "));
 }
 
