@@ -18,7 +18,7 @@ fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 soak="valgrind"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
       haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base systemd
-      python3 python3-pytest python3-paho-mqtt python3-xxhash"
+      python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash"
 
 # Node may be there in another way than Debian's, and would get in its way.
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"

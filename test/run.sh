@@ -87,6 +87,9 @@ end_to_end() {
     ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
         timeout 600 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
+# Most tests wait far more than they compute: several files of them go side by side. Those with
+# thousands of connections count what they cost, and go alone.
+at_once=(-n 4 --dist loadfile)
 # The unit tests under way, if any: one kind at a time.
 testing=
 collect_unit() {
@@ -118,15 +121,12 @@ done
     step container bash test/container.sh
     step oss-fuzz bash fuzz/oss-fuzz/check.sh
     collect_unit
-    step e2e-release end_to_end release
+    step e2e-release end_to_end release "${at_once[@]}" -m "not scale"
+    step e2e-scale end_to_end release -m scale
 }
 collect_unit
-# These two wait more than they compute: side by side they take little longer than one.
 for kind in asan tsan; do
-    [ ! -x build/$kind/mqtt-router ] || in_background e2e-$kind end_to_end $kind -m sanitized
-done
-for kind in asan tsan; do
-    [ ! -x build/$kind/mqtt-router ] || step e2e-$kind finished e2e-$kind
+    [ ! -x build/$kind/mqtt-router ] || step e2e-$kind end_to_end $kind "${at_once[@]}" -m sanitized
 done
 
 echo "Took $((SECONDS - started)) s; logs are in build/logs."

@@ -61,6 +61,16 @@ def raise_open_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def open_to_all(*paths):
+    """Let any user read these, and pass through every directory of ours above them."""
+    for path in paths:
+        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+        for above in path.parents:
+            if above == pathlib.Path(tempfile.gettempdir()) or above.stat().st_uid != os.geteuid():
+                break
+            above.chmod(above.stat().st_mode | 0o011)
+
+
 def make_certificates(directory):
     """A throw-away CA (ca.pem) and an ECDSA P-256 server certificate (server.pem, server.key)."""
     script = ROOT / "docker" / "make-certs.sh"

@@ -76,8 +76,7 @@ def nobodys(tmp_path_factory):
     """A directory that everybody can read, with certificates."""
     directory = tmp_path_factory.mktemp("nobodys")
     harness.make_certificates(directory)
-    for path in (directory, directory.parent, directory.parent.parent, *directory.iterdir()):
-        path.chmod(path.stat().st_mode | 0o444 | (0o111 if path.is_dir() else 0))
+    harness.open_to_all(directory, *directory.iterdir())
     return directory
 
 
@@ -157,9 +156,7 @@ def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key
     directory.mkdir()
     path = harness.write_config(made, directory)
     wrapper = AS_NOBODY if "only root" in why else ()
-    for d in (directory, *list(directory.parents)[:3]):
-        if d.stat().st_uid == os.geteuid():
-            d.chmod(d.stat().st_mode | 0o055)
+    harness.open_to_all(directory)
     done = subprocess.run([*wrapper, harness.BINARY, "--config", str(path)], capture_output=True,
                           text=True, timeout=harness.PATIENCE_S, check=False)
     assert done.returncode == 1, done
@@ -263,8 +260,7 @@ def test_a_unix_socket_where_the_user_may_write_comes_and_goes_with_reloads(
     folder = tmp_path / "run"
     folder.mkdir()
     os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
-    for path in (folder.parent, *list(folder.parents)[:2]):
-        path.chmod(path.stat().st_mode | 0o111)
+    harness.open_to_all(folder)
     path = folder / "door"
     with_door = harness.add_door(copy.deepcopy(made), "local", address=f"unix:{path}")
     router = start_router(with_door)

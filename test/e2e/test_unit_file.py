@@ -87,8 +87,7 @@ def test_the_router_needs_no_call_and_no_family_that_the_unit_forbids(
     made["listeners"][1]["tls"]["certificates"] = [{
         "certificate_file": str(readable / "server.pem"),
         "private_key_file": str(readable / "server.key")}]
-    for path in (tmp_path, *list(tmp_path.parents)[:2], readable, *readable.iterdir()):
-        path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
+    harness.open_to_all(tmp_path, readable, *readable.iterdir())
     router = start_router(made, wrapper=(
         "sh", "-c", 'chmod 755 "${3%/*}" && exec strace -D -f -qq -o "$0" setpriv --reuid nobody '
         f'--regid {NOBODY.pw_gid} --clear-groups --inh-caps +net_bind_service '
