@@ -21,7 +21,7 @@
 
 #include "base/bucket.h"
 #include "base/clock.h"
-#include "base/utf8.h"
+#include "base/escape.h"
 
 struct log {
     int fd;                   /* borrowed, or terminal_fd */
@@ -176,45 +176,13 @@ static void put_str(struct log_line *line, const char *s)
     put(line, s, strlen(s));
 }
 
-/*
- * The code point of a character of three bytes or less when it may not stand in a line as it is;
- * 0 = it may. Controls steer terminals (C1 too); bidirectional controls, separators and characters
- * without width make a line look like another one.
- */
-static unsigned steering(const uint8_t *p, int length)
-{
-    unsigned c = p[0];
-    if (length == 2)
-        c = (c & 0x1fu) << 6 | (p[1] & 0x3fu);
-    else if (length == 3)
-        c = (c & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
-    else if (length > 3)
-        return 0;
-    bool steers = c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x180e ||
-                  (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-                  (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb);
-    return steers ? c : 0;
-}
-
-/* One character or byte of a text value; both formats use JSON's escapes inside quotes. */
+/* Both formats use JSON's escapes inside quotes. */
 static void put_escaped(struct log_line *line, const uint8_t *p, size_t n)
 {
-    char hex[8];
-    for (size_t i = 0; i < n;) {
-        int length = utf8_char(p + i, n - i, n - i);
-        uint8_t c = p[i];
-        if (length == UTF8_BAD) {
-            put_str(line, "\\ufffd");
-            length = 1;
-        } else if (c == '"' || c == '\\') {
-            put(line, (char[]){'\\', (char)c}, 2);
-        } else if (c == '\0' || steering(p + i, length)) {
-            (void)snprintf(hex, sizeof(hex), "\\u%04x", steering(p + i, length));
-            put_str(line, hex);
-        } else {
-            put(line, p + i, (size_t)length);
-        }
-        i += (size_t)length;
+    char shown[ESCAPE_MAX];
+    for (size_t i = 0, used = 0; i < n; i += used) {
+        size_t length = escape_char(p + i, n - i, true, shown, &used);
+        put(line, shown, length);
     }
 }
 

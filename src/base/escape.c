@@ -1,0 +1,45 @@
+/*
+ * escape.c - text of a peer in a form that steers neither a terminal nor a reader.
+ */
+#include "base/escape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+/*
+ * Whether a character of three bytes or less may not stand in a line as it is; out = its code
+ * point. Controls steer terminals (C1 too); bidirectional controls, separators and characters
+ * without width make a line look like another one.
+ */
+static bool steers(const uint8_t *p, int length, unsigned *out)
+{
+    unsigned c = p[0];
+    if (length == 2)
+        c = (c & 0x1fu) << 6 | (p[1] & 0x3fu);
+    else if (length == 3)
+        c = (c & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
+    else if (length > 3)
+        return false;
+    *out = c;
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x180e ||
+           (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb);
+}
+
+size_t escape_char(const uint8_t *p, size_t n, bool quoted, char out[ESCAPE_MAX], size_t *used)
+{
+    int length = utf8_char(p, n, n);
+    unsigned code = 0xfffd;
+    *used = length == UTF8_BAD ? 1 : (size_t)length;
+    if (length == UTF8_BAD || steers(p, length, &code))
+        return (size_t)snprintf(out, ESCAPE_MAX, "\\u%04x", code & 0xffffu);
+    if (quoted && (p[0] == '"' || p[0] == '\\')) {
+        out[0] = '\\';
+        out[1] = (char)p[0];
+        return 2;
+    }
+    memcpy(out, p, *used);
+    return *used;
+}
