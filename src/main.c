@@ -1,16 +1,16 @@
 /*
- * main.c - the command line.
+ * main.c - the command line: a table of commands, and what each hands over to.
  *
- * Parses arguments and hands over; everything else lives in control/. Logs go to standard
- * output, words about the command line and the configuration to standard error.
+ * Everything else lives in control/. Logs and answers go to standard output, words about the
+ * command line and the configuration to standard error.
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
+#include "control/client.h"
+#include "control/command_line.h"
 #include "control/config_file.h"
 #include "control/privileges.h"
 #include "control/route_command.h"
@@ -19,127 +19,11 @@
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static const char usage[] =
-    "usage: mqtt-router --config FILE            serve\n"
-    "       mqtt-router --config FILE --check    say everything that is wrong with FILE\n"
-    "       mqtt-router route --config FILE [--client-id ID] [--username NAME] [--source-ip IP]\n"
-    "                         [--tls-cn NAME] [--sni NAME] [--cluster NAME]\n"
-    "                                            print the nodes a device is sent to, in order\n"
-    "       mqtt-router --config-reference       print the configuration keys, as Markdown\n"
-    "       mqtt-router --version | --help\n"
-    "\n"
-    "exit codes: 0  served until a signal; or the check found nothing; or printed\n"
-    "            1  the configuration is wrong, or the router could not start; or no node\n"
-    "            2  the command line is wrong\n"
-    "\n"
-    "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
-    "            SIGINT   close everything at once\n"
-    "            SIGHUP   read the configuration, certificates and keys anew\n"
-    "            SIGUSR2  log what is counted now\n";
-
-enum option_id {
-    OPTION_CONFIG = 'c',
-    OPTION_HELP = 'h',
-    OPTION_VERSION = 'V',
-    OPTION_CHECK = 256,
-    OPTION_REFERENCE,
-    OPTION_CLIENT_ID,
-    OPTION_USERNAME,
-    OPTION_SOURCE_IP,
-    OPTION_TLS_CN,
-    OPTION_SNI,
-    OPTION_CLUSTER
-};
-
-static const struct option options[] = {
-    {"config", required_argument, NULL, OPTION_CONFIG},
-    {"check", no_argument, NULL, OPTION_CHECK},
-    {"config-reference", no_argument, NULL, OPTION_REFERENCE},
-    {"client-id", required_argument, NULL, OPTION_CLIENT_ID},
-    {"username", required_argument, NULL, OPTION_USERNAME},
-    {"source-ip", required_argument, NULL, OPTION_SOURCE_IP},
-    {"tls-cn", required_argument, NULL, OPTION_TLS_CN},
-    {"sni", required_argument, NULL, OPTION_SNI},
-    {"cluster", required_argument, NULL, OPTION_CLUSTER},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {0},
-};
-
-struct arguments {
-    bool route, check, reference, version, help;
-    const char *config_path;
-    struct route_query query;
-};
-
-/* False when getopt has already said what is wrong. */
-static bool parse_options(int argc, char **argv, struct arguments *args)
+static int usage_error(const struct arguments *args, const char *what)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
-        switch (option) {
-        case OPTION_CONFIG:
-            args->config_path = optarg;
-            break;
-        case OPTION_CHECK:
-            args->check = true;
-            break;
-        case OPTION_REFERENCE:
-            args->reference = true;
-            break;
-        case OPTION_CLIENT_ID:
-            args->query.client_id = optarg;
-            break;
-        case OPTION_USERNAME:
-            args->query.username = optarg;
-            break;
-        case OPTION_SOURCE_IP:
-            args->query.source_ip = optarg;
-            break;
-        case OPTION_TLS_CN:
-            args->query.tls_cn = optarg;
-            break;
-        case OPTION_SNI:
-            args->query.sni = optarg;
-            break;
-        case OPTION_CLUSTER:
-            args->query.cluster = optarg;
-            break;
-        case OPTION_VERSION:
-            args->version = true;
-            break;
-        case OPTION_HELP:
-            args->help = true;
-            break;
-        default:
-            return false;
-        }
-    }
-    return true;
-}
-
-static int usage_error(const char *what)
-{
-    if (what)
-        (void)fprintf(stderr, "mqtt-router: %s\n", what);
-    (void)fputs(usage, stderr);
+    (void)fprintf(stderr, "mqtt-router: %s\n", what);
+    command_line_usage(args->command, stderr);
     return EXIT_USAGE;
-}
-
-/* What is wrong with the combination of arguments; null = nothing. */
-static const char *find_fault(const struct arguments *args)
-{
-    const struct route_query *q = &args->query;
-    bool has_query = q->client_id || q->username || q->source_ip || q->tls_cn || q->sni;
-    if (!args->config_path)
-        return "--config FILE is missing";
-    if (args->route && !has_query)
-        return "route wants --client-id, --username, --source-ip, --tls-cn or --sni";
-    if (!args->route && (has_query || q->cluster))
-        return "what describes a device belongs to route";
-    if (args->route && args->check)
-        return "--check does not go with route";
-    return NULL;
 }
 
 static int check(const char *path)
@@ -154,16 +38,210 @@ static int check(const char *path)
     return good ? EXIT_OK : EXIT_FAILED;
 }
 
-static int run(const struct arguments *args)
+/* No command: serve, or look at a configuration. */
+static int run_serve(const struct arguments *args)
 {
-    if (args->check)
-        return check(args->config_path);
-    struct config *config = config_file_load(args->config_path, stderr);
-    if (!config)
-        return EXIT_FAILED;
-    if (args->route)
-        return route_command(config, &args->query, stdout, stderr);
-    return supervisor_run(config, args->config_path, stderr);
+    const char *path = args->value[OPTION_CONFIG];
+    if (args->value[OPTION_REFERENCE]) {
+        config_reference(stdout);
+        return EXIT_OK;
+    }
+    if (!path)
+        return usage_error(args, "--config FILE is missing");
+    if (args->value[OPTION_CHECK])
+        return check(path);
+    struct config *config = config_file_load(path, stderr);
+    return config ? supervisor_run(config, path, stderr) : EXIT_FAILED;
+}
+
+static struct client client_of(const struct arguments *args)
+{
+    return (struct client){.address = args->value[OPTION_ADMIN],
+                           .token_file = args->value[OPTION_TOKEN_FILE],
+                           .config_path = args->value[OPTION_CONFIG],
+                           .json = args->value[OPTION_JSON],
+                           .out = stdout,
+                           .err = stderr};
+}
+
+/* By the configuration alone when that is all there is; else by the running router's health. */
+static int run_route(const struct arguments *args)
+{
+    const struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
+                                      .username = args->value[OPTION_USERNAME],
+                                      .source_ip = args->value[OPTION_SOURCE_IP],
+                                      .tls_cn = args->value[OPTION_TLS_CN],
+                                      .sni = args->value[OPTION_SNI],
+                                      .cluster = args->value[OPTION_CLUSTER]};
+    if (!query.client_id && !query.username && !query.source_ip && !query.tls_cn && !query.sni)
+        return usage_error(args, "route wants --client-id, --username, --source-ip, --tls-cn or "
+                                 "--sni");
+    const struct client client = client_of(args);
+    if (client.address || !client.config_path)
+        return client_route(&client, &query);
+    if (client.json || client.token_file)
+        return usage_error(args, "--json and --token-file are of a running router: where is it? "
+                                 "--admin ADDRESS");
+    struct config *config = config_file_load(client.config_path, stderr);
+    return config ? route_command(config, &query, stdout, stderr) : EXIT_FAILED;
+}
+
+static int run_status(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    return client_status(&client);
+}
+
+static int run_nodes(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    return client_nodes(&client, args->value[OPTION_NAMES]);
+}
+
+static int run_drain(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    const struct client_drain drain = {.node = args->operands[0],
+                                       .rate = args->value[OPTION_RATE],
+                                       .deadline = args->value[OPTION_DEADLINE],
+                                       .wait = args->value[OPTION_WAIT]};
+    return client_drain(&client, &drain);
+}
+
+static int run_restore(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    return client_restore(&client, args->operands[0]);
+}
+
+static int run_sessions(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    const struct client_sessions query = {.client_id = args->value[OPTION_CLIENT_ID],
+                                          .node = args->value[OPTION_NODE],
+                                          .source = args->value[OPTION_SOURCE],
+                                          .limit = args->value[OPTION_LIMIT]};
+    return client_sessions(&client, &query);
+}
+
+static int run_disconnect(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    return client_disconnect(&client, args->operands[0]);
+}
+
+static int run_reload(const struct arguments *args)
+{
+    const struct client client = client_of(args);
+    return client_reload(&client);
+}
+
+static int run_help(const struct arguments *args);
+
+#define BIT(suffix) COMMAND_OPTION_BIT(suffix)
+
+/* The help of a command says what its options do not. */
+static const struct command commands[] = {
+    {.name = "",
+     .operands = "",
+     .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE) | BIT(SCHEMA),
+     .summary = "Serve by the configuration, until a signal ends it",
+     .help = "",
+     .run = run_serve},
+    {.name = "route",
+     .operands = "",
+     .options = BIT(CLIENT_ID) | BIT(USERNAME) | BIT(SOURCE_IP) | BIT(TLS_CN) | BIT(SNI) |
+                BIT(CLUSTER) | BIT(JSON) | COMMAND_WHERE,
+     .summary = "Print the nodes a device is sent to, in order",
+     .help = "With --config alone by the file, as if every node were up. With --admin, or without\n"
+             "--config, by the health of a running router, and with each node's status.\n",
+     .run = run_route},
+    {.name = "status",
+     .operands = "",
+     .options = BIT(JSON) | COMMAND_WHERE,
+     .summary = "Print how a running router is: one screen",
+     .help = "Exit code 0 when it is ready for devices, 1 when it is not or cannot be reached.\n",
+     .run = run_status},
+    {.name = "nodes",
+     .operands = "",
+     .options = BIT(NAMES) | BIT(JSON) | COMMAND_WHERE,
+     .summary = "Print the nodes: status and why, sessions, shares, weight, state",
+     .help = "KEYS is the share of all keys that are at home there, OF ALL the share of sessions.\n"
+             "A star marks what differs from the configuration file.\n",
+     .run = run_nodes},
+    {.name = "drain",
+     .operands = "NODE",
+     .options = BIT(RATE) | BIT(DEADLINE) | BIT(WAIT) | BIT(JSON) | COMMAND_WHERE,
+     .summary = "Take a node out: no new sessions, and those it has are closed at a pace",
+     .help = "NODE is NAME or CLUSTER/NAME. The devices come back by themselves, to other nodes.\n"
+             "With --wait it ends when no session is left; Ctrl-C ends the watching, not the\n"
+             "draining, with exit code 1.\n",
+     .run = run_drain},
+    {.name = "restore",
+     .operands = "NODE",
+     .options = BIT(JSON) | COMMAND_WHERE,
+     .summary = "Bring a node back in that was drained or set down",
+     .help = "NODE is NAME or CLUSTER/NAME.\n",
+     .run = run_restore},
+    {.name = "sessions",
+     .operands = "",
+     .options = BIT(CLIENT_ID) | BIT(NODE) | BIT(SOURCE) | BIT(LIMIT) | BIT(JSON) | COMMAND_WHERE,
+     .summary = "Print sessions: who, from where, to which node, how far",
+     .help = "What is asked for together has to be true together.\n",
+     .run = run_sessions},
+    {.name = "disconnect",
+     .operands = "ID",
+     .options = BIT(JSON) | COMMAND_WHERE,
+     .summary = "Close one session",
+     .help = "ID is what `mqtt-router sessions` prints first. The device may come back at once.\n",
+     .run = run_disconnect},
+    {.name = "reload",
+     .operands = "",
+     .options = BIT(JSON) | COMMAND_WHERE,
+     .summary = "Have the configuration read anew, as SIGHUP does, and say what changed",
+     .help = "When something is wrong with the file, it is said, nothing changes, and the exit\n"
+             "code is 1.\n",
+     .run = run_reload},
+    {.name = "help",
+     .operands = "[COMMAND]",
+     .options = 0,
+     .summary = "Print what there is, or all about one command",
+     .help = "",
+     .run = run_help},
+};
+
+static const char more[] =
+    "exit codes: 0  served until a signal; or the check found nothing; or done\n"
+    "            1  the configuration is wrong, or the router could not start; or no node; or the\n"
+    "               router said no, is not ready, or cannot be reached\n"
+    "            2  the command line is wrong\n"
+    "\n"
+    "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
+    "            SIGINT   close everything at once\n"
+    "            SIGHUP   read the configuration, certificates and keys anew\n"
+    "            SIGUSR2  log what is counted now\n"
+    "\n"
+    "environment, where no option says it:\n"
+    "            MQTT_ROUTER_ADMIN       the router's admin address\n"
+    "            MQTT_ROUTER_TOKEN_FILE  the file of its token\n";
+
+static int print_help(const struct command *command)
+{
+    if (*command->name) {
+        command_line_help(command, stdout);
+        return EXIT_OK;
+    }
+    command_line_overview(commands, ARRAY_LEN(commands), stdout);
+    (void)fputs(more, stdout);
+    return EXIT_OK;
+}
+
+static int run_help(const struct arguments *args)
+{
+    const char *name = args->operands[0];
+    const struct command *found =
+        command_line_find(commands, ARRAY_LEN(commands), name ? name : "");
+    return found ? print_help(found) : usage_error(args, "there is no such command");
 }
 
 /*
@@ -182,24 +260,15 @@ static void occupy_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+    struct arguments args;
     occupy_standard_descriptors();
-    struct arguments args = {.route = argc > 1 && strcmp(argv[1], "route") == 0};
-    if (!parse_options(argc - args.route, argv + args.route, &args))
-        return usage_error(NULL);
-    if (args.help) {
-        (void)fputs(usage, stdout);
-        return EXIT_OK;
-    }
-    if (args.version) {
+    if (!command_line_read(commands, ARRAY_LEN(commands), argc, argv, &args))
+        return EXIT_USAGE;
+    if (args.value[OPTION_HELP])
+        return print_help(args.command);
+    if (args.value[OPTION_VERSION]) {
         (void)printf("mqtt-router %s\n", MQTT_ROUTER_VERSION);
         return EXIT_OK;
     }
-    if (args.reference) {
-        config_reference(stdout);
-        return EXIT_OK;
-    }
-    if (optind + args.route < argc) /* getopt moved what is left to the end */
-        return usage_error("there is a word too many");
-    const char *fault = find_fault(&args);
-    return fault ? usage_error(fault) : run(&args);
+    return args.command->run(&args);
 }
