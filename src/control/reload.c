@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin.h"
 #include "control/config_file.h"
 #include "control/host_check.h"
 #include "control/tls_check.h"
@@ -94,7 +95,8 @@ static bool watchers_take(const struct service *service, struct snapshot *snapsh
 static bool prepare(const struct service *service, struct ready *ready, FILE *out)
 {
     ready->snapshot = read_snapshot(service, out);
-    if (!ready->snapshot)
+    if (!ready->snapshot ||
+        (service->admin && !admin_prepare(service->admin, ready->snapshot->config->admin, out)))
         return false;
     ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
     if (!ready->tls || !prepare_plans(service, ready, out))
@@ -143,6 +145,8 @@ static void commit(struct service *service, struct ready *ready)
     service_start_tls(service);
     atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
                           memory_order_relaxed);
+    if (service->admin)
+        admin_commit(service->admin);
     log_set(service->log, config->log.level, config->log.format);
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);

@@ -14,6 +14,8 @@
 #include "publish.h"
 #include "tls_keeper.h"
 
+struct admin;
+
 /* What the main thread serves by; a reload replaces the first two. The rest is borrowed. */
 struct service {
     struct snapshot *snapshot; /* a reference */
@@ -30,6 +32,7 @@ struct service {
     struct discovery *discovery;
     struct prober *prober;
     struct evictor *evictor;
+    struct admin *admin; /* null = none */
 };
 
 /*

@@ -49,6 +49,14 @@ static void compare_privileges(struct log *log, const struct config *a, const st
         say_restart(log, NULL, "sandbox");
 }
 
+static void compare_admin(struct log *log, const struct admin_conf *a, const struct admin_conf *b)
+{
+    if (!a != !b)
+        say_restart(log, NULL, "admin");
+    else if (a && differ(a->address, b->address))
+        say_restart(log, NULL, "admin.address");
+}
+
 void reload_report_restart(struct log *log, const struct snapshot *before,
                            const struct snapshot *after)
 {
@@ -62,6 +70,7 @@ void reload_report_restart(struct log *log, const struct snapshot *before,
     if (before->config->limits.flapping.table_size != after->config->limits.flapping.table_size)
         say_restart(log, NULL, "limits.flapping.table_size");
     compare_privileges(log, before->config, after->config);
+    compare_admin(log, before->config->admin, after->config->admin);
     for (size_t i = 0; i < after->n_doors; i++)
         if (listening_find(before, &after->doors[i], &old))
             compare_door(log, before->doors[old].conf, after->doors[i].conf);

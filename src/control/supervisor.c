@@ -17,11 +17,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/host_limits.h"
 #include "control/privileges.h"
 #include "gauges.h"
+#include "history.h"
 #include "listening.h"
 #include "net/tls_context.h"
+#include "overrides.h"
 #include "proxy/admission.h"
 #include "proxy/loop_memory.h"
 #include "supervisor_internal.h"
@@ -196,6 +199,7 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     log_tell_suppressed(sup->log);
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
     evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
+    history_look(sup->house.history, &sup->service);
 }
 
 /* ---- starting ---- */
@@ -273,6 +277,9 @@ static void serve(struct supervisor *sup)
 static void fini(struct supervisor *sup)
 {
     struct service *service = &sup->service;
+    admin_free(service->admin);
+    history_free(sup->house.history);
+    overrides_free(sup->house.overrides);
     prober_free(service->prober);
     evictor_free(service->evictor);
     discovery_free(service->discovery);
@@ -293,6 +300,14 @@ static void fini(struct supervisor *sup)
     loop_memory_fini();
 }
 
+static enum admin_phase phase(const void *arg)
+{
+    const struct supervisor *sup = arg;
+    if (sup->ordered >= WORKER_DRAIN)
+        return ADMIN_DRAINING;
+    return sup->started ? ADMIN_SERVING : ADMIN_STARTING;
+}
+
 static bool init_service(struct supervisor *sup, const char *config_path)
 {
     struct service *service = &sup->service;
@@ -302,12 +317,20 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                 .registry = &sup->registry,
                                 .shared = &sup->shared};
     sup->ports = ports_watch_new();
+    sup->house = (struct admin_house){.service = service,
+                                      .ports = sup->ports,
+                                      .history = history_new(),
+                                      .overrides = overrides_new(),
+                                      .phase = phase,
+                                      .arg = sup,
+                                      .started_us = clock_monotonic_us()};
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
     service->members = (struct members_source){members_of, service->discovery};
     service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
-    return (sup->ports && service->discovery && service->evictor && service->prober) ||
+    return (sup->ports && sup->house.history && sup->house.overrides && service->discovery &&
+            service->evictor && service->prober) ||
            supervisor_no_memory(sup);
 }
 

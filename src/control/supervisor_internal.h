@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "admin.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "model/config.h"
@@ -21,7 +22,8 @@ struct supervisor {
     struct service service;
     struct node_registry registry;
     struct ports_watch *ports; /* owned */
-    struct log *log;           /* owned */
+    struct admin_house house;
+    struct log *log; /* owned */
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr2;
     struct ev_timer shutdown_over;

@@ -91,6 +91,20 @@ static bool publish_first(struct supervisor *sup)
     return true;
 }
 
+/* The admin interface's door is opened before privileges go, and served after that. */
+static bool open_admin(struct supervisor *sup)
+{
+    const struct admin_conf *conf = sup->service.snapshot->config->admin;
+    if (conf)
+        sup->service.admin = admin_new(conf, &sup->house, sup->out);
+    return !conf || sup->service.admin;
+}
+
+static bool start_admin(struct supervisor *sup)
+{
+    return !sup->service.admin || admin_start(sup->service.admin, sup->loop, sup->log, sup->out);
+}
+
 /* What only the start needed goes. The doors, and their files, first go to whom they will be of. */
 static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
 {
@@ -101,6 +115,11 @@ static bool give_up_privileges(struct supervisor *sup, const struct privileges *
     for (size_t i = 0; i < service->snapshot->n_doors; i++)
         if (endpoint_is_unix(&service->snapshot->doors[i].endpoint))
             privileges_hand_over_file(to, service->snapshot->doors[i].endpoint.un.sun_path);
+    if (service->admin) {
+        privileges_hand_over(to, admin_fd(service->admin));
+        if (admin_unix_path(service->admin))
+            privileges_hand_over_file(to, admin_unix_path(service->admin));
+    }
     if (!privileges_drop(to, sup->out))
         return false;
     privileges_warn(sup->log, config, service->config_path);
@@ -166,7 +185,8 @@ bool supervisor_start(struct supervisor *sup, struct config *config)
     if (!make_snapshot(sup, config))
         return false;
     sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
-    if (!sup->service.tls || !publish_first(sup) || !give_up_privileges(sup, &to))
+    if (!sup->service.tls || !publish_first(sup) || !open_admin(sup) ||
+        !give_up_privileges(sup, &to) || !start_admin(sup))
         return false;
     wait_for_members(sup);
     return start_workers(sup);

@@ -1,0 +1,35 @@
+/*
+ * admin_http.h - HTTP/1.1 by libmicrohttpd on a loop of ours: connections in, answers out.
+ */
+#ifndef CONTROL_ADMIN_HTTP_H
+#define CONTROL_ADMIN_HTTP_H
+
+#include <ev.h>
+
+#include "admin_house.h"
+#include "admin_token.h"
+#include "base/log.h"
+#include "base/util.h"
+
+struct admin_http;
+
+#define ADMIN_CONNECTIONS_MAX 64u
+#define ADMIN_HELD_MAX        64u
+#define ADMIN_CONNECTION_S    10u /* without a byte moved */
+#define ADMIN_BODY_MAX        65536u
+
+/* What it serves by; all borrowed. */
+struct admin_http_conf {
+    int listen_fd;
+    struct ev_loop *loop;
+    struct log *log;
+    struct admin_house *house;
+    const struct admin_token *token; /* asked at each request: it may change */
+};
+
+MUST_USE struct admin_http *admin_http_new(const struct admin_http_conf *conf);
+
+/* Close every connection; held calls get their `gone`. Null is allowed. */
+void admin_http_free(struct admin_http *http);
+
+#endif
