@@ -10,7 +10,7 @@ set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
        libxxhash-dev libpaho-mqtt-dev libwslay-dev libc-ares-dev libcap-ng-dev libseccomp-dev
-       libmicrohttpd-dev"
+       libmicrohttpd-dev libcurl4-openssl-dev"
 run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
      libcap-ng0 libseccomp2 libmicrohttpd12"
 demo="mosquitto mosquitto-clients openssl"

@@ -32,10 +32,11 @@ layers=(base wire model net proxy control)
 rooms=(
     '^ev\.h$                  ^(src|include)/(proxy|control)/|^src/main\.c$'
     '^openssl/                ^(src|include)/net/[^/]*tls|^src/net/stream_ws_accept_key\.c$'
-    '^jansson\.h$             ^src/model/config|^src/control/admin'
+    '^jansson\.h$             ^src/model/config|^src/control/(admin|client)'
     '^MQTT[A-Za-z]*\.h$       ^src/wire/[^/]*\.c$'
     '^xxhash\.h$              ^src/model/'
     '^microhttpd\.h$          ^src/control/admin'
+    '^curl/                   ^src/control/client_http\.c$'
     '^ares\.h$                ^src/control/resolver'
     '^seccomp\.h$             ^src/control/sandbox'
     '^cap-ng\.h$              ^src/control/privileges'

@@ -1,0 +1,28 @@
+/*
+ * client_node.h - a node as it is called on the command line, and steering it.
+ */
+#ifndef CONTROL_CLIENT_NODE_H
+#define CONTROL_CLIENT_NODE_H
+
+#include "client_link.h"
+
+/*
+ * Find "NAME" or "CLUSTER/NAME" among all nodes. Its API path, the caller's, or null: said on err,
+ * with the candidates when there are several, and all nodes when there is none.
+ */
+MUST_USE char *client_node_find(struct client_link *link, const char *name);
+
+/* The same of a node of the API; null when memory is short. */
+MUST_USE char *client_node_path(const json_t *node);
+
+/*
+ * POST to that path. The node as it is then, the caller's; null is said.
+ *
+ *   body   taken
+ */
+MUST_USE json_t *client_node_steer(struct client_link *link, const char *path, json_t *body);
+
+/* "CLUSTER/NAME" of a node of the API. */
+void client_node_print_name(const json_t *node, FILE *out);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * client_status.c - `mqtt-router status`: one screen.
+ *
+ * Three questions make it: status, nodes, certificates. What an answer lacks is left out.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_link.h"
+#include "client_text.h"
+
+#define LABEL       "%-14s "
+#define REASONS_MAX 6u
+#define CERT_DAYS   30 /* what ends within is shown */
+#define CONNECTIONS "connections"
+
+static void print_head(const json_t *status, FILE *out)
+{
+    char value[CLIENT_VALUE_MAX];
+    (void)fputs("mqtt-router ", out);
+    client_text_print(client_word(status, "version"), out);
+    (void)fprintf(out, " (pid %" PRId64 "), ", client_number(status, "pid"));
+    client_text_print(client_word(status, "phase"), out);
+    (void)fprintf(out, " for %s, %s\n", client_duration(client_number(status, "uptime_s"), value),
+                  json_is_true(json_object_get(status, "ready")) ? "ready" : "NOT READY");
+    size_t i;
+    json_t *reason;
+    json_array_foreach(json_object_get(status, "reasons"), i, reason)
+    {
+        (void)fprintf(out, LABEL, i == 0 ? "because" : "");
+        client_text_print(json_string_value(reason), out);
+        (void)fputc('\n', out);
+    }
+    (void)fprintf(out, LABEL, "configuration");
+    client_text_print(client_word(status, "config_file"), out);
+    (void)fputs(", read ", out);
+    client_text_print(client_word(status, "config_loaded"), out);
+    (void)fputc('\n', out);
+}
+
+struct count {
+    const char *word; /* borrowed */
+    int64_t n;
+};
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct count *x = a, *y = b;
+    return (x->n < y->n) - (x->n > y->n);
+}
+
+/* " (relay 120, connect 3)", the most frequent first, of those that are not zero. */
+static void print_counts(const json_t *counts, FILE *out)
+{
+    struct count list[64];
+    size_t n = 0;
+    const char *word;
+    json_t *value;
+    json_object_foreach((json_t *)counts, word, value)
+    {
+        if (n < ARRAY_LEN(list) && json_integer_value(value) > 0)
+            list[n++] = (struct count){.word = word, .n = json_integer_value(value)};
+    }
+    qsort(list, n, sizeof(*list), compare_counts);
+    for (size_t i = 0; i < n && i < REASONS_MAX; i++) {
+        (void)fputs(i == 0 ? ": " : ", ", out);
+        client_text_print(list[i].word, out);
+        (void)fprintf(out, " %" PRId64, list[i].n);
+    }
+    (void)fputs(n > REASONS_MAX ? ", ...\n" : "\n", out);
+}
+
+static void print_numbers(const json_t *status, FILE *out)
+{
+    char up[CLIENT_VALUE_MAX], down[CLIENT_VALUE_MAX];
+    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", CONNECTIONS,
+                  client_number(status, CONNECTIONS), client_number(status, "max_connections"));
+    print_counts(json_object_get(status, "sessions"), out);
+    (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", client_number(status, "accepted_total"));
+    (void)fprintf(out, LABEL "%" PRId64, "ended", client_number(status, "closed_total"));
+    print_counts(json_object_get(status, "closed_by_reason"), out);
+    (void)fprintf(out, LABEL "%s up, %s down\n", "bytes",
+                  client_bytes(client_number(status, "bytes_up_total"), up),
+                  client_bytes(client_number(status, "bytes_down_total"), down));
+    const json_t *memory = json_object_get(status, "relay_memory");
+    const int64_t most = client_number(memory, "max_bytes");
+    (void)fprintf(out, LABEL "%s waits to be relayed, ", "memory",
+                  client_bytes(client_number(memory, "used_bytes"), up));
+    (void)fprintf(out, most > 0 ? "of %s at most\n" : "no limit\n", client_bytes(most, down));
+}
+
+/* What was changed at run time. */
+static void print_overrides(const json_t *status, FILE *out)
+{
+    size_t i;
+    json_t *change;
+    json_array_foreach(json_object_get(status, "overrides"), i, change)
+    {
+        const char *node = client_word(change, "node");
+        (void)fprintf(out, LABEL, i == 0 ? "changed" : "");
+        client_text_print(client_word(change, "what"), out);
+        if (node) {
+            (void)fputs(" of ", out);
+            client_text_print(client_word(change, "cluster"), out);
+            (void)fputc('/', out);
+            client_text_print(node, out);
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            json_t *value = json_object_get(change, k == 0 ? "now" : "in_file");
+            (void)fputs(k == 0 ? ": now " : ", in the file ", out);
+            if (json_is_integer(value))
+                (void)fprintf(out, "%" PRId64, (int64_t)json_integer_value(value));
+            else
+                client_text_print(json_string_value(value), out);
+        }
+        (void)fputc('\n', out);
+    }
+}
+
+static void print_nodes(const json_t *nodes, FILE *out)
+{
+    size_t i, k, up = 0, all = 0;
+    json_t *cluster, *node;
+    json_array_foreach(json_object_get(nodes, "clusters"), i,
+                       cluster){json_array_foreach(json_object_get(cluster, "nodes"), k, node){
+        const char *status = client_word(node, "status");
+    all++;
+    up += status && strcmp(status, "up") == 0;
+}
+}
+(void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", up, all);
+json_array_foreach(json_object_get(nodes, "clusters"), i, cluster)
+{
+    json_array_foreach(json_object_get(cluster, "nodes"), k, node)
+    {
+        const char *status = client_word(node, "status");
+        if (status && strcmp(status, "up") == 0)
+            continue;
+        (void)fprintf(out, LABEL, "");
+        client_text_print(client_word(cluster, "name"), out);
+        (void)fputc('/', out);
+        client_text_print(client_word(node, "name"), out);
+        (void)fputs(" is ", out);
+        client_text_print(status, out);
+        if (client_word(node, "why")) {
+            (void)fputs(": ", out);
+            client_text_print(client_word(node, "why"), out);
+        }
+        (void)fputc('\n', out);
+    }
+}
+}
+
+static void print_certificates(const json_t *answer, FILE *out)
+{
+    size_t i;
+    json_t *certificate;
+    json_array_foreach(json_object_get(answer, "certificates"), i, certificate)
+    {
+        const json_t *left = json_object_get(certificate, "days_left");
+        const int64_t days = (int64_t)json_number_value(left);
+        if (!json_is_number(left) || days >= CERT_DAYS)
+            continue;
+        (void)fprintf(out, LABEL, "certificate");
+        client_text_print(client_word(certificate, "file"), out);
+        if (days < 0)
+            (void)fprintf(out, " HAS ENDED, %" PRId64 " days ago\n", -days);
+        else
+            (void)fprintf(out, " ends in %" PRId64 " days\n", days);
+    }
+}
+
+/* The parts beside the status itself; the screen is whole without them when they fail. */
+static void print_rest(struct client_link *link)
+{
+    json_t *nodes = client_link_ask(link, "/api/v1/nodes", NULL);
+    json_t *certificates = client_link_ask(link, "/api/v1/certificates", NULL);
+    if (nodes)
+        print_nodes(nodes, link->client->out);
+    if (certificates)
+        print_certificates(certificates, link->client->out);
+    json_decref(nodes);
+    json_decref(certificates);
+}
+
+int client_status(const struct client *client)
+{
+    struct client_link link;
+    int code = 1;
+    json_t *status = NULL;
+    if (client_link_open(&link, client))
+        status = client_link_ask(&link, "/api/v1/status", NULL);
+    if (status)
+        code = json_is_true(json_object_get(status, "ready")) ? 0 : 1;
+    if (status && client->json) {
+        client_link_print(&link);
+    } else if (status) {
+        print_head(status, client->out);
+        print_numbers(status, client->out);
+        print_overrides(status, client->out);
+        print_rest(&link);
+    }
+    json_decref(status);
+    client_link_close(&link);
+    return code;
+}
