@@ -24,8 +24,8 @@
 #define CURL_CALLS(X)                                                                              \
     X(easy_init)                                                                                   \
     X(easy_setopt)                                                                                 \
-    X(easy_perform) X(easy_getinfo) X(easy_cleanup) X(easy_strerror) X(slist_append)               \
-        X(slist_free_all)
+    X(easy_perform)                                                                                \
+    X(easy_getinfo) X(easy_cleanup) X(easy_strerror) X(slist_append) X(slist_free_all)
 
 struct curl_calls {
 #define X(name) __typeof__(&curl_##name) name;

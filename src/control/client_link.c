@@ -5,16 +5,15 @@
  */
 #include "client_link.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin_token.h"
 #include "base/escape.h"
 #include "client_text.h"
 #include "control/config_file.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:9090"
-#define TOKEN_MAX       4096
 
 /* ---- where the router is ---- */
 
@@ -39,36 +38,22 @@ static struct config *load_config(const char *path, FILE *err)
     return NULL;
 }
 
-/* The first line of a file, visible ASCII; the caller's. Null is said. */
-static char *read_token(const char *path, FILE *err)
-{
-    char line[TOKEN_MAX + 2] = "";
-    FILE *file = fopen(path, "re");
-    const bool read = file && fgets(line, sizeof(line), file);
-    const char *why = file ? "its first line has to be a token of visible ASCII" : strerror(errno);
-    if (file)
-        (void)fclose(file);
-    const size_t n = strcspn(line, "\r\n");
-    bool good = read && n > 0 && n <= TOKEN_MAX;
-    line[n] = '\0';
-    for (size_t i = 0; i < n; i++)
-        good = good && line[i] > 0x20 && line[i] < 0x7f;
-    char *token = good ? strdup(line) : NULL;
-    if (!token)
-        (void)fprintf(err, "error: %s: %s\n", path, good ? "out of memory" : why);
-    explicit_bzero(line, sizeof(line));
-    return token;
-}
-
 static bool open_at(struct client_link *link, const char *address, const char *token_file)
 {
     FILE *err = link->client->err;
-    char *token = token_file ? read_token(token_file, err) : NULL;
-    if (token || !token_file)
-        link->http = client_http_new(address, token, err);
-    if (token)
-        explicit_bzero(token, strlen(token));
-    free(token);
+    struct admin_token token = {0};
+    const char *why = admin_token_read(token_file, &token);
+    char *text = token.n > 0 ? strndup(token.text, token.n) : NULL;
+    admin_token_wipe(&token);
+    if (token_file && !why && !text)
+        why = "out of memory";
+    if (why)
+        (void)fprintf(err, "error: %s: %s\n", token_file, why);
+    else
+        link->http = client_http_new(address, text, err);
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
     return link->http;
 }
 

@@ -184,9 +184,9 @@ int client_restore(const struct client *client, const char *name)
         client_link_print(&link);
     } else if (node) {
         client_node_print_name(node, client->out);
-        (void)fprintf(client->out, ": state \"up\", ");
+        (void)fputs(": its state is up, its status ", client->out);
         client_text_print(client_word(node, "status"), client->out);
-        (void)fputs(" now\n", client->out);
+        (void)fputc('\n', client->out);
     }
     const bool done = node;
     json_decref(node);
