@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin_http.h"
@@ -13,7 +14,8 @@
 #include "net/endpoint.h"
 #include "net/socket.h"
 
-#define BACKLOG 64
+#define BACKLOG          64
+#define UNIX_SOCKET_MODE 0660 /* whose users may steer */
 
 struct admin {
     struct admin_house *house; /* borrowed */
@@ -36,8 +38,10 @@ static bool listen_on(struct admin *admin, const char *address, FILE *out)
         bool any_port =
             !endpoint_is_unix(&admin->endpoint) && address_port(&admin->endpoint.address) == 0;
         bool taken = !any_port && socket_is_taken(&admin->endpoint);
+        const mode_t before = umask(~UNIX_SOCKET_MODE & 0777);
         admin->fd = taken ? -1 : socket_listen(&admin->endpoint, &options);
         errno = taken ? EADDRINUSE : errno;
+        (void)umask(before);
     }
     if (admin->fd >= 0 && (endpoint_is_unix(&admin->endpoint) ||
                            socket_local_address(admin->fd, &admin->endpoint.address)))
