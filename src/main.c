@@ -12,6 +12,7 @@
 #include "control/client.h"
 #include "control/command_line.h"
 #include "control/config_file.h"
+#include "control/host_check.h"
 #include "control/privileges.h"
 #include "control/route_command.h"
 #include "control/supervisor.h"
@@ -30,6 +31,7 @@ static int check(const char *path)
 {
     struct config *config = config_file_load(path, stderr);
     bool good = config && tls_check(config, path, stderr);
+    good = config && host_check_admin(config, path, stderr) && good;
     if (config)
         privileges_check(config, path, stderr);
     config_free(config);

@@ -15,8 +15,10 @@ void host_limits_raise(void);
 /*
  * How many connections the open files carry, asked when everything of the router's own is
  * open: two descriptors each, and a few to spare for files that are read anew.
+ *
+ *   others   descriptors to keep free for connections that are no device's
  */
-uint32_t host_limits_connections(void);
+uint32_t host_limits_connections(uint32_t others);
 
 /*
  * Log a warning, event `host.limit`, for each limit that cannot carry the configuration:

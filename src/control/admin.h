@@ -19,6 +19,8 @@
 
 struct admin;
 
+#define ADMIN_DESCRIPTORS 96u /* it has at most so many connections */
+
 /*
  * Bind and listen, before privileges are given up; read the token. Serves once admin_start() was
  * called. Null, and what is wrong in one line to `out`, when it cannot be.

@@ -6,6 +6,7 @@
 
 #include <ev.h>
 
+#include "admin.h"
 #include "admin_house.h"
 #include "admin_token.h"
 #include "base/log.h"
@@ -13,7 +14,7 @@
 
 struct admin_http;
 
-#define ADMIN_CONNECTIONS_MAX 96u
+#define ADMIN_CONNECTIONS_MAX ADMIN_DESCRIPTORS
 #define ADMIN_HELD_MAX        64u  /* the rest is for probes and scrapes meanwhile */
 #define ADMIN_REQUEST_S       10.0 /* for a whole request, from its connection or its first line */
 #define ADMIN_ANSWER_S        60.0 /* to read the answer */

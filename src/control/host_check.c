@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin_token.h"
 #include "net/address.h"
 
 #define PASSWORD_MAX 65535u /* as CONNECT can carry it */
@@ -18,7 +20,7 @@ struct host_check {
     bool good;
 };
 
-/* ---- password files ---- */
+/* ---- secrets in files ---- */
 
 /* What is wrong with the first line; null = nothing. */
 static const char *read_first_line(FILE *file)
@@ -68,6 +70,29 @@ static void check_password(struct host_check *c, const struct cluster_conf *conf
                   c->file_name, i, path, why);
 }
 
+static void warn_of_readers(const char *path, const char *file_name, FILE *out)
+{
+    struct stat st;
+    if (path && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
+        (void)fprintf(out,
+                      "warning: %s: admin.token_file: %s: every user of this host can read it: "
+                      "chmod o= %s\n",
+                      file_name, path, path);
+}
+
+bool host_check_admin(const struct config *config, const char *file_name, FILE *out)
+{
+    struct admin_token token = {0};
+    const char *path = config->admin ? config->admin->token_file : NULL;
+    const char *why = admin_token_read(path, &token);
+    admin_token_wipe(&token);
+    if (why)
+        (void)fprintf(out, "error: %s: admin.token_file: %s: %s\n", file_name, path, why);
+    else
+        warn_of_readers(path, file_name, out);
+    return !why;
+}
+
 /* ---- source addresses ---- */
 
 /* The port is the kernel's choice, and given back at once. */
@@ -101,7 +126,8 @@ static void check_sources(struct host_check *c, const struct cluster_conf *conf,
 
 bool host_check(const struct config *config, const char *file_name, FILE *out)
 {
-    struct host_check c = {.file_name = file_name, .out = out, .good = true};
+    struct host_check c = {.file_name = file_name, .out = out};
+    c.good = host_check_admin(config, file_name, out);
     for (size_t i = 0; i < config->n_clusters; i++) {
         check_password(&c, &config->clusters[i], i);
         check_sources(&c, &config->clusters[i], i);

@@ -34,10 +34,10 @@ static uint64_t count_open(void)
     return n;
 }
 
-uint32_t host_limits_connections(void)
+uint32_t host_limits_connections(uint32_t others)
 {
     struct rlimit limit;
-    uint64_t own = count_open() + SPARE_DESCRIPTORS;
+    uint64_t own = count_open() + SPARE_DESCRIPTORS + others;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur / 2 > UINT32_MAX)
         return UINT32_MAX;

@@ -247,4 +247,8 @@ void privileges_warn(struct log *log, const struct config *config, const char *c
         if (conf->health_check && conf->health_check->password_file)
             try_file(log, conf->health_check->password_file);
     }
+    if (config->admin)
+        try_folder(log, config->admin->address);
+    if (config->admin && config->admin->token_file)
+        try_file(log, config->admin->token_file);
 }

@@ -338,7 +338,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
 {
     const unsigned workers = supervisor_workers(config);
     node_registry_init(&sup->registry, workers);
-    if (!loop_memory_init((size_t)host_limits_connections() * 2, workers + 1))
+    if (!loop_memory_init((size_t)host_limits_connections(0) * 2, workers + 1))
         return supervisor_no_memory(sup);
     sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
     sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);

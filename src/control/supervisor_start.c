@@ -157,7 +157,7 @@ static bool start_workers(struct supervisor *sup)
 {
     struct service *service = &sup->service;
     sigset_t all, before;
-    service->carried = host_limits_connections();
+    service->carried = host_limits_connections(service->admin ? ADMIN_DESCRIPTORS : 0);
     atomic_store_explicit(&sup->shared.max_connections, service_max_connections(service),
                           memory_order_relaxed);
     sigfillset(&all);
