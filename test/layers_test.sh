@@ -61,6 +61,7 @@ with src/model/route.c '#include <jansson.h>' 'src/model/route.c: room: <jansson
 with src/net/plain.c '#include <xxhash.h>' 'src/net/plain.c: room: <xxhash.h>'
 with src/net/plain.c '#include <wslay/wslay.h>' 'src/net/plain.c: room: <wslay/wslay.h>'
 with src/net/plain.c '#include <MQTTClient.h>' 'src/net/plain.c: room: <MQTTClient.h>'
+with src/net/plain.c '#include <curl/curl.h>' 'src/net/plain.c: room: <curl/curl.h>'
 with src/wire/other.c '#include <MQTTReasonCodes.h>' 'paho: its headers are in src/wire/b.c src/wire/other.c'
 with src/model/m.c '#include <time.h>' 'src/model/m.c: room: <time.h>'
 with src/wire/b.c '#include <stdlib.h>' 'src/wire/b.c: room: <stdlib.h>'
