@@ -75,6 +75,8 @@ enum farewell {
       "The node is down, and on_node_down is \"close\".")                                          \
     X(HOMECOMING, "homecoming", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                          \
       "The session's home node is back.")                                                          \
+    X(DISCONNECTED, "disconnected", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1008,                     \
+      "An operator asked for it, over the admin interface.")                                       \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \
       "limits.max_connections was reached.")                                                       \
     X(LISTENER_FULL, "listener_full", ROUTER, SILENT, SERVER_BUSY, 1013,                           \

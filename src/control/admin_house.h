@@ -13,6 +13,7 @@
 struct history;
 struct overrides;
 struct ports_watch;
+struct session_desk;
 
 enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 
@@ -21,6 +22,7 @@ struct admin_house {
     struct ports_watch *ports;
     struct history *history;     /* the last 15 minutes, for the dashboard */
     struct overrides *overrides; /* what was changed at run time */
+    struct session_desk *desk;   /* questions to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
     uint64_t started_us; /* of the monotonic clock */

@@ -27,6 +27,7 @@
 #include "overrides.h"
 #include "proxy/admission.h"
 #include "proxy/loop_memory.h"
+#include "session_desk.h"
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S 1.0
@@ -286,6 +287,7 @@ static void fini(struct supervisor *sup)
     for (unsigned i = 0; i < service->crew.n; i++)
         worker_free(service->crew.workers[i]);
     free(service->crew.workers);
+    session_desk_free(sup->house.desk); /* the workers' last answers went there */
     free(sup->doors);
     if (sup->doors_are_open)
         listening_ended(service->snapshot, NULL, sup->log);
@@ -321,6 +323,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                       .ports = sup->ports,
                                       .history = history_new(),
                                       .overrides = overrides_new(),
+                                      .desk = session_desk_new(sup->loop),
                                       .phase = phase,
                                       .arg = sup,
                                       .started_us = clock_monotonic_us()};
@@ -329,8 +332,8 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
-    return (sup->ports && sup->house.history && sup->house.overrides && service->discovery &&
-            service->evictor && service->prober) ||
+    return (sup->ports && sup->house.history && sup->house.overrides && sup->house.desk &&
+            service->discovery && service->evictor && service->prober) ||
            supervisor_no_memory(sup);
 }
 

@@ -1,12 +1,13 @@
 /*
  * worker.c - one thread: make it, run it, drain it, free it.
  *
- * The mailbox is an atomic order, an atomic chain of plans and one ev_async. An ev_async
- * coalesces, so it carries no message: it says "look".
+ * The mailbox is an atomic order, atomic chains of plans and of questions, and one ev_async. An
+ * ev_async coalesces, so it carries no message: it says "look".
  *
  *    main thread                      worker
  *    plan           --ev_async-->     worker_take_plan(): new doors, nodes, TLS contexts
  *    node records   --ev_async-->     worker_look_at_nodes(): close and move sessions
+ *    questions      --ev_async-->     worker_look_for_sessions()
  *    order = DRAIN  --ev_async-->     close listeners, pace the sessions out
  *    order = STOP   --ev_async-->     close everything, leave the loop
  *    ended() <---------------------   last act of the thread
@@ -174,6 +175,7 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     struct worker *w = CONTAINER_OF(mail, struct worker, mail);
     take_plans(w);
     worker_look_at_nodes(w);
+    worker_look_for_sessions(w);
     /* acquire: pairs with the release in worker_order() */
     int order = atomic_load_explicit(&w->order, memory_order_acquire);
     if (order <= w->obeyed)
@@ -235,6 +237,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t
     list_init(&w->sessions);
     list_init(&w->runnable);
     list_init(&w->stuck);
+    list_init(&w->asking);
     worker_init_accept(w);
     pool_init(&w->relay_pool, relay_buffer_bytes, RELAY_BLOCKS_KEPT);
     w->scratch = malloc(relay_buffer_bytes);
@@ -258,6 +261,7 @@ static void *run(void *arg)
         listener_start(w->listeners[i]);
     w->running = true;
     ev_run(w->loop, 0);
+    worker_answer_no_more(w);
     w->shared->ended(w->shared->arg);
     return NULL;
 }
@@ -292,6 +296,7 @@ void worker_free(struct worker *w)
         next = p->next;
         worker_plan_free(p);
     }
+    worker_answer_no_more(w);
     worker_fini_accept(w);
     snapshot_unref(w->snapshot);
     tls_library_free(w->tls_library);

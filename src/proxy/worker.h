@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "listener.h"
 #include "proxy/counters.h"
+#include "proxy/session_query.h"
 #include "proxy/worker.h"
 #include "roster.h"
 
@@ -66,10 +67,12 @@ struct worker {
 
     struct ev_async mail; /* wakes the loop to look at the two below, and at its nodes */
     _Atomic(struct worker_plan *) plans; /* newest first; owned by who takes them out; acq_rel */
-    _Atomic int order;            /* enum worker_order; release by the main thread, acquire here */
-    int obeyed;                   /* the last order carried out */
-    struct ev_timer pace;         /* closes sessions while draining */
-    size_t pace_each;             /* sessions a tick */
+    _Atomic(struct session_part *) questions; /* the same, about sessions */
+    struct list asking;   /* questions under way: a turn of the loop is for the first of them */
+    _Atomic int order;    /* enum worker_order; release by the main thread, acquire here */
+    int obeyed;           /* the last order carried out */
+    struct ev_timer pace; /* closes sessions while draining */
+    size_t pace_each;     /* sessions a tick */
     struct ev_timer accept_pause; /* active while accepting is paused */
     bool still_short;             /* and nobody was accepted since the pause before */
     int reserve_fd;               /* given up to take, and part from, who cannot be served */
@@ -82,6 +85,24 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan);
 
 /* Close the sessions that the nodes' records say, and move those that wait for a dead node. */
 void worker_look_at_nodes(struct worker *w);
+
+/* ---- questions about sessions, worker_query.c ---- */
+
+/* Take in new questions, and look through some sessions for the first of those under way. */
+void worker_look_for_sessions(struct worker *w);
+
+/* A session is about to leave the worker's list. */
+void worker_session_leaves(struct worker *w, struct session *s);
+
+/* The worker ends: whoever asks hears that it did not look. Also after its thread has ended. */
+void worker_answer_no_more(struct worker *w);
+
+/* From the main thread. */
+void worker_give_question(struct worker *w, struct session_part *part);
+
+/* For worker_query.c, of session_query.c: what is looked for; and it is done. */
+const struct session_terms *session_part_terms(const struct session_part *part);
+void session_part_done(struct session_part *part);
 
 /* Give a session that yielded another turn, after the others had theirs. */
 void worker_yield(struct worker *w, struct session *s);
