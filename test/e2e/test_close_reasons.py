@@ -12,7 +12,9 @@ import struct
 
 import pytest
 
+import admin
 import mqtt
+from admin import with_admin
 from harness import ROOT, SANITIZED, add_door, one_cluster, wait_until
 from proxy_sender import ssl_tlv, v2
 from recorder import HangingPort, RefusingPort
@@ -455,6 +457,17 @@ def _(stage):
     raw = stage.device(router)
     raw.connect("dev")
     decree(router, config, name, "up")
+    assert raw.read_to_end() == (b"", "end")
+    return router
+
+
+@produces("disconnected")
+def _(stage):
+    router = stage.start_router(with_admin(one_cluster({"n": stage.recording_node().port})))
+    raw = stage.device(router)
+    raw.connect("dev")
+    [found] = admin.get(router, "/api/v1/sessions", client_id="dev")["sessions"]
+    admin.post(router, f"/api/v1/sessions/{found['id']}/disconnect")
     assert raw.read_to_end() == (b"", "end")
     return router
 
