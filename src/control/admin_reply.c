@@ -90,7 +90,9 @@ static void unhold(struct admin_call *call)
     if (!call->suspended)
         return; /* its handler answers before it returns, after all */
     call->suspended = false;
-    MHD_resume_connection(call->connection); /* tells its epoll descriptor */
+    MHD_resume_connection(call->connection);
+    /* it tells nobody; and who answers may be in the middle of something */
+    ev_feed_event(call->http->conf.loop, &call->http->turning, EV_READ);
 }
 
 static void say(const struct admin_call *call)
