@@ -14,7 +14,7 @@
 #include "net/endpoint.h"
 #include "net/socket.h"
 
-#define BACKLOG          64
+#define BACKLOG          256
 #define UNIX_SOCKET_MODE 0660 /* whose users may steer */
 
 struct admin {

@@ -15,10 +15,11 @@ static const char *phase_word(enum admin_phase phase)
     return words[phase];
 }
 
+/* One that takes new sessions. */
 static bool has_node_up(const struct cluster *cluster)
 {
     for (size_t i = 0; i < cluster->n; i++)
-        if (node_live_status(cluster->nodes[i].live) == NODE_UP)
+        if (node_live_status(cluster->nodes[i].live) == NODE_UP && cluster->homes[i].weight > 0)
             return true;
     return false;
 }

@@ -1,0 +1,455 @@
+"""The admin interface's transport: who may ask, what is refused, and that nobody can block it."""
+
+import os
+import select
+import socket
+import stat
+import threading
+import time
+
+import pytest
+
+import admin_connection
+import harness
+from admin import with_admin
+from admin_connection import Admin, exchange, make_token
+
+NODE = {"n": 9}  # a port where nobody is: no test here needs one
+
+
+def read_to_end(s):
+    data = b""
+    while chunk := s.recv(65536):
+        data += chunk
+    return data
+
+
+@pytest.fixture
+def start(start_router, closing):
+    """A router with an admin interface, and the way to ask it."""
+    def begin(config=None, token=None, **keys):
+        router = start_router(with_admin(config or harness.one_cluster(NODE, passive=False), **keys))
+        return router, closing(Admin(router, token))
+    return begin
+
+
+# ---- health ----
+
+@pytest.mark.sanitized
+def test_it_answers_who_asks_whether_it_lives_and_is_ready(start):
+    _, asks = start()
+    alive = asks.get("/healthz")
+    assert (alive.status, alive.json) == (200, {"status": "alive"})
+    ready = asks.get("/readyz")
+    assert (ready.status, ready.json) == (200, {"ready": True, "phase": "serving", "reasons": []})
+    assert ready.headers["Cache-Control"] == "no-store"
+    assert ready.headers["X-Content-Type-Options"] == "nosniff"
+    assert ready.headers["X-Frame-Options"] == "DENY"
+    assert "default-src 'none'" in ready.headers["Content-Security-Policy"]
+
+
+def test_it_is_not_ready_without_a_node_that_is_up_in_each_cluster(start):
+    config = harness.one_cluster(NODE, passive=False)
+    config["clusters"] += [
+        {"name": "two", "nodes": [{"name": "x", "address": "127.0.0.1:9", "state": "down"}]},
+        {"name": "three", "nodes": [
+            {"name": "x", "address": "127.0.0.1:9", "weight": 0},
+            {"name": "y", "address": "127.0.0.1:9", "state": "draining"}]}]
+    _, asks = start(config)
+    answer = asks.get("/readyz")
+    assert answer.status == 503
+    assert answer.json == {"ready": False, "phase": "serving", "reasons": [
+        'no node of cluster "two" is up', 'no node of cluster "three" is up']}
+
+
+def test_a_draining_router_says_so_until_it_ends(start, recording_node, device):
+    node = recording_node()
+    router, asks = start(harness.one_cluster({"n": node.port}, passive=False))
+    with device(router) as stays:
+        stays.connect("stays")
+        router.process.send_signal(harness.signal.SIGTERM)
+        router.wait_event("router.stopping")
+        answer = asks.get("/readyz")
+        assert (answer.status, answer.json["phase"]) == (503, "draining")
+        assert asks.get("/healthz").status == 200
+    router.stop()
+
+
+def say_there_is_none(server, questions):
+    for _ in range(questions):
+        question, peer = server.recvfrom(512)
+        server.sendto(question[:2] + b"\x81\x83" + question[4:], peer)  # NXDOMAIN
+
+
+def test_it_is_alive_but_not_ready_while_nodes_are_still_looked_for(start_router, closing):
+    """A start waits for its name server, which waits here until the router was asked."""
+    place = ("127.0.0.1", harness.free_port())
+    found = {}
+
+    def reached():
+        try:
+            return socket.create_connection(place, harness.PATIENCE_S)
+        except ConnectionRefusedError:
+            return None
+
+    def look(name_server):
+        with harness.wait_until(reached, "the admin interface") as s:
+            for path in ("/healthz", "/readyz", "/api/v1/status"):
+                found[path] = exchange(s, f"GET {path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
+        say_there_is_none(name_server, 1)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as name_server:
+        name_server.bind(("127.0.0.1", 0))
+        name_server.settimeout(harness.PATIENCE_S)
+        looks = threading.Thread(target=look, args=[name_server])
+        looks.start()
+        config = with_admin(harness.one_cluster({}), address=f"{place[0]}:{place[1]}")
+        del config["clusters"][0]["nodes"]
+        config["clusters"][0]["discovery"] = {
+            "type": "dns", "name": "_mqtt._tcp.example", "record": "srv",
+            "resolver": f"127.0.0.1:{name_server.getsockname()[1]}"}
+        router = start_router(config)
+        looks.join()
+    assert found == {"/healthz": [200], "/readyz": [503], "/api/v1/status": [503]}
+    asks = closing(Admin(router))
+    assert asks.get("/readyz").json["reasons"] == ['no node of cluster "c" is up']
+    asks.close()
+    router.stop()
+
+
+# ---- what is refused ----
+
+@pytest.mark.sanitized
+@pytest.mark.parametrize("method, path, status, reason, allow", [
+    ("GET", "/nothing", 404, "not_found", None),
+    ("GET", "/healthz/", 404, "not_found", None),
+    ("GET", "/api/v1/sessions/", 404, "not_found", None),
+    ("GET", "/api/v1/nodes/c/n/x", 404, "not_found", None),
+    ("POST", "/healthz", 405, "method_not_allowed", "GET, HEAD"),
+    ("DELETE", "/healthz", 405, "method_not_allowed", "GET, HEAD"),
+    ("OPTIONS", "/api/v1/reload", 405, "method_not_allowed", "POST"),
+    ("GET", "/api/v1/nodes/c/n", 405, "method_not_allowed", "POST"),
+    ("GET", "/api/v1/sessions/%ff", 400, "invalid_path", None),
+    ("GET", "/api/v1/sessions/%00", 400, "invalid_path", None),
+    ("GET", "/api/v1/sessions/%4", 400, "invalid_path", None),
+    ("GET", "/healthz?x=1", 400, "invalid_query", None),
+    ("GET", "/api/v1/sessions?limit=1&limit=1", 400, "invalid_query", None),
+    ("GET", "/api/v1/sessions?source=%C3%28", 400, "invalid_query", None),
+])
+def test_what_is_not_there_is_refused_and_named(start, method, path, status, reason, allow):
+    _, asks = start()
+    answer = asks.ask(method, path, headers={"Content-Type": "application/json"})
+    assert (answer.status, answer.reason, answer.headers["Allow"]) == (status, reason, allow)
+
+
+def test_head_answers_like_get_without_a_body(start):
+    _, asks = start()
+    got, head = asks.get("/readyz"), asks.ask("HEAD", "/readyz")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(got.body))
+
+
+@pytest.mark.parametrize("body, headers, status, reason", [
+    (b"{}", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+    (b"{}", {"Content-Type": "application/jsonx"}, 415, "unsupported_media_type"),
+    (b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+    (b"[]", {}, 400, "invalid_body"),
+    (b"{", {}, 400, "invalid_body"),
+    (b'{"a":1,"a":2}', {}, 400, "invalid_body"),
+    (b'{"a":"\xff"}', {}, 400, "invalid_body"),
+    (b"[" * 60000, {}, 400, "invalid_body"),
+    (b" " * 65537, {}, 413, "body_too_large"),
+    (b" " * 300000, {}, 413, "body_too_large"),
+], ids=lambda value: repr(value)[:40])
+def test_a_body_that_is_no_small_json_object_is_refused(start, body, headers, status, reason):
+    router, asks = start()
+    answer = asks.post("/api/v1/reload", body, headers)
+    assert (answer.status, answer.reason) == (status, reason)
+    assert asks.get("/healthz").status == 200
+    assert not router.find("reload.done")
+    assert router.wait_event("admin.call", status=status)["target"] == "/api/v1/reload"
+
+
+def test_a_body_in_chunks_is_bounded_as_well(start):
+    router, asks = start()
+    with asks.connect() as s:
+        s.sendall(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        with pytest.raises(OSError):  # no end in sight: it is closed
+            for _ in range(400):
+                s.sendall(chunk)
+    assert asks.get("/healthz").status == 200
+    assert not router.find("reload.done")
+
+
+def test_a_head_without_end_is_refused(start):
+    _, asks = start()
+    with asks.connect() as s:
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
+        assert exchange(s, b"")[0] in (431, 413, 414, 400)
+    assert asks.get("/healthz").status == 200
+
+
+# ---- pages of others ----
+
+@pytest.mark.parametrize("host, origin, status, reason", [
+    ("127.0.0.1:1", None, 200, None),
+    ("[::1]", None, 200, None),
+    ("localhost:9090", None, 200, None),
+    ("LOCALHOST", "http://localhost", 200, None),
+    ("rebound.example", None, 403, "forbidden_host"),
+    ("127.0.0.1.example:9090", None, 403, "forbidden_host"),
+    ("localhost:9090", "https://localhost:9090", 200, None),
+    ("localhost:9090", "http://localhost:9091", 403, "forbidden_origin"),
+    ("localhost", "http://page.example", 403, "forbidden_origin"),
+    ("localhost", "null", 403, "forbidden_origin"),
+])
+def test_a_page_of_somebody_else_is_refused(start, host, origin, status, reason):
+    router, asks = start()
+    headers = {"Host": host, **({"Origin": origin} if origin else {})}
+    answer = asks.get("/readyz", headers)
+    assert answer.status == status
+    if reason:
+        assert answer.reason == reason
+        assert router.wait_event("admin.refused", status=403)["source"].startswith("127.0.0.1:")
+
+
+def test_a_host_may_be_missing_from_http_1_0(start):
+    _, asks = start()
+    with asks.connect() as s:
+        assert exchange(s, b"GET /healthz HTTP/1.0\r\n\r\n") == [200]
+
+
+# ---- the token ----
+
+@pytest.mark.sanitized
+def test_with_a_token_file_the_api_wants_the_token(start, tmp_path):
+    token = make_token(tmp_path)
+    router, asks = start(token_file=str(token))
+    for path in ("/healthz", "/readyz"):
+        assert asks.get(path, {"Host": "router.example"}).status == 200
+    for wrong in (None, "Bearer", "Bearer ", f"Bearer {admin_connection.TOKEN[:-1]}", f"Bearer {admin_connection.TOKEN}x",
+                  f"Basic {admin_connection.TOKEN}", admin_connection.TOKEN, f"Bearer {admin_connection.TOKEN[:-1]}X"):
+        answer = asks.get("/api/v1/status", {"Authorization": wrong} if wrong else {})
+        assert (answer.status, answer.reason) == (401, "unauthorized")
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert asks.post("/api/v1/reload").status == 401
+    for right in (f"Bearer {admin_connection.TOKEN}", f"bearer  {admin_connection.TOKEN}"):
+        assert asks.get("/api/v1/status", {"Authorization": right}).status != 401
+    assert len(router.find("admin.refused", status=401)) == 9
+    router.stop()
+    assert admin_connection.TOKEN not in router.log_path.read_text() + router.stderr_path.read_text()
+
+
+def test_a_reload_reads_the_token_anew_and_keeps_it_when_that_fails(start, tmp_path):
+    token = make_token(tmp_path)
+    router, asks = start(token_file=str(token))
+    second = "another-token-as-good"
+    token.write_text(second + "\r\n")
+    router.reload()
+    old, new = {"Authorization": f"Bearer {admin_connection.TOKEN}"}, {"Authorization": f"Bearer {second}"}
+    assert asks.get("/api/v1/status", old).status == 401
+    assert asks.get("/api/v1/status", new).status != 401
+    token.write_text("short\n")
+    router.reload(expect="reload.failed")
+    assert "admin.token_file" in router.find("reload.fault")[0]["error"]
+    assert asks.get("/api/v1/status", new).status != 401
+
+
+def test_another_address_waits_for_a_restart(start, tmp_path):
+    router, asks = start()
+    config = with_admin(harness.one_cluster(NODE, passive=False),
+                        address=f"unix:{tmp_path}/elsewhere")
+    router.reload(config)
+    assert [e["key"] for e in router.find("reload.restart_needed")] == ["admin.address"]
+    router.reload(harness.one_cluster(NODE, passive=False))
+    assert router.find("reload.restart_needed")[-1]["key"] == "admin"
+    assert asks.get("/healthz").status == 200
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("content, mode, said", [
+    (None, None, "No such file"),
+    ("short\n", 0o600, "shorter than 16"),
+    ("x" * 600, 0o600, "longer than 512"),
+    ("two words that are long enough\n", 0o600, "no visible ASCII"),
+])
+def test_a_token_that_is_none_is_said_by_a_start_and_by_check(tmp_path, content, mode, said):
+    token = tmp_path / "token"
+    if content:
+        token.write_text(content)
+        token.chmod(mode)
+    config = harness.write_config(
+        with_admin(harness.one_cluster(NODE), token_file=str(token)), tmp_path)
+    for arguments in ((), ("--check",)):
+        result = harness.run_router("--config", config, *arguments)
+        assert result.returncode == 1
+        assert f"{config}: admin.token_file: {token}: " in result.stderr and said in result.stderr
+
+
+def test_a_token_that_everybody_can_read_is_warned_of(tmp_path):
+    token = make_token(tmp_path)
+    config = harness.write_config(
+        with_admin(harness.one_cluster(NODE), token_file=str(token)), tmp_path)
+    assert harness.run_router("--config", config, "--check").stderr == ""
+    token.chmod(0o644)
+    result = harness.run_router("--config", config, "--check")
+    assert result.returncode == 0
+    assert "warning" in result.stderr and "every user" in result.stderr
+
+
+def test_an_address_that_others_reach_wants_a_token(tmp_path):
+    config = with_admin(harness.one_cluster(NODE), address="0.0.0.0:0")
+    path = harness.write_config(config, tmp_path)
+    result = harness.run_router("--config", path)
+    assert result.returncode == 1 and "admin.address" in result.stderr
+    assert "token_file" in result.stderr
+
+
+def test_an_address_that_is_taken_ends_the_start(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        path = harness.write_config(with_admin(harness.one_cluster(NODE), address=address),
+                                    tmp_path)
+        result = harness.run_router("--config", path)
+    assert result.returncode == 1
+    assert f"admin.address: cannot listen on: {address}: Address already in use" in result.stderr
+
+
+# ---- a Unix socket ----
+
+def test_a_unix_socket_is_for_its_owner_and_group_and_goes_with_the_router(start, tmp_path):
+    path = tmp_path / "admin.sock"
+    router, asks = start(address=f"unix:{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert asks.get("/healthz").status == 200
+    assert asks.get("/readyz", {"Host": "page.example"}).status == 403
+    assert router.wait_event("admin.refused")["source"] == "unix"
+    asks.close()
+    router.stop()
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change to another user")
+@pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
+def test_unprivileged_in_the_sandbox_it_serves_all_the_same(start, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    harness.open_to_all(folder)
+    path = folder / "admin.sock"
+    token = make_token(tmp_path)
+    token.chmod(0o644)
+    config = dict(harness.one_cluster(NODE, passive=False), user="nobody")
+    router, asks = start(config, address=f"unix:{path}", token_file=str(token))
+    with open(f"/proc/{router.pid}/status", encoding="ascii") as status:
+        fields = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)
+    assert fields["Seccomp"] == "2" and fields["Uid"].split()[0] != "0"
+    assert path.stat().st_uid == int(fields["Uid"].split()[0])
+    assert asks.get("/readyz").status == 200
+    assert asks.post("/api/v1/reload", b"x" * 200_000).status == 401
+    asks.token = admin_connection.TOKEN
+    assert asks.post("/api/v1/reload", b"x" * 200_000).status == 413
+    assert asks.get("/metrics").status != 401
+    asks.close()
+    router.stop()
+    assert not path.exists()
+
+
+# ---- connections ----
+
+@pytest.mark.sanitized
+def test_a_connection_is_kept_and_requests_may_come_all_at_once(start):
+    _, asks = start()
+    with asks.connect() as s:
+        assert exchange(s, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == [200]
+        line = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        post = (b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+        s.sendall(line * 3 + post + line)
+        read = s.makefile("rb")
+        statuses = []
+        for _ in range(5):
+            statuses.append(int(read.readline().split()[1]))
+            length = 0
+            while (header := read.readline()) != b"\r\n":
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            read.read(length)
+        assert statuses == [200, 200, 200, 404, 200]
+
+
+def test_a_request_may_come_byte_by_byte(start):
+    _, asks = start()
+    with asks.connect() as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r":
+            s.sendall(bytes([byte]))
+            assert asks.get("/healthz").status == 200
+        assert exchange(s, b"\n") == [200]
+
+
+def test_silent_connections_do_not_keep_others_out(start, closing):
+    _, asks = start()
+    held = [closing(asks.connect()) for _ in range(200)]
+    assert asks.get("/healthz").status == 200
+    ended = harness.wait_until(
+        lambda: [s for s in held if is_ended(s)], "an end of those that waited longest")
+    assert held[0] in ended and held[-1] not in ended
+
+
+def is_ended(s):
+    polled = select.poll()
+    polled.register(s, select.POLLIN)
+    try:
+        return bool(polled.poll(0)) and s.recv(1, socket.MSG_PEEK) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_devices_do_not_wait_for_the_admin_interface(start, recording_node, device, closing):
+    node = recording_node()
+    router, asks = start(harness.one_cluster({"n": node.port}, passive=False))
+    for _ in range(100):
+        half = closing(asks.connect())
+        half.sendall(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n")
+    with device(router) as one:
+        one.connect("one")
+
+
+def test_without_a_free_descriptor_it_waits_and_does_not_spin(start, closing):
+    """A limit lowered at run time stands for a table that is full."""
+    router, asks = start()
+    assert asks.get("/healthz").status == 200
+    highest = max(int(fd) for fd in os.listdir(f"/proc/{router.pid}/fd"))
+    before = harness.resource.prlimit(router.pid, harness.resource.RLIMIT_NOFILE)
+    harness.resource.prlimit(router.pid, harness.resource.RLIMIT_NOFILE, (highest + 1, before[1]))
+    waits = closing(asks.connect())
+    waits.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def switches():
+        with open(f"/proc/{router.pid}/stat", encoding="ascii") as f:
+            return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+    used = switches()
+    for _ in range(20):
+        assert asks.get("/healthz").status == 200
+        time.sleep(0.02)
+    assert switches() - used < 20  # hundredths of a second: of 0.4 s it was not busy half
+    harness.resource.prlimit(router.pid, harness.resource.RLIMIT_NOFILE, before)
+    assert exchange(waits, b"") == [200]
+
+
+def test_a_peer_that_leaves_in_the_middle_takes_nothing_with_it(start):
+    router, asks = start()
+    assert asks.get("/healthz").status == 200
+    before = router.descriptors()
+    for cut in (b"", b"GET", b"GET /healthz HTTP/1.1\r\n",
+                b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+                b"\r\nContent-Length: 100\r\n\r\n{"):
+        for linger in (False, True):
+            with asks.connect() as s:
+                s.sendall(cut)
+                if linger:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    harness.wait_until(lambda: router.descriptors() == before, "their descriptors")
+    assert asks.get("/healthz").status == 200
