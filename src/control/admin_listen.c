@@ -105,17 +105,20 @@ void admin_peer_note(struct admin_http *http, struct MHD_Connection *connection,
 void admin_peer_busy(struct admin_peer *peer, struct admin_call *call)
 {
     peer->call = call;
+    peer->answered = false;
     set_deadline(peer, ADMIN_REQUEST_S);
 }
 
 void admin_peer_answered(struct admin_peer *peer)
 {
+    peer->answered = true;
     set_deadline(peer, ADMIN_ANSWER_S);
 }
 
 void admin_peer_idle(struct admin_peer *peer)
 {
     peer->call = NULL;
+    peer->answered = false;
     set_deadline(peer, ADMIN_IDLE_S);
     list_remove(&peer->link);
     list_append(&peer->http->peers, &peer->link);
@@ -123,15 +126,24 @@ void admin_peer_idle(struct admin_peer *peer)
 
 /* ---- who is slow, who has left ---- */
 
-/* libmicrohttpd does not look at a connection that is suspended: a held call's peer is ours. */
+/*
+ * libmicrohttpd does not look at a connection that is suspended. Nor does it see an end that comes
+ * together with the last bytes: its watch is edge-triggered, and it does not read once more.
+ */
+static bool has_left(const struct admin_peer *peer)
+{
+    if (is_held(peer))
+        return socket_peer_has_left(peer->fd);
+    return !peer->answered && socket_ask_peer(peer->fd) != SOCKET_PEER_THERE;
+}
+
 static void look_at(struct admin_peer *peer, double now)
 {
-    if (is_held(peer)) {
-        if (socket_peer_has_left(peer->fd))
-            admin_call_abandon(peer->call);
-    } else if (peer->deadline < now) {
+    const bool left = has_left(peer);
+    if (left && is_held(peer))
+        admin_call_abandon(peer->call);
+    else if (left || (peer->deadline < now && !is_held(peer)))
         end_peer(peer);
-    }
 }
 
 static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
