@@ -36,6 +36,7 @@ struct admin_peer {
     char source[ADDRESS_TEXT_MAX]; /* who it is, for the log */
     double deadline;               /* of the loop's clock; not while its call is held */
     struct admin_call *call;       /* null = between two requests */
+    bool answered;                 /* the answer of its call is on its way */
 };
 
 /* One request, from its first line to the end of its answer. */
