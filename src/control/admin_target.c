@@ -206,20 +206,17 @@ void admin_target_fini(struct admin_target *target)
 /* The host without its port, brackets taken off. False: it is none, or too long to be ours. */
 static bool split_host(const char *text, char host[ADDRESS_TEXT_MAX])
 {
-    const char *end = text + strlen(text);
-    if (*text == '[') {
-        end = strchr(text++, ']');
-        if (!end || (end[1] != '\0' && end[1] != ':'))
-            return false;
-    } else if (strchr(text, ':')) {
-        end = strchr(text, ':');
-    }
-    const size_t n = (size_t)(end - text);
-    if (n == 0 || n >= ADDRESS_TEXT_MAX)
+    const char *begin = text + (*text == '[');
+    const char *end = begin + strcspn(begin, *text == '[' ? "]" : ":");
+    const char *port = end + (*text == '[' && *end == ']');
+    const size_t n = (size_t)(end - begin);
+    if (n == 0 || n >= ADDRESS_TEXT_MAX || (*text == '[' && *end != ']'))
         return false;
-    memcpy(host, text, n);
+    if (*port == ':')
+        port += 1 + strspn(port + 1, "0123456789");
+    memcpy(host, begin, n);
     host[n] = '\0';
-    return true;
+    return *port == '\0';
 }
 
 bool admin_host_is_ours(const char *host)
@@ -228,7 +225,7 @@ bool admin_host_is_ours(const char *host)
     struct address address;
     if (!host)
         return true;
-    return split_host(host, name) &&
+    return split_host(host, name) && strcmp(name, "*") != 0 && /* any address, to a listener */
            (strcasecmp(name, "localhost") == 0 || address_parse_host(name, &address));
 }
 
