@@ -45,6 +45,7 @@ MUST_USE struct log *log_new(int fd, enum log_level level, enum log_format forma
 void log_free(struct log *log);
 /* From any thread: write by these from the next line on. */
 void log_set(struct log *log, enum log_level level, enum log_format format);
+enum log_level log_level(const struct log *log); /* what log_set() said last */
 bool log_enabled(const struct log *log, enum log_level level);
 /*
  * From any thread: at most so many lines a second from now on, after ten seconds' worth at once;

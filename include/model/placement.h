@@ -148,4 +148,16 @@ struct placement_homes {
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 
+/*
+ * What share of all keys has its home on each node, in permille of them, as they are now.
+ *
+ *   open   the nodes that take sessions; the others get 0. While no primary is open, backups are
+ *          home (see the top of this file)
+ *   out    homes->n of them. They add up to 1000 (each rounded so that they do), or are all 0
+ *          when there is no home
+ *
+ * By sampling as placement_moved_permille(), and as good and as dear as that.
+ */
+void placement_shares(const struct placement_homes *homes, const bool *open, uint32_t *out);
+
 #endif

@@ -13,6 +13,7 @@
 struct listener_live {
     _Atomic uint32_t refs;        /* release when one goes, acquire by the last */
     _Atomic uint32_t connections; /* open now, over all addresses and workers; relaxed */
+    _Atomic uint64_t accepted;    /* ever; relaxed */
     char name[];
 };
 

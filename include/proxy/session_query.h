@@ -89,7 +89,8 @@ struct session_part {
 
 /*
  * A query for n workers. The terms are copied. `answered` is called on a worker's
- * thread when no part is pending, perhaps more than once while they are being asked. Null when memory is short.
+ * thread when no part is pending, perhaps more than once while they are being asked. Null when
+ * memory is short.
  */
 MUST_USE struct session_query *session_query_new(const struct session_terms *terms, size_t n,
                                                  void (*answered)(void *arg), void *arg);

@@ -26,6 +26,7 @@ struct node {
     struct node_live *live; /* a reference */
     /* conf's, or node_defaults' where conf says nothing */
     uint32_t max_connections, max_connects_per_s;
+    uint32_t weight; /* conf's, or what an operator has set since */
 };
 
 struct cluster {
@@ -62,6 +63,9 @@ struct snapshot {
 struct members_source {
     const struct members *(*of)(const void *arg, const char *cluster);
     const void *arg;
+    /* What a node of this weight in the file weighs; null = that. */
+    uint32_t (*weigh)(const void *weights, const char *cluster, const char *node, uint32_t weight);
+    const void *weights;
 };
 
 /*

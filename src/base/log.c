@@ -116,9 +116,14 @@ void log_free(struct log *log)
     free(log);
 }
 
+enum log_level log_level(const struct log *log)
+{
+    return (enum log_level)atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
 bool log_enabled(const struct log *log, enum log_level level)
 {
-    return (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+    return level <= log_level(log);
 }
 
 void log_limit(struct log *log, uint32_t lines_per_s)

@@ -63,6 +63,9 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
 void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
                    ...) __attribute__((format(printf, 4, 5)));
 
+/* The same with members of its own beside these: an object with `reason` and `detail`, taken. */
+void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken);
+
 /*
  * The answer comes later, from the main thread. `gone` is called instead, once, when the peer
  * has left before: answer nothing then, the call is no more. At most 64 calls may be held: else

@@ -11,6 +11,7 @@
 #include "reload.h"
 
 struct history;
+struct key_shares;
 struct overrides;
 struct ports_watch;
 struct session_desk;
@@ -22,7 +23,8 @@ struct admin_house {
     struct ports_watch *ports;
     struct history *history;     /* the last 15 minutes, for the dashboard */
     struct overrides *overrides; /* what was changed at run time */
-    struct session_desk *desk;   /* questions to the workers */
+    struct key_shares *shares;
+    struct session_desk *desk; /* questions to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
     uint64_t started_us; /* of the monotonic clock */

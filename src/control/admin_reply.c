@@ -170,6 +170,18 @@ void admin_reply_json(struct admin_call *call, unsigned status, json_t *taken)
     reply_json(call, status, "application/json", taken);
 }
 
+void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken)
+{
+    json_t *problem = json_pack("{s:s, s:s, s:i}", "type", "about:blank", "title",
+                                MHD_get_reason_phrase_for(status), "status", (int)status);
+    if (!taken || json_object_update(problem, taken) < 0) {
+        json_decref(problem);
+        problem = NULL;
+    }
+    json_decref(taken);
+    reply_json(call, status, "application/problem+json", problem);
+}
+
 void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
                    ...)
 {
@@ -178,10 +190,7 @@ void admin_problem(struct admin_call *call, unsigned status, const char *reason,
     va_start(args, detail);
     (void)vsnprintf(text, sizeof(text), detail, args);
     va_end(args);
-    reply_json(call, status, "application/problem+json",
-               json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-                         MHD_get_reason_phrase_for(status), "status", (int)status, "reason", reason,
-                         "detail", text));
+    admin_reply_problem(call, status, json_pack("{s:s, s:s}", "reason", reason, "detail", text));
 }
 
 /* ---- later ---- */

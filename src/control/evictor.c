@@ -38,6 +38,7 @@ struct patient {
     uint64_t up_at_us;       /* since when it is up and has failed nobody; 0 = it is not up */
     uint64_t failures;       /* when last looked at */
     uint64_t begun_us;       /* the job */
+    uint32_t begun_with;     /* sessions it had to close then */
     double due;              /* closings of which less than one */
     bool ended;              /* the job's last session has gone, and the log knows */
     uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
@@ -179,6 +180,7 @@ static void begin_job(struct evictor *evictor, struct patient *p, enum job job, 
     p->job = job;
     p->ended = false;
     p->begun_us = now_us;
+    p->begun_with = left_of(p);
     p->due = 0;
     if (job != JOB_NONE)
         say(evictor, p, true);
@@ -379,6 +381,21 @@ void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t
     p->drain_rate_per_s = rate_per_s;
     p->drain_deadline_ms = deadline_ms;
     evictor_look(evictor);
+}
+
+bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live *live,
+                           struct evictor_drain *out)
+{
+    const struct patient *p = find(evictor, live);
+    if (!p || p->job != JOB_DRAIN)
+        return false;
+    const bool own = p->drain_rate_per_s > 0; /* an operator's pace comes with its deadline */
+    *out = (struct evictor_drain){.rate_per_s = rate_of(p),
+                                  .deadline_ms = own ? p->drain_deadline_ms
+                                                     : p->cluster->conf->drain_deadline_ms,
+                                  .sessions_at_start = p->begun_with,
+                                  .begun_us = p->begun_us};
+    return true;
 }
 
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)

@@ -48,6 +48,17 @@ void evictor_look(struct evictor *evictor);
 void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
                        uint32_t deadline_ms);
 
+/* A drain that is under way, or has emptied its node. */
+struct evictor_drain {
+    uint32_t rate_per_s, deadline_ms; /* an operator's, or the configuration's; 0 = no deadline */
+    uint32_t sessions_at_start;
+    uint64_t begun_us; /* of the monotonic clock */
+};
+
+/* False: the node does not drain. */
+MUST_USE bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live *live,
+                                    struct evictor_drain *out);
+
 /* Begin homecoming of one node's sessions now, at this rate, whatever the configuration says. */
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
 

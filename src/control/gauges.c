@@ -46,47 +46,48 @@ static const char *const count_words[] = {
 #undef X
 };
 
-/* In the order of count_words. */
-enum {
-#define X(field, word, help) COUNT_##field,
-    COUNTERS(X)
-#undef X
-        COUNT
-};
-
-static void add_up(const struct counters *c, uint64_t sums[COUNT])
+static void add(const struct counters *c, struct gauges *out)
 {
-#define X(field, word, help) sums[COUNT_##field] += counter_read(&c->field);
+    for (int state = 0; state < SESSION_STATE_COUNT; state++)
+        out->in_state[state] += counter_read(&c->in_state[state]);
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
+        out->closed[reason] += counter_read(&c->closed[reason]);
+#define X(field, word, help) out->count[COUNT_##field] += counter_read(&c->field);
     COUNTERS(X)
 #undef X
+    out->bytes_up += counter_read(&c->bytes_up);
+    out->bytes_down += counter_read(&c->bytes_down);
+}
+
+void gauges_sum(const struct crew *crew, struct gauges *out)
+{
+    *out = (struct gauges){0};
+    for (unsigned i = 0; i < crew->n; i++)
+        add(worker_counters(crew->workers[i]), out);
+    for (int state = 0; state < SESSION_STATE_COUNT; state++)
+        out->sessions += out->in_state[state];
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
+        out->closed_total += out->closed[reason];
 }
 
 void gauges_log(struct log *log, const struct worker_shared *shared,
                 const struct snapshot *snapshot, const struct crew *crew, uint64_t ports_low)
 {
-    uint64_t states[SESSION_STATE_COUNT] = {0}, sums[COUNT] = {0}, sum = 0, closed = 0;
-    for (unsigned i = 0; i < crew->n; i++) {
-        const struct counters *c = worker_counters(crew->workers[i]);
-        for (int state = 0; state < SESSION_STATE_COUNT; state++)
-            states[state] += counter_read(&c->in_state[state]);
-        for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
-            closed += counter_read(&c->closed[reason]);
-        add_up(c, sums);
-    }
+    struct gauges gauges;
     struct log_line line;
+    gauges_sum(crew, &gauges);
     log_begin(&line, log, LOG_NOTICE, "router.gauges");
     for (int state = 0; state < SESSION_STATE_COUNT; state++) {
         char key[32];
         (void)snprintf(key, sizeof(key), "sessions_%s",
                        session_state_word((enum session_state)state));
-        log_u64(&line, key, states[state]);
-        sum += states[state];
+        log_u64(&line, key, gauges.in_state[state]);
     }
-    log_u64(&line, "sessions", sum);
+    log_u64(&line, "sessions", gauges.sessions);
     log_u64(&line, "connections", atomic_load_explicit(&shared->connections, memory_order_relaxed));
-    log_u64(&line, "closed_total", closed);
-    for (int i = 0; i < COUNT; i++)
-        log_u64(&line, count_words[i], sums[i]);
+    log_u64(&line, "closed_total", gauges.closed_total);
+    for (int i = 0; i < COUNTS; i++)
+        log_u64(&line, count_words[i], gauges.count[i]);
     struct admission_gauges admission;
     admission_gauges(shared->admission, &admission);
     log_u64(&line, "admission_sources", admission.sources);

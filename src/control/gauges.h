@@ -1,12 +1,33 @@
 /*
- * gauges.h - what the router counts at this moment, as log events.
+ * gauges.h - what the router counts at this moment, added up; and as log events.
  */
 #ifndef CONTROL_GAUGES_H
 #define CONTROL_GAUGES_H
 
 #include "base/log.h"
+#include "proxy/counters.h"
 #include "proxy/worker.h"
 #include "publish.h"
+
+/* Which of COUNTERS, in their order. */
+enum {
+#define X(field, word, help) COUNT_##field,
+    COUNTERS(X)
+#undef X
+        COUNTS
+};
+
+/* All workers together, a few loads of each. */
+struct gauges {
+    uint64_t in_state[SESSION_STATE_COUNT];
+    uint64_t sessions; /* in all of these */
+    uint64_t closed[CLOSE_REASON_COUNT];
+    uint64_t closed_total;
+    uint64_t count[COUNTS];
+    uint64_t bytes_up, bytes_down;
+};
+
+void gauges_sum(const struct crew *crew, struct gauges *out);
 
 /*
  * Log one event `router.gauges` (sessions in each state, totals since the start) and one

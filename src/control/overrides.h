@@ -1,10 +1,10 @@
 /*
- * overrides.h - what an operator has changed at run time, as opposed to the file: so that it can
- * be shown, and so that it is known what a reload does to it.
+ * overrides.h - what an operator has changed at run time, as opposed to the file, and what a
+ * reload does to it.
  *
  *   a node's state    stays over reloads until the file's own state of that node changes
  *                     (prober_decree()); gone with a restart
- *   a node's weight   the same, by the file's weight
+ *   a node's weight   the same, by the file's weight; kept here
  *   the log's level   a reload brings back the file's
  *
  * Of the main thread.
@@ -12,11 +12,31 @@
 #ifndef CONTROL_OVERRIDES_H
 #define CONTROL_OVERRIDES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/util.h"
 
 struct overrides;
+struct snapshot;
 
 MUST_USE struct overrides *overrides_new(void);
 void overrides_free(struct overrides *overrides); /* null is allowed */
+
+/*
+ * Weigh a node otherwise from the next snapshot on, as long as the file says in_file. False when
+ * memory is short: then nothing changes.
+ */
+MUST_USE bool overrides_set_weight(struct overrides *overrides, const char *cluster,
+                                   const char *node, uint32_t weight, uint32_t in_file);
+void overrides_drop_weight(struct overrides *overrides, const char *cluster, const char *node);
+
+/* What a node weighs whose weight in the file is this: as members_source wants it. */
+uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,
+                         uint32_t in_file);
+
+/* After a reload: forget the nodes that are gone, or whose weight in the file is another one. */
+void overrides_settle(struct overrides *overrides, const struct snapshot *snapshot);
 
 #endif

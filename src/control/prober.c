@@ -40,7 +40,7 @@ static struct crowd count(struct probe *const *probes, size_t n)
     struct crowd crowd = {0};
     for (size_t i = 0; i < n; i++) {
         enum node_status status = node_live_status(probes[i]->live);
-        crowd.open += status == NODE_UP && probes[i]->node->conf->weight > 0;
+        crowd.open += status == NODE_UP && probes[i]->node->weight > 0;
         crowd.ejected += status == NODE_EJECTED;
     }
     return crowd;
@@ -60,7 +60,7 @@ static void fold(struct probe *p, const struct passive_conf *conf, size_t n, str
         /* the rest of the window is not ours to look into: these many failed for certain */
         p->failures_told = failures > conf->failures ? failures : conf->failures;
         crowd->ejected++;
-        crowd->open -= p->node->conf->weight > 0;
+        crowd->open -= p->node->weight > 0;
     }
     probe_settle(p);
 }
@@ -200,6 +200,23 @@ bool prober_decree(struct prober *prober, const char *cluster, const char *node,
         return true;
     }
     return false;
+}
+
+bool prober_look(const struct prober *prober, const struct node_live *live,
+                 struct prober_facts *out)
+{
+    size_t hint = 0;
+    const struct probe *p = prober->n ? find(prober, live, &hint) : NULL;
+    if (!p)
+        return false;
+    *out = (struct prober_facts){.decree = p->health.decree,
+                                 .in_file = p->configured,
+                                 .has_checks = p->cluster && p->cluster->able,
+                                 .checked = p->health.checked,
+                                 .latest = p->health.latest,
+                                 .checked_us = p->checked_us,
+                                 .why = p->why};
+    return true;
 }
 
 /* ---- life ---- */

@@ -54,4 +54,17 @@ MUST_USE bool prober_take(struct prober *prober, struct snapshot *snapshot, bool
 bool prober_decree(struct prober *prober, const char *cluster, const char *node,
                    enum node_state state);
 
+/* What is known of a node's health. */
+struct prober_facts {
+    enum node_state decree, in_file; /* an operator's word, or the file's; and the file's */
+    bool has_checks, checked;        /* checks are made; one has answered */
+    enum check_result latest;
+    uint64_t checked_us; /* of the monotonic clock: when it did */
+    const char *why;     /* the last check's words; borrowed until the loop's next turn */
+};
+
+/* False: it is not observed. */
+MUST_USE bool prober_look(const struct prober *prober, const struct node_live *live,
+                          struct prober_facts *out);
+
 #endif

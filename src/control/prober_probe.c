@@ -169,6 +169,7 @@ static void on_checked(void *arg, enum check_result result, const char *why)
     struct probe *p = arg;
     check_over(p);
     (void)snprintf(p->why, sizeof(p->why), "%s", why);
+    p->checked_us = clock_monotonic_us();
     log_result(p, result);
     (void)health_check_done(&p->health, rules(p), result);
     check_in_time(p);

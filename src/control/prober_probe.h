@@ -43,6 +43,7 @@ struct probe {
 
     char client_id[PROBE_CLIENT_ID_MAX];
     char why[PROBE_WHY_MAX]; /* the last check's words */
+    uint64_t checked_us;     /* when it ended */
     struct ev_timer next;
     unsigned turn; /* of the cluster's source addresses */
 

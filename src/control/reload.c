@@ -13,10 +13,12 @@
 #include <string.h>
 
 #include "admin.h"
+#include "base/clock.h"
 #include "control/config_file.h"
 #include "control/host_check.h"
 #include "control/tls_check.h"
 #include "listening.h"
+#include "overrides.h"
 #include "reload_report.h"
 
 /* What has been made ready so far. */
@@ -131,7 +133,8 @@ uint32_t service_max_connections(const struct service *service)
     return wanted && wanted < service->carried ? wanted : service->carried;
 }
 
-static void commit(struct service *service, struct ready *ready)
+/* Returns the most that moved in a cluster. */
+static uint32_t commit(struct service *service, struct ready *ready)
 {
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
@@ -151,13 +154,27 @@ static void commit(struct service *service, struct ready *ready)
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
     reload_report_restart(service->log, before, service->snapshot);
-    reload_report(service->log, before, service->snapshot);
+    uint32_t moved_permille = reload_report(service->log, before, service->snapshot);
     evictor_look(service->evictor);
+    overrides_settle(service->overrides, service->snapshot);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
+    service->loaded_us = clock_monotonic_us();
+    return moved_permille;
 }
 
-void reload(struct service *service)
+/* What was said, to the log and to who asked. */
+static void pass_on(const struct service *service, char *said, struct reload_outcome *outcome)
+{
+    char *copy = said && outcome ? strdup(said) : NULL;
+    if (said)
+        say_lines(service->log, said);
+    free(said);
+    if (outcome)
+        *outcome = (struct reload_outcome){.said = copy};
+}
+
+bool reload(struct service *service, struct reload_outcome *outcome)
 {
     struct ready ready = {0};
     char *said = NULL;
@@ -166,12 +183,12 @@ void reload(struct service *service)
     bool prepared = out && prepare(service, &ready, out);
     if (out)
         (void)fclose(out);
-    if (said)
-        say_lines(service->log, said);
-    free(said);
+    pass_on(service, said, outcome);
     if (prepared) {
-        commit(service, &ready);
-        return;
+        uint32_t moved_permille = commit(service, &ready);
+        if (outcome)
+            outcome->moved_permille = moved_permille;
+        return true;
     }
     if (ready.doors)
         listening_undo(ready.snapshot, service->snapshot);
@@ -181,6 +198,7 @@ void reload(struct service *service)
     node_registry_sweep(service->registry);
     log_event(service->log, LOG_ERROR, "reload.failed", "cure",
               "nothing has changed; mend the file and send SIGHUP again");
+    return false;
 }
 
 bool reload_members(struct service *service)

@@ -33,6 +33,14 @@ struct service {
     struct prober *prober;
     struct evictor *evictor;
     struct admin *admin; /* null = none */
+    struct overrides *overrides;
+    uint64_t loaded_us; /* of the monotonic clock: when this configuration was taken up */
+};
+
+/* What a reload said and did. */
+struct reload_outcome {
+    char *said; /* owned by who asked: lines "error: ..." and "warning: ..."; may be null */
+    uint32_t moved_permille; /* of the key space of the cluster where most moved */
 };
 
 /*
@@ -45,8 +53,10 @@ struct service {
  *                           share of the key space with another home than before
  *   listener.open           for each new address
  *   reload.done             listeners added and removed, and the most that moved in a cluster
+ *
+ * False: nothing has changed. outcome: null = what was said is for the log alone
  */
-void reload(struct service *service);
+MUST_USE bool reload(struct service *service, struct reload_outcome *outcome);
 
 /* limits.max_connections as it can be kept. */
 uint32_t service_max_connections(const struct service *service);

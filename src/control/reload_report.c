@@ -150,7 +150,7 @@ static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b
     return new;
 }
 
-void reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after)
+uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after)
 {
     uint32_t most_moved = 0;
     for (size_t i = 0; i < after->config->n_clusters; i++) {
@@ -164,4 +164,5 @@ void reload_report(struct log *log, const struct snapshot *before, const struct 
     log_u64(&line, "addresses_removed", count_new_doors(before, after));
     log_u64(&line, "moved_permille", most_moved);
     log_emit(&line);
+    return most_moved;
 }

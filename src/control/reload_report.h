@@ -12,6 +12,7 @@ void reload_report_restart(struct log *log, const struct snapshot *before,
                            const struct snapshot *after);
 
 /* Say what changed: events reload.cluster and reload.done. */
-void reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after);
+uint32_t reload_report(struct log *log, const struct snapshot *before,
+                       const struct snapshot *after);
 
 #endif

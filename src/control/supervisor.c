@@ -22,6 +22,7 @@
 #include "control/privileges.h"
 #include "gauges.h"
 #include "history.h"
+#include "key_shares.h"
 #include "listening.h"
 #include "net/tls_context.h"
 #include "overrides.h"
@@ -93,7 +94,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
     struct supervisor *sup = signal->data;
     sup->reload_pending = !sup->started;
     if (sup->started && sup->ordered == WORKER_RUN)
-        reload(&sup->service);
+        (void)!reload(&sup->service, NULL); /* the log has it */
 }
 
 static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
@@ -249,7 +250,7 @@ static void catch_up(struct supervisor *sup)
     if (sup->members_pending)
         take_members(sup);
     if (sup->reload_pending && sup->ordered == WORKER_RUN)
-        reload(&sup->service);
+        (void)!reload(&sup->service, NULL); /* the log has it */
     sup->reload_pending = false;
 }
 
@@ -280,6 +281,7 @@ static void fini(struct supervisor *sup)
     struct service *service = &sup->service;
     admin_free(service->admin);
     history_free(sup->house.history);
+    key_shares_free(sup->house.shares);
     overrides_free(sup->house.overrides);
     prober_free(service->prober);
     evictor_free(service->evictor);
@@ -323,17 +325,23 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                       .ports = sup->ports,
                                       .history = history_new(),
                                       .overrides = overrides_new(),
+                                      .shares = key_shares_new(),
                                       .desk = session_desk_new(sup->loop),
                                       .phase = phase,
                                       .arg = sup,
                                       .started_us = clock_monotonic_us()};
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
-    service->members = (struct members_source){members_of, service->discovery};
+    service->overrides = sup->house.overrides;
+    service->members = (struct members_source){.of = members_of,
+                                               .arg = service->discovery,
+                                               .weigh = overrides_weigh,
+                                               .weights = service->overrides};
+    service->loaded_us = clock_monotonic_us();
     service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
-    return (sup->ports && sup->house.history && sup->house.overrides && sup->house.desk &&
-            service->discovery && service->evictor && service->prober) ||
+    return (sup->ports && sup->house.history && sup->house.overrides && sup->house.shares &&
+            sup->house.desk && service->discovery && service->evictor && service->prober) ||
            supervisor_no_memory(sup);
 }
 

@@ -84,6 +84,15 @@ void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *t
             tls_client_context_expiry(tls->clusters[i], add, calendar);
 }
 
+void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg)
+{
+    for (size_t i = 0; i < calendar->n; i++) {
+        const struct tls_calendar_entry entry = {calendar->list[i].name, calendar->list[i].file,
+                                                 calendar->list[i].not_after};
+        each(arg, &entry);
+    }
+}
+
 static void say(struct log *log, const struct entry *e, time_t now)
 {
     struct log_line line;

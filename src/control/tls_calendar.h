@@ -16,6 +16,14 @@ void tls_calendar_free(struct tls_calendar *calendar);
 /* Forget what was there, and note every certificate in `tls`. */
 void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls);
 
+/* Each certificate that was noted; one that several doors share once. */
+struct tls_calendar_entry {
+    const char *name, *file; /* borrowed */
+    time_t not_after;
+};
+typedef void tls_calendar_each(void *arg, const struct tls_calendar_entry *entry);
+void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg);
+
 /*
  * Log an event `certificate.expires` for each certificate that has come closer than 30, 7 or
  * 1 days to its end since it was noted, or is past it. Once for each of these steps.

@@ -270,6 +270,11 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
     ev_timer_again(loop, &keeper->settle);
 }
 
+void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg)
+{
+    tls_calendar_walk(keeper->calendar, each, arg);
+}
+
 void tls_keeper_free(struct tls_keeper *keeper)
 {
     if (!keeper)

@@ -15,6 +15,7 @@
 #include "base/util.h"
 #include "proxy/snapshot.h"
 #include "proxy/worker.h"
+#include "tls_calendar.h"
 
 struct tls_keeper;
 
@@ -43,6 +44,9 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
 
 /* Call this after files were loaded anew: others may have loaded them, too. */
 void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
+
+/* Each certificate in use: see tls_calendar.h. */
+void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);
 
 /* Load everything anew, changed or not. */
 void tls_keeper_reload(struct tls_keeper *keeper);

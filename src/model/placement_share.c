@@ -78,3 +78,62 @@ uint32_t placement_moved_permille(const struct placement_homes *before,
     }
     return (uint32_t)((moved * 1000 + keys / 2) / keys);
 }
+
+/* ---- who has how much ---- */
+
+/* Whom a key may have for its home. */
+struct sharing {
+    const struct placement_homes *homes;
+    const bool *open;
+    bool backups; /* no primary is open */
+};
+
+static bool is_home(const struct sharing *s, uint32_t index)
+{
+    const bool backup = s->homes->backup && s->homes->backup[index];
+    return s->open[index] && s->homes->nodes[index].weight > 0 && backup == s->backups;
+}
+
+static bool admits(void *arg, uint32_t index)
+{
+    return is_home(arg, index);
+}
+
+static bool has_home(const struct sharing *s)
+{
+    for (uint32_t i = 0; i < s->homes->n; i++)
+        if (is_home(s, i))
+            return true;
+    return false;
+}
+
+/* Hits become permille, rounded so that all of them are 1000: what is over goes on to the next. */
+static void to_permille(uint32_t *out, size_t n, size_t keys)
+{
+    size_t sum = 0, given = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += out[i];
+        size_t due = (sum * 1000 + keys / 2) / keys;
+        out[i] = (uint32_t)(due - given);
+        given = due;
+    }
+}
+
+void placement_shares(const struct placement_homes *homes, const bool *open, uint32_t *out)
+{
+    struct sharing sharing = {.homes = homes, .open = open};
+    const struct rendezvous_field field = {
+        .nodes = homes->nodes, .n = homes->n, .admits = admits, .arg = &sharing};
+    memset(out, 0, homes->n * sizeof(*out));
+    sharing.backups = !has_home(&sharing);
+    if (!has_home(&sharing))
+        return;
+    const size_t keys =
+        size_max(size_min(MOVED_HASHES / size_max(homes->n, 1), MOVED_KEYS_MAX), MOVED_KEYS_MIN);
+    for (uint64_t i = 0; i < keys; i++) {
+        uint32_t home;
+        if (rendezvous_pick_from(&field, span_of(&i, sizeof(i)), 1, &home) > 0)
+            out[home]++;
+    }
+    to_permille(out, homes->n, keys);
+}

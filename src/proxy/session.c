@@ -343,6 +343,7 @@ static struct session *session_new(struct worker *w, struct listener *listener, 
     s->tag = listener->tag;
     s->tag->refs++;
     atomic_fetch_add_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->tag->live->accepted, 1, memory_order_relaxed);
     s->turned_away = CLOSE_REASON_COUNT;
     mqtt_connect_init(&s->connect, listener->conf->lenient,
                       w->snapshot->config->limits.connect_max_bytes);

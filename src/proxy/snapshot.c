@@ -94,6 +94,19 @@ static bool departed_init(struct cluster *cluster, const struct cluster *before,
     return copied;
 }
 
+/* What each of the first n nodes weighs, also for the hash. */
+static void weigh(struct cluster *cluster, const struct members_source *source)
+{
+    for (size_t i = 0; i < cluster->n; i++) {
+        const struct node_conf *conf = cluster->nodes[i].conf;
+        const uint32_t weight =
+            source && source->weigh
+                ? source->weigh(source->weights, cluster->conf->name, conf->name, conf->weight)
+                : conf->weight;
+        cluster->nodes[i].weight = cluster->homes[i].weight = weight;
+    }
+}
+
 static bool nodes_init(struct cluster *cluster, const struct node_conf *nodes, size_t n,
                        struct node_registry *registry)
 {
@@ -121,13 +134,15 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
         return false;
     cluster->n = n;
     for (size_t i = 0; i < n; i++) {
-        cluster->homes[i] = (struct rendezvous_node){.name = nodes[i].name,
-                                                     .seed = rendezvous_seed(nodes[i].name),
-                                                     .weight = nodes[i].weight};
+        cluster->homes[i] =
+            (struct rendezvous_node){.name = nodes[i].name, .seed = rendezvous_seed(nodes[i].name)};
         cluster->backup[i] = nodes[i].backup;
     }
-    return nodes_init(cluster, nodes, n, origin->registry) &&
-           nodes_init(cluster, cluster->departed.nodes, cluster->departed.n, origin->registry);
+    if (!nodes_init(cluster, nodes, n, origin->registry) ||
+        !nodes_init(cluster, cluster->departed.nodes, cluster->departed.n, origin->registry))
+        return false;
+    weigh(cluster, origin->members);
+    return true;
 }
 
 static void cluster_fini(struct cluster *cluster)

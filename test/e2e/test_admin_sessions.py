@@ -27,6 +27,7 @@ def crowd(start_router, recording_node, device):
     nodes = {"a": recording_node(), "b": recording_node()}
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED))
     made["workers"] = 4
+    made["timeouts"] = {"farewell_ms": 200}
     router = start_router(made)
     raws = {f"dev-{i}": device(router) for i in range(40)}
     for client_id, raw in raws.items():

@@ -1,0 +1,61 @@
+/*
+ * admin_body.c - what a POST asks for, read strictly.
+ */
+#include "admin_body.h"
+
+#include <string.h>
+
+static bool is_among(const char *key, const char *keys)
+{
+    const size_t n = strlen(key);
+    for (const char *p = keys; *p; p += strspn(p, " ")) {
+        const size_t word = strcspn(p, " ");
+        if (word == n && strncmp(p, key, n) == 0)
+            return true;
+        p += word;
+    }
+    return false;
+}
+
+bool admin_body_has_only(struct admin_call *call, const char *keys)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(admin_call_body(call), key, value)
+    {
+        if (is_among(key, keys))
+            continue;
+        admin_problem(call, 400, "invalid_body", "%.64s: unknown key; known here: %s", key,
+                      *keys ? keys : "none");
+        return false;
+    }
+    return true;
+}
+
+bool admin_body_number(struct admin_call *call, const char *key, uint32_t min, uint32_t max,
+                       uint32_t *out)
+{
+    const json_t *value = json_object_get(admin_call_body(call), key);
+    if (!value)
+        return true;
+    if (json_is_integer(value) && json_integer_value(value) >= min &&
+        json_integer_value(value) <= max) {
+        *out = (uint32_t)json_integer_value(value);
+        return true;
+    }
+    admin_problem(call, 400, "invalid_body", "%s: want a whole number in %u..%u", key, min, max);
+    return false;
+}
+
+bool admin_body_text(struct admin_call *call, const char *key, const char **out)
+{
+    const json_t *value = json_object_get(admin_call_body(call), key);
+    if (!value)
+        return true;
+    if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value)) {
+        *out = json_string_value(value);
+        return true;
+    }
+    admin_problem(call, 400, "invalid_body", "%s: want a text", key);
+    return false;
+}

@@ -1,0 +1,21 @@
+/*
+ * admin_body.h - the keys of a POST's object, each with its type and range. What is wrong is named
+ * in the answer; so is a key that is not known.
+ */
+#ifndef CONTROL_ADMIN_BODY_H
+#define CONTROL_ADMIN_BODY_H
+
+#include "admin_call.h"
+
+/* Are these all of its keys (separated by blanks)? Else the call is answered. */
+MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
+
+/*
+ * A whole number, a text; *out untouched when the key is not there. False: it is another type or
+ * out of range, and the call is answered.
+ */
+MUST_USE bool admin_body_number(struct admin_call *call, const char *key, uint32_t min,
+                                uint32_t max, uint32_t *out);
+MUST_USE bool admin_body_text(struct admin_call *call, const char *key, const char **out);
+
+#endif

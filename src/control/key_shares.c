@@ -1,0 +1,77 @@
+/*
+ * key_shares.c - who is home to how much of the key space, by the live health.
+ */
+#include "key_shares.h"
+
+#include <stdlib.h>
+
+#include "model/placement.h"
+
+struct key_shares {
+    struct snapshot *snapshot; /* a reference: what is kept is of it; null = nothing */
+    uint32_t news;             /* of the registry, at that time */
+    uint32_t *permille;        /* owned */
+};
+
+struct key_shares *key_shares_new(void)
+{
+    return calloc(1, sizeof(struct key_shares));
+}
+
+static void forget(struct key_shares *shares)
+{
+    snapshot_unref(shares->snapshot);
+    free(shares->permille);
+    *shares = (struct key_shares){0};
+}
+
+void key_shares_free(struct key_shares *shares)
+{
+    if (!shares)
+        return;
+    forget(shares);
+    free(shares);
+}
+
+static bool share_out(const struct cluster *cluster, uint32_t *permille)
+{
+    const struct placement_homes homes = {cluster->homes, cluster->backup, cluster->n};
+    bool *open = calloc(cluster->n + 1, sizeof(*open));
+    for (size_t i = 0; open && i < cluster->n; i++)
+        open[i] = node_live_status(cluster->nodes[i].live) == NODE_UP;
+    if (open)
+        placement_shares(&homes, open, permille);
+    free(open);
+    return open;
+}
+
+static bool fill(struct key_shares *shares, struct snapshot *snapshot)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        n += snapshot->clusters[i].n;
+    uint32_t *permille = shares->permille = calloc(n + 1, sizeof(*permille));
+    for (size_t i = 0; permille && i < snapshot->config->n_clusters; i++) {
+        if (!share_out(&snapshot->clusters[i], permille))
+            return false;
+        permille += snapshot->clusters[i].n;
+    }
+    return permille;
+}
+
+const uint32_t *key_shares_look(struct key_shares *shares, struct snapshot *snapshot,
+                                const struct node_registry *registry)
+{
+    /* the writer of both is this thread */
+    const uint32_t news = atomic_load_explicit(&registry->news, memory_order_relaxed);
+    if (shares->snapshot == snapshot && shares->news == news)
+        return shares->permille;
+    forget(shares);
+    if (!fill(shares, snapshot)) {
+        forget(shares);
+        return NULL;
+    }
+    shares->snapshot = snapshot_ref(snapshot);
+    shares->news = news;
+    return shares->permille;
+}

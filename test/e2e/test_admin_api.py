@@ -1,0 +1,186 @@
+"""The admin interface tells how it is, and an operator's word is carried out."""
+
+import json
+import pathlib
+import subprocess
+import urllib.parse
+
+import pytest
+
+import admin
+from admin import with_admin
+from harness import CHECKED, one_cluster, wait_until
+from homes import by_home, order
+
+ODD = 'n/1 "é%'
+
+
+def node_of(router, name, cluster="c"):
+    [found] = [n for c in admin.get(router, "/api/v1/nodes")["clusters"] if c["name"] == cluster
+               for n in c["nodes"] if n["name"] == name]
+    return found
+
+
+def steer(router, name, **word):
+    path = f"/api/v1/nodes/c/{urllib.parse.quote(name, safe='')}"
+    return admin.post(router, path, word)
+
+
+@pytest.fixture
+def pair(start_router, recording_node):
+    """A router in front of two nodes: (router, {name: node}, configuration)."""
+    nodes = {name: recording_node() for name in ("a", "b")}
+    made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED))
+    return start_router(made), nodes, made
+
+
+@pytest.mark.sanitized
+def test_status_says_the_same_as_the_gauges(pair, device):
+    router, _, made = pair
+    raws = [device(router) for _ in range(5)]
+    for i, raw in enumerate(raws):
+        raw.connect(f"dev-{i}")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all to be relayed")
+    raws[0].close()
+    router.session_end()
+    status, gauges = admin.get(router, "/api/v1/status"), router.gauges()
+    for state, n in status["sessions"].items():
+        assert n == gauges["sessions_" + state], state
+    assert status["accepted_total"] == gauges["accepted_total"] == 5
+    assert status["connections"] == 4 and status["closed_by_reason"] == {"client_closed": 1}
+    assert (status["ready"], status["phase"], status["reasons"]) == (True, "serving", [])
+    assert status["workers"] == made["workers"] and status["pid"] == router.pid
+    assert (status["overrides"], status["log_level"]) == ([], made["log"]["level"])
+
+
+@pytest.mark.sanitized
+def test_a_node_is_drained_and_restored(pair, device):
+    router, nodes, _ = pair
+    ports = {name: node.port for name, node in nodes.items()}
+    homes = by_home(ports, [f"dev-{i}" for i in range(12)])
+    raws = {i: device(router) for ids in homes.values() for i in ids}
+    for client_id, raw in raws.items():
+        raw.connect(client_id)
+    node = steer(router, "a", state="draining", drain_rate_per_s=1000)
+    assert (node["status"], node["state"], node["state_in_file"]) == ("draining", "draining", "up")
+    assert "restart" in node["undone_by"]
+    drain = wait_until(lambda: node_of(router, "a")["drain"], "it to begin")
+    assert (drain["rate_per_s"], drain["sessions_at_start"]) == (1000, len(homes["a"]))
+    for client_id in homes["a"]:
+        assert raws[client_id].read_to_end() == (b"", "end")
+    router.wait_event("node.drained", node="a")
+    assert node_of(router, "a")["sessions"] == 0
+    assert node_of(router, "b")["sessions"] == len(homes["b"])
+    [override] = admin.get(router, "/api/v1/status")["overrides"]
+    assert (override["what"], override["node"], override["now"], override["in_file"]) == (
+        "node_state", "a", "draining", "up")
+    node = steer(router, "a", state="up")
+    assert (node["status"], node["undone_by"], node["drain"]) == ("up", None, None)
+    again = device(router)
+    again.connect(homes["a"][0])
+    router.wait_event("session.end", count=len(homes["a"]), reason="node_drained")
+    wait_until(lambda: node_of(router, "a")["sessions"] == 1, "it to be home again")
+
+
+def test_a_weight_moves_keys_until_the_file_says_otherwise(pair, device):
+    router, nodes, made = pair
+    ports = {name: node.port for name, node in nodes.items()}
+    before = {n: node_of(router, n)["key_share_permille"] for n in ("a", "b")}
+    assert sum(before.values()) == 1000 and all(450 < share < 550 for share in before.values())
+    node = steer(router, "a", weight=0)
+    assert (node["weight"], node["weight_in_file"], node["key_share_permille"]) == (0, 1, 0)
+    client_id = by_home(ports, [f"dev-{i}" for i in range(12)])["a"][0]
+    assert admin.get(router, "/api/v1/route", client_id=client_id)["home"] == "b"
+    raw = device(router)
+    raw.connect(client_id)
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be there")
+    router.reload(made)
+    assert node_of(router, "a")["weight"] == 0, "a reload with the same weight in the file keeps it"
+    made["clusters"][0]["nodes"][0]["weight"] = 3
+    router.reload(made)
+    assert node_of(router, "a")["weight"] == node_of(router, "a")["weight_in_file"] == 3
+    assert 700 < node_of(router, "a")["key_share_permille"] < 800
+    assert steer(router, "a", weight=7)["undone_by"]
+    assert steer(router, "a", weight=None)["undone_by"] is None
+    assert not admin.get(router, "/api/v1/status")["overrides"]
+
+
+def test_route_agrees_with_where_a_device_lands_with_a_node_down(pair, device):
+    router, nodes, _ = pair
+    ports = {name: node.port for name, node in nodes.items()}
+    nodes["a"].close()
+    router.wait_event("node.status", node="a", status="down")
+    for client_id in ("one", "two", "three"):
+        answer = admin.get(router, "/api/v1/route", client_id=client_id)
+        assert answer["home"] == order(ports, client_id)[0]
+        assert [c["node"] for c in answer["candidates"]] == ["b"]
+        assert (answer["key"], answer["key_from"], answer["without_key"]) == (client_id, "client_id", None)
+        raw = device(router)
+        raw.connect(client_id)
+    wait_until(lambda: node_of(router, "b")["sessions"] == 3, "all to be there")
+    down = node_of(router, "a")
+    assert (down["status"], down["check"]["last"]) == ("down", "bad") and down["why"]
+    assert down["key_share_permille"] == 0
+    answer = admin.get(router, "/api/v1/route")
+    assert (answer["key"], answer["candidates"], answer["without_key"]) == (None, [], "least_loaded")
+    assert admin.refusal(router, "GET", "/api/v1/route", cluster="x") == (404, "cluster_unknown")
+
+
+@pytest.mark.parametrize("word", (
+    [], {"state": "away"}, {"state": 1}, {"weight": -1}, {"weight": 65536}, {"weight": 1.5}, {"weight": "1"},
+    {"drain_rate_per_s": 0}, {"drain_rate_per_s": 10 ** 30}, {"stat": "up"}, {}, {"weight": True},
+    {"state": "down", "weight": "x"}), ids=str)
+def test_a_word_that_is_wrong_changes_nothing(pair, word):
+    router, _, _ = pair
+    assert admin.refusal(router, "POST", "/api/v1/nodes/c/a", word) == (400, "invalid_body")
+    assert node_of(router, "a")["state"] == "up" and not router.find("node.steered")
+
+
+def test_names_with_odd_characters_are_reached(start_router, recording_node):
+    router = start_router(with_admin(one_cluster({ODD: recording_node().port})))
+    assert steer(router, ODD, state="down")["status"] == "off"
+    status, _, body = admin.ask(router, "GET", "/readyz")
+    assert (status, json.loads(body)["ready"]) == (503, False)
+    assert admin.refusal(router, "POST", "/api/v1/nodes/c/nobody", {"state": "up"}) == (404, "node_unknown")
+    assert admin.refusal(router, "POST", "/api/v1/nodes/x/nobody", {"state": "up"}) == (404, "node_unknown")
+
+
+def test_a_reload_says_what_it_did_or_what_is_wrong(pair, device):
+    router, _, made = pair
+    answer = admin.post(router, "/api/v1/reload")
+    [warning] = answer["warnings"]
+    assert "health_check.timeout_ms" in warning and answer["moved_permille"] == 0
+    router.wait_event("reload.done")
+    router.config_path.write_text('{\n"workers": "two"}')
+    status, _, body = admin.ask(router, "POST", "/api/v1/reload", {})
+    problem = json.loads(body)
+    assert (status, problem["reason"]) == (409, "reload_failed")
+    assert any("config.json:2: workers" in fault for fault in problem["faults"]), problem
+    assert device(router).connect("dev") == (0, 0)
+
+
+def test_the_level_of_the_log_is_changed_until_a_reload(pair):
+    router, _, made = pair
+    answer = admin.post(router, "/api/v1/log_level", {"level": "error"})
+    assert answer["log_level"] == "error" and "reload" in answer["undone_by"]
+    [override] = admin.get(router, "/api/v1/status")["overrides"]
+    assert (override["what"], override["now"]) == ("log_level", "error")
+    assert admin.refusal(router, "POST", "/api/v1/log_level", {"level": "loud"}) == (400, "invalid_body")
+    admin.post(router, "/api/v1/reload")
+    assert not admin.get(router, "/api/v1/status")["overrides"]
+
+
+def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
+        start_router, recording_node, certificates, device):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
+    router = start_router(made)
+    device(router).connect("dev")
+    [listener] = [d for d in admin.get(router, "/api/v1/listeners")["listeners"] if d["name"] == "mqtt"]
+    assert (listener["tls"], listener["cluster"], listener["connections"], listener["accepted_total"]) == (
+        False, "c", 1, 1)
+    found = {pathlib.Path(c["file"]).name: c
+             for c in admin.get(router, "/api/v1/certificates")["certificates"]}
+    said = subprocess.run(["openssl", "x509", "-in", certificates / "server.pem", "-noout", "-enddate",
+                           "-dateopt", "iso_8601"], capture_output=True, text=True, check=True).stdout
+    assert found["server.pem"]["not_after"].replace(".000Z", "Z").replace("T", " ") in said
+    assert found["server.pem"]["days_left"] >= 0
