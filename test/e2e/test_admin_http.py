@@ -1,6 +1,7 @@
 """The admin interface's transport: who may ask, what is refused, and that nobody can block it."""
 
 import os
+import re
 import select
 import socket
 import stat
@@ -453,3 +454,13 @@ def test_a_peer_that_leaves_in_the_middle_takes_nothing_with_it(start):
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     harness.wait_until(lambda: router.descriptors() == before, "their descriptors")
     assert asks.get("/healthz").status == 200
+
+
+# ---- what the README says ----
+
+def test_the_readme_names_every_route_and_no_other():
+    table = (harness.ROOT / "src" / "control" / "admin_routes.h").read_text()
+    routes = {f"{m} {path}" for m, path in re.findall(r'X\((GET|POST), "([^"]+)"', table)}
+    readme = (harness.ROOT / "README.md").read_text()
+    section = readme.split("\n## Admin interface\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"`((?:GET|POST) /[^`]*)`", section)) == routes

@@ -35,6 +35,8 @@ def secrets(authority, tmp_path_factory):
     shutil.copy(authority.file, directory / "ca.pem")
     authority.crl(directory / "ca.crl")
     authority.ocsp_response(server, directory / "server.ocsp")
+    for name in ("token", "admin.token"):
+        (directory / name).write_text("sixteen-bytes-or-more\n")
     (directory / "ticket.keys").write_text(base64.b64encode(bytes(range(80))).decode() + "\n")
     return directory
 
