@@ -168,7 +168,7 @@ static const struct command commands[] = {
      .operands = "",
      .options = BIT(NAMES) | BIT(JSON) | COMMAND_WHERE,
      .summary = "Print the nodes: status and why, sessions, shares, weight, state",
-     .help = "KEYS is the share of all keys that are at home there, OF ALL the share of sessions.\n"
+     .help = "KEYS is the share of all keys that belong there now, OF ALL its share of the sessions.\n"
              "A star marks what differs from the configuration file.\n",
      .run = run_nodes},
     {.name = "drain",

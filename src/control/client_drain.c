@@ -93,27 +93,30 @@ static bool is_interrupted(const sigset_t *interrupt)
     return sigtimedwait(interrupt, NULL, &now) == SIGINT;
 }
 
-/* The node of the API's list that the path is of; the caller's. Null is said. */
+struct search {
+    const char *path;
+    json_t *found; /* a reference of ours */
+};
+
+static void search_one(void *arg, const json_t *node)
+{
+    struct search *search = arg;
+    char *path = client_node_path(node);
+    if (path && strcmp(path, search->path) == 0 && !search->found)
+        search->found = json_incref((json_t *)node);
+    free(path);
+}
+
+/* The node as it is now, the caller's. Null is said. */
 static json_t *look(const struct watch *watch)
 {
+    struct search search = {.path = watch->path};
     json_t *answer = client_link_ask(watch->link, "/api/v1/nodes", NULL);
-    json_t *found = NULL;
-    size_t i, k;
-    json_t *cluster, *node;
-    json_array_foreach(json_object_get(answer, "clusters"), i, cluster)
-    {
-        json_array_foreach(json_object_get(cluster, "nodes"), k, node)
-        {
-            char *path = client_node_path(node);
-            if (path && strcmp(path, watch->path) == 0)
-                found = json_incref(node);
-            free(path);
-        }
-    }
-    if (answer && !found)
+    client_node_each(answer, search_one, &search);
+    if (answer && !search.found)
         (void)fprintf(watch->link->client->err, "error: the node is gone from the configuration\n");
     json_decref(answer);
-    return found;
+    return search.found;
 }
 
 /* What ends a watch: 0 empty, 1 anything else; -1 = go on. */

@@ -22,6 +22,12 @@ MUST_USE char *client_node_path(const json_t *node);
  */
 MUST_USE json_t *client_node_steer(struct client_link *link, const char *path, json_t *body);
 
+/* Call `see` with every node of the API's answer, which may be null. */
+void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg);
+
+/* What its checks or sessions met, where that is why it gets no new ones; else null. */
+const char *client_node_why(const json_t *node);
+
 /* "CLUSTER/NAME" of a node of the API. */
 void client_node_print_name(const json_t *node, FILE *out);
 

@@ -10,8 +10,7 @@
 
 /* ---- all of them ---- */
 
-/* Call `see` with every node of an answer. */
-static void each_node(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg)
+void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg)
 {
     size_t i, k;
     json_t *cluster, *node;
@@ -29,6 +28,16 @@ void client_node_print_name(const json_t *node, FILE *out)
     client_text_print(client_word(node, "cluster"), out);
     (void)fputc('/', out);
     client_text_print(client_word(node, "name"), out);
+}
+
+const char *client_node_why(const json_t *node)
+{
+    static const char *const told[] = {"paused", "ejected", "down"};
+    const char *status = client_word(node, "status");
+    for (size_t i = 0; status && i < ARRAY_LEN(told); i++)
+        if (strcmp(status, told[i]) == 0)
+            return client_word(node, "why");
+    return NULL;
 }
 
 static void print_name_line(void *arg, const json_t *node)
@@ -63,7 +72,7 @@ static void add_node(void *arg, const json_t *node)
     client_table_number(table, client_number(node, "sessions"));
     client_table_text(table, client_share(client_number(node, "session_share_permille"), value));
     client_table_text(table, client_share(client_number(node, "key_share_permille"), value));
-    client_table_text(table, client_word(node, "why"));
+    client_table_text(table, client_node_why(node));
 }
 
 static bool print_table(const json_t *answer, FILE *out, FILE *err)
@@ -72,7 +81,7 @@ static bool print_table(const json_t *answer, FILE *out, FILE *err)
                                          "STATE",   ">WEIGHT", ">SESSIONS", ">OF ALL",
                                          ">KEYS",   "WHY",     NULL};
     struct client_table *table = client_table_new(titles);
-    each_node(answer, add_node, table);
+    client_node_each(answer, add_node, table);
     return client_table_end(table, out, err);
 }
 
@@ -86,7 +95,7 @@ int client_nodes(const struct client *client, bool names)
     if (answer && client->json)
         client_link_print(&link);
     else if (answer && names)
-        each_node(answer, print_name_line, client->out);
+        client_node_each(answer, print_name_line, client->out);
     else if (answer)
         done = print_table(answer, client->out, client->err);
     done = done || (answer && (client->json || names));
@@ -145,7 +154,7 @@ char *client_node_find(struct client_link *link, const char *name)
     char *path = NULL;
     json_t *answer = client_link_ask(link, "/api/v1/nodes", NULL);
     struct search search = {.name = name};
-    each_node(answer, search_one, &search);
+    client_node_each(answer, search_one, &search);
     if (search.found == 1) {
         path = client_node_path(search.node);
         if (!path)
@@ -157,7 +166,7 @@ char *client_node_find(struct client_link *link, const char *name)
         client_text_print(name, err);
         (void)fputs(search.found ? "\"; which one?\n" : "\"; there are:\n", err);
         struct search list = {.name = name, .err = err, .all = search.found == 0};
-        each_node(answer, search_one, &list);
+        client_node_each(answer, search_one, &list);
     }
     json_decref(answer);
     return path;

@@ -1,8 +1,6 @@
 /*
  * client_reload.c - `mqtt-router reload`: as SIGHUP, with an answer.
  */
-#include <inttypes.h>
-
 #include "client_link.h"
 #include "client_text.h"
 
@@ -17,23 +15,13 @@ static void print_lines(const json_t *lines, FILE *out)
     }
 }
 
-static void print_done(const json_t *answer, FILE *out)
+/* Keys of the cluster where most move. */
+static void print_done(const json_t *answer, FILE *out, FILE *err)
 {
     char share[CLIENT_VALUE_MAX];
-    size_t i;
-    json_t *cluster;
-    print_lines(json_object_get(answer, "warnings"), out);
-    (void)fputs("reloaded\n", out);
-    json_array_foreach(json_object_get(answer, "clusters"), i, cluster)
-    {
-        client_text_print(client_word(cluster, "name"), out);
-        (void)fprintf(out,
-                      ": %" PRId64 " nodes, %" PRId64 " added, %" PRId64
-                      " removed; %s of the keys move\n",
-                      client_number(cluster, "nodes"), client_number(cluster, "added"),
-                      client_number(cluster, "removed"),
-                      client_share(client_number(cluster, "moved_permille"), share));
-    }
+    print_lines(json_object_get(answer, "warnings"), err);
+    (void)fprintf(out, "reloaded; %s of the keys have another home\n",
+                  client_share(client_number(answer, "moved_permille"), share));
 }
 
 int client_reload(const struct client *client)
@@ -45,7 +33,7 @@ int client_reload(const struct client *client)
     if (answer && client->json)
         client_link_print(&link);
     else if (answer)
-        print_done(answer, client->out);
+        print_done(answer, client->out, client->err);
     const bool done = answer;
     json_decref(answer);
     client_link_close(&link);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client_link.h"
+#include "client_node.h"
 #include "client_text.h"
 
 #define LABEL       "%-14s "
@@ -74,8 +74,8 @@ static void print_counts(const json_t *counts, FILE *out)
 static void print_numbers(const json_t *status, FILE *out)
 {
     char up[CLIENT_VALUE_MAX], down[CLIENT_VALUE_MAX];
-    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", CONNECTIONS,
-                  client_number(status, CONNECTIONS), client_number(status, "max_connections"));
+    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", "connections",
+                  client_number(status, "connections"), client_number(status, "max_connections"));
     print_counts(json_object_get(status, "sessions"), out);
     (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", client_number(status, "accepted_total"));
     (void)fprintf(out, LABEL "%" PRId64, "ended", client_number(status, "closed_total"));
@@ -118,38 +118,37 @@ static void print_overrides(const json_t *status, FILE *out)
     }
 }
 
+struct tally {
+    size_t up, all;
+    FILE *out; /* where those that are not up are said; null = nowhere */
+};
+
+static void tally_node(void *arg, const json_t *node)
+{
+    struct tally *tally = arg;
+    const char *status = client_word(node, "status");
+    const bool up = status && strcmp(status, "up") == 0;
+    tally->all++;
+    tally->up += up;
+    if (up || !tally->out)
+        return;
+    (void)fprintf(tally->out, LABEL, "");
+    client_node_print_name(node, tally->out);
+    (void)fputs(" is ", tally->out);
+    client_text_print(status, tally->out);
+    if (client_node_why(node)) {
+        (void)fputs(": ", tally->out);
+        client_text_print(client_node_why(node), tally->out);
+    }
+    (void)fputc('\n', tally->out);
+}
+
 static void print_nodes(const json_t *nodes, FILE *out)
 {
-    size_t i, k, up = 0, all = 0;
-    json_t *cluster, *node;
-    json_array_foreach(json_object_get(nodes, "clusters"), i,
-                       cluster){json_array_foreach(json_object_get(cluster, "nodes"), k, node){
-        const char *status = client_word(node, "status");
-    all++;
-    up += status && strcmp(status, "up") == 0;
-}
-}
-(void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", up, all);
-json_array_foreach(json_object_get(nodes, "clusters"), i, cluster)
-{
-    json_array_foreach(json_object_get(cluster, "nodes"), k, node)
-    {
-        const char *status = client_word(node, "status");
-        if (status && strcmp(status, "up") == 0)
-            continue;
-        (void)fprintf(out, LABEL, "");
-        client_text_print(client_word(cluster, "name"), out);
-        (void)fputc('/', out);
-        client_text_print(client_word(node, "name"), out);
-        (void)fputs(" is ", out);
-        client_text_print(status, out);
-        if (client_word(node, "why")) {
-            (void)fputs(": ", out);
-            client_text_print(client_word(node, "why"), out);
-        }
-        (void)fputc('\n', out);
-    }
-}
+    struct tally tally = {0}, names = {.out = out};
+    client_node_each(nodes, tally_node, &tally);
+    (void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", tally.up, tally.all);
+    client_node_each(nodes, tally_node, &names);
 }
 
 static void print_certificates(const json_t *answer, FILE *out)

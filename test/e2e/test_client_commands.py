@@ -1,0 +1,407 @@
+"""Commands that ask a running router: what they print, what they do, how they fail."""
+
+import http.server
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+import mqtt
+from harness import BINARY, CHECKED, PATIENCE_S, ROOT, free_port, one_cluster, wait_until
+from homes import ids_of
+
+NODES = ("a", "b")
+TOKEN = "a-token-of-twenty-four-c"
+HOSTILE = 'x"y\\ \x85 \u202egnp.exe \u2028 <b>'  # MQTT allows every one of them
+
+
+def run(*arguments, **environment):
+    """A command; where its router is only comes from what is given here."""
+    environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MQTT_ROUTER_")},
+                   **environment}
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
+                          env=environment, timeout=PATIENCE_S, check=False)
+
+
+def rows(text):
+    """The cells of a table, by its titles: columns are two blanks or more apart."""
+    titles, *lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
+    return [dict(zip(titles, line)) for line in lines]
+
+
+@pytest.fixture
+def house(start_router, recording_node):
+    """A router in front of two nodes, its admin address, and how to ask it."""
+    return House(start_router, {name: recording_node() for name in NODES})
+
+
+class House:
+    def __init__(self, start_router, nodes):
+        self.nodes = nodes
+        self.config = one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED)
+        self.admin = f"127.0.0.1:{free_port()}"
+        self.config["admin"] = {"address": self.admin}
+        self.router = start_router(self.config)
+
+    def good(self, *arguments):
+        """What a command prints that has to go well."""
+        result = run(*arguments, "--admin", self.admin)
+        assert result.returncode == 0, result
+        return result.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.good(*arguments, "--json"))
+
+    def node(self, name):
+        found, = [n for n in rows(self.good("nodes")) if n["NODE"] == name]
+        return found
+
+    def come(self, device, count, node="a"):
+        """Devices whose home is that node, connected."""
+        come = {client_id: device(self.router) for client_id in ids_of(node, NODES, count)}
+        for client_id, one in come.items():
+            assert one.connect(client_id) == (0, 0)
+        return come
+
+
+# -- where the router is ------------------------------------------------------------------------
+
+def test_a_router_that_is_not_there_is_said_with_its_address(tmp_path):
+    port = free_port()
+    for address, why in ((f"127.0.0.1:{port}", "Connection refused"),
+                         (f"unix:{tmp_path}/nowhere.sock", "No such file")):
+        result = run("status", "--admin", address)
+        assert result.returncode == 1 and not result.stdout
+        assert address in result.stderr and why in result.stderr
+
+
+@pytest.mark.parametrize("address", ("nowhere", "a b:1", "127.0.0.1:0", "127.0.0.1:65536", "unix:",
+                                     "user@host:80", "host:80/path", "[::1:80", "http://x:80"))
+def test_an_address_that_is_none_is_said_to_be_none(address):
+    result = run("status", "--admin", address)
+    assert result.returncode == 1 and "HOST:PORT" in result.stderr
+
+
+def test_the_router_is_found_by_option_file_and_environment(house, tmp_path):
+    elsewhere = {"MQTT_ROUTER_ADMIN": f"127.0.0.1:{free_port()}"}
+    path = house.router.config_path
+    assert run("status", "--admin", house.admin, **elsewhere).returncode == 0
+    assert run("status", "--config", path, **elsewhere).returncode == 0
+    assert run("status", MQTT_ROUTER_ADMIN=house.admin).returncode == 0
+    assert run("status", **elsewhere).returncode == 1
+    without = tmp_path / "without.json"
+    without.write_text(json.dumps({k: v for k, v in house.config.items() if k != "admin"}))
+    result = run("status", "--config", without)
+    assert result.returncode == 1 and "admin" in result.stderr
+    # A proxy of the environment is not asked: it would get the token.
+    assert run("status", "--admin", house.admin, http_proxy="http://127.0.0.1:9").returncode == 0
+
+
+def test_a_token_is_asked_for_and_taken_from_a_file(start_router, recording_node, tmp_path):
+    right, wrong = tmp_path / "token", tmp_path / "wrong"
+    right.write_text(TOKEN + "\nwhat stands below does not matter\n")
+    wrong.write_text(TOKEN[::-1] + "\n")
+    config = one_cluster({"a": recording_node().port})
+    config["admin"] = {"address": f"127.0.0.1:{free_port()}", "token_file": str(right)}
+    router = start_router(config)
+    address = config["admin"]["address"]
+    assert run("nodes", "--config", router.config_path).returncode == 0
+    assert run("nodes", "--admin", address, "--token-file", right).returncode == 0
+    assert run("nodes", "--admin", address, MQTT_ROUTER_TOKEN_FILE=str(right)).returncode == 0
+    for more in ((), ("--token-file", wrong)):
+        result = run("nodes", "--admin", address, *more)
+        assert result.returncode == 1 and "401" in result.stderr and not result.stdout
+        assert TOKEN not in result.stderr and TOKEN[::-1] not in result.stderr
+    result = run("nodes", "--admin", address, "--token-file", tmp_path / "nowhere")
+    assert result.returncode == 1 and "nowhere" in result.stderr
+
+
+def test_a_unix_socket_will_do(start_router, recording_node):
+    config = one_cluster({"a": recording_node().port})
+    config["admin"] = {"address": "unix:admin.sock"}
+    router = start_router(config)
+    assert run("status", "--config", router.config_path).returncode == 0
+    result = run("nodes", "--names", "--admin", f"unix:{router.directory.name}/admin.sock")
+    assert (result.returncode, result.stdout) == (0, "c/a\n")
+
+
+def test_without_libcurl_it_is_said_what_to_install(tmp_path):
+    """The loader takes the first file of that name, and this one is no library."""
+    (tmp_path / "libcurl.so.4").write_bytes(b"")
+    result = run("status", LD_LIBRARY_PATH=str(tmp_path))
+    assert result.returncode == 1
+    assert "libcurl.so.4 is missing" in result.stderr and "apt-get install libcurl4" in result.stderr
+
+
+def test_the_daemon_does_without_libcurl():
+    linked = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=True).stdout
+    assert "libev" in linked and "curl" not in linked
+
+
+class Impostor(http.server.BaseHTTPRequestHandler):
+    """Not our admin interface; each path of its own kind."""
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        status, body = {"/api/v1/status": (302, b""), "/api/v1/nodes": (200, b"<html>"),
+                        "/api/v1/sessions": (409, b'{"reason":"x","detail":"\\u001b[2J\\u202e"}')}[self.path]
+        self.server.asked.append(self.path)
+        self.send_response(status)
+        self.send_header("Location", "/api/v1/nodes")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def test_what_is_no_router_is_not_believed():
+    server = http.server.HTTPServer(("127.0.0.1", 0), Impostor)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        where = ("--admin", f"127.0.0.1:{server.server_port}")
+        redirected, page, problem = (run(what, *where) for what in ("status", "nodes", "sessions"))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert {r.returncode for r in (redirected, page, problem)} == {1}
+    assert server.asked == ["/api/v1/status", "/api/v1/nodes", "/api/v1/sessions"]  # nothing followed
+    assert "302" in redirected.stderr and "no JSON" in page.stderr
+    assert "\\u001b[2J\\u202e" in problem.stderr and "409" in problem.stderr
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+@pytest.mark.sanitized
+def test_status_is_one_screen(house, device):
+    house.come(device, 3)
+    with device(house.router) as stranger:
+        stranger.send(b"GET / HTTP/1.1\r\n\r\n")
+        house.router.session_end(reason="connect_refused")
+    wait_until(lambda: "relay 3" in house.good("status"), "three sessions to be relayed")
+    said = house.good("status")
+    assert f"pid {house.router.pid})" in said and ", ready" in said
+    assert "2 of 2 up" in said and "connect_refused 1" in said and str(house.router.config_path) in said
+    assert len(said.splitlines()) < 20 and max(map(len, said.splitlines())) <= 100
+    assert house.json("status")["pid"] == house.router.pid
+
+
+def test_status_of_a_router_that_is_not_ready_is_1(house):
+    for name in NODES:
+        house.nodes[name].close()
+        house.router.wait_event("node.status", node=name, status="down")
+    result = run("status", "--admin", house.admin)
+    assert result.returncode == 1
+    assert "NOT READY" in result.stdout and "0 of 2 up" in result.stdout and "c/a is down" in result.stdout
+
+
+def test_nodes_is_a_table(house, device):
+    house.come(device, 3)
+    wait_until(lambda: house.node("a")["SESSIONS"] == "3", "three sessions at a")
+    a, b = house.node("a"), house.node("b")
+    assert (a["CLUSTER"], a["ADDRESS"], a["STATUS"], a["STATE"], a["WEIGHT"]) == \
+        ("c", house.nodes["a"].address, "up", "up", "1")
+    assert (a["OF ALL"], b["OF ALL"], b["SESSIONS"]) == ("100.0 %", "0.0 %", "0")
+    keys = [float(n["KEYS"].split()[0]) for n in (a, b)]
+    assert 99.8 <= sum(keys) <= 100.1 and min(keys) > 45
+    assert house.good("nodes", "--names") == "c/a\nc/b\n"
+    names = [n["name"] for n in house.json("nodes")["clusters"][0]["nodes"]]
+    assert names == list(NODES)
+
+
+def test_sessions_are_found_by_what_they_are(house, device):
+    come = house.come(device, 2)
+    other, = ids_of("b", NODES)
+    assert device(house.router).connect(other) == (0, 0)
+    one = next(iter(come))
+    wait_until(lambda: len(rows(house.good("sessions"))) == 3, "three sessions")
+    found, = rows(house.good("sessions", "--client-id", one))
+    assert (found["CLIENT ID"], found["NODE"], found["HOME"], found["STAGE"], found["LISTENER"]) == \
+        (one, "a", "at home", "relay", "mqtt")
+    assert found["SOURCE"] == "%s:%d" % come[one].name
+    assert {s["CLIENT ID"] for s in rows(house.good("sessions", "--node", "c/a"))} == set(come)
+    assert len(rows(house.good("sessions", "--source", "127.0.0.0/8", "--node", "b"))) == 1
+    assert not rows(house.good("sessions", "--source", "192.0.2.1"))
+    assert [s["client_id"] for s in house.json("sessions", "--client-id", other)["sessions"]] == [other]
+    few = run("sessions", "--limit", 1, "--admin", house.admin)
+    assert len(rows(few.stdout)) == 1 and "more" in few.stderr
+    result = run("sessions", "--source", "nonsense", "--admin", house.admin)
+    assert result.returncode == 1 and "400" in result.stderr
+
+
+@pytest.mark.sanitized
+def test_a_hostile_client_identifier_steers_no_terminal(house, device):
+    assert device(house.router).connect(HOSTILE, version=5) == (0, 0)
+    for arguments in (("sessions",), ("sessions", "--json"), ("sessions", "--client-id", HOSTILE)):
+        said = wait_until(lambda a=arguments: "gnp.exe" in (out := house.good(*a)) and out, "the session")
+        for c in said:
+            assert c == "\n" or c.isprintable(), f"{c!r} in {said!r}"
+        assert "\\u202e" in said and "\\u0085" in said and "\\u2028" in said
+    assert json.loads(house.good("sessions", "--json"))["sessions"][0]["client_id"] == HOSTILE
+
+
+def test_route_by_the_health_of_now_is_where_the_device_lands(house, device):
+    client_id, = ids_of(["a", "b"], NODES)
+    first = house.good("route", "--client-id", client_id).splitlines()[0].split()
+    assert first == ["1", "a", house.nodes["a"].address, "up"]
+    house.nodes["a"].close()
+    house.router.wait_event("node.status", node="a", status="down")
+    result = run("route", "--client-id", client_id, "--admin", house.admin)
+    assert result.returncode == 0 and result.stdout.split()[:4] == ["1", "b", house.nodes["b"].address, "up"]
+    assert "home is a" in result.stderr
+    assert device(house.router).connect(client_id) == (0, 0)
+    house.nodes["b"].wait_mqtt(mqtt.connect(client_id), index=-1)
+    # By the file alone nothing has happened.
+    offline = run("route", "--client-id", client_id, "--config", house.router.config_path)
+    assert offline.stdout.split()[:2] == ["1", "a"]
+    nobody = run("route", "--client-id", "", "--admin", house.admin)
+    assert nobody.returncode == 1 and "no route key" in nobody.stderr
+
+
+# -- steering -----------------------------------------------------------------------------------
+
+def test_a_drain_is_watched_to_its_end(house, device):
+    come = house.come(device, 12)
+    wait_until(lambda: house.node("a")["SESSIONS"] == "12", "twelve sessions at a")
+    result = run("drain", "a", "--rate", 5, "--deadline", 1, "--wait", "--admin", house.admin)
+    assert result.returncode == 0, result
+    *progress, end = result.stdout.splitlines()
+    left = [int(re.fullmatch(r"c/a: (\d+) of 12 sessions left after \d+ s", line)[1]) for line in progress]
+    assert left[0] == 12 and left[-1] == 0 and left == sorted(left, reverse=True)
+    assert end == "c/a is empty"
+    for one in come.values():
+        one.read_to_end()
+        one.close()
+    house.router.session_end(count=12, reason="node_drained", node="a")
+    assert house.node("a")["STATE"] == "draining*"
+    assert "changed" in house.good("status")
+    assert "c/a" in house.good("restore", "c/a")
+    assert (house.node("a")["STATE"], house.node("a")["STATUS"]) == ("up", "up")
+    back = next(iter(come))
+    assert device(house.router).connect(back) == (0, 0)
+    assert house.good("route", "--client-id", back).split()[1] == "a"
+
+
+def test_control_c_ends_the_watching_and_not_the_drain(house, device):
+    house.come(device, 4)
+    wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
+    main, terminal = pty.openpty()
+    process = subprocess.Popen([BINARY, "drain", "c/a", "--rate", "1", "--wait", "--admin", house.admin],
+                               stdout=terminal, stderr=subprocess.PIPE, text=True)
+    try:
+        os.close(terminal)
+        seen = b""
+        while seen.count(b"sessions left") < 2:  # on a terminal they are one line, written twice
+            seen += os.read(main, 4096)
+        assert seen.count(b"\n") == 0 and seen.count(b"\r\x1b[K") >= 2
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=PATIENCE_S)[1]
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert process.returncode == 1 and "goes on draining" in said
+    assert house.node("a")["STATE"] == "draining*"
+
+
+def test_a_node_is_called_by_a_name_that_is_its_own(start_router, recording_node):
+    config = one_cluster({"a": recording_node().port})
+    config["clusters"].append({**config["clusters"][0], "name": "d"})
+    config["listeners"].append({**config["listeners"][0], "name": "other", "cluster": "d"})
+    config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
+    start_router(config)
+    where = ("--admin", config["admin"]["address"])
+    for name, listed in (("a", {"c/a", "d/a"}), ("e", {"c/a", "d/a"})):
+        result = run("drain", name, *where)
+        assert result.returncode == 1 and set(result.stderr.split()) >= listed
+    assert run("drain", "d/a", *where).returncode == 0
+    states = {n["CLUSTER"]: n["STATE"] for n in rows(run("nodes", *where).stdout)}
+    assert states == {"c": "up", "d": "draining*"}
+
+
+def test_one_session_is_closed_by_its_id(house, device):
+    come = house.come(device, 2)
+    (one, first), (_, second) = come.items()
+    found = wait_until(lambda: rows(house.good("sessions", "--client-id", one)), "the session")[0]
+    assert "disconnected" in house.good("disconnect", found["ID"])
+    assert first.read_to_end()[1] in ("end", "reset")
+    first.close()
+    assert house.router.session_end(client_id=one)
+    second.send(mqtt.PING)
+    again = run("disconnect", found["ID"], "--admin", house.admin)
+    assert again.returncode == 1 and "404" in again.stderr
+    odd = run("disconnect", "../status", "--admin", house.admin)
+    assert odd.returncode == 1
+
+
+def test_a_reload_says_what_it_did_or_what_is_wrong(house, recording_node):
+    assert "reloaded" in house.good("reload")
+    house.config["clusters"][0]["nodes"].append({"name": "new", "address": recording_node().address})
+    house.router.config_path.write_text(json.dumps(house.config))
+    moved = float(re.fullmatch(r"reloaded; ([\d.]+) % of the keys have another home\n", house.good("reload"))[1])
+    assert 25 < moved < 42 and len(rows(house.good("nodes"))) == 3
+    house.router.config_path.write_text("{")
+    result = run("reload", "--admin", house.admin)
+    assert result.returncode == 1 and "config.json" in result.stderr
+    assert len(rows(house.good("nodes"))) == 3
+    house.router.config_path.write_text(json.dumps(house.config))
+
+
+# -- the command line ---------------------------------------------------------------------------
+
+COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconnect", "reload", "help")
+
+
+def test_every_command_has_help_and_refuses_what_is_not_its_own():
+    overview = run("--help").stdout
+    for command in COMMANDS:
+        assert f"\n  {command}" in overview
+        helped = run(command, "--help")
+        assert helped.returncode == 0 and f"usage: mqtt-router {command}" in helped.stdout
+        assert helped.stdout == run("help", command).stdout
+        assert max(map(len, helped.stdout.splitlines())) <= 100
+    for wrong in (("drain",), ("drain", "a", "b"), ("drain", "a", "--limit", "3"), ("nodes", "--wait"),
+                  ("sessions", "--limit", "ten"), ("drain", "a", "--rate", "-1"), ("help", "fly"),
+                  ("status", "--check"), ("disconnect",)):
+        result = run(*wrong)
+        assert result.returncode == 2 and "usage:" in result.stderr and not result.stdout, wrong
+
+
+def complete(line, **environment):
+    """What bash offers for the last word of a line."""
+    script = ('source "$0"; COMP_LINE=$1 COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1";'
+              ' COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _mqtt_router "$2"; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, ROOT / "config" / "completion.bash", line, BINARY],
+                          env={**os.environ, "LC_ALL": "C.UTF-8", **environment}, capture_output=True,
+                          text=True, timeout=PATIENCE_S, check=True)
+    assert not done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+def test_bash_completes_commands_options_and_nodes(start_router, recording_node, tmp_path):
+    assert set(complete("mqtt-router ")) >= set(COMMANDS)
+    assert complete("mqtt-router dr") == ["drain"]
+    assert set(complete("mqtt-router drain a --")) >= {"--rate", "--wait", "--admin"}
+    assert complete("mqtt-router drain --rate 5 --dead") == ["--deadline"]
+    assert complete(f"mqtt-router nodes --config {tmp_path}/", LC_ALL="C") == [""]
+    # A name that bash would run, if it were expanded; one with a colon, which breaks words.
+    trap = tmp_path / "trapped"
+    at = recording_node().port
+    config = one_cluster({"n1": at, f"$(touch {trap})": at, "n:2": at})
+    config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
+    start_router(config)
+    where = f"--admin {config['admin']['address']}"
+    assert complete(f"mqtt-router {where} drain c/n1") == ["c/n1"]
+    assert complete(f"mqtt-router drain {where} c/n") == ["c/n1", "c/n:2"]
+    assert complete(f"mqtt-router drain {where} c/n:") == ["2"]
+    assert complete("mqtt-router sessions --node c/n1", MQTT_ROUTER_ADMIN=config["admin"]["address"]) == ["c/n1"]
+    assert len(complete(f"mqtt-router drain {where} ")) == 3 and not trap.exists()
+    assert complete(f"mqtt-router drain --admin 127.0.0.1:{free_port()} c") == [""]
