@@ -15,10 +15,10 @@
 struct admin_http;
 
 #define ADMIN_CONNECTIONS_MAX ADMIN_DESCRIPTORS
-#define ADMIN_HELD_MAX        64u  /* the rest is for probes and scrapes meanwhile */
-#define ADMIN_REQUEST_S       10.0 /* for a whole request, from its connection or its first line */
-#define ADMIN_ANSWER_S        60.0 /* to read the answer */
-#define ADMIN_IDLE_S          75.0 /* between two: a scrape a minute keeps its connection */
+#define ADMIN_HELD_MAX        64u /* the rest is for probes and scrapes meanwhile */
+#define ADMIN_REQUEST_S       10u /* for a whole request, from its connection or its first line */
+#define ADMIN_ANSWER_S        60u /* to read the answer */
+#define ADMIN_IDLE_S          75u /* between two: a scrape a minute keeps its connection */
 #define ADMIN_BODY_MAX        65536u /* bytes */
 
 /* What it serves by; all borrowed. */

@@ -34,7 +34,7 @@ struct admin_peer {
     struct admin_http *http;
     int fd;                        /* libmicrohttpd's */
     char source[ADDRESS_TEXT_MAX]; /* who it is, for the log */
-    double deadline;               /* of the loop's clock; not while its call is held */
+    uint64_t deadline_us;          /* not while its call is held */
     struct admin_call *call;       /* null = between two requests */
     bool answered;                 /* the answer of its call is on its way */
 };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin_http_internal.h"
+#include "base/clock.h"
 #include "net/socket.h"
 
 #define SWEEP_EVERY_S 1.0
@@ -22,9 +23,9 @@ static bool is_held(const struct admin_peer *peer)
     return peer->call && peer->call->held;
 }
 
-static void set_deadline(struct admin_peer *peer, double seconds)
+static void set_deadline(struct admin_peer *peer, unsigned seconds)
 {
-    peer->deadline = ev_now(peer->http->conf.loop) + seconds;
+    peer->deadline_us = clock_monotonic_us() + UINT64_C(1000000) * seconds;
 }
 
 /* libmicrohttpd finds it ended at its next turn, and closes it then. */
@@ -137,12 +138,12 @@ static bool has_left(const struct admin_peer *peer)
     return !peer->answered && socket_ask_peer(peer->fd) != SOCKET_PEER_THERE;
 }
 
-static void look_at(struct admin_peer *peer, double now)
+static void look_at(struct admin_peer *peer, uint64_t now_us)
 {
     const bool left = has_left(peer);
     if (left && is_held(peer))
         admin_call_abandon(peer->call);
-    else if (left || (peer->deadline < now && !is_held(peer)))
+    else if (left || (peer->deadline_us < now_us && !is_held(peer)))
         end_peer(peer);
 }
 
@@ -150,9 +151,10 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
     struct admin_http *http = timer->data;
+    const uint64_t now_us = clock_monotonic_us();
     for (struct list *l = http->peers.next, *next; l != &http->peers; l = next) {
         next = l->next;
-        look_at(CONTAINER_OF(l, struct admin_peer, link), ev_now(loop));
+        look_at(CONTAINER_OF(l, struct admin_peer, link), now_us);
     }
     admin_http_turn(http);
     ev_io_start(loop, &http->acceptable);
