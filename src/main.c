@@ -4,8 +4,10 @@
  * Everything else lives in control/. Logs and answers go to standard output, words about the
  * command line and the configuration to standard error.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -168,8 +170,9 @@ static const struct command commands[] = {
      .operands = "",
      .options = BIT(NAMES) | BIT(JSON) | COMMAND_WHERE,
      .summary = "Print the nodes: status and why, sessions, shares, weight, state",
-     .help = "KEYS is the share of all keys that belong there now, OF ALL its share of the sessions.\n"
-             "A star marks what differs from the configuration file.\n",
+     .help =
+         "KEYS is the share of all keys that belong there now, OF ALL its share of the sessions.\n"
+         "A star marks what differs from the configuration file.\n",
      .run = run_nodes},
     {.name = "drain",
      .operands = "NODE",
@@ -260,6 +263,17 @@ static void occupy_standard_descriptors(void)
         close(fd);
 }
 
+/* What a command printed has to have arrived: a full disk is no success. */
+static int finish(int code)
+{
+    const bool failed = fflush(stdout) != 0;
+    if (!failed && !ferror(stdout))
+        return code;
+    (void)fprintf(stderr, "mqtt-router: standard output: %s\n",
+                  failed ? strerror(errno) : "not everything could be written");
+    return code == EXIT_OK ? EXIT_FAILED : code;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments args;
@@ -267,10 +281,9 @@ int main(int argc, char **argv)
     if (!command_line_read(commands, ARRAY_LEN(commands), argc, argv, &args))
         return EXIT_USAGE;
     if (args.value[OPTION_HELP])
-        return print_help(args.command);
-    if (args.value[OPTION_VERSION]) {
-        (void)printf("mqtt-router %s\n", MQTT_ROUTER_VERSION);
-        return EXIT_OK;
-    }
-    return args.command->run(&args);
+        return finish(print_help(args.command));
+    if (!args.value[OPTION_VERSION])
+        return finish(args.command->run(&args));
+    (void)printf("mqtt-router %s\n", MQTT_ROUTER_VERSION);
+    return finish(EXIT_OK);
 }

@@ -375,6 +375,13 @@ def test_every_command_has_help_and_refuses_what_is_not_its_own():
         assert result.returncode == 2 and "usage:" in result.stderr and not result.stdout, wrong
 
 
+@pytest.mark.parametrize("what", ("--version", "--help", "--config-reference"))
+def test_what_could_not_be_printed_is_no_success(what):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run([BINARY, what], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1 and "No space left" in result.stderr
+
+
 def complete(line, **environment):
     """What bash offers for the last word of a line."""
     script = ('source "$0"; COMP_LINE=$1 COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1";'
