@@ -153,6 +153,8 @@ def test_head_answers_like_get_without_a_body(start):
 @pytest.mark.parametrize("body, headers, status, reason", [
     (b"{}", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
     (b"{}", {"Content-Type": "application/jsonx"}, 415, "unsupported_media_type"),
+    (b"{}", {"Content-Type": "application/j"}, 415, "unsupported_media_type"),
+    (b"[]", {"Content-Type": "Application/JSON; charset=utf-8"}, 400, "invalid_body"),
     (b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
     (b"[]", {}, 400, "invalid_body"),
     (b"{", {}, 400, "invalid_body"),
