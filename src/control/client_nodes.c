@@ -46,27 +46,40 @@ static void print_name_line(void *arg, const json_t *node)
     (void)fputc('\n', arg);
 }
 
+static bool is_true(const json_t *node, const char *key)
+{
+    return json_is_true(json_object_get(node, key));
+}
+
 /* A value, with a star when the file has another one. */
 static void add_changed(struct client_table *table, const char *value, bool changed)
 {
-    char text[64];
-    (void)snprintf(text, sizeof(text), "%s%s", value ? value : "-", changed ? "*" : "");
+    char text[80];
+    (void)snprintf(text, sizeof(text), "%s%s", value, changed ? "*" : "");
     client_table_text(table, text);
+}
+
+static void add_state(struct client_table *table, const json_t *node)
+{
+    char text[64];
+    const char *state = client_word(node, "state"), *in_file = client_word(node, "state_in_file");
+    state = state ? state : "-";
+    (void)snprintf(text, sizeof(text), "%s%s", is_true(node, "departed") ? "departed" : state,
+                   is_true(node, "backup") ? " (backup)" : "");
+    add_changed(table, text, in_file && strcmp(state, in_file) != 0 && !is_true(node, "departed"));
 }
 
 static void add_node(void *arg, const json_t *node)
 {
     struct client_table *table = arg;
     char value[CLIENT_VALUE_MAX];
-    const json_t *state = json_object_get(node, "state");
     const json_t *weight = json_object_get(node, "weight");
-    const json_t *file_state = json_object_get(node, "state_in_file");
     const json_t *file_weight = json_object_get(node, "weight_in_file");
     client_table_text(table, client_word(node, "cluster"));
     client_table_text(table, client_word(node, "name"));
     client_table_text(table, client_word(node, "address"));
     client_table_text(table, client_word(node, "status"));
-    add_changed(table, json_string_value(state), file_state && !json_equal(state, file_state));
+    add_state(table, node);
     (void)snprintf(value, sizeof(value), "%" PRId64, client_number(node, "weight"));
     add_changed(table, value, file_weight && !json_equal(weight, file_weight));
     client_table_number(table, client_number(node, "sessions"));
@@ -128,6 +141,8 @@ static void search_one(void *arg, const json_t *node)
 {
     struct search *search = arg;
     const bool match = matches(node, search->name);
+    if (is_true(node, "departed")) /* gone from the configuration: nothing can be done to it */
+        return;
     if (match) {
         search->found++;
         search->node = node;

@@ -217,6 +217,22 @@ def test_nodes_is_a_table(house, device):
     assert names == list(NODES)
 
 
+def test_backups_and_departed_nodes_are_marked(house, device):
+    come = house.come(device, 4)
+    wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
+    first, second = house.config["clusters"][0]["nodes"]
+    spare = {**first, "name": "spare", "backup": True}
+    house.config["clusters"][0].update(nodes=[second, spare], drain_rate_per_s=1)
+    house.router.reload(house.config)
+    assert house.node("spare")["STATE"] == "up (backup)"
+    departed = [n["STATE"] for n in rows(house.good("nodes")) if n["NODE"] == "a"]
+    # It is there until its sessions have been drained.
+    assert departed == ["departed"] or len(house.router.find("session.end", node="a")) == 4
+    assert run("drain", "a", "--admin", house.admin).returncode == 1
+    for one in come.values():
+        one.close()
+
+
 def test_sessions_are_found_by_what_they_are(house, device):
     come = house.come(device, 2)
     other, = ids_of("b", NODES)
