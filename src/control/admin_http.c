@@ -211,9 +211,10 @@ struct admin_http *admin_http_new(const struct admin_http_conf *conf)
     return NULL;
 }
 
-/* No connection may be suspended when libmicrohttpd ends. */
+/* No connection may be suspended when libmicrohttpd ends, nor by what is still coming in. */
 static void answer_held(struct admin_http *http)
 {
+    http->stopping = true;
     for (struct list *l = http->peers.next; l != &http->peers; l = l->next) {
         struct admin_call *call = CONTAINER_OF(l, struct admin_peer, link)->call;
         if (!call || !call->held)

@@ -198,6 +198,10 @@ void admin_problem(struct admin_call *call, unsigned status, const char *reason,
 bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg)
 {
     struct admin_http *http = call->http;
+    if (http->stopping) {
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router ends");
+        return false;
+    }
     if (http->n_held == ADMIN_HELD_MAX) {
         admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "busy", "too many questions at a time");
         return false;

@@ -272,6 +272,26 @@ static void a_held_call_has_no_deadline_and_ends_with_the_interface(void **state
     house_free(h);
 }
 
+static void a_request_that_comes_at_the_very_end_is_not_held(void **state)
+{
+    (void)state;
+    char text[1024];
+    const char *const request = POST("/api/v1/reload");
+    struct house *h = house_new();
+    int fd = dial(h, "P"), held = dial(h, POST("/api/v1/reload"));
+    wait_held(h, 1);
+    assert_true(is_silent(h, fd));
+    assert_int_equal(send(fd, request + 1, strlen(request) - 1, 0), strlen(request) - 1);
+    admin_http_free(h->http);
+    h->http = NULL;
+    assert_int_equal(h->n_refused, 1);
+    assert_true(recv(fd, text, 13, MSG_DONTWAIT) == 13);
+    assert_memory_equal(text, "HTTP/1.1 503 ", 13);
+    close(fd);
+    close(held);
+    house_free(h);
+}
+
 static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **state)
 {
     (void)state;
@@ -336,6 +356,7 @@ int main(void)
         cmocka_unit_test(who_leaves_while_its_call_is_held_is_told_of_within_seconds),
         cmocka_unit_test(sixty_four_may_be_held_and_the_rest_hears_so_at_once),
         cmocka_unit_test(a_held_call_has_no_deadline_and_ends_with_the_interface),
+        cmocka_unit_test(a_request_that_comes_at_the_very_end_is_not_held),
         cmocka_unit_test(half_a_request_ends_after_ten_seconds_however_it_dribbles),
         cmocka_unit_test(a_connection_waits_longer_for_its_next_request),
         cmocka_unit_test(before_the_start_only_probes_are_answered),
