@@ -103,12 +103,18 @@ struct tls_facts {
 };
 void stream_tls_facts(struct stream *st, struct tls_facts *out);
 
+/* Did it resume an earlier session? After its handshake. */
+bool stream_tls_resumed(const struct stream *st);
+
 /* A fatal alert that ended a stream or its handshake; `sent` by us or received. */
 struct tls_alert {
     bool sent;
     uint8_t code;     /* RFC 8446 section 6 */
     const char *word; /* "unknown CA", static */
 };
+
+/* The word of an alert's code; "unknown" for one without. */
+const char *tls_alert_word(uint8_t code);
 
 /* False when there was none. At any time, for a TLS stream. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);

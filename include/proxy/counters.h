@@ -28,13 +28,59 @@ typedef _Atomic uint64_t counter;
     X(accept_holds, "accept_holds_total", "Times accepting was held for TLS handshakes.")          \
     X(handshakes_queued, "handshakes_queued_total", "Steps of TLS handshakes that had to wait.")
 
+/* Upper bounds of the buckets of what takes a device long, in microseconds. */
+#define HISTOGRAM_BOUNDS(X)                                                                        \
+    X(100)                                                                                         \
+    X(250)                                                                                         \
+    X(500)                                                                                         \
+    X(1000)                                                                                        \
+    X(2500)                                                                                        \
+    X(5000)                                                                                        \
+    X(10000)                                                                                       \
+    X(25000)                                                                                       \
+    X(50000)                                                                                       \
+    X(100000)                                                                                      \
+    X(250000)                                                                                      \
+    X(500000)                                                                                      \
+    X(1000000)                                                                                     \
+    X(2500000)                                                                                     \
+    X(5000000)                                                                                     \
+    X(10000000)                                                                                    \
+    X(25000000)
+
+enum {
+#define X(us) HISTOGRAM_BOUND_##us,
+    HISTOGRAM_BOUNDS(X)
+#undef X
+        HISTOGRAM_BOUND_COUNT
+};
+
+/* How many took how long. */
+struct histogram {
+    counter buckets[HISTOGRAM_BOUND_COUNT + 1]; /* each for itself; the last: longer than all */
+    counter sum_us;
+};
+
+#define TLS_ALERTS 256u /* by their code; and one more for failures without an alert */
+
+/* By return or reason code; and whether the node had the session. */
+struct connack_counters {
+    counter absent, present;
+};
+
 struct counters {
 #define X(field, word, help) counter field;
     COUNTERS(X)
 #undef X
     counter closed[CLOSE_REASON_COUNT];    /* sessions ever closed, by reason */
     counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions in each state now */
-    counter bytes_up, bytes_down;          /* of closed sessions: device to node, node to device */
+    counter bytes_up, bytes_down;          /* device to node, node to device */
+    struct connack_counters connacks[256]; /* of nodes, passed on to devices */
+    counter tls_full, tls_resumed;         /* handshakes with devices that succeeded */
+    counter tls_failed[TLS_ALERTS + 1];
+    struct histogram tls_us;     /* of these, from accept or PROXY header to their end */
+    struct histogram connack_us; /* from a whole CONNECT to the CONNACK passed on */
+    struct histogram turn_us;    /* of the worker's loop, from events to the next wait for them */
 };
 
 /* Only the owning worker calls these, so load and store need not be one step. */
@@ -54,6 +100,9 @@ static inline void counter_set(counter *c, uint64_t n)
 {
     atomic_store_explicit(c, n, memory_order_relaxed);
 }
+
+/* Of the owning worker: one more, that took so long. */
+void histogram_add(struct histogram *h, uint64_t us);
 
 static inline uint64_t counter_read(const counter *c)
 {

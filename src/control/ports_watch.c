@@ -13,6 +13,7 @@ struct ports_watch {
     const struct node_live **warned; /* identities only: never looked into */
     size_t n, room;
     uint64_t warnings;
+    uint64_t each; /* local ports of one source address, at the last look */
 };
 
 struct ports_watch *ports_watch_new(void)
@@ -50,6 +51,13 @@ static uint64_t sources_for(const struct cluster *cluster, const struct endpoint
     for (size_t i = 0; i < cluster->n_sources; i++)
         n += cluster->sources[i].sa.sa_family == to->address.sa.sa_family;
     return n > 0 ? n : 1;
+}
+
+uint64_t ports_watch_ports(const struct ports_watch *watch, const struct cluster *cluster,
+                           const struct node *node)
+{
+    return endpoint_is_unix(&node->endpoint) ? 0
+                                             : watch->each * sources_for(cluster, &node->endpoint);
 }
 
 static size_t find(const struct ports_watch *watch, const struct node_live *live)
@@ -116,7 +124,7 @@ static void forget_gone(struct ports_watch *watch, const struct snapshot *snapsh
 
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
-    uint64_t each = ports_of_a_source();
+    const uint64_t each = watch->each = ports_of_a_source();
     forget_gone(watch, snapshot);
     for (size_t i = 0; each > 0 && i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];

@@ -22,6 +22,11 @@ void ports_watch_free(struct ports_watch *watch); /* null is allowed */
  */
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 
+/* How many local ports there are to dial a node, as of the last look; 0 = not known, or a Unix
+ * socket. */
+uint64_t ports_watch_ports(const struct ports_watch *watch, const struct cluster *cluster,
+                           const struct node *node);
+
 /* Warnings so far. */
 uint64_t ports_watch_warnings(const struct ports_watch *watch);
 

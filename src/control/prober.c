@@ -216,6 +216,7 @@ bool prober_look(const struct prober *prober, const struct node_live *live,
                                  .latest = p->health.latest,
                                  .checked_us = p->checked_us,
                                  .why = p->why};
+    memcpy(out->checks, p->checks, sizeof(out->checks));
     return true;
 }
 

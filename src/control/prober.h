@@ -61,6 +61,7 @@ struct prober_facts {
     enum check_result latest;
     uint64_t checked_us; /* of the monotonic clock: when it did */
     const char *why;     /* the last check's words; borrowed until the loop's next turn */
+    uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
 };
 
 /* False: it is not observed. */

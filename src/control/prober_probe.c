@@ -170,6 +170,7 @@ static void on_checked(void *arg, enum check_result result, const char *why)
     check_over(p);
     (void)snprintf(p->why, sizeof(p->why), "%s", why);
     p->checked_us = clock_monotonic_us();
+    p->checks[result]++;
     log_result(p, result);
     (void)health_check_done(&p->health, rules(p), result);
     check_in_time(p);

@@ -42,8 +42,9 @@ struct probe {
     uint32_t failures_told; /* how many took it out, for the log */
 
     char client_id[PROBE_CLIENT_ID_MAX];
-    char why[PROBE_WHY_MAX]; /* the last check's words */
-    uint64_t checked_us;     /* when it ended */
+    char why[PROBE_WHY_MAX];               /* the last check's words */
+    uint64_t checked_us;                   /* when it ended */
+    uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
     struct ev_timer next;
     unsigned turn; /* of the cluster's source addresses */
 

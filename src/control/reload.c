@@ -160,6 +160,7 @@ static uint32_t commit(struct service *service, struct ready *ready)
     snapshot_unref(before);
     node_registry_sweep(service->registry);
     service->loaded_us = clock_monotonic_us();
+    service->reload_failed = false;
     return moved_permille;
 }
 
@@ -196,6 +197,8 @@ bool reload(struct service *service, struct reload_outcome *outcome)
     tls_keeper_free(ready.tls);
     snapshot_unref(ready.snapshot);
     node_registry_sweep(service->registry);
+    service->reloads_failed++;
+    service->reload_failed = true;
     log_event(service->log, LOG_ERROR, "reload.failed", "cure",
               "nothing has changed; mend the file and send SIGHUP again");
     return false;

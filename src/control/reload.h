@@ -35,6 +35,8 @@ struct service {
     struct admin *admin; /* null = none */
     struct overrides *overrides;
     uint64_t loaded_us; /* of the monotonic clock: when this configuration was taken up */
+    uint64_t reloads_failed;
+    bool reload_failed; /* the last one: the file is not what is served by */
 };
 
 /* What a reload said and did. */

@@ -99,12 +99,28 @@ void session_set_deadline(struct session *s, double ms)
     ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops it */
 }
 
+/* What the state that is left, after so long, says about how fast we are. */
+static void note_duration(const struct session *s, enum session_state next, uint64_t spent_us)
+{
+    const uint64_t placed_ms = (uint64_t)s->spent_ms[SESSION_ROUTE] + s->spent_ms[SESSION_DIAL] +
+                               s->spent_ms[SESSION_CONNACK];
+    if (s->state == SESSION_TLS && next < SESSION_FAREWELL)
+        histogram_add(&s->w->counters.tls_us, spent_us);
+    if (next == SESSION_RELAY)
+        histogram_add(&s->w->counters.connack_us, placed_ms * 1000u + spent_us);
+}
+
 void session_goto(struct session *s, enum session_state state)
 {
     assert(corridor[s->state].next & (1u << state));
     uint64_t now_us = clock_monotonic_us();
-    s->spent_ms[s->state] += (uint32_t)((now_us - s->entered_us) / 1000u);
+    const uint64_t spent_us = now_us - s->entered_us;
+    note_duration(s, state, spent_us);
+    s->spent_ms[s->state] += (uint32_t)(spent_us / 1000u);
     s->entered_us = now_us;
+    /* within placing the rest of a millisecond goes on into the next state: the sum is exact */
+    if (s->state >= SESSION_ROUTE && state < SESSION_RELAY)
+        s->entered_us -= spent_us % 1000u;
     counter_sub(&s->w->counters.in_state[s->state], 1);
     s->state = state;
     counter_add(&s->w->counters.in_state[state], 1);
@@ -182,8 +198,10 @@ static void session_free(struct session *s)
     access_log_session(s);
     counter_sub(&w->counters.in_state[SESSION_CLOSED], 1);
     counter_add(&w->counters.closed[s->reason], 1);
-    counter_add(&w->counters.bytes_up, s->up.bytes);
-    counter_add(&w->counters.bytes_down, s->down.bytes);
+    if (s->listener) { /* never relayed; else they were counted as they moved */
+        counter_add(&w->counters.bytes_up, s->up.bytes);
+        counter_add(&w->counters.bytes_down, s->down.bytes);
+    }
     ev_io_stop(w->loop, &s->client_io);
     ev_timer_stop(w->loop, &s->deadline);
     dial_abandon(s);

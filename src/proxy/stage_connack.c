@@ -143,12 +143,20 @@ static bool look(struct session *s, struct span said)
     return result != PARSE_MORE || said.n >= size_min(CONNACK_LOOK_MAX, s->w->relay_pool.size);
 }
 
+static void count_connack(const struct session *s)
+{
+    struct connack_counters *c = &s->w->counters.connacks[s->connack.code];
+    counter_add(s->connack.session_present ? &c->present : &c->absent, 1);
+}
+
 /* The session has its node: what it said stands in the scratch block, and goes on to the client. */
 static enum step settle(struct session *s, size_t n)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
     buffer_release(&s->answer);
     s->down.bytes += n;
+    if (s->connack_seen)
+        count_connack(s);
     if (s->connack_seen && s->connack.code == 0)
         admit_accepted(s);
     enum flow_result down = flow_forward(&s->down, s->client, n, &room);

@@ -139,6 +139,19 @@ static bool begin_handshake(struct session *s)
     return s->shaking;
 }
 
+static void count_failed(const struct session *s)
+{
+    struct tls_alert alert;
+    const bool has = stream_tls_alert(s->client, &alert);
+    counter_add(&s->w->counters.tls_failed[has ? alert.code : TLS_ALERTS], 1);
+}
+
+static void count_shaken(const struct session *s)
+{
+    struct counters *c = &s->w->counters;
+    counter_add(stream_tls_resumed(s->client) ? &c->tls_resumed : &c->tls_full, 1);
+}
+
 enum step stage_tls(struct session *s)
 {
     s->up.read_wait = 0;
@@ -154,9 +167,12 @@ enum step stage_tls(struct session *s)
         s->up.read_wait = flow_wait_mask(r);
         return WAIT;
     }
-    if (r != STREAM_OK)
+    if (r != STREAM_OK) {
+        count_failed(s);
         return session_close(s, CLOSE_TLS_FAILED, stream_error(s->client));
+    }
     s->tls = s->client;
+    count_shaken(s);
     return go_on(s); /* the CONNECT may have come with the handshake's last flight */
 }
 

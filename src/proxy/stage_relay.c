@@ -78,6 +78,8 @@ enum step relay_begin(struct session *s)
     s->up.due = s->down.due = true;
     session_goto(s, SESSION_RELAY);
     session_settle(s);
+    counter_add(&s->w->counters.bytes_up, s->up.bytes);
+    counter_add(&s->w->counters.bytes_down, s->down.bytes);
     access_log_placed(s);
     s->active_at = ev_now(s->w->loop);
     session_set_deadline(s, idle_limit_ms(s));
@@ -117,8 +119,11 @@ enum step stage_relay(struct session *s)
     const bool up_moved = s->up.bytes != up_before, down_moved = s->down.bytes != down_before;
     memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
 
-    if (up_moved || down_moved)
+    if (up_moved || down_moved) {
         s->active_at = ev_now(s->w->loop);
+        counter_add(&s->w->counters.bytes_up, s->up.bytes - up_before);
+        counter_add(&s->w->counters.bytes_down, s->down.bytes - down_before);
+    }
     if (!s->half_closed && (client_ended || s->down.ended))
         note_first_end(s, client_ended);
     if (failed(up) || failed(down))

@@ -38,6 +38,14 @@ void worker_yield(struct worker *w, struct session *s)
     ev_idle_start(w->loop, &w->keep_turning); /* the loop must not sleep now */
 }
 
+/* How long others had to wait for the loop: since it came back from polling. */
+static void note_turn(struct worker *w)
+{
+    const double busy_s = ev_time() - ev_now(w->loop);
+    if (busy_s > 0) /* the clock may have been set */
+        histogram_add(&w->counters.turn_us, (uint64_t)(busy_s * 1e6));
+}
+
 /*
  * Runs once a loop turn, before it polls. Whoever yields again goes to the next turn: feeding
  * events instead would run them again in this one, and nobody else.
@@ -47,6 +55,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     (void)events;
     struct worker *w = CONTAINER_OF(prepare, struct worker, run_yielded);
     struct list turn;
+    note_turn(w);
     list_init(&turn);
     list_move_all(&w->runnable, &turn);
     while (!list_empty(&turn)) {

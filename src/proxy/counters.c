@@ -1,0 +1,23 @@
+/*
+ * counters.c - how long things take, counted.
+ */
+#include "proxy/counters.h"
+
+#include <stddef.h>
+
+#include "base/util.h"
+
+static const uint32_t bounds_us[] = {
+#define X(us) us,
+    HISTOGRAM_BOUNDS(X)
+#undef X
+};
+
+void histogram_add(struct histogram *h, uint64_t us)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(bounds_us) && us > bounds_us[i])
+        i++;
+    counter_add(&h->buckets[i], 1);
+    counter_add(&h->sum_us, us);
+}
