@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import mqtt
-from harness import BINARY, CHECKED, PATIENCE_S, ROOT, free_port, one_cluster, wait_until
+from harness import BINARY, CHECKED, PATIENCE_S, ROOT, add_door, free_port, one_cluster, wait_until
 from homes import ids_of
 
 NODES = ("a", "b")
@@ -163,7 +163,7 @@ class Impostor(http.server.BaseHTTPRequestHandler):
 def test_what_is_no_router_is_not_believed():
     server = http.server.HTTPServer(("127.0.0.1", 0), Impostor)
     server.asked = []
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         where = ("--admin", f"127.0.0.1:{server.server_port}")
@@ -201,6 +201,18 @@ def test_status_of_a_router_that_is_not_ready_is_1(house):
     result = run("status", "--admin", house.admin)
     assert result.returncode == 1
     assert "NOT READY" in result.stdout and "0 of 2 up" in result.stdout and "c/a is down" in result.stdout
+
+
+def test_status_names_certificates_that_end_soon(start_router, recording_node, authority):
+    config = one_cluster({"a": recording_node().port})
+    for name, days in (("soon", 8), ("late", 90)):
+        issued = authority.issue(name, days=days)
+        config = add_door(config, name, tls={"certificates": [
+            {"certificate_file": str(issued.certificate), "private_key_file": str(issued.key)}]})
+    config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
+    start_router(config)
+    said = run("status", "--admin", config["admin"]["address"]).stdout
+    assert re.search(r"certificate +\S+/soon\.pem ends in [78] days\n", said) and "late" not in said
 
 
 def test_nodes_is_a_table(house, device):
