@@ -296,10 +296,10 @@ static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **sta
 {
     (void)state;
     char text[1024];
-    static const char *const halves[] = {
-        "G", "GET /healthz HTTP/1.1\r\nX: ",
-        "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n"
-        "Content-Type: application/json\r\n\r\n"};
+    static const char body_to_come[] = "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n"
+                                       "Content-Type: application/json\r\n"
+                                       "Content-Length: 90\r\n\r\n";
+    static const char *const halves[] = {"G", "GET /healthz HTTP/1.1\r\nX: ", body_to_come};
     for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
         struct house *h = house_new();
         int fd = dial(h, halves[i]);
