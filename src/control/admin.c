@@ -19,6 +19,7 @@
 
 struct admin {
     struct admin_house *house; /* borrowed */
+    char *address;             /* owned; as the configuration had it at the start */
     struct endpoint endpoint;  /* as bound: a port of 0 has become one */
     int fd;                    /* owned */
     struct admin_token token, prepared;
@@ -59,6 +60,12 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house
     }
     admin->house = house;
     admin->fd = -1;
+    admin->address = strdup(conf->address);
+    if (!admin->address) {
+        (void)fprintf(out, "error: out of memory\n");
+        admin_free(admin);
+        return NULL;
+    }
     const char *why = admin_token_read(conf->token_file, &admin->token);
     if (why)
         say_fault(out, "admin.token_file", conf->token_file, why);
@@ -100,14 +107,15 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
 
 bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out)
 {
-    const char *path = conf ? conf->token_file : NULL;
-    if (!conf) { /* it stays until a restart, and so does who may use it */
+    /* Where it listens stays until a restart, and so does who may use it: a token that is not
+     * wanted at the new address is still wanted at this one. */
+    if (!conf || strcmp(conf->address, admin->address) != 0) {
         admin->prepared = admin->token;
         return true;
     }
-    const char *why = admin_token_read(path, &admin->prepared);
+    const char *why = admin_token_read(conf->token_file, &admin->prepared);
     if (why)
-        say_fault(out, "admin.token_file", path, why);
+        say_fault(out, "admin.token_file", conf->token_file, why);
     return !why;
 }
 
@@ -129,5 +137,6 @@ void admin_free(struct admin *admin)
     }
     admin_token_wipe(&admin->token);
     admin_token_wipe(&admin->prepared);
+    free(admin->address);
     free(admin);
 }

@@ -40,7 +40,7 @@ MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log 
 /*
  * A reload: read the token file of this configuration anew. Two phases: admin_prepare() says what
  * is wrong to `out` and changes nothing; admin_commit() cannot fail. Whether the interface is
- * there, and its address, wait for a restart (reload_report.c says so).
+ * there, and its address, wait for a restart (reload_report.c says so); the token then does too.
  */
 MUST_USE bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out);
 void admin_commit(struct admin *admin);

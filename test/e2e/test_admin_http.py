@@ -260,16 +260,20 @@ def test_a_reload_reads_the_token_anew_and_keeps_it_when_that_fails(start, tmp_p
     assert asks.get("/api/v1/status", new).status != 401
 
 
-def test_another_address_waits_for_a_restart(start, tmp_path):
-    router, asks = start()
-    config = with_admin(harness.one_cluster(NODE, passive=False),
-                        address=f"unix:{tmp_path}/elsewhere")
-    router.reload(config)
+def test_another_address_waits_for_a_restart_and_the_token_with_it(start, tmp_path):
+    """Else the old address would be open to all until then."""
+    config = harness.one_cluster(NODE, passive=False)
+    router, asks = start(dict(config), token_file=str(make_token(tmp_path)))
+    router.reload(with_admin(dict(config), address=f"unix:{tmp_path}/elsewhere"))
     assert [e["key"] for e in router.find("reload.restart_needed")] == ["admin.address"]
-    router.reload(harness.one_cluster(NODE, passive=False))
+    assert asks.get("/api/v1/status").status == 401
+    router.reload(config)
     assert router.find("reload.restart_needed")[-1]["key"] == "admin"
+    assert asks.get("/api/v1/status").status == 401
     assert asks.get("/healthz").status == 200
     assert not (tmp_path / "elsewhere").exists()
+    router.reload(with_admin(dict(config)))
+    assert asks.get("/api/v1/status").status == 200
 
 
 @pytest.mark.parametrize("content, mode, said", [
