@@ -17,8 +17,8 @@ demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 soak="valgrind"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
-      haproxy nginx libnginx-mod-stream chromium iproute2 dnsmasq-base systemd
-      python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash"
+      haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd
+      python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"
 
 # Node may be there in another way than Debian's, and would get in its way.
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
@@ -88,7 +88,7 @@ rm -f "$log"
 
 # Nor at the next boot, when it was we who brought them.
 if [ -d /run/systemd/system ]; then
-    for service in mosquitto rabbitmq-server epmd haproxy nginx; do
+    for service in mosquitto rabbitmq-server epmd haproxy nginx prometheus prometheus-node-exporter; do
         case " $missing " in
         *" $service "*) $as_root systemctl disable --now --quiet $service || true ;;
         esac

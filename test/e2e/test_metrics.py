@@ -1,0 +1,211 @@
+"""What Prometheus is told: in its format, by its rules, and true."""
+
+import json
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+import admin
+import mqtt
+from admin import with_admin
+from harness import CHECKED, ROOT, one_cluster, wait_until
+from homes import by_home
+from recorder import accept_connect
+
+RULES = ROOT / "config" / "prometheus-rules.yml"
+DASHBOARD = ROOT / "config" / "grafana-dashboard.json"
+HOSTILE = '"} 1\nmqtt_router_ready{x="\u202e'
+SAMPLE = re.compile(r'(\w+)(?:\{(.*)\})? (\S+)')
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+PROMTOOL = pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool")
+
+
+def scrape(router):
+    status, headers, body = admin.ask(router, "GET", "/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return body.decode()
+
+
+def samples(text):
+    """{(name, frozenset of labels): value}."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, labels, value = SAMPLE.fullmatch(line).groups()
+        key = name, frozenset(LABEL.findall(labels or ""))
+        assert key not in found, line
+        found[key] = float(value)
+    return found
+
+
+def value(found, name, **labels):
+    """The sum over all samples that have these labels."""
+    rows = [v for (n, of), v in found.items() if n == "mqtt_router_" + name and labels.items() <= dict(of).items()]
+    assert rows, (name, labels)
+    return sum(rows)
+
+
+@PROMTOOL
+def test_promtool_has_nothing_to_say(start_router, recording_node, certificates, device):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
+    router = start_router(made)
+    device(router).connect(HOSTILE, username=HOSTILE)
+    device(router, tls=mqtt.tls_context(certificates)).connect("secure")
+    done = subprocess.run(["promtool", "check", "metrics"], input=scrape(router), capture_output=True,
+                          text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@PROMTOOL
+def test_the_alerts_are_right_and_each_has_a_test():
+    subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=30)
+    tests = RULES.with_suffix(".test.yml")
+    subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=60)
+    alerts = re.findall(r"- alert: (\w+)", RULES.read_text())
+    fired = re.findall(r"alertname: (\w+)\n        exp_alerts:\n          - ", tests.read_text())
+    assert len(alerts) == len(set(alerts)) and set(fired) == set(alerts)
+
+
+def test_alerts_and_dashboard_name_metrics_that_there_are(start_router, recording_node, certificates, device):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
+    router = start_router(made)
+    names = set(re.findall(r"^# TYPE (\S+)", scrape(router), re.M))
+    text = RULES.read_text() + json.dumps(json.loads(DASHBOARD.read_text()))
+    named = set(re.findall(r"\b(?:mqtt_router|process)_[a-z_]+\b", text))
+    named = {re.sub("_bucket$", "", name) for name in named}
+    assert len(named) > 25 and named <= names, named - names
+
+
+def readme_table(text):
+    """What is scraped as a Markdown table: name, kind, labels, meaning."""
+    helps = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
+    labels = {}
+    for name, of in samples(text):
+        labels.setdefault(name, set()).update(label for label, _ in of)
+        labels.setdefault(re.sub("_bucket$", "", name), set()).update(label for label, _ in of if label != "le")
+    rows = ["| Metric | Type | Labels | Meaning |", "| --- | --- | --- | --- |"]
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
+        named = ", ".join(f"`{label}`" for label in sorted(labels[name]))
+        rows.append(f"| `{name}` | {kind} | {named} | {helps[name]} |")
+    return "\n".join(rows)
+
+
+def test_every_metric_is_in_the_readme_with_its_meaning(start_router, recording_node, certificates):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
+    router = start_router(made)
+    wait_until(lambda: "node_local_ports{" in scrape(router) and "node_checks_total{" in scrape(router),
+               "the first look at ports and checks")
+    table = readme_table(scrape(router))
+    print(table)  # for who has to paste it
+    assert table in (ROOT / "README.md").read_text()
+
+
+CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005"}
+
+
+def answer_by_name(record):
+    """Each client identifier has its CONNACK."""
+    return next((bytes.fromhex(connack) for name, connack in CONNACKS.items() if name in record.data),
+                None) if accept_connect(record) else None
+
+
+def resume(router, context):
+    """A device over TLS, and once more with the session it has got."""
+    for session in (None, True):
+        plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=10)
+        with context.wrap_socket(plain, server_hostname="localhost", session=session and kept) as tls:
+            tls.sendall(mqtt.connect("fresh") + mqtt.publish("t", b"x" * 1000))
+            assert tls.recv(4)[:1] == b"\x20"
+            kept = tls.session
+    return 2
+
+
+@pytest.mark.sanitized
+def test_what_happened_is_counted(start_router, recording_node, certificates, device):
+    node = recording_node(answer=answer_by_name)
+    made = with_admin(one_cluster({"n": node.port}, tls_dir=certificates))
+    router = start_router(made)
+    resume(router, mqtt.tls_context(certificates))
+    router.session_end(reason="client_closed", count=2)
+    with pytest.raises(ssl.SSLError):
+        mqtt.Device(router.tls_port, tls=ssl.create_default_context())
+    router.session_end(reason="tls_failed")
+    device(router).send(b"\x30\x00")
+    router.session_end(reason="connect_refused")
+    assert device(router).connect("known") == (1, 0)
+    assert device(router).connect("refused")[1] == 5
+    wait_until(lambda: router.gauges()["sessions_relay"] == 2, "both to be relayed")
+    text = scrape(router)
+    found = samples(text)
+    expected = (
+        (2, "connections", {"listener": "mqtt"}), (0, "connections", {"listener": "mqtts"}),
+        (3, "accepted_connections_total", {"listener": "mqtts"}), (2, "sessions", {"stage": "relay"}),
+        (2, "sessions_closed_total", {"reason": "client_closed", "closed_by": "client"}),
+        (1, "sessions_closed_total", {"reason": "connect_refused", "closed_by": "router"}),
+        (1, "sessions_closed_total", {"reason": "tls_failed"}), (4, "sessions_closed_total", {}),
+        (2, "connacks_total", {"code": "0", "session_present": "false"}),
+        (1, "connacks_total", {"code": "0", "session_present": "true"}),
+        (1, "connacks_total", {"code": "5", "session_present": "false"}), (4, "connacks_total", {}),
+        (1, "tls_handshakes_total", {"resumed": "false"}), (1, "tls_handshakes_total", {"resumed": "true"}),
+        (1, "tls_handshake_failures_total", {"alert": "unknown CA", "code": "48"}),
+        (2, "tls_handshake_duration_seconds_count", {}), (4, "connect_duration_seconds_count", {}),
+        (4, "connect_duration_seconds_bucket", {"le": "+Inf"}),
+        (2, "node_sessions", {"cluster": "c", "node": "n"}), (4, "node_placements_total", {"placement": "home"}),
+        (1, "node_status", {"status": "up"}), (1, "node_status", {}), (1, "node_key_share_ratio", {}),
+        (sum(len(r.mqtt) for r in node.records), "relayed_bytes_total", {"direction": "to_node"}),
+        (4 * 4, "relayed_bytes_total", {"direction": "to_device"}))
+    for wanted, name, labels in expected:
+        assert value(found, name, **labels) == wanted, (name, labels)
+    assert value(found, "loop_turn_seconds_count") > 0
+    assert "known" not in re.sub("unknown CA", "", text)
+
+
+def test_a_node_that_dies_shows_and_its_devices_are_fallbacks(start_router, recording_node, device):
+    nodes = {name: recording_node() for name in ("a", "b")}
+    ports = {name: node.port for name, node in nodes.items()}
+    router = start_router(with_admin(one_cluster(ports, **CHECKED)))
+    nodes["a"].close()
+    router.wait_event("node.status", node="a", status="down")
+    device(router).connect(by_home(ports, [f"dev-{i}" for i in range(9)])["a"][0])
+    wait_until(lambda: value(samples(scrape(router)), "node_placements_total", placement="fallback") == 1 and
+               value(samples(scrape(router)), "node_checks_total", node="b", result="good"), "a fallback")
+    found = samples(scrape(router))
+    assert value(found, "node_status", node="a", status="down") == 1
+    assert value(found, "node_status", node="a", status="up") == 0
+    assert value(found, "node_key_share_ratio", node="b") == 1 and value(found, "ready") == 1
+    assert value(found, "node_checks_total", node="a", result="bad") >= 1
+    assert value(found, "node_checks_total", node="b", result="good") >= 1
+    assert value(found, "node_sessions_away", node="a") == 1
+
+
+def test_no_device_can_add_a_series(start_router, recording_node, device):
+    made = with_admin(one_cluster({"n": recording_node().port}))
+    made["limits"] = {"flapping": False}
+    router = start_router(made)
+    device(router).connect("first")
+    router.gauges()
+    before = {key for key in samples(scrape(router))}
+    for i in range(200):
+        with mqtt.Device(router.port) as raw:
+            raw.connect(f"{HOSTILE}{i}", username=f"user-{i}")
+    router.session_end(count=200)
+    after = {key for key in samples(scrape(router))}
+    assert after == before
+
+
+def test_a_reload_that_fails_shows_until_one_is_good(start_router, recording_node):
+    router = start_router(with_admin(one_cluster({"n": recording_node().port})))
+    text = router.config_path.read_text()
+    router.config_path.write_text("{")
+    assert admin.refusal(router, "POST", "/api/v1/reload", {}) == (409, "reload_failed")
+    found = samples(scrape(router))
+    assert value(found, "config_last_reload_successful") == 0
+    assert value(found, "config_reload_failures_total") == 1
+    router.config_path.write_text(text)
+    admin.post(router, "/api/v1/reload")
+    assert value(samples(scrape(router)), "config_last_reload_successful") == 1
