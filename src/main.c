@@ -148,7 +148,7 @@ static int run_help(const struct arguments *args);
 static const struct command commands[] = {
     {.name = "",
      .operands = "",
-     .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE) | BIT(SCHEMA),
+     .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE),
      .summary = "Serve by the configuration, until a signal ends it",
      .help = "",
      .run = run_serve},
