@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "admin_http_internal.h"
+#include "dashboard/dashboard.h"
 
 #define DETAIL_MAX 512u
 
@@ -65,10 +66,7 @@ static void add_headers(const struct admin_call *call, const char *content_type)
         {"X-Content-Type-Options", "nosniff"},
         {"X-Frame-Options", "DENY"},
         {"Referrer-Policy", "no-referrer"},
-        {"Content-Security-Policy",
-         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
-         "frame-ancestors 'none'"},
+        {"Content-Security-Policy", dashboard_policy},
     };
     add(call, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     for (size_t i = 0; i < ARRAY_LEN(always); i++)
