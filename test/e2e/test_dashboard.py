@@ -45,6 +45,12 @@ class Browser:
         for key in keys:
             self.call("keyboard.press", key)
 
+    def open(self, router):
+        """Its page, which asks each time it is looked at anew: five times a second."""
+        self.call("goto", "http://{}:{}/".format(*address(router)))
+        self.call("evaluate", "void setInterval("
+                  "() => document.dispatchEvent(new Event('visibilitychange')), 200)")
+
     def wait(self, selector, **options):
         self.call("waitForSelector", selector, options)
 
@@ -86,7 +92,7 @@ def opened(start_router, nodes, browser):
     browser.complaints()
     browser.emulateMedia({"colorScheme": "light"})
     browser.setViewportSize({"width": 1200, "height": 900})
-    browser.goto("http://{}:{}/".format(*address(router)))
+    browser.open(router)
     browser.wait("tr[data-key=c] .pill.good")
     yield router
     assert not [said for said in browser.complaints() if "Failed to load resource" not in said]
@@ -190,7 +196,7 @@ def test_a_router_that_goes_is_said_and_one_that_comes_back_too(
         start_router, nodes, browser):
     port = free_port()
     router = start_router(config(nodes, address=f"127.0.0.1:{port}"))
-    browser.goto(f"http://127.0.0.1:{port}/")
+    browser.open(router)
     browser.wait("#state .pill:text('ready')")
     router.stop()
     browser.wait("#unreachable:has-text('has not answered since')")
@@ -204,7 +210,7 @@ def test_a_router_that_goes_is_said_and_one_that_comes_back_too(
 
 def test_a_router_with_a_token_asks_for_it_once(start_router, nodes, browser, tmp_path):
     router = start_router(config(nodes, token_file=str(make_token(tmp_path))))
-    browser.goto("http://{}:{}/".format(*address(router)))
+    browser.open(router)
     browser.wait("#door[open]")
     browser.shot("token")
     browser.fill("#token", "a wrong one")
