@@ -105,6 +105,17 @@ def test_a_weight_moves_keys_until_the_file_says_otherwise(pair, device):
     assert not admin.get(router, "/api/v1/status")["overrides"]
 
 
+def test_a_state_stays_over_reloads_until_the_files_is_another_one(pair):
+    router, _, made = pair
+    steer(router, "a", state="down")
+    router.reload(made)
+    assert (node_of(router, "a")["status"], node_of(router, "a")["state"]) == ("off", "down")
+    made["clusters"][0]["nodes"][0]["state"] = "draining"
+    router.reload(made)
+    assert (node_of(router, "a")["state"], node_of(router, "a")["undone_by"]) == ("draining", None)
+    assert not admin.get(router, "/api/v1/status")["overrides"]
+
+
 def test_route_agrees_with_where_a_device_lands_with_a_node_down(pair, device):
     router, nodes, _ = pair
     ports = {name: node.port for name, node in nodes.items()}
