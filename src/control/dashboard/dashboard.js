@@ -21,7 +21,7 @@ const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u
 const visible = (text) => String(text).replace(INVISIBLE,
   (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 const count = (n) => n == null ? "?" : n.toLocaleString("en");
-const decimal = (n) => n == null ? "?" : n >= 100 ? count(Math.round(n)) : String(Math.round(n * 10) / 10);
+const decimal = (n) => n == null ? "-" : n >= 100 ? count(Math.round(n)) : String(Math.round(n * 10) / 10);
 const percent = (permille) => permille == null ? "?" : (permille / 10).toFixed(1) + " %";
 const words = (name) => name.replace(/_/g, " ");
 const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
@@ -140,6 +140,7 @@ $("door").addEventListener("close", () => {
 
 const EVERY = { status: 1, nodes: 1, history: 2, events: 1, listeners: 3, certificates: 15, config: 15 };
 let turn = 0, timer = 0, silentSince = null, polling = false;
+const lacks = new Set(); // paths that this router does not have
 
 async function look(path) {
   try {
@@ -147,6 +148,7 @@ async function look(path) {
   } catch (problem) {
     // A router may lack one of these; only silence and a closed door are news for all.
     if (!(problem instanceof Problem) || problem.status === 401) throw problem;
+    if (problem.status === 404 || problem.status === 501) lacks.add(path);
   }
 }
 
@@ -154,7 +156,7 @@ async function poll() {
   clearTimeout(timer);
   if (document.hidden || polling || $("door").open) return;
   polling = true;
-  const due = Object.keys(EVERY).filter((path) => turn % EVERY[path] === 0 || !asked[path]);
+  const due = Object.keys(EVERY).filter((path) => !lacks.has(path) && (turn % EVERY[path] === 0 || !asked[path]));
   try {
     const began = performance.now();
     await look("status"); // alone: one question finds out that nobody answers
@@ -174,7 +176,7 @@ document.addEventListener("visibilitychange", poll);
 
 function reached(yes) {
   if (yes && silentSince) announce("The router answers again.");
-  if (yes && silentSince) turn = 0;
+  if (yes && silentSince) { turn = 0; lacks.clear(); } // it may be another one
   silentSince = yes ? null : silentSince || new Date();
   document.body.classList.toggle("stale", !yes);
   $("unreachable").hidden = yes;
@@ -314,7 +316,8 @@ function drawCertificates(list) {
   show("certificates", list.length ? table("Certificates", [["Certificate"], ["Used by"], ["Ends"]],
     list.map((c) => ({ key: `${c.listener} ${c.cluster} ${c.file}`, cells: [
       [peer((c.names && c.names.length ? c.names.join(", ") : c.subject) || "?"), el("small.peer", null, visible(c.file))],
-      c.listener ? [el("span.soft", null, "listener "), peer(c.listener)] : [el("span.soft", null, "cluster "), peer(c.cluster || "?")],
+      [["listener ", c.listener], ["cluster ", c.cluster]].filter(([, name]) => name)
+        .map(([what, name]) => [el("span.soft", null, what), peer(name)]),
       [pill(left(c.days_left), kind(c.days_left)), el("small", null, String(c.not_after).slice(0, 10))]] })))
     : el("p.soft", null, "None: no listener and no cluster uses TLS with one."));
 }
@@ -476,7 +479,10 @@ function askDrain(node) {
     verb: "Drain", rate: configuredRate(node.cluster),
     pace: (rate) => rate > 0 ? `about ${duration(node.sessions / rate)} for ${plural(node.sessions, "session")}`
       : "empty: the configuration's pace",
-    run: (rate) => steer(node, { state: "draining", ...(rate > 0 ? { drain_rate_per_s: rate } : {}) }),
+    run: async (rate) => {
+      await steer(node, { state: "draining", ...(rate > 0 ? { drain_rate_per_s: rate } : {}) });
+      announce(`The drain of node ${visible(node.name)} has begun.`);
+    },
   });
 }
 
