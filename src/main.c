@@ -15,6 +15,7 @@
 #include "control/command_line.h"
 #include "control/config_file.h"
 #include "control/host_check.h"
+#include "control/plan_command.h"
 #include "control/privileges.h"
 #include "control/route_command.h"
 #include "control/supervisor.h"
@@ -50,6 +51,8 @@ static int run_serve(const struct arguments *args)
         config_reference(stdout);
         return EXIT_OK;
     }
+    if (args->value[OPTION_SCHEMA])
+        return config_schema(stdout) ? EXIT_OK : EXIT_FAILED;
     if (!path)
         return usage_error(args, "--config FILE is missing");
     if (args->value[OPTION_CHECK])
@@ -140,6 +143,16 @@ static int run_reload(const struct arguments *args)
     return client_reload(&client);
 }
 
+static int run_plan(const struct arguments *args)
+{
+    const struct plan_query query = {.old_path = args->operands[0],
+                                     .new_path = args->operands[1],
+                                     .cluster = args->value[OPTION_CLUSTER],
+                                     .ids_path = args->value[OPTION_IDS],
+                                     .json = args->value[OPTION_JSON]};
+    return plan_command(&query, stdout, stderr);
+}
+
 static int run_help(const struct arguments *args);
 
 #define BIT(suffix) COMMAND_OPTION_BIT(suffix)
@@ -148,7 +161,7 @@ static int run_help(const struct arguments *args);
 static const struct command commands[] = {
     {.name = "",
      .operands = "",
-     .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE),
+     .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE) | BIT(SCHEMA),
      .summary = "Serve by the configuration, until a signal ends it",
      .help = "",
      .run = run_serve},
@@ -207,6 +220,16 @@ static const struct command commands[] = {
      .help = "When something is wrong with the file, it is said, nothing changes, and the exit\n"
              "code is 1.\n",
      .run = run_reload},
+    {.name = "plan",
+     .operands = "OLD NEW",
+     .options = BIT(IDS) | BIT(CLUSTER) | BIT(JSON),
+     .summary = "Print what share of the keys moves between two configuration files, and where to",
+     .help =
+         "With --ids, a file of client identifiers (\"-\" = standard input), one a line, the very\n"
+         "ones that move: ID, FROM, TO, with tabs between. They stand for keys: what route_by\n"
+         "takes. Nodes count whose state in the file is \"up\". Exit code 1 when the nodes of a\n"
+         "cluster are found by DNS, and so not known here.\n",
+     .run = run_plan},
     {.name = "help",
      .operands = "[COMMAND]",
      .options = 0,

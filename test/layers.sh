@@ -32,7 +32,7 @@ layers=(base wire model net proxy control)
 rooms=(
     '^ev\.h$                  ^(src|include)/(proxy|control)/|^src/main\.c$'
     '^openssl/                ^(src|include)/net/[^/]*tls|^src/net/stream_ws_accept_key\.c$'
-    '^jansson\.h$             ^src/model/config|^src/control/(admin|client)'
+    '^jansson\.h$             ^src/model/config|^src/control/(admin|client|plan_json)'
     '^MQTT[A-Za-z]*\.h$       ^src/wire/[^/]*\.c$'
     '^xxhash\.h$              ^src/model/'
     '^microhttpd\.h$          ^src/control/admin'

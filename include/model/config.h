@@ -359,6 +359,7 @@ struct config {
     char *user;   /* to run as, once doors and keys are open; null = whoever started it */
     char *group;  /* null = that user's own */
     bool sandbox; /* true: only the system calls a running router needs */
+    char *schema; /* for editors: not looked at; null = none */
 };
 
 /*
@@ -402,5 +403,8 @@ void config_messages_fini(struct config_messages *messages);
  * made from the rows that the parser works by; the README holds a copy.
  */
 void config_reference(FILE *out);
+
+/* Print a JSON Schema (draft 2020-12) of the file, from the same rows. False: it could not. */
+MUST_USE bool config_schema(FILE *out);
 
 #endif

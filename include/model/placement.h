@@ -148,6 +148,9 @@ struct placement_homes {
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 
+/* The name of the key's home among the nodes with a weight that are no backup; null = none. */
+const char *placement_home(const struct placement_homes *homes, struct span key);
+
 /*
  * What share of all keys has its home on each node, in permille of them, as they are now.
  *

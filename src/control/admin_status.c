@@ -11,6 +11,7 @@
 #include "admin_time.h"
 #include "base/clock.h"
 #include "gauges.h"
+#include "model/config_dump.h"
 
 /* ---- what was changed at run time ---- */
 
@@ -128,5 +129,15 @@ void admin_status(struct admin_call *call)
 
 void admin_config(struct admin_call *call)
 {
-    admin_problem(call, 501, "not_built", "not built yet");
+    const struct service *service = admin_call_house(call)->service;
+    char *text = config_dump(service->snapshot->config);
+    json_t *config = text ? json_loads(text, 0, NULL) : NULL;
+    const uint64_t ago_us = clock_monotonic_us() - service->loaded_us;
+    free(text);
+    if (config)
+        admin_reply_json(call, 200,
+                         json_pack("{s:s, s:o, s:o}", "file", service->config_path, "loaded",
+                                   admin_time_ago(ago_us / 1000), "config", config));
+    else
+        admin_problem(call, 500, "out_of_memory", "memory is short");
 }

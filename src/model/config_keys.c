@@ -230,5 +230,11 @@ static const struct config_key top_keys[] = {
      .table = &admin_table,
      .default_text = "`false`",
      .help = "Metrics, a dashboard and control over HTTP."},
+    {.key = "$schema",
+     .kind = KEY_TEXT,
+     RANGE(1, 1024),
+     FIELD(struct config, schema),
+     .default_text = "none",
+     .help = "For editors: where the schema is that `--schema` prints. Not looked at."},
 };
 const struct config_table config_top_table = TABLE(struct config, top_keys);

@@ -50,8 +50,7 @@ static bool is_no_backup(void *arg, uint32_t index)
     return !backup[index];
 }
 
-/* The name of the key's home; null = it has none. */
-static const char *home_name(const struct placement_homes *homes, struct span key)
+const char *placement_home(const struct placement_homes *homes, struct span key)
 {
     struct rendezvous_field field = {.nodes = homes->nodes,
                                      .n = homes->n,
@@ -74,7 +73,7 @@ uint32_t placement_moved_permille(const struct placement_homes *before,
     size_t moved = 0;
     for (uint64_t i = 0; i < keys; i++) {
         struct span key = span_of(&i, sizeof(i));
-        moved += !same_name(home_name(before, key), home_name(after, key));
+        moved += !same_name(placement_home(before, key), placement_home(after, key));
     }
     return (uint32_t)((moved * 1000 + keys / 2) / keys);
 }
