@@ -8,6 +8,7 @@
 #include "admin_house.h"
 #include "admin_nodes.h"
 #include "admin_routes.h"
+#include "reload_report.h"
 
 /* The lines of `said` that begin with this word, without it. */
 static json_t *lines_of(const char *said, const char *word)
@@ -20,6 +21,20 @@ static json_t *lines_of(const char *said, const char *word)
             json_array_append_new(list, json_stringn(line + n, length - n));
         line += length + (line[length] == '\n');
     }
+    return list;
+}
+
+/* Null: memory was short when they were counted. */
+static json_t *clusters_json(const struct snapshot *snapshot, const struct reload_cluster *clusters)
+{
+    json_t *list = clusters ? json_array() : json_null();
+    for (size_t i = 0; clusters && i < snapshot->config->n_clusters; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:i}", "name",
+                                              snapshot->config->clusters[i].name, "nodes",
+                                              (json_int_t)clusters[i].nodes, "added",
+                                              (json_int_t)clusters[i].added, "removed",
+                                              (json_int_t)clusters[i].removed, "moved_permille",
+                                              (int)clusters[i].moved_permille));
     return list;
 }
 
@@ -43,10 +58,13 @@ void admin_reload(struct admin_call *call)
     }
     if (reload(house->service, &outcome))
         admin_reply_json(call, 200,
-                         json_pack("{s:o, s:i}", "warnings", lines_of(outcome.said, "warning: "),
+                         json_pack("{s:o, s:o, s:i}", "warnings",
+                                   lines_of(outcome.said, "warning: "), "clusters",
+                                   clusters_json(house->service->snapshot, outcome.clusters),
                                    "moved_permille", (int)outcome.moved_permille));
     else
         refuse(call, outcome.said);
+    free(outcome.clusters);
     free(outcome.said);
 }
 

@@ -133,8 +133,22 @@ uint32_t service_max_connections(const struct service *service)
     return wanted && wanted < service->carried ? wanted : service->carried;
 }
 
-/* Returns the most that moved in a cluster. */
-static uint32_t commit(struct service *service, struct ready *ready)
+/* To the log, and to who asked. */
+static void report(const struct service *service, const struct snapshot *before,
+                   struct reload_outcome *outcome)
+{
+    const struct snapshot *after = service->snapshot;
+    struct reload_cluster *clusters =
+        outcome ? calloc(after->config->n_clusters, sizeof(*clusters)) : NULL;
+    const uint32_t moved_permille = reload_report(service->log, before, after, clusters);
+    if (!outcome)
+        return;
+    outcome->clusters = clusters;
+    outcome->moved_permille = moved_permille;
+}
+
+/* outcome: null is allowed */
+static void commit(struct service *service, struct ready *ready, struct reload_outcome *outcome)
 {
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
@@ -154,14 +168,13 @@ static uint32_t commit(struct service *service, struct ready *ready)
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
     reload_report_restart(service->log, before, service->snapshot);
-    uint32_t moved_permille = reload_report(service->log, before, service->snapshot);
+    report(service, before, outcome);
     evictor_look(service->evictor);
     overrides_settle(service->overrides, service->snapshot);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
     service->loaded_us = clock_monotonic_us();
     service->reload_failed = false;
-    return moved_permille;
 }
 
 /* What was said, to the log and to who asked. */
@@ -186,9 +199,7 @@ bool reload(struct service *service, struct reload_outcome *outcome)
         (void)fclose(out);
     pass_on(service, said, outcome);
     if (prepared) {
-        uint32_t moved_permille = commit(service, &ready);
-        if (outcome)
-            outcome->moved_permille = moved_permille;
+        commit(service, &ready, outcome);
         return true;
     }
     if (ready.doors)

@@ -15,6 +15,7 @@
 #include "tls_keeper.h"
 
 struct admin;
+struct reload_cluster;
 
 /* What the main thread serves by; a reload replaces the first two. The rest is borrowed. */
 struct service {
@@ -42,7 +43,8 @@ struct service {
 /* What a reload said and did. */
 struct reload_outcome {
     char *said; /* owned by who asked: lines "error: ..." and "warning: ..."; may be null */
-    uint32_t moved_permille; /* of the key space of the cluster where most moved */
+    struct reload_cluster *clusters; /* owned by who asked: of the snapshot now; may be null */
+    uint32_t moved_permille;         /* of the key space of the cluster where most moved */
 };
 
 /*

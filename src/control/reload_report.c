@@ -125,21 +125,26 @@ static uint32_t moved_permille(const struct cluster *before, const struct cluste
     return moved;
 }
 
-/* Returns the share that moved. */
-static uint32_t report_cluster(struct log *log, const struct cluster *before,
-                               const struct cluster *after)
+static struct reload_cluster compare_clusters(const struct cluster *before,
+                                              const struct cluster *after)
 {
     static const struct cluster none;
-    uint32_t moved = before ? moved_permille(before, after) : 0;
+    return (struct reload_cluster){.nodes = after->n,
+                                   .added = count_missing(after, before ? before : &none),
+                                   .removed = before ? count_missing(before, after) : 0,
+                                   .moved_permille = before ? moved_permille(before, after) : 0};
+}
+
+static void say_cluster(struct log *log, const char *name, const struct reload_cluster *cluster)
+{
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "reload.cluster");
-    log_text(&line, "cluster", after->conf->name);
-    log_u64(&line, "nodes", after->n);
-    log_u64(&line, "added", count_missing(after, before ? before : &none));
-    log_u64(&line, "removed", before ? count_missing(before, after) : 0);
-    log_u64(&line, "moved_permille", moved);
+    log_text(&line, "cluster", name);
+    log_u64(&line, "nodes", cluster->nodes);
+    log_u64(&line, "added", cluster->added);
+    log_u64(&line, "removed", cluster->removed);
+    log_u64(&line, "moved_permille", cluster->moved_permille);
     log_emit(&line);
-    return moved;
 }
 
 static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b)
@@ -150,13 +155,18 @@ static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b
     return new;
 }
 
-uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after)
+uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after,
+                       struct reload_cluster *out)
 {
     uint32_t most_moved = 0;
     for (size_t i = 0; i < after->config->n_clusters; i++) {
         const struct cluster *cluster = &after->clusters[i];
-        uint32_t moved = report_cluster(log, find_cluster(before, cluster->conf->name), cluster);
-        most_moved = moved > most_moved ? moved : most_moved;
+        const struct reload_cluster now =
+            compare_clusters(find_cluster(before, cluster->conf->name), cluster);
+        say_cluster(log, cluster->conf->name, &now);
+        most_moved = now.moved_permille > most_moved ? now.moved_permille : most_moved;
+        if (out)
+            out[i] = now;
     }
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "reload.done");

@@ -11,8 +11,18 @@
 void reload_report_restart(struct log *log, const struct snapshot *before,
                            const struct snapshot *after);
 
-/* Say what changed: events reload.cluster and reload.done. */
-uint32_t reload_report(struct log *log, const struct snapshot *before,
-                       const struct snapshot *after);
+/* What a reload did to a cluster. */
+struct reload_cluster {
+    size_t nodes, added, removed;
+    uint32_t moved_permille; /* the share of the key space with another home than before */
+};
+
+/*
+ * Say what changed: events reload.cluster and reload.done. Returns the most that moved.
+ *
+ *   out   one for each cluster of `after`; null = for the log alone
+ */
+uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after,
+                       struct reload_cluster *out);
 
 #endif

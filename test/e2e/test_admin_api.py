@@ -162,6 +162,15 @@ def test_a_reload_says_what_it_did_or_what_is_wrong(pair, device):
     [warning] = answer["warnings"]
     assert "health_check.timeout_ms" in warning and answer["moved_permille"] == 0
     router.wait_event("reload.done")
+    assert answer["clusters"] == [{"name": "c", "nodes": 2, "added": 0, "removed": 0, "moved_permille": 0}]
+    made["clusters"][0]["nodes"][0]["name"] = "z"
+    router.config_path.write_text(json.dumps(made))
+    answer = admin.post(router, "/api/v1/reload")
+    [cluster] = answer["clusters"]
+    said = router.wait_event("reload.cluster", added=1)
+    assert cluster.pop("name") == said["cluster"] and cluster == {key: said[key] for key in cluster}
+    assert (cluster["nodes"], cluster["added"], cluster["removed"]) == (2, 1, 1)
+    assert 300 < cluster["moved_permille"] == answer["moved_permille"] < 800
     router.config_path.write_text('{\n"workers": "two"}')
     status, _, body = admin.ask(router, "POST", "/api/v1/reload", {})
     problem = json.loads(body)
