@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import urllib.parse
 
@@ -9,7 +10,7 @@ import pytest
 
 import admin
 from admin import with_admin
-from harness import CHECKED, one_cluster, wait_until
+from harness import CHECKED, PATIENCE_S, one_cluster, wait_until
 from homes import by_home, order
 
 ODD = 'n/1 "é%'
@@ -204,3 +205,41 @@ def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
                            "-dateopt", "iso_8601"], capture_output=True, text=True, check=True).stdout
     assert found["server.pem"]["not_after"].replace(".000Z", "Z").replace("T", " ") in said
     assert found["server.pem"]["days_left"] >= 0
+
+
+def test_sessions_that_are_away_are_brought_home(start_router, recording_node, device):
+    nodes = {name: recording_node() for name in ("a", "b")}
+    ports = {name: node.port for name, node in nodes.items()}
+    router = start_router(with_admin(one_cluster(ports, **CHECKED)))
+    steer(router, "a", state="down")
+    raw = device(router)
+    raw.connect(by_home(ports, [f"dev-{i}" for i in range(12)])["a"][0])
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be at b")
+    steer(router, "a", state="up")
+    wait_until(lambda: node_of(router, "a")["sessions_away"] == 1, "it to count as away")
+    answer = admin.post(router, "/api/v1/homecoming", {"cluster": "c", "node": "a", "rate_per_s": 1000})
+    assert answer["nodes"] == [{"cluster": "c", "node": "a", "sessions_away": 1}]
+    assert raw.read_to_end() == (b"", "end")
+    wait_until(lambda: node_of(router, "a")["sessions_away"] == 0, "none to be away")
+
+
+def test_a_router_that_drains_is_not_steered(pair, device):
+    router, _, _ = pair
+    raw = device(router)
+    raw.connect("dev")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    router.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: admin.get(router, "/api/v1/status")["phase"] == "draining", "it to drain")
+    for path, body in (("nodes/c/a", {"state": "down"}), ("reload", {}), ("homecoming", {"rate_per_s": 1})):
+        assert admin.refusal(router, "POST", "/api/v1/" + path, body) == (409, "not_serving")
+    raw.close()
+    assert router.process.wait(PATIENCE_S) == 0
+
+
+def test_a_body_that_is_nested_too_deep_is_refused(pair):
+    router, _, _ = pair
+    deep = b'{"state": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    status, _, answer = admin.ask(router, "POST", "/api/v1/nodes/c/a", deep,
+                                  {"Content-Type": "application/json"})
+    assert (status, json.loads(answer)["reason"]) == (400, "invalid_body")
+    assert node_of(router, "a")["state"] == "up"
