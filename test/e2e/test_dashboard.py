@@ -247,7 +247,10 @@ def test_it_is_legible_in_both_themes_and_on_a_phone_and_named_for_readers(
     fleet.come_all()
     nodes["b"].kill()
     browser.wait(f"{row('b')} .pill.bad")
-    wait_until(lambda: get(opened, "/api/v1/history")["series"]["sessions"], "a first sample")
+    fleet.run(lambda: fleet.is_whole, "those of b to be elsewhere")
+    history = wait_until(lambda: (all_ := get(opened, "/api/v1/history"))["end"] and all_,
+                         "a first sample")
+    assert history["series"]["sessions"][-1] == len(fleet.devices)
     browser.wait("#plots path.area", state="attached")
     for scheme in ("light", "dark"):
         browser.emulateMedia({"colorScheme": scheme})
