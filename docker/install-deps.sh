@@ -16,7 +16,7 @@ run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 soak="valgrind"
-test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux
+test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux mandoc
       haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd
       python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"
 

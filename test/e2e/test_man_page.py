@@ -1,0 +1,41 @@
+"""The man page: well-formed, and with every command, option, signal and variable of --help."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from harness import BINARY, PATIENCE_S, ROOT
+
+PAGE = ROOT / "config" / "mqtt-router.8"
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc")
+def test_mandoc_has_no_word_against_it():
+    # whether other pages are installed here is not its fault
+    found = [line for line in run("mandoc", "-T", "lint", "-W", "style", str(PAGE)).splitlines()
+             if "lacks" not in line]
+    assert not found
+
+
+def test_it_has_what_help_has():
+    page, usage = PAGE.read_text(), run(BINARY, "--help")
+    commands = re.findall(r"^  ([a-z]+)(?: |$)", usage.split("commands:")[1].split("where the")[0], re.M)
+    assert len(commands) >= 9
+    options = set(re.findall(r"--([a-z-]+)", usage))
+    for command in commands:
+        options |= set(re.findall(r"--([a-z-]+)", run(BINARY, command, "--help")))
+    missing = [c for c in commands if not re.search(rf"^\.It Cm {c}\b", page, re.M)]
+    missing += [o for o in options if f"Fl -{o}" not in page]
+    signals = set(re.findall(r"\bSIG[A-Z0-9]+", usage))
+    assert signals >= {"SIGTERM", "SIGINT", "SIGHUP"}
+    missing += [s for s in signals if f".It Dv {s}" not in page]
+    missing += [v for v in set(re.findall(r"MQTT_ROUTER_\w+", usage)) if f".It Ev {v}" not in page]
+    assert not missing
+    told = set(re.findall(r"Fl -([a-z-]+)", page))
+    assert told <= options | {"help", "version"}, "options that there are not"
