@@ -14,6 +14,7 @@ struct listener_live *listener_live_new(const char *name)
         return NULL;
     atomic_init(&live->refs, 1);
     atomic_init(&live->connections, 0);
+    atomic_init(&live->accepted, 0);
     memcpy(live->name, name, n);
     return live;
 }

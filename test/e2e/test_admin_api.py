@@ -191,6 +191,7 @@ def test_the_level_of_the_log_is_changed_until_a_reload(pair):
     assert not admin.get(router, "/api/v1/status")["overrides"]
 
 
+@pytest.mark.sanitized
 def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
         start_router, recording_node, certificates, device):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
