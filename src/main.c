@@ -247,6 +247,7 @@ static const char more[] =
     "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
     "            SIGINT   close everything at once\n"
     "            SIGHUP   read the configuration, certificates and keys anew\n"
+    "            SIGUSR1  open the log's file anew, after it was renamed\n"
     "            SIGUSR2  log what is counted now\n"
     "\n"
     "environment, where no option says it:\n"

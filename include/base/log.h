@@ -6,7 +6,7 @@
  * line is dropped and counted rather than letting a worker wait for it.
  *
  *   {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"session.end","bytes_up":17}
- *   2026-01-02T03:04:05.678Z INFO session.end bytes_up=17
+ *   2026-01-02T03:04:05.678Z   INFO session.end bytes_up=17B
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -43,6 +43,48 @@ struct log;
 /* A log that writes to `fd` (borrowed). Null when memory is short. Safe from any thread. */
 MUST_USE struct log *log_new(int fd, enum log_level level, enum log_format format);
 void log_free(struct log *log);
+
+/* ---- where lines go ---- */
+
+enum log_target { LOG_TARGET_STDOUT, LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_COUNT };
+
+struct log_output_conf {
+    enum log_target target;
+    const char *path;  /* of a file: appended to, made with mode 0640 */
+    unsigned facility; /* of the system's log: its number in RFC 5424 section 6.2.1 */
+};
+
+/* What open(2) gets for a file of lines; the sandbox allows exactly this. */
+#define LOG_FILE_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+struct log_output;
+
+/*
+ * Open it: a file, or the socket of the system's log, /dev/log. Null with errno. One that is not
+ * handed to a log is given back by log_output_free().
+ */
+MUST_USE struct log_output *log_output_open(const struct log_output_conf *conf);
+void log_output_free(struct log_output *output); /* null is allowed */
+int log_output_fd(const struct log_output *output);
+
+/* From any thread: lines go there, which is taken, from the next one on. */
+void log_direct(struct log *log, struct log_output *output);
+
+/*
+ * A file of lines was renamed: go on in a new one of its name. False with errno when that cannot be
+ * opened: then lines go on into the old one. Other targets have nothing to open.
+ */
+MUST_USE bool log_reopen(struct log *log);
+
+/*
+ * The last lines of NOTICE and more urgent, LOG_RECENT_MAX at most, oldest first, as JSON without a
+ * line feed, whatever is written and how. False when memory is short.
+ */
+#define LOG_RECENT_MAX 200u
+MUST_USE bool log_recent(struct log *log, void (*each)(void *arg, const char *json, size_t n),
+                         void *arg);
+
+/* ---- how much ---- */
 /* From any thread: write by these from the next line on. */
 void log_set(struct log *log, enum log_level level, enum log_format format);
 enum log_level log_level(const struct log *log); /* what log_set() said last */
@@ -65,14 +107,22 @@ void log_tell_suppressed(struct log *log);
 #define LOG_PEER_TEXT_MAX 128u
 #define LOG_LINE_MAX      4096u /* PIPE_BUF: one write stays one piece */
 
-/* A line under construction. Fields that no longer fit are left out, whole. */
-struct log_line {
-    struct log *log;
-    bool enabled;
+/* A line in one format. */
+struct log_form {
     bool json;
     bool cut; /* some field did not fit */
     size_t n;
     char text[LOG_LINE_MAX];
+};
+
+/* A line under construction. Fields that no longer fit are left out, whole. */
+struct log_line {
+    struct log *log;
+    enum log_level level;
+    bool enabled; /* somebody wants it: it is written, kept for log_recent(), or both */
+    bool written, kept;
+    unsigned n_forms;
+    struct log_form forms[2]; /* as it is written, and as JSON where that is not the same */
 };
 
 /*

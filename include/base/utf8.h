@@ -43,4 +43,10 @@ int utf8_char(const uint8_t *p, size_t n, size_t whole);
  */
 MUST_USE bool utf8_check(const uint8_t *p, size_t n, size_t whole, size_t *checked);
 
+/*
+ * The longest beginning of n bytes, max at most, that does not end inside a character. max is below
+ * n, and 4 at least.
+ */
+size_t utf8_whole(const uint8_t *p, size_t n, size_t max);
+
 #endif

@@ -327,8 +327,6 @@ struct limits_conf {
     struct flapping_conf flapping;
 };
 
-enum log_target { LOG_TARGET_STDOUT, LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_COUNT };
-
 struct log_conf {
     enum log_level level;
     enum log_format format;

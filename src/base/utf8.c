@@ -76,3 +76,12 @@ bool utf8_check(const uint8_t *p, size_t n, size_t whole, size_t *checked)
     *checked = at;
     return true;
 }
+
+size_t utf8_whole(const uint8_t *p, size_t n, size_t max)
+{
+    size_t end = max < n ? max : n;
+    const size_t least = end > 4 ? end - 4 : 0;
+    while (end < n && end > least && (p[end] & 0xc0) == 0x80)
+        end--;
+    return end;
+}

@@ -47,7 +47,18 @@ void admin_history(struct admin_call *call)
                   "series", all));
 }
 
+static void add_event(void *arg, const char *json, size_t n)
+{
+    json_array_append_new(arg, json_loadb(json, n, JSON_ALLOW_NUL, NULL));
+}
+
 void admin_events(struct admin_call *call)
 {
-    admin_problem(call, 501, "not_built", "not built yet");
+    json_t *list = json_array();
+    if (log_recent(admin_call_house(call)->service->log, add_event, list)) {
+        admin_reply_json(call, 200, json_pack("{s:o}", "events", list));
+        return;
+    }
+    json_decref(list);
+    admin_problem(call, 500, "out_of_memory", "memory is short");
 }

@@ -26,6 +26,7 @@ struct ready {
     struct snapshot *snapshot;
     struct tls_keeper *tls;
     struct publication publication;
+    struct log_output *log;    /* null = lines go where they went */
     struct worker_door *doors; /* their descriptors belong to the publication; null = none open */
 };
 
@@ -94,6 +95,34 @@ static bool watchers_take(const struct service *service, struct snapshot *snapsh
            prober_take(service->prober, snapshot, false);
 }
 
+struct log_output *reload_open_log(const struct log_conf *conf, FILE *out)
+{
+    const struct log_output_conf where = {
+        .target = conf->target, .path = conf->file, .facility = conf->syslog_facility};
+    struct log_output *output = log_output_open(&where);
+    if (!output)
+        (void)fprintf(
+            out, "error: log.%s: %s: %s\n", conf->target == LOG_TARGET_FILE ? "file" : "target",
+            conf->target == LOG_TARGET_FILE ? conf->file : "/dev/log", strerrordesc_np(errno));
+    return output;
+}
+
+static bool is_elsewhere(const struct log_conf *a, const struct log_conf *b)
+{
+    return a->target != b->target || strcmp(a->file ? a->file : "", b->file ? b->file : "") != 0 ||
+           a->syslog_facility != b->syslog_facility;
+}
+
+/* Lines that go elsewhere: is that to be had? */
+static bool prepare_log(const struct service *service, struct ready *ready, FILE *out)
+{
+    const struct log_conf *conf = &ready->snapshot->config->log;
+    if (!is_elsewhere(&service->snapshot->config->log, conf))
+        return true;
+    ready->log = reload_open_log(conf, out);
+    return ready->log;
+}
+
 static bool prepare(const struct service *service, struct ready *ready, FILE *out)
 {
     ready->snapshot = read_snapshot(service, out);
@@ -101,7 +130,7 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
         (service->admin && !admin_prepare(service->admin, ready->snapshot->config->admin, out)))
         return false;
     ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
-    if (!ready->tls || !prepare_plans(service, ready, out))
+    if (!ready->tls || !prepare_log(service, ready, out) || !prepare_plans(service, ready, out))
         return false;
     if (watchers_take(service, ready->snapshot) &&
         discovery_take(service->discovery, ready->snapshot->config))
@@ -164,6 +193,8 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
                           memory_order_relaxed);
     if (service->admin)
         admin_commit(service->admin);
+    if (ready->log)
+        log_direct(service->log, ready->log);
     log_set(service->log, config->log.level, config->log.format);
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
@@ -205,6 +236,7 @@ bool reload(struct service *service, struct reload_outcome *outcome)
     if (ready.doors)
         listening_undo(ready.snapshot, service->snapshot);
     free(ready.doors);
+    log_output_free(ready.log);
     tls_keeper_free(ready.tls);
     snapshot_unref(ready.snapshot);
     node_registry_sweep(service->registry);

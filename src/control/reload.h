@@ -62,6 +62,9 @@ struct reload_outcome {
  */
 MUST_USE bool reload(struct service *service, struct reload_outcome *outcome);
 
+/* Open what the configuration says lines go to. Null: it cannot be, and `out` has why. */
+MUST_USE struct log_output *reload_open_log(const struct log_conf *conf, FILE *out);
+
 /* limits.max_connections as it can be kept. */
 uint32_t service_max_connections(const struct service *service);
 

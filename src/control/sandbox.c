@@ -19,6 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 /* Arguments that are an int: the kernel reads no more of them than this. */
 #define ALL_BITS ((scmp_datum_t)UINT32_MAX)
 
@@ -98,12 +100,15 @@ static int add_memory(scmp_filter_ctx filter)
     return error;
 }
 
-/* Only to read. The flag of a temporary file has that of a directory in it: O_RDWR is what it
- * needs, and has not. */
+/* Only to read, or to add to a file of log lines, which SIGUSR1 and reloads open: with its flags,
+ * and no other, nothing that is there can be overwritten. The flag of a temporary file has that of
+ * a directory in it: O_RDWR is what it needs, and has not. */
 static int add_files(scmp_filter_ctx filter)
 {
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
     int error = allow(filter, "openat", 2, writing, O_RDONLY);
+    if (!error)
+        error = allow(filter, "openat", 2, ALL_BITS, LOG_FILE_FLAGS);
     return error ? error : allow(filter, "open", 1, writing, O_RDONLY);
 }
 

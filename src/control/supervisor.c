@@ -97,6 +97,16 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
         (void)!reload(&sup->service, NULL); /* the log has it */
 }
 
+/* A file of lines was renamed. */
+static void on_usr1(struct ev_loop *loop, struct ev_signal *signal, int events)
+{
+    (void)loop;
+    (void)events;
+    struct supervisor *sup = signal->data;
+    if (!log_reopen(sup->log))
+        log_event(sup->log, LOG_WARN, "log.not_reopened", "error", strerrordesc_np(errno));
+}
+
 static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
 {
     (void)loop;
@@ -215,6 +225,7 @@ static void init_loop(struct supervisor *sup)
     } signals[] = {{&sup->on_int, on_int, SIGINT},
                    {&sup->on_term, on_term, SIGTERM},
                    {&sup->on_hup, on_hup, SIGHUP},
+                   {&sup->on_usr1, on_usr1, SIGUSR1},
                    {&sup->on_usr2, on_usr2, SIGUSR2}};
     for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
         ev_signal_init(signals[i].watcher, signals[i].callback, signals[i].number);
@@ -345,6 +356,19 @@ static bool init_service(struct supervisor *sup, const char *config_path)
            supervisor_no_memory(sup);
 }
 
+static bool direct_log(struct supervisor *sup, const struct log_conf *conf)
+{
+    sup->log_file = -1;
+    if (conf->target == LOG_TARGET_STDOUT)
+        return true;
+    struct log_output *output = reload_open_log(conf, sup->out);
+    if (!output)
+        return false;
+    sup->log_file = conf->target == LOG_TARGET_FILE ? log_output_fd(output) : -1;
+    log_direct(sup->log, output);
+    return true;
+}
+
 static bool init(struct supervisor *sup, const struct config *config, const char *config_path)
 {
     const unsigned workers = supervisor_workers(config);
@@ -355,6 +379,8 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
     if (!sup->loop || !sup->log)
         return supervisor_no_memory(sup);
+    if (!direct_log(sup, &config->log))
+        return false;
     log_limit(sup->log, config->log.max_lines_per_s);
     init_loop(sup);
     sup->shared = (struct worker_shared){.log = sup->log,

@@ -25,7 +25,7 @@ struct supervisor {
     struct admin_house house;
     struct log *log; /* owned */
     struct ev_loop *loop;
-    struct ev_signal on_int, on_term, on_hup, on_usr2;
+    struct ev_signal on_int, on_term, on_hup, on_usr1, on_usr2;
     struct ev_timer shutdown_over;
     struct ev_async worker_ended, worker_emptied;
     struct ev_timer trim, waited, look_around;
@@ -36,6 +36,7 @@ struct supervisor {
     bool reload_pending;  /* was asked for before they had */
     bool doors_are_open;
     struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
+    int log_file;              /* the log's, at the start; -1 = lines go elsewhere */
     FILE *out;                 /* borrowed */
 };
 

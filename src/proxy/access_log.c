@@ -7,10 +7,12 @@
 #include "access_log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "listener.h"
 #include "proxied.h"
 #include "session.h"
+#include "tried.h"
 #include "worker.h"
 
 static const char *mqtt_version_word(const struct mqtt_connect *connect)
@@ -61,8 +63,10 @@ static void log_who(struct log_line *line, const struct session *s)
 
 static void log_node(struct log_line *line, const struct session *s)
 {
+    char tried[TRIED_MAX];
     log_text(line, "node", s->node ? s->node->name : NULL);
     log_u64(line, "tries", s->tries);
+    log_text(line, "tried", tried_text(s, tried));
     log_text(line, "placement", s->node ? placement_kind_word(s->kind) : NULL);
 }
 
@@ -98,9 +102,41 @@ void access_log_placed(const struct session *s)
     log_emit(&line);
 }
 
+/* Accepted, relayed, and ended by the device: of many such ends one line tells enough. */
+static bool ended_well(const struct session *s)
+{
+    return s->reason == CLOSE_CLIENT_CLOSED && s->connack_seen && s->connack.code == 0;
+}
+
+/*
+ * How many ends of sessions this one's line stands for; 0 = it has none. A worker's share of
+ * log.sample_above_per_s has all its lines; of those beyond it that ended well each
+ * sample_one_in-th has.
+ */
+static uint32_t stands_for(const struct session *s)
+{
+    struct worker *w = s->w;
+    const struct log_conf *conf = &w->snapshot->config->log;
+    const uint64_t second = s->entered_us / 1000000u;
+    if (conf->sample_above_per_s == 0)
+        return 1;
+    if (w->ends.second != second)
+        w->ends = (struct worker_ends){.second = second, .unsaid = w->ends.unsaid};
+    const uint32_t share = (conf->sample_above_per_s + w->n_workers - 1) / w->n_workers;
+    if (w->ends.n++ < share || !ended_well(s))
+        return 1;
+    if (++w->ends.unsaid < conf->sample_one_in) {
+        counter_add(&w->counters.sampled_out, 1);
+        return 0;
+    }
+    w->ends.unsaid = 0;
+    return conf->sample_one_in;
+}
+
 void access_log_session(const struct session *s)
 {
-    if (!log_enabled(s->w->log, LOG_INFO))
+    const uint32_t sampled = log_enabled(s->w->log, LOG_INFO) ? stands_for(s) : 0;
+    if (sampled == 0)
         return;
     const struct close_reason_row *row = close_reason_row(s->reason);
     struct log_line line;
@@ -119,5 +155,7 @@ void access_log_session(const struct session *s)
     log_text(&line, "reason", row->word);
     log_text(&line, "closed_by", closed_by_word(row->by));
     log_text(&line, "detail", s->detail);
+    if (sampled > 1)
+        log_u64(&line, "sampled", sampled);
     log_emit(&line);
 }

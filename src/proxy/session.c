@@ -222,6 +222,7 @@ static void session_free(struct session *s)
     free(s->client_id.p);
     free(s->username.p);
     free(s->detail);
+    free(s->tried);
     worker_session_leaves(w, s);
     list_remove(&s->link);
     list_remove(&s->runnable);

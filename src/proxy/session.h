@@ -114,6 +114,7 @@ struct session {
     bool reached;               /* the node has taken the connection */
     bool replayed;              /* a node had the CONNECT already */
     bool header_put;            /* the PROXY header stands in front of `first` */
+    char *tried; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
 
     /* connack */
     struct buffer answer;        /* the node's first packet, while it is in pieces */

@@ -27,6 +27,7 @@
 #include "proxied.h"
 #include "roster.h"
 #include "session.h"
+#include "tried.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
@@ -170,6 +171,7 @@ static struct stream *node_stream_new(struct session *s, int fd)
 static enum step try_failed(struct session *s, const char *why)
 {
     counter_add(&s->w->counters.dial_failures, 1);
+    tried_note(s, TRY_UNREACHABLE);
     charge(trying(s));
     char node_and_why[160];
     (void)snprintf(node_and_why, sizeof(node_and_why), "%s: %s", s->node->name, why);
@@ -312,6 +314,7 @@ static enum step retry(struct session *s, const char *why)
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
 {
     s->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    tried_note(s, tried_outcome(reason));
     if (!place_may_go_on(s))
         return session_close(s, reason, why);
     dial_abandon(s);
@@ -399,6 +402,7 @@ bool place_may_go_on(const struct session *s)
 enum step place_again(struct session *s, enum close_reason reason, const char *why)
 {
     char node_and_why[160];
+    tried_note(s, tried_outcome(reason));
     (void)snprintf(node_and_why, sizeof(node_and_why), "%s%s%s", s->node->name, why ? ": " : "",
                    why ? why : "");
     if (!place_may_go_on(s)) {

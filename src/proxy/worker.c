@@ -241,6 +241,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t
     w->shared = shared;
     w->log = shared->log;
     w->index = index;
+    w->n_workers = shared->registry->workers ? shared->registry->workers : 1;
     w->id_base = (shared->boot_id << (SESSION_ID_SEQ_BITS + SESSION_ID_WORK_BITS)) |
                  ((uint64_t)index << SESSION_ID_SEQ_BITS);
     list_init(&w->sessions);

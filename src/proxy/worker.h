@@ -29,6 +29,13 @@ struct worker_plan {
     struct worker_tls *tls;
 };
 
+/* Ends of sessions, for log.sample_above_per_s. */
+struct worker_ends {
+    uint64_t second; /* of the monotonic clock */
+    uint32_t n;      /* in it */
+    uint32_t unsaid; /* since the last line that stood for others */
+};
+
 struct worker {
     struct worker_shared *shared;
     struct snapshot *snapshot; /* a reference; null until the first plan is taken */
@@ -77,6 +84,8 @@ struct worker {
     bool still_short;             /* and nobody was accepted since the pause before */
     int reserve_fd;               /* given up to take, and part from, who cannot be served */
 
+    struct worker_ends ends;
+    uint32_t n_workers; /* of the process; 1 at least */
     struct counters counters;
 };
 

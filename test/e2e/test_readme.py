@@ -23,6 +23,7 @@ def close_reason_table():
     refusals = {name: (rc3, rc5)
                 for name, rc3, rc5 in REFUSAL.findall((SOURCE / "include/wire/mqtt_connack.h").read_text())}
     text = (SOURCE / "include/model/close_reason.h").read_text().replace("\\\n", " ")
+    text = re.sub(r'(?<!\\)"\s+"', "", text)  # a text in pieces is one
     lines = ["| `reason` | `closed_by` | the device is told | over WebSocket | meaning |", "|---|---|---|---|---|"]
     for _, word, by, farewell, refusal, ws_code, meaning in ROW.findall(text):
         told = {"SILENT": "", "FAULT": "what fits the rule"}.get(farewell)
@@ -48,6 +49,20 @@ def test_readme_has_the_configuration_reference_the_program_prints():
 def test_readme_shows_no_path_that_is_not_there():
     for path in re.findall(r"`((?:docker|test|src|include|config|fuzz)/[\w./-]+)`", README):
         assert (SOURCE / path).exists(), path
+
+
+def test_readme_names_every_event_and_every_field_of_a_sessions_end():
+    log = README[README.index("## The log"):README.index("## Admin interface")]
+    code = "\n".join(path.read_text() for path in sorted((SOURCE / "src").rglob("*.c")))
+    # beside a level, or in a table of their own
+    events = set(re.findall(r'LOG_(?:ERROR|WARN|NOTICE|INFO|DEBUG),[^;]*?"([a-z_]+\.[a-z_]+)"', code))
+    events |= set(re.findall(r'[{,] ?"(node\.[a-z]+)"', code))
+    missing = {event for event in events if f"`{event}`" not in log}
+    assert len(events) > 40 and not missing, missing
+    text = (SOURCE / "src/proxy/access_log.c").read_text()
+    fields = set(re.findall(r'log_\w+\(&?line, "(\w+)"', text)) | set(re.findall(r'"(ms_\w+)"', text))
+    missing = {field for field in fields if f"`{field}`" not in log}
+    assert len(fields) > 25 and not missing, missing
 
 
 if __name__ == "__main__":

@@ -133,13 +133,13 @@ static void the_text_format_quotes_and_escapes_as_json_does(void **state)
     log_begin(&line, tap.log, LOG_WARN, "test.event");
     log_peer(&line, "id", span_of("a\"b\\\n\0\xc2\x9b\xff\xc3\xa9 level=x", 19));
     log_text(&line, "name", "n 1");
-    log_u64(&line, "bytes", UINT64_MAX);
+    log_u64(&line, "number", UINT64_MAX);
     log_bool(&line, "ok", false);
     const char *text = tap_emit(&tap, &line);
     assert_string_equal(
         strchr(text, ' '),
-        " WARN test.event id=\"a\\\"b\\\\\\u000a\\u0000\\u009b\\ufffd\xc3\xa9 level=x\""
-        " name=\"n 1\" bytes=18446744073709551615 ok=false");
+        "   WARN test.event id=\"a\\\"b\\\\\\u000a\\u0000\\u009b\\ufffd\xc3\xa9 level=x\""
+        " name=\"n 1\" number=18446744073709551615 ok=false");
     tap_close(&tap);
 }
 

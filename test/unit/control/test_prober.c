@@ -421,7 +421,7 @@ static void a_node_on_which_sessions_fail_is_ejected_for_a_while(void **state)
     fail_sessions(&s, 0, 1);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     expect_logged(&s, 1, "WARN node.status", "status=\"ejected\"",
-                  "why=\"5 sessions failed within 10000 ms\" for_ms=10000");
+                  "why=\"5 sessions failed within 10000 ms\" for_ms=10.0s");
     pass(&s, 9700);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     pass(&s, 500);
