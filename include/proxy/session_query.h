@@ -66,7 +66,9 @@ struct session_terms {
      * are compared then.
      */
     struct span client_id;
-    const char *cluster, *node; /* null = any */
+    const char *node; /* its name; null = any */
+    /* ... or this one of this cluster: "CLUSTER/NODE" may be the one or the other. Null = not so */
+    const char *cluster, *node_of_cluster;
     bool by_source;
     struct cidr source;
     uint32_t limit;  /* 1..SESSION_QUERY_MAX */
@@ -81,27 +83,39 @@ struct session_part {
     struct session_part *next;   /* in the worker's mailbox */
     struct list link;            /* among those the worker is at */
     struct list *cursor;         /* the worker's: the next session to look at */
+    uint32_t until;              /* sessions that came after it began are none of its business */
     struct session_facts *facts; /* room for terms.limit */
     size_t n;
     bool more;     /* there are others beyond the limit */
     bool complete; /* it has looked at all of them */
+    _Atomic bool
+        done; /* all of the above may be read: release by the worker, acquire by the reader */
 };
 
 /*
- * A query for n workers. The terms are copied. `answered` is called on a worker's
- * thread when no part is pending, perhaps more than once while they are being asked. Null when
- * memory is short.
+ * A query for n workers. The terms are copied. `alive` counts the queries there are: one more now,
+ * one less when the last who holds it lets go, on whatever thread. `answered` is called on a
+ * worker's thread when no part is pending, perhaps more than once while they are being asked. Null
+ * when memory is short.
  */
+struct session_query_news {
+    void (*answered)(void *arg);
+    void *arg;
+    _Atomic uint32_t *alive;
+};
 MUST_USE struct session_query *session_query_new(const struct session_terms *terms, size_t n,
-                                                 void (*answered)(void *arg), void *arg);
+                                                 const struct session_query_news *news);
 
 /* From the main thread: have a worker look. A reference is the worker's until it has. */
 void session_query_ask(struct session_query *query, size_t part, struct worker *w);
 
-/* Have all workers that were asked answered? What they wrote may be read then. */
+/* Nobody wants to know any more: who has not begun need not, and nothing is disconnected. */
+void session_query_cancel(struct session_query *query);
+
+/* Have all workers that were asked answered? */
 bool session_query_is_done(const struct session_query *query);
 
-/* The i-th part; n = how many there are. */
+/* The i-th part, once its worker has answered, else null; n = how many there are. */
 const struct session_part *session_query_part(const struct session_query *query, size_t i);
 size_t session_query_n(const struct session_query *query);
 

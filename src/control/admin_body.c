@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-static bool is_among(const char *key, const char *keys)
+bool admin_is_among(const char *words, const char *word)
 {
-    const size_t n = strlen(key);
-    for (const char *p = keys; *p; p += strspn(p, " ")) {
-        const size_t word = strcspn(p, " ");
-        if (word == n && strncmp(p, key, n) == 0)
+    const size_t n = strlen(word);
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        const size_t length = strcspn(p, " ");
+        if (length == n && strncmp(p, word, n) == 0)
             return true;
-        p += word;
+        p += length;
     }
     return false;
 }
@@ -23,7 +23,7 @@ bool admin_body_has_only(struct admin_call *call, const char *keys)
     json_t *value;
     json_object_foreach(admin_call_body(call), key, value)
     {
-        if (is_among(key, keys))
+        if (admin_is_among(keys, key))
             continue;
         admin_problem(call, 400, "invalid_body", "%.64s: unknown key; known here: %s", key,
                       *keys ? keys : "none");

@@ -36,7 +36,9 @@ static json_t *name_json(const struct session_name *name)
     if (!name->there)
         return json_null();
     const bool goes_on = name->n > SESSION_FACT_NAME_MAX;
-    const size_t end = goes_on ? SESSION_FACT_NAME_MAX : name->n;
+    const size_t end =
+        goes_on ? utf8_whole((const uint8_t *)name->text, sizeof(name->text), SESSION_FACT_NAME_MAX)
+                : name->n;
     for (size_t i = 0; i < end;) {
         int length = utf8_char((const uint8_t *)name->text + i, end - i, end - i);
         bool bad = length == UTF8_BAD || name->text[i] == '\0';
@@ -123,12 +125,12 @@ static void answer_list(struct admin_call *call, const struct session_terms *ter
                         const struct session_query *query)
 {
     json_t *list = json_array();
-    bool more = false, complete = query;
-    for (size_t i = 0; query && i < session_query_n(query); i++) {
+    bool more = false, complete = true;
+    for (size_t i = 0; i < session_query_n(query); i++) {
         const struct session_part *part = session_query_part(query, i);
-        more = more || part->more;
-        complete = complete && part->complete;
-        for (size_t k = 0; k < part->n; k++) {
+        more = more || (part && part->more);
+        complete = complete && part && part->complete;
+        for (size_t k = 0; part && k < part->n; k++) {
             if (json_array_size(list) == terms->limit)
                 more = true;
             else
@@ -149,9 +151,9 @@ static void no_such_session(struct admin_call *call)
 static void answer_one(struct admin_call *call, const struct session_terms *terms,
                        const struct session_query *query)
 {
-    const struct session_part *part = query ? session_query_part(query, 0) : NULL;
+    const struct session_part *part = session_query_part(query, 0);
     if (!part || !part->complete)
-        admin_problem(call, 503, "busy", "the worker did not answer in time");
+        admin_problem(call, 503, "busy", "the worker did not answer in time: look again");
     else if (part->n == 0)
         no_such_session(call);
     else if (terms->disconnect)
@@ -201,7 +203,7 @@ static void ask(struct admin_call *call, const struct session_terms *terms)
 
 /* ---- the three calls ---- */
 
-/* "NODE" or "CLUSTER/NODE"; a node's name may hold slashes itself, a cluster's as well. */
+/* "NODE" or "CLUSTER/NODE"; names may hold slashes themselves. */
 static void take_node(struct admin_call *call, struct session_terms *terms, char *room)
 {
     const struct snapshot *snapshot = admin_call_house(call)->service->snapshot;
@@ -213,7 +215,7 @@ static void take_node(struct admin_call *call, struct session_terms *terms, char
         if (strncmp(text, name, n) != 0 || text[n] != '/')
             continue;
         terms->cluster = name;
-        terms->node = strcpy(room, text + n + 1);
+        terms->node_of_cluster = strcpy(room, text + n + 1);
         return;
     }
 }

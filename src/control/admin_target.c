@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin_body.h"
 #include "base/span.h"
 #include "base/utf8.h"
 #include "net/address.h"
@@ -125,18 +126,6 @@ static enum admin_found find_route(const char *path, const enum admin_method *me
 
 /* ---- the query ---- */
 
-static bool route_has(const struct admin_route *route, const char *key)
-{
-    const size_t n = strlen(key);
-    for (const char *p = route->query; *p; p += strspn(p, " ")) {
-        size_t word = strcspn(p, " ");
-        if (word == n && strncmp(p, key, n) == 0)
-            return true;
-        p += word;
-    }
-    return false;
-}
-
 static bool is_there(const struct admin_target *target, const char *key)
 {
     for (unsigned i = 0; i < target->n_query; i++)
@@ -155,7 +144,7 @@ static bool take_parameter(struct admin_target *out, char *text)
     if (!decode(text, true))
         return false;
     out->at = text;
-    if (!decode(value, true) || !route_has(out->route, text) || is_there(out, text) ||
+    if (!decode(value, true) || !admin_is_among(out->route->query, text) || is_there(out, text) ||
         out->n_query == ADMIN_QUERY_MAX)
         return false;
     out->keys[out->n_query] = text;

@@ -7,6 +7,7 @@
  */
 #include "session_desk.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/list.h"
@@ -15,7 +16,7 @@ struct session_desk {
     struct ev_loop *loop;
     struct ev_async answered;
     struct list tickets;
-    unsigned n;
+    _Atomic uint32_t alive; /* queries, those that only workers hold any more included; relaxed */
 };
 
 struct session_ticket {
@@ -30,7 +31,7 @@ struct session_ticket {
 static void drop(struct session_ticket *ticket)
 {
     list_remove(&ticket->link);
-    ticket->desk->n--;
+    session_query_cancel(ticket->query);
     ev_timer_stop(ticket->desk->loop, &ticket->patience);
     session_query_unref(ticket->query);
     free(ticket);
@@ -56,7 +57,7 @@ static void on_patience_over(struct ev_loop *loop, struct ev_timer *timer, int e
     (void)loop;
     (void)events;
     struct session_ticket *ticket = CONTAINER_OF(timer, struct session_ticket, patience);
-    ticket->done(ticket->arg, NULL);
+    ticket->done(ticket->arg, ticket->query);
     drop(ticket);
 }
 
@@ -97,12 +98,15 @@ struct session_ticket *session_desk_ask(struct session_desk *desk, const struct 
 {
     const unsigned one = session_id_worker(terms->id);
     const bool all = !terms->by_id;
-    if (desk->n == SESSION_DESK_MAX || (!all && one >= crew->n))
+    if (atomic_load_explicit(&desk->alive, memory_order_relaxed) >= SESSION_DESK_MAX ||
+        (!all && one >= crew->n))
         return NULL;
     struct session_ticket *ticket = calloc(1, sizeof(*ticket));
     if (!ticket)
         return NULL;
-    ticket->query = session_query_new(terms, all ? crew->n : 1, note_answered, desk);
+    const struct session_query_news news = {
+        .answered = note_answered, .arg = desk, .alive = &desk->alive};
+    ticket->query = session_query_new(terms, all ? crew->n : 1, &news);
     if (!ticket->query) {
         free(ticket);
         return NULL;
@@ -111,7 +115,6 @@ struct session_ticket *session_desk_ask(struct session_desk *desk, const struct 
     ticket->done = done;
     ticket->arg = arg;
     list_append(&desk->tickets, &ticket->link);
-    desk->n++;
     ev_timer_init(&ticket->patience, on_patience_over, SESSION_DESK_PATIENCE_S, 0);
     ev_timer_start(desk->loop, &ticket->patience);
     for (unsigned i = 0; i < (all ? crew->n : 1); i++)

@@ -16,7 +16,7 @@
 struct session_desk;
 struct session_ticket;
 
-#define SESSION_DESK_MAX        16u /* at a time */
+#define SESSION_DESK_MAX        16u /* at a time, until the last worker has let go of them */
 #define SESSION_DESK_PATIENCE_S 2.0
 
 MUST_USE struct session_desk *session_desk_new(struct ev_loop *loop);
@@ -27,8 +27,8 @@ void session_desk_free(struct session_desk *desk);
 /*
  * Ask all workers, or with terms->by_id the one that has such ids.
  *
- *   done   called once, from the loop: the query is borrowed for the call, and null when the
- *          workers did not answer in time. Parts that are not complete: a worker ended meanwhile
+ *   done   called once, from the loop: the query is borrowed for the call. A part that is null:
+ *          its worker did not answer in time; one that is not complete: it ended meanwhile
  *
  * Null when too many are under way, or memory is short.
  */

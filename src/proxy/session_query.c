@@ -13,8 +13,8 @@ struct session_query {
     _Atomic uint32_t pending; /* parts not done: release by who ends one, acquire by the reader */
     struct session_terms terms;
     char *texts; /* owned: the terms' */
-    void (*answered)(void *arg);
-    void *arg;
+    struct session_query_news news;
+    _Atomic bool cancelled; /* relaxed: who sees it late has done nothing wrong */
     size_t n;
     struct session_part parts[];
 };
@@ -23,32 +23,37 @@ struct session_query {
 static bool copy_texts(struct session_query *query)
 {
     struct session_terms *terms = &query->terms;
-    const size_t cluster = terms->cluster ? strlen(terms->cluster) + 1 : 0;
-    const size_t node = terms->node ? strlen(terms->node) + 1 : 0;
-    char *p = query->texts = malloc(terms->client_id.n + cluster + node + 1);
+    const char **const names[] = {&terms->node, &terms->cluster, &terms->node_of_cluster};
+    size_t n = terms->client_id.n + 1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        n += *names[i] ? strlen(*names[i]) + 1 : 0;
+    char *p = query->texts = malloc(n);
     if (!p)
         return false;
     if (terms->client_id.p)
         terms->client_id =
             span_of(memcpy(p, terms->client_id.p, terms->client_id.n), terms->client_id.n);
     p += terms->client_id.n;
-    if (cluster)
-        terms->cluster = memcpy(p, terms->cluster, cluster);
-    if (node)
-        terms->node = memcpy(p + cluster, terms->node, node);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!*names[i])
+            continue;
+        n = strlen(*names[i]) + 1;
+        *names[i] = memcpy(p, *names[i], n);
+        p += n;
+    }
     return true;
 }
 
 struct session_query *session_query_new(const struct session_terms *terms, size_t n,
-                                        void (*answered)(void *arg), void *arg)
+                                        const struct session_query_news *news)
 {
     struct session_query *query = calloc(1, sizeof(*query) + n * sizeof(query->parts[0]));
     if (!query)
         return NULL;
     query->refs = 1;
     query->terms = *terms;
-    query->answered = answered;
-    query->arg = arg;
+    query->news = *news;
+    atomic_fetch_add_explicit(news->alive, 1, memory_order_relaxed);
     query->n = n;
     bool good = copy_texts(query);
     for (size_t i = 0; i < n; i++) {
@@ -79,9 +84,10 @@ const struct session_terms *session_part_terms(const struct session_part *part)
 void session_part_done(struct session_part *part)
 {
     struct session_query *query = part->query;
+    atomic_store_explicit(&part->done, true, memory_order_release);
     /* release: what was written down is read by who sees none pending */
     if (atomic_fetch_sub_explicit(&query->pending, 1, memory_order_acq_rel) == 1)
-        query->answered(query->arg);
+        query->news.answered(query->news.arg);
     session_query_unref(query);
 }
 
@@ -92,7 +98,18 @@ bool session_query_is_done(const struct session_query *query)
 
 const struct session_part *session_query_part(const struct session_query *query, size_t i)
 {
-    return &query->parts[i];
+    const struct session_part *part = &query->parts[i];
+    return atomic_load_explicit(&part->done, memory_order_acquire) ? part : NULL;
+}
+
+void session_query_cancel(struct session_query *query)
+{
+    atomic_store_explicit(&query->cancelled, true, memory_order_relaxed);
+}
+
+bool session_part_is_cancelled(const struct session_part *part)
+{
+    return atomic_load_explicit(&part->query->cancelled, memory_order_relaxed);
 }
 
 size_t session_query_n(const struct session_query *query)
@@ -117,5 +134,6 @@ void session_query_unref(struct session_query *query)
     for (size_t i = 0; i < query->n; i++)
         drop_facts(&query->parts[i]);
     free(query->texts);
+    atomic_fetch_sub_explicit(query->news.alive, 1, memory_order_relaxed);
     free(query);
 }

@@ -112,6 +112,7 @@ void worker_give_question(struct worker *w, struct session_part *part);
 /* For worker_query.c, of session_query.c: what is looked for; and it is done. */
 const struct session_terms *session_part_terms(const struct session_part *part);
 void session_part_done(struct session_part *part);
+bool session_part_is_cancelled(const struct session_part *part);
 
 /* Give a session that yielded another turn, after the others had theirs. */
 void worker_yield(struct worker *w, struct session *s);

@@ -3,7 +3,7 @@
  * half a million of them keep nobody waiting.
  *
  * Between two slices sessions come and go. A cursor that stands on one that goes is moved to the
- * next; those that come are behind all cursors, and are looked at, too.
+ * next; those that come are behind all cursors, and not looked at.
  */
 #include <string.h>
 
@@ -78,10 +78,11 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 
 static bool is_at(const struct session_terms *terms, const struct session *s)
 {
-    if (!terms->node && !terms->cluster)
+    if (!terms->node)
         return true;
-    return s->node && (!terms->node || strcmp(terms->node, s->node->name) == 0) &&
-           (!terms->cluster || strcmp(terms->cluster, s->node->cluster) == 0);
+    return s->node && (strcmp(terms->node, s->node->name) == 0 ||
+                       (terms->cluster && strcmp(terms->cluster, s->node->cluster) == 0 &&
+                        strcmp(terms->node_of_cluster, s->node->name) == 0));
 }
 
 static bool has_client_id(const struct session_terms *terms, const struct session *s)
@@ -141,15 +142,25 @@ static bool look_at(struct session_part *part, struct session *s, uint64_t now_u
     return false; /* there is no other */
 }
 
+/* Ids of a worker are numbered, and begin again at 0. */
+static bool came_later(const struct session_part *part, const struct session *s)
+{
+    return (int32_t)((uint32_t)s->id - part->until) >= 0;
+}
+
 static void look(struct worker *w, struct session_part *part)
 {
+    if (session_part_is_cancelled(part)) {
+        finish(part, false);
+        return;
+    }
     const uint64_t now_us = clock_monotonic_us();
     for (unsigned i = 0; i < SESSION_QUERY_SLICE; i++) {
-        if (part->cursor == &w->sessions) {
+        struct session *s = CONTAINER_OF(part->cursor, struct session, link);
+        if (part->cursor == &w->sessions || came_later(part, s)) {
             finish(part, true);
             return;
         }
-        struct session *s = CONTAINER_OF(part->cursor, struct session, link);
         part->cursor = part->cursor->next; /* s may be gone after this */
         if (!look_at(part, s, now_us)) {
             finish(part, true);
@@ -166,6 +177,7 @@ static void take_questions(struct worker *w)
     while (part) {
         struct session_part *next = part->next;
         part->cursor = w->sessions.next;
+        part->until = w->next_id;
         list_append(&w->asking, &part->link);
         part = next;
     }

@@ -802,6 +802,11 @@ bool rig_pause_over(struct rig *rig)
     return true;
 }
 
+struct worker *rig_worker(struct rig *rig)
+{
+    return rig->w;
+}
+
 size_t rig_sessions(const struct rig *rig)
 {
     return rig->w->n_sessions;

@@ -143,6 +143,9 @@ void rig_turn(struct rig *rig);
 /* The pause of accepting is over. False when there is none. */
 bool rig_pause_over(struct rig *rig);
 
+/* The worker itself, for what is asked of workers. */
+struct worker *rig_worker(struct rig *rig);
+
 size_t rig_sessions(const struct rig *rig);
 uint64_t rig_accepted(const struct rig *rig);
 uint64_t rig_pauses(const struct rig *rig);

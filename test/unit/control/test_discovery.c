@@ -221,7 +221,7 @@ static void a_records_are_nodes(void **state)
     assert_true(discovery_is_settled(w->discovery));
     assert_int_equal(w->changes, 1);
     expect_event(w, "NOTICE discovery.changed cluster=\"c\" nodes=2 added=2 removed=0 altered=0 "
-                    "next_ms=7000\n");
+                    "next_ms=7.0s\n");
 }
 
 static void a_name_may_end_with_a_dot_and_be_in_capitals(void **state)
@@ -274,7 +274,7 @@ static void srv_tells_ports_weights_and_backups(void **state)
     take(w);
     expect_members(w, "emqx-0.test=127.0.0.2:1883*5 emqx-1.test=127.0.0.3:1884*1 "
                       "spare.test=127.0.0.4:1883*3!");
-    expect_event(w, "next_ms=9000\n");
+    expect_event(w, "next_ms=9.0s\n");
     expect_event(w, "DEBUG discovery.no_address cluster=\"c\" target=\"homeless.test\"");
     assert_int_equal(count_events(w, "discovery.no_address"), 1);
     assert_int_equal(count_events(w, "discovery.failed"), 0);
@@ -325,7 +325,7 @@ static void nodes_come_and_go(void **state)
     w->question.refresh_ms = 60000;
     take(w);
     expect_members(w, "127.0.0.2:1883=127.0.0.2:1883*1 127.0.0.3:1883=127.0.0.3:1883*1");
-    expect_event(w, "next_ms=1000\n");
+    expect_event(w, "next_ms=1.0s\n");
     dnsmasq_set_hosts(&w->dns, "127.0.0.3 emqx.test\n127.0.0.4 emqx.test\n");
     expect_members(w, "127.0.0.3:1883=127.0.0.3:1883*1 127.0.0.4:1883=127.0.0.4:1883*1");
     expect_event(w, "nodes=2 added=1 removed=1 altered=0");

@@ -1,0 +1,293 @@
+/*
+ * test_session_query.c - a worker looks through its sessions in slices, while they come and go: who
+ * is there all the time is told once, nobody is looked at who is gone, and nobody has to wait.
+ *
+ * The sessions are real connections that have said nothing yet; their source ports say who is who.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/session_query.h"
+#include "session_kinds.h"
+#include "unit.h"
+
+#define CROWD 990 /* as many as the rig lets in, nearly; two slices */
+#define TURNS 10000
+
+struct ground {
+    struct rig *rig;
+    int fds[CROWD]; /* -1 = it has left */
+    uint16_t ports[CROWD];
+    _Atomic uint32_t alive;
+    unsigned answers;
+};
+
+static void note_answered(void *arg)
+{
+    ((struct ground *)arg)->answers++;
+}
+
+static int device(const struct rig *rig, uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(rig_port(rig, 0)),
+                             .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t n = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_return_code(connect(fd, (struct sockaddr *)&at, sizeof(at)), errno);
+    assert_return_code(getsockname(fd, (struct sockaddr *)&at, &n), errno);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void turn_until(struct ground *g, size_t sessions)
+{
+    for (int i = 0; i < TURNS && rig_sessions(g->rig) != sessions; i++)
+        rig_turn(g->rig);
+    assert_int_equal(rig_sessions(g->rig), sessions);
+}
+
+static void fill(struct ground *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        g->fds[i] = device(g->rig, &g->ports[i]);
+        if (i % 100 == 99)
+            turn_until(g, i + 1);
+    }
+    turn_until(g, n);
+}
+
+static int empty(void **state)
+{
+    struct ground *g = *state;
+    for (size_t i = 0; i < CROWD; i++) {
+        if (g->fds[i] >= 0)
+            close(g->fds[i]);
+        g->fds[i] = -1;
+    }
+    turn_until(g, 0);
+    assert_int_equal(g->alive, 0);
+    return 0;
+}
+
+static struct session_query *ask(struct ground *g, const struct session_terms *terms)
+{
+    const struct session_query_news news = {
+        .answered = note_answered, .arg = g, .alive = &g->alive};
+    struct session_query *query = session_query_new(terms, 1, &news);
+    assert_non_null(query);
+    session_query_ask(query, 0, rig_worker(g->rig));
+    return query;
+}
+
+static const struct session_part *answer(struct ground *g, struct session_query *query)
+{
+    for (int i = 0; i < TURNS && !session_query_is_done(query); i++)
+        rig_turn(g->rig);
+    const struct session_part *part = session_query_part(query, 0);
+    assert_non_null(part);
+    return part;
+}
+
+static const struct session_terms all = {.limit = SESSION_QUERY_MAX};
+
+/* How often a device is among what was told. */
+static unsigned times_told(const struct session_part *part, uint16_t port)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < part->n; i++)
+        n += address_port(&part->facts[i].source) == port;
+    return n;
+}
+
+static void a_turn_looks_at_a_slice_and_no_more(void **state)
+{
+    struct ground *g = *state;
+    fill(g, CROWD);
+    struct session_terms terms = all;
+    terms.by_id = true; /* nobody has it: all are looked at */
+    terms.id = 0;
+    struct session_query *query = ask(g, &terms);
+    unsigned turns = 0;
+    for (; !session_query_is_done(query); turns++)
+        rig_turn(g->rig);
+    assert_in_range(turns, CROWD / SESSION_QUERY_SLICE + 1, CROWD / SESSION_QUERY_SLICE + 3);
+    const struct session_part *part = session_query_part(query, 0);
+    assert_true(part->complete && part->n == 0 && !part->more);
+    session_query_unref(query);
+}
+
+static void beyond_the_limit_there_are_more(void **state)
+{
+    struct ground *g = *state;
+    fill(g, 300);
+    for (uint32_t limit = 298; limit <= 302; limit++) {
+        const struct session_terms terms = {.limit = limit};
+        struct session_query *query = ask(g, &terms);
+        const struct session_part *part = answer(g, query);
+        assert_int_equal(part->n, limit < 300 ? limit : 300);
+        assert_int_equal(part->more, limit < 300);
+        assert_true(part->complete);
+        session_query_unref(query);
+    }
+}
+
+/* A third leaves, here and there, some of them under the cursor; others come. */
+static void who_stays_is_told_once_whoever_comes_and_goes(void **state)
+{
+    struct ground *g = *state;
+    static const size_t n = CROWD - 60; /* room for those who have left and are not gone yet */
+    fill(g, n);
+    for (unsigned seed = 1; seed <= 8; seed++) {
+        bool left[CROWD] = {false};
+        struct session_query *queries[3];
+        srand(seed);
+        for (size_t i = 0; i < ARRAY_LEN(queries); i++)
+            queries[i] = ask(g, &all);
+        while (!session_query_is_done(queries[0]) || !session_query_is_done(queries[2])) {
+            for (int i = 0; i < 20; i++) {
+                /* those at the end of a slice are under the cursor */
+                size_t at = (i % 3 ? (size_t)rand() : SESSION_QUERY_SLICE - 10 + (size_t)i) % n;
+                close(g->fds[at]);
+                left[at] = true;
+                g->fds[at] = device(g->rig, &g->ports[at]);
+            }
+            rig_turn(g->rig);
+        }
+        for (size_t q = 0; q < ARRAY_LEN(queries); q++) {
+            const struct session_part *part = session_query_part(queries[q], 0);
+            assert_true(part->complete);
+            for (size_t i = 0; i < n; i++)
+                if (!left[i])
+                    assert_int_equal(times_told(part, g->ports[i]), 1);
+            session_query_unref(queries[q]);
+        }
+        turn_until(g, n);
+    }
+}
+
+static void who_comes_later_is_not_waited_for(void **state)
+{
+    struct ground *g = *state;
+    fill(g, SESSION_QUERY_SLICE + 1);
+    struct session_query *query = ask(g, &all);
+    rig_turn(g->rig);
+    assert_false(session_query_is_done(query));
+    uint16_t late;
+    g->fds[SESSION_QUERY_SLICE + 1] = device(g->rig, &late);
+    const struct session_part *part = answer(g, query);
+    assert_int_equal(times_told(part, late), 0);
+    assert_int_equal(part->n, SESSION_QUERY_SLICE + 1);
+    session_query_unref(query);
+}
+
+static void one_is_found_by_its_id_and_ended_and_no_other(void **state)
+{
+    struct ground *g = *state;
+    fill(g, 40);
+    struct session_query *query = ask(g, &all);
+    const struct session_part *part = answer(g, query);
+    const uint64_t id = part->facts[17].id;
+    const uint16_t port = address_port(&part->facts[17].source);
+    assert_int_equal(session_id_worker(id), 0);
+    session_query_unref(query);
+
+    const struct session_terms terms = {.by_id = true, .id = id, .limit = 1, .disconnect = true};
+    query = ask(g, &terms);
+    part = answer(g, query);
+    assert_int_equal(part->n, 1);
+    assert_int_equal(address_port(&part->facts[0].source), port);
+    assert_string_equal(part->facts[0].listener->name, "plain");
+    assert_int_equal(part->facts[0].stage, SESSION_CONNECT);
+    session_query_unref(query);
+    turn_until(g, 39);
+    query = ask(g, &terms);
+    assert_int_equal(answer(g, query)->n, 0);
+    session_query_unref(query);
+}
+
+static void a_question_that_nobody_asks_any_more_ends_nobody(void **state)
+{
+    struct ground *g = *state;
+    fill(g, 3);
+    struct session_query *query = ask(g, &all);
+    const struct session_terms terms = {
+        .by_id = true, .id = answer(g, query)->facts[1].id, .limit = 1, .disconnect = true};
+    session_query_unref(query);
+    query = ask(g, &terms);
+    session_query_cancel(query);
+    assert_null(session_query_part(query, 0)); /* not answered yet */
+    assert_false(answer(g, query)->complete);
+    session_query_unref(query);
+    rig_turn(g->rig);
+    assert_int_equal(rig_sessions(g->rig), 3);
+}
+
+static void who_asked_may_let_go_first(void **state)
+{
+    struct ground *g = *state;
+    fill(g, CROWD);
+    session_query_unref(ask(g, &all));
+    assert_int_equal(g->alive, 1);
+    for (int i = 0; i < 10; i++)
+        rig_turn(g->rig);
+    assert_int_equal(g->alive, 0);
+}
+
+static void a_worker_that_ends_says_that_it_did_not_look(void **state)
+{
+    struct ground *g = *state;
+    struct session_query *query = ask(g, &all);
+    const unsigned answers = g->answers;
+    assert_null(session_query_part(query, 0));
+    rig_free(g->rig); /* it is the last test */
+    g->rig = NULL;
+    assert_true(session_query_is_done(query));
+    assert_false(session_query_part(query, 0)->complete);
+    assert_int_equal(g->answers, answers + 1);
+    session_query_unref(query);
+    assert_int_equal(g->alive, 0);
+}
+
+static int set_up(void **state)
+{
+    static struct ground ground;
+    struct rlimit files;
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &files), errno);
+    files.rlim_cur = files.rlim_max;
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &files), errno);
+    ground.rig = rig_new(config_json);
+    memset(ground.fds, -1, sizeof(ground.fds));
+    *state = &ground;
+    if (!ground.rig)
+        return 1;
+    rig_open_doors(ground.rig);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig_free(((struct ground *)*state)->rig);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_turn_looks_at_a_slice_and_no_more, empty),
+        cmocka_unit_test_teardown(beyond_the_limit_there_are_more, empty),
+        cmocka_unit_test_teardown(who_stays_is_told_once_whoever_comes_and_goes, empty),
+        cmocka_unit_test_teardown(who_comes_later_is_not_waited_for, empty),
+        cmocka_unit_test_teardown(one_is_found_by_its_id_and_ended_and_no_other, empty),
+        cmocka_unit_test_teardown(a_question_that_nobody_asks_any_more_ends_nobody, empty),
+        cmocka_unit_test_teardown(who_asked_may_let_go_first, empty),
+        cmocka_unit_test(a_worker_that_ends_says_that_it_did_not_look),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
