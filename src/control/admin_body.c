@@ -5,17 +5,7 @@
 
 #include <string.h>
 
-bool admin_is_among(const char *words, const char *word)
-{
-    const size_t n = strlen(word);
-    for (const char *p = words; *p; p += strspn(p, " ")) {
-        const size_t length = strcspn(p, " ");
-        if (length == n && strncmp(p, word, n) == 0)
-            return true;
-        p += length;
-    }
-    return false;
-}
+#include "admin_target.h"
 
 bool admin_body_has_only(struct admin_call *call, const char *keys)
 {

@@ -7,9 +7,6 @@
 
 #include "admin_call.h"
 
-/* Is it one of these words, separated by blanks? */
-bool admin_is_among(const char *words, const char *word);
-
 /* Are these all of its keys (separated by blanks)? Else the call is answered. */
 MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin_body.h"
 #include "base/span.h"
 #include "base/utf8.h"
 #include "net/address.h"
@@ -125,6 +124,18 @@ static enum admin_found find_route(const char *path, const enum admin_method *me
 }
 
 /* ---- the query ---- */
+
+bool admin_is_among(const char *words, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        const size_t length = strcspn(p, " ");
+        if (length == n && strncmp(p, word, n) == 0)
+            return true;
+        p += length;
+    }
+    return false;
+}
 
 static bool is_there(const struct admin_target *target, const char *key)
 {

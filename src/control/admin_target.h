@@ -54,6 +54,9 @@ enum admin_found admin_target_parse(const char *raw, const enum admin_method *me
                                     struct admin_target *out);
 void admin_target_fini(struct admin_target *target);
 
+/* Is it one of these words, separated by blanks? */
+bool admin_is_among(const char *words, const char *word);
+
 /*
  * Is this Host header one that a page of somebody else cannot have (DNS rebinding)? A numeric
  * address, "localhost", or none at all; with a port or without.
