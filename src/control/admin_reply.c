@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "admin_http_internal.h"
+#include "base/utf8.h"
 #include "dashboard/dashboard.h"
 
 #define DETAIL_MAX 512u
@@ -180,6 +181,14 @@ void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken
     reply_json(call, status, "application/problem+json", problem);
 }
 
+/* What was too long ends anywhere, and JSON takes no half of a character. */
+static void cut_half_character(char *text)
+{
+    size_t good = 0;
+    (void)!utf8_check((const uint8_t *)text, strlen(text), SIZE_MAX, &good);
+    text[good] = '\0';
+}
+
 void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
                    ...)
 {
@@ -188,6 +197,7 @@ void admin_problem(struct admin_call *call, unsigned status, const char *reason,
     va_start(args, detail);
     (void)vsnprintf(text, sizeof(text), detail, args);
     va_end(args);
+    cut_half_character(text);
     admin_reply_problem(call, status, json_pack("{s:s, s:s}", "reason", reason, "detail", text));
 }
 

@@ -94,17 +94,17 @@ static bool set_weight(const struct admin_house *house, const struct admin_node 
                        const struct word *word)
 {
     const struct node_conf *conf = at->cluster->nodes[at->index].conf;
+    const uint32_t before = at->cluster->nodes[at->index].weight;
     const char *cluster = at->cluster->conf->name;
-    if (word->has_weight && word->weight != conf->weight) {
-        if (!overrides_set_weight(house->overrides, cluster, conf->name, word->weight,
-                                  conf->weight))
-            return false;
-    } else if (word->has_weight || word->weight_of_file) {
-        overrides_drop_weight(house->overrides, cluster, conf->name);
-    } else {
+    if (!word->has_weight && !word->weight_of_file)
         return true;
-    }
-    return reload_members(house->service);
+    const uint32_t wanted = word->has_weight ? word->weight : conf->weight;
+    if (!overrides_set_weight(house->overrides, cluster, conf->name, wanted, conf->weight))
+        return false;
+    if (reload_members(house->service))
+        return true;
+    (void)!overrides_set_weight(house->overrides, cluster, conf->name, before, conf->weight);
+    return false;
 }
 
 static void say(const struct admin_house *house, const struct node_live *live,

@@ -61,21 +61,21 @@ bool overrides_set_weight(struct overrides *overrides, const char *cluster, cons
                           uint32_t weight, uint32_t in_file)
 {
     const size_t n = strlen(cluster) + 1, m = strlen(node) + 1;
+    struct weight *before = find(overrides, cluster, node);
+    if (weight == in_file) {
+        drop(before);
+        return true;
+    }
     struct weight *w = malloc(sizeof(*w) + n + m);
     if (!w)
         return false;
-    drop(find(overrides, cluster, node));
+    drop(before);
     w->weight = weight;
     w->in_file = in_file;
     memcpy(w->names, cluster, n);
     w->node = memcpy(w->names + n, node, m);
     list_append(&overrides->weights, &w->link);
     return true;
-}
-
-void overrides_drop_weight(struct overrides *overrides, const char *cluster, const char *node)
-{
-    drop(find(overrides, cluster, node));
 }
 
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,

@@ -25,12 +25,11 @@ MUST_USE struct overrides *overrides_new(void);
 void overrides_free(struct overrides *overrides); /* null is allowed */
 
 /*
- * Weigh a node otherwise from the next snapshot on, as long as the file says in_file. False when
- * memory is short: then nothing changes.
+ * Weigh a node otherwise from the next snapshot on, as long as the file says in_file; with that
+ * weight itself: as the file says. False when memory is short: then nothing changes.
  */
 MUST_USE bool overrides_set_weight(struct overrides *overrides, const char *cluster,
                                    const char *node, uint32_t weight, uint32_t in_file);
-void overrides_drop_weight(struct overrides *overrides, const char *cluster, const char *node);
 
 /* What a node weighs whose weight in the file is this: as members_source wants it. */
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,

@@ -244,3 +244,10 @@ def test_a_body_that_is_nested_too_deep_is_refused(pair):
                                   {"Content-Type": "application/json"})
     assert (status, json.loads(answer)["reason"]) == (400, "invalid_body")
     assert node_of(router, "a")["state"] == "up"
+
+
+def test_a_long_name_in_a_refusal_is_cut_between_characters(pair):
+    router, _, _ = pair
+    for shift in range(4):
+        assert admin.refusal(router, "GET", "/api/v1/route", cluster="x" * shift + "\U0001f697" * 300) == (
+            404, "cluster_unknown")
