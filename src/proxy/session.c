@@ -192,16 +192,37 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
     return MOVED;
 }
 
+/* Its place among the connections of its source, its listener and the process is free. */
+static void give_up_place(struct session *s)
+{
+    admit_leave(s);
+    atomic_fetch_sub_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
+    worker_session_leaves(s->w, s);
+    list_remove(&s->link);
+    list_remove(&s->runnable);
+    worker_session_gone(s->w);
+}
+
+static void count_end(const struct session *s)
+{
+    struct counters *counters = &s->w->counters;
+    counter_add(&counters->closed[s->reason], 1);
+    if (s->listener) { /* never relayed; else they were counted as they moved */
+        counter_add(&counters->bytes_up, s->up.bytes);
+        counter_add(&counters->bytes_down, s->down.bytes);
+    }
+    counter_sub(&counters->in_state[SESSION_CLOSED], 1);
+}
+
+/*
+ * In this order: who reads that a session has ended may come in its place, and who sees it counted
+ * can read its line.
+ */
 static void session_free(struct session *s)
 {
     struct worker *w = s->w;
+    give_up_place(s);
     access_log_session(s);
-    counter_sub(&w->counters.in_state[SESSION_CLOSED], 1);
-    counter_add(&w->counters.closed[s->reason], 1);
-    if (s->listener) { /* never relayed; else they were counted as they moved */
-        counter_add(&w->counters.bytes_up, s->up.bytes);
-        counter_add(&w->counters.bytes_down, s->down.bytes);
-    }
     ev_io_stop(w->loop, &s->client_io);
     ev_timer_stop(w->loop, &s->deadline);
     dial_abandon(s);
@@ -213,21 +234,16 @@ static void session_free(struct session *s)
     buffer_release(&s->answer);
     memory_note_held(s);
     memory_note_waiting(s, false);
+    count_end(s);
     node_live_unref(s->node);
     roster_unref(s->roster);
     listener_unref(s->listener);
-    admit_leave(s);
-    atomic_fetch_sub_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
     listener_tag_unref(s->tag);
     free(s->client_id.p);
     free(s->username.p);
     free(s->detail);
     free(s->tried);
-    worker_session_leaves(w, s);
-    list_remove(&s->link);
-    list_remove(&s->runnable);
     free(s);
-    worker_session_gone(w);
 }
 
 static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask)
