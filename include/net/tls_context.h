@@ -113,9 +113,6 @@ struct tls_alert {
     const char *word; /* "unknown CA", static */
 };
 
-/* The word of an alert's code; "unknown" for one without. */
-const char *tls_alert_word(uint8_t code);
-
 /* False when there was none. At any time, for a TLS stream. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "model/close_reason.h"
+#include "net/tls_alert.h"
 #include "proxy/session_state.h"
 
 typedef _Atomic uint64_t counter;
@@ -62,8 +63,6 @@ struct histogram {
     counter sum_us;
 };
 
-#define TLS_ALERTS 256u /* by their code; and one more for failures without an alert */
-
 /* By return or reason code; and whether the node had the session. */
 struct connack_counters {
     counter absent, present;
@@ -77,11 +76,12 @@ struct counters {
     counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions in each state now */
     counter bytes_up, bytes_down;          /* device to node, node to device */
     struct connack_counters connacks[256]; /* of nodes, passed on to devices */
+    counter refused[256];                  /* CONNACKs of our own, by code */
     counter tls_full, tls_resumed;         /* handshakes with devices that succeeded */
-    counter tls_failed[TLS_ALERTS + 1];
-    struct histogram tls_us;     /* of these, from accept or PROXY header to their end */
-    struct histogram connack_us; /* from a whole CONNECT to the CONNACK passed on */
-    struct histogram turn_us;    /* of the worker's loop, from events to the next wait for them */
+    counter tls_failed[TLS_FAILURE_COUNT]; /* those that took too long are in closed */
+    struct histogram tls_us;               /* of these, from accept or PROXY header to their end */
+    struct histogram connack_us;           /* from a whole CONNECT to the CONNACK passed on */
+    struct histogram turn_us; /* of the worker's loop, from events to the next wait for them */
 };
 
 /* Only the owning worker calls these, so load and store need not be one step. */

@@ -40,6 +40,7 @@ enum mqtt_refusal {
 };
 
 #define MQTT_CONNACK_REFUSAL_MAX 5u /* bytes */
+#define MQTT_CONNACK_CODE_AT     3u /* where a refusal has its code, in both forms */
 
 /*
  * Compose the CONNACK for a refusal.

@@ -27,7 +27,8 @@ struct admin_house {
     struct session_desk *desk; /* questions to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
-    uint64_t started_us; /* of the monotonic clock */
+    uint64_t started_us;      /* of the monotonic clock */
+    uint64_t started_unix_ms; /* the same by the time of day then: it never moves */
 };
 
 #endif

@@ -12,20 +12,12 @@
 
 #include "admin_health.h"
 #include "admin_house.h"
+#include "admin_metrics.h"
 #include "admin_routes.h"
-#include "base/clock.h"
 #include "gauges.h"
-#include "key_shares.h"
 #include "metrics_text.h"
-#include "net/tls_context.h"
 #include "ports_watch.h"
 #include "proxy/admission.h"
-
-static const uint32_t bounds_us[] = {
-#define X(us) us,
-    HISTOGRAM_BOUNDS(X)
-#undef X
-};
 
 static void put_one(struct metrics_text *m, const char *name, enum metric_type type,
                     const char *help, double value)
@@ -35,14 +27,6 @@ static void put_one(struct metrics_text *m, const char *name, enum metric_type t
 }
 
 /* ---- the process ---- */
-
-static double unix_s(uint64_t monotonic_us)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-           (double)(clock_monotonic_us() - monotonic_us) / 1e6;
-}
 
 /* 0 when the system does not say. */
 static double resident_bytes(void)
@@ -65,7 +49,7 @@ static void put_process(struct metrics_text *m, const struct admin_house *house)
     metrics_label(m, "version", MQTT_ROUTER_VERSION);
     metrics_sample(m, 1);
     put_one(m, "process_start_time_seconds", METRIC_GAUGE, "When it was started, since 1970.",
-            unix_s(house->started_us));
+            (double)house->started_unix_ms / 1e3);
     put_one(m, "process_cpu_seconds_total", METRIC_COUNTER, "Processor time used.",
             (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
     put_one(m, "process_resident_memory_bytes", METRIC_GAUGE, "Memory held, as the system counts.",
@@ -79,7 +63,8 @@ static void put_life(struct metrics_text *m, const struct admin_house *house)
     json_decref(admin_readiness(house, &ready));
     put_one(m, "ready", METRIC_GAUGE, "1 while devices should be sent here: as /readyz.", ready);
     put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
-            "When the configuration was last taken up, since 1970.", unix_s(service->loaded_us));
+            "When the configuration was last taken up, since 1970.",
+            (double)service->loaded_unix_ms / 1e3);
     put_one(m, "config_last_reload_successful", METRIC_GAUGE,
             "0 when the file has faults, and is not what is served by.", !service->reload_failed);
     put_one(m, "config_reload_failures_total", METRIC_COUNTER, "Reloads that changed nothing.",
@@ -133,7 +118,8 @@ static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
         metrics_label(m, "closed_by", closed_by_word(row->by));
         metrics_sample(m, (double)gauges->closed[reason]);
     }
-    metrics_family(m, "relayed_bytes_total", METRIC_COUNTER, "Bytes between devices and nodes.");
+    metrics_family(m, "relayed_bytes_total", METRIC_COUNTER,
+                   "Bytes between devices and nodes; a CONNECT also when it is refused.");
     metrics_label(m, "direction", "to_node");
     metrics_sample(m, (double)gauges->bytes_up);
     metrics_label(m, "direction", "to_device");
@@ -177,258 +163,6 @@ static void put_admission(struct metrics_text *m, struct admission *admission)
             "Entries of both tables that made room.", (double)gauges.evicted);
 }
 
-/* ---- what only the workers know ---- */
-
-/* One counter of all workers, by its place in the struct. */
-static uint64_t sum(const struct crew *crew, size_t offset)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < crew->n; i++)
-        n += counter_read(
-            (const counter *)((const char *)worker_counters(crew->workers[i]) + offset));
-    return n;
-}
-
-static void put_connacks(struct metrics_text *m, const struct crew *crew)
-{
-    metrics_family(m, "connacks_total", METRIC_COUNTER,
-                   "CONNACKs of nodes, passed on to devices, by code.");
-    for (unsigned code = 0; code < 256; code++) {
-        const size_t at =
-            offsetof(struct counters, connacks) + code * sizeof(struct connack_counters);
-        const uint64_t absent = sum(crew, at + offsetof(struct connack_counters, absent));
-        const uint64_t present = sum(crew, at + offsetof(struct connack_counters, present));
-        char text[8];
-        (void)snprintf(text, sizeof(text), "%u", code);
-        if (code == 0 || present > 0) {
-            metrics_label(m, "code", text);
-            metrics_label(m, "session_present", "true");
-            metrics_sample(m, (double)present);
-        }
-        if (code == 0 || absent > 0) {
-            metrics_label(m, "code", text);
-            metrics_label(m, "session_present", "false");
-            metrics_sample(m, (double)absent);
-        }
-    }
-}
-
-static void put_handshakes(struct metrics_text *m, const struct crew *crew)
-{
-    metrics_family(m, "tls_handshakes_total", METRIC_COUNTER, "TLS handshakes that succeeded.");
-    metrics_label(m, "resumed", "false");
-    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_full)));
-    metrics_label(m, "resumed", "true");
-    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_resumed)));
-    metrics_family(m, "tls_handshake_failures_total", METRIC_COUNTER,
-                   "TLS handshakes that failed, by the alert.");
-    for (unsigned code = 0; code <= TLS_ALERTS; code++) {
-        const uint64_t n =
-            sum(crew, offsetof(struct counters, tls_failed) + code * sizeof(counter));
-        if (n == 0 && code != TLS_ALERTS)
-            continue;
-        char number[8];
-        (void)snprintf(number, sizeof(number), "%u", code);
-        metrics_label(m, "alert", code == TLS_ALERTS ? "none" : tls_alert_word((uint8_t)code));
-        metrics_label(m, "code", code == TLS_ALERTS ? "" : number);
-        metrics_sample(m, (double)n);
-    }
-}
-
-static void put_histogram(struct metrics_text *m, const struct crew *crew, size_t offset)
-{
-    uint64_t buckets[HISTOGRAM_BOUND_COUNT + 1];
-    for (size_t i = 0; i <= HISTOGRAM_BOUND_COUNT; i++)
-        buckets[i] = sum(crew, offset + offsetof(struct histogram, buckets) + i * sizeof(counter));
-    metrics_histogram(m, bounds_us, buckets, HISTOGRAM_BOUND_COUNT,
-                      sum(crew, offset + offsetof(struct histogram, sum_us)));
-}
-
-static void put_durations(struct metrics_text *m, const struct crew *crew)
-{
-    metrics_family(m, "tls_handshake_duration_seconds", METRIC_HISTOGRAM,
-                   "From accept to the end of a TLS handshake that succeeded.");
-    put_histogram(m, crew, offsetof(struct counters, tls_us));
-    metrics_family(m, "connect_duration_seconds", METRIC_HISTOGRAM,
-                   "From a whole CONNECT to the node's answer, passed on.");
-    put_histogram(m, crew, offsetof(struct counters, connack_us));
-    metrics_family(m, "loop_turn_seconds", METRIC_HISTOGRAM,
-                   "How long others had to wait for a worker's loop.");
-    for (unsigned i = 0; i < crew->n; i++) {
-        const struct crew one = {.workers = &crew->workers[i], .n = 1};
-        char number[12];
-        (void)snprintf(number, sizeof(number), "%u", i);
-        metrics_label(m, "worker", number);
-        put_histogram(m, &one, offsetof(struct counters, turn_us));
-    }
-}
-
-/* ---- nodes ---- */
-
-/* One node, with what is known of it. */
-struct view {
-    struct metrics_text *m;
-    const struct admin_house *house;
-    const struct cluster *cluster;
-    const struct node *node;
-    const struct node_live *live;
-    struct prober_facts facts;
-    double key_share;
-};
-
-static void label_node(const struct view *v)
-{
-    metrics_label(v->m, "cluster", v->cluster->conf->name);
-    metrics_label(v->m, "node", v->node->conf->name);
-}
-
-static void put_of(const struct view *v, double value)
-{
-    label_node(v);
-    metrics_sample(v->m, value);
-}
-
-static void put_status(const struct view *v)
-{
-    for (int status = 0; status < NODE_STATUS_COUNT; status++) {
-        label_node(v);
-        metrics_label(v->m, "status", node_status_word((enum node_status)status));
-        metrics_sample(v->m, node_live_status(v->live) == (enum node_status)status);
-    }
-}
-
-static void put_placements(const struct view *v)
-{
-    for (int kind = 0; kind < PLACEMENT_KIND_COUNT; kind++) {
-        label_node(v);
-        metrics_label(v->m, "placement", placement_kind_word((enum placement_kind)kind));
-        metrics_sample(v->m, (double)NODE_LIVE_READ(v->live->placed[kind]));
-    }
-}
-
-static void put_checks(const struct view *v)
-{
-    static const char *const words[] = {
-        [CHECK_GOOD] = "good", [CHECK_NO_NEW] = "no_new", [CHECK_BAD] = "bad"};
-    for (size_t i = 0; v->facts.has_checks && i < ARRAY_LEN(words); i++) {
-        label_node(v);
-        metrics_label(v->m, "result", words[i]);
-        metrics_sample(v->m, (double)v->facts.checks[i]);
-    }
-}
-
-static void put_ports(const struct view *v)
-{
-    const uint64_t ports = ports_watch_ports(v->house->ports, v->cluster, v->node);
-    if (ports > 0)
-        put_of(v, (double)ports);
-}
-
-static void put_node_sessions(const struct view *v)
-{
-    put_of(v, NODE_LIVE_READ(v->live->sessions));
-}
-
-static void put_clean(const struct view *v)
-{
-    put_of(v, NODE_LIVE_READ(v->live->clean));
-}
-
-static void put_away(const struct view *v)
-{
-    put_of(v, NODE_LIVE_READ(v->live->away));
-}
-
-static void put_failures(const struct view *v)
-{
-    put_of(v, (double)NODE_LIVE_READ(v->live->failures));
-}
-
-static void put_weight(const struct view *v)
-{
-    put_of(v, v->node->weight);
-}
-
-static void put_limit(const struct view *v)
-{
-    put_of(v, v->node->max_connections);
-}
-
-static void put_key_share(const struct view *v)
-{
-    put_of(v, v->key_share);
-}
-
-static void put_overridden(const struct view *v)
-{
-    put_of(v, v->facts.decree != v->facts.in_file || v->node->weight != v->node->conf->weight);
-}
-
-static const struct {
-    const char *name;
-    enum metric_type type;
-    const char *help;
-    void (*put)(const struct view *v);
-} node_families[] = {
-    {"node_status", METRIC_GAUGE, "1 for the status a node has, 0 for the others.", put_status},
-    {"node_sessions", METRIC_GAUGE, "Sessions on a node, those being placed included.",
-     put_node_sessions},
-    {"node_sessions_clean", METRIC_GAUGE, "Of these, relayed ones that the broker does not keep.",
-     put_clean},
-    {"node_sessions_away", METRIC_GAUGE, "Sessions elsewhere whose home it is.", put_away},
-    {"node_sessions_limit", METRIC_GAUGE, "Its max_connections; 0: none.", put_limit},
-    {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, and why there.",
-     put_placements},
-    {"node_failures_total", METRIC_COUNTER, "Failures of sessions that count against a node.",
-     put_failures},
-    {"node_checks_total", METRIC_COUNTER, "Health checks of a node, by result.", put_checks},
-    {"node_weight", METRIC_GAUGE, "What a node weighs now.", put_weight},
-    {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home it is now.",
-     put_key_share},
-    {"node_overridden", METRIC_GAUGE, "1 when an operator has changed its state or weight.",
-     put_overridden},
-    {"node_local_ports", METRIC_GAUGE, "Local ports there are for its sessions.", put_ports},
-};
-
-/* A view of every node. Null: memory is short. */
-static struct view *look_at_nodes(struct metrics_text *m, const struct admin_house *house,
-                                  size_t *n)
-{
-    struct service *service = house->service;
-    const struct snapshot *snapshot = service->snapshot;
-    const uint32_t *shares = key_shares_look(house->shares, service->snapshot, service->registry);
-    *n = 0;
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        *n += snapshot->clusters[i].n_all;
-    struct view *views = calloc(*n + 1, sizeof(*views));
-    size_t at = 0;
-    for (size_t i = 0; views && i < snapshot->config->n_clusters; i++) {
-        const struct cluster *cluster = &snapshot->clusters[i];
-        for (size_t k = 0; k < cluster->n_all; k++) {
-            const struct node *node = &cluster->nodes[k];
-            struct view *v = &views[at++];
-            *v = (struct view){
-                .m = m, .house = house, .cluster = cluster, .node = node, .live = node->live};
-            if (!prober_look(service->prober, node->live, &v->facts))
-                v->facts = (struct prober_facts){0};
-            v->key_share = shares && k < cluster->n ? *shares++ / 1000.0 : 0;
-        }
-    }
-    return views;
-}
-
-static void put_nodes(struct metrics_text *m, const struct admin_house *house)
-{
-    size_t n;
-    struct view *views = look_at_nodes(m, house, &n);
-    for (size_t i = 0; views && i < ARRAY_LEN(node_families); i++) {
-        metrics_family(m, node_families[i].name, node_families[i].type, node_families[i].help);
-        for (size_t k = 0; k < n; k++)
-            node_families[i].put(&views[k]);
-    }
-    free(views);
-}
-
 void admin_metrics(struct admin_call *call)
 {
     const struct admin_house *house = admin_call_house(call);
@@ -448,10 +182,8 @@ void admin_metrics(struct admin_call *call)
         put_sessions(m, &gauges);
         put_counts(m, house, &gauges);
         put_admission(m, service->shared->admission);
-        put_connacks(m, &service->crew);
-        put_handshakes(m, &service->crew);
-        put_durations(m, &service->crew);
-        put_nodes(m, house);
+        metrics_workers(m, &service->crew, gauges.closed[CLOSE_TLS_TIMEOUT]);
+        metrics_nodes(m, house);
         text = metrics_text_take(m, &n);
     }
     if (text)

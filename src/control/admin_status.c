@@ -109,16 +109,15 @@ void admin_status(struct admin_call *call)
     const struct service *service = house->service;
     const uint64_t up_ms = (clock_monotonic_us() - house->started_us) / 1000;
     bool ready;
-    json_t *out =
-        json_pack("{s:s, s:i, s:o, s:I}", "version", MQTT_ROUTER_VERSION, "pid", (int)getpid(),
-                  "started", admin_time_ago(up_ms), "uptime_s", (json_int_t)(up_ms / 1000));
+    json_t *out = json_pack("{s:s, s:i, s:o, s:I}", "version", MQTT_ROUTER_VERSION, "pid",
+                            (int)getpid(), "started", admin_time(house->started_unix_ms),
+                            "uptime_s", (json_int_t)(up_ms / 1000));
     json_t *readiness = admin_readiness(house, &ready);
     json_object_update(out, readiness);
     json_decref(readiness);
     json_object_set_new(out, "workers", json_integer(service->crew.n));
     json_object_set_new(out, "config_file", json_string(service->config_path));
-    json_object_set_new(out, "config_loaded",
-                        admin_time_ago((clock_monotonic_us() - service->loaded_us) / 1000));
+    json_object_set_new(out, "config_loaded", admin_time(service->loaded_unix_ms));
     add_counts(out, service);
     json_object_set_new(out, "log_level", json_string(log_level_word(log_level(service->log))));
     json_object_set_new(out, "log_level_in_file",
@@ -132,12 +131,11 @@ void admin_config(struct admin_call *call)
     const struct service *service = admin_call_house(call)->service;
     char *text = config_dump(service->snapshot->config);
     json_t *config = text ? json_loads(text, 0, NULL) : NULL;
-    const uint64_t ago_us = clock_monotonic_us() - service->loaded_us;
     free(text);
     if (config)
         admin_reply_json(call, 200,
                          json_pack("{s:s, s:o, s:o}", "file", service->config_path, "loaded",
-                                   admin_time_ago(ago_us / 1000), "config", config));
+                                   admin_time(service->loaded_unix_ms), "config", config));
     else
         admin_problem(call, 500, "out_of_memory", "memory is short");
 }

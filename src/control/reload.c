@@ -204,7 +204,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     overrides_settle(service->overrides, service->snapshot);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
-    service->loaded_us = clock_monotonic_us();
+    service->loaded_unix_ms = clock_unix_ms();
     service->reload_failed = false;
 }
 

@@ -35,7 +35,7 @@ struct service {
     struct evictor *evictor;
     struct admin *admin; /* null = none */
     struct overrides *overrides;
-    uint64_t loaded_us; /* of the monotonic clock: when this configuration was taken up */
+    uint64_t loaded_unix_ms; /* when this configuration was taken up */
     uint64_t reloads_failed;
     bool reload_failed; /* the last one: the file is not what is served by */
 };

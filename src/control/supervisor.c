@@ -340,14 +340,15 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                       .desk = session_desk_new(sup->loop),
                                       .phase = phase,
                                       .arg = sup,
-                                      .started_us = clock_monotonic_us()};
+                                      .started_us = clock_monotonic_us(),
+                                      .started_unix_ms = clock_unix_ms()};
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
     service->overrides = sup->house.overrides;
     service->members = (struct members_source){.of = members_of,
                                                .arg = service->discovery,
                                                .weigh = overrides_weigh,
                                                .weights = service->overrides};
-    service->loaded_us = clock_monotonic_us();
+    service->loaded_unix_ms = clock_unix_ms();
     service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);

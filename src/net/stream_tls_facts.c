@@ -65,11 +65,6 @@ bool stream_tls_resumed(const struct stream *st)
     return SSL_session_reused(CONTAINER_OF(st, const struct stream_tls, stream)->ssl) == 1;
 }
 
-const char *tls_alert_word(uint8_t code)
-{
-    return SSL_alert_desc_string_long(code);
-}
-
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
 {
     assert(stream_is_tls(st));
@@ -79,7 +74,7 @@ bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
     if (code == TLS_NO_ALERT)
         return false;
     *out = (struct tls_alert){
-        .sent = sent, .code = (uint8_t)code, .word = tls_alert_word((uint8_t)code)};
+        .sent = sent, .code = (uint8_t)code, .word = SSL_alert_desc_string_long(code)};
     return true;
 }
 

@@ -155,6 +155,8 @@ static void compose_farewell(struct session *s)
         s->farewell_n = (uint8_t)mqtt_connack_for_fault(&s->connect, s->farewell);
     else if (row->farewell == FAREWELL_REFUSAL)
         s->farewell_n = (uint8_t)mqtt_connack_refuse(&s->connect, row->refusal, s->farewell);
+    if (s->farewell_n > 0)
+        counter_add(&s->w->counters.refused[s->farewell[MQTT_CONNACK_CODE_AT]], 1);
 }
 
 /*

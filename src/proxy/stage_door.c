@@ -143,7 +143,8 @@ static void count_failed(const struct session *s)
 {
     struct tls_alert alert;
     const bool has = stream_tls_alert(s->client, &alert);
-    counter_add(&s->w->counters.tls_failed[has ? alert.code : TLS_ALERTS], 1);
+    counter_add(&s->w->counters.tls_failed[has ? tls_alert_failure(alert.code) : TLS_FAILURE_NONE],
+                1);
 }
 
 static void count_shaken(const struct session *s)

@@ -105,7 +105,7 @@ def test_every_metric_is_in_the_readme_with_its_meaning(start_router, recording_
     assert table in (ROOT / "README.md").read_text()
 
 
-CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005"}
+CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005", b"denied": "2003008700"}
 
 
 def answer_by_name(record):
@@ -128,7 +128,7 @@ def resume(router, context):
 @pytest.mark.sanitized
 def test_what_happened_is_counted(start_router, recording_node, certificates, device):
     node = recording_node(answer=answer_by_name)
-    made = with_admin(one_cluster({"n": node.port}, tls_dir=certificates))
+    made = with_admin(one_cluster({"n": node.port}, tls_dir=certificates, empty_client_id="refuse"))
     router = start_router(made)
     resume(router, mqtt.tls_context(certificates))
     router.session_end(reason="client_closed", count=2)
@@ -139,30 +139,36 @@ def test_what_happened_is_counted(start_router, recording_node, certificates, de
     router.session_end(reason="connect_refused")
     assert device(router).connect("known") == (1, 0)
     assert device(router).connect("refused")[1] == 5
-    wait_until(lambda: router.gauges()["sessions_relay"] == 2, "both to be relayed")
+    assert device(router).connect("denied", version=5)[1] == 0x87
+    with mqtt.Device(router.port) as raw:
+        assert raw.connect("")[1] == 2
+    router.session_end(reason="client_id_refused")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 3, "all to be relayed")
     text = scrape(router)
     found = samples(text)
     expected = (
-        (2, "connections", {"listener": "mqtt"}), (0, "connections", {"listener": "mqtts"}),
-        (3, "accepted_connections_total", {"listener": "mqtts"}), (2, "sessions", {"stage": "relay"}),
+        (3, "connections", {"listener": "mqtt"}), (0, "connections", {"listener": "mqtts"}),
+        (3, "accepted_connections_total", {"listener": "mqtts"}), (3, "sessions", {"stage": "relay"}),
         (2, "sessions_closed_total", {"reason": "client_closed", "closed_by": "client"}),
         (1, "sessions_closed_total", {"reason": "connect_refused", "closed_by": "router"}),
-        (1, "sessions_closed_total", {"reason": "tls_failed"}), (4, "sessions_closed_total", {}),
+        (1, "sessions_closed_total", {"reason": "tls_failed"}), (5, "sessions_closed_total", {}),
         (2, "connacks_total", {"code": "0", "session_present": "false"}),
         (1, "connacks_total", {"code": "0", "session_present": "true"}),
-        (1, "connacks_total", {"code": "5", "session_present": "false"}), (4, "connacks_total", {}),
+        (1, "connacks_total", {"code": "5", "session_present": "false"}),
+        (1, "connacks_total", {"code": "135", "session_present": "false"}), (5, "connacks_total", {}),
+        (1, "refusal_connacks_total", {"code": "2"}), (1, "refusal_connacks_total", {}),
         (1, "tls_handshakes_total", {"resumed": "false"}), (1, "tls_handshakes_total", {"resumed": "true"}),
-        (1, "tls_handshake_failures_total", {"alert": "unknown CA", "code": "48"}),
-        (2, "tls_handshake_duration_seconds_count", {}), (4, "connect_duration_seconds_count", {}),
-        (4, "connect_duration_seconds_bucket", {"le": "+Inf"}),
-        (2, "node_sessions", {"cluster": "c", "node": "n"}), (4, "node_placements_total", {"placement": "home"}),
+        (1, "tls_handshake_failures_total", {"alert": "unknown_ca"}), (1, "tls_handshake_failures_total", {}),
+        (2, "tls_handshake_duration_seconds_count", {}), (5, "connect_duration_seconds_count", {}),
+        (5, "connect_duration_seconds_bucket", {"le": "+Inf"}),
+        (3, "node_sessions", {"cluster": "c", "node": "n"}), (5, "node_placements_total", {"placement": "home"}),
         (1, "node_status", {"status": "up"}), (1, "node_status", {}), (1, "node_key_share_ratio", {}),
-        (sum(len(r.mqtt) for r in node.records), "relayed_bytes_total", {"direction": "to_node"}),
-        (4 * 4, "relayed_bytes_total", {"direction": "to_device"}))
+        (sum(len(r.mqtt) for r in node.records) + len(mqtt.connect("")), "relayed_bytes_total", {"direction": "to_node"}),
+        (4 * 4 + 5, "relayed_bytes_total", {"direction": "to_device"}))
     for wanted, name, labels in expected:
         assert value(found, name, **labels) == wanted, (name, labels)
     assert value(found, "loop_turn_seconds_count") > 0
-    assert "known" not in re.sub("unknown CA", "", text)
+    assert "known" not in re.sub("unknown_|_unknown", "", text)
 
 
 def test_a_node_that_dies_shows_and_its_devices_are_fallbacks(start_router, recording_node, device):
@@ -183,19 +189,71 @@ def test_a_node_that_dies_shows_and_its_devices_are_fallbacks(start_router, reco
     assert value(found, "node_sessions_away", node="a") == 1
 
 
-def test_no_device_can_add_a_series(start_router, recording_node, device):
-    made = with_admin(one_cluster({"n": recording_node().port}))
+def say_alert(router, code):
+    """A device that answers the router's flight with a fatal alert, in the clear."""
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(received, to_send).do_handshake()
+    with socket.create_connection(("127.0.0.1", router.tls_port), timeout=10) as plain:
+        plain.sendall(to_send.read())
+        assert plain.recv(1)
+        plain.sendall(bytes((21, 3, 3, 0, 2, 2, code)))
+        while plain.recv(65536):
+            pass
+
+
+def test_no_device_can_add_a_series(start_router, recording_node, device, certificates):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     made["limits"] = {"flapping": False}
     router = start_router(made)
-    device(router).connect("first")
-    router.gauges()
-    before = {key for key in samples(scrape(router))}
-    for i in range(200):
+    before = set(samples(scrape(router)))
+    for i in range(1000):
         with mqtt.Device(router.port) as raw:
             raw.connect(f"{HOSTILE}{i}", username=f"user-{i}")
-    router.session_end(count=200)
-    after = {key for key in samples(scrape(router))}
-    assert after == before
+    for code in (48, 200, 255):
+        say_alert(router, code)
+    with pytest.raises(ssl.SSLError):
+        mqtt.Device(router.tls_port, tls=ssl.create_default_context())
+    router.session_end(count=1004)
+    found = samples(scrape(router))
+    assert set(found) == before
+    assert value(found, "tls_handshake_failures_total", alert="unknown_ca") == 2
+    assert value(found, "tls_handshake_failures_total", alert="other") == 2
+
+
+def test_a_handshake_that_takes_too_long_has_failed(start_router, recording_node, certificates):
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
+    made["timeouts"] = {"tls_handshake_ms": 100}
+    router = start_router(made)
+    with socket.create_connection(("127.0.0.1", router.tls_port)) as slow:
+        slow.sendall(b"\x16\x03\x01")
+        router.session_end(reason="tls_timeout")
+    found = samples(scrape(router))
+    assert value(found, "tls_handshake_failures_total", alert="timeout") == 1
+    assert value(found, "tls_handshake_failures_total") == 1
+
+
+def test_every_row_of_the_tables_has_its_series(start_router, recording_node):
+    router = start_router(with_admin(one_cluster({"n": recording_node().port})))
+    found = samples(scrape(router))
+    include = ROOT / "include"
+    words = set(re.findall(r'^    X\([A-Z_]+, "(\w+)", (?:CLIENT|NODE|ROUTER), ',
+                           (include / "model/close_reason.h").read_text(), re.M))
+    assert len(words) > 30
+    assert {dict(of)["reason"] for name, of in found if name == "mqtt_router_sessions_closed_total"} == words
+    counters = re.findall(r'^    X\(\w+, "(\w+)", "', (include / "proxy/counters.h").read_text(), re.M)
+    assert counters and {("mqtt_router_" + word, frozenset()) for word in counters} <= set(found)
+
+
+def test_when_it_was_started_stands_still(start_router, recording_node):
+    router = start_router(with_admin(one_cluster({"n": recording_node().port})))
+    times = ("process_start_time_seconds", "mqtt_router_config_loaded_timestamp_seconds")
+    scrapes = [samples(scrape(router)) for _ in range(5)]
+    for name in times:
+        assert len({found[name, frozenset()] for found in scrapes}) == 1, name
 
 
 def test_a_reload_that_fails_shows_until_one_is_good(start_router, recording_node):
