@@ -107,10 +107,11 @@ node_answers() {
 }
 
 write_config() {
-    local mqtt_port=0 mqtts_port=0 # 0: any free one
+    local mqtt_port=0 mqtts_port=0 admin_port=0 # 0: any free one
     if [ $mode = demo ]; then
         ! is_free 1883 || mqtt_port=1883
         ! is_free 8883 || mqtts_port=8883
+        ! is_free 9090 || admin_port=9090
     fi
     cat >"$work/config.json" <<EOF
 {
@@ -127,6 +128,7 @@ write_config() {
                  { "name": "node2", "address": "127.0.0.1:$node2_port" },
                  { "name": "node3", "address": "127.0.0.1:$node3_port" } ] }
   ],
+  "admin": { "address": "127.0.0.1:$admin_port" },
   "log": { "level": "info", "format": "json" }
 }
 EOF
@@ -141,7 +143,9 @@ start_router() {
     kill -0 $router_pid 2>/dev/null || fail "the router did not start"
     mqtt_port=$(port_of mqtt)
     mqtts_port=$(port_of mqtts)
-    [ -n "$mqtt_port" ] && [ -n "$mqtts_port" ] || fail "the router does not say its ports"
+    admin=$(sed -n '/"event":"admin.open"/s/.*"address":"\([^"]*\)".*/\1/p' "$work/router.log")
+    [ -n "$mqtt_port" ] && [ -n "$mqtts_port" ] && [ -n "$admin" ] ||
+        fail "the router does not say its ports"
 }
 router_answers() {
     ! kill -0 $router_pid 2>/dev/null || grep -q '"event":"router.ready"' "$work/router.log"
@@ -233,6 +237,12 @@ publishes as a device of the same node; the third gets what was published meanwh
 Where would a device go?
 
     $router route --config $work/config.json --client-id my-device
+
+Look inside: http://$admin/ is the dashboard. Drain a node there, or on the command line,
+and ask again where your device lands:
+
+    $router drain node1 --admin $admin --wait
+    $router restore node1 --admin $admin
 
 The router's log, one line a session: $work/router.log
 Ctrl-C stops the router and the three nodes.

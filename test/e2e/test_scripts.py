@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -51,6 +52,10 @@ def test_quickstart_says_what_to_type_and_ctrl_c_ends_all_of_it():
             last = subprocess.run(command, shell=True, capture_output=True, text=True,
                                   timeout=PATIENCE_S, check=True).stdout
         assert last == "while you slept\n"
+        for command in re.findall(r"^    (\S+ (?:drain|restore) node1 .*)$", text, re.M):
+            subprocess.run(command, shell=True, timeout=PATIENCE_S, check=True, stdout=subprocess.DEVNULL)
+        with urllib.request.urlopen(re.search(r"http://127\S+/", text)[0], timeout=PATIENCE_S) as page:
+            assert b"<title>mqtt-router" in page.read()
         assert len(group_members(process.pid)) >= 5
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does it
         assert process.wait(PATIENCE_S) == 0
