@@ -80,10 +80,10 @@ struct session_query;
 /* One worker's part. */
 struct session_part {
     struct session_query *query;
-    struct session_part *next;   /* in the worker's mailbox */
-    struct list link;            /* among those the worker is at */
-    struct list *cursor;         /* the worker's: the next session to look at */
-    uint32_t until;              /* sessions that came after it began are none of its business */
+    struct session_part *next; /* in the worker's mailbox */
+    struct list link;          /* among those the worker is at */
+    struct list *cursor; /* the worker's: the next session to look at; its list's head = no more */
+    struct list *last;   /* the last one to look at: who came when it had begun is not waited for */
     struct session_facts *facts; /* room for terms.limit */
     size_t n;
     bool more;     /* there are others beyond the limit */

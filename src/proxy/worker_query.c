@@ -3,7 +3,7 @@
  * half a million of them keep nobody waiting.
  *
  * Between two slices sessions come and go. A cursor that stands on one that goes is moved to the
- * next; those that come are behind all cursors, and not looked at.
+ * next; those that come are behind the last one that a question is about, and not looked at.
  */
 #include <string.h>
 
@@ -142,10 +142,13 @@ static bool look_at(struct session_part *part, struct session *s, uint64_t now_u
     return false; /* there is no other */
 }
 
-/* Ids of a worker are numbered, and begin again at 0. */
-static bool came_later(const struct session_part *part, const struct session *s)
+/*
+ * To the next session, up to the last one there was at the beginning. Not by ids: they begin
+ * again, and a session may stay for longer than that takes.
+ */
+static void move_cursor(struct worker *w, struct session_part *part)
 {
-    return (int32_t)((uint32_t)s->id - part->until) >= 0;
+    part->cursor = part->cursor == part->last ? &w->sessions : part->cursor->next;
 }
 
 static void look(struct worker *w, struct session_part *part)
@@ -157,12 +160,10 @@ static void look(struct worker *w, struct session_part *part)
     const uint64_t now_us = clock_monotonic_us();
     for (unsigned i = 0; i < SESSION_QUERY_SLICE; i++) {
         struct session *s = CONTAINER_OF(part->cursor, struct session, link);
-        if (part->cursor == &w->sessions || came_later(part, s)) {
-            finish(part, true);
-            return;
-        }
-        part->cursor = part->cursor->next; /* s may be gone after this */
-        if (!look_at(part, s, now_us)) {
+        const bool more = part->cursor != &w->sessions;
+        if (more)
+            move_cursor(w, part); /* s may be gone after look_at() */
+        if (!more || !look_at(part, s, now_us)) {
             finish(part, true);
             return;
         }
@@ -177,7 +178,7 @@ static void take_questions(struct worker *w)
     while (part) {
         struct session_part *next = part->next;
         part->cursor = w->sessions.next;
-        part->until = w->next_id;
+        part->last = w->sessions.prev;
         list_append(&w->asking, &part->link);
         part = next;
     }
@@ -198,7 +199,9 @@ void worker_session_leaves(struct worker *w, struct session *s)
     for (struct list *l = w->asking.next; l != &w->asking; l = l->next) {
         struct session_part *part = CONTAINER_OF(l, struct session_part, link);
         if (part->cursor == &s->link)
-            part->cursor = s->link.next;
+            move_cursor(w, part);
+        if (part->last == &s->link)
+            part->last = s->link.prev; /* not before the cursor, unless that has nowhere to go */
     }
 }
 

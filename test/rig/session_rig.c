@@ -807,6 +807,11 @@ struct worker *rig_worker(struct rig *rig)
     return rig->w;
 }
 
+void rig_use_ids(struct rig *rig, uint32_t n)
+{
+    rig->w->next_id += n;
+}
+
 size_t rig_sessions(const struct rig *rig)
 {
     return rig->w->n_sessions;

@@ -146,6 +146,9 @@ bool rig_pause_over(struct rig *rig);
 /* The worker itself, for what is asked of workers. */
 struct worker *rig_worker(struct rig *rig);
 
+/* So many ids of sessions were for others. */
+void rig_use_ids(struct rig *rig, uint32_t n);
+
 size_t rig_sessions(const struct rig *rig);
 uint64_t rig_accepted(const struct rig *rig);
 uint64_t rig_pauses(const struct rig *rig);

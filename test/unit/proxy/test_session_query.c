@@ -187,6 +187,57 @@ static void who_comes_later_is_not_waited_for(void **state)
     session_query_unref(query);
 }
 
+/* Ids begin again after 2^32, and the first of a fleet may stay for months. */
+static void who_is_there_for_months_is_told(void **state)
+{
+    struct ground *g = *state;
+    fill(g, 3);
+    for (size_t i = 3; i < 8; i++) {
+        rig_use_ids(g->rig, UINT32_C(0x40000000));
+        g->fds[i] = device(g->rig, &g->ports[i]);
+        turn_until(g, i + 1);
+        struct session_query *query = ask(g, &all);
+        assert_int_equal(answer(g, query)->n, i + 1);
+        session_query_unref(query);
+    }
+}
+
+/*
+ * The last ones that a query has to look at leave before it comes to them, and others come in
+ * their place. A turn is for one query: the one looked at last sees them gone.
+ */
+static void the_last_ones_may_leave(void **state)
+{
+    struct ground *g = *state;
+    static const size_t n = SESSION_QUERY_SLICE + 3;
+    for (size_t leave = 1; leave <= 4; leave++) {
+        struct session_query *queries[3];
+        uint16_t left[4];
+        fill(g, n);
+        for (size_t i = 0; i < ARRAY_LEN(queries); i++)
+            queries[i] = ask(g, &all);
+        rig_turn(g->rig);
+        for (size_t i = 0; i < leave; i++) {
+            left[i] = g->ports[n - 1 - i];
+            close(g->fds[n - 1 - i]);
+        }
+        for (size_t i = 0; i < leave; i++)
+            g->fds[n - 1 - i] = device(g->rig, &g->ports[n - 1 - i]);
+        unsigned gone = 0;
+        for (size_t q = 0; q < ARRAY_LEN(queries); q++) {
+            const struct session_part *part = answer(g, queries[q]);
+            assert_true(part->complete);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(times_told(part, g->ports[i]), i < n - leave);
+            for (size_t i = 0; i < leave; i++)
+                gone += times_told(part, left[i]) == 0;
+            session_query_unref(queries[q]);
+        }
+        assert_true(gone >= leave);
+        (void)empty(state);
+    }
+}
+
 static void one_is_found_by_its_id_and_ended_and_no_other(void **state)
 {
     struct ground *g = *state;
@@ -284,6 +335,8 @@ int main(void)
         cmocka_unit_test_teardown(beyond_the_limit_there_are_more, empty),
         cmocka_unit_test_teardown(who_stays_is_told_once_whoever_comes_and_goes, empty),
         cmocka_unit_test_teardown(who_comes_later_is_not_waited_for, empty),
+        cmocka_unit_test_teardown(who_is_there_for_months_is_told, empty),
+        cmocka_unit_test_teardown(the_last_ones_may_leave, empty),
         cmocka_unit_test_teardown(one_is_found_by_its_id_and_ended_and_no_other, empty),
         cmocka_unit_test_teardown(a_question_that_nobody_asks_any_more_ends_nobody, empty),
         cmocka_unit_test_teardown(who_asked_may_let_go_first, empty),
