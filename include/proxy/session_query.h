@@ -66,9 +66,7 @@ struct session_terms {
      * are compared then.
      */
     struct span client_id;
-    const char *node; /* its name; null = any */
-    /* ... or this one of this cluster: "CLUSTER/NODE" may be the one or the other. Null = not so */
-    const char *cluster, *node_of_cluster;
+    const char *node; /* "NODE" or "CLUSTER/NODE"; both may hold slashes; null = any */
     bool by_source;
     struct cidr source;
     uint32_t limit;  /* 1..SESSION_QUERY_MAX */

@@ -203,23 +203,6 @@ static void ask(struct admin_call *call, const struct session_terms *terms)
 
 /* ---- the three calls ---- */
 
-/* "NODE" or "CLUSTER/NODE"; names may hold slashes themselves. */
-static void take_node(struct admin_call *call, struct session_terms *terms, char *room)
-{
-    const struct snapshot *snapshot = admin_call_house(call)->service->snapshot;
-    const char *text = admin_call_query(call, "node");
-    terms->node = text;
-    for (size_t i = 0; text && i < snapshot->config->n_clusters; i++) {
-        const char *name = snapshot->config->clusters[i].name;
-        const size_t n = strlen(name);
-        if (strncmp(text, name, n) != 0 || text[n] != '/')
-            continue;
-        terms->cluster = name;
-        terms->node_of_cluster = strcpy(room, text + n + 1);
-        return;
-    }
-}
-
 static bool take_source(struct admin_call *call, struct session_terms *terms)
 {
     const char *text = admin_call_query(call, "source");
@@ -235,17 +218,11 @@ static bool take_source(struct admin_call *call, struct session_terms *terms)
 void admin_sessions(struct admin_call *call)
 {
     struct session_terms terms = {.limit = LIMIT_DEFAULT,
-                                  .client_id = span_of_str(admin_call_query(call, "client_id"))};
-    const char *node = admin_call_query(call, "node");
-    char *room = malloc(node ? strlen(node) + 1 : 1);
-    if (!room) {
-        admin_problem(call, 500, "out_of_memory", "memory is short");
-    } else if (admin_call_number(call, "limit", 1, SESSION_QUERY_MAX, &terms.limit) &&
-               take_source(call, &terms)) {
-        take_node(call, &terms, room);
+                                  .client_id = span_of_str(admin_call_query(call, "client_id")),
+                                  .node = admin_call_query(call, "node")};
+    if (admin_call_number(call, "limit", 1, SESSION_QUERY_MAX, &terms.limit) &&
+        take_source(call, &terms))
         ask(call, &terms);
-    }
-    free(room);
 }
 
 /* False: it is none, or none of a worker that is there; the call is answered. */

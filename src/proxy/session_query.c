@@ -23,24 +23,14 @@ struct session_query {
 static bool copy_texts(struct session_query *query)
 {
     struct session_terms *terms = &query->terms;
-    const char **const names[] = {&terms->node, &terms->cluster, &terms->node_of_cluster};
-    size_t n = terms->client_id.n + 1;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        n += *names[i] ? strlen(*names[i]) + 1 : 0;
-    char *p = query->texts = malloc(n);
-    if (!p)
+    const size_t id_n = terms->client_id.n, node_n = terms->node ? strlen(terms->node) + 1 : 0;
+    query->texts = malloc(id_n + node_n + 1);
+    if (!query->texts)
         return false;
     if (terms->client_id.p)
-        terms->client_id =
-            span_of(memcpy(p, terms->client_id.p, terms->client_id.n), terms->client_id.n);
-    p += terms->client_id.n;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (!*names[i])
-            continue;
-        n = strlen(*names[i]) + 1;
-        *names[i] = memcpy(p, *names[i], n);
-        p += n;
-    }
+        terms->client_id = span_of(memcpy(query->texts, terms->client_id.p, id_n), id_n);
+    if (terms->node)
+        terms->node = memcpy(query->texts + id_n, terms->node, node_n);
     return true;
 }
 

@@ -76,13 +76,17 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 
 /* ---- does it match? ---- */
 
+/* Where "a/b/c" stands, only the node can say which slash is the one between its names. */
 static bool is_at(const struct session_terms *terms, const struct session *s)
 {
     if (!terms->node)
         return true;
-    return s->node && (strcmp(terms->node, s->node->name) == 0 ||
-                       (terms->cluster && strcmp(terms->cluster, s->node->cluster) == 0 &&
-                        strcmp(terms->node_of_cluster, s->node->name) == 0));
+    if (!s->node)
+        return false;
+    const size_t n = strlen(s->node->cluster);
+    return strcmp(terms->node, s->node->name) == 0 ||
+           (strncmp(terms->node, s->node->cluster, n) == 0 && terms->node[n] == '/' &&
+            strcmp(terms->node + n + 1, s->node->name) == 0);
 }
 
 static bool has_client_id(const struct session_terms *terms, const struct session *s)

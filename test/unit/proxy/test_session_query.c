@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -291,13 +292,89 @@ static void who_asked_may_let_go_first(void **state)
     assert_int_equal(g->alive, 0);
 }
 
+/* How many there are, of one session of client identifier "dev1" from 127.0.0.1. */
+static size_t found(struct ground *g, const char *client_id, const char *node, const char *source)
+{
+    struct session_terms terms = {.limit = 10, .client_id = span_of_str(client_id), .node = node};
+    if (source)
+        terms.by_source = cidr_parse(source, &terms.source);
+    assert_int_equal(terms.by_source, source != NULL);
+    struct session_query *query = ask(g, &terms);
+    const struct session_part *part = answer(g, query);
+    const size_t n = part->n;
+    assert_true(part->complete && !part->more);
+    session_query_unref(query);
+    return n;
+}
+
+static void play_to_relay(struct ground *g, struct play *play)
+{
+    *play = play_good(KIND_PLAIN);
+    rig_tidy(g->rig);
+    rig_begin(g->rig, 0, &play->client, play->nodes, NODES_MAX);
+    (void)rig_settle(g->rig);
+}
+
+static void play_end(struct ground *g, struct play *play)
+{
+    rig_end(g->rig);
+    while (rig_deadline(g->rig))
+        continue;
+    play_fini(play);
+}
+
+static void what_is_asked_for_has_to_be_true_all_of_it(void **state)
+{
+    static const char *const ids[] = {NULL, "dev1", "dev", "dev10"};
+    static const char *const sources[] = {NULL, "127.0.0.1", "127.0.0.0/8", "127.0.0.2", "::/0"};
+    struct ground *g = *state;
+    struct play play;
+    play_to_relay(g, &play);
+    struct session_query *query = ask(g, &all);
+    const struct session_part *part = answer(g, query);
+    assert_int_equal(part->n, 1);
+    assert_int_equal(part->facts->stage, SESSION_RELAY);
+    const char *name = part->facts->node->name;
+    char at[64], elsewhere[64], glued[64];
+    (void)snprintf(at, sizeof(at), "one/%s", name);
+    (void)snprintf(elsewhere, sizeof(elsewhere), "on/e/%s", name);
+    (void)snprintf(glued, sizeof(glued), "one-%s", name);
+    const char *const nodes[] = {NULL, name, at, "one", "one/", "n", elsewhere, glued};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        for (size_t k = 0; k < ARRAY_LEN(nodes); k++)
+            for (size_t m = 0; m < ARRAY_LEN(sources); m++)
+                assert_int_equal(found(g, ids[i], nodes[k], sources[m]), i < 2 && k < 3 && m < 3);
+    session_query_unref(query);
+    play_end(g, &play);
+}
+
+static void names_may_hold_slashes(void **state)
+{
+    (void)state;
+    static const char config[] =
+        "{\"listeners\":[{\"name\":\"d\",\"address\":\"127.0.0.1:0\",\"cluster\":\"a/b\"}],"
+        "\"clusters\":[{\"name\":\"a\",\"nodes\":["
+        "{\"name\":\"x\",\"address\":\"192.0.2.2:1883\"}]},"
+        "{\"name\":\"a/b\",\"nodes\":[{\"name\":\"c/d\",\"address\":\"192.0.2.1:1883\"}]}]}";
+    struct ground g = {.rig = rig_new(config)};
+    assert_non_null(g.rig);
+    struct play play;
+    play_to_relay(&g, &play);
+    assert_int_equal(found(&g, NULL, "c/d", NULL), 1);
+    assert_int_equal(found(&g, NULL, "a/b/c/d", NULL), 1);
+    assert_int_equal(found(&g, NULL, "b/c/d", NULL), 0);
+    assert_int_equal(found(&g, NULL, "a/b/c", NULL), 0);
+    play_end(&g, &play);
+    rig_free(g.rig);
+}
+
 static void a_worker_that_ends_says_that_it_did_not_look(void **state)
 {
     struct ground *g = *state;
     struct session_query *query = ask(g, &all);
     const unsigned answers = g->answers;
     assert_null(session_query_part(query, 0));
-    rig_free(g->rig); /* it is the last test */
+    rig_free(g->rig); /* it is the last test of this one */
     g->rig = NULL;
     assert_true(session_query_is_done(query));
     assert_false(session_query_part(query, 0)->complete);
@@ -340,7 +417,9 @@ int main(void)
         cmocka_unit_test_teardown(one_is_found_by_its_id_and_ended_and_no_other, empty),
         cmocka_unit_test_teardown(a_question_that_nobody_asks_any_more_ends_nobody, empty),
         cmocka_unit_test_teardown(who_asked_may_let_go_first, empty),
+        cmocka_unit_test_teardown(what_is_asked_for_has_to_be_true_all_of_it, empty),
         cmocka_unit_test(a_worker_that_ends_says_that_it_did_not_look),
+        cmocka_unit_test(names_may_hold_slashes), /* on a rig of its own: the other is freed */
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
