@@ -93,14 +93,19 @@ def test_a_question_that_makes_no_sense_is_refused(start_router, recording_node)
 
 def test_names_come_as_they_are_and_long_ones_are_marked(start_router, recording_node, device):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
-    raws = [device(router) for _ in range(3)]
     long = "x" * 200
-    for raw, client_id in zip(raws, (HOSTILE, long, "x" * 128 + "y" * 72)):
+    # The 128th byte is amid a character: none is cut.
+    wide = {"a" * k + "\U0001f600" * 40: "a" * k + "\U0001f600" * 31 + "..." for k in (1, 2, 3)}
+    ids = [HOSTILE, long, "x" * 128 + "y" * 72, *wide]
+    raws = [device(router) for _ in ids]
+    for raw, client_id in zip(raws, ids):
         raw.connect(client_id, username="u")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 3, "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == len(ids), "all to be relayed")
     assert [s["client_id"] for s in sessions(router, client_id=HOSTILE)] == [HOSTILE]
     [found] = sessions(router, client_id=long)
     assert found["client_id"] == "x" * 128 + "..."
+    for client_id, told in wide.items():
+        assert [s["client_id"] for s in sessions(router, client_id=client_id)] == [told]
 
 
 def test_a_session_says_what_its_door_knows(start_router, recording_node, certificates, device):
