@@ -95,11 +95,49 @@ static void put_listeners(struct metrics_text *m, const struct snapshot *snapsho
     }
 }
 
-static void put_certificate(void *arg, const struct tls_calendar_entry *entry)
+/* Entries of the calendar, borrowed. */
+struct certificates {
+    const struct tls_calendar_entry **list; /* owned; null = memory is short */
+    size_t n;
+};
+
+static void gather(void *arg, const struct tls_calendar_entry *entry)
 {
-    metrics_label(arg, "file", entry->file);
-    metrics_label(arg, "subject", entry->name);
-    metrics_sample(arg, (double)entry->not_after);
+    struct certificates *all = arg;
+    const struct tls_calendar_entry **longer =
+        realloc(all->list, (all->n + 1) * sizeof(const struct tls_calendar_entry *));
+    if (!longer)
+        return;
+    all->list = longer;
+    longer[all->n++] = entry;
+}
+
+static bool same_labels(const struct tls_calendar_entry *a, const struct tls_calendar_entry *b)
+{
+    return strcmp(a->file, b->file) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* Of several with one name in one file, old and new say, the one that ends first. */
+static void put_certificates(struct metrics_text *m, const struct tls_keeper *tls)
+{
+    struct certificates all = {0};
+    tls_keeper_walk(tls, gather, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        time_t first = all.list[i]->not_after;
+        bool told = false;
+        for (size_t k = 0; k < all.n; k++) {
+            if (!same_labels(all.list[i], all.list[k]))
+                continue;
+            told = told || k < i;
+            first = all.list[k]->not_after < first ? all.list[k]->not_after : first;
+        }
+        if (told)
+            continue;
+        metrics_label(m, "file", all.list[i]->file);
+        metrics_label(m, "subject", all.list[i]->name);
+        metrics_sample(m, (double)first);
+    }
+    free(all.list);
 }
 
 /* ---- sessions ---- */
@@ -178,7 +216,7 @@ void admin_metrics(struct admin_call *call)
         put_listeners(m, service->snapshot);
         metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
                        "When a certificate in use expires, since 1970.");
-        tls_keeper_walk(service->tls, put_certificate, m);
+        put_certificates(m, service->tls);
         put_sessions(m, &gauges);
         put_counts(m, house, &gauges);
         put_admission(m, service->shared->admission);

@@ -13,8 +13,7 @@
 static const int steps_days[] = {30, 7, 1, 0};
 
 struct entry {
-    char *name, *file; /* owned */
-    time_t not_after;
+    struct tls_calendar_entry facts; /* its texts are owned */
     size_t steps_said;
 };
 
@@ -28,12 +27,18 @@ struct tls_calendar *tls_calendar_new(void)
     return calloc(1, sizeof(struct tls_calendar));
 }
 
+static void entry_fini(struct entry *e)
+{
+    free((char *)(uintptr_t)e->facts.name);
+    free((char *)(uintptr_t)e->facts.file);
+    free((char *)(uintptr_t)e->facts.listener);
+    free((char *)(uintptr_t)e->facts.cluster);
+}
+
 static void clear(struct tls_calendar *calendar)
 {
-    for (size_t i = 0; i < calendar->n; i++) {
-        free(calendar->list[i].name);
-        free(calendar->list[i].file);
-    }
+    for (size_t i = 0; i < calendar->n; i++)
+        entry_fini(&calendar->list[i]);
     free(calendar->list);
     *calendar = (struct tls_calendar){0};
 }
@@ -46,54 +51,84 @@ void tls_calendar_free(struct tls_calendar *calendar)
     free(calendar);
 }
 
-static bool is_noted(const struct tls_calendar *calendar, const char *file, time_t not_after)
+/* Whose certificates are being noted: one of the names is null. */
+struct noting {
+    struct tls_calendar *calendar;
+    const char *listener, *cluster;
+};
+
+static bool same(const char *a, const char *b)
 {
-    for (size_t i = 0; i < calendar->n; i++)
-        if (calendar->list[i].not_after == not_after && strcmp(calendar->list[i].file, file) == 0)
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Is it there, of whomever? Of the same owner: then it is of another of its addresses. */
+static bool is_noted(const struct noting *noting, const char *file, time_t not_after, bool *again)
+{
+    *again = false;
+    for (size_t i = 0; i < noting->calendar->n; i++) {
+        const struct tls_calendar_entry *e = &noting->calendar->list[i].facts;
+        if (e->not_after != not_after || strcmp(e->file, file) != 0)
+            continue;
+        *again = true;
+        if (same(e->listener, noting->listener) && same(e->cluster, noting->cluster))
             return true;
+    }
     return false;
+}
+
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
 }
 
 /* Short of memory a certificate is not noted: a warning lost, nothing else. */
 static void add(void *arg, const char *name, const char *file, time_t not_after)
 {
-    struct tls_calendar *calendar = arg;
-    if (is_noted(calendar, file, not_after))
-        return; /* several doors share a file */
+    const struct noting *noting = arg;
+    struct tls_calendar *calendar = noting->calendar;
+    bool again;
+    if (is_noted(noting, file, not_after, &again))
+        return;
     struct entry *list = realloc(calendar->list, (calendar->n + 1) * sizeof(*list));
     if (!list)
         return;
     calendar->list = list;
-    struct entry e = {.name = strdup(name), .file = strdup(file), .not_after = not_after};
-    if (e.name && e.file) {
+    struct entry e = {.facts = {.name = copy(name),
+                                .file = copy(file),
+                                .listener = copy(noting->listener),
+                                .cluster = copy(noting->cluster),
+                                .not_after = not_after,
+                                .again = again}};
+    if (e.facts.name && e.facts.file && (e.facts.listener || e.facts.cluster))
         list[calendar->n++] = e;
-        return;
-    }
-    free(e.name);
-    free(e.file);
+    else
+        entry_fini(&e);
 }
 
-void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls)
+void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls,
+                       const struct snapshot *snapshot)
 {
     clear(calendar);
-    for (size_t i = 0; i < tls->n_doors; i++)
+    for (size_t i = 0; i < tls->n_doors; i++) {
+        struct noting noting = {.calendar = calendar, .listener = snapshot->doors[i].conf->name};
         if (tls->doors[i])
-            tls_context_expiry(tls->doors[i], add, calendar);
-    for (size_t i = 0; i < tls->n_clusters; i++)
+            tls_context_expiry(tls->doors[i], add, &noting);
+    }
+    for (size_t i = 0; i < tls->n_clusters; i++) {
+        struct noting noting = {.calendar = calendar, .cluster = snapshot->clusters[i].conf->name};
         if (tls->clusters[i])
-            tls_client_context_expiry(tls->clusters[i], add, calendar);
+            tls_client_context_expiry(tls->clusters[i], add, &noting);
+    }
 }
 
 void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg)
 {
-    for (size_t i = 0; i < calendar->n; i++) {
-        const struct tls_calendar_entry entry = {calendar->list[i].name, calendar->list[i].file,
-                                                 calendar->list[i].not_after};
-        each(arg, &entry);
-    }
+    for (size_t i = 0; i < calendar->n; i++)
+        each(arg, &calendar->list[i].facts);
 }
 
-static void say(struct log *log, const struct entry *e, time_t now)
+static void say(struct log *log, const struct tls_calendar_entry *e, time_t now)
 {
     struct log_line line;
     char end[32];
@@ -115,10 +150,11 @@ void tls_calendar_log(struct tls_calendar *calendar, struct log *log)
     for (size_t i = 0; i < calendar->n; i++) {
         struct entry *e = &calendar->list[i];
         size_t due = 0;
-        while (due < ARRAY_LEN(steps_days) && e->not_after - now <= (time_t)steps_days[due] * DAY_S)
+        while (due < ARRAY_LEN(steps_days) &&
+               e->facts.not_after - now <= (time_t)steps_days[due] * DAY_S)
             due++;
-        if (due > e->steps_said)
-            say(log, e, now);
+        if (due > e->steps_said && !e->facts.again)
+            say(log, &e->facts, now);
         e->steps_said = due;
     }
 }

@@ -87,7 +87,7 @@ static bool load_own(struct tls_keeper *keeper, struct tls_ticket_keys *const *k
     struct worker_tls *tls = worker_tls_load(keeper->library, keeper->snapshot, keys, error);
     if (!tls)
         return false;
-    tls_calendar_fill(keeper->calendar, tls);
+    tls_calendar_fill(keeper->calendar, tls, keeper->snapshot);
     worker_tls_free(tls);
     return true;
 }

@@ -202,6 +202,7 @@ def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
         False, "c", 1, 1)
     found = {pathlib.Path(c["file"]).name: c
              for c in admin.get(router, "/api/v1/certificates")["certificates"]}
+    assert (found["server.pem"]["listener"], found["server.pem"]["cluster"]) == ("mqtts", None)
     said = subprocess.run(["openssl", "x509", "-in", certificates / "server.pem", "-noout", "-enddate",
                            "-dateopt", "iso_8601"], capture_output=True, text=True, check=True).stdout
     assert found["server.pem"]["not_after"].replace(".000Z", "Z").replace("T", " ") in said

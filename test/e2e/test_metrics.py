@@ -6,6 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -267,3 +268,22 @@ def test_a_reload_that_fails_shows_until_one_is_good(start_router, recording_nod
     router.config_path.write_text(text)
     admin.post(router, "/api/v1/reload")
     assert value(samples(scrape(router)), "config_last_reload_successful") == 1
+
+
+def test_certificates_that_share_name_or_file_are_one_series(start_router, recording_node, certificates, tmp_path):
+    """A bundle with two authorities of one name, and a certificate of two listeners."""
+    for days, name in ((40, "old"), (80, "new")):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", tmp_path / "key", "-subj", "/CN=Same", "-days", str(days), "-out", tmp_path / name],
+                       check=True, capture_output=True)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text((tmp_path / "new").read_text() + (tmp_path / "old").read_text())
+    made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
+    made["listeners"][1]["tls"].update(client_auth="request", client_ca_file=str(bundle))
+    made["listeners"].append({**made["listeners"][1], "name": "second"})
+    router = start_router(made)
+    expiry = {dict(labels)["subject"]: v for (n, labels), v in samples(scrape(router)).items()
+              if n == "mqtt_router_certificate_expiry_timestamp_seconds"}
+    assert expiry["Same"] == pytest.approx(time.time() + 40 * 86400, abs=3600)
+    owners = {(c["listener"], c["subject"]) for c in admin.get(router, "/api/v1/certificates")["certificates"]}
+    assert owners >= {("mqtts", "Same"), ("second", "Same"), ("mqtts", "localhost"), ("second", "localhost")}
