@@ -67,7 +67,10 @@ MUST_USE struct log_output *log_output_open(const struct log_output_conf *conf);
 void log_output_free(struct log_output *output); /* null is allowed */
 int log_output_fd(const struct log_output *output);
 
-/* From any thread: lines go there, which is taken, from the next one on. */
+/*
+ * From any thread: lines go there, which is taken, from the next one on. Standard output is what
+ * the log began with, and is not opened again.
+ */
 void log_direct(struct log *log, struct log_output *output);
 
 /*

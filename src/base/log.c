@@ -63,7 +63,7 @@ struct log *log_new(int fd, enum log_level level, enum log_format format)
     if (!log)
         return NULL;
     log_set(log, level, format);
-    log->output = log_output_borrow(fd);
+    log->output = log->first = log_output_borrow(fd);
     if (!log->output || pthread_mutex_init(&log->lock, NULL) != 0) {
         log_output_free(log->output);
         free(log);
@@ -82,18 +82,24 @@ void log_free(struct log *log)
     if (!log)
         return;
     log_recent_fini(&log->recent);
-    log_output_free(log->output);
+    if (log->output != log->first)
+        log_output_free(log->output);
+    log_output_free(log->first);
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
 
 void log_direct(struct log *log, struct log_output *output)
 {
+    const bool back = output->target == LOG_TARGET_STDOUT;
     pthread_mutex_lock(&log->lock);
     struct log_output *old = log->output;
-    log->output = output;
+    log->output = back ? log->first : output;
     pthread_mutex_unlock(&log->lock);
-    log_output_free(old);
+    if (old != log->first)
+        log_output_free(old);
+    if (back)
+        log_output_free(output);
 }
 
 bool log_reopen(struct log *log)

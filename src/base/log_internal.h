@@ -32,7 +32,9 @@ struct log_recent {
 };
 
 struct log {
-    struct log_output *output; /* owned; under `lock` */
+    struct log_output *output; /* owned, or `first`; under `lock` */
+    struct log_output *first;  /* owned; standard output: a terminal cannot be opened later, in the
+                                * sandbox, so it is kept while lines go elsewhere */
     pthread_mutex_t lock;      /* keeps "is there room" and "write" together */
     struct log_recent recent;
 

@@ -156,11 +156,9 @@ static bool send_syslog(struct log_output *output, enum log_level level, const c
 
 struct log_output *log_output_open(const struct log_output_conf *conf)
 {
-    if (conf->target == LOG_TARGET_STDOUT)
-        return log_output_borrow(STDOUT_FILENO);
     struct log_output *output = output_new(conf->target);
-    if (!output)
-        return NULL;
+    if (!output || conf->target == LOG_TARGET_STDOUT)
+        return output; /* log_direct() goes back to what the log began with */
     output->own = true;
     output->facility = conf->facility;
     output->fd = conf->target == LOG_TARGET_FILE ? open_file(conf->path) : connect_syslog();

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -142,6 +143,33 @@ def test_as_another_user_in_its_sandbox_it_opens_its_file_anew(file_router, reco
     with mqtt.Device(router.port) as raw:
         raw.connect("dev")
     wait_until(lambda: events_of(router.path, "session.end"), "a line in it")
+
+
+@pytest.mark.skipif(SANITIZED, reason="it has no sandbox then")
+def test_a_reload_in_its_sandbox_goes_back_to_a_terminal(recording_node, tmp_path, closing):
+    """Opened again, the terminal would be the end of the router and of all its sessions."""
+    ours, its = (os.fdopen(fd, "rb", buffering=0) for fd in os.openpty())
+    closing(ours)
+    made = one_cluster({"n": recording_node().port})
+    file = tmp_path / "router.log"
+    made["log"].update(target="file", file=str(file))
+    config = harness.write_config(made, tmp_path)
+    process = subprocess.Popen([harness.BINARY, "--config", str(config)], stdout=its,
+                               stderr=subprocess.DEVNULL)
+    its.close()
+    try:
+        wait_until(lambda: events_of(file, "router.ready"), "it to be ready")
+        made["log"] = {key: value for key, value in made["log"].items() if key not in ("target", "file")}
+        harness.write_config(made, tmp_path)
+        process.send_signal(signal.SIGHUP)
+        said = b""
+        while b"reload.done" not in said:
+            assert select.select([ours], [], [], harness.PATIENCE_S)[0], (process.poll(), said)
+            said += ours.read(4096)
+    finally:
+        process.terminate()
+        code = process.wait(timeout=harness.PATIENCE_S)
+    assert code == 0
 
 
 def can_unshare():
