@@ -33,8 +33,9 @@ json_t *admin_readiness(const struct admin_house *house, bool *ready)
         json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
         if (!has_node_up(&snapshot->clusters[i]))
-            json_array_append_new(reasons, json_sprintf("no node of cluster \"%s\" is up",
-                                                        snapshot->clusters[i].conf->name));
+            json_array_append_new(reasons,
+                                  json_sprintf("no node of cluster \"%s\" takes new sessions",
+                                               snapshot->clusters[i].conf->name));
     *ready = json_array_size(reasons) == 0 && phase == ADMIN_SERVING;
     return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_word(phase), "reasons",
                      reasons);

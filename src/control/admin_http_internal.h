@@ -25,6 +25,7 @@ struct admin_http {
     struct ev_timer sweep;   /* each second: who is slow, who has left */
     struct list peers;       /* struct admin_peer; who has waited longest for a request first */
     unsigned n_peers, n_held;
+    uint64_t refusals_said;         /* the bucket of admin.refused */
     bool stopping;                  /* nothing is held any more */
     const struct address *arriving; /* whose connection is being handed over; null = none */
 };

@@ -81,13 +81,15 @@ static void put_life(struct metrics_text *m, const struct admin_house *house)
 
 static void put_listeners(struct metrics_text *m, const struct snapshot *snapshot)
 {
-    metrics_family(m, "connections", METRIC_GAUGE, "Open connections of devices.");
+    metrics_family(m, "connections", METRIC_GAUGE,
+                   "Open connections, by the listeners there are now.");
     for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
         const struct listener_live *live = snapshot->listeners[i];
         metrics_label(m, "listener", live->name);
         metrics_sample(m, atomic_load_explicit(&live->connections, memory_order_relaxed));
     }
-    metrics_family(m, "accepted_connections_total", METRIC_COUNTER, "Connections accepted.");
+    metrics_family(m, "accepted_connections_total", METRIC_COUNTER,
+                   "Connections accepted, by the listeners there are now.");
     for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
         const struct listener_live *live = snapshot->listeners[i];
         metrics_label(m, "listener", live->name);
@@ -181,6 +183,9 @@ static void put_counts(struct metrics_text *m, const struct admin_house *house,
         put_one(m, rows[i].word, total ? METRIC_COUNTER : METRIC_GAUGE, rows[i].help,
                 (double)gauges->count[i]);
     }
+    put_one(m, "open_connections", METRIC_GAUGE,
+            "Open connections of devices, those of listeners that are gone included.",
+            atomic_load_explicit(&shared->connections, memory_order_relaxed));
     put_one(m, "connections_limit", METRIC_GAUGE, "limits.max_connections, as it can be kept.",
             atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
     put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: none.",

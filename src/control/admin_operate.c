@@ -42,7 +42,7 @@ static void refuse(struct admin_call *call, const char *said)
 {
     admin_reply_problem(call, 409,
                         json_pack("{s:s, s:s, s:o}", "reason", "reload_failed", "detail",
-                                  "the file is wrong, and nothing has changed", "faults",
+                                  "nothing has changed: faults says why", "faults",
                                   lines_of(said, "error: ")));
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "admin_http_internal.h"
+#include "base/bucket.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "dashboard/dashboard.h"
 
@@ -94,6 +96,9 @@ static void unhold(struct admin_call *call)
     ev_feed_event(call->http->conf.loop, &call->http->turning, EV_READ);
 }
 
+/* admin.refused: ten a second, after a hundred. */
+static const struct bucket_rate refusal_lines = {.window_us = 1000000, .events = 10, .burst = 100};
+
 static void say(const struct admin_call *call)
 {
     struct log_line line;
@@ -102,6 +107,8 @@ static void say(const struct admin_call *call)
         call->status == MHD_HTTP_UNAUTHORIZED || call->status == MHD_HTTP_FORBIDDEN;
     if (!forbidden && strcmp(call->method, "POST") != 0)
         return;
+    if (forbidden && !bucket_take(&call->http->refusals_said, clock_monotonic_us(), refusal_lines))
+        return; /* whoever reaches the address must not fill the log */
     log_begin(&line, log, forbidden ? LOG_WARN : LOG_NOTICE,
               forbidden ? "admin.refused" : "admin.call");
     log_text(&line, "source", call->peer->source);
@@ -153,7 +160,7 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
 /* One line, with its end: people read it in terminals. */
 static void reply_json(struct admin_call *call, unsigned status, const char *type, json_t *taken)
 {
-    char *text = taken ? json_dumps(taken, JSON_COMPACT) : NULL;
+    char *text = taken ? json_dumps(taken, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     const size_t n = text ? strlen(text) : 0;
     char *line = text ? realloc(text, n + 1) : NULL; /* the newline takes the zero's place */
     json_decref(taken);

@@ -32,7 +32,7 @@ static bool is_serving(struct admin_call *call)
     return false;
 }
 
-/* Those departed cannot be steered: they are gone from the configuration. */
+/* Among those departed, too: they still have sessions, which may be drained. */
 static bool find_node(const struct snapshot *snapshot, const char *cluster, const char *node,
                       struct admin_node *out)
 {
@@ -40,7 +40,7 @@ static bool find_node(const struct snapshot *snapshot, const char *cluster, cons
         *out = (struct admin_node){.cluster = &snapshot->clusters[i]};
         if (strcmp(out->cluster->conf->name, cluster) != 0)
             continue;
-        for (; out->index < out->cluster->n; out->index++)
+        for (; out->index < out->cluster->n_all; out->index++)
             if (strcmp(out->cluster->nodes[out->index].conf->name, node) == 0)
                 return true;
         return false;
@@ -127,10 +127,16 @@ static void say(const struct admin_house *house, const struct node_live *live,
     log_emit(&line);
 }
 
-static void carry_out(const struct admin_house *house, struct node_live *live,
-                      const struct cluster_conf *conf, const struct word *word)
+static void carry_out(const struct admin_house *house, const struct admin_node *at,
+                      const struct word *word)
 {
+    const struct cluster_conf *conf = at->cluster->conf;
+    struct node_live *live = at->cluster->nodes[at->index].live;
+    const enum node_state in_file = at->cluster->nodes[at->index].conf->state;
     say(house, live, word);
+    if (word->has_state) /* short of memory it is forgotten when the node goes */
+        (void)!overrides_set_state(house->overrides, live->cluster, live->name, word->state,
+                                   in_file);
     if (word->has_state)
         (void)prober_decree(house->service->prober, live->cluster, live->name, word->state);
     if (word->drain_rate_per_s || word->drain_deadline_ms)
@@ -153,12 +159,16 @@ void admin_node_steer(struct admin_call *call)
     }
     if (!is_serving(call) || !read_word(call, &word))
         return;
+    if (at.index >= at.cluster->n && (word.has_weight || word.weight_of_file)) {
+        admin_problem(call, 400, "invalid_body", "weight: the node has departed, and has no keys");
+        return;
+    }
     if (!set_weight(house, &at, &word)) {
         admin_problem(call, 500, "out_of_memory", "memory is short");
         return;
     }
     if (find_node(house->service->snapshot, cluster, node, &at)) { /* of the new snapshot */
-        carry_out(house, at.cluster->nodes[at.index].live, at.cluster->conf, &word);
+        carry_out(house, &at, &word);
         admin_reply_json(call, 200, admin_node_json(house, &at));
     } else {
         admin_problem(call, 404, "node_unknown", "the node has just gone");

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of the first line in text; what is wrong with it, or null. */
@@ -35,9 +36,14 @@ const char *admin_token_read(const char *path, struct admin_token *out)
         admin_token_wipe(out);
         return NULL;
     }
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for its writer */
     if (fd < 0)
         return strerror(errno);
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return "it is no regular file";
+    }
     ssize_t n = read(fd, text, sizeof(text));
     const char *why = n < 0 ? strerror(errno) : take_line(text, (size_t)n, out);
     close(fd);

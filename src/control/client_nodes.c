@@ -141,8 +141,6 @@ static void search_one(void *arg, const json_t *node)
 {
     struct search *search = arg;
     const bool match = matches(node, search->name);
-    if (is_true(node, "departed")) /* gone from the configuration: nothing can be done to it */
-        return;
     if (match) {
         search->found++;
         search->node = node;

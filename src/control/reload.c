@@ -202,6 +202,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     report(service, before, outcome);
     evictor_look(service->evictor);
     overrides_settle(service->overrides, service->snapshot);
+    overrides_decree(service->overrides, service->snapshot, service->prober);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
     service->loaded_unix_ms = clock_unix_ms();
@@ -268,6 +269,7 @@ bool reload_members(struct service *service)
     publication_commit(&publication);
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
+    overrides_decree(service->overrides, service->snapshot, service->prober);
     evictor_look(service->evictor);
     node_registry_sweep(service->registry);
     return true;

@@ -105,6 +105,8 @@ static void weigh(struct cluster *cluster, const struct members_source *source)
                 : conf->weight;
         cluster->nodes[i].weight = cluster->homes[i].weight = weight;
     }
+    for (size_t i = cluster->n; i < cluster->n_all; i++) /* departed */
+        cluster->nodes[i].weight = cluster->nodes[i].conf->weight;
 }
 
 static bool nodes_init(struct cluster *cluster, const struct node_conf *nodes, size_t n,

@@ -252,3 +252,20 @@ def test_a_long_name_in_a_refusal_is_cut_between_characters(pair):
     for shift in range(4):
         assert admin.refusal(router, "GET", "/api/v1/route", cluster="x" * shift + "\U0001f697" * 300) == (
             404, "cluster_unknown")
+
+
+def test_a_node_that_has_departed_is_drained_and_is_nobodys_word(pair, device):
+    router, nodes, made = pair
+    ports = {name: node.port for name, node in nodes.items()}
+    raw = device(router)
+    raw.connect(by_home(ports, [f"dev-{i}" for i in range(12)])["b"][0])
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be there")
+    kept = made["clusters"][0]["nodes"].pop()
+    assert kept["name"] == "b"
+    router.reload(made)
+    node = node_of(router, "b")
+    assert (node["departed"], node["undone_by"], node["sessions"]) == (True, None, 1)
+    assert not admin.get(router, "/api/v1/status")["overrides"]
+    assert admin.refusal(router, "POST", "/api/v1/nodes/c/b", {"weight": 3}) == (400, "invalid_body")
+    steer(router, "b", state="draining")
+    assert raw.read_to_end() == (b"", "end")

@@ -60,7 +60,7 @@ def test_it_is_not_ready_without_a_node_that_is_up_in_each_cluster(start):
     answer = asks.get("/readyz")
     assert answer.status == 503
     assert answer.json == {"ready": False, "phase": "serving", "reasons": [
-        'no node of cluster "two" is up', 'no node of cluster "three" is up']}
+        'no node of cluster "two" takes new sessions', 'no node of cluster "three" takes new sessions']}
 
 
 def test_a_draining_router_says_so_until_it_ends(start, recording_node, device):
@@ -113,7 +113,7 @@ def test_it_is_alive_but_not_ready_while_nodes_are_still_looked_for(start_router
         looks.join()
     assert found == {"/healthz": [200], "/readyz": [503], "/api/v1/status": [503]}
     asks = closing(Admin(router))
-    assert asks.get("/readyz").json["reasons"] == ['no node of cluster "c" is up']
+    assert asks.get("/readyz").json["reasons"] == ['no node of cluster "c" takes new sessions']
     asks.close()
     router.stop()
 

@@ -5,7 +5,9 @@ import signal
 
 import pytest
 
+import admin
 import mqtt
+from admin import with_admin
 from dns_server import BINARY, DnsServer
 from harness import CHECKED, free_port, one_cluster, wait_until
 from homes import by_home, ids_of
@@ -289,3 +291,25 @@ def test_a_router_can_end_while_it_asks(start_router, closing, nodes, port):
     wait_until(lambda: dns.queries(NAME) > asked, "one more question")
     dns.hang()
     router.stop(signal.SIGTERM)
+
+
+def test_what_an_operator_said_outlives_an_answer_without_the_node(start_router, closing, nodes, port):
+    """A drained node has no sessions left: nobody but the operator's word remembers it."""
+    dns = closing(DnsServer(hosts_of(*nodes)))
+    router = start_router(with_admin(found_by(dns, port)))
+    path = f"/api/v1/nodes/c/{nodes[1].host}:{port}"
+
+    def node():
+        found = [n for n in admin.get(router, "/api/v1/nodes")["clusters"][0]["nodes"]
+                 if n["name"] == f"{nodes[1].host}:{port}"]
+        return found[0] if found else None
+    wait_until(node, "it to be found")
+    admin.post(router, path, {"state": "draining", "weight": 5})
+    assert node()["status"] == "draining"
+    dns.set(hosts_of(nodes[0], nodes[2]))
+    wait_until(lambda: not node(), "it to be gone")
+    dns.set(hosts_of(*nodes))
+    back = wait_until(node, "it to be back")
+    assert (back["status"], back["state"], back["weight"]) == ("draining", "draining", 5)
+    assert {o["what"] for o in admin.get(router, "/api/v1/status")["overrides"]} == {
+        "node_state", "node_weight"}
