@@ -71,6 +71,20 @@ static void find_target(struct admin_call *call)
                                   : ADMIN_NO_MEMORY);
 }
 
+/*
+ * Two lengths: a proxy in front may have gone by the other one, and what follows may be no request
+ * of its client's (RFC 9112 section 6.3).
+ */
+static void check_framing(struct admin_call *call)
+{
+    if (!header(call, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+        !header(call, MHD_HTTP_HEADER_CONTENT_LENGTH))
+        return;
+    call->ends = true;
+    refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_request",
+           "want Content-Length or Transfer-Encoding, not both");
+}
+
 /* ---- who asks ---- */
 
 static void check_origin(struct admin_call *call)
@@ -123,7 +137,7 @@ void admin_guard_too_large(struct admin_call *call)
 void admin_guard_head(struct admin_call *call)
 {
     static void (*const checks[])(struct admin_call * call) = {
-        check_origin, find_target, check_token, check_phase, check_body_type};
+        check_framing, check_origin, find_target, check_token, check_phase, check_body_type};
     for (size_t i = 0; i < ARRAY_LEN(checks) && !call->refused; i++)
         checks[i](call);
 }

@@ -53,6 +53,7 @@ struct admin_call {
     size_t n_bytes;
     json_t *body;                  /* owned; null = not read yet */
     bool begun;                    /* its head was looked at */
+    bool ends;                     /* the connection, with this answer */
     bool refused;                  /* what is still coming of a body is not wanted */
     struct MHD_Response *response; /* owned until it is queued; null = not answered yet */
     unsigned status;

@@ -79,6 +79,8 @@ static void add_headers(const struct admin_call *call, const char *content_type)
     if (call->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         add(call, MHD_HTTP_HEADER_ALLOW,
             call->target.route->method == ADMIN_GET ? "GET, HEAD" : "POST");
+    if (call->ends)
+        add(call, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
 /* Its turn has come: libmicrohttpd may go on with it. */

@@ -186,6 +186,18 @@ def test_a_body_in_chunks_is_bounded_as_well(start):
     assert not router.find("reload.done")
 
 
+def test_a_request_of_two_lengths_is_refused_and_what_follows_is_no_request(start):
+    router, asks = start()
+    with asks.connect() as s:
+        s.sendall(b"POST /api/v1/log_level HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                  b"Content-Length: 70\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                  b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        answer = read_to_end(s)
+    assert answer.count(b"HTTP/1.1 ") == 1 and b" 400 " in answer.split(b"\r\n")[0] and b"invalid_request" in answer
+    assert asks.get("/healthz").status == 200 and not router.find("reload.done")
+
+
 def test_a_head_without_end_is_refused(start):
     _, asks = start()
     with asks.connect() as s:
