@@ -198,7 +198,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     log_set(service->log, config->log.level, config->log.format);
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
-    reload_report_restart(service->log, before, service->snapshot);
+    reload_report_restart(service->log, outcome ? &outcome->said : NULL, before, service->snapshot);
     report(service, before, outcome);
     evictor_look(service->evictor);
     overrides_settle(service->overrides, service->snapshot);

@@ -12,25 +12,44 @@
 
 /* ---- what stays until a restart ---- */
 
-static void say_restart(struct log *log, const char *listener, const char *key)
+/* Who hears of it. */
+struct hearers {
+    struct log *log;
+    char **said; /* lines for who asked; null = nobody did */
+};
+
+static void tell(char **said, const char *listener, const char *key)
+{
+    char *longer;
+    if (asprintf(&longer, "%swarning: %s%s%s%s: waits for a restart\n", *said ? *said : "",
+                 listener ? "listener " : "", listener ? listener : "", listener ? ": " : "",
+                 key) < 0)
+        return; /* the log has it */
+    free(*said);
+    *said = longer;
+}
+
+static void say_restart(const struct hearers *to, const char *listener, const char *key)
 {
     struct log_line line;
-    log_begin(&line, log, LOG_WARN, "reload.restart_needed");
+    log_begin(&line, to->log, LOG_WARN, "reload.restart_needed");
     log_text(&line, "listener", listener);
     log_text(&line, "key", key);
     log_emit(&line);
+    if (to->said)
+        tell(to->said, listener, key);
 }
 
 /* Options of a socket that is open and stays so. */
-static void compare_door(struct log *log, const struct listener_conf *a,
+static void compare_door(const struct hearers *to, const struct listener_conf *a,
                          const struct listener_conf *b)
 {
     if (a->dual_stack != b->dual_stack)
-        say_restart(log, b->name, "dual_stack");
+        say_restart(to, b->name, "dual_stack");
     if (a->tcp_defer_accept != b->tcp_defer_accept)
-        say_restart(log, b->name, "tcp_defer_accept");
+        say_restart(to, b->name, "tcp_defer_accept");
     if (a->fast_open != b->fast_open)
-        say_restart(log, b->name, "fast_open");
+        say_restart(to, b->name, "fast_open");
 }
 
 static bool differ(const char *a, const char *b)
@@ -39,41 +58,44 @@ static bool differ(const char *a, const char *b)
 }
 
 /* What was given up cannot be had again. */
-static void compare_privileges(struct log *log, const struct config *a, const struct config *b)
+static void compare_privileges(const struct hearers *to, const struct config *a,
+                               const struct config *b)
 {
     if (differ(a->user, b->user))
-        say_restart(log, NULL, "user");
+        say_restart(to, NULL, "user");
     if (differ(a->group, b->group))
-        say_restart(log, NULL, "group");
+        say_restart(to, NULL, "group");
     if (a->sandbox != b->sandbox)
-        say_restart(log, NULL, "sandbox");
+        say_restart(to, NULL, "sandbox");
 }
 
-static void compare_admin(struct log *log, const struct admin_conf *a, const struct admin_conf *b)
+static void compare_admin(const struct hearers *to, const struct admin_conf *a,
+                          const struct admin_conf *b)
 {
     if (!a != !b)
-        say_restart(log, NULL, "admin");
+        say_restart(to, NULL, "admin");
     else if (a && differ(a->address, b->address))
-        say_restart(log, NULL, "admin.address");
+        say_restart(to, NULL, "admin.address");
 }
 
-void reload_report_restart(struct log *log, const struct snapshot *before,
+void reload_report_restart(struct log *log, char **said, const struct snapshot *before,
                            const struct snapshot *after)
 {
+    const struct hearers hearers = {.log = log, .said = said}, *to = &hearers;
     size_t old;
     if (before->config->workers != after->config->workers)
-        say_restart(log, NULL, "workers");
+        say_restart(to, NULL, "workers");
     if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
-        say_restart(log, NULL, "limits.relay_buffer_bytes");
+        say_restart(to, NULL, "limits.relay_buffer_bytes");
     if (before->config->limits.per_source.table_size != after->config->limits.per_source.table_size)
-        say_restart(log, NULL, "limits.per_source.table_size");
+        say_restart(to, NULL, "limits.per_source.table_size");
     if (before->config->limits.flapping.table_size != after->config->limits.flapping.table_size)
-        say_restart(log, NULL, "limits.flapping.table_size");
-    compare_privileges(log, before->config, after->config);
-    compare_admin(log, before->config->admin, after->config->admin);
+        say_restart(to, NULL, "limits.flapping.table_size");
+    compare_privileges(to, before->config, after->config);
+    compare_admin(to, before->config->admin, after->config->admin);
     for (size_t i = 0; i < after->n_doors; i++)
         if (listening_find(before, &after->doors[i], &old))
-            compare_door(log, before->doors[old].conf, after->doors[i].conf);
+            compare_door(to, before->doors[old].conf, after->doors[i].conf);
 }
 
 /* ---- what changed ---- */

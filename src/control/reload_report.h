@@ -7,8 +7,13 @@
 #include "base/log.h"
 #include "proxy/snapshot.h"
 
-/* Say which keys differ that only a restart can change. */
-void reload_report_restart(struct log *log, const struct snapshot *before,
+/*
+ * Say which keys differ that only a restart can change.
+ *
+ *   said   the same as lines "warning: ..." behind what stands there; malloc's, or null. Null = for
+ *          the log alone
+ */
+void reload_report_restart(struct log *log, char **said, const struct snapshot *before,
                            const struct snapshot *after);
 
 /* What a reload did to a cluster. */

@@ -269,3 +269,14 @@ def test_a_node_that_has_departed_is_drained_and_is_nobodys_word(pair, device):
     assert admin.refusal(router, "POST", "/api/v1/nodes/c/b", {"weight": 3}) == (400, "invalid_body")
     steer(router, "b", state="draining")
     assert raw.read_to_end() == (b"", "end")
+
+
+def test_a_reload_names_what_waits_for_a_restart(pair):
+    router, _, made = pair
+    made["workers"] = made["workers"] + 1
+    made["sandbox"] = False
+    router.config_path.write_text(json.dumps(made))
+    answer = admin.post(router, "/api/v1/reload")
+    waiting = [w for w in answer["warnings"] if "restart" in w]
+    assert waiting == ["workers: waits for a restart", "sandbox: waits for a restart"]
+    assert [e["key"] for e in router.find("reload.restart_needed")] == ["workers", "sandbox"]
