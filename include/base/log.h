@@ -55,7 +55,8 @@ struct log_output_conf {
 };
 
 /* What open(2) gets for a file of lines; the sandbox allows exactly this. */
-#define LOG_FILE_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define LOG_FILE_FLAGS                                                                             \
+    (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW)
 
 struct log_output;
 
@@ -65,7 +66,6 @@ struct log_output;
  */
 MUST_USE struct log_output *log_output_open(const struct log_output_conf *conf);
 void log_output_free(struct log_output *output); /* null is allowed */
-int log_output_fd(const struct log_output *output);
 
 /*
  * From any thread: lines go there, which is taken, from the next one on. Standard output is what

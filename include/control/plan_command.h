@@ -20,7 +20,8 @@ struct plan_query {
 /*
  * Print for each cluster the share of keys that move, from where to where; or with ids_path
  * the very keys that do, "ID<tab>FROM<tab>TO" ("-" = no node). Shares are told from 65,536 made-up
- * keys, good to half a percent. Progress goes to err, when that is a terminal.
+ * keys, good to half a percent; of more than 32 nodes from fewer, 2,048 at least. Progress goes to
+ * err, when that is a terminal.
  *
  * Returns an exit code: 0 printed; 1 a file is wrong or cannot be read, there is no such cluster,
  * or the nodes of one are found by DNS.

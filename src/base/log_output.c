@@ -76,10 +76,19 @@ void log_output_free(struct log_output *output)
 
 /* ---- a file ---- */
 
-/* sandbox.c allows exactly these flags. A FIFO without a reader is an error, not a wait. */
+/*
+ * sandbox.c allows exactly these flags. A FIFO without a reader is an error, not a wait. The folder
+ * may be that of the user whom root becomes later: no link there may lead root to another file.
+ */
 static int open_file(const char *path)
 {
-    return open(path, LOG_FILE_FLAGS, 0640);
+    struct stat st;
+    int fd = open(path, LOG_FILE_FLAGS, 0640);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink <= 1)
+        return fd;
+    close(fd);
+    errno = EMLINK;
+    return -1;
 }
 
 bool log_output_reopen(struct log_output *output)
@@ -172,11 +181,6 @@ struct log_output *log_output_open(const struct log_output_conf *conf)
     log_output_free(output);
     errno = error;
     return NULL;
-}
-
-int log_output_fd(const struct log_output *output)
-{
-    return output->fd;
 }
 
 /* Is there room for a whole line at once? A pipe is writable when PIPE_BUF bytes fit. */

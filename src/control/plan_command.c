@@ -18,7 +18,9 @@
 #include "model/placement.h"
 #include "plan_json.h"
 
-#define SAMPLES          65536u
+#define SAMPLES_MAX      65536u
+#define SAMPLES_MIN      2048u
+#define SAMPLE_HASHES    (1u << 21) /* 0.4 s where weights differ */
 #define PROGRESS_EVERY_S 1
 
 /* A cluster's nodes that are home to keys. */
@@ -109,7 +111,9 @@ static int by_size(const void *a, const void *b)
 static bool sample(struct plan_cluster *cluster, const struct side *before,
                    const struct side *after)
 {
-    for (uint64_t i = 0; i < SAMPLES; i++) {
+    const size_t nodes = size_max(before->homes.n + after->homes.n, 1);
+    const size_t samples = size_max(size_min(SAMPLE_HASHES / nodes, SAMPLES_MAX), SAMPLES_MIN);
+    for (uint64_t i = 0; i < samples; i++) {
         const struct span key = span_of(&i, sizeof(i));
         if (!note(cluster, home_of(before, key), home_of(after, key)))
             return false;

@@ -359,13 +359,11 @@ static bool init_service(struct supervisor *sup, const char *config_path)
 
 static bool direct_log(struct supervisor *sup, const struct log_conf *conf)
 {
-    sup->log_file = -1;
     if (conf->target == LOG_TARGET_STDOUT)
         return true;
     struct log_output *output = reload_open_log(conf, sup->out);
     if (!output)
         return false;
-    sup->log_file = conf->target == LOG_TARGET_FILE ? log_output_fd(output) : -1;
     log_direct(sup->log, output);
     return true;
 }

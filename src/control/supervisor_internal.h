@@ -36,7 +36,6 @@ struct supervisor {
     bool reload_pending;  /* was asked for before they had */
     bool doors_are_open;
     struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
-    int log_file;              /* the log's, at the start; -1 = lines go elsewhere */
     FILE *out;                 /* borrowed */
 };
 

@@ -115,8 +115,6 @@ static bool give_up_privileges(struct supervisor *sup, const struct privileges *
     for (size_t i = 0; i < service->snapshot->n_doors; i++)
         if (endpoint_is_unix(&service->snapshot->doors[i].endpoint))
             privileges_hand_over_file(to, service->snapshot->doors[i].endpoint.un.sun_path);
-    if (sup->log_file >= 0)
-        privileges_hand_over(to, sup->log_file); /* it will want to open it anew */
     if (service->admin) {
         privileges_hand_over(to, admin_fd(service->admin));
         if (admin_unix_path(service->admin))

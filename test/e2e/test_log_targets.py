@@ -172,6 +172,24 @@ def test_a_reload_in_its_sandbox_goes_back_to_a_terminal(recording_node, tmp_pat
     assert code == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who must not be led astray")
+@pytest.mark.parametrize("link", (os.symlink, os.link), ids=("symbolic", "hard"))
+def test_a_link_in_the_folder_leads_a_start_as_root_nowhere(recording_node, tmp_path, link):
+    made = one_cluster({"n": recording_node().port})
+    made["user"] = "nobody"
+    folder = tmp_path / "log"
+    folder.mkdir()
+    shutil.chown(folder, "nobody")
+    precious = tmp_path / "precious"
+    precious.write_text("untouched")
+    precious.chmod(0o600)
+    link(precious, folder / "router.log")
+    made["log"].update(target="file", file=str(folder / "router.log"))
+    done = harness.run_router("--config", harness.write_config(made, tmp_path))
+    assert done.returncode == 1 and "error: log.file: " in done.stderr, done.stderr
+    assert (precious.read_text(), precious.owner(), precious.stat().st_mode & 0o777) == ("untouched", "root", 0o600)
+
+
 def can_unshare():
     return shutil.which("unshare") and not subprocess.run(
         ["unshare", "-m", "true"], capture_output=True, check=False).returncode
