@@ -79,8 +79,6 @@ void device_start(struct device *d);
 void device_cut(struct device *d);
 void device_fini(struct device *d);
 
-/* What all devices speak: one cipher and one group, so that every proxy does the same sums. */
-SSL_CTX *device_tls_new(int version);
 /*
  * Make the ClientHello ahead of the connection it is for: 9,000 devices do that at once, each on a
  * processor of its own, and here one would do it for all of them while the proxy waits.

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "tls_client.h"
 
 struct load {
     struct storm storm;
@@ -129,7 +130,7 @@ int main(int argc, char **argv)
     struct storm *storm = &load.storm;
     storm->loop = ev_default_loop(0);
     device_begin_turns(storm);
-    storm->tls = device_tls_new(strcmp(argv[5], "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
+    storm->tls = tls_client_new(strcmp(argv[5], "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION);
     storm->proxy.sin_family = AF_INET;
     storm->proxy.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     storm->proxy.sin_port = htons((uint16_t)number_between(argv[1], 1, 65535));

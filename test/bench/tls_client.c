@@ -1,0 +1,45 @@
+/*
+ * tls_client.c - how the devices of all benches speak TLS.
+ */
+#include "tls_client.h"
+
+#include <err.h>
+
+/* TLS 1.3 sends its tickets behind the handshake, with the first bytes we read. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+    SSL_SESSION **kept = SSL_get_app_data(ssl);
+    SSL_SESSION_free(*kept);
+    *kept = session;
+    return 1; /* it is ours now */
+}
+
+/* Not even a chain is built. */
+static int take_any(X509_STORE_CTX *store, void *unused)
+{
+    (void)store, (void)unused;
+    return 1;
+}
+
+SSL_CTX *tls_client_new(int version)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_client_method());
+    if (!tls || !SSL_CTX_set_min_proto_version(tls, version) ||
+        !SSL_CTX_set_max_proto_version(tls, version) ||
+        !SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
+        !SSL_CTX_set_cipher_list(tls, "ECDHE+AES128+AESGCM") ||
+        !SSL_CTX_set1_groups_list(tls, "X25519:P-256")) /* TLS 1.2 wants the certificate's, too */
+        errx(1, "OpenSSL does not take the settings");
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(tls, keep_session);
+    SSL_CTX_set_cert_verify_callback(tls, take_any, NULL);
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+    return tls;
+}
+
+void tls_client_keep(SSL *ssl, SSL_SESSION **kept, int resume)
+{
+    SSL_set_app_data(ssl, kept);
+    if (resume && *kept)
+        SSL_set_session(ssl, *kept);
+}
