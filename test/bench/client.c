@@ -128,7 +128,7 @@ static size_t compose_connect(const struct client *c, unsigned char packet[stati
     static const unsigned char head[] = {
         0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x02, KEEP_ALIVE_S >> 8, KEEP_ALIVE_S & 0xff, 0, 0};
     char id[ID_SIZE];
-    const int n = snprintf(id, sizeof(id), "%s-%07u", c->kind, c->index);
+    const int n = snprintf(id, sizeof(id), "%s-%07u", c->kind, c->house->serial++);
     memcpy(packet, head, sizeof(head));
     memcpy(packet + sizeof(head), id, (size_t)n);
     packet[1] = (unsigned char)(12 + n);

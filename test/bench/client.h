@@ -26,6 +26,7 @@ struct client_house {
     struct ev_loop *loop;
     SSL_CTX *tls[DOOR_COUNT]; /* null where no TLS is spoken */
     struct sockaddr_in at[DOOR_COUNT];
+    unsigned serial; /* of the next client identifier: a new device each time, or it would flap */
     void (*up)(struct client *c);                /* CONNACK is here */
     void (*ready)(struct client *c, int events); /* its socket, while up */
     void (*failed)(struct client *c);            /* it is off again */
@@ -34,7 +35,7 @@ struct client_house {
 struct client {
     struct ev_io io;
     struct client_house *house;
-    unsigned index; /* its own address, and the number in its client identifier */
+    unsigned index; /* its own address */
     enum client_stage stage;
     enum door door;
     bool resume;          /* with its newest ticket, if it has one */

@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+"""
+bench.py - the router, HAProxy and nginx on the same work, in turns: what a unit of it costs.
+
+All proxies are up together, with the same certificate, nodes and threads; of each piece of work
+(work.py) each proxy does a short stretch in turn, the order rotated, round after round. What
+counts is the CPU time of the proxy for a unit of work, and its ratio to the others' in the same
+round: on a busy machine both suffer alike. The floor is a bare copying relay (relay_floor.c).
+
+Leaves its figures in a file of JSON; report.py makes tables and plots of it.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+# pylint: disable=wrong-import-position
+import contenders  # noqa: E402
+import harness  # noqa: E402
+import idle  # noqa: E402
+import syscalls  # noqa: E402
+import work  # noqa: E402
+from programs import Program, Sinks, about, make_certificate  # noqa: E402
+
+NODES = 4
+THREADS = 2
+SESSIONS = 9000  # most devices at a time
+PROXIES = ("router", "haproxy", "nginx")
+FLOOR = "floor"
+
+
+def can(name, piece):
+    return name != FLOOR or piece.door == "plain"
+
+
+class Cpu:
+    """The proxy's CPU time for a unit of work."""
+
+    def __init__(self, proxy):
+        self.proxy, self.before = proxy, proxy.cpu()
+
+    def stop(self, done):
+        after = self.proxy.cpu()
+        return {"cpu_us": (after["cpu_s"] - self.before["cpu_s"]) * 1e6 / done,
+                "user_us": (after["user_s"] - self.before["user_s"]) * 1e6 / done}
+
+
+class Bench:
+    """All proxies of one kind of certificate, each with a load of its own."""
+
+    def __init__(self, options, key):
+        self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-bench-")
+        certificates = pathlib.Path(self.directory.name)
+        make_certificate(certificates, key)
+        self.sinks = Sinks(options.build, NODES)
+        self.proxies, self.loads = {}, {}
+        setting = contenders.Setting(self.sinks.ports, certificates, THREADS, SESSIONS)
+        for name in options.only:
+            proxy = self.proxies[name] = contenders.start(name, setting, options.build)
+            self.loads[name] = Program(options.build / "test/bench/load", proxy.plain, proxy.tls,
+                                       proxy.ws)
+
+    def do(self, name, piece, ms, meter=Cpu):
+        """One stretch: what was done, and what the meter says it took."""
+        proxy, load = self.proxies[name], self.loads[name]
+        quiet = proxy.sockets()
+
+        def gone():
+            harness.wait_until(lambda: proxy.sockets() <= quiet,
+                               f"{name} to let go of its connections")
+
+        if piece.before:
+            load.say(piece.before)
+        running = meter(proxy)
+        answer = load.say(piece.command.format(ms=ms))
+        if not piece.before:
+            gone()  # the end of the last connections belongs to the work
+        done = work.units(piece, answer)
+        taken = running.stop(done)
+        if piece.before:
+            load.say("close")
+            gone()
+        assert not answer["failures"], f"{name}: {piece.name}: {answer}"
+        return {"units": done, "elapsed_ms": answer["elapsed_ms"], "resumed": answer["resumed"],
+                "latency": answer["latency_ms"]} | taken
+
+    def close(self):
+        for program in [*self.loads.values(), *self.proxies.values(), self.sinks]:
+            program.close()
+        self.directory.cleanup()
+
+
+def run_pieces(options, key):
+    """[{work, proxy, round, ...}] of all work with that certificate."""
+    pieces = [piece for piece in work.WORKS if piece.key == key]
+    samples = []
+    bench = Bench(options, key)
+    try:
+        for piece in pieces:
+            names = [name for name in options.only if can(name, piece)]
+            for name in names:
+                bench.do(name, piece, options.ms // 4)  # warm, and with tickets
+            for number in range(options.rounds):
+                turn = number % len(names)
+                for name in names[turn:] + names[:turn]:
+                    sample = bench.do(name, piece, options.ms)
+                    if "resumed" in piece.name:
+                        assert sample["resumed"] == sample["units"], f"{name}: {sample}"
+                    samples.append({"work": piece.name, "proxy": name, "round": number} | sample)
+            told = ", ".join(f"{name} " + format(statistics.median(
+                s["cpu_us"] for s in samples
+                if s["work"] == piece.name and s["proxy"] == name), ".1f") for name in names)
+            print(f"  {piece.name}: CPU us a {piece.unit}: {told}", flush=True)
+        return samples
+    finally:
+        bench.close()
+
+
+def handshake_floor(options):
+    done = subprocess.run([options.build / "test/bench/handshake_floor"], check=True,
+                          capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def run(options):
+    results = {"about": about(options.build) | {"threads": THREADS, "nodes": NODES,
+                                                "rounds": options.rounds, "ms": options.ms}}
+    results["samples"] = [sample for key in ("ecdsa", "rsa")
+                          for sample in run_pieces(options, key)]
+    results["handshake_floor"] = handshake_floor(options)
+    results["idle"] = idle.run(options, NODES, THREADS)
+    results["syscalls"] = syscalls.run(options, Bench)
+    return results
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two short rounds: is all well?")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--ms", type=int, default=2000, help="of a stretch of work")
+    parser.add_argument("--idle", type=int, default=5000, metavar="N", help="idle devices")
+    parser.add_argument("--only", default=[*PROXIES, FLOOR], metavar="LIST",
+                        type=lambda text: text.split(","), help="router,haproxy,nginx,floor")
+    parser.add_argument("--build", type=pathlib.Path, default=harness.ROOT / "build" / "release")
+    parser.add_argument("--json", type=pathlib.Path, required=True, help="file for the figures")
+    options = parser.parse_args()
+    options.build = options.build.resolve()
+    if options.quick:
+        options.rounds, options.ms, options.idle = 2, 400, 1000
+    return options
+
+
+def main():
+    options = parse()
+    harness.raise_open_files()
+    options.json.write_text(json.dumps(run(options), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

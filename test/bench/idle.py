@@ -1,0 +1,71 @@
+"""What an idle connection costs: memory of the process, of the kernel, and CPU for doing nothing."""
+
+import contenders
+import harness
+import pathlib
+import tempfile
+import time
+
+from programs import Program, Sinks, make_certificate
+
+DOORS = ("plain", "tls13", "tls12", "ws")
+LOOK_S = 3  # how long they are watched doing nothing
+
+
+def slab_bytes():
+    """What the kernel's own objects take on the whole machine: sockets, epoll, descriptors."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("Slab:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def hold(load, door, n, cpu_s, user_bytes):
+    """Open n, look at them, and close them."""
+    before, slab = user_bytes(), slab_bytes()
+    load.say(f"open {door} idle {n}")
+    user, kernel = user_bytes() - before, slab_bytes() - slab
+    cpu = cpu_s()
+    time.sleep(LOOK_S)  # not to wait for something: doing nothing for that long is the work
+    cpu = cpu_s() - cpu
+    load.say("close")
+    return {"user_bytes": user / n, "slab_bytes": kernel / n, "cpu_ms_per_s": cpu * 1000 / LOOK_S}
+
+
+def of_proxy(name, door, options, setting):
+    """On a fresh process: what it kept of other work is not counted."""
+    proxy = contenders.start(name, setting, options.build)
+    load = Program(options.build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
+    try:
+        load.say(f"open {door} idle 64")  # what is set up once
+        load.say("close")
+        return hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
+    finally:
+        load.close()
+        proxy.close()
+
+
+def run(options, n_nodes, threads):
+    """[{proxy, door, user_bytes, slab_bytes, cpu_ms_per_s}], the kernel's part without the
+    device's and the node's sockets."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
+        certificates = pathlib.Path(directory)
+        make_certificate(certificates, "ecdsa")
+        sinks = Sinks(options.build, n_nodes)
+        try:
+            load = Program(options.build / "test/bench/load", sinks.ports[0], 0, 0)
+            direct = hold(load, "plain", options.idle, lambda: 0, lambda: 0)["slab_bytes"]
+            load.close()
+            setting = contenders.Setting(sinks.ports, certificates, threads, options.idle + 100)
+            for door in DOORS:
+                for name in [each for each in options.only if each != "floor" or door == "plain"]:
+                    cost = of_proxy(name, door, options, setting)
+                    cost["slab_bytes"] -= direct
+                    found.append({"proxy": name, "door": door, "n": options.idle} | cost)
+                    print(f"  idle, {door}: {name}: {cost['user_bytes']:.0f} B, kernel "
+                          f"{cost['slab_bytes']:.0f} B, CPU {cost['cpu_ms_per_s']:.2f} ms/s",
+                          flush=True)
+        finally:
+            sinks.close()
+    return found
