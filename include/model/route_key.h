@@ -16,10 +16,13 @@
 struct route_facts {
     struct span client_id;
     struct span username;
-    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1" */
+    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1"; where route_key_asks() for it */
     struct span tls_cn;    /* of a verified device certificate */
     struct span sni;       /* the server name the device asked for, or a trusted proxy told */
 };
+
+/* May a key of this cluster come from there? */
+MUST_USE bool route_key_asks(const struct cluster_conf *cluster, enum route_source source);
 
 /*
  * The key of the first rule of the cluster's route_by that yields one; when there is none and

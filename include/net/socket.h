@@ -54,6 +54,9 @@ MUST_USE int socket_accept(int listen_fd, struct address *peer);
  */
 MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source);
 
+/* TCP keepalive as above, for a socket that was dialled. False with errno, for Unix sockets too. */
+bool socket_keep_alive(int fd);
+
 /* How much of a peer is there still? */
 enum socket_peer {
     SOCKET_PEER_THERE,

@@ -65,7 +65,11 @@ MUST_USE static inline enum stream_result stream_write(struct stream *st, const 
     return st->ops->write(st, p, n, put);
 }
 
-/* Say that no more bytes follow (TLS: close_notify; then the socket's FIN). OK when said. */
+/*
+ * Say that no more bytes follow (TLS: close_notify; then the socket's FIN). OK when said. When the
+ * reader has seen EOF, the FIN of plain TCP may be left to stream_free(): nothing but that is
+ * left to do with the stream then.
+ */
 MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
 {
     return st->ops->close_write(st);
@@ -93,7 +97,8 @@ MUST_USE struct stream *stream_tcp_new(int fd);
 
 /*
  * The same over a socket whose connect() was begun, whether or not it has finished. open()
- * answers WANT_WRITE while it goes on, OK when connected, ERR with the connect's error.
+ * answers WANT_WRITE while it goes on, OK when connected, ERR with the connect's error. So does
+ * write(), and who has something to say need not ask open() before.
  */
 MUST_USE struct stream *stream_tcp_new_connecting(int fd);
 

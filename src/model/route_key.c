@@ -35,6 +35,14 @@ static struct span rule_key(const struct route_facts *facts, const struct route_
     return end ? span_of(value.p, (size_t)(end - value.p)) : value;
 }
 
+bool route_key_asks(const struct cluster_conf *cluster, enum route_source source)
+{
+    for (size_t i = 0; i < cluster->n_route_by; i++)
+        if (cluster->route_by[i].from == source)
+            return true;
+    return source == ROUTE_SOURCE_IP && cluster->empty_client_id == EMPTY_ID_SOURCE_IP;
+}
+
 bool route_key_pick(const struct cluster_conf *cluster, const struct route_facts *facts,
                     struct span *key)
 {

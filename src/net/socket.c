@@ -17,10 +17,14 @@ static bool set_option(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-static bool set_tcp_options(int fd)
+static bool set_no_delay(int fd)
 {
-    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
-           set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+bool socket_keep_alive(int fd)
+{
+    return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, SOCKET_KEEPALIVE_IDLE_S) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, SOCKET_KEEPALIVE_INTERVAL_S) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, SOCKET_KEEPALIVE_PROBES);
@@ -37,7 +41,8 @@ static int close_keeping_errno(int fd)
 static bool set_listen_options(int fd, sa_family_t family, const struct listen_options *options)
 {
     bool ready = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-                 set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) && set_tcp_options(fd);
+                 set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) && set_no_delay(fd) &&
+                 socket_keep_alive(fd);
     if (family == AF_INET6)
         ready = ready && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->dual_stack);
     if (options->defer_accept_s > 0)
@@ -150,7 +155,7 @@ int socket_dial(const struct endpoint *endpoint, const struct address *source)
         return -1;
     if (source && !bind_source(fd, source))
         return close_keeping_errno(fd);
-    if (!endpoint_is_unix(endpoint) && !set_tcp_options(fd))
+    if (!endpoint_is_unix(endpoint) && !set_no_delay(fd))
         return close_keeping_errno(fd);
     if (connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno != EINPROGRESS &&
         errno != EINTR)

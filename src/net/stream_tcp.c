@@ -22,6 +22,7 @@ struct stream_tcp {
     int fd;
     int fault;       /* errno of the call that failed; 0 = none did */
     bool connecting; /* connect() may still be in progress */
+    bool ended;      /* the peer's FIN was read */
     bool drained;    /* the last read left the socket empty */
 };
 
@@ -70,8 +71,10 @@ static enum stream_result tcp_read(struct stream *st, void *p, size_t n, size_t 
     do
         r = recv(t->fd, p, n, 0);
     while (r < 0 && errno == EINTR);
-    if (r == 0)
+    if (r == 0) {
+        t->ended = true;
         return STREAM_EOF;
+    }
     if (r < 0)
         return errno == EAGAIN ? STREAM_WANT_READ : tcp_fail(t, errno);
     *got = (size_t)r;
@@ -89,6 +92,7 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return errno == EAGAIN ? STREAM_WANT_WRITE : tcp_fail(t, errno);
+    t->connecting = false;
     *put = (size_t)r;
     return STREAM_OK;
 }
@@ -96,6 +100,8 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
 static enum stream_result tcp_close_write(struct stream *st)
 {
     struct stream_tcp *t = tcp_of(st);
+    if (t->ended)
+        return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
     /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return tcp_fail(t, errno);

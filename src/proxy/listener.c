@@ -17,7 +17,7 @@
 #include "session.h"
 #include "worker.h"
 
-#define ACCEPT_BATCH_MAX 32
+#define ACCEPT_BATCH_MAX 64
 
 static bool is_wildcard(const struct address *a)
 {
@@ -70,6 +70,7 @@ struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const
     }
     const struct listener_conf *conf = door->conf;
     listener->refs = 1;
+    listener->batch = 1;
     listener->w = w;
     listener->snapshot = snapshot_ref(snapshot);
     listener->conf = conf;
@@ -117,11 +118,22 @@ static bool accept_one(struct listener *listener)
     return true;
 }
 
+/*
+ * The queue says that it is empty with a system call, which devices that come one at a time
+ * need not pay: so a batch is one, and grows only while turn after turn finds more.
+ */
 static void accept_batch(struct listener *listener)
 {
-    for (int i = 0; i < ACCEPT_BATCH_MAX; i++)
-        if (!accept_one(listener))
-            return;
+    const unsigned turn = ev_iteration(listener->w->loop);
+    const bool goes_on = turn == listener->turn + 1;
+    unsigned n = 0;
+    while (n < listener->batch && accept_one(listener))
+        n++;
+    if (n < listener->batch || !goes_on)
+        listener->batch = n > 1 ? n : 1;
+    else if (listener->batch < ACCEPT_BATCH_MAX)
+        listener->batch *= 2;
+    listener->turn = turn;
 }
 
 static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)

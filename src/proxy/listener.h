@@ -31,6 +31,8 @@ struct listener_tag {
 struct listener {
     unsigned refs; /* of one thread, so it is plain */
     struct ev_io io;
+    unsigned batch; /* to accept when the socket is ready next */
+    unsigned turn;  /* of the loop, when it was last */
     struct worker *w;
     struct snapshot *snapshot;        /* a reference */
     const struct listener_conf *conf; /* of that snapshot */

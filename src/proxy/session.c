@@ -96,7 +96,7 @@ static double state_limit_ms(const struct session *s, enum session_state state)
 void session_set_deadline(struct session *s, double ms)
 {
     s->deadline.repeat = ms > 0 ? ms / 1000.0 : 0;
-    ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops it */
+    s->deadline_moved = true;
 }
 
 /* What the state that is left, after so long, says about how fast we are. */
@@ -248,9 +248,20 @@ static void session_free(struct session *s)
     free(s);
 }
 
-static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask)
+static int mask_of(const struct ev_io *io)
 {
-    if ((ev_is_active(io) ? io->events & (EV_READ | EV_WRITE) : 0) == mask)
+    return ev_is_active(io) ? io->events & (EV_READ | EV_WRITE) : 0;
+}
+
+/*
+ * Reading stays watched when nobody wants it for a while: mostly nothing comes meanwhile, and to
+ * stop and start again is a system call. If something comes, or the sender's end is there, which
+ * stays readable, the mask is set in earnest.
+ */
+static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask, bool in_earnest)
+{
+    const int before = mask_of(io);
+    if (before == mask || (before == (mask | EV_READ) && !in_earnest))
         return;
     ev_io_stop(loop, io);
     if (mask) {
@@ -260,16 +271,19 @@ static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask)
 }
 
 /*
- * Watch what the flows wait for. Every stage states its wish there: before the relay `up`
- * stands for reading the client and writing the node, `down` for the way back.
+ * Watch what the flows wait for, and the deadline. Every stage states its wish there: before the
+ * relay `up` stands for reading the client and writing the node, `down` for the way back.
  */
-static void session_watch(struct session *s)
+static void session_watch(struct session *s, bool in_earnest)
 {
+    if (s->deadline_moved)
+        ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops it */
+    s->deadline_moved = false;
     int client_mask = s->up.read_wait | s->down.write_wait;
     int node_mask = s->node_stream ? s->up.write_wait | s->down.read_wait : 0;
-    set_mask(s->w->loop, &s->client_io, client_mask);
+    set_mask(s->w->loop, &s->client_io, client_mask, in_earnest || s->up.ended);
     if (s->node_stream)
-        set_mask(s->w->loop, &s->node_io, node_mask);
+        set_mask(s->w->loop, &s->node_io, node_mask, in_earnest || s->down.ended);
     /* something must wake every session that is not closed */
     assert(client_mask || node_mask || ev_is_active(&s->deadline) || !list_empty(&s->runnable));
 }
@@ -288,7 +302,7 @@ void session_run(struct session *s)
         worker_yield(s->w, s);
     else if (step == QUEUE)
         worker_queue_handshake(s->w, s, s->shaking);
-    session_watch(s);
+    session_watch(s, false);
 }
 
 void session_end(struct session *s, enum close_reason reason)
@@ -321,6 +335,10 @@ static void on_client(struct ev_loop *loop, struct ev_io *io, int events)
         end_unwatched(s);
         return;
     }
+    if (!(events & (s->up.read_wait | s->down.write_wait))) {
+        session_watch(s, true);
+        return;
+    }
     s->up.due |= (events & s->up.read_wait) != 0;
     s->down.due |= (events & s->down.write_wait) != 0;
     session_run(s);
@@ -332,6 +350,10 @@ static void on_node(struct ev_loop *loop, struct ev_io *io, int events)
     struct session *s = CONTAINER_OF(io, struct session, node_io);
     if (events & EV_ERROR) {
         end_unwatched(s);
+        return;
+    }
+    if (!(events & (s->up.write_wait | s->down.read_wait))) {
+        session_watch(s, true);
         return;
     }
     s->up.due |= (events & s->up.write_wait) != 0;

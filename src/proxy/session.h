@@ -67,6 +67,7 @@ struct session {
     uint32_t spent_ms[SESSION_STATE_COUNT]; /* in the states it has left */
     struct ev_io client_io, node_io;        /* masks: session_watch() only */
     struct ev_timer deadline;
+    bool deadline_moved; /* session_watch() has to tell libev */
 
     /* accept */
     struct listener *listener; /* a reference until it is relayed, then null */
@@ -111,7 +112,6 @@ struct session {
     uint8_t unanswered;         /* tries that count against their node once another one answers */
     bool counted;               /* among the node's sessions */
     bool seated_clean;          /* in the seat's clean list, not in kept */
-    bool reached;               /* the node has taken the connection */
     bool replayed;              /* a node had the CONNECT already */
     bool header_put;            /* the PROXY header stands in front of `first` */
     char *tried; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
@@ -124,6 +124,7 @@ struct session {
     /* relay */
     struct flow up, down;   /* client to node, node to client */
     double active_at;       /* loop time of the last byte moved */
+    bool settled;           /* it has been there for a while */
     bool half_closed;       /* one side has ended, the other not yet */
     bool client_left_first; /* the client's end came before the node's */
 
@@ -157,7 +158,7 @@ void session_goto(struct session *s, enum session_state state);
  */
 enum step session_close(struct session *s, enum close_reason reason, const char *detail);
 
-/* For stages: move the deadline of the present state to `ms` from now. */
+/* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
 void session_set_deadline(struct session *s, double ms);
 
 /* For stages: milliseconds of the corridor's placement part (route to now) used so far. */

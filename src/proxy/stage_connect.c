@@ -9,6 +9,7 @@
 
 #include "listener.h"
 #include "memory.h"
+#include "model/route_key.h"
 #include "session.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
@@ -25,20 +26,11 @@ static void keep_name(struct name *name, struct span text)
     name->n = (uint32_t)n;
 }
 
-/* Only then is it in the log. */
-static bool routes_by_username(const struct cluster_conf *cluster)
-{
-    for (size_t i = 0; i < cluster->n_route_by; i++)
-        if (cluster->route_by[i].from == ROUTE_USERNAME)
-            return true;
-    return false;
-}
-
 static enum step connect_done(struct session *s)
 {
     const uint8_t *p = buffer_bytes(&s->first);
     keep_name(&s->client_id, mqtt_connect_client_id(&s->connect, p));
-    if (routes_by_username(s->listener->roster->cluster->conf))
+    if (route_key_asks(s->listener->roster->cluster->conf, ROUTE_USERNAME)) /* else not logged */
         keep_name(&s->username, mqtt_connect_username(&s->connect, p));
     s->up.bytes = buffer_len(&s->first);
     s->up.read_wait = 0;

@@ -79,7 +79,6 @@ void dial_abandon(struct session *s)
     dial_uncount(s);
     s->up.write_wait = s->down.read_wait = 0;
     s->first_sent = 0;
-    s->reached = false;
 }
 
 /* ---- which node, and why ---- */
@@ -307,8 +306,14 @@ static enum step retry(struct session *s, const char *why)
     return try_failed(s, why) == MOVED ? MOVED : dial_next(s);
 }
 
+/* Has the node taken a part of the CONNECT? It may have failed for what that says. */
+static bool has_bytes(const struct session *s)
+{
+    return s->first_sent > 0;
+}
+
 /*
- * The node took the connection, and failed before it had the whole CONNECT. A broker may have
+ * The node failed before it had the whole CONNECT. A broker may have
  * closed on the beginning of a packet that is too large for it: that is no failed dial.
  */
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
@@ -354,8 +359,8 @@ enum step stage_dial(struct session *s)
     if (!s->up.due)
         return WAIT;
     s->up.due = false;
-    enum stream_result r = stream_open(s->node_stream);
-    s->reached = s->reached || r == STREAM_OK;
+    /* of plain TCP the first write tells as well, and costs no system call more */
+    enum stream_result r = s->roster->tls ? stream_open(s->node_stream) : STREAM_OK;
     if (r == STREAM_OK && s->first_sent == 0 && client_is_gone(s))
         return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
     while (r == STREAM_OK && s->first_sent < buffer_len(&s->first)) {
@@ -369,12 +374,15 @@ enum step stage_dial(struct session *s)
         return WAIT;
     }
     if (r != STREAM_OK)
-        return s->reached ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream))
-                          : retry(s, stream_error(s->node_stream));
+        return has_bytes(s)
+                   ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream))
+                   : retry(s, stream_error(s->node_stream));
     if (!s->replayed)
         admit_placed(s);
     session_goto(s, SESSION_CONNACK);
-    s->up.due = s->down.due = true;
+    s->up.due = true;
+    s->down.due = s->roster->tls; /* a record may hold the answer; else it cannot be here yet */
+    s->down.read_wait = EV_READ;
     return MOVED;
 }
 
@@ -382,8 +390,8 @@ enum step stage_dial_timed_out(struct session *s)
 {
     /* the stage that runs next sees the new try, or the farewell */
     if (s->node_stream)
-        return s->reached ? failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT")
-                          : retry(s, "timed out");
+        return has_bytes(s) ? failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT")
+                            : retry(s, "timed out");
     if (!is_up(trying(s))) {
         dial_abandon(s);
         return dial_next(s);
@@ -427,7 +435,7 @@ void session_node_lost(struct session *s)
     if (s->state == SESSION_CONNACK)
         (void)place_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
     else if (s->node_stream)
-        (void)(s->reached ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, "down") : retry(s, "down"));
+        (void)(has_bytes(s) ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, "down") : retry(s, "down"));
     else {
         dial_abandon(s);
         (void)dial_next(s);

@@ -8,8 +8,12 @@
 
 #include "access_log.h"
 #include "memory.h"
+#include "net/socket.h"
 #include "session.h"
 #include "worker.h"
+
+/* A session that lives so long, or half of its idle time, is there to stay. */
+#define SETTLED_MS 60000.0
 
 /* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
@@ -75,14 +79,16 @@ enum step relay_begin(struct session *s)
 {
     if (!take_rest(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    s->up.due = s->down.due = true;
+    /* the CONNACK stage has read what the client sent, unless it could not pass it on */
+    s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
+    s->down.due = true;
     session_goto(s, SESSION_RELAY);
     session_settle(s);
     counter_add(&s->w->counters.bytes_up, s->up.bytes);
     counter_add(&s->w->counters.bytes_down, s->down.bytes);
     access_log_placed(s);
     s->active_at = ev_now(s->w->loop);
-    session_set_deadline(s, idle_limit_ms(s));
+    session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
     return MOVED;
 }
 
@@ -135,10 +141,15 @@ enum step stage_relay(struct session *s)
 }
 
 /*
- * The deadline is set once and looks back when it fires: traffic costs it nothing.
+ * The deadline is set once and looks back when it fires: traffic costs it nothing. The first look
+ * is also when the node's socket gets its TCP keepalive, four system calls that sessions which
+ * come and go do not pay.
  */
 enum step stage_relay_timed_out(struct session *s)
 {
+    if (!s->settled && s->node_stream)
+        socket_keep_alive(s->node_io.fd);
+    s->settled = true;
     double left_ms = idle_limit_ms(s) - (ev_now(s->w->loop) - s->active_at) * 1000.0;
     if (left_ms <= 0 && s->half_closed)
         return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED,

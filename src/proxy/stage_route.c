@@ -28,10 +28,19 @@ static enum step pick(struct session *s, const struct route_facts *facts)
     return MOVED;
 }
 
+/* Empty where nobody asks for it, or it has none. */
+static struct span source_ip_of(const struct session *s, char text[ADDRESS_TEXT_MAX])
+{
+    const struct address source = address_unmap(&s->source);
+    if (source.sa.sa_family == AF_UNIX ||
+        !route_key_asks(s->roster->cluster->conf, ROUTE_SOURCE_IP))
+        return (struct span){0};
+    return span_of_str(address_format_host(&source, text));
+}
+
 enum step stage_route(struct session *s)
 {
     const uint8_t *p = buffer_bytes(&s->first);
-    struct address source = address_unmap(&s->source);
     char source_ip[ADDRESS_TEXT_MAX];
     struct tls_facts tls;
     struct proxy_facts device;
@@ -42,9 +51,7 @@ enum step stage_route(struct session *s)
     struct route_facts facts = {
         .client_id = mqtt_connect_client_id(&s->connect, p),
         .username = mqtt_connect_username(&s->connect, p),
-        .source_ip = source.sa.sa_family == AF_UNIX
-                         ? (struct span){0}
-                         : span_of_str(address_format_host(&source, source_ip)),
+        .source_ip = source_ip_of(s, source_ip),
         .tls_cn = device.verified ? device.tls_cn : (struct span){0},
         .sni = device.authority,
     };

@@ -235,14 +235,29 @@ def sockets_of(router):
     return found
 
 
-def test_both_legs_have_nodelay_and_keepalive(pair):
-    _, _, router, _, _ = pair()
+def options_of_legs(router, level, option):
     legs = [s for s in sockets_of(router) if s.family == socket.AF_INET]
-    options = [(leg.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
-                leg.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) for leg in legs]
+    found = [leg.getsockopt(level, option) for leg in legs]
     for leg in legs:
         leg.close()
-    assert options == [(1, 1), (1, 1)]
+    return found
+
+
+def test_both_legs_have_nodelay(pair):
+    _, _, router, _, _ = pair()
+    assert options_of_legs(router, socket.IPPROTO_TCP, socket.TCP_NODELAY) == [1, 1]
+
+
+def test_a_node_s_leg_gets_keepalive_once_the_session_has_settled(pair):
+    raw, _, router, _, _ = pair(router_config={"timeouts": {"idle_ms": 2000}})
+
+    def of_both():
+        raw.send(mqtt.PING)  # or it would be idle
+        return options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 1]
+
+    assert options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 0]
+    wait_until(of_both, "keepalive")
+    assert options_of_legs(router, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == [120, 120]
 
 
 def test_counts_in_the_log_are_what_went_through(pair):

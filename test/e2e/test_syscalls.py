@@ -90,3 +90,35 @@ def test_header_and_connect_leave_in_one_call(start_router, recording_node, devi
     calls = wait_until(strace.calls, "the trace")
     sent = [line for name, line in calls if name in WRITES and line.endswith(f"= {total}")]
     assert len(sent) == 1, [line for name, line in calls if name in WRITES]
+
+
+CYCLES = 200
+# What a device that connects and leaves needs: two sockets made, watched and closed, and each
+# byte read and written once. The reads of two ends, and the FIN that goes ahead of a close. Two
+# epoll_ctl() are libev's, who hears of an end that nobody waits for, and of EPOLLHUP.
+LEAST = {"accept4": 1, "socket": 1, "connect": 1, "setsockopt": 1, "epoll_ctl": 5, "reads": 5,
+         "writes": 3, "shutdown": 1, "close": 2}
+
+
+def test_a_device_that_comes_and_goes_costs_what_it_must(
+        start_router, recording_node, device, tmp_path, capsys):
+    node = recording_node()
+    config = one_cluster({"n": node.port})
+    config.update(workers=1, log={"level": "notice"})
+    router = start_router(config)
+    strace = Strace(router, tmp_path / "trace")
+    for i in range(CYCLES):
+        raw = device(router)
+        raw.connect(f"dev-{i}")
+        raw.send(mqtt.DISCONNECT)
+        raw.close()
+    wait_until(lambda: len(node.records) == CYCLES and all(r.closed for r in node.records), "all")
+    calls = collections.Counter(
+        "reads" if name in READS else "writes" if name in WRITES else name
+        for name, _ in strace.calls())
+    each = {name: n / CYCLES for name, n in calls.items() if n / CYCLES > 0.05}
+    with capsys.disabled():
+        print(f"\na device that comes and goes: {sum(each.values()):.2f} calls: {each}")
+    for name, n in each.items():
+        if name != "epoll_wait":
+            assert n <= LEAST.get(name, 0) + 0.2, name

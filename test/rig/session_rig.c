@@ -276,6 +276,9 @@ static enum stream_result rig_write(struct stream *st, const void *p, size_t n, 
     assert(!peer->told_end);
     if (rs->dead || rs->mute)
         return STREAM_ERR;
+    enum stream_result r = rig_open(st); /* a write tells as well whether connect() is done */
+    if (r != STREAM_OK)
+        return r;
     size_t written = peer->got_n + stream_memory_output(peer->stream).n;
     if (peer->how.write_fails) {
         n = size_min(n, peer->how.write_fails_at - size_min(written, peer->how.write_fails_at));
@@ -284,7 +287,7 @@ static enum stream_result rig_write(struct stream *st, const void *p, size_t n, 
             return note(rs, STREAM_ERR);
     }
     the.inside++;
-    enum stream_result r = stream_write(peer->stream, p, n, put);
+    r = stream_write(peer->stream, p, n, put);
     if (peer->how.room == 0)
         collect(peer);
     the.inside--;
