@@ -25,8 +25,9 @@ struct tls_context; /* one listener's certificates and rules on one worker */
 struct tls_library; /* one worker's OSSL_LIB_CTX */
 
 /*
- * Have OpenSSL wipe all memory it gives back, from now on, in the whole process: it leaves copies
- * of private keys behind when it decodes them. Once, before anything else of TLS.
+ * Have OpenSSL wipe all memory it gives back while certificates and keys are loaded or given up,
+ * from now on, in the whole process: it leaves copies of private keys behind when it decodes them.
+ * Once, before anything else of TLS.
  */
 void tls_library_wipe_memory(void);
 

@@ -11,6 +11,7 @@
 #include "net/tls_client_internal.h"
 #include "net/tls_expiry.h"
 #include "net/tls_file.h"
+#include "net/tls_internal.h"
 #include "net/tls_settings.h"
 #include "net/tls_verify.h"
 
@@ -91,9 +92,11 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
     ctx->verify = conf->verify;
     tls_settings_common(ctx->ossl);
     SSL_CTX_set_verify(ctx->ossl, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    tls_wipe_begin();
     bool loaded = tls_settings_client(ctx->ossl, conf->min_version, error) &&
                   load_alpn(ctx, conf, error) && load_own(ctx, lib->ossl, conf, error) &&
                   (!conf->verify || load_authorities(ctx, lib->ossl, conf->ca_file, error));
+    tls_wipe_end();
     ERR_clear_error();
     if (loaded)
         return ctx;
@@ -111,7 +114,9 @@ void tls_client_context_free(struct tls_client_context *ctx)
 {
     if (!ctx || --ctx->refs > 0)
         return;
+    tls_wipe_begin();
     SSL_CTX_free(ctx->ossl);
+    tls_wipe_end();
     tls_expiry_fini(&ctx->expiry);
     free(ctx);
 }

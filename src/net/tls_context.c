@@ -320,10 +320,12 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     ctx->tickets_off = conf->session_tickets_off;
     ctx->keys = tls_ticket_keys_ref(keys);
     ctx->staples = calloc(conf->n_certificates, sizeof(*ctx->staples));
+    tls_wipe_begin();
     bool loaded = ctx->staples ? true : tls_refuse_memory(error);
     loaded = loaded && tls_alpn_init(&ctx->alpn, conf->alpn, conf->n_alpn, error) &&
              tls_client_rules_load(lib->ossl, conf, &ctx->rules, &ctx->expiry, error) &&
              load_certificates(ctx, conf, error);
+    tls_wipe_end();
     ERR_clear_error();
     if (!loaded) {
         tls_context_free(ctx);
@@ -347,10 +349,12 @@ void tls_context_free(struct tls_context *ctx)
 {
     if (!ctx || --ctx->refs > 0)
         return;
+    tls_wipe_begin();
     for (size_t i = 0; i < ctx->n; i++) {
         SSL_CTX_free(ctx->entries[i].ossl);
         tls_names_fini(&ctx->entries[i].names);
     }
+    tls_wipe_end();
     for (size_t i = 0; i < ctx->n_staples; i++)
         tls_staple_fini(&ctx->staples[i]);
     free(ctx->staples);

@@ -16,6 +16,13 @@ struct tls_library {
     EVP_CIPHER *aes_128_cbc, *aes_256_cbc;
 };
 
+/*
+ * Between the two, of this thread, memory is wiped that OpenSSL gives back: for whatever handles
+ * private keys otherwise than to sign with them. May be nested.
+ */
+void tls_wipe_begin(void);
+void tls_wipe_end(void);
+
 /* A new server connection, without a socket yet. Null when memory is short. */
 SSL *tls_context_connection(struct tls_context *ctx);
 
