@@ -1,8 +1,8 @@
 /*
  * stream_tls.c - TLS straight over a socket: what both sides share, and the server's side.
  *
- * OpenSSL reads and writes the socket itself (socket BIO): a memory BIO would cost a copy
- * and kilobytes a connection. The process ignores SIGPIPE, since OpenSSL uses write(2).
+ * OpenSSL reads and writes the socket itself, through stream_tls_socket.c: a memory BIO would cost
+ * a copy and kilobytes a connection.
  *
  * A fault is put into words when it happens, because OpenSSL's error queue belongs to the
  * thread and is overwritten by the next connection. After a fault the SSL is not touched
@@ -29,17 +29,6 @@
  */
 #define STEPS_MAX 192
 
-/* Stands in front of the socket from then on: there is nothing more to be had. */
-static long refuse_to_read(BIO *bio, int operation, const char *p, size_t n, int i, long l,
-                           int result, size_t *got)
-{
-    (void)p, (void)n, (void)i, (void)l, (void)got;
-    if (operation != BIO_CB_READ)
-        return result;
-    BIO_clear_retry_flags(bio);
-    return 0;
-}
-
 static void note_alert(struct stream_tls *t, int where, int value)
 {
     if ((value >> 8) != SSL3_AL_FATAL)
@@ -60,7 +49,7 @@ static void note_event(const SSL *ssl, int where, int value)
     if (where & SSL_CB_ALERT)
         note_alert(t, where, value);
     if ((where & (SSL_CB_LOOP | SSL_CB_ALERT)) && ++t->steps > STEPS_MAX)
-        BIO_set_callback_ex(SSL_get_rbio(ssl), refuse_to_read);
+        t->refuses = true;
 }
 
 static void say_verify_fault(struct stream_tls *t)
@@ -155,7 +144,7 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
     assert(n > 0);
     if (t->dead)
         return STREAM_ERR;
-    if (t->drained) {
+    if (t->drained && !SSL_has_pending(t->ssl)) {
         t->drained = false;
         return STREAM_WANT_READ;
     }
@@ -167,8 +156,6 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
         return tls_answer(t, result, system_error);
     t->steps = 0;
     *got = moved;
-    /* With read_ahead a short record is no proof; an SSL that holds nothing more is. */
-    t->drained = moved < n && !SSL_has_pending(t->ssl);
     return STREAM_OK;
 }
 
@@ -203,6 +190,7 @@ enum stream_result stream_tls_close_write(struct stream *st)
     bool can_notify = !t->dead && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
         ERR_clear_error();
+        t->parting = true;
         int result = SSL_shutdown(t->ssl);
         int system_error = errno;
         if (result < 0)
@@ -225,13 +213,12 @@ bool stream_is_tls(const struct stream *st)
     return st->ops->error == stream_tls_error;
 }
 
-bool stream_tls_join(struct stream_tls *t, SSL *ssl, int fd)
+bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
 {
     t->ssl = ssl;
     t->fd = fd;
     t->alert_sent = t->alert_received = TLS_NO_ALERT;
-    /* SSL_set_fd() makes a BIO that leaves closing the descriptor to us. */
-    if (SSL_set_fd(ssl, fd) != 1 || SSL_set_app_data(ssl, t) != 1)
+    if (!stream_tls_put_socket(t, lib->socket) || SSL_set_app_data(ssl, t) != 1)
         return false;
     SSL_set_info_callback(ssl, note_event);
     return true;
@@ -276,7 +263,7 @@ struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
     if (!ssl)
         goto free_stream;
     SSL_set_accept_state(ssl);
-    if (!stream_tls_join(t, ssl, fd))
+    if (!stream_tls_join(t, tls_context_library(ctx), ssl, fd))
         goto free_ssl;
     t->context = tls_context_ref(ctx);
     return &t->stream;

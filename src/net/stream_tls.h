@@ -24,7 +24,9 @@ struct stream_tls {
     int alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
     unsigned steps;     /* of TLS itself since the last data */
-    bool drained;       /* the last read left both the SSL and the socket empty */
+    bool drained;       /* the last read left the socket empty */
+    bool refuses;       /* nothing more is read from the socket */
+    bool parting;       /* what is written is the last */
     bool dead;          /* a fault ended it */
     bool notified;      /* close_notify is on its way */
     char fault[128];    /* in words; set once, with `dead` */
@@ -39,7 +41,11 @@ static inline struct stream_tls *stream_tls_of(struct stream *st)
 bool stream_is_tls(const struct stream *st);
 
 /* Join a stream to an SSL and a socket, neither of which is freed on failure. */
-MUST_USE bool stream_tls_join(struct stream_tls *t, SSL *ssl, int fd);
+MUST_USE bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *ssl,
+                              int fd);
+
+/* Have the SSL read and write the stream's socket. False when memory is short. */
+MUST_USE bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *method);
 
 /* A step of the handshake. */
 enum stream_result stream_tls_handshake(struct stream_tls *t);

@@ -63,7 +63,11 @@ static enum stream_result connect_open(struct stream *st)
     c->connected = answer == STREAM_OK;
     if (answer == STREAM_OK)
         answer = send_preamble(c);
-    return answer == STREAM_OK ? stream_tls_handshake(&c->tls) : answer;
+    if (answer == STREAM_OK)
+        answer = stream_tls_handshake(&c->tls);
+    if (answer == STREAM_OK)
+        c->tls.drained = false; /* it is not read before we have written */
+    return answer;
 }
 
 static void connect_free(struct stream *st)
@@ -147,7 +151,8 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
         goto free_tcp;
     *c = (struct stream_tls_connect){.tls.stream.ops = &connect_ops, .tcp = tcp};
     SSL *ssl = tls_client_context_connection(ctx);
-    if (!ssl || !copy_preamble(c, preamble, preamble_n) || !stream_tls_join(&c->tls, ssl, fd))
+    if (!ssl || !copy_preamble(c, preamble, preamble_n) ||
+        !stream_tls_join(&c->tls, tls_client_context_library(ctx), ssl, fd))
         goto free_all;
     c->context = tls_client_context_ref(ctx);
     expect(c, peer);

@@ -17,6 +17,7 @@
 
 struct tls_client_context {
     unsigned refs; /* the owner's and one a stream; of one thread */
+    const struct tls_library *lib;
     SSL_CTX *ossl;
     bool verify;
     struct tls_expiry expiry;
@@ -89,6 +90,7 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
         return NULL;
     }
     ctx->refs = 1;
+    ctx->lib = lib;
     ctx->verify = conf->verify;
     tls_settings_common(ctx->ossl);
     SSL_CTX_set_verify(ctx->ossl, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
@@ -127,6 +129,11 @@ SSL *tls_client_context_connection(struct tls_client_context *ctx)
     if (ssl)
         SSL_set_connect_state(ssl);
     return ssl;
+}
+
+const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx)
+{
+    return ctx->lib;
 }
 
 bool tls_client_context_verifies(const struct tls_client_context *ctx)

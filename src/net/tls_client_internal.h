@@ -12,6 +12,7 @@
 /* A new client connection, without a socket yet. Null when memory is short. */
 SSL *tls_client_context_connection(struct tls_client_context *ctx);
 
+const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx);
 bool tls_client_context_verifies(const struct tls_client_context *ctx);
 
 #endif

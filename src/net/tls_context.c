@@ -339,6 +339,11 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
 
 /* ---- life ------------------------------------------------------------------------------ */
 
+const struct tls_library *tls_context_library(const struct tls_context *ctx)
+{
+    return ctx->lib;
+}
+
 struct tls_context *tls_context_ref(struct tls_context *ctx)
 {
     ctx->refs++;

@@ -74,11 +74,12 @@ struct tls_library *tls_library_new(void)
     if (!lib)
         return NULL;
     lib->ossl = OSSL_LIB_CTX_new();
+    lib->socket = stream_tls_socket_method();
     if (lib->ossl) {
         lib->aes_128_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-128-CBC", NULL);
         lib->aes_256_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-256-CBC", NULL);
     }
-    if (!lib->ossl || !lib->aes_128_cbc || !lib->aes_256_cbc) {
+    if (!lib->ossl || !lib->socket || !lib->aes_128_cbc || !lib->aes_256_cbc) {
         tls_library_free(lib);
         return NULL;
     }
@@ -91,6 +92,7 @@ void tls_library_free(struct tls_library *lib)
         return;
     EVP_CIPHER_free(lib->aes_128_cbc);
     EVP_CIPHER_free(lib->aes_256_cbc);
+    BIO_meth_free(lib->socket);
     OSSL_LIB_CTX_free(lib->ossl);
     free(lib);
 }

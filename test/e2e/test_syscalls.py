@@ -69,8 +69,7 @@ def test_a_relayed_message_costs_one_read_and_one_write(traced, tmp_path, transp
     with capsys.disabled():
         print(f"\na message over {transport}: {reads:.2f} reads, {writes:.2f} writes, "
               f"{waits:.2f} epoll_wait; all calls: {dict(calls)}")
-    # TLS may look once more whether another record waits: read_ahead saves the rest.
-    assert reads <= (1.02 if transport == "tcp" else 1.52)
+    assert reads <= 1.02
     assert writes <= 1.02
     assert waits <= 1.05
     other = sum(calls.values()) / relayed - reads - writes - waits
@@ -98,27 +97,37 @@ CYCLES = 200
 # epoll_ctl() are libev's, who hears of an end that nobody waits for, and of EPOLLHUP.
 LEAST = {"accept4": 1, "socket": 1, "connect": 1, "setsockopt": 1, "epoll_ctl": 5, "reads": 5,
          "writes": 3, "shutdown": 1, "close": 2}
+# TLS 1.3 besides: ClientHello and Finished are read, the last perhaps ahead of the CONNECT;
+# our flight, the ticket and close_notify are written, and the FIN behind that is one more call. A
+# look whether the device still waits for its handshake; one more epoll_ctl() where its end is seen
+# while the node's is waited for. OpenSSL's random generators ask for
+# getpid() each time, in case of a fork.
+LEAST_TLS = {**LEAST, "reads": 7, "writes": 6, "shutdown": 2, "poll": 1, "epoll_ctl": 6,
+             "getpid": 6}
 
 
+@pytest.mark.parametrize("transport, least", (("tcp", LEAST), ("tls", LEAST_TLS)))
 def test_a_device_that_comes_and_goes_costs_what_it_must(
-        start_router, recording_node, device, tmp_path, capsys):
+        start_router, recording_node, device, certificates, tmp_path, capsys, transport, least):
     node = recording_node()
-    config = one_cluster({"n": node.port})
+    config = one_cluster({"n": node.port}, tls_dir=certificates)
     config.update(workers=1, log={"level": "notice"})
     router = start_router(config)
     strace = Strace(router, tmp_path / "trace")
     for i in range(CYCLES):
-        raw = device(router)
+        raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None)
         raw.connect(f"dev-{i}")
         raw.send(mqtt.DISCONNECT)
         raw.close()
     wait_until(lambda: len(node.records) == CYCLES and all(r.closed for r in node.records), "all")
+    lines = strace.calls()
     calls = collections.Counter(
-        "reads" if name in READS else "writes" if name in WRITES else name
-        for name, _ in strace.calls())
+        "reads" if name in READS else "writes" if name in WRITES else name for name, _ in lines)
     each = {name: n / CYCLES for name, n in calls.items() if n / CYCLES > 0.05}
     with capsys.disabled():
-        print(f"\na device that comes and goes: {sum(each.values()):.2f} calls: {each}")
+        print(f"\na device that comes and goes over {transport}: {sum(each.values()):.2f} calls: {each}")
     for name, n in each.items():
         if name != "epoll_wait":
-            assert n <= LEAST.get(name, 0) + 0.2, name
+            assert n <= least.get(name, 0) + 0.2, name
+    if transport == "tls":  # the ticket waits for the CONNACK, close_notify for the FIN
+        assert sum("MSG_MORE" in line for _, line in lines) >= 1.9 * CYCLES

@@ -65,8 +65,12 @@ static inline void link_init(struct link *l, struct tls_context *ctx, int versio
 static inline void link_open(struct link *l, struct tls_context *ctx, int version)
 {
     link_init(l, ctx, version);
+    uint8_t byte;
+    size_t got;
     assert_int_equal(shake(l->server, &l->peer), STREAM_OK);
     peer_settle(&l->peer);
+    /* it knows that the last flight was all there was, and says so once */
+    assert_int_equal(stream_read(l->server, &byte, 1, &got), STREAM_WANT_READ);
 }
 
 static inline void link_fini(struct link *l)

@@ -1,0 +1,98 @@
+/*
+ * stream_tls_socket.c - the socket under a TLS stream, as OpenSSL wants to see one: a BIO.
+ *
+ * In place of OpenSSL's own, which asks the kernel each time and sends each record by itself:
+ *
+ *   - it knows when a read has emptied the socket, and then says so without asking again;
+ *   - it says MSG_MORE where more follows at once, so that what belongs together leaves together:
+ *     a session ticket with the CONNACK behind it, close_notify with the socket's FIN.
+ *
+ * Closes nothing: the descriptor is the stream's.
+ */
+#include <errno.h>
+#include <openssl/bio.h>
+#include <sys/socket.h>
+
+#include "net/stream_tls.h"
+#include "net/tls_internal.h"
+
+static int socket_read(BIO *bio, char *p, int n)
+{
+    struct stream_tls *t = BIO_get_data(bio);
+    ssize_t r;
+    BIO_clear_retry_flags(bio);
+    if (t->refuses)
+        return 0;
+    if (t->drained) {
+        t->drained = false;
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    do
+        r = recv(t->fd, p, (size_t)n, 0);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+    else if (r < 0 && errno == EAGAIN)
+        BIO_set_retry_read(bio);
+    t->drained = r > 0 && r < n;
+    return (int)r;
+}
+
+/*
+ * TLS 1.3 hands out its ticket in a message of its own, right before the device's first data is
+ * read. The kernel holds it back for 200 ms at most.
+ */
+static bool more_follows(const struct stream_tls *t)
+{
+    return t->parting || SSL_get_state(t->ssl) == TLS_ST_SW_SESSION_TICKET;
+}
+
+static int socket_write(BIO *bio, const char *p, int n)
+{
+    const struct stream_tls *t = BIO_get_data(bio);
+    const int flags = MSG_NOSIGNAL | (more_follows(t) ? MSG_MORE : 0);
+    ssize_t r;
+    BIO_clear_retry_flags(bio);
+    do
+        r = send(t->fd, p, (size_t)n, flags);
+    while (r < 0 && errno == EINTR);
+    if (r < 0 && errno == EAGAIN)
+        BIO_set_retry_write(bio);
+    return (int)r;
+}
+
+static long socket_control(BIO *bio, int what, long n, void *p)
+{
+    (void)n, (void)p;
+    switch (what) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0;
+    default:
+        return 0;
+    }
+}
+
+BIO_METHOD *stream_tls_socket_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "socket");
+    if (method && BIO_meth_set_read(method, socket_read) == 1 &&
+        BIO_meth_set_write(method, socket_write) == 1 &&
+        BIO_meth_set_ctrl(method, socket_control) == 1)
+        return method;
+    BIO_meth_free(method);
+    return NULL;
+}
+
+bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *method)
+{
+    BIO *bio = BIO_new(method);
+    if (!bio)
+        return false;
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio); /* one reference does for both */
+    return true;
+}
