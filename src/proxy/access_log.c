@@ -15,9 +15,9 @@
 #include "tried.h"
 #include "worker.h"
 
-static const char *mqtt_version_word(const struct mqtt_connect *connect)
+static const char *mqtt_version_word(uint8_t version)
 {
-    switch (connect->version) {
+    switch (version) {
     case 3:
         return "3.1";
     case 4:
@@ -53,11 +53,11 @@ static void log_who(struct log_line *line, const struct session *s)
     char text[ADDRESS_TEXT_MAX];
     log_text(line, "listener", s->tag->name);
     log_text(line, "source", address_format(&s->source, text));
-    log_peer(line, "client_id", span_of(s->client_id.p, s->client_id.n));
-    log_peer(line, "username", span_of(s->username.p, s->username.n));
-    log_text(line, "mqtt_version", mqtt_version_word(&s->connect));
-    if (s->connect.version)
-        log_u64(line, "keep_alive_s", s->connect.keep_alive_s);
+    log_peer(line, "client_id", session_client_id(s));
+    log_peer(line, "username", session_username(s));
+    log_text(line, "mqtt_version", mqtt_version_word(s->mqtt_version));
+    if (s->mqtt_version)
+        log_u64(line, "keep_alive_s", s->keep_alive_s);
     log_tls(line, s);
 }
 

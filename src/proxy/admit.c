@@ -27,7 +27,7 @@
 
 bool admit_trusts_peer(const struct session *s)
 {
-    const struct listener_conf *conf = s->listener->conf;
+    const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
         return true; /* who may reach the socket's file is the file system's business */
     struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
@@ -39,7 +39,7 @@ bool admit_trusts_peer(const struct session *s)
 /* A peer without an address came by a Unix socket: the file system has let it in. */
 static bool is_denied(const struct session *s)
 {
-    const struct listener_conf *conf = s->listener->conf;
+    const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
         return false;
     struct proxy_endpoint source = proxy_endpoint_of(&s->source);
@@ -51,16 +51,16 @@ static bool is_denied(const struct session *s)
 
 static bool turn_away(struct session *s, enum close_reason reason)
 {
-    s->turned_away = (uint8_t)reason;
+    s->arrival->turned_away = (uint8_t)reason;
     return false;
 }
 
 bool admit_source(struct session *s)
 {
     const struct per_source_conf *conf = &s->w->snapshot->config->limits.per_source;
-    if (s->asked)
+    if (s->arrival->asked)
         return true;
-    s->asked = true;
+    s->arrival->asked = true;
     if (is_denied(s))
         return turn_away(s, CLOSE_SOURCE_DENIED);
     switch (admission_enter(s->w->shared->admission, conf, &s->source, clock_monotonic_us(),
@@ -86,7 +86,7 @@ void admit_leave(struct session *s)
 /* CONNECT stands behind the room for a PROXY header, whether or not that has been put there. */
 static struct span client_id_of(const struct session *s)
 {
-    return mqtt_connect_client_id(&s->connect, s->first.mem + PROXY_V2_MAX);
+    return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
 }
 
 /* tls: room for what the answer points into */

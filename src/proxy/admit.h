@@ -14,14 +14,15 @@ struct session;
 bool admit_trusts_peer(const struct session *s);
 
 /*
- * The session's source is known for good. False when it must not come in: s->turned_away says why,
- * and the caller closes now or, when it can say so in MQTT later, then. Asks once a session.
+ * The session's source is known for good. False when it must not come in: s->arrival->turned_away
+ * says why, and the caller closes now or, when it can say so in MQTT later, then. Asks once a
+ * session.
  */
 MUST_USE bool admit_source(struct session *s);
 
 /*
- * Its CONNECT can be read. False when its client identifier comes too often: s->turned_away says
- * so.
+ * Its CONNECT can be read. False when its client identifier comes too often:
+ * s->arrival->turned_away says so.
  */
 MUST_USE bool admit_client(struct session *s);
 

@@ -52,7 +52,7 @@ static void say_names(struct session *s, const struct identity_conf *rule, struc
 bool identity_confirmed(struct session *s, const struct route_facts *claims,
                         char names[IDENTITY_NAMES_MAX])
 {
-    const struct identity_conf *rule = s->listener->conf->identity;
+    const struct identity_conf *rule = s->arrival->listener->conf->identity;
     if (!rule)
         return true;
     struct span claim = rule->claim == IDENTITY_USERNAME ? claims->username : claims->client_id;

@@ -41,11 +41,11 @@ bool memory_allows(const struct session *s, size_t n)
 
 void memory_note_held(struct session *s)
 {
-    const size_t now = s->first.size + s->answer.size;
+    const size_t now = s->arrival->first.size + s->arrival->answer.size;
     const uint32_t counted = now > MEMORY_FREE_BYTES ? (uint32_t)(now - MEMORY_FREE_BYTES) : 0;
     s->w->held_bytes += counted;
-    s->w->held_bytes -= s->held;
-    s->held = counted;
+    s->w->held_bytes -= s->arrival->held;
+    s->arrival->held = counted;
     show(s->w);
 }
 

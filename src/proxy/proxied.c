@@ -79,17 +79,17 @@ static void keep_configured(struct proxy_facts *facts, unsigned tlvs)
 /* The address the device dialled, as far as it is known. */
 static struct address destination_of(const struct session *s)
 {
-    struct address local = s->listener->local;
+    struct address local = s->arrival->listener->local;
     if (s->proxied && s->proxied->header.has_address)
         return s->proxied->destination;
-    if (s->listener->wildcard)
+    if (s->arrival->listener->wildcard)
         (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound one */
     return local;
 }
 
 size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
-    const struct cluster_conf *conf = s->roster->cluster->conf;
+    const struct cluster_conf *conf = s->arrival->roster->cluster->conf;
     struct address local = destination_of(s);
     struct proxy_endpoint source = proxy_endpoint_of(&s->source);
     struct proxy_endpoint destination = proxy_endpoint_of(&local);

@@ -50,6 +50,7 @@ static const struct {
     [SESSION_CLOSED] = {NULL, 0, NULL, CLOSE_SHUTDOWN},
 };
 _Static_assert(ARRAY_LEN(corridor) == SESSION_STATE_COUNT, "every state has a row");
+_Static_assert(CLOSE_REASON_COUNT <= 256 && PLACEMENT_KIND_COUNT <= 256, "a session keeps 8 bits");
 
 const char *session_state_word(enum session_state state)
 {
@@ -134,6 +135,18 @@ uint64_t session_placing_ms(const struct session *s)
            s->spent_ms[SESSION_CONNACK];
 }
 
+struct span session_client_id(const struct session *s)
+{
+    return s->names ? span_of(s->names->text, s->names->client_id_n) : (struct span){0};
+}
+
+struct span session_username(const struct session *s)
+{
+    if (!s->names || !s->names->has_username)
+        return (struct span){0};
+    return span_of(s->names->text + s->names->client_id_n, s->names->username_n);
+}
+
 /* Does the client speak WebSocket by now? */
 static bool session_is_websocket(const struct session *s)
 {
@@ -149,14 +162,15 @@ static bool may_speak(const struct session *s)
 static void compose_farewell(struct session *s)
 {
     const struct close_reason_row *row = close_reason_row(s->reason);
+    struct arrival *a = s->arrival;
     if (!may_speak(s))
         return;
     if (row->farewell == FAREWELL_FAULT)
-        s->farewell_n = (uint8_t)mqtt_connack_for_fault(&s->connect, s->farewell);
+        a->farewell_n = (uint8_t)mqtt_connack_for_fault(&a->connect, a->farewell);
     else if (row->farewell == FAREWELL_REFUSAL)
-        s->farewell_n = (uint8_t)mqtt_connack_refuse(&s->connect, row->refusal, s->farewell);
-    if (s->farewell_n > 0)
-        counter_add(&s->w->counters.refused[s->farewell[MQTT_CONNACK_CODE_AT]], 1);
+        a->farewell_n = (uint8_t)mqtt_connack_refuse(&a->connect, row->refusal, a->farewell);
+    if (a->farewell_n > 0)
+        counter_add(&s->w->counters.refused[a->farewell[MQTT_CONNACK_CODE_AT]], 1);
 }
 
 /*
@@ -167,13 +181,30 @@ static bool parts_in_order(const struct session *s)
 {
     if (!s->client)
         return false;
-    if (s->farewell_n > 0 || s->reason == CLOSE_WEBSOCKET_REFUSED)
+    if ((s->arrival && s->arrival->farewell_n > 0) || s->reason == CLOSE_WEBSOCKET_REFUSED)
         return true;
     if (s->reason == CLOSE_RELAY_MEMORY)
         return false; /* it is what waits for the client that is in the way */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
         return true; /* a close frame says why, also to one that broke a rule */
     return s->down.bytes > 0 && !s->down.closed && s->reason != CLOSE_CLIENT_ERROR;
+}
+
+static void release_packets(struct session *s)
+{
+    buffer_release(&s->arrival->first);
+    buffer_release(&s->arrival->answer);
+    memory_note_held(s);
+}
+
+void session_settle(struct session *s)
+{
+    struct arrival *arrival = s->arrival;
+    release_packets(s);
+    roster_unref(arrival->roster);
+    listener_unref(arrival->listener);
+    free(arrival);
+    s->arrival = NULL;
 }
 
 enum step session_close(struct session *s, enum close_reason reason, const char *detail)
@@ -185,9 +216,8 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
         stream_ws_set_close_code(s->client, close_reason_row(reason)->ws_code);
     bool in_order = parts_in_order(s);
     dial_abandon(s);
-    buffer_release(&s->first);
-    buffer_release(&s->answer);
-    memory_note_held(s);
+    if (s->arrival)
+        release_packets(s);
     flow_release(&s->up, &s->w->relay_pool);
     list_remove(&s->stuck);
     session_goto(s, in_order ? SESSION_FAREWELL : SESSION_CLOSED);
@@ -209,7 +239,7 @@ static void count_end(const struct session *s)
 {
     struct counters *counters = &s->w->counters;
     counter_add(&counters->closed[s->reason], 1);
-    if (s->listener) { /* never relayed; else they were counted as they moved */
+    if (s->arrival) { /* never relayed; else they were counted as they moved */
         counter_add(&counters->bytes_up, s->up.bytes);
         counter_add(&counters->bytes_down, s->down.bytes);
     }
@@ -232,17 +262,13 @@ static void session_free(struct session *s)
     proxied_free(s->proxied);
     flow_release(&s->up, &w->relay_pool);
     flow_release(&s->down, &w->relay_pool);
-    buffer_release(&s->first);
-    buffer_release(&s->answer);
-    memory_note_held(s);
     memory_note_waiting(s, false);
     count_end(s);
     node_live_unref(s->node);
-    roster_unref(s->roster);
-    listener_unref(s->listener);
+    if (s->arrival)
+        session_settle(s);
     listener_tag_unref(s->tag);
-    free(s->client_id.p);
-    free(s->username.p);
+    free(s->names);
     free(s->detail);
     free(s->tried);
     free(s);
@@ -301,7 +327,7 @@ void session_run(struct session *s)
     if (step == YIELD)
         worker_yield(s->w, s);
     else if (step == QUEUE)
-        worker_queue_handshake(s->w, s, s->shaking);
+        worker_queue_handshake(s->w, s, s->arrival->shaking);
     session_watch(s, false);
 }
 
@@ -393,24 +419,26 @@ static struct session *session_new(struct worker *w, struct listener *listener, 
     s->source = *source;
     s->id = worker_next_id(w);
     s->entered_us = clock_monotonic_us();
-    s->client = stream_tcp_new(fd);
-    if (!s->client) {
+    s->client = stream_tcp_new(fd); /* takes fd, on failure too */
+    s->arrival = calloc(1, sizeof(*s->arrival));
+    if (!s->client || !s->arrival) {
+        stream_free(s->client);
+        free(s->arrival);
         free(s);
         return NULL;
     }
-    s->listener = listener_ref(listener);
+    s->arrival->listener = listener_ref(listener);
     s->tag = listener->tag;
     s->tag->refs++;
     atomic_fetch_add_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->tag->live->accepted, 1, memory_order_relaxed);
-    s->turned_away = CLOSE_REASON_COUNT;
-    mqtt_connect_init(&s->connect, listener->conf->lenient,
+    s->arrival->turned_away = CLOSE_REASON_COUNT;
+    mqtt_connect_init(&s->arrival->connect, listener->conf->lenient,
                       w->snapshot->config->limits.connect_max_bytes);
     list_append(&w->sessions, &s->link);
     list_init(&s->runnable);
     list_init(&s->stuck);
     list_init(&s->seat_link);
-    list_init(&s->away_link);
     ev_io_init(&s->client_io, on_client, fd, 0);
     ev_io_init(&s->node_io, on_node, -1, 0);
     ev_init(&s->deadline, on_deadline);

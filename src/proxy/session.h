@@ -45,10 +45,55 @@ enum step {
 /* A first read of this many bytes takes nearly every CONNECT whole. */
 #define SESSION_FIRST_READ_BYTES 2048u
 
-/* A short copy of a peer's text, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
-struct name {
-    uint8_t *p; /* owned; null = absent */
-    uint32_t n;
+/* Short copies of a peer's texts, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
+struct session_names {
+    bool has_username; /* only where it is a route key */
+    uint8_t client_id_n, username_n;
+    uint8_t text[]; /* the client identifier, then the user name */
+};
+
+/*
+ * What a session needs until it is relayed, by the stages that set it: given back then, since most
+ * sessions of a fleet are idle, for months.
+ */
+struct arrival {
+    /* accept */
+    struct listener *listener; /* a reference */
+
+    /* admission: at accept, or when a trusted proxy has told the source */
+    bool asked;          /* the source was judged */
+    uint8_t turned_away; /* enum close_reason: it must not come in; CLOSE_REASON_COUNT = it may */
+    bool shaking;        /* `client` is a TLS stream already */
+
+    /* connect */
+    struct mqtt_connect connect;
+    struct buffer first; /* CONNECT and all that came behind it so far */
+    uint32_t held;       /* bytes of `first` and `answer` counted in the worker's */
+
+    /* route */
+    struct roster *roster; /* a reference */
+    struct placement placement;
+    bool waits_for_home; /* it is elsewhere for no better reason than that home is away */
+
+    /* dial */
+    uint32_t first_sent; /* bytes of `first` the node took */
+    uint8_t unanswered;  /* tries that count against their node once another one answers */
+    bool replayed;       /* a node had the CONNECT already */
+    bool header_put;     /* the PROXY header stands in front of `first` */
+
+    /* connack */
+    struct buffer answer; /* the node's first packet, while it is in pieces */
+
+    /* farewell */
+    uint8_t farewell[MQTT_CONNACK_REFUSAL_MAX];
+    uint8_t farewell_n, farewell_sent;
+};
+
+/* A session that is not at its home, and may be sent there. */
+struct away {
+    struct node_live *home; /* a reference */
+    struct list link;       /* in the seat of its home */
+    struct session *session;
 };
 
 /*
@@ -62,26 +107,32 @@ struct session {
     struct list runnable; /* in the worker's runnable list, while yielding */
     struct list stuck;    /* in the worker's stuck list, while relayed data waits */
     enum session_state state;
-    uint32_t held;       /* bytes of `first` and `answer` counted in the worker's */
-    uint64_t entered_us; /* when it entered that state */
     uint32_t spent_ms[SESSION_STATE_COUNT]; /* in the states it has left */
+    uint64_t entered_us;                    /* when it entered the state */
     struct ev_io client_io, node_io;        /* masks: session_watch() only */
     struct ev_timer deadline;
-    bool deadline_moved; /* session_watch() has to tell libev */
+    struct arrival *arrival; /* owned; null once it is relayed */
+
+    /* small ones of all stages, together so that they leave no holes */
+    uint16_t keep_alive_s;        /* connect */
+    uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
+    uint8_t tries;                /* dial: candidates used up */
+    enum placement_kind kind : 8; /* dial: of the node being tried or used */
+    enum close_reason reason : 8; /* farewell */
+    bool deadline_moved : 1;      /* session_watch() has to tell libev */
+    bool counted : 1;             /* dial: among the node's sessions */
+    bool seated_clean : 1;        /* relay: in the seat's clean list, not in kept */
+    bool settled : 1;             /* relay: it has been there for a while */
+    bool half_closed : 1;         /* relay: one side has ended, the other not yet */
+    bool client_left_first : 1;   /* relay: the client's end came before the node's */
+    bool said : 1;                /* farewell: the writing side towards the client is closed */
 
     /* accept */
-    struct listener *listener; /* a reference until it is relayed, then null */
-    struct listener_tag *tag;  /* a reference */
+    struct listener_tag *tag; /* a reference */
     uint64_t id;
     struct address source;
-
-    struct stream *client; /* owned; the top of the client's layers */
-
-    /* admission: at accept, or when a trusted proxy has told the source */
     admission_place place; /* among its source's connections */
-    bool asked;            /* the source was judged */
-    uint8_t turned_away;   /* enum close_reason: it must not come in; CLOSE_REASON_COUNT = it may */
-    bool shaking;          /* `client` is a TLS stream already */
+    struct stream *client; /* owned; the top of the client's layers */
 
     /* proxy in */
     struct proxied *proxied; /* owned; null where no PROXY header comes in */
@@ -90,50 +141,25 @@ struct session {
     struct stream *tls; /* borrowed: the layer of `client` that shook hands; null = none did */
 
     /* connect */
-    struct mqtt_connect connect;
-    /* CONNECT and all that came behind it so far; released when a node has answered */
-    struct buffer first;
-    struct name client_id, username; /* for the log; the user name only where it is a route key */
-
-    /* route */
-    struct roster *roster; /* a reference until it is relayed, then null */
-    struct placement placement;
-    enum placement_kind kind; /* of the node being tried or used */
-    bool waits_for_home;      /* it is elsewhere for no better reason than that home is away */
+    struct session_names *names; /* owned; null = none are known */
 
     /* dial */
     struct node_live *node;     /* a reference: tried or used; stays for the log when let go */
-    struct node_live *home;     /* a reference: the session is elsewhere, and may be sent there */
     struct list seat_link;      /* in one of the node's seat's lists while it counts there */
-    struct list away_link;      /* in the home's */
+    struct away *away;          /* owned; null = it is at home, or has none to go to */
     struct stream *node_stream; /* owned */
-    uint32_t first_sent;        /* bytes of `first` the node took */
-    uint8_t tries;              /* candidates used up */
-    uint8_t unanswered;         /* tries that count against their node once another one answers */
-    bool counted;               /* among the node's sessions */
-    bool seated_clean;          /* in the seat's clean list, not in kept */
-    bool replayed;              /* a node had the CONNECT already */
-    bool header_put;            /* the PROXY header stands in front of `first` */
     char *tried; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
 
     /* connack */
-    struct buffer answer;        /* the node's first packet, while it is in pieces */
     struct mqtt_connack connack; /* when connack_seen */
     bool connack_seen;           /* the node's first bytes were a whole CONNACK */
 
     /* relay */
-    struct flow up, down;   /* client to node, node to client */
-    double active_at;       /* loop time of the last byte moved */
-    bool settled;           /* it has been there for a while */
-    bool half_closed;       /* one side has ended, the other not yet */
-    bool client_left_first; /* the client's end came before the node's */
+    struct flow up, down; /* client to node, node to client */
+    double active_at;     /* loop time of the last byte moved */
 
     /* farewell */
-    enum close_reason reason;
     char *detail; /* owned; null = none */
-    uint8_t farewell[MQTT_CONNACK_REFUSAL_MAX];
-    uint8_t farewell_n, farewell_sent;
-    bool said; /* the writing side towards the client is closed */
 };
 
 /*
@@ -190,7 +216,12 @@ enum step stage_relay_timed_out(struct session *s);
 /* For stage_connack.c: the node has answered, and the client has it. */
 enum step relay_begin(struct session *s);
 
-/* The session is relayed from now on: let go of the configuration it came in by. */
+/* The client identifier and the user name, as far as they are kept; p is null when there is none.
+ */
+struct span session_client_id(const struct session *s);
+struct span session_username(const struct session *s);
+
+/* It is relayed from now on, or never will be: let go of its arrival. */
 void session_settle(struct session *s);
 
 /* Its node is down: a session that is still being placed there goes on to the next. May free s. */
@@ -211,6 +242,9 @@ bool place_may_go_on(const struct session *s);
 
 /* The session no longer counts among its node's. Safe to repeat. */
 void dial_uncount(struct session *s);
+
+/* The session has its node: count it there as what it is. */
+void place_settle(struct session *s);
 
 /* Drop the node that was tried; the next candidate may follow. */
 void dial_abandon(struct session *s);

@@ -33,19 +33,20 @@
  */
 static bool may_read_on(const struct session *s)
 {
-    size_t kept = buffer_len(&s->first) - s->connect.packet_n;
+    size_t kept = buffer_len(&s->arrival->first) - s->arrival->connect.packet_n;
     return !s->up.ended && kept < s->w->relay_pool.size && memory_allows(s, s->w->relay_pool.size);
 }
 
 static enum stream_result send_kept(struct session *s)
 {
-    while (s->first_sent < buffer_len(&s->first)) {
+    while (s->arrival->first_sent < buffer_len(&s->arrival->first)) {
         size_t put = 0;
-        enum stream_result r = stream_write(s->node_stream, buffer_bytes(&s->first) + s->first_sent,
-                                            buffer_len(&s->first) - s->first_sent, &put);
+        enum stream_result r =
+            stream_write(s->node_stream, buffer_bytes(&s->arrival->first) + s->arrival->first_sent,
+                         buffer_len(&s->arrival->first) - s->arrival->first_sent, &put);
         if (r != STREAM_OK)
             return r;
-        s->first_sent += (uint32_t)put;
+        s->arrival->first_sent += (uint32_t)put;
     }
     return STREAM_OK;
 }
@@ -90,7 +91,7 @@ static enum step pass_up(struct session *s)
         if (r == STREAM_ERR)
             return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
         s->up.ended = r == STREAM_EOF;
-        if (r == STREAM_OK && !keep(s, &s->first, got))
+        if (r == STREAM_OK && !keep(s, &s->arrival->first, got))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         s->up.bytes += got;
     }
@@ -101,8 +102,9 @@ static enum step pass_up(struct session *s)
 /* Is what came of a CONNACK enough to see that it is a good one? Then the session is there. */
 static bool accepted_in_part(const struct session *s)
 {
-    struct reader rd = reader_from(span_of(buffer_bytes(&s->answer), buffer_len(&s->answer)), 0);
-    if (!s->answer.mem || reader_u8(&rd) != 0x20)
+    struct reader rd =
+        reader_from(span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer)), 0);
+    if (!s->arrival->answer.mem || reader_u8(&rd) != 0x20)
         return false;
     while (reader_u8(&rd) & 0x80) /* remaining length */
         continue;
@@ -117,7 +119,7 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
         return session_close(s, CLOSE_CLIENT_CLOSED, why);
     if (accepted_in_part(s))
         return session_close(s, reason, why);
-    s->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
     return place_again(s, reason, why);
 }
 
@@ -126,7 +128,7 @@ static bool refuses_for_itself(const struct session *s)
 {
     if (!s->connack_seen)
         return false;
-    if (s->connect.version != 5)
+    if (s->arrival->connect.version != 5)
         return s->connack.code == 3;
     return s->connack.code == 0x88 || s->connack.code == 0x89 || s->connack.code == 0x9c ||
            s->connack.code == 0x9d;
@@ -138,7 +140,7 @@ static bool refuses_for_itself(const struct session *s)
  */
 static bool look(struct session *s, struct span said)
 {
-    enum parse_result result = mqtt_connack_read(said, s->connect.version, &s->connack);
+    enum parse_result result = mqtt_connack_read(said, s->arrival->connect.version, &s->connack);
     s->connack_seen = result == PARSE_DONE;
     return result != PARSE_MORE || said.n >= size_min(CONNACK_LOOK_MAX, s->w->relay_pool.size);
 }
@@ -153,7 +155,7 @@ static void count_connack(const struct session *s)
 static enum step settle(struct session *s, size_t n)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
-    buffer_release(&s->answer);
+    buffer_release(&s->arrival->answer);
     s->down.bytes += n;
     if (s->connack_seen)
         count_connack(s);
@@ -172,23 +174,24 @@ static enum step settle(struct session *s, size_t n)
 static enum step node_spoke(struct session *s, size_t n)
 {
     struct span said = span_of(s->w->scratch, n);
-    bool in_pieces = s->answer.mem;
+    bool in_pieces = s->arrival->answer.mem;
     if (in_pieces) {
-        if (!keep(s, &s->answer, n))
+        if (!keep(s, &s->arrival->answer, n))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-        said = span_of(buffer_bytes(&s->answer), buffer_len(&s->answer));
+        said = span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer));
     }
     if (!look(s, said)) {
         s->down.due = true; /* for the rest of it */
-        return in_pieces || keep(s, &s->answer, n) ? YIELD
-                                                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        return in_pieces || keep(s, &s->arrival->answer, n)
+                   ? YIELD
+                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (refuses_for_itself(s) && place_may_go_on(s)) {
         char code[24];
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
         s->connack_seen = false;
-        if (s->placement.candidates[s->tries - 1] == s->placement.home)
-            s->waits_for_home = false; /* it was asked, and will not have it */
+        if (s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
+            s->arrival->waits_for_home = false; /* it was asked, and will not have it */
         return place_again(s, CLOSE_NO_NODE, code);
     }
     if (in_pieces)
@@ -203,7 +206,7 @@ enum step stage_connack(struct session *s)
     if (!s->down.due)
         return WAIT;
     s->down.due = false;
-    size_t room = s->w->relay_pool.size - buffer_len(&s->answer), got = 0;
+    size_t room = s->w->relay_pool.size - buffer_len(&s->arrival->answer), got = 0;
     enum stream_result r = stream_read(s->node_stream, s->w->scratch, room, &got);
     if (r == STREAM_OK)
         return node_spoke(s, got);

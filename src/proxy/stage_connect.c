@@ -14,25 +14,39 @@
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
-static void keep_name(struct name *name, struct span text)
+/* Short of memory: the log goes without. */
+static void keep_names(struct session *s, struct span client_id, struct span username)
 {
-    if (!text.p)
+    const size_t client_id_n = size_min(client_id.n, SESSION_NAME_MAX + 1);
+    const size_t username_n = size_min(username.n, SESSION_NAME_MAX + 1);
+    s->names = malloc(sizeof(*s->names) + client_id_n + username_n);
+    if (!s->names)
         return;
-    size_t n = size_min(text.n, SESSION_NAME_MAX + 1);
-    name->p = malloc(n + 1); /* + 1: present and empty is not absent */
-    if (!name->p)
-        return;
-    memcpy(name->p, text.p, n);
-    name->n = (uint32_t)n;
+    *s->names = (struct session_names){.has_username = username.p,
+                                       .client_id_n = (uint8_t)client_id_n,
+                                       .username_n = (uint8_t)username_n};
+    if (client_id_n > 0)
+        memcpy(s->names->text, client_id.p, client_id_n);
+    if (username_n > 0)
+        memcpy(s->names->text + client_id_n, username.p, username_n);
+}
+
+/* What it said, as far as it was read: for the log, and for who asks. */
+static void note_terms(struct session *s)
+{
+    s->mqtt_version = s->arrival->connect.version;
+    s->keep_alive_s = s->arrival->connect.keep_alive_s;
 }
 
 static enum step connect_done(struct session *s)
 {
-    const uint8_t *p = buffer_bytes(&s->first);
-    keep_name(&s->client_id, mqtt_connect_client_id(&s->connect, p));
-    if (route_key_asks(s->listener->roster->cluster->conf, ROUTE_USERNAME)) /* else not logged */
-        keep_name(&s->username, mqtt_connect_username(&s->connect, p));
-    s->up.bytes = buffer_len(&s->first);
+    const struct arrival *a = s->arrival;
+    const uint8_t *p = buffer_bytes(&a->first);
+    struct span username = {0};
+    if (route_key_asks(a->listener->roster->cluster->conf, ROUTE_USERNAME)) /* else not kept */
+        username = mqtt_connect_username(&a->connect, p);
+    keep_names(s, mqtt_connect_client_id(&a->connect, p), username);
+    s->up.bytes = buffer_len(&a->first);
     s->up.read_wait = 0;
     session_goto(s, SESSION_ROUTE);
     return MOVED;
@@ -40,9 +54,10 @@ static enum step connect_done(struct session *s)
 
 static enum step connect_bad(struct session *s)
 {
+    const enum mqtt_fault fault = s->arrival->connect.fault;
     char detail[96];
-    (void)snprintf(detail, sizeof(detail), "%s [%s]", mqtt_fault_word(s->connect.fault),
-                   mqtt_fault_clause(s->connect.fault));
+    (void)snprintf(detail, sizeof(detail), "%s [%s]", mqtt_fault_word(fault),
+                   mqtt_fault_clause(fault));
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);
 }
 
@@ -50,28 +65,47 @@ static enum step connect_bad(struct session *s)
  * Room for what is still missing, at most doubling: a client that announces a large packet
  * and sends nothing holds no more than twice what it has sent. 0: there is some.
  */
-static size_t room_wanted(const struct session *s)
+static size_t room_wanted(const struct arrival *a)
 {
-    size_t have = buffer_len(&s->first);
-    if (s->first.mem && buffer_room(&s->first) > 0)
+    const size_t have = buffer_len(&a->first);
+    if (buffer_room(&a->first) > 0)
         return 0;
-    if (have > 0 && s->connect.packet_n > have)
-        return size_min(s->connect.packet_n - have, size_max(have, SESSION_FIRST_READ_BYTES));
+    if (a->connect.packet_n > have)
+        return size_min(a->connect.packet_n - have, size_max(have, SESSION_FIRST_READ_BYTES));
     return SESSION_FIRST_READ_BYTES;
+}
+
+/*
+ * The first bytes are nearly always the whole CONNECT: they are read into the scratch block, so
+ * that `first` is as large as they are, and a client that says nothing holds none.
+ */
+static enum stream_result read_first(struct session *s, size_t *got)
+{
+    const size_t most = size_min(SESSION_FIRST_READ_BYTES, s->w->relay_pool.size);
+    enum stream_result r = stream_read(s->client, s->w->scratch, most, got);
+    if (r == STREAM_OK && buffer_reserve(&s->arrival->first, PROXY_V2_MAX, *got))
+        memcpy(s->arrival->first.mem + s->arrival->first.tail, s->w->scratch, *got);
+    return r;
+}
+
+static enum stream_result read_more(struct session *s, size_t *got)
+{
+    struct buffer *first = &s->arrival->first;
+    return stream_read(s->client, first->mem + first->tail, buffer_room(first), got);
 }
 
 enum step stage_connect(struct session *s)
 {
+    struct arrival *a = s->arrival;
     for (;;) {
-        size_t want = room_wanted(s);
-        if (want > 0 && s->first.mem && !memory_allows(s, want))
+        const size_t want = a->first.mem ? room_wanted(a) : 0;
+        if (want > 0 && !memory_allows(s, want))
             return session_close(s, CLOSE_RELAY_MEMORY, NULL);
-        if (want > 0 && !buffer_reserve(&s->first, PROXY_V2_MAX, want))
+        if (want > 0 && !buffer_reserve(&a->first, PROXY_V2_MAX, want))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-        memory_note_held(s);
         size_t got = 0;
-        enum stream_result r =
-            stream_read(s->client, s->first.mem + s->first.tail, buffer_room(&s->first), &got);
+        enum stream_result r = a->first.mem ? read_more(s, &got) : read_first(s, &got);
+        memory_note_held(s);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
             return WAIT;
@@ -80,15 +114,14 @@ enum step stage_connect(struct session *s)
             return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, NULL);
         if (r != STREAM_OK)
             return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
-        buffer_grew(&s->first, got);
+        if (!a->first.mem)
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        buffer_grew(&a->first, got);
 
-        switch (mqtt_connect_read(&s->connect, buffer_bytes(&s->first), buffer_len(&s->first))) {
-        case PARSE_DONE:
-            return connect_done(s);
-        case PARSE_BAD:
-            return connect_bad(s);
-        case PARSE_MORE:
-            break;
-        }
+        const enum parse_result parsed =
+            mqtt_connect_read(&a->connect, buffer_bytes(&a->first), buffer_len(&a->first));
+        note_terms(s);
+        if (parsed != PARSE_MORE)
+            return parsed == PARSE_DONE ? connect_done(s) : connect_bad(s);
     }
 }

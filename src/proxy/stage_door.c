@@ -27,7 +27,7 @@
 /* The door behind the one of state `behind`, in the listener's order. */
 static enum session_state next_door(const struct session *s, enum session_state behind)
 {
-    const struct listener_conf *conf = s->listener->conf;
+    const struct listener_conf *conf = s->arrival->listener->conf;
     if (behind < SESSION_PROXY_IN && conf->accept_proxy_protocol)
         return SESSION_PROXY_IN;
     if (behind < SESSION_TLS && conf->tls)
@@ -41,7 +41,7 @@ static enum step go_on(struct session *s)
 {
     enum session_state door = next_door(s, s->state);
     if (door == SESSION_WEBSOCKET) {
-        s->client = stream_ws_accept(s->client, &s->listener->websocket);
+        s->client = stream_ws_accept(s->client, &s->arrival->listener->websocket);
         if (!s->client) {
             s->tls = NULL; /* went with the layers above it */
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
@@ -54,14 +54,14 @@ static enum step go_on(struct session *s)
 /* Will a trusted proxy yet tell whom it speaks for? */
 static bool source_is_told_later(const struct session *s)
 {
-    const struct listener_conf *conf = s->listener->conf;
+    const struct listener_conf *conf = s->arrival->listener->conf;
     return (conf->accept_proxy_protocol && s->state < SESSION_PROXY_IN) ||
            (conf->client_address_header && admit_trusts_peer(s));
 }
 
 static bool listener_is_full(const struct session *s)
 {
-    uint32_t most = s->listener->conf->max_connections;
+    uint32_t most = s->arrival->listener->conf->max_connections;
     return most > 0 &&
            atomic_load_explicit(&s->tag->live->connections, memory_order_relaxed) > most;
 }
@@ -74,7 +74,7 @@ enum step stage_accept(struct session *s)
         return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
     if (listener_is_full(s))
         return session_close(s, CLOSE_LISTENER_FULL, NULL);
-    if (s->listener->conf->accept_proxy_protocol) {
+    if (s->arrival->listener->conf->accept_proxy_protocol) {
         if (!admit_trusts_peer(s))
             return session_close(s, CLOSE_PROXY_UNTRUSTED, NULL);
         s->proxied = calloc(1, sizeof(*s->proxied));
@@ -82,7 +82,7 @@ enum step stage_accept(struct session *s)
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (!source_is_told_later(s) && !admit_source(s))
-        return session_close(s, (enum close_reason)s->turned_away, NULL);
+        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
     (void)go_on(s);
     s->up.read_wait = EV_READ;
     return s->state == SESSION_CLOSED ? MOVED : WAIT;
@@ -92,7 +92,7 @@ enum step stage_accept(struct session *s)
 static bool lacks_address(const struct session *s)
 {
     return s->source.sa.sa_family == AF_UNIX &&
-           s->listener->roster->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
+           s->arrival->listener->roster->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
 /* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
@@ -108,7 +108,7 @@ enum step stage_proxy_in(struct session *s)
             if (lacks_address(s))
                 return session_close(s, CLOSE_PROXY_REFUSED, "no_address");
             if (!source_is_told_later(s) && !admit_source(s))
-                return session_close(s, (enum close_reason)s->turned_away, NULL);
+                return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
             return go_on(s);
         case PARSE_BAD:
             return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
@@ -134,9 +134,9 @@ enum step stage_proxy_in(struct session *s)
 static bool begin_handshake(struct session *s)
 {
     int fd = stream_tcp_release(s->client);
-    s->client = stream_tls_accept(s->listener->tls, fd);
-    s->shaking = s->client;
-    return s->shaking;
+    s->client = stream_tls_accept(s->arrival->listener->tls, fd);
+    s->arrival->shaking = s->client;
+    return s->arrival->shaking;
 }
 
 static void count_failed(const struct session *s)
@@ -159,9 +159,9 @@ enum step stage_tls(struct session *s)
     if (!worker_lets_shake(s->w))
         return QUEUE;
     /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
-    if (!s->shaking && socket_peer_has_left(s->client_io.fd))
+    if (!s->arrival->shaking && socket_peer_has_left(s->client_io.fd))
         return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, "before its TLS handshake began");
-    if (!s->shaking && !begin_handshake(s))
+    if (!s->arrival->shaking && !begin_handshake(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
@@ -183,7 +183,7 @@ enum step stage_tls(struct session *s)
  */
 static void take_forwarded_address(struct session *s)
 {
-    const struct listener_conf *conf = s->listener->conf;
+    const struct listener_conf *conf = s->arrival->listener->conf;
     struct ws_facts facts;
     stream_ws_facts(s->client, &facts);
     struct proxy_endpoint source;

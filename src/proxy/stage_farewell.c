@@ -22,9 +22,10 @@ static enum stream_result say(struct session *s)
     for (; r == STREAM_OK && down->n > 0; down->at += (uint32_t)put, down->n -= (uint32_t)put)
         if ((r = stream_write(s->client, down->waiting + down->at, down->n, &put)) != STREAM_OK)
             return r;
-    for (; s->farewell_sent < s->farewell_n; s->farewell_sent = (uint8_t)(s->farewell_sent + put)) {
-        r = stream_write(s->client, s->farewell + s->farewell_sent,
-                         (size_t)s->farewell_n - s->farewell_sent, &put);
+    struct arrival *a = s->arrival; /* null once it was relayed: the node has had its say */
+    for (; a && a->farewell_sent < a->farewell_n; a->farewell_sent += (uint8_t)put) {
+        r = stream_write(s->client, a->farewell + a->farewell_sent,
+                         (size_t)a->farewell_n - a->farewell_sent, &put);
         if (r != STREAM_OK)
             return r;
     }

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@
 
 static const struct cluster *cluster_of(const struct session *s)
 {
-    return s->roster->cluster;
+    return s->arrival->roster->cluster;
 }
 
 /* ---- a node's count of sessions ---- */
@@ -61,12 +62,13 @@ void dial_uncount(struct session *s)
     if (s->state == SESSION_RELAY)
         atomic_fetch_sub_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
                                   memory_order_relaxed);
-    if (!s->home)
+    if (!s->away)
         return;
-    list_remove(&s->away_link);
-    atomic_fetch_sub_explicit(&s->home->away, 1, memory_order_relaxed);
-    node_live_unref(s->home);
-    s->home = NULL;
+    list_remove(&s->away->link);
+    atomic_fetch_sub_explicit(&s->away->home->away, 1, memory_order_relaxed);
+    node_live_unref(s->away->home);
+    free(s->away);
+    s->away = NULL;
 }
 
 void dial_abandon(struct session *s)
@@ -78,7 +80,8 @@ void dial_abandon(struct session *s)
     }
     dial_uncount(s);
     s->up.write_wait = s->down.read_wait = 0;
-    s->first_sent = 0;
+    if (s->arrival)
+        s->arrival->first_sent = 0;
 }
 
 /* ---- which node, and why ---- */
@@ -87,18 +90,18 @@ void dial_abandon(struct session *s)
 static const struct node *trying(const struct session *s)
 {
     assert(s->tries > 0);
-    return &cluster_of(s)->nodes[s->placement.candidates[s->tries - 1]];
+    return &cluster_of(s)->nodes[s->arrival->placement.candidates[s->tries - 1]];
 }
 
 static enum placement_kind kind_of(const struct session *s)
 {
-    if (s->replayed)
+    if (s->arrival->replayed)
         return PLACEMENT_REPLAY;
-    if (!s->placement.has_home)
+    if (!s->arrival->placement.has_home)
         return PLACEMENT_SPREAD;
-    if (s->placement.candidates[s->tries - 1] == s->placement.home)
+    if (s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
         return PLACEMENT_HOME;
-    return s->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
+    return s->arrival->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
 static bool is_up(const struct node *n)
@@ -114,8 +117,8 @@ static bool is_full(const struct node *n)
 /* Is there a candidate left? Much may have changed since they were chosen. */
 static bool has_candidate(const struct session *s)
 {
-    for (uint8_t i = s->tries; i < s->placement.n; i++) {
-        const struct node *n = &cluster_of(s)->nodes[s->placement.candidates[i]];
+    for (uint8_t i = s->tries; i < s->arrival->placement.n; i++) {
+        const struct node *n = &cluster_of(s)->nodes[s->arrival->placement.candidates[i]];
         if (is_up(n) && !is_full(n))
             return true;
     }
@@ -135,9 +138,9 @@ static void charge(const struct node *n)
 /* Another node has answered the CONNECT: those that did not are at fault. */
 static void charge_unanswered(const struct session *s)
 {
-    for (unsigned i = 0; s->unanswered >> i; i++)
-        if (s->unanswered >> i & 1u)
-            charge(&cluster_of(s)->nodes[s->placement.candidates[i]]);
+    for (unsigned i = 0; s->arrival->unanswered >> i; i++)
+        if (s->arrival->unanswered >> i & 1u)
+            charge(&cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
 }
 
 /* ---- DIAL ---- */
@@ -149,21 +152,22 @@ static void charge_unanswered(const struct session *s)
 static void put_proxy_header(struct session *s)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (s->header_put || s->roster->tls)
+    if (s->arrival->header_put || s->arrival->roster->tls)
         return;
-    buffer_prepend(&s->first, header, proxied_compose(s, header));
-    s->header_put = true;
+    buffer_prepend(&s->arrival->first, header, proxied_compose(s, header));
+    s->arrival->header_put = true;
 }
 
 /* The stream to the node being tried; takes the descriptor. Null when memory is short. */
 static struct stream *node_stream_new(struct session *s, int fd)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (!s->roster->tls)
+    if (!s->arrival->roster->tls)
         return stream_tcp_new_connecting(fd);
     const struct tls_peer peer = {.name = cluster_of(s)->conf->tls->server_name,
                                   .address = &trying(s)->endpoint.address};
-    return stream_tls_connect(s->roster->tls, fd, &peer, header, proxied_compose(s, header));
+    return stream_tls_connect(s->arrival->roster->tls, fd, &peer, header,
+                              proxied_compose(s, header));
 }
 
 /* Close for want of a node, unless another candidate may be tried: then WAIT. */
@@ -195,7 +199,7 @@ static const struct address *next_source(struct session *s, const struct endpoin
     const struct cluster *cluster = cluster_of(s);
     for (size_t i = 0; i < cluster->n_sources; i++) {
         const struct address *source =
-            &cluster->sources[s->roster->source_turn++ % cluster->n_sources];
+            &cluster->sources[s->arrival->roster->source_turn++ % cluster->n_sources];
         if (source->sa.sa_family == to->address.sa.sa_family)
             return source;
     }
@@ -261,7 +265,7 @@ struct refusal {
 /* Go for the next candidate that is up, has room, and a turn for us. False when there is none. */
 static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal)
 {
-    while (s->tries < s->placement.n) {
+    while (s->tries < s->arrival->placement.n) {
         s->tries++;
         const struct node *n = trying(s);
         if (!is_up(n))
@@ -277,8 +281,8 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
             return true;
         }
         *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connects_per_s"};
-        s->placement.overflow = true;
-        s->waits_for_home = false;
+        s->arrival->placement.overflow = true;
+        s->arrival->waits_for_home = false;
     }
     return false;
 }
@@ -309,7 +313,7 @@ static enum step retry(struct session *s, const char *why)
 /* Has the node taken a part of the CONNECT? It may have failed for what that says. */
 static bool has_bytes(const struct session *s)
 {
-    return s->first_sent > 0;
+    return s->arrival->first_sent > 0;
 }
 
 /*
@@ -318,12 +322,12 @@ static bool has_bytes(const struct session *s)
  */
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
 {
-    s->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
     tried_note(s, tried_outcome(reason));
     if (!place_may_go_on(s))
         return session_close(s, reason, why);
     dial_abandon(s);
-    s->replayed = true;
+    s->arrival->replayed = true;
     return dial_next(s);
 }
 
@@ -336,11 +340,11 @@ static enum step failed_midway(struct session *s, enum close_reason reason, cons
  */
 static bool client_is_gone(const struct session *s)
 {
-    if (!s->replayed && clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
+    if (!s->arrival->replayed && clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
         return false;
     enum socket_peer peer = socket_ask_peer(s->client_io.fd);
     return peer == SOCKET_PEER_RESET ||
-           (peer == SOCKET_PEER_ENDED && s->up.bytes == s->connect.packet_n);
+           (peer == SOCKET_PEER_ENDED && s->up.bytes == s->arrival->connect.packet_n);
 }
 
 /* Begin the try that was chosen, or choose one. */
@@ -360,14 +364,14 @@ enum step stage_dial(struct session *s)
         return WAIT;
     s->up.due = false;
     /* of plain TCP the first write tells as well, and costs no system call more */
-    enum stream_result r = s->roster->tls ? stream_open(s->node_stream) : STREAM_OK;
-    if (r == STREAM_OK && s->first_sent == 0 && client_is_gone(s))
+    enum stream_result r = s->arrival->roster->tls ? stream_open(s->node_stream) : STREAM_OK;
+    if (r == STREAM_OK && s->arrival->first_sent == 0 && client_is_gone(s))
         return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
-    while (r == STREAM_OK && s->first_sent < buffer_len(&s->first)) {
+    while (r == STREAM_OK && s->arrival->first_sent < buffer_len(&s->arrival->first)) {
         size_t put = 0;
-        r = stream_write(s->node_stream, buffer_bytes(&s->first) + s->first_sent,
-                         buffer_len(&s->first) - s->first_sent, &put);
-        s->first_sent += (uint32_t)put;
+        r = stream_write(s->node_stream, buffer_bytes(&s->arrival->first) + s->arrival->first_sent,
+                         buffer_len(&s->arrival->first) - s->arrival->first_sent, &put);
+        s->arrival->first_sent += (uint32_t)put;
     }
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
         s->up.write_wait = flow_wait_mask(r);
@@ -377,11 +381,12 @@ enum step stage_dial(struct session *s)
         return has_bytes(s)
                    ? failed_midway(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream))
                    : retry(s, stream_error(s->node_stream));
-    if (!s->replayed)
+    if (!s->arrival->replayed)
         admit_placed(s);
     session_goto(s, SESSION_CONNACK);
     s->up.due = true;
-    s->down.due = s->roster->tls; /* a record may hold the answer; else it cannot be here yet */
+    s->down.due =
+        s->arrival->roster->tls; /* a record may hold the answer; else it cannot be here yet */
     s->down.read_wait = EV_READ;
     return MOVED;
 }
@@ -418,19 +423,19 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
             charge(trying(s)); /* no time to ask another: silence speaks against the node */
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
-    buffer_release(&s->answer);
+    buffer_release(&s->arrival->answer);
     session_goto(s, SESSION_DIAL);
     dial_abandon(s);
     s->up.read_wait = 0; /* its further bytes are not due while we dial */
     s->up.due = s->down.due = false;
-    s->replayed = true;
+    s->arrival->replayed = true;
     return MOVED;
 }
 
 void session_node_lost(struct session *s)
 {
     assert(s->counted);
-    if (s->answer.mem)
+    if (s->arrival->answer.mem)
         return; /* it has begun to speak: let it end */
     if (s->state == SESSION_CONNACK)
         (void)place_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
@@ -448,12 +453,17 @@ void session_node_lost(struct session *s)
 /* Elsewhere because home is away: it may be sent there when home is back. */
 static void note_home(struct session *s)
 {
-    if (!s->waits_for_home || s->placement.candidates[s->tries - 1] == s->placement.home)
+    if (!s->arrival->waits_for_home ||
+        s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
         return;
-    s->home = cluster_of(s)->nodes[s->placement.home].live;
-    node_live_ref(s->home);
-    atomic_fetch_add_explicit(&s->home->away, 1, memory_order_relaxed);
-    list_append(&s->home->seats[s->w->index].away, &s->away_link);
+    struct node_live *home = cluster_of(s)->nodes[s->arrival->placement.home].live;
+    s->away = malloc(sizeof(*s->away));
+    if (!s->away)
+        return; /* short of memory: it stays where it is */
+    *s->away = (struct away){.home = home, .session = s};
+    node_live_ref(home);
+    atomic_fetch_add_explicit(&home->away, 1, memory_order_relaxed);
+    list_append(&home->seats[s->w->index].away, &s->away->link);
 }
 
 /* Will the broker forget the session when its connection ends? */
@@ -462,20 +472,16 @@ static bool is_clean(const struct mqtt_connect *connect)
     return connect->version == 5 ? connect->session_expiry_s == 0 : connect->clean_start;
 }
 
-void session_settle(struct session *s)
+void place_settle(struct session *s)
 {
     struct node_seat *seat = &s->node->seats[s->w->index];
     assert(s->state == SESSION_RELAY && s->counted);
     charge_unanswered(s);
-    s->seated_clean = is_clean(&s->connect);
+    s->seated_clean = is_clean(&s->arrival->connect);
     list_remove(&s->seat_link);
     list_append(s->seated_clean ? &seat->clean : &seat->kept, &s->seat_link);
     atomic_fetch_add_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&s->node->placed[s->kind], 1, memory_order_relaxed);
     note_home(s);
-    roster_unref(s->roster);
-    listener_unref(s->listener);
-    s->roster = NULL;
-    s->listener = NULL;
 }

@@ -27,7 +27,7 @@ static double idle_limit_ms(const struct session *s)
 {
     const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
     uint16_t keep_alive_s =
-        s->connack.has_server_keep_alive ? s->connack.server_keep_alive_s : s->connect.keep_alive_s;
+        s->connack.has_server_keep_alive ? s->connack.server_keep_alive_s : s->keep_alive_s;
     if (s->half_closed)
         return timeouts->half_closed_ms;
     if (timeouts->idle_ms > 0)
@@ -60,17 +60,17 @@ static enum step close_for(struct session *s, enum flow_result up, enum flow_res
  */
 static bool take_rest(struct session *s)
 {
-    size_t rest = buffer_len(&s->first) - s->first_sent;
+    size_t rest = buffer_len(&s->arrival->first) - s->arrival->first_sent;
     if (rest > 0) {
         assert(rest <= s->w->relay_pool.size);
         s->up.waiting = pool_get(&s->w->relay_pool);
         if (!s->up.waiting)
             return false;
-        memcpy(s->up.waiting, buffer_bytes(&s->first) + s->first_sent, rest);
+        memcpy(s->up.waiting, buffer_bytes(&s->arrival->first) + s->arrival->first_sent, rest);
         s->up.at = 0;
         s->up.n = (uint32_t)rest;
     }
-    buffer_release(&s->first);
+    buffer_release(&s->arrival->first);
     memory_note_held(s);
     return true;
 }
@@ -83,6 +83,7 @@ enum step relay_begin(struct session *s)
     s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
     s->down.due = true;
     session_goto(s, SESSION_RELAY);
+    place_settle(s);
     session_settle(s);
     counter_add(&s->w->counters.bytes_up, s->up.bytes);
     counter_add(&s->w->counters.bytes_down, s->down.bytes);

@@ -11,7 +11,7 @@
 
 static enum step pick(struct session *s, const struct route_facts *facts)
 {
-    const struct cluster_conf *conf = s->roster->cluster->conf;
+    const struct cluster_conf *conf = s->arrival->roster->cluster->conf;
     struct span key = {0};
     if (!route_key_pick(conf, facts, &key)) {
         if (conf->empty_client_id == EMPTY_ID_REFUSE)
@@ -19,11 +19,12 @@ static enum step pick(struct session *s, const struct route_facts *facts)
         key = (struct span){0};
     }
     bool warming;
-    roster_place(s->roster, key, &s->placement, &warming);
-    if (s->placement.n == 0)
-        return s->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
-                                 : session_close(s, CLOSE_NO_NODE, "no node is up");
-    s->waits_for_home = s->placement.has_home && (!s->placement.overflow || warming);
+    roster_place(s->arrival->roster, key, &s->arrival->placement, &warming);
+    if (s->arrival->placement.n == 0)
+        return s->arrival->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
+                                          : session_close(s, CLOSE_NO_NODE, "no node is up");
+    s->arrival->waits_for_home =
+        s->arrival->placement.has_home && (!s->arrival->placement.overflow || warming);
     session_goto(s, SESSION_DIAL);
     return MOVED;
 }
@@ -33,24 +34,24 @@ static struct span source_ip_of(const struct session *s, char text[ADDRESS_TEXT_
 {
     const struct address source = address_unmap(&s->source);
     if (source.sa.sa_family == AF_UNIX ||
-        !route_key_asks(s->roster->cluster->conf, ROUTE_SOURCE_IP))
+        !route_key_asks(s->arrival->roster->cluster->conf, ROUTE_SOURCE_IP))
         return (struct span){0};
     return span_of_str(address_format_host(&source, text));
 }
 
 enum step stage_route(struct session *s)
 {
-    const uint8_t *p = buffer_bytes(&s->first);
+    const uint8_t *p = buffer_bytes(&s->arrival->first);
     char source_ip[ADDRESS_TEXT_MAX];
     struct tls_facts tls;
     struct proxy_facts device;
-    s->roster = roster_ref(s->listener->roster);
+    s->arrival->roster = roster_ref(s->arrival->listener->roster);
     proxied_facts(s, &tls, &device);
-    if (s->turned_away != CLOSE_REASON_COUNT)
-        return session_close(s, (enum close_reason)s->turned_away, NULL);
+    if (s->arrival->turned_away != CLOSE_REASON_COUNT)
+        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
     struct route_facts facts = {
-        .client_id = mqtt_connect_client_id(&s->connect, p),
-        .username = mqtt_connect_username(&s->connect, p),
+        .client_id = mqtt_connect_client_id(&s->arrival->connect, p),
+        .username = mqtt_connect_username(&s->arrival->connect, p),
         .source_ip = source_ip_of(s, source_ip),
         .tls_cn = device.verified ? device.tls_cn : (struct span){0},
         .sni = device.authority,
@@ -60,6 +61,6 @@ enum step stage_route(struct session *s)
         return session_close(s, CLOSE_IDENTITY_REFUSED, names);
     /* only now: whoever is not who it says must not count as that one */
     if (!admit_client(s))
-        return session_close(s, (enum close_reason)s->turned_away, NULL);
+        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
     return pick(s, &facts);
 }

@@ -27,7 +27,7 @@ static struct session *next_to_go(struct node_seat *seat, enum eviction why)
 {
     if (why == EVICT_HOME)
         return list_empty(&seat->away) ? NULL
-                                       : CONTAINER_OF(seat->away.next, struct session, away_link);
+                                       : CONTAINER_OF(seat->away.next, struct away, link)->session;
     if (!list_empty(&seat->clean))
         return CONTAINER_OF(seat->clean.next, struct session, seat_link);
     if (why == EVICT_DRAIN_CLEAN || list_empty(&seat->kept))

@@ -52,12 +52,12 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
                                   .source = s->source,
                                   .listener = listener_live_ref(s->tag->live),
                                   .node = s->node,
-                                  .home = s->home,
+                                  .home = s->away ? s->away->home : NULL,
                                   .stage = s->state,
                                   .placement = s->kind,
                                   .tries = s->tries,
-                                  .mqtt_version = s->connect.version,
-                                  .keep_alive_s = s->connect.keep_alive_s,
+                                  .mqtt_version = s->mqtt_version,
+                                  .keep_alive_s = s->keep_alive_s,
                                   .connack_seen = s->connack_seen,
                                   .connack_code = s->connack.code,
                                   .session_present = s->connack.session_present,
@@ -67,10 +67,11 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
     out->age_ms = age_ms(s, out->stage_ms);
     if (s->node)
         node_live_ref(s->node);
-    if (s->home)
-        node_live_ref(s->home);
-    copy_name(&out->client_id, s->client_id.p, s->client_id.n);
-    copy_name(&out->username, s->username.p, s->username.n);
+    if (s->away)
+        node_live_ref(s->away->home);
+    const struct span client_id = session_client_id(s), username = session_username(s);
+    copy_name(&out->client_id, client_id.p, client_id.n);
+    copy_name(&out->username, username.p, username.n);
     copy_tls(out, s);
 }
 
@@ -94,8 +95,8 @@ static bool has_client_id(const struct session_terms *terms, const struct sessio
     if (!terms->client_id.p)
         return true;
     const size_t n = size_min(terms->client_id.n, SESSION_NAME_MAX + 1);
-    return s->client_id.p && s->client_id.n == n &&
-           memcmp(s->client_id.p, terms->client_id.p, n) == 0;
+    const struct span client_id = session_client_id(s);
+    return client_id.p && client_id.n == n && memcmp(client_id.p, terms->client_id.p, n) == 0;
 }
 
 static bool comes_from(const struct session_terms *terms, const struct session *s)

@@ -72,13 +72,19 @@ static size_t sweep(struct rig *rig, enum kind kind, bool on, size_t *unharmed)
     return 0;
 }
 
-/* Two are for the log alone, the client identifier and the user name: it does without. */
+/* One that is away from home, which here a replayed one is, stays there when memory is short. */
+static size_t for_home(int kind)
+{
+    return kind == KIND_REPLAY ? 1 : 0;
+}
+
+/* One is for the log alone, client identifier and user name: it does without. */
 static void memory_short_once_ends_the_session_for_that_reason(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         size_t unharmed, n = sweep(*state, (enum kind)kind, false, &unharmed);
         assert_in_range(n, 7, 30);
-        assert_int_equal(unharmed, 2);
+        assert_int_equal(unharmed, 1 + for_home(kind));
     }
 }
 
@@ -87,7 +93,7 @@ static void memory_short_from_then_on_ends_the_session_for_that_reason(void **st
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         size_t unharmed, n = sweep(*state, (enum kind)kind, true, &unharmed);
         assert_in_range(n, 7, 30);
-        assert_int_equal(unharmed, 0);
+        assert_int_equal(unharmed, for_home(kind)); /* it is the last */
     }
 }
 
