@@ -1,7 +1,7 @@
 /*
  * client.c - one device of the load, up to its CONNACK and from its end.
  *
- * Each has an address of its own in 127.0.0.0/8, so that the ports of one do not run out.
+ * The addresses are in 127.0.0.0/8; with one of its own for each, no ports run out.
  */
 #include "client.h"
 
@@ -23,9 +23,9 @@
 #define ID_SIZE       20
 #define CONNECT_MAX   (14 + ID_SIZE)
 
-void client_init(struct client *c, struct client_house *house, unsigned index)
+void client_init(struct client *c, struct client_house *house)
 {
-    *c = (struct client){.house = house, .index = index};
+    *c = (struct client){.house = house};
     c->io.fd = -1;
     c->io.data = c;
 }
@@ -128,7 +128,7 @@ static size_t compose_connect(const struct client *c, unsigned char packet[stati
     static const unsigned char head[] = {
         0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x02, KEEP_ALIVE_S >> 8, KEEP_ALIVE_S & 0xff, 0, 0};
     char id[ID_SIZE];
-    const int n = snprintf(id, sizeof(id), "%s-%07u", c->kind, c->house->serial++);
+    const int n = snprintf(id, sizeof(id), "%s-%07u", c->kind, c->number);
     memcpy(packet, head, sizeof(head));
     memcpy(packet + sizeof(head), id, (size_t)n);
     packet[1] = (unsigned char)(12 + n);
@@ -269,9 +269,10 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 void client_connect(struct client *c)
 {
     int on = 1;
+    c->number = c->house->serial++ % CLIENT_FLEET;
     struct sockaddr_in own = {.sin_family = AF_INET};
     const struct sockaddr_in *to = &c->house->at[c->door];
-    own.sin_addr.s_addr = htonl(FIRST_ADDRESS + c->index);
+    own.sin_addr.s_addr = htonl(FIRST_ADDRESS + c->number);
     c->io.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->io.fd < 0)
         err(1, "socket");

@@ -3,8 +3,10 @@
  *
  *    OFF -> TCP -> TLS? -> UPGRADE? -> CONNACK -> UP
  *
- * What it does once it is up is its load's business. It never blocks, and has no deadline: who runs
- * the load has one.
+ * A fleet of CLIENT_FLEET devices, each with an address and a client identifier of its own, of
+ * which each connection is the next: one that came back at once, again and again, would be taken
+ * for flapping. What it does once it is up is its load's business. It never blocks, and has no
+ * deadline: who runs the load has one.
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
@@ -14,6 +16,8 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#define CLIENT_FLEET 16384u
 
 enum door { DOOR_PLAIN, DOOR_TLS13, DOOR_TLS12, DOOR_WS, DOOR_COUNT };
 
@@ -26,8 +30,8 @@ struct client_house {
     struct ev_loop *loop;
     SSL_CTX *tls[DOOR_COUNT]; /* null where no TLS is spoken */
     struct sockaddr_in at[DOOR_COUNT];
-    unsigned serial; /* of the next client identifier: a new device each time, or it would flap */
-    void (*up)(struct client *c);                /* CONNACK is here */
+    unsigned serial;              /* of the next device to connect: all come back in turn */
+    void (*up)(struct client *c); /* CONNACK is here */
     void (*ready)(struct client *c, int events); /* its socket, while up */
     void (*failed)(struct client *c);            /* it is off again */
 };
@@ -35,7 +39,7 @@ struct client_house {
 struct client {
     struct ev_io io;
     struct client_house *house;
-    unsigned index; /* its own address */
+    unsigned number; /* of the device it is now: its address, and in its client identifier */
     enum client_stage stage;
     enum door door;
     bool resume;          /* with its newest ticket, if it has one */
@@ -50,7 +54,7 @@ struct client {
     bool waits;
 };
 
-void client_init(struct client *c, struct client_house *house, unsigned index);
+void client_init(struct client *c, struct client_house *house);
 
 /* From OFF on the way to UP; `door`, `kind` and `resume` are set. Ends in up() or failed(). */
 void client_connect(struct client *c);

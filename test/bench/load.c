@@ -192,7 +192,7 @@ static void echo_ready(struct client *c)
             break;
     }
     if (n < 0 || c->got > l->message_bytes)
-        errx(1, "device %u: its connection ended, or it got too much", c->index);
+        errx(1, "device %u: its connection ended, or it got too much", c->number);
     if (!c->waits || c->got < l->message_bytes)
         return;
     samples_add(&l->latency, now_ms() - c->due_ms);
@@ -237,7 +237,7 @@ static void bulk_ready(struct client *c, int events)
         const long n = events & EV_WRITE ? client_write(c, l->message, SCRATCH_MAX)
                                          : client_read(c, l->scratch, SCRATCH_MAX);
         if (n < 0)
-            errx(1, "device %u: its connection ended", c->index);
+            errx(1, "device %u: its connection ended", c->number);
         if (n == 0)
             return;
         l->bytes += (unsigned long long)n;
@@ -269,7 +269,8 @@ static void on_ready(struct client *c, int events)
     else if (load_of(c)->job == JOB_BULK)
         bulk_ready(c, events);
     else if (strcmp(c->kind, "pour") != 0)
-        errx(1, "device %u: its connection ended", c->index); /* nobody sends without being asked */
+        errx(1, "device %u: its connection ended",
+             c->number); /* nobody sends without being asked */
     else
         client_watch(c, 0);
 }
@@ -278,7 +279,7 @@ static void on_failed(struct client *c)
 {
     struct load *l = load_of(c);
     if (++l->failures > FAILURES_MAX || l->job != JOB_CYCLE)
-        errx(1, "device %u did not come up", c->index);
+        errx(1, "device %u did not come up", c->number);
     cycle_done(c);
 }
 
@@ -358,7 +359,7 @@ static void make_clients(struct load *l, unsigned n)
         err(1, "devices");
     l->n_clients = n;
     for (unsigned i = 0; i < n; i++)
-        client_init(&l->clients[i], &l->house, i);
+        client_init(&l->clients[i], &l->house);
 }
 
 static enum door door_of(char **rest)
