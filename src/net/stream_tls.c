@@ -99,6 +99,16 @@ enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
 }
 
 /*
+ * What others left behind must not be taken for ours. ERR_clear_error() frees sixteen entries one
+ * by one, empty or not: an eighth of the instructions that a relayed message takes.
+ */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+/*
  * What an unfinished call of OpenSSL means. `result` is what it returned, `system_error`
  * errno as it was right after.
  */
@@ -129,7 +139,7 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
 {
     if (t->dead)
         return STREAM_ERR;
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
     if (result == 1)
@@ -148,7 +158,7 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
         t->drained = false;
         return STREAM_WANT_READ;
     }
-    ERR_clear_error();
+    forget_errors();
     size_t moved;
     int result = SSL_read_ex(t->ssl, p, n, &moved);
     int system_error = errno;
@@ -166,7 +176,7 @@ enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, 
     assert(n > 0 && n >= t->pending_n);
     if (t->dead)
         return STREAM_ERR;
-    ERR_clear_error();
+    forget_errors();
     size_t moved;
     int result = SSL_write_ex(t->ssl, p, n, &moved);
     int system_error = errno;
@@ -189,7 +199,7 @@ enum stream_result stream_tls_close_write(struct stream *st)
     /* Nothing may follow half a record, and during a handshake there is nothing to end. */
     bool can_notify = !t->dead && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
-        ERR_clear_error();
+        forget_errors();
         t->parting = true;
         int result = SSL_shutdown(t->ssl);
         int system_error = errno;
