@@ -104,9 +104,9 @@ class Proxy(Process):
 
 
 class Router(Proxy):
-    """per_turn: limits.handshakes_per_turn, None for the default."""
+    """more: keys of the configuration beside what all proxies get."""
 
-    def __init__(self, setting, build, per_turn=None):
+    def __init__(self, setting, build, **more):
         super().__init__("router")
         config = harness.one_cluster(
             {f"n{i}": port for i, port in enumerate(setting.node_ports)}, setting.certificates,
@@ -116,8 +116,7 @@ class Router(Proxy):
         harness.add_door(config, "ws", websocket={"path": "/mqtt"})
         for listener, port in zip(config["listeners"], (self.plain, self.tls, self.ws)):
             listener["address"], listener["backlog"] = f"127.0.0.1:{port}", BACKLOG
-        if per_turn:
-            config["limits"] = {"handshakes_per_turn": per_turn}
+        config.update(more)
         self.begin([str(build / "mqtt-router"), "--config",
                     str(harness.write_config(config, self.directory))])
 
@@ -266,4 +265,4 @@ def start(name, setting, build):
     makers = {"haproxy": HAProxy, "nginx": Nginx, "floor": Floor, "router": Router}
     if name in makers:
         return makers[name](setting, build)
-    return Router(setting, build, int(name.split("/")[1]))
+    return Router(setting, build, limits={"handshakes_per_turn": int(name.split("/")[1])})

@@ -1,0 +1,174 @@
+"""How costs grow: with connections, sessions, nodes and workers. Points of curves, as data."""
+
+import collections
+import json
+import pathlib
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import contenders
+import harness
+from programs import Program, Sinks, make_certificate
+
+ECHOES_PER_S = 20000
+TIMES = 7  # what takes milliseconds is asked so often, and the median told
+
+# of a curve: who, for how many x, how much of unit
+Point = collections.namedtuple("Point", "curve who x y unit")
+
+
+class Stage:
+    """Sinks, a certificate, and one proxy after another in front of them."""
+
+    def __init__(self, options):
+        self.options = options
+        self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-bench-")
+        self.certificates = pathlib.Path(self.directory.name)
+        make_certificate(self.certificates, "ecdsa")
+        self.sinks = Sinks(options.build, 4)
+
+    def setting(self, sessions, threads=2, ports=None):
+        return contenders.Setting(ports or self.sinks.ports, self.certificates, threads, sessions)
+
+    def load(self, proxy):
+        return Program(self.options.build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
+
+    def close(self):
+        self.sinks.close()
+        self.directory.cleanup()
+
+
+def cpu_of(proxy, what):
+    """CPU microseconds that it took meanwhile, and what was answered."""
+    before = proxy.cpu()["cpu_s"]
+    answer = what()
+    return (proxy.cpu()["cpu_s"] - before) * 1e6, answer
+
+
+def messages(stage, counts):
+    """A message's CPU, at one rate, with more and more connections."""
+    for who in ("router", "haproxy", "floor"):
+        proxy = contenders.start(who, stage.setting(max(counts)), stage.options.build)
+        load = stage.load(proxy)
+        for n in counts:
+            load.say(f"open plain echo {n}")
+            cpu, answer = cpu_of(proxy, lambda: load.say(
+                f"echo 64 {stage.options.ms} {ECHOES_PER_S}"))
+            yield Point("CPU of an echoed message", who, n, cpu / answer["done"], "us")
+            load.say("close")
+        load.close()
+        proxy.close()
+
+
+def memory(stage, counts):
+    """What the process takes for more and more idle connections, on a fresh one each."""
+    for door in ("plain", "tls13"):
+        for who in ("router", "haproxy"):
+            for n in counts:
+                proxy = contenders.start(who, stage.setting(n), stage.options.build)
+                load = stage.load(proxy)
+                before = proxy.user_bytes()
+                load.say(f"open {door} idle {n}")
+                yield Point(f"memory, {'TLS' if door != 'plain' else door}", who, n,
+                            (proxy.user_bytes() - before) / 2**20, "MiB")
+                load.close()
+                proxy.close()
+
+
+def workers(stage):
+    """One worker, and two: connects a second, and the CPU of one."""
+    for door, name in (("plain", "plain"), ("tls13", "TLS")):
+        for n in (1, 2):
+            proxy = contenders.start("router", stage.setting(100, threads=n), stage.options.build)
+            load = stage.load(proxy)
+            load.say(f"cycle {door} 0 32 {stage.options.ms // 2} 0")
+            cpu, answer = cpu_of(proxy, lambda: load.say(
+                f"cycle {door} 0 32 {2 * stage.options.ms} 0"))
+            yield Point(f"connects a second by workers, {name}", "router", n,
+                        answer["done"] * 1000 / answer["elapsed_ms"], "1/s")
+            yield Point(f"CPU of a connect by workers, {name}", "router", n,
+                        cpu / answer["done"], "us")
+            load.close()
+            proxy.close()
+
+
+def ask(port, path, body=None):
+    """Milliseconds until the admin interface has answered, the median of TIMES."""
+    def once():
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}", body,
+            {"Content-Type": "application/json"} if body else {})
+        began = time.monotonic()
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+        return (time.monotonic() - began) * 1e3
+    return statistics.median(once() for _ in range(TIMES))
+
+
+def operator(proxy, port, curve_by, x):
+    yield Point(f"reload by {curve_by}", "router", x, ask(port, "/api/v1/reload", b"{}"), "ms")
+    yield Point(f"scrape by {curve_by}", "router", x, ask(port, "/metrics"), "ms")
+
+
+def house_keeping(stage, sessions, nodes):
+    """A reload and a scrape, with more sessions, and with more nodes."""
+    port = harness.free_port()
+    admin = {"admin": {"address": f"127.0.0.1:{port}"}}
+    proxy = contenders.Router(stage.setting(max(sessions)), stage.options.build, **admin)
+    load = stage.load(proxy)
+    for n in sessions:
+        load.say(f"open plain idle {n}")
+        yield from operator(proxy, port, "sessions", n)
+        load.say("close")
+    load.close()
+    proxy.close()
+    for n in nodes:
+        ports = (stage.sinks.ports * n)[:n]  # a few sockets under many names
+        proxy = contenders.Router(stage.setting(100, ports=ports), stage.options.build, **admin)
+        harness.wait_until(lambda: ask(port, "/healthz"), "the admin interface")
+        yield from operator(proxy, port, "nodes", n)
+        proxy.close()
+
+
+def picks(stage):
+    """By micro.c: one process, one thread, nothing but the pick."""
+    done = subprocess.run([stage.options.build / "test/bench/micro"], check=True,
+                          capture_output=True, text=True)
+    for n, ns in json.loads(done.stdout)["pick_ns"].items():
+        yield Point("a pick by nodes", "router", int(n), ns / 1e3, "us")
+
+
+def grows_too_fast(points):
+    """Curves along which y grew by more than x did, with a half for noise: there are to be none."""
+    curves = collections.defaultdict(list)
+    for point in points:
+        if "a second" not in point.curve:
+            curves[point.curve, point.who].append(point)
+    found = []
+    for (curve, who), on_it in curves.items():
+        for low, high in zip(on_it, on_it[1:]):
+            if low.x and high.y / low.y > 1.5 * high.x / low.x:
+                found.append(f"{curve}, {who}: {low.y:.3g} at {low.x}, {high.y:.3g} at {high.x}")
+    return found
+
+
+def run(options):
+    counts = (100, 1000) if options.quick else (100, 300, 1000, 3000, 9000)
+    nodes = (2, 100) if options.quick else (2, 10, 100, 300, 1000)
+    stage = Stage(options)
+    points = []
+    try:
+        for part in (messages(stage, counts), memory(stage, counts), workers(stage),
+                     house_keeping(stage, (1, *counts), nodes), picks(stage)):
+            for point in part:
+                points.append(point)
+                print(f"  {point.curve}, {point.who}, {point.x}: {point.y:.3g} {point.unit}",
+                      flush=True)
+    finally:
+        stage.close()
+    for line in grows_too_fast(points):
+        print("GROWS FASTER THAN LINEARLY:", line)
+    return [point._asdict() for point in points]
