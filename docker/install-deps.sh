@@ -1,7 +1,7 @@
 #!/bin/bash
 # Install what a Debian 12 machine lacks for one purpose, and nothing when nothing is missing.
 #
-#   install-deps.sh SET...      sets: build, run, demo, test, fuzz, soak
+#   install-deps.sh SET...      sets: build, run, demo, test, fuzz, soak, bench
 #   install-deps.sh --print SET...   say the packages, install nothing
 #
 # As root, or through sudo. Brokers that come as packages are not left running as services:
@@ -16,6 +16,8 @@ run="libev4 libssl3 libjansson4 libxxhash0 libpaho-mqtt1.3 libwslay1 libc-ares2
 demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 soak="valgrind"
+bench="haproxy nginx libnginx-mod-stream libnginx-mod-stream-js openssl strace python3
+       python3-matplotlib"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux mandoc
       haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd
       python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"
@@ -24,7 +26,7 @@ test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
 
 usage() {
-    echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz|soak ..." >&2
+    echo "usage: install-deps.sh [--print] build|run|demo|test|fuzz|soak|bench ..." >&2
     exit 2
 }
 
@@ -38,7 +40,7 @@ fi
 wanted=
 for set in "$@"; do
     case $set in
-    build | run | demo | test | fuzz | soak) wanted="$wanted ${!set}" ;;
+    build | run | demo | test | fuzz | soak | bench) wanted="$wanted ${!set}" ;;
     *) usage ;;
     esac
 done

@@ -17,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 # pylint: disable=wrong-import-position
 import contenders  # noqa: E402
+import growth  # noqa: E402
 import harness  # noqa: E402
 import idle  # noqa: E402
 import syscalls  # noqa: E402
@@ -120,10 +122,21 @@ def run_pieces(options, key):
         bench.close()
 
 
-def handshake_floor(options):
-    done = subprocess.run([options.build / "test/bench/handshake_floor"], check=True,
-                          capture_output=True, text=True)
+def json_of(*command):
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
+
+
+def storm(options):
+    """By its own program."""
+    if set(PROXIES) - set(options.only):
+        return []
+    with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
+        figures = pathlib.Path(directory) / "storm.json"
+        subprocess.run([str(HERE / "storm"), "--build", str(options.build), "--json", str(figures),
+                        "--devices", "500" if options.quick else "6000",
+                        "--rounds", "1" if options.quick else "3"], check=True)
+        return json.loads(figures.read_text())
 
 
 def run(options):
@@ -131,9 +144,13 @@ def run(options):
                                                 "rounds": options.rounds, "ms": options.ms}}
     results["samples"] = [sample for key in ("ecdsa", "rsa")
                           for sample in run_pieces(options, key)]
-    results["handshake_floor"] = handshake_floor(options)
+    results["handshake_floor"] = json_of(options.build / "test/bench/handshake_floor")
     results["idle"] = idle.run(options, NODES, THREADS)
     results["syscalls"] = syscalls.run(options, Bench)
+    micro = options.build / "test/bench/micro"
+    results["micro"] = json_of(micro) if micro.exists() else {}
+    results["growth"] = growth.run(options)
+    results["storm"] = storm(options)
     return results
 
 

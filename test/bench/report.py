@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+"""
+report.py - tables and plots of what the bench found, and the README's part that shows them.
+
+    report.py FIGURES.json            print the tables
+    report.py FIGURES.json --publish  write them into the README, and the plots beside the figures
+    report.py FIGURES.json --check    is that what the README says? (without the plots)
+
+Nothing here is entered by hand: what the figures do not say, is not said.
+"""
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+# pylint: disable=wrong-import-position
+import work  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+README = ROOT / "README.md"
+BEGIN, END = "<!-- bench: written by report.py -->\n", "<!-- bench: end -->\n"
+NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
+DOORS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
+HANDSHAKES = {"connect, TLS 1.3 full, ECDSA": "tls13_full_ecdsa",
+              "connect, TLS 1.3 full, RSA": "tls13_full_rsa",
+              "connect, TLS 1.3 resumed": "tls13_resumed",
+              "connect, TLS 1.2 full, ECDSA": "tls12_full_ecdsa",
+              "connect, TLS 1.2 resumed": "tls12_resumed"}
+MEMORY_TARGETS = {"plain": 0.7 * 1024, "tls13": 14.5 * 1024, "tls12": 14.5 * 1024}
+
+
+class Figures:
+    """What the bench found, with the questions that are asked of it."""
+
+    def __init__(self, path):
+        self.all = json.loads(path.read_text())
+        self.about = self.all["about"]
+
+    def of(self, piece, proxy, value=lambda sample: sample["cpu_us"]):
+        """{round: value}"""
+        return {s["round"]: value(s) for s in self.all["samples"]
+                if s["work"] == piece.name and s["proxy"] == proxy}
+
+    def median(self, piece, proxy, value=lambda sample: sample["cpu_us"]):
+        values = self.of(piece, proxy, value)
+        return statistics.median(values.values()) if values else None
+
+    def ratio(self, piece, other):
+        """The router's CPU, in times of the other's in the same round: the median."""
+        ours, theirs = self.of(piece, "router"), self.of(piece, other)
+        ratios = [ours[n] / theirs[n] for n in ours if n in theirs]
+        return statistics.median(ratios) if ratios else None
+
+
+def cell(value, digits=1):
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def verdict(value, target):
+    """A ratio, and the target with what became of it."""
+    if value is None:
+        return ""
+    if target is None:
+        return f"{value:.2f}"
+    return f"{value:.2f} ({'' if value <= target else 'not '}≤ {target:.2f})"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def cost_table(figures):
+    rows = []
+    for piece in [piece for piece in work.WORKS if not piece.paced]:
+        floor = figures.median(piece, "floor")
+        if piece.name in HANDSHAKES:
+            floor = figures.all["handshake_floor"][HANDSHAKES[piece.name]]
+        rows.append([piece.name, *(cell(figures.median(piece, name))
+                                   for name in ("router", "haproxy", "nginx")), cell(floor),
+                     verdict(figures.ratio(piece, "haproxy"), piece.target),
+                     verdict(figures.ratio(piece, "floor"), piece.floor_target)])
+    return table(["CPU, µs a unit", *(NAMES[n] for n in ("router", "haproxy", "nginx")), "floor",
+                  "of HAProxy's", "of the floor's"], rows)
+
+
+def latency_table(figures):
+    rows = []
+    for piece in [piece for piece in work.WORKS if piece.paced]:
+        for word in ("p50", "p99"):
+            rows.append([f"{piece.name}, {word}", *(
+                cell(figures.median(piece, name, lambda s: s["latency"][word]), 2)
+                for name in NAMES)])
+        rows.append([f"{piece.name}, CPU µs", *(cell(figures.median(piece, name))
+                                                for name in NAMES)])
+    return table(["milliseconds, paced", *NAMES.values()], rows)
+
+
+def idle_table(figures):
+    found = {(each["proxy"], each["door"]): each for each in figures.all["idle"]}
+    rows = []
+    for door, name in DOORS.items():
+        def each(what, digits=0, door=door):
+            return [cell(found[n, door][what] if (n, door) in found else None, digits)
+                    for n in NAMES]
+        rows.append([f"{name}, process", *each("user_bytes")])
+        rows.append([f"{name}, kernel", *each("slab_bytes")])
+        rows.append([f"{name}, CPU ms a second for all", *each("cpu_ms_per_s", 2)])
+    n = figures.all["idle"][0]["n"]
+    return table([f"bytes an idle connection, {n:,} of them", *NAMES.values()], rows)
+
+
+def calls_table(figures):
+    found = collections_of(figures)
+    rows = []
+    for name, by_proxy in found.items():
+        rows.append([name, *(cell(sum(by_proxy[n].values()) if n in by_proxy else None)
+                             for n in NAMES),
+                     ", ".join(f"{call} {n:g}" for call, n in by_proxy["router"].items()
+                               if n >= 0.05)])
+    return table(["system calls a unit", *NAMES.values(), "the router's"], rows)
+
+
+def collections_of(figures):
+    """{work: {proxy: {call: n}}}"""
+    found = {}
+    for each in figures.all["syscalls"]:
+        found.setdefault(each["work"], {})[each["proxy"]] = each["calls"]
+    return found
+
+
+def storm_table(figures):
+    """Of storm's own file of results: per round {proxy: {kind: result}}."""
+    rounds = figures.all.get("storm") or []
+    rows = []
+    for kind in ("full", "resumed"):
+        for heading, value, digits in (
+                ("all back after, s", lambda r: r["elapsed_ms"] / 1000, 2),
+                ("connect p99, ms", lambda r: r["connect_ms"]["p99"], 0),
+                ("back for a CPU second", lambda r: r["back"] / (
+                    r["cpu"]["user_s"] + r["cpu"]["system_s"]), 0),
+                ("bystander's ping p99, ms", lambda r: r["ping"]["round_trip_ms"]["p99"], 1)):
+            rows.append([f"{kind}, {heading}", *(
+                cell(statistics.median(value(each[n][kind]) for each in rounds), digits)
+                for n in ("router", "haproxy", "nginx"))])
+    devices = rounds[0]["router"]["full"]["devices"] if rounds else 0
+    return table([f"a storm of {devices:,} devices, TLS 1.3", *list(NAMES.values())[:3]],
+                 rows) if rounds else ""
+
+
+def micro_table(figures):
+    micro = figures.all.get("micro") or {}
+    rows = [[name, cell(value, 0)] for name, value in micro.items()
+            if not isinstance(value, dict)]
+    return table(["by itself", "ns"], rows) if rows else ""
+
+
+def misses(figures):
+    """What was aimed at, and not reached."""
+    found = []
+    for piece in work.WORKS:
+        for other, target in (("haproxy", piece.target), ("floor", piece.floor_target)):
+            value = figures.ratio(piece, other) if target else None
+            if value and value > target:
+                found.append(f"{piece.name}: {value:.2f} of {NAMES[other]}'s CPU, not {target:.2f}")
+        if piece.paced:
+            p99 = {name: figures.median(piece, name, lambda s: s["latency"]["p99"])
+                   for name in ("router", "haproxy", "nginx")}
+            if p99["router"] > min(p99["haproxy"], p99["nginx"]):
+                found.append(f"{piece.name}: p99 {p99['router']:.2f} ms, not "
+                             f"{min(p99['haproxy'], p99['nginx']):.2f}")
+    for each in figures.all["idle"]:
+        if each["proxy"] == "router" and each["user_bytes"] > MEMORY_TARGETS.get(
+                each["door"], float("inf")):
+            found.append(f"idle, {DOORS[each['door']]}: {each['user_bytes']:.0f} bytes, not "
+                         f"{MEMORY_TARGETS[each['door']]:.0f}")
+    return found
+
+
+def text(figures):
+    about = figures.about
+    missed = misses(figures)
+    parts = [
+        f"Measured on {about['date']}: {about['cores']} cores ({about['cpu']}), Linux "
+        f"{about['kernel'].split('-')[0]}, OpenSSL {about['openssl']}, HAProxy "
+        f"{about['haproxy']}, nginx {about['nginx']} with njs; {about['threads']} threads each, "
+        f"{about['nodes']} nodes, {about['rounds']} rounds of {about['ms'] / 1000:g} s for each "
+        "proxy in turn; medians, and medians of each round's ratio. Everything shares the cores.\n",
+        cost_table(figures), "![CPU of a unit of work](test/bench/results/cpu.svg)\n",
+        "What was aimed at and not reached: " + "; ".join(missed) + ".\n" if missed else
+        "All that was aimed at was reached.\n",
+        latency_table(figures), idle_table(figures),
+        "![memory of idle connections](test/bench/results/memory.svg)\n",
+        calls_table(figures), micro_table(figures), storm_table(figures),
+        "![how costs grow](test/bench/results/growth.svg)\n"]
+    return "\n".join(part for part in parts if part)
+
+
+def published(figures):
+    readme = README.read_text()
+    before, rest = readme.split(BEGIN)
+    return before + BEGIN + "\n" + text(figures) + "\n" + END + rest.split(END)[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figures", type=pathlib.Path)
+    parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    figures = Figures(options.figures)
+    if options.check:
+        sys.exit(published(figures) != README.read_text() and
+                 "the README does not say what the figures do: test/bench/report.py --publish")
+    if options.publish:
+        import plots  # pylint: disable=import-outside-toplevel  # needs matplotlib
+        README.write_text(published(figures))
+        plots.draw(figures, options.figures.parent)
+    else:
+        print(text(figures))
+
+
+if __name__ == "__main__":
+    main()

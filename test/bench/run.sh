@@ -1,0 +1,36 @@
+#!/bin/bash
+# The router beside HAProxy and nginx, on the same work: figures, tables, plots.
+#
+#   test/bench/run.sh            half an hour: figures and plots into test/bench/results, tables into
+#                                the README
+#   test/bench/run.sh --quick    four minutes: tables to the terminal, nothing is kept
+#
+# Installs what is missing, and builds. Wants the machine for itself: what else runs on it goes into
+# the figures. More in bench.py, which may be started by itself (--help).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+case ${1:-} in
+"" | --quick) quick=${1:-} ;;
+*)
+    sed -n '2,8s/^# \{0,1\}//p' test/bench/run.sh >&2
+    exit 2
+    ;;
+esac
+
+docker/install-deps.sh build bench
+cmake --preset release >/dev/null
+cmake --build --preset release --target mqtt-router bench_programs
+ulimit -n "$(ulimit -H -n)"
+
+figures=test/bench/results/figures.json
+if [ -n "$quick" ]; then
+    figures=$(mktemp)
+    trap 'rm -f "$figures"' EXIT
+fi
+/usr/bin/python3 test/bench/bench.py $quick --json "$figures"
+if [ -n "$quick" ]; then
+    /usr/bin/python3 test/bench/report.py "$figures"
+else
+    /usr/bin/python3 test/bench/report.py "$figures" --publish
+fi
