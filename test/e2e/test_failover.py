@@ -23,7 +23,10 @@ HAPROXY = (
     "timeout server 1h",
     "tcp-request inspect-delay 10s",
     "tcp-request content reject unless {{ req.payload(0,0),mqtt_is_valid }}",
-    "balance hash req.payload(0,0),mqtt_field_value(connect,client_identifier)",
+    # by way of a variable: 2.6 hashes nothing, and says nothing, when "balance hash" has it all
+    "tcp-request content set-var(sess.client_id)"
+    " req.payload(0,0),mqtt_field_value(connect,client_identifier)",
+    "balance hash var(sess.client_id)",
     "hash-type consistent",
     "option redispatch 1",
     "default-server check inter 200ms fastinter 100ms downinter 100ms fall 1 rise 1"

@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+"""
+contenders_check.py - do the bench's proxies do what it says they do? A check of a few seconds.
+
+Behind each stand two nodes that write down what they get. Devices with twenty client identifiers
+connect over TCP and TLS twice: the second time each is to reach the node of the first, behind a
+PROXY header that tells its address; all together are to reach both nodes. Then the bench's own
+load goes through the plain, TLS and WebSocket doors, once and short, to the bench's own sink.
+"""
+import argparse
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+# pylint: disable=wrong-import-position
+import contenders  # noqa: E402
+import harness  # noqa: E402
+import mqtt  # noqa: E402
+import recorder  # noqa: E402
+from programs import Program, Sinks, make_certificate  # noqa: E402
+
+SKIPPED = 77
+IDS = [f"device-{i}" for i in range(20)]
+
+
+def node_of(nodes, port, client_id, tls):
+    """Which node the device reached, if behind a header with its address."""
+    before = [len(node.records) for node in nodes]
+    with mqtt.Device(port, tls=tls) as device:
+        assert device.connect(client_id) == (0, 0), client_id
+        own = device.name
+    for i, node in enumerate(nodes):
+        if len(node.records) > before[i]:
+            record = node.record(before[i])
+            source = recorder.proxy_source(record.proxy)
+            assert source[1] == own[1], f"the node was told {source}, the device has {own}"
+            return i
+    raise AssertionError("no node was reached")
+
+
+def check_routing(name, setting, nodes, build):
+    proxy = contenders.start(name, setting, build)
+    try:
+        tls = mqtt.tls_context(setting.certificates)
+        for port, context in ((proxy.plain, None), (proxy.tls, tls)):
+            first = [node_of(nodes, port, each, context) for each in IDS]
+            assert first == [node_of(nodes, port, each, context) for each in IDS], name
+            assert set(first) == {0, 1}, f"{name}: all went to one node"
+    finally:
+        proxy.close()
+
+
+def check_load(name, setting, build):
+    proxy = contenders.start(name, setting, build)
+    load = Program(build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
+    try:
+        doors = ("plain", "tls13", "tls12", "ws") if proxy.ws else ("plain",)
+        for door in doors:
+            answer = load.say(f"cycle {door} 0 4 50 0")
+            assert answer["done"] > 0 and not answer["failures"], f"{name}, {door}: {answer}"
+        for door in doors[:3]:
+            load.say(f"open {door} echo 4")
+            assert load.say("echo 1024 50 0")["done"] > 0, f"{name}, {door}"
+            load.say("close")
+            if door != "plain":
+                load.say(f"cycle {door} 1 4 50 0")
+                answer = load.say(f"cycle {door} 1 4 50 0")
+                assert answer["resumed"] == answer["done"] > 0, f"{name}, {door}: {answer}"
+    finally:
+        load.close()
+        proxy.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    build = parser.parse_args().build.resolve()
+    names = [name for name in ("router", "haproxy", "nginx") if contenders.available(name, build)]
+    if names != ["router", "haproxy", "nginx"] or not os.access(build / "test/bench/load", os.X_OK):
+        print(f"only {names} are here")
+        sys.exit(SKIPPED)
+    harness.raise_open_files()
+    nodes = [recorder.RecordingNode(), recorder.RecordingNode()]
+    sinks = Sinks(build, 2)
+    with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
+        certificates = pathlib.Path(directory)
+        make_certificate(certificates, "ecdsa")
+        setting = contenders.Setting([node.port for node in nodes], certificates, 2, 100)
+        load_setting = contenders.Setting(sinks.ports, certificates, 2, 100)
+        for name in names:
+            check_routing(name, setting, nodes, build)
+            check_load(name, load_setting, build)
+        check_load("floor", load_setting, build)
+    sinks.close()
+    for node in nodes:
+        node.close()
+
+
+if __name__ == "__main__":
+    main()
