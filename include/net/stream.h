@@ -1,13 +1,14 @@
 /*
  * stream.h - one end of a byte stream: TCP, TLS over it, later WebSocket over either.
  *
- * Five verbs, no events. Layers stack by ownership: the outer stream owns the inner one
- * and frees it. Streams never block and never call back; a session waits for the socket
- * at the bottom as the answers tell it to.
+ * Five verbs, no events; TCP can do two of them past our memory. Layers stack by ownership: the
+ * outer stream owns the inner one and frees it. Streams never block and never call back; a session
+ * waits for the socket at the bottom as the answers tell it to.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/util.h"
@@ -27,6 +28,9 @@ struct stream_ops {
     enum stream_result (*read)(struct stream *st, void *p, size_t n, size_t *got);
     enum stream_result (*write)(struct stream *st, const void *p, size_t n, size_t *put);
     enum stream_result (*close_write)(struct stream *st);
+    /* null: its bytes have to pass through our memory */
+    enum stream_result (*read_to_pipe)(struct stream *st, int pipe, size_t n, size_t *got);
+    enum stream_result (*write_from_pipe)(struct stream *st, int pipe, size_t n, size_t *put);
     void (*free)(struct stream *st);
     const char *(*error)(const struct stream *st);
 };
@@ -63,6 +67,32 @@ MUST_USE static inline enum stream_result stream_write(struct stream *st, const 
                                                        size_t *put)
 {
     return st->ops->write(st, p, n, put);
+}
+
+/* Can bytes go from one stream to the other through a pipe? Then both of the next two work. */
+static inline bool stream_can_splice(const struct stream *from, const struct stream *to)
+{
+    return from->ops->read_to_pipe && to->ops->write_from_pipe;
+}
+
+/*
+ * As stream_read(), into an empty pipe instead of memory. What fits a pipe is not n bytes but so
+ * many pieces: fewer bytes than n do not mean that no more are there.
+ */
+MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st, int pipe, size_t n,
+                                                              size_t *got)
+{
+    return st->ops->read_to_pipe(st, pipe, n, got);
+}
+
+/*
+ * As stream_write(), from a pipe that has n bytes in it and no more. What was not taken is still
+ * there. A later stream_write() may go on with it.
+ */
+MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *st, int pipe,
+                                                                 size_t n, size_t *put)
+{
+    return st->ops->write_from_pipe(st, pipe, n, put);
 }
 
 /*

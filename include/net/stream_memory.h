@@ -30,7 +30,8 @@ struct stream_memory_script {
     size_t read_fails_at;
     bool write_fails; /* ERR once write_fails_at bytes were written */
     size_t write_fails_at;
-    size_t room; /* WANT_WRITE once this many bytes wait unconsumed; 0 = no limit */
+    size_t room;  /* WANT_WRITE once this many bytes wait unconsumed; 0 = no limit */
+    bool splices; /* it can read into pipes, and write out of them */
 };
 
 /* Copies the script (not the input). Null when memory is short. */

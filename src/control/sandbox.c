@@ -28,7 +28,7 @@
 static const char *const allowed[] = {
     /* bytes and descriptors */
     "read", "readv", "pread64", "write", "writev", "close", "lseek", "_llseek", "fcntl", "fcntl64",
-    "poll", "ppoll", "select", "pselect6", "_newselect", "dup", "pipe", "pipe2",
+    "poll", "ppoll", "select", "pselect6", "_newselect", "dup", "pipe", "pipe2", "splice",
     /* sockets; socket() itself has its own rule */
     "bind", "listen", "accept", "accept4", "connect", "shutdown", "getsockname", "getpeername",
     "getsockopt", "setsockopt", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg",

@@ -10,8 +10,12 @@
 #include "net/stream_memory.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PIPE_BYTES_MAX 4096u /* at a time */
 
 struct stream_memory {
     struct stream stream;
@@ -147,6 +151,40 @@ static enum stream_result memory_write(struct stream *st, const void *p, size_t 
     return STREAM_OK;
 }
 
+static enum stream_result memory_read_to_pipe(struct stream *st, int pipe, size_t n, size_t *got)
+{
+    uint8_t bytes[PIPE_BYTES_MAX];
+    enum stream_result r = memory_read(st, bytes, size_min(n, sizeof(bytes) - 1), got);
+    if (r == STREAM_OK && write(pipe, bytes, *got) != (ssize_t)*got)
+        return memory_fail(memory_of(st), "the pipe was not empty");
+    return r;
+}
+
+/* A copy of what is in the pipe, up to n bytes. How many they are; -1 = it cannot be had. */
+static ssize_t peek(int pipe, uint8_t *p, size_t n)
+{
+    int copy[2];
+    if (pipe2(copy, O_NONBLOCK | O_CLOEXEC) != 0)
+        return -1;
+    ssize_t teed = tee(pipe, copy[1], n, SPLICE_F_NONBLOCK);
+    ssize_t got = teed > 0 ? read(copy[0], p, n) : teed;
+    close(copy[0]);
+    close(copy[1]);
+    return got;
+}
+
+static enum stream_result memory_write_from_pipe(struct stream *st, int pipe, size_t n, size_t *put)
+{
+    uint8_t bytes[PIPE_BYTES_MAX];
+    assert(n < sizeof(bytes));
+    if (peek(pipe, bytes, sizeof(bytes)) != (ssize_t)n)
+        return memory_fail(memory_of(st), "other bytes are in the pipe");
+    enum stream_result r = memory_write(st, bytes, n, put);
+    if (r == STREAM_OK && read(pipe, bytes, *put) != (ssize_t)*put)
+        return memory_fail(memory_of(st), "the pipe gives nothing");
+    return r;
+}
+
 static enum stream_result memory_close_write(struct stream *st)
 {
     memory_of(st)->write_closed = true;
@@ -173,13 +211,23 @@ static const struct stream_ops memory_ops = {.open = memory_open,
                                              .free = memory_free,
                                              .error = memory_error};
 
+static const struct stream_ops splicing_ops = {.open = memory_open,
+                                               .read = memory_read,
+                                               .write = memory_write,
+                                               .close_write = memory_close_write,
+                                               .read_to_pipe = memory_read_to_pipe,
+                                               .write_from_pipe = memory_write_from_pipe,
+                                               .free = memory_free,
+                                               .error = memory_error};
+
 struct stream *stream_memory_new(const struct stream_memory_script *script)
 {
     struct stream_memory *m = malloc(sizeof(*m));
     if (!m)
         return NULL;
-    *m = (struct stream_memory){
-        .stream = {.ops = &memory_ops}, .script = *script, .fault = "no fault"};
+    *m = (struct stream_memory){.stream = {.ops = script->splices ? &splicing_ops : &memory_ops},
+                                .script = *script,
+                                .fault = "no fault"};
     return &m->stream;
 }
 

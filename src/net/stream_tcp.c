@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -59,27 +60,48 @@ static enum stream_result tcp_open(struct stream *st)
     return STREAM_OK;
 }
 
-static enum stream_result tcp_read(struct stream *st, void *p, size_t n, size_t *got)
+/* Has the last read said that nothing is there? Once only: from then on the kernel is asked. */
+static bool take_drained(struct stream_tcp *t)
 {
-    struct stream_tcp *t = tcp_of(st);
-    assert(n > 0);
-    if (t->drained) {
-        t->drained = false;
-        return STREAM_WANT_READ;
-    }
-    ssize_t r;
-    do
-        r = recv(t->fd, p, n, 0);
-    while (r < 0 && errno == EINTR);
+    const bool drained = t->drained;
+    t->drained = false;
+    return drained;
+}
+
+/* What a call that reads has returned. */
+static enum stream_result has_read(struct stream_tcp *t, ssize_t r, size_t *got)
+{
+    if (r < 0)
+        return errno == EAGAIN ? STREAM_WANT_READ : tcp_fail(t, errno);
     if (r == 0) {
         t->ended = true;
         return STREAM_EOF;
     }
-    if (r < 0)
-        return errno == EAGAIN ? STREAM_WANT_READ : tcp_fail(t, errno);
     *got = (size_t)r;
-    t->drained = *got < n;
     return STREAM_OK;
+}
+
+static enum stream_result has_written(struct stream_tcp *t, ssize_t r, size_t *put)
+{
+    if (r < 0)
+        return errno == EAGAIN ? STREAM_WANT_WRITE : tcp_fail(t, errno);
+    t->connecting = false;
+    *put = (size_t)r;
+    return STREAM_OK;
+}
+
+static enum stream_result tcp_read(struct stream *st, void *p, size_t n, size_t *got)
+{
+    struct stream_tcp *t = tcp_of(st);
+    ssize_t r;
+    assert(n > 0);
+    if (take_drained(t))
+        return STREAM_WANT_READ;
+    do
+        r = recv(t->fd, p, n, 0);
+    while (r < 0 && errno == EINTR);
+    t->drained = r > 0 && (size_t)r < n;
+    return has_read(t, r, got);
 }
 
 static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, size_t *put)
@@ -90,11 +112,32 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     do
         r = send(t->fd, p, n, MSG_NOSIGNAL);
     while (r < 0 && errno == EINTR);
-    if (r < 0)
-        return errno == EAGAIN ? STREAM_WANT_WRITE : tcp_fail(t, errno);
-    t->connecting = false;
-    *put = (size_t)r;
-    return STREAM_OK;
+    return has_written(t, r, put);
+}
+
+static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n, size_t *got)
+{
+    struct stream_tcp *t = tcp_of(st);
+    ssize_t r;
+    assert(n > 0);
+    if (take_drained(t))
+        return STREAM_WANT_READ;
+    do
+        r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (r < 0 && errno == EINTR);
+    return has_read(t, r, got);
+}
+
+/* A dead receiver raises SIGPIPE, which splice() cannot be told not to: the process ignores it. */
+static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_t n, size_t *put)
+{
+    struct stream_tcp *t = tcp_of(st);
+    ssize_t r;
+    assert(n > 0);
+    do
+        r = splice(pipe, NULL, t->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    while (r < 0 && errno == EINTR);
+    return has_written(t, r, put);
 }
 
 static enum stream_result tcp_close_write(struct stream *st)
@@ -126,6 +169,8 @@ static const struct stream_ops tcp_ops = {.open = tcp_open,
                                           .read = tcp_read,
                                           .write = tcp_write,
                                           .close_write = tcp_close_write,
+                                          .read_to_pipe = tcp_read_to_pipe,
+                                          .write_from_pipe = tcp_write_from_pipe,
                                           .free = tcp_free,
                                           .error = tcp_error};
 

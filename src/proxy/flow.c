@@ -7,6 +7,8 @@
  *    sender --read--> scratch --write--> receiver
  *                        |                  ^
  *                        +--> waiting ------+   only what the receiver did not take
+ *
+ * Bulk between two sockets goes through a pipe instead of the scratch block.
  */
 #include "flow.h"
 
@@ -47,6 +49,19 @@ static enum stream_result drain(struct flow *f, struct stream *to, struct pool *
     return STREAM_OK;
 }
 
+/* Keep n bytes that the receiver did not take. */
+static enum flow_result keep(struct flow *f, const uint8_t *p, size_t n,
+                             const struct flow_room *room)
+{
+    f->waiting = pool_get(room->pool);
+    if (!f->waiting)
+        return FLOW_NO_MEMORY;
+    memcpy(f->waiting, p, n);
+    f->at = 0;
+    f->n = (uint32_t)n;
+    return FLOW_WAIT;
+}
+
 enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
                               const struct flow_room *room)
 {
@@ -56,15 +71,47 @@ enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
         return FLOW_WRITE_ERROR;
     if (r != STREAM_OK)
         put = 0;
+    return put == n ? FLOW_WAIT : keep(f, room->scratch + put, n - put, room);
+}
+
+/* The same with n bytes that are in the pipe, which is empty again behind this, come what may. */
+static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t n,
+                                      const struct flow_room *room)
+{
+    size_t put = 0;
+    enum stream_result r = stream_write_from_pipe(to, room->pipe->out, n, &put);
+    if (r != STREAM_OK)
+        put = 0;
     if (put == n)
         return FLOW_WAIT;
-    f->waiting = pool_get(room->pool);
-    if (!f->waiting)
-        return FLOW_NO_MEMORY;
-    memcpy(f->waiting, room->scratch + put, n - put);
-    f->at = 0;
-    f->n = (uint32_t)(n - put);
-    return FLOW_WAIT;
+    if (!splice_take_back(room->pipe, room->scratch, n - put) || r == STREAM_ERR)
+        return FLOW_WRITE_ERROR;
+    return keep(f, room->scratch, n - put, room);
+}
+
+/* Has the flow proved to be bulk, and is there a way past our memory? */
+static bool goes_by_pipe(const struct flow *f, const struct stream *from, const struct stream *to,
+                         const struct flow_room *room)
+{
+    return f->full_reads == FLOW_BULK_READS && splice_is_there(room->pipe) &&
+           stream_can_splice(from, to);
+}
+
+/*
+ * Read some, into the pipe or the scratch block, and note whether bulk comes. A pipe takes pieces,
+ * not bytes, and may be full with fewer of them than a block has: half of one is enough to go on.
+ */
+static enum stream_result receive(struct flow *f, struct stream *from, bool piped,
+                                  const struct flow_room *room, size_t *got)
+{
+    const size_t block = room->pool->size, most = piped ? size_min(block, SPLICE_BYTES_MAX) : block;
+    enum stream_result r = piped ? stream_read_to_pipe(from, room->pipe->in, most, got)
+                                 : stream_read(from, room->scratch, most, got);
+    if (r != STREAM_OK || *got < (piped ? most / 2 : most))
+        f->full_reads = 0;
+    else if (f->full_reads < FLOW_BULK_READS)
+        f->full_reads++;
+    return r;
 }
 
 static enum flow_result pump_closing(struct flow *f, struct stream *to)
@@ -97,7 +144,8 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
             return pump_closing(f, to);
 
         size_t got = 0;
-        r = stream_read(from, room->scratch, room->pool->size, &got);
+        const bool piped = goes_by_pipe(f, from, to, room);
+        r = receive(f, from, piped, room, &got);
         if (is_want(r)) {
             f->read_wait = flow_wait_mask(r);
             return FLOW_WAIT;
@@ -109,7 +157,8 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
             continue;
         }
         f->bytes += got;
-        enum flow_result forwarded = flow_forward(f, to, got, room);
+        enum flow_result forwarded =
+            piped ? forward_piped(f, to, got, room) : flow_forward(f, to, got, room);
         if (forwarded != FLOW_WAIT)
             return forwarded;
     }

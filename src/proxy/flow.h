@@ -10,6 +10,7 @@
 
 #include "base/pool.h"
 #include "net/stream.h"
+#include "splice.h"
 
 /*
  * Bytes on their way from one stream to the other. Memory is held only while bytes wait
@@ -21,6 +22,7 @@ struct flow {
     uint64_t bytes;     /* read from the sender so far */
     uint8_t read_wait;  /* EV_READ | EV_WRITE: what the sender's socket must do next; 0 = nothing */
     uint8_t write_wait; /* the same for the receiver's socket */
+    uint8_t full_reads; /* in a row, up to FLOW_BULK_READS: what was there filled a block */
     bool due;           /* something happened that this flow waits for */
     bool ended;         /* the sender has said that no more follows */
     bool closed;        /* and the receiver was told so */
@@ -36,15 +38,21 @@ enum flow_result {
 
 /* Borrowed from the worker for the length of a pump. */
 struct flow_room {
-    uint8_t *scratch;  /* as large as a block of the pool */
-    struct pool *pool; /* blocks of limits.relay_buffer_bytes */
+    uint8_t *scratch;         /* as large as a block of the pool */
+    struct pool *pool;        /* blocks of limits.relay_buffer_bytes */
+    struct splice_pipe *pipe; /* null = none */
 };
 
 /*
  * Move what can be moved from one stream to the other: at most FLOW_ROUNDS_MAX blocks a
  * call, so that a busy session does not starve the rest of its worker.
+ *
+ * Bytes are copied until so many reads in a row have filled a block; from then on, until the sender
+ * has less, they go through the pipe where both streams can: it costs bulk little more than half of
+ * what copying does, and small messages more.
  */
 #define FLOW_ROUNDS_MAX 4
+#define FLOW_BULK_READS 4
 MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *to,
                                     const struct flow_room *room);
 

@@ -111,7 +111,8 @@ static void note_first_end(struct session *s, bool client_left_first)
 /* Pump the directions that something happened to. */
 enum step stage_relay(struct session *s)
 {
-    const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
+    const struct flow_room room = {
+        .scratch = s->w->scratch, .pool = &s->w->relay_pool, .pipe = &s->w->relay_pipe};
     const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
     enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
 

@@ -251,6 +251,7 @@ struct worker *worker_new(struct worker_shared *shared, unsigned index, uint32_t
     worker_init_accept(w);
     pool_init(&w->relay_pool, relay_buffer_bytes, RELAY_BLOCKS_KEPT);
     w->scratch = malloc(relay_buffer_bytes);
+    splice_init(&w->relay_pipe);
     w->tls_library = tls_library_new();
     if (w->scratch && w->tls_library && init_loop(w))
         return w;
@@ -312,6 +313,7 @@ void worker_free(struct worker *w)
     tls_library_free(w->tls_library);
     pool_fini(&w->relay_pool);
     free(w->scratch);
+    splice_fini(&w->relay_pipe);
     if (w->loop)
         ev_loop_destroy(w->loop);
     free(w);

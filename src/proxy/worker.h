@@ -16,6 +16,7 @@
 #include "proxy/session_query.h"
 #include "proxy/worker.h"
 #include "roster.h"
+#include "splice.h"
 
 struct session;
 
@@ -64,12 +65,13 @@ struct worker {
     uint32_t handshakes_left; /* steps that may still be taken in this turn of the loop */
     bool accept_held;         /* TLS listeners accept nobody while some wait */
 
-    struct pool relay_pool; /* blocks of limits.relay_buffer_bytes */
-    uint8_t *scratch;       /* one such block, for bytes that go straight through */
-    uint64_t held_bytes;    /* of CONNECTs and what is kept with them, beyond their first 2 KiB */
-    uint64_t held_max;      /* this worker's share of limits.relay_memory_bytes; 0 = any amount */
-    struct list stuck;      /* relayed sessions with data that waits, longest first */
-    uint64_t id_base;       /* upper bits of every session id: this start, this worker */
+    struct pool relay_pool;        /* blocks of limits.relay_buffer_bytes */
+    uint8_t *scratch;              /* one such block, for bytes that go straight through */
+    struct splice_pipe relay_pipe; /* for bulk; also empty between pumps */
+    uint64_t held_bytes; /* of CONNECTs and what is kept with them, beyond their first 2 KiB */
+    uint64_t held_max;   /* this worker's share of limits.relay_memory_bytes; 0 = any amount */
+    struct list stuck;   /* relayed sessions with data that waits, longest first */
+    uint64_t id_base;    /* upper bits of every session id: this start, this worker */
     uint32_t next_id;
 
     struct ev_async mail; /* wakes the loop to look at the two below, and at its nodes */

@@ -74,6 +74,27 @@ def test_a_relayed_message_costs_one_read_and_one_write(traced, tmp_path, transp
     assert waits <= 1.05
     other = sum(calls.values()) / relayed - reads - writes - waits
     assert other <= 0.05, calls
+    assert calls["splice"] == 0
+
+
+@pytest.mark.parametrize("transport, spliced", (("tcp", True), ("tls", False)))
+def test_bulk_between_sockets_is_spliced(traced, tmp_path, capsys, transport, spliced):
+    router, raw, _ = traced(transport)
+    strace = Strace(router, tmp_path / "trace")
+    data = bytes(8 << 20)
+    raw.send(data)  # the node keeps what its device does not read yet
+    assert raw.read(len(data)) == data
+    calls = collections.Counter(name for name, _ in strace.calls())
+    with capsys.disabled():
+        print(f"\n8 MiB and back over {transport}: {dict(calls)}")
+    # There, back, and for each block one into the pipe and one out of it; where a sender has a
+    # pause, or a receiver is full, some blocks are copied.
+    blocks = 2 * len(data) / 16384
+    assert calls["splice"] == 0 if not spliced else calls["splice"] > 1.2 * blocks
+    if spliced:
+        assert sum(calls[name] for name in READS) < 0.4 * blocks
+        assert calls["splice"] + sum(calls[name] for name in READS | WRITES) < 2.5 * blocks
+    assert calls["pipe2"] == 0
 
 
 def test_header_and_connect_leave_in_one_call(start_router, recording_node, device, tmp_path):

@@ -291,6 +291,13 @@ static bool try_waiting(void)
            epoll_wait(epoll, &event, 1, 0) == 0;
 }
 
+static bool try_splicing(void)
+{
+    int from[2], to[2];
+    return pipe2(from, O_CLOEXEC) == 0 && pipe2(to, O_CLOEXEC) == 0 &&
+           write(from[1], "x", 1) == 1 && splice(from[0], NULL, to[1], NULL, 1, 0) == 1;
+}
+
 static void what_a_router_does_goes_on(void **state)
 {
     (void)state;
@@ -300,6 +307,7 @@ static void what_a_router_does_goes_on(void **state)
     lives("memory", try_memory);
     lives("a thread", try_thread);
     lives("waiting", try_waiting);
+    lives("splicing", try_splicing);
 }
 
 static void a_thread_that_comes_later_is_in_the_sandbox_too(void **state)

@@ -1,5 +1,8 @@
 /*
  * flow_testing.h - what the tests of a flow share: two scripted ends and a pool of blocks.
+ *
+ * Every test is run three times: with ends that can only be copied between, with such that can
+ * splice, and with such whose sender passes for bulk whenever it is pumped.
  */
 #ifndef FLOW_TESTING_H
 #define FLOW_TESTING_H
@@ -7,6 +10,7 @@
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "net/stream_memory.h"
 #include "proxy/flow.h"
@@ -15,7 +19,11 @@
 #define BLOCK_BYTES 64u
 #define INPUT_BYTES 10000u
 
+enum way { COPIED, SPLICED_IN_BULK, SPLICED };
+
 struct bench {
+    enum way way;
+    struct splice_pipe pipe;
     struct flow flow;
     struct pool pool;
     uint8_t *scratch; /* of exactly a block, so that the sanitizer sees its end */
@@ -32,14 +40,18 @@ static inline struct span counting_bytes(void)
     return span_of(bytes, INPUT_BYTES);
 }
 
-static inline void bench_init(struct bench *b, const struct stream_memory_script *from,
-                              const struct stream_memory_script *to)
+/* `state` is the test's: it says in which of the ways it is run. */
+static inline void bench_init(struct bench *b, void **state, struct stream_memory_script from,
+                              struct stream_memory_script to)
 {
-    *b = (struct bench){.scratch = malloc(BLOCK_BYTES)};
+    *b = (struct bench){.way = *(const enum way *)*state, .scratch = malloc(BLOCK_BYTES)};
     pool_init(&b->pool, BLOCK_BYTES, 2);
-    b->room = (struct flow_room){.scratch = b->scratch, .pool = &b->pool};
-    b->from = stream_memory_new(from);
-    b->to = stream_memory_new(to);
+    splice_init(&b->pipe);
+    assert_true(splice_is_there(&b->pipe));
+    b->room = (struct flow_room){.scratch = b->scratch, .pool = &b->pool, .pipe = &b->pipe};
+    from.splices = to.splices = b->way != COPIED;
+    b->from = stream_memory_new(&from);
+    b->to = stream_memory_new(&to);
     assert_true(b->scratch && b->from && b->to);
     assert_int_equal(stream_open(b->from), STREAM_OK);
     assert_int_equal(stream_open(b->to), STREAM_OK);
@@ -53,13 +65,19 @@ static inline void bench_fini(struct bench *b)
     stream_free(b->from);
     stream_free(b->to);
     free(b->scratch);
+    splice_fini(&b->pipe);
 }
 
 /* Pump once; what must hold after every pump is checked here. */
 static inline enum flow_result bench_pump(struct bench *b)
 {
+    int left = -1;
     memset(b->scratch, 0xdd, BLOCK_BYTES); /* another session used it meanwhile */
+    if (b->way == SPLICED)
+        b->flow.full_reads = FLOW_BULK_READS;
     enum flow_result r = flow_pump(&b->flow, b->from, b->to, &b->room);
+    assert_int_equal(ioctl(b->pipe.out, FIONREAD, &left), 0);
+    assert_int_equal(left, 0); /* the next session finds it empty */
     assert_int_equal(b->flow.due, r == FLOW_YIELD);
     assert_in_range(b->pool.n_held, 0, 1);
     assert_int_equal(b->pool.n_held == 1, b->flow.waiting != NULL);
@@ -82,6 +100,19 @@ static inline enum flow_result bench_pump_until_closed(struct bench *b)
     }
     assert_true(b->flow.closed);
     return r;
+}
+
+/* The group's tests, in each of the ways. */
+static inline int run_every_way(const char *name, struct CMUnitTest *tests, size_t n)
+{
+    static enum way ways[] = {COPIED, SPLICED_IN_BULK, SPLICED};
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        for (size_t k = 0; k < n; k++)
+            tests[k].initial_state = &ways[i];
+        failed += _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+    }
+    return failed;
 }
 
 static inline void expect_output(const struct bench *b, struct span want)

@@ -12,20 +12,19 @@ static const unsigned waits[] = {0, 2, 3, 5, 7};
 
 static void bytes_arrive_unchanged_however_both_sides_dribble(void **state)
 {
-    (void)state;
     struct span input = counting_bytes();
     for (size_t i = 0; i < ARRAY_LEN(piece_sizes); i++) {
         for (size_t k = 0; k < ARRAY_LEN(piece_sizes); k++) {
             for (size_t w = 0; w < ARRAY_LEN(waits) * ARRAY_LEN(waits); w++) {
                 struct bench b;
                 size_t n = w == 0 ? input.n : 1000;
-                bench_init(&b,
-                           &(struct stream_memory_script){.input = span_of(input.p, n),
-                                                          .eof = true,
-                                                          .read_max = piece_sizes[i],
-                                                          .wait_every = waits[w % 5]},
-                           &(struct stream_memory_script){.write_max = piece_sizes[k],
-                                                          .wait_every = waits[w / 5]});
+                bench_init(&b, state,
+                           (struct stream_memory_script){.input = span_of(input.p, n),
+                                                         .eof = true,
+                                                         .read_max = piece_sizes[i],
+                                                         .wait_every = waits[w % 5]},
+                           (struct stream_memory_script){.write_max = piece_sizes[k],
+                                                         .wait_every = waits[w / 5]});
                 assert_int_equal(bench_pump_until_closed(&b), FLOW_WAIT);
                 expect_output(&b, span_of(input.p, n));
                 assert_int_equal(b.flow.bytes, n);
@@ -40,14 +39,13 @@ static void bytes_arrive_unchanged_however_both_sides_dribble(void **state)
  */
 static void bytes_arrive_unchanged_wherever_the_receiver_is_full(void **state)
 {
-    (void)state;
     struct span input = span_of(counting_bytes().p, 3 * BLOCK_BYTES + 5);
     for (size_t room = 1; room <= input.n; room++) {
         struct bench b;
         uint8_t got[3 * BLOCK_BYTES + 5];
         size_t n = 0;
-        bench_init(&b, &(struct stream_memory_script){.input = input, .eof = true},
-                   &(struct stream_memory_script){.room = room});
+        bench_init(&b, state, (struct stream_memory_script){.input = input, .eof = true},
+                   (struct stream_memory_script){.room = room});
         while (!b.flow.closed) {
             assert_int_not_equal(bench_pump(&b), FLOW_NO_MEMORY);
             struct span output = stream_memory_output(b.to);
@@ -63,11 +61,10 @@ static void bytes_arrive_unchanged_wherever_the_receiver_is_full(void **state)
 
 static void a_receiver_that_takes_nothing_stops_its_sender_after_one_block(void **state)
 {
-    (void)state;
     struct bench b;
     struct span input = counting_bytes();
-    bench_init(&b, &(struct stream_memory_script){.input = input},
-               &(struct stream_memory_script){.room = 10});
+    bench_init(&b, state, (struct stream_memory_script){.input = input},
+               (struct stream_memory_script){.room = 10});
     for (int i = 0; i < 5; i++) {
         assert_int_equal(bench_pump(&b), FLOW_WAIT);
         assert_int_equal(stream_memory_unread(b.from), input.n - BLOCK_BYTES);
@@ -81,11 +78,10 @@ static void a_receiver_that_takes_nothing_stops_its_sender_after_one_block(void 
 
 static void memory_goes_back_when_the_last_waiting_byte_is_gone(void **state)
 {
-    (void)state;
     struct bench b;
     struct span input = span_of(counting_bytes().p, 40);
-    bench_init(&b, &(struct stream_memory_script){.input = input},
-               &(struct stream_memory_script){.room = 15});
+    bench_init(&b, state, (struct stream_memory_script){.input = input},
+               (struct stream_memory_script){.room = 15});
     assert_int_equal(bench_pump(&b), FLOW_WAIT);
     assert_int_equal(b.flow.n, 25);
     stream_memory_consume(b.to, 15);
@@ -102,9 +98,8 @@ static void memory_goes_back_when_the_last_waiting_byte_is_gone(void **state)
 
 static void an_idle_flow_waits_for_its_sender_and_holds_nothing(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){0}, &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){0}, (struct stream_memory_script){0});
     for (int i = 0; i < 3; i++) {
         assert_int_equal(bench_pump(&b), FLOW_WAIT);
         assert_int_equal(b.flow.read_wait, EV_READ);
@@ -121,11 +116,10 @@ static void an_idle_flow_waits_for_its_sender_and_holds_nothing(void **state)
 
 static void the_end_is_passed_on_after_the_last_waiting_byte(void **state)
 {
-    (void)state;
     struct bench b;
     struct span input = span_of(counting_bytes().p, 50);
-    bench_init(&b, &(struct stream_memory_script){.input = input, .eof = true},
-               &(struct stream_memory_script){.room = 20});
+    bench_init(&b, state, (struct stream_memory_script){.input = input, .eof = true},
+               (struct stream_memory_script){.room = 20});
     for (int left = 30; left >= 0; left -= 20) {
         assert_int_equal(bench_pump(&b), FLOW_WAIT);
         assert_false(b.flow.closed);
@@ -143,10 +137,9 @@ static void the_end_is_passed_on_after_the_last_waiting_byte(void **state)
 /* The memory stream asserts that nobody reads or writes after the end. */
 static void a_closed_flow_stays_quiet(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = span_of_str("x"), .eof = true},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
+               (struct stream_memory_script){0});
     assert_int_equal(bench_pump(&b), FLOW_WAIT);
     assert_true(b.flow.closed);
     for (int i = 0; i < 3; i++) {
@@ -158,11 +151,10 @@ static void a_closed_flow_stays_quiet(void **state)
 
 static void a_busy_flow_gives_others_a_turn_and_goes_on(void **state)
 {
-    (void)state;
     struct bench b;
     struct span input = span_of(counting_bytes().p, 10 * BLOCK_BYTES);
-    bench_init(&b, &(struct stream_memory_script){.input = input},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = input},
+               (struct stream_memory_script){0});
     assert_int_equal(bench_pump(&b), FLOW_YIELD);
     assert_int_equal(b.flow.bytes, FLOW_ROUNDS_MAX * BLOCK_BYTES);
     assert_true(b.flow.due);
@@ -177,11 +169,10 @@ static void a_busy_flow_gives_others_a_turn_and_goes_on(void **state)
 /* Yielding must not hide that the last block is still waiting. */
 static void a_flow_that_yields_with_bytes_waiting_goes_on_with_them(void **state)
 {
-    (void)state;
     struct bench b;
     struct span input = span_of(counting_bytes().p, 10 * BLOCK_BYTES);
-    bench_init(&b, &(struct stream_memory_script){.input = input, .eof = true},
-               &(struct stream_memory_script){.room = FLOW_ROUNDS_MAX * BLOCK_BYTES - 1});
+    bench_init(&b, state, (struct stream_memory_script){.input = input, .eof = true},
+               (struct stream_memory_script){.room = FLOW_ROUNDS_MAX * BLOCK_BYTES - 1});
     assert_int_equal(bench_pump(&b), FLOW_YIELD);
     assert_int_equal(b.flow.n, 1);
     assert_int_equal(bench_pump(&b), FLOW_WAIT);
@@ -197,7 +188,7 @@ static void a_flow_that_yields_with_bytes_waiting_goes_on_with_them(void **state
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_arrive_unchanged_however_both_sides_dribble),
         cmocka_unit_test(bytes_arrive_unchanged_wherever_the_receiver_is_full),
         cmocka_unit_test(a_receiver_that_takes_nothing_stops_its_sender_after_one_block),
@@ -208,5 +199,5 @@ int main(void)
         cmocka_unit_test(a_busy_flow_gives_others_a_turn_and_goes_on),
         cmocka_unit_test(a_flow_that_yields_with_bytes_waiting_goes_on_with_them),
     };
-    return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
+    return run_every_way("flow", tests, ARRAY_LEN(tests));
 }

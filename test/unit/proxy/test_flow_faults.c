@@ -22,9 +22,9 @@ static void *failing_malloc(size_t n)
 
 static void a_sender_whose_bytes_went_another_way_is_not_empty(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.eof = true}, &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.eof = true},
+               (struct stream_memory_script){0});
     b.flow.bytes = 20; /* its CONNECT */
     assert_int_equal(bench_pump(&b), FLOW_WAIT);
     assert_true(b.flow.closed);
@@ -34,14 +34,13 @@ static void a_sender_whose_bytes_went_another_way_is_not_empty(void **state)
 
 static void a_read_error_is_named_after_all_bytes_before_it_arrived(void **state)
 {
-    (void)state;
     struct span input = counting_bytes();
     for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
         struct bench b;
         bench_init(
-            &b,
-            &(struct stream_memory_script){.input = input, .read_fails = true, .read_fails_at = at},
-            &(struct stream_memory_script){.write_max = 7, .wait_every = 3});
+            &b, state,
+            (struct stream_memory_script){.input = input, .read_fails = true, .read_fails_at = at},
+            (struct stream_memory_script){.write_max = 7, .wait_every = 3});
         assert_int_equal(bench_pump_until_closed(&b), FLOW_READ_ERROR);
         expect_output(&b, span_of(input.p, at));
         assert_string_equal(stream_error(b.from), "scripted read fault");
@@ -51,16 +50,15 @@ static void a_read_error_is_named_after_all_bytes_before_it_arrived(void **state
 
 static void a_write_error_is_named_wherever_it_comes(void **state)
 {
-    (void)state;
     struct span input = counting_bytes();
     for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
         for (unsigned every = 0; every <= 3; every++) {
             struct bench b;
-            bench_init(&b, &(struct stream_memory_script){.input = input},
-                       &(struct stream_memory_script){.write_max = every ? 9 : 0,
-                                                      .wait_every = every == 1 ? 0 : every,
-                                                      .write_fails = true,
-                                                      .write_fails_at = at});
+            bench_init(&b, state, (struct stream_memory_script){.input = input},
+                       (struct stream_memory_script){.write_max = every ? 9 : 0,
+                                                     .wait_every = every == 1 ? 0 : every,
+                                                     .write_fails = true,
+                                                     .write_fails_at = at});
             assert_int_equal(bench_pump_until_closed(&b), FLOW_WRITE_ERROR);
             expect_output(&b, span_of(input.p, at));
             assert_string_equal(stream_error(b.to), "scripted write fault");
@@ -71,10 +69,9 @@ static void a_write_error_is_named_wherever_it_comes(void **state)
 
 static void short_memory_is_said_and_nothing_is_held(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = counting_bytes()},
-               &(struct stream_memory_script){.room = BLOCK_BYTES + 10});
+    bench_init(&b, state, (struct stream_memory_script){.input = counting_bytes()},
+               (struct stream_memory_script){.room = BLOCK_BYTES + 10});
     memory_is_short = true;
     assert_int_equal(bench_pump(&b), FLOW_NO_MEMORY);
     memory_is_short = false;
@@ -84,10 +81,9 @@ static void short_memory_is_said_and_nothing_is_held(void **state)
 
 static void a_flow_whose_receiver_keeps_up_needs_no_memory(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = counting_bytes(), .eof = true},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = counting_bytes(), .eof = true},
+               (struct stream_memory_script){0});
     memory_is_short = true;
     assert_int_equal(bench_pump_until_closed(&b), FLOW_WAIT);
     memory_is_short = false;
@@ -130,10 +126,9 @@ static enum flow_result pump_to(struct bench *b, struct moody *m)
 
 static void a_write_that_wants_to_read_waits_for_the_receivers_bytes(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = span_of_str("abc")},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("abc")},
+               (struct stream_memory_script){0});
     static const enum stream_result moods[] = {STREAM_WANT_READ, STREAM_WANT_READ,
                                                STREAM_WANT_WRITE, STREAM_OK};
     struct moody m = {.stream = {.ops = &moody_ops}, .moods = moods};
@@ -153,10 +148,9 @@ static void a_write_that_wants_to_read_waits_for_the_receivers_bytes(void **stat
 
 static void an_end_that_has_to_wait_is_said_later(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = span_of_str("x"), .eof = true},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
+               (struct stream_memory_script){0});
     static const enum stream_result moods[] = {STREAM_OK, STREAM_WANT_WRITE, STREAM_WANT_READ,
                                                STREAM_OK};
     struct moody m = {.stream = {.ops = &moody_ops}, .moods = moods};
@@ -176,10 +170,9 @@ static void an_end_that_has_to_wait_is_said_later(void **state)
 
 static void an_end_that_cannot_be_said_is_a_write_error(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){.input = span_of_str("x"), .eof = true},
-               &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
+               (struct stream_memory_script){0});
     static const enum stream_result moods[] = {STREAM_OK, STREAM_ERR};
     struct moody m = {.stream = {.ops = &moody_ops}, .moods = moods};
     assert_int_equal(pump_to(&b, &m), FLOW_WRITE_ERROR);
@@ -195,9 +188,8 @@ static enum stream_result read_wants_write(struct stream *st, void *p, size_t n,
 
 static void a_read_that_wants_to_write_waits_for_the_senders_room(void **state)
 {
-    (void)state;
     struct bench b;
-    bench_init(&b, &(struct stream_memory_script){0}, &(struct stream_memory_script){0});
+    bench_init(&b, state, (struct stream_memory_script){0}, (struct stream_memory_script){0});
     static const struct stream_ops ops = {.read = read_wants_write};
     struct stream sender = {.ops = &ops};
     assert_int_equal(flow_pump(&b.flow, &sender, b.to, &b.room), FLOW_WAIT);
@@ -208,7 +200,7 @@ static void a_read_that_wants_to_write_waits_for_the_senders_room(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sender_whose_bytes_went_another_way_is_not_empty),
         cmocka_unit_test(a_read_error_is_named_after_all_bytes_before_it_arrived),
         cmocka_unit_test(a_write_error_is_named_wherever_it_comes),
@@ -219,5 +211,5 @@ int main(void)
         cmocka_unit_test(an_end_that_cannot_be_said_is_a_write_error),
         cmocka_unit_test(a_read_that_wants_to_write_waits_for_the_senders_room),
     };
-    return cmocka_run_group_tests_name("flow_faults", tests, NULL, NULL);
+    return run_every_way("flow_faults", tests, ARRAY_LEN(tests));
 }

@@ -1,0 +1,114 @@
+"""Bulk between two sockets goes through a pipe in the kernel: unchanged, and nobody else's."""
+
+import socket
+import struct
+
+import pytest
+
+from harness import SANITIZED, one_cluster
+from test_relay import MEGABYTE, noise, same
+
+pytestmark = pytest.mark.sanitized
+BIG = 2 * MEGABYTE if SANITIZED else 8 * MEGABYTE
+BLOCK = 16384  # limits.relay_buffer_bytes
+BULK = 4 * BLOCK  # so much at once is copied, what follows is spliced
+CUTS = (BULK - 1, BULK, BULK + 1, BULK + 4095, BULK + BLOCK, 2 * BULK + 1, 20 * BULK + 12345)
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
+
+
+@pytest.fixture
+def pairs(start_router, recording_node, device):
+    """Devices and their nodes' records, through one worker, which has one pipe."""
+    node = recording_node(keep_open_after_eof=True)
+    config = one_cluster({"n": node.address})
+    config["workers"] = 1
+    router = start_router(config)
+
+    def make():
+        before = len(node.records)
+        raw = device(router)
+        assert raw.connect(f"pair-{before}") == (0, 0)
+        record = node.record(before)
+        return raw, record, len(record.mqtt)
+    make.node, make.router = node, router
+    return make
+
+
+def test_what_is_cut_anywhere_ends_there(pairs):
+    for n in CUTS:
+        data = noise(n, str(n).encode())
+        raw, record, before = pairs()
+        raw.send(data)
+        raw.half_close()
+        pairs.node.wait(lambda _, r=record: r.eof, f"the end behind {n} bytes")
+        assert same(record.mqtt[before:], data) is True
+        record.write(data)
+        record.write_eof()
+        got, ending = raw.read_to_end()
+        assert ending == "end" and same(got, data) is True
+        raw.close()
+
+
+def test_a_device_that_reads_a_little_at_a_time_gets_all(pairs):
+    raw, record, _ = pairs()
+    data = noise(BIG)
+    record.write(data)
+    got = bytearray()
+    while len(got) < BIG:
+        got += raw.socket.recv(1 + len(got) % 9000)
+    assert same(bytes(got), data) is True
+    assert pairs.router.gauges()["buffers_held"] == 0
+
+
+def test_a_node_that_stalls_and_goes_on_gets_all(pairs):
+    raw, record, before = pairs()
+    other, other_record, other_before = pairs()
+    data, more = noise(BIG), noise(BIG, b"other")
+    record.pause()
+    raw.socket.settimeout(0.5)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while True:
+            sent += raw.socket.send(data[sent % BIG:sent % BIG + 65536])
+    assert pairs.router.gauges()["buffers_held"] == 1
+    other.send(more)  # the pipe is free for others meanwhile
+    pairs.node.wait(lambda _: len(other_record.mqtt) == other_before + len(more), "the other's")
+    assert same(other_record.mqtt[other_before:], more) is True
+    record.resume()
+    pairs.node.wait(lambda _: len(record.mqtt) == before + sent, "the rest", 60)
+    assert same(record.mqtt[before:], (data * (sent // BIG + 1))[:sent]) is True
+
+
+def leave_in_the_middle(pairs, who):
+    """One side pours, the other breaks."""
+    raw, record, before = pairs()
+    data = noise(4 * BIG)
+    if who == "device":
+        record.write(data)
+        raw.read(BIG)
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        raw.close()
+        return pairs.router.session_end(reason="client_error")
+    raw.socket.setblocking(False)
+    sent = 0
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        while True:
+            try:
+                sent += raw.socket.send(data[:65536])
+            except BlockingIOError:
+                pass
+            if len(record.mqtt) > before + BIG:
+                record.reset()
+    return pairs.router.session_end(reason="node_error")
+
+
+@pytest.mark.parametrize("who", ("device", "node"))
+def test_who_breaks_in_the_middle_leaves_nothing_to_the_next(pairs, who):
+    leave_in_the_middle(pairs, who)
+    raw, record, before = pairs()
+    data = noise(BIG, b"next")
+    record.write(data)
+    assert same(raw.read(BIG), data) is True
+    raw.send(data)
+    pairs.node.wait(lambda _: len(record.mqtt) == before + BIG, "the next one's", 60)
+    assert same(record.mqtt[before:], data) is True
