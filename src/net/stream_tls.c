@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,19 +53,30 @@ static void note_event(const SSL *ssl, int where, int value)
         t->refuses = true;
 }
 
+/* Put the fault into words. Few streams have one, and an idle one has no room for it. */
+__attribute__((format(printf, 2, 3))) static void say(struct stream_tls *t, const char *format, ...)
+{
+    char words[128];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    if (!t->fault)
+        t->fault = strdup(words);
+}
+
 static void say_verify_fault(struct stream_tls *t)
 {
-    snprintf(t->fault, sizeof(t->fault), "%scertificate verify failed: %s",
-             SSL_is_server(t->ssl) ? "client " : "",
-             X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+    say(t, "%scertificate verify failed: %s", SSL_is_server(t->ssl) ? "client " : "",
+        X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
 }
 
 /* The peer's text is cut here and escaped by the log. */
 static void say_unrecognized_name(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
-    snprintf(t->fault, sizeof(t->fault), "sent alert: unrecognized name (%s%.64s)",
-             name ? "no certificate for " : "the client asked for none", name ? name : "");
+    say(t, "sent alert: unrecognized name (%s%.64s)",
+        name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
 /* The words for an error that the TLS protocol made, from OpenSSL's first complaint. */
@@ -73,27 +85,24 @@ static void say_protocol_fault(struct stream_tls *t)
     unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
-        snprintf(t->fault, sizeof(t->fault), "received alert: %s",
-                 SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+        say(t, "received alert: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
         say_verify_fault(t);
     else if (t->alert_sent == SSL_AD_UNRECOGNIZED_NAME)
         say_unrecognized_name(t);
     else if (t->alert_sent != TLS_NO_ALERT)
-        snprintf(t->fault, sizeof(t->fault), "sent alert: %s (%s)",
-                 SSL_alert_desc_string_long(t->alert_sent), tls_reason(code));
+        say(t, "sent alert: %s (%s)", SSL_alert_desc_string_long(t->alert_sent), tls_reason(code));
     else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
-        snprintf(t->fault, sizeof(t->fault), "not TLS: the %s speaks HTTP",
-                 SSL_is_server(t->ssl) ? "client" : "server");
+        say(t, "not TLS: the %s speaks HTTP", SSL_is_server(t->ssl) ? "client" : "server");
     else if (reason == SSL_R_WRONG_VERSION_NUMBER)
-        snprintf(t->fault, sizeof(t->fault), "not TLS (wrong version number)");
+        say(t, "not TLS (wrong version number)");
     else
-        snprintf(t->fault, sizeof(t->fault), "%s", tls_reason(code));
+        say(t, "%s", tls_reason(code));
 }
 
 enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
 {
-    snprintf(t->fault, sizeof(t->fault), "%s", words);
+    say(t, "%s", words);
     t->dead = true;
     return STREAM_ERR;
 }
@@ -124,8 +133,8 @@ static enum stream_result tls_answer(struct stream_tls *t, int result, int syste
     case SSL_ERROR_ZERO_RETURN:
         return STREAM_EOF;
     case SSL_ERROR_SYSCALL:
-        snprintf(t->fault, sizeof(t->fault), "%s",
-                 system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
+        say(t, "%s",
+            system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
         break;
     default:
         say_protocol_fault(t);
@@ -215,7 +224,8 @@ enum stream_result stream_tls_close_write(struct stream *st)
 
 const char *stream_tls_error(const struct stream *st)
 {
-    return CONTAINER_OF(st, const struct stream_tls, stream)->fault;
+    const char *fault = CONTAINER_OF(st, const struct stream_tls, stream)->fault;
+    return fault ? fault : "out of memory";
 }
 
 bool stream_is_tls(const struct stream *st)
@@ -252,6 +262,7 @@ static void accept_free(struct stream *st)
     SSL_free(t->ssl);
     close(t->fd);
     OPENSSL_free(t->cn);
+    free(t->fault);
     tls_context_free(t->context); /* after the SSL, whose callbacks look into it */
     free(t);
 }

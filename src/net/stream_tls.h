@@ -19,6 +19,7 @@ struct stream_tls {
     struct tls_context *context; /* a reference; null on the client's side */
     char *cn;                    /* OpenSSL's; the peer's common name once it was asked for */
     size_t cn_n;                 /* bytes */
+    char *fault;                 /* owned; the first, in words; null = none, or no memory for it */
     size_t pending_n;            /* a write of this many bytes is to be repeated; 0 = none is */
     int fd;
     int alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
@@ -29,7 +30,6 @@ struct stream_tls {
     bool parting;       /* what is written is the last */
     bool dead;          /* a fault ended it */
     bool notified;      /* close_notify is on its way */
-    char fault[128];    /* in words; set once, with `dead` */
 };
 
 static inline struct stream_tls *stream_tls_of(struct stream *st)

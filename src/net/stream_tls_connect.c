@@ -77,6 +77,7 @@ static void connect_free(struct stream *st)
     stream_free(c->tcp);
     free(c->preamble);
     OPENSSL_free(c->tls.cn);
+    free(c->tls.fault);
     tls_client_context_free(c->context);
     free(c);
 }
