@@ -16,11 +16,14 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
+import capacity  # noqa: E402
 import work  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 README = ROOT / "README.md"
-BEGIN, END = "<!-- bench: written by report.py -->\n", "<!-- bench: end -->\n"
+# The README's parts that are written here, by name.
+MARKS = {name: (f"<!-- {name}: written by report.py -->\n", f"<!-- {name}: end -->\n")
+         for name in ("bench", "capacity")}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
 DOORS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
 HANDSHAKES = {"connect, TLS 1.3 full, ECDSA": "tls13_full_ecdsa",
@@ -198,10 +201,19 @@ def text(figures):
     return "\n".join(part for part in parts if part)
 
 
+def capacity_text(figures):
+    head, rows = capacity.rows(figures)
+    return table(head, rows) + "\n" + capacity.sentence(figures)
+
+
 def published(figures):
+    """The README with its parts from these figures."""
     readme = README.read_text()
-    before, rest = readme.split(BEGIN)
-    return before + BEGIN + "\n" + text(figures) + "\n" + END + rest.split(END)[1]
+    for name, part in (("bench", text(figures)), ("capacity", capacity_text(figures))):
+        begin, end = MARKS[name]
+        before, rest = readme.split(begin)
+        readme = before + begin + "\n" + part + "\n" + end + rest.split(end)[1]
+    return readme
 
 
 def main():
@@ -221,6 +233,7 @@ def main():
         plots.draw(figures, options.figures.parent)
     else:
         print(text(figures))
+        print(capacity_text(figures))
 
 
 if __name__ == "__main__":

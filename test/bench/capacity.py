@@ -1,0 +1,79 @@
+"""What a fleet takes, worked out from the measured costs of one connection, connect and message."""
+
+import math
+
+# What is assumed of devices and of a machine; all of it is said in the text that is made of it.
+BACK_WITHIN_S = 300  # all devices come back, over TLS with full handshakes, spread over so long
+PING_EVERY_S = 60  # each sends a PINGREQ or a message so often, and gets an answer
+CORES_BUSY = 0.6  # no more than this share of the cores is planned for
+PORTS = 60999 - 32768 + 1  # of one source address towards one node, as Linux has it
+ANFD_BYTES = 16  # libev's of each descriptor of the process, in each worker
+NODES = 3
+MACHINE = {"cores": 16, "memory_gib": 64}
+
+
+def per_unit(figures):
+    """{door: {"user": bytes, "kernel": bytes, "connect": s, "message": s}}"""
+    idle = {each["door"]: each for each in figures.all["idle"] if each["proxy"] == "router"}
+    cpu = {}
+    for sample in figures.all["samples"]:
+        if sample["proxy"] == "router":
+            cpu.setdefault(sample["work"], []).append(sample["cpu_us"])
+    cpu = {work: sorted(values)[len(values) // 2] / 1e6 for work, values in cpu.items()}
+    names = {"plain": ("connect, plain", "echo 64 B"),
+             "tls13": ("connect, TLS 1.3 full, ECDSA", "echo 64 B, TLS")}
+    return {door: {"user": idle[door]["user_bytes"], "kernel": idle[door]["slab_bytes"],
+                   "connect": cpu[connect], "message": cpu[message]}
+            for door, (connect, message) in names.items()}
+
+
+def of_one_router(unit, n, workers):
+    """What n connections take: GiB of the process and of the kernel, cores, source addresses."""
+    loops = 2 * n * ANFD_BYTES * workers
+    return {"process_gib": (n * unit["user"] + loops) / 2**30,
+            "kernel_gib": n * unit["kernel"] / 2**30,
+            "back_cores": n / BACK_WITHIN_S * unit["connect"],
+            "idle_cores": n / PING_EVERY_S * unit["message"],
+            "addresses": math.ceil(n / NODES / PORTS)}
+
+
+def most_on_machine(unit):
+    """Connections for which half of the memory and the planned share of the cores do."""
+    def fits(n):
+        need = of_one_router(unit, n, MACHINE["cores"])
+        return (need["process_gib"] + need["kernel_gib"] <= MACHINE["memory_gib"] / 2 and
+                need["back_cores"] + need["idle_cores"] <= MACHINE["cores"] * CORES_BUSY)
+    n = 0
+    while fits(n + 50_000):
+        n += 50_000
+    return n
+
+
+def rows(figures):
+    """(heading, then a cell for each of 100k and 1M, TCP and TLS)"""
+    units = per_unit(figures)
+    cases = [(door, n) for door in units for n in (100_000, 1_000_000)]
+    needs = [of_one_router(units[door], n, MACHINE["cores"]) for door, n in cases]
+    head = ["one router", *(f"{n // 1000:,}k {'TCP' if door == 'plain' else 'TLS'}"
+                            for door, n in cases)]
+    lines = [(name, [f"{need[key]:,.{digits}f}" for need in needs]) for name, key, digits in (
+        (f"memory of the process, {MACHINE['cores']} workers, GiB", "process_gib", 2),
+        ("memory of the kernel, nothing in its buffers, GiB", "kernel_gib", 2),
+        (f"cores, while all come back within {BACK_WITHIN_S} s", "back_cores", 2),
+        (f"cores, with a message and an answer each in {PING_EVERY_S} s", "idle_cores", 2),
+        (f"source addresses towards {NODES} nodes, {PORTS:,} ports each", "addresses", 0))]
+    lines.append(("descriptors", [f"{2 * n + 1000:,}" for _, n in cases]))
+    return head, [[name, *cells] for name, cells in lines]
+
+
+def sentence(figures):
+    """How many routers ten million devices take."""
+    units = per_unit(figures)
+    parts = []
+    for door, name in (("plain", "TCP"), ("tls13", "TLS 1.3")):
+        most = most_on_machine(units[door])
+        routers = math.ceil(10_000_000 / most) if most else 0
+        parts.append(f"{name}: {most:,} connections a router, {routers} routers and one to spare")
+    return (f"Ten million devices, on machines of {MACHINE['cores']} cores and "
+            f"{MACHINE['memory_gib']} GiB, half of the memory and {CORES_BUSY:.0%} of the cores "
+            f"planned for: {'; '.join(parts)}.\n")
