@@ -37,6 +37,8 @@ void flow_release(struct flow *f, struct pool *pool)
 /* Write what waits. OK: all of it is gone; WANT_*: some is left; ERR: the receiver is dead. */
 static enum stream_result drain(struct flow *f, struct stream *to, struct pool *pool)
 {
+    if (!f->waiting)
+        return STREAM_OK; /* as it is with nearly every message */
     while (f->n > 0) {
         size_t put = 0;
         enum stream_result r = stream_write(to, f->waiting + f->at, f->n, &put);

@@ -116,7 +116,11 @@ enum step stage_relay(struct session *s)
     const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
     enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
 
-    memory_make_room(s);
+    const bool waited = s->up.waiting || s->down.waiting;
+
+    /* where nothing waits there is room: the configuration sees to that */
+    if (s->w->relay_pool.n_held > 0)
+        memory_make_room(s);
     if (s->up.due)
         up = flow_pump(&s->up, s->client, s->node_stream, &room);
     if (up == FLOW_WRITE_ERROR)
@@ -125,7 +129,8 @@ enum step stage_relay(struct session *s)
     if (s->down.due)
         down = flow_pump(&s->down, s->node_stream, s->client, &room);
     const bool up_moved = s->up.bytes != up_before, down_moved = s->down.bytes != down_before;
-    memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
+    if (waited || s->up.waiting || s->down.waiting)
+        memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
 
     if (up_moved || down_moved) {
         s->active_at = ev_now(s->w->loop);
