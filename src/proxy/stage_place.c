@@ -138,8 +138,9 @@ static void charge(const struct node *n)
 /* Another node has answered the CONNECT: those that did not are at fault. */
 static void charge_unanswered(const struct session *s)
 {
-    for (unsigned i = 0; s->arrival->unanswered >> i; i++)
-        if (s->arrival->unanswered >> i & 1u)
+    const unsigned unanswered = s->arrival->unanswered;
+    for (unsigned i = 0; unanswered >> i; i++)
+        if (unanswered >> i & 1u)
             charge(&cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
 }
 
