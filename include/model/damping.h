@@ -14,10 +14,11 @@
 #include "base/util.h"
 #include "model/config.h"
 
+#define DAMPING_UNTIL_BITS 56 /* two thousand years */
 struct damping {
-    uint64_t next;     /* the bucket */
-    uint64_t until_us; /* of the last penalty; 0 = there was none */
-    uint8_t level;     /* how many penalties followed each other */
+    uint64_t next;                          /* the bucket */
+    uint64_t until_us : DAMPING_UNTIL_BITS; /* of the last penalty; 0 = there was none */
+    uint64_t level : 8;                     /* how many penalties followed each other */
 };
 
 enum damping_verdict {

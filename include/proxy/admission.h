@@ -26,6 +26,7 @@
 #include "base/span.h"
 #include "base/util.h"
 #include "model/config.h"
+#include "model/key_hash.h"
 #include "net/address.h"
 
 struct admission;
@@ -72,12 +73,19 @@ struct admission_client {
     const struct address *source;
 };
 
+/* By what such a one is known: together with its source, and the identifier alone. */
+struct admission_key {
+    struct key_hash pair, alone;
+};
+
+struct admission_key admission_key(const struct admission *a,
+                                   const struct admission_client *client);
+
 /*
  * A readable CONNECT has come. Returns 0: it may go on; else for how many milliseconds from now
  * this pair of identifier and source is refused, or the identifier from everywhere.
  */
-uint32_t admission_connect(struct admission *a, const struct admission_client *client,
-                           uint64_t now_us);
+uint32_t admission_connect(struct admission *a, const struct admission_key *key, uint64_t now_us);
 
 /*
  * A node gets the CONNECT: it counts, unless its pair is known. One that no node could be found for
@@ -85,7 +93,7 @@ uint32_t admission_connect(struct admission *a, const struct admission_client *c
  * they are back. Returns 0, or for how long the pair is refused from now on: time to say so, once.
  */
 uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
-                          const struct admission_client *client, uint64_t now_us);
+                          const struct admission_key *key, uint64_t now_us);
 
 /* What a node's accepting a CONNECT shows. */
 struct admission_news {
@@ -99,9 +107,10 @@ struct admission_news {
  * A node has accepted the CONNECT (CONNACK with code 0). Contested is: within window_ms (60 s at
  * least), the identifier changed from source A to B, back to A and to B again.
  */
-void admission_accepted(struct admission *a, const struct flapping_conf *conf,
-                        const struct admission_client *client, uint64_t now_us,
-                        struct admission_news *news);
+MUST_USE struct admission_news admission_accepted(struct admission *a,
+                                                  const struct flapping_conf *conf,
+                                                  const struct admission_key *key,
+                                                  const struct address *source, uint64_t now_us);
 
 /* What the tables hold now, for metrics. */
 struct admission_gauges {

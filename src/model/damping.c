@@ -4,6 +4,7 @@
 #include "model/damping.h"
 
 #define LEVEL_MAX 31u
+#define UNTIL_MAX ((UINT64_C(1) << DAMPING_UNTIL_BITS) - 1)
 
 static struct bucket_rate rate_of(const struct flapping_conf *conf)
 {
@@ -24,7 +25,7 @@ static uint32_t begin_penalty(struct damping *d, const struct flapping_conf *con
     uint64_t ms = (uint64_t)conf->penalty_ms << d->level;
     if (ms > conf->penalty_max_ms)
         ms = conf->penalty_max_ms;
-    d->until_us = now_us + ms * 1000;
+    d->until_us = (now_us + ms * 1000) & UNTIL_MAX;
     d->next = bucket_half_full(d->until_us, rate);
     if (d->level < LEVEL_MAX)
         d->level++;

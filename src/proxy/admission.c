@@ -34,17 +34,31 @@ struct source {
     uint32_t connections; /* open now */
 };
 
+/* A host, IPv4 as IPv6 has it; all zero = none. */
+struct host {
+    uint8_t ip[16];
+};
+
+/* An identifier from one source, an identifier alone, or what is more to say of such a one. */
 struct client {
     struct table_entry entry;
-    struct damping damping;
-    uint64_t accepted_us; /* of a pair: when a node last accepted it; 0 = never */
-    /* of an identifier alone: who was accepted with it last, and before that */
-    uint64_t traded_us; /* when the first of these trades was */
-    uint64_t said_us;   /* when it was last called contested; 0 = never */
-    struct address last;
-    uint64_t before; /* a hash of the one before; 0 = none */
-    uint8_t trades;  /* between these two, back and forth */
+    union {
+        struct {
+            struct damping damping;
+            union {
+                uint64_t accepted_us; /* of a pair: when a node last accepted it; 0 = never */
+                struct host last;     /* alone: who was accepted with it last */
+            };
+        };
+        struct {                /* only of those that change their host */
+            uint64_t traded_us; /* when the first of these trades was */
+            uint64_t said_us;   /* when it was last called contested; 0 = never */
+            uint64_t before;    /* a hash of who was accepted before `last`; 0 = none */
+            uint8_t trades;     /* between these two, back and forth */
+        } trade;
+    };
 };
+_Static_assert(sizeof(struct client) == TABLE_LINE, "a device costs two lines of the cache");
 
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
@@ -201,21 +215,6 @@ void admission_leave(struct admission *a, admission_place place)
 
 /* ---- client identifiers ---- */
 
-static struct key_hash address_hash(const struct admission *a, const struct address *source)
-{
-    const struct address unmapped = address_unmap(source);
-    if (unmapped.sa.sa_family == AF_UNIX)
-        return key_hash("unix", 4, a->seed);
-    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
-    return key_hash(from.ip, from.is_ipv6 ? 16 : 4, a->seed);
-}
-
-/* The identifier from everywhere. */
-static struct key_hash client_key(const struct admission *a, const struct admission_client *client)
-{
-    return key_hash(client->id.p, client->id.n, a->seed);
-}
-
 /* The identifier from this source: one that changes its address within a /64 stays the same. */
 static struct key_hash pair_key(const struct admission *a, const struct admission_client *client)
 {
@@ -225,6 +224,12 @@ static struct key_hash pair_key(const struct admission *a, const struct admissio
                              ? key_hash(client->certificate.p, client->certificate.n, a->seed).high
                              : 0;
     return key_hash(client->id.p, client->id.n, ~a->seed ^ source_key(a, &from).low ^ who);
+}
+
+struct admission_key admission_key(const struct admission *a, const struct admission_client *client)
+{
+    return (struct admission_key){.pair = pair_key(a, client),
+                                  .alone = key_hash(client->id.p, client->id.n, a->seed)};
 }
 
 /* Was it accepted so lately that refused ones, which may be somebody else's, do not count? */
@@ -249,22 +254,20 @@ static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64
     return left_ms;
 }
 
-uint32_t admission_connect(struct admission *a, const struct admission_client *client,
-                           uint64_t now_us)
+uint32_t admission_connect(struct admission *a, const struct admission_key *key, uint64_t now_us)
 {
-    uint32_t of_pair = penalty_left_ms(a, pair_key(a, client), now_us);
-    uint32_t of_client = penalty_left_ms(a, client_key(a, client), now_us);
+    uint32_t of_pair = penalty_left_ms(a, key->pair, now_us);
+    uint32_t of_client = penalty_left_ms(a, key->alone, now_us);
     return of_pair > of_client ? of_pair : of_client;
 }
 
 uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
-                          const struct admission_client *client, uint64_t now_us)
+                          const struct admission_key *key, uint64_t now_us)
 {
-    const struct key_hash key = pair_key(a, client);
-    struct shard *shard = shard_of(a->clients, key);
+    struct shard *shard = shard_of(a->clients, key->pair);
     uint32_t penalty_ms = 0;
     pthread_mutex_lock(&shard->lock);
-    struct client *c = table_at(&shard->table, get(shard, key));
+    struct client *c = table_at(&shard->table, get(shard, key->pair));
     if (!is_known(c, now_us) &&
         damping_step(&c->damping, conf, now_us, &penalty_ms) != DAMPING_BEGINS)
         penalty_ms = 0;
@@ -272,49 +275,82 @@ uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
     return penalty_ms;
 }
 
-/* Same host? The port is another each time. */
-static bool same_host(const struct address *a, const struct address *b)
+/* The port is another each time. Nobody comes from 0.0.0.0: that is who has no address. */
+static struct host host_of(const struct address *source)
 {
-    struct address x = address_unmap(a), y = address_unmap(b);
-    if (x.sa.sa_family != y.sa.sa_family)
-        return false;
-    if (x.sa.sa_family == AF_INET6)
-        return memcmp(&x.in6.sin6_addr, &y.in6.sin6_addr, sizeof(x.in6.sin6_addr)) == 0;
-    return x.sa.sa_family != AF_INET || x.in.sin_addr.s_addr == y.in.sin_addr.s_addr;
+    struct host host = {.ip = {[10] = 0xff, [11] = 0xff}};
+    if (source->sa.sa_family == AF_INET6)
+        memcpy(host.ip, &source->in6.sin6_addr, sizeof(host.ip));
+    else if (source->sa.sa_family == AF_INET)
+        memcpy(host.ip + 12, &source->in.sin_addr, 4);
+    return host;
 }
 
-/* Note who has the identifier now. True when it went back and forth between two too often. */
-static bool note_trade(struct client *c, const struct admission *a,
-                       const struct flapping_conf *conf, const struct address *source,
+static struct address host_address(const struct host *host)
+{
+    struct address address = {.in6 = {.sin6_family = AF_INET6}};
+    memcpy(&address.in6.sin6_addr, host->ip, sizeof(host->ip));
+    address = address_unmap(&address);
+    if (address.sa.sa_family == AF_INET && address.in.sin_addr.s_addr == INADDR_ANY)
+        address = (struct address){.sa = {.sa_family = AF_UNIX}};
+    return address;
+}
+
+static bool host_equal(const struct host *a, const struct host *b)
+{
+    return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+/*
+ * The identifier has gone from one host to another. True when it went back and forth between the
+ * two too often.
+ */
+static bool note_trade(struct client *c, uint64_t from, uint64_t to, uint64_t window_us,
                        uint64_t now_us)
 {
-    const uint32_t window_ms = conf->window_ms > TRADES_MS ? conf->window_ms : TRADES_MS;
-    const uint64_t window_us = window_ms * UINT64_C(1000);
-    if (c->last.sa.sa_family == AF_UNSPEC || same_host(&c->last, source)) {
-        c->last = *source;
+    const bool back = c->trade.before == to;
+    c->trade.before = from;
+    if (!back || since(c->trade.traded_us, now_us) > window_us)
+        c->trade.trades = 0;
+    if (c->trade.trades == 0)
+        c->trade.traded_us = now_us;
+    c->trade.trades++;
+    if (c->trade.trades < TRADES_MANY ||
+        (c->trade.said_us && since(c->trade.said_us, now_us) < window_us))
         return false;
-    }
-    const bool back = c->before == address_hash(a, source).low;
-    if (!back || since(c->traded_us, now_us) > window_us)
-        c->trades = 0;
-    if (c->trades == 0)
-        c->traded_us = now_us;
-    c->trades++;
-    if (c->trades < TRADES_MANY || (c->said_us && since(c->said_us, now_us) < window_us))
-        return false;
-    c->said_us = now_us;
+    c->trade.said_us = now_us;
     return true;
+}
+
+/* Note who has the identifier now. True when that is contested. */
+static bool note_host(struct admission *a, const struct flapping_conf *conf, struct host now_at,
+                      struct client *alone, uint64_t now_us)
+{
+    static const struct host none;
+    const uint32_t window_ms = conf->window_ms > TRADES_MS ? conf->window_ms : TRADES_MS;
+    const struct host before = alone->last;
+    if (host_equal(&before, &now_at))
+        return false;
+    alone->last = now_at;
+    if (host_equal(&before, &none))
+        return false;
+    /* in the same shard, which is locked; `alone` is the newest in it and makes no room */
+    const struct key_hash key = {.low = ~alone->entry.key.low, .high = alone->entry.key.high};
+    struct shard *shard = shard_of(a->clients, key);
+    struct client *c = table_at(&shard->table, get(shard, key));
+    return note_trade(c, key_hash(before.ip, sizeof(before.ip), a->seed).low,
+                      key_hash(now_at.ip, sizeof(now_at.ip), a->seed).low,
+                      window_ms * UINT64_C(1000), now_us);
 }
 
 /* Of a pair that is known, accepted ones count. For how long it is refused from now on; 0 = not. */
 static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
-                               const struct admission_client *client, uint64_t now_us)
+                               struct key_hash pair, uint64_t now_us)
 {
-    const struct key_hash key = pair_key(a, client);
-    struct shard *shard = shard_of(a->clients, key);
+    struct shard *shard = shard_of(a->clients, pair);
     uint32_t penalty_ms = 0;
     pthread_mutex_lock(&shard->lock);
-    struct client *c = table_at(&shard->table, get(shard, key));
+    struct client *c = table_at(&shard->table, get(shard, pair));
     if (is_known(c, now_us) &&
         damping_step(&c->damping, conf, now_us, &penalty_ms) != DAMPING_BEGINS)
         penalty_ms = 0;
@@ -323,31 +359,28 @@ static uint32_t count_accepted(struct admission *a, const struct flapping_conf *
     return penalty_ms;
 }
 
-void admission_accepted(struct admission *a, const struct flapping_conf *conf,
-                        const struct admission_client *client, uint64_t now_us,
-                        struct admission_news *news)
+struct admission_news admission_accepted(struct admission *a, const struct flapping_conf *conf,
+                                         const struct admission_key *key,
+                                         const struct address *source, uint64_t now_us)
 {
-    const struct key_hash key = client_key(a, client);
-    struct shard *shard = shard_of(a->clients, key);
+    struct shard *shard = shard_of(a->clients, key->alone);
     struct flapping_conf twice = *conf; /* so that one source alone is caught as a pair */
     twice.max_connects *= 2;
-    *news = (struct admission_news){0};
-    const uint32_t penalty_ms = count_accepted(a, conf, client, now_us);
+    struct admission_news news = {0};
+    const uint32_t penalty_ms = count_accepted(a, conf, key->pair, now_us);
     pthread_mutex_lock(&shard->lock);
-    struct client *c = table_at(&shard->table, get(shard, key));
-    news->contested = note_trade(c, a, conf, client->source, now_us);
-    news->rival = c->last;
-    if (!same_host(&c->last, client->source)) {
-        c->before = address_hash(a, &c->last).low;
-        c->last = *client->source;
-    }
-    news->penalised =
-        damping_step(&c->damping, &twice, now_us, &news->penalty_ms) == DAMPING_BEGINS;
+    struct client *c = table_at(&shard->table, get(shard, key->alone));
+    const struct host before = c->last;
+    news.contested = note_host(a, conf, host_of(source), c, now_us);
+    news.penalised = damping_step(&c->damping, &twice, now_us, &news.penalty_ms) == DAMPING_BEGINS;
     pthread_mutex_unlock(&shard->lock);
+    if (news.contested)
+        news.rival = host_address(&before);
     if (penalty_ms > 0) {
-        news->penalised = true;
-        news->penalty_ms = penalty_ms;
+        news.penalised = true;
+        news.penalty_ms = penalty_ms;
     }
+    return news;
 }
 
 void admission_gauges(struct admission *a, struct admission_gauges *out)

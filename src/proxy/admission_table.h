@@ -14,6 +14,8 @@
 #include "base/util.h"
 #include "model/key_hash.h"
 
+#define TABLE_LINE 64u /* of the processor's cache; where the entries begin, too */
+
 struct table_entry {
     struct key_hash key;
     uint32_t chain;        /* next in its bucket */

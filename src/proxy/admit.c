@@ -89,19 +89,6 @@ static struct span client_id_of(const struct session *s)
     return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
 }
 
-/* tls: room for what the answer points into */
-static struct admission_client client_of(struct session *s, struct tls_facts *tls)
-{
-    struct proxy_facts device = {0};
-    if (s->tls || s->proxied)
-        proxied_facts(s, tls, &device);
-    return (struct admission_client){
-        .id = client_id_of(s),
-        .certificate = device.verified ? device.tls_cn : (struct span){0},
-        .source = &s->source,
-    };
-}
-
 static void say(struct session *s, const char *event, const struct address *rival,
                 uint32_t penalty_ms)
 {
@@ -121,36 +108,49 @@ static void say(struct session *s, const char *event, const struct address *riva
 
 bool admit_client(struct session *s)
 {
-    struct tls_facts tls;
+    struct arrival *arrival = s->arrival;
+    struct proxy_facts device = {0};
+    struct tls_facts tls; /* room for what `device` points into */
     if (s->w->snapshot->config->limits.flapping.off || client_id_of(s).n == 0)
         return true;
-    const struct admission_client client = client_of(s, &tls);
-    return admission_connect(s->w->shared->admission, &client, clock_monotonic_us()) == 0 ||
+    if (s->tls || s->proxied)
+        proxied_facts(s, &tls, &device);
+    const struct admission_client client = {
+        .id = client_id_of(s),
+        .certificate = device.verified ? device.tls_cn : (struct span){0},
+        .source = &s->source,
+    };
+    struct admission *admission = s->w->shared->admission;
+    arrival->key = admission_key(admission, &client);
+    arrival->has_key = true;
+    return admission_connect(admission, &arrival->key, clock_monotonic_us()) == 0 ||
            turn_away(s, CLOSE_FLAPPING);
+}
+
+/* Do its connects count? limits.flapping may be another one by now. */
+static bool is_counted(const struct session *s)
+{
+    return s->arrival->has_key && !s->w->snapshot->config->limits.flapping.off;
 }
 
 void admit_placed(struct session *s)
 {
-    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
-    struct tls_facts tls;
-    if (conf->off || client_id_of(s).n == 0)
+    if (!is_counted(s))
         return;
-    const struct admission_client client = client_of(s, &tls);
-    uint32_t penalty_ms =
-        admission_placed(s->w->shared->admission, conf, &client, clock_monotonic_us());
+    const uint32_t penalty_ms =
+        admission_placed(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
+                         &s->arrival->key, clock_monotonic_us());
     if (penalty_ms > 0)
         say(s, "client_id.flapping", NULL, penalty_ms);
 }
 
 void admit_accepted(struct session *s)
 {
-    const struct flapping_conf *conf = &s->w->snapshot->config->limits.flapping;
-    struct admission_news news = {0};
-    struct tls_facts tls;
-    if (conf->off || client_id_of(s).n == 0)
+    if (!is_counted(s))
         return;
-    const struct admission_client client = client_of(s, &tls);
-    admission_accepted(s->w->shared->admission, conf, &client, clock_monotonic_us(), &news);
+    const struct admission_news news =
+        admission_accepted(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
+                           &s->arrival->key, &s->source, clock_monotonic_us());
     if (news.contested)
         say(s, "client_id.contested", &news.rival, 0);
     if (news.penalised)

@@ -71,7 +71,9 @@ struct arrival {
     uint32_t held;       /* bytes of `first` and `answer` counted in the worker's */
 
     /* route */
-    struct roster *roster; /* a reference */
+    struct admission_key key; /* when has_key */
+    bool has_key;             /* limits.flapping is on, and it has a client identifier */
+    struct roster *roster;    /* a reference */
     struct placement placement;
     bool waits_for_home; /* it is elsewhere for no better reason than that home is away */
 

@@ -182,8 +182,9 @@ static uint32_t connects_as(struct admission *a, const char *id, const char *cer
     const struct address source = host("192.0.2.1");
     const struct admission_client client = {
         .id = span_of_str(id), .certificate = span_of_str(certificate), .source = &source};
-    uint32_t left_ms = admission_connect(a, &client, now_us);
-    return left_ms ? left_ms : admission_placed(a, &limits.flapping, &client, now_us);
+    const struct admission_key key = admission_key(a, &client);
+    uint32_t left_ms = admission_connect(a, &key, now_us);
+    return left_ms ? left_ms : admission_placed(a, &limits.flapping, &key, now_us);
 }
 
 static uint32_t connects(struct admission *a, const char *id, const char *from, uint64_t now_us,
@@ -191,11 +192,12 @@ static uint32_t connects(struct admission *a, const char *id, const char *from, 
 {
     const struct address source = host(from);
     const struct admission_client client = {.id = span_of_str(id), .source = &source};
-    uint32_t left_ms = admission_connect(a, &client, now_us);
+    const struct admission_key key = admission_key(a, &client);
+    uint32_t left_ms = admission_connect(a, &key, now_us);
     *began = false;
     if (left_ms > 0)
         return left_ms;
-    left_ms = admission_placed(a, &limits.flapping, &client, now_us);
+    left_ms = admission_placed(a, &limits.flapping, &key, now_us);
     *began = left_ms > 0;
     return left_ms;
 }
@@ -205,9 +207,8 @@ static struct admission_news accepted(struct admission *a, const char *id, const
 {
     const struct address source = host(from);
     const struct admission_client client = {.id = span_of_str(id), .source = &source};
-    struct admission_news news;
-    admission_accepted(a, &limits.flapping, &client, now_us, &news);
-    return news;
+    const struct admission_key key = admission_key(a, &client);
+    return admission_accepted(a, &limits.flapping, &key, &source, now_us);
 }
 
 static void one_connect_too_many_begins_a_penalty_that_is_told_once(void **state)
@@ -346,6 +347,31 @@ static void an_identifier_traded_back_and_forth_is_contested_once_a_minute(void 
     admission_free(a);
 }
 
+/* By a Unix socket, and by IPv4 in two ways of writing. */
+static void a_rival_may_have_no_address(void **state)
+{
+    (void)state;
+    struct admission *a = new_admission();
+    const struct address from[] = {{.sa = {.sa_family = AF_UNIX}}, host("192.0.2.1")};
+    const struct address mapped = host("::ffff:192.0.2.1");
+    const struct admission_client client = {.id = span_of_str("dev"), .source = &from[0]};
+    const struct admission_key key = admission_key(a, &client);
+    struct admission_news news = {0};
+    char text[ADDRESS_TEXT_MAX];
+    for (unsigned i = 0; i < 4; i++) {
+        assert_false(news.contested);
+        news = admission_accepted(a, &limits.flapping, &key, &from[i % 2], S_US * (1 + i));
+    }
+    assert_true(news.contested);
+    assert_string_equal(address_format_host(&news.rival, text), "unix");
+    assert_false(admission_accepted(a, &limits.flapping, &key, &mapped, 70 * S_US).contested);
+    for (unsigned i = 0; i < 3; i++)
+        news = admission_accepted(a, &limits.flapping, &key, &from[i % 2], S_US * (80 + i));
+    assert_true(news.contested);
+    assert_string_equal(address_format_host(&news.rival, text), "192.0.2.1");
+    admission_free(a);
+}
+
 static void a_device_that_roams_is_not_contested(void **state)
 {
     (void)state;
@@ -389,12 +415,14 @@ static void *come_and_go(void *arg)
         unsigned k = (unsigned)rand_r(&random) % 64;
         const struct address source = numbered((uint32_t)rand_r(&random) % 3000);
         const struct admission_client client = {.id = span_of("dev", 1 + k % 3), .source = &source};
-        struct admission_news news;
+        const struct admission_key key = admission_key(a, &client);
         admission_leave(a, places[k]);
         (void)admission_enter(a, &limits.per_source, &source, S_US, &places[k]);
-        (void)admission_connect(a, &client, S_US + (unsigned)i);
-        (void)admission_placed(a, &limits.flapping, &client, S_US + (unsigned)i);
-        admission_accepted(a, &limits.flapping, &client, S_US + (unsigned)i, &news);
+        (void)admission_connect(a, &key, S_US + (unsigned)i);
+        (void)admission_placed(a, &limits.flapping, &key, S_US + (unsigned)i);
+        struct admission_news news =
+            admission_accepted(a, &limits.flapping, &key, &source, S_US + (unsigned)i);
+        (void)news;
     }
     for (unsigned k = 0; k < 64; k++)
         admission_leave(a, places[k]);
@@ -439,6 +467,7 @@ int main(void)
         cmocka_unit_test(other_identifiers_wash_no_penalty_away),
         cmocka_unit_test(accepted_from_many_sources_too_often_it_is_refused_from_everywhere),
         cmocka_unit_test(an_identifier_traded_back_and_forth_is_contested_once_a_minute),
+        cmocka_unit_test(a_rival_may_have_no_address),
         cmocka_unit_test(a_device_that_roams_is_not_contested),
         cmocka_unit_test(a_million_identifiers_grow_nothing),
         cmocka_unit_test(threads_that_come_and_go_leave_every_place_free),
