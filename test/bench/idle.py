@@ -11,6 +11,8 @@ from programs import Program, Sinks, make_certificate
 DOORS = ("plain", "tls13", "tls12", "ws")
 SETTLE_S = 20  # at most
 SETTLED_BYTES = 128 * 1024
+FLEET = 16384  # of load.c
+WARM_MS = 500
 LOOK_S = 3  # how long they are watched doing nothing
 
 
@@ -47,13 +49,18 @@ def hold(load, door, n, cpu_s, user_bytes):
 
 
 def of_proxy(name, door, options, setting):
-    """On a fresh process: what it kept of other work is not counted."""
+    """On a fresh process that has seen the fleet once, a few at a time: what it remembers of devices
+    that are gone is told apart, as what it takes before the first of these connects."""
     proxy = contenders.start(name, setting, options.build)
     load = Program(options.build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
     try:
-        load.say(f"open {door} idle 64")  # what is set up once
+        began = proxy.user_bytes()
+        while load.say(f"cycle plain 0 32 {WARM_MS} 0")["serial"] < FLEET:
+            pass
+        load.say(f"open {door} idle 64")
         load.say("close")
-        return hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
+        before = proxy.user_bytes()
+        return {"before_bytes": before, "fleet_bytes": before - began} | hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
     finally:
         load.close()
         proxy.close()

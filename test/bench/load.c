@@ -76,8 +76,8 @@ static void report(struct load *l)
     set_tick(l, 0);
     ev_timer_stop(l->house.loop, &l->over);
     printf("{\"done\": %lu, \"resumed\": %lu, \"failures\": %lu, \"bytes\": %llu, "
-           "\"elapsed_ms\": %.1f, ",
-           l->done, l->resumed, l->failures, l->bytes, now_ms() - l->began_ms);
+           "\"serial\": %u, \"elapsed_ms\": %.1f, ",
+           l->done, l->resumed, l->failures, l->bytes, l->house.serial, now_ms() - l->began_ms);
     samples_print(&l->latency, "latency_ms", stdout);
     puts("}");
     fflush(stdout);
@@ -377,7 +377,7 @@ static void do_cycle(struct load *l, char **rest)
     for (unsigned i = 0; i < l->n_clients; i++) {
         l->clients[i].door = door;
         l->clients[i].resume = resume;
-        l->clients[i].kind = "cycle";
+        l->clients[i].kind = "idle"; /* the same devices as those that stay */
     }
     begin_cycles(l, ms, rate);
 }

@@ -111,6 +111,11 @@ def idle_table(figures):
         rows.append([f"{name}, process", *each("user_bytes")])
         rows.append([f"{name}, kernel", *each("slab_bytes")])
         rows.append([f"{name}, CPU ms a second for all", *each("cpu_ms_per_s", 2)])
+    plain = {n: found[n, "plain"] for n in NAMES if (n, "plain") in found}
+    rows.append(["the process before, KiB", *(
+        cell(plain[n]["before_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
+    rows.append(["of that, what it remembers of 16,384 devices, KiB", *(
+        cell(plain[n]["fleet_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
     n = figures.all["idle"][0]["n"]
     return table([f"bytes an idle connection, {n:,} of them", *NAMES.values()], rows)
 
