@@ -35,13 +35,37 @@ static void put_str(struct log_form *form, const char *s)
     put(form, s, strlen(s));
 }
 
+/* Decimal, with zeros in front up to so many digits. snprintf() takes ten times as long. */
+static void put_number(struct log_form *form, uint64_t value, size_t digits)
+{
+    char text[NUMBER_MAX];
+    size_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0 || sizeof(text) - at < digits);
+    put(form, text + at, sizeof(text) - at);
+}
+
+/* How many characters at the beginning stand for themselves: mostly it is all of them. */
+static size_t plain(const uint8_t *p, size_t n)
+{
+    size_t i = 0;
+    while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+        i++;
+    return i;
+}
+
 /* Both formats use JSON's escapes inside quotes. */
 static void put_escaped(struct log_form *form, const uint8_t *p, size_t n)
 {
     char shown[ESCAPE_MAX];
     for (size_t i = 0, used = 0; i < n; i += used) {
-        size_t length = escape_char(p + i, n - i, true, shown, &used);
-        put(form, shown, length);
+        used = plain(p + i, n - i);
+        if (used > 0)
+            put(form, p + i, used);
+        else
+            put(form, shown, escape_char(p + i, n - i, true, shown, &used));
     }
 }
 
@@ -122,14 +146,16 @@ static void format_bytes(uint64_t bytes, char out[NUMBER_MAX])
     (void)snprintf(out, NUMBER_MAX, "%.1f%s", scaled, units[unit]);
 }
 
-static void format_for_people(const char *key, uint64_t value, char out[NUMBER_MAX])
+static void put_for_people(struct log_form *form, const char *key, uint64_t value)
 {
+    char number[NUMBER_MAX];
     if (has_word(key, "ms_") || has_word(key, "_ms"))
-        format_ms(value, out);
+        format_ms(value, number);
     else if (has_word(key, "bytes_") || has_word(key, "_bytes"))
-        format_bytes(value, out);
+        format_bytes(value, number);
     else
-        (void)snprintf(out, NUMBER_MAX, "%" PRIu64, value);
+        (void)snprintf(number, NUMBER_MAX, "%" PRIu64, value);
+    put_str(form, number);
 }
 
 /* ---- a line ---- */
@@ -137,28 +163,38 @@ static void format_for_people(const char *key, uint64_t value, char out[NUMBER_M
 static void put_time(struct log_form *form, const struct timespec *now)
 {
     struct tm utc;
-    char time[48];
     gmtime_r(&now->tv_sec, &utc);
-    (void)snprintf(time, sizeof(time), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900,
-                   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                   (int)(now->tv_nsec / 1000000));
-    put_str(form, time);
+    const struct {
+        long value;
+        size_t digits;
+        const char *behind;
+    } parts[] = {{utc.tm_year + 1900L, 4, "-"},   {utc.tm_mon + 1, 2, "-"}, {utc.tm_mday, 2, "T"},
+                 {utc.tm_hour, 2, ":"},           {utc.tm_min, 2, ":"},     {utc.tm_sec, 2, "."},
+                 {now->tv_nsec / 1000000, 3, "Z"}};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        put_number(form, (uint64_t)parts[i].value, parts[i].digits);
+        put_str(form, parts[i].behind);
+    }
 }
 
 /* Time, level and event: how every line begins. For people the levels are as wide as each other. */
 static void put_head(struct log_form *form, bool json, const struct log_line *line,
                      const char *event, const struct timespec *now)
 {
-    char loud[16];
     form->json = json;
     form->cut = false;
     form->n = 0;
-    (void)snprintf(loud, sizeof(loud), " %6s ", log_level_loud(line->level));
     put_str(form, json ? "{\"time\":\"" : "");
     put_time(form, now);
-    put_str(form, json ? "\",\"level\":\"" : loud);
-    put_str(form, json ? log_level_word(line->level) : "");
-    put_str(form, json ? "\",\"event\":\"" : "");
+    if (json) {
+        put_str(form, "\",\"level\":\"");
+        put_str(form, log_level_word(line->level));
+        put_str(form, "\",\"event\":\"");
+    } else {
+        char loud[16];
+        (void)snprintf(loud, sizeof(loud), " %6s ", log_level_loud(line->level));
+        put_str(form, loud);
+    }
     put_str(form, event);
     put_str(form, json ? "\"" : "");
 }
@@ -219,13 +255,14 @@ void log_peer(struct log_line *line, const char *key, struct span value)
 
 void log_u64(struct log_line *line, const char *key, uint64_t value)
 {
-    char number[NUMBER_MAX];
     for (unsigned i = 0; i < line->n_forms; i++) {
-        if (line->forms[i].json)
-            (void)snprintf(number, sizeof(number), "%" PRIu64, value);
+        struct log_form *form = &line->forms[i];
+        struct field field = field_begin(form, key);
+        if (form->json)
+            put_number(form, value, 1);
         else
-            format_for_people(key, value, number);
-        put_bare(&line->forms[i], key, number);
+            put_for_people(form, key, value);
+        field_end(form, field);
     }
 }
 
