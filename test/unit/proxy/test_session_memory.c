@@ -97,6 +97,32 @@ static void memory_short_from_then_on_ends_the_session_for_that_reason(void **st
     }
 }
 
+/* Allocations of one good session, by a rig of its own whose log has this level. */
+static size_t allocations_of(enum kind kind, const char *level)
+{
+    char config[sizeof(config_json) + 64];
+    (void)snprintf(config, sizeof(config), "%.*s,\"log\":{\"level\":\"%s\"}}",
+                   (int)sizeof(config_json) - 2, config_json, level);
+    struct rig *rig = rig_new(config);
+    assert_non_null(rig);
+    assert_served(rig, kind); /* what is kept for the next one is there */
+    (void)rig_fail_allocation(RIG_NEVER, false);
+    assert_served(rig, kind);
+    size_t n = rig_fail_allocation(RIG_NEVER, false);
+    rig_free(rig);
+    return n;
+}
+
+static void the_line_of_a_session_takes_no_memory(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        size_t silent = allocations_of((enum kind)kind, "error");
+        assert_in_range(silent, 7, 30);
+        assert_int_equal(allocations_of((enum kind)kind, "debug"), silent);
+    }
+}
+
 static int set_up(void **state)
 {
     *state = rig_new(config_json);
@@ -116,5 +142,9 @@ int main(void)
         cmocka_unit_test(memory_short_once_ends_the_session_for_that_reason),
         cmocka_unit_test(memory_short_from_then_on_ends_the_session_for_that_reason),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    const struct CMUnitTest with_own_rigs[] = {
+        cmocka_unit_test(the_line_of_a_session_takes_no_memory),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down) +
+           cmocka_run_group_tests(with_own_rigs, NULL, NULL);
 }
