@@ -148,8 +148,7 @@ def run(options):
                           for sample in run_pieces(options, key)]
     results["handshake_floor"] = json_of(options.build / "test/bench/handshake_floor")
     results["syscalls"] = syscalls.run(options, Bench)
-    micro = options.build / "test/bench/micro"
-    results["micro"] = json_of(micro) if micro.exists() else {}
+    results["micro"] = json_of(options.build / "test/bench/parse_bench")
     results["growth"] = growth.run(options)
     results["storm"] = storm(options)
     return results

@@ -3,6 +3,7 @@
 import collections
 import json
 import pathlib
+import re
 import statistics
 import subprocess
 import tempfile
@@ -134,13 +135,13 @@ def house_keeping(stage, sessions, nodes):
 
 
 def picks(stage):
-    """By micro.c: one process, one thread, nothing but the pick."""
-    if not (stage.options.build / "test/bench/micro").exists():
-        return
-    done = subprocess.run([stage.options.build / "test/bench/micro"], check=True,
+    """By parse_bench.c: one process, one thread, nothing but the pick."""
+    done = subprocess.run([stage.options.build / "test/bench/parse_bench"], check=True,
                           capture_output=True, text=True)
-    for n, ns in json.loads(done.stdout)["pick_ns"].items():
-        yield Point("a pick by nodes", "router", int(n), ns / 1e3, "us")
+    for key, ns in json.loads(done.stdout).items():
+        match = re.fullmatch(r"pick_of_(\d+)_ns", key)
+        if match:
+            yield Point("a pick by nodes", "router", int(match.group(1)), ns / 1e3, "us")
 
 
 def grows_too_fast(points):
