@@ -43,6 +43,7 @@ def cpu(figures, path):
                       label="aimed at" if i == 0 else None)
     axes.set_yticks([i + 0.3 for i in range(len(pieces))], [piece.name for piece in pieces])
     axes.invert_yaxis()
+    axes.set_xlim(0, 1.5)
     axes.axvline(1, color=COLOURS["haproxy"], lw=0.6, ls=":")
     axes.set_xlabel("CPU of a unit of work, in times of HAProxy's (less is better)")
     axes.legend(frameon=False)
@@ -80,9 +81,10 @@ def growth(figures, path):
             axes.set_ylabel(points[0]["unit"])
         axes.set_ylim(bottom=0)
         axes.set_title(curve, fontsize=8)
-    handles = {label: handle for axes in grid.flat
-               for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), frameon=False, loc="lower right")
+        if "workers" in curve:
+            axes.set_xticks([p["x"] for p in points])
+        if len(by_proxy) > 1:
+            axes.legend(frameon=False, fontsize=7)
     save(figure, path)
 
 
