@@ -216,6 +216,8 @@ enum stream_result stream_tls_close_write(struct stream *st)
             return tls_answer(t, result, system_error);
         t->notified = true;
     }
+    if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
+        return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
     /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return stream_tls_end(t, "cannot shut down the socket");

@@ -155,8 +155,8 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
         if (r == STREAM_ERR)
             return FLOW_READ_ERROR;
         if (r == STREAM_EOF) {
-            f->ended = true;
-            continue;
+            f->ended = f->due = true;
+            return FLOW_YIELD;
         }
         f->bytes += got;
         enum flow_result forwarded =

@@ -47,6 +47,9 @@ struct flow_room {
  * Move what can be moved from one stream to the other: at most FLOW_ROUNDS_MAX blocks a
  * call, so that a busy session does not starve the rest of its worker.
  *
+ * The sender's end is passed on by the next call: where both sides end in the same turn of the loop,
+ * neither needs a FIN of its own before its socket is closed.
+ *
  * Bytes are copied until so many reads in a row have filled a block; from then on, until the sender
  * has less, they go through the pipe where both streams can: it costs bulk little more than half of
  * what copying does, and small messages more.

@@ -89,6 +89,15 @@ static inline enum flow_result bench_pump(struct bench *b)
     return r;
 }
 
+/* The sender's end is noted, and said by the next pump. */
+static inline void bench_pump_to_the_end(struct bench *b)
+{
+    assert_int_equal(bench_pump(b), FLOW_YIELD);
+    assert_true(b->flow.ended && !b->flow.closed);
+    assert_false(stream_memory_write_closed(b->to));
+    assert_int_equal(b->flow.read_wait | b->flow.write_wait, 0);
+}
+
 /* Pump while it is worth it, as the worker does when the sockets are ready each time. */
 static inline enum flow_result bench_pump_until_closed(struct bench *b)
 {
