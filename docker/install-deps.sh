@@ -17,7 +17,7 @@ demo="mosquitto mosquitto-clients openssl"
 fuzz="clang libclang-rt-14-dev llvm afl++ zip"
 soak="valgrind"
 bench="haproxy nginx libnginx-mod-stream libnginx-mod-stream-js openssl strace python3
-       python3-matplotlib"
+       python3-matplotlib linux-perf"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux mandoc
       haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd
       python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"

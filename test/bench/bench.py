@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 # pylint: disable=wrong-import-position
 import contenders  # noqa: E402
+import cpu_profile  # noqa: E402
 import growth  # noqa: E402
 import harness  # noqa: E402
 import idle  # noqa: E402
@@ -149,6 +150,7 @@ def run(options):
                           for sample in run_pieces(options, key)]
     results["handshake_floor"] = json_of(options.build / "test/bench/handshake_floor")
     results["syscalls"] = syscalls.run(options, Bench)
+    results["profiles"] = cpu_profile.run(options, Bench)
     results["micro"] = json_of(options.build / "test/bench/parse_bench")
     results["growth"] = growth.run(options)
     results["storm"] = storm(options)

@@ -17,6 +17,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 import capacity  # noqa: E402
+import cpu_profile  # noqa: E402
 import work  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -138,6 +139,17 @@ def calls_table(figures):
     return table(["system calls a unit", *NAMES.values(), "the router's"], rows)
 
 
+def profile_table(figures):
+    """A median's share of time in each place."""
+    pieces = {piece.name: piece for piece in work.WORKS}
+    rows = []
+    for each in figures.all["profiles"]:
+        cpu = figures.median(pieces[each["work"]], each["proxy"])
+        rows.append([f"{each['work']}, {NAMES[each['proxy']]}",
+                     *(cell(cpu * each["shares"].get(place, 0)) for place in cpu_profile.PLACES)])
+    return table(["where it goes, CPU µs a unit", *cpu_profile.PLACES], rows) if rows else ""
+
+
 def collections_of(figures):
     """{work: {proxy: {call: n}}}"""
     found = {}
@@ -205,7 +217,7 @@ def text(figures):
         cost_table(figures), "![CPU of a unit of work](test/bench/results/cpu.svg)\n",
         "What was aimed at and not reached: " + "; ".join(missed) + ".\n" if missed else
         "All that was aimed at was reached.\n",
-        latency_table(figures), idle_table(figures),
+        profile_table(figures), latency_table(figures), idle_table(figures),
         "![memory of idle connections](test/bench/results/memory.svg)\n",
         calls_table(figures), micro_table(figures), storm_table(figures),
         "![how costs grow](test/bench/results/growth.svg)\n"]
