@@ -35,9 +35,9 @@ static void note_alert(struct stream_tls *t, int where, int value)
     if ((value >> 8) != SSL3_AL_FATAL)
         return;
     if (where & SSL_CB_WRITE)
-        t->alert_sent = value & 0xff;
+        t->alert_sent = (int16_t)(value & 0xff);
     else
-        t->alert_received = value & 0xff;
+        t->alert_received = (int16_t)(value & 0xff);
 }
 
 /*
@@ -46,7 +46,7 @@ static void note_alert(struct stream_tls *t, int where, int value)
  */
 static void note_event(const SSL *ssl, int where, int value)
 {
-    struct stream_tls *t = SSL_get_app_data(ssl);
+    struct stream_tls *t = stream_tls_of_ssl(ssl);
     if (where & SSL_CB_ALERT)
         note_alert(t, where, value);
     if ((where & (SSL_CB_LOOP | SSL_CB_ALERT)) && ++t->steps > STEPS_MAX)
@@ -240,7 +240,7 @@ bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *s
     t->ssl = ssl;
     t->fd = fd;
     t->alert_sent = t->alert_received = TLS_NO_ALERT;
-    if (!stream_tls_put_socket(t, lib->socket) || SSL_set_app_data(ssl, t) != 1)
+    if (!stream_tls_put_socket(t, lib->socket))
         return false;
     SSL_set_info_callback(ssl, note_event);
     return true;

@@ -22,14 +22,14 @@ struct stream_tls {
     char *fault;                 /* owned; the first, in words; null = none, or no memory for it */
     size_t pending_n;            /* a write of this many bytes is to be repeated; 0 = none is */
     int fd;
-    int alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
-    int alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
-    unsigned steps;     /* of TLS itself since the last data */
-    bool drained;       /* the last read left the socket empty */
-    bool refuses;       /* nothing more is read from the socket */
-    bool parting;       /* what is written is the last */
-    bool dead;          /* a fault ended it */
-    bool notified;      /* close_notify is on its way */
+    int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
+    int16_t alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
+    uint16_t steps;         /* of TLS itself since the last data */
+    bool drained;           /* the last read left the socket empty */
+    bool refuses;           /* nothing more is read from the socket */
+    bool parting;           /* what is written is the last */
+    bool dead;              /* a fault ended it */
+    bool notified;          /* close_notify is on its way */
 };
 
 static inline struct stream_tls *stream_tls_of(struct stream *st)
@@ -46,6 +46,9 @@ MUST_USE bool stream_tls_join(struct stream_tls *t, const struct tls_library *li
 
 /* Have the SSL read and write the stream's socket. False when memory is short. */
 MUST_USE bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *method);
+
+/* Whose SSL that is, once it has the socket. The SSL's own app data would take 96 bytes more. */
+struct stream_tls *stream_tls_of_ssl(const SSL *ssl);
 
 /* A step of the handshake. */
 enum stream_result stream_tls_handshake(struct stream_tls *t);

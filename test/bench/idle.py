@@ -60,7 +60,8 @@ def of_proxy(name, door, options, setting):
         load.say(f"open {door} idle 64")
         load.say("close")
         before = proxy.user_bytes()
-        return {"before_bytes": before, "fleet_bytes": before - began} | hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
+        held = hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
+        return {"before_bytes": before, "fleet_bytes": before - began} | held
     finally:
         load.close()
         proxy.close()
