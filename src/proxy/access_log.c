@@ -83,9 +83,9 @@ static void log_stages(struct log_line *line, const struct session *s)
     };
     uint64_t total = 0;
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
-        total += s->spent_ms[state];
+        total += session_spent_ms(s, state);
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
-        log_u64(line, shown[i].key, s->spent_ms[shown[i].state]);
+        log_u64(line, shown[i].key, session_spent_ms(s, shown[i].state));
     log_u64(line, "ms_total", total);
 }
 

@@ -111,13 +111,32 @@ static void note_duration(const struct session *s, enum session_state next, uint
         histogram_add(&s->w->counters.connack_us, placed_ms * 1000u + spent_us);
 }
 
+static void note_spent(struct session *s, uint64_t ms)
+{
+    if (s->state < SESSION_RELAY)
+        s->spent_ms[s->state] += (uint32_t)ms;
+    else if (s->state == SESSION_RELAY)
+        s->relay_ms += ms;
+    else
+        s->farewell_ms += (uint32_t)ms;
+}
+
+uint64_t session_spent_ms(const struct session *s, enum session_state state)
+{
+    if (state < SESSION_RELAY)
+        return s->spent_ms[state];
+    if (state == SESSION_RELAY)
+        return s->relay_ms;
+    return state == SESSION_FAREWELL ? s->farewell_ms : 0;
+}
+
 void session_goto(struct session *s, enum session_state state)
 {
     assert(corridor[s->state].next & (1u << state));
     uint64_t now_us = clock_monotonic_us();
     const uint64_t spent_us = now_us - s->entered_us;
     note_duration(s, state, spent_us);
-    s->spent_ms[s->state] += (uint32_t)(spent_us / 1000u);
+    note_spent(s, spent_us / 1000u);
     s->entered_us = now_us;
     /* within placing the rest of a millisecond goes on into the next state: the sum is exact */
     if (s->state >= SESSION_ROUTE && state < SESSION_RELAY)

@@ -109,9 +109,10 @@ struct session {
     struct list runnable; /* in the worker's runnable list, while yielding */
     struct list stuck;    /* in the worker's stuck list, while relayed data waits */
     enum session_state state;
-    uint32_t spent_ms[SESSION_STATE_COUNT]; /* in the states it has left */
-    uint64_t entered_us;                    /* when it entered the state */
-    struct ev_io client_io, node_io;        /* masks: session_watch() only */
+    uint32_t farewell_ms, spent_ms[SESSION_RELAY]; /* there, and in the states before the relay */
+    uint64_t relay_ms;                             /* for months, maybe */
+    uint64_t entered_us;                           /* when it entered the state */
+    struct ev_io client_io, node_io;               /* masks: session_watch() only */
     struct ev_timer deadline;
     struct arrival *arrival; /* owned; null once it is relayed */
 
@@ -188,6 +189,9 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
 
 /* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
 void session_set_deadline(struct session *s, double ms);
+
+/* Milliseconds in a state that it has left. */
+uint64_t session_spent_ms(const struct session *s, enum session_state state);
 
 /* For stages: milliseconds of the corridor's placement part (route to now) used so far. */
 uint64_t session_placing_ms(const struct session *s);

@@ -645,6 +645,11 @@ unsigned rig_settle(struct rig *rig)
     return turns;
 }
 
+void rig_pass(struct rig *rig, uint64_t ms)
+{
+    rig->now_us += ms * 1000u;
+}
+
 bool rig_deadline_early(struct rig *rig)
 {
     struct session *s = session_of(rig);

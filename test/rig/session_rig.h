@@ -85,6 +85,9 @@ bool rig_deadline(struct rig *rig);
 /* The same without the clock moving, as one set before the last traffic. */
 bool rig_deadline_early(struct rig *rig);
 
+/* The clock moves on, and nothing is done about it. */
+void rig_pass(struct rig *rig, uint64_t ms);
+
 /* So many turns at each paced node (max_connects_per_s) are taken by others. */
 void rig_take_turns(struct rig *rig, unsigned turns);
 

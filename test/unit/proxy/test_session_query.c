@@ -368,6 +368,26 @@ static void names_may_hold_slashes(void **state)
     rig_free(g.rig);
 }
 
+static void the_months_of_a_session_are_counted(void **state)
+{
+    const uint64_t months_ms = UINT64_C(1000) * 3600 * 24 * 90; /* 32 bits end after 49.7 days */
+    (void)state;
+    struct ground g = {.rig = rig_new(config_json)};
+    assert_non_null(g.rig);
+    struct play play;
+    play_to_relay(&g, &play);
+    rig_pass(g.rig, months_ms);
+    rig_end(g.rig);
+    struct session_query *query = ask(&g, &all);
+    const struct session_part *part = answer(&g, query);
+    assert_int_equal(part->n, 1);
+    assert_int_equal(part->facts[0].stage, SESSION_FAREWELL); /* it has left the relay */
+    assert_in_range(part->facts[0].age_ms, months_ms, months_ms + 60000);
+    session_query_unref(query);
+    play_end(&g, &play);
+    rig_free(g.rig);
+}
+
 static void a_worker_that_ends_says_that_it_did_not_look(void **state)
 {
     struct ground *g = *state;
@@ -419,7 +439,9 @@ int main(void)
         cmocka_unit_test_teardown(who_asked_may_let_go_first, empty),
         cmocka_unit_test_teardown(what_is_asked_for_has_to_be_true_all_of_it, empty),
         cmocka_unit_test(a_worker_that_ends_says_that_it_did_not_look),
-        cmocka_unit_test(names_may_hold_slashes), /* on a rig of its own: the other is freed */
+        /* on rigs of their own: the other is freed */
+        cmocka_unit_test(names_may_hold_slashes),
+        cmocka_unit_test(the_months_of_a_session_are_counted),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
