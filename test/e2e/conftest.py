@@ -1,6 +1,8 @@
 """Fixtures: everything a test starts is ended after it, and a router must end clean."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 
@@ -11,6 +13,14 @@ import recorder
 from authority import Authority
 
 harness.raise_open_files()
+
+
+def pytest_configure(config):
+    """A folder of our own: the one that pytest would take is closed to other users whenever any
+    pytest starts, under the feet of routers that have given up root."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        config.option.basetemp = tempfile.mkdtemp(prefix="mqtt-router-pytest-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 @pytest.hookimpl(hookwrapper=True)
