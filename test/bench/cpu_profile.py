@@ -16,14 +16,12 @@ HERTZ = 4999  # no multiple of the kernel's tick
 LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 full, RSA",
           "connect, TLS 1.3 resumed", "connect, TLS 1.2 resumed", "echo 64 B", "echo 64 B, TLS",
           "bulk to the node, TLS", "bulk to the device, TLS")
-# In this order they are told; what else the kernel does is "kernel, else".
+# What else the kernel does is "kernel, else".
 KERNEL = {"sockets": {"accept4", "socket", "bind", "connect", "shutdown", "close", "setsockopt",
                       "getsockopt", "getsockname", "getpeername", "ioctl", "fcntl", "poll"},
           "bytes": {"read", "write", "readv", "writev", "recvfrom", "recvmsg", "sendto", "sendmsg",
                     "splice"},
           "epoll": {"epoll_wait", "epoll_pwait", "epoll_ctl"}}
-PLACES = [*(f"kernel, {what}" for what in KERNEL), "kernel, else", "OpenSSL", "C library",
-          "the program"]
 
 
 def place_of(frames):

@@ -17,7 +17,6 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
 import capacity  # noqa: E402
-import cpu_profile  # noqa: E402
 import work  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -39,6 +38,9 @@ MICRO = {"connect_v3_1_1_ns": "reading a CONNECT of 3.1.1 with user name and pas
          "pick_of_10_ns": "picking a home and two others of 10 nodes",
          "proxy_v2_ns": "composing a PROXY v2 header",
          "log_line_ns": "the line of log at a session's end"}
+# Of cpu_profile.py.
+PLACES = ("kernel, sockets", "kernel, bytes", "kernel, epoll", "kernel, else", "OpenSSL", "C library",
+          "the program")
 MEMORY_TARGETS = {"plain": 0.7 * 1024, "tls13": 14.5 * 1024, "tls12": 14.5 * 1024}
 
 
@@ -146,8 +148,8 @@ def profile_table(figures):
     for each in figures.all["profiles"]:
         cpu = figures.median(pieces[each["work"]], each["proxy"])
         rows.append([f"{each['work']}, {NAMES[each['proxy']]}",
-                     *(cell(cpu * each["shares"].get(place, 0)) for place in cpu_profile.PLACES)])
-    return table(["where it goes, CPU µs a unit", *cpu_profile.PLACES], rows) if rows else ""
+                     *(cell(cpu * each["shares"].get(place, 0)) for place in PLACES)])
+    return table(["where it goes, CPU µs a unit", *PLACES], rows) if rows else ""
 
 
 def collections_of(figures):
