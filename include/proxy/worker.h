@@ -36,6 +36,7 @@ struct worker_shared {
     _Atomic uint32_t connections;         /* open client connections; relaxed, it orders nothing */
     void (*ended)(void *arg);             /* called by a worker's thread as its last act */
     void (*emptied)(void *arg); /* called by a worker when most of its sessions have left */
+    void (*failing)(void *arg); /* called by a worker when a session has failed on a node */
     void *arg;                  /* theirs */
 };
 

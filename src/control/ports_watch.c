@@ -6,14 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOW_PERCENT  80u
-#define GOOD_PERCENT 70u
+#define LOW_PERCENT      80u
+#define GOOD_PERCENT     70u
+#define LOOKS_OF_A_RANGE 10u /* the kernel's range seldom changes, and takes a file to read */
 
 struct ports_watch {
     const struct node_live **warned; /* identities only: never looked into */
     size_t n, room;
     uint64_t warnings;
-    uint64_t each; /* local ports of one source address, at the last look */
+    uint64_t each;  /* local ports of one source address, when last read */
+    unsigned looks; /* so far */
 };
 
 struct ports_watch *ports_watch_new(void)
@@ -124,7 +126,9 @@ static void forget_gone(struct ports_watch *watch, const struct snapshot *snapsh
 
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
-    const uint64_t each = watch->each = ports_of_a_source();
+    if (watch->looks++ % LOOKS_OF_A_RANGE == 0)
+        watch->each = ports_of_a_source();
+    const uint64_t each = watch->each;
     forget_gone(watch, snapshot);
     for (size_t i = 0; each > 0 && i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];

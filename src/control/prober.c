@@ -3,10 +3,13 @@
  *
  *    snapshot --> a probe for each node (prober_probe.c), which checks and settles it
  *    tick, 10 a second --> failures the workers counted --> may one more be ejected? --> settle
+ *
+ * Where no session fails and no node is ejected the ticks come slowly: an idle router sleeps.
  */
 #include "prober.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +18,8 @@
 #include "prober_probe.h"
 
 #define TICK_S          0.1
+#define CALM_TICK_S     2.0
+#define CALM_AFTER      10u /* ticks without a failure */
 #define FIRST_ROUND_MS  1000u
 #define SOON_MS         100u
 #define CLIENT_ID_SPACE UINT64_C(131621703842267136) /* 36^11 */
@@ -26,6 +31,8 @@ struct prober {
     struct probe **probes;       /* owned; cluster by cluster, as the plan has its nodes */
     size_t n;
     struct ev_timer tick;
+    unsigned quiet_ticks;
+    _Atomic bool failing; /* since the last look */
 };
 
 /* ---- failures of sessions ---- */
@@ -48,10 +55,10 @@ static struct crowd count(struct probe *const *probes, size_t n)
 
 /*
  * Failures count against a node that takes new sessions; on any other they are of sessions from
- * before. The last node that is open stays, whatever keeps the others away.
+ * before. The last node that is open stays, whatever keeps the others away. Returns how many came.
  */
-static void fold(struct probe *p, const struct passive_conf *conf, size_t n, struct crowd *crowd,
-                 uint64_t now_ms)
+static uint32_t fold(struct probe *p, const struct passive_conf *conf, size_t n,
+                     struct crowd *crowd, uint64_t now_ms)
 {
     uint32_t failures = probe_take_failures(p);
     bool counts = node_live_status(p->live) == NODE_UP;
@@ -63,23 +70,64 @@ static void fold(struct probe *p, const struct passive_conf *conf, size_t n, str
         crowd->open -= p->node->weight > 0;
     }
     probe_settle(p);
+    return failures;
+}
+
+static void tick_each(struct prober *prober, double seconds)
+{
+    if (prober->tick.repeat == seconds && ev_is_active(&prober->tick))
+        return;
+    prober->tick.repeat = seconds;
+    ev_timer_again(prober->place.loop, &prober->tick);
+}
+
+static void hurry(struct prober *prober)
+{
+    prober->quiet_ticks = 0;
+    tick_each(prober, TICK_S);
+}
+
+/* Fold in what failed, and settle all nodes. True when it was nothing, and nobody is ejected. */
+static bool look(struct prober *prober)
+{
+    const uint64_t now_ms = clock_monotonic_us() / 1000u;
+    struct probe **probes = prober->probes;
+    bool quiet = true;
+    /* acquire: what was counted before somebody said so is seen below */
+    (void)atomic_exchange_explicit(&prober->failing, false, memory_order_acq_rel);
+    for (size_t i = 0; i < prober->plan->snapshot->config->n_clusters; i++) {
+        const struct cluster *cluster = prober->plan->clusters[i].cluster;
+        struct crowd crowd = count(probes, cluster->n);
+        for (size_t k = 0; k < cluster->n; k++)
+            if (fold(probes[k], &cluster->conf->passive, cluster->n, &crowd, now_ms) > 0)
+                quiet = false;
+        for (size_t k = cluster->n; k < cluster->n_all; k++)
+            probe_settle(probes[k]); /* departed: only its checks count any more */
+        quiet = quiet && crowd.ejected == 0;
+        probes += cluster->n_all;
+    }
+    return quiet;
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct prober *prober = CONTAINER_OF(timer, struct prober, tick);
-    const uint64_t now_ms = clock_monotonic_us() / 1000u;
-    struct probe **probes = prober->probes;
-    for (size_t i = 0; i < prober->plan->snapshot->config->n_clusters; i++) {
-        const struct cluster *cluster = prober->plan->clusters[i].cluster;
-        struct crowd crowd = count(probes, cluster->n);
-        for (size_t k = 0; k < cluster->n; k++)
-            fold(probes[k], &cluster->conf->passive, cluster->n, &crowd, now_ms);
-        for (size_t k = cluster->n; k < cluster->n_all; k++)
-            probe_settle(probes[k]); /* departed: only its checks count any more */
-        probes += cluster->n_all;
-    }
+    if (!look(prober))
+        hurry(prober);
+    else if (++prober->quiet_ticks >= CALM_AFTER)
+        tick_each(prober, CALM_TICK_S);
+}
+
+bool prober_note_failing(struct prober *prober)
+{
+    return !atomic_exchange_explicit(&prober->failing, true, memory_order_acq_rel);
+}
+
+void prober_look_at_failures(struct prober *prober)
+{
+    if (prober->tick.repeat > TICK_S && prober->plan)
+        on_tick(prober->place.loop, &prober->tick, 0);
 }
 
 /* ---- taking up a snapshot ---- */
@@ -182,8 +230,7 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
     }
     prober_plan_unref(prober->plan);
     prober->plan = plan;
-    if (!ev_is_active(&prober->tick))
-        ev_timer_start(prober->place.loop, &prober->tick);
+    hurry(prober);
     for (size_t i = 0; i < n; i++)
         probe_settle(prober->probes[i]);
     return true;
@@ -197,6 +244,7 @@ bool prober_decree(struct prober *prober, const char *cluster, const char *node,
         if (strcmp(p->live->name, node) != 0 || strcmp(p->live->cluster, cluster) != 0)
             continue;
         probe_decree(p, state);
+        hurry(prober);
         return true;
     }
     return false;

@@ -3,7 +3,7 @@
  * writer of every node's status (proxy/node_live.h); it says each change in the log.
  *
  * Of the main thread. Checks are spread over their interval with jitter; ten times a second it
- * folds in what the workers counted as failed. The rules are model/health.h.
+ * folds in what the workers counted as failed, if anything was. The rules are model/health.h.
  */
 #ifndef CONTROL_PROBER_H
 #define CONTROL_PROBER_H
@@ -53,6 +53,13 @@ MUST_USE bool prober_take(struct prober *prober, struct snapshot *snapshot, bool
 /* An operator's word on a node: as "state" in the configuration. False: no such node. */
 bool prober_decree(struct prober *prober, const char *cluster, const char *node,
                    enum node_state state);
+
+/*
+ * A session has failed, as its node's record says. From any thread; true when nobody has said so
+ * since the last look: then the main thread is to be woken, for prober_look_at_failures().
+ */
+MUST_USE bool prober_note_failing(struct prober *prober);
+void prober_look_at_failures(struct prober *prober);
 
 /* What is known of a node's health. */
 struct prober_facts {

@@ -182,6 +182,21 @@ static void on_node_changed(void *arg, struct node_live *live)
     wake_all(sup); /* sessions that wait for it go elsewhere */
 }
 
+/* Called on a worker's thread. */
+static void note_failing(void *arg)
+{
+    struct supervisor *sup = arg;
+    if (prober_note_failing(sup->service.prober))
+        ev_async_send(sup->loop, &sup->node_failing);
+}
+
+static void on_node_failing(struct ev_loop *loop, struct ev_async *async, int events)
+{
+    (void)loop, (void)events;
+    struct supervisor *sup = async->data;
+    prober_look_at_failures(sup->service.prober);
+}
+
 static void take_members(struct supervisor *sup)
 {
     if (sup->ordered == WORKER_RUN)
@@ -240,6 +255,9 @@ static void init_loop(struct supervisor *sup)
     ev_async_init(&sup->worker_emptied, on_worker_emptied);
     sup->worker_emptied.data = sup;
     ev_async_start(sup->loop, &sup->worker_emptied);
+    ev_async_init(&sup->node_failing, on_node_failing);
+    sup->node_failing.data = sup;
+    ev_async_start(sup->loop, &sup->node_failing);
     ev_async_init(&sup->worker_ended, on_worker_ended);
     sup->worker_ended.data = sup;
     ev_async_start(sup->loop, &sup->worker_ended);
@@ -386,6 +404,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
                                          .registry = &sup->registry,
                                          .ended = note_ended,
                                          .emptied = note_emptied,
+                                         .failing = note_failing,
                                          .arg = sup};
     uint64_t seed;
     if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0 ||

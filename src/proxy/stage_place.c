@@ -130,9 +130,11 @@ static bool has_time(const struct session *s)
     return session_placing_ms(s) < s->w->snapshot->config->timeouts.placement_ms;
 }
 
-static void charge(const struct node *n)
+static void charge(const struct session *s, const struct node *n)
 {
+    const struct worker_shared *shared = s->w->shared;
     atomic_fetch_add_explicit(&n->live->failures, 1, memory_order_relaxed);
+    shared->failing(shared->arg);
 }
 
 /* Another node has answered the CONNECT: those that did not are at fault. */
@@ -141,7 +143,7 @@ static void charge_unanswered(const struct session *s)
     const unsigned unanswered = s->arrival->unanswered;
     for (unsigned i = 0; unanswered >> i; i++)
         if (unanswered >> i & 1u)
-            charge(&cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
+            charge(s, &cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
 }
 
 /* ---- DIAL ---- */
@@ -176,7 +178,7 @@ static enum step try_failed(struct session *s, const char *why)
 {
     counter_add(&s->w->counters.dial_failures, 1);
     tried_note(s, TRY_UNREACHABLE);
-    charge(trying(s));
+    charge(s, trying(s));
     char node_and_why[160];
     (void)snprintf(node_and_why, sizeof(node_and_why), "%s: %s", s->node->name, why);
     dial_abandon(s);
@@ -421,7 +423,7 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
                    why ? why : "");
     if (!place_may_go_on(s)) {
         if (s->tries == 1 && reason == CLOSE_CONNACK_TIMEOUT && !s->up.ended)
-            charge(trying(s)); /* no time to ask another: silence speaks against the node */
+            charge(s, trying(s)); /* no time to ask another: silence speaks against the node */
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
     buffer_release(&s->arrival->answer);

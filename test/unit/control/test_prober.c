@@ -158,9 +158,17 @@ static uint64_t up_since(struct scene *s, size_t node)
     return NODE_LIVE_READ(ground_live(&s->g, node)->up_since_us);
 }
 
-static void fail_sessions(struct scene *s, size_t node, unsigned n)
+/* As the workers and the main thread have it between them. */
+static void note_failures(struct scene *s, size_t node, unsigned n)
 {
     atomic_fetch_add(&ground_live(&s->g, node)->failures, n);
+    if (prober_note_failing(s->prober))
+        prober_look_at_failures(s->prober);
+}
+
+static void fail_sessions(struct scene *s, size_t node, unsigned n)
+{
+    note_failures(s, node, n);
     pass(s, 150);
 }
 
@@ -517,6 +525,30 @@ static void what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back(v
     scene_fini(&s);
 }
 
+static void a_calm_prober_looks_rarely_and_at_once_when_told(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 3, true);
+    pass(&s, 5000);
+    atomic_fetch_add(&ground_live(&s.g, 0)->failures, 5); /* nobody says so */
+    pass(&s, 2100);
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    pass(&s, 12000); /* back, and calm */
+    assert_int_equal(status(&s, 0), NODE_UP);
+    pass(&s, 3000);
+    note_failures(&s, 1, 5);
+    assert_int_equal(status(&s, 1), NODE_EJECTED); /* no time has passed */
+    note_failures(&s, 2, 5);                       /* now it looks often, and is not to be woken */
+    assert_int_equal(status(&s, 2), NODE_UP);
+    assert_false(prober_note_failing(s.prober));
+    pass(&s, 110);
+    assert_int_equal(status(&s, 2), NODE_UP); /* one of three may be ejected, and no more */
+    assert_true(prober_note_failing(s.prober));
+    scene_fini(&s);
+}
+
 static void passive_off_ejects_nobody(void **state)
 {
     (void)state;
@@ -869,6 +901,7 @@ int main(void)
         cmocka_unit_test(no_more_nodes_are_ejected_than_may_be),
         cmocka_unit_test(a_node_that_was_down_is_not_ejected_when_it_is_back),
         cmocka_unit_test(what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back),
+        cmocka_unit_test(a_calm_prober_looks_rarely_and_at_once_when_told),
         cmocka_unit_test(passive_off_ejects_nobody),
         cmocka_unit_test(failures_from_before_a_node_joined_do_not_count),
         cmocka_unit_test(the_configuration_decrees),

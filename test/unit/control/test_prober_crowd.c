@@ -297,6 +297,8 @@ static void each_cluster_is_watched_by_its_own_rules(void **state)
     const struct cluster *c = &s->g.snapshot->clusters[0], *d = &s->g.snapshot->clusters[1];
     atomic_store(&c->nodes[0].live->failures, 10);
     atomic_store(&d->nodes[1].live->failures, 10);
+    assert_true(prober_note_failing(s->prober));
+    prober_look_at_failures(s->prober);
     pass(s, 150);
     assert_int_equal(node_live_status(c->nodes[0].live), NODE_UP);
     assert_int_equal(node_live_status(d->nodes[1].live), NODE_EJECTED);

@@ -94,8 +94,10 @@ static int set_up(void **state)
     assert_non_null(office->loop);
     office->desk = session_desk_new(office->loop);
     node_registry_init(&office->registry, 2);
-    office->shared = (struct worker_shared){
-        .registry = &office->registry, .ended = do_nothing, .emptied = do_nothing};
+    office->shared = (struct worker_shared){.registry = &office->registry,
+                                            .ended = do_nothing,
+                                            .emptied = do_nothing,
+                                            .failing = do_nothing};
     for (unsigned i = 0; i < 2; i++) {
         office->workers[i] = worker_new(&office->shared, i, 1024);
         assert_non_null(office->workers[i]);
