@@ -12,6 +12,7 @@ Leaves its figures in a file of JSON; report.py makes tables and plots of it.
 import argparse
 import json
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -177,6 +178,7 @@ def parse():
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     harness.raise_open_files()
     options.json.write_text(json.dumps(run(options), indent=1) + "\n")
 
