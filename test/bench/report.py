@@ -185,6 +185,16 @@ def micro_table(figures):
                  [[name, cell(micro[key], 0)] for key, name in MICRO.items()])
 
 
+def least(figures, piece):
+    """A connect's floors together, OpenSSL's handshake and the bare relay, of HAProxy's: in words."""
+    plain = next(each for each in work.WORKS if each.name == "connect, plain")
+    theirs, relay = figures.median(piece, "haproxy"), figures.median(plain, "floor")
+    if piece.name not in HANDSHAKES or not theirs or not relay:
+        return ""
+    floors = figures.all["handshake_floor"][HANDSHAKES[piece.name]] + relay
+    return f" (both floors together: {floors / theirs:.2f})"
+
+
 def misses(figures):
     """What was aimed at, and not reached."""
     found = []
@@ -192,7 +202,8 @@ def misses(figures):
         for other, target in (("haproxy", piece.target), ("floor", piece.floor_target)):
             value = figures.ratio(piece, other) if target else None
             if value and value > target:
-                found.append(f"{piece.name}: {value:.2f} of {NAMES[other]}'s CPU, not {target:.2f}")
+                found.append(f"{piece.name}: {value:.2f} of {NAMES[other]}'s CPU, not {target:.2f}"
+                             + least(figures, piece))
         if piece.paced:
             p99 = {name: figures.median(piece, name, lambda s: s["latency"]["p99"])
                    for name in ("router", "haproxy", "nginx")}
