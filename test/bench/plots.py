@@ -79,7 +79,7 @@ def growth(figures, path):
             axes.plot([p["x"] for p in points], [p["y"] for p in points], marker="o", ms=3,
                       color=COLOURS[name], label=NAMES[name])
             axes.set_ylabel(points[0]["unit"])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(p["y"] for points in by_proxy.values() for p in points))
         axes.set_title(curve, fontsize=8)
         if "workers" in curve:
             axes.set_xticks([p["x"] for p in points])
