@@ -83,7 +83,7 @@ static void log_stages(struct log_line *line, const struct session *s)
     };
     uint64_t total = 0;
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
-        total += session_spent_ms(s, state);
+        total += session_spent_ms(s, (enum session_state)state);
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
         log_u64(line, shown[i].key, session_spent_ms(s, shown[i].state));
     log_u64(line, "ms_total", total);

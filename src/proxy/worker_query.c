@@ -42,7 +42,7 @@ static void copy_tls(struct session_facts *out, const struct session *s)
 static uint64_t age_ms(const struct session *s, uint64_t stage_ms)
 {
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
-        stage_ms += session_spent_ms(s, state);
+        stage_ms += session_spent_ms(s, (enum session_state)state);
     return stage_ms;
 }
 
