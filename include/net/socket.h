@@ -51,11 +51,8 @@ MUST_USE int socket_accept(int listen_fd, struct address *peer);
  *   source   the local address to dial from, port 0; null = the kernel's choice. Its ports
  *            are chosen for each destination (IP_BIND_ADDRESS_NO_PORT, ip(7)): as many
  *            connections to every node as there are local ports
- *   speaks_first   the caller will write as soon as it can: the peer may not hear of the connection
- *            before it does, which saves two segments
  */
-MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source,
-                         bool speaks_first);
+MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source);
 
 /* TCP keepalive as above, for a socket that was dialled. False with errno, for Unix sockets too. */
 bool socket_keep_alive(int fd);

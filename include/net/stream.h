@@ -77,7 +77,8 @@ static inline bool stream_can_splice(const struct stream *from, const struct str
 
 /*
  * As stream_read(), into an empty pipe instead of memory. What fits a pipe is not n bytes but so
- * many pieces: fewer bytes than n do not mean that no more are there.
+ * many pieces: fewer bytes than n do not mean that no more are there. WANT_READ where a read has to
+ * tell: of the end, too.
  */
 MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st, int pipe, size_t n,
                                                               size_t *got)
@@ -97,8 +98,8 @@ MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *
 
 /*
  * Say that no more bytes follow (TLS: close_notify; then the socket's FIN). OK when said. When the
- * reader has seen EOF, the FIN of plain TCP may be left to stream_free(): nothing but that is
- * left to do with the stream then.
+ * reader has seen EOF, the FIN may be left to stream_free(): nothing but that is left to do with
+ * the stream then.
  */
 MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
 {

@@ -350,7 +350,7 @@ static int dial(const struct check_target *target)
 {
     const struct address *source = target->source;
     bool fits = source && source->sa.sa_family == target->endpoint->address.sa.sa_family;
-    return socket_dial(target->endpoint, fits ? source : NULL, false);
+    return socket_dial(target->endpoint, fits ? source : NULL);
 }
 
 struct check *check_start(struct ev_loop *loop, const struct check_target *target, check_done *done,

@@ -2,8 +2,9 @@
  * prober.h - the health of all nodes: decrees, active checks, failures of real sessions. The one
  * writer of every node's status (proxy/node_live.h); it says each change in the log.
  *
- * Of the main thread. Checks are spread over their interval with jitter; ten times a second it
- * folds in what the workers counted as failed, if anything was. The rules are model/health.h.
+ * Of the main thread. Checks are spread over their interval with jitter; what the
+ * workers counted as failed is folded in when they say so, and then ten times a second until it is
+ * calm again. The rules are model/health.h.
  */
 #ifndef CONTROL_PROBER_H
 #define CONTROL_PROBER_H

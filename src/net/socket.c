@@ -148,29 +148,15 @@ static bool bind_source(int fd, const struct address *source)
            bind(fd, &source->sa, address_len(source)) == 0;
 }
 
-/*
- * The caller's first bytes carry the ACK that ends TCP's handshake: two segments less, and the node
- * wakes up once, with something to read (tcp(7), TCP_QUICKACK). The kernel sends it by itself after
- * 200 ms; from there on nothing is different.
- */
-static void save_the_third_segment(int fd)
-{
-    (void)set_option(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
-}
-
-int socket_dial(const struct endpoint *endpoint, const struct address *source, bool speaks_first)
+int socket_dial(const struct endpoint *endpoint, const struct address *source)
 {
     int fd = socket_for(endpoint);
     if (fd < 0)
         return -1;
     if (source && !bind_source(fd, source))
         return close_keeping_errno(fd);
-    if (!endpoint_is_unix(endpoint)) {
-        if (!set_no_delay(fd))
-            return close_keeping_errno(fd);
-        if (speaks_first)
-            save_the_third_segment(fd);
-    }
+    if (!endpoint_is_unix(endpoint) && !set_no_delay(fd))
+        return close_keeping_errno(fd);
     if (connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno != EINPROGRESS &&
         errno != EINTR)
         return close_keeping_errno(fd);

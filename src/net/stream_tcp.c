@@ -17,7 +17,7 @@
 
 #include "net/stream.h"
 
-/* Kept small: an idle session has two of these, and 1 KiB in all. */
+/* Kept small: an idle session has two of these. */
 struct stream_tcp {
     struct stream stream;
     int fd;
@@ -115,6 +115,12 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     return has_written(t, r, put);
 }
 
+/* No word on the connection: it goes on by copying, which a later try may find better, too. */
+static bool is_of_splice(int error)
+{
+    return error == EINVAL || error == ENOMEM || error == ENOSYS || error == EPERM;
+}
+
 static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n, size_t *got)
 {
     struct stream_tcp *t = tcp_of(st);
@@ -125,6 +131,8 @@ static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n
     do
         r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
+    if (r == 0 || (r < 0 && is_of_splice(errno)))
+        return STREAM_WANT_READ; /* the end, or urgent data in the way: recv() tells */
     return has_read(t, r, got);
 }
 
@@ -137,6 +145,8 @@ static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_
     do
         r = splice(pipe, NULL, t->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
+    if (r < 0 && is_of_splice(errno))
+        return STREAM_WANT_WRITE; /* what is in the pipe is taken back, and sent */
     return has_written(t, r, put);
 }
 

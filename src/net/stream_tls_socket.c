@@ -1,11 +1,8 @@
 /*
  * stream_tls_socket.c - the socket under a TLS stream, as OpenSSL wants to see one: a BIO.
  *
- * In place of OpenSSL's own, which asks the kernel each time and sends each record by itself:
- *
- *   - it knows when a read has emptied the socket, and then says so without asking again;
- *   - it says MSG_MORE where more follows at once, so that what belongs together leaves together:
- *     a session ticket with the CONNACK behind it, close_notify with the socket's FIN.
+ * In place of OpenSSL's own, which asks the kernel each time: it knows when a read has emptied the
+ * socket, and then says so without asking again; and close_notify leaves with the socket's FIN.
  *
  * Closes nothing: the descriptor is the stream's.
  */
@@ -39,19 +36,12 @@ static int socket_read(BIO *bio, char *p, int n)
     return (int)r;
 }
 
-/*
- * TLS 1.3 hands out its ticket in a message of its own, right before the device's first data is
- * read. The kernel holds it back for 200 ms at most.
- */
-static bool more_follows(const struct stream_tls *t)
-{
-    return t->parting || SSL_get_state(t->ssl) == TLS_ST_SW_SESSION_TICKET;
-}
-
 static int socket_write(BIO *bio, const char *p, int n)
 {
     const struct stream_tls *t = BIO_get_data(bio);
-    const int flags = MSG_NOSIGNAL | (more_follows(t) ? MSG_MORE : 0);
+    /* Nothing but the last may be held back, not the ticket either: it carries the ACK that a
+     * device without TCP_NODELAY waits for with its CONNECT. */
+    const int flags = MSG_NOSIGNAL | (t->parting ? MSG_MORE : 0);
     ssize_t r;
     BIO_clear_retry_flags(bio);
     do

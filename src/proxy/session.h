@@ -199,7 +199,7 @@ uint64_t session_placing_ms(const struct session *s);
 /* For stages: limit_ms, or what is left of timeouts.placement_ms if that is less; 1 at least. */
 double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
 
-/* For stages: attach a descriptor to watch as the node's; -1 stops watching. */
+/* For stages: attach a descriptor to watch as the node's. */
 void session_watch_node(struct session *s, int fd);
 
 /* The stages, one file each. */

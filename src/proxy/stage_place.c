@@ -216,7 +216,7 @@ static int dial_from_any(struct session *s, const struct endpoint *to)
     int fd = -1;
     errno = 0;
     for (size_t i = 0; fd < 0 && i < size_max(sources, 1); i++) {
-        fd = socket_dial(to, next_source(s, to), true);
+        fd = socket_dial(to, next_source(s, to));
         if (fd < 0 && errno != EADDRNOTAVAIL)
             break;
     }

@@ -115,7 +115,6 @@ enum step stage_relay(struct session *s)
         .scratch = s->w->scratch, .pool = &s->w->relay_pool, .pipe = &s->w->relay_pipe};
     const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
     enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
-
     const bool waited = s->up.waiting || s->down.waiting;
 
     /* where nothing waits there is room: the configuration sees to that */

@@ -361,13 +361,11 @@ static struct stream *rig_stream_new(struct rig_peer *peer, int fd, bool is_node
 
 struct stream *__real_stream_tcp_new(int fd);
 struct stream *__real_stream_tcp_new_connecting(int fd);
-int __real_socket_dial(const struct endpoint *endpoint, const struct address *source,
-                       bool speaks_first);
+int __real_socket_dial(const struct endpoint *endpoint, const struct address *source);
 enum socket_peer __real_socket_ask_peer(int fd);
 struct stream *__wrap_stream_tcp_new(int fd);
 struct stream *__wrap_stream_tcp_new_connecting(int fd);
-int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *source,
-                       bool speaks_first);
+int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *source);
 enum socket_peer __wrap_socket_ask_peer(int fd);
 
 struct stream *__wrap_stream_tcp_new(int fd)
@@ -393,12 +391,11 @@ static int always_ready(struct rig *rig)
     return fd;
 }
 
-int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *source,
-                       bool speaks_first)
+int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *source)
 {
     struct rig *rig = the.rig;
     if (!rig || rig->earnest)
-        return __real_socket_dial(endpoint, source, speaks_first);
+        return __real_socket_dial(endpoint, source);
     rig->moved = true;
     if (rig->told) {
         the.inside++;

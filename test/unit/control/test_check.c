@@ -387,7 +387,7 @@ static void connect_that_is_not_answered_is_bad_in_time(void **state)
     ev_io_stop(w.loop, &w.node.accepting);
     assert_int_equal(listen(w.node.listen_fd, 0), 0);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        fds[i] = socket_dial(&w.node.at, NULL, false);
+        fds[i] = socket_dial(&w.node.at, NULL);
     w.asker.health.timeout_ms = 50;
     expect_verdict(&w.asker, CHECK_BAD, "not connected within 50 ms");
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)

@@ -158,7 +158,7 @@ static void what_the_pipe_keeps_can_go_on_through_memory(void **state)
     link_end(&to);
 }
 
-static void an_empty_socket_and_its_end_are_told_apart(void **state)
+static void the_end_is_told_by_a_read(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -169,10 +169,35 @@ static void an_empty_socket_and_its_end_are_told_apart(void **state)
     assert_int_equal(got, 77);
     assert_int_equal(shutdown(l.peer, SHUT_WR), 0);
     wait_for(l.fd, POLLIN);
-    assert_int_equal(stream_read_to_pipe(l.st, pipe.in, BLOCK_BYTES, &got), STREAM_EOF);
+    assert_int_equal(stream_read_to_pipe(l.st, pipe.in, BLOCK_BYTES, &got), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.st, &byte, 1, &got), STREAM_EOF);
     assert_int_equal(stream_close_write(l.st), STREAM_OK); /* which free() will say */
     assert_int_equal(recv(l.peer, &byte, 1, 0), -1);
     assert_int_equal(errno, EAGAIN);
+    pipe_end(&pipe);
+    link_end(&l);
+}
+
+/* At urgent data splice() says 0 once the FIN is there, as at the end. */
+static void what_follows_urgent_data_is_not_lost(void **state)
+{
+    (void)state;
+    struct link l = link_make();
+    struct ends pipe = pipe_make();
+    char bytes[16];
+    size_t got = 0;
+    assert_int_equal(send(l.peer, "before", 6, 0), 6);
+    assert_int_equal(send(l.peer, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(l.peer, "behind", 6, 0), 6);
+    assert_int_equal(shutdown(l.peer, SHUT_WR), 0);
+    wait_for(l.fd, POLLRDHUP);
+    assert_int_equal(stream_read_to_pipe(l.st, pipe.in, BLOCK_BYTES, &got), STREAM_OK);
+    assert_int_equal(got, 6);
+    assert_int_equal(read(pipe.out, bytes, sizeof(bytes)), 6);
+    assert_int_equal(stream_read_to_pipe(l.st, pipe.in, BLOCK_BYTES, &got), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.st, bytes, sizeof(bytes), &got), STREAM_OK);
+    assert_int_equal(got, 6);
+    assert_memory_equal(bytes, "behind", 6);
     pipe_end(&pipe);
     link_end(&l);
 }
@@ -237,7 +262,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_pass_unchanged_whenever_the_receiver_is_full),
         cmocka_unit_test(what_the_pipe_keeps_can_go_on_through_memory),
-        cmocka_unit_test(an_empty_socket_and_its_end_are_told_apart),
+        cmocka_unit_test(the_end_is_told_by_a_read),
+        cmocka_unit_test(what_follows_urgent_data_is_not_lost),
         cmocka_unit_test(a_short_read_into_memory_is_remembered_once),
         cmocka_unit_test(a_reset_of_either_side_gives_words),
         cmocka_unit_test(only_tcp_can_splice),
