@@ -2,7 +2,8 @@
 
 All go by the client identifier in the CONNECT with consistent hashing, tell the node the device's
 address with PROXY protocol v2 (nginx speaks only v1), have the same threads, certificate, backlog
-and nodes, prefer the same cipher and group, and give out tickets. None writes a line a session.
+and nodes, prefer the same cipher and group, and give out tickets (HAProxy two in TLS 1.3, which it
+cannot be told otherwise; the others one). None writes a line a session.
 What a user would not change stays as shipped.
 """
 
@@ -141,8 +142,9 @@ class HAProxy(Proxy):
             "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 600s\n"
             "  timeout server 600s\n  timeout tunnel 600s\n  option splice-auto\n"
             "frontend mqtt\n"
-            f"  bind 127.0.0.1:{self.plain} backlog {BACKLOG}\n"
-            f"  bind 127.0.0.1:{self.tls} ssl crt {setting.pem} backlog {BACKLOG}\n"
+            f"  bind 127.0.0.1:{self.plain} backlog {BACKLOG} shards by-thread\n"
+            f"  bind 127.0.0.1:{self.tls} ssl crt {setting.pem} backlog {BACKLOG} "
+            "shards by-thread\n"
             "  tcp-request inspect-delay 10s\n"
             "  tcp-request content reject unless { req.payload(0,0),mqtt_is_valid }\n"
             "  tcp-request content set-var(sess.client_id) "
@@ -152,7 +154,8 @@ class HAProxy(Proxy):
             "  balance hash var(sess.client_id)\n"
             "  hash-type consistent\n" + servers +
             "frontend ws\n  mode http\n"
-            f"  bind 127.0.0.1:{self.ws} backlog {BACKLOG}\n  default_backend ws_nodes\n"
+            f"  bind 127.0.0.1:{self.ws} backlog {BACKLOG} shards by-thread\n"
+            "  default_backend ws_nodes\n"
             "backend ws_nodes\n  mode http\n  balance source\n  hash-type consistent\n" + servers)
         self.begin(["/usr/sbin/haproxy", "-db", "-f", str(config)])
 
@@ -228,7 +231,7 @@ class Nginx(Proxy):
             f"  ssl_certificate_key {setting.certificates}/server.key;\n"
             "  ssl_protocols TLSv1.2 TLSv1.3;\n  ssl_ecdh_curve X25519:prime256v1;\n"
             f"  ssl_ciphers {CIPHER_12};\n  ssl_conf_command Ciphersuites {CIPHER_13};\n"
-            "  ssl_session_tickets on;\n"
+            "  ssl_session_tickets on;\n  ssl_conf_command NumTickets 1;\n"
             "  tcp_nodelay on;\n  proxy_timeout 600s;\n  proxy_protocol on;\n"
             "  js_preread mqtt.read_connect;\n"
             f"  server {{ listen 127.0.0.1:{self.tls} ssl reuseport backlog={BACKLOG};\n"

@@ -5,12 +5,18 @@
  *
  * Obeys lines on its standard input and answers each with a line of JSON:
  *
- *    cycle DOOR RESUME SLOTS MS RATE    connect, CONNECT, CONNACK, DISCONNECT, close, for that
- * long: SLOTS devices, each again as soon as it is done; or, when RATE is not 0, so many a second,
- * whatever the others do open DOOR KIND N                   N devices connect and stay; KIND is
- * sink.c's echo BYTES MS RATE                 those send PUBLISH packets of so many bytes in all
- * and read them back: each the next at once, or RATE a second of all bulk MS those send (take-...)
- * or read (pour-...) all they can close                              and leave, in order
+ *    cycle DOOR RESUME SLOTS MS RATE
+ *        connect, CONNECT, CONNACK, DISCONNECT, close, for that long: SLOTS devices, each again as
+ *        soon as it is done; or, when RATE is not 0, so many a second, whatever the others do
+ *    open DOOR KIND N
+ *        N devices connect and stay; KIND is sink.c's
+ *    echo BYTES MS RATE
+ *        those send PUBLISH packets of so many bytes in all and read them back: each the next at
+ *        once, or RATE a second of all
+ *    bulk MS
+ *        those send (take-...) or read (pour-...) all they can
+ *    close
+ *        and leave, in order
  *
  * DOOR is plain, tls13, tls12 or ws. Times count from when something was due, not from when it
  * could be begun. Ends when its input does.

@@ -1,7 +1,7 @@
 /*
  * relay_floor.c - the least that a relay can do: a floor under what proxies cost.
  *
- *    relay_floor THREADS PORT NODE_PORT...     until its standard input ends, or it is killed
+ *    relay_floor THREADS PORT NODE_PORT...     until it is killed
  *
  * Each thread has a listener and an epoll instance of its own. A connection gets one to the next
  * node at once; what one side sends is read once and written to the other; when one ends, both are

@@ -24,6 +24,7 @@ cmake --build --preset release --target mqtt-router bench_programs
 ulimit -n "$(ulimit -H -n)"
 
 figures=test/bench/results/figures.json
+mkdir -p test/bench/results
 if [ -n "$quick" ]; then
     figures=$(mktemp)
     trap 'rm -f "$figures"' EXIT
