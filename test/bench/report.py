@@ -181,7 +181,7 @@ def storm_table(figures):
                 ("back for a CPU second", lambda r: r["back"] / max(
                     r["cpu"]["user_s"] + r["cpu"]["system_s"], 0.01), 0),
                 ("bystander's ping p99, ms", lambda r: r["ping"]["round_trip_ms"]["p99"], 1),
-                ("process when they have left, MB", lambda r: r["memory_mb"], 0)):
+                ("process when all are back, MB", lambda r: r["memory_mb"], 0)):
             rows.append([f"{kind}, {heading}", *(
                 cell(statistics.median(value(each[n][kind]) for each in rounds), digits)
                 for n in ("router", "haproxy", "nginx"))])
