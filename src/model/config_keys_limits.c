@@ -72,7 +72,7 @@ static const struct config_key flapping_keys[] = {
      .default_value = 65536,
      .help = "Client identifiers remembered at a time, those that connected last; each of their "
              "sources "
-             "counts as one more. About 70 bytes each."},
+             "counts as one more, and a change of address as another. About 70 bytes each."},
 };
 static const struct config_table flapping_table = TABLE(struct limits_conf, flapping_keys);
 

@@ -178,6 +178,27 @@ static void the_end_is_told_by_a_read(void **state)
     link_end(&l);
 }
 
+/* Where neither end is a pipe: EINVAL, which says nothing of the connection. */
+static void a_fault_of_splice_leaves_the_bytes_to_copying(void **state)
+{
+    (void)state;
+    struct link l = link_make();
+    const int no_pipe = l.peer;
+    char byte = 0;
+    size_t n = 0;
+    assert_int_equal(send(l.peer, "a", 1, 0), 1);
+    wait_for(l.fd, POLLIN);
+    assert_int_equal(stream_read_to_pipe(l.st, no_pipe, BLOCK_BYTES, &n), STREAM_WANT_READ);
+    assert_int_equal(stream_read(l.st, &byte, 1, &n), STREAM_OK);
+    assert_int_equal(byte, 'a');
+    assert_int_equal(stream_write_from_pipe(l.st, no_pipe, 1, &n), STREAM_WANT_WRITE);
+    assert_int_equal(stream_write(l.st, "b", 1, &n), STREAM_OK);
+    wait_for(l.peer, POLLIN);
+    assert_int_equal(recv(l.peer, &byte, 1, 0), 1);
+    assert_int_equal(byte, 'b');
+    link_end(&l);
+}
+
 /* At urgent data splice() says 0 once the FIN is there, as at the end. */
 static void what_follows_urgent_data_is_not_lost(void **state)
 {
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(bytes_pass_unchanged_whenever_the_receiver_is_full),
         cmocka_unit_test(what_the_pipe_keeps_can_go_on_through_memory),
         cmocka_unit_test(the_end_is_told_by_a_read),
+        cmocka_unit_test(a_fault_of_splice_leaves_the_bytes_to_copying),
         cmocka_unit_test(what_follows_urgent_data_is_not_lost),
         cmocka_unit_test(a_short_read_into_memory_is_remembered_once),
         cmocka_unit_test(a_reset_of_either_side_gives_words),
