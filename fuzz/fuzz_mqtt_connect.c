@@ -11,6 +11,7 @@
  *     refuses, and lenient refuses framing faults only
  *   - the client identifier and the user name lie inside the packet, the packet inside the
  *     input, and no packet is larger than the limit
+ *   - a first byte of 0x11 to 0x1F is a CONNECT of 3.1 or none
  *   - a CONNACK has a form its version knows and fits the client's Maximum Packet Size
  *   - properties we accept, Paho's reader reads to the same end with the same values (never
  *     given others: it trusts its input)
@@ -187,6 +188,7 @@ static void check_one(const struct outcome *o, const uint8_t *data, size_t size,
         return;
     }
     done_packet_is_inside(&o->c, size);
+    LAW(data[0] == 0x10 || (data[0] >> 4 == 1 && o->c.version == 3));
     struct outcome beginning = begin(o->c.lenient, o->c.max_bytes);
     feed(&beginning, data, dice_roll(dice, o->c.packet_n));
     LAW(beginning.result == PARSE_MORE);

@@ -7,11 +7,11 @@
  * Where the standards leave it open, this reader
  *   accepts   discouraged code points (control characters, noncharacters) in any text;
  *             wildcards in a will topic, an empty will topic: the broker's business;
- *             in 3.1: connect flag bit 0, will QoS and will retain without a will, client
- *             identifiers longer than 23 bytes; in 3.x: a remaining length with bytes to spare
- *   refuses   in 3.1 too: fixed header flags (the version is not yet known where they
- *             stand), text that is not UTF-8 or has U+0000 in it, bytes behind the last field,
- *             a password without a user name; in 5.0: Payload Format Indicator above 1
+ *             in 3.1: any fixed header flags (first byte 0x10 to 0x1F), connect flag bit 0,
+ *             will QoS and will retain without a will, client identifiers longer than 23
+ *             bytes; in 3.x: a remaining length with bytes to spare
+ *   refuses   in 3.1 too: text that is not UTF-8 or has U+0000 in it, bytes behind the last
+ *             field, a password without a user name; in 5.0: Payload Format Indicator above 1
  * A user name or password that its 3.1 flag announces may be missing (MQTT V3.1 section
  * 3.1, "the Remaining Length field takes precedence"): it is then absent.
  *
@@ -68,6 +68,7 @@ struct mqtt_connect {
     /* the reader's own */
     uint32_t max_bytes; /* limits.connect_max_bytes */
     bool lenient;
+    bool type_flags;     /* a flag of the fixed header is set: right in 3.1 only */
     bool length_minimal; /* the remaining length was written in as few bytes as can be */
     bool field_open;     /* the current field's length was read */
     uint8_t step;        /* the field being read */
@@ -103,9 +104,10 @@ void mqtt_connect_init(struct mqtt_connect *c, bool lenient, uint32_t max_bytes)
  *             answers the same.
  *
  * The answer, and all of *c that is not the reader's own, is the same however the bytes
- * were cut. Two faults wait for a byte that could be known to come: TOO_LARGE for the
+ * were cut. FIXED_HEADER_FLAGS is found on the length of the protocol name, which rules out
+ * 3.1. Two faults wait for a byte that could be known to come: TOO_LARGE for the
  * protocol level, at most nine bytes behind the remaining length, because only the level
- * tells how to say so (5.0: reason code 0x95); TRAILING_BYTES for the first byte too many.
+ * selects the answer (5.0: reason code 0x95); TRAILING_BYTES for the first byte too many.
  */
 MUST_USE enum parse_result mqtt_connect_read(struct mqtt_connect *c, const uint8_t *p, size_t n);
 

@@ -50,8 +50,9 @@ enum {
 
 #define BRIDGE_BIT 0x80
 
-/* "MQTT" without properties: name, level, flags, keep alive, empty client identifier. */
-#define REMAINING_LENGTH_MIN 12u
+/* The shortest remaining length: name, level, flags, keep alive, empty client identifier. */
+#define REMAINING_LENGTH_MIN        12u /* "MQTT" without properties */
+#define REMAINING_LENGTH_MIN_MQISDP 14u
 
 /* Note a broken rule. True when it is to be refused in this mode. */
 static bool refuse(struct mqtt_connect *c, enum mqtt_fault fault)
@@ -122,9 +123,18 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
         return PARSE_MORE;
     if ((b >> 4) != 1 && refuse(c, MQTT_FAULT_NOT_CONNECT))
         return PARSE_BAD;
-    if ((b & 0x0f) != 0 && refuse(c, MQTT_FAULT_FIXED_HEADER_FLAGS))
-        return PARSE_BAD;
+    c->type_flags = b & 0x0f;
     return go(c, rd.at, STEP_LENGTH);
+}
+
+/*
+ * MQTT 3.1 does not use the flags of the first byte in a CONNECT (section 3.1): a receiver
+ * ignores them. In 3.1.1 and 5.0 they must be 0. The protocol name, or a length with no room
+ * for "MQIsdp", rules out 3.1.
+ */
+static bool type_flags_are_good(struct mqtt_connect *c, bool may_be_31)
+{
+    return may_be_31 || !c->type_flags || !refuse(c, MQTT_FAULT_FIXED_HEADER_FLAGS);
 }
 
 static enum parse_result read_length(struct mqtt_connect *c, struct span in)
@@ -137,6 +147,8 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
     if (result != PARSE_DONE)
         return result;
     if (v.value < REMAINING_LENGTH_MIN && refuse(c, MQTT_FAULT_FIELD_OVERRUN))
+        return PARSE_BAD;
+    if (!type_flags_are_good(c, v.value >= REMAINING_LENGTH_MIN_MQISDP))
         return PARSE_BAD;
     c->length_minimal = v.minimal;
     c->end = c->at + v.n + v.value;
@@ -160,6 +172,8 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     size_t n = is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
     /* [MQTT-3.1.2-1]; its length first, which also says what room there has to be */
     if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
+        return PARSE_BAD;
+    if (left >= 2 && !type_flags_are_good(c, is_mqisdp))
         return PARSE_BAD;
     if (left >= 2 && !room_after(c, c->at + n, STEP_LEVEL))
         return PARSE_BAD;

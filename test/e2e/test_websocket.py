@@ -210,6 +210,30 @@ def test_packets_across_frames_and_many_in_one_frame_reach_the_node(door, closin
     assert device.read(2) == b"\xd0\x00" and (PONG, b"?") in device.frames
 
 
+@pytest.mark.parametrize("validation", ("strict", "lenient"))
+def test_only_mqtt_31_may_set_flags_in_the_first_byte_of_a_connect(
+        start_router, mosquittos, closing, validation):
+    made = config({"node1": mosquittos["node1"].port}, proxy_protocol="none")
+    for listener in made["listeners"]:
+        listener["connect_validation"] = validation
+    router = start_router(made)
+    doors = (lambda: mqtt.Device(router.port), lambda: WsDevice(router.ports["ws"]))
+    for number, door in enumerate(doors):
+        for version, first in ((3, 0x11), (3, 0x1f), (4, 0x11), (5, 0x1f)):
+            device = closing(door())
+            name = f"flags-{validation}-{number}-{version}-{first}"
+            device.send(bytes([first]) + mqtt.connect(name, version=version)[1:])
+            if version == 3:
+                assert device.packet() == (mqtt.CONNACK, bytes.fromhex("20020000"))  # Mosquitto's
+                device.send(mqtt.PING)
+                assert device.packet()[0] == mqtt.PINGRESP
+            else:
+                assert device.read_to_end()[0] == b"" or number == 1  # ws: a close frame
+                assert router.session_end(source="%s:%d" % device.name)["detail"].startswith(
+                    "fixed_header_flags ")
+            device.close()
+
+
 @pytest.mark.parametrize("data, code", (
     (frame(mqtt.PING, mask=None), 1002), (frame(b"hello", TEXT), 1003),
     (frame(b"x" * 126, PING), 1002), (frame(b"x", PING, fin=False), 1002),

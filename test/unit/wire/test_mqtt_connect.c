@@ -3,6 +3,7 @@
  * broke and on which byte, what a good packet says, limits, and work that stays linear.
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "guard_page.h"
@@ -45,7 +46,14 @@ static const struct {
 } faulty[] = {
     {"20", MQTT_FAULT_NOT_CONNECT, 1, PARSE_BAD},
     {"00", MQTT_FAULT_NOT_CONNECT, 1, PARSE_BAD},
-    {"11", MQTT_FAULT_FIXED_HEADER_FLAGS, 1, PARSE_BAD},
+    {"11 0d", MQTT_FAULT_FIXED_HEADER_FLAGS, 2, PARSE_BAD},
+    {"11 0b", MQTT_FAULT_FIELD_OVERRUN, 2, PARSE_BAD},
+    {"1f 7f 0004", MQTT_FAULT_FIXED_HEADER_FLAGS, 4, PARSE_BAD},
+    {"18 ffffff7f 0004", MQTT_FAULT_FIXED_HEADER_FLAGS, 7, PARSE_BAD},
+    {"14 7f 0005", MQTT_FAULT_PROTOCOL_NAME, 4, PARSE_BAD},
+    {"12 7f 0006 4d51495344", MQTT_FAULT_PROTOCOL_NAME, 8, PARSE_BAD},
+    {"12 0e 0006 4d5149736470 04", MQTT_FAULT_PROTOCOL_LEVEL, 11, PARSE_BAD},
+    {"1f 0e 0006 4d5149736470 83 0200", MQTT_FAULT_NONE, 0, PARSE_MORE},
     {"10 80808080", MQTT_FAULT_LENGTH_MALFORMED, 5, PARSE_BAD},
     {"10 00", MQTT_FAULT_FIELD_OVERRUN, 2, PARSE_BAD},
     {"10 0b", MQTT_FAULT_FIELD_OVERRUN, 2, PARSE_BAD},
@@ -169,14 +177,51 @@ static void a_fault_is_the_same_however_it_is_cut(void **state)
     }
 }
 
-static void only_one_first_byte_is_a_connect(void **state)
+static void first_byte_of_another_packet_type_is_refused(void **state)
 {
     (void)state;
     for (unsigned b = 0; b <= 0xff; b++) {
         const uint8_t first = (uint8_t)b;
         struct mqtt_connect c;
         mqtt_connect_init(&c, true, MQTT_CONNECT_MAX_BYTES_DEFAULT);
-        assert_int_equal(mqtt_connect_read(&c, &first, 1), b == 0x10 ? PARSE_MORE : PARSE_BAD);
+        assert_int_equal(mqtt_connect_read(&c, &first, 1), b >> 4 == 1 ? PARSE_MORE : PARSE_BAD);
+    }
+}
+
+/* What a CONNECT with these flags in its first byte comes to, and on which of its bytes. */
+static void assert_flags_give(const char *packet, unsigned flags, bool lenient,
+                              enum parse_result want, size_t want_at)
+{
+    struct mqtt_connect c;
+    char hex[128];
+    size_t at;
+
+    snprintf(hex, sizeof(hex), "1%x %s", flags, packet);
+    enum parse_result result = read_hex(hex, lenient, &c, &at);
+    if (result != want || at != want_at)
+        fail_msg("%s: answer %d, %s at byte %zu", hex, result, mqtt_fault_word(c.fault), at);
+    if (want == PARSE_BAD)
+        assert_int_equal(c.fault, MQTT_FAULT_FIXED_HEADER_FLAGS);
+}
+
+/* MQTT V3.1 section 3.1: "The DUP, QoS, and RETAIN flags are not used in the CONNECT message." */
+static void fixed_header_flags_are_ignored_in_31_and_refused_later(void **state)
+{
+    (void)state;
+    for (unsigned flags = 1; flags <= 0xf; flags++) {
+        for (int lenient = 0; lenient <= 1; lenient++) {
+            assert_flags_give("0f 0006 4d5149736470 03 02003c 0001 61", flags, lenient, PARSE_DONE,
+                              17);
+            assert_flags_give("0f 0006 4d5149736470 83 02003c 0001 61", flags, lenient, PARSE_DONE,
+                              17);
+            assert_flags_give("8f00 0006 4d5149736470 03 02003c 0001 61", flags, lenient,
+                              PARSE_DONE, 18);
+            assert_flags_give("0e 0004 4d515454 04 02003c 0002 6162", flags, lenient, PARSE_BAD, 4);
+            assert_flags_give("0e 0004 4d515454 84 02003c 0002 6162", flags, lenient, PARSE_BAD, 4);
+            assert_flags_give("0e 0004 4d515454 05 02003c 00 0001 61", flags, lenient, PARSE_BAD,
+                              4);
+            assert_flags_give("0d 0004 4d515454 04 02003c 0001 61", flags, lenient, PARSE_BAD, 2);
+        }
     }
 }
 
@@ -532,7 +577,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_is_named_on_its_byte),
         cmocka_unit_test(a_fault_is_the_same_however_it_is_cut),
-        cmocka_unit_test(only_one_first_byte_is_a_connect),
+        cmocka_unit_test(first_byte_of_another_packet_type_is_refused),
+        cmocka_unit_test(fixed_header_flags_are_ignored_in_31_and_refused_later),
         cmocka_unit_test(authentication_data_may_come_before_its_method),
         cmocka_unit_test(lenient_refuses_framing_faults_only),
         cmocka_unit_test(every_fault_has_a_word_and_a_clause),

@@ -176,7 +176,7 @@ static void assert_says(const struct vector *v, const struct outcome *o)
 static const char *deviation(const struct vector *v)
 {
     if (strstr(v->reason, "fixed header flags"))
-        return "decided on the first byte";
+        return "decided on the protocol name's length";
     if (strcmp(v->name, "v5-cut-10") == 0 || strcmp(v->name, "v5-no-payload") == 0)
         return "a remaining length below 12 holds no CONNECT of any version";
     return NULL;
@@ -206,7 +206,6 @@ static const char *decision(const struct vector *v)
 {
     static const char *const refused[] = {
         "is not UTF-8",                /* 3.1 section 2.5 says UTF-8, if in fewer words */
-        "flag bits are not used",      /* the version is unknown where they stand */
         "after the last field",        /* two readers may disagree on where it ends */
         "property length not minimal", /* [MQTT-1.5.5-1] */
         "Payload Format Indicator",    /* 5.0: 3.1.3.2.3 */
