@@ -35,7 +35,7 @@ package_of() {
 echo "1. The build stage's RUN lines"
 mkdir -p "$work/src" "$work/out/bin"
 (cd "$source" && git ls-files -z --cached --others --exclude-standard |
-    grep -zv '^shared/' | xargs -0 cp --parents -t "$work/src")
+    xargs -0 cp --parents -t "$work/src")
 mapfile -t runs < <(stage 1 | sed -n 's/^RUN //p')
 [ ${#runs[@]} -eq 2 ] || fail "expected two RUN lines in the build stage, got ${#runs[@]}"
 for run in "${runs[@]}"; do

@@ -18,7 +18,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT.parent / "shared" / "vectors"))
+# Test vectors made from the standards; VECTORS_DIR may name a larger set than the tree's own.
+VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT / "test" / "vectors"))
 BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
 BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
 # Verdicts within a fraction of a second, at the first result.
@@ -54,6 +55,14 @@ def free_port(host="127.0.0.1"):
                 return s.getsockname()[1]
             except OSError:
                 continue
+
+
+def load_vectors(name):
+    """The vectors of one file; a missing or empty file fails."""
+    with open(VECTORS / name, encoding="utf-8") as lines:
+        vectors = [json.loads(line) for line in lines]
+    assert vectors, f"{VECTORS / name} is empty"
+    return vectors
 
 
 def raise_open_files():

@@ -1,6 +1,5 @@
 """Nodes found by DNS: real records that change, and a real server that fails."""
 
-import os
 import signal
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 import admin
 import mqtt
 from admin import with_admin
-from dns_server import BINARY, DnsServer
+from dns_server import DnsServer
 from harness import CHECKED, free_port, one_cluster, wait_until
 from homes import by_home, ids_of
 from nodes import Mosquitto
@@ -17,8 +16,6 @@ NAME = "emqx.test"
 SRV = "_mqtt._tcp.emqx.test"
 # A server that says nothing is given up after two rounds, of 2 s and 4 s.
 OUTAGE_S = 30
-
-pytestmark = pytest.mark.skipif(not os.access(BINARY, os.X_OK), reason="dnsmasq is not there")
 
 
 @pytest.fixture

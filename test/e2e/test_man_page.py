@@ -1,10 +1,8 @@
 """The man page: well-formed, and with every command, option, signal and variable of --help."""
 
 import re
-import shutil
 import subprocess
 
-import pytest
 
 from harness import BINARY, PATIENCE_S, ROOT
 
@@ -15,7 +13,6 @@ def run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
 
 
-@pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc")
 def test_mandoc_has_no_word_against_it():
     # whether other pages are installed here is not its fault
     found = [line for line in run("mandoc", "-T", "lint", "-W", "style", str(PAGE)).splitlines()

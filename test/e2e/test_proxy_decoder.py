@@ -1,21 +1,10 @@
 """The PROXY decoder the other tests trust, against vectors made from the standard."""
 
-import json
-import os
 import struct
 
-import pytest
 
 import proxy_v2_decoder
-from harness import VECTORS
-
-
-def vectors(name):
-    path = VECTORS / name
-    if not path.exists():
-        assert not os.environ.get("CI"), f"{path} is missing"
-        pytest.skip(f"no {path}")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+from harness import load_vectors
 
 
 def end_text(end):
@@ -34,7 +23,7 @@ def verdict(data):
 
 def test_the_decoder_judges_headers_as_the_vectors_do():
     judged = 0
-    for vector in vectors("proxy.jsonl"):
+    for vector in load_vectors("proxy.jsonl"):
         data = bytes.fromhex(vector["hex"])
         if vector["expect"] == "reject":
             # A header cut short is refused at the end of the stream, which is the caller's to see.
@@ -53,7 +42,7 @@ def test_the_decoder_judges_headers_as_the_vectors_do():
 
 
 def test_the_decoder_reads_what_a_sender_must_produce():
-    for vector in vectors("proxy_send.jsonl"):
+    for vector in load_vectors("proxy_send.jsonl"):
         facts, rest = proxy_v2_decoder.decode(bytes.fromhex(vector["hex"]) + b"\x10rest")
         assert rest == b"\x10rest"
         assert facts["source"] == (vector["src"].removeprefix("::ffff:"), vector["src_port"])
@@ -61,13 +50,13 @@ def test_the_decoder_reads_what_a_sender_must_produce():
 
 
 def test_the_decoder_waits_for_every_byte():
-    for vector in vectors("proxy_send.jsonl"):
+    for vector in load_vectors("proxy_send.jsonl"):
         data = bytes.fromhex(vector["hex"])
         assert {verdict(data[:n]) for n in range(len(data))} == {"more"}
 
 
 def test_the_decoder_sees_a_wrong_checksum():
-    vector = next(v for v in vectors("proxy_send.jsonl") if "crc32c" in v["name"])
+    vector = next(v for v in load_vectors("proxy_send.jsonl") if "crc32c" in v["name"])
     data = bytearray.fromhex(vector["hex"])
     addresses, checksum = range(16, 28), range(len(data) - 4, len(data))
     for at in (*addresses, *checksum):

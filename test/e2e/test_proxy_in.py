@@ -1,27 +1,16 @@
 """Behind a proxy that speaks PROXY protocol: its word about the device is passed on, or nothing is."""
 
-import json
-import os
 
 import pytest
 
 import mqtt
-from harness import VECTORS, add_door, one_cluster
+from harness import add_door, load_vectors, one_cluster
 from proxy_sender import ssl_tlv, tlv, v2
 from proxy_v2_decoder import ALPN, AUTHORITY, SSL_CIPHER, SSL_CN, SSL_VERSION, UNIQUE_ID, decode
 from websocket import WsDevice
 
 pytestmark = pytest.mark.sanitized
 TRUSTED = ["127.0.0.1/32", "::1/128"]
-
-
-def load():
-    path = VECTORS / "proxy.jsonl"
-    if not path.exists():
-        assert not os.environ.get("CI"), f"no vectors at {path}"
-        pytest.skip(f"no vectors at {path}")
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def config(node, certificates=None, **cluster):
@@ -103,7 +92,7 @@ class Run:
 @pytest.mark.parametrize("way", ("whole", "cut", "bytewise"))
 def test_every_proxy_vector_gives_the_right_result(door, way):
     router, node = door()
-    runs = [Run(v, way, router.port, f"dev-{i}") for i, v in enumerate(load())]
+    runs = [Run(v, way, router.port, f"dev-{i}") for i, v in enumerate(load_vectors("proxy.jsonl"))]
     faults = []
     for run in runs:
         if what := run.finish(node, router.port):

@@ -7,28 +7,17 @@ and the device read one of the allowed answers.
 """
 
 import asyncio
-import json
-import os
 import socket
 import struct
 
 import pytest
 
-from harness import PATIENCE_S, SANITIZED, VECTORS, one_cluster
+from harness import PATIENCE_S, SANITIZED, load_vectors, one_cluster
 from recorder import accept_connect, proxy_source
 
 pytestmark = pytest.mark.sanitized
 AT_ONCE = 100
 CONNECT_PACKET_MS = 8000
-
-
-def load():
-    path = VECTORS / "connect.jsonl"
-    if not path.exists():
-        assert not os.environ.get("CI"), f"no vectors at {path}"
-        pytest.skip(f"no vectors at {path}")
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def pieces(data, cuts):
@@ -183,7 +172,7 @@ def test_every_connect_vector_gives_the_same_right_result_whole_and_in_pieces(
         start_router, recording_node):
     node = recording_node(answer=accept_connect)
     router = start_router(config(node))
-    runs = play(load(), WAYS, router, node)
+    runs = play(load_vectors("connect.jsonl"), WAYS, router, node)
     judge(runs, lambda v: v["expect"])
     # Where the standard leaves it open we may decide, but not by where the segments end.
     decided = {}
@@ -210,7 +199,7 @@ def test_a_lenient_listener_leaves_semantic_faults_to_the_broker_and_no_others(
         start_router, recording_node):
     node = recording_node(answer=accept_connect)
     router = start_router(config(node, connect_validation="lenient"))
-    runs = play(load(), ("whole",), router, node)
+    runs = play(load_vectors("connect.jsonl"), ("whole",), router, node)
     want = {"framing": "reject", "incomplete": "reject", "semantic": "either", "soft": "either"}
     judge(runs, lambda v: want[v["class"]] if v.get("class") else v["expect"])
     semantic = [r for r in runs if r.vector.get("class") == "semantic"]

@@ -1,32 +1,21 @@
 """Devices over WebSocket: the upgrade, frames, refusals, and home for all transports alike."""
 
 import json
-import os
 import queue
 import socket
-import ssl
 import struct
 
 import paho.mqtt.client as paho
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, VECTORS, add_door, one_cluster
+from harness import PATIENCE_S, add_door, load_vectors, one_cluster
 from recorder import RefusingPort, proxy_source
 from websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WsDevice, frame, read_answer,
                        read_frame, upgrade)
 
 pytestmark = pytest.mark.sanitized
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-
-
-def load(name):
-    path = VECTORS / name
-    if not path.exists():
-        assert not os.environ.get("CI"), f"no vectors at {path}"
-        return []
-    with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def config(nodes, certificates=None, **cluster):
@@ -141,9 +130,7 @@ class Run:
 
 @pytest.mark.parametrize("bytewise", (False, True), ids=("as_written", "byte_by_byte"))
 def test_every_websocket_vector_gives_the_right_result(door, bytewise):
-    vectors = load("websocket.jsonl")
-    if not vectors:
-        pytest.skip(f"no vectors at {VECTORS}")
+    vectors = load_vectors("websocket.jsonl")
     router, node = door()
     faults = []
     for vector in vectors:

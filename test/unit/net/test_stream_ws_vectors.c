@@ -9,9 +9,9 @@
 #include <jansson.h>
 
 #include "hex.h"
+#include "vectors.h"
 #include "ws_testing.h"
 
-#define SKIPPED     77
 #define CHUNKS_MAX  64u
 #define PLACEHOLDER "@PATH@"
 #define PATH        "/mqtt"
@@ -232,32 +232,9 @@ static int name_the_vector(void **state)
     return 0;
 }
 
-/* The lines of a file as a JSON array; null when there is no such file. */
-static json_t *load(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *line = NULL;
-    size_t room = 0;
-    if (!file)
-        return NULL;
-    json_t *list = json_array();
-    while (getline(&line, &room, file) > 0) {
-        json_t *json = json_loads(line, 0, NULL);
-        assert(json);
-        json_array_append_new(list, json);
-    }
-    free(line);
-    fclose(file);
-    return list;
-}
-
 int main(void)
 {
-    json_t *list = load(VECTORS_DIR "/websocket.jsonl");
-    if (!list) {
-        fprintf(stderr, "no vectors at %s\n", VECTORS_DIR);
-        return getenv("CI") ? 1 : SKIPPED;
-    }
+    json_t *list = vectors_load("websocket.jsonl");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate_setup_teardown(verdict_is_the_standards, NULL, name_the_vector,
                                                  list),

@@ -6,7 +6,6 @@
  * Where a vector leaves the answer open, `decision` below says what we decided; where our
  * CONNACK is an allowed one but not the preferred one, `deviation` says why.
  */
-#include <assert.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,10 +14,9 @@
 #include "guard_page.h"
 #include "hex.h"
 #include "unit.h"
+#include "vectors.h"
 #include "wire/mqtt_connack.h"
 #include "wire/mqtt_connect.h"
-
-#define SKIPPED 77
 
 struct vector {
     json_t *json;
@@ -318,34 +316,10 @@ static void refusal_comes_on_the_earliest_byte(void **state)
     for_each_vector(state, check_earliest_byte);
 }
 
-/* The lines of a file as a JSON array; null when there is no such file. */
-static json_t *load(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *line = NULL;
-    size_t room = 0;
-
-    if (file == NULL)
-        return NULL;
-    json_t *list = json_array();
-    while (getline(&line, &room, file) > 0) {
-        json_t *json = json_loads(line, JSON_ALLOW_NUL, NULL);
-        assert(json != NULL);
-        json_array_append_new(list, json);
-    }
-    free(line);
-    fclose(file);
-    return list;
-}
-
 int main(void)
 {
-    json_t *list = load(VECTORS_DIR "/connect.jsonl");
+    json_t *list = vectors_load("connect.jsonl");
 
-    if (list == NULL) {
-        fprintf(stderr, "no vectors at %s\n", VECTORS_DIR);
-        return getenv("CI") != NULL ? 1 : SKIPPED;
-    }
     guard = guard_page_new(MQTT_CONNECT_MAX_BYTES_LIMIT);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate_setup_teardown(strict_verdict_is_the_standards, NULL,

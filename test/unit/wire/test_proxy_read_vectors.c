@@ -9,8 +9,7 @@
 #include <unistd.h>
 
 #include "proxy_read_testing.h"
-
-#define VECTORS VECTORS_DIR "/proxy.jsonl"
+#include "vectors.h"
 
 static struct guard_page guard;
 
@@ -145,25 +144,13 @@ static void check_vector(const json_t *vector)
 static void the_vectors_are_read_as_they_say_however_they_arrive(void **state)
 {
     (void)state;
-    FILE *file = fopen(VECTORS, "r");
-    if (!file) {
-        assert_null(getenv("CI"));
-        skip();
-    }
-    char *line = NULL;
-    size_t room = 0;
-    unsigned checked = 0;
-    while (getline(&line, &room, file) > 0) {
-        json_t *vector = json_loads(line, 0, NULL);
-        assert_non_null(vector);
-        check_vector(vector);
-        json_decref(vector);
-        checked++;
-    }
-    free(line);
-    fclose(file);
-    print_message("%u vectors\n", checked);
-    assert_true(checked > 50);
+    json_t *list = vectors_load("proxy.jsonl"), *vector;
+    size_t i;
+
+    json_array_foreach(list, i, vector) check_vector(vector);
+    print_message("%zu vectors\n", i);
+    assert_true(i > 50);
+    json_decref(list);
 }
 
 int main(void)
@@ -174,5 +161,5 @@ int main(void)
     guard = guard_page_new(PROXY_INPUT_MAX);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     guard_page_free(&guard);
-    return failed == 0 && access(VECTORS, R_OK) != 0 ? 77 : failed;
+    return failed;
 }
