@@ -308,13 +308,15 @@ struct per_source_conf {
     uint32_t table_size; /* sources remembered at a time; 65536 */
 };
 
-/* Devices that connect again and again. */
+/* Detection of client identifiers that connect again and again. */
 struct flapping_conf {
     bool off;
+    bool refuse;                      /* CONNECTs during a penalty; false: only log and count */
     uint32_t max_connects, window_ms; /* of one client identifier: 20 within 10000 */
-    uint32_t penalty_ms;              /* 2000: then it is refused so long; doubled each time */
-    uint32_t penalty_max_ms;          /* 60000; as long a good conduct, and it is forgiven */
-    uint32_t table_size;              /* client identifiers remembered at a time; 65536 */
+    uint32_t penalty_ms;              /* 2000: length of the first penalty; doubled each time */
+    uint32_t penalty_max_ms;          /* 60000: the longest; after as long without flapping the
+                                         next penalty is penalty_ms again */
+    uint32_t table_size;              /* entries for client identifiers; 65536 */
 };
 
 struct limits_conf {

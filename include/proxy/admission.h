@@ -82,23 +82,24 @@ struct admission_key admission_key(const struct admission *a,
                                    const struct admission_client *client);
 
 /*
- * A readable CONNECT has come. Returns 0: it may go on; else for how many milliseconds from now
- * this pair of identifier and source is refused, or the identifier from everywhere.
+ * A readable CONNECT has arrived. Returns 0 if there is no penalty, else how many milliseconds are
+ * left of the penalty of this pair of identifier and source, or of the identifier from everywhere.
+ * Whether CONNECTs are refused in a penalty is the caller's decision (limits.flapping.refuse).
  */
 uint32_t admission_connect(struct admission *a, const struct admission_key *key, uint64_t now_us);
 
 /*
  * A node gets the CONNECT: it counts, unless its pair is known. One that no node could be found for
  * does not count, or a fleet that keeps trying while all nodes are down would be locked out when
- * they are back. Returns 0, or for how long the pair is refused from now on: time to say so, once.
+ * they are back. Returns the length of a penalty of the pair that begins now, to be logged; else 0.
  */
 uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
                           const struct admission_key *key, uint64_t now_us);
 
 /* What a node's accepting a CONNECT shows. */
 struct admission_news {
-    bool penalised;       /* it has come too often: from now on it is refused */
-    uint32_t penalty_ms;  /* for so long */
+    bool penalised;       /* too many: a penalty begins now */
+    uint32_t penalty_ms;  /* its length */
     bool contested;       /* two sources take it from each other in turns; once a minute at most */
     struct address rival; /* when contested: the other source; the port is nobody's */
 };

@@ -28,6 +28,8 @@ typedef _Atomic uint64_t counter;
     X(accept_shed, "accept_shed_total", "Connections closed at once, for the same reason.")        \
     X(accept_holds, "accept_holds_total", "Times accepting was held for TLS handshakes.")          \
     X(handshakes_queued, "handshakes_queued_total", "Steps of TLS handshakes that had to wait.")   \
+    X(flapping, "flapping_detected_total",                                                         \
+      "CONNECTs beyond limits.flapping.max_connects, refused or not.")                             \
     X(sampled_out, "log_sessions_sampled_total", "Ends of sessions that another's line stands for.")
 
 /* Upper bounds of the buckets of what takes a device long, in microseconds. */

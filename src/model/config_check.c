@@ -108,6 +108,21 @@ static void check_flapping(struct config_load *load, const struct config_place *
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
+/* Earlier versions refused by default: a file that sets the time of refusal expects that. */
+static void warn_flapping(struct config_load *load, const struct config_place *root)
+{
+    struct config_place limits;
+    struct config_place flapping;
+    struct config_place at;
+    if (load->messages->errors > 0 || load->config->limits.flapping.refuse ||
+        !config_place_member(load, root, "limits", &limits) ||
+        !config_place_member(load, &limits, "flapping", &flapping))
+        return;
+    if (config_place_member(load, &flapping, "penalty_ms", &at) ||
+        config_place_member(load, &flapping, "penalty_max_ms", &at))
+        config_warning(load, &at, "no CONNECT is refused without \"refuse\": true, only logged");
+}
+
 /* Half of it is for relay blocks: a worker with two of them would close one session for another. */
 static void check_relay_memory(struct config_load *load, const struct config_place *root)
 {
@@ -165,6 +180,7 @@ void config_check_whole(struct config_load *load, const struct config_place *roo
     config_check_clusters(load, root);
     check_idle(load, root);
     check_flapping(load, root);
+    warn_flapping(load, root);
     check_relay_memory(load, root);
     check_placement(load, root);
     config_check_admin(load, root);

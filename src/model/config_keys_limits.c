@@ -45,34 +45,45 @@ static const struct config_key flapping_keys[] = {
      FIELD(struct limits_conf, flapping.max_connects),
      RANGE(2, 100000),
      .default_value = 20,
-     .help = "So many CONNECTs with one client identifier within `window_ms` are too many."},
+     .help = "CONNECTs of one client identifier that are allowed within `window_ms`; one more is "
+             "flapping."},
     {.key = "window_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.window_ms),
      RANGE(100, 3600000),
      .default_value = 10000,
-     .help = "See `max_connects`."},
+     .help = "Time window of `max_connects`, in milliseconds."},
     {.key = "penalty_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.penalty_ms),
      RANGE(100, 3600000),
      .default_value = 2000,
-     .help = "Then it is refused so long; twice as long each time it goes on after that."},
+     .help =
+         "Length of the first penalty, in milliseconds, which doubles each time the flapping goes "
+         "on after it. A penalty is logged once; with `refuse`, CONNECTs are refused until it "
+         "ends."},
     {.key = "penalty_max_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.penalty_max_ms),
      RANGE(100, 86400000),
      .default_value = 60000,
-     .help = "But no longer than this; after as long without fault the penalty is back at "
-             "`penalty_ms`."},
+     .help = "Upper limit of a penalty, in milliseconds. After this time without flapping the next "
+             "penalty is `penalty_ms` again."},
+    {.key = "refuse",
+     .kind = KEY_FLAG,
+     FIELD(struct limits_conf, flapping.refuse),
+     .default_value = false,
+     .help =
+         "Refuse the CONNECTs of a client identifier while its penalty lasts. `false`: only log "
+         "and count them."},
     {.key = "table_size",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.table_size),
      RANGE(1024, 16777216),
      .default_value = 65536,
-     .help = "Client identifiers remembered at a time, those that connected last; each of their "
-             "sources "
-             "counts as one more, and a change of address as another. About 70 bytes each."},
+     .help =
+         "Number of entries for the client identifiers that connected last, about 70 bytes each. "
+         "Each source of an identifier takes one more entry, and a change of address another."},
 };
 static const struct config_table flapping_table = TABLE(struct limits_conf, flapping_keys);
 
@@ -121,6 +132,7 @@ static const struct config_key limits_keys[] = {
      FIELD(struct limits_conf, flapping.off),
      .table = &flapping_table,
      .default_text = "on",
-     .help = "Devices that connect again and again. `false`: they may."},
+     .help =
+         "Detection of client identifiers that connect again and again. `false`: no detection."},
 };
 const struct config_table config_limits_table = TABLE(struct limits_conf, limits_keys);

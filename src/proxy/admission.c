@@ -238,7 +238,7 @@ static bool is_known(const struct client *pair, uint64_t now_us)
     return pair->accepted_us > 0 && since(pair->accepted_us, now_us) < KNOWN_US;
 }
 
-/* For how long a pair, or an identifier from everywhere, is still refused. */
+/* How long the penalty of a pair, or of an identifier from everywhere, still lasts. */
 static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64_t now_us)
 {
     struct shard *shard = shard_of(a->clients, key);
@@ -343,7 +343,7 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
                       window_ms * UINT64_C(1000), now_us);
 }
 
-/* Of a pair that is known, accepted ones count. For how long it is refused from now on; 0 = not. */
+/* Of a known pair, accepted CONNECTs count. Returns the length of a penalty that begins; else 0. */
 static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
                                struct key_hash pair, uint64_t now_us)
 {

@@ -89,20 +89,40 @@ static struct span client_id_of(const struct session *s)
     return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
 }
 
-static void say(struct session *s, const char *event, const struct address *rival,
-                uint32_t penalty_ms)
+static void begin_event(struct log_line *line, struct session *s, const char *event)
+{
+    char text[ADDRESS_TEXT_MAX], id[SESSION_ID_TEXT_MAX];
+    log_begin(line, s->w->log, LOG_WARN, event);
+    log_text(line, "session", session_id_text(s, id));
+    log_peer(line, "client_id", client_id_of(s));
+    log_text(line, "listener", s->tag->name);
+    log_text(line, "source", address_format(&s->source, text));
+}
+
+static void log_contested(struct session *s, const struct address *rival)
 {
     struct log_line line;
-    char text[ADDRESS_TEXT_MAX], id[SESSION_ID_TEXT_MAX];
-    log_begin(&line, s->w->log, LOG_WARN, event);
-    log_text(&line, "session", session_id_text(s, id));
-    log_peer(&line, "client_id", client_id_of(s));
-    log_text(&line, "listener", s->tag->name);
-    log_text(&line, "source", address_format(&s->source, text));
-    if (rival)
-        log_text(&line, "rival", address_format_host(rival, text));
-    if (penalty_ms > 0)
-        log_u64(&line, "penalty_ms", penalty_ms);
+    char text[ADDRESS_TEXT_MAX];
+    begin_event(&line, s, "client_id.contested");
+    log_text(&line, "rival", address_format_host(rival, text));
+    log_emit(&line);
+}
+
+/*
+ * A penalty begins with this CONNECT, the first that is too many. Where CONNECTs are not refused,
+ * one that already belongs to the penalty of its pair can begin another, that of its identifier
+ * alone: nothing new to log.
+ */
+static void note_flapping(struct session *s, uint32_t penalty_ms)
+{
+    struct log_line line;
+    if (s->arrival->is_flapping)
+        return;
+    s->arrival->is_flapping = true;
+    counter_add(&s->w->counters.flapping, 1);
+    begin_event(&line, s, "client_id.flapping");
+    log_u64(&line, "penalty_ms", penalty_ms);
+    log_bool(&line, "refuse", s->w->snapshot->config->limits.flapping.refuse);
     log_emit(&line);
 }
 
@@ -123,8 +143,11 @@ bool admit_client(struct session *s)
     struct admission *admission = s->w->shared->admission;
     arrival->key = admission_key(admission, &client);
     arrival->has_key = true;
-    return admission_connect(admission, &arrival->key, clock_monotonic_us()) == 0 ||
-           turn_away(s, CLOSE_FLAPPING);
+    if (admission_connect(admission, &arrival->key, clock_monotonic_us()) == 0)
+        return true;
+    arrival->is_flapping = true;
+    counter_add(&s->w->counters.flapping, 1);
+    return !s->w->snapshot->config->limits.flapping.refuse || turn_away(s, CLOSE_FLAPPING);
 }
 
 /* Do its connects count? limits.flapping may be another one by now. */
@@ -141,7 +164,7 @@ void admit_placed(struct session *s)
         admission_placed(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
                          &s->arrival->key, clock_monotonic_us());
     if (penalty_ms > 0)
-        say(s, "client_id.flapping", NULL, penalty_ms);
+        note_flapping(s, penalty_ms);
 }
 
 void admit_accepted(struct session *s)
@@ -152,7 +175,7 @@ void admit_accepted(struct session *s)
         admission_accepted(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
                            &s->arrival->key, &s->source, clock_monotonic_us());
     if (news.contested)
-        say(s, "client_id.contested", &news.rival, 0);
+        log_contested(s, &news.rival);
     if (news.penalised)
-        say(s, "client_id.flapping", NULL, news.penalty_ms);
+        note_flapping(s, news.penalty_ms);
 }

@@ -21,15 +21,16 @@ bool admit_trusts_peer(const struct session *s);
 MUST_USE bool admit_source(struct session *s);
 
 /*
- * Its CONNECT can be read. False when its client identifier comes too often:
- * s->arrival->turned_away says so.
+ * Its CONNECT can be read. False if its client identifier connects too often and
+ * limits.flapping.refuse is set: s->arrival->turned_away has the reason. Counts it in either case.
  */
 MUST_USE bool admit_client(struct session *s);
 
-/* A node gets its CONNECT, the first one: it counts. */
+/* The first node gets its CONNECT: it counts, and is logged if it begins a penalty. */
 void admit_placed(struct session *s);
 
-/* Its node has accepted it: what that shows of its client identifier is noted, and said. */
+/* Its node has accepted it: it counts, and is logged if its client identifier begins a penalty or
+ * is contested. */
 void admit_accepted(struct session *s);
 
 /* The session ends: give back what admit_source() counted. */

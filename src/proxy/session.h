@@ -73,6 +73,7 @@ struct arrival {
     /* route */
     struct admission_key key; /* when has_key */
     bool has_key;             /* limits.flapping is on, and it has a client identifier */
+    bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
     struct roster *roster;    /* a reference */
     struct placement placement;
     bool waits_for_home; /* it is elsewhere for no better reason than that home is away */

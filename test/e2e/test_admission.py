@@ -3,12 +3,13 @@
 import contextlib
 import os
 import ssl
+import subprocess
 
 import pytest
 
 import mqtt
 import websocket
-from harness import add_door, free_port, one_cluster, wait_until
+from harness import PATIENCE_S, add_door, free_port, one_cluster, wait_until
 from proxy_sender import v2
 
 pytestmark = pytest.mark.sanitized
@@ -189,10 +190,69 @@ def test_a_source_that_connects_too_often_is_closed_and_others_are_not(start):
     wait_until(lambda: is_let_in(router.port, source="127.0.0.2"), "a turn of its own")
 
 
-FLAPPING = {"max_connects": 4, "window_ms": 600000, "penalty_ms": 60000, "penalty_max_ms": 60000}
+FLAPPING = {"max_connects": 4, "window_ms": 3600000, "penalty_ms": 3600000,
+            "penalty_max_ms": 3600000, "refuse": True}
 
 
-def test_a_device_that_connects_again_and_again_is_told_to_wait(start):
+def detected(router):
+    """The metric, from the log."""
+    return router.gauges()["flapping_detected_total"]
+
+
+def publish_with_mosquitto(port, client_id, count):
+    """mosquitto_pub, count times one after the other: how many of them were accepted."""
+    command = ("mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-i", client_id, "-q", "1", "-t", "t", "-m", "m")
+    return [subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False).returncode
+            for _ in range(count)].count(0)
+
+
+def test_by_default_a_client_id_that_flaps_is_logged_and_served(start_router, mosquittos):
+    """A shell loop around mosquitto_pub is the commonest case."""
+    made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
+    made["limits"] = {"flapping": {"window_ms": 3600000}}  # of the default's 20, however slow the machine
+    router = start_router(made)
+    assert detected(router) == 0
+    assert publish_with_mosquitto(router.port, "same-id", 30) == 30
+    router.session_end(count=30, client_id="same-id")
+    event, = router.find("client_id.flapping", level="warn")
+    assert (event["client_id"], event["refuse"], event["penalty_ms"]) == ("same-id", False, 2000)
+    assert detected(router) in range(1, 11)  # some may come after the penalty's 2 s
+    assert router.find("session.end", reason="flapping") == []
+
+
+def test_with_refuse_a_client_id_that_flaps_is_refused(start_router, mosquittos):
+    made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
+    made["limits"] = {"flapping": {**FLAPPING, "max_connects": 20}}
+    router = start_router(made)
+    assert publish_with_mosquitto(router.port, "same-id", 30) == 21
+    router.session_end(count=9, client_id="same-id", reason="flapping")
+    event, = router.find("client_id.flapping")
+    assert (event["refuse"], event["penalty_ms"]) == (True, 3600000)
+    assert detected(router) == 10  # the one that began the penalty was served
+
+
+def test_each_flapping_connect_is_counted_and_each_penalty_logged_once(start):
+    """Pairs and identifiers have a penalty each: no CONNECT counts for both."""
+    router = start({"flapping": {**FLAPPING, "refuse": False}})
+    assert all(is_let_in(router.port, "flapper") for _ in range(30))
+    assert detected(router) == 26
+    assert len(router.find("client_id.flapping")) == 1
+
+
+def test_a_reload_sets_refuse(start_router, recording_node):
+    config = one_cluster({"n": recording_node().port}, address=f"127.0.0.1:{free_port()}")
+    config["limits"] = {"flapping": {**FLAPPING, "refuse": False}}
+    router = start_router(config)
+    assert all(is_let_in(router.port, "flapper") for _ in range(10))
+    config["limits"]["flapping"]["refuse"] = True
+    router.reload(config)
+    assert not is_let_in(router.port, "flapper")
+    config["limits"]["flapping"]["refuse"] = False
+    router.reload(config)
+    assert is_let_in(router.port, "flapper")
+
+
+def test_a_client_id_that_flaps_gets_a_connack_with_the_reason(start):
     router = start({"flapping": FLAPPING})
     for _ in range(5):
         assert is_let_in(router.port, "flapper")
@@ -204,7 +264,7 @@ def test_a_device_that_connects_again_and_again_is_told_to_wait(start):
     assert is_let_in(router.port, "other")
     router.session_end(count=2, reason="flapping", client_id="flapper")
     event, = router.find("client_id.flapping")
-    assert (event["client_id"], event["level"], event["penalty_ms"]) == ("flapper", "warn", 60000)
+    assert (event["client_id"], event["level"], event["penalty_ms"]) == ("flapper", "warn", 3600000)
     assert event["source"].startswith("127.0.0.1:")
 
 

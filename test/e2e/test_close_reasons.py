@@ -241,7 +241,7 @@ def _(stage):
 
 @produces("flapping")
 def _(stage):
-    flapping = {"max_connects": 2, "window_ms": 3600000}
+    flapping = {"max_connects": 2, "window_ms": 3600000, "refuse": True}
     router = stage.router(stage.recording_node(), limits={"flapping": flapping})
     for _ in range(3):
         stage.device(router).connect("dev")

@@ -192,6 +192,7 @@ static void expect_default_limits(const struct limits_conf *limits)
     assert_int_equal(limits->per_source.n_exempt, 0);
     assert_int_equal(limits->per_source.table_size, 65536);
     assert_false(limits->flapping.off);
+    assert_false(limits->flapping.refuse);
     assert_int_equal(limits->flapping.max_connects, 20);
     assert_int_equal(limits->flapping.window_ms, 10000);
     assert_int_equal(limits->flapping.penalty_ms, 2000);
@@ -256,6 +257,7 @@ static void every_key_about_hostile_clients_arrives_in_its_field(void **state)
     assert_int_equal(limits->per_source.burst, 50);
     assert_int_equal(limits->per_source.n_exempt, 1);
     assert_int_equal(limits->per_source.table_size, 131072);
+    assert_true(limits->flapping.refuse);
     assert_int_equal(limits->flapping.max_connects, 30);
     assert_int_equal(limits->flapping.window_ms, 15000);
     assert_int_equal(limits->flapping.penalty_ms, 3000);

@@ -66,6 +66,7 @@ static bool is_allowed(const char *path, const char *wrong)
         {"clusters[0].replay", "true"},
         {"limits.per_source", "{}"},
         {"limits.flapping", "{}"},
+        {"limits.flapping.refuse", "true"},
         {"sandbox", "true"},
         {"clusters[0].health_check.no_new", "[]"},
     };
