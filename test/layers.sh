@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# layers.sh CC [ROOT] - hold the house to its plan: who may include what.
+# layers.sh CC [ROOT] - check who may include what.
 #
-# Fails, with one line a fault, on
+# Fails, and prints one line per fault, on
 #   upward      an include of a higher layer (src/main.c may include anything)
-#   unknown     a quoted include that names no file of this project
-#   private     a header of src/ included from another layer
+#   unknown     a quoted include that is no file of this project
+#   private     a header of src/ that is included from another layer
 #   cycle       headers that include each other in a ring
 #   room        a third-party header, or a system header of the impure kind, outside its room
 #   paho        Paho headers in more than one file
-#   umbrella    a header that holds nothing but includes
+#   umbrella    a header that contains nothing but includes
 #   alone       a header that does not compile by itself, or not twice
-# ROOT is the tree to look at, this one unless told (layers_test.sh passes bad trees).
+# ROOT is the tree to check; the default is this one (layers_test.sh passes bad trees).
+#
+# One process looks at all files: a process per include took minutes on a loaded machine. A header
+# that some .c includes before anything else is compiled alone by the build itself, so only its
+# include guard is checked here.
 set -u
 export LC_ALL=C
 cc=${1:?usage: layers.sh CC [ROOT]}
@@ -46,71 +50,113 @@ rooms=(
     '^stdlib\.h$              ^(src|include)/(base|model|net|proxy|control)/|^src/main\.c$'
 )
 
-rank_of() { # a path below src/ or include/: the height of its layer, 99 for main.c
-    local layer=${1#*/} i
-    [ "$1" = src/main.c ] && { echo 99; return; }
-    for i in "${!layers[@]}"; do
-        [ "${layer%%/*}" = "${layers[$i]}" ] && { echo "$i"; return; }
-    done
-    echo -1
+# include_faults: read "includer name-as-written" lines; print faults, and edges between headers to
+# the file in EDGES.
+include_faults() {
+    awk -v layers="${layers[*]}" -v files="$scratch/files" -v rooms_file="$scratch/rooms" -v edges="$scratch/edges" '
+    BEGIN {
+        n_layers = split(layers, layer_at, " ")
+        for (i = 1; i <= n_layers; i++) height[layer_at[i]] = i
+        while ((getline line <files) > 0) exists[line] = 1
+        while ((getline line <rooms_file) > 0) {
+            split(line, row, " ")
+            room_header[++n_rooms] = row[1]
+            room_files[n_rooms] = row[2]
+        }
+    }
+    function layer_of(path) { # the folder below src/ or include/
+        sub(/^[^\/]*\//, "", path)
+        sub(/\/.*/, "", path)
+        return path
+    }
+    function height_of(path) { # 99 for main.c, 0 for a file in no layer
+        return path == "src/main.c" ? 99 : height[layer_of(path)] + 0
+    }
+    function resolve(includer, name,    beside) { # the file that "name" means; empty if there is none
+        beside = includer
+        sub(/[^\/]*$/, name, beside)
+        if (beside in exists) return beside
+        if (("include/" name) in exists) return "include/" name
+        return ("src/" name) in exists ? "src/" name : ""
+    }
+    function check_quoted(file, name,    target, from, to) {
+        target = resolve(file, name)
+        from = height_of(file)
+        to = height_of(target)
+        if (target == "") {
+            print file ": unknown: \"" name "\" is no file of this project"
+            return
+        }
+        if (from == 0)
+            print file ": upward: it is in no layer (" layers ")"
+        else if (to > from)
+            print file ": upward: includes " target
+        else if (from != 99 && target ~ /^src\// && to != from)
+            print file ": private: " target " belongs to " layer_of(target)
+        if (file ~ /\.h$/)
+            print file, target >edges
+    }
+    function check_angled(file, name,    i) {
+        for (i = 1; i <= n_rooms; i++)
+            if (name ~ room_header[i] && file !~ room_files[i])
+                print file ": room: <" name "> may only be included by " room_files[i]
+    }
+    { name = substr($2, 2, length($2) - 2) }
+    $2 ~ /^"/ { check_quoted($1, name) }
+    $2 ~ /^</ { check_angled($1, name) }'
 }
 
-resolve() { # includer, name as written between quotes: the file it means, or nothing
-    local candidate
-    for candidate in "$(dirname "$1")/$2" "include/$2" "src/$2"; do
-        [ -f "$candidate" ] && { echo "$candidate"; return; }
-    done
+# umbrella_faults HEADER...: code is what is left without comments and preprocessor lines.
+umbrella_faults() {
+    awk 'function finish(    at, rest, end, n, i, line, lines, includes, code) {
+             while ((at = index(text, "/*")) > 0) {
+                 rest = substr(text, at + 2)
+                 end = index(rest, "*/")
+                 text = substr(text, 1, at - 1) (end ? substr(rest, end + 2) : "")
+             }
+             n = split(text, lines, "\n")
+             for (i = 1; i <= n; i++) {
+                 line = lines[i]
+                 if (line ~ /^[ \t]*#[ \t]*include/) includes++
+                 else if (line ~ /^[ \t]*#[ \t]*define[ \t]+[A-Z0-9_]+_H[ \t]*$/) continue
+                 else if (line ~ /^[ \t]*#[ \t]*define/) code++
+                 else if (line !~ /^[ \t]*(#.*|\/\/.*)?$/) code++
+             }
+             if (includes && !code) print file ": umbrella: holds nothing but includes"
+         }
+         FNR == 1 { if (file) finish(); file = FILENAME; text = "" }
+         { text = text $0 "\n" }
+         END { if (file) finish() }' "$@"
 }
 
-layer_of() {
-    local rest=${1#*/}
-    echo "${rest%%/*}"
+# headers_the_build_compiles: those that a .c includes before any other preprocessor line.
+headers_the_build_compiles() {
+    find src -name '*.c' -exec awk '
+        FNR == 1 { first = 1 }
+        first && /^[ \t]*#/ {
+            first = 0
+            if ($0 !~ /^[ \t]*#[ \t]*include[ \t]*"/) next
+            split($0, part, "\"")
+            beside = FILENAME
+            sub(/[^\/]*$/, part[2], beside)
+            print beside
+            print "include/" part[2]
+            print "src/" part[2]
+        }' {} + | sort -u
 }
 
-check_quoted() { # includer, name
-    local target from to
-    target=$(resolve "$1" "$2")
-    if [ -z "$target" ]; then
-        fault "$1: unknown: \"$2\" is no file of this project"
-        return
-    fi
-    from=$(rank_of "$1")
-    to=$(rank_of "$target")
-    if [ "$from" -lt 0 ]; then
-        fault "$1: upward: it is in no layer (${layers[*]})"
-    elif [ "$to" -gt "$from" ]; then
-        fault "$1: upward: includes $target"
-    elif [ "$from" -ne 99 ] && [ "${target#src/}" != "$target" ] && [ "$to" -ne "$from" ]; then
-        fault "$1: private: $target belongs to $(layer_of "$target")"
-    fi
-    case $1 in *.h) echo "$1 $target" >>"$scratch/edges" ;; esac
-}
-
-check_angled() { # includer, name
-    local row
-    for row in "${rooms[@]}"; do
-        read -r header files <<<"$row"
-        if [[ $2 =~ $header ]] && ! [[ $1 =~ $files ]]; then
-            fault "$1: room: <$2> may only be included by $files"
-        fi
-    done
-}
-
-check_umbrella() { # header: code is what is left without comments and preprocessor lines
-    awk '{ text = text $0 "\n" }
-         END { while ((at = index(text, "/*")) > 0) {
-                   rest = substr(text, at + 2); end = index(rest, "*/")
-                   text = substr(text, 1, at - 1) (end ? substr(rest, end + 2) : "")
-               }
-               n = split(text, lines, "\n")
-               for (i = 1; i <= n; i++) {
-                   line = lines[i]
-                   if (line ~ /^[ \t]*#[ \t]*include/) includes++
-                   else if (line ~ /^[ \t]*#[ \t]*define[ \t]+[A-Z0-9_]+_H[ \t]*$/) continue
-                   else if (line ~ /^[ \t]*#[ \t]*define/) code++
-                   else if (line !~ /^[ \t]*(#.*|\/\/.*)?$/) code++
-               }
-               exit (includes && !code) }' "$1" || fault "$1: umbrella: holds nothing but includes"
+# guard_faults HEADER...: the first two preprocessor lines must be #ifndef X and #define X.
+guard_faults() {
+    [ $# -eq 0 ] || awk '
+        function finish() { if (file && !guarded) print file ": alone: no include guard" }
+        FNR == 1 { finish(); file = FILENAME; n = guarded = 0 }
+        /^[ \t]*#/ {
+            n++
+            if (n == 1 && $1 == "#ifndef") guard = $2
+            if (n == 2 && $1 == "#define" && $2 == guard) guarded = 1
+            if (n == 1 && $1 != "#ifndef") guard = ""
+        }
+        END { finish() }' "$@"
 }
 
 check_alone() { # header: twice, so that a missing include guard shows
@@ -125,12 +171,9 @@ read -ra flags <<<"$(pkg-config --cflags jansson libxxhash openssl 2>/dev/null)"
 # file, then the include as written; each line once.
 grep -rnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*("[^"]*"|<[^>]*>)' src include --include='*.[ch]' |
     sed -E 's/^([^:]*):[0-9]+:[^"<]*/\1 /' | sort -u >"$scratch/includes"
-while read -r file name; do
-    case $name in
-    \"*) check_quoted "$file" "${name:1:-1}" ;;
-    *) check_angled "$file" "${name:1:-1}" ;;
-    esac
-done <"$scratch/includes"
+find include src -type f >"$scratch/files"
+printf '%s\n' "${rooms[@]}" >"$scratch/rooms"
+include_faults <"$scratch/includes" | tee -a "$faults"
 
 # tsort names the headers of a ring on its error output.
 if ! tsort "$scratch/edges" >/dev/null 2>"$scratch/rings"; then
@@ -140,12 +183,16 @@ fi
 paho=$(grep -E '^src/wire/[^ ]* <MQTT[A-Za-z]*\.h>$' "$scratch/includes" | cut -d' ' -f1 | sort -u)
 [ "$(wc -w <<<"$paho")" -le 1 ] || fault "paho: its headers are in $(paste -sd' ' <<<"$paho")"
 
-headers=$(find include src -name '*.h' | sort)
-for header in $headers; do
-    check_umbrella "$header"
+find include src -name '*.h' | sort >"$scratch/headers"
+headers_the_build_compiles | comm -12 "$scratch/headers" - >"$scratch/built"
+mapfile -t headers <"$scratch/headers"
+mapfile -t built <"$scratch/built"
+umbrella_faults "${headers[@]}" | tee -a "$faults"
+guard_faults "${built[@]}" | tee -a "$faults"
+while read -r header; do
     check_alone "$header"
-done
+done < <(comm -23 "$scratch/headers" "$scratch/built")
 
 count=$(wc -l <"$faults")
-echo "$(wc -w <<<"$headers") headers, $(wc -l <"$scratch/includes") includes, $count faults"
+echo "${#headers[@]} headers, $(wc -l <"$scratch/includes") includes, $count faults"
 [ "$count" -eq 0 ]
