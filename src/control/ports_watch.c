@@ -14,14 +14,10 @@ struct ports_watch {
     const struct node_live **warned; /* identities only: never looked into */
     size_t n, room;
     uint64_t warnings;
-    uint64_t each;  /* local ports of one source address, when last read */
+    uint64_t each;  /* local ports of one source address, when last read; 0 = the kernel's range
+                       cannot be read */
     unsigned looks; /* so far */
 };
-
-struct ports_watch *ports_watch_new(void)
-{
-    return calloc(1, sizeof(struct ports_watch));
-}
 
 void ports_watch_free(struct ports_watch *watch)
 {
@@ -36,7 +32,7 @@ uint64_t ports_watch_warnings(const struct ports_watch *watch)
     return watch->warnings;
 }
 
-/* Ports the kernel picks from; 0 = it does not say. */
+/* How many ports the kernel picks from; 0 = the range cannot be read. */
 static uint64_t ports_of_a_source(void)
 {
     unsigned first = 0, last = 0;
@@ -45,6 +41,23 @@ static uint64_t ports_of_a_source(void)
     if (file)
         (void)fclose(file);
     return n == 2 && last >= first ? last - first + 1u : 0;
+}
+
+struct ports_watch *ports_watch_new(void)
+{
+    struct ports_watch *watch = calloc(1, sizeof(*watch));
+    if (watch)
+        watch->each = ports_of_a_source();
+    return watch;
+}
+
+/* A range that could be read before stays known, and one that could not stays unknown: a metric
+ * neither appears late nor disappears. */
+static void read_range_again(struct ports_watch *watch)
+{
+    const uint64_t each = watch->each > 0 ? ports_of_a_source() : 0;
+    if (each > 0)
+        watch->each = each;
 }
 
 static uint64_t sources_for(const struct cluster *cluster, const struct endpoint *to)
@@ -126,8 +139,8 @@ static void forget_gone(struct ports_watch *watch, const struct snapshot *snapsh
 
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
-    if (watch->looks++ % LOOKS_OF_A_RANGE == 0)
-        watch->each = ports_of_a_source();
+    if (++watch->looks % LOOKS_OF_A_RANGE == 0)
+        read_range_again(watch);
     const uint64_t each = watch->each;
     forget_gone(watch, snapshot);
     for (size_t i = 0; each > 0 && i < snapshot->config->n_clusters; i++) {

@@ -1,5 +1,6 @@
 """What Prometheus is told: in its format, by its rules, and true."""
 
+import contextlib
 import json
 import re
 import socket
@@ -11,8 +12,9 @@ import pytest
 
 import admin
 import mqtt
+import websocket
 from admin import with_admin
-from harness import CHECKED, ROOT, one_cluster, wait_until
+from harness import CHECKED, FAST_CHECK, ROOT, add_door, one_cluster, wait_until
 from homes import by_home
 from recorder import accept_connect
 
@@ -95,8 +97,6 @@ def readme_table(text):
 def test_every_metric_is_in_the_readme_with_its_meaning(start_router, recording_node, certificates):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
     router = start_router(made)
-    wait_until(lambda: "node_local_ports{" in scrape(router) and "node_checks_total{" in scrape(router),
-               "the first look at ports and checks")
     table = readme_table(scrape(router))
     print(table)  # for who has to paste it
     assert table in (ROOT / "README.md").read_text()
@@ -200,6 +200,90 @@ def say_alert(router, code):
         plain.sendall(bytes((21, 3, 3, 0, 2, 2, code)))
         while plain.recv(65536):
             pass
+
+
+def everything(nodes, certificates):
+    """A configuration with each kind of listener, checks, limits, and ways to move sessions."""
+    made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
+                                  empty_client_id="refuse", homecoming={"after_ms": 0, "rate_per_s": 1000},
+                                  health_check=FAST_CHECK, bounded_load=1.5))
+    add_door(made, "ws", websocket={})
+    add_door(made, "wss", certificates, websocket={})
+    add_door(made, "mtls", certificates, tls={"client_auth": "require", "client_ca_file": str(certificates / "ca.pem")})
+    add_door(made, "proxied", accept_proxy_protocol=True, trusted_proxies="127.0.0.1")
+    add_door(made, "few", max_connections=1)
+    add_door(made, "nobody", allow="192.0.2.0/24")
+    made["limits"] = {"flapping": {"max_connects": 2, "refuse": True}, "per_source": {"max_connections": 10000}}
+    made["timeouts"] = {"tls_handshake_ms": 500, "connect_packet_ms": 500}
+    made["log"]["max_lines_per_s"] = 10
+    return made
+
+
+def what_a_device_can_do(router, certificates):
+    """Traffic of all kinds, good and bad, over each listener."""
+    context = mqtt.tls_context(certificates)
+    for version in (3, 4, 5):
+        for name in (b"fresh", b"known", b"refused", b"denied", b"", HOSTILE.encode() + b"fresh"):
+            with mqtt.Device(router.port) as device, contextlib.suppress(EOFError, OSError):
+                device.send(mqtt.connect(name.decode() and f"{name.decode()}{version}", version=version))
+                device.packet()
+    for _ in range(4):
+        with mqtt.Device(router.port) as device, contextlib.suppress(EOFError, OSError):
+            device.connect("fresh-flapper")
+    for port in router.ports.values():
+        for said in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+                     mqtt.connect("anyone")[:5], b"\x30\x00"):
+            with mqtt.Device(port) as device, contextlib.suppress(OSError):
+                device.send(said)
+                device.socket.shutdown(socket.SHUT_WR)
+                device.read_to_end()
+    for door in ("mqtts", "mtls"):
+        for wrong in (context, ssl.create_default_context()):
+            with contextlib.suppress(OSError, EOFError), mqtt.Device(router.ports[door], tls=wrong) as device:
+                device.connect("fresh-secure")
+    with websocket.WsDevice(router.ports["ws"]) as device:
+        device.connect("fresh-web")
+    with mqtt.Device(router.ports["few"]), mqtt.Device(router.ports["few"]) as second:
+        second.read_to_end()
+    with mqtt.Device(router.tls_port) as slow:  # too slow
+        slow.send(b"\x16\x03\x01")
+        slow.read_to_end()
+
+
+def what_an_operator_can_do(router, node):
+    """Reloads, steering, a node that dies and is back in the file."""
+    router.reload()
+    text = router.config_path.read_text()
+    router.reload("{", expect="reload.failed")
+    router.config_path.write_text(text)
+    for body in ({"state": "draining"}, {"state": "down"}, {"state": "up", "weight": 3}):
+        admin.post(router, "/api/v1/nodes/c/b", body)
+    admin.post(router, "/api/v1/homecoming", {"rate_per_s": 1000})
+    admin.post(router, "/api/v1/log_level", {"level": "info"})
+    node.close()
+    router.wait_event("node.status", node="a", status="down")
+
+
+def test_every_series_exists_from_the_start(start_router, recording_node, certificates, device):
+    """rate() does not see the first event of a series that appears with it."""
+    nodes = {name: recording_node(answer=answer_by_name) for name in ("a", "b")}
+    router = start_router(everything(nodes, certificates))
+    before = set(samples(scrape(router)))
+    relayed = device(router)
+    relayed.connect("fresh-relayed")
+    what_a_device_can_do(router, certificates)
+    what_an_operator_can_do(router, nodes["a"])
+    what_a_device_can_do(router, certificates)
+    relayed.close()
+    router.wait_idle()
+    wait_until(lambda: value(samples(scrape(router)), "node_checks_total", node="a", result="bad"), "a bad check")
+    found = samples(scrape(router))
+    assert set(found) - before == set(), "series that appeared late"
+    assert before - set(found) == set(), "series that disappeared"
+    ended = {dict(labels)["reason"] for (name, labels), count in found.items()
+             if name == "mqtt_router_sessions_closed_total" and count}
+    assert ended >= {"client_closed", "connect_refused", "flapping", "listener_full", "source_denied", "tls_failed",
+                     "tls_timeout", "websocket_refused", "client_id_refused"}, "traffic of all kinds"
 
 
 def test_no_device_can_add_a_series(start_router, recording_node, device, certificates):
