@@ -29,10 +29,10 @@
     X(IDS, "ids", "FILE", "a file of keys, one a line: say which of them move")                    \
     X(NODE, "node", "NODE", "only those at this node: NAME or CLUSTER/NAME")                       \
     X(SOURCE, "source", "CIDR", "only those from there: an address, or 192.0.2.0/24")              \
-    X(LIMIT, "limit", "N", "so many at most, 1 to 1000; 100 unless given")                         \
-    X(RATE, "rate", "N", "so many sessions a second; the cluster's drain_rate_per_s unless given") \
+    X(LIMIT, "limit", "N", "print at most N sessions, 1 to 1000 (default: 100)")                   \
+    X(RATE, "rate", "N", "close N sessions per second (default: the cluster's drain_rate_per_s)")  \
     X(DEADLINE, "deadline", "S",                                                                   \
-      "after so many seconds close what is left; drain_deadline_ms unless given")                  \
+      "close the rest after S seconds (default: the cluster's drain_deadline_ms)")                 \
     X(WAIT, "wait", "", "watch until no session is left")                                          \
     X(NAMES, "names", "", "only names, CLUSTER/NAME, one a line")                                  \
     X(JSON, "json", "", "print the router's answer as it is")                                      \
@@ -75,9 +75,9 @@ struct command {
 /*
  * Read the command line by a table of commands, the one without a name first.
  *
- * False, with what is wrong and the command's usage on `err`: an unknown word or option, one that
- * the command does not take, no number where one belongs, a word too few or too many. With --help
- * or --version nothing else has to be there.
+ * False, with the fault and the command's usage on standard error: an unknown word or option, one
+ * that the command does not take, a number out of its range, a word too few or too many. With
+ * --help or --version nothing else has to be there.
  */
 MUST_USE bool command_line_read(const struct command *commands, size_t n, int argc, char **argv,
                                 struct arguments *out);

@@ -7,6 +7,7 @@
 #include "control/command_line.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct option_row {
@@ -18,8 +19,19 @@ static const struct option_row {
 };
 _Static_assert(ARRAY_LEN(rows) == OPTION_COUNT, "every option has its row");
 
+/* Options that take a number: its range, and the unit to name in errors. */
+static const struct number_row {
+    enum command_option option;
+    uint32_t min, max;
+    const char *unit;
+} numbers[] = {
+    {OPTION_LIMIT, 1, 1000, "sessions"},
+    {OPTION_RATE, 1, 1000000, "sessions per second"},
+    {OPTION_DEADLINE, 1, 86400, "seconds"},
+};
+
 #define LINE_WIDTH   78
-#define NUMBER_CHARS 9u /* what fits 32 bits whatever it is */
+#define NUMBER_CHARS 9u /* digits that fit 32 bits whatever they are */
 
 /* One letter each; the others have none. */
 static const struct {
@@ -89,18 +101,24 @@ static int find_stranger(const struct arguments *args)
     return i;
 }
 
-/* The first option whose value should be a number and is none; OPTION_COUNT = there is none. */
-static int find_no_number(const struct arguments *args)
+static bool is_in_range(const struct number_row *row, const char *text)
 {
-    int i = 0;
-    for (; i < OPTION_COUNT; i++) {
-        const char *value = args->value[i];
-        bool number = strcmp(rows[i].value, "N") == 0 || strcmp(rows[i].value, "S") == 0;
-        if (value && number &&
-            (!*value || strlen(value) > NUMBER_CHARS || value[strspn(value, "0123456789")]))
-            break;
+    const size_t n = strspn(text, "0123456789");
+    if (n == 0 || n > NUMBER_CHARS || text[n])
+        return false;
+    const unsigned long number = strtoul(text, NULL, 10);
+    return number >= row->min && number <= row->max;
+}
+
+/* The first given option whose value is no number in its range; null = there is none. */
+static const struct number_row *find_bad_number(const struct arguments *args)
+{
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        const char *value = args->value[numbers[i].option];
+        if (value && !is_in_range(&numbers[i], value))
+            return &numbers[i];
     }
-    return i;
+    return NULL;
 }
 
 static bool check_words(const struct arguments *args, char **words, int n)
@@ -114,15 +132,16 @@ static bool check_words(const struct arguments *args, char **words, int n)
                       *command->name ? command->name : "serving");
         return false;
     }
-    i = find_no_number(args);
-    if (i < OPTION_COUNT)
-        (void)fprintf(stderr, "mqtt-router: --%s wants a number of up to %u digits, got \"%s\"\n",
-                      rows[i].name, NUMBER_CHARS, args->value[i]);
+    const struct number_row *number = find_bad_number(args);
+    if (number)
+        (void)fprintf(stderr, "mqtt-router: --%s: want %u to %u %s, got \"%s\"\n",
+                      rows[number->option].name, number->min, number->max, number->unit,
+                      args->value[number->option]);
     else if (n > most)
         (void)fprintf(stderr, "mqtt-router: \"%s\" is a word too many\n", words[most]);
     else if (n < least)
         (void)fprintf(stderr, "mqtt-router: %s wants %s\n", command->name, command->operands);
-    return i == OPTION_COUNT && n >= least && n <= most;
+    return !number && n >= least && n <= most;
 }
 
 bool command_line_read(const struct command *commands, size_t n, int argc, char **argv,

@@ -388,6 +388,20 @@ def test_a_reload_says_what_it_did_or_what_is_wrong(house, recording_node):
 COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconnect", "reload", "help")
 
 
+@pytest.mark.parametrize(("option", "wanted"), (("rate", "1 to 1000000 sessions per second"),
+                                                ("deadline", "1 to 86400 seconds"),
+                                                ("limit", "1 to 1000 sessions")))
+def test_a_number_out_of_range_is_named_in_the_options_own_unit(option, wanted):
+    """No router is asked: the fault is in the command line, exit code 2."""
+    command = ("sessions",) if option == "limit" else ("drain", "a")
+    for value in ("0", "-1", "1.5", "1h", "", "86401" if option == "deadline" else "1000001", "9" * 30):
+        result = run(*command, f"--{option}", value, "--admin", "127.0.0.1:1")
+        assert (result.returncode, result.stdout) == (2, "")
+        first, usage, *_ = result.stderr.splitlines()
+        assert first == f'mqtt-router: --{option}: want {wanted}, got "{value}"'
+        assert usage.startswith(f"usage: mqtt-router {command[0]}")
+
+
 def test_every_command_has_help_and_refuses_what_is_not_its_own():
     overview = run("--help").stdout
     for command in COMMANDS:
