@@ -151,22 +151,47 @@ static void print_nodes(const json_t *nodes, FILE *out)
     client_node_each(nodes, tally_node, &names);
 }
 
+static bool has_same(const json_t *a, const json_t *b, const char *key)
+{
+    const char *of_a = client_word(a, key), *of_b = client_word(b, key);
+    return of_a && of_b && strcmp(of_a, of_b) == 0;
+}
+
+/* The answer has a certificate once for each listener and cluster that uses it. */
+static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
+{
+    for (size_t i = 0; i < n; i++) {
+        const json_t *other = json_array_get(list, i);
+        if (has_same(other, certificate, "file") && has_same(other, certificate, "subject") &&
+            has_same(other, certificate, "not_after"))
+            return true;
+    }
+    return false;
+}
+
+static void print_certificate(const json_t *certificate, int64_t days, FILE *out)
+{
+    (void)fprintf(out, LABEL, "certificate");
+    client_text_print(client_word(certificate, "file"), out);
+    (void)fputs(" (", out);
+    client_text_print(client_word(certificate, "subject"), out);
+    if (days < 0)
+        (void)fprintf(out, ") HAS ENDED, %" PRId64 " days ago\n", -days);
+    else
+        (void)fprintf(out, ") ends in %" PRId64 " days\n", days);
+}
+
 static void print_certificates(const json_t *answer, FILE *out)
 {
     size_t i;
     json_t *certificate;
-    json_array_foreach(json_object_get(answer, "certificates"), i, certificate)
+    const json_t *list = json_object_get(answer, "certificates");
+    json_array_foreach(list, i, certificate)
     {
         const json_t *left = json_object_get(certificate, "days_left");
         const int64_t days = (int64_t)json_number_value(left);
-        if (!json_is_number(left) || days >= CERT_DAYS)
-            continue;
-        (void)fprintf(out, LABEL, "certificate");
-        client_text_print(client_word(certificate, "file"), out);
-        if (days < 0)
-            (void)fprintf(out, " HAS ENDED, %" PRId64 " days ago\n", -days);
-        else
-            (void)fprintf(out, " ends in %" PRId64 " days\n", days);
+        if (json_is_number(left) && days < CERT_DAYS && !is_printed(list, i, certificate))
+            print_certificate(certificate, days, out);
     }
 }
 

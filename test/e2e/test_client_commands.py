@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+import admin
 import mqtt
 from harness import BINARY, CHECKED, PATIENCE_S, ROOT, add_door, free_port, one_cluster, wait_until
 from homes import ids_of
@@ -212,7 +213,24 @@ def test_status_names_certificates_that_end_soon(start_router, recording_node, a
     config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
     start_router(config)
     said = run("status", "--admin", config["admin"]["address"]).stdout
-    assert re.search(r"certificate +\S+/soon\.pem ends in [78] days\n", said) and "late" not in said
+    assert re.search(r"certificate +\S+/soon\.pem \(soon\) ends in [78] days\n", said) and "late" not in said
+
+
+def test_status_lists_a_certificate_once(start_router, recording_node, authority):
+    """Though three listeners use it; two certificates of one file are two lines."""
+    issued, other = authority.issue("shared", days=8), authority.issue("other", days=9)
+    bundle = issued.certificate.with_name("bundle.pem")
+    bundle.write_text(issued.certificate.read_text() + other.certificate.read_text())
+    config = one_cluster({"a": recording_node().port})
+    for name in ("one", "two", "three"):
+        config = add_door(config, name, tls={"certificates": [
+            {"certificate_file": str(bundle), "private_key_file": str(issued.key)}]})
+    config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
+    router = start_router(config)
+    printed = run("status", "--admin", config["admin"]["address"]).stdout
+    assert re.findall(r"certificate +\S+/bundle\.pem \((\w+)\) ends in", printed) == ["shared", "other"]
+    listed = admin.get(router, "/api/v1/certificates")["certificates"]
+    assert len(listed) == 6, "the API names each listener"
 
 
 def test_nodes_is_a_table(house, device):
