@@ -1,6 +1,7 @@
 """Active checks: what the broker notices of them, and what the router makes of the answers."""
 
 import http.server
+import json
 import re
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 
-from harness import FAST_CHECK, one_cluster, wait_until
+from harness import FAST_CHECK, ROOT, one_cluster, wait_until
 from homes import ids_of
 from nodes import Mosquitto
 from proxy_v2_decoder import decode
@@ -266,6 +267,79 @@ def test_http_503_keeps_who_is_there_and_takes_nobody_new(
     router.wait_event("node.status", node="a", status="up", was="down")
     assert not router.find("node.status", node="b")
     assert not server.errors and not other.errors
+
+
+class EmqxApi:
+    """Port 18083 of EMQX, as far as a check sees it: which paths exist, by edition."""
+
+    AVAILABILITY = "/api/v5/load_rebalance/availability_check"
+
+    def __init__(self, has_evacuation):
+        self.codes = {"/status": 200}
+        if has_evacuation:
+            self.codes[self.AVAILABILITY] = 200
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(outer.codes.get(self.path, 404))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def shipped_emqx_cluster(nodes, apis):
+    """config/emqx-cluster.json with the addresses of these nodes, and fast checks."""
+    config = json.loads((ROOT / "config" / "emqx-cluster.json").read_text())
+    del config["listeners"][1]  # TLS
+    config["listeners"][0]["address"] = "127.0.0.1:0"
+    config["log"] = {"level": "debug"}
+    cluster, = config["clusters"]
+    cluster["health_check"].update(FAST_CHECK, type="http", timeout_ms=5000)
+    cluster["nodes"] = [{"name": name, "address": f"127.0.0.1:{nodes[name].port}", "check_address": apis[name].address}
+                        for name in nodes]
+    return config
+
+
+def test_the_shipped_emqx_cluster_works_with_each_edition(start_router, recording_node, closing, device):
+    """a has node evacuation (Enterprise, or 5.9 and later); b is the open-source edition up to 5.8."""
+    nodes = {name: recording_node() for name in ("a", "b")}
+    apis = {"a": closing(EmqxApi(True)), "b": closing(EmqxApi(False))}
+    router = start_router(shipped_emqx_cluster(nodes, apis))
+    for name, code in (("a", 200), ("b", 404)):
+        done = router.wait_event("check.done", node=name)
+        assert (done["result"], done["why"]) == ("good", f"HTTP {code}")
+        assert device(router).connect(ids_of(name, nodes, 1)[0]) == (0, 0)
+    apis["a"].codes[EmqxApi.AVAILABILITY] = 503  # evacuation, until `rebalance stop`, also after a restart
+    assert router.wait_event("node.status", node="a", status="paused")["why"] == "HTTP 503"
+    assert device(router).connect(ids_of("a", nodes, 2)[1]) == (0, 0)
+    assert router.gauges()["node b"] == 2
+    apis["a"].codes[EmqxApi.AVAILABILITY] = 200
+    router.wait_event("node.status", node="a", status="up", was="paused")
+    assert not router.find("node.status", node="b")
+
+
+def test_the_status_path_of_emqx_takes_a_node_down_that_does_not_run(start_router, recording_node, closing):
+    """What the README recommends for the open-source edition: "/status" and no "no_new"."""
+    nodes, apis = {"a": recording_node()}, {"a": closing(EmqxApi(False))}
+    config = shipped_emqx_cluster(nodes, apis)
+    check = config["clusters"][0]["health_check"]
+    check.update(path="/status", no_new=[])
+    del check["expect"]
+    router = start_router(config)
+    assert router.wait_event("check.done", node="a")["why"] == "HTTP 200"
+    apis["a"].codes["/status"] = 503
+    assert router.wait_event("node.status", node="a", status="down")["why"] == "HTTP 503"
 
 
 def test_checks_go_to_the_check_address(start_router, mosquitto, closing):
