@@ -70,6 +70,35 @@ struct mqtt_connack {
     uint16_t server_keep_alive_s; /* seconds [MQTT-3.2.2-21] */
 };
 
+/* What a CONNACK's code is about. */
+enum mqtt_connack_subject {
+    MQTT_CONNACK_ACCEPTED,
+    MQTT_CONNACK_ABOUT_DEVICE, /* its credentials, its identifier, or its rights */
+    MQTT_CONNACK_ABOUT_NODE,   /* the node's own state: another node need not share it */
+    MQTT_CONNACK_ABOUT_OTHER   /* the packet, a quota, or a reason that is not given */
+};
+
+/*
+ * What a node's code is about, for a CONNECT of this version (3, 4 or 5).
+ *
+ *              3.1, 3.1.1   5.0
+ *   ACCEPTED   0            0x00
+ *   DEVICE     2, 4, 5      0x85 client identifier, 0x86 user name or password,
+ *                           0x87 not authorized, 0x8A banned, 0x8C authentication method
+ *   NODE       3            0x88 unavailable, 0x89 busy, 0x9C use another server,
+ *                           0x9D server moved
+ *   OTHER      all others   all others
+ *
+ * ACCEPTED and DEVICE prove that the node has read and judged the CONNECT, and that a healthy
+ * node of the same cluster would have answered it too. OTHER proves nothing. 0x80 and 0x83 give
+ * no reason, and EMQX sends 1 for 0x80. 0x81, 0x82, 0x84, 0x95 and the codes of the will (0x90,
+ * 0x99, 0x9A, 0x9B) are about the packet: a node may close the connection for the same fault.
+ * 0x97 and 0x9F are limits, which each node may reach at another time.
+ *
+ * Source: MQTT 5.0 section 3.2.2.2; MQTT 3.1.1 section 3.2.2.3; emqx_reason_codes:compat/2.
+ */
+enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code);
+
 /*
  * Look at the first packet a node sends.
  *

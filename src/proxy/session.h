@@ -80,7 +80,7 @@ struct arrival {
 
     /* dial */
     uint32_t first_sent; /* bytes of `first` the node took */
-    uint8_t unanswered;  /* tries that count against their node once another one answers */
+    uint8_t unanswered;  /* bit per try: charged to its node by place_prove() */
     bool replayed;       /* a node had the CONNECT already */
     bool header_put;     /* the PROXY header stands in front of `first` */
 
@@ -246,6 +246,12 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
 
 /* Would place_again() find another candidate, and may it (the cluster's `replay`)? */
 bool place_may_go_on(const struct session *s);
+
+/*
+ * A node's answer proves that a healthy node answers this CONNECT: the nodes that were tried
+ * before and did not answer are charged with a failure each.
+ */
+void place_prove(struct session *s);
 
 /* The session no longer counts among its node's. Safe to repeat. */
 void dial_uncount(struct session *s);

@@ -25,6 +25,9 @@
 /* A CONNACK with more in it is not waited for: it would be properties for the device alone. */
 #define CONNACK_LOOK_MAX 4096u
 
+#define CONNACK_TYPE 0x20u
+#define AUTH_TYPE    0xf0u
+
 /* ---- client to node ---- */
 
 /*
@@ -99,12 +102,11 @@ static enum step pass_up(struct session *s)
 
 /* ---- node to client ---- */
 
-/* Is what came of a CONNACK enough to see that it is a good one? Then the session is there. */
-static bool accepted_in_part(const struct session *s)
+/* Is what has arrived of a CONNACK enough to see that it accepts? Then the session exists. */
+static bool accepts_in_part(struct span answer)
 {
-    struct reader rd =
-        reader_from(span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer)), 0);
-    if (!s->arrival->answer.mem || reader_u8(&rd) != 0x20)
+    struct reader rd = reader_from(answer, 0);
+    if (answer.n == 0 || reader_u8(&rd) != CONNACK_TYPE)
         return false;
     while (reader_u8(&rd) & 0x80) /* remaining length */
         continue;
@@ -112,12 +114,19 @@ static bool accepted_in_part(const struct session *s)
     return reader_u8(&rd) == 0 && !rd.cut;
 }
 
+/* What has arrived of an answer that came in pieces. */
+static struct span answer_so_far(const struct session *s)
+{
+    const struct buffer *answer = &s->arrival->answer;
+    return answer->mem ? span_of(buffer_bytes(answer), buffer_len(answer)) : (struct span){0};
+}
+
 /* The node left without a word. A client that left first did not wait for one. */
 static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
 {
     if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
         return session_close(s, CLOSE_CLIENT_CLOSED, why);
-    if (accepted_in_part(s))
+    if (accepts_in_part(answer_so_far(s)))
         return session_close(s, reason, why);
     s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
     return place_again(s, reason, why);
@@ -126,12 +135,21 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
 /* Does the node refuse for reasons of its own, which another node need not share? */
 static bool refuses_for_itself(const struct session *s)
 {
+    return s->connack_seen && mqtt_connack_subject(s->arrival->connect.version, s->connack.code) ==
+                                  MQTT_CONNACK_ABOUT_NODE;
+}
+
+/*
+ * Does the answer prove that a healthy node answers this CONNECT? Then the nodes that were tried
+ * before and did not answer were at fault. A node that is busy, or gives no reason, proves nothing.
+ */
+static bool proves_the_connect(const struct session *s, struct span answer)
+{
+    const uint8_t version = s->arrival->connect.version;
     if (!s->connack_seen)
-        return false;
-    if (s->arrival->connect.version != 5)
-        return s->connack.code == 3;
-    return s->connack.code == 0x88 || s->connack.code == 0x89 || s->connack.code == 0x9c ||
-           s->connack.code == 0x9d;
+        return accepts_in_part(answer) || (version == 5 && answer.p[0] == AUTH_TYPE);
+    const enum mqtt_connack_subject subject = mqtt_connack_subject(version, s->connack.code);
+    return subject == MQTT_CONNACK_ACCEPTED || subject == MQTT_CONNACK_ABOUT_DEVICE;
 }
 
 /*
@@ -186,6 +204,8 @@ static enum step node_spoke(struct session *s, size_t n)
                    ? YIELD
                    : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
+    if (proves_the_connect(s, said))
+        place_prove(s);
     if (refuses_for_itself(s) && place_may_go_on(s)) {
         char code[24];
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);

@@ -7,10 +7,11 @@
  *                             ^ the key's next node, within placement_ms |
  *                             +------------------------------------------+ place_again()
  *
- * Whose fault is a node that takes a CONNECT and closes, or says nothing? Perhaps the CONNECT's:
- * a device must not be able to have nodes ejected by packets that brokers choke on. So such
- * a failure counts against its node when another node answers the same CONNECT; silence also
- * when no other could be asked in time.
+ * A node that takes a CONNECT and closes, or stays silent, need not be at fault: a device must not
+ * be able to eject nodes with packets that brokers choke on, and a healthy EMQX node holds a
+ * CONNECT while it waits for a lock over its cluster. So such a failure counts against its node
+ * only if another node answers the same CONNECT as a healthy node would (place_prove()). Silence
+ * also counts if the configuration lets no other node be tried.
  */
 #include <assert.h>
 #include <errno.h>
@@ -137,13 +138,23 @@ static void charge(const struct session *s, const struct node *n)
     shared->failing(shared->arg);
 }
 
-/* Another node has answered the CONNECT: those that did not are at fault. */
-static void charge_unanswered(const struct session *s)
+void place_prove(struct session *s)
 {
     const unsigned unanswered = s->arrival->unanswered;
     for (unsigned i = 0; unanswered >> i; i++)
         if (unanswered >> i & 1u)
             charge(s, &cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
+    s->arrival->unanswered = 0;
+}
+
+/*
+ * Does the configuration prevent that another node is tried after a silent one? Then silence is
+ * all that can be known of the node, and counts.
+ */
+static bool can_never_be_disproved(const struct session *s)
+{
+    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
+    return !cluster_of(s)->conf->replay || timeouts->connack_ms >= timeouts->placement_ms;
 }
 
 /* ---- DIAL ---- */
@@ -422,8 +433,8 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
     (void)snprintf(node_and_why, sizeof(node_and_why), "%s%s%s", s->node->name, why ? ": " : "",
                    why ? why : "");
     if (!place_may_go_on(s)) {
-        if (s->tries == 1 && reason == CLOSE_CONNACK_TIMEOUT && !s->up.ended)
-            charge(s, trying(s)); /* no time to ask another: silence speaks against the node */
+        if (reason == CLOSE_CONNACK_TIMEOUT && !s->up.ended && can_never_be_disproved(s))
+            charge(s, trying(s));
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
     buffer_release(&s->arrival->answer);
@@ -479,7 +490,6 @@ void place_settle(struct session *s)
 {
     struct node_seat *seat = &s->node->seats[s->w->index];
     assert(s->state == SESSION_RELAY && s->counted);
-    charge_unanswered(s);
     s->seated_clean = is_clean(&s->arrival->connect);
     list_remove(&s->seat_link);
     list_append(s->seated_clean ? &seat->clean : &seat->kept, &s->seat_link);

@@ -1,7 +1,7 @@
 /*
- * mqtt_connack.c - the CONNACK a router says when it refuses a device itself.
+ * mqtt_connack.c - compose the CONNACK of a refusal by the router, and classify a node's codes.
  *
- * Only refusals: session present 0 and no properties, so 4 bytes in 3.x and 5 in 5.0.
+ * Composes refusals only: session present 0 and no properties, so 4 bytes in 3.x and 5 in 5.0.
  */
 #include "wire/mqtt_connack.h"
 
@@ -82,4 +82,43 @@ static enum mqtt_refusal refusal_for(enum mqtt_fault fault)
 size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out)
 {
     return mqtt_connack_refuse(c, refusal_for(c->fault), out);
+}
+
+static enum mqtt_connack_subject subject_of_return_code(uint8_t code)
+{
+    switch (code) {
+    case 0:
+        return MQTT_CONNACK_ACCEPTED;
+    case 2:
+    case 4:
+    case 5:
+        return MQTT_CONNACK_ABOUT_DEVICE;
+    case 3:
+        return MQTT_CONNACK_ABOUT_NODE;
+    default:
+        return MQTT_CONNACK_ABOUT_OTHER;
+    }
+}
+
+enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code)
+{
+    if (version != 5)
+        return subject_of_return_code(code);
+    switch (code) {
+    case 0x00:
+        return MQTT_CONNACK_ACCEPTED;
+    case 0x85:
+    case 0x86:
+    case 0x87:
+    case 0x8a:
+    case 0x8c:
+        return MQTT_CONNACK_ABOUT_DEVICE;
+    case 0x88:
+    case 0x89:
+    case 0x9c:
+    case 0x9d:
+        return MQTT_CONNACK_ABOUT_NODE;
+    default:
+        return MQTT_CONNACK_ABOUT_OTHER;
+    }
 }

@@ -122,7 +122,7 @@ def test_devices_of_a_node_that_hangs_are_elsewhere_within_connack_ms(
     fleet.come_all()
     # Each at its first attempt: it waited for n3 and then had its CONNACK from elsewhere.
     assert not fleet.refusals and not fleet.cut
-    assert fleet.longest_s < 1 + PATIENCE_S / 2, "the default is 15 s"
+    assert fleet.longest_s < 1 + PATIENCE_S / 2, "the default is 20 s"
     router.wait_event("session.placed", count=60)
     placed = router.find("session.placed")
     assert {(e["tries"], e["node"] != "n3") for e in placed} == {(2, True)}

@@ -417,3 +417,73 @@ def test_a_connect_that_nodes_choke_on_ejects_none_of_them(start_router, closing
     assert {end["reason"] for end in ends} == {"node_closed_early"}
     assert router.gauges()["dial_failures_total"] == 0
     assert not router.find("node.status"), "no node is to blame"
+
+
+def failures_of(router, node):
+    """Failures of sessions that count against a node."""
+    router.gauges()
+    return [e for e in router.find("node.gauges") if e["node"] == node][-1]["failures_total"]
+
+
+def failed_before(start_router, recording_node, device, first, version, answer):
+    """The home node fails as `first` does, the next one answers; returns (router, home's name)."""
+    ports = {"home": recording_node(answer=first).port,
+             "next": recording_node(answer=says(answer)).port}
+    config = one_cluster(ports, passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
+    config["clusters"][0]["nodes"].append(
+        {"name": "spare", "address": "127.0.0.1:1", "weight": 0})  # so that one may be ejected
+    config["timeouts"] = {"connack_ms": 500, "farewell_ms": 500}
+    router = start_router(config)
+    raw = device(router).send(mqtt.connect(ids_of("home", ports)[0], version=version))
+    assert raw.packet()[1] == answer
+    raw.close()
+    return router
+
+
+FIRST = {"silence": None, "a close": after_connect(closes)}
+# A few of each kind; test_mqtt_connack.c has the whole table.
+PROOF = [(4, connack_4(0)), (4, connack_4(5)), (5, connack_5(0x87)), (5, AUTH)]
+NO_PROOF = [(4, connack_4(1)), (4, connack_4(3)), (4, mqtt.PING)] + [
+    (5, connack_5(code)) for code in (0x80, 0x88, 0x89, 0x97, 0x9C, 0x9D)]
+
+
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("version,answer", PROOF, ids=lambda v: v.hex() if isinstance(v, bytes)
+                         else str(v))
+def test_an_answer_about_the_device_proves_that_the_node_before_was_at_fault(
+        start_router, recording_node, device, first, version, answer):
+    router = failed_before(start_router, recording_node, device, FIRST[first], version, answer)
+    assert failures_of(router, "home") == 1 and failures_of(router, "next") == 0
+    router.wait_event("node.status", node="home", status="ejected")
+
+
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("version,answer", NO_PROOF, ids=lambda v: v.hex()
+                         if isinstance(v, bytes) else str(v))
+def test_an_answer_about_anything_else_proves_nothing_about_the_node_before(
+        start_router, recording_node, device, first, version, answer):
+    router = failed_before(start_router, recording_node, device, FIRST[first], version, answer)
+    assert failures_of(router, "home") == 0 and failures_of(router, "next") == 0
+    assert not router.find("node.status")
+
+
+def test_a_node_is_not_charged_for_silence_if_all_nodes_are_silent(
+        start_router, recording_node, device):
+    ports = {name: recording_node(answer=None).port for name in ("n1", "n2", "n3")}
+    config = one_cluster(ports, passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
+    config["timeouts"] = {"connack_ms": 300, "placement_ms": 5000}
+    router = start_router(config)
+    assert device(router).connect("dev")[1] == 3
+    assert [failures_of(router, name) for name in ports] == [0, 0, 0]
+    assert not router.find("node.status")
+
+
+def test_silence_counts_if_the_configuration_lets_no_other_node_be_tried(
+        start_router, recording_node, device):
+    ports = {name: recording_node(answer=None).port for name in ("n1", "n2", "n3")}
+    config = one_cluster(ports, replay=False,
+                         passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
+    config["timeouts"] = {"connack_ms": 300}
+    router = start_router(config)
+    assert device(router).connect(ids_of("n1", ports)[0])[1] == 3
+    router.wait_event("node.status", node="n1", status="ejected")

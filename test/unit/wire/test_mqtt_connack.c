@@ -142,9 +142,35 @@ static void too_large_speaks_once_the_level_is_known(void **state)
     assert_int_equal(mqtt_connack_for_fault(&c, out), 0);
 }
 
+/* The codes of each subject, taken from the tables of the standards by hand. */
+static void a_code_is_about_the_device_the_node_or_something_else(void **state)
+{
+    static const uint8_t device_3[] = {2, 4, 5}, node_3[] = {3};
+    static const uint8_t device_5[] = {0x85, 0x86, 0x87, 0x8a, 0x8c};
+    static const uint8_t node_5[] = {0x88, 0x89, 0x9c, 0x9d};
+    enum mqtt_connack_subject want_3[256] = {0}, want_5[256] = {0};
+    (void)state;
+    for (int i = 1; i < 256; i++)
+        want_3[i] = want_5[i] = MQTT_CONNACK_ABOUT_OTHER;
+    for (size_t i = 0; i < ARRAY_LEN(device_3); i++)
+        want_3[device_3[i]] = MQTT_CONNACK_ABOUT_DEVICE;
+    for (size_t i = 0; i < ARRAY_LEN(node_3); i++)
+        want_3[node_3[i]] = MQTT_CONNACK_ABOUT_NODE;
+    for (size_t i = 0; i < ARRAY_LEN(device_5); i++)
+        want_5[device_5[i]] = MQTT_CONNACK_ABOUT_DEVICE;
+    for (size_t i = 0; i < ARRAY_LEN(node_5); i++)
+        want_5[node_5[i]] = MQTT_CONNACK_ABOUT_NODE;
+    for (int i = 0; i < 256; i++) {
+        assert_int_equal(mqtt_connack_subject(3, (uint8_t)i), want_3[i]);
+        assert_int_equal(mqtt_connack_subject(4, (uint8_t)i), want_3[i]);
+        assert_int_equal(mqtt_connack_subject(5, (uint8_t)i), want_5[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_code_is_about_the_device_the_node_or_something_else),
         cmocka_unit_test(each_version_has_its_own_codes),
         cmocka_unit_test(an_unknown_version_is_answered_in_the_nearest_form),
         cmocka_unit_test(a_client_that_cannot_be_named_hears_nothing),
