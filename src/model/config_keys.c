@@ -57,16 +57,17 @@ static const struct config_key timeouts_keys[] = {
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, placement_ms),
      SHORT_MS,
-     .default_value = 25000,
-     .help = "To find a node for a device: for all tries together, the wait for each CONNACK "
-             "included."},
+     .default_value = 45000,
+     .help = "Time limit for finding a node for a device, in milliseconds: all tries together, "
+             "with the wait for each CONNACK."},
     {.key = "connack_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, connack_ms),
      SHORT_MS,
-     .default_value = 15000,
-     .help = "For the node's first packet; then the next node is tried, while `placement_ms` "
-             "lasts."},
+     .default_value = 20000,
+     .help = "Time limit for a node's first packet, in milliseconds; then the next node is tried "
+             "within `placement_ms`. EMQX holds a CONNECT for up to 15 s during a takeover: set "
+             "more than that."},
     {.key = "half_closed_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, half_closed_ms),

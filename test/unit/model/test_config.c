@@ -171,8 +171,8 @@ static void expect_default_timeouts(const struct timeouts_conf *timeouts)
     assert_int_equal(timeouts->websocket_upgrade_ms, 10000);
     assert_int_equal(timeouts->connect_packet_ms, 10000);
     assert_int_equal(timeouts->dial_ms, 3000);
-    assert_int_equal(timeouts->placement_ms, 25000);
-    assert_int_equal(timeouts->connack_ms, 15000);
+    assert_int_equal(timeouts->placement_ms, 45000);
+    assert_int_equal(timeouts->connack_ms, 20000);
     assert_int_equal(timeouts->half_closed_ms, 30000);
     assert_int_equal(timeouts->farewell_ms, 2000);
     assert_int_equal(timeouts->shutdown_ms, 10000);
