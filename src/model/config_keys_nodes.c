@@ -99,8 +99,9 @@ static const struct config_key node_defaults_keys[] = {
      FIELD(struct node_defaults_conf, connect_queue_ms),
      RANGE(0, 60000),
      .default_value = 1000,
-     .help = "The longest a device waits for its turn under `max_connects_per_s`, before its next "
-             "node is asked."},
+     .help = "Longest wait of a device for its turn under `max_connects_per_s`, in milliseconds, "
+             "before its next node is tried; never longer than what is left of "
+             "`timeouts.placement_ms`."},
     {.key = "slow_start_ms",
      .kind = KEY_INTEGER,
      FIELD(struct node_defaults_conf, slow_start_ms),

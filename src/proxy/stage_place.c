@@ -126,9 +126,17 @@ static bool has_candidate(const struct session *s)
     return false;
 }
 
+/* What is left of timeouts.placement_ms. */
+static uint32_t time_left_ms(const struct session *s)
+{
+    const uint32_t limit_ms = s->w->snapshot->config->timeouts.placement_ms;
+    const uint64_t used_ms = session_placing_ms(s);
+    return used_ms < limit_ms ? limit_ms - (uint32_t)used_ms : 0;
+}
+
 static bool has_time(const struct session *s)
 {
-    return session_placing_ms(s) < s->w->snapshot->config->timeouts.placement_ms;
+    return time_left_ms(s) > 0;
 }
 
 static void charge(const struct session *s, const struct node *n)
@@ -254,15 +262,14 @@ static enum step dial(struct session *s)
 }
 
 /* How long the session has to wait for its turn at a paced node; PLACEMENT_NO_TURN: too long. */
-static uint64_t take_turn(struct session *s, const struct node *n)
+static uint64_t take_turn(const struct node *n, uint32_t queue_ms)
 {
     _Atomic uint64_t *next = &n->live->next_turn_us;
     uint64_t seen_us = atomic_load_explicit(next, memory_order_relaxed);
     for (;;) {
         uint64_t next_us = seen_us;
         uint64_t wait_us =
-            placement_take_turn(&next_us, clock_monotonic_us(), n->max_connects_per_s,
-                                cluster_of(s)->conf->node_defaults.connect_queue_ms);
+            placement_take_turn(&next_us, clock_monotonic_us(), n->max_connects_per_s, queue_ms);
         if (wait_us == PLACEMENT_NO_TURN ||
             atomic_compare_exchange_weak_explicit(next, &seen_us, next_us, memory_order_relaxed,
                                                   memory_order_relaxed))
@@ -276,9 +283,11 @@ struct refusal {
     const char *why;
 };
 
-/* Go for the next candidate that is up, has room, and a turn for us. False when there is none. */
+/* Take the next candidate that is up, has room, and has a turn in time. False: there is none. */
 static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal)
 {
+    const uint32_t left_ms = time_left_ms(s),
+                   queue_ms = cluster_of(s)->conf->node_defaults.connect_queue_ms;
     while (s->tries < s->arrival->placement.n) {
         s->tries++;
         const struct node *n = trying(s);
@@ -288,13 +297,15 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
             *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
             continue;
         }
-        *wait_us = n->max_connects_per_s ? take_turn(s, n) : 0;
+        *wait_us =
+            n->max_connects_per_s ? take_turn(n, left_ms < queue_ms ? left_ms : queue_ms) : 0;
         if (*wait_us != PLACEMENT_NO_TURN) {
             s->kind = kind_of(s);
             count_in(s, n->live);
             return true;
         }
-        *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connects_per_s"};
+        *refusal = (struct refusal){left_ms < queue_ms ? CLOSE_PLACEMENT_TIMEOUT : CLOSE_NODES_FULL,
+                                    "max_connects_per_s"};
         s->arrival->placement.overflow = true;
         s->arrival->waits_for_home = false;
     }
@@ -308,6 +319,8 @@ static enum step dial_next(struct session *s)
     while (step == YIELD) {
         uint64_t wait_us = 0;
         struct refusal refusal = {CLOSE_NO_NODE, "no node is up"};
+        if (!has_time(s)) /* it may have been used up by the wait for a turn */
+            return session_close(s, CLOSE_PLACEMENT_TIMEOUT, NULL);
         if (!choose(s, &wait_us, &refusal))
             return session_close(s, refusal.reason, refusal.why);
         if (wait_us > 0) {

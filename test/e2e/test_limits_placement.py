@@ -219,6 +219,32 @@ def test_what_the_queue_does_not_hold_overflows(start_router, two, closing):
     assert 5 <= got["a", "home"] <= 40 and sum(got.values()) == 60
 
 
+def test_a_device_waits_for_its_turn_no_longer_than_placing_may_take(start_router, two, closing):
+    made = config(two, {"a": {"max_connects_per_s": 1}}, node_defaults={"connect_queue_ms": 60_000})
+    made["timeouts"] = {"placement_ms": 2500, "connack_ms": 2000}
+    router = start_router(made)
+    fleet = closing(Fleet(router.port, ids_of("a", TWO, 12)))
+    fleet.come_all()
+    assert not fleet.refusals and not fleet.cut
+    fleet.leave()
+    router.session_end(count=12)
+    got = placements(router)
+    assert set(got) == {("a", "home"), ("b", "overflow")}
+    assert got["a", "home"] <= 5 and sum(got.values()) == 12
+
+
+def test_a_device_is_refused_if_its_turn_comes_after_the_time_for_placing(
+        start_router, recording_node, device):
+    made = config({"a": recording_node()}, {"a": {"max_connects_per_s": 1}},
+                  node_defaults={"connect_queue_ms": 60_000})
+    made["timeouts"] = {"placement_ms": 500, "connack_ms": 400}
+    router = start_router(made)
+    assert device(router).connect("first") == (0, 0)
+    assert device(router).connect("second") == (0, 3)
+    end = router.session_end(client_id="second")
+    assert end["reason"] == "placement_timeout" and end["detail"] == "max_connects_per_s"
+
+
 def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
         start_router, recording_node, device):
     node = recording_node()
