@@ -46,9 +46,9 @@ static json_t *drain_json(const struct admin_house *house, const struct node_liv
     if (node_live_status(live) != NODE_DRAINING ||
         !evictor_look_at_drain(house->service->evictor, live, &drain))
         return json_null();
-    return json_pack("{s:i, s:i, s:o, s:i}", "rate_per_s", (int)drain.rate_per_s, "deadline_ms",
-                     (int)drain.deadline_ms, "began", time_of(drain.begun_us), "sessions_at_start",
-                     (int)drain.sessions_at_start);
+    return json_pack("{s:i, s:i, s:o, s:i, s:b}", "rate_per_s", (int)drain.rate_per_s,
+                     "deadline_ms", (int)drain.deadline_ms, "began", time_of(drain.begun_us),
+                     "sessions_at_start", (int)drain.sessions_at_start, "held", drain.held);
 }
 
 static json_t *placed_json(const struct node_live *live)

@@ -56,6 +56,8 @@ static void print_progress(const struct watch *watch, const json_t *node)
     (void)fprintf(
         out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_first,
         client_duration((int64_t)((clock_monotonic_us() - watch->began_us) / 1000000u), age));
+    if (json_is_true(json_object_get(json_object_get(node, "drain"), "held")))
+        (void)fputs(" (waiting: no other node takes sessions)", out);
     if (!watch->terminal)
         (void)fputc('\n', out);
     (void)fflush(out);

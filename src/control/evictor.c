@@ -32,6 +32,7 @@ static const struct {
 /* One node. */
 struct patient {
     const struct cluster *cluster; /* of the evictor's snapshot */
+    const struct node *node;       /* of that cluster */
     struct node_live *live;        /* a reference */
     enum job job;
     enum node_status status; /* when last looked at */
@@ -41,6 +42,7 @@ struct patient {
     uint32_t begun_with;     /* sessions it had to close then */
     double due;              /* closings of which less than one */
     bool ended;              /* the job's last session has gone, and the log knows */
+    bool held;               /* the job waits until some node can take its sessions */
     uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
     uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
 };
@@ -99,11 +101,31 @@ static double pace_of(const struct patient *p)
 
 /* ---- which job ---- */
 
-static bool another_is_up(const struct evictor *evictor, const struct patient *p)
+/* Is the node still in the configuration, and not one that only has sessions left? */
+static bool is_member(const struct patient *p)
 {
+    return p->node < p->cluster->nodes + p->cluster->n;
+}
+
+/* Would the node take a session that is closed now? */
+static bool takes_sessions(const struct patient *p)
+{
+    return is_member(p) && p->node->weight > 0 && node_live_status(p->live) == NODE_UP &&
+           (p->node->max_connections == 0 ||
+            NODE_LIVE_READ(p->live->sessions) < p->node->max_connections);
+}
+
+/*
+ * May sessions be closed so that they come back elsewhere? Only if some node would take them:
+ * another one of the cluster, or, for a homecoming, the node itself.
+ */
+static bool has_takers(const struct evictor *evictor, const struct patient *p, enum job job)
+{
+    if (job == JOB_HOME)
+        return takes_sessions(p);
     for (size_t i = 0; i < evictor->n; i++)
         if (&evictor->patients[i] != p && evictor->patients[i].cluster == p->cluster &&
-            node_live_status(evictor->patients[i].live) == NODE_UP)
+            takes_sessions(&evictor->patients[i]))
             return true;
     return false;
 }
@@ -129,12 +151,14 @@ static enum job job_for(const struct evictor *evictor, const struct patient *p, 
     case NODE_DOWN:
     case NODE_OFF:
         return p->cluster->conf->on_node_down == ON_NODE_DOWN_CLOSE && sessions_on(p) > 0 &&
-                       another_is_up(evictor, p)
+                       (p->job == JOB_DOWN || has_takers(evictor, p, JOB_DOWN))
                    ? JOB_DOWN
                    : JOB_NONE;
     case NODE_UP:
-        return NODE_LIVE_READ(p->live->away) > 0 && is_long_enough_up(p, now_us) ? JOB_HOME
-                                                                                 : JOB_NONE;
+        return NODE_LIVE_READ(p->live->away) > 0 && is_long_enough_up(p, now_us) &&
+                       (p->job == JOB_HOME || has_takers(evictor, p, JOB_HOME))
+                   ? JOB_HOME
+                   : JOB_NONE;
     default:
         return JOB_NONE;
     }
@@ -178,7 +202,7 @@ static void begin_job(struct evictor *evictor, struct patient *p, enum job job, 
         end_job(evictor, p);
     withdraw(p);
     p->job = job;
-    p->ended = false;
+    p->ended = p->held = false;
     p->begun_us = now_us;
     p->begun_with = left_of(p);
     p->due = 0;
@@ -244,6 +268,33 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     return whole > 0;
 }
 
+static void say_held(const struct evictor *evictor, const struct patient *p)
+{
+    struct log_line line;
+    log_begin(&line, evictor->log, LOG_WARN, "node.held");
+    log_text(&line, "cluster", p->live->cluster);
+    log_text(&line, "node", p->live->name);
+    log_u64(&line, "sessions", left_of(p));
+    log_text(&line, "why",
+             p->job == JOB_HOME ? "the node takes no sessions" : "no other node takes sessions");
+    log_emit(&line);
+}
+
+/*
+ * Would the job close sessions that then find no node? It waits, whatever its rate says; only a
+ * drain's deadline is stronger, since it names a time at which the node has to be empty.
+ */
+static bool must_hold(struct evictor *evictor, struct patient *p, uint64_t now_us)
+{
+    const bool before = p->held;
+    p->held = left_of(p) > 0 && !has_takers(evictor, p, p->job) && !is_past_deadline(p, now_us);
+    if (p->held)
+        withdraw(p);
+    if (p->held && !before)
+        say_held(evictor, p);
+    return p->held;
+}
+
 /* One node's turn. True while it has a job that needs more ticks. */
 static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
 {
@@ -260,14 +311,19 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
         end_job(evictor, p);
         return false;
     }
+    if (must_hold(evictor, p, now_us))
+        return false;
     *wake |= hand_out(p, passed_s, now_us);
     return true;
 }
 
-/* Somebody may have to be sent home later: who is away does not tell. */
-static bool calls_home(const struct patient *p)
+/* May it get a job, or go on with one, without any change of status that wakes the evictor? */
+static bool needs_looks(const struct patient *p)
 {
-    return p->status == NODE_UP && p->cluster->conf->homecoming;
+    const struct cluster_conf *conf = p->cluster->conf;
+    const bool is_lost = p->status == NODE_DOWN || p->status == NODE_OFF;
+    return p->held || (p->status == NODE_UP && (conf->homecoming || p->home_rate_per_s)) ||
+           (is_lost && conf->on_node_down == ON_NODE_DOWN_CLOSE && sessions_on(p) > 0);
 }
 
 static void set_tick(struct evictor *evictor, bool idle)
@@ -292,7 +348,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         passed_s = TICK_MAX_S; /* the loop was held up, or idle: no burst to make up for it */
     for (size_t i = 0; i < evictor->n; i++) {
         busy |= treat(evictor, &evictor->patients[i], passed_s, &wake);
-        later |= calls_home(&evictor->patients[i]);
+        later |= needs_looks(&evictor->patients[i]);
     }
     if (wake)
         evictor->wake(evictor->arg);
@@ -359,6 +415,7 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
             node_live_ref(live);
             patients[at].live = live;
             patients[at].cluster = cluster;
+            patients[at].node = &cluster->nodes[k];
         }
     }
     withdraw_all(evictor);
@@ -394,6 +451,7 @@ bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live
                                   .deadline_ms = own ? p->drain_deadline_ms
                                                      : p->cluster->conf->drain_deadline_ms,
                                   .sessions_at_start = p->begun_with,
+                                  .held = p->held,
                                   .begun_us = p->begun_us};
     return true;
 }

@@ -8,11 +8,14 @@
  * Nobody is closed faster than at 1.1 times the rate within any second, however busy the main
  * thread is; what the workers find no session for is lost, not saved up.
  *
+ * No session is closed to come back elsewhere while it would find no node: some other node of the
+ * cluster must be up, have a weight, and be below its max_connections (for a homecoming: the home
+ * itself). Until then a job is held (node.held).
+ *
  *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
- *               whatever is left at once. What the node's sessions are now is said at the start
+ *               whatever is left at once, also if no other node takes it. What the node's sessions are now is said at the start
  *               and when it is empty (node.draining, node.drained)
- *   down, off   on_node_down "close": close_rate_per_s, and only while another node of the
- *               cluster is up: else the sessions have nowhere to go
+ *   down, off   on_node_down "close": close_rate_per_s
  *   homecoming  sessions that are elsewhere, rate_per_s, once their home has been up for after_ms
  *               (and slow_start_ms, if that is longer) without failing anybody
  */
@@ -53,6 +56,7 @@ struct evictor_drain {
     uint32_t rate_per_s, deadline_ms; /* an operator's, or the configuration's; 0 = no deadline */
     uint32_t sessions_at_start;
     uint64_t begun_us; /* of the monotonic clock */
+    bool held;         /* no other node takes its sessions: none is closed for now */
 };
 
 /* False: the node does not drain. */

@@ -459,6 +459,162 @@ static void nobody_is_closed_while_there_is_nowhere_to_go(void **state)
     play_free(p);
 }
 
+/* The other node: its keys in JSON, its status, its sessions. */
+static const struct {
+    const char *keys;
+    enum node_status status;
+    uint32_t sessions;
+} useless[] = {
+    {",\"weight\":0", NODE_UP, 0},
+    {",\"max_connections\":5", NODE_UP, 5},
+    {"", NODE_PAUSED, 0},
+    {"", NODE_EJECTED, 0},
+    {"", NODE_DRAINING, 0},
+    {"", NODE_DOWN, 0},
+    {"", NODE_OFF, 0},
+};
+
+static struct play *play_with_useless(size_t i, const char *more)
+{
+    struct play *p = play_new(more, 2);
+    char nodes[256];
+    (void)snprintf(nodes, sizeof(nodes),
+                   "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
+                   "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"%s}",
+                   useless[i].keys);
+    struct snapshot *next = ground_snapshot(&p->g, more, nodes);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 1, useless[i].sessions, 0);
+    set_status(p, 1, useless[i].status);
+    return p;
+}
+
+static void set_taking(struct play *p)
+{
+    char *nodes = ground_nodes(2);
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 1, 0, 0);
+    set_status(p, 1, NODE_UP);
+    free(nodes);
+}
+
+static void a_down_node_keeps_its_sessions_while_no_other_node_takes_them(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+        struct play *p = play_with_useless(i, "");
+        seat(p, 0, 5, 5);
+        set_status(p, 0, NODE_DOWN);
+        pass(p, 3000);
+        assert_int_equal(p->closed, 0);
+        set_taking(p);
+        pass(p, 2000);
+        assert_int_equal(p->closed, 10);
+        play_free(p);
+    }
+}
+
+static void a_drain_is_held_while_no_other_node_takes_its_sessions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+        struct play *p = play_with_useless(i, "");
+        struct evictor_drain drain;
+        seat(p, 0, 5, 5);
+        set_status(p, 0, NODE_DRAINING);
+        pass(p, 3000);
+        assert_int_equal(p->closed, 0);
+        assert_true(evictor_look_at_drain(p->evictor, ground_live(&p->g, 0), &drain));
+        assert_true(drain.held);
+        assert_int_equal(ground_logged(&p->g, "node.held", "node=\"n0\"", "sessions=10"), 1);
+        set_taking(p);
+        pass(p, 2000);
+        assert_int_equal(p->closed, 10);
+        assert_int_equal(ground_logged(&p->g, "node.drained", "node=\"n0\"", NULL), 1);
+        play_free(p);
+    }
+}
+
+static void a_drain_goes_on_as_soon_as_another_node_has_room(void **state)
+{
+    (void)state;
+    struct play *p = play_with_useless(1, "");
+    seat(p, 0, 0, 10);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    seat(p, 1, 4, 0); /* nothing else tells the evictor */
+    pass(p, 3000);
+    assert_int_equal(p->closed, 10);
+    play_free(p);
+}
+
+static void the_deadline_of_a_drain_closes_also_what_no_other_node_takes(void **state)
+{
+    (void)state;
+    struct play *p = play_with_useless(0, "\"drain_deadline_ms\":5000,");
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 4500);
+    assert_int_equal(p->closed, 0);
+    pass(p, 2000);
+    assert_int_equal(p->closed, 10);
+    play_free(p);
+}
+
+/* It has only sessions left, and gets no new one, although it is up. */
+static void a_departed_node_is_no_place_to_go(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    static const char one[] =
+        "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"c\"}],"
+        "\"clusters\":[{\"name\":\"c\",\"nodes\":["
+        "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"}]}]}";
+    struct config_messages messages;
+    struct config *config = config_parse(one, sizeof(one) - 1, "config.json", &messages);
+    config_messages_fini(&messages);
+    seat(p, 1, 0, 1);
+    assert_non_null(config);
+    struct snapshot *next = snapshot_new(config, &p->g.registry, NULL, p->g.snapshot);
+    assert_non_null(next);
+    assert_int_equal(next->clusters[0].n_all, 2);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    play_free(p);
+}
+
+static void nobody_comes_home_while_home_is_full(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    struct snapshot *next =
+        ground_snapshot(&p->g, "\"homecoming\":{\"after_ms\":1000,\"rate_per_s\":20},",
+                        "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\",\"max_connections\":50},"
+                        "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"}");
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 0, 50);
+    atomic_store(&ground_live(&p->g, 0)->away, 10);
+    pass(p, 5000);
+    assert_int_equal(p->closed, 0);
+    seat(p, 0, 0, 40);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 10);
+    play_free(p);
+}
+
 static void nodes_of_another_cluster_are_no_place_to_go(void **state)
 {
     (void)state;
@@ -751,6 +907,12 @@ int main(void)
         cmocka_unit_test(sessions_of_a_node_that_is_down_are_closed_paced),
         cmocka_unit_test(nobody_is_closed_while_there_is_nowhere_to_go),
         cmocka_unit_test(nodes_of_another_cluster_are_no_place_to_go),
+        cmocka_unit_test(a_down_node_keeps_its_sessions_while_no_other_node_takes_them),
+        cmocka_unit_test(a_drain_is_held_while_no_other_node_takes_its_sessions),
+        cmocka_unit_test(a_drain_goes_on_as_soon_as_another_node_has_room),
+        cmocka_unit_test(the_deadline_of_a_drain_closes_also_what_no_other_node_takes),
+        cmocka_unit_test(a_departed_node_is_no_place_to_go),
+        cmocka_unit_test(nobody_comes_home_while_home_is_full),
         cmocka_unit_test(on_node_down_keep_keeps),
         cmocka_unit_test(paused_and_ejected_nodes_keep_their_sessions),
         cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
