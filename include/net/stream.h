@@ -18,7 +18,8 @@ enum stream_result {
     STREAM_WANT_READ,  /* nothing moved; try again when the bottom socket is readable */
     STREAM_WANT_WRITE, /* nothing moved; try again when the bottom socket is writable */
     STREAM_EOF,        /* read only: the peer has closed its writing side, in order */
-    STREAM_ERR         /* the stream is dead; stream_error() says why */
+    STREAM_ERR         /* the stream is dead; stream_error() returns why. After a write only the
+                          writing side is: what the peer sent before can still be read */
 };
 
 struct stream;

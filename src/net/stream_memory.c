@@ -28,8 +28,9 @@ struct stream_memory {
     uint8_t *repeat; /* owned: what a waiting write tried to write; null = none waits */
     size_t repeat_n;
     bool opened;
-    bool ended; /* answered EOF */
-    bool dead;  /* answered ERR */
+    bool ended;      /* answered EOF */
+    bool dead;       /* a read or open() returned ERR */
+    bool write_dead; /* a write did: what the peer sent can still be read */
     bool write_closed;
     const char *fault; /* static words */
 };
@@ -47,6 +48,13 @@ static const struct stream_memory *memory_of_const(const struct stream *st)
 static enum stream_result memory_fail(struct stream_memory *m, const char *words)
 {
     m->dead = true;
+    m->fault = words;
+    return STREAM_ERR;
+}
+
+static enum stream_result memory_fail_write(struct stream_memory *m, const char *words)
+{
+    m->write_dead = true;
     m->fault = words;
     return STREAM_ERR;
 }
@@ -101,7 +109,7 @@ static enum stream_result write_waits(struct stream_memory *m, const void *p, si
 {
     uint8_t *copy = realloc(m->repeat, n);
     if (!copy)
-        return memory_fail(m, "out of memory");
+        return memory_fail_write(m, "out of memory");
     memcpy(copy, p, n);
     m->repeat = copy;
     m->repeat_n = n;
@@ -133,16 +141,18 @@ static size_t write_allowance(const struct stream_memory *m, size_t n)
 static enum stream_result memory_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
     struct stream_memory *m = memory_of(st);
-    assert(m->opened && !m->dead && !m->write_closed && n > 0);
+    assert(m->opened && !m->write_closed && n > 0);
+    if (m->dead || m->write_dead)
+        return STREAM_ERR;
     check_repetition(m, p, n);
     if (m->script.write_fails && m->written_n >= m->script.write_fails_at)
-        return memory_fail(m, "scripted write fault");
+        return memory_fail_write(m, "scripted write fault");
     size_t most = write_allowance(m, n);
     if (wait_is_due(m) || most == 0)
         return write_waits(m, p, n);
     uint8_t *longer = realloc(m->output, m->output_n + most);
     if (!longer)
-        return memory_fail(m, "out of memory");
+        return memory_fail_write(m, "out of memory");
     memcpy(longer + m->output_n, p, most);
     m->output = longer;
     m->output_n += most;

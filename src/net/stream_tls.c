@@ -2,7 +2,7 @@
  * stream_tls.c - TLS straight over a socket: what both sides share, and the server's side.
  *
  * OpenSSL reads and writes the socket itself, through stream_tls_socket.c: a memory BIO would cost
- * a copy and kilobytes a connection.
+ * a copy and kilobytes a connection. What the socket does not take waits in `unsent`.
  *
  * A fault is put into words when it happens, because OpenSSL's error queue belongs to the
  * thread and is overwritten by the next connection. After a fault the SSL is not touched
@@ -29,6 +29,10 @@
  * there for good.
  */
 #define STEPS_MAX 192
+
+/* So much may wait for a socket that takes nothing, answers to KeyUpdates in it, before the peer is
+ * not read any more. A record has at most 16 KiB and some. */
+#define UNSENT_MAX 65536u
 
 static void note_alert(struct stream_tls *t, int where, int value)
 {
@@ -133,6 +137,8 @@ static enum stream_result tls_answer(struct stream_tls *t, int result, int syste
     case SSL_ERROR_ZERO_RETURN:
         return STREAM_EOF;
     case SSL_ERROR_SYSCALL:
+        if (system_error == 0)
+            system_error = t->send_error; /* it has taken the socket's error with it */
         say(t, "%s",
             system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
         break;
@@ -148,12 +154,16 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
 {
     if (t->dead)
         return STREAM_ERR;
+    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE; /* the peer answers nothing that it has not got */
     forget_errors();
     int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
     if (result == 1)
         return STREAM_OK;
     enum stream_result answer = tls_answer(t, result, system_error);
+    if (answer == STREAM_WANT_READ && t->unsent)
+        return STREAM_WANT_WRITE;
     return answer == STREAM_EOF ? stream_tls_end(t, "the peer left during the handshake") : answer;
 }
 
@@ -163,6 +173,8 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
     assert(n > 0);
     if (t->dead)
         return STREAM_ERR;
+    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE && t->unsent->n > UNSENT_MAX)
+        return STREAM_WANT_WRITE;
     if (t->drained && !SSL_has_pending(t->ssl)) {
         t->drained = false;
         return STREAM_WANT_READ;
@@ -178,35 +190,58 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
     return STREAM_OK;
 }
 
+/* Encrypt one record of p. False when the stream is dead. */
+static bool write_record(struct stream_tls *t, const void *p, size_t n)
+{
+    size_t moved = 0;
+    forget_errors();
+    int result = SSL_write_ex(t->ssl, p, n, &moved);
+    int system_error = errno;
+    if (result == 1) {
+        t->accepted_n = (uint16_t)moved; /* SSL_MODE_ENABLE_PARTIAL_WRITE: one record, 16 KiB */
+        return true;
+    }
+    enum stream_result answer = tls_answer(t, result, system_error);
+    if (answer != STREAM_ERR)
+        (void)stream_tls_end(t, "the stream is closed");
+    return false;
+}
+
+/*
+ * OpenSSL has nothing unfinished between two calls: a record that the socket does not take whole is
+ * ours to send, and the caller repeats its bytes only to learn when that is done.
+ */
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
     struct stream_tls *t = stream_tls_of(st);
-    /* A record that left in part is finished from the same bytes: see stream_write(). */
     assert(n > 0 && n >= t->pending_n);
     if (t->dead)
         return STREAM_ERR;
-    forget_errors();
-    size_t moved;
-    int result = SSL_write_ex(t->ssl, p, n, &moved);
-    int system_error = errno;
-    t->pending_n = 0;
-    if (result == 1) {
-        *put = moved;
-        return STREAM_OK;
+    if (t->pending_n == 0) {
+        if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+            return STREAM_WANT_WRITE;
+        if (!write_record(t, p, n))
+            return STREAM_ERR;
     }
-    enum stream_result answer = tls_answer(t, result, system_error);
-    if (answer == STREAM_EOF)
-        return stream_tls_end(t, "the stream is closed");
-    if (answer != STREAM_ERR)
-        t->pending_n = n;
-    return answer;
+    t->pending_n = n;
+    enum stream_result flushed = stream_tls_flush(t);
+    if (flushed == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE;
+    t->pending_n = 0;
+    if (flushed == STREAM_ERR) {
+        say(t, "%s", strerrordesc_np(t->send_error));
+        return STREAM_ERR;
+    }
+    *put = t->accepted_n;
+    return STREAM_OK;
 }
 
 enum stream_result stream_tls_close_write(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     /* Nothing may follow half a record, and during a handshake there is nothing to end. */
-    bool can_notify = !t->dead && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
+    bool can_notify =
+        !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
         forget_errors();
         t->parting = true;
@@ -216,6 +251,8 @@ enum stream_result stream_tls_close_write(struct stream *st)
             return tls_answer(t, result, system_error);
         t->notified = true;
     }
+    if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE;
     if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
         return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
     /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
@@ -265,6 +302,7 @@ static void accept_free(struct stream *st)
     close(t->fd);
     OPENSSL_free(t->cn);
     free(t->fault);
+    free(t->unsent);
     tls_context_free(t->context); /* after the SSL, whose callbacks look into it */
     free(t);
 }

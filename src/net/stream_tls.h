@@ -13,6 +13,12 @@
 
 #define TLS_NO_ALERT (-1)
 
+/* Bytes of records that the socket has not taken. */
+struct tls_unsent {
+    size_t at, n, room; /* n bytes from at; room for `room` bytes in all */
+    uint8_t bytes[];
+};
+
 struct stream_tls {
     struct stream stream;
     SSL *ssl;
@@ -20,7 +26,10 @@ struct stream_tls {
     char *cn;                    /* OpenSSL's; the peer's common name once it was asked for */
     size_t cn_n;                 /* bytes */
     char *fault;                 /* owned; the first, in words; null = none, or no memory for it */
+    struct tls_unsent *unsent;   /* owned; null = the socket has taken everything */
     size_t pending_n;            /* a write of this many bytes is to be repeated; 0 = none is */
+    uint16_t accepted_n;         /* of them, bytes in the record that is not all sent */
+    uint16_t send_error;         /* errno of the send() that failed; 0 = none did */
     int fd;
     int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int16_t alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
@@ -49,6 +58,12 @@ MUST_USE bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *meth
 
 /* Whose SSL that is, once it has the socket. The SSL's own app data would take 96 bytes more. */
 struct stream_tls *stream_tls_of_ssl(const SSL *ssl);
+
+/*
+ * Send what the socket has not taken yet. OK: nothing waits any more; WANT_WRITE; ERR: the peer
+ * gets nothing any more (`send_error`), but can still be read.
+ */
+enum stream_result stream_tls_flush(struct stream_tls *t);
 
 /* A step of the handshake. */
 enum stream_result stream_tls_handshake(struct stream_tls *t);

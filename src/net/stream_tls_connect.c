@@ -78,6 +78,7 @@ static void connect_free(struct stream *st)
     free(c->preamble);
     OPENSSL_free(c->tls.cn);
     free(c->tls.fault);
+    free(c->tls.unsent);
     tls_client_context_free(c->context);
     free(c);
 }

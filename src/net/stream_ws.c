@@ -41,7 +41,7 @@ enum stream_result ws_inner_read(struct stream_ws *ws, void *p, size_t n, size_t
 enum stream_result ws_inner_write(struct stream_ws *ws, const void *p, size_t n, size_t *put)
 {
     enum stream_result r = stream_write(ws->inner, p, n, put);
-    ws->dead |= r == STREAM_ERR;
+    ws->write_dead |= r == STREAM_ERR;
     return r;
 }
 
@@ -87,13 +87,14 @@ static bool owes_bytes(const struct stream_ws *ws)
 }
 
 /*
- * Send the waiting control frame. OK: none waits any more. While a data frame is in its way,
- * whoever waits for the socket to finish that frame is woken for this one too.
+ * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
+ * reader need not care about. While a data frame is in its way, whoever waits for the socket to
+ * finish that frame is woken for this one too.
  */
 static enum stream_result flush_control(struct stream_ws *ws)
 {
     struct ws_control_out *control = &ws->control;
-    if (control->n == 0 || ws->write_closed)
+    if (control->n == 0 || ws->write_closed || ws->write_dead)
         return STREAM_OK;
     if (owes_bytes(ws))
         return STREAM_WANT_WRITE;
@@ -102,6 +103,8 @@ static enum stream_result flush_control(struct stream_ws *ws)
         control->tried = true;
         enum stream_result r = ws_inner_write(ws, control->bytes + control->at,
                                               (size_t)control->n - control->at, &put);
+        if (r == STREAM_ERR)
+            break; /* it goes nowhere */
         if (r != STREAM_OK)
             return r;
         control->at = (uint8_t)(control->at + put);
@@ -176,7 +179,7 @@ static enum stream_result ws_read(struct stream *st, void *p, size_t n, size_t *
 {
     struct stream_ws *ws = ws_of(st);
     assert(n > 0);
-    if (ws->dead || ws->state == WS_OPENING)
+    if (ws->dead || ws->state == WS_OPENING || (ws->write_dead && !has_frames(ws)))
         return STREAM_ERR;
     if (ws->state != WS_OPEN)
         return ws->write_closed ? discard(ws, p, n) : end_of_reading(ws);
@@ -233,10 +236,12 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
     struct stream_ws *ws = ws_of(st);
     size_t payload_n = 0;
     assert(n > 0 && !ws->write_closed);
-    if (ws->dead)
+    if (ws->dead || ws->write_dead)
         return STREAM_ERR;
     if (!owes_bytes(ws)) {
         enum stream_result r = flush_control(ws);
+        if (ws->write_dead)
+            return STREAM_ERR;
         if (r != STREAM_OK)
             return r;
         if (!has_frames(ws) || ws->close_code_sent != 0) { /* RFC 6455 section 5.5.1 */
@@ -251,7 +256,7 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
             return r;
     }
     *put = payload_n;
-    (void)flush_control(ws); /* what had to wait for the frame's end; the next call has its fault */
+    (void)flush_control(ws); /* it waited for the end of the frame; the next call has its fault */
     return STREAM_OK;
 }
 
@@ -259,13 +264,15 @@ static enum stream_result ws_close_write(struct stream *st)
 {
     struct stream_ws *ws = ws_of(st);
     const bool has_frames = ws->state == WS_OPEN || ws->state == WS_ENDED || ws->state == WS_FAILED;
-    if (has_frames && !ws->dead && !ws->write_closed && !owes_bytes(ws)) {
+    if (has_frames && !ws->dead && !ws->write_dead && !ws->write_closed && !owes_bytes(ws)) {
         enum stream_result r = flush_control(ws);
         if (r != STREAM_OK)
             return r;
         ws_queue_close(ws, ws->close_code);
         if ((r = flush_control(ws)) != STREAM_OK)
             return r;
+        if (ws->write_dead)
+            return STREAM_ERR;
     }
     enum stream_result r = stream_close_write(ws->inner);
     ws->write_closed |= r == STREAM_OK;
@@ -277,7 +284,7 @@ static enum stream_result ws_close_write(struct stream *st)
 static enum stream_result ws_open(struct stream *st)
 {
     struct stream_ws *ws = ws_of(st);
-    if (ws->dead || ws->state == WS_REFUSED)
+    if (ws->dead || ws->write_dead || ws->state == WS_REFUSED)
         return STREAM_ERR;
     return ws_upgrade_step(ws);
 }

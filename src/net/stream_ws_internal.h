@@ -77,7 +77,8 @@ struct stream_ws {
     uint16_t close_code_sent;     /* queued or gone; 0 = none */
     uint16_t close_code_received; /* see struct ws_facts */
     uint8_t state;                /* enum ws_state */
-    bool dead;                    /* the inner stream answered ERR */
+    bool dead;                    /* the inner stream's read, or its opening, returned ERR */
+    bool write_dead;              /* the inner stream's write returned ERR */
     bool inner_ended;             /* the inner stream answered EOF */
     bool write_closed;            /* close_write() answered OK */
     char words[64];               /* room for a refusal's fault */

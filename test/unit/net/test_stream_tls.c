@@ -384,6 +384,110 @@ static void key_updates_without_data_between_are_bounded(void **state)
     link_fini(&l);
 }
 
+/* Write until the socket takes no more; bytes accepted. */
+static size_t write_until_blocked(struct stream *server, const uint8_t *p, size_t n)
+{
+    size_t sent = 0, put = 0;
+    enum stream_result r = STREAM_OK;
+    while (sent < n && (r = stream_write(server, p + sent, n - sent, &put)) == STREAM_OK)
+        sent += put;
+    assert_int_equal(r, STREAM_WANT_WRITE);
+    return sent;
+}
+
+/*
+ * Each KeyUpdate asks for one of ours, which has to wait behind a record that left in part.
+ * OpenSSL 3.0 fails such a write with "bad length" when it is left to OpenSSL.
+ */
+static void key_updates_during_a_blocked_write_change_nothing(void **state)
+{
+    struct world *w = *state;
+    const size_t n = 4u << 20;
+    uint8_t *bytes = pattern(n);
+    for (int updates = 1; updates <= 6; updates++) {
+        struct link l;
+        size_t put = 0, done = 0;
+        link_open(&l, w->ctx, TLS1_3_VERSION);
+        size_t sent = write_until_blocked(l.server, bytes, n);
+        for (int i = 0; i < updates; i++) {
+            assert_int_equal(SSL_key_update(l.peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+            assert_int_equal(SSL_do_handshake(l.peer.ssl), 1);
+        }
+        assert_int_equal(SSL_write(l.peer.ssl, "up", 2), 2);
+        char *waiting;
+        long waiting_n = BIO_get_mem_data(l.peer.out, &waiting);
+        assert_int_equal(send(l.peer.fd, waiting, (size_t)waiting_n, 0), waiting_n);
+        (void)BIO_reset(l.peer.out);
+        uint8_t up[8];
+        assert_int_equal(stream_read(l.server, up, sizeof(up), &put), STREAM_OK);
+        assert_memory_equal(up, "up", 2); /* it is read while the write waits */
+        for (int i = 0; i < PEER_STEPS_MAX && done < n; i++) {
+            if (sent < n) {
+                enum stream_result r = stream_write(l.server, bytes + sent, n - sent, &put);
+                assert_true(r == STREAM_OK || r == STREAM_WANT_WRITE);
+                sent += r == STREAM_OK ? put : 0;
+            }
+            take_down(&l.peer, bytes, n, &done);
+        }
+        assert_int_equal(done, n);
+        link_fini(&l);
+    }
+    free(bytes);
+}
+
+/* A peer that takes nothing cannot make its answers to KeyUpdates take all memory. */
+static void a_peer_that_takes_nothing_is_not_read_for_ever(void **state)
+{
+    struct world *w = *state;
+    const size_t n = 4u << 20;
+    uint8_t *bytes = pattern(n), byte;
+    struct link l;
+    enum stream_result r = STREAM_WANT_READ;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    (void)write_until_blocked(l.server, bytes, n);
+    unsigned rounds = 0;
+    for (; r != STREAM_WANT_WRITE && rounds < 10000; rounds++) {
+        size_t got = 0;
+        assert_int_equal(SSL_key_update(l.peer.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(l.peer.ssl), 1);
+        assert_int_equal(SSL_write(l.peer.ssl, "x", 1), 1);
+        char *waiting;
+        long waiting_n = BIO_get_mem_data(l.peer.out, &waiting);
+        assert_int_equal(send(l.peer.fd, waiting, (size_t)waiting_n, 0), waiting_n);
+        (void)BIO_reset(l.peer.out);
+        r = stream_read(l.server, &byte, 1, &got);
+    }
+    assert_in_range(rounds, 100, 9999);
+    link_fini(&l);
+    free(bytes);
+}
+
+/* The peer closes with unread bytes: our next write fails, and what it sent is still there. */
+static void what_a_peer_sent_is_read_after_a_write_failed(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct world *w = *state;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        struct link l;
+        uint8_t bytes[64];
+        size_t n = 0;
+        link_open(&l, w->ctx, versions[i]);
+        assert_int_equal(SSL_write(l.peer.ssl, "last words", 10), 10);
+        char *waiting;
+        long waiting_n = BIO_get_mem_data(l.peer.out, &waiting);
+        assert_int_equal(send(l.peer.fd, waiting, (size_t)waiting_n, 0), waiting_n);
+        peer_hang_up(&l.peer);
+        assert_int_equal(stream_write(l.server, "x", 1, &n), STREAM_ERR);
+        assert_string_equal(stream_error(l.server), "Broken pipe");
+        assert_int_equal(stream_read(l.server, bytes, sizeof(bytes), &n), STREAM_OK);
+        assert_int_equal(n, 10);
+        assert_memory_equal(bytes, "last words", 10);
+        assert_int_equal(stream_write(l.server, "x", 1, &n), STREAM_ERR);
+        assert_int_not_equal(read_end(&l), STREAM_OK);
+        link_fini(&l);
+    }
+}
+
 static void a_reset_is_named(void **state)
 {
     struct world *w = *state;
@@ -445,6 +549,9 @@ int main(void)
         cmocka_unit_test(a_broken_record_gives_words_and_ends_the_stream),
         cmocka_unit_test(a_key_update_is_answered_and_data_goes_on),
         cmocka_unit_test(key_updates_without_data_between_are_bounded),
+        cmocka_unit_test(key_updates_during_a_blocked_write_change_nothing),
+        cmocka_unit_test(a_peer_that_takes_nothing_is_not_read_for_ever),
+        cmocka_unit_test(what_a_peer_sent_is_read_after_a_write_failed),
         cmocka_unit_test(a_reset_is_named),
         cmocka_unit_test(renegotiation_is_refused),
     };

@@ -599,15 +599,32 @@ static void faults_of_the_inner_stream_come_at_their_byte(void **state)
     stream_free(st);
     bytes_free(&input);
     bytes_free(&payload);
+}
 
+/* A client that has closed answers our pong with RST; what it sent before is still there. */
+static void frames_are_read_when_a_pong_cannot_be_written(void **state)
+{
+    struct bytes input = {0}, payload = {0};
+    char byte;
+    size_t n;
+    (void)state;
     add_text_frame(&input, FIN | PING, "Hello");
-    st = ws_opened((struct stream_memory_script){.write_fails = true,
-                                                 .write_fails_at = strlen(WS_RESPONSE_TEXT) + 2});
-    stream_memory_feed(stream_ws_inner(st), bytes_span(&input), false);
-    assert_int_equal(read_fully(st, 100, &payload), STREAM_ERR);
+    add_text_frame(&input, FIN | BINARY, "last");
+    add_text_frame(&input, FIN | PING, "Hello");
+    add_text_frame(&input, FIN | BINARY, "words");
+    add_text_frame(&input, FIN | CLOSE, "\x03\xe8");
+    struct stream *st = ws_opened((struct stream_memory_script){
+        .write_fails = true, .read_max = 7, .write_fails_at = strlen(WS_RESPONSE_TEXT) + 2});
+    stream_memory_feed(stream_ws_inner(st), bytes_span(&input), true);
+    assert_int_equal(read_fully(st, 100, &payload), STREAM_EOF);
+    assert_bytes(bytes_span(&payload), "lastwords", 9);
+    assert_int_equal(stream_write(st, "x", 1, &n), STREAM_ERR);
     assert_string_equal(stream_error(st), "scripted write fault");
+    assert_int_equal(stream_close_write(st), STREAM_OK);
+    assert_int_equal(stream_read(st, &byte, 1, &n), STREAM_EOF);
     stream_free(st);
     bytes_free(&input);
+    bytes_free(&payload);
 }
 
 int main(void)
@@ -643,6 +660,7 @@ int main(void)
         cmocka_unit_test(stream_drains_after_a_broken_rule),
         cmocka_unit_test(payload_is_still_read_after_our_close_frame),
         cmocka_unit_test(faults_of_the_inner_stream_come_at_their_byte),
+        cmocka_unit_test(frames_are_read_when_a_pong_cannot_be_written),
     };
     return cmocka_run_group_tests_name("stream_ws_read", tests, NULL, NULL);
 }
