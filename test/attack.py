@@ -54,6 +54,7 @@ class Ground:
             {"name": "other", "address": self.other.address}]})
         harness.add_door(config, "other", cluster="other")
         config["log"]["level"] = "info"
+        config["timeouts"] = {"half_closed_ms": 5000}  # "other" may hang with what it is to read
         harness.add_door(config, "ws", websocket={})
         harness.add_door(config, "proxied", accept_proxy_protocol=True,
                          trusted_proxies="127.0.0.0/8")

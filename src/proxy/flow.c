@@ -95,7 +95,7 @@ static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t 
 static bool goes_by_pipe(const struct flow *f, const struct stream *from, const struct stream *to,
                          const struct flow_room *room)
 {
-    return f->full_reads == FLOW_BULK_READS && splice_is_there(room->pipe) &&
+    return f->full_reads == FLOW_BULK_READS && !f->discards && splice_is_there(room->pipe) &&
            stream_can_splice(from, to);
 }
 
@@ -116,9 +116,16 @@ static enum stream_result receive(struct flow *f, struct stream *from, bool pipe
     return r;
 }
 
+void flow_discard(struct flow *f, struct pool *pool)
+{
+    flow_release(f, pool);
+    f->discards = f->due = true;
+}
+
+/* Send the receiver the end. It cannot be sent to a dead one, and need not be. */
 static enum flow_result pump_closing(struct flow *f, struct stream *to)
 {
-    enum stream_result r = stream_close_write(to);
+    enum stream_result r = f->discards ? STREAM_OK : stream_close_write(to);
     if (is_want(r)) {
         f->write_wait = flow_wait_mask(r);
         return FLOW_WAIT;
@@ -127,43 +134,57 @@ static enum flow_result pump_closing(struct flow *f, struct stream *to)
     return r == STREAM_OK ? FLOW_WAIT : FLOW_WRITE_ERROR;
 }
 
+/* Read one block and send it on. YIELD: more may follow; WAIT: read_wait is set. */
+static enum flow_result pump_block(struct flow *f, struct stream *from, struct stream *to,
+                                   const struct flow_room *room)
+{
+    size_t got = 0;
+    const bool piped = goes_by_pipe(f, from, to, room);
+    enum stream_result r = receive(f, from, piped, room, &got);
+    if (is_want(r)) {
+        f->read_wait = flow_wait_mask(r);
+        return FLOW_WAIT;
+    }
+    f->ended = r != STREAM_OK;
+    if (f->ended)
+        return r == STREAM_EOF ? FLOW_YIELD : FLOW_READ_ERROR;
+    if (f->discards)
+        return FLOW_YIELD;
+    f->bytes += got;
+    enum flow_result forwarded =
+        piped ? forward_piped(f, to, got, room) : flow_forward(f, to, got, room);
+    return forwarded == FLOW_WAIT ? FLOW_YIELD : forwarded;
+}
+
+/* What waits goes first, then one block, or the end. Results as those of flow_pump(). */
+static enum flow_result pump_step(struct flow *f, struct stream *from, struct stream *to,
+                                  const struct flow_room *room)
+{
+    enum stream_result r = drain(f, to, room->pool);
+    if (is_want(r)) {
+        f->write_wait = flow_wait_mask(r);
+        return FLOW_WAIT;
+    }
+    if (r != STREAM_OK)
+        return FLOW_WRITE_ERROR;
+    return f->ended ? pump_closing(f, to) : pump_block(f, from, to, room);
+}
+
 enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *to,
                            const struct flow_room *room)
 {
+    enum flow_result r = FLOW_YIELD;
     f->due = false;
     f->read_wait = f->write_wait = 0;
     if (f->closed)
         return FLOW_WAIT;
-    for (int round = 0; round < FLOW_ROUNDS_MAX; round++) {
-        enum stream_result r = drain(f, to, room->pool);
-        if (is_want(r)) {
-            f->write_wait = flow_wait_mask(r);
-            return FLOW_WAIT;
-        }
-        if (r != STREAM_OK)
-            return FLOW_WRITE_ERROR;
+    for (int round = 0; r == FLOW_YIELD && round < FLOW_ROUNDS_MAX; round++) {
+        r = pump_step(f, from, to, room);
         if (f->ended)
-            return pump_closing(f, to);
-
-        size_t got = 0;
-        const bool piped = goes_by_pipe(f, from, to, room);
-        r = receive(f, from, piped, room, &got);
-        if (is_want(r)) {
-            f->read_wait = flow_wait_mask(r);
-            return FLOW_WAIT;
-        }
-        if (r == STREAM_ERR)
-            return FLOW_READ_ERROR;
-        if (r == STREAM_EOF) {
-            f->ended = f->due = true;
-            return FLOW_YIELD;
-        }
-        f->bytes += got;
-        enum flow_result forwarded =
-            piped ? forward_piped(f, to, got, room) : flow_forward(f, to, got, room);
-        if (forwarded != FLOW_WAIT)
-            return forwarded;
+            break; /* the next call passes the end on */
     }
-    f->due = true;
-    return FLOW_YIELD;
+    if (r == FLOW_WRITE_ERROR)
+        flow_discard(f, room->pool);
+    f->due = r == FLOW_YIELD || r == FLOW_READ_ERROR || r == FLOW_WRITE_ERROR;
+    return r;
 }

@@ -25,14 +25,15 @@ struct flow {
     uint8_t full_reads; /* in a row, up to FLOW_BULK_READS: what was there filled a block */
     bool due;           /* something happened that this flow waits for */
     bool ended;         /* the sender has said that no more follows */
-    bool closed;        /* and the receiver was told so */
+    bool closed;        /* the receiver has been sent the end, or can get nothing more */
+    bool discards;      /* the receiver is dead: what still comes is read and thrown away */
 };
 
 enum flow_result {
     FLOW_WAIT,        /* read_wait and write_wait say for what */
     FLOW_YIELD,       /* more to do at once, but others want a turn: stays due */
-    FLOW_READ_ERROR,  /* the sender's stream is dead */
-    FLOW_WRITE_ERROR, /* the receiver's stream is dead */
+    FLOW_READ_ERROR,  /* the sender's stream is dead: the flow has ended, see flow_pump() */
+    FLOW_WRITE_ERROR, /* the receiver's stream is dead: the flow discards from now on */
     FLOW_NO_MEMORY
 };
 
@@ -47,8 +48,14 @@ struct flow_room {
  * Move what can be moved from one stream to the other: at most FLOW_ROUNDS_MAX blocks a
  * call, so that a busy session does not starve the rest of its worker.
  *
- * The sender's end is passed on by the next call: where both sides end in the same turn of the loop,
- * neither needs a FIN of its own before its socket is closed.
+ * The sender's end is passed on by the next call: where both sides end in the same turn of the
+ * loop, neither needs a FIN of its own before its socket is closed.
+ *
+ * An error ends one side, not the other. After READ_ERROR the receiver gets what was read before,
+ * then the end, as after EOF. After WRITE_ERROR the sender is read to its end and its bytes are
+ * discarded: a sender that is not read blocks, and a socket that is closed with unread bytes resets
+ * its peer, which may then lose what was sent to it. Both leave the flow due; bytes that are
+ * discarded do not count in `bytes`.
  *
  * Bytes are copied until so many reads in a row have filled a block; from then on, until the sender
  * has less, they go through the pipe where both streams can: it costs bulk little more than half of
@@ -65,6 +72,9 @@ MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct 
  */
 MUST_USE enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
                                        const struct flow_room *room);
+
+/* The receiver is dead: forget what waits for it, and discard what still comes. */
+void flow_discard(struct flow *f, struct pool *pool);
 
 /* Translate a stream's WANT_* into the mask its socket is watched for. */
 uint8_t flow_wait_mask(enum stream_result want);

@@ -206,7 +206,9 @@ static bool parts_in_order(const struct session *s)
         return false; /* it is what waits for the client that is in the way */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
         return true; /* a close frame says why, also to one that broke a rule */
-    return s->down.bytes > 0 && !s->down.closed && s->reason != CLOSE_CLIENT_ERROR;
+    /* of a node that died it has got everything, but it may still be sending */
+    const bool owed = !s->down.closed || s->up.discards;
+    return s->down.bytes > 0 && owed && s->reason != CLOSE_CLIENT_ERROR;
 }
 
 static void release_packets(struct session *s)
@@ -226,13 +228,29 @@ void session_settle(struct session *s)
     s->arrival = NULL;
 }
 
-enum step session_close(struct session *s, enum close_reason reason, const char *detail)
+static void note_reason(struct session *s, enum close_reason reason, const char *detail)
 {
     s->reason = reason;
-    s->detail = detail ? strdup(detail) : NULL; /* short of memory: the log has the reason */
-    compose_farewell(s);
+    if (detail) {
+        free(s->detail);
+        s->detail = strdup(detail); /* short of memory: the log has the reason */
+    }
     if (session_is_websocket(s))
         stream_ws_set_close_code(s->client, close_reason_row(reason)->ws_code);
+}
+
+void session_note_fault(struct session *s, enum close_reason reason, const char *detail)
+{
+    if (s->failed)
+        return;
+    note_reason(s, reason, detail);
+    s->failed = true;
+}
+
+enum step session_close(struct session *s, enum close_reason reason, const char *detail)
+{
+    note_reason(s, reason, detail);
+    compose_farewell(s);
     bool in_order = parts_in_order(s);
     dial_abandon(s);
     if (s->arrival)

@@ -129,6 +129,7 @@ struct session {
     bool settled : 1;             /* relay: it has been there for a while */
     bool half_closed : 1;         /* relay: one side has ended, the other not yet */
     bool client_left_first : 1;   /* relay: the client's end came before the node's */
+    bool failed : 1;              /* connack, relay: `reason` and `detail` name the first fault */
     bool said : 1;                /* farewell: the writing side towards the client is closed */
 
     /* accept */
@@ -187,6 +188,13 @@ void session_goto(struct session *s, enum session_state state);
  * `detail` is for the log and is copied; null = none.
  */
 enum step session_close(struct session *s, enum close_reason reason, const char *detail);
+
+/*
+ * For stages: a stream of the session is dead, but what its peer sent before is still delivered.
+ * The session ends with this reason later, and the client's close frame carries its code. Only the
+ * first fault counts.
+ */
+void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
 
 /* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
 void session_set_deadline(struct session *s, double ms);

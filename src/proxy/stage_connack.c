@@ -91,9 +91,9 @@ static enum step pass_up(struct session *s)
             s->up.read_wait = flow_wait_mask(r);
             return WAIT;
         }
-        if (r == STREAM_ERR)
-            return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
-        s->up.ended = r == STREAM_EOF;
+        if (r == STREAM_ERR) /* all that it sent before goes to the node nevertheless */
+            session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+        s->up.ended = r != STREAM_OK;
         if (r == STREAM_OK && !keep(s, &s->arrival->first, got))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         s->up.bytes += got;
@@ -121,11 +121,17 @@ static struct span answer_so_far(const struct session *s)
     return answer->mem ? span_of(buffer_bytes(answer), buffer_len(answer)) : (struct span){0};
 }
 
-/* The node left without a word. A client that left first did not wait for one. */
+/* Why a session ends whose client has left. */
+static enum close_reason client_end(const struct session *s)
+{
+    return s->failed ? s->reason : CLOSE_CLIENT_CLOSED;
+}
+
+/* The node has left without an answer. A client that left first did not wait for one. */
 static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
 {
     if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
-        return session_close(s, CLOSE_CLIENT_CLOSED, why);
+        return session_close(s, client_end(s), s->failed ? NULL : why);
     if (accepts_in_part(answer_so_far(s)))
         return session_close(s, reason, why);
     s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
@@ -169,7 +175,10 @@ static void count_connack(const struct session *s)
     counter_add(s->connack.session_present ? &c->present : &c->absent, 1);
 }
 
-/* The session has its node: what it said stands in the scratch block, and goes on to the client. */
+/*
+ * The session has its node: what that sent is in the scratch block, and goes on to the client. A
+ * client that cannot take it may have sent more than its CONNECT: that is delivered.
+ */
 static enum step settle(struct session *s, size_t n)
 {
     const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
@@ -182,9 +191,11 @@ static enum step settle(struct session *s, size_t n)
     enum flow_result down = flow_forward(&s->down, s->client, n, &room);
     if (down == FLOW_NO_MEMORY)
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    if (down != FLOW_WAIT)
-        return session_close(s, s->up.ended ? CLOSE_CLIENT_CLOSED : CLOSE_CLIENT_ERROR,
-                             stream_error(s->client));
+    if (down == FLOW_WRITE_ERROR) {
+        if (!s->up.ended)
+            session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+        flow_discard(&s->down, &s->w->relay_pool);
+    }
     return relay_begin(s);
 }
 

@@ -37,21 +37,47 @@ static double idle_limit_ms(const struct session *s)
     return keep_alive_s * 1500.0 + 30000.0;
 }
 
-static bool failed(enum flow_result r)
+/*
+ * A leg has failed. That is why the session ends, unless one side had ended it before: a peer that
+ * gets bytes after it has closed resets the connection.
+ */
+static void note_fault(struct session *s, bool client)
 {
-    return r != FLOW_WAIT && r != FLOW_YIELD;
+    if (client)
+        session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+    else
+        session_note_fault(s, CLOSE_NODE_ERROR, stream_error(s->node_stream));
 }
 
-static enum step close_for(struct session *s, enum flow_result up, enum flow_result down)
+/* Both directions have ended, or none will in time. */
+static enum step close_ended(struct session *s, const char *detail)
 {
-    if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
-        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    if (down == FLOW_WRITE_ERROR && s->up.ended)
-        return session_close(s, CLOSE_CLIENT_CLOSED, NULL); /* it had said goodbye before */
-    if (up == FLOW_READ_ERROR || down == FLOW_WRITE_ERROR)
-        return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
-    return session_close(s, s->down.bytes > 0 ? CLOSE_NODE_ERROR : CLOSE_NODE_CLOSED_EARLY,
-                         stream_error(s->node_stream));
+    if (s->failed)
+        return session_close(s, s->reason, detail);
+    return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED, detail);
+}
+
+/*
+ * Pump one direction if something happened to it. A dead stream ends only what it has to do with:
+ * nothing more is written to it, but what its peer sent before is still read and delivered. A
+ * client that sends PUBLISH and DISCONNECT and closes may answer our next write with RST.
+ */
+static enum flow_result pump(struct session *s, bool up, const struct flow_room *room)
+{
+    struct flow *f = up ? &s->up : &s->down, *back = up ? &s->down : &s->up;
+    const bool first = !s->up.ended && !s->down.ended;
+    if (!f->due)
+        return FLOW_WAIT;
+    enum flow_result r = up ? flow_pump(f, s->client, s->node_stream, room)
+                            : flow_pump(f, s->node_stream, s->client, room);
+    if (r != FLOW_READ_ERROR && r != FLOW_WRITE_ERROR)
+        return r;
+    if (first)
+        note_fault(s, up == (r == FLOW_READ_ERROR));
+    if (r == FLOW_READ_ERROR)
+        flow_discard(back, room->pool); /* who resets, or breaks a rule, gets nothing more */
+    back->due = true;                   /* no event of a dead socket need come for it */
+    return r;
 }
 
 /*
@@ -94,9 +120,9 @@ enum step relay_begin(struct session *s)
 }
 
 /*
- * One side has said that no more follows. What the other still has to say is passed on, but it
- * gets timeouts.half_closed_ms to say the next of it; and a node that has left is no longer
- * loaded with the session.
+ * One side has ended, or is dead. What the other still sends is passed on, but it gets
+ * timeouts.half_closed_ms for the next byte that can be delivered; and a node that has left is no
+ * longer loaded with the session.
  */
 static void note_first_end(struct session *s, bool client_left_first)
 {
@@ -104,8 +130,14 @@ static void note_first_end(struct session *s, bool client_left_first)
     s->client_left_first = client_left_first;
     s->active_at = ev_now(s->w->loop);
     session_set_deadline(s, idle_limit_ms(s));
-    if (s->down.ended)
+    if (s->down.ended || s->up.discards)
         dial_uncount(s);
+}
+
+/* Has a side ended, or died? */
+static bool has_end(const struct session *s)
+{
+    return s->up.ended || s->down.ended || s->up.discards || s->down.discards;
 }
 
 /* Pump the directions that something happened to. */
@@ -114,19 +146,14 @@ enum step stage_relay(struct session *s)
     const struct flow_room room = {
         .scratch = s->w->scratch, .pool = &s->w->relay_pool, .pipe = &s->w->relay_pipe};
     const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
-    enum flow_result up = FLOW_WAIT, down = FLOW_WAIT;
     const bool waited = s->up.waiting || s->down.waiting;
 
     /* where nothing waits there is room: the configuration sees to that */
     if (s->w->relay_pool.n_held > 0)
         memory_make_room(s);
-    if (s->up.due)
-        up = flow_pump(&s->up, s->client, s->node_stream, &room);
-    if (up == FLOW_WRITE_ERROR)
-        s->down.due = true; /* the node may have sent its reason before it left: pass it on */
+    enum flow_result up = pump(s, true, &room);
     const bool client_ended = s->up.ended;
-    if (s->down.due)
-        down = flow_pump(&s->down, s->node_stream, s->client, &room);
+    enum flow_result down = pump(s, false, &room);
     const bool up_moved = s->up.bytes != up_before, down_moved = s->down.bytes != down_before;
     if (waited || s->up.waiting || s->down.waiting)
         memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
@@ -136,14 +163,13 @@ enum step stage_relay(struct session *s)
         counter_add(&s->w->counters.bytes_up, s->up.bytes - up_before);
         counter_add(&s->w->counters.bytes_down, s->down.bytes - down_before);
     }
-    if (!s->half_closed && (client_ended || s->down.ended))
-        note_first_end(s, client_ended);
-    if (failed(up) || failed(down))
-        return close_for(s, up, down);
-    if (s->up.closed && s->down.closed)
-        return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED,
-                             NULL);
-    return up == FLOW_YIELD || down == FLOW_YIELD ? YIELD : WAIT;
+    if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (!s->half_closed && has_end(s))
+        note_first_end(s, client_ended || s->down.discards);
+    if (s->down.closed && (s->up.closed || s->up.discards))
+        return close_ended(s, NULL);
+    return s->up.due || s->down.due ? YIELD : WAIT;
 }
 
 /*
@@ -158,8 +184,7 @@ enum step stage_relay_timed_out(struct session *s)
     s->settled = true;
     double left_ms = idle_limit_ms(s) - (ev_now(s->w->loop) - s->active_at) * 1000.0;
     if (left_ms <= 0 && s->half_closed)
-        return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED,
-                             "the other side did not end in time");
+        return close_ended(s, "the other side did not end in time");
     if (left_ms <= 0)
         return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
     session_set_deadline(s, left_ms);

@@ -101,7 +101,7 @@ class Device:
         while len(out) < n:
             chunk = self.socket.recv(n - len(out))
             if not chunk:
-                raise EOFError(f"the connection ended after {bytes(out).hex()}")
+                raise EOFError(f"the connection ended after {len(out)} bytes: {bytes(out[:64]).hex()}")
             out += chunk
         return bytes(out)
 

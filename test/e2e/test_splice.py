@@ -22,6 +22,7 @@ def pairs(start_router, recording_node, device):
     node = recording_node(keep_open_after_eof=True)
     config = one_cluster({"n": node.address})
     config["workers"] = 1
+    config["timeouts"] = {"half_closed_ms": 5000}  # the node keeps open what a dead device has left
     router = start_router(config)
 
     def make():

@@ -68,6 +68,51 @@ static void a_write_error_is_named_wherever_it_comes(void **state)
     }
 }
 
+/* The sender is read to its end, and nothing of it is written any more. */
+static void what_a_dead_receiver_cannot_get_is_discarded(void **state)
+{
+    struct span input = counting_bytes();
+    for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
+        struct bench b;
+        bench_init(&b, state, (struct stream_memory_script){.input = input, .eof = true},
+                   (struct stream_memory_script){
+                       .write_max = 9, .write_fails = true, .write_fails_at = at});
+        assert_int_equal(bench_pump_until_closed(&b), FLOW_WRITE_ERROR);
+        const uint64_t bytes = b.flow.bytes;
+        enum flow_result r = FLOW_YIELD;
+        while (r == FLOW_YIELD && !b.flow.closed)
+            r = flow_pump(&b.flow, b.from, b.to, &b.room);
+        assert_int_equal(r, FLOW_WAIT);
+        assert_true(b.flow.closed);
+        assert_int_equal(stream_memory_unread(b.from), 0);
+        assert_int_equal(b.flow.bytes, bytes); /* what was discarded does not count */
+        assert_int_equal(b.pool.n_held, 0);
+        assert_false(stream_memory_write_closed(b.to));
+        expect_output(&b, span_of(input.p, at));
+        bench_fini(&b);
+    }
+}
+
+/* What was read before the error is written, then the end. */
+static void a_dead_sender_is_an_end_for_its_receiver(void **state)
+{
+    struct span input = counting_bytes();
+    for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
+        struct bench b;
+        bench_init(
+            &b, state,
+            (struct stream_memory_script){.input = input, .read_fails = true, .read_fails_at = at},
+            (struct stream_memory_script){.write_max = 7, .wait_every = 3});
+        assert_int_equal(bench_pump_until_closed(&b), FLOW_READ_ERROR);
+        assert_true(b.flow.ended && b.flow.due && !b.flow.closed);
+        while (!b.flow.closed)
+            assert_int_equal(flow_pump(&b.flow, b.from, b.to, &b.room), FLOW_WAIT);
+        assert_true(stream_memory_write_closed(b.to));
+        expect_output(&b, span_of(input.p, at));
+        bench_fini(&b);
+    }
+}
+
 static void short_memory_is_said_and_nothing_is_held(void **state)
 {
     struct bench b;
@@ -207,6 +252,8 @@ int main(void)
         cmocka_unit_test(a_sender_whose_bytes_went_another_way_is_not_empty),
         cmocka_unit_test(a_read_error_is_named_after_all_bytes_before_it_arrived),
         cmocka_unit_test(a_write_error_is_named_wherever_it_comes),
+        cmocka_unit_test(what_a_dead_receiver_cannot_get_is_discarded),
+        cmocka_unit_test(a_dead_sender_is_an_end_for_its_receiver),
         cmocka_unit_test(short_memory_is_said_and_nothing_is_held),
         cmocka_unit_test(a_flow_whose_receiver_keeps_up_needs_no_memory),
         cmocka_unit_test(a_write_that_wants_to_read_waits_for_the_receivers_bytes),

@@ -1,0 +1,226 @@
+"""A receiver that is dead ends its own direction. What its peer sent before is still delivered."""
+
+import array
+import fcntl
+import os
+import signal
+import socket
+import termios
+import time
+
+import pytest
+
+import mqtt
+from harness import SANITIZED, add_door, one_cluster, wait_until
+from recorder import CONNACK_3
+from websocket import WsDevice
+
+pytestmark = pytest.mark.sanitized
+TRANSPORTS = ("tcp", "tls", "ws", "wss")
+RUNS = 30 if SANITIZED else 150
+UNREAD_BYTES = 300_000
+LAST_BYTES = mqtt.publish("last", b"words" * 4000) + mqtt.DISCONNECT
+FEW_LAST_BYTES = mqtt.publish("last", b"words" * 100) + mqtt.DISCONNECT  # held until the CONNACK
+
+
+@pytest.fixture
+def setup(start_router, recording_node, certificates, closing):
+    """(router, node, dial): dial(transport) returns a device that has sent nothing yet."""
+    def start(timeouts=None, workers=2, **how):
+        node = recording_node(**how)
+        config = one_cluster({"n": node.address}, tls_dir=certificates)
+        add_door(config, "ws", websocket={})
+        add_door(config, "wss", tls_dir=certificates, websocket={})
+        config["workers"] = workers
+        config["timeouts"] = timeouts or {}
+        router = start_router(config)
+        tls = mqtt.tls_context(certificates)
+
+        def dial(transport):
+            port = router.ports[{"tcp": "mqtt", "tls": "mqtts"}.get(transport, transport)]
+            kind = WsDevice if transport.startswith("ws") else mqtt.Device
+            return closing(kind(port, tls=tls if transport in ("tls", "wss") else None))
+        return router, node, dial
+    return start
+
+
+class Stopped:
+    """The router does not run inside the `with`: what happens there meets it at the same time."""
+
+    def __init__(self, router):
+        self.pid = router.pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def connected(node, dial, transport, name):
+    device = dial(transport)
+    assert device.connect(name) == (0, 0)
+    return device, record_of(node, name)
+
+
+def record_of(node, name):
+    return node.wait(lambda n: next((r for r in n.records if name.encode() in r.data), None), name)
+
+
+def wait_last_bytes(node, records, last=LAST_BYTES):
+    def missing():
+        return [r for r in records if not r.data.endswith(last)]
+    try:
+        node.wait(lambda _: not missing(), "all last bytes")
+    except AssertionError:
+        pass
+    assert len(missing()) == 0, f"{len(missing())} of {len(records)} lost"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_last_bytes_of_a_client_that_reads_nothing_reach_the_node(setup, transport):
+    router, node, dial = setup()
+    records = []
+    for i in range(RUNS):
+        device, record = connected(node, dial, transport, f"unread-{i}-")
+        record.write(bytes(UNREAD_BYTES))
+        records.append(record)
+        device.send(LAST_BYTES)
+        device.close()  # with unread bytes: its kernel sends RST
+    wait_last_bytes(node, records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_last_bytes_of_a_client_reach_the_node_while_that_is_sending(setup, transport):
+    """The client has closed in order, and our next write is answered with RST."""
+    router, node, dial = setup(echo_after=0)
+    records = []
+    for i in range(RUNS):
+        device, record = connected(node, dial, transport, f"echoed-{i}-")
+        records.append(record)
+        # In one send: many would wait in the client's own queue for an ACK, and die there.
+        device.send(20 * mqtt.publish("many", b"x" * 1000) + LAST_BYTES)
+        device.close()
+    wait_last_bytes(node, records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_last_bytes_and_the_reset_may_come_at_the_same_time(setup, transport):
+    router, node, dial = setup()
+    records = []
+    for i in range(10):
+        device, record = connected(node, dial, transport, f"stopped-{i}-")
+        records.append(record)
+        with Stopped(router):
+            record.write(bytes(UNREAD_BYTES))
+            device.send(LAST_BYTES)
+            device.reset()
+    wait_last_bytes(node, records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_last_bytes_sent_before_the_connack_reach_the_node(setup, transport):
+    router, node, dial = setup(answer=None)
+    records = []
+    for i in range(10):
+        name = f"early-{i}-"
+        device = dial(transport).send(mqtt.connect(name))
+        record = record_of(node, name)
+        records.append(record)
+        with Stopped(router):
+            device.send(LAST_BYTES)
+            device.reset()
+            record.write(CONNACK_3 + bytes(UNREAD_BYTES))
+    wait_last_bytes(node, records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_resets_before_the_connack_is_delivered(setup, transport):
+    """The node answers only after the reset was seen."""
+    router, node, dial = setup(answer=None)
+    records = []
+    for i in range(10):
+        name = f"gone-{i}-"
+        device = dial(transport).send(mqtt.connect(name))
+        record = record_of(node, name)
+        records.append(record)
+        device.send(FEW_LAST_BYTES)
+        device.reset()
+    wait_last_bytes(node, records, FEW_LAST_BYTES)
+    for record in records:
+        record.write(CONNACK_3)
+    router.wait_idle()
+    assert len(router.find("session.end", reason="client_error")) == len(records)
+
+
+def unsent(raw):
+    """Bytes in a socket's send queue that its peer's kernel has not taken."""
+    n = array.array("i", [0])
+    fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, n)
+    return n[0]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_all_that_a_node_sent_arrives_when_it_resets_what_the_client_sends(setup, transport):
+    router, node, dial = setup()
+    device, record = connected(node, dial, transport, "tail")
+    tail = bytes(i * 7 % 251 for i in range(307_204))
+    # Bulk makes the kernel give the router's socket a receive buffer that the tail fits into.
+    record.write(bytes(8 << 20))
+    device.read(8 << 20)
+    raw = record.transport.get_extra_info("socket")
+    with Stopped(router):
+        record.write(tail)
+        wait_until(lambda: record.transport.get_write_buffer_size() == 0 and unsent(raw) == 0,
+                   "the tail to be in the router's socket")
+        record.close()
+        node.wait(lambda _: record.closed, "its own close")
+        device.socket.setblocking(False)
+        try:
+            for _ in range(8):  # more than one block: the first meets a closed socket, the next RST
+                device.send(mqtt.publish("late", bytes(16_000)))
+        except OSError:
+            pass
+        device.socket.settimeout(30)
+    assert device.read(len(tail)) == tail
+    device.close()
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", ("tcp", "wss"))
+def test_a_node_that_sends_for_ever_to_a_dead_client_is_left_in_time(setup, transport):
+    router, node, dial = setup(timeouts={"half_closed_ms": 300}, keep_open_after_eof=True)
+    device, record = connected(node, dial, transport, "flooded")
+    record.write(bytes(UNREAD_BYTES))
+    device.send(LAST_BYTES)
+    device.close()
+    wait_last_bytes(node, [record])
+    deadline = time.monotonic() + 30
+    while not router.find("session.end"):
+        record.write(bytes(10_000))  # discarded, and no reason to stay
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    end = router.session_end()
+    assert end["reason"] in ("client_error", "client_closed")  # by which of its ends came first
+    router.wait_idle()
+
+
+def test_what_waits_for_a_slow_node_survives_the_death_of_its_client(setup):
+    """The bytes are in the router and in its kernel when the client's reset is seen."""
+    router, node, dial = setup()
+    device, record = connected(node, dial, "tcp", "slow-node")
+    n = len(record.data)
+    record.pause()
+    record.write(bytes(UNREAD_BYTES))
+    much = mqtt.publish("much", bytes(1 << 20))
+    device.send(much + LAST_BYTES)
+    wait_until(lambda: unsent(device.socket) == 0, "the router's kernel to have all of it")
+    device.close()
+    record.resume()
+    wait_last_bytes(node, [record])
+    assert record.data[n:] == much + LAST_BYTES
+    router.wait_idle()
