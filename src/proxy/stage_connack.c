@@ -17,7 +17,7 @@
 
 #include "admit.h"
 #include "base/reader.h"
-#include "memory.h"
+#include "pipelined.h"
 #include "session.h"
 #include "wire/mqtt_connack.h"
 #include "worker.h"
@@ -29,16 +29,6 @@
 #define AUTH_TYPE    0xf0u
 
 /* ---- client to node ---- */
-
-/*
- * Does the session hold no more than it may of what came behind the CONNECT? When not, the device
- * waits for its node.
- */
-static bool may_read_on(const struct session *s)
-{
-    size_t kept = buffer_len(&s->arrival->first) - s->arrival->connect.packet_n;
-    return !s->up.ended && kept < s->w->relay_pool.size && memory_allows(s, s->w->relay_pool.size);
-}
 
 static enum stream_result send_kept(struct session *s)
 {
@@ -52,17 +42,6 @@ static enum stream_result send_kept(struct session *s)
         s->arrival->first_sent += (uint32_t)put;
     }
     return STREAM_OK;
-}
-
-/* Put n bytes of the scratch block behind what a buffer has. False when memory is short. */
-static bool keep(struct session *s, struct buffer *b, size_t n)
-{
-    if (!buffer_reserve(b, 0, n))
-        return false;
-    memcpy(b->mem + b->tail, s->w->scratch, n);
-    buffer_grew(b, n);
-    memory_note_held(s);
-    return true;
 }
 
 /*
@@ -83,20 +62,14 @@ static enum step pass_up(struct session *s)
             s->down.due = true;
             return WAIT;
         }
-        if (!may_read_on(s))
+        if (!pipelined_may_read(s))
             return WAIT;
-        size_t got = 0;
-        r = stream_read(s->client, s->w->scratch, s->w->relay_pool.size, &got);
+        if (!pipelined_read(s, &r))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
             return WAIT;
         }
-        if (r == STREAM_ERR) /* all that it sent before goes to the node nevertheless */
-            session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
-        s->up.ended = r != STREAM_OK;
-        if (r == STREAM_OK && !keep(s, &s->arrival->first, got))
-            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-        s->up.bytes += got;
     }
 }
 
@@ -205,13 +178,13 @@ static enum step node_spoke(struct session *s, size_t n)
     struct span said = span_of(s->w->scratch, n);
     bool in_pieces = s->arrival->answer.mem;
     if (in_pieces) {
-        if (!keep(s, &s->arrival->answer, n))
+        if (!pipelined_keep(s, &s->arrival->answer, n))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         said = span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer));
     }
     if (!look(s, said)) {
         s->down.due = true; /* for the rest of it */
-        return in_pieces || keep(s, &s->arrival->answer, n)
+        return in_pieces || pipelined_keep(s, &s->arrival->answer, n)
                    ? YIELD
                    : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }

@@ -26,6 +26,7 @@
 #include "listener.h"
 #include "net/socket.h"
 #include "net/tls_client.h"
+#include "pipelined.h"
 #include "proxied.h"
 #include "roster.h"
 #include "session.h"
@@ -359,19 +360,28 @@ static enum step failed_midway(struct session *s, enum close_reason reason, cons
 }
 
 /*
- * Has the device left while we dialled? Nothing watches it meanwhile, since its further bytes are
- * not due yet; but the CONNECT of a device that is gone must not reach a node, where it would
- * throw out the session the device may have made elsewhere by now. A FIN alone is no leave
- * when something stands behind the CONNECT: CONNECT, PUBLISH, DISCONNECT, FIN in one go is
- * legal. Asked only after a slow dial, as it costs a system call.
+ * Has the client left while we dialled? Its stream is not watched meanwhile, but the CONNECT of a
+ * client that is gone must not reach a node, where it would take over the session that the device
+ * may have made elsewhere by now. An end alone does not mean that it has gone when something
+ * follows the CONNECT: CONNECT, PUBLISH, DISCONNECT and the end in one go is legal.
+ *
+ * The stream is read, not the socket: behind TLS the end is a close_notify, behind WebSocket a
+ * close frame. Twice, since a stream may return its first WANT_READ without asking the kernel; and
+ * only after a slow dial, since it costs system calls. False when memory is short.
  */
-static bool client_is_gone(const struct session *s)
+static bool look_for_end(struct session *s, bool *gone)
 {
+    *gone = false;
     if (!s->arrival->replayed && clock_monotonic_us() - s->entered_us < SLOW_DIAL_US)
-        return false;
-    enum socket_peer peer = socket_ask_peer(s->client_io.fd);
-    return peer == SOCKET_PEER_RESET ||
-           (peer == SOCKET_PEER_ENDED && s->up.bytes == s->arrival->connect.packet_n);
+        return true;
+    for (int waits = 0; waits < 2 && pipelined_may_read(s);) {
+        enum stream_result r;
+        if (!pipelined_read(s, &r))
+            return false;
+        waits += r == STREAM_WANT_READ || r == STREAM_WANT_WRITE;
+    }
+    *gone = s->up.ended && s->up.bytes == s->arrival->connect.packet_n;
+    return true;
 }
 
 /* Begin the try that was chosen, or choose one. */
@@ -392,7 +402,10 @@ enum step stage_dial(struct session *s)
     s->up.due = false;
     /* of plain TCP the first write tells as well, and costs no system call more */
     enum stream_result r = s->arrival->roster->tls ? stream_open(s->node_stream) : STREAM_OK;
-    if (r == STREAM_OK && s->arrival->first_sent == 0 && client_is_gone(s))
+    bool gone = false;
+    if (r == STREAM_OK && s->arrival->first_sent == 0 && !look_for_end(s, &gone))
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (gone)
         return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
     while (r == STREAM_OK && s->arrival->first_sent < buffer_len(&s->arrival->first)) {
         size_t put = 0;

@@ -362,11 +362,9 @@ static struct stream *rig_stream_new(struct rig_peer *peer, int fd, bool is_node
 struct stream *__real_stream_tcp_new(int fd);
 struct stream *__real_stream_tcp_new_connecting(int fd);
 int __real_socket_dial(const struct endpoint *endpoint, const struct address *source);
-enum socket_peer __real_socket_ask_peer(int fd);
 struct stream *__wrap_stream_tcp_new(int fd);
 struct stream *__wrap_stream_tcp_new_connecting(int fd);
 int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *source);
-enum socket_peer __wrap_socket_ask_peer(int fd);
 
 struct stream *__wrap_stream_tcp_new(int fd)
 {
@@ -412,17 +410,6 @@ int __wrap_socket_dial(const struct endpoint *endpoint, const struct address *so
         return -1;
     }
     return always_ready(rig);
-}
-
-enum socket_peer __wrap_socket_ask_peer(int fd)
-{
-    if (!the.rig || fd != the.rig->client_fd)
-        return __real_socket_ask_peer(fd);
-    const struct rig_peer *client = the.rig->client;
-    if (client->how.read_fails && client->read_n >= client->how.read_fails_at)
-        return SOCKET_PEER_RESET;
-    return client->ended && client->read_n == client->arrived ? SOCKET_PEER_ENDED
-                                                              : SOCKET_PEER_THERE;
 }
 
 void rig_peer_fini(struct rig_peer *peer)

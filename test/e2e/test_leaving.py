@@ -1,0 +1,87 @@
+"""A client that leaves while its node is being dialled must not reach a node any more."""
+
+import struct
+
+import pytest
+
+import mqtt
+from harness import add_door, one_cluster
+from recorder import HangingPort
+from test_dial import order
+from websocket import CLOSE, WsDevice, frame
+
+pytestmark = pytest.mark.sanitized
+TRANSPORTS = ("tcp", "tls", "ws", "wss")
+LAST = mqtt.publish("last", b"words") + mqtt.DISCONNECT
+
+
+@pytest.fixture
+def setup(start_router, recording_node, certificates, closing):
+    """(router, node, dial, name): the home of `name` accepts no connection, `node` comes next."""
+    def start():
+        node = recording_node()
+        config = one_cluster({"home": closing(HangingPort()).port, "next": node.port},
+                             tls_dir=certificates)
+        add_door(config, "ws", websocket={})
+        add_door(config, "wss", tls_dir=certificates, websocket={})
+        config["timeouts"] = {"dial_ms": 1500, "placement_ms": 20_000}
+        router = start_router(config)
+        tls = mqtt.tls_context(certificates)
+
+        def dial(transport):
+            port = router.ports[{"tcp": "mqtt", "tls": "mqtts"}.get(transport, transport)]
+            kind = WsDevice if transport.startswith("ws") else mqtt.Device
+            return closing(kind(port, tls=tls if transport in ("tls", "wss") else None))
+        name = next(n for n in (f"leaver-{i}" for i in range(100)) if order(router, n)[0] == "home")
+        return router, node, dial, name
+    return start
+
+
+def leave(device, transport):
+    """End in order: a close frame, a close_notify, a FIN, whatever the transport has."""
+    if transport.startswith("ws"):
+        device.send_raw(frame(struct.pack(">H", 1000), opcode=CLOSE))
+    if transport in ("tls", "wss"):
+        device.socket.settimeout(0)
+        try:
+            device.socket.unwrap()  # sends close_notify
+        except OSError:
+            pass  # and does not wait for ours
+    device.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_has_left_does_not_reach_the_next_node(setup, transport):
+    router, node, dial, name = setup()
+    device = dial(transport).send(mqtt.connect(name))
+    leave(device, transport)
+    end = router.session_end()
+    assert (end["reason"], end["tries"]) == ("client_error", 2)
+    assert end["detail"] == "left while a node was dialled"
+    assert not any(record.data for record in node.records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_resets_does_not_reach_the_next_node(setup, transport):
+    router, node, dial, name = setup()
+    dial(transport).send(mqtt.connect(name)).reset()
+    end = router.session_end()
+    assert (end["reason"], end["tries"]) == ("client_error", 2)
+    assert not any(record.data for record in node.records)
+    router.wait_idle()
+
+
+@pytest.mark.parametrize("ending", ("in order", "reset"))
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_follows_the_connect_is_delivered_though_the_client_has_left(
+        setup, transport, ending):
+    router, node, dial, name = setup()
+    device = dial(transport).send(mqtt.connect(name)).send(LAST)
+    if ending == "reset":
+        device.reset()
+    else:
+        leave(device, transport)
+    node.wait(lambda n: n.records and n.records[0].mqtt == mqtt.connect(name) + LAST, "all of it")
+    router.session_end(node="next")
+    router.wait_idle()
