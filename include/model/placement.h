@@ -9,10 +9,12 @@
  *      left, those that would rather not have it (warming up, busy); never the full
  *   4. behind all open primaries (no backups), while there are tries left and none of them is
  *      full: free backups, for when the primaries turn out to be dead before it is known
+ *   5. after all open nodes, while there are tries left and none of them is full: paused nodes,
+ *      which are alive but ask for no new sessions; primaries first, then backups
  *
- * So a device is rather sent to a node that is warming up than refused, and rather refused
- * than sent to a node beyond its limit. A full primary is up: while one is, no backup is tried,
- * be the others dead or not.
+ * So a device is rather sent to a node that is warming up, or paused, than refused, and rather
+ * refused than sent to a node beyond its limit. A full primary is up: while one is, no backup is
+ * tried, be the others dead or not.
  */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
@@ -57,10 +59,11 @@ struct placement_view {
     const struct rendezvous_node *nodes; /* every node, with its weight */
     const bool *open;                    /* takes new sessions now (its weight may still be 0) */
     const bool *backup;                  /* null = none is */
+    const bool *paused;                  /* the last resort; null = none is */
     size_t n;
     /*
-     * Asked of open nodes that are in question only, perhaps more than once; key absent =
-     * session without a key. Null = nothing stands in the way of any.
+     * Called for open and paused nodes that are in question only, perhaps more than once; key
+     * absent = session without a key. Null = nothing stands in the way of any.
      */
     enum placement_bar (*bar)(void *arg, uint32_t index, struct span key);
     void *arg;
@@ -69,8 +72,9 @@ struct placement_view {
 struct placement {
     uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
     uint8_t n;                                /* 0: no node can take the session */
-    bool overflow; /* a better open node than the first candidate was passed over as barred */
-    bool full;     /* n is 0: all open nodes are full; if primaries are open, all of these */
+    uint8_t n_paused; /* the last so many candidates are paused: the last resort */
+    bool overflow;    /* a better open node than the first candidate was passed over as barred */
+    bool full;        /* n is 0: all open nodes are full; if primaries are open, all of these */
     bool has_home;
     uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
 };

@@ -26,11 +26,17 @@ static const struct cluster *find_cluster(struct admin_call *call)
 /* False: memory is short. */
 static bool place(const struct cluster *cluster, struct span key, struct placement *out)
 {
-    bool *open = calloc(cluster->n + 1, sizeof(*open));
-    const struct placement_view view = {
-        .nodes = cluster->homes, .open = open, .backup = cluster->backup, .n = cluster->n};
-    for (size_t i = 0; open && i < cluster->n; i++)
-        open[i] = node_live_status(cluster->nodes[i].live) == NODE_UP;
+    bool *open = calloc(2 * cluster->n + 1, sizeof(*open)), *paused = open + cluster->n;
+    const struct placement_view view = {.nodes = cluster->homes,
+                                        .open = open,
+                                        .backup = cluster->backup,
+                                        .paused = paused,
+                                        .n = cluster->n};
+    for (size_t i = 0; open && i < cluster->n; i++) {
+        const enum node_status status = node_live_status(cluster->nodes[i].live);
+        open[i] = status == NODE_UP;
+        paused[i] = status == NODE_PAUSED;
+    }
     if (open)
         placement_by_key(&view, key, out);
     free(open);

@@ -33,14 +33,27 @@ void key_shares_free(struct key_shares *shares)
     free(shares);
 }
 
+/* Which nodes take new sessions: those that are up, or, if none of them has a weight, paused ones.
+ */
+static void note_open(const struct cluster *cluster, bool *open)
+{
+    bool any = false;
+    for (size_t i = 0; i < cluster->n; i++) {
+        open[i] = node_live_status(cluster->nodes[i].live) == NODE_UP;
+        any |= open[i] && cluster->homes[i].weight > 0;
+    }
+    for (size_t i = 0; !any && i < cluster->n; i++)
+        open[i] = node_live_status(cluster->nodes[i].live) == NODE_PAUSED;
+}
+
 static bool share_out(const struct cluster *cluster, uint32_t *permille)
 {
     const struct placement_homes homes = {cluster->homes, cluster->backup, cluster->n};
     bool *open = calloc(cluster->n + 1, sizeof(*open));
-    for (size_t i = 0; open && i < cluster->n; i++)
-        open[i] = node_live_status(cluster->nodes[i].live) == NODE_UP;
-    if (open)
+    if (open) {
+        note_open(cluster, open);
         placement_shares(&homes, open, permille);
+    }
     free(open);
     return open;
 }

@@ -6,7 +6,8 @@
  *
  *   open?  -->  primaries, or else backups  -->  free, then the reluctant  -->  candidates
  *
- * Places that primaries leave go to free backups, which costs nothing with three primaries.
+ * Places that primaries leave go to free backups, and then to paused nodes, which costs nothing
+ * with three primaries.
  *
  * Nothing is copied or allocated: a pass asks for each node that is in question.
  */
@@ -37,7 +38,8 @@ enum rank {
 struct search {
     const struct placement_view *view;
     struct span key;
-    bool backups; /* look among the backups, not the others */
+    const bool *open; /* the view's, or its paused nodes for the last resort */
+    bool backups;     /* look among the backups, not the others */
     enum rank rank;
     const struct placement *taken; /* these no more; what bars them may have changed since */
 };
@@ -64,7 +66,7 @@ static bool search_admits(void *arg, uint32_t index)
         return false;
     if (search->rank == RANK_ANY)
         return true;
-    if (!view->open[index])
+    if (!search->open[index])
         return false;
     if (search->rank == RANK_OPEN)
         return true;
@@ -115,6 +117,32 @@ static bool wants_backups(const struct placement_view *view, const struct placem
     return primaries == placement->n;
 }
 
+/*
+ * Is there room for paused nodes behind the open ones? Only when every open node is a candidate,
+ * as with backups.
+ */
+static bool wants_paused(const struct placement_view *view, const struct placement *placement)
+{
+    if (!view->paused || placement->full || placement->n == PLACEMENT_TRIES_MAX)
+        return false;
+    size_t open = 0;
+    for (size_t i = 0; i < view->n; i++)
+        open += view->open[i] && view->nodes[i].weight > 0;
+    return open == placement->n;
+}
+
+static void add_paused_by_key(struct search *search, struct placement *out)
+{
+    const uint8_t open = out->n;
+    search->open = search->view->paused;
+    for (int backups = 0; backups < 2; backups++) {
+        search->backups = backups;
+        add_by_key(search, RANK_FREE, out);
+        add_by_key(search, RANK_RELUCTANT, out);
+    }
+    out->n_paused = out->n - open;
+}
+
 /* Of candidates by hash of which some are barred: only those that can, the free first. */
 static void sort_out_by_key(struct search *search, struct placement *out)
 {
@@ -128,7 +156,7 @@ static void sort_out_by_key(struct search *search, struct placement *out)
 
 void placement_by_key(const struct placement_view *view, struct span key, struct placement *out)
 {
-    struct search search = {.view = view, .key = key, .taken = out};
+    struct search search = {.view = view, .key = key, .open = view->open, .taken = out};
     *out = (struct placement){.n = 0};
     add_by_key(&search, RANK_ANY, out);
     out->has_home = out->n > 0;
@@ -146,6 +174,8 @@ void placement_by_key(const struct placement_view *view, struct span key, struct
         search.backups = true;
         add_by_key(&search, RANK_FREE, out);
     }
+    if (wants_paused(view, out))
+        add_paused_by_key(&search, out);
 }
 
 /* Of a session without a key: what add_by_load() needs to know besides the search. */
@@ -207,26 +237,45 @@ static void add_by_load(struct search *search, enum rank rank, struct loads *loa
     }
 }
 
-void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
-                       struct placement *out)
+static void add_open_by_load(struct search *search, struct loads *loads, struct placement *out)
 {
-    struct search search = {.view = view, .rank = RANK_OPEN, .taken = out};
-    struct loads loads = {.sessions = sessions, .turn = turn};
     uint32_t best;
-    *out = (struct placement){.n = 0};
-    size_t open = count_equals(&search, &loads, &best);
+    size_t open = count_equals(search, loads, &best);
     if (open == 0) {
-        search.backups = true;
-        open = count_equals(&search, &loads, &best);
+        search->backups = true;
+        open = count_equals(search, loads, &best);
     }
     if (open == 0)
         return;
-    add_by_load(&search, RANK_FREE, &loads, out);
-    add_by_load(&search, RANK_RELUCTANT, &loads, out);
+    add_by_load(search, RANK_FREE, loads, out);
+    add_by_load(search, RANK_RELUCTANT, loads, out);
     out->full = out->n == 0;
-    out->overflow = out->n > 0 && compare_load(&search, &loads, best, out->candidates[0]) < 0;
-    if (wants_backups(view, out)) {
-        search.backups = true;
-        add_by_load(&search, RANK_FREE, &loads, out);
+    out->overflow = out->n > 0 && compare_load(search, loads, best, out->candidates[0]) < 0;
+    if (wants_backups(search->view, out)) {
+        search->backups = true;
+        add_by_load(search, RANK_FREE, loads, out);
     }
+}
+
+static void add_paused_by_load(struct search *search, struct loads *loads, struct placement *out)
+{
+    const uint8_t open = out->n;
+    search->open = search->view->paused;
+    for (int backups = 0; backups < 2; backups++) {
+        search->backups = backups;
+        add_by_load(search, RANK_FREE, loads, out);
+        add_by_load(search, RANK_RELUCTANT, loads, out);
+    }
+    out->n_paused = out->n - open;
+}
+
+void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
+                       struct placement *out)
+{
+    struct search search = {.view = view, .open = view->open, .rank = RANK_OPEN, .taken = out};
+    struct loads loads = {.sessions = sessions, .turn = turn};
+    *out = (struct placement){.n = 0};
+    add_open_by_load(&search, &loads, out);
+    if (wants_paused(view, out))
+        add_paused_by_load(&search, &loads, out);
 }

@@ -23,8 +23,9 @@ struct roster *roster_new(struct snapshot *snapshot, size_t cluster,
     /* acquire: before the statuses that refresh() would read */
     roster->news = atomic_load_explicit(&registry->news, memory_order_acquire) - 1;
     roster->open = calloc(roster->cluster->n + 1, sizeof(*roster->open));
+    roster->paused = calloc(roster->cluster->n + 1, sizeof(*roster->paused));
     roster->loads = calloc(roster->cluster->n + 1, sizeof(*roster->loads));
-    if (roster->open && roster->loads)
+    if (roster->open && roster->paused && roster->loads)
         return roster;
     roster_unref(roster);
     return NULL;
@@ -43,6 +44,7 @@ void roster_unref(struct roster *roster)
     tls_client_context_free(roster->tls);
     snapshot_unref(roster->snapshot);
     free(roster->open);
+    free(roster->paused);
     free(roster->loads);
     free(roster);
 }
@@ -54,8 +56,13 @@ static void refresh(struct roster *roster)
     if (news == roster->news)
         return;
     roster->news = news;
-    for (size_t i = 0; i < roster->cluster->n; i++)
-        roster->open[i] = node_live_status(roster->cluster->nodes[i].live) == NODE_UP;
+    roster->has_paused = false;
+    for (size_t i = 0; i < roster->cluster->n; i++) {
+        const enum node_status status = node_live_status(roster->cluster->nodes[i].live);
+        roster->open[i] = status == NODE_UP;
+        roster->paused[i] = status == NODE_PAUSED;
+        roster->has_paused |= roster->paused[i];
+    }
 }
 
 /* ---- what bars a node from one session ---- */
@@ -125,13 +132,14 @@ void roster_place(struct roster *roster, struct span key, struct placement *out,
 {
     const struct cluster *cluster = roster->cluster;
     struct asking asking = {.roster = roster};
+    refresh(roster);
     const struct placement_view view = {.nodes = cluster->homes,
                                         .open = roster->open,
                                         .backup = cluster->backup,
+                                        .paused = roster->has_paused ? roster->paused : NULL,
                                         .n = cluster->n,
                                         .bar = bar,
                                         .arg = &asking};
-    refresh(roster);
     if (key.p) {
         placement_by_key(&view, key, out);
     } else {

@@ -22,7 +22,9 @@ struct roster {
     const struct cluster *cluster;  /* of that snapshot */
     struct tls_client_context *tls; /* a reference; null = plain */
     const struct node_registry *registry;
-    bool *open;      /* as the nodes were when registry->news stood at `news` */
+    bool *open;      /* as the nodes were when registry->news was `news` */
+    bool *paused;    /* the same */
+    bool has_paused; /* some node is */
     uint32_t *loads; /* room for placement_by_load() */
     uint32_t news;
     uint32_t turn;        /* next tie-break for sessions without a key */

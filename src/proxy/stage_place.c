@@ -88,11 +88,16 @@ void dial_abandon(struct session *s)
 
 /* ---- which node, and why ---- */
 
+static const struct node *candidate(const struct session *s, unsigned i)
+{
+    return &cluster_of(s)->nodes[s->arrival->placement.candidates[i]];
+}
+
 /* The candidate being tried. */
 static const struct node *trying(const struct session *s)
 {
     assert(s->tries > 0);
-    return &cluster_of(s)->nodes[s->arrival->placement.candidates[s->tries - 1]];
+    return candidate(s, s->tries - 1u);
 }
 
 static enum placement_kind kind_of(const struct session *s)
@@ -106,9 +111,12 @@ static enum placement_kind kind_of(const struct session *s)
     return s->arrival->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
-static bool is_up(const struct node *n)
+/* Does candidate i still take new sessions? A paused one only if it was chosen as paused. */
+static bool is_open(const struct session *s, unsigned i)
 {
-    return node_live_status(n->live) == NODE_UP;
+    const struct placement *placement = &s->arrival->placement;
+    const enum node_status status = node_live_status(candidate(s, i)->live);
+    return status == NODE_UP || (status == NODE_PAUSED && i + placement->n_paused >= placement->n);
 }
 
 static bool is_full(const struct node *n)
@@ -119,11 +127,9 @@ static bool is_full(const struct node *n)
 /* Is there a candidate left? Much may have changed since they were chosen. */
 static bool has_candidate(const struct session *s)
 {
-    for (uint8_t i = s->tries; i < s->arrival->placement.n; i++) {
-        const struct node *n = &cluster_of(s)->nodes[s->arrival->placement.candidates[i]];
-        if (is_up(n) && !is_full(n))
+    for (uint8_t i = s->tries; i < s->arrival->placement.n; i++)
+        if (is_open(s, i) && !is_full(candidate(s, i)))
             return true;
-    }
     return false;
 }
 
@@ -152,7 +158,7 @@ void place_prove(struct session *s)
     const unsigned unanswered = s->arrival->unanswered;
     for (unsigned i = 0; unanswered >> i; i++)
         if (unanswered >> i & 1u)
-            charge(s, &cluster_of(s)->nodes[s->arrival->placement.candidates[i]]);
+            charge(s, candidate(s, i));
     s->arrival->unanswered = 0;
 }
 
@@ -292,7 +298,7 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
     while (s->tries < s->arrival->placement.n) {
         s->tries++;
         const struct node *n = trying(s);
-        if (!is_up(n))
+        if (!is_open(s, s->tries - 1u))
             continue;
         if (is_full(n)) {
             *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
@@ -437,7 +443,7 @@ enum step stage_dial_timed_out(struct session *s)
     if (s->node_stream)
         return has_bytes(s) ? failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT")
                             : retry(s, "timed out");
-    if (!is_up(trying(s))) {
+    if (!is_open(s, s->tries - 1u)) {
         dial_abandon(s);
         return dial_next(s);
     }

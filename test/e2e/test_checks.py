@@ -366,3 +366,41 @@ def test_it_takes_fall_bad_results_in_a_row_and_rise_good_ones(start_router, clo
     router.wait_event("node.status", status="up", was="down")
     assert len(server.requests) >= len(falling) + len(rising)
     assert [e["status"] for e in router.find("node.status")] == ["down", "up"]
+
+
+def paused_and(start_router, mosquitto, closing, other):
+    """A router with node "a", whose check answers 503, and "b": (its port, its check's address)."""
+    server = closing(StatusServer(503))
+    config = one_cluster({"a": mosquitto("a").port, "b": other[0]}, proxy_protocol="none",
+                         passive=False, health_check={**HTTP, "port": server.port, "path": "/"})
+    config["clusters"][0]["nodes"][1]["check_address"] = other[1]
+    router = start_router(config)
+    router.wait_event("node.status", node="a", status="paused")
+    return router, server
+
+
+def test_a_paused_node_takes_devices_if_no_other_node_is_up(
+        start_router, mosquitto, closing, device):
+    refusing = closing(RefusingPort())
+    router, server = paused_and(start_router, mosquitto, closing,
+                                (mosquitto("b").port, f"127.0.0.1:{refusing.port}"))
+    router.wait_event("node.status", node="b", status="down")
+    for client_id in ids_of("a", "ab", 3) + ids_of("b", "ab", 3):
+        assert device(router).connect(client_id) == (0, 0)
+    assert device(router).connect("")[1] == 0  # no key: by load
+    assert router.gauges()["node a"] == 7
+    # It is a last resort, no more: nobody is sent to it once it is down as well.
+    server.codes = [500]
+    router.wait_event("node.status", node="a", status="down")
+    assert device(router).connect("late")[1] == 3
+
+
+def test_a_paused_node_takes_a_device_that_no_other_node_accepts(
+        start_router, mosquitto, closing, device):
+    """The other node is up as far as its check knows, and refuses the connection."""
+    router, _ = paused_and(start_router, mosquitto, closing,
+                           (closing(RefusingPort()).port, closing(StatusServer(200)).address))
+    for client_id in ids_of("a", "ab", 2) + ids_of("b", "ab", 2):
+        assert device(router).connect(client_id) == (0, 0)
+    assert router.gauges()["node a"] == 4
+    assert router.gauges()["dial_failures_total"] == 4, "the node that is up is tried first"

@@ -17,7 +17,7 @@ struct fleet {
     size_t n;
     char names[FLEET_MAX][16];
     struct rendezvous_node nodes[FLEET_MAX];
-    bool open[FLEET_MAX], backup[FLEET_MAX];
+    bool open[FLEET_MAX], backup[FLEET_MAX], paused[FLEET_MAX];
     enum placement_bar bars[FLEET_MAX];
     uint32_t sessions[FLEET_MAX];
     size_t asked; /* how often what bars a node */
@@ -41,7 +41,7 @@ static inline enum placement_bar fleet_bar(void *arg, uint32_t index, struct spa
 {
     struct fleet *f = arg;
     (void)key;
-    assert(f->open[index]); /* the contract: nobody asks of a node that is closed */
+    assert(f->open[index] || f->paused[index]); /* the contract: never called for a closed node */
     f->asked++;
     return f->bars[index];
 }
@@ -51,6 +51,7 @@ static inline struct placement_view fleet_view(struct fleet *f)
     return (struct placement_view){.nodes = f->nodes,
                                    .open = f->open,
                                    .backup = f->backup,
+                                   .paused = f->paused,
                                    .n = f->n,
                                    .bar = fleet_bar,
                                    .arg = f};

@@ -23,6 +23,32 @@ static bool reluctant(enum placement_bar bar)
     return bar == PLACEMENT_WARMING || bar == PLACEMENT_BUSY;
 }
 
+static bool is_candidate(const struct placement *p, uint32_t i)
+{
+    for (size_t k = 0; k < p->n; k++)
+        if (p->candidates[k] == i)
+            return true;
+    return false;
+}
+
+/* Rule 5: paused nodes, if no open node was left out. */
+static void plainly_paused(const struct fleet *f, const uint32_t *order, size_t n,
+                           struct placement *out)
+{
+    const uint8_t before = out->n;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->open[i] && f->nodes[i].weight > 0 && !is_candidate(out, (uint32_t)i))
+            return;
+    for (int round = 0; round < 4; round++) /* primaries free, reluctant; backups free, reluctant */
+        for (size_t k = 0; k < n && out->n < PLACEMENT_TRIES_MAX; k++) {
+            const uint32_t i = order[k];
+            const bool fits = round % 2 == 0 ? f->bars[i] == PLACEMENT_FREE : reluctant(f->bars[i]);
+            if (f->paused[i] && f->backup[i] == (round >= 2) && fits)
+                out->candidates[out->n++] = i;
+        }
+    out->n_paused = out->n - before;
+}
+
 /* The order of all nodes for a key, then the rules of placement.h in their words. */
 static struct placement plainly(const struct fleet *f, struct span key)
 {
@@ -55,6 +81,7 @@ static struct placement plainly(const struct fleet *f, struct span key)
         for (size_t k = 0; k < n && out.n < PLACEMENT_TRIES_MAX; k++)
             if (f->open[order[k]] && f->backup[order[k]] && f->bars[order[k]] == PLACEMENT_FREE)
                 out.candidates[out.n++] = order[k];
+    plainly_paused(f, order, n, &out);
     return out;
 }
 
@@ -65,6 +92,7 @@ static void assert_same(const struct placement *a, const struct placement *b)
         assert_int_equal(a->candidates[i], b->candidates[i]);
     assert_int_equal(a->overflow, b->overflow);
     assert_int_equal(a->full, b->full);
+    assert_int_equal(a->n_paused, b->n_paused);
     assert_int_equal(a->has_home, b->has_home);
     if (a->has_home)
         assert_int_equal(a->home, b->home);
@@ -87,6 +115,7 @@ static void fleet_shake(struct fleet *f, uint64_t *random)
         uint64_t r = next_random(random);
         f->nodes[i].weight = (r & 3) == 0 ? 0 : (mood & 16) ? 1 : 1 + (uint32_t)(r >> 8 & 7);
         f->open[i] = (r >> 16 & 3) >= (mood >> 8 & 3);
+        f->paused[i] = !f->open[i] && (mood & 32) && (r >> 40 & 1);
         f->backup[i] = (r >> 24 & 3) < (mood >> 16 & 3);
         f->bars[i] = (mood >> 24 & 3) == 0   ? PLACEMENT_FREE
                      : (mood >> 24 & 3) == 1 ? PLACEMENT_FULL

@@ -74,8 +74,11 @@ static void a_status_counts_from_the_moment_it_is_set(void **state)
     for (size_t i = 0; i < ARRAY_LEN(closed); i++) {
         node_live_set_status(&g.registry, live(&g, home), closed[i]);
         struct placement elsewhere = place(&g, "device");
-        assert_int_equal(elsewhere.n, 2);
+        const bool paused = closed[i] == NODE_PAUSED; /* the last resort */
+        assert_int_equal(elsewhere.n, paused ? 3 : 2);
+        assert_int_equal(elsewhere.n_paused, paused);
         assert_int_not_equal(elsewhere.candidates[0], home);
+        assert_int_not_equal(elsewhere.candidates[1], home);
         assert_int_equal(elsewhere.home, home);
         assert_false(elsewhere.overflow);
         node_live_set_status(&g.registry, live(&g, home), NODE_UP);
@@ -85,6 +88,42 @@ static void a_status_counts_from_the_moment_it_is_set(void **state)
         node_live_set_status(&g.registry, live(&g, i), NODE_DOWN);
     assert_int_equal(place(&g, "device").n, 0);
     assert_int_equal(place(&g, NULL).n, 0);
+    ground_fini(&g);
+}
+
+static void paused_nodes_are_used_if_no_other_node_is_up(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, 3, "");
+    uint32_t home = place(&g, "device").home;
+    for (size_t i = 0; i < 3; i++)
+        node_live_set_status(&g.registry, live(&g, i), i == 0 ? NODE_DOWN : NODE_PAUSED);
+    assert_int_equal(place(&g, NULL).n, 2);
+    assert_int_equal(place(&g, NULL).n_paused, 2);
+    struct placement placement = place(&g, "device");
+    assert_int_equal(placement.n, 2);
+    assert_int_equal(placement.n_paused, 2);
+    if (home != 0)
+        assert_int_equal(placement.candidates[0], home);
+    node_live_set_status(&g.registry, live(&g, 0), NODE_UP);
+    assert_int_equal(place(&g, "device").candidates[0], 0);
+    assert_int_equal(place(&g, "device").n_paused, 2);
+    ground_fini(&g);
+}
+
+/* Full nodes are up: the devices are refused rather than sent to a node that asks for none. */
+static void paused_nodes_are_not_used_while_a_node_that_is_up_is_full(void **state)
+{
+    (void)state;
+    struct ground g;
+    ground_init(&g, 2, "\"node_defaults\":{\"max_connections\":5},");
+    node_live_set_status(&g.registry, live(&g, 0), NODE_PAUSED);
+    atomic_store(&live(&g, 1)->sessions, 5);
+    assert_int_equal(place(&g, "device").n, 0);
+    assert_true(place(&g, "device").full);
+    assert_int_equal(place(&g, NULL).n, 0);
+    assert_true(place(&g, NULL).full);
     ground_fini(&g);
 }
 
@@ -158,6 +197,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_status_counts_from_the_moment_it_is_set),
+        cmocka_unit_test(paused_nodes_are_used_if_no_other_node_is_up),
+        cmocka_unit_test(paused_nodes_are_not_used_while_a_node_that_is_up_is_full),
         cmocka_unit_test(a_full_home_sends_its_devices_to_their_next_node),
         cmocka_unit_test(a_load_out_of_bounds_overflows),
         cmocka_unit_test(a_node_that_came_back_gets_its_devices_little_by_little),
