@@ -52,6 +52,8 @@ struct node_live {
     _Atomic uint64_t failures;          /* of sessions, that count against the node */
     _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
+    _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
+    _Atomic uint32_t refused;      /* CONNECTs it refused with return code 3 since then */
 
     struct list link; /* in the registry; main thread */
     unsigned n_seats;

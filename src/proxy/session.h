@@ -79,10 +79,12 @@ struct arrival {
     bool waits_for_home; /* it is elsewhere for no better reason than that home is away */
 
     /* dial */
-    uint32_t first_sent; /* bytes of `first` the node took */
-    uint8_t unanswered;  /* bit per try: charged to its node by place_prove() */
-    bool replayed;       /* a node had the CONNECT already */
-    bool header_put;     /* the PROXY header stands in front of `first` */
+    uint32_t first_sent;      /* bytes of `first` the node took */
+    uint8_t unanswered;       /* bit per try: charged to its node by place_prove() */
+    bool replayed;            /* a node had the CONNECT already */
+    bool tried_home_twice;    /* home was busy once, and gets the CONNECT again */
+    bool waits_for_busy_home; /* ... after a short wait, which is not over yet */
+    bool header_put;          /* the PROXY header stands in front of `first` */
 
     /* connack */
     struct buffer answer; /* the node's first packet, while it is in pieces */
@@ -252,8 +254,23 @@ void session_node_lost(struct session *s);
  */
 enum step place_again(struct session *s, enum close_reason reason, const char *why);
 
+/* connack_seen, of the node being tried: note what it tells about the node. */
+void place_note_answer(struct session *s);
+
 /* Would place_again() find another candidate, and may it (the cluster's `replay`)? */
 bool place_may_go_on(const struct session *s);
+
+/*
+ * The node refuses because of its own state, and place_may_go_on(). Is it the session's home, and
+ * busy for a moment only, as far as that can be known? Then the CONNECT goes to it once more after
+ * a short wait, and this returns true: MOVED to DIAL. Else place_again() is next.
+ *
+ * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
+ * identifier; another node would accept it, and the device would be away from home. 3.x has no such
+ * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 is taken for busy only
+ * while the node accepts others; an evacuated node costs few devices the wait.
+ */
+MUST_USE bool place_again_at_home(struct session *s);
 
 /*
  * A node's answer proves that a healthy node answers this CONNECT: the nodes that were tried

@@ -4,8 +4,9 @@
  *
  *    the node ...                                      the session
  *    closes, resets, says nothing for connack_ms   ->  next candidate, else refused by us
- *    refuses for its own sake (rc 3; 5.0: 0x88,
- *    0x89, 0x9C, 0x9D)                             ->  next candidate, else the node's own words
+ *    refuses because of its own state (rc 3; 5.0:
+ *    0x88, 0x89, 0x9C, 0x9D)                       ->  next candidate, else the node's refusal;
+ *                                                      a busy home gets one more try before
  *    says anything else, AUTH too                  ->  RELAY
  *
  * What the device sends meanwhile goes to the node, and is kept behind the CONNECT, so that
@@ -190,10 +191,14 @@ static enum step node_spoke(struct session *s, size_t n)
     }
     if (proves_the_connect(s, said))
         place_prove(s);
+    if (s->connack_seen)
+        place_note_answer(s);
     if (refuses_for_itself(s) && place_may_go_on(s)) {
         char code[24];
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
         s->connack_seen = false;
+        if (place_again_at_home(s))
+            return MOVED;
         if (s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
             s->arrival->waits_for_home = false; /* it was asked, and will not have it */
         return place_again(s, CLOSE_NO_NODE, code);

@@ -36,6 +36,14 @@
 
 #define SLOW_DIAL_US 20000u
 
+/* Wait before a busy home gets a CONNECT again: long enough for a broker to clean up a session. */
+#define HOME_WAIT_MIN_MS 250u
+#define HOME_WAIT_MAX_MS 500u
+
+/* A node refuses everybody if it has accepted nobody for so long, and refused more than so many. */
+#define ACCEPTED_LATELY_US 5000000u
+#define REFUSED_IN_A_ROW   4u
+
 static const struct cluster *cluster_of(const struct session *s)
 {
     return s->arrival->roster->cluster;
@@ -284,6 +292,14 @@ static uint64_t take_turn(const struct node *n, uint32_t queue_ms)
     }
 }
 
+/* The longest a session may wait for its turn at a paced node. */
+static uint32_t queue_ms_of(const struct session *s)
+{
+    const uint32_t queue_ms = cluster_of(s)->conf->node_defaults.connect_queue_ms,
+                   left_ms = time_left_ms(s);
+    return left_ms < queue_ms ? left_ms : queue_ms;
+}
+
 /* What stood between a session and its last candidates. */
 struct refusal {
     enum close_reason reason;
@@ -293,8 +309,8 @@ struct refusal {
 /* Take the next candidate that is up, has room, and has a turn in time. False: there is none. */
 static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal)
 {
-    const uint32_t left_ms = time_left_ms(s),
-                   queue_ms = cluster_of(s)->conf->node_defaults.connect_queue_ms;
+    const uint32_t queue_ms = queue_ms_of(s);
+    const bool is_short = queue_ms < cluster_of(s)->conf->node_defaults.connect_queue_ms;
     while (s->tries < s->arrival->placement.n) {
         s->tries++;
         const struct node *n = trying(s);
@@ -304,14 +320,13 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
             *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
             continue;
         }
-        *wait_us =
-            n->max_connects_per_s ? take_turn(n, left_ms < queue_ms ? left_ms : queue_ms) : 0;
+        *wait_us = n->max_connects_per_s ? take_turn(n, queue_ms) : 0;
         if (*wait_us != PLACEMENT_NO_TURN) {
             s->kind = kind_of(s);
             count_in(s, n->live);
             return true;
         }
-        *refusal = (struct refusal){left_ms < queue_ms ? CLOSE_PLACEMENT_TIMEOUT : CLOSE_NODES_FULL,
+        *refusal = (struct refusal){is_short ? CLOSE_PLACEMENT_TIMEOUT : CLOSE_NODES_FULL,
                                     "max_connects_per_s"};
         s->arrival->placement.overflow = true;
         s->arrival->waits_for_home = false;
@@ -437,6 +452,24 @@ enum step stage_dial(struct session *s)
     return MOVED;
 }
 
+/* The wait for a busy home is over; a paced one also has to have a turn. */
+static enum step dial_home_again(struct session *s)
+{
+    const struct node *home = trying(s);
+    const uint64_t wait_us = home->max_connects_per_s ? take_turn(home, queue_ms_of(s)) : 0;
+    s->arrival->waits_for_busy_home = false;
+    if (wait_us == PLACEMENT_NO_TURN) {
+        dial_abandon(s);
+        return dial_next(s);
+    }
+    if (wait_us > 0) {
+        session_set_deadline(s, (double)wait_us / 1000.0);
+        return WAIT;
+    }
+    const enum step step = dial(s);
+    return step == YIELD ? dial_next(s) : step;
+}
+
 enum step stage_dial_timed_out(struct session *s)
 {
     /* the stage that runs next sees the new try, or the farewell */
@@ -447,6 +480,8 @@ enum step stage_dial_timed_out(struct session *s)
         dial_abandon(s);
         return dial_next(s);
     }
+    if (s->arrival->waits_for_busy_home)
+        return dial_home_again(s);
     enum step step = dial(s); /* its turn has come */
     return step == YIELD ? dial_next(s) : step;
 }
@@ -456,6 +491,17 @@ enum step stage_dial_timed_out(struct session *s)
 bool place_may_go_on(const struct session *s)
 {
     return cluster_of(s)->conf->replay && !s->up.ended && has_candidate(s) && has_time(s);
+}
+
+/* Leave CONNACK for the next try. */
+static void go_back_to_dial(struct session *s)
+{
+    buffer_release(&s->arrival->answer);
+    session_goto(s, SESSION_DIAL);
+    dial_abandon(s);
+    s->up.read_wait = 0; /* its further bytes are not due while we dial */
+    s->up.due = s->down.due = false;
+    s->arrival->replayed = true;
 }
 
 enum step place_again(struct session *s, enum close_reason reason, const char *why)
@@ -469,13 +515,52 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
             charge(s, trying(s));
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
-    buffer_release(&s->arrival->answer);
-    session_goto(s, SESSION_DIAL);
-    dial_abandon(s);
-    s->up.read_wait = 0; /* its further bytes are not due while we dial */
-    s->up.due = s->down.due = false;
-    s->arrival->replayed = true;
+    go_back_to_dial(s);
     return MOVED;
+}
+
+/* Does the node refuse this session only, as far as its answers to others tell? */
+static bool accepts_others(const struct session *s)
+{
+    const uint64_t accepted_us = NODE_LIVE_READ(s->node->accepted_us);
+    return accepted_us > 0 && (NODE_LIVE_READ(s->node->refused) <= REFUSED_IN_A_ROW ||
+                               clock_monotonic_us() < accepted_us + ACCEPTED_LATELY_US);
+}
+
+static bool is_busy_for_a_moment(const struct session *s)
+{
+    return s->arrival->connect.version == 5 ? s->connack.code == 0x89
+                                            : s->connack.code == 3 && accepts_others(s);
+}
+
+void place_note_answer(struct session *s)
+{
+    struct node_live *live = s->node;
+    if (s->connack.code == 0) {
+        atomic_store_explicit(&live->accepted_us, s->entered_us, memory_order_relaxed);
+        if (NODE_LIVE_READ(live->refused) > 0)
+            atomic_store_explicit(&live->refused, 0, memory_order_relaxed);
+    } else if (s->mqtt_version != 5 && s->connack.code == 3) {
+        atomic_fetch_add_explicit(&live->refused, 1, memory_order_relaxed);
+    }
+}
+
+bool place_again_at_home(struct session *s)
+{
+    struct arrival *a = s->arrival;
+    const uint32_t wait_ms =
+        HOME_WAIT_MIN_MS + arc4random_uniform(HOME_WAIT_MAX_MS - HOME_WAIT_MIN_MS + 1);
+    if (a->tried_home_twice || !a->placement.has_home || !is_busy_for_a_moment(s) ||
+        a->placement.candidates[s->tries - 1] != a->placement.home ||
+        node_live_status(s->node) != NODE_UP || time_left_ms(s) <= wait_ms)
+        return false;
+    struct node_live *home = candidate(s, s->tries - 1u)->live;
+    tried_note(s, TRY_REFUSED);
+    go_back_to_dial(s);
+    count_in(s, home); /* it keeps its place there, and hears if the node goes down */
+    a->tried_home_twice = a->waits_for_busy_home = true;
+    session_set_deadline(s, wait_ms);
+    return true;
 }
 
 void session_node_lost(struct session *s)

@@ -30,8 +30,8 @@ void tried_note(struct session *s, enum try_outcome outcome);
 /* How a try failed that ends with this reason. */
 enum try_outcome tried_outcome(enum close_reason reason);
 
-/* Names of PLACEMENT_TRIES_MAX nodes with their outcomes. */
-#define TRIED_MAX 512u
+/* Names of PLACEMENT_TRIES_MAX nodes with their outcomes, and home twice. */
+#define TRIED_MAX 640u
 
 /*
  * "emqx2:refused,emqx1:ok": every try and how it ended; of one that is not over, what came before.
