@@ -15,7 +15,7 @@
 
 #define THREADS          4
 #define LINES_PER_THREAD 500u
-#define WAITS_AT_MOST_S  30
+#define WAITS_AT_MOST_S  120
 
 static void only_lines_of_the_level_and_more_urgent_ones_leave(void **state)
 {

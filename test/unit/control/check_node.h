@@ -26,7 +26,7 @@
 #include "net/stream.h"
 #include "net/tls_context.h"
 
-#define PATIENCE_S 20.
+#define PATIENCE_S 120.
 
 enum node_then {
     NODE_STAYS,   /* until the check ends, then it says what is left and closes too */

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define DNSMASQ    "/usr/sbin/dnsmasq"
-#define PATIENCE_S 20
+#define PATIENCE_S 120
 
 struct dnsmasq {
     char directory[64];

@@ -48,7 +48,7 @@ static int status_of(attempt_fn *attempt)
     if (child == 0) {
         const struct rlimit no_core = {0};
         (void)setrlimit(RLIMIT_CORE, &no_core);
-        alarm(20);
+        alarm(120);
         if (sandbox_enter() != 0)
             _exit(NO_SANDBOX);
         _exit(attempt() ? LIVED : FAILED);

@@ -100,11 +100,21 @@ static void expect_error_at(const json_t *root, const char *path, const char *wr
 
 static void replace_inside(json_t *root, json_t *value, const char *path);
 
+/* With a sanitizer every fourth case: 15 wrong values are no multiple of 4, so each of them still
+ * meets keys of all kinds. */
+static bool is_left_out(void)
+{
+    static unsigned turn;
+    return SANITIZED && turn++ % 4 != 0;
+}
+
 /* Every value by each wrong one; then, with the right one back, what is inside it. */
 static void replace_member(json_t *root, json_t *object, const char *key, const char *path)
 {
     json_t *right = json_incref(json_object_get(object, key));
     for (size_t i = 0; i < ARRAY_LEN(wrong_value); i++) {
+        if (is_left_out())
+            continue;
         json_t *wrong = json_loads(wrong_value[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         json_object_set_new(object, key, wrong);
         expect_error_at(root, path, wrong_value[i]);
@@ -118,6 +128,8 @@ static void replace_element(json_t *root, json_t *array, size_t index, const cha
 {
     json_t *right = json_incref(json_array_get(array, index));
     for (size_t i = 0; i < ARRAY_LEN(wrong_value); i++) {
+        if (is_left_out())
+            continue;
         json_t *wrong = json_loads(wrong_value[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         json_array_set_new(array, index, wrong);
         expect_error_at(root, path, wrong_value[i]);
@@ -192,7 +204,7 @@ static void random_changes_break_no_law(void **state)
     size_t n;
     char *text = read_whole(SOURCE_DIR "/config/every-key.json", &n);
     char *changed = malloc(n);
-    for (unsigned round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < (SANITIZED ? 2000u : 20000u); round++) {
         size_t n_changed = round % 3 ? n : next_random(&seed) % (n + 1);
         memcpy(changed, text, n_changed);
         for (uint32_t i = next_random(&seed) % 4; n_changed && i > 0; i--)

@@ -18,6 +18,8 @@ static void bytes_arrive_unchanged_however_both_sides_dribble(void **state)
             for (size_t w = 0; w < ARRAY_LEN(waits) * ARRAY_LEN(waits); w++) {
                 struct bench b;
                 size_t n = w == 0 ? input.n : 1000;
+                if (SANITIZED && (i + k + w) % 4 != 0)
+                    continue;
                 bench_init(&b, state,
                            (struct stream_memory_script){.input = span_of(input.p, n),
                                                          .eof = true,
