@@ -85,7 +85,7 @@ end_to_end() {
     shift
     # Debian's Python, whatever else is on the path: its pytest and paho-mqtt are what we installed.
     ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
-        timeout 600 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
+        timeout 3000 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
 # Most tests wait far more than they compute: several files of them go side by side. Those with
 # thousands of connections count what they cost, and go alone.

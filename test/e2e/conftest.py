@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -13,6 +14,21 @@ import recorder
 from authority import Authority
 
 harness.raise_open_files()
+TEST_LIMIT_S = 5 * harness.PATIENCE_S  # for tests that hang, so that the others still run
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """A test that hangs fails by itself, with its place and the router's log."""
+    def give_up(_signal, _frame):
+        pytest.fail(f"{item.nodeid} was not done after {TEST_LIMIT_S} s")
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def pytest_configure(config):

@@ -23,12 +23,14 @@ VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT / "test" / "vectors"))
 BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
 BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
 # Verdicts within a fraction of a second, at the first result.
-FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 500,
+# The time limit is for nodes that hang: on a loaded machine a healthy one takes its time, too.
+FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 3000,
               "fall": 1, "rise": 1}
 # By checks alone: no ejection outlives what they say.
 CHECKED = {"health_check": FAST_CHECK, "passive": False}
 SANITIZED = BUILD in ("asan", "tsan")
-PATIENCE_S = 30 if SANITIZED else 10  # how long an event may take before a test gives up
+# How long an event may take before a test gives up: only a test that fails waits so long.
+PATIENCE_S = 120 if SANITIZED else 60
 
 
 def wait_until(condition, what, timeout_s=PATIENCE_S):

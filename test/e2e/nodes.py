@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import free_port, raise_open_files, wait_until
+from harness import PATIENCE_S, free_port, raise_open_files, wait_until
 
 RABBITMQ_SCRIPTS = pathlib.Path("/usr/lib/rabbitmq/bin")
 
@@ -44,7 +44,7 @@ class Process:
             return is_open(port, host)
         wait_until(check, f"{self.name} to listen on {port}", timeout_s)
 
-    def wait_log(self, pattern, timeout_s=10):
+    def wait_log(self, pattern, timeout_s=PATIENCE_S):
         return wait_until(lambda: re.search(pattern, self.log()),
                           f"{pattern!r} in the log of {self.name}", timeout_s)
 
@@ -65,7 +65,7 @@ class Process:
             self.process.terminate()
             self.go_on()  # or it would not hear that
             try:
-                self.process.wait(10)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -17,10 +17,10 @@ from hostile import client_hello
 from proxy_sender import v2
 
 pytestmark = pytest.mark.sanitized
-DEADLINE_MS = 1000
+DEADLINE_MS = 3000
 DRIBBLE_S = PATIENCE_S / 2  # who has not been cut by then will not be
 EARLY_MS = 50  # what clocks and rounding may make of it
-PAUSE_S = 0.1
+PAUSE_S = 0.4
 LONG = "dribbling-" + "x" * 60
 HEAD = websocket.upgrade("AAAAAAAAAAAAAAAAAAAAAA==")
 V1 = b"PROXY TCP4 198.51.100.7 203.0.113.9 40000 1883\r\n"
@@ -56,10 +56,10 @@ def one_by_one(data):
 
 
 def slowly(raw, data):
-    """Most of a deadline for this, and it is whole."""
+    """Half of a deadline for this, and it is whole."""
     for part in (data[:9], data[9:]):
         raw.send(part)
-        time.sleep(DEADLINE_MS / 3000)
+        time.sleep(DEADLINE_MS / 4000)
 
 
 # Each begins a connection and returns it with what it is to dribble.

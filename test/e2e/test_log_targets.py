@@ -222,7 +222,7 @@ def test_the_systems_log_gets_lines_and_may_be_stuck_or_started_anew(
         assert first.startswith("<157>")
         # nobody reads: lines are lost and counted, nobody waits
         for _ in range(50):
-            reply = subprocess.run(["curl", "-s", "-m", "5", "-X", "POST", "--json", '{"x":1}',
+            reply = subprocess.run(["curl", "-s", "-m", "60", "-X", "POST", "--json", '{"x":1}',
                                     f"http://{address}/api/v1/reload"], capture_output=True, check=True)
             assert b"unknown key" in reply.stdout
         while True:

@@ -14,7 +14,7 @@ import admin
 import mqtt
 import websocket
 from admin import with_admin
-from harness import CHECKED, FAST_CHECK, ROOT, add_door, one_cluster, wait_until
+from harness import CHECKED, FAST_CHECK, PATIENCE_S, ROOT, add_door, one_cluster, wait_until
 from homes import by_home
 from recorder import accept_connect
 
@@ -57,14 +57,14 @@ def test_promtool_has_nothing_to_say(start_router, recording_node, certificates,
     device(router).connect(HOSTILE, username=HOSTILE)
     device(router, tls=mqtt.tls_context(certificates)).connect("secure")
     done = subprocess.run(["promtool", "check", "metrics"], input=scrape(router), capture_output=True,
-                          text=True, timeout=30, check=False)
+                          text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_alerts_are_right_and_each_has_a_test():
-    subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=30)
+    subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=PATIENCE_S)
     tests = RULES.with_suffix(".test.yml")
-    subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=60)
+    subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=2 * PATIENCE_S)
     alerts = re.findall(r"- alert: (\w+)", RULES.read_text())
     fired = re.findall(r"alertname: (\w+)\n        exp_alerts:\n          - ", tests.read_text())
     assert len(alerts) == len(set(alerts)) and set(fired) == set(alerts)
@@ -114,7 +114,7 @@ def answer_by_name(record):
 def resume(router, context):
     """A device over TLS, and once more with the session it has got."""
     for session in (None, True):
-        plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=PATIENCE_S)
         with context.wrap_socket(plain, server_hostname="localhost", session=session and kept) as tls:
             tls.sendall(mqtt.connect("fresh") + mqtt.publish("t", b"x" * 1000))
             assert tls.recv(4)[:1] == b"\x20"
@@ -194,7 +194,7 @@ def say_alert(router, code):
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLWantReadError):
         context.wrap_bio(received, to_send).do_handshake()
-    with socket.create_connection(("127.0.0.1", router.tls_port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", router.tls_port), timeout=PATIENCE_S) as plain:
         plain.sendall(to_send.read())
         assert plain.recv(1)
         plain.sendall(bytes((21, 3, 3, 0, 2, 2, code)))

@@ -41,7 +41,7 @@ def test_readme_lists_every_close_reason():
 
 
 def test_readme_has_the_configuration_reference_the_program_prints():
-    printed = subprocess.run([BINARY, "--config-reference"], capture_output=True, text=True, timeout=30, check=True)
+    printed = subprocess.run([BINARY, "--config-reference"], capture_output=True, text=True, timeout=120, check=True)
     assert printed.stdout.count("\n") > 20
     assert printed.stdout.strip() in README
 

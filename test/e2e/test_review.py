@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -25,25 +26,35 @@ class Drained:
         self.hanging = HangingPort()
         self.port = self.hanging.port
         self.accepted = []
+        self.reading = []  # those of them that have not ended
 
-    def drain(self):
-        """Accept everything that waits or comes within a second; all bytes that came."""
-        listening, got = self.hanging.socket, b""
+    def drain(self, until):
+        """Accept and read everything until these bytes have come, and then nothing for 1.5 s: a SYN
+        is sent again after 1 s."""
+        got, last = b"", time.monotonic()
+        deadline = last + PATIENCE_S
         for filler in self.hanging.fillers:
             filler.close()
-        listening.settimeout(1.5)  # a SYN is sent again after 1 s
-        while True:
-            try:
-                raw, _ = listening.accept()
-            except TimeoutError:
-                return got
-            self.accepted.append(raw)
-            raw.settimeout(0.5)
-            try:
-                while chunk := raw.recv(65536):
-                    got += chunk
-            except (TimeoutError, ConnectionResetError):
-                pass
+        while until not in got or time.monotonic() < last + 1.5:
+            assert time.monotonic() < deadline, got
+            ready, _, _ = select.select([self.hanging.socket, *self.reading], [], [], 0.1)
+            for raw in ready:
+                last = time.monotonic()
+                got += self._read(raw)
+        return got
+
+    def _read(self, raw):
+        if raw is self.hanging.socket:
+            self.accepted.append(raw.accept()[0])
+            self.reading.append(self.accepted[-1])
+            return b""
+        try:
+            chunk = raw.recv(65536)
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            self.reading.remove(raw)
+        return chunk
 
     def close(self):
         for raw in self.accepted:
@@ -55,14 +66,13 @@ def test_the_connect_of_a_device_that_reset_during_the_dial_reaches_no_node(
         start_router, device, closing):
     node = closing(Drained())
     config = one_cluster({"n": node.port})
-    config["timeouts"] = {"dial_ms": 5000, "placement_ms": 6000}
+    config["timeouts"] = {"dial_ms": 60_000, "placement_ms": 61_000}
     router = start_router(config)
     raw = device(router).send(mqtt.connect("gone"))
     stays = device(router).send(mqtt.connect("stays"))
     wait_until(lambda: router.gauges()["sessions_dial"] == 2, "both dials")
     raw.reset()
-    got = node.drain()
-    assert b"stays" in got, "else it would prove nothing"
+    got = node.drain(until=b"stays")
     assert b"gone" not in got
     stays.close()
     end = router.session_end(client_id="gone")
@@ -72,17 +82,17 @@ def test_the_connect_of_a_device_that_reset_during_the_dial_reaches_no_node(
 def test_a_device_that_ignores_its_nodes_end_is_let_go(start_router, recording_node, device):
     node = recording_node()
     config = one_cluster({"n": node.port})
-    config["timeouts"] = {"half_closed_ms": 1500}
+    config["timeouts"] = {"half_closed_ms": 6000}
     router = start_router(config)
     raw = device(router)
     raw.connect("deaf")
     assert router.gauges()["node n"] == 1
     node.record().close()
-    wait_until(lambda: router.gauges()["node n"] == 0, "the node's session to be counted off", 1.2)
+    wait_until(lambda: router.gauges()["node n"] == 0, "the node's session to be counted off")
     assert not router.find("session.end"), "the device may still have something to say"
     end = router.session_end(client_id="deaf")
     assert end["reason"] == "node_closed"
-    assert 1400 <= end["ms_total"] <= 4000
+    assert end["ms_total"] >= 5900
     assert raw.read_to_end()[0] == b""
 
 
@@ -103,23 +113,23 @@ def test_a_connack_in_pieces_is_read_and_its_keep_alive_heeded(
     assert end["connack_code"] == 0 and end["session_present"] is False
 
 
-def test_two_sigterms_do_not_prolong_the_end(start_router, recording_node, device):
+def test_more_sigterms_do_not_prolong_the_end(start_router, recording_node, device):
     config = one_cluster({"n": recording_node().port})
-    config["timeouts"] = {"shutdown_ms": 1500, "farewell_ms": 300}
+    config["timeouts"] = {"shutdown_ms": 1000, "farewell_ms": 300}
     router = start_router(config)
     raws = [device(router) for _ in range(5)]
     for i, raw in enumerate(raws):
         raw.connect(f"dev-{i}")
-    started = time.monotonic()
-    for count in (1, 2):
+    router.process.send_signal(signal.SIGTERM)
+    router.wait_event("router.stopping")
+
+    def has_ended():
+        """One that begins anew with each signal never ends."""
         router.process.send_signal(signal.SIGTERM)
-        if count == 1:
-            router.wait_event("router.stopping")
-    for raw in raws:
-        raw.read_to_end()
-        raw.close()
+        return router.process.poll() is not None
+    wait_until(has_ended, "the end")
+    assert len(router.find("session.end", reason="shutdown")) == 5
     router.stop()
-    assert time.monotonic() - started < 1.5 + 1.5
 
 
 @pytest.mark.parametrize("closed", ((0,), (1,), (0, 1), (0, 1, 2)), ids=str)

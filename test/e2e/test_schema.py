@@ -16,7 +16,7 @@ CASES = ROOT / "test" / "unit" / "model" / "config"
 
 @pytest.fixture(scope="module")
 def validator():
-    printed = subprocess.run([BINARY, "--schema"], capture_output=True, text=True, timeout=30, check=True)
+    printed = subprocess.run([BINARY, "--schema"], capture_output=True, text=True, timeout=120, check=True)
     schema = json.loads(printed.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)

@@ -93,7 +93,7 @@ def gone(router, needles, capsys, what, before):
         left.update(found(router, needles))
         return not any(left.values())
     try:
-        wait_until(nowhere, f"{what} to leave the memory", 5)
+        wait_until(nowhere, f"{what} to leave the memory")
     finally:
         with capsys.disabled():
             print(f"\n{what} in memory: before {before}, after {left}")

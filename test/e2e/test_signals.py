@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 
 import pytest
 
@@ -11,6 +10,8 @@ import mqtt
 from harness import PATIENCE_S, one_cluster, wait_until
 
 pytestmark = pytest.mark.sanitized
+
+LONG_MS = 10_000 * PATIENCE_S  # a router that waits so long has not ended in time for stop()
 
 
 def start(start_router, node, shutdown_ms=2000, **top):
@@ -26,7 +27,6 @@ def test_sigterm_refuses_new_devices_and_lets_the_others_go_at_a_pace(
     raws = [device(router) for _ in range(40)]
     for i, raw in enumerate(raws):
         raw.connect(f"dev-{i}")
-    started = time.monotonic()
     router.process.send_signal(signal.SIGTERM)
     ends = []
     for raw in raws:
@@ -35,8 +35,6 @@ def test_sigterm_refuses_new_devices_and_lets_the_others_go_at_a_pace(
     router.stop()
     ends = [e["time"] for e in router.find("session.end", reason="shutdown")]
     assert len(ends) == 40
-    took = time.monotonic() - started
-    assert took < 2 + PATIENCE_S
     seconds = [float(t[17:-1]) for t in ends]
     spread = (max(seconds) - min(seconds)) % 60
     assert spread > 0.5, f"40 devices within {spread} s are a herd, not a pace"
@@ -60,23 +58,19 @@ def test_nobody_gets_in_while_the_router_drains(start_router, recording_node, de
 
 
 def test_sigterm_without_devices_ends_at_once(start_router, recording_node):
-    router = start(start_router, recording_node(), shutdown_ms=60_000)
-    started = time.monotonic()
+    router = start(start_router, recording_node(), shutdown_ms=LONG_MS)
     router.stop()
-    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGTERM))
 def test_a_second_signal_or_sigint_ends_at_once(start_router, recording_node, device, how):
-    router = start(start_router, recording_node(), shutdown_ms=60_000)
+    router = start(start_router, recording_node(), shutdown_ms=LONG_MS)
     for i in range(20):
         device(router).connect(f"dev-{i}")
-    started = time.monotonic()
     if how == signal.SIGTERM:
         router.process.send_signal(signal.SIGTERM)
         router.wait_event("session.end")
     router.stop(signal.SIGINT)
-    assert time.monotonic() - started < 15
     assert len(router.find("session.end")) == 20, "each session still has its line"
 
 
