@@ -19,7 +19,7 @@ soak="valgrind"
 bench="haproxy nginx libnginx-mod-stream libnginx-mod-stream-js openssl strace python3
        python3-matplotlib linux-perf"
 test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-linux mandoc
-      haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd
+      haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd libfaketime
       python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"
 
 # Node may be there in another way than Debian's, and would get in its way.

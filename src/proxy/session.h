@@ -163,7 +163,7 @@ struct session {
 
     /* relay */
     struct flow up, down; /* client to node, node to client */
-    double active_at;     /* loop time of the last byte moved */
+    uint64_t active_us;   /* monotonic: when a byte was last moved */
 
     /* farewell */
     char *detail; /* owned; null = none */

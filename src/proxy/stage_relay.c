@@ -114,7 +114,7 @@ enum step relay_begin(struct session *s)
     counter_add(&s->w->counters.bytes_up, s->up.bytes);
     counter_add(&s->w->counters.bytes_down, s->down.bytes);
     access_log_placed(s);
-    s->active_at = ev_now(s->w->loop);
+    s->active_us = s->w->now_us;
     session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
     return MOVED;
 }
@@ -128,7 +128,7 @@ static void note_first_end(struct session *s, bool client_left_first)
 {
     s->half_closed = true;
     s->client_left_first = client_left_first;
-    s->active_at = ev_now(s->w->loop);
+    s->active_us = s->w->now_us;
     session_set_deadline(s, idle_limit_ms(s));
     if (s->down.ended || s->up.discards)
         dial_uncount(s);
@@ -159,7 +159,7 @@ enum step stage_relay(struct session *s)
         memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
 
     if (up_moved || down_moved) {
-        s->active_at = ev_now(s->w->loop);
+        s->active_us = s->w->now_us;
         counter_add(&s->w->counters.bytes_up, s->up.bytes - up_before);
         counter_add(&s->w->counters.bytes_down, s->down.bytes - down_before);
     }
@@ -182,7 +182,7 @@ enum step stage_relay_timed_out(struct session *s)
     if (!s->settled && s->node_stream)
         socket_keep_alive(s->node_io.fd);
     s->settled = true;
-    double left_ms = idle_limit_ms(s) - (ev_now(s->w->loop) - s->active_at) * 1000.0;
+    double left_ms = idle_limit_ms(s) - (double)(s->w->now_us - s->active_us) / 1000.0;
     if (left_ms <= 0 && s->half_closed)
         return close_ended(s, "the other side did not end in time");
     if (left_ms <= 0)

@@ -38,12 +38,15 @@ void worker_yield(struct worker *w, struct session *s)
     ev_idle_start(w->loop, &w->keep_turning); /* the loop must not sleep now */
 }
 
-/* How long others had to wait for the loop: since it came back from polling. */
-static void note_turn(struct worker *w)
+/*
+ * The first to run after the loop has polled. ev_now() would not do: it is the time of day, and
+ * whoever sets that would end sessions as idle, or keep dead ones.
+ */
+static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 {
-    const double busy_s = ev_time() - ev_now(w->loop);
-    if (busy_s > 0) /* the clock may have been set */
-        histogram_add(&w->counters.turn_us, (uint64_t)(busy_s * 1e6));
+    (void)loop;
+    (void)events;
+    CONTAINER_OF(check, struct worker, woken)->now_us = clock_monotonic_us();
 }
 
 /*
@@ -55,7 +58,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     (void)events;
     struct worker *w = CONTAINER_OF(prepare, struct worker, run_yielded);
     struct list turn;
-    note_turn(w);
+    /* how long others had to wait for the loop */
+    histogram_add(&w->counters.turn_us, clock_monotonic_us() - w->now_us);
     list_init(&turn);
     list_move_all(&w->runnable, &turn);
     while (!list_empty(&turn)) {
@@ -226,6 +230,10 @@ static bool init_loop(struct worker *w)
         return false;
     ev_async_init(&w->mail, on_mail);
     ev_async_start(w->loop, &w->mail);
+    w->now_us = clock_monotonic_us();
+    ev_check_init(&w->woken, on_woken);
+    ev_set_priority(&w->woken, EV_MAXPRI);
+    ev_check_start(w->loop, &w->woken);
     ev_prepare_init(&w->run_yielded, on_prepare);
     ev_prepare_start(w->loop, &w->run_yielded);
     ev_idle_init(&w->keep_turning, on_idle);

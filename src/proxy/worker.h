@@ -57,7 +57,9 @@ struct worker {
     size_t n_sessions;
     size_t most_sessions; /* since the last time most of them had left */
     struct list runnable; /* sessions that yielded */
+    struct ev_check woken;
     struct ev_prepare run_yielded;
+    uint64_t now_us; /* monotonic time, read once in a turn of the loop, after it has polled */
     struct ev_idle keep_turning; /* active while somebody is runnable, or in the queues below */
 
     /* TLS handshakes that wait for their turn: those under way, and those not begun */

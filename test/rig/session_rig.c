@@ -185,8 +185,6 @@ size_t rig_fail_call(enum rig_call call, unsigned times, int error)
 
 int __real_clock_gettime(clockid_t clock, struct timespec *out);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
-ev_tstamp __real_ev_now(struct ev_loop *loop);
-ev_tstamp __wrap_ev_now(struct ev_loop *loop);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
@@ -195,11 +193,6 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
     out->tv_sec = (time_t)(the.rig->now_us / 1000000u);
     out->tv_nsec = (long)(the.rig->now_us % 1000000u * 1000u);
     return 0;
-}
-
-ev_tstamp __wrap_ev_now(struct ev_loop *loop)
-{
-    return the.rig ? (double)the.rig->now_us / 1e6 : __real_ev_now(loop);
 }
 
 /* ---- streams ---- */
@@ -640,6 +633,7 @@ bool rig_deadline_early(struct rig *rig)
     struct session *s = session_of(rig);
     if (!s || !ev_is_active(&s->deadline))
         return false;
+    rig->w->now_us = rig->now_us; /* as the loop's next turn would */
     ev_feed_event(rig->w->loop, &s->deadline, EV_TIMER);
     ev_invoke_pending(rig->w->loop);
     (void)rig_settle(rig);
