@@ -73,7 +73,8 @@ static const struct config_key timeouts_keys[] = {
      FIELD(struct timeouts_conf, half_closed_ms),
      SHORT_MS,
      .default_value = 30000,
-     .help = "For the side that has not ended yet to send its next byte, once the other has."},
+     .help = "Time limit for the next byte of one side after the other side has ended, in "
+             "milliseconds."},
     {.key = "farewell_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, farewell_ms),
