@@ -33,17 +33,27 @@ enum node_status {
 
 const char *node_status_word(enum node_status status);
 
-/* What one active check found. */
+/*
+ * Result of one active check, from the best to the worst: enum suffix, word in log and metrics.
+ * A refused connection or a wrong answer is a fact about the node. A check that times out is a
+ * suspicion: EMQX, for example, holds up each CONNECT while one node of its cluster hangs.
+ */
+#define CHECK_RESULTS(X)                                                                           \
+    X(GOOD, "good")                                                                                \
+    X(NO_NEW, "no_new") /* alive, but takes no new sessions: HTTP no_new code, CONNACK code 3 */   \
+    X(TIMEOUT, "timeout")                                                                          \
+    X(BAD, "bad")
+
 enum check_result {
-    CHECK_GOOD,
-    CHECK_NO_NEW, /* alive, wants no new sessions: HTTP no_new codes, CONNACK return code 3 */
-    CHECK_BAD
+#define X(suffix, word) CHECK_##suffix,
+    CHECK_RESULTS(X)
+#undef X
 };
 
-#define HEALTH_WINDOW_SLOTS 10u
-#define HEALTH_CHECK_RESULTS                                                                       \
-    3u /* enum check_result has no count of its own: others switch on it                           \
-        */
+#define HEALTH_CHECK_RESULTS ((unsigned)CHECK_BAD + 1u)
+#define HEALTH_WINDOW_SLOTS  10u
+
+const char *check_result_word(enum check_result result);
 
 /*
  * One node's health. Private to health.c but for the decree, which its owner writes; all zero
@@ -73,8 +83,9 @@ struct health {
  * of the last `rise` results when all of them are better: with fall 2, BAD after a verdict of
  * GOOD changes nothing, NO_NEW behind it makes it NO_NEW, two times BAD makes it BAD.
  *
- * A verdict that leaves BAD ends an ejection, too: the failures were those of the node that was
- * down. A good check of a node that is not down cuts an ejection to its undoubled time.
+ * When the verdict changes from TIMEOUT or BAD to something better, any ejection ends too: the
+ * failures behind it happened while the node was down. A good check of a node that is not down
+ * cuts an ejection to its undoubled time.
  */
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);

@@ -44,6 +44,8 @@ struct node_live {
     /* written by the main thread */
     _Atomic uint32_t status;      /* enum node_status */
     _Atomic uint64_t up_since_us; /* when it came back; 0 = was there from our start */
+    /* Its checks time out, which proves nothing: since when; 0 = they do not, or it is a fact. */
+    _Atomic uint64_t suspected_since_us;
     _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers count down */
 
     /* written by the workers */

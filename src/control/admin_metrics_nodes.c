@@ -55,11 +55,9 @@ static void put_placements(const struct view *v)
 
 static void put_checks(const struct view *v)
 {
-    static const char *const words[] = {
-        [CHECK_GOOD] = "good", [CHECK_NO_NEW] = "no_new", [CHECK_BAD] = "bad"};
-    for (size_t i = 0; v->facts.has_checks && i < ARRAY_LEN(words); i++) {
+    for (unsigned i = 0; v->facts.has_checks && i < HEALTH_CHECK_RESULTS; i++) {
         label_node(v);
-        metrics_label(v->m, "result", words[i]);
+        metrics_label(v->m, "result", check_result_word((enum check_result)i));
         metrics_sample(v->m, (double)v->facts.checks[i]);
     }
 }
@@ -128,7 +126,8 @@ static const struct {
      put_placements},
     {"node_failures_total", METRIC_COUNTER, "Failures of sessions that count against a node.",
      put_failures},
-    {"node_checks_total", METRIC_COUNTER, "Health checks of a node, by result.", put_checks},
+    {"node_checks_total", METRIC_COUNTER,
+     "Health checks of a node, by result: good, no_new, timeout, bad.", put_checks},
     {"node_weight", METRIC_GAUGE, "What a node weighs now.", put_weight},
     {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home it is now.",
      put_key_share},

@@ -24,11 +24,6 @@ static json_t *time_of(uint64_t us)
     return admin_time_ago(now_us > us ? (now_us - us) / 1000 : 0);
 }
 
-static const char *result_word(enum check_result result)
-{
-    return result == CHECK_GOOD ? "good" : result == CHECK_NO_NEW ? "no_new" : "bad";
-}
-
 static json_t *check_json(const struct cluster_conf *conf, const struct prober_facts *facts)
 {
     static const char *const types[] = {
@@ -36,7 +31,7 @@ static json_t *check_json(const struct cluster_conf *conf, const struct prober_f
     if (!conf->health_check)
         return json_null();
     return json_pack("{s:s, s:s?, s:o}", "type", types[conf->health_check->type], "last",
-                     facts->checked ? result_word(facts->latest) : NULL, "last_at",
+                     facts->checked ? check_result_word(facts->latest) : NULL, "last_at",
                      facts->checked ? time_of(facts->checked_us) : json_null());
 }
 

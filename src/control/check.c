@@ -67,14 +67,28 @@ static enum check_type type_of(const struct check *c)
 /* ---- the verdict ----------------------------------------------------------------------- */
 
 /* A verdict without an answer ends the check; parting from a peer like that gains nothing. */
+static void end_unanswered(struct check *c, enum check_result result, const char *format,
+                           va_list args)
+{
+    c->verdict = (struct check_verdict){.result = result};
+    (void)vsnprintf(c->verdict.why, sizeof(c->verdict.why), format, args);
+    c->phase = PHASE_OVER;
+}
+
 PRINTF_LIKE(2, 3) static void fail(struct check *c, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    c->verdict = (struct check_verdict){.result = CHECK_BAD};
-    (void)vsnprintf(c->verdict.why, sizeof(c->verdict.why), format, args);
+    end_unanswered(c, CHECK_BAD, format, args);
     va_end(args);
-    c->phase = PHASE_OVER;
+}
+
+PRINTF_LIKE(2, 3) static void time_out(struct check *c, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    end_unanswered(c, CHECK_TIMEOUT, format, args);
+    va_end(args);
 }
 
 /* The verdict stands; the rest has a time of its own. */
@@ -99,11 +113,11 @@ static void fail_in_time(struct check *c)
 {
     const uint32_t ms = c->target.conf->health_check->timeout_ms;
     if (!c->connected)
-        fail(c, "not connected within %u ms", ms);
+        time_out(c, "not connected within %u ms", ms);
     else if (c->phase == PHASE_OPENING)
-        fail(c, "no TLS handshake within %u ms", ms);
+        time_out(c, "no TLS handshake within %u ms", ms);
     else
-        fail(c, "no %s within %u ms", check_awaited(type_of(c)), ms);
+        time_out(c, "no %s within %u ms", check_awaited(type_of(c)), ms);
 }
 
 /* ---- the steps ------------------------------------------------------------------------- */

@@ -90,9 +90,18 @@ static void say_status(const struct probe *p, enum node_status status, enum node
     log_emit(&line);
 }
 
+/* The workers keep the sessions that a suspected node still serves. */
+static void note_suspicion(const struct probe *p)
+{
+    const bool suspected = p->health.verdict == CHECK_TIMEOUT;
+    atomic_store_explicit(&p->live->suspected_since_us, suspected ? p->silent_since_us : 0,
+                          memory_order_relaxed);
+}
+
 void probe_settle(struct probe *p)
 {
     const uint64_t now_us = clock_monotonic_us();
+    note_suspicion(p);
     enum node_status was = node_live_status(p->live);
     enum node_status status = health_status(&p->health, now_us / 1000u);
     if (status == was)
@@ -154,12 +163,10 @@ static void cancel_check(struct probe *p)
 
 static void log_result(const struct probe *p, enum check_result result)
 {
-    static const char *const words[] = {
-        [CHECK_GOOD] = "good", [CHECK_NO_NEW] = "no_new", [CHECK_BAD] = "bad"};
     struct log_line line;
     log_begin(&line, p->place->log, LOG_DEBUG, "check.done");
     log_names(&line, p);
-    log_text(&line, "result", words[result]);
+    log_text(&line, "result", check_result_word(result));
     log_text(&line, "why", p->why);
     log_emit(&line);
 }
@@ -172,6 +179,8 @@ static void on_checked(void *arg, enum check_result result, const char *why)
     p->checked_us = clock_monotonic_us();
     p->checks[result]++;
     log_result(p, result);
+    if (result == CHECK_TIMEOUT && p->health.latest != CHECK_TIMEOUT)
+        p->silent_since_us = p->check_begun_us;
     (void)health_check_done(&p->health, rules(p), result);
     check_in_time(p);
     probe_settle(p);

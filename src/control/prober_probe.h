@@ -44,6 +44,7 @@ struct probe {
     char client_id[PROBE_CLIENT_ID_MAX];
     char why[PROBE_WHY_MAX];               /* the last check's words */
     uint64_t checked_us;                   /* when it ended */
+    uint64_t silent_since_us;              /* when the first check in a row that timed out began */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
     struct ev_timer next;
     unsigned turn; /* of the cluster's source addresses */

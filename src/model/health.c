@@ -16,8 +16,8 @@
 
 #define DOUBLINGS_MAX 5u /* 32 times eject_ms */
 
-_Static_assert(CHECK_GOOD < CHECK_NO_NEW && CHECK_NO_NEW < CHECK_BAD &&
-                   CHECK_BAD + 1 == HEALTH_CHECK_RESULTS,
+_Static_assert(CHECK_GOOD < CHECK_NO_NEW && CHECK_NO_NEW < CHECK_TIMEOUT &&
+                   CHECK_TIMEOUT < CHECK_BAD,
                "results are in order, from the best to the worst");
 
 const char *node_status_word(enum node_status status)
@@ -30,6 +30,23 @@ const char *node_status_word(enum node_status status)
     _Static_assert(ARRAY_LEN(words) == NODE_STATUS_COUNT, "every status has a word");
     assert(status < NODE_STATUS_COUNT);
     return words[status];
+}
+
+const char *check_result_word(enum check_result result)
+{
+    static const char *const words[] = {
+#define X(suffix, word) [CHECK_##suffix] = word,
+        CHECK_RESULTS(X)
+#undef X
+    };
+    assert(result < HEALTH_CHECK_RESULTS);
+    return words[result];
+}
+
+/* A node with this verdict is down. */
+static bool is_down(enum check_result verdict)
+{
+    return verdict >= CHECK_TIMEOUT;
 }
 
 static void count_result(struct health *h, enum check_result result)
@@ -80,7 +97,7 @@ bool health_check_done(struct health *h, const struct health_check_conf *conf,
     count_result(h, result);
     h->latest = result;
     h->verdict = h->checked ? verdict_due(h, conf) : result;
-    if (h->checked && before == CHECK_BAD && h->verdict != CHECK_BAD)
+    if (h->checked && is_down(before) && !is_down(h->verdict))
         end_ejection(h);
     else if (h->verdict == CHECK_GOOD && result == CHECK_GOOD)
         vouch(h);
@@ -90,7 +107,7 @@ bool health_check_done(struct health *h, const struct health_check_conf *conf,
 
 bool health_is_changing(const struct health *h)
 {
-    return h->latest != h->verdict;
+    return h->latest != h->verdict && !(is_down(h->latest) && is_down(h->verdict));
 }
 
 void health_presume_good(struct health *h)
@@ -189,7 +206,7 @@ enum node_status health_status(const struct health *h, uint64_t now_ms)
         return NODE_OFF;
     if (h->decree == NODE_STATE_DRAINING)
         return NODE_DRAINING;
-    if (h->verdict == CHECK_BAD)
+    if (is_down(h->verdict))
         return NODE_DOWN;
     if (is_ejected(h, now_ms))
         return NODE_EJECTED;

@@ -120,6 +120,7 @@ struct session {
     struct arrival *arrival; /* owned; null once it is relayed */
 
     /* small ones of all stages, together so that they leave no holes */
+    uint32_t heard_ds;            /* relay: when the node's last byte came, in 0.1 s */
     uint16_t keep_alive_s;        /* connect */
     uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
     uint8_t tries;                /* dial: candidates used up */

@@ -37,6 +37,11 @@ static double idle_limit_ms(const struct session *s)
     return keep_alive_s * 1500.0 + 30000.0;
 }
 
+static void note_heard(struct session *s)
+{
+    s->heard_ds = (uint32_t)(s->w->now_us / 100000u);
+}
+
 /*
  * A leg has failed. That is why the session ends, unless one side had ended it before: a peer that
  * gets bytes after it has closed resets the connection.
@@ -114,6 +119,7 @@ enum step relay_begin(struct session *s)
     counter_add(&s->w->counters.bytes_up, s->up.bytes);
     counter_add(&s->w->counters.bytes_down, s->down.bytes);
     access_log_placed(s);
+    note_heard(s);
     s->active_us = s->w->now_us;
     session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
     return MOVED;
@@ -158,6 +164,8 @@ enum step stage_relay(struct session *s)
     if (waited || s->up.waiting || s->down.waiting)
         memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
 
+    if (down_moved)
+        note_heard(s);
     if (up_moved || down_moved) {
         s->active_us = s->w->now_us;
         counter_add(&s->w->counters.bytes_up, s->up.bytes - up_before);

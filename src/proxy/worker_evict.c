@@ -14,6 +14,12 @@
 /* Sessions closed before others get a turn: a deadline may tell us to close thousands. */
 #define EVICTED_A_TURN 256u
 
+/* Sessions of a suspected node that are looked at in a turn, to find one that it does not serve. */
+#define LOOKED_AT_A_TURN 1024u
+
+/* A session that has had no byte from a suspected node for so long is not served, in 0.1 s. */
+#define SERVED_WITHIN_DS 600u
+
 static const enum close_reason reasons[] = {
     [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
     [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
@@ -22,9 +28,44 @@ static const enum close_reason reasons[] = {
 };
 _Static_assert(ARRAY_LEN(reasons) == EVICTION_COUNT, "every eviction has its reason");
 
-/* The oldest session to close; null when this worker has none. */
-static struct session *next_to_go(struct node_seat *seat, enum eviction why)
+/*
+ * The checks of the session's node time out, but the session has had bytes from it since: for this
+ * device the node works.
+ */
+static bool is_served(const struct session *s)
 {
+    const uint64_t since_us = NODE_LIVE_READ(s->node->suspected_since_us);
+    if (since_us == 0)
+        return false;
+    const uint32_t now_ds = (uint32_t)(s->w->now_us / 100000u);
+    return s->heard_ds > (uint32_t)(since_us / 100000u) && now_ds - s->heard_ds < SERVED_WITHIN_DS;
+}
+
+/* The first session that its node does not serve; those before it go to the list's end. */
+static struct session *first_unserved(struct list *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && i < LOOKED_AT_A_TURN && !list_empty(list); i++) {
+        struct session *s = CONTAINER_OF(list->next, struct session, seat_link);
+        if (!is_served(s))
+            return s;
+        list_remove(&s->seat_link);
+        list_append(list, &s->seat_link);
+    }
+    return NULL;
+}
+
+/* A session of a node that is down, clean ones first; null when this worker has none to close. */
+static struct session *next_of_down(struct node_live *live, struct node_seat *seat)
+{
+    struct session *s = first_unserved(&seat->clean, NODE_LIVE_READ(live->clean));
+    return s ? s : first_unserved(&seat->kept, NODE_LIVE_READ(live->kept));
+}
+
+/* The oldest session to close; null when this worker has none. */
+static struct session *next_to_go(struct node_live *live, struct node_seat *seat, enum eviction why)
+{
+    if (why == EVICT_DOWN)
+        return next_of_down(live, seat);
     if (why == EVICT_HOME)
         return list_empty(&seat->away) ? NULL
                                        : CONTAINER_OF(seat->away.next, struct away, link)->session;
@@ -50,7 +91,7 @@ static unsigned evict(struct worker *w, struct node_live *live, enum eviction wh
 {
     struct session *s;
     unsigned n = 0;
-    while (n < EVICTED_A_TURN && (s = next_to_go(&live->seats[w->index], why)) &&
+    while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->index], why)) &&
            take_credit(&live->evictions[why])) {
         session_end(s, reasons[why]);
         n++;

@@ -168,7 +168,7 @@ static void node_that_does_not_answer_is_bad_in_time(void **state)
     for (size_t n = 0; n < sizeof(accepted); n++) {
         node_again(&w.node);
         says(&w, accepted, n);
-        expect_verdict(&w.asker, CHECK_BAD, "no CONNACK within 500 ms");
+        expect_verdict(&w.asker, CHECK_TIMEOUT, "no CONNACK within 500 ms");
         run_until(w.loop, NULL, &w.node.ended);
     }
     world_fini(&w);
@@ -389,7 +389,7 @@ static void connect_that_is_not_answered_is_bad_in_time(void **state)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         fds[i] = socket_dial(&w.node.at, NULL);
     w.asker.health.timeout_ms = 500;
-    expect_verdict(&w.asker, CHECK_BAD, "not connected within 500 ms");
+    expect_verdict(&w.asker, CHECK_TIMEOUT, "not connected within 500 ms");
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
     world_fini(&w);
@@ -478,7 +478,7 @@ static void silent_http_server_is_bad_in_time(void **state)
     (void)state;
     world_init(&w, CHECK_TYPE_HTTP, "127.0.0.1:0");
     w.asker.health.timeout_ms = 500;
-    expect_verdict(&w.asker, CHECK_BAD, "no HTTP status within 500 ms");
+    expect_verdict(&w.asker, CHECK_TIMEOUT, "no HTTP status within 500 ms");
     world_fini(&w);
 }
 

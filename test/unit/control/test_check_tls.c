@@ -183,7 +183,7 @@ static void handshake_that_does_not_end_is_bad_in_time(void **state)
     world_init(&w, CHECK_TYPE_MQTT);
     w.node.deaf = true;
     w.asker.health.timeout_ms = 500;
-    expect_verdict(&w.asker, CHECK_BAD, "no TLS handshake within 500 ms");
+    expect_verdict(&w.asker, CHECK_TIMEOUT, "no TLS handshake within 500 ms");
     world_fini(&w);
 }
 
@@ -194,7 +194,7 @@ static void connack_that_does_not_come_through_tls_is_bad_in_time(void **state)
     world_init(&w, CHECK_TYPE_MQTT);
     w.node.says_n = 2;
     w.asker.health.timeout_ms = 3000; /* a handshake is part of it */
-    expect_verdict(&w.asker, CHECK_BAD, "no CONNACK within 3000 ms");
+    expect_verdict(&w.asker, CHECK_TIMEOUT, "no CONNACK within 3000 ms");
     world_fini(&w);
 }
 

@@ -19,11 +19,15 @@ static const struct passive_conf usual = {
 
 static enum check_result result_of(char letter)
 {
-    return letter == '+' ? CHECK_GOOD : letter == 'o' ? CHECK_NO_NEW : CHECK_BAD;
+    return letter == '+'   ? CHECK_GOOD
+           : letter == 'o' ? CHECK_NO_NEW
+           : letter == 't' ? CHECK_TIMEOUT
+                           : CHECK_BAD;
 }
 
 /*
- * Results on the left, verdicts after each on the right: + good, o no new sessions, - bad.
+ * Results on the left, verdicts after each on the right: + good, o no new sessions, t timed out,
+ * - bad.
  */
 static const struct {
     uint32_t fall, rise;
@@ -55,8 +59,17 @@ static const struct {
     {2, 2, "-o+", "--o"},
     {2, 2, "-o++", "--o+"},
     {3, 3, "-+o+++", "---oo+"},
+    /* a time-out is better than bad, and worse than anything else */
+    {2, 2, "t", "t"},
+    {2, 2, "+tt", "++t"},
+    {2, 2, "+t-", "++t"},
+    {2, 2, "+-t", "++t"},
+    {2, 2, "+ttt--", "++ttt-"},
+    {2, 2, "+--tt", "++--t"},
+    {2, 2, "tt+o", "ttto"},
+    {2, 2, "t++", "tt+"},
     /* 0 is as 1 */
-    {0, 0, "+-o+", "+-o+"},
+    {0, 0, "+-o+t-t", "+-o+t-t"},
 };
 
 static void verdicts_follow_the_results(void **state)
@@ -73,7 +86,7 @@ static void verdicts_follow_the_results(void **state)
             bool changed = health_check_done(&h, &conf, result_of(verdict_rows[r].results[i]));
             assert_int_equal(changed, h.verdict != before);
             before = h.verdict;
-            got[i] = "+o-"[h.verdict];
+            got[i] = "+ot-"[h.verdict];
         }
         got[n] = '\0';
         print_message("fall %u rise %u %s\n", conf.fall, conf.rise, verdict_rows[r].results);
@@ -300,6 +313,8 @@ static void the_voice_with_the_last_word_speaks(void **state)
         {NODE_STATE_UP, CHECK_GOOD, false, NODE_UP},
         {NODE_STATE_UP, CHECK_NO_NEW, false, NODE_PAUSED},
         {NODE_STATE_UP, CHECK_BAD, false, NODE_DOWN},
+        {NODE_STATE_UP, CHECK_TIMEOUT, false, NODE_DOWN},
+        {NODE_STATE_UP, CHECK_TIMEOUT, true, NODE_DOWN},
         {NODE_STATE_UP, CHECK_GOOD, true, NODE_EJECTED},
         {NODE_STATE_UP, CHECK_NO_NEW, true, NODE_EJECTED},
         {NODE_STATE_UP, CHECK_BAD, true, NODE_DOWN},
