@@ -4,8 +4,9 @@
  *    OPENING --connected, shaken hands--> ASKING --> AWAITING --answer--+
  *       |                                                               |
  *       | tcp                                                           v
- *       +--> plain: OVER                    accepted: DISCONNECTING --> CLOSING --> DRAINING
+ *       +--> nothing to send: OVER          accepted: DISCONNECTING --> CLOSING --> DRAINING
  *       +--> TLS: CLOSING                                 http: straight to DRAINING --> OVER
+ *       +--> PROXY header: DISCONNECTING
  *
  * The verdict stands before the parting begins, and nothing in it changes the verdict. The
  * parting is there for the broker's log: a close with unread input makes the kernel send RST,
@@ -50,7 +51,7 @@ struct check {
     struct stream *stream;        /* owned; null when the dial failed */
     bool connected;               /* the socket below is */
     struct buffer question;       /* the bytes that `unsent` is of, before DISCONNECT */
-    struct span unsent;
+    struct span unsent;           /* while DISCONNECTING: DISCONNECT, or tcp's PROXY header */
     uint8_t answer[CHECK_ANSWER_MAX];
     size_t answer_n;
     size_t drained_n;
@@ -103,7 +104,9 @@ static void part(struct check *c, enum phase phase)
 static void judge_opened(struct check *c)
 {
     c->verdict = (struct check_verdict){.result = CHECK_GOOD, .why = "connected"};
-    if (c->target.tls)
+    if (c->unsent.n > 0)
+        part(c, PHASE_DISCONNECTING);
+    else if (c->target.tls)
         part(c, PHASE_CLOSING);
     else
         c->phase = PHASE_OVER;

@@ -1,16 +1,15 @@
 /*
  * check.h - one active check of one node, on the main loop: is it fit for new sessions?
  *
- *   tcp    it accepts a connection
+ *   tcp    it accepts a connection; a PROXY header is sent, as for mqtt, and nothing else
  *   mqtt   PROXY header with the router's own addresses (never LOCAL), as the cluster's nodes
  *          want it; CONNECT 3.1.1 with a clean session; the CONNACK's return code: 0 is good,
  *          1, 2, 4 and 5 are too (it answers, and no device has to be like us), 3 means no new
  *          sessions; DISCONNECT. Leaves no session and no error in the broker's log
  *   http   one request; the status code as `expect` and `no_new` say, anything else is bad
  *
- * TLS as the cluster's nodes want it, behind the PROXY header: for tcp and mqtt, not for http.
- * Without TLS a tcp check says nothing at all, which a node that wants a PROXY header may put
- * into its log: there an mqtt check is the better one.
+ * PROXY header and TLS are for tcp and mqtt, in this order. An http check goes to another port,
+ * that of a management interface, which expects neither.
  */
 #ifndef CONTROL_CHECK_H
 #define CONTROL_CHECK_H

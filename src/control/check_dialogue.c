@@ -70,6 +70,20 @@ static bool ask_mqtt(const struct check_target *target, const struct address *lo
     return true;
 }
 
+/* A PROXY header and no more; behind TLS it has gone ahead of the handshake. */
+static bool ask_tcp(const struct check_target *target, const struct address *local,
+                    struct buffer *out)
+{
+    uint8_t header[PROXY_V2_MAX];
+    const size_t n = target->tls ? 0 : check_proxy_header(target, local, header);
+    if (n == 0)
+        return true;
+    if (!buffer_reserve(out, n, 0))
+        return false;
+    buffer_prepend(out, header, n);
+    return true;
+}
+
 static bool ask_http(const struct check_target *target, struct buffer *out)
 {
     static const char form[] = "%s %s HTTP/1.1\r\n"
@@ -98,7 +112,7 @@ bool check_ask(const struct check_target *target, const struct address *local, s
     case CHECK_TYPE_HTTP:
         return ask_http(target, out);
     default:
-        return true;
+        return ask_tcp(target, local, out);
     }
 }
 

@@ -41,8 +41,9 @@ size_t check_proxy_header(const struct check_target *target, const struct addres
                           uint8_t out[PROXY_V2_MAX]);
 
 /*
- * Put the question into an empty buffer, nothing for tcp; in front of it, when the
- * connection is plain, the PROXY header. False when memory is short.
+ * Put the question into an empty buffer, nothing for tcp; in front of it, when the connection is
+ * plain, the PROXY header. None ahead of an HTTP request, which goes to another port. False when
+ * memory is short.
  */
 MUST_USE bool check_ask(const struct check_target *target, const struct address *local,
                         struct buffer *out);

@@ -150,6 +150,18 @@ def test_rabbitmq_takes_the_check_and_its_proxy_header(start_router, rabbitmq, v
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
+def test_rabbitmq_takes_the_tcp_check_without_a_complaint(start_router, rabbitmq, version):
+    before = len(rabbitmq.log())
+    router = start_router(one_cluster({"r": rabbitmq.port}, proxy_protocol=version,
+                                      health_check=FAST_CHECK))
+    router.wait_event("check.done", result="good", count=3)
+    router.stop()
+    assert not router.find("node.status")
+    # Without the header each check is an error of its log: "failed to receive proxy header".
+    assert not faults_in(rabbitmq.log()[before:])
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
 def test_the_proxy_header_tells_the_routers_own_addresses(start_router, recording_node, version):
     node = recording_node()
     start_router(one_cluster({"n": node.address}, proxy_protocol=version, health_check=MQTT))

@@ -312,9 +312,43 @@ static void tcp_check_says_nothing(void **state)
     struct world w;
     (void)state;
     world_init(&w, CHECK_TYPE_TCP, "127.0.0.1:0");
-    w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V2;
+    w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_NONE;
     expect_verdict(&w.asker, CHECK_GOOD, "connected");
     expect_heard(&w, "", 0);
+    world_fini(&w);
+}
+
+static void tcp_check_sends_the_proxy_header_that_the_node_expects(void **state)
+{
+    (void)state;
+    for (int version = PROXY_PROTOCOL_V1; version <= PROXY_PROTOCOL_V2; version++) {
+        struct world w;
+        struct proxy_header header;
+        size_t used = 0;
+        world_init(&w, CHECK_TYPE_TCP, "127.0.0.1:0");
+        w.asker.cluster.proxy_protocol = (enum proxy_protocol)version;
+        expect_verdict(&w.asker, CHECK_GOOD, "connected");
+        run_until(w.loop, NULL, &w.node.ended);
+        const struct span heard = span_of(w.node.heard, w.node.heard_n);
+        assert_int_equal(proxy_read(heard, &header, &used), PARSE_DONE);
+        assert_int_equal(used, w.node.heard_n);
+        assert_int_equal(header.version, version);
+        assert_true(header.has_address);
+        expect_address(&header.source, &w.node.peer);
+        expect_address(&header.destination, &w.node.at.address);
+        assert_null(w.node.fault); /* no reset: the check ends in order */
+        world_fini(&w);
+    }
+}
+
+static void tcp_check_is_good_though_the_node_resets_on_the_header(void **state)
+{
+    struct world w;
+    (void)state;
+    world_init(&w, CHECK_TYPE_TCP, "127.0.0.1:0");
+    w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V1;
+    w.node.then = NODE_RESETS;
+    expect_verdict(&w.asker, CHECK_GOOD, "connected");
     world_fini(&w);
 }
 
@@ -520,6 +554,8 @@ int main(void)
         cmocka_unit_test(proxy_header_has_its_checksum_where_the_cluster_wants_one),
         cmocka_unit_test(node_behind_a_unix_socket_is_told_addresses_all_the_same),
         cmocka_unit_test(tcp_check_says_nothing),
+        cmocka_unit_test(tcp_check_sends_the_proxy_header_that_the_node_expects),
+        cmocka_unit_test(tcp_check_is_good_though_the_node_resets_on_the_header),
         cmocka_unit_test(check_dials_from_the_address_it_is_told),
         cmocka_unit_test(source_of_another_family_is_passed_over),
         cmocka_unit_test(refused_connect_is_bad_with_words),
