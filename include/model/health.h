@@ -96,6 +96,12 @@ bool health_is_changing(const struct health *h);
 /* The node was well as far as anybody knew: the first check's result is not the verdict then. */
 void health_presume_good(struct health *h);
 
+/*
+ * What was seen so far may be out of date: the node was away, or has another address. The next
+ * check's result is the verdict, whatever the verdict is until then. Failures are forgotten.
+ */
+void health_renew(struct health *h);
+
 /* The cluster has no checks any more: what they said is forgotten. */
 void health_forget_checks(struct health *h);
 

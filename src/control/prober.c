@@ -200,15 +200,16 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
                           struct prober_cluster *cluster, bool first)
 {
     const struct cluster *of = cluster->cluster;
-    bool joins = false; /* others of the cluster were there before */
-    for (size_t i = 0; i < of->n_all; i++)
-        joins = joins || probes[i]->plan;
+    bool others = false; /* were in the cluster before, and still are */
+    for (size_t i = 0; i < of->n; i++)
+        others = others || !probe_joins(probes[i], &of->nodes[i]);
     for (size_t i = 0; i < of->n_all; i++) {
+        const bool joins = i < of->n ? probe_joins(probes[i], &of->nodes[i]) : !probes[i]->plan;
         uint32_t within_ms = first ? FIRST_ROUND_MS : SOON_MS;
         if (cluster->able && of->conf->health_check->interval_ms < within_ms)
             within_ms = of->conf->health_check->interval_ms;
-        if (!probes[i]->plan)
-            probe_begin(probes[i], joins ? PROBE_LATER : PROBE_FROM_START);
+        if (joins)
+            probe_begin(probes[i], others ? PROBE_LATER : PROBE_FROM_START);
         probe_serve(probes[i], plan, cluster, &of->nodes[i], within_ms);
     }
 }

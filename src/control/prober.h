@@ -36,16 +36,18 @@ void prober_free(struct prober *prober); /* null is allowed */
 
 /*
  * Serve by this snapshot from now on, a reference taken: nodes that were there keep their
- * health (matched by record), new ones begin as up and are checked at once, those that are
- * gone are forgotten; those departed are checked on while they have sessions, which would hang
- * if they were down. The decree of each node is the configuration's, unless prober_decree()
- * has said otherwise and the configuration's has not changed since.
+ * health (matched by record). New ones begin as up and are checked soon. Those that are gone
+ * are forgotten; those departed are checked on while they have sessions, which would hang if
+ * they were down. A node that was departed and is back, or has another address, keeps its
+ * verdict until its next check, which comes soon and decides alone. The decree of each node is
+ * the configuration's, unless prober_decree() was called and the configuration's has not changed
+ * since.
  *
  * Password files and certificates are read anew, also when it is the same snapshot again.
  *
  *   first   our own start: no slow start, and the first round of checks is spread over one
- *           second at most. Nodes that a later snapshot brings start slowly (up_since_us), unless
- *           their cluster had none before.
+ *           second at most. Nodes that a later snapshot brings, or brings back, start slowly
+ *           (up_since_us), unless their cluster has no other node that stays.
  *
  * False when memory is short: then the old snapshot goes on being served.
  */

@@ -212,18 +212,21 @@ static void not_started(struct probe *p)
     log_emit(&line);
 }
 
-/* Not in its cluster any more, and its last session has gone: nobody wants to know. */
-static bool is_forgotten(const struct probe *p)
+/* It has left its cluster, in the snapshot that is served. */
+static bool has_departed(const struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
-    return p->node >= cluster->nodes + cluster->n && NODE_LIVE_READ(p->live->sessions) == 0;
+    return p->node >= cluster->nodes + cluster->n;
 }
 
 static void begin_check(struct probe *p)
 {
     const struct cluster_conf *conf = p->cluster->cluster->conf;
-    if (is_forgotten(p))
+    if (has_departed(p) && NODE_LIVE_READ(p->live->sessions) == 0) {
+        /* no check; but a session that was placed by the snapshot before may still come */
+        check_after(p, rules(p)->interval_ms / 1000.);
         return;
+    }
     if (p->check || !prober_endpoint(conf, p->node, &p->check_endpoint))
         return;
     const struct check_target target = {.conf = conf,
@@ -285,12 +288,20 @@ void probe_free(struct probe *p)
     free(p);
 }
 
+bool probe_joins(const struct probe *p, const struct node *node)
+{
+    return !p->plan || has_departed(p) || !endpoint_equal(&p->node->endpoint, &node->endpoint);
+}
+
 void probe_begin(struct probe *p, enum probe_begin how)
 {
     uint64_t since_us = how == PROBE_FROM_START ? 0 : clock_monotonic_us();
     p->failures_seen = NODE_LIVE_READ(p->live->failures);
     atomic_store_explicit(&p->live->up_since_us, since_us, memory_order_relaxed);
-    if (node_live_status(p->live) != NODE_UP) /* as it was when it was last served */
+    p->renewed = p->plan;
+    if (p->renewed)
+        health_renew(&p->health);
+    else if (node_live_status(p->live) != NODE_UP) /* as it was when it was last served */
         node_live_set_status(p->place->registry, p->live, NODE_UP);
 }
 
@@ -302,8 +313,8 @@ static void end_checks(struct probe *p)
     health_forget_checks(&p->health); /* a verdict that nobody can revise is none */
 }
 
-/* Another place than before is asked soon; a shorter interval counts from now on. Both are
- * spread: a reload concerns many nodes. */
+/* A node that joins again, or has another place for its checks, is checked soon; a shorter interval
+ * counts from now on. Both are spread: a reload concerns many nodes. */
 static void go_on_checking(struct probe *p, const struct endpoint *before)
 {
     struct endpoint now;
@@ -313,16 +324,27 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
     if (!endpoint_equal(before, &now)) {
         cancel_check(p);
         check_after(p, random_share(p->place) * SOON_S);
+    } else if (p->renewed && !p->check) { /* one under way tells as much, and may be slow */
+        check_after(p, random_share(p->place) * SOON_S);
     } else if (!p->check &&
                ev_timer_remaining(p->place->loop, &p->next) > interval_s * (1. + JITTER)) {
         check_after(p, random_share(p->place) * interval_s);
     }
 }
 
+/*
+ * An operator's override stays until the file has another state for the node; and while the node
+ * is missing in DNS, but not while it is missing in the file (overrides.h).
+ */
+static bool keeps_decree(const struct probe *p, const struct cluster_conf *conf,
+                         enum node_state configured)
+{
+    return p->plan && configured == p->configured &&
+           (!p->renewed || !has_departed(p) || conf->discovery);
+}
+
 static void take_decree(struct probe *p, enum node_state configured)
 {
-    if (p->plan && configured == p->configured)
-        return; /* an operator's word counts until then */
     p->configured = p->health.decree = configured;
     p->by_operator = false;
 }
@@ -334,7 +356,8 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     struct endpoint before;
     bool checked =
         old && p->cluster->able && prober_endpoint(p->cluster->cluster->conf, p->node, &before);
-    take_decree(p, node->conf->state);
+    if (!keeps_decree(p, cluster->cluster->conf, node->conf->state))
+        take_decree(p, node->conf->state);
     p->plan = prober_plan_ref(plan);
     p->cluster = cluster;
     p->node = node;
@@ -344,9 +367,10 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     else if (checked)
         go_on_checking(p, &before);
     else {
-        if (old) /* it has served unchecked: one bad check is no verdict yet */
+        if (old && !p->renewed) /* it has served unchecked: one bad check is no verdict yet */
             health_presume_good(&p->health);
         check_after(p, random_share(p->place) * within_ms / 1000.);
     }
+    p->renewed = false;
     prober_plan_unref(old);
 }

@@ -56,16 +56,25 @@ struct probe {
     uint64_t check_begun_us;
     bool short_said; /* the last one could not be begun, and the log says so */
 
-    bool kept; /* while a snapshot is taken up: it is in the new one as well */
+    bool kept;    /* while a snapshot is taken up: it is in the new one as well */
+    bool renewed; /* the same: it was known, and joins again */
 };
 
 /* For a node as it is in its first snapshot; does nothing yet. Null when memory is short. */
 MUST_USE struct probe *probe_new(struct prober_place *place, struct node_live *live);
 void probe_free(struct probe *probe); /* null is allowed */
 
+/*
+ * Does the node join its cluster with this plan? It is new, or was departed, or has another address
+ * than before.
+ *
+ *   node   in the new plan's snapshot, one that has not departed
+ */
+bool probe_joins(const struct probe *probe, const struct node *node);
+
 /* How a node begins to be served. */
 enum probe_begin {
-    PROBE_FROM_START, /* at our own start, or with its whole cluster: no slow start */
+    PROBE_FROM_START, /* at the router's start, or with its whole cluster: no slow start */
     PROBE_LATER       /* joins others: slowly, and checked soon */
 };
 
@@ -77,7 +86,7 @@ enum probe_begin {
 void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cluster *cluster,
                  const struct node *node, uint32_t within_ms);
 
-/* For a new one, before probe_serve(): what was known of the record's earlier life is over. */
+/* For one that joins, before probe_serve(): what was known of it may be out of date. */
 void probe_begin(struct probe *probe, enum probe_begin how);
 
 /* An operator's word. */

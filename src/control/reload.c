@@ -182,6 +182,8 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
     const struct listening_place place = {.workers = service->crew.n, .log = service->log};
+    overrides_settle(service->overrides, ready->snapshot);
+    overrides_decree(service->overrides, ready->snapshot, service->prober);
     listening_announce(ready->snapshot, ready->doors, &place); /* the workers take the sockets */
     free(ready->doors);
     publication_commit(&ready->publication);
@@ -201,8 +203,6 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     reload_report_restart(service->log, outcome ? &outcome->said : NULL, before, service->snapshot);
     report(service, before, outcome);
     evictor_look(service->evictor);
-    overrides_settle(service->overrides, service->snapshot);
-    overrides_decree(service->overrides, service->snapshot, service->prober);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
     service->loaded_unix_ms = clock_unix_ms();
@@ -266,10 +266,10 @@ bool reload_members(struct service *service)
         snapshot_unref(snapshot);
         return false;
     }
+    overrides_decree(service->overrides, snapshot, service->prober);
     publication_commit(&publication);
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
-    overrides_decree(service->overrides, service->snapshot, service->prober);
     evictor_look(service->evictor);
     node_registry_sweep(service->registry);
     return true;

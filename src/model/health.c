@@ -178,6 +178,15 @@ static void forget_failures(struct health *h)
     h->ejections = 0;
 }
 
+void health_renew(struct health *h)
+{
+    h->checked = false;
+    h->latest = h->verdict;
+    memset(h->as_bad, 0, sizeof(h->as_bad));
+    memset(h->as_good, 0, sizeof(h->as_good));
+    forget_failures(h);
+}
+
 bool health_sessions_failed(struct health *h, const struct passive_conf *conf, uint32_t n,
                             uint64_t now_ms, bool may_eject)
 {

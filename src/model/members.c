@@ -231,6 +231,11 @@ bool members_equal(const struct members *a, const struct members *b)
     return change.added + change.removed + change.altered == 0;
 }
 
+static char *copy_of(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
 bool members_copy(const struct members *from, struct members *out)
 {
     *out = (struct members){.nodes = calloc(from->n + 1, sizeof(struct node_conf)),
@@ -242,7 +247,9 @@ bool members_copy(const struct members *from, struct members *out)
         *node = from->nodes[out->n];
         node->name = strdup(from->nodes[out->n].name);
         node->address = strdup(from->nodes[out->n].address);
-        if (!node->name || !node->address) {
+        node->check_address = copy_of(from->nodes[out->n].check_address);
+        if (!node->name || !node->address ||
+            (from->nodes[out->n].check_address && !node->check_address)) {
             out->n++;
             members_fini(out);
             return false;
@@ -256,6 +263,7 @@ void members_fini(struct members *members)
     for (size_t i = 0; i < members->n; i++) {
         free(members->nodes[i].name);
         free(members->nodes[i].address);
+        free(members->nodes[i].check_address);
     }
     free(members->nodes);
     *members = (struct members){0};

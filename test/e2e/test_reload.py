@@ -284,6 +284,25 @@ def test_a_router_does_not_start_without_what_its_file_wants_of_the_host(nodes, 
 
 
 @pytest.mark.sanitized
+def test_a_node_that_left_with_a_session_and_is_back_is_checked_again(
+        start_router, closing, device):
+    nodes = {name: closing(Mosquitto(name)) for name in NODES}
+    made = config(nodes, proxy_protocol="none", **CHECKED)
+    router = start_router(made)
+    raw = device(router)
+    assert raw.connect(ids_of("n3", NODES)[0]) == (0, 0)
+    router.reload(config(nodes, NODES[:2], proxy_protocol="none", **CHECKED))
+    router.wait_event("check.done", node="n3", count=len(router.find("check.done", node="n3")) + 3)
+    raw.close()
+    router.session_end()
+    router.reload(made)
+    router.wait_event("check.done", node="n3", count=len(router.find("check.done", node="n3")) + 3)
+    nodes["n3"].kill()
+    router.wait_event("node.status", node="n3", status="down")
+    nodes["n3"].begin()
+    router.wait_event("node.status", node="n3", status="up")
+
+
 def test_a_reload_that_fails_leaves_no_trace_of_its_doors(
         start_router, nodes, closing, tmp_path):
     made = config(nodes, proxy_protocol="none")

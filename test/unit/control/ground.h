@@ -68,7 +68,7 @@ static inline struct snapshot *ground_parse(struct ground *g, const char *text)
         print_message("%s\n", messages.list[i].text);
     config_messages_fini(&messages);
     assert_non_null(config);
-    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL, NULL);
+    struct snapshot *snapshot = snapshot_new(config, &g->registry, NULL, g->snapshot);
     assert_non_null(snapshot);
     return snapshot;
 }

@@ -703,6 +703,173 @@ static void a_node_that_is_gone_is_forgotten(void **state)
     scene_fini(&s);
 }
 
+/* Node n2 of three leaves, with a session on it. */
+static void leave_with_a_session(struct scene *s, const char *more)
+{
+    struct node_live *live = ground_live(&s->g, 2);
+    atomic_store(&live->sessions, 1);
+    take_n(s, more, 2, false);
+    assert_int_equal(s->g.snapshot->clusters[0].n_all, 3);
+    assert_ptr_equal(ground_live(&s->g, 2), live);
+}
+
+static void a_node_that_left_with_a_session_is_checked_again_when_it_is_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    leave_with_a_session(&s, CHECK_TCP);
+    pass(&s, 11000);
+    assert_in_range(played[2].begun, 3, 4); /* the session would hang if it were down */
+    atomic_store(&ground_live(&s.g, 2)->sessions, 0);
+    unsigned begun = played[2].begun;
+    pass(&s, 30000);
+    assert_int_equal(played[2].begun, begun);
+    take_n(&s, CHECK_TCP, 3, false);
+    assert_int_equal(up_since(&s, 2), ground_now_us); /* it starts slowly */
+    assert_int_equal(up_since(&s, 0), 0);
+    pass(&s, 110);
+    assert_int_equal(played[2].begun, begun + 1);
+    played[2].result = CHECK_BAD;
+    pass(&s, 12000);
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    scene_fini(&s);
+}
+
+static void a_node_that_left_while_down_is_up_after_one_good_check(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    played[2].result = CHECK_BAD;
+    pass(&s, 12000);
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    leave_with_a_session(&s, CHECK_TCP);
+    atomic_store(&ground_live(&s.g, 2)->sessions, 0);
+    pass(&s, 20000);
+    played[2].result = CHECK_GOOD;
+    take_n(&s, CHECK_TCP, 3, false);
+    assert_int_equal(status(&s, 2), NODE_DOWN); /* nothing better is known yet */
+    pass(&s, 110);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    assert_in_range(up_since(&s, 2), ground_now_us - 110000, ground_now_us);
+    scene_fini(&s);
+}
+
+static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    played[2] = (struct played){.result = CHECK_TIMEOUT, .takes_ms = 3000};
+    for (unsigned i = 0; i < 20; i++) { /* faster than a check that times out */
+        leave_with_a_session(&s, CHECK_TCP);
+        pass(&s, 500);
+        take_n(&s, CHECK_TCP, 3, false);
+        pass(&s, 500);
+    }
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    assert_int_equal(played[2].cancelled, 0);
+    scene_fini(&s);
+}
+
+static void failures_of_a_departed_node_do_not_eject_it_when_it_is_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, PASSIVE, 3, true);
+    leave_with_a_session(&s, PASSIVE);
+    fail_sessions(&s, 2, 100);
+    take_n(&s, PASSIVE, 3, false);
+    pass(&s, 500);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    scene_fini(&s);
+}
+
+static void a_departed_node_is_checked_while_a_late_session_is_on_it(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    leave_with_a_session(&s, CHECK_TCP);
+    atomic_store(&ground_live(&s.g, 2)->sessions, 0);
+    pass(&s, 20000);
+    unsigned begun = played[2].begun;
+    atomic_store(&ground_live(&s.g, 2)->sessions, 1); /* placed by the snapshot before */
+    pass(&s, 11000);
+    assert_in_range(played[2].begun - begun, 1, 3);
+    scene_fini(&s);
+}
+
+static void an_override_of_a_node_that_left_the_file_is_gone(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, "", 3, true);
+    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    leave_with_a_session(&s, "");
+    assert_int_equal(status(&s, 2), NODE_DRAINING); /* the drain goes on */
+    take_n(&s, "", 3, false);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    scene_fini(&s);
+}
+
+static void a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly(void **state)
+{
+    (void)state;
+    struct scene s;
+    static const char nodes[] = "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
+                                "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"},"
+                                "{\"name\":\"n2\",\"address\":\"192.0.2.33:1883\"}";
+    scene_init(&s);
+    played[2].result = CHECK_BAD;
+    take_n(&s, CHECK_TCP PASSIVE, 3, true);
+    pass(&s, 12000);
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    take(&s, CHECK_TCP PASSIVE, nodes, false);
+    assert_int_equal(up_since(&s, 2), ground_now_us);
+    pass(&s, 110);
+    assert_int_equal(played[32].done, 1);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    assert_true(up_since(&s, 2) > 0);
+    assert_int_equal(up_since(&s, 0), 0);
+    take_n(&s, CHECK_TCP PASSIVE, 3, false); /* and back, where it is down at the first check */
+    pass(&s, 110);
+    assert_int_equal(status(&s, 2), NODE_DOWN);
+    scene_fini(&s);
+}
+
+static void a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 2000);
+    atomic_store(&ground_live(&s.g, 0)->sessions, 1);
+    take(&s, CHECK_TCP,
+         "{\"name\":\"n0\",\"address\":\"192.0.2.1:8883\"},"
+         "{\"name\":\"n1\",\"address\":\"192.0.2.2:8883\"}",
+         false);
+    assert_int_equal(up_since(&s, 0), 0);
+    assert_int_equal(up_since(&s, 1), 0);
+    take(&s, CHECK_TCP, "{\"name\":\"m0\",\"address\":\"192.0.2.1:8883\"}", false);
+    assert_int_equal(s.g.snapshot->clusters[0].n_all, 2); /* n0 has departed, with its session */
+    assert_int_equal(up_since(&s, 0), 0);
+    atomic_store(&ground_live(&s.g, 1)->sessions, 0);
+    scene_fini(&s);
+}
+
 static void freed_with_checks_under_way_it_leaves_nothing(void **state)
 {
     (void)state;
@@ -909,6 +1076,14 @@ int main(void)
         cmocka_unit_test(health_outlives_a_reload_and_so_does_a_check_under_way),
         cmocka_unit_test(a_node_with_another_address_is_checked_there_at_once),
         cmocka_unit_test(a_node_that_is_gone_is_forgotten),
+        cmocka_unit_test(a_node_that_left_with_a_session_is_checked_again_when_it_is_back),
+        cmocka_unit_test(a_node_that_left_while_down_is_up_after_one_good_check),
+        cmocka_unit_test(a_node_that_flaps_in_dns_is_found_down_all_the_same),
+        cmocka_unit_test(failures_of_a_departed_node_do_not_eject_it_when_it_is_back),
+        cmocka_unit_test(a_departed_node_is_checked_while_a_late_session_is_on_it),
+        cmocka_unit_test(an_override_of_a_node_that_left_the_file_is_gone),
+        cmocka_unit_test(a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly),
+        cmocka_unit_test(a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly),
         cmocka_unit_test(freed_with_checks_under_way_it_leaves_nothing),
         cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
         cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),

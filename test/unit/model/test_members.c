@@ -263,7 +263,10 @@ static void a_copy_stands_by_itself(void **state)
     struct members members = make(&by_target, records, ARRAY_LEN(records));
     members.left_out = 3;
     struct members copy;
-    assert_true(members_copy(&members, &copy));
+    char *check_address = members.nodes[1].check_address = strdup("192.0.2.9:80");
+    assert_true(members_copy(&members, &copy)); /* of a node in the file that has sessions */
+    assert_ptr_not_equal(copy.nodes[1].check_address, check_address);
+    assert_string_equal(copy.nodes[1].check_address, "192.0.2.9:80");
     members_fini(&members);
     assert_int_equal(members.n, 0);
     assert_null(members.nodes);
