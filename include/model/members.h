@@ -53,6 +53,12 @@ struct members_change {
 struct members_change members_compare(const struct members *before, const struct members *after);
 
 MUST_USE bool members_copy(const struct members *from, struct members *out);
+
+/* Copies of these nodes, sorted. False when memory is short. */
+MUST_USE bool members_of_nodes(const struct node_conf *const *nodes, size_t n, struct members *out);
+
+/* Do both ask DNS the same? refresh_ms is no part of the question. */
+bool members_same_question(const struct discovery_conf *a, const struct discovery_conf *b);
 bool members_equal(const struct members *a, const struct members *b);
 void members_fini(struct members *members); /* leaves it empty */
 

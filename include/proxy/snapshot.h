@@ -31,7 +31,7 @@ struct node {
 
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
-    struct members found;            /* when it is discovered: what its nodes' conf points into */
+    struct members found;            /* when it is discovered: its nodes' conf points into it */
     struct members departed;         /* not any more in it, but sessions are: the same */
     struct node *nodes;              /* n, and behind them those departed: n_all */
     struct rendezvous_node *homes;   /* n, in the same order, as the hash wants them */
@@ -59,7 +59,10 @@ struct snapshot {
     struct cluster *clusters; /* as many as config->n_clusters */
 };
 
-/* Where the members of discovered clusters are asked for: null = none known yet. */
+/*
+ * Where the members of discovered clusters are asked for: null = none known yet. Then the nodes
+ * stay that the cluster, or another one with the same question to DNS, had in the snapshot before.
+ */
 struct members_source {
     const struct members *(*of)(const void *arg, const char *cluster);
     const void *arg;

@@ -5,7 +5,8 @@
  *                             \--failed or empty--> the last good stays --> waiting (1, 2, 4 s)
  *
  * An answer that lacks only some addresses is taken: for the missing ones the last good answer
- * stands in, and they are asked for again as after a failure.
+ * stands in, and they are asked for again as after a failure. Until the first answer the nodes of
+ * before a reload stay: those of the file, or of another question.
  */
 #include "discovery.h"
 
@@ -21,7 +22,7 @@ struct watch {
     char *cluster;              /* owned */
     struct discovery_conf conf; /* owns its strings */
 
-    struct members members;  /* the last good ones, maybe of an earlier question */
+    struct members members;  /* the last good ones, maybe of an earlier question or of the file */
     bool has_members;        /* n > 0, always, then */
     struct dns_answer *last; /* owned; of this question; null = none yet */
 
@@ -230,8 +231,9 @@ static void watch_free(struct watch *w)
     free(w);
 }
 
+/* nodes: the members until the first answer; null = none */
 static struct watch *watch_new(struct discovery *discovery, const struct cluster_conf *cluster,
-                               const struct watch *before)
+                               const struct members *nodes)
 {
     const struct discovery_conf *conf = cluster->discovery;
     struct watch *w = calloc(1, sizeof(*w));
@@ -246,8 +248,8 @@ static struct watch *watch_new(struct discovery *discovery, const struct cluster
     w->conf.name = strdup(conf->name);
     w->conf.resolver = conf->resolver ? strdup(conf->resolver) : NULL;
     bool copied = w->cluster && w->conf.name && (!conf->resolver || w->conf.resolver);
-    if (copied && before && before->has_members) {
-        copied = members_copy(&before->members, &w->members);
+    if (copied && nodes) {
+        copied = members_copy(nodes, &w->members);
         w->has_members = copied;
     }
     if (copied)
@@ -264,23 +266,11 @@ static struct watch *find_watch(const struct discovery *discovery, const char *c
     return NULL;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return (a && b) ? strcmp(a, b) == 0 : a == b;
-}
-
-/* refresh_ms is no part of the question. */
-static bool same_question(const struct discovery_conf *a, const struct discovery_conf *b)
-{
-    return a->type == b->type && a->record == b->record && a->port == b->port &&
-           a->node_name == b->node_name && same_text(a->name, b->name) &&
-           same_text(a->resolver, b->resolver);
-}
-
 /* ---- a new configuration --------------------------------------------------------------- */
 
 /* Watches for all of the configuration: those that stay and new ones. Null: memory short. */
-static struct watch **gather(struct discovery *discovery, const struct config *config, size_t *n)
+static struct watch **gather(struct discovery *discovery, const struct config *config,
+                             const struct members_source *kept, size_t *n)
 {
     struct watch **watches = calloc(config->n_clusters + 1, sizeof(struct watch *));
     *n = 0;
@@ -289,8 +279,8 @@ static struct watch **gather(struct discovery *discovery, const struct config *c
         if (!cluster->discovery)
             continue;
         struct watch *w = find_watch(discovery, cluster->name);
-        if (!w || !same_question(&w->conf, cluster->discovery))
-            w = watch_new(discovery, cluster, w);
+        if (!w || !members_same_question(&w->conf, cluster->discovery))
+            w = watch_new(discovery, cluster, kept ? kept->of(kept->arg, cluster->name) : NULL);
         if (w) {
             watches[(*n)++] = w;
             continue;
@@ -324,10 +314,11 @@ static bool is_among(struct watch *const *watches, size_t n, const struct watch 
     return false;
 }
 
-bool discovery_take(struct discovery *discovery, const struct config *config)
+bool discovery_take(struct discovery *discovery, const struct config *config,
+                    const struct members_source *kept)
 {
     size_t n;
-    struct watch **watches = gather(discovery, config, &n);
+    struct watch **watches = gather(discovery, config, kept, &n);
     if (!watches)
         return false;
     for (size_t i = 0; i < discovery->n; i++)

@@ -22,6 +22,7 @@
 #include "base/util.h"
 #include "model/config.h"
 #include "model/members.h"
+#include "proxy/snapshot.h"
 
 struct discovery;
 
@@ -32,10 +33,14 @@ void discovery_free(struct discovery *discovery); /* null is allowed */
 
 /*
  * Serve by this configuration from now on; keeps no pointer into it. Clusters are matched by
- * name and keep their members, until the first answer to a changed question. Those without
- * `discovery` are forgotten. False when memory is short: then everything is as before.
+ * name. Those without `discovery` are forgotten. False when memory is short: then everything is as
+ * before.
+ *
+ *   kept   the nodes that a cluster with a new or changed question has until the first answer:
+ *          those of its new snapshot. Null = none, at the start
  */
-MUST_USE bool discovery_take(struct discovery *discovery, const struct config *config);
+MUST_USE bool discovery_take(struct discovery *discovery, const struct config *config,
+                             const struct members_source *kept);
 
 /* The last good answer for a cluster, borrowed until the next turn of the loop; null = none yet. */
 const struct members *discovery_members(const struct discovery *discovery, const char *cluster);

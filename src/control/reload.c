@@ -123,6 +123,16 @@ static bool prepare_log(const struct service *service, struct ready *ready, FILE
     return ready->log;
 }
 
+/* The nodes that a discovered cluster has in the new snapshot, of whatever origin. */
+static const struct members *nodes_now(const void *arg, const char *cluster)
+{
+    const struct snapshot *snapshot = arg;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        if (strcmp(snapshot->clusters[i].conf->name, cluster) == 0)
+            return snapshot->clusters[i].found.n > 0 ? &snapshot->clusters[i].found : NULL;
+    return NULL;
+}
+
 static bool prepare(const struct service *service, struct ready *ready, FILE *out)
 {
     ready->snapshot = read_snapshot(service, out);
@@ -132,8 +142,9 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
     ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
     if (!ready->tls || !prepare_log(service, ready, out) || !prepare_plans(service, ready, out))
         return false;
+    const struct members_source kept = {.of = nodes_now, .arg = ready->snapshot};
     if (watchers_take(service, ready->snapshot) &&
-        discovery_take(service->discovery, ready->snapshot->config))
+        discovery_take(service->discovery, ready->snapshot->config, &kept))
         return true;
     (void)fprintf(out, "error: out of memory\n");
     (void)watchers_take(service, service->snapshot); /* back to what they had */

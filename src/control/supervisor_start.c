@@ -58,7 +58,7 @@ static bool make_workers(struct supervisor *sup, const struct config *config, un
 static bool make_snapshot(struct supervisor *sup, struct config *config)
 {
     struct service *service = &sup->service;
-    if (!discovery_take(service->discovery, config)) {
+    if (!discovery_take(service->discovery, config, NULL)) {
         config_free(config);
         return supervisor_no_memory(sup);
     }

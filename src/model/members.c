@@ -236,26 +236,57 @@ static char *copy_of(const char *text)
     return text ? strdup(text) : NULL;
 }
 
+/* On failure the copy is still one to free. */
+static bool copy_node(const struct node_conf *from, struct node_conf *out)
+{
+    *out = *from;
+    out->name = strdup(from->name);
+    out->address = strdup(from->address);
+    out->check_address = copy_of(from->check_address);
+    return out->name && out->address && (out->check_address || !from->check_address);
+}
+
 bool members_copy(const struct members *from, struct members *out)
 {
     *out = (struct members){.nodes = calloc(from->n + 1, sizeof(struct node_conf)),
                             .left_out = from->left_out};
-    if (!out->nodes)
+    bool copied = out->nodes;
+    for (size_t i = 0; copied && i < from->n; i++)
+        copied = copy_node(&from->nodes[i], &out->nodes[out->n++]);
+    if (!copied)
+        members_fini(out);
+    return copied;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct node_conf *)a)->name, ((const struct node_conf *)b)->name);
+}
+
+bool members_of_nodes(const struct node_conf *const *nodes, size_t n, struct members *out)
+{
+    *out = (struct members){.nodes = calloc(n + 1, sizeof(struct node_conf))};
+    bool copied = out->nodes;
+    for (size_t i = 0; copied && i < n; i++)
+        copied = copy_node(nodes[i], &out->nodes[out->n++]);
+    if (!copied) {
+        members_fini(out);
         return false;
-    for (; out->n < from->n; out->n++) {
-        struct node_conf *node = &out->nodes[out->n];
-        *node = from->nodes[out->n];
-        node->name = strdup(from->nodes[out->n].name);
-        node->address = strdup(from->nodes[out->n].address);
-        node->check_address = copy_of(from->nodes[out->n].check_address);
-        if (!node->name || !node->address ||
-            (from->nodes[out->n].check_address && !node->check_address)) {
-            out->n++;
-            members_fini(out);
-            return false;
-        }
     }
+    qsort(out->nodes, n, sizeof(*out->nodes), by_name);
     return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return (a && b) ? strcmp(a, b) == 0 : a == b;
+}
+
+bool members_same_question(const struct discovery_conf *a, const struct discovery_conf *b)
+{
+    return a->type == b->type && a->record == b->record && a->port == b->port &&
+           a->node_name == b->node_name && same_text(a->name, b->name) &&
+           same_text(a->resolver, b->resolver);
 }
 
 void members_fini(struct members *members)

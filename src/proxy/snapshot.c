@@ -50,17 +50,43 @@ static bool sources_init(struct cluster *cluster, const struct cluster_conf *con
     return true;
 }
 
+/* A cluster of the snapshot before whose nodes this one has until DNS has answered; null = none. */
+static const struct cluster *stand_in(const struct snapshot *before,
+                                      const struct cluster_conf *conf)
+{
+    const struct cluster *same = find_cluster(before, conf->name);
+    for (size_t i = 0; !same && before && i < before->config->n_clusters; i++) {
+        const struct discovery_conf *question = before->clusters[i].conf->discovery;
+        if (question && members_same_question(question, conf->discovery))
+            same = &before->clusters[i]; /* it has another name now */
+    }
+    return same && same->n > 0 ? same : NULL;
+}
+
+static bool keep_nodes(const struct cluster *before, struct members *out)
+{
+    const struct node_conf **nodes = calloc(before->n, sizeof(*nodes));
+    for (size_t i = 0; nodes && i < before->n; i++)
+        nodes[i] = before->nodes[i].conf;
+    bool kept = nodes && members_of_nodes(nodes, before->n, out);
+    free(nodes);
+    return kept;
+}
+
 /* The configured nodes, or those found of a discovered cluster. */
-static bool nodes_of(struct cluster *cluster, const struct members_source *members,
+static bool nodes_of(struct cluster *cluster, const struct origin *origin,
                      const struct node_conf **nodes, size_t *n)
 {
     const struct cluster_conf *conf = cluster->conf;
+    const struct members_source *members = origin->members;
     *nodes = conf->nodes;
     *n = conf->n_nodes;
     if (!conf->discovery)
         return true;
     const struct members *found = members ? members->of(members->arg, conf->name) : NULL;
-    if (found && !members_copy(found, &cluster->found))
+    const struct cluster *before = found ? NULL : stand_in(origin->before, conf);
+    if ((found && !members_copy(found, &cluster->found)) ||
+        (before && !keep_nodes(before, &cluster->found)))
         return false;
     *nodes = cluster->found.nodes;
     *n = cluster->found.n;
@@ -125,7 +151,7 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
     const struct node_conf *nodes;
     size_t n;
     cluster->conf = conf;
-    if (!sources_init(cluster, conf) || !nodes_of(cluster, origin->members, &nodes, &n) ||
+    if (!sources_init(cluster, conf) || !nodes_of(cluster, origin, &nodes, &n) ||
         !departed_init(cluster, before, nodes, n))
         return false;
     cluster->nodes = calloc(n + cluster->departed.n + 1, /* + 1: none is no failure */

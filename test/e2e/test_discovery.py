@@ -278,6 +278,28 @@ def test_discovery_may_come_and_go_with_a_reload(start_router, device, closing, 
     comes_to(router, device, "dev-b", nodes[0])
 
 
+def test_a_reload_from_nodes_to_discovery_keeps_them_until_dns_answers(
+        start_router, device, closing, nodes, port):
+    dns = closing(DnsServer(hosts_of(*nodes[1:]), begin=False))
+    router = start_router(one_cluster({"fixed": nodes[0].address}, proxy_protocol="none"))
+    raw = comes_to(router, device, "dev-a", nodes[0])
+    router.reload(found_by(dns, port))
+    assert router.wait_event("discovery.failed")["nodes"] == 1
+    comes_to(router, device, "dev-b", nodes[0])
+    dns.begin()
+    wait_nodes(router, 2, added=2, removed=1)
+    named = {n.address: n for n in nodes[1:]}
+    all_come_home(router, device, named, [f"dev-{i}" for i in range(10)])
+    assert is_alive(raw)
+
+    dns.kill()  # and a cluster with another name asks the same question
+    renamed = found_by(dns, port)
+    renamed["clusters"][0]["name"] = renamed["listeners"][0]["cluster"] = "d"
+    router.reload(renamed)
+    assert router.wait_event("discovery.failed", cluster="d")["nodes"] == 2
+    all_come_home(router, device, named, [f"more-{i}" for i in range(10)])
+
+
 def test_a_router_can_end_while_it_asks(start_router, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(found_by(dns, port))

@@ -78,9 +78,16 @@ static void ask_srv(struct world *w)
     w->question.node_name = NODE_NAME_TARGET;
 }
 
+/* As a snapshot has them. */
+static const struct members *nodes_before(const void *arg, const char *cluster)
+{
+    return discovery_members(((const struct world *)arg)->discovery, cluster);
+}
+
 static void take(struct world *w)
 {
-    assert_true(discovery_take(w->discovery, &w->config));
+    const struct members_source kept = {.of = nodes_before, .arg = w};
+    assert_true(discovery_take(w->discovery, &w->config, &kept));
 }
 
 /* ---- waiting ---- */
