@@ -3,6 +3,7 @@
  * after many routers: Kubernetes, load balancers.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "admin_health.h"
 #include "admin_house.h"
@@ -24,19 +25,44 @@ static bool has_node_up(const struct cluster *cluster)
     return false;
 }
 
-json_t *admin_readiness(const struct admin_house *house, bool *ready)
+static bool has_listener(const struct config *config, size_t cluster)
 {
-    const struct snapshot *snapshot = house->service->snapshot;
-    const enum admin_phase phase = house->phase(house->arg);
-    json_t *reasons = json_array();
-    if (phase != ADMIN_SERVING)
-        json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].cluster == cluster)
+            return true;
+    return false;
+}
+
+/* Names the clusters in the scope that have no node. True when enough of them have one. */
+static bool can_serve(const struct snapshot *snapshot, enum admin_scope scope, size_t cluster,
+                      json_t *reasons)
+{
+    size_t asked = 0, able = 0;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        if ((scope == ADMIN_ONE_CLUSTER && i != cluster) ||
+            (scope == ADMIN_ANY_LISTENER && !has_listener(snapshot->config, i)))
+            continue;
+        asked++;
+        able += has_node_up(&snapshot->clusters[i]);
         if (!has_node_up(&snapshot->clusters[i]))
             json_array_append_new(reasons,
                                   json_sprintf("no node of cluster \"%s\" takes new sessions",
                                                snapshot->clusters[i].conf->name));
-    *ready = json_array_size(reasons) == 0 && phase == ADMIN_SERVING;
+    }
+    return scope == ADMIN_ANY_LISTENER ? able > 0 : able == asked;
+}
+
+json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope, size_t cluster,
+                        bool *ready)
+{
+    const enum admin_phase phase = house->phase(house->arg);
+    json_t *reasons = json_array();
+    if (phase != ADMIN_SERVING)
+        json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
+    const bool able = can_serve(house->service->snapshot, scope, cluster, reasons);
+    *ready = able && phase == ADMIN_SERVING;
+    if (*ready)
+        json_array_clear(reasons);
     return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_word(phase), "reasons",
                      reasons);
 }
@@ -46,9 +72,34 @@ void admin_healthz(struct admin_call *call)
     admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
 }
 
+/* False: the call is answered. */
+static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
+{
+    const struct config *config = admin_call_house(call)->service->snapshot->config;
+    const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
+    if (all && (name || (*all && strcmp(all, "true") != 0))) {
+        admin_problem(call, 400, "invalid_query",
+                      "use ?all or ?cluster=NAME; \"all\" has no value other than \"true\"");
+        return false;
+    }
+    *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
+    *cluster = 0;
+    while (name && *cluster < config->n_clusters &&
+           strcmp(config->clusters[*cluster].name, name) != 0)
+        ++*cluster;
+    if (*cluster < config->n_clusters)
+        return true;
+    admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
+    return false;
+}
+
 void admin_readyz(struct admin_call *call)
 {
+    enum admin_scope scope;
+    size_t cluster;
     bool ready;
-    json_t *answer = admin_readiness(admin_call_house(call), &ready);
+    if (!read_scope(call, &scope, &cluster))
+        return;
+    json_t *answer = admin_readiness(admin_call_house(call), scope, cluster, &ready);
     admin_reply_json(call, ready ? 200 : 503, answer);
 }

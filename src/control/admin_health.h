@@ -1,5 +1,8 @@
 /*
  * admin_health.h - whether devices should be sent here, as GET readyz answers and status repeats.
+ *
+ * Ready means that the router serves, and that some listener has a node for its devices. A cluster
+ * that is dead does not take the others out of the load balancer.
  */
 #ifndef CONTROL_ADMIN_HEALTH_H
 #define CONTROL_ADMIN_HEALTH_H
@@ -9,8 +12,18 @@
 
 #include "admin_house.h"
 
-/* {"ready", "phase", "reasons"}, the caller's. Null when memory is short: *ready is told then, too.
+/* Which clusters have to have a node. */
+enum admin_scope {
+    ADMIN_ANY_LISTENER, /* that of one listener, whichever */
+    ADMIN_ONE_CLUSTER,
+    ADMIN_ALL_CLUSTERS
+};
+
+/* {"ready", "phase", "reasons"}, the caller's. Null when memory is short; *ready is set then, too.
+ *
+ *   cluster   with ADMIN_ONE_CLUSTER: its index
  */
-json_t *admin_readiness(const struct admin_house *house, bool *ready);
+json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope, size_t cluster,
+                        bool *ready);
 
 #endif

@@ -60,7 +60,7 @@ static void put_life(struct metrics_text *m, const struct admin_house *house)
 {
     const struct service *service = house->service;
     bool ready;
-    json_decref(admin_readiness(house, &ready));
+    json_decref(admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready));
     put_one(m, "ready", METRIC_GAUGE, "1 while devices should be sent here: as /readyz.", ready);
     put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
             "When the configuration was last taken up, since 1970.",

@@ -19,7 +19,7 @@ enum admin_access {
 #define ADMIN_ROUTES(X)                                                                            \
     X(GET, "/", "", OPEN, page)                                                                    \
     X(GET, "/healthz", "", OPEN, healthz)                                                          \
-    X(GET, "/readyz", "", OPEN, readyz)                                                            \
+    X(GET, "/readyz", "cluster all", OPEN, readyz)                                                 \
     X(GET, "/metrics", "", SECRET, metrics)                                                        \
     X(GET, "/api/v1/status", "", SECRET, status)                                                   \
     X(GET, "/api/v1/nodes", "", SECRET, nodes)                                                     \

@@ -112,7 +112,7 @@ void admin_status(struct admin_call *call)
     json_t *out = json_pack("{s:s, s:i, s:o, s:I}", "version", MQTT_ROUTER_VERSION, "pid",
                             (int)getpid(), "started", admin_time(house->started_unix_ms),
                             "uptime_s", (json_int_t)(up_ms / 1000));
-    json_t *readiness = admin_readiness(house, &ready);
+    json_t *readiness = admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready);
     json_object_update(out, readiness);
     json_decref(readiness);
     json_object_set_new(out, "workers", json_integer(service->crew.n));

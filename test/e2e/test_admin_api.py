@@ -157,6 +157,38 @@ def test_names_with_odd_characters_are_reached(start_router, recording_node):
     assert admin.refusal(router, "POST", "/api/v1/nodes/x/nobody", {"state": "up"}) == (404, "node_unknown")
 
 
+def readiness(router, query=""):
+    status, _, body = admin.ask(router, "GET", "/readyz" + query)
+    return status, json.loads(body)
+
+
+def test_a_router_is_ready_while_one_listener_has_a_node(start_router, closing, recording_node):
+    made = with_admin(one_cluster({"a": recording_node().port}, **CHECKED))
+    made["clusters"] += [{"name": "dead", "nodes": [{"name": "b", "address": "127.0.0.1:1"}], **CHECKED},
+                         {"name": "unused", "nodes": [{"name": "c", "address": "127.0.0.1:1"}], **CHECKED}]
+    made["listeners"].append({"name": "second", "address": "127.0.0.1:0", "cluster": "dead"})
+    router = start_router(made)
+    for name in "bc":
+        router.wait_event("node.status", node=name, status="down")
+    assert readiness(router) == (200, {"ready": True, "phase": "serving", "reasons": []})
+    assert admin.get(router, "/api/v1/status")["ready"] is True
+    assert readiness(router, "?cluster=c")[0] == 200
+    status, answer = readiness(router, "?cluster=dead")
+    assert (status, answer["ready"]) == (503, False)
+    assert answer["reasons"] == ['no node of cluster "dead" takes new sessions']
+    for query in ("?all", "?all=true"):
+        status, answer = readiness(router, query)
+        assert status == 503 and len(answer["reasons"]) == 2
+    assert admin.refusal(router, "GET", "/readyz", cluster="nobody") == (404, "cluster_unknown")
+    assert admin.refusal(router, "GET", "/readyz", cluster="c", all="") == (400, "invalid_query")
+    assert admin.refusal(router, "GET", "/readyz", all="no") == (400, "invalid_query")
+
+    steer(router, "a", state="draining")  # the last one that a listener uses
+    status, answer = readiness(router)
+    assert status == 503
+    assert answer["reasons"] == [f'no node of cluster "{name}" takes new sessions' for name in ("c", "dead")]
+
+
 def test_a_reload_says_what_it_did_or_what_is_wrong(pair, device):
     router, _, made = pair
     answer = admin.post(router, "/api/v1/reload")
