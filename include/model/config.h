@@ -202,6 +202,7 @@ struct health_check_conf {
     uint32_t fast_interval_ms; /* 1000, or interval_ms if less: while a node is changing */
     uint32_t timeout_ms;       /* 3000, or interval_ms if less: of one check, from its dial on */
     uint32_t fall, rise;       /* 2, 2: results in a row until the verdict changes */
+    uint32_t panic_percent;    /* 50: share of the nodes that time-outs must leave up; 0 = off */
     char *username;            /* mqtt: null = none */
     char *password_file;       /* mqtt: its first line; null = none */
     char *method, *path;       /* http: "GET", "/status" */

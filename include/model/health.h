@@ -56,11 +56,12 @@ enum check_result {
 const char *check_result_word(enum check_result result);
 
 /*
- * One node's health. Private to health.c but for the decree, which its owner writes; all zero
- * is a node nobody has looked at: up.
+ * One node's health. Private to health.c but for the decree and `spared`, which its owner writes;
+ * all zero is a node nobody has looked at: up.
  */
 struct health {
     enum node_state decree;
+    bool spared; /* its owner's: the cluster is in panic, and checks that time out do not count */
 
     bool checked;              /* a check has answered: the first verdict counts at once */
     enum check_result verdict; /* of the active checks; good until the first has answered */
@@ -134,8 +135,29 @@ bool health_may_eject(const struct passive_conf *conf, size_t n_nodes, size_t n_
 
 /*
  * The verdict of all three voices. A decree goes before everything; then the first that is
- * true of: down by its checks, ejected, paused by its checks.
+ * true of: down by its checks, ejected, paused by its checks. A spared node that is only
+ * suspected is not down.
  */
 enum node_status health_status(const struct health *h, uint64_t now_ms);
+
+/* Its checks time out, no decree keeps it out, and nothing worse is known of it. */
+bool health_is_suspected(const struct health *h);
+
+/*
+ * The nodes of a cluster, primaries at [0] and backups at [1]: those that should take sessions (no
+ * decree against them, weight above 0), and how many of these do when no node is spared.
+ */
+struct health_tally {
+    size_t n[2], up[2];
+};
+
+/*
+ * Are so few nodes up that time-outs are no reason to take out more (panic)? As in Envoy: when
+ * fewer than `percent` of the primaries are up. Not while as many of the backups are: these are
+ * there to take over. Without primaries the backups count alone.
+ *
+ *   percent   0 = never
+ */
+bool health_panics(uint32_t percent, const struct health_tally *tally);
 
 #endif

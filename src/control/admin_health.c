@@ -16,12 +16,21 @@ static const char *phase_word(enum admin_phase phase)
     return words[phase];
 }
 
-/* One that takes new sessions. */
-static bool has_node_up(const struct cluster *cluster)
+/*
+ * One that takes new sessions; paused nodes do when no other node is up. In panic mode, nodes whose
+ * checks time out do, but one that not even a check can connect to serves nobody from here: another
+ * router may reach it.
+ */
+static bool has_node_up(const struct prober *prober, const struct cluster *cluster)
 {
-    for (size_t i = 0; i < cluster->n; i++)
-        if (node_live_status(cluster->nodes[i].live) == NODE_UP && cluster->homes[i].weight > 0)
+    for (size_t i = 0; i < cluster->n; i++) {
+        struct prober_facts facts;
+        const enum node_status status = node_live_status(cluster->nodes[i].live);
+        if ((status == NODE_UP || status == NODE_PAUSED) && cluster->homes[i].weight > 0 &&
+            !(prober_look(prober, cluster->nodes[i].live, &facts) && facts.suspected &&
+              facts.unreachable))
             return true;
+    }
     return false;
 }
 
@@ -34,17 +43,19 @@ static bool has_listener(const struct config *config, size_t cluster)
 }
 
 /* Names the clusters in the scope that have no node. True when enough of them have one. */
-static bool can_serve(const struct snapshot *snapshot, enum admin_scope scope, size_t cluster,
+static bool can_serve(const struct service *service, enum admin_scope scope, size_t cluster,
                       json_t *reasons)
 {
+    const struct snapshot *snapshot = service->snapshot;
     size_t asked = 0, able = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         if ((scope == ADMIN_ONE_CLUSTER && i != cluster) ||
             (scope == ADMIN_ANY_LISTENER && !has_listener(snapshot->config, i)))
             continue;
+        const bool has = has_node_up(service->prober, &snapshot->clusters[i]);
         asked++;
-        able += has_node_up(&snapshot->clusters[i]);
-        if (!has_node_up(&snapshot->clusters[i]))
+        able += has;
+        if (!has)
             json_array_append_new(reasons,
                                   json_sprintf("no node of cluster \"%s\" takes new sessions",
                                                snapshot->clusters[i].conf->name));
@@ -59,7 +70,7 @@ json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope,
     json_t *reasons = json_array();
     if (phase != ADMIN_SERVING)
         json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
-    const bool able = can_serve(house->service->snapshot, scope, cluster, reasons);
+    const bool able = can_serve(house->service, scope, cluster, reasons);
     *ready = able && phase == ADMIN_SERVING;
     if (*ready)
         json_array_clear(reasons);

@@ -104,6 +104,11 @@ static void put_key_share(const struct view *v)
     put_of(v, v->key_share);
 }
 
+static void put_suspected(const struct view *v)
+{
+    put_of(v, v->facts.suspected);
+}
+
 static void put_overridden(const struct view *v)
 {
     put_of(v, v->facts.decree != v->facts.in_file || v->node->weight != v->node->conf->weight);
@@ -128,6 +133,9 @@ static const struct {
      put_failures},
     {"node_checks_total", METRIC_COUNTER,
      "Health checks of a node, by result: good, no_new, timeout, bad.", put_checks},
+    {"node_suspected", METRIC_GAUGE,
+     "1 while a node takes sessions although its checks time out: its cluster is in panic mode.",
+     put_suspected},
     {"node_weight", METRIC_GAUGE, "What a node weighs now.", put_weight},
     {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home it is now.",
      put_key_share},
@@ -163,9 +171,20 @@ static struct view *look_at_nodes(struct metrics_text *m, const struct admin_hou
     return views;
 }
 
+static void put_clusters(struct metrics_text *m, const struct service *service)
+{
+    metrics_family(m, "cluster_panic", METRIC_GAUGE,
+                   "1 while checks time out on so many nodes that these keep taking sessions.");
+    for (size_t i = 0; i < service->snapshot->config->n_clusters; i++) {
+        metrics_label(m, "cluster", service->snapshot->config->clusters[i].name);
+        metrics_sample(m, prober_panics(service->prober, i));
+    }
+}
+
 void metrics_nodes(struct metrics_text *m, const struct admin_house *house)
 {
     size_t n;
+    put_clusters(m, house->service);
     struct view *views = look_at_nodes(m, house, &n);
     for (size_t i = 0; views && i < ARRAY_LEN(node_families); i++) {
         metrics_family(m, node_families[i].name, node_families[i].type, node_families[i].help);

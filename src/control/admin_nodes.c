@@ -110,7 +110,7 @@ json_t *admin_node_json(const struct admin_house *house, const struct admin_node
 {
     const struct node *node = &at->cluster->nodes[at->index];
     const uint64_t up_since_us = NODE_LIVE_READ(node->live->up_since_us);
-    struct prober_facts facts = {.why = ""};
+    struct prober_facts facts;
     if (!prober_look(house->service->prober, node->live, &facts))
         facts = (struct prober_facts){.why = ""};
     json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s?}", "cluster", at->cluster->conf->name,
@@ -120,6 +120,7 @@ json_t *admin_node_json(const struct admin_house *house, const struct admin_node
     add_by_operator(out, node, &facts);
     json_object_set_new(out, "backup", json_boolean(node->conf->backup));
     json_object_set_new(out, "departed", json_boolean(at->index >= at->cluster->n));
+    json_object_set_new(out, "suspected", json_boolean(facts.suspected));
     add_load(out, house, at);
     json_object_set_new(out, "up_since", up_since_us ? time_of(up_since_us) : json_null());
     json_object_set_new(out, "check", check_json(at->cluster->conf, &facts));
@@ -137,9 +138,10 @@ void admin_nodes(struct admin_call *call)
         json_t *nodes = json_array();
         for (; at.index < at.cluster->n_all; at.index++)
             json_array_append_new(nodes, admin_node_json(house, &at));
-        json_array_append_new(clusters, json_pack("{s:s, s:b, s:o}", "name", at.cluster->conf->name,
-                                                  "discovered", at.cluster->conf->discovery != NULL,
-                                                  "nodes", nodes));
+        json_array_append_new(clusters,
+                              json_pack("{s:s, s:b, s:b, s:o}", "name", at.cluster->conf->name,
+                                        "discovered", at.cluster->conf->discovery != NULL, "panic",
+                                        prober_panics(house->service->prober, i), "nodes", nodes));
     }
     admin_reply_json(call, 200, json_pack("{s:o}", "clusters", clusters));
 }

@@ -58,6 +58,31 @@ static json_t *overrides_json(const struct admin_house *house)
     return list;
 }
 
+/* ---- warnings ---- */
+
+static void add_panic(json_t *list, const struct cluster *cluster)
+{
+    size_t suspected = 0;
+    for (size_t i = 0; i < cluster->n; i++)
+        suspected += node_live_status(cluster->nodes[i].live) == NODE_UP &&
+                     NODE_LIVE_READ(cluster->nodes[i].live->suspected_since_us) > 0;
+    json_array_append_new(
+        list,
+        json_sprintf("cluster \"%s\" is in panic mode: checks time out on too many nodes; the "
+                     "%zu of %zu nodes that are only suspected keep taking sessions",
+                     cluster->conf->name, suspected, cluster->n));
+}
+
+static json_t *warnings_json(const struct admin_house *house)
+{
+    const struct snapshot *snapshot = house->service->snapshot;
+    json_t *list = json_array();
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        if (prober_panics(house->service->prober, i))
+            add_panic(list, &snapshot->clusters[i]);
+    return list;
+}
+
 /* ---- counts ---- */
 
 static json_t *states_json(const struct gauges *gauges)
@@ -115,6 +140,7 @@ void admin_status(struct admin_call *call)
     json_t *readiness = admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready);
     json_object_update(out, readiness);
     json_decref(readiness);
+    json_object_set_new(out, "warnings", warnings_json(house));
     json_object_set_new(out, "workers", json_integer(service->crew.n));
     json_object_set_new(out, "config_file", json_string(service->config_path));
     json_object_set_new(out, "config_loaded", admin_time(service->loaded_unix_ms));

@@ -257,10 +257,15 @@ static void release(struct check *c)
 static void finish(struct check *c)
 {
     struct check_verdict verdict = c->verdict;
+    const struct check_report report = {.result = verdict.result,
+                                        .contact = c->answer_n > 0 ? CHECK_ANSWERED
+                                                   : c->connected  ? CHECK_CONNECTED
+                                                                   : CHECK_UNREACHED,
+                                        .why = verdict.why};
     check_done *done = c->done;
     void *arg = c->arg;
     release(c);
-    done(arg, verdict.result, verdict.why);
+    done(arg, &report);
 }
 
 static void wait_for(struct check *c, int events)

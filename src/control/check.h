@@ -36,11 +36,17 @@ struct check_target {
     const char *password;           /* mqtt; null = none; not without a user name */
 };
 
-/*
- * `why` in words, for the log, and gone after the call: "CONNACK return code 0", "connect:
- * Connection refused", "no CONNACK within 3000 ms".
- */
-typedef void check_done(void *arg, enum check_result result, const char *why);
+/* How far a check came. */
+enum check_contact { CHECK_UNREACHED, CHECK_CONNECTED, CHECK_ANSWERED };
+
+/* `why` is gone after the call: "CONNACK return code 0", "connect: Connection refused", ... */
+struct check_report {
+    enum check_result result;
+    enum check_contact contact; /* answered: a byte came, above TLS */
+    const char *why;
+};
+
+typedef void check_done(void *arg, const struct check_report *report);
 
 /* How much longer than timeout_ms a check may take: the node has answered, and both sides part. */
 #define CHECK_PARTING_MS 500u

@@ -32,6 +32,12 @@ static void print_head(const json_t *status, FILE *out)
         client_text_print(json_string_value(reason), out);
         (void)fputc('\n', out);
     }
+    json_array_foreach(json_object_get(status, "warnings"), i, reason)
+    {
+        (void)fprintf(out, LABEL, i == 0 ? "warning" : "");
+        client_text_print(json_string_value(reason), out);
+        (void)fputc('\n', out);
+    }
     (void)fprintf(out, LABEL, "configuration");
     client_text_print(client_word(status, "config_file"), out);
     (void)fputs(", read ", out);

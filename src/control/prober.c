@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +63,9 @@ static uint32_t fold(struct probe *p, const struct passive_conf *conf, size_t n,
 {
     uint32_t failures = probe_take_failures(p);
     bool counts = node_live_status(p->live) == NODE_UP;
-    bool may_eject = counts && crowd->open > 1 && health_may_eject(conf, n, crowd->ejected);
+    /* checks and sessions agree on a suspected node: that is more than what passive alone knows */
+    bool may_eject = counts && crowd->open > 1 &&
+                     (health_is_suspected(&p->health) || health_may_eject(conf, n, crowd->ejected));
     if (health_sessions_failed(&p->health, conf, counts ? failures : 0, now_ms, may_eject)) {
         /* the rest of the window is not ours to look into: these many failed for certain */
         p->failures_told = failures > conf->failures ? failures : conf->failures;
@@ -87,6 +90,95 @@ static void hurry(struct prober *prober)
     tick_each(prober, TICK_S);
 }
 
+/* ---- panic ---- */
+
+static void say_panic(const struct prober *prober, const struct prober_cluster *cluster,
+                      const struct health_tally *tally, size_t suspected)
+{
+    const struct cluster_conf *conf = cluster->cluster->conf;
+    struct log_line line;
+    log_begin(&line, prober->place.log, LOG_WARN, "cluster.panic");
+    log_text(&line, "cluster", conf->name);
+    log_u64(&line, "nodes", tally->n[0] + tally->n[1]);
+    log_u64(&line, "up", tally->up[0] + tally->up[1]);
+    log_u64(&line, "suspected", suspected);
+    log_u64(&line, "panic_percent", conf->health_check->panic_percent);
+    log_text(&line, "why", "checks time out on too many nodes: these keep taking sessions");
+    log_emit(&line);
+}
+
+static void say_panic_ended(const struct prober *prober, const struct prober_cluster *cluster,
+                            uint64_t now_us)
+{
+    struct log_line line;
+    log_begin(&line, prober->place.log, LOG_NOTICE, "cluster.panic_ended");
+    log_text(&line, "cluster", cluster->cluster->conf->name);
+    log_u64(&line, "took_ms", (now_us - cluster->group.panic_us) / 1000u);
+    log_emit(&line);
+}
+
+/* Counts as if no node were spared. Returns how many are suspected. */
+static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
+                       struct health_tally *out)
+{
+    size_t suspected = 0;
+    *out = (struct health_tally){{0}, {0}};
+    for (size_t i = 0; i < n; i++) {
+        struct probe *p = probes[i];
+        if (p->health.decree != NODE_STATE_UP || p->node->weight == 0)
+            continue;
+        p->health.spared = false;
+        out->n[p->node->conf->backup]++;
+        out->up[p->node->conf->backup] += health_status(&p->health, now_ms) == NODE_UP;
+        suspected += health_is_suspected(&p->health);
+    }
+    return suspected;
+}
+
+/* Have enough been up for two intervals? One check that is good by chance must not end the panic.
+ */
+static bool is_calm(struct prober_cluster *cluster, uint64_t now_us)
+{
+    struct prober_group *group = &cluster->group;
+    if (group->calm_since_us == 0)
+        group->calm_since_us = now_us;
+    return now_us - group->calm_since_us >=
+           2u * UINT64_C(1000) * cluster->cluster->conf->health_check->interval_ms;
+}
+
+static void start_panic(struct prober_group *group, uint64_t now_us)
+{
+    if (!group->panic)
+        group->panic_us = now_us;
+    group->panic = true;
+    group->calm_since_us = 0;
+}
+
+/* Decide whether a cluster's suspected nodes are spared. They are settled afterwards. */
+static void judge(const struct prober *prober, struct prober_cluster *cluster,
+                  struct probe *const *probes)
+{
+    const uint64_t now_us = clock_monotonic_us();
+    struct prober_group *group = &cluster->group;
+    struct health_tally tally;
+    const size_t suspected = tally_up(probes, cluster->cluster->n, now_us / 1000u, &tally);
+    const bool was = group->panic;
+    if (!cluster->able || suspected == 0)
+        group->panic = false;
+    else if (health_panics(cluster->cluster->conf->health_check->panic_percent, &tally))
+        start_panic(group, now_us);
+    else if (was)
+        group->panic = !is_calm(cluster, now_us);
+    for (size_t i = 0; i < cluster->cluster->n_all; i++)
+        probes[i]->health.spared = group->panic && i < cluster->cluster->n;
+    if (group->panic && !was)
+        say_panic(prober, cluster, &tally, suspected);
+    if (was && !group->panic)
+        say_panic_ended(prober, cluster, now_us);
+}
+
+/* ---- looks ---- */
+
 /* Fold in what failed, and settle all nodes. True when it was nothing, and nobody is ejected. */
 static bool look(struct prober *prober)
 {
@@ -97,13 +189,14 @@ static bool look(struct prober *prober)
     (void)atomic_exchange_explicit(&prober->failing, false, memory_order_acq_rel);
     for (size_t i = 0; i < prober->plan->snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = prober->plan->clusters[i].cluster;
+        judge(prober, &prober->plan->clusters[i], probes);
         struct crowd crowd = count(probes, cluster->n);
         for (size_t k = 0; k < cluster->n; k++)
             if (fold(probes[k], &cluster->conf->passive, cluster->n, &crowd, now_ms) > 0)
                 quiet = false;
         for (size_t k = cluster->n; k < cluster->n_all; k++)
             probe_settle(probes[k]); /* departed: only its checks count any more */
-        quiet = quiet && crowd.ejected == 0;
+        quiet = quiet && crowd.ejected == 0 && !prober->plan->clusters[i].group.panic;
         probes += cluster->n_all;
     }
     return quiet;
@@ -117,6 +210,19 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         hurry(prober);
     else if (++prober->quiet_ticks >= CALM_AFTER)
         tick_each(prober, CALM_TICK_S);
+}
+
+/* The verdict of a node's checks has changed, which may concern all nodes of its cluster. */
+static void on_judged(void *arg, struct probe *p)
+{
+    struct prober *prober = arg;
+    struct probe **probes = prober->probes;
+    for (struct prober_cluster *c = prober->plan->clusters; c != p->cluster; c++)
+        probes += c->cluster->n_all;
+    judge(prober, p->cluster, probes);
+    for (size_t i = 0; i < p->cluster->cluster->n_all; i++)
+        probe_settle(probes[i]);
+    hurry(prober);
 }
 
 bool prober_note_failing(struct prober *prober)
@@ -214,6 +320,16 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
     }
 }
 
+/* What was decided over a cluster stays, by its name. */
+static void take_over_groups(const struct prober_plan *before, struct prober_plan *plan)
+{
+    for (size_t i = 0; before && i < before->snapshot->config->n_clusters; i++)
+        for (size_t k = 0; k < plan->snapshot->config->n_clusters; k++)
+            if (strcmp(before->clusters[i].cluster->conf->name,
+                       plan->clusters[k].cluster->conf->name) == 0)
+                plan->clusters[k].group = before->clusters[i].group;
+}
+
 bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
 {
     const size_t n = count_nodes(snapshot);
@@ -225,8 +341,10 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
     }
     ev_now_update(prober->place.loop); /* timers count from the loop's idea of the time */
     replace_probes(prober, probes, n);
+    take_over_groups(prober->plan, plan);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         serve_cluster(probes, plan, &plan->clusters[i], first);
+        judge(prober, &plan->clusters[i], probes);
         probes += snapshot->clusters[i].n_all;
     }
     prober_plan_unref(prober->plan);
@@ -245,7 +363,7 @@ bool prober_decree(struct prober *prober, const char *cluster, const char *node,
         if (strcmp(p->live->name, node) != 0 || strcmp(p->live->cluster, cluster) != 0)
             continue;
         probe_decree(p, state);
-        hurry(prober);
+        on_judged(prober, p);
         return true;
     }
     return false;
@@ -264,9 +382,19 @@ bool prober_look(const struct prober *prober, const struct node_live *live,
                                  .checked = p->health.checked,
                                  .latest = p->health.latest,
                                  .checked_us = p->checked_us,
-                                 .why = p->why};
+                                 .suspected = p->health.spared && health_is_suspected(&p->health),
+                                 .unreachable = p->health.latest >= CHECK_TIMEOUT &&
+                                                p->contact == CHECK_UNREACHED};
+    char text[PROBE_WHY_MAX];
+    (void)snprintf(out->why, sizeof(out->why), "%s", probe_why(p, text));
     memcpy(out->checks, p->checks, sizeof(out->checks));
     return true;
+}
+
+bool prober_panics(const struct prober *prober, size_t cluster)
+{
+    return prober->plan && cluster < prober->plan->snapshot->config->n_clusters &&
+           prober->plan->clusters[cluster].group.panic;
 }
 
 /* ---- life ---- */
@@ -281,6 +409,8 @@ struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry, 
                                           .registry = registry,
                                           .log = log,
                                           .news = *news,
+                                          .judged = on_judged,
+                                          .arg = prober,
                                           .client_numbers = boot_id % CLIENT_ID_SPACE,
                                           .random = boot_id | 1u};
     ev_timer_init(&prober->tick, on_tick, TICK_S, TICK_S);

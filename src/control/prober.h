@@ -2,6 +2,10 @@
  * prober.h - the health of all nodes: decrees, active checks, failures of real sessions. The one
  * writer of every node's status (proxy/node_live.h); it says each change in the log.
  *
+ * Panic, as in Envoy: when checks that time out would leave fewer than panic_percent of a cluster's
+ * nodes up, nodes that are only suspected stay up. `cluster.panic` and `cluster.panic_ended` say
+ * so. It ends when enough nodes have been up for two intervals, or none is suspected any more.
+ *
  * Of the main thread. Checks are spread over their interval with jitter; what the
  * workers counted as failed is folded in when they say so, and then ten times a second until it is
  * calm again. The rules are model/health.h.
@@ -64,15 +68,22 @@ bool prober_decree(struct prober *prober, const char *cluster, const char *node,
 MUST_USE bool prober_note_failing(struct prober *prober);
 void prober_look_at_failures(struct prober *prober);
 
+#define PROBER_WHY_MAX 160u
+
 /* What is known of a node's health. */
 struct prober_facts {
     enum node_state decree, in_file; /* an operator's word, or the file's; and the file's */
     bool has_checks, checked;        /* checks are made; one has answered */
     enum check_result latest;
-    uint64_t checked_us; /* of the monotonic clock: when it did */
-    const char *why;     /* the last check's words; borrowed until the loop's next turn */
+    uint64_t checked_us;                   /* of the monotonic clock: when it did */
+    char why[PROBER_WHY_MAX];              /* why its status is what it is; "" = nothing to say */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
+    bool suspected;   /* it takes sessions, but its checks time out: its cluster is in panic */
+    bool unreachable; /* its last check got no connection */
 };
+
+/* Is a cluster of the snapshot in panic: its checks time out, and suspected nodes are spared? */
+bool prober_panics(const struct prober *prober, size_t cluster);
 
 /* False: it is not observed. */
 MUST_USE bool prober_look(const struct prober *prober, const struct node_live *live,

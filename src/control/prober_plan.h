@@ -14,7 +14,15 @@
 #include "net/tls_client.h"
 #include "proxy/snapshot.h"
 
+/* What is decided over a whole cluster; goes over to the next plan. */
+struct prober_group {
+    bool panic;             /* nodes that are only suspected are spared */
+    uint64_t panic_us;      /* since when */
+    uint64_t calm_since_us; /* since when enough nodes are up again; 0 = they are not */
+};
+
 struct prober_cluster {
+    struct prober_group group;
     const struct cluster *cluster;  /* of the plan's snapshot */
     struct tls_client_context *tls; /* owned; null = checks are plain */
     char *password;                 /* owned; null = none */

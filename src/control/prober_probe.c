@@ -44,11 +44,15 @@ static bool is_by_decree(enum node_status status)
     return status == NODE_OFF || status == NODE_DRAINING;
 }
 
-/* Why the status is what it is; may be written to `text`. */
-static const char *reason(const struct probe *p, enum node_status status, enum node_status was,
-                          char text[PROBE_WHY_MAX])
+/* It takes sessions in spite of its checks. */
+static bool is_spared(const struct probe *p)
 {
-    switch (status) {
+    return p->health.spared && health_is_suspected(&p->health);
+}
+
+const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
+{
+    switch (node_live_status(p->live)) {
     case NODE_OFF:
     case NODE_DRAINING:
         return who_decreed(p);
@@ -57,14 +61,26 @@ static const char *reason(const struct probe *p, enum node_status status, enum n
                        p->failures_told, p->cluster->cluster->conf->passive.window_ms);
         return text;
     case NODE_UP:
-        if (is_by_decree(was))
-            return who_decreed(p);
-        if (was == NODE_EJECTED)
-            return "its ejection is over";
-        return rules(p) ? p->why : "no health check any more";
+        if (!is_spared(p))
+            return p->why;
+        (void)snprintf(text, PROBE_WHY_MAX, "suspected: %.140s", p->why);
+        return text;
     default:
         return p->why;
     }
+}
+
+/* Why the status has changed. */
+static const char *reason(const struct probe *p, enum node_status status, enum node_status was,
+                          char text[PROBE_WHY_MAX])
+{
+    if (status != NODE_UP || is_spared(p))
+        return probe_why(p, text);
+    if (is_by_decree(was))
+        return who_decreed(p);
+    if (was == NODE_EJECTED)
+        return "its ejection is over";
+    return rules(p) ? p->why : "no health check any more";
 }
 
 static void log_names(struct log_line *line, const struct probe *p)
@@ -106,7 +122,9 @@ void probe_settle(struct probe *p)
     enum node_status status = health_status(&p->health, now_us / 1000u);
     if (status == was)
         return;
-    if (status == NODE_UP) /* ahead of the status: who sees that sees this */
+    /* Ahead of the status: whoever sees that sees this. In panic there is no time to start slowly.
+     */
+    if (status == NODE_UP && !is_spared(p))
         atomic_store_explicit(&p->live->up_since_us, now_us, memory_order_relaxed);
     node_live_set_status(p->place->registry, p->live, status);
     say_status(p, status, was, now_us / 1000u);
@@ -125,7 +143,6 @@ void probe_decree(struct probe *p, enum node_state state)
 {
     p->health.decree = state;
     p->by_operator = true;
-    probe_settle(p);
 }
 
 /* ---- checks ---- */
@@ -171,19 +188,24 @@ static void log_result(const struct probe *p, enum check_result result)
     log_emit(&line);
 }
 
-static void on_checked(void *arg, enum check_result result, const char *why)
+static void on_checked(void *arg, const struct check_report *report)
 {
     struct probe *p = arg;
+    const enum check_result result = report->result;
     check_over(p);
-    (void)snprintf(p->why, sizeof(p->why), "%s", why);
+    (void)snprintf(p->why, sizeof(p->why), "%s", report->why);
+    p->contact = report->contact;
     p->checked_us = clock_monotonic_us();
     p->checks[result]++;
     log_result(p, result);
     if (result == CHECK_TIMEOUT && p->health.latest != CHECK_TIMEOUT)
         p->silent_since_us = p->check_begun_us;
-    (void)health_check_done(&p->health, rules(p), result);
+    const bool changed = health_check_done(&p->health, rules(p), result);
     check_in_time(p);
-    probe_settle(p);
+    if (changed)
+        p->place->judged(p->place->arg, p);
+    else
+        probe_settle(p);
 }
 
 /* One after the other of those that can dial the place; null = none can. */

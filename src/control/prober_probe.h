@@ -15,18 +15,23 @@
 #include "prober.h"
 #include "prober_plan.h"
 
+struct probe;
+
 /* What all probes share. */
 struct prober_place {
     struct ev_loop *loop;           /* borrowed, as the next two */
     struct node_registry *registry; /* whose record's status is written */
     struct log *log;
     struct prober_news news;
+    /* called when the verdict of a probe's checks has changed: its cluster is settled then */
+    void (*judged)(void *arg, struct probe *probe);
+    void *arg;               /* of judged */
     uint64_t client_numbers; /* the next probe's, in its client identifier */
     uint64_t random;         /* of the jitter; never 0 */
 };
 
 #define PROBE_CLIENT_ID_MAX 24u
-#define PROBE_WHY_MAX       160u
+#define PROBE_WHY_MAX       PROBER_WHY_MAX
 
 struct probe {
     struct prober_place *place;     /* borrowed */
@@ -43,6 +48,7 @@ struct probe {
 
     char client_id[PROBE_CLIENT_ID_MAX];
     char why[PROBE_WHY_MAX];               /* the last check's words */
+    enum check_contact contact;            /* how far it came */
     uint64_t checked_us;                   /* when it ended */
     uint64_t silent_since_us;              /* when the first check in a row that timed out began */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
@@ -89,8 +95,11 @@ void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cl
 /* For one that joins, before probe_serve(): what was known of it may be out of date. */
 void probe_begin(struct probe *probe, enum probe_begin how);
 
-/* An operator's word. */
+/* An operator's word; to be settled afterwards. */
 void probe_decree(struct probe *probe, enum node_state state);
+
+/* Why its status is what it is; a text of the probe's, or of `text`. */
+const char *probe_why(const struct probe *probe, char text[PROBE_WHY_MAX]);
 
 /* How many sessions have failed on it since the last call. */
 uint32_t probe_take_failures(struct probe *probe);

@@ -22,7 +22,8 @@ static const struct config_key health_keys[] = {
      WORDS(check_words),
      .default_value = CHECK_TYPE_COUNT, /* not read */
      .help = "`\"tcp\"`: the node accepts a connection. `\"mqtt\"`: it answers a CONNECT with a "
-             "good CONNACK. `\"http\"`: it answers a request with a code of `expect`."},
+             "good CONNACK; not for EMQX, where one node that hangs delays every CONNECT. "
+             "`\"http\"`: it answers a request with a code of `expect`."},
     {.key = "interval_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, interval_ms),
@@ -55,6 +56,14 @@ static const struct config_key health_keys[] = {
      IN_A_ROW,
      .default_value = 2,
      .help = "Good results in a row that make it up again."},
+    {.key = "panic_percent",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, panic_percent),
+     RANGE(0, 100),
+     .default_value = 50,
+     .help = "Share of a cluster's nodes, in percent, that must stay up: when checks that time out "
+             "would leave fewer, the nodes that they suspect keep taking sessions (panic mode); "
+             "`0`: never."},
     {.key = "username",
      .kind = KEY_TEXT,
      RANGE(1, 256),

@@ -215,9 +215,25 @@ enum node_status health_status(const struct health *h, uint64_t now_ms)
         return NODE_OFF;
     if (h->decree == NODE_STATE_DRAINING)
         return NODE_DRAINING;
-    if (is_down(h->verdict))
+    if (is_down(h->verdict) && !(h->spared && h->verdict == CHECK_TIMEOUT))
         return NODE_DOWN;
     if (is_ejected(h, now_ms))
         return NODE_EJECTED;
     return h->verdict == CHECK_NO_NEW ? NODE_PAUSED : NODE_UP;
+}
+
+bool health_is_suspected(const struct health *h)
+{
+    return h->decree == NODE_STATE_UP && h->verdict == CHECK_TIMEOUT;
+}
+
+static bool has_enough_up(uint32_t percent, const struct health_tally *tally, int role)
+{
+    return tally->n[role] > 0 &&
+           (uint64_t)tally->up[role] * 100 >= (uint64_t)tally->n[role] * percent;
+}
+
+bool health_panics(uint32_t percent, const struct health_tally *tally)
+{
+    return percent > 0 && !has_enough_up(percent, tally, 0) && !has_enough_up(percent, tally, 1);
 }

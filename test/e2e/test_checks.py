@@ -217,7 +217,7 @@ def test_a_check_goes_through_tls(start_router, mosquitto, authority):
 def test_a_node_that_dies_or_hangs_is_down_with_words_and_comes_back(start_router, mosquitto):
     node = mosquitto()
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
-        **MQTT, "timeout_ms": 500}))
+        **MQTT, "timeout_ms": 500, "panic_percent": 0}))
     node.kill()
     down = router.wait_event("node.status", status="down")
     assert (down["cluster"], down["node"], down["was"]) == ("c", "n1", "up")

@@ -4,7 +4,7 @@ import pytest
 
 import mqtt
 from fleet import Fleet
-from harness import CHECKED, one_cluster
+from harness import CHECKED, FAST_CHECK, one_cluster
 from homes import by_home, ids_of
 from network import Namespace
 from nodes import Mosquitto
@@ -23,7 +23,7 @@ class Stage:
                                      wrapper=self.namespace.wrapper))
         self.near = closing(Mosquitto("near"))
         made = one_cluster({"far": self.far.address, "near": self.near.address},
-                           proxy_protocol="none", **CHECKED, **cluster)
+                           proxy_protocol="none", **{**CHECKED, **cluster})
         self.router = start_router(made)
 
     def cut(self):
@@ -89,7 +89,7 @@ def test_with_keep_they_outlive_the_cut(stage, device):
 
 def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
     """They have nowhere to go; and when it was the router's own cable, they are all still there."""
-    s = stage(on_node_down="close")
+    s = stage(on_node_down="close", health_check={**FAST_CHECK, "panic_percent": 0})
     raw = device(s.router)
     assert raw.connect(ids_of("far", NODES)[0]) == (0, 0)
     s.near.kill()

@@ -1,14 +1,18 @@
 """Checks that time out prove nothing: what the router does about a node that is only suspected."""
 
+import subprocess
 import time
 
 import pytest
 
+import admin
 import mqtt
-from harness import FAST_CHECK, PATIENCE_S, one_cluster
+from admin import with_admin
+from fleet import Fleet
+from harness import BINARY, FAST_CHECK, PATIENCE_S, one_cluster, wait_until
 from homes import ids_of
 from nodes import Mosquitto
-from recorder import RecordingNode
+from recorder import HangingPort, RecordingNode, accept_connect
 
 pytestmark = pytest.mark.sanitized
 
@@ -64,3 +68,68 @@ def test_sessions_that_a_suspected_node_still_serves_are_not_closed(
 
     answers["n1"].close()  # a refused connection is a fact
     assert router.session_end(client_id=busy_id)["reason"] == "node_down"
+
+
+def silence(answers):
+    """No check is answered any more, as in EMQX while one node hangs: all wait for its lock."""
+    for answer in answers.values():
+        answer.answer = None
+
+
+def status_of(router):
+    return subprocess.run([BINARY, "status", "--admin", ":".join(map(str, admin.address(router)))],
+                          capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def test_one_hung_node_whose_cluster_answers_no_check_leaves_the_others_in_service(
+        start_router, nodes, answers, device, closing):
+    made = cluster_of(nodes, answers, passive={"failures": 3, "window_ms": 60_000, "eject_ms": 60_000})
+    made["timeouts"] = {"connack_ms": 1000}
+    router = start_router(with_admin(made))
+    fleet = closing(Fleet(router.port, ids_of("n2", NAMES, 5) + ids_of("n3", NAMES, 5, name="other")))
+    fleet.come_all()
+    nodes["n1"].hang()
+    silence(answers)
+    event = router.wait_event("cluster.panic")
+    assert (event["cluster"], event["nodes"], event["panic_percent"]) == ("c", 3, 50)
+    wait_until(lambda: sum(n["suspected"] for n in admin.get(router, "/api/v1/nodes")["clusters"][0]["nodes"]) == 3,
+               "all three to be suspected")
+    # New devices get in, those of the hung node too; it is ejected by what happens to them.
+    new = closing(Fleet(router.port, ids_of("n1", NAMES, 10, name="new") + [f"dev-{i}" for i in range(20)]))
+    new.come_all()
+    router.wait_event("node.status", node="n1", status="ejected")
+    assert not router.find("session.end", reason="node_down")
+    assert fleet.is_whole and not fleet.lost()
+
+    cluster = admin.get(router, "/api/v1/nodes")["clusters"][0]
+    found = {n["name"]: n for n in cluster["nodes"]}
+    assert cluster["panic"] is True
+    assert [found[name]["status"] for name in NAMES] == ["ejected", "up", "up"]
+    assert "sessions failed" in found["n1"]["why"] and found["n2"]["why"].startswith("suspected: no CONNACK")
+    answer = status_of(router)
+    assert answer.returncode == 0 and 'cluster "c" is in panic mode' in answer.stdout, answer.stdout
+    assert admin.get(router, "/readyz")["ready"] is True
+    metrics = admin.ask(router, "GET", "/metrics")[2].decode()
+    assert 'mqtt_router_cluster_panic{cluster="c"} 1' in metrics
+
+    nodes["n1"].go_on()
+    for answer in answers.values():
+        answer.answer = accept_connect
+    router.wait_event("cluster.panic_ended")
+    assert admin.get(router, "/api/v1/status")["warnings"] == []
+
+
+def test_without_panic_mode_time_outs_take_out_all_nodes(start_router, nodes, answers):
+    made = cluster_of(nodes, answers, health_check={**CHECK, "panic_percent": 0})
+    router = start_router(made)
+    silence(answers)
+    for name in NAMES:
+        router.wait_event("node.status", node=name, status="down")
+    assert not router.find("cluster.panic")
+
+
+def test_a_router_that_reaches_no_node_is_not_ready_though_in_panic(start_router, closing):
+    router = start_router(with_admin(one_cluster({"n": closing(HangingPort()).port}, health_check=FAST_CHECK)))
+    router.wait_event("cluster.panic")
+    status, _, body = admin.ask(router, "GET", "/readyz")
+    assert status == 503, body

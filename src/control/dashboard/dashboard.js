@@ -194,7 +194,7 @@ function announce(text) { $("news").textContent = text; }
 
 function draw() {
   const { status, nodes, listeners, certificates, events, history } = asked;
-  if (status) { drawHeader(status); drawFigures(status); drawReasons(status); drawOverrides(status); }
+  if (status) { drawHeader(status); drawFigures(status); drawReasons(status); drawOverrides(status); drawWarnings(status); }
   if (nodes) drawNodes(nodes.clusters);
   if (history) drawPlots(history);
   if (listeners) drawListeners(listeners.listeners);
@@ -233,6 +233,12 @@ function drawOverrides(status) {
   show("overrides-list", list.map((o) => el("li", null,
     o.node ? [words(o.what.replace("node_", "")), " of node ", peer(`${o.cluster}/${o.node}`)] : words(o.what),
     ` is ${visible(o.now)}, in the file ${visible(o.in_file)}. Undone by: ${visible(o.undone_by)}`)));
+}
+
+function drawWarnings(status) {
+  const list = status.warnings || [];
+  $("warnings").hidden = !list.length;
+  show("warnings-list", list.map((text) => el("li", null, peer(text))));
 }
 
 const STATUS_KIND = { up: "good", down: "bad", ejected: "bad", draining: "warn", recovering: "warn" };

@@ -248,6 +248,7 @@ struct asker {
     struct check_target target;
     unsigned calls; /* of done */
     enum check_result result;
+    enum check_contact contact;
     char why[200];
 };
 
@@ -269,12 +270,13 @@ static inline void asker_init(struct asker *a, struct ev_loop *loop, enum check_
         (struct check_target){.conf = &a->cluster, .endpoint = node, .client_id = "check-1"};
 }
 
-static inline void asker_done(void *arg, enum check_result result, const char *why)
+static inline void asker_done(void *arg, const struct check_report *report)
 {
     struct asker *a = arg;
     a->calls++;
-    a->result = result;
-    snprintf(a->why, sizeof(a->why), "%s", why);
+    a->result = report->result;
+    a->contact = report->contact;
+    snprintf(a->why, sizeof(a->why), "%s", report->why);
 }
 
 static inline struct check *asker_start(struct asker *a)

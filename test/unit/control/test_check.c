@@ -424,6 +424,7 @@ static void connect_that_is_not_answered_is_bad_in_time(void **state)
         fds[i] = socket_dial(&w.node.at, NULL);
     w.asker.health.timeout_ms = 500;
     expect_verdict(&w.asker, CHECK_TIMEOUT, "not connected within 500 ms");
+    assert_int_equal(w.asker.contact, CHECK_UNREACHED);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         close(fds[i]);
     world_fini(&w);
@@ -513,6 +514,7 @@ static void silent_http_server_is_bad_in_time(void **state)
     world_init(&w, CHECK_TYPE_HTTP, "127.0.0.1:0");
     w.asker.health.timeout_ms = 500;
     expect_verdict(&w.asker, CHECK_TIMEOUT, "no HTTP status within 500 ms");
+    assert_int_not_equal(w.asker.contact, CHECK_UNREACHED);
     world_fini(&w);
 }
 

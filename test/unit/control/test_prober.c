@@ -24,6 +24,7 @@ struct played {
     enum check_result result;
     const char *why;
     uint32_t takes_ms;
+    enum check_contact contact;
     bool cannot_begin;
 
     unsigned begun, done, cancelled;
@@ -55,7 +56,9 @@ static void on_over(struct ev_loop *loop, struct ev_timer *timer, int events)
     assert_true(!c.target.password || strcmp(c.target.password, c.play->password) == 0);
     free(CONTAINER_OF(timer, struct check, over));
     c.play->done++;
-    c.done(c.arg, c.play->result, why);
+    const struct check_report report = {
+        .result = c.play->result, .contact = c.play->contact, .why = why};
+    c.done(c.arg, &report);
     memset(why, '?', sizeof(why) - 1);
 }
 
@@ -760,6 +763,181 @@ static void a_node_that_left_while_down_is_up_after_one_good_check(void **state)
     scene_fini(&s);
 }
 
+/* ---- panic ---- */
+
+#define SUSPECT                                                                                    \
+    (struct played)                                                                                \
+    {                                                                                              \
+        .result = CHECK_TIMEOUT, .why = "no CONNACK within 3000 ms", .contact = CHECK_CONNECTED    \
+    }
+
+/* The first `n` nodes do not answer their checks any more, and are found out. */
+static void suspect(struct scene *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        played[i] = SUSPECT;
+    pass(s, 12000);
+}
+
+static void time_outs_take_out_no_more_than_half_of_the_nodes(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t nodes, suspected, down;
+    } rows[] = {{1, 1, 0}, {2, 1, 1}, {2, 2, 0}, {3, 1, 1}, {3, 2, 0}, {3, 3, 0},
+                {4, 2, 2}, {4, 3, 0}, {4, 4, 0}, {5, 2, 2}, {5, 3, 0}};
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        struct scene s;
+        size_t down = 0;
+        scene_init(&s);
+        take_n(&s, CHECK_TCP, rows[r].nodes, true);
+        pass(&s, 2000);
+        suspect(&s, rows[r].suspected);
+        for (size_t i = 0; i < rows[r].nodes; i++)
+            down += status(&s, i) == NODE_DOWN;
+        print_message("%zu of %zu suspected\n", rows[r].suspected, rows[r].nodes);
+        assert_int_equal(down, rows[r].down);
+        assert_int_equal(prober_panics(s.prober, 0), rows[r].down == 0);
+        expect_logged(&s, rows[r].down == 0, "WARN cluster.panic ", "cluster=\"c\"",
+                      "panic_percent=50");
+        scene_fini(&s);
+    }
+}
+
+static void panic_spares_nobody_of_whom_more_is_known(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP PASSIVE, 4, true);
+    pass(&s, 2000);
+    suspect(&s, 3);
+    played[3].result = CHECK_BAD; /* refused: a fact */
+    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    pass(&s, 12000);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    assert_int_equal(status(&s, 2), NODE_DRAINING);
+    assert_int_equal(status(&s, 3), NODE_DOWN);
+    fail_sessions(&s, 0, 5);
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    struct prober_facts facts;
+    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_string_equal(facts.why, "5 sessions failed within 10000 ms");
+    fail_sessions(&s, 1, 100); /* the last one that is open */
+    assert_int_equal(status(&s, 1), NODE_UP);
+    assert_true(prober_look(s.prober, ground_live(&s.g, 1), &facts));
+    assert_string_equal(facts.why, "suspected: no CONNACK within 3000 ms");
+    assert_true(facts.suspected && !facts.unreachable);
+    scene_fini(&s);
+}
+
+static void suspected_nodes_are_ejected_beyond_the_limit_of_passive(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP PASSIVE, 3, true);
+    pass(&s, 2000);
+    suspect(&s, 3);
+    fail_sessions(&s, 0, 5);
+    fail_sessions(&s, 1, 5); /* passive alone ejects one of three */
+    assert_int_equal(status(&s, 0), NODE_EJECTED);
+    assert_int_equal(status(&s, 1), NODE_EJECTED);
+    assert_int_equal(status(&s, 2), NODE_UP);
+    scene_fini(&s);
+}
+
+static void panic_ends_when_enough_nodes_have_been_up_for_a_while(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 3, true);
+    pass(&s, 2000);
+    uint64_t start_us = up_since(&s, 1);
+    suspect(&s, 3);
+    assert_true(prober_panics(s.prober, 0));
+    assert_int_equal(up_since(&s, 1), start_us); /* no slow start */
+    played[1] = played[2] = (struct played){.result = CHECK_GOOD};
+    for (unsigned i = 0; i < 2000 && !ground_logged(&s.g, "cluster.panic_ended", NULL, NULL); i++) {
+        assert_int_equal(status(&s, 0), NODE_UP);
+        pass(&s, 10);
+    }
+    assert_false(prober_panics(s.prober, 0));
+    assert_int_equal(status(&s, 0), NODE_DOWN); /* one is suspected, which is no panic */
+    assert_int_equal(status(&s, 1), NODE_UP);
+    pass(&s, 60000);
+    expect_logged(&s, 1, "WARN cluster.panic ", NULL, NULL);
+    expect_logged(&s, 1, "NOTICE cluster.panic_ended", "cluster=\"c\"", NULL);
+    scene_fini(&s);
+}
+
+static void a_node_whose_checks_turn_good_now_and_then_does_not_end_panic(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":5000,\"fall\":1,\"rise\":1},", 2,
+           true);
+    pass(&s, 2000);
+    suspect(&s, 2);
+    for (unsigned i = 0; i < 10; i++) { /* good for one check, then not again */
+        unsigned done = played[1].done;
+        played[1].result = CHECK_GOOD;
+        while (played[1].done == done)
+            pass(&s, 10);
+        played[1].result = CHECK_TIMEOUT;
+        while (played[1].done == done + 1) {
+            assert_int_equal(status(&s, 0), NODE_UP);
+            pass(&s, 10);
+        }
+    }
+    expect_logged(&s, 1, "cluster.panic ", NULL, NULL);
+    scene_fini(&s);
+}
+
+static void panic_outlives_a_reload_and_ends_with_percent_0(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take_n(&s, CHECK_TCP, 2, true);
+    pass(&s, 2000);
+    suspect(&s, 2);
+    take_n(&s, CHECK_TCP, 2, false);
+    pass(&s, 1000);
+    expect_logged(&s, 1, "cluster.panic ", NULL, NULL);
+    assert_int_equal(status(&s, 0), NODE_UP);
+    take_n(&s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":1000,\"panic_percent\":0},", 2,
+           false);
+    pass(&s, 3000);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    assert_int_equal(status(&s, 1), NODE_DOWN);
+    scene_fini(&s);
+}
+
+static const char with_backup[] =
+    "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
+    "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"},"
+    "{\"name\":\"n2\",\"address\":\"192.0.2.3:1883\",\"backup\":true}";
+
+static void backups_that_are_up_take_over_and_there_is_no_panic(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_init(&s);
+    take(&s, CHECK_TCP, with_backup, true);
+    pass(&s, 2000);
+    suspect(&s, 2);
+    assert_int_equal(status(&s, 0), NODE_DOWN);
+    assert_int_equal(status(&s, 1), NODE_DOWN);
+    played[2] = SUSPECT; /* now nobody is left */
+    pass(&s, 12000);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(status(&s, i), NODE_UP);
+    scene_fini(&s);
+}
+
 static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
 {
     (void)state;
@@ -1084,6 +1262,13 @@ int main(void)
         cmocka_unit_test(an_override_of_a_node_that_left_the_file_is_gone),
         cmocka_unit_test(a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly),
         cmocka_unit_test(a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly),
+        cmocka_unit_test(time_outs_take_out_no_more_than_half_of_the_nodes),
+        cmocka_unit_test(panic_spares_nobody_of_whom_more_is_known),
+        cmocka_unit_test(suspected_nodes_are_ejected_beyond_the_limit_of_passive),
+        cmocka_unit_test(panic_ends_when_enough_nodes_have_been_up_for_a_while),
+        cmocka_unit_test(a_node_whose_checks_turn_good_now_and_then_does_not_end_panic),
+        cmocka_unit_test(panic_outlives_a_reload_and_ends_with_percent_0),
+        cmocka_unit_test(backups_that_are_up_take_over_and_there_is_no_panic),
         cmocka_unit_test(freed_with_checks_under_way_it_leaves_nothing),
         cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
         cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),

@@ -88,7 +88,8 @@ static void on_over(struct ev_loop *loop, struct ev_timer *timer, int events)
     assert_true(!c->target.source || c->target.source->sa.sa_family == AF_INET);
     free(c);
     copy.play->done++;
-    copy.done(copy.arg, copy.play->result, "as told");
+    const struct check_report report = {.result = copy.play->result, .why = "as played"};
+    copy.done(copy.arg, &report);
 }
 
 struct check *check_start(struct ev_loop *loop, const struct check_target *target, check_done *done,

@@ -117,7 +117,7 @@ static void kubernetes_finds_its_nodes_by_srv_and_eases_them_in(void **state)
     assert_int_equal(cluster->n_nodes, 0);
     assert_int_equal(cluster->discovery->record, DNS_RECORD_SRV);
     assert_int_equal(cluster->discovery->node_name, NODE_NAME_TARGET);
-    assert_int_equal(cluster->health_check->type, CHECK_TYPE_MQTT);
+    assert_int_equal(cluster->health_check->type, CHECK_TYPE_HTTP);
     assert_in_range(cluster->node_defaults.slow_start_ms, 1, cluster->homecoming->after_ms);
     config_messages_fini(&messages);
     config_free(config);
