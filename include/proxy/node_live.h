@@ -56,6 +56,8 @@ struct node_live {
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
     _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
     _Atomic uint32_t refused;      /* CONNECTs it refused with return code 3 since then */
+    _Atomic uint32_t unanswered;   /* CONNECTs without one byte in answer, in a row until now */
+    _Atomic bool answered; /* it has answered one; cleared when the way to it is configured anew */
 
     struct list link; /* in the registry; main thread */
     unsigned n_seats;
@@ -69,6 +71,21 @@ static inline enum node_status node_live_status(const struct node_live *live)
 
 /* A relaxed load of one of its counts. */
 #define NODE_LIVE_READ(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+/* A CONNECT was sent to it, and the connection has ended, or its time is over. */
+static inline void node_live_note_unanswered(struct node_live *live)
+{
+    atomic_fetch_add_explicit(&live->unanswered, 1, memory_order_relaxed);
+}
+
+/* It has answered a CONNECT. Writes only what differs, as this comes with every session. */
+static inline void node_live_note_answer(struct node_live *live)
+{
+    if (NODE_LIVE_READ(live->unanswered) > 0)
+        atomic_store_explicit(&live->unanswered, 0, memory_order_relaxed);
+    if (!NODE_LIVE_READ(live->answered))
+        atomic_store_explicit(&live->answered, true, memory_order_relaxed);
+}
 
 /* All records of a process. Of the main thread; workers read `news`. */
 struct node_registry {

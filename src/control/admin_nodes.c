@@ -121,6 +121,10 @@ json_t *admin_node_json(const struct admin_house *house, const struct admin_node
     json_object_set_new(out, "backup", json_boolean(node->conf->backup));
     json_object_set_new(out, "departed", json_boolean(at->index >= at->cluster->n));
     json_object_set_new(out, "suspected", json_boolean(facts.suspected));
+    json_object_set_new(
+        out, "unanswered",
+        json_boolean(facts.unanswered || (NODE_LIVE_READ(node->live->unanswered) > 0 &&
+                                          !NODE_LIVE_READ(node->live->answered))));
     add_load(out, house, at);
     json_object_set_new(out, "up_since", up_since_us ? time_of(up_since_us) : json_null());
     json_object_set_new(out, "check", check_json(at->cluster->conf, &facts));

@@ -10,6 +10,7 @@
 #include "admin_routes.h"
 #include "admin_time.h"
 #include "base/clock.h"
+#include "connect_watch.h"
 #include "gauges.h"
 #include "model/config_dump.h"
 
@@ -77,9 +78,14 @@ static json_t *warnings_json(const struct admin_house *house)
 {
     const struct snapshot *snapshot = house->service->snapshot;
     json_t *list = json_array();
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        const char *unanswered =
+            connect_watch_warning(house->service->connects, snapshot->clusters[i].conf->name);
         if (prober_panics(house->service->prober, i))
             add_panic(list, &snapshot->clusters[i]);
+        if (unanswered)
+            json_array_append_new(list, json_string(unanswered));
+    }
     return list;
 }
 

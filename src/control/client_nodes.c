@@ -37,7 +37,10 @@ const char *client_node_why(const json_t *node)
     for (size_t i = 0; status && i < ARRAY_LEN(told); i++)
         if (strcmp(status, told[i]) == 0)
             return client_word(node, "why");
-    return json_is_true(json_object_get(node, "suspected")) ? client_word(node, "why") : NULL;
+    if (json_is_true(json_object_get(node, "suspected")) ||
+        json_is_true(json_object_get(node, "unanswered")))
+        return client_word(node, "why");
+    return NULL;
 }
 
 static void print_name_line(void *arg, const json_t *node)

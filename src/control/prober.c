@@ -320,6 +320,13 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
     }
 }
 
+static void take_over_group(const struct prober_cluster *before, struct prober_cluster *now)
+{
+    now->group = before->group;
+    if (!prober_same_way(before->cluster->conf, now->cluster->conf))
+        now->group.any_answer = false;
+}
+
 /* What was decided over a cluster stays, by its name. */
 static void take_over_groups(const struct prober_plan *before, struct prober_plan *plan)
 {
@@ -327,7 +334,7 @@ static void take_over_groups(const struct prober_plan *before, struct prober_pla
         for (size_t k = 0; k < plan->snapshot->config->n_clusters; k++)
             if (strcmp(before->clusters[i].cluster->conf->name,
                        plan->clusters[k].cluster->conf->name) == 0)
-                plan->clusters[k].group = before->clusters[i].group;
+                take_over_group(&before->clusters[i], &plan->clusters[k]);
 }
 
 bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
@@ -383,6 +390,7 @@ bool prober_look(const struct prober *prober, const struct node_live *live,
                                  .latest = p->health.latest,
                                  .checked_us = p->checked_us,
                                  .suspected = p->health.spared && health_is_suspected(&p->health),
+                                 .unanswered = p->unanswered,
                                  .unreachable = p->health.latest >= CHECK_TIMEOUT &&
                                                 p->contact == CHECK_UNREACHED};
     char text[PROBE_WHY_MAX];

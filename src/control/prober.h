@@ -78,7 +78,9 @@ struct prober_facts {
     uint64_t checked_us;                   /* of the monotonic clock: when it did */
     char why[PROBER_WHY_MAX];              /* why its status is what it is; "" = nothing to say */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
-    bool suspected;   /* it takes sessions, but its checks time out: its cluster is in panic */
+    bool suspected;  /* it takes sessions, but its checks time out: its cluster is in panic */
+    bool unanswered; /* its last check got no byte for its CONNECT, and none of the cluster ever did
+                      */
     bool unreachable; /* its last check got no connection */
 };
 

@@ -194,3 +194,8 @@ bool prober_endpoint(const struct cluster_conf *conf, const struct node *node, s
         out->address.in.sin_port = port_be;
     return true;
 }
+
+bool prober_same_way(const struct cluster_conf *a, const struct cluster_conf *b)
+{
+    return a->proxy_protocol == b->proxy_protocol && !a->tls == !b->tls;
+}

@@ -19,7 +19,11 @@ struct prober_group {
     bool panic;             /* nodes that are only suspected are spared */
     uint64_t panic_us;      /* since when */
     uint64_t calm_since_us; /* since when enough nodes are up again; 0 = they are not */
+    bool any_answer;        /* a check was answered since the way to the nodes was configured */
 };
+
+/* Are the nodes of both reached in the same way: PROXY header, TLS? */
+bool prober_same_way(const struct cluster_conf *a, const struct cluster_conf *b);
 
 struct prober_cluster {
     struct prober_group group;

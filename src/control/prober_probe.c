@@ -61,6 +61,10 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
                        p->failures_told, p->cluster->cluster->conf->passive.window_ms);
         return text;
     case NODE_UP:
+        if (!is_spared(p) && NODE_LIVE_READ(p->live->unanswered) > 0 &&
+            !NODE_LIVE_READ(p->live->answered))
+            return "it has answered no CONNECT so far: is \"proxy_protocol\" the same on both "
+                   "sides?";
         if (!is_spared(p))
             return p->why;
         (void)snprintf(text, PROBE_WHY_MAX, "suspected: %.140s", p->why);
@@ -188,13 +192,29 @@ static void log_result(const struct probe *p, enum check_result result)
     log_emit(&line);
 }
 
+/*
+ * Where no MQTT check was ever answered, a node that accepts connections and closes them, or says
+ * nothing, may expect a PROXY header that it does not get, or get one that it does not expect.
+ */
+static void note_contact(struct probe *p, const struct check_report *report)
+{
+    static const char hint[] = "; is \"proxy_protocol\" the same on both sides?";
+    struct prober_group *group = &p->cluster->group;
+    p->contact = report->contact;
+    if (report->contact == CHECK_ANSWERED || report->result == CHECK_GOOD)
+        group->any_answer = true;
+    p->unanswered = rules(p)->type != CHECK_TYPE_HTTP && report->contact == CHECK_CONNECTED &&
+                    report->result >= CHECK_TIMEOUT && !group->any_answer &&
+                    !strstr(report->why, "certificate");
+    (void)snprintf(p->why, sizeof(p->why), "%.100s%s", report->why, p->unanswered ? hint : "");
+}
+
 static void on_checked(void *arg, const struct check_report *report)
 {
     struct probe *p = arg;
     const enum check_result result = report->result;
     check_over(p);
-    (void)snprintf(p->why, sizeof(p->why), "%s", report->why);
-    p->contact = report->contact;
+    note_contact(p, report);
     p->checked_us = clock_monotonic_us();
     p->checks[result]++;
     log_result(p, result);

@@ -47,9 +47,10 @@ struct probe {
     uint32_t failures_told; /* how many took it out, for the log */
 
     char client_id[PROBE_CLIENT_ID_MAX];
-    char why[PROBE_WHY_MAX];               /* the last check's words */
-    enum check_contact contact;            /* how far it came */
-    uint64_t checked_us;                   /* when it ended */
+    char why[PROBE_WHY_MAX];    /* the last check's words */
+    enum check_contact contact; /* how far it came */
+    uint64_t checked_us;        /* when it ended */
+    bool unanswered; /* it got no byte for its CONNECT, as all checks of the cluster so far */
     uint64_t silent_since_us;              /* when the first check in a row that timed out began */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
     struct ev_timer next;

@@ -14,6 +14,7 @@
 
 #include "admin.h"
 #include "base/clock.h"
+#include "connect_watch.h"
 #include "control/config_file.h"
 #include "control/host_check.h"
 #include "control/tls_check.h"
@@ -193,6 +194,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
     const struct listening_place place = {.workers = service->crew.n, .log = service->log};
+    connect_watch_reload(service->connects, before, ready->snapshot);
     overrides_settle(service->overrides, ready->snapshot);
     overrides_decree(service->overrides, ready->snapshot, service->prober);
     listening_announce(ready->snapshot, ready->doors, &place); /* the workers take the sockets */

@@ -15,6 +15,7 @@
 #include "tls_keeper.h"
 
 struct admin;
+struct connect_watch;
 struct reload_cluster;
 
 /* What the main thread serves by; a reload replaces the first two. The rest is borrowed. */
@@ -35,6 +36,7 @@ struct service {
     struct evictor *evictor;
     struct admin *admin; /* null = none */
     struct overrides *overrides;
+    struct connect_watch *connects;
     uint64_t loaded_unix_ms; /* when this configuration was taken up */
     uint64_t reloads_failed;
     bool reload_failed; /* the last one: the file is not what is served by */

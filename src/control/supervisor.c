@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "connect_watch.h"
 #include "control/host_limits.h"
 #include "control/privileges.h"
 #include "gauges.h"
@@ -225,6 +226,7 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
         take_members(sup);
     log_tell_suppressed(sup->log);
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
+    connect_watch_look(sup->service.connects, sup->service.snapshot, sup->service.prober, sup->log);
     evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
     history_look(sup->house.history, &sup->service);
 }
@@ -325,6 +327,7 @@ static void fini(struct supervisor *sup)
     tls_keeper_free(service->tls);
     snapshot_unref(service->snapshot);
     ports_watch_free(sup->ports);
+    connect_watch_free(service->connects);
     node_registry_fini(&sup->registry);
     admission_free(sup->shared.admission);
     log_free(sup->log);
@@ -362,6 +365,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                       .started_unix_ms = clock_unix_ms()};
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
     service->overrides = sup->house.overrides;
+    service->connects = connect_watch_new();
     service->members = (struct members_source){.of = members_of,
                                                .arg = service->discovery,
                                                .weigh = overrides_weigh,
@@ -371,7 +375,8 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && sup->house.history && sup->house.overrides && sup->house.shares &&
-            sup->house.desk && service->discovery && service->evictor && service->prober) ||
+            sup->house.desk && service->connects && service->discovery && service->evictor &&
+            service->prober) ||
            supervisor_no_memory(sup);
 }
 

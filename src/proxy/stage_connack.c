@@ -108,6 +108,8 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
         return session_close(s, client_end(s), s->failed ? NULL : why);
     if (accepts_in_part(answer_so_far(s)))
         return session_close(s, reason, why);
+    if (!s->arrival->answer.mem)
+        node_live_note_unanswered(s->node);
     s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
     return place_again(s, reason, why);
 }

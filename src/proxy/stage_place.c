@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "admit.h"
@@ -354,8 +355,22 @@ static enum step dial_next(struct session *s)
     return step;
 }
 
+static bool was_connected(const struct session *s, const char *why)
+{
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof(peer);
+    return getpeername(s->node_io.fd, (struct sockaddr *)&peer, &n) == 0 ||
+           strstr(why, strerrordesc_np(ECONNRESET));
+}
+
+/*
+ * The dial has failed. When it was the TLS handshake, the node may have met, or missed, a PROXY
+ * header in front of it: to the operator that is a CONNECT without an answer.
+ */
 static enum step retry(struct session *s, const char *why)
 {
+    if (s->arrival->roster->tls && was_connected(s, why))
+        node_live_note_unanswered(s->node);
     return try_failed(s, why) == MOVED ? MOVED : dial_next(s);
 }
 
@@ -371,6 +386,7 @@ static bool has_bytes(const struct session *s)
  */
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
 {
+    node_live_note_unanswered(s->node);
     s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
     tried_note(s, tried_outcome(reason));
     if (!place_may_go_on(s))
@@ -607,6 +623,7 @@ void place_settle(struct session *s)
 {
     struct node_seat *seat = &s->node->seats[s->w->index];
     assert(s->state == SESSION_RELAY && s->counted);
+    node_live_note_answer(s->node);
     s->seated_clean = is_clean(&s->arrival->connect);
     list_remove(&s->seat_link);
     list_append(s->seated_clean ? &seat->clean : &seat->kept, &s->seat_link);
