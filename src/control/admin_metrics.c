@@ -222,6 +222,9 @@ void admin_metrics(struct admin_call *call)
         metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
                        "When a certificate in use expires, since 1970.");
         put_certificates(m, service->tls);
+        put_one(m, "tls_files_not_served", METRIC_GAUGE,
+                "TLS files on disk that differ from those in use, because loading them failed.",
+                (double)tls_keeper_unserved(service->tls));
         put_sessions(m, &gauges);
         put_counts(m, house, &gauges);
         put_admission(m, service->shared->admission);

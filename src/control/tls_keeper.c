@@ -1,23 +1,24 @@
 /*
- * tls_keeper.c - keeps what TLS is made of fresh.
+ * tls_keeper.c - loads changed certificates, keys and other TLS files, and rotates ticket keys.
  *
- *    inotify on the files' directories --settle--> has any file changed? --> load for the
- *    keeper itself (finds faults, reads the calendar) --> load for each worker --> give
+ *    inotify ---------+
+ *                     +--> settle --> has a file changed? --> load once (finds faults, reads
+ *    every 10 s ------+               the calendar) --> load for each worker --> hand over
  *
- * Directories are watched, not files: editors and certificate tools replace a file by renaming
- * a new one over it, and Kubernetes by turning a link in the directory.
+ * inotify is fast, the comparison is sure: it also finds what inotify cannot see. A load that
+ * fails is tried again, because its cause may be elsewhere (memory, open files).
  */
 #include "tls_keeper.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "proxy/worker_tls.h"
 #include "tls_calendar.h"
 #include "tls_files.h"
+#include "tls_watch.h"
 
 struct tls_keeper {
     struct snapshot *snapshot; /* a reference */
@@ -34,9 +35,13 @@ struct tls_keeper {
     unsigned n_workers;
     void (*reloaded)(void *arg); /* null = nobody else wants to know */
     void *arg;
-    int inotify_fd; /* -1 = none */
+    struct tls_watch *watch;          /* null = inotify is not to be had */
+    int watch_error;                  /* errno that was logged last; 0 = none */
+    bool failed;                      /* the files were noted, but not loaded */
+    unsigned comparisons;             /* since then */
+    char error[WORKER_TLS_ERROR_MAX]; /* why */
     struct ev_io changed;
-    struct ev_timer settle, rotate, look;
+    struct ev_timer settle, settle_end, compare, rotate, look;
 };
 
 static bool wants_tickets(const struct listener_conf *conf)
@@ -80,7 +85,7 @@ static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
     return keys;
 }
 
-/* Load for the keeper itself: is everything well, and until when? */
+/* Load for the keeper itself: finds faults, and reads when everything expires. */
 static bool load_own(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                      char error[WORKER_TLS_ERROR_MAX])
 {
@@ -101,7 +106,6 @@ struct tls_keeper *tls_keeper_new(struct snapshot *snapshot, const struct tls_ke
         goto fail;
     keeper->snapshot = snapshot_ref(snapshot);
     keeper->log = log;
-    keeper->inotify_fd = -1;
     keeper->library = tls_library_new();
     keeper->calendar = tls_calendar_new();
     keeper->files = tls_files_new(snapshot);
@@ -127,7 +131,7 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper)
     return keeper->keys;
 }
 
-/* Load for every worker; all or none. */
+/* Load for every worker, then hand over. A worker may miss it when memory is short. */
 static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                          char error[WORKER_TLS_ERROR_MAX])
 {
@@ -138,26 +142,74 @@ static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *cons
             worker_tls_load(worker_tls_library(keeper->workers[i]), keeper->snapshot, keys, error);
         loaded = news[i];
     }
+    bool given = loaded;
     for (unsigned i = 0; news && i < keeper->n_workers; i++) {
         if (!loaded)
             worker_tls_free(news[i]);
         else if (!worker_give_tls(keeper->workers[i], news[i]))
-            log_event(keeper->log, LOG_ERROR, "tls.reload_failed", "error", "out of memory");
+            given = false;
     }
     free(news);
-    return loaded;
+    if (loaded && !given)
+        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
+    return given;
 }
 
-void tls_keeper_reload(struct tls_keeper *keeper)
+static void format_time(char out[32], time_t time)
+{
+    struct tm utc;
+    gmtime_r(&time, &utc);
+    (void)strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* A file on disk that is not the one in use. Each state of a file is logged once. */
+static void log_unserved(void *arg, const struct tls_files_unserved *file)
+{
+    struct tls_keeper *keeper = arg;
+    struct log_line line;
+    char modified[32], served[32];
+    if (file->is_reported)
+        return;
+    format_time(modified, file->modified);
+    format_time(served, file->served_modified);
+    log_begin(&line, keeper->log, LOG_WARN, "tls.file_not_served");
+    log_text(&line, "file", file->path);
+    log_text(&line, "modified", file->exists ? modified : "missing");
+    log_text(&line, "served_modified", file->served_modified ? served : "missing");
+    log_text(&line, "error", keeper->error);
+    log_emit(&line);
+}
+
+static void report_unserved(struct tls_keeper *keeper)
+{
+    (void)tls_files_walk_unserved(keeper->files, log_unserved, keeper);
+    tls_files_note_reported(keeper->files);
+}
+
+/* An error that a retry finds again is not logged again. */
+static void note_failure(struct tls_keeper *keeper, const char *error, bool is_retry)
+{
+    bool is_known = keeper->failed && strcmp(error, keeper->error) == 0;
+    keeper->failed = true;
+    keeper->comparisons = 0;
+    (void)snprintf(keeper->error, sizeof(keeper->error), "%s", error);
+    if (!is_retry || !is_known)
+        log_event(keeper->log, LOG_ERROR, "tls.reload_failed", "error", error);
+    report_unserved(keeper);
+}
+
+static void load_all(struct tls_keeper *keeper, bool is_retry)
 {
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
     tls_files_note(keeper->files);
     struct tls_ticket_keys **keys = load_keys(keeper, error);
     if (!keys || !load_own(keeper, keys, error) || !load_workers(keeper, keys, error)) {
-        log_event(keeper->log, LOG_ERROR, "tls.reload_failed", "error", error);
+        note_failure(keeper, error, is_retry);
         unref_keys(keys, keeper->snapshot->n_doors);
         return;
     }
+    keeper->failed = false;
+    tls_files_note_served(keeper->files);
     unref_keys(keeper->keys, keeper->snapshot->n_doors);
     keeper->keys = keys;
     log_event(keeper->log, LOG_NOTICE, "tls.reloaded", NULL, NULL);
@@ -174,24 +226,72 @@ void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), voi
 
 /* ---- events ---- */
 
-static void on_changed(struct ev_loop *loop, struct ev_io *io, int events)
+static void log_not_watching(struct tls_keeper *keeper, int error, const char *directory)
 {
-    (void)events;
-    struct tls_keeper *keeper = io->data;
-    char notes[4096];
-    while (read(keeper->inotify_fd, notes, sizeof(notes)) > 0)
-        continue; /* which file it was does not matter: they are compared when they are still */
-    keeper->settle.repeat = TLS_KEEPER_SETTLE_S;
-    ev_timer_again(loop, &keeper->settle);
+    struct log_line line;
+    if (error && error != keeper->watch_error) {
+        log_begin(&line, keeper->log, LOG_NOTICE, "tls.not_watching");
+        log_text(&line, "directory", directory);
+        log_text(&line, "error", strerrordesc_np(error));
+        log_emit(&line);
+    }
+    keeper->watch_error = error;
 }
 
+/* The paths may lead through other directories than before. */
+static void set_watch(struct tls_keeper *keeper)
+{
+    struct tls_watch_fault fault;
+    size_t n;
+    const char *const *paths = tls_files_paths(keeper->files, &n);
+    if (!keeper->watch)
+        return;
+    if (!tls_watch_set(keeper->watch, paths, n, &fault))
+        log_not_watching(keeper, ENOMEM, NULL);
+    else
+        log_not_watching(keeper, fault.error, fault.directory);
+}
+
+/* Files change in groups: wait until they are still, but not for ever. */
+static void wait_until_still(struct tls_keeper *keeper)
+{
+    ev_timer_again(keeper->loop, &keeper->settle);
+    if (!ev_is_active(&keeper->settle_end))
+        ev_timer_again(keeper->loop, &keeper->settle_end);
+}
+
+static void on_changed(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct tls_keeper *keeper = io->data;
+    if (tls_watch_read(keeper->watch))
+        wait_until_still(keeper);
+}
+
+/* Watched first, compared then: a change in between is an event. */
 static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
     struct tls_keeper *keeper = timer->data;
-    ev_timer_stop(loop, timer);
+    ev_timer_stop(loop, &keeper->settle);
+    ev_timer_stop(loop, &keeper->settle_end);
+    set_watch(keeper);
     if (tls_files_changed(keeper->files))
-        tls_keeper_reload(keeper);
+        load_all(keeper, false);
+}
+
+static void on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct tls_keeper *keeper = timer->data;
+    if (ev_is_active(&keeper->settle))
+        return;
+    if (tls_files_changed(keeper->files))
+        wait_until_still(keeper);
+    else if (keeper->failed && ++keeper->comparisons >= TLS_KEEPER_RETRY)
+        load_all(keeper, true);
 }
 
 /* Seal with a new key from now on; tickets of the last two still open. */
@@ -234,40 +334,53 @@ static void on_look(struct ev_loop *loop, struct ev_timer *timer, int events)
     tls_calendar_log(keeper->calendar, keeper->log);
 }
 
-static void start_timer(struct tls_keeper *keeper, struct ev_timer *timer,
-                        void (*callback)(struct ev_loop *, struct ev_timer *, int), double every_s)
+size_t tls_keeper_unserved(const struct tls_keeper *keeper)
+{
+    return tls_files_walk_unserved(keeper->files, NULL, NULL);
+}
+
+static void init_timer(struct tls_keeper *keeper, struct ev_timer *timer,
+                       void (*callback)(struct ev_loop *, struct ev_timer *, int), double every_s)
 {
     ev_timer_init(timer, callback, every_s, every_s);
     timer->data = keeper;
-    if (every_s > 0)
-        ev_timer_start(keeper->loop, timer);
+}
+
+static void start_watching(struct tls_keeper *keeper)
+{
+    keeper->watch = tls_watch_new();
+    if (!keeper->watch) {
+        log_not_watching(keeper, errno, NULL);
+        return; /* files are compared all the same */
+    }
+    ev_io_init(&keeper->changed, on_changed, tls_watch_fd(keeper->watch), EV_READ);
+    keeper->changed.data = keeper;
+    ev_io_start(keeper->loop, &keeper->changed);
+    set_watch(keeper);
 }
 
 void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
                       struct worker *const *workers, unsigned n_workers)
 {
+    size_t n;
     keeper->loop = loop;
     keeper->workers = workers;
     keeper->n_workers = n_workers;
-    start_timer(keeper, &keeper->settle, on_settled, 0);
-    if (tls_files_count(keeper->files) == 0)
+    init_timer(keeper, &keeper->settle, on_settled, TLS_KEEPER_SETTLE_S);
+    init_timer(keeper, &keeper->settle_end, on_settled, TLS_KEEPER_SETTLE_MAX_S);
+    init_timer(keeper, &keeper->compare, on_compare, TLS_KEEPER_COMPARE_S);
+    init_timer(keeper, &keeper->look, on_look, TLS_KEEPER_EXPIRY_S);
+    init_timer(keeper, &keeper->rotate, on_rotate, TLS_KEEPER_ROTATE_S);
+    (void)tls_files_paths(keeper->files, &n);
+    if (n == 0)
         return;
-    ev_timer_init(&keeper->rotate, on_rotate, keeper->first_rotation_s, TLS_KEEPER_ROTATE_S);
-    keeper->rotate.data = keeper;
+    ev_timer_set(&keeper->rotate, keeper->first_rotation_s, TLS_KEEPER_ROTATE_S);
     ev_timer_start(loop, &keeper->rotate);
-    start_timer(keeper, &keeper->look, on_look, TLS_KEEPER_EXPIRY_S);
+    ev_timer_start(loop, &keeper->look);
+    ev_timer_start(loop, &keeper->compare);
     tls_calendar_log(keeper->calendar, keeper->log);
-    keeper->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (keeper->inotify_fd < 0 || !tls_files_watch(keeper->files, keeper->inotify_fd)) {
-        log_event(keeper->log, LOG_WARN, "tls.not_watching", "error", strerror(errno));
-        return; /* SIGHUP still works */
-    }
-    ev_io_init(&keeper->changed, on_changed, keeper->inotify_fd, EV_READ);
-    keeper->changed.data = keeper;
-    ev_io_start(loop, &keeper->changed);
-    /* what changed since it was loaded, and before anybody watched */
-    keeper->settle.repeat = TLS_KEEPER_SETTLE_S;
-    ev_timer_again(loop, &keeper->settle);
+    start_watching(keeper);
+    wait_until_still(keeper); /* files may have changed between loading and watching */
 }
 
 void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg)
@@ -282,11 +395,12 @@ void tls_keeper_free(struct tls_keeper *keeper)
     if (keeper->loop) {
         ev_io_stop(keeper->loop, &keeper->changed);
         ev_timer_stop(keeper->loop, &keeper->settle);
+        ev_timer_stop(keeper->loop, &keeper->settle_end);
+        ev_timer_stop(keeper->loop, &keeper->compare);
         ev_timer_stop(keeper->loop, &keeper->rotate);
         ev_timer_stop(keeper->loop, &keeper->look);
     }
-    if (keeper->inotify_fd >= 0)
-        close(keeper->inotify_fd);
+    tls_watch_free(keeper->watch);
     unref_keys(keeper->keys, keeper->snapshot ? keeper->snapshot->n_doors : 0);
     tls_ticket_keys_unref(keeper->generated);
     tls_calendar_free(keeper->calendar);

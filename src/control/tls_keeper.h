@@ -1,9 +1,9 @@
 /*
- * tls_keeper.h - keeps what TLS is made of fresh: certificates and keys from changed files,
- * session ticket keys by rotation; and says in time when a certificate runs out.
+ * tls_keeper.h - loads changed certificates, keys and other TLS files, rotates session ticket
+ * keys, and logs ahead of time what expires.
  *
- * Of the main thread. Live connections are never touched: they keep the context they began
- * with. When a changed file is broken, the old contexts go on serving and the log says so.
+ * Used by the main thread only. Live connections keep the context they began with. When a
+ * changed file cannot be loaded, the old contexts stay in use, and the log names the file.
  */
 #ifndef CONTROL_TLS_KEEPER_H
 #define CONTROL_TLS_KEEPER_H
@@ -20,10 +20,13 @@
 struct tls_keeper;
 
 /* Generated ticket keys: a new one seals every 12 hours, the two before it still open. */
-#define TLS_KEEPER_ROTATE_S (12.0 * 3600)
-#define TLS_KEEPER_OLD_KEYS 2
-#define TLS_KEEPER_SETTLE_S 0.5          /* files change in groups: wait until they are still */
-#define TLS_KEEPER_EXPIRY_S (6.0 * 3600) /* between two looks at the calendar */
+#define TLS_KEEPER_ROTATE_S     (12.0 * 3600)
+#define TLS_KEEPER_OLD_KEYS     2
+#define TLS_KEEPER_SETTLE_S     0.5          /* files change in groups: wait until they are still */
+#define TLS_KEEPER_SETTLE_MAX_S 2.0          /* the longest wait, from the first change on */
+#define TLS_KEEPER_COMPARE_S    10.0         /* between two comparisons of all files */
+#define TLS_KEEPER_RETRY        6u           /* comparisons until a failed load is tried again */
+#define TLS_KEEPER_EXPIRY_S     (6.0 * 3600) /* between two looks at the calendar */
 
 /*
  * Load everything once: ticket keys, and all certificates, to find out what is wrong.
@@ -48,8 +51,8 @@ void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), voi
 /* Each certificate in use: see tls_calendar.h. */
 void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);
 
-/* Load everything anew, changed or not. */
-void tls_keeper_reload(struct tls_keeper *keeper);
+/* Files on disk that differ from those in use, because they could not be loaded. */
+size_t tls_keeper_unserved(const struct tls_keeper *keeper);
 
 /* Null is allowed. */
 void tls_keeper_free(struct tls_keeper *keeper);

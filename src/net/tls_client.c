@@ -141,10 +141,19 @@ bool tls_client_context_verifies(const struct tls_client_context *ctx)
     return ctx->verify;
 }
 
+/* The file that SSL_CTX_set_default_verify_paths() loads. The folder of certificates beside it
+ * is looked up during each handshake, so it needs no watch. */
+static const char *system_authorities(void)
+{
+    const char *file = secure_getenv(X509_get_default_cert_file_env());
+    return file ? file : X509_get_default_cert_file();
+}
+
 void tls_client_context_files(const struct upstream_tls_conf *conf,
                               void (*each)(void *arg, const char *file), void *arg)
 {
-    const char *const files[] = {conf->verify ? conf->ca_file : NULL, conf->certificate_file,
+    const char *authorities = conf->ca_file ? conf->ca_file : system_authorities();
+    const char *const files[] = {conf->verify ? authorities : NULL, conf->certificate_file,
                                  conf->private_key_file, conf->private_key_passphrase_file};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (files[i])

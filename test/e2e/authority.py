@@ -70,10 +70,10 @@ class Authority:
                 "-out", file)
         return file
 
-    def ocsp_response(self, issued, file):
+    def ocsp_response(self, issued, file, days=10):
         openssl("ocsp", "-index", self.index(good=[issued]), "-rsigner", self.file, "-rkey",
                 self.key, "-CA", self.file, "-issuer", self.file, "-cert", issued.certificate,
-                "-ndays", "10", "-respout", file)
+                "-ndays", days, "-respout", file)
         return file
 
 
