@@ -89,7 +89,7 @@ static void it_is_found_by_its_names(const struct tls_names *names)
 static void common_name_is_utf8(const X509 *x509)
 {
     size_t n = 0;
-    char *name = tls_common_name(x509, &n);
+    char *name = tls_common_name(X509_get_subject_name(x509), &n);
 
     for (size_t i = 0; name && i < n;) {
         int step = utf8_char((const uint8_t *)name + i, n - i, n - i);

@@ -1,5 +1,5 @@
 /*
- * tls_check.h - can everything that TLS needs be loaded? All that cannot is said.
+ * tls_check.h - check that everything that TLS needs can be loaded and has not expired.
  */
 #ifndef CONTROL_TLS_CHECK_H
 #define CONTROL_TLS_CHECK_H
@@ -11,12 +11,13 @@
 
 /*
  * Try every certificate, key, authority, revocation list and ticket key file of a
- * configuration, each for itself, and say each fault in one line that names the place:
+ * configuration, each for itself, and write each fault as one line that names the place:
  * "error: FILE:7: listeners[0].tls.certificates[1]: server.pem: no certificate in it".
+ * What has expired or is not valid yet is a warning: the router starts with it.
  *
  *   file_name   of the configuration, for the messages
  *
- * True when there is nothing wrong.
+ * True when there is no error.
  */
 bool tls_check(const struct config *config, const char *file_name, FILE *out);
 

@@ -36,13 +36,11 @@ struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx
 /* Drop the owner's reference; streams hold their own. Null is allowed. */
 void tls_client_context_free(struct tls_client_context *ctx);
 
-/* As tls_context_files() and tls_context_expiry(): our certificate, its chain, authorities. */
+/* As tls_context_files() and tls_context_validity(): our certificate, its chain, authorities. */
 void tls_client_context_files(const struct upstream_tls_conf *conf,
                               void (*each)(void *arg, const char *file), void *arg);
-void tls_client_context_expiry(const struct tls_client_context *ctx,
-                               void (*each)(void *arg, const char *name, const char *file,
-                                            time_t not_after),
-                               void *arg);
+void tls_client_context_validity(const struct tls_client_context *ctx, tls_validity_each *each,
+                                 void *arg);
 
 /* Who is expected at the other end. Both are copied. */
 struct tls_peer {

@@ -63,17 +63,29 @@ void tls_context_set_ticket_keys(struct tls_context *ctx, struct tls_ticket_keys
 void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, const char *file),
                        void *arg);
 
+/* What a context has loaded that is valid for a limited time. */
+enum tls_validity_kind {
+    TLS_VALIDITY_CERTIFICATE, /* a leaf or its chain */
+    TLS_VALIDITY_AUTHORITY,   /* trusted to have issued the peer's certificate */
+    TLS_VALIDITY_CRL,  /* a revocation list; one that is replaced by a later one is left out */
+    TLS_VALIDITY_OCSP, /* a stapled OCSP response */
+    TLS_VALIDITY_KIND_COUNT
+};
+
 /*
- * When every certificate that the context loaded expires: leaves, their chains, and the
- * authorities for client certificates.
- *
- *   name       its common name, or one of its DNS names, or "" when it has neither; like `file`
- *              the context's, for as long as it lives
+ *   name   of a certificate or authority its common name, or one of its DNS names; of a list its
+ *          issuer's common name, or else its whole name; of a response that of its certificate;
+ *          "" when there is none. Like `file` the context's, for as long as it lives
  */
-void tls_context_expiry(const struct tls_context *ctx,
-                        void (*each)(void *arg, const char *name, const char *file,
-                                     time_t not_after),
-                        void *arg);
+struct tls_validity {
+    enum tls_validity_kind kind;
+    const char *name, *file;
+    time_t from, until; /* a list or a response without an end is not reported */
+};
+typedef void tls_validity_each(void *arg, const struct tls_validity *validity);
+
+/* Everything of a limited time that the context has loaded. */
+void tls_context_validity(const struct tls_context *ctx, tls_validity_each *each, void *arg);
 
 /*
  * The server side of TLS straight over an accepted non-blocking socket, which it takes

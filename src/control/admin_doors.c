@@ -50,8 +50,9 @@ static void add_certificate(void *arg, const struct tls_calendar_entry *entry)
     json_t *list = arg;
     const time_t left_s = entry->not_after - time(NULL);
     json_array_append_new(
-        list, json_pack("{s:s?, s:s?, s:s, s:s, s:o, s:I}", "listener", entry->listener, "cluster",
-                        entry->cluster, "file", entry->file, "subject", entry->name, "not_after",
+        list, json_pack("{s:s?, s:s?, s:s, s:s, s:s, s:o, s:I}", "listener", entry->listener,
+                        "cluster", entry->cluster, "kind", tls_validity_word(entry->kind), "file",
+                        entry->file, "subject", entry->name, "not_after",
                         admin_time((uint64_t)entry->not_after * 1000), "days_left",
                         (json_int_t)(left_s < 0 ? (left_s - DAY_S + 1) / DAY_S : left_s / DAY_S)));
 }

@@ -97,15 +97,18 @@ static void put_listeners(struct metrics_text *m, const struct snapshot *snapsho
     }
 }
 
-/* Entries of the calendar, borrowed. */
+/* Entries of the calendar of some kinds, borrowed. */
 struct certificates {
     const struct tls_calendar_entry **list; /* owned; null = memory is short */
     size_t n;
+    enum tls_validity_kind first, last;
 };
 
 static void gather(void *arg, const struct tls_calendar_entry *entry)
 {
     struct certificates *all = arg;
+    if (entry->kind < all->first || entry->kind > all->last)
+        return;
     const struct tls_calendar_entry **longer =
         realloc(all->list, (all->n + 1) * sizeof(const struct tls_calendar_entry *));
     if (!longer)
@@ -119,10 +122,10 @@ static bool same_labels(const struct tls_calendar_entry *a, const struct tls_cal
     return strcmp(a->file, b->file) == 0 && strcmp(a->name, b->name) == 0;
 }
 
-/* Of several with one name in one file, old and new say, the one that ends first. */
-static void put_certificates(struct metrics_text *m, const struct tls_keeper *tls)
+/* Of several with one name in one file, such as old and new, the one that ends first. */
+static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
+                       struct certificates all, const char *name_label)
 {
-    struct certificates all = {0};
     tls_keeper_walk(tls, gather, &all);
     for (size_t i = 0; i < all.n; i++) {
         time_t first = all.list[i]->not_after;
@@ -136,10 +139,32 @@ static void put_certificates(struct metrics_text *m, const struct tls_keeper *tl
         if (told)
             continue;
         metrics_label(m, "file", all.list[i]->file);
-        metrics_label(m, "subject", all.list[i]->name);
+        metrics_label(m, name_label, all.list[i]->name);
         metrics_sample(m, (double)first);
     }
     free(all.list);
+}
+
+static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
+{
+    metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
+                   "When a certificate in use expires, since 1970.");
+    put_expiry(
+        m, tls,
+        (struct certificates){.first = TLS_VALIDITY_CERTIFICATE, .last = TLS_VALIDITY_AUTHORITY},
+        "subject");
+    metrics_family(m, "crl_expires_timestamp_seconds", METRIC_GAUGE,
+                   "When a revocation list in use expires, since 1970. Afterwards every device of "
+                   "its issuer is refused.");
+    put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_CRL, .last = TLS_VALIDITY_CRL},
+               "issuer");
+    metrics_family(m, "ocsp_response_expires_timestamp_seconds", METRIC_GAUGE,
+                   "When a stapled OCSP response expires, since 1970. Afterwards it is left out.");
+    put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_OCSP, .last = TLS_VALIDITY_OCSP},
+               "subject");
+    put_one(m, "tls_files_not_served", METRIC_GAUGE,
+            "TLS files on disk that differ from those in use, because loading them failed.",
+            (double)tls_keeper_unserved(tls));
 }
 
 /* ---- sessions ---- */
@@ -219,12 +244,7 @@ void admin_metrics(struct admin_call *call)
         put_process(m, house);
         put_life(m, house);
         put_listeners(m, service->snapshot);
-        metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-                       "When a certificate in use expires, since 1970.");
-        put_certificates(m, service->tls);
-        put_one(m, "tls_files_not_served", METRIC_GAUGE,
-                "TLS files on disk that differ from those in use, because loading them failed.",
-                (double)tls_keeper_unserved(service->tls));
+        put_tls(m, service->tls);
         put_sessions(m, &gauges);
         put_counts(m, house, &gauges);
         put_admission(m, service->shared->admission);

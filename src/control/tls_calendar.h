@@ -1,5 +1,5 @@
 /*
- * tls_calendar.h - when each certificate runs out, and a word in time.
+ * tls_calendar.h - when certificates, revocation lists and OCSP responses expire, logged ahead.
  */
 #ifndef CONTROL_TLS_CALENDAR_H
 #define CONTROL_TLS_CALENDAR_H
@@ -16,23 +16,31 @@ struct tls_calendar;
 MUST_USE struct tls_calendar *tls_calendar_new(void);
 void tls_calendar_free(struct tls_calendar *calendar);
 
-/* Forget what was there, and note every certificate in `tls`, which is the snapshot's. */
+/*
+ * Replace all entries by what expires in `tls`, which is the snapshot's. What has been logged of
+ * an entry that stays is not logged again.
+ */
 void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls,
                        const struct snapshot *snapshot);
 
-/* Each certificate that was noted, once for each listener and cluster that has it. */
+/* One entry for each listener and cluster that uses it. */
 struct tls_calendar_entry {
-    const char *name, *file;        /* borrowed, as the next two */
-    const char *listener, *cluster; /* whose it is: one of them is null */
+    enum tls_validity_kind kind;
+    const char *name, *file;        /* borrowed, as the next two; see struct tls_validity */
+    const char *listener, *cluster; /* the user: one of them is null */
     time_t not_after;
-    bool again; /* the same as one before it, of somebody else */
+    bool again; /* an earlier entry is about the same, used by another listener or cluster */
 };
 typedef void tls_calendar_each(void *arg, const struct tls_calendar_entry *entry);
 void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg);
 
+/* "certificate", "authority", "crl", "ocsp_response". */
+const char *tls_validity_word(enum tls_validity_kind kind);
+
 /*
- * Log an event `certificate.expires` for each certificate that has come closer than 30, 7 or
- * 1 days to its end since it was noted, or is past it. Once for each of these steps.
+ * Log an event for each entry that is closer to its end than 30, 7 or 1 days, or past it:
+ * `certificate.expires`, and from 7 days on `crl.expires` and `ocsp_response.expires`. Once for
+ * each of these steps.
  */
 void tls_calendar_log(struct tls_calendar *calendar, struct log *log);
 

@@ -6,6 +6,9 @@
  */
 #include "control/tls_check.h"
 
+#include <inttypes.h>
+#include <time.h>
+
 #include "net/tls_client.h"
 #include "net/tls_context.h"
 
@@ -21,6 +24,53 @@ static void say(struct check *c, uint32_t line, const char *place, const char *w
     c->good = false;
     (void)fprintf(c->out, "error: %s:%u: %s: %s\n", c->file_name, line, place, why);
 }
+
+/* ---- what has expired: the router starts with it, but somebody will not get in ---------- */
+
+struct expiry_check {
+    struct check *check;
+    const char *list; /* "listeners" or "clusters" */
+    size_t i;
+    uint32_t line;
+};
+
+static const struct {
+    const char *listener_key, *cluster_key; /* where it is configured */
+    const char *what, *effect;
+} validity_rows[] = {
+    [TLS_VALIDITY_CERTIFICATE] = {"certificates", "certificate_file", "the certificate",
+                                  "the other side will not accept it"},
+    [TLS_VALIDITY_AUTHORITY] = {"client_ca_file", "ca_file", "the authority",
+                                "no certificate that it has issued is accepted"},
+    [TLS_VALIDITY_CRL] = {"client_crl_files", NULL, "the revocation list of",
+                          "every device with a certificate of this issuer is refused"},
+    [TLS_VALIDITY_OCSP] = {"certificates", NULL, "the OCSP response for", "it is not stapled"},
+};
+_Static_assert(ARRAY_LEN(validity_rows) == TLS_VALIDITY_KIND_COUNT, "a row for each kind");
+
+static void warn_expired(void *arg, const struct tls_validity *validity)
+{
+    const struct expiry_check *e = arg;
+    const char *key = e->list[0] == 'l' ? validity_rows[validity->kind].listener_key
+                                        : validity_rows[validity->kind].cluster_key;
+    const time_t now = time(NULL);
+    bool is_early = validity->from > now;
+    time_t when = is_early ? validity->from : validity->until;
+    char text[32];
+    struct tm utc;
+    if (!is_early && validity->until > now)
+        return;
+    gmtime_r(&when, &utc);
+    (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    (void)fprintf(e->check->out,
+                  "warning: %s:%" PRIu32 ": %s[%zu].tls.%s: %s: %s \"%.100s\" %s %s: %s\n",
+                  e->check->file_name, e->line, e->list, e->i, key, validity->file,
+                  validity_rows[validity->kind].what, validity->name,
+                  is_early ? "is not valid before" : "expired at", text,
+                  validity_rows[validity->kind].effect);
+}
+
+/* ---- what cannot be loaded -------------------------------------------------------------- */
 
 /* One certificate of a listener, without the authorities for devices. */
 static bool certificate_loads(struct check *c, const struct tls_conf *conf, size_t k,
@@ -71,6 +121,9 @@ static void check_listener(struct check *c, const struct tls_conf *conf, size_t 
         (void)snprintf(place, sizeof(place), "listeners[%zu].tls", i);
         if (!context)
             say(c, conf->line, place, why);
+        struct expiry_check expiry = {c, "listeners", i, conf->line};
+        if (context)
+            tls_context_validity(context, warn_expired, &expiry);
         tls_context_free(context);
     }
     check_ticket_keys(c, conf, i);
@@ -84,6 +137,9 @@ static void check_cluster(struct check *c, const struct upstream_tls_conf *conf,
     (void)snprintf(place, sizeof(place), "clusters[%zu].tls", i);
     if (!context)
         say(c, conf->line, place, why);
+    struct expiry_check expiry = {c, "clusters", i, conf->line};
+    if (context)
+        tls_client_context_validity(context, warn_expired, &expiry);
     tls_client_context_free(context);
 }
 

@@ -41,7 +41,7 @@ struct tls_keeper {
     unsigned comparisons;             /* since then */
     char error[WORKER_TLS_ERROR_MAX]; /* why */
     struct ev_io changed;
-    struct ev_timer settle, settle_end, compare, rotate, look;
+    struct ev_timer settle, settle_end, compare, rotate;
 };
 
 static bool wants_tickets(const struct listener_conf *conf)
@@ -286,6 +286,7 @@ static void on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)loop;
     (void)events;
     struct tls_keeper *keeper = timer->data;
+    tls_calendar_log(keeper->calendar, keeper->log);
     if (ev_is_active(&keeper->settle))
         return;
     if (tls_files_changed(keeper->files))
@@ -326,14 +327,6 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
     log_event(keeper->log, LOG_NOTICE, "tls.tickets_rotated", NULL, NULL);
 }
 
-static void on_look(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct tls_keeper *keeper = timer->data;
-    tls_calendar_log(keeper->calendar, keeper->log);
-}
-
 size_t tls_keeper_unserved(const struct tls_keeper *keeper)
 {
     return tls_files_walk_unserved(keeper->files, NULL, NULL);
@@ -369,14 +362,12 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
     init_timer(keeper, &keeper->settle, on_settled, TLS_KEEPER_SETTLE_S);
     init_timer(keeper, &keeper->settle_end, on_settled, TLS_KEEPER_SETTLE_MAX_S);
     init_timer(keeper, &keeper->compare, on_compare, TLS_KEEPER_COMPARE_S);
-    init_timer(keeper, &keeper->look, on_look, TLS_KEEPER_EXPIRY_S);
     init_timer(keeper, &keeper->rotate, on_rotate, TLS_KEEPER_ROTATE_S);
     (void)tls_files_paths(keeper->files, &n);
     if (n == 0)
         return;
     ev_timer_set(&keeper->rotate, keeper->first_rotation_s, TLS_KEEPER_ROTATE_S);
     ev_timer_start(loop, &keeper->rotate);
-    ev_timer_start(loop, &keeper->look);
     ev_timer_start(loop, &keeper->compare);
     tls_calendar_log(keeper->calendar, keeper->log);
     start_watching(keeper);
@@ -398,7 +389,6 @@ void tls_keeper_free(struct tls_keeper *keeper)
         ev_timer_stop(keeper->loop, &keeper->settle_end);
         ev_timer_stop(keeper->loop, &keeper->compare);
         ev_timer_stop(keeper->loop, &keeper->rotate);
-        ev_timer_stop(keeper->loop, &keeper->look);
     }
     tls_watch_free(keeper->watch);
     unref_keys(keeper->keys, keeper->snapshot ? keeper->snapshot->n_doors : 0);

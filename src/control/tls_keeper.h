@@ -22,11 +22,11 @@ struct tls_keeper;
 /* Generated ticket keys: a new one seals every 12 hours, the two before it still open. */
 #define TLS_KEEPER_ROTATE_S     (12.0 * 3600)
 #define TLS_KEEPER_OLD_KEYS     2
-#define TLS_KEEPER_SETTLE_S     0.5          /* files change in groups: wait until they are still */
-#define TLS_KEEPER_SETTLE_MAX_S 2.0          /* the longest wait, from the first change on */
-#define TLS_KEEPER_COMPARE_S    10.0         /* between two comparisons of all files */
-#define TLS_KEEPER_RETRY        6u           /* comparisons until a failed load is tried again */
-#define TLS_KEEPER_EXPIRY_S     (6.0 * 3600) /* between two looks at the calendar */
+#define TLS_KEEPER_SETTLE_S     0.5 /* files change in groups: wait until they are still */
+#define TLS_KEEPER_SETTLE_MAX_S 2.0 /* the longest wait, from the first change on */
+#define TLS_KEEPER_COMPARE_S                                                                       \
+    10.0                    /* between two comparisons of all files, and looks at the calendar */
+#define TLS_KEEPER_RETRY 6u /* comparisons until a failed load is tried again */
 
 /*
  * Load everything once: ticket keys, and all certificates, to find out what is wrong.
@@ -48,7 +48,7 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
 /* Call this after files were loaded anew: others may have loaded them, too. */
 void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
 
-/* Each certificate in use: see tls_calendar.h. */
+/* Everything in use that expires: see tls_calendar.h. */
 void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);
 
 /* Files on disk that differ from those in use, because they could not be loaded. */

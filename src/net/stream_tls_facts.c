@@ -26,7 +26,7 @@ static struct span common_name(struct stream_tls *t)
 {
     X509 *x509 = t->cn ? NULL : SSL_get0_peer_certificate(t->ssl);
     if (x509)
-        t->cn = tls_common_name(x509, &t->cn_n);
+        t->cn = tls_common_name(X509_get_subject_name(x509), &t->cn_n);
     return span_of(t->cn, t->cn ? t->cn_n : 0);
 }
 

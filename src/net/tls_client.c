@@ -56,8 +56,9 @@ static bool load_own(struct tls_client_context *ctx, OSSL_LIB_CTX *lib,
     if (!tls_credential_load(lib, &files, &credential, error))
         return false;
     bool used = tls_credential_use(&credential, ctx->ossl, &files, error);
-    if (used && (!tls_expiry_add(&ctx->expiry, credential.leaf, files.certificate_file) ||
-                 !tls_expiry_add_all(&ctx->expiry, credential.chain, files.certificate_file)))
+    const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
+    if (used && (!tls_expiry_add(&ctx->expiry, kind, credential.leaf, files.certificate_file) ||
+                 !tls_expiry_add_all(&ctx->expiry, kind, credential.chain, files.certificate_file)))
         used = tls_refuse_memory(error);
     tls_credential_fini(&credential);
     return used;
@@ -160,8 +161,8 @@ void tls_client_context_files(const struct upstream_tls_conf *conf,
             each(arg, files[i]);
 }
 
-void tls_client_context_expiry(const struct tls_client_context *ctx, tls_expiry_each *each,
-                               void *arg)
+void tls_client_context_validity(const struct tls_client_context *ctx, tls_validity_each *each,
+                                 void *arg)
 {
     tls_expiry_walk(&ctx->expiry, each, arg);
 }

@@ -251,10 +251,13 @@ static bool add_staple(struct tls_context *ctx, const char *file, X509 *leaf,
 {
     if (!file)
         return true;
-    if (!tls_staple_load(file, leaf, &ctx->staples[ctx->n_staples], error))
+    struct tls_staple *staple = &ctx->staples[ctx->n_staples];
+    if (!tls_staple_load(file, leaf, staple, error))
         return false;
     ctx->n_staples++;
-    return true;
+    return tls_expiry_add_response(&ctx->expiry, leaf, staple->from, staple->until, file)
+               ? true
+               : tls_refuse_memory(error);
 }
 
 static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf, size_t i,
@@ -275,8 +278,9 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
         return false;
     }
     entry->key_types |= bit;
-    if (!tls_expiry_add(&ctx->expiry, credential->leaf, files->certificate_file) ||
-        !tls_expiry_add_all(&ctx->expiry, credential->chain, files->certificate_file))
+    const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
+    if (!tls_expiry_add(&ctx->expiry, kind, credential->leaf, files->certificate_file) ||
+        !tls_expiry_add_all(&ctx->expiry, kind, credential->chain, files->certificate_file))
         return tls_refuse_memory(error);
     return tls_credential_use(credential, entry->ossl, files, error) &&
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
@@ -391,7 +395,7 @@ void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, cons
         each(arg, conf->session_ticket_key_file);
 }
 
-void tls_context_expiry(const struct tls_context *ctx, tls_expiry_each *each, void *arg)
+void tls_context_validity(const struct tls_context *ctx, tls_validity_each *each, void *arg)
 {
     tls_expiry_walk(&ctx->expiry, each, arg);
 }

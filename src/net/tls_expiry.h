@@ -1,5 +1,5 @@
 /*
- * tls_expiry.h - when the certificates of a context expire. Of net/ alone.
+ * tls_expiry.h - until when what a context has loaded is valid. Of net/ alone.
  */
 #ifndef NET_TLS_EXPIRY_H
 #define NET_TLS_EXPIRY_H
@@ -10,11 +10,11 @@
 #include <time.h>
 
 #include "base/util.h"
+#include "net/tls_context.h"
 
 struct tls_expiry_row {
-    char *name; /* owned */
-    char *file; /* owned */
-    time_t not_after;
+    struct tls_validity validity; /* its texts are owned */
+    X509_CRL *crl;                /* a reference; null unless it is a revocation list */
 };
 
 /* All zero = empty. */
@@ -23,13 +23,23 @@ struct tls_expiry {
     size_t n;
 };
 
-typedef void tls_expiry_each(void *arg, const char *name, const char *file, time_t not_after);
+/* Note a certificate or an authority, or all of a stack. False when memory is short. */
+MUST_USE bool tls_expiry_add(struct tls_expiry *expiry, enum tls_validity_kind kind,
+                             const X509 *x509, const char *file);
+MUST_USE bool tls_expiry_add_all(struct tls_expiry *expiry, enum tls_validity_kind kind,
+                                 const STACK_OF(X509) * all, const char *file);
 
-/* Note a certificate, or all of a stack. False when memory is short. */
-MUST_USE bool tls_expiry_add(struct tls_expiry *expiry, const X509 *x509, const char *file);
-MUST_USE bool tls_expiry_add_all(struct tls_expiry *expiry, const STACK_OF(X509) * all,
-                                 const char *file);
-void tls_expiry_walk(const struct tls_expiry *expiry, tls_expiry_each *each, void *arg);
+/*
+ * Note a revocation list, unless it has no end or a later one with the same issuer, key and scope
+ * is noted: OpenSSL takes the later one. False when memory is short.
+ */
+MUST_USE bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *file);
+
+/* Note the OCSP response about a certificate. False when memory is short. */
+MUST_USE bool tls_expiry_add_response(struct tls_expiry *expiry, const X509 *about, time_t from,
+                                      time_t until, const char *file);
+
+void tls_expiry_walk(const struct tls_expiry *expiry, tls_validity_each *each, void *arg);
 void tls_expiry_fini(struct tls_expiry *expiry);
 
 /* A time as certificates have it, in seconds since 1970; 0 when it is none. */

@@ -77,15 +77,13 @@ static bool names_add_alternatives(struct tls_names *names, const X509 *x509, bo
     return added;
 }
 
-char *tls_common_name(const X509 *x509, size_t *n)
+char *tls_common_name(const X509_NAME *name, size_t *n)
 {
-    const X509_NAME *subject = X509_get_subject_name(x509);
-    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
     if (at < 0)
         return NULL;
     unsigned char *text = NULL;
-    int size =
-        ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
     if (size < 0)
         return NULL;
     *n = (size_t)size;
@@ -95,7 +93,7 @@ char *tls_common_name(const X509 *x509, size_t *n)
 static bool names_add_common(struct tls_names *names, const X509 *x509)
 {
     size_t n;
-    char *text = tls_common_name(x509, &n);
+    char *text = tls_common_name(X509_get_subject_name(x509), &n);
     bool added = !text || names_add_text(names, (const unsigned char *)text, n);
     OPENSSL_free(text);
     return added;

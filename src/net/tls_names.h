@@ -24,8 +24,8 @@ struct tls_names {
 MUST_USE bool tls_names_init(struct tls_names *out, const X509 *x509);
 void tls_names_fini(struct tls_names *names);
 
-/* The subject's first common name in UTF-8, for OPENSSL_free(); null = there is none. */
-char *tls_common_name(const X509 *x509, size_t *n);
+/* A name's first common name in UTF-8, for OPENSSL_free(); null = there is none. */
+char *tls_common_name(const X509_NAME *name, size_t *n);
 
 /* The same names? Two certificates without any have none in common. */
 bool tls_names_equal(const struct tls_names *a, const struct tls_names *b);

@@ -94,22 +94,26 @@ bool tls_store_add_authorities(X509_STORE *store, OSSL_LIB_CTX *lib, const char 
     bool added = true;
     if (!add_all(store, all))
         added = tls_refuse(error, file, "the authorities cannot be used");
-    else if (!tls_expiry_add_all(expiry, all, file))
+    else if (!tls_expiry_add_all(expiry, TLS_VALIDITY_AUTHORITY, all, file))
         added = tls_refuse_memory(error);
     sk_X509_pop_free(all, X509_free);
     return added;
 }
 
 static bool add_crls(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
-                     char error[TLS_ERROR_MAX])
+                     struct tls_expiry *expiry, char error[TLS_ERROR_MAX])
 {
     STACK_OF(X509_CRL) *all = tls_file_crls(lib, file, error);
     if (!all)
         return false;
     bool added = true;
-    for (int i = 0; added && i < sk_X509_CRL_num(all); i++)
-        if (X509_STORE_add_crl(store, sk_X509_CRL_value(all, i)) != 1)
+    for (int i = 0; added && i < sk_X509_CRL_num(all); i++) {
+        X509_CRL *crl = sk_X509_CRL_value(all, i);
+        if (X509_STORE_add_crl(store, crl) != 1)
             added = tls_refuse(error, file, "the revocation list cannot be used");
+        else if (!tls_expiry_add_crl(expiry, crl, file))
+            added = tls_refuse_memory(error);
+    }
     sk_X509_CRL_pop_free(all, X509_CRL_free);
     return added;
 }
@@ -151,7 +155,7 @@ static bool load_store(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
     if (!tls_store_add_authorities(rules->store, lib, conf->client_ca_file, expiry, error))
         return false;
     for (size_t i = 0; i < conf->n_client_crl_files; i++)
-        if (!add_crls(rules->store, lib, conf->client_crl_files[i], error))
+        if (!add_crls(rules->store, lib, conf->client_crl_files[i], expiry, error))
             return false;
     rules->names = names_of(rules->store);
     return rules->names ? true : tls_refuse_memory(error);

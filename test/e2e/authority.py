@@ -1,5 +1,6 @@
 """A throw-away certificate authority that can issue every kind of certificate, and revoke."""
 
+import datetime
 import pathlib
 import subprocess
 
@@ -28,12 +29,12 @@ class Issued:
 class Authority:
     """Files stand in its directory: NAME.pem and NAME.key, and its own as ca.pem and ca.key."""
 
-    def __init__(self, directory, name="mqtt-router test CA"):
+    def __init__(self, directory, name="mqtt-router test CA", days=30):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.file = self.directory / "ca.pem"
         self.key = self.directory / "ca.key"
-        openssl("req", "-x509", *KEYS["ec"], "-nodes", "-days", "30", "-subj", f"/CN={name}",
+        openssl("req", "-x509", *KEYS["ec"], "-nodes", "-days", days, "-subj", f"/CN={name}",
                 "-keyout", self.key, "-out", self.file)
 
     def issue(self, name, cn=None, sans=(), key="ec", **how):
@@ -53,6 +54,10 @@ class Authority:
                 "-out", certificate)
         return Issued(certificate, key_file)
 
+    def expire(self):
+        """Issue its own certificate again, so that it has expired."""
+        openssl("x509", "-in", self.file, "-signkey", self.key, "-days", "-1", "-out", self.file)
+
     def index(self, revoked=(), good=()):
         """The database of `openssl ca`, with these certificates in it."""
         index = self.directory / "index.txt"
@@ -62,12 +67,16 @@ class Authority:
             f"{serial_of(i.certificate)}\tunknown\t/CN=x\n" for i, state in rows))
         return index
 
-    def crl(self, file, revoked=()):
+    def crl(self, file, revoked=(), ends=None):
+        """ends: when the next list is due, a datetime in UTC; 30 days from now by default."""
         config = self.directory / "ca.cnf"
+        span = () if ends is None else (
+            "-crl_lastupdate", time_of(ends - datetime.timedelta(days=40)),
+            "-crl_nextupdate", time_of(ends))
         config.write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {self.index(revoked)}\n"
                           "default_md = sha256\ndefault_crl_days = 30\n")
-        openssl("ca", "-config", config, "-gencrl", "-keyfile", self.key, "-cert", self.file,
-                "-out", file)
+        openssl("ca", "-config", config, "-gencrl", *span, "-keyfile", self.key, "-cert",
+                self.file, "-out", file)
         return file
 
     def ocsp_response(self, issued, file, days=10):
@@ -75,6 +84,10 @@ class Authority:
                 self.key, "-CA", self.file, "-issuer", self.file, "-cert", issued.certificate,
                 "-ndays", days, "-respout", file)
         return file
+
+
+def time_of(moment):
+    return moment.strftime("%Y%m%d%H%M%SZ")
 
 
 def serial_of(certificate):

@@ -94,8 +94,15 @@ def readme_table(text):
     return "\n".join(rows)
 
 
-def test_every_metric_is_in_the_readme_with_its_meaning(start_router, recording_node, certificates):
+def test_every_metric_is_in_the_readme_with_its_meaning(
+        start_router, recording_node, certificates, authority, tmp_path):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
+    server = authority.issue("metrics-server")
+    staple = authority.ocsp_response(server, tmp_path / "staple.der")
+    made["listeners"][1]["tls"] = {
+        "certificates": [server.conf(ocsp_response_file=str(staple))], "client_auth": "request",
+        "client_ca_file": str(authority.file),
+        "client_crl_files": [str(authority.crl(tmp_path / "list.crl"))]}
     router = start_router(made)
     table = readme_table(scrape(router))
     print(table)  # for who has to paste it

@@ -401,10 +401,11 @@ static void count_file(void *arg, const char *file)
     ++*(size_t *)arg;
 }
 
-static void count_expiry(void *arg, const char *name, const char *file, time_t not_after)
+static void count_expiry(void *arg, const struct tls_validity *validity)
 {
-    assert_true(strcmp(name, "Root") == 0 || strcmp(name, "router") == 0);
-    assert_true(file[0] == '/' && not_after > 0);
+    bool is_root = validity->kind == TLS_VALIDITY_AUTHORITY;
+    assert_string_equal(validity->name, is_root ? "Root" : "router");
+    assert_true(validity->file[0] == '/' && validity->until > 0);
     ++*(size_t *)arg;
 }
 
@@ -418,7 +419,7 @@ static void files_and_expiry_are_told(void **state)
                                            .private_key_file = w->router_conf.private_key_file};
     struct tls_client_context *ctx = client_of(w, &conf);
     tls_client_context_files(&conf, count_file, &files);
-    tls_client_context_expiry(ctx, count_expiry, &certificates);
+    tls_client_context_validity(ctx, count_expiry, &certificates);
     assert_int_equal(files, 3);
     assert_int_equal(certificates, 2);
     tls_client_context_free(ctx);

@@ -394,13 +394,15 @@ struct expiry_seen {
     time_t not_after[8];
 };
 
-static void note_expiry(void *arg, const char *name, const char *file, time_t not_after)
+static void note_expiry(void *arg, const struct tls_validity *validity)
 {
     struct expiry_seen *seen = arg;
     assert_true(seen->n < ARRAY_LEN(seen->names));
-    snprintf(seen->names[seen->n], sizeof(seen->names[0]), "%s", name);
-    snprintf(seen->files[seen->n], sizeof(seen->files[0]), "%s", file);
-    seen->not_after[seen->n++] = not_after;
+    snprintf(seen->names[seen->n], sizeof(seen->names[0]), "%s", validity->name);
+    snprintf(seen->files[seen->n], sizeof(seen->files[0]), "%s", validity->file);
+    assert_int_equal(validity->kind,
+                     seen->n == 0 ? TLS_VALIDITY_AUTHORITY : TLS_VALIDITY_CERTIFICATE);
+    seen->not_after[seen->n++] = validity->until;
 }
 
 static void the_expiry_of_leaves_chains_and_authorities_is_told(void **state)
@@ -416,7 +418,7 @@ static void the_expiry_of_leaves_chains_and_authorities_is_told(void **state)
     time_t before = time(NULL);
     struct tls_context *ctx = tls_context_new(s->lib, &conf, s->keys, error);
     assert_non_null(ctx);
-    tls_context_expiry(ctx, note_expiry, &seen);
+    tls_context_validity(ctx, note_expiry, &seen);
     static const char *const names[] = {"Root", "plain", "Issuer"};
     assert_int_equal(seen.n, 3);
     for (size_t i = 0; i < seen.n; i++) {
