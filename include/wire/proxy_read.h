@@ -9,11 +9,14 @@
  *   accepts   version 2 of family or transport UNSPEC, DGRAM, AF_UNIX: with the socket's own
  *             address, as UNKNOWN and LOCAL (section 2.2 asks for this fallback); LOCAL with
  *             any family byte (it "is ignored") and whatever stands behind it; AUTHORITY of
- *             any length and bytes (it is opaque here); types it does not know, repeated too;
- *             anything but CR LF behind "UNKNOWN ", a lone LF included
- *   refuses   "UNKNOWNX"; ALPN, AUTHORITY, CRC32C, UNIQUE_ID, SSL or one of its sub-TLVs
- *             0x21 to 0x25 given twice (neither can be right); one or two bytes behind the
- *             last TLV, which cannot be one; a version 2 header of more than PROXY_READ_MAX
+ *             any length and bytes (it is opaque here); types it does not know; a type that
+ *             occurs more than once, of which the last one counts, with its sub-TLVs; anything
+ *             but CR LF behind "UNKNOWN ", a lone LF included; in a TCP6 line every text form
+ *             that inet_pton() takes ("::ffff:192.0.2.1"), and one IPv4 address beside one IPv6
+ *             address (nginx behind another balancer)
+ *   refuses   "UNKNOWNX"; two IPv4 addresses in a TCP6 line; CRC32C given twice (neither can be
+ *             right); one or two bytes behind the last TLV, which cannot be one; a version 2
+ *             header of more than PROXY_READ_MAX
  *   skips     everything behind the 16 fixed bytes of LOCAL and of family UNSPEC (nobody knows
  *             where TLVs would start); NOOP, NETNS, custom and unknown types, newer sub-TLVs
  *
@@ -44,7 +47,8 @@ struct proxy_header {
     unsigned version; /* 1 or 2 */
     /* false for LOCAL, UNKNOWN, and what is not TCP over IPv4 or IPv6: use the socket's own */
     bool has_address;
-    struct proxy_endpoint source, destination; /* as they came, IPv4-mapped IPv6 too */
+    /* As they came: IPv4-mapped IPv6 is kept, and a TCP6 line may have one IPv4 address. */
+    struct proxy_endpoint source, destination;
     /*
      * What the TLVs said, its spans inside the caller's bytes. crc32c: there was a checksum,
      * and it is right. has_tls: PP2_CLIENT_SSL was set; without it nothing else of the SSL
@@ -56,18 +60,19 @@ struct proxy_header {
      * PARSE_BAD: a static word for the rule that broke.
      *   signature      neither version's first bytes                        section 2
      *   v1_protocol    neither TCP4, TCP6 nor UNKNOWN                        section 2.1
-     *   v1_address     no address of that family, or not one space behind it
+     *   v1_address     no address of that family, two of IPv4 in a TCP6 line, or not one space
+     *                  behind it
      *   v1_port        no decimal 0 to 65535, or not the right byte behind it
      *   v1_line_end    no LF behind the CR that ends the line
-     *   v1_too_long    no CR LF within 107 bytes
+     *   v1_too_long    no CR LF can come within 107 bytes
      *   v2_version     another version than 2                                section 2.2
      *   v2_command     neither LOCAL nor PROXY
      *   v2_family      an unknown family or transport
      *   v2_length      too short for the addresses, or over PROXY_READ_MAX
      *   tlv_length     a TLV that does not fit, has a wrong size, or leaves a stump
-     *   tlv_twice      a second one of a kind that can be there once
-     *   ssl_tlv_length, ssl_tlv_twice   the same inside the SSL TLV          section 2.2.6
+     *   ssl_tlv_length the same inside the SSL TLV                           section 2.2.6
      *   crc32c         the checksum does not match                           section 2.2.3
+     *   crc32c_twice   a second checksum
      */
     const char *fault;
 };

@@ -2,7 +2,12 @@
  * proxy_read_v1.c - read the PROXY header that is a line of text.
  *
  *   PROXY TCP4 198.51.100.7 203.0.113.9 40000 8883 CR LF
+ *   PROXY TCP6 ::ffff:198.51.100.7 ::ffff:203.0.113.9 40000 8883 CR LF
  *   PROXY UNKNOWN ... CR LF
+ *
+ * Section 2.1 has groups of hexadecimal digits only for TCP6, but senders write what
+ * inet_ntop() gives them: HAProxy and nginx a dotted tail for an IPv4 client of a dual-stack
+ * listener, nginx behind another balancer even one address of each family.
  *
  * Addresses and ports are read character by character, each together with the byte that ends
  * it: inet_pton() could neither refuse half an address nor say how much of it is to come.
@@ -75,17 +80,17 @@ static enum parse_result read_number(struct line *line, unsigned max, char end, 
     return PARSE_DONE;
 }
 
-/* An IPv4 address and the space behind it. */
-static enum parse_result read_ipv4(struct line *line, uint8_t ip[16])
+/* The numbers of an IPv4 address from `first` on, and the space behind it. */
+static enum parse_result read_octets(struct line *line, unsigned first, uint8_t octets[4])
 {
     enum parse_result result = PARSE_DONE;
 
-    for (unsigned i = 0; i < 4 && result == PARSE_DONE; i++) {
+    for (unsigned i = first; i < 4 && result == PARSE_DONE; i++) {
         unsigned value = 0;
         result = read_number(line, 255, i < 3 ? '.' : ' ', &value);
         if (result == PARSE_MORE)
             line->least += 2 * (3 - i); /* "0." or "0 " of each number behind it */
-        ip[i] = (uint8_t)value;
+        octets[i] = (uint8_t)value;
     }
     return result;
 }
@@ -162,27 +167,83 @@ static void write_ipv6(const struct groups *g, uint8_t ip[16])
     }
 }
 
-/* An IPv6 address, in groups only, and the space behind it. */
-static enum parse_result read_ipv6(struct line *line, uint8_t ip[16])
+/* The last group, read again as the first number of a dotted IPv4 address. */
+static bool group_as_octet(const struct groups *g, uint8_t *out)
+{
+    unsigned value = 0;
+
+    if (g->digits == 0 || g->digits > 3)
+        return false;
+    for (unsigned left = g->digits; left > 0; left--) {
+        const unsigned digit = g->value[g->n - 1] >> 4 * (left - 1) & 0xf;
+        const bool leading_zero = digit == 0 && left == g->digits && left > 1;
+        if (digit > 9 || leading_zero)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = (uint8_t)value;
+    return value <= 255;
+}
+
+/* May the last group begin the dotted tail, which stands for the last two groups? */
+static bool may_be_tail(const struct groups *g)
+{
+    return g->gap == NO_GAP ? g->n == GROUPS - 1 : g->n < GROUPS - 1;
+}
+
+/* Behind the first dot: a dotted tail, or (only if `may_be_ipv4`) an IPv4 address. */
+static enum parse_result read_dotted(struct line *line, struct groups *g, bool may_be_ipv4,
+                                     struct proxy_endpoint *end)
+{
+    const bool is_ipv4 = may_be_ipv4 && g->n == 1 && g->gap == NO_GAP;
+    uint8_t octets[4] = {0};
+
+    if (!group_as_octet(g, &octets[0]) || (!is_ipv4 && !may_be_tail(g)))
+        return PARSE_BAD;
+    enum parse_result result = read_octets(line, 1, octets);
+    if (result != PARSE_DONE)
+        return result;
+    end->is_ipv6 = !is_ipv4;
+    if (is_ipv4) {
+        memcpy(end->ip, octets, sizeof(octets));
+        return PARSE_DONE;
+    }
+    g->value[g->n - 1] = (unsigned)octets[0] << 8 | octets[1];
+    g->value[g->n++] = (unsigned)octets[2] << 8 | octets[3];
+    write_ipv6(g, end->ip);
+    return PARSE_DONE;
+}
+
+/* An address of a TCP6 line, in any form that inet_pton() takes, and the space behind it. */
+static enum parse_result read_ipv6(struct line *line, bool may_be_ipv4, struct proxy_endpoint *end)
 {
     struct groups g = {.gap = NO_GAP};
 
+    end->is_ipv6 = true;
     for (;;) {
         uint8_t b = reader_u8(&line->rd);
         if (line->rd.cut)
             return more(line, ipv6_least(&g) + 1);
         if (b == ' ' && ipv6_least(&g) == 0)
             break;
+        if (b == '.')
+            return read_dotted(line, &g, may_be_ipv4, end);
         if (!take_ipv6(&g, b))
             return PARSE_BAD;
     }
-    write_ipv6(&g, ip);
+    write_ipv6(&g, end->ip);
     return PARSE_DONE;
 }
 
-static enum parse_result read_ip(struct line *line, struct proxy_endpoint *end)
+/* Two IPv4 addresses make no TCP6 line: the second one must be IPv6 if the first is not. */
+static enum parse_result read_ip(struct line *line, bool is_ipv6, bool is_second,
+                                 struct proxy_header *out)
 {
-    return end->is_ipv6 ? read_ipv6(line, end->ip) : read_ipv4(line, end->ip);
+    struct proxy_endpoint *end = is_second ? &out->destination : &out->source;
+
+    if (!is_ipv6)
+        return read_octets(line, 0, end->ip);
+    return read_ipv6(line, !is_second || out->source.is_ipv6, end);
 }
 
 static enum parse_result read_port(struct line *line, char end, uint16_t *port_be)
@@ -211,10 +272,9 @@ static enum parse_result read_addresses(struct line *line, bool is_ipv6, struct 
                                          "v1_line_end"};
     enum parse_result result = PARSE_DONE;
 
-    out->source.is_ipv6 = out->destination.is_ipv6 = is_ipv6;
     for (size_t field = 0; field < ARRAY_LEN(behind) && result == PARSE_DONE; field++) {
         if (field < 2)
-            result = read_ip(line, field == 0 ? &out->source : &out->destination);
+            result = read_ip(line, is_ipv6, field == 1, out);
         else if (field == 2)
             result = read_port(line, ' ', &out->source.port_be);
         else if (field == 3)
@@ -301,12 +361,28 @@ static enum parse_result read_line(struct line *line, struct proxy_header *out)
     return result == PARSE_DONE ? read_unknown(line, out) : result;
 }
 
+/* The size of the shortest line that begins with these bytes. */
+static size_t least_size(struct span in)
+{
+    struct line line = {.rd = reader_from(in, 0)};
+    struct proxy_header scratch = {0};
+
+    return read_line(&line, &scratch) == PARSE_MORE ? in.n + line.least : line.rd.at;
+}
+
 enum parse_result proxy_read_v1(struct span in, struct proxy_header *out, size_t *next)
 {
     struct line line = {.rd = reader_from(in, 0)};
     enum parse_result result = read_line(&line, out);
+    size_t least = result == PARSE_MORE ? in.n + line.least : line.rd.at;
 
+    if (result == PARSE_BAD) /* before the byte that breaks a rule, was it too long already? */
+        least = least_size(span_of(in.p, line.rd.at - 1));
     out->version = 1;
+    if (least > PROXY_V1_MAX) {
+        out->fault = "v1_too_long";
+        return PARSE_BAD;
+    }
     *next = result == PARSE_MORE ? line.least : line.rd.at;
     return result;
 }

@@ -30,7 +30,10 @@ struct fixed {
     size_t end;         /* of the header */
 };
 
-/* What the TLVs of the header and those inside SSL said, by type: their numbers are disjoint. */
+/*
+ * The values of the header's TLVs and of those inside SSL, by type: their numbers are disjoint.
+ * Of a type that occurs more than once the last one counts.
+ */
 struct found {
     struct span
         value[PP2_SUBTYPE_SSL_KEY_ALG + 1]; /* absent when not met; may pass the end of `in` */
@@ -122,8 +125,8 @@ static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct prox
     if (rd.cut)
         return PARSE_MORE;
     struct span *slot = slot_of(walk, *type);
-    if (slot && slot->p)
-        return refuse(out, walk->in_ssl ? "ssl_tlv_twice" : "tlv_twice");
+    if (slot && slot->p && *type == PP2_TYPE_CRC32C) /* each would have to cover the other */
+        return refuse(out, "crc32c_twice");
     const size_t room = walk->end - walk->at - PROXY_TLV_HEAD_SIZE;
     const struct range n = read_length(&rd);
     if (!can_fit(n, wanted_length(walk, *type), room))
@@ -134,6 +137,13 @@ static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct prox
         *slot = span_of(walk->in.p + rd.at, n.min);
     walk->at = rd.at + n.min;
     return PARSE_DONE;
+}
+
+/* An SSL TLV replaces an earlier one with all that it contains. */
+static void forget_sub_tlvs(struct found *found)
+{
+    for (unsigned type = PP2_SUBTYPE_SSL_VERSION; type <= PP2_SUBTYPE_SSL_KEY_ALG; type++)
+        found->value[type] = (struct span){0};
 }
 
 /* Walk to the end, or as far as the bytes go. */
@@ -151,6 +161,7 @@ static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
                                  .end = walk->at,
                                  .in_ssl = true,
                                  .found = walk->found};
+            forget_sub_tlvs(walk->found);
             result = walk_tlvs(&inner, out); /* one level down, where SSL is no type */
         }
         if (result != PARSE_DONE)

@@ -3,7 +3,7 @@
     decode(data) -> (facts, rest), or None when the header is not complete yet
 
 facts: version 1 or 2, command "PROXY" or "LOCAL", family "TCP4" or "TCP6" (None: no address
-in it), source and destination as (text, port), tlvs {type: bytes}, and of the SSL TLV
+in it), source and destination as (text, port; IPv4-mapped as IPv4), tlvs {type: bytes}, and of the SSL TLV
 client, verify, ssl {subtype: bytes}, and verified_cn: the name as text, when verify says that
 a certificate was presented and good, else None. Raises Malformed, as a receiver must abort.
 """
@@ -60,18 +60,23 @@ def decode_v1(data):
     words = V1_LINE.fullmatch(line)
     demand(words, "not the grammar of section 2.1")
     family = words[1].decode()
-    # Sets of hexadecimal digits and colons: a dotted tail is not in the text.
-    demand(family == "TCP4" or b"." not in words[2] + words[3], "dots in an IPv6 address")
+    # Senders write what inet_ntop() gives them: dotted tails, and nginx one address of each family.
+    demand(family == "TCP4" or b":" in words[2] + words[3], "two IPv4 addresses in a TCP6 line")
     ends = [(v1_ip(family, words[i]), v1_port(words[i + 2])) for i in (2, 3)]
     return facts_of(1, "PROXY", family, *ends), rest
 
 
 def v1_ip(family, text):
-    kind = ipaddress.IPv4Address if family == "TCP4" else ipaddress.IPv6Address
+    kind = ipaddress.IPv4Address if family == "TCP4" else ipaddress.ip_address
     try:
-        return str(kind(text.decode()))
+        return ip_text(kind(text.decode()))
     except ValueError as fault:
         raise Malformed(str(fault)) from fault
+
+
+def ip_text(ip):
+    """As text; IPv4-mapped IPv6 is the IPv4 address in it."""
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def v1_port(text):
@@ -97,7 +102,7 @@ def decode_v2(data):
         return facts_of(2, "PROXY"), rest
     n = 4 if family == 0x11 else 16
     demand(length >= 2 * n + 4, "short address block")
-    source, destination = (str(kind(header[16 + i * n:16 + (i + 1) * n])) for i in (0, 1))
+    source, destination = (ip_text(kind(header[16 + i * n:16 + (i + 1) * n])) for i in (0, 1))
     ports = struct.unpack(">HH", header[16 + 2 * n:20 + 2 * n])
     facts = facts_of(2, "PROXY", "TCP4" if n == 4 else "TCP6", (source, ports[0]),
                      (destination, ports[1]))
@@ -118,8 +123,8 @@ def tlvs_of(data, start):
 
 def read_tlvs(header, start, facts):
     for kind, value, at in tlvs_of(header, start):
-        demand(kind not in facts["tlvs"] or kind == NOOP, "TLV 0x%02x twice" % kind)
-        facts["tlvs"][kind] = value
+        demand(kind not in facts["tlvs"] or kind != CRC32C, "CRC32C twice")
+        facts["tlvs"][kind] = value  # of other types that occur twice the last one counts
         if kind == CRC32C:
             demand(len(value) == 4, "CRC32C of another size than 4")
             zeroed = header[:at] + bytes(4) + header[at + 4:]
@@ -134,9 +139,8 @@ def read_ssl(value, facts):
     """Section 2.2.6."""
     demand(len(value) >= 5, "SSL TLV under 5 bytes")
     facts["client"], facts["verify"] = struct.unpack(">BI", value[:5])
-    for kind, text, _ in tlvs_of(value, 5):
-        demand(kind not in facts["ssl"], "sub-TLV 0x%02x twice" % kind)
-        facts["ssl"][kind] = text
+    facts["ssl"] = {kind: text for kind, text, _ in tlvs_of(value, 5)}
+    facts["verified_cn"] = None
     presented = facts["client"] & (CLIENT_CERT_CONN | CLIENT_CERT_SESS)
     if presented and facts["verify"] == 0 and SSL_CN in facts["ssl"]:
         try:

@@ -87,6 +87,54 @@ def test_nginx_in_front_names_the_device(behind, closing):
     assert heard(node)["destination"] == ("127.0.0.1", port)
 
 
+def dual_stack_front(kind, port, to, version):
+    """A balancer that listens on [::] for both families, and sees IPv4 devices as ::ffff:a.b.c.d."""
+    if kind == "haproxy":
+        return HAProxy({port: ("mode tcp", f"bind :::{port} v4v6",
+                               f"server r 127.0.0.1:{to} send-proxy{version}")})
+    return Nginx([port], stream=f"server {{ listen [::]:{port} ipv6only=off; proxy_protocol on; "
+                                f"proxy_pass 127.0.0.1:{to}; }}")
+
+
+@pytest.mark.parametrize("kind, version", (("haproxy", ""), ("haproxy", "-v2"), ("nginx", "")),
+                         ids=("haproxy-v1", "haproxy-v2", "nginx-v1"))
+def test_an_ipv4_device_of_a_dual_stack_balancer_is_an_ipv4_device(behind, closing, kind, version):
+    router, node = behind(accept_proxy_protocol=True)
+    port = free_port()
+    closing(dual_stack_front(kind, port, router.ports["door"], version))
+    device = closing(mqtt.Device(port, source=SOURCE))
+    assert device.connect("dev") == (0, 0)
+    facts = heard(node)
+    assert (facts["family"], facts["source"]) == ("TCP4", device.name)
+    assert facts["destination"] == ("127.0.0.1", port)
+    device.close()
+    assert router.session_end(client_id="dev")["source"] == f"{SOURCE}:{device.name[1]}"
+
+
+def test_an_ipv6_device_of_a_dual_stack_balancer_is_an_ipv6_device(behind, closing):
+    router, node = behind(accept_proxy_protocol=True)
+    port = free_port()
+    closing(dual_stack_front("haproxy", port, router.ports["door"], ""))
+    device = closing(mqtt.Device(port, host="::1"))
+    assert device.connect("dev") == (0, 0)
+    assert heard(node)["source"] == ("::1", device.name[1])
+
+
+def test_nginx_behind_another_balancer_names_an_ipv6_device_and_its_own_ipv4_address(
+        behind, closing):
+    router, node = behind(accept_proxy_protocol=True)
+    port = free_port()
+    closing(Nginx([port], stream=f"server {{ listen 127.0.0.1:{port} proxy_protocol; "
+                                 "set_real_ip_from 127.0.0.0/8; proxy_protocol on; "
+                                 f"proxy_pass 127.0.0.1:{router.ports['door']}; }}"))
+    before = b"PROXY TCP6 2001:db8::7 2001:db8::1 40000 1883\r\n"
+    assert closing(mqtt.Device(port, before=before)).connect("dev") == (0, 0)
+    facts = heard(node)
+    assert facts["family"] == "TCP6"
+    assert facts["source"] == ("2001:db8::7", 40000)
+    assert facts["destination"] == ("127.0.0.1", port)
+
+
 def http_front(kind, port, to):
     if kind == "haproxy":
         return HAProxy({port: ("mode http", f"bind 127.0.0.1:{port}", "option forwardfor",

@@ -1,12 +1,15 @@
 """Behind a proxy that speaks PROXY protocol: its word about the device is passed on, or nothing is."""
 
+import ipaddress
+import socket
 
 import pytest
 
 import mqtt
 from harness import add_door, load_vectors, one_cluster
 from proxy_sender import ssl_tlv, tlv, v2
-from proxy_v2_decoder import ALPN, AUTHORITY, SSL_CIPHER, SSL_CN, SSL_VERSION, UNIQUE_ID, decode
+from proxy_v2_decoder import (ALPN, AUTHORITY, SIGNATURE, SSL_CIPHER, SSL_CN, SSL_VERSION, UNIQUE_ID,
+                              decode)
 from websocket import WsDevice
 
 pytestmark = pytest.mark.sanitized
@@ -35,7 +38,8 @@ def door(start_router, recording_node):
 
 def pair(text):
     host, port = text.rsplit(":", 1)
-    return host.strip("[]"), int(port)
+    host = ipaddress.ip_address(host.strip("[]"))
+    return str(getattr(host, "ipv4_mapped", None) or host), int(port)
 
 
 def ends(record):
@@ -140,6 +144,112 @@ def test_local_and_unknown_mean_the_sockets_own_address(door, closing, header):
     raw = closing(mqtt.Device(router.port, before=header))
     assert raw.connect("dev") == (0, 0)
     assert ends(node.record()) == (raw.name, ("127.0.0.1", router.port))
+
+
+def mapped(device):
+    """The ways to say that the device 203.0.113.N:40000 came over IPv4 to 10.0.0.1:1883."""
+    source, destination = f"203.0.113.{device}", "10.0.0.1"
+    ends = [socket.inet_pton(socket.AF_INET6, f"::ffff:{ip}") for ip in (source, destination)]
+    v2_of_ipv6 = SIGNATURE + b"\x21\x21\0\x24" + b"".join(ends) + b"\x9c\x40\x07\x5b"
+    lines = (f"TCP4 {source} {destination}", f"TCP6 ::ffff:{source} ::ffff:{destination}",
+             f"TCP6 ::FFFF:cb00:71{device:02x} 0:0:0:0:0:ffff:{destination}")
+    return [*(f"PROXY {line} 40000 1883\r\n".encode() for line in lines), v2_of_ipv6,
+            v2(f"{source}:40000", f"{destination}:1883")]
+
+
+@pytest.mark.parametrize("version", ("v1", "v2"))
+def test_an_ipv4_mapped_address_is_the_ipv4_address_in_the_log_the_hash_and_the_header_out(
+        start_router, recording_node, closing, version):
+    nodes = [recording_node() for _ in range(4)]
+    made = config(nodes[0], route_by="source_ip", proxy_protocol=version)
+    made["clusters"][0]["nodes"] = [{"name": f"n{i}", "address": n.address}
+                                    for i, n in enumerate(nodes)]
+    router = start_router(made)
+    homes = []
+    for device in range(1, 9):
+        for header in mapped(device):
+            raw = closing(mqtt.Device(router.port, before=header))
+            assert raw.connect("dev") == (0, 0)
+            raw.close()
+        source = f"203.0.113.{device}:40000"
+        router.wait_event("session.end", count=5, source=source)
+        home, = {end["node"] for end in router.find("session.end") if end["source"] == source}
+        homes.append(home)
+    assert len(set(homes)) > 1
+    for node in nodes:
+        for record in node.records:
+            facts, _ = decode(record.proxy)
+            assert facts["family"] == "TCP4" and facts["destination"] == ("10.0.0.1", 1883)
+            assert facts["source"][0].startswith("203.0.113.")
+
+
+@pytest.mark.parametrize("denied", ("203.0.113.8/30", "::ffff:203.0.113.8/126", "::ffff:cb00:7109"))
+def test_an_ipv4_mapped_address_is_denied_as_the_ipv4_address(
+        start_router, recording_node, closing, denied):
+    node = recording_node()
+    made = config(node)
+    made["listeners"][0]["deny"] = [denied]
+    router = start_router(made)
+    for header in mapped(9):
+        assert closing(mqtt.Device(router.port, before=header)).read_to_end()[0] == b""
+    router.session_end(count=5, reason="source_denied", source="203.0.113.9:40000")
+    for header in mapped(7):
+        assert closing(mqtt.Device(router.port, before=header)).connect("dev") == (0, 0)
+    assert len(node.records) == 5
+
+
+def test_an_ipv4_mapped_address_counts_as_the_ipv4_address_for_limits_of_a_source(
+        start_router, recording_node, closing):
+    made = config(recording_node())
+    made["limits"] = {"per_source": {"max_connections": 2}, "flapping": False}
+    router = start_router(made)
+    first, second, *others = mapped(9)
+    held = [closing(mqtt.Device(router.port, before=header)) for header in (first, second)]
+    assert [raw.connect(f"dev-{i}") for i, raw in enumerate(held)] == [(0, 0), (0, 0)]
+    for header in others:
+        assert closing(mqtt.Device(router.port, before=header)).read_to_end()[0] == b""
+    router.session_end(count=3, reason="source_connections")
+    assert closing(mqtt.Device(router.port, before=mapped(10)[1])).connect("dev") == (0, 0)
+
+
+def test_a_tcp6_line_with_one_ipv4_address_is_passed_on_as_ipv6(door, closing):
+    router, node = door(proxy_protocol="v1")
+    header = b"PROXY TCP6 2001:db8::7 127.0.0.1 40000 1883\r\n"
+    assert closing(mqtt.Device(router.port, before=header)).connect("dev") == (0, 0)
+    assert node.record().proxy == b"PROXY TCP6 2001:db8::7 ::ffff:7f00:1 40000 1883\r\n"
+
+
+@pytest.mark.parametrize("address", ("::ffff:203.0.113.9", "[::ffff:203.0.113.9]:4711",
+                                     "::ffff:cb00:7109"))
+def test_an_ipv4_mapped_address_in_a_http_header_is_the_ipv4_address(
+        start_router, recording_node, closing, address):
+    node = recording_node()
+    made = add_door(one_cluster({"n": node.port}), "balanced", websocket={}, deny="203.0.113.8",
+                    client_address_header="X-Forwarded-For",
+                    trusted_proxies=["::ffff:127.0.0.0/104", "::ffff:10.0.0.0/104"])
+    router = start_router(made)
+    device = closing(WsDevice(router.ports["balanced"], headers=(
+        f"X-Forwarded-For: 192.0.2.1, {address}, ::ffff:10.9.8.7",)))
+    assert device.connect("dev") == (0, 0)
+    facts, _ = decode(node.record().proxy)
+    assert facts["family"] == "TCP4" and facts["source"][0] == "203.0.113.9"
+    device.close()
+    assert router.session_end()["source"].startswith("203.0.113.9:")
+
+
+def test_an_ipv4_device_of_a_dual_stack_listener_is_an_ipv4_device(
+        start_router, recording_node, closing):
+    node = recording_node()
+    made = one_cluster({"n": node.port}, address="[::]:0")
+    made["listeners"][0].update(dual_stack=True, deny=["127.0.0.2/32"])
+    router = start_router(made)
+    allowed = closing(mqtt.Device(router.port))
+    assert allowed.connect("dev") == (0, 0)
+    facts, _ = decode(node.record().proxy)
+    assert (facts["family"], facts["source"]) == ("TCP4", allowed.name)
+    denied = closing(mqtt.Device(router.port, source="127.0.0.2"))
+    assert denied.read_to_end()[0] == b""
+    assert router.session_end(reason="source_denied")["source"] == "127.0.0.2:%d" % denied.name[1]
 
 
 @pytest.mark.parametrize("header, believed", ((b"PROXY UNKNOWN\r\n", False), (v2("127.0.0.9:1"), True)),

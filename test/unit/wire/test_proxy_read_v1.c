@@ -15,6 +15,7 @@ static void assert_endpoint(const struct proxy_endpoint *end, const char *ip, un
 {
     uint8_t expected[16] = {0};
 
+    assert_int_equal(end->is_ipv6, strchr(ip, ':') != NULL);
     assert_int_equal(inet_pton(end->is_ipv6 ? AF_INET6 : AF_INET, ip, expected), 1);
     assert_memory_equal(end->ip, expected, sizeof(expected));
     assert_int_equal(ntohs(end->port_be), port);
@@ -37,6 +38,19 @@ static void v1_reads_addresses_and_ports_of_both_families(void **state)
         {"PROXY TCP6 1:2:3::5:6:7:8 0001:0:0:0:0:0:0:0 1 2\r\n", "1:2:3:0:5:6:7:8", "1::", 1, 2},
         {"PROXY TCP6 ::ffff:c000:201 ::ffff:ffff:ffff 1 2\r\n", "::ffff:192.0.2.1",
          "::ffff:255.255.255.255", 1, 2},
+        /* dotted tails: HAProxy, nginx and stunnel write them for an IPv4 client */
+        {"PROXY TCP6 ::ffff:203.0.113.9 ::FFFF:10.0.0.1 40000 1883\r\n", "::ffff:203.0.113.9",
+         "::ffff:10.0.0.1", 40000, 1883},
+        {"PROXY TCP6 ::1.2.3.4 1:2:3:4:5:6:255.255.255.255 1 2\r\n", "::102:304",
+         "1:2:3:4:5:6:ffff:ffff", 1, 2},
+        {"PROXY TCP6 1::0.0.0.0 1:2:3:4:5::9.8.7.6 1 2\r\n", "1::", "1:2:3:4:5:0:908:706", 1, 2},
+        {"PROXY TCP6 64:ff9b::192.0.2.33 fe80::2 1 2\r\n", "64:ff9b::c000:221", "fe80::2", 1, 2},
+        /* one address of each family: nginx behind another balancer */
+        {"PROXY TCP6 2001:db8::7 127.0.0.1 40000 1883\r\n", "2001:db8::7", "127.0.0.1", 40000,
+         1883},
+        {"PROXY TCP6 203.0.113.9 2001:db8::7 40000 1883\r\n", "203.0.113.9", "2001:db8::7", 40000,
+         1883},
+        {"PROXY TCP6 0.0.0.0 ::ffff:1.2.3.4 0 0\r\n", "0.0.0.0", "::ffff:1.2.3.4", 0, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct outcome o = read_line(rows[i].line);
@@ -97,8 +111,28 @@ static void v1_bad_lines_are_refused_on_the_byte_that_proves_it(void **state)
         {"PROXY TCP4 1.1.1.1.", "v1_address", 19},
         {"PROXY TCP4 1.1.1.1\t", "v1_address", 19},
         {"PROXY TCP4 ::1 ::1 1 2\r\n", "v1_address", 12},
-        {"PROXY TCP6 1.2.3.4", "v1_address", 13},
-        {"PROXY TCP6 ::1.2.3.4 ", "v1_address", 15},
+        {"PROXY TCP6 1.2.3.4 5.6.7.8 1 2\r\n", "v1_address", 21},
+        {"PROXY TCP6 1.2.3.4 255.", "v1_address", 23},
+        {"PROXY TCP6 1.2.3.4:", "v1_address", 19},
+        {"PROXY TCP6 1.2.3 ", "v1_address", 17},
+        {"PROXY TCP6 .", "v1_address", 12},
+        {"PROXY TCP6 :.", "v1_address", 13},
+        {"PROXY TCP6 ::.", "v1_address", 14},
+        {"PROXY TCP6 256.", "v1_address", 15},
+        {"PROXY TCP6 01.", "v1_address", 14},
+        {"PROXY TCP6 00.", "v1_address", 14},
+        {"PROXY TCP6 a.", "v1_address", 13},
+        {"PROXY TCP6 1000.", "v1_address", 16},
+        {"PROXY TCP6 1:2.", "v1_address", 15},
+        {"PROXY TCP6 1:2:3:4:5:1.", "v1_address", 23},
+        {"PROXY TCP6 1:2:3:4:5:6:7:1.", "v1_address", 27},
+        {"PROXY TCP6 1:2:3:4:5::6:1.", "v1_address", 26},
+        {"PROXY TCP6 ::ffff:1.2.3.256", "v1_address", 27},
+        {"PROXY TCP6 ::ffff:1.2.3.04", "v1_address", 26},
+        {"PROXY TCP6 ::ffff:1.2.3.4.", "v1_address", 26},
+        {"PROXY TCP6 ::ffff:1.2.3.4:", "v1_address", 26},
+        {"PROXY TCP6 ::ffff:1.2.3 ", "v1_address", 24},
+        {"PROXY TCP4 ::ffff:1.2.3.4 1.2.3.4 1 2\r\n", "v1_address", 12},
         {"PROXY TCP6 :1", "v1_address", 13},
         {"PROXY TCP6 : ", "v1_address", 13},
         {"PROXY TCP6 1: ", "v1_address", 14},
@@ -163,6 +197,32 @@ static void v1_lines_of_107_bytes_are_taken_and_longer_ones_are_not(void **state
     }
 }
 
+/* Dotted tails, which no sender writes behind so many groups, can make a line too long. */
+static void v1_lines_too_long_by_their_dotted_tails_are_refused(void **state)
+{
+    (void)state;
+#define LONG6 "ffff:ffff:ffff:ffff:ffff:ffff:" /* and a tail of up to 15 */
+    static const struct {
+        const char *line;
+        size_t bad_at; /* 0: is taken */
+    } rows[] = {
+        {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.10 0 0\r\n", 0}, /* 107 */
+        {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.100 0 0\r\n", 102},
+        {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.10 10 0\r\n", 104},
+        {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.100X", 102},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct outcome o = read_line(rows[i].line);
+        print_message("%s: %zu bytes, decided at %zu\n", rows[i].line, strlen(rows[i].line),
+                      o.decided_at);
+        assert_int_equal(o.result, rows[i].bad_at > 0 ? PARSE_BAD : PARSE_DONE);
+        if (rows[i].bad_at == 0)
+            continue;
+        assert_string_equal(o.header.fault, "v1_too_long");
+        assert_int_equal(o.decided_at, rows[i].bad_at);
+    }
+}
+
 /* The smallest count of reads must not hide a hang: every answer asks for a byte at least. */
 static void v1_says_how_many_bytes_are_certain_to_come(void **state)
 {
@@ -194,6 +254,14 @@ static void v1_says_how_many_bytes_are_certain_to_come(void **state)
         {"PROXY TCP6 1:2:3:4:5:6:7:8", 9},
         {"PROXY TCP6 1::", 9},
         {"PROXY TCP6 :", 10},
+        {"PROXY TCP6 ::ffff:1", 9},
+        {"PROXY TCP6 ::ffff:1.", 14},
+        {"PROXY TCP6 ::ffff:1.2.3.4", 9},
+        {"PROXY TCP6 192", 11},
+        {"PROXY TCP6 192.", 14},
+        {"PROXY TCP6 1.2.3.4 ", 8},
+        {"PROXY TCP6 :: ", 8},
+        {"PROXY TCP6 :: 1.", 11},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct outcome o = read_line(rows[i].start);
@@ -256,33 +324,58 @@ static void v1_never_waits_for_a_line_that_cannot_end(void **state)
     }
 }
 
-/* The C library's own reader, where it and section 2.1 mean the same. */
+static unsigned roll(uint32_t *seed, unsigned sides)
+{
+    *seed = *seed * 1103515245u + 12345u;
+    return (*seed >> 16) % sides;
+}
+
+/* Some n characters of an address, and perhaps a dotted tail, each number of it now and then bad.
+ */
+static void write_random_address(uint32_t *seed, size_t n, bool with_tail, char ip[64])
+{
+    static const char alphabet[] = ":::0f1:ab9";
+
+    for (size_t i = 0; i < n; i++)
+        ip[i] = alphabet[roll(seed, sizeof(alphabet) - 1)];
+    ip[n] = '\0';
+    const unsigned numbers = with_tail ? (roll(seed, 8) > 0 ? 4 : 3 + roll(seed, 3)) : 0;
+    for (unsigned i = 0; i < numbers; i++) {
+        const char *format = roll(seed, 20) > 0 ? "%s%u" : "%s0%u";
+        n += (size_t)snprintf(ip + n, 64 - n, format, i > 0 ? "." : "", roll(seed, 270));
+    }
+}
+
+/*
+ * The C library's own reader is the second opinion on what an IPv6 address is. Beside an IPv6
+ * address, an IPv4 address is good, too.
+ */
 static void v1_agrees_with_inet_pton_on_what_an_address_is(void **state)
 {
     (void)state;
-    static const char alphabet[] = ":::0f1:ab9";
     uint32_t seed = 7;
-    unsigned good = 0;
+    unsigned good[2] = {0};
 
-    for (int round = 0; round < 300000; round++) {
-        char ip[48], line[PROXY_V1_MAX + 1];
-        size_t n = 1 + (size_t)round % 24;
-        for (size_t i = 0; i < n; i++) {
-            seed = seed * 1103515245u + 12345u;
-            ip[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
-        }
-        ip[n] = '\0';
+    for (int round = 0; round < 600000; round++) {
+        char ip[64], line[128];
+        const bool with_tail = round % 2;
+        write_random_address(&seed, with_tail ? roll(&seed, 14) : 1 + roll(&seed, 24), with_tail,
+                             ip);
         int size = snprintf(line, sizeof(line), "PROXY TCP6 %s :: 1 2\r\n", ip);
         struct outcome o = read_once((const uint8_t *)line, (size_t)size);
-        uint8_t expected[16];
-        bool is_good = inet_pton(AF_INET6, ip, expected) == 1;
-        assert_int_equal(o.result, is_good ? PARSE_DONE : PARSE_BAD);
-        if (is_good)
+        uint8_t expected[16] = {0};
+        const bool is_ipv4 = inet_pton(AF_INET, ip, expected) == 1;
+        const bool is_good = is_ipv4 || inet_pton(AF_INET6, ip, expected) == 1;
+        if (o.result != (is_good ? PARSE_DONE : PARSE_BAD))
+            fail_msg("%s: answer %d", ip, o.result);
+        if (is_good) {
             assert_memory_equal(o.header.source.ip, expected, 16);
-        good += is_good;
+            assert_int_equal(o.header.source.is_ipv6, !is_ipv4);
+        }
+        good[with_tail] += is_good;
     }
-    print_message("%u good addresses\n", good);
-    assert_true(good > 1000);
+    print_message("%u good addresses, and %u with a dotted tail\n", good[0], good[1]);
+    assert_true(good[0] > 1000 && good[1] > 1000);
 }
 
 static void v1_leaves_what_is_behind_the_line_alone(void **state)
@@ -307,6 +400,7 @@ int main(void)
         cmocka_unit_test(v1_unknown_names_no_address_whatever_stands_behind_it),
         cmocka_unit_test(v1_bad_lines_are_refused_on_the_byte_that_proves_it),
         cmocka_unit_test(v1_lines_of_107_bytes_are_taken_and_longer_ones_are_not),
+        cmocka_unit_test(v1_lines_too_long_by_their_dotted_tails_are_refused),
         cmocka_unit_test(v1_says_how_many_bytes_are_certain_to_come),
         cmocka_unit_test(v1_never_waits_for_a_line_that_cannot_end),
         cmocka_unit_test(v1_agrees_with_inet_pton_on_what_an_address_is),

@@ -166,11 +166,7 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {V4("0013") "20", "tlv_length", 29},
         {V4("0017") "20 0004", "tlv_length", 31},
         /* twice: known from the type */
-        {V4("001a") "01 0004 6d717474 01", "tlv_twice", 36},
-        {V4("001a") "02 0004 6d717474 02", "tlv_twice", 36},
-        {V4("001a") "03 0004 6d717474 03", "tlv_twice", 36},
-        {V4("001a") "05 0000 05", "tlv_twice", 32},
-        {V4("001f") "20 0005 01 00000000 20", "tlv_twice", 37},
+        {V4("001a") "03 0004 6d717474 03", "crc32c_twice", 36},
         /* inside SSL */
         {V4("0015") "20 0006", "ssl_tlv_length", 31},
         {V4("0016") "20 0007", "ssl_tlv_length", 31},
@@ -178,7 +174,9 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {V4("001a") "20 000b 01 00000000 21 0004", "ssl_tlv_length", 39},
         {V4("001a") "20 000b 01 00000000 21 01", "ssl_tlv_length", 38},
         {V4("001a") "20 000b 01 00000000 99 0002", "ssl_tlv_length", 39},
-        {V4("001f") "20 0010 01 00000000 22 0002 6162 22", "ssl_tlv_twice", 42},
+        /* the last of a type counts, but an earlier one must be right, too */
+        {V4("001f") "20 0010 01 00000000 22 0002 6162 22 0007", "ssl_tlv_length", 44},
+        {V4("0200") "05 0000 05 0081", "tlv_length", 34},
         /* does not match: known from the last byte only */
         {V4("0013") "03 0004 00000000", "crc32c", 35},
         {V4("0016") "03 0004 00000000 04 0000", "crc32c", 38},
@@ -280,6 +278,32 @@ static void v2_takes_over_every_fact_it_knows(void **state)
     assert_text(facts->tls_cipher, "C1");
     assert_text(facts->tls_sig_alg, "ECDSA!");
     assert_text(facts->tls_key_alg, "P256");
+}
+
+static void v2_of_a_type_that_occurs_twice_the_last_one_counts(void **state)
+{
+    (void)state;
+    struct outcome o = read_hex(V4("0062") "010002 6832 010004 6d717474 010001 71" /* h2 mqtt q */
+                                           "020001 61 020001 62"
+                                           "050002 0102 050000"
+                                           "200013 07 00000000 220001 61 220001 62 210003 332e31"
+                                           "200010 03 00000000 230001 43 220001 63 210000"
+                                           "040000 040000 990001 00 990000");
+    assert_int_equal(o.result, PARSE_DONE);
+    const struct proxy_facts *facts = &o.header.facts;
+    assert_text(facts->alpn, "q");
+    assert_text(facts->authority, "b");
+    assert_text(facts->unique_id, "");
+    assert_true(facts->client_cert_conn && !facts->client_cert_sess && facts->verified);
+    assert_text(facts->tls_cn, "c");
+    assert_text(facts->tls_version, "");
+    assert_text(facts->tls_cipher, "C");
+    /* nothing of the earlier SSL TLV is left: no name without its certificate */
+    o = read_hex(V4("0025") "20000e 07 00000000 220001 61 230002 4141 200005 01 00000000");
+    assert_int_equal(o.result, PARSE_DONE);
+    assert_true(o.header.facts.has_tls && !o.header.facts.verified);
+    assert_null(o.header.facts.tls_cn.p);
+    assert_null(o.header.facts.tls_cipher.p);
 }
 
 static void v2_takes_a_name_over_only_from_a_verified_certificate(void **state)
@@ -386,6 +410,7 @@ int main(void)
         cmocka_unit_test(v2_never_waits_for_tlvs_that_cannot_be_good),
         cmocka_unit_test(v2_headers_of_4096_bytes_behind_the_fixed_ones_are_taken),
         cmocka_unit_test(v2_takes_over_every_fact_it_knows),
+        cmocka_unit_test(v2_of_a_type_that_occurs_twice_the_last_one_counts),
         cmocka_unit_test(v2_takes_a_name_over_only_from_a_verified_certificate),
         cmocka_unit_test(v2_skips_what_is_no_sub_tlv_inside_ssl_whatever_its_number_means_outside),
         cmocka_unit_test(v2_sees_every_flipped_bit_under_a_checksum),
