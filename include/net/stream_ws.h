@@ -14,8 +14,9 @@
  *                close frame, which is answered with the same code, and when the inner
  *                stream ends without one, in the middle of a frame too. ERR after a broken
  *                rule, with a close frame queued (1002; text frame: 1003); payload in front
- *                of it is read first. WANT_WRITE: a pong has to leave first, or 64 KiB came
- *                without payload and others should get a turn
+ *                of it is read first. EOF, too, for a broken rule after our own close frame: it
+ *                is how some clients answer that (paho-python: unmasked). WANT_WRITE: a pong has
+ *                to leave first, or 64 KiB came without payload and others should get a turn
  *   write        one frame a call, of at most WS_FRAME_PAYLOAD_MAX bytes, header and payload in
  *                one inner write. When not all of it leaves, the frame's rest is owed, and
  *                the next bytes written fill it. Bytes that no frame may carry any more

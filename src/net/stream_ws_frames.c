@@ -39,8 +39,14 @@ void ws_frames_free(struct stream_ws *ws)
     ws->frames = NULL;
 }
 
+/* A fault behind our close frame ends the stream as the client's close frame would. */
 static void fail(struct stream_ws *ws, unsigned code, const char *fault)
 {
+    if (ws->close_code_sent != 0) {
+        ws->state = WS_ENDED;
+        ws->close_code_received = WS_CLOSE_ABNORMAL;
+        return;
+    }
     ws->state = WS_FAILED;
     ws->fault = fault;
     ws_queue_close(ws, code);

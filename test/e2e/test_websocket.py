@@ -9,7 +9,7 @@ import paho.mqtt.client as paho
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, add_door, load_vectors, one_cluster
+from harness import PATIENCE_S, add_door, load_vectors, one_cluster, wait_until
 from recorder import RefusingPort, proxy_source
 from websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WsDevice, frame, read_answer,
                        read_frame, upgrade)
@@ -257,6 +257,38 @@ def test_the_nodes_end_is_a_close_frame(door, closing):
     assert device.read_to_close() == (b"last words", 1000)
     device.close()
     router.session_end(reason="node_closed")
+
+
+def test_python_paho_answers_the_nodes_end_unmasked_and_is_still_closed_by_the_node(
+        start_router, recording_node):
+    node = recording_node()
+    router = start_router(config({"n": node.port}))
+    device = WsDevice(router.ports["ws"])
+    device.connect("dev")
+    node.record().close()
+    assert device.read_to_close() == (b"", 1000)
+    device.send_raw(frame(b"\x03\xe8", CLOSE, mask=None))
+    device.close()
+    end = router.session_end(client_id="dev")
+    assert (end["reason"], end["closed_by"]) == ("node_closed", "node"), end
+
+
+def test_the_real_python_paho_is_closed_by_the_node(start_router, recording_node):
+    node = recording_node()
+    router = start_router(config({"n": node.port}))
+    gone = queue.Queue()
+    client = paho.Client("paho-unmasked", transport="websockets")
+    client.on_disconnect = lambda *a: gone.put(0)
+    client.connect("127.0.0.1", router.ports["ws"])
+    client.loop_start()
+    try:
+        wait_until(lambda: node.records and b"paho-unmasked" in node.record().mqtt, "its CONNECT")
+        node.record().close()
+        gone.get(timeout=PATIENCE_S)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    assert router.session_end(client_id="paho-unmasked")["reason"] == "node_closed"
 
 
 @pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))

@@ -580,6 +580,26 @@ static void payload_is_still_read_after_our_close_frame(void **state)
     bytes_free(&payload);
 }
 
+/* paho-python answers our close frame unmasked. */
+static void broken_frame_after_our_close_frame_is_the_clients_end(void **state)
+{
+    (void)state;
+    static const char *const frames[] = {"\x88\x02\x03\xe8", "\x81\x01x", "\xff\xff\xff\xff"};
+    for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+        struct stream *st = ws_opened((struct stream_memory_script){0});
+        struct ws_facts facts;
+        struct bytes payload = {0};
+        assert_int_equal(close_fully(st), STREAM_OK);
+        stream_memory_feed(stream_ws_inner(st), span_of(frames[i], 4), false);
+        assert_int_equal(read_guarded(st, 64, &payload), STREAM_EOF);
+        assert_int_equal(payload.n, 0);
+        stream_ws_facts(st, &facts);
+        assert_int_equal(facts.close_code_received, WS_CLOSE_ABNORMAL);
+        assert_int_equal(facts.close_code_sent, WS_CLOSE_NORMAL);
+        stream_free(st);
+    }
+}
+
 static void faults_of_the_inner_stream_come_at_their_byte(void **state)
 {
     struct bytes input = {0}, payload = {0};
@@ -659,6 +679,7 @@ int main(void)
         cmocka_unit_test(frame_of_two_to_the_63rd_less_one_is_begun),
         cmocka_unit_test(stream_drains_after_a_broken_rule),
         cmocka_unit_test(payload_is_still_read_after_our_close_frame),
+        cmocka_unit_test(broken_frame_after_our_close_frame_is_the_clients_end),
         cmocka_unit_test(faults_of_the_inner_stream_come_at_their_byte),
         cmocka_unit_test(frames_are_read_when_a_pong_cannot_be_written),
     };
