@@ -28,7 +28,7 @@ enum farewell {
     X(CLIENT_ERROR, "client_error", CLIENT, SILENT, SERVER_UNAVAILABLE, 1002,                      \
       "The device's connection broke, or broke a rule of WebSocket; detail says how.")             \
     X(CLIENT_CLOSED_EARLY, "client_closed_early", CLIENT, SILENT, SERVER_UNAVAILABLE, 1000,        \
-      "The device closed before its CONNECT was complete.")                                        \
+      "The device closed before its CONNECT was complete, or reset before its first byte.")        \
     X(NODE_CLOSED, "node_closed", NODE, SILENT, SERVER_UNAVAILABLE, 1000,                          \
       "The node closed a relayed session.")                                                        \
     X(NODE_ERROR, "node_error", NODE, SILENT, SERVER_UNAVAILABLE, 1011,                            \
@@ -38,19 +38,21 @@ enum farewell {
     X(PROXY_UNTRUSTED, "proxy_untrusted", ROUTER, SILENT, NOT_AUTHORIZED, 1008,                    \
       "A peer outside trusted_proxies came to a listener that wants a PROXY header.")              \
     X(PROXY_REFUSED, "proxy_refused", ROUTER, SILENT, MALFORMED, 1008,                             \
-      "The PROXY header broke a rule; detail names it.")                                           \
+      "The PROXY header broke a rule; detail names it, or what the client speaks instead.")        \
     X(PROXY_TIMEOUT, "proxy_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                    \
       "The PROXY header was not complete after timeouts.proxy_header_ms.")                         \
     X(TLS_FAILED, "tls_failed", CLIENT, SILENT, SERVER_UNAVAILABLE, 1008,                          \
-      "The TLS handshake failed; detail names the alert.")                                         \
+      "The TLS handshake failed; detail names the alert, or what the client speaks instead.")      \
     X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                        \
       "The TLS handshake took longer than timeouts.tls_handshake_ms.")                             \
     X(WEBSOCKET_REFUSED, "websocket_refused", ROUTER, SILENT, MALFORMED, 1002,                     \
       "The upgrade to WebSocket was refused; detail says the HTTP status and why.")                \
+    X(HTTP_PROBE, "http_probe", ROUTER, SILENT, SERVER_UNAVAILABLE, 1002,                          \
+      "HTTP without an upgrade on a WebSocket listener: a health check or a browser.")             \
     X(WEBSOCKET_TIMEOUT, "websocket_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,            \
       "The upgrade took longer than timeouts.websocket_upgrade_ms.")                               \
     X(CONNECT_REFUSED, "connect_refused", ROUTER, FAULT, MALFORMED, 1008,                          \
-      "The first packet broke a rule; detail names it.")                                           \
+      "The first packet broke a rule; detail names it, or what the client speaks instead.")        \
     X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                \
       "The CONNECT was not complete after timeouts.connect_packet_ms.")                            \
     X(IDENTITY_REFUSED, "identity_refused", ROUTER, REFUSAL, NOT_AUTHORIZED, 1008,                 \

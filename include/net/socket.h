@@ -68,6 +68,9 @@ enum socket_peer socket_ask_peer(int fd);
 /* Has the peer ended its side, or reset it, whether or not all it sent has been read? */
 bool socket_peer_has_left(int fd);
 
+/* Have bytes arrived that nobody has read? False, too, when the kernel does not say. */
+bool socket_has_unread(int fd);
+
 /* The address a TCP socket is bound to. False with errno when the kernel does not say. */
 bool socket_local_address(int fd, struct address *out);
 

@@ -73,6 +73,10 @@ struct ws_facts {
     const char *subprotocol; /* "mqtt" or "mqttv3.1"; null before open() answered OK */
     struct span forwarded;   /* see ws_upgrade_forwarded(); absent before open() answered OK */
     unsigned status;         /* of the answer: 101, or the refusal; 0 before */
+    bool heard;              /* a byte came from the client */
+    bool ended_early;        /* the client's connection ended before there was an answer */
+    bool broke_early;        /* or was reset, or broke in another way */
+    bool plain_http;         /* refused: a request without any sign of WebSocket */
     unsigned
         close_code_received;  /* from its close frame; WS_CLOSE_NO_STATUS, _ABNORMAL; 0 = open */
     unsigned close_code_sent; /* in our close frame, queued or gone; 0 = none */

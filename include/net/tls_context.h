@@ -129,6 +129,9 @@ struct tls_alert {
 /* False when there was none. At any time, for a TLS stream. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);
 
+/* Has the peer ended or reset the connection before its first byte? For a TLS stream. */
+bool stream_tls_left_unheard(const struct stream *st);
+
 /* Where a name may stand in a certificate. */
 enum tls_name_kind {
     TLS_NAME_CN, /* the first common name of the subject */

@@ -23,6 +23,7 @@ typedef _Atomic uint64_t counter;
     X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
     X(waiting_bytes, "waiting_bytes", "Of these, and of CONNECTs with what came behind them.")     \
     X(accepted, "accepted_total", "Connections accepted.")                                         \
+    X(probes, "probes_total", "Connections of health checks and port scans, which sent no MQTT.")  \
     X(dial_failures, "dial_failures_total", "Tries that did not reach a node.")                    \
     X(accept_pauses, "accept_pauses_total", "Times accepting paused for want of descriptors.")     \
     X(accept_shed, "accept_shed_total", "Connections closed at once, for the same reason.")        \

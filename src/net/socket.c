@@ -179,6 +179,12 @@ bool socket_peer_has_left(int fd)
     return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLERR | POLLHUP));
 }
 
+bool socket_has_unread(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 enum socket_peer socket_ask_peer(int fd)
 {
     struct pollfd peer = {.fd = fd, .events = POLLRDHUP};

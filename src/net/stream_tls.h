@@ -34,7 +34,9 @@ struct stream_tls {
     int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int16_t alert_received; /* last fatal alert that came, or TLS_NO_ALERT */
     uint16_t steps;         /* of TLS itself since the last data */
+    uint8_t first;          /* enum first_protocol, of the first bytes that came */
     bool drained;           /* the last read left the socket empty */
+    bool left;              /* a read met the end of the connection, or that it is broken */
     bool refuses;           /* nothing more is read from the socket */
     bool parting;           /* what is written is the last */
     bool dead;              /* a fault ended it */

@@ -12,6 +12,7 @@
 #include "net/stream_tls.h"
 #include "net/tls_internal.h"
 #include "net/tls_names.h"
+#include "wire/first_bytes.h"
 
 /* The peer's certificate if it was verified, borrowed; null otherwise. */
 static X509 *verified_certificate(const struct stream_tls *t)
@@ -76,6 +77,13 @@ bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
     *out = (struct tls_alert){
         .sent = sent, .code = (uint8_t)code, .word = SSL_alert_desc_string_long(code)};
     return true;
+}
+
+bool stream_tls_left_unheard(const struct stream *st)
+{
+    assert(stream_is_tls(st));
+    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, stream);
+    return t->left && t->first == FIRST_NOTHING;
 }
 
 /* ---- the peer's names ------------------------------------------------------------------ */

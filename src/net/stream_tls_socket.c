@@ -19,6 +19,7 @@
 
 #include "net/stream_tls.h"
 #include "net/tls_internal.h"
+#include "wire/first_bytes.h"
 
 static int socket_read(BIO *bio, char *p, int n)
 {
@@ -39,7 +40,10 @@ static int socket_read(BIO *bio, char *p, int n)
         BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
     else if (r < 0 && errno == EAGAIN)
         BIO_set_retry_read(bio);
+    t->left |= r == 0 || (r < 0 && errno != EAGAIN);
     t->drained = r > 0 && r < n;
+    if (t->first == FIRST_NOTHING && r > 0)
+        t->first = (uint8_t)first_bytes_protocol(span_of(p, (size_t)r));
     return (int)r;
 }
 

@@ -35,6 +35,7 @@ enum stream_result ws_inner_read(struct stream_ws *ws, void *p, size_t n, size_t
     enum stream_result r = stream_read(ws->inner, p, n, got);
     ws->dead |= r == STREAM_ERR;
     ws->inner_ended |= r == STREAM_EOF;
+    ws->heard |= r == STREAM_OK;
     return r;
 }
 
@@ -336,6 +337,10 @@ void stream_ws_facts(const struct stream *st, struct ws_facts *out)
     *out = (struct ws_facts){.subprotocol = ws->subprotocol,
                              .forwarded = span_of(ws->forwarded, ws->forwarded_n),
                              .status = ws->status,
+                             .heard = ws->heard,
+                             .ended_early = ws->status == 0 && ws->inner_ended,
+                             .broke_early = ws->status == 0 && ws->dead,
+                             .plain_http = ws->plain_http,
                              .close_code_received = ws->close_code_received,
                              .close_code_sent = ws->close_code_sent};
 }

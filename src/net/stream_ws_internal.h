@@ -77,6 +77,8 @@ struct stream_ws {
     uint16_t close_code_sent;     /* queued or gone; 0 = none */
     uint16_t close_code_received; /* see struct ws_facts */
     uint8_t state;                /* enum ws_state */
+    bool heard;                   /* a byte came from the client */
+    bool plain_http;              /* see struct ws_facts */
     bool dead;                    /* the inner stream's read, or its opening, returned ERR */
     bool write_dead;              /* the inner stream's write returned ERR */
     bool inner_ended;             /* the inner stream answered EOF */

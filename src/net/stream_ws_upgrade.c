@@ -88,6 +88,7 @@ static enum stream_result compose_response(struct stream_ws *ws)
         ws->subprotocol = hs->upgrade.subprotocol;
     }
     ws->status = (uint16_t)hs->upgrade.status;
+    ws->plain_http = hs->upgrade.plain_http;
     hs->response_n = (uint16_t)ws_upgrade_respond(&hs->upgrade, accept, hs->response);
     ws->state = WS_RESPONSE;
     return STREAM_OK;

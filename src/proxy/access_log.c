@@ -118,7 +118,7 @@ static uint32_t stands_for(const struct session *s)
     struct worker *w = s->w;
     const struct log_conf *conf = &w->snapshot->config->log;
     const uint64_t second = s->entered_us / 1000000u;
-    if (conf->sample_above_per_s == 0)
+    if (conf->sample_above_per_s == 0 || s->probe)
         return 1;
     if (w->ends.second != second)
         w->ends = (struct worker_ends){.second = second, .unsaid = w->ends.unsaid};
@@ -135,13 +135,14 @@ static uint32_t stands_for(const struct session *s)
 
 void access_log_session(const struct session *s)
 {
-    const uint32_t sampled = log_enabled(s->w->log, LOG_INFO) ? stands_for(s) : 0;
+    const enum log_level level = s->probe ? LOG_DEBUG : LOG_INFO;
+    const uint32_t sampled = log_enabled(s->w->log, level) ? stands_for(s) : 0;
     if (sampled == 0)
         return;
     const struct close_reason_row *row = close_reason_row(s->reason);
     struct log_line line;
     char id[SESSION_ID_TEXT_MAX];
-    log_begin(&line, s->w->log, LOG_INFO, "session.end");
+    log_begin(&line, s->w->log, level, "session.end");
     log_text(&line, "session", session_id_text(s, id));
     log_who(&line, s);
     log_node(&line, s);

@@ -200,7 +200,8 @@ static bool parts_in_order(const struct session *s)
 {
     if (!s->client)
         return false;
-    if ((s->arrival && s->arrival->farewell_n > 0) || s->reason == CLOSE_WEBSOCKET_REFUSED)
+    if ((s->arrival && s->arrival->farewell_n > 0) || s->reason == CLOSE_WEBSOCKET_REFUSED ||
+        s->reason == CLOSE_HTTP_PROBE)
         return true;
     if (s->reason == CLOSE_RELAY_MEMORY)
         return false; /* it is what waits for the client that is in the way */
@@ -276,6 +277,8 @@ static void count_end(const struct session *s)
 {
     struct counters *counters = &s->w->counters;
     counter_add(&counters->closed[s->reason], 1);
+    if (s->probe)
+        counter_add(&counters->probes, 1);
     if (s->arrival) { /* never relayed; else they were counted as they moved */
         counter_add(&counters->bytes_up, s->up.bytes);
         counter_add(&counters->bytes_down, s->down.bytes);

@@ -133,6 +133,7 @@ struct session {
     bool half_closed : 1;         /* relay: one side has ended, the other not yet */
     bool client_left_first : 1;   /* relay: the client's end came before the node's */
     bool failed : 1;              /* connack, relay: `reason` and `detail` name the first fault */
+    bool probe : 1;               /* farewell: a health check or a port scan, no device */
     bool said : 1;                /* farewell: the writing side towards the client is closed */
 
     /* accept */
@@ -198,6 +199,12 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
  * first fault counts.
  */
 void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
+
+/*
+ * For stages before the CONNECT: the client has left, in order or by a reset. It was a probe if it
+ * has not sent a byte (`heard`), or comes from a proxy that names no device; answers MOVED.
+ */
+enum step session_left_early(struct session *s, bool heard, const char *detail);
 
 /* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
 void session_set_deadline(struct session *s, double ms);

@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "model/route_key.h"
 #include "session.h"
+#include "wire/first_bytes.h"
 #include "wire/proxy_protocol.h"
 #include "worker.h"
 
@@ -54,11 +55,28 @@ static enum step connect_done(struct session *s)
 
 static enum step connect_bad(struct session *s)
 {
-    const enum mqtt_fault fault = s->arrival->connect.fault;
-    char detail[96];
-    (void)snprintf(detail, sizeof(detail), "%s [%s]", mqtt_fault_word(fault),
-                   mqtt_fault_clause(fault));
+    const struct buffer *first = &s->arrival->first;
+    const enum first_protocol speaks =
+        first_bytes_protocol(span_of(buffer_bytes(first), buffer_len(first)));
+    enum mqtt_fault fault = s->arrival->connect.fault;
+    const char *other = speaks == FIRST_MQTT ? NULL : first_protocol_word(speaks);
+    char detail[128];
+    if (other)
+        fault = MQTT_FAULT_NOT_CONNECT;
+    (void)snprintf(detail, sizeof(detail), "%s [%s]%s%s", mqtt_fault_word(fault),
+                   mqtt_fault_clause(fault), other ? ": the client speaks " : "",
+                   other ? other : "");
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);
+}
+
+/* The client has ended or broken its connection with the CONNECT not complete. */
+static enum step connect_cut(struct session *s, enum stream_result how)
+{
+    const bool heard =
+        buffer_len(&s->arrival->first) > 0 || s->tls || s->arrival->listener->conf->websocket;
+    if (how == STREAM_EOF || !heard)
+        return session_left_early(s, heard, how == STREAM_ERR ? stream_error(s->client) : NULL);
+    return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
 }
 
 /*
@@ -110,10 +128,8 @@ enum step stage_connect(struct session *s)
             s->up.read_wait = flow_wait_mask(r);
             return WAIT;
         }
-        if (r == STREAM_EOF)
-            return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, NULL);
         if (r != STREAM_OK)
-            return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+            return connect_cut(s, r);
         if (!a->first.mem)
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         buffer_grew(&a->first, got);

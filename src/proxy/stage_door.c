@@ -10,6 +10,7 @@
  * trip after its connection, and a read before that is a system call for nothing.
  */
 #include <ev.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,20 @@
 #include "proxied.h"
 #include "proxy/loop_memory.h"
 #include "session.h"
+#include "wire/first_bytes.h"
 #include "worker.h"
+
+/* LOCAL and UNKNOWN: the proxy connects for itself, to check whether we are there. */
+static bool speaks_for_nobody(const struct session *s)
+{
+    return s->proxied && s->proxied->header.version != 0 && !s->proxied->header.has_address;
+}
+
+enum step session_left_early(struct session *s, bool heard, const char *detail)
+{
+    s->probe = !heard || speaks_for_nobody(s);
+    return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, detail);
+}
 
 /* The door behind the one of state `behind`, in the listener's order. */
 static enum session_state next_door(const struct session *s, enum session_state behind)
@@ -95,6 +109,20 @@ static bool lacks_address(const struct session *s)
            s->arrival->listener->roster->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
+/* The usual cause of a wrong signature: the balancer in front sends no header. */
+static enum step header_is_bad(struct session *s)
+{
+    const struct proxied *proxied = s->proxied;
+    const struct span bytes = span_of(buffer_bytes(&proxied->bytes), buffer_len(&proxied->bytes));
+    const enum first_protocol speaks = first_bytes_protocol(bytes);
+    char detail[96];
+    if (strcmp(proxied->header.fault, "signature") != 0 || !first_protocol_word(speaks))
+        return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
+    (void)snprintf(detail, sizeof(detail), "signature: no PROXY header, the client speaks %s",
+                   first_protocol_word(speaks));
+    return session_close(s, CLOSE_PROXY_REFUSED, detail);
+}
+
 /* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
 enum step stage_proxy_in(struct session *s)
 {
@@ -111,7 +139,7 @@ enum step stage_proxy_in(struct session *s)
                 return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
             return go_on(s);
         case PARSE_BAD:
-            return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
+            return header_is_bad(s);
         case PARSE_MORE:
             break;
         }
@@ -124,8 +152,8 @@ enum step stage_proxy_in(struct session *s)
             return WAIT;
         }
         if (r != STREAM_OK)
-            return session_close(s, CLOSE_CLIENT_CLOSED_EARLY,
-                                 r == STREAM_ERR ? stream_error(s->client) : NULL);
+            return session_left_early(s, buffer_len(&proxied->bytes) > 0,
+                                      r == STREAM_ERR ? stream_error(s->client) : NULL);
         buffer_grew(&proxied->bytes, got);
     }
 }
@@ -160,7 +188,8 @@ enum step stage_tls(struct session *s)
         return QUEUE;
     /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
     if (!s->arrival->shaking && socket_peer_has_left(s->client_io.fd))
-        return session_close(s, CLOSE_CLIENT_CLOSED_EARLY, "before its TLS handshake began");
+        return session_left_early(s, socket_has_unread(s->client_io.fd),
+                                  "before its TLS handshake began");
     if (!s->arrival->shaking && !begin_handshake(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);
@@ -168,6 +197,8 @@ enum step stage_tls(struct session *s)
         s->up.read_wait = flow_wait_mask(r);
         return WAIT;
     }
+    if (r != STREAM_OK && stream_tls_left_unheard(s->client))
+        return session_left_early(s, false, stream_error(s->client));
     if (r != STREAM_OK) {
         count_failed(s);
         return session_close(s, CLOSE_TLS_FAILED, stream_error(s->client));
@@ -194,6 +225,21 @@ static void take_forwarded_address(struct session *s)
         s->source = proxy_endpoint_address(&source);
 }
 
+/* There is no upgrade: the client has left, was no device, or broke a rule. */
+static enum step upgrade_failed(struct session *s)
+{
+    const char *detail = stream_error(s->client);
+    struct ws_facts facts;
+    stream_ws_facts(s->client, &facts);
+    const bool heard = facts.heard || s->tls;
+    if (facts.ended_early || (facts.broke_early && !heard))
+        return session_left_early(s, heard, detail);
+    if (facts.broke_early)
+        return session_close(s, CLOSE_CLIENT_ERROR, detail);
+    s->probe = facts.plain_http;
+    return session_close(s, facts.plain_http ? CLOSE_HTTP_PROBE : CLOSE_WEBSOCKET_REFUSED, detail);
+}
+
 enum step stage_websocket(struct session *s)
 {
     enum stream_result r = stream_open(s->client);
@@ -202,7 +248,7 @@ enum step stage_websocket(struct session *s)
         return WAIT;
     }
     if (r != STREAM_OK)
-        return session_close(s, CLOSE_WEBSOCKET_REFUSED, stream_error(s->client));
+        return upgrade_failed(s);
     take_forwarded_address(s);
     (void)!admit_source(s); /* it has got this far, and will be told why it gets no further */
     return go_on(s);

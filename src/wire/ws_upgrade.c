@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "wire/first_bytes.h"
+
 static enum parse_result refuse(struct ws_upgrade *u, unsigned status, const char *fault)
 {
     u->status = status;
@@ -179,10 +181,35 @@ static void note_request_line(struct ws_upgrade *u, const struct http_item *item
     u->is_get = is_text(item->name, "GET"); /* methods are case-sensitive */
     u->is_head = is_text(item->name, "HEAD");
     u->minor = (uint8_t)item->minor;
+    u->line_seen = true;
+}
+
+/* Words for what is no HTTP, from bytes that are here however the input was cut. */
+static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, size_t n)
+{
+    const size_t certain = p[0] == 'P' ? 6 : p[0] == '\r' ? 5 : 1;
+
+    switch (first_bytes_protocol(span_of(p, size_min(n, certain)))) {
+    case FIRST_MQTT:
+        return "not HTTP: the client speaks MQTT";
+    case FIRST_TLS:
+        return "not HTTP: the client speaks TLS";
+    case FIRST_PROXY:
+        return "not HTTP: the client speaks PROXY protocol";
+    default:
+        return u->head.fault;
+    }
+}
+
+/* A health check or a browser. A proxy that drops only the Upgrade header is none of these. */
+static bool is_plain_http(const struct ws_upgrade *u)
+{
+    return !u->asks_websocket && !u->connection_upgrades && u->n_keys == 0 && u->n_versions == 0;
 }
 
 static enum parse_result judge(struct ws_upgrade *u)
 {
+    u->plain_http = is_plain_http(u);
     if (u->minor < 1)
         return refuse(u, 400, "not HTTP/1.1");
     if (u->n_hosts != 1 || u->host_is_bad)
@@ -227,7 +254,8 @@ enum parse_result ws_upgrade_read(struct ws_upgrade *u, const uint8_t *p, size_t
         struct http_item item;
         enum parse_result r = http_head_next(&u->head, p, n, &item);
         if (r == PARSE_BAD)
-            return refuse(u, u->head.status, u->head.fault);
+            return refuse(u, u->head.status,
+                          u->line_seen ? u->head.fault : other_protocol(u, p, n));
         if (r == PARSE_MORE)
             return r;
         if (item.kind == HTTP_END)

@@ -347,9 +347,18 @@ def _(stage):
 @produces("websocket_refused")
 def _(stage):
     router, port = stage.behind(websocket={})
-    raw = stage.closing(mqtt.Device(port)).send(b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n")
+    raw = stage.closing(mqtt.Device(port)).send(
+        b"GET /elsewhere HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
     assert raw.read_to_end()[0].startswith(b"HTTP/1.1 404 ")
     assert "404" in router.session_end(reason="websocket_refused")["detail"]
+    return router
+
+
+@produces("http_probe")
+def _(stage):
+    router, port = stage.behind(websocket={})
+    raw = stage.closing(mqtt.Device(port)).send(b"GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert raw.read_to_end()[0].startswith(b"HTTP/1.1 426 ")
     return router
 
 

@@ -168,7 +168,8 @@ def test_a_refused_upgrade_is_answered_as_http_wants(
     assert "close" in answer.headers["connection"].lower()
     raw.half_close()
     raw.read_to_end()
-    end = router.session_end(reason="websocket_refused")
+    is_probe = b"Sec-WebSocket" not in request_head
+    end = router.session_end(reason="http_probe" if is_probe else "websocket_refused")
     assert str(answer.status) in end["detail"]
     assert not node.records
 

@@ -291,7 +291,7 @@ function say(clusters) {
 }
 
 /* Ends that say nothing against the device or the router. */
-const ENDS = ["client_closed", "client_error", "client_closed_early", "node_closed", "node_error", "idle_timeout",
+const ENDS = ["client_closed", "client_error", "client_closed_early", "http_probe", "node_closed", "node_error", "idle_timeout",
   "node_drained", "node_down", "homecoming", "disconnected", "shutdown"];
 
 function drawReasons(status) {

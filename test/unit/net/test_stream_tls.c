@@ -327,7 +327,7 @@ static void a_client_without_tls_gets_words(void **state)
     static const char connect[] = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01"
                                   "a";
     static const char http[] = "GET /mqtt HTTP/1.1\r\n\r\n";
-    expect_words_for(*state, connect, sizeof(connect) - 1, "not TLS (wrong version number)");
+    expect_words_for(*state, connect, sizeof(connect) - 1, "not TLS: the client speaks MQTT");
     expect_words_for(*state, http, sizeof(http) - 1, "not TLS: the client speaks HTTP");
 }
 

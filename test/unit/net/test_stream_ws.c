@@ -87,7 +87,8 @@ static void refusal_is_written_named_and_drained(void **state)
     (void)state;
     check_refused("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http 404: no such path",
                   "HTTP/1.1 404 Not Found\r\n");
-    check_refused("\x10\x0c", "http 400: not an HTTP request", "HTTP/1.1 400 Bad Request\r\n");
+    check_refused("\x10\x0c", "http 400: not HTTP: the client speaks MQTT",
+                  "HTTP/1.1 400 Bad Request\r\n");
     check_refused("GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
                   "Sec-WebSocket-Version: 13\r\n\r\n",
                   "http 400: not exactly one good Sec-WebSocket-Key",

@@ -278,7 +278,63 @@ static void plain_mqtt_is_refused_on_its_first_byte(void **state)
     ws_upgrade_init(&u, &conf);
     assert_int_equal(ws_upgrade_read(&u, (const uint8_t *)"\x10", 1), PARSE_BAD);
     assert_int_equal(u.status, 400);
-    assert_string_equal(u.fault, "not an HTTP request");
+    assert_string_equal(u.fault, "not HTTP: the client speaks MQTT");
+}
+
+/* However they are cut: each of the beginnings that are refused has the same words. */
+static void other_protocols_are_named_the_same_however_they_are_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *fault;
+        size_t n;
+    } rows[] = {
+        {"\x10\x0d\0\x04MQTT", "not HTTP: the client speaks MQTT", 8},
+        {"\x16\x03\x01\x02\0\x01", "not HTTP: the client speaks TLS", 6},
+        {"\r\n\r\n\0\r\nQUIT\n!", "not HTTP: the client speaks PROXY protocol", 13},
+        {"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n", "not HTTP: the client speaks PROXY protocol", 32},
+        {"\r\n\r\nX\0", "not an HTTP request", 6},
+        {"PROXIED\0", "not an HTTP request", 8},
+        {"\x80\x64", "not an HTTP request", 2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned refused = 0;
+        for (size_t n = 1; n <= rows[i].n; n++) {
+            struct ws_upgrade u;
+            ws_upgrade_init(&u, &conf);
+            if (ws_upgrade_read(&u, (const uint8_t *)rows[i].bytes, n) != PARSE_BAD)
+                continue;
+            assert_string_equal(u.fault, rows[i].fault);
+            refused++;
+        }
+        assert_true(refused > 0);
+    }
+}
+
+static void only_a_request_without_any_sign_of_websocket_is_plain_http(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool plain;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\n" HOST END, true},
+        {"OPTIONS / HTTP/1.0\r\n" END, true},
+        {LINE HOST END, true},
+        {LINE HOST "Connection: keep-alive\r\n" END, true},
+        {LINE HOST "Upgrade: websocket\r\n" END, false},
+        {LINE HOST "Connection: Upgrade\r\n" END, false},
+        {LINE HOST "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" END, false},
+        {LINE HOST "Sec-WebSocket-Version: 13\r\n" END, false},
+        {"GET / HTTP/1.1\r\nbad header" END, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ws_upgrade u;
+        ws_upgrade_init(&u, &conf);
+        assert_int_equal(ws_upgrade_read(&u, (const uint8_t *)rows[i].text, strlen(rows[i].text)),
+                         PARSE_BAD);
+        assert_int_equal(u.plain_http, rows[i].plain);
+    }
 }
 
 static void endless_head_is_431_at_its_limit(void **state)
@@ -399,7 +455,7 @@ static void refusals_bring_the_headers_of_their_status(void **state)
     (void)state;
     assert_response("\x10", NULL,
                     "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-                    "Content-Length: 20\r\n\r\nnot an HTTP request\n");
+                    "Content-Length: 33\r\n\r\nnot HTTP: the client speaks MQTT\n");
     assert_response("GET / HTTP/1.1\r\n" HOST END, NULL,
                     "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Type: text/plain\r\n"
                     "Content-Length: 13\r\n\r\nno such path\n");
@@ -443,6 +499,8 @@ int main(void)
         cmocka_unit_test(older_http_is_refused_and_a_newer_minor_version_taken),
         cmocka_unit_test(folded_line_and_bare_line_feed_are_refused),
         cmocka_unit_test(plain_mqtt_is_refused_on_its_first_byte),
+        cmocka_unit_test(other_protocols_are_named_the_same_however_they_are_cut),
+        cmocka_unit_test(only_a_request_without_any_sign_of_websocket_is_plain_http),
         cmocka_unit_test(endless_head_is_431_at_its_limit),
         cmocka_unit_test(origin_and_extensions_change_nothing),
         cmocka_unit_test(forwarded_addresses_of_all_headers_are_one_list),

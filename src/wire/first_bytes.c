@@ -1,0 +1,76 @@
+/*
+ * first_bytes.c - which protocol do the first bytes of a connection belong to?
+ */
+#include "wire/first_bytes.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "wire/mqtt_connect.h"
+#include "wire/proxy_format.h"
+
+#define TEXT_LEAST        3u /* fewer characters of a word can be anything */
+#define TLS_HANDSHAKE     0x16u
+#define TLS_MAJOR_VERSION 0x03u
+#define MQTT_CONNECT_TYPE 0x1u
+
+/* Is one the beginning of the other? */
+static bool begins_as(struct span in, struct span word)
+{
+    return in.n >= TEXT_LEAST && memcmp(in.p, word.p, size_min(in.n, word.n)) == 0;
+}
+
+static bool is_http(struct span in)
+{
+    static const char *const methods[] = {"GET ",     "HEAD ",  "POST ",  "PUT ",     "DELETE ",
+                                          "OPTIONS ", "PATCH ", "TRACE ", "CONNECT ", "PRI "};
+
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (begins_as(in, span_of_str(methods[i])))
+            return true;
+    return false;
+}
+
+/* No CONNECT has a remaining length of 3, so this is never MQTT 3.1 with flags. */
+static bool is_tls(struct span in)
+{
+    return in.p[0] == TLS_HANDSHAKE && (in.n < 2 || in.p[1] == TLS_MAJOR_VERSION);
+}
+
+/* A CONNECT that breaks a rule behind its protocol name is MQTT all the same. */
+static bool is_mqtt(struct span in)
+{
+    struct mqtt_connect connect;
+
+    mqtt_connect_init(&connect, true, MQTT_CONNECT_MAX_BYTES_LIMIT);
+    return in.p[0] >> 4 == MQTT_CONNECT_TYPE &&
+           (mqtt_connect_read(&connect, in.p, in.n) != PARSE_BAD || connect.level_seen);
+}
+
+enum first_protocol first_bytes_protocol(struct span in)
+{
+    if (in.n == 0)
+        return FIRST_NOTHING;
+    if (is_tls(in))
+        return FIRST_TLS;
+    if (is_mqtt(in))
+        return FIRST_MQTT;
+    if (is_http(in))
+        return FIRST_HTTP;
+    if (begins_as(in, span_of_str("PROXY ")) ||
+        begins_as(in, span_of(PROXY_SIGNATURE, PROXY_SIGNATURE_SIZE)))
+        return FIRST_PROXY;
+    return FIRST_UNKNOWN;
+}
+
+const char *first_protocol_word(enum first_protocol protocol)
+{
+    static const char *const words[FIRST_COUNT] = {[FIRST_MQTT] = "MQTT",
+                                                   [FIRST_TLS] = "TLS",
+                                                   [FIRST_HTTP] = "HTTP",
+                                                   [FIRST_PROXY] = "PROXY protocol"};
+    assert(protocol < FIRST_COUNT);
+    return words[protocol];
+}
