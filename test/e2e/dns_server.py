@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from harness import free_port, wait_until
+from harness import PATIENCE_S, free_port, wait_until
 from nodes import Process
 
 BINARY = "/usr/sbin/dnsmasq"
@@ -33,7 +33,7 @@ class DnsServer(Process):
         """Start it, or start it again, with the records of now."""
         self._write()
         self.start([BINARY, "--keep-in-foreground", f"--conf-file={self.directory}/conf"])
-        self.wait_open(self.port, 10)
+        self.wait_open(self.port, PATIENCE_S)
 
     def _write(self):
         (self.directory / "hosts").write_text("".join(

@@ -101,7 +101,7 @@ class Mosquitto(Process):
         """Start it, or start it again after kill() or end()."""
         self.start([*self.wrapper, "/usr/sbin/mosquitto", "-c",
                     str(self.directory / "mosquitto.conf")])
-        self.wait_open(self.port, 10, self.host)
+        self.wait_open(self.port, PATIENCE_S, self.host)
 
     @property
     def address(self):
@@ -121,14 +121,14 @@ class RabbitMQ(Process):
         # Our own epmd, in the foreground: RabbitMQ would leave a daemon behind.
         self.epmd = Process("epmd")
         self.epmd.start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
-        self.epmd.wait_open(epmd_port, 10)
+        self.epmd.wait_open(epmd_port, PATIENCE_S)
         self.start([str(RABBITMQ_SCRIPTS / "rabbitmq-server")],
                    self._environment(epmd_port))
         # A bare connect would be a PROXY fault in its log, so the log is asked instead.
         started = time.monotonic()
         while "Server startup complete" not in self.log():
             assert self.process.poll() is None, f"RabbitMQ ended:\n{self.log()[-3000:]}"
-            assert time.monotonic() < started + 90, f"RabbitMQ is slow:\n{self.log()[-3000:]}"
+            assert time.monotonic() < started + 4 * PATIENCE_S, f"RabbitMQ is slow:\n{self.log()[-3000:]}"
             time.sleep(0.1)
 
     def _environment(self, epmd_port):
@@ -182,7 +182,7 @@ class HAProxy(Process):
         config.write_text(text)
         self.start(["/usr/sbin/haproxy", "-db", "-f", str(config)])
         for port in listens:
-            self.wait_open(port, 10)
+            self.wait_open(port, PATIENCE_S)
 
 
 class Nginx(Process):
@@ -203,4 +203,4 @@ class Nginx(Process):
             f"http {{\naccess_log off;\n{temporary}{http}\n}}\n")
         self.start(["/usr/sbin/nginx", "-e", "stderr", "-p", str(self.directory), "-c", str(config)])
         for port in ports:
-            self.wait_open(port, 10)
+            self.wait_open(port, PATIENCE_S)

@@ -39,7 +39,7 @@ def site(tmp_path):
 
 def test_a_page_in_chromium_publishes_and_subscribes(
         site, start_router, mosquittos, tmp_path_factory):
-    javascript.demand(javascript.CHROMIUM, "no chromium: docker/install-deps.sh test")
+    assert javascript.CHROMIUM, "no chromium: docker/install-deps.sh test"
     made = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
     router = start_router(add_door(made, "ws", websocket={}))
     pages = []

@@ -107,8 +107,7 @@ def test_checks_of_two_routers_do_not_throw_each_other_out(start_router, mosquit
     node = mosquitto()
     config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT)
     routers = [start_router(config), start_router(config)]
-    wait_until(lambda: len(checks_of(node)) >= 10, "ten checks")
-    assert len(set(checks_of(node))) == 2
+    wait_until(lambda: len(checks_of(node)) >= 10 and len(set(checks_of(node))) == 2, "ten checks of two routers")
     assert "already connected" not in node.log()
     assert not any(router.find("node.status") for router in routers)
 

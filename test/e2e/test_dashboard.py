@@ -25,7 +25,7 @@ class Browser:
     """One page; its methods are Playwright's, by name."""
 
     def __init__(self, profile):
-        javascript.demand(javascript.CHROMIUM, "no chromium: docker/install-deps.sh test")
+        assert javascript.CHROMIUM, "no chromium: docker/install-deps.sh test"
         self.process = subprocess.Popen(
             [javascript.node_with("playwright-core"), str(javascript.DIRECTORY / "steered.js"),
              javascript.CHROMIUM, str(profile)],

@@ -160,7 +160,7 @@ def judge(runs, want_of):
 def config(node, **listener):
     made = one_cluster({"node1": node.address}, proxy_protocol="v2")
     made["listeners"][0].update(listener)
-    made["timeouts"] = {"connect_packet_ms": CONNECT_PACKET_MS}
+    made["timeouts"] = {"connect_packet_ms": CONNECT_PACKET_MS, "farewell_ms": 60_000}  # all is read, however slowly sent
     made["limits"] = {"flapping": False}  # most of them have one client identifier
     return made
 
