@@ -94,8 +94,9 @@ static struct findings look_at(const struct cluster *cluster, const struct probe
         if (cluster->nodes[i].weight == 0 || !prober_look(prober, live, &facts) ||
             facts.decree != NODE_STATE_UP)
             continue;
-        const uint32_t unanswered = NODE_LIVE_READ(live->unanswered) + facts.unanswered;
         const bool answered = NODE_LIVE_READ(live->answered);
+        const uint32_t unanswered =
+            NODE_LIVE_READ(live->unanswered) + (facts.unanswered && !answered);
         f.nodes++;
         f.silent += unanswered > 0;
         f.answering += unanswered == 0 && answered;

@@ -193,8 +193,9 @@ static void log_result(const struct probe *p, enum check_result result)
 }
 
 /*
- * Where no MQTT check was ever answered, a node that accepts connections and closes them, or says
- * nothing, may expect a PROXY header that it does not get, or get one that it does not expect.
+ * Where no MQTT check was ever answered, and the node answered no device, one that accepts
+ * connections and closes them, or says nothing, may expect a PROXY header that it does not get, or
+ * get one that it does not expect.
  */
 static void note_contact(struct probe *p, const struct check_report *report)
 {
@@ -205,7 +206,7 @@ static void note_contact(struct probe *p, const struct check_report *report)
         group->any_answer = true;
     p->unanswered = rules(p)->type != CHECK_TYPE_HTTP && report->contact == CHECK_CONNECTED &&
                     report->result >= CHECK_TIMEOUT && !group->any_answer &&
-                    !strstr(report->why, "certificate");
+                    !NODE_LIVE_READ(p->live->answered) && !strstr(report->why, "certificate");
     (void)snprintf(p->why, sizeof(p->why), "%.100s%s", report->why, p->unanswered ? hint : "");
 }
 

@@ -49,7 +49,7 @@ def test_it_answers_who_asks_whether_it_lives_and_is_ready(start):
     assert "default-src 'none'" in ready.headers["Content-Security-Policy"]
 
 
-def test_it_is_not_ready_without_a_node_that_is_up_in_each_cluster(start):
+def test_asked_for_all_clusters_it_is_not_ready_without_a_node_that_is_up_in_each(start):
     config = harness.one_cluster(NODE, passive=False)
     config["clusters"] += [
         {"name": "two", "nodes": [{"name": "x", "address": "127.0.0.1:9", "state": "down"}]},
@@ -57,7 +57,7 @@ def test_it_is_not_ready_without_a_node_that_is_up_in_each_cluster(start):
             {"name": "x", "address": "127.0.0.1:9", "weight": 0},
             {"name": "y", "address": "127.0.0.1:9", "state": "draining"}]}]
     _, asks = start(config)
-    answer = asks.get("/readyz")
+    answer = asks.get("/readyz?all")
     assert answer.status == 503
     assert answer.json == {"ready": False, "phase": "serving", "reasons": [
         'no node of cluster "two" takes new sessions', 'no node of cluster "three" takes new sessions']}

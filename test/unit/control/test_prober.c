@@ -938,6 +938,27 @@ static void backups_that_are_up_take_over_and_there_is_no_panic(void **state)
     scene_fini(&s);
 }
 
+static void silent_checks_ask_for_proxy_protocol_unless_something_was_answered(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct prober_facts facts;
+    scene_init(&s);
+    played[0] = played[1] = SUSPECT;
+    take_n(&s, CHECK_MQTT ",", 2, true);
+    atomic_store(&ground_live(&s.g, 1)->answered, true); /* a device, before the first check */
+    pass(&s, 2000);
+    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_true(facts.unanswered && strstr(facts.why, "proxy_protocol"));
+    assert_true(prober_look(s.prober, ground_live(&s.g, 1), &facts));
+    assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
+    played[1] = (struct played){.result = CHECK_GOOD, .contact = CHECK_ANSWERED};
+    pass(&s, 12000); /* one check was answered: from now on silence is silence */
+    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
+    scene_fini(&s);
+}
+
 static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
 {
     (void)state;
@@ -1269,6 +1290,7 @@ int main(void)
         cmocka_unit_test(a_node_whose_checks_turn_good_now_and_then_does_not_end_panic),
         cmocka_unit_test(panic_outlives_a_reload_and_ends_with_percent_0),
         cmocka_unit_test(backups_that_are_up_take_over_and_there_is_no_panic),
+        cmocka_unit_test(silent_checks_ask_for_proxy_protocol_unless_something_was_answered),
         cmocka_unit_test(freed_with_checks_under_way_it_leaves_nothing),
         cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
         cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),
