@@ -76,7 +76,7 @@ enum farewell {
     X(NODE_DOWN, "node_down", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                            \
       "The node is down, and on_node_down is \"close\".")                                          \
     X(HOMECOMING, "homecoming", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                          \
-      "The session's home node is back.")                                                          \
+      "The session was not at its home node, which takes it now.")                                 \
     X(DISCONNECTED, "disconnected", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1008,                     \
       "An operator asked for it, over the admin interface.")                                       \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \

@@ -224,8 +224,9 @@ struct passive_conf {
 enum on_node_down { ON_NODE_DOWN_CLOSE, ON_NODE_DOWN_KEEP, ON_NODE_DOWN_COUNT };
 
 struct homecoming_conf {
-    uint32_t after_ms;   /* 60000: the home node has been up for so long */
-    uint32_t rate_per_s; /* 50 */
+    uint32_t after_ms;    /* 60000: the home node has been up for so long */
+    uint32_t rate_per_s;  /* 50 */
+    bool after_scale_out; /* false: sessions whose home is another node now stay */
 };
 
 enum dns_record {

@@ -152,7 +152,11 @@ struct placement_homes {
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 
-/* The name of the key's home among the nodes with a weight that are no backup; null = none. */
+/* The key's home among the nodes with a weight that are no backup. False: there is none. */
+MUST_USE bool placement_home_index(const struct placement_homes *homes, struct span key,
+                                   uint32_t *index);
+
+/* Its name; null = none. */
 const char *placement_home(const struct placement_homes *homes, struct span key);
 
 /*

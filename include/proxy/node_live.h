@@ -17,6 +17,15 @@
 #include "model/health.h"
 #include "model/placement.h"
 
+/* Why a relayed session is not at its home. It decides what brings it back. */
+enum away_cause {
+    AWAY_OUT,      /* its home was not up: a homecoming brings it back */
+    AWAY_MOVED,    /* its home is another node since the nodes changed: if asked for */
+    AWAY_REFUSED,  /* its home was up and refused or did not answer: as OUT once it has been away */
+    AWAY_OVERFLOW, /* its home was full, busy, or had no turn for it: if asked for */
+    AWAY_CAUSE_COUNT
+};
+
 /*
  * Why the router closes sessions of a node that lives on, or is silent. Enum suffix, and whose
  * sessions: those on the node, or those whose home the node is and that are elsewhere.
@@ -25,16 +34,16 @@ enum eviction {
     EVICT_DRAIN_CLEAN, /* draining: sessions the broker forgets anyway (clean) */
     EVICT_DRAIN,       /* draining: any session */
     EVICT_DOWN,        /* the node is down and has not reset them */
-    EVICT_HOME,        /* the node is back, and these sessions are elsewhere */
-    EVICTION_COUNT
+    EVICT_HOME,        /* and one for each enum away_cause: sessions that are elsewhere come home */
+    EVICTION_COUNT = EVICT_HOME + AWAY_CAUSE_COUNT
 };
 
 /* One worker's sessions of one node. Touched by that worker alone. */
 struct node_seat {
-    _Alignas(64) struct list waiting; /* dialling, or waiting for its CONNACK */
-    struct list clean;                /* relayed, clean session */
-    struct list kept;                 /* relayed, the broker keeps the session */
-    struct list away;                 /* relayed elsewhere; this is their home */
+    _Alignas(64) struct list waiting;   /* dialling, or waiting for its CONNACK */
+    struct list clean;                  /* relayed, clean session */
+    struct list kept;                   /* relayed, the broker keeps the session */
+    struct list away[AWAY_CAUSE_COUNT]; /* relayed elsewhere; this is their home */
 };
 
 struct node_live {
@@ -49,9 +58,9 @@ struct node_live {
     _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers count down */
 
     /* written by the workers */
-    _Atomic uint32_t sessions;          /* placed on the node now, dialling included */
-    _Atomic uint32_t clean, kept, away; /* lengths of the seats' lists, all workers */
-    _Atomic uint64_t failures;          /* of sessions, that count against the node */
+    _Atomic uint32_t sessions; /* placed on the node now, dialling included */
+    _Atomic uint32_t clean, kept, away[AWAY_CAUSE_COUNT]; /* lengths of the seats' lists */
+    _Atomic uint64_t failures; /* of sessions, that count against the node */
     _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
     _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
@@ -87,11 +96,25 @@ static inline void node_live_note_answer(struct node_live *live)
         atomic_store_explicit(&live->answered, true, memory_order_relaxed);
 }
 
+/* How many sessions are elsewhere whose home the node is, whatever the cause. */
+static inline uint32_t node_live_away(const struct node_live *live)
+{
+    uint32_t n = 0;
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+        n += NODE_LIVE_READ(live->away[cause]);
+    return n;
+}
+
 /* All records of a process. Of the main thread; workers read `news`. */
 struct node_registry {
     struct list records;
     unsigned workers;
     _Atomic uint32_t news; /* moves when any status did; release, and acquire by the workers */
+    /*
+     * Workers that still have to find out which of their sessions are away, by the nodes they were
+     * given last. Counted up by the main thread, down by the workers (release; acquire to read).
+     */
+    _Atomic uint32_t recounts;
 };
 
 void node_registry_init(struct node_registry *registry, unsigned workers);

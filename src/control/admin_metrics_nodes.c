@@ -81,7 +81,7 @@ static void put_clean(const struct view *v)
 
 static void put_away(const struct view *v)
 {
-    put_of(v, NODE_LIVE_READ(v->live->away));
+    put_of(v, node_live_away(v->live));
 }
 
 static void put_failures(const struct view *v)
@@ -125,7 +125,7 @@ static const struct {
      put_node_sessions},
     {"node_sessions_clean", METRIC_GAUGE, "Of these, relayed ones that the broker does not keep.",
      put_clean},
-    {"node_sessions_away", METRIC_GAUGE, "Sessions elsewhere whose home it is.", put_away},
+    {"node_sessions_away", METRIC_GAUGE, "Sessions elsewhere whose home, by the nodes there are now, it is.", put_away},
     {"node_sessions_limit", METRIC_GAUGE, "Its max_connections; 0: none.", put_limit},
     {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, and why there.",
      put_placements},

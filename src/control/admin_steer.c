@@ -201,7 +201,7 @@ static json_t *bring_home(const struct admin_house *house, const struct homecomi
                 continue;
             json_array_append_new(nodes, json_pack("{s:s, s:s, s:i}", "cluster", live->cluster,
                                                    "node", live->name, "sessions_away",
-                                                   (int)NODE_LIVE_READ(live->away)));
+                                                   (int)node_live_away(live)));
             evictor_bring_home(house->service->evictor, live, asked->rate_per_s);
         }
     }

@@ -45,9 +45,13 @@ struct patient {
     bool held;               /* the job waits until some node can take its sessions */
     uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
     uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
+    bool home_recounts;   /* how many sessions that is for is not known yet */
+    uint32_t home_left;   /* sessions that one may still close */
+    uint32_t home_credit; /* handed out for homecomings by the last tick */
 };
 
 struct evictor {
+    const struct node_registry *registry;
     struct ev_loop *loop;
     struct log *log;
     void (*wake)(void *arg);
@@ -65,10 +69,31 @@ static uint32_t sessions_on(const struct patient *p)
     return NODE_LIVE_READ(p->live->clean) + NODE_LIVE_READ(p->live->kept);
 }
 
+/*
+ * May a homecoming close sessions that are away for this cause? An operator's takes all of them.
+ * The configuration's takes only those that will not be sent away again.
+ */
+static bool may_come_home(const struct patient *p, enum away_cause cause)
+{
+    const struct homecoming_conf *conf = p->cluster->conf->homecoming;
+    return p->home_rate_per_s > 0 ||
+           (conf && (cause == AWAY_OUT || (cause == AWAY_MOVED && conf->after_scale_out)));
+}
+
+/* How many sessions have to come home. */
+static uint32_t left_away(const struct patient *p)
+{
+    uint32_t n = 0;
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+        if (may_come_home(p, (enum away_cause)cause))
+            n += NODE_LIVE_READ(p->live->away[cause]);
+    return p->home_rate_per_s && n > p->home_left ? p->home_left : n;
+}
+
 /* How many sessions the job still has to close. */
 static uint32_t left_of(const struct patient *p)
 {
-    return p->job == JOB_HOME ? NODE_LIVE_READ(p->live->away) : sessions_on(p);
+    return p->job == JOB_HOME ? left_away(p) : sessions_on(p);
 }
 
 /* Sessions that wait for the CONNACK of a node that drains will be relayed there all the same. */
@@ -155,7 +180,7 @@ static enum job job_for(const struct evictor *evictor, const struct patient *p, 
                    ? JOB_DOWN
                    : JOB_NONE;
     case NODE_UP:
-        return NODE_LIVE_READ(p->live->away) > 0 && is_long_enough_up(p, now_us) &&
+        return left_away(p) > 0 && is_long_enough_up(p, now_us) &&
                        (p->job == JOB_HOME || has_takers(evictor, p, JOB_HOME))
                    ? JOB_HOME
                    : JOB_NONE;
@@ -192,7 +217,7 @@ static void end_job(struct evictor *evictor, struct patient *p)
     if (p->job != JOB_NONE && !p->ended)
         say(evictor, p, false);
     p->ended = true;
-    if (p->job == JOB_HOME) /* an operator's homecoming is for those who are away now */
+    if (p->job == JOB_HOME && !p->home_recounts) /* an operator's order is carried out once */
         p->home_rate_per_s = 0;
 }
 
@@ -237,9 +262,34 @@ static enum eviction eviction_of(const struct patient *p)
 {
     if (p->job == JOB_DOWN)
         return EVICT_DOWN;
-    if (p->job == JOB_HOME)
-        return EVICT_HOME;
     return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
+}
+
+/* The workers find no session for a part of what is handed out: nobody closes it later. */
+static void note_home_closings(struct patient *p)
+{
+    uint32_t kept = 0;
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+        kept += atomic_exchange_explicit(&p->live->evictions[EVICT_HOME + cause], 0,
+                                         memory_order_relaxed);
+    const uint32_t closed = p->home_credit > kept ? p->home_credit - kept : 0;
+    p->home_left -= closed < p->home_left ? closed : p->home_left;
+    p->home_credit = 0;
+}
+
+/* Divide credit among the sessions that are away, by cause. */
+static void hand_out_home(struct patient *p, uint32_t credit)
+{
+    p->home_credit = credit;
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++) {
+        const uint32_t away = NODE_LIVE_READ(p->live->away[cause]);
+        const uint32_t n = away < credit ? away : credit;
+        if (!may_come_home(p, (enum away_cause)cause))
+            continue;
+        atomic_store_explicit(&p->live->evictions[EVICT_HOME + cause], n, memory_order_relaxed);
+        credit -= n;
+    }
+    p->home_credit -= credit; /* some have left meanwhile */
 }
 
 /* Hand out what is due after `passed_s`. True when there is something to close. */
@@ -255,6 +305,10 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     uint32_t whole = (uint32_t)p->due;
     p->due -= whole;
     uint32_t credit = whole < left ? whole : left;
+    if (p->job == JOB_HOME) {
+        hand_out_home(p, credit);
+        return whole > 0;
+    }
     enum eviction why = eviction_of(p);
     if (why == EVICT_DRAIN_CLEAN) {
         uint32_t clean = NODE_LIVE_READ(p->live->clean);
@@ -295,11 +349,33 @@ static bool must_hold(struct evictor *evictor, struct patient *p, uint64_t now_u
     return p->held;
 }
 
+/* Do workers still find out who is away? acquire: pairs with the release of the last one */
+static bool is_recounting(const struct evictor *evictor)
+{
+    return atomic_load_explicit(&evictor->registry->recounts, memory_order_acquire) > 0;
+}
+
+/*
+ * An operator's homecoming is for the sessions that are away when it is ordered. If the nodes have
+ * just changed, that is known only after a while.
+ */
+static void note_recount(const struct evictor *evictor, struct patient *p)
+{
+    if (p->home_rate_per_s && p->home_recounts) {
+        p->home_recounts = is_recounting(evictor);
+        p->home_left = node_live_away(p->live);
+    }
+    if (p->home_left == 0 && !p->home_recounts)
+        p->home_rate_per_s = 0;
+}
+
 /* One node's turn. True while it has a job that needs more ticks. */
 static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
 {
     uint64_t now_us = clock_monotonic_us();
+    note_home_closings(p);
     note_status(p, now_us);
+    note_recount(evictor, p);
     enum job job = job_for(evictor, p, now_us);
     if (job != p->job)
         begin_job(evictor, p, job, now_us);
@@ -403,6 +479,8 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
     struct patient *patients = calloc(n + 1, sizeof(*patients));
     if (!patients)
         return false;
+    for (size_t i = 0; i < evictor->n; i++)
+        note_home_closings(&evictor->patients[i]);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
         for (size_t k = 0; k < cluster->n_all; k++, at++) {
@@ -459,22 +537,27 @@ bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)
 {
     struct patient *p = find(evictor, live);
-    if (!p || NODE_LIVE_READ(live->away) == 0) /* it is not for those who will be */
+    if (!p)
         return;
+    note_home_closings(p);
     note_status(p, clock_monotonic_us());
     p->home_rate_per_s = rate_per_s;
+    p->home_left = node_live_away(live);
+    p->home_recounts = is_recounting(evictor);
     evictor_look(evictor);
 }
 
 /* ---- life ---- */
 
-struct evictor *evictor_new(struct ev_loop *loop, struct log *log, void (*wake)(void *arg),
+struct evictor *evictor_new(struct ev_loop *loop, struct log *log,
+                            const struct node_registry *registry, void (*wake)(void *arg),
                             void *arg)
 {
     struct evictor *evictor = calloc(1, sizeof(*evictor));
     if (!evictor)
         return NULL;
-    *evictor = (struct evictor){.loop = loop, .log = log, .wake = wake, .arg = arg};
+    *evictor =
+        (struct evictor){.registry = registry, .loop = loop, .log = log, .wake = wake, .arg = arg};
     ev_init(&evictor->tick, on_tick);
     evictor->tick.data = evictor;
     return evictor;

@@ -13,11 +13,12 @@
  * itself). Until then a job is held (node.held).
  *
  *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
- *               whatever is left at once, also if no other node takes it. What the node's sessions are now is said at the start
- *               and when it is empty (node.draining, node.drained)
- *   down, off   on_node_down "close": close_rate_per_s
- *   homecoming  sessions that are elsewhere, rate_per_s, once their home has been up for after_ms
- *               (and slow_start_ms, if that is longer) without failing anybody
+ *               whatever is left at once, also if no other node takes it. What the node's sessions
+ * are now is said at the start and when it is empty (node.draining, node.drained) down, off
+ * on_node_down "close": close_rate_per_s homecoming  rate_per_s, once the home has been up for
+ * after_ms (and slow_start_ms, if that is longer) without failing anybody: sessions that are
+ * elsewhere because their home was not up. Those whose home has changed with the nodes, too, if
+ * after_scale_out; those that their home refused or that overflowed, only if an operator orders it
  */
 #ifndef CONTROL_EVICTOR_H
 #define CONTROL_EVICTOR_H
@@ -31,8 +32,9 @@
 
 struct evictor;
 
-/* `wake` is called when workers have to look at their nodes. log is borrowed. */
-MUST_USE struct evictor *evictor_new(struct ev_loop *loop, struct log *log, void (*wake)(void *arg),
+/* `wake` is called when workers have to look at their nodes. log and registry are borrowed. */
+MUST_USE struct evictor *evictor_new(struct ev_loop *loop, struct log *log,
+                                     const struct node_registry *registry, void (*wake)(void *arg),
                                      void *arg);
 void evictor_free(struct evictor *evictor); /* null is allowed */
 
@@ -63,7 +65,10 @@ struct evictor_drain {
 MUST_USE bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live *live,
                                     struct evictor_drain *out);
 
-/* Begin homecoming of one node's sessions now, at this rate, whatever the configuration says. */
+/*
+ * Begin homecoming of one node's sessions now, at this rate, whatever the configuration says: all
+ * that are away at this moment, each of them once.
+ */
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
 
 #endif

@@ -371,7 +371,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                                .weigh = overrides_weigh,
                                                .weights = service->overrides};
     service->loaded_unix_ms = clock_unix_ms();
-    service->evictor = evictor_new(sup->loop, sup->log, wake_all, sup);
+    service->evictor = evictor_new(sup->loop, sup->log, &sup->registry, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && sup->house.history && sup->house.overrides && sup->house.shares &&

@@ -50,14 +50,19 @@ static bool is_no_backup(void *arg, uint32_t index)
     return !backup[index];
 }
 
-const char *placement_home(const struct placement_homes *homes, struct span key)
+bool placement_home_index(const struct placement_homes *homes, struct span key, uint32_t *index)
 {
     struct rendezvous_field field = {.nodes = homes->nodes,
                                      .n = homes->n,
                                      .admits = homes->backup ? is_no_backup : NULL,
                                      .arg = (void *)homes->backup}; /* only read */
+    return rendezvous_pick_from(&field, key, 1, index) > 0;
+}
+
+const char *placement_home(const struct placement_homes *homes, struct span key)
+{
     uint32_t home;
-    return rendezvous_pick_from(&field, key, 1, &home) > 0 ? homes->nodes[home].name : NULL;
+    return placement_home_index(homes, key, &home) ? homes->nodes[home].name : NULL;
 }
 
 static bool same_name(const char *a, const char *b)

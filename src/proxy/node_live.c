@@ -15,6 +15,7 @@ void node_registry_init(struct node_registry *registry, unsigned workers)
     list_init(&registry->records);
     registry->workers = workers;
     atomic_init(&registry->news, 0);
+    atomic_init(&registry->recounts, 0);
 }
 
 static void record_free(struct node_live *live)
@@ -63,7 +64,8 @@ static bool seats_init(struct node_live *live, unsigned workers)
         list_init(&live->seats[i].waiting);
         list_init(&live->seats[i].clean);
         list_init(&live->seats[i].kept);
-        list_init(&live->seats[i].away);
+        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+            list_init(&live->seats[i].away[cause]);
     }
     return live->seats;
 }

@@ -268,6 +268,7 @@ static void give_up_place(struct session *s)
     admit_leave(s);
     atomic_fetch_sub_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
     worker_session_leaves(s->w, s);
+    worker_recount_leaves(s->w, s);
     list_remove(&s->link);
     list_remove(&s->runnable);
     worker_session_gone(s->w);

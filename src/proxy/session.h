@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "away.h"
 #include "base/buffer.h"
 #include "base/list.h"
 #include "flow.h"
@@ -47,7 +48,8 @@ enum step {
 
 /* Short copies of a peer's texts, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
 struct session_names {
-    bool has_username; /* only where it is a route key */
+    bool knows_username : 1; /* only where it is a route key */
+    bool has_username : 1;   /* it is known, and the device sent one */
     uint8_t client_id_n, username_n;
     uint8_t text[]; /* the client identifier, then the user name */
 };
@@ -76,7 +78,7 @@ struct arrival {
     bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
     struct roster *roster;    /* a reference */
     struct placement placement;
-    bool waits_for_home; /* it is elsewhere for no better reason than that home is away */
+    uint8_t away_cause; /* enum away_cause: should it not get to its home, while that is up */
 
     /* dial */
     uint32_t first_sent;      /* bytes of `first` the node took */
@@ -92,13 +94,6 @@ struct arrival {
     /* farewell */
     uint8_t farewell[MQTT_CONNACK_REFUSAL_MAX];
     uint8_t farewell_n, farewell_sent;
-};
-
-/* A session that is not at its home, and may be sent there. */
-struct away {
-    struct node_live *home; /* a reference */
-    struct list link;       /* in the seat of its home */
-    struct session *session;
 };
 
 /*

@@ -201,8 +201,6 @@ static enum step node_spoke(struct session *s, size_t n)
         s->connack_seen = false;
         if (place_again_at_home(s))
             return MOVED;
-        if (s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
-            s->arrival->waits_for_home = false; /* it was asked, and will not have it */
         return place_again(s, CLOSE_NO_NODE, code);
     }
     if (in_pieces)

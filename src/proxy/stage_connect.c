@@ -16,14 +16,16 @@
 #include "worker.h"
 
 /* Short of memory: the log goes without. */
-static void keep_names(struct session *s, struct span client_id, struct span username)
+static void keep_names(struct session *s, struct span client_id, struct span username,
+                       bool knows_username)
 {
     const size_t client_id_n = size_min(client_id.n, SESSION_NAME_MAX + 1);
     const size_t username_n = size_min(username.n, SESSION_NAME_MAX + 1);
     s->names = malloc(sizeof(*s->names) + client_id_n + username_n);
     if (!s->names)
         return;
-    *s->names = (struct session_names){.has_username = username.p,
+    *s->names = (struct session_names){.knows_username = knows_username,
+                                       .has_username = username.p,
                                        .client_id_n = (uint8_t)client_id_n,
                                        .username_n = (uint8_t)username_n};
     if (client_id_n > 0)
@@ -44,9 +46,10 @@ static enum step connect_done(struct session *s)
     const struct arrival *a = s->arrival;
     const uint8_t *p = buffer_bytes(&a->first);
     struct span username = {0};
-    if (route_key_asks(a->listener->roster->cluster->conf, ROUTE_USERNAME)) /* else not kept */
+    const bool keeps_username = route_key_asks(a->listener->roster->cluster->conf, ROUTE_USERNAME);
+    if (keeps_username)
         username = mqtt_connect_username(&a->connect, p);
-    keep_names(s, mqtt_connect_client_id(&a->connect, p), username);
+    keep_names(s, mqtt_connect_client_id(&a->connect, p), username, keeps_username);
     s->up.bytes = buffer_len(&a->first);
     s->up.read_wait = 0;
     session_goto(s, SESSION_ROUTE);

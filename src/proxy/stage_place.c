@@ -73,13 +73,7 @@ void dial_uncount(struct session *s)
     if (s->state == SESSION_RELAY)
         atomic_fetch_sub_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
                                   memory_order_relaxed);
-    if (!s->away)
-        return;
-    list_remove(&s->away->link);
-    atomic_fetch_sub_explicit(&s->away->home->away, 1, memory_order_relaxed);
-    node_live_unref(s->away->home);
-    free(s->away);
-    s->away = NULL;
+    away_forget(s);
 }
 
 void dial_abandon(struct session *s)
@@ -109,13 +103,27 @@ static const struct node *trying(const struct session *s)
     return candidate(s, s->tries - 1u);
 }
 
+static bool tries_home(const struct session *s)
+{
+    return s->arrival->placement.has_home &&
+           s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home;
+}
+
+/* The session does not get to the node being tried: if that is its home, for this cause. */
+static void note_missed_home(struct session *s, enum away_cause cause)
+{
+    if (tries_home(s))
+        s->arrival->away_cause =
+            (uint8_t)(node_live_status(trying(s)->live) == NODE_UP ? cause : AWAY_OUT);
+}
+
 static enum placement_kind kind_of(const struct session *s)
 {
     if (s->arrival->replayed)
         return PLACEMENT_REPLAY;
     if (!s->arrival->placement.has_home)
         return PLACEMENT_SPREAD;
-    if (s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
+    if (tries_home(s))
         return PLACEMENT_HOME;
     return s->arrival->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
@@ -319,6 +327,7 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
             continue;
         if (is_full(n)) {
             *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
+            note_missed_home(s, AWAY_OVERFLOW);
             continue;
         }
         *wait_us = n->max_connects_per_s ? take_turn(n, queue_ms) : 0;
@@ -330,7 +339,7 @@ static bool choose(struct session *s, uint64_t *wait_us, struct refusal *refusal
         *refusal = (struct refusal){is_short ? CLOSE_PLACEMENT_TIMEOUT : CLOSE_NODES_FULL,
                                     "max_connects_per_s"};
         s->arrival->placement.overflow = true;
-        s->arrival->waits_for_home = false;
+        note_missed_home(s, AWAY_OVERFLOW);
     }
     return false;
 }
@@ -391,6 +400,7 @@ static enum step failed_midway(struct session *s, enum close_reason reason, cons
     tried_note(s, tried_outcome(reason));
     if (!place_may_go_on(s))
         return session_close(s, reason, why);
+    note_missed_home(s, AWAY_REFUSED);
     dial_abandon(s);
     s->arrival->replayed = true;
     return dial_next(s);
@@ -475,6 +485,7 @@ static enum step dial_home_again(struct session *s)
     const uint64_t wait_us = home->max_connects_per_s ? take_turn(home, queue_ms_of(s)) : 0;
     s->arrival->waits_for_busy_home = false;
     if (wait_us == PLACEMENT_NO_TURN) {
+        note_missed_home(s, AWAY_OVERFLOW);
         dial_abandon(s);
         return dial_next(s);
     }
@@ -531,6 +542,7 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
             charge(s, trying(s));
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
+    note_missed_home(s, AWAY_REFUSED);
     go_back_to_dial(s);
     return MOVED;
 }
@@ -566,8 +578,7 @@ bool place_again_at_home(struct session *s)
     struct arrival *a = s->arrival;
     const uint32_t wait_ms =
         HOME_WAIT_MIN_MS + arc4random_uniform(HOME_WAIT_MAX_MS - HOME_WAIT_MIN_MS + 1);
-    if (a->tried_home_twice || !a->placement.has_home || !is_busy_for_a_moment(s) ||
-        a->placement.candidates[s->tries - 1] != a->placement.home ||
+    if (a->tried_home_twice || !tries_home(s) || !is_busy_for_a_moment(s) ||
         node_live_status(s->node) != NODE_UP || time_left_ms(s) <= wait_ms)
         return false;
     struct node_live *home = candidate(s, s->tries - 1u)->live;
@@ -597,22 +608,6 @@ void session_node_lost(struct session *s)
 
 /* ---- relayed ---- */
 
-/* Elsewhere because home is away: it may be sent there when home is back. */
-static void note_home(struct session *s)
-{
-    if (!s->arrival->waits_for_home ||
-        s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home)
-        return;
-    struct node_live *home = cluster_of(s)->nodes[s->arrival->placement.home].live;
-    s->away = malloc(sizeof(*s->away));
-    if (!s->away)
-        return; /* short of memory: it stays where it is */
-    *s->away = (struct away){.home = home, .session = s};
-    node_live_ref(home);
-    atomic_fetch_add_explicit(&home->away, 1, memory_order_relaxed);
-    list_append(&home->seats[s->w->index].away, &s->away->link);
-}
-
 /* Will the broker forget the session when its connection ends? */
 static bool is_clean(const struct mqtt_connect *connect)
 {
@@ -630,5 +625,8 @@ void place_settle(struct session *s)
     atomic_fetch_add_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&s->node->placed[s->kind], 1, memory_order_relaxed);
-    note_home(s);
+    away_note(s);
+    const struct roster *now = worker_roster_of(s->w, s->node->cluster);
+    if (now && now != s->arrival->roster) /* the nodes have changed since it was placed */
+        away_recount(s, now);
 }

@@ -23,8 +23,7 @@ static enum step pick(struct session *s, const struct route_facts *facts)
     if (s->arrival->placement.n == 0)
         return s->arrival->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
                                           : session_close(s, CLOSE_NO_NODE, "no node is up");
-    s->arrival->waits_for_home =
-        s->arrival->placement.has_home && (!s->arrival->placement.overflow || warming);
+    s->arrival->away_cause = s->arrival->placement.overflow && !warming ? AWAY_OVERFLOW : AWAY_OUT;
     session_goto(s, SESSION_DIAL);
     return MOVED;
 }

@@ -7,6 +7,7 @@
  *    main thread                      worker
  *    plan           --ev_async-->     worker_take_plan(): new doors, nodes, TLS contexts
  *    node records   --ev_async-->     worker_look_at_nodes(): close and move sessions
+ *    (a plan)       --ev_async-->     worker_recount(): who is away from home now
  *    questions      --ev_async-->     worker_look_for_sessions()
  *    order = DRAIN  --ev_async-->     close listeners, pace the sessions out
  *    order = STOP   --ev_async-->     close everything, leave the loop
@@ -174,6 +175,7 @@ static void take_plans(struct worker *w)
     while (oldest) {
         struct worker_plan *plan = oldest;
         oldest = plan->next;
+        w->recounts += plan->counted;
         if (w->obeyed >= WORKER_DRAIN)
             worker_plan_free(plan); /* no new connections any more */
         else
@@ -188,6 +190,7 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     struct worker *w = CONTAINER_OF(mail, struct worker, mail);
     take_plans(w);
     worker_look_at_nodes(w);
+    worker_recount(w);
     worker_look_for_sessions(w);
     /* acquire: pairs with the release in worker_order() */
     int order = atomic_load_explicit(&w->order, memory_order_acquire);
@@ -208,6 +211,9 @@ void worker_wake(struct worker *w)
 
 void worker_give_plan(struct worker *w, struct worker_plan *plan)
 {
+    plan->counted = plan->snapshot;
+    if (plan->counted)
+        atomic_fetch_add_explicit(&w->shared->registry->recounts, 1, memory_order_relaxed);
     plan->next = atomic_load_explicit(&w->plans, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(&w->plans, &plan->next, plan,
                                                   memory_order_acq_rel, memory_order_relaxed))

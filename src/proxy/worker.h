@@ -28,6 +28,7 @@ struct worker_plan {
     struct listener **listeners; /* of each of its doors, a reference */
     size_t *takes_over;          /* with the listeners: whose socket, where they have none */
     struct worker_tls *tls;
+    bool counted; /* in the registry's recounts */
 };
 
 /* Ends of sessions, for log.sample_above_per_s. */
@@ -79,6 +80,8 @@ struct worker {
     struct ev_async mail; /* wakes the loop to look at the two below, and at its nodes */
     _Atomic(struct worker_plan *) plans; /* newest first; owned by who takes them out; acq_rel */
     _Atomic(struct session_part *) questions; /* the same, about sessions */
+    struct list *recount_at, *recount_last;   /* in `sessions`, see worker_recount.c; null = none */
+    uint32_t recounts;                        /* of the registry's, those of this worker */
     struct list asking;   /* questions under way: a turn of the loop is for the first of them */
     _Atomic int order;    /* enum worker_order; release by the main thread, acquire here */
     int obeyed;           /* the last order carried out */
@@ -98,6 +101,20 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan);
 
 /* Close the sessions that the nodes' records say, and move those that wait for a dead node. */
 void worker_look_at_nodes(struct worker *w);
+
+/* ---- which sessions are away, worker_recount.c ---- */
+
+/* The nodes have changed: look through all sessions, by worker_recount() in the turns that follow. */
+void worker_begin_recount(struct worker *w);
+
+/* Look at some of them. */
+void worker_recount(struct worker *w);
+
+/* A session is about to leave the worker's list. */
+void worker_recount_leaves(struct worker *w, const struct session *s);
+
+/* The worker's present view of a cluster; null = it is not there any more. */
+struct roster *worker_roster_of(const struct worker *w, const char *cluster);
 
 /* ---- questions about sessions, worker_query.c ---- */
 

@@ -24,9 +24,8 @@ static const enum close_reason reasons[] = {
     [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
     [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
     [EVICT_DOWN] = CLOSE_NODE_DOWN,
-    [EVICT_HOME] = CLOSE_HOMECOMING,
+    [EVICT_HOME] = CLOSE_HOMECOMING, /* and those behind it */
 };
-_Static_assert(ARRAY_LEN(reasons) == EVICTION_COUNT, "every eviction has its reason");
 
 /*
  * The checks of the session's node time out, but the session has had bytes from it since: for this
@@ -66,9 +65,10 @@ static struct session *next_to_go(struct node_live *live, struct node_seat *seat
 {
     if (why == EVICT_DOWN)
         return next_of_down(live, seat);
-    if (why == EVICT_HOME)
-        return list_empty(&seat->away) ? NULL
-                                       : CONTAINER_OF(seat->away.next, struct away, link)->session;
+    if (why >= EVICT_HOME) {
+        const struct list *away = &seat->away[why - EVICT_HOME];
+        return list_empty(away) ? NULL : CONTAINER_OF(away->next, struct away, link)->session;
+    }
     if (!list_empty(&seat->clean))
         return CONTAINER_OF(seat->clean.next, struct session, seat_link);
     if (why == EVICT_DRAIN_CLEAN || list_empty(&seat->kept))
@@ -93,7 +93,7 @@ static unsigned evict(struct worker *w, struct node_live *live, enum eviction wh
     unsigned n = 0;
     while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->index], why)) &&
            take_credit(&live->evictions[why])) {
-        session_end(s, reasons[why]);
+        session_end(s, reasons[why < EVICT_HOME ? why : EVICT_HOME]);
         n++;
     }
     return n;
@@ -127,6 +127,8 @@ static void look_at(struct worker *w, struct node_live *live)
             worker_wake(w); /* there may be more: in the next turn of the loop */
     if (is_lost(live))
         move_waiting(w, live);
+    if (away_forgive(live, w->index))
+        worker_wake(w);
 }
 
 void worker_look_at_nodes(struct worker *w)

@@ -208,6 +208,7 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
             take_listeners(w, plan);
         else
             turn_listeners(w);
+        worker_begin_recount(w);
         snapshot_unref(old);
     }
     bool new_doors = w->running && plan->takes_over;

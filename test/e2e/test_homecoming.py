@@ -5,10 +5,11 @@ import select
 import pytest
 
 from fleet import Fleet
+import admin
 from harness import CHECKED, one_cluster, wait_until
 from homes import by_home, ids_of
 from nodes import Mosquitto
-from recorder import accept_connect
+from recorder import CONNACK_3, accept_connect
 from test_drain import busiest_second
 
 pytestmark = pytest.mark.sanitized
@@ -90,3 +91,131 @@ def test_a_home_that_refuses_for_itself_calls_nobody(start_router, recording_nod
     select.select([], [], [], 2.2)
     assert not router.find("session.end") and not router.find("node.homecoming")
     wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all five to be relayed")
+
+
+def sessions_away(router):
+    router.gauges()
+    latest = {e["node"]: e["sessions_away"] for e in router.find("node.gauges")}
+    return {node: n for node, n in latest.items() if n}
+
+
+@pytest.mark.parametrize("refusal", ("20020003", None), ids=("return code 3", "silence"))
+def test_sessions_that_home_refused_come_home_once_it_has_been_away(
+        start_router, recording_node, device, refusal):
+    """As an EMQX node that is evacuated, restarted, and up again."""
+    answers = {"now": bytes.fromhex(refusal) if refusal else None}
+    home = recording_node(answer=lambda r: answers["now"] if accept_connect(r) else None)
+    ports = {"home": home.port, "other": recording_node().port}
+    config = one_cluster(ports, homecoming={"after_ms": 0, "rate_per_s": 100}, passive=False)
+    config["timeouts"] = {"connack_ms": 15_000 if refusal else 300}
+    router = start_router(config)
+    raws = [device(router) for _ in range(6)]
+    for raw, client_id in zip(raws, ids_of("home", ports, 6)):
+        assert raw.connect(client_id) == (0, 0)
+    wait_until(lambda: sessions_away(router) == {"home": 6}, "all six to be away")
+    answers["now"] = CONNACK_3
+    # It was up all the time: they stay. The evictor looks once a second: give it two looks.
+    select.select([], [], [], 2.2)
+    assert not router.find("session.end")
+    for state in ("draining", "up"):
+        config["clusters"][0]["nodes"][0]["state"] = state
+        router.reload(config)
+    for raw in raws:
+        assert raw.read_to_end() == (b"", "end")
+    router.session_end(count=6, reason="homecoming")
+    wait_until(lambda: not sessions_away(router), "none to be away")
+
+
+def scaled_out(start_router, recording_node, device, **cluster):
+    """A router with 60 sessions on two nodes, and the third node it then gets.
+
+    Returns (router, {client id: session}, the identifiers whose home the third node is)
+    """
+    nodes = {name: recording_node() for name in NODES}
+    ports = {name: node.port for name, node in nodes.items()}
+    two = {name: ports[name] for name in NODES[:2]}
+    config = admin.with_admin(one_cluster(two, **cluster))
+    router = start_router(config)
+    raws = {f"dev-{i}": device(router) for i in range(60)}
+    for client_id, raw in raws.items():
+        assert raw.connect(client_id) == (0, 0)
+    assert not sessions_away(router)
+    config["clusters"][0]["nodes"] = one_cluster(ports)["clusters"][0]["nodes"]
+    router.n_nodes = 3
+    router.reload(config)
+    return router, raws, by_home(NODES, raws)["n3"]
+
+
+def test_after_a_scale_out_sessions_are_away_and_stay_until_they_are_asked_for(
+        start_router, recording_node, device):
+    router, raws, moved = scaled_out(start_router, recording_node, device,
+                                     homecoming={"after_ms": 0, "rate_per_s": 1000})
+    wait_until(lambda: sessions_away(router) == {"n3": len(moved)}, "them to count as away")
+    select.select([], [], [], 2.2)  # two looks of the evictor
+    assert not router.find("session.end")
+    admin.post(router, "/api/v1/homecoming", {"node": "n3", "rate_per_s": 1000})
+    for client_id in moved:
+        assert raws[client_id].read_to_end() == (b"", "end")
+    ends = [router.session_end(count=i + 1, reason="homecoming") for i in range(len(moved))]
+    assert {e["client_id"] for e in ends} == set(moved)
+    wait_until(lambda: not sessions_away(router), "none to be away")
+    for client_id in moved:
+        assert device(router).connect(client_id) == (0, 0)
+    assert router.gauges()["node n3"] == len(moved)
+    assert len(router.find("session.end")) == len(moved), "nobody else moved"
+
+
+def test_a_homecoming_that_is_ordered_right_after_the_scale_out_is_for_all(
+        start_router, recording_node, device):
+    router, _, moved = scaled_out(start_router, recording_node, device)
+    admin.post(router, "/api/v1/homecoming", {"rate_per_s": 1000})
+    router.session_end(count=len(moved), reason="homecoming")
+    wait_until(lambda: not sessions_away(router), "none to be away")
+
+
+def test_sessions_come_home_after_a_scale_out_if_the_configuration_says_so(
+        start_router, recording_node, device):
+    router, _, moved = scaled_out(
+        start_router, recording_node, device,
+        homecoming={"after_ms": 0, "rate_per_s": 1000, "after_scale_out": True})
+    ends = [router.session_end(count=i + 1, reason="homecoming") for i in range(len(moved))]
+    assert {e["client_id"] for e in ends} == set(moved)
+
+
+def test_a_session_whose_home_it_is_again_is_not_away(start_router, recording_node, device):
+    nodes = {name: recording_node() for name in NODES}
+    config = one_cluster({name: node.port for name, node in nodes.items()})
+    router = start_router(config)
+    raws = [device(router) for _ in range(40)]
+    for i, raw in enumerate(raws):
+        assert raw.connect(f"dev-{i}") == (0, 0)
+    homes = by_home(NODES, [f"dev-{i}" for i in range(40)])
+    config["clusters"][0]["nodes"][0]["weight"] = 0
+    router.reload(config)
+    wait_until(lambda: sum(sessions_away(router).values()) == len(homes["n1"]), "n1 to be no home")
+    config["clusters"][0]["nodes"][0]["weight"] = 1
+    router.reload(config)
+    wait_until(lambda: not sessions_away(router), "all to be at home again")
+    assert not router.find("session.end")
+
+
+@pytest.mark.parametrize("route_by", (
+    "username", "source_ip", {"from": "client_id", "prefix_until": "/"}), ids=str)
+def test_every_kind_of_key_is_computed_again_after_a_scale_out(
+        start_router, recording_node, device, route_by):
+    """From what a session keeps anyway."""
+    nodes = {name: recording_node() for name in NODES}
+    ports = {name: node.port for name, node in nodes.items()}
+    config = one_cluster({name: ports[name] for name in NODES[:1]}, route_by=[route_by])
+    router = start_router(config)
+    raws = [device(router) for _ in range(30)]
+    for i, raw in enumerate(raws):
+        assert raw.connect(f"t{i}/" + "x" * 200, username=f"user-{i}") == (0, 0)
+    config["clusters"][0]["nodes"] = one_cluster(ports)["clusters"][0]["nodes"]
+    router.n_nodes = 3
+    router.reload(config)
+    keys = {"username": [f"user-{i}" for i in range(30)], "source_ip": ["127.0.0.1"] * 30}.get(
+        route_by if isinstance(route_by, str) else "", [f"t{i}" for i in range(30)])
+    homes = by_home(NODES, keys)
+    want = {name: len(ids) for name, ids in homes.items() if ids and name != "n1"}
+    wait_until(lambda: sessions_away(router) == want, f"{want} to be away")

@@ -724,14 +724,16 @@ static const char *nodes_residue(const struct rig *rig)
             const struct node_live *live = c->nodes[k].live;
             if (NODE_LIVE_READ(live->sessions) != 0)
                 return "a node's count of sessions";
-            if (NODE_LIVE_READ(live->clean) + NODE_LIVE_READ(live->kept) +
-                    NODE_LIVE_READ(live->away) !=
+            if (NODE_LIVE_READ(live->clean) + NODE_LIVE_READ(live->kept) + node_live_away(live) !=
                 0)
                 return "a node's count of relayed sessions";
             const struct node_seat *seat = &live->seats[0];
             if (!list_empty(&seat->waiting) || !list_empty(&seat->clean) ||
-                !list_empty(&seat->kept) || !list_empty(&seat->away))
+                !list_empty(&seat->kept))
                 return "a place in a node's seat";
+            for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+                if (!list_empty(&seat->away[cause]))
+                    return "a place among a node's sessions that are away";
         }
         unsigned doors = 0;
         for (size_t d = 0; d < rig->w->n_listeners; d++)

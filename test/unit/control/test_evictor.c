@@ -52,7 +52,7 @@ static struct play *play_new(const char *more, size_t n_nodes)
     assert_non_null(p);
     ground_init(&p->g);
     p->g.snapshot = ground_snapshot(&p->g, more, nodes);
-    p->evictor = evictor_new(p->g.loop, p->g.log, note_wake, p);
+    p->evictor = evictor_new(p->g.loop, p->g.log, &p->g.registry, note_wake, p);
     assert_non_null(p->evictor);
     assert_true(evictor_take(p->evictor, p->g.snapshot));
     free(nodes);
@@ -91,10 +91,11 @@ static bool close_one(struct play *p, struct node_live *live, _Atomic uint32_t *
         return false;
     atomic_fetch_sub(credit, 1);
     atomic_fetch_sub(seats, 1);
-    if (seats != &live->away)
+    const bool is_away = seats >= live->away && seats < live->away + AWAY_CAUSE_COUNT;
+    if (!is_away)
         atomic_fetch_sub(&live->sessions, 1);
     p->closed_clean += seats == &live->clean;
-    p->closed_away += seats == &live->away;
+    p->closed_away += is_away;
     assert_true(p->closed < HISTORY);
     p->closed_us[p->closed++] = ground_now_us;
     return true;
@@ -115,8 +116,9 @@ static void work(void *arg)
             while (close_one(p, live, &live->evictions[why], &live->kept) ||
                    close_one(p, live, &live->evictions[why], &live->clean))
                 continue;
-        while (close_one(p, live, &live->evictions[EVICT_HOME], &live->away))
-            continue;
+        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+            while (close_one(p, live, &live->evictions[EVICT_HOME + cause], &live->away[cause]))
+                continue;
     }
 }
 
@@ -606,7 +608,7 @@ static void nobody_comes_home_while_home_is_full(void **state)
     snapshot_unref(p->g.snapshot);
     p->g.snapshot = next;
     seat(p, 0, 0, 50);
-    atomic_store(&ground_live(&p->g, 0)->away, 10);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 10);
     pass(p, 5000);
     assert_int_equal(p->closed, 0);
     seat(p, 0, 0, 40);
@@ -682,7 +684,7 @@ static void sessions_come_home_when_home_has_been_up_for_long_enough(void **stat
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
     pass(p, 500);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     pass(p, 20000);
     set_status(p, 0, NODE_UP);
     pass(p, 9500);
@@ -702,7 +704,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     (void)state;
     struct play *p = play_new("", 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 600000);
@@ -710,7 +712,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100); /* an operator wants it, once */
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     evictor_look(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100);
@@ -730,7 +732,7 @@ static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **st
     pass(p, 100);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
     pass(p, 1000);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     evictor_look(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed, 0);
@@ -744,7 +746,7 @@ static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
     struct play *p = play_new("", 2);
     set_status(p, 0, NODE_DOWN);
     pass(p, 1000);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     set_status(p, 0, NODE_UP);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before a tick saw that */
     pass(p, 3000);
@@ -757,7 +759,7 @@ static void a_home_that_fails_sessions_is_no_home_yet(void **state)
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 9000);
@@ -774,7 +776,7 @@ static void a_home_that_goes_again_calls_nobody(void **state)
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away, 100);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 9000);
@@ -794,11 +796,102 @@ static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void *
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 15000); /* nobody was away: nothing to wait for, it seems */
-    atomic_store(&ground_live(&p->g, 0)->away, 40); /* home was still warming up for them */
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT],
+                 40); /* home was still warming up for them */
     pass(p, 14000);
     assert_int_equal(p->closed, 0); /* it would not have them yet */
     pass(p, 10000);
     assert_int_equal(p->closed_away, 40);
+    play_free(p);
+}
+
+static void set_away(struct play *p, enum away_cause cause, uint32_t n)
+{
+    atomic_store(&ground_live(&p->g, 0)->away[cause], n);
+    evictor_look(p->evictor);
+}
+
+static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)
+{
+    (void)state;
+    static const enum away_cause others[] = {AWAY_MOVED, AWAY_REFUSED, AWAY_OVERFLOW};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct play *p = play_new(HOMECOMING, 2);
+        set_status(p, 0, NODE_UP);
+        set_away(p, others[i], 100);
+        pass(p, 30000);
+        assert_int_equal(p->closed, 0);
+        set_away(p, AWAY_OUT, 10);
+        pass(p, 5000);
+        assert_int_equal(p->closed_away, 10);
+        assert_int_equal(NODE_LIVE_READ(ground_live(&p->g, 0)->away[others[i]]), 100);
+        play_free(p);
+    }
+}
+
+static void after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"homecoming\":{\"after_ms\":10000,\"rate_per_s\":20,"
+                              "\"after_scale_out\":true},",
+                              2);
+    set_status(p, 0, NODE_UP);
+    set_away(p, AWAY_MOVED, 50);
+    set_away(p, AWAY_OVERFLOW, 50);
+    pass(p, 9000);
+    assert_int_equal(p->closed, 0);
+    pass(p, 9000);
+    assert_int_equal(p->closed_away, 50);
+    assert_true(busiest_second(p) <= 22);
+    play_free(p);
+}
+
+static void an_operator_brings_home_sessions_of_every_cause(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+        set_away(p, (enum away_cause)cause, 20);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    pass(p, 4000);
+    assert_int_equal(p->closed_away, 20 * AWAY_CAUSE_COUNT);
+    assert_true(busiest_second(p) <= 55);
+    play_free(p);
+}
+
+/* Home has no room for them, and sends each away again. */
+static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_away(p, AWAY_OVERFLOW, 30);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    for (int i = 0; i < 100; i++) {
+        pass(p, 100);
+        set_away(p, AWAY_OVERFLOW, 30);
+    }
+    assert_int_equal(p->closed_away, 30);
+    assert_int_equal(ground_logged(&p->g, "node.homecoming", NULL, NULL), 1);
+    play_free(p);
+}
+
+static void an_operators_homecoming_waits_until_it_is_known_who_is_away(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    atomic_store(&p->g.registry.recounts, 2); /* the nodes have just changed */
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    pass(p, 3000);
+    set_away(p, AWAY_MOVED, 10);
+    atomic_store(&p->g.registry.recounts, 1);
+    pass(p, 3000);
+    set_away(p, AWAY_MOVED, NODE_LIVE_READ(ground_live(&p->g, 0)->away[AWAY_MOVED]) + 10);
+    atomic_store(&p->g.registry.recounts, 0);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 20);
+    set_away(p, AWAY_MOVED, 10);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 20);
     play_free(p);
 }
 
@@ -840,6 +933,7 @@ static void a_node_that_is_gone_has_no_credit_left(void **state)
     set_status(p, 1, NODE_DRAINING);
     pass(p, 200);
     assert_true(handed_out(live) > 0);
+    atomic_store(&live->sessions, 0); /* else it would stay as a departed node */
     char *nodes = ground_nodes(1);
     struct snapshot *next = ground_snapshot(&p->g, "", nodes);
     assert_true(evictor_take(p->evictor, next));
@@ -863,7 +957,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
     struct snapshot *next = ground_snapshot(&p->g, "", nodes); /* without the node that drains */
     allowed = 0;
     assert_false(evictor_take(p->evictor, next));
-    assert_null(evictor_new(p->g.loop, p->g.log, note_wake, p));
+    assert_null(evictor_new(p->g.loop, p->g.log, &p->g.registry, note_wake, p));
     allowed = SIZE_MAX;
     snapshot_unref(next);
     evictor_free(NULL);
@@ -923,6 +1017,11 @@ int main(void)
         cmocka_unit_test(a_home_that_fails_sessions_is_no_home_yet),
         cmocka_unit_test(a_home_that_goes_again_calls_nobody),
         cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),
+        cmocka_unit_test(a_homecoming_takes_only_those_whose_home_was_not_up),
+        cmocka_unit_test(after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it),
+        cmocka_unit_test(an_operator_brings_home_sessions_of_every_cause),
+        cmocka_unit_test(an_operators_homecoming_closes_as_many_as_were_away_and_no_more),
+        cmocka_unit_test(an_operators_homecoming_waits_until_it_is_known_who_is_away),
         cmocka_unit_test(a_reload_goes_on_with_the_drain),
         cmocka_unit_test(a_node_that_is_gone_has_no_credit_left),
         cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),

@@ -86,7 +86,9 @@ static void a_new_record_is_up_and_empty(void **state)
         /* a line of the cache for each worker */
         assert_int_equal((uintptr_t)&live->seats[i] % 64, 0);
         assert_true(list_empty(&live->seats[i].waiting) && list_empty(&live->seats[i].clean));
-        assert_true(list_empty(&live->seats[i].kept) && list_empty(&live->seats[i].away));
+        assert_true(list_empty(&live->seats[i].kept));
+        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+            assert_true(list_empty(&live->seats[i].away[cause]));
     }
     node_live_unref(live);
     node_registry_fini(&registry);
