@@ -4,7 +4,9 @@
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -24,6 +26,20 @@ static inline size_t size_min(size_t a, size_t b)
 static inline size_t size_max(size_t a, size_t b)
 {
     return a > b ? a : b;
+}
+
+/*
+ * The integer that a JSON number written with a fraction or an exponent stands for: 2.0, 1e+06.
+ * False for any other number (1.5, 1e30, NaN); *out is untouched then. The limit is 2^53: a double
+ * holds every integer up to there, but beyond it stands for several.
+ */
+MUST_USE static inline bool exact_integer(double value, int64_t *out)
+{
+    const double limit = 9007199254740992.0;
+    if (!(value > -limit && value < limit) || (double)(int64_t)value != value)
+        return false;
+    *out = (int64_t)value;
+    return true;
 }
 
 #endif

@@ -26,14 +26,15 @@ bool admin_body_number(struct admin_call *call, const char *key, uint32_t min, u
                        uint32_t *out)
 {
     const json_t *value = json_object_get(admin_call_body(call), key);
+    int64_t number = json_integer_value(value);
     if (!value)
         return true;
-    if (json_is_integer(value) && json_integer_value(value) >= min &&
-        json_integer_value(value) <= max) {
-        *out = (uint32_t)json_integer_value(value);
+    bool integer = json_is_integer(value) || exact_integer(json_real_value(value), &number);
+    if (json_is_number(value) && integer && number >= min && number <= max) {
+        *out = (uint32_t)number;
         return true;
     }
-    admin_problem(call, 400, "invalid_body", "%s: want a whole number in %u..%u", key, min, max);
+    admin_problem(call, 400, "invalid_body", "%s: want an integer in %u..%u", key, min, max);
     return false;
 }
 

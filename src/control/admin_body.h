@@ -11,8 +11,8 @@
 MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
 
 /*
- * A whole number, a text; *out untouched when the key is not there. False: it is another type or
- * out of range, and the call is answered.
+ * Read an integer (2.0 is one), or a string. *out is untouched when the key is missing. False: the
+ * value has another type or is out of range, and the call is answered.
  */
 MUST_USE bool admin_body_number(struct admin_call *call, const char *key, uint32_t min,
                                 uint32_t max, uint32_t *out);

@@ -97,8 +97,10 @@ const char *config_got(const json_t *value, char got[CONFIG_GOT_MAX])
     case JSON_INTEGER:
         snprintf(got, CONFIG_GOT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         return got;
-    case JSON_REAL: /* "1.0" must not look like the integer it is not */
+    case JSON_REAL: /* as short as it can be read back; an integer keeps its fraction */
         snprintf(got, CONFIG_GOT_MAX, "%.15g", json_real_value(value));
+        if (strtod(got, NULL) != json_real_value(value))
+            snprintf(got, CONFIG_GOT_MAX, "%.17g", json_real_value(value));
         if (!strpbrk(got, ".e"))
             strcat(got, ".0");
         return got;

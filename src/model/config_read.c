@@ -43,11 +43,20 @@ static void read_flag(struct config_load *load, const struct config_key *key,
         config_want(load, at, "true or false");
 }
 
+/* JSON has one type of numbers: 3000.0 is the integer 3000, as in JSON Schema. */
+static bool integer_of(const json_t *value, int64_t *out)
+{
+    if (json_is_real(value))
+        return exact_integer(json_real_value(value), out);
+    *out = json_integer_value(value);
+    return json_is_integer(value);
+}
+
 bool config_want_integer(struct config_load *load, const struct config_key *key,
                          const struct config_place *at, uint32_t *out)
 {
-    json_int_t value = json_integer_value(at->value);
-    if (json_is_integer(at->value) && value >= key->min && value <= key->max) {
+    int64_t value;
+    if (integer_of(at->value, &value) && value >= key->min && value <= key->max) {
         *out = (uint32_t)value;
         return true;
     }

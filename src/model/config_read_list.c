@@ -126,16 +126,20 @@ void config_read_text_list(struct config_load *load, const struct config_key *ke
 
 /* ---- integers ------------------------------------------------------------------------ */
 
-static bool new_integer(struct config_load *load, const struct config_key *key,
-                        const struct config_place *list, const struct config_place *at,
-                        uint32_t *out)
+/* Append the integer at `at` to list[0..*n). Values are compared, not texts: 3 and 3.0 are one. */
+static void add_integer(struct config_load *load, const struct config_key *key,
+                        const struct config_place *at, uint32_t *list, size_t *n)
 {
-    if (!config_want_integer(load, key, at, out))
-        return false;
-    if (!repeated(list, at))
-        return true;
-    config_error(load, at, "%" PRIu32 " is in the list already", *out);
-    return false;
+    uint32_t value;
+    if (!config_want_integer(load, key, at, &value))
+        return;
+    for (size_t i = 0; i < *n; i++) {
+        if (list[i] != value)
+            continue;
+        config_error(load, at, "%" PRIu32 " is in the list already", value);
+        return;
+    }
+    list[(*n)++] = value;
 }
 
 void config_read_integer_list(struct config_load *load, const struct config_key *key,
@@ -148,7 +152,7 @@ void config_read_integer_list(struct config_load *load, const struct config_key 
     size_t kept = 0;
     struct config_place element;
     for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
-        kept += new_integer(load, key, at, &element, &list[kept]);
+        add_integer(load, key, &element, list, &kept);
     if (list)
         config_store_count(key, object, kept);
 }

@@ -139,13 +139,21 @@ def test_route_agrees_with_where_a_device_lands_with_a_node_down(pair, device):
 
 
 @pytest.mark.parametrize("word", (
-    [], {"state": "away"}, {"state": 1}, {"weight": -1}, {"weight": 65536}, {"weight": 1.5}, {"weight": "1"},
+    [], {"state": "away"}, {"state": 1}, {"weight": -1}, {"weight": 65536}, {"weight": 1.5}, {"weight": 1e30}, {"weight": 65536.0}, {"weight": "1"},
     {"drain_rate_per_s": 0}, {"drain_rate_per_s": 10 ** 30}, {"stat": "up"}, {}, {"weight": True},
     {"state": "down", "weight": "x"}), ids=str)
 def test_a_word_that_is_wrong_changes_nothing(pair, word):
     router, _, _ = pair
     assert admin.refusal(router, "POST", "/api/v1/nodes/c/a", word) == (400, "invalid_body")
     assert node_of(router, "a")["state"] == "up" and not router.find("node.steered")
+
+
+def test_an_integer_may_be_written_with_a_fraction_or_an_exponent(pair):
+    router, _, _ = pair
+    for text, weight in (("2.0", 2), ("6.5535e4", 65535), ("1e+00", 1)):
+        status, _, body = admin.ask(router, "POST", "/api/v1/nodes/c/a", b'{"weight": %s}' % text.encode(),
+                                    {"Content-Type": "application/json"})
+        assert (status, json.loads(body)["weight"]) == (200, weight)
 
 
 def test_names_with_odd_characters_are_reached(start_router, recording_node):

@@ -453,6 +453,22 @@ static void the_directory_counts_for_the_length_of_a_unix_socket(void **state)
     }
 }
 
+static void an_integer_written_with_a_fraction_or_an_exponent_arrives(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(
+        "{\"listeners\": [{\"name\": \"l\", \"address\": \"127.0.0.1:1883\", \"cluster\": \"c\","
+        " \"backlog\": 2.0}], \"clusters\": [{\"name\": \"c\", \"nodes\": [{\"name\": \"n\","
+        " \"address\": \"192.0.2.1:1883\", \"weight\": 6.5535e4}]}],"
+        " \"timeouts\": {\"dial_ms\": 3000.0}, \"limits\": {\"max_connections\": 1e+06}}",
+        "config.json");
+    assert_int_equal(config->listeners[0].backlog, 2);
+    assert_int_equal(config->clusters[0].nodes[0].weight, 65535);
+    assert_int_equal(config->timeouts.dial_ms, 3000);
+    assert_int_equal(config->limits.max_connections, 1000000);
+    config_free(config);
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -478,6 +494,7 @@ int main(void)
         cmocka_unit_test(relative_files_start_at_the_directory_of_the_configuration),
         cmocka_unit_test(relative_unix_sockets_start_there_too),
         cmocka_unit_test(the_directory_counts_for_the_length_of_a_unix_socket),
+        cmocka_unit_test(an_integer_written_with_a_fraction_or_an_exponent_arrives),
         cmocka_unit_test(freeing_nothing_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
