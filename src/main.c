@@ -20,6 +20,7 @@
 #include "control/route_command.h"
 #include "control/supervisor.h"
 #include "control/tls_check.h"
+#include "net/address.h"
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -74,7 +75,7 @@ static struct client client_of(const struct arguments *args)
 /* By the configuration alone when that is all there is; else by the running router's health. */
 static int run_route(const struct arguments *args)
 {
-    const struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
+    struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
                                       .username = args->value[OPTION_USERNAME],
                                       .source_ip = args->value[OPTION_SOURCE_IP],
                                       .tls_cn = args->value[OPTION_TLS_CN],
@@ -83,6 +84,10 @@ static int run_route(const struct arguments *args)
     if (!query.client_id && !query.username && !query.source_ip && !query.tls_cn && !query.sni)
         return usage_error(args, "route wants --client-id, --username, --source-ip, --tls-cn or "
                                  "--sni");
+    char source_ip[ADDRESS_TEXT_MAX];
+    if (query.source_ip && !address_normalize(query.source_ip, source_ip))
+        return usage_error(args, "--source-ip must be " ADDRESS_HOST_RULE);
+    query.source_ip = query.source_ip ? source_ip : NULL;
     const struct client client = client_of(args);
     if (client.address || !client.config_path)
         return client_route(&client, &query);

@@ -22,7 +22,7 @@
     X(SCHEMA, "schema", "", "print a JSON Schema of the configuration")                            \
     X(CLIENT_ID, "client-id", "ID", "a client identifier")                                         \
     X(USERNAME, "username", "NAME", "a user name")                                                 \
-    X(SOURCE_IP, "source-ip", "IP", "where the device comes from")                                 \
+    X(SOURCE_IP, "source-ip", "IP", "the device's address, IPv4 or IPv6")                                 \
     X(TLS_CN, "tls-cn", "NAME", "the common name of its certificate")                              \
     X(SNI, "sni", "NAME", "the server name it asks for")                                           \
     X(CLUSTER, "cluster", "NAME", "the cluster; the first one unless given")                       \

@@ -13,7 +13,7 @@
 struct route_query {
     const char *client_id;
     const char *username;
-    const char *source_ip; /* "192.0.2.1" */
+    const char *source_ip; /* "192.0.2.1", as address_normalize() writes it */
     const char *tls_cn;    /* common name of a verified certificate */
     const char *sni;
     const char *cluster; /* null = the first */

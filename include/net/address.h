@@ -32,9 +32,21 @@ struct address {
  */
 MUST_USE bool address_parse(const char *text, bool allow_port_zero, struct address *out);
 
-/* Parse "192.0.2.1" or "2001:db8::1", without brackets; the port is 0. *out untouched on failure.
+/*
+ * Parse "192.0.2.1" or "2001:db8::1" in any form that inet_pton() accepts, without brackets, zone
+ * or port; the port is 0. *out is untouched on failure.
  */
 MUST_USE bool address_parse_host(const char *text, struct address *out);
+
+/* What address_normalize() accepts, for messages. */
+#define ADDRESS_HOST_RULE "an IPv4 or IPv6 address (\"192.0.2.1\", \"2001:db8::1\")"
+
+/*
+ * Write an address in the one form that a connection from there is hashed by (route_by
+ * "source_ip"): "2001:DB8:0::1" as "2001:db8::1", "::ffff:192.0.2.1" as "192.0.2.1". False when the
+ * text is no address; `out` is untouched then. It may be `text` itself.
+ */
+MUST_USE bool address_normalize(const char *text, char out[ADDRESS_TEXT_MAX]);
 
 /*
  * Write "a.b.c.d:port" or "[v6]:port" (IPv4-mapped as IPv4, RFC 5952 text), "unix" for the

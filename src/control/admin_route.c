@@ -11,6 +11,7 @@
 #include "admin_routes.h"
 #include "model/placement.h"
 #include "model/route_key.h"
+#include "net/address.h"
 
 static const struct cluster *find_cluster(struct admin_call *call)
 {
@@ -94,14 +95,27 @@ static void answer(struct admin_call *call, const struct cluster *cluster,
                                candidates_json(cluster, &placement), "without_key", without));
 }
 
+/* In the form that workers hash; empty if absent. False: no address, and the call is answered. */
+static bool read_source_ip(struct admin_call *call, char text[ADDRESS_TEXT_MAX])
+{
+    const char *given = admin_call_query(call, "source_ip");
+    text[0] = '\0';
+    if (!given || address_normalize(given, text))
+        return true;
+    admin_problem(call, 400, "invalid_query", "source_ip: must be " ADDRESS_HOST_RULE);
+    return false;
+}
+
 void admin_route(struct admin_call *call)
 {
+    char source_ip[ADDRESS_TEXT_MAX];
     const struct cluster *cluster = find_cluster(call);
+    if (!cluster || !read_source_ip(call, source_ip))
+        return;
     const struct route_facts facts = {.client_id = span_of_str(admin_call_query(call, "client_id")),
                                       .username = span_of_str(admin_call_query(call, "username")),
-                                      .source_ip = span_of_str(admin_call_query(call, "source_ip")),
+                                      .source_ip = span_of_str(source_ip),
                                       .tls_cn = span_of_str(admin_call_query(call, "tls_cn")),
                                       .sni = span_of_str(admin_call_query(call, "sni"))};
-    if (cluster)
-        answer(call, cluster, &facts);
+    answer(call, cluster, &facts);
 }

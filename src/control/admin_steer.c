@@ -217,8 +217,7 @@ void admin_homecoming(struct admin_call *call)
         !admin_body_number(call, "rate_per_s", 1, RATE_MAX, &asked.rate_per_s))
         return;
     if (asked.rate_per_s == 0) {
-        admin_problem(call, 400, "invalid_body", "rate_per_s: want an integer in 1..%u",
-                      RATE_MAX);
+        admin_problem(call, 400, "invalid_body", "rate_per_s: want an integer in 1..%u", RATE_MAX);
         return;
     }
     json_t *nodes = bring_home(admin_call_house(call), &asked);

@@ -6,7 +6,7 @@
 #include "control/plan_command.h"
 
 #include <errno.h>
-#include <stdint.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +16,7 @@
 #include "base/span.h"
 #include "control/config_file.h"
 #include "model/placement.h"
+#include "net/address.h"
 #include "plan_json.h"
 
 #define SAMPLES_MAX      65536u
@@ -29,6 +30,7 @@ struct side {
     struct rendezvous_node *nodes;   /* owned */
     bool *backup;                    /* owned */
     struct placement_homes homes;
+    bool by_address; /* its keys are source addresses */
 };
 
 struct plan {
@@ -47,11 +49,19 @@ static const struct cluster_conf *find(const struct config *config, const char *
     return NULL;
 }
 
+/* A prefix of an address, or one of several sources, may be any text. */
+static bool is_by_address(const struct cluster_conf *conf)
+{
+    return conf && conf->n_route_by == 1 && conf->route_by[0].from == ROUTE_SOURCE_IP &&
+           !conf->route_by[0].prefix_until;
+}
+
 /* Nodes that are down or drain by the file have no keys. False: memory is short. */
 static bool side_init(struct side *side, const struct cluster_conf *conf)
 {
     const size_t n = conf ? conf->n_nodes : 0;
     *side = (struct side){.conf = conf,
+                          .by_address = is_by_address(conf),
                           .nodes = calloc(n + 1, sizeof(*side->nodes)),
                           .backup = calloc(n + 1, sizeof(*side->backup))};
     for (size_t i = 0; side->nodes && side->backup && i < n; i++) {
@@ -256,35 +266,68 @@ static void print_move(const struct plan *plan, struct span id, const char *from
     (void)fputc('\n', plan->out);
 }
 
-static bool print_moves(const struct plan *plan, FILE *ids, const struct side *before,
-                        const struct side *after)
+/* The key of a line: itself, or the text that a connection from this address is hashed by. */
+static bool key_of_line(const struct side *side, const char *line, size_t n,
+                        char text[ADDRESS_TEXT_MAX], struct span *key)
+{
+    *key = span_of(line, n);
+    if (!side->by_address)
+        return true;
+    if (n >= ADDRESS_TEXT_MAX || memchr(line, '\0', n))
+        return false;
+    memcpy(text, line, n);
+    text[n] = '\0';
+    if (!address_normalize(text, text))
+        return false;
+    *key = span_of_str(text);
+    return true;
+}
+
+/* One line that is not empty, without its end. False: it is no key of this cluster. */
+static bool look_up(const struct plan *plan, const struct side sides[2], struct span line,
+                    struct progress *progress)
+{
+    char text[2][ADDRESS_TEXT_MAX];
+    struct span key[2];
+    for (int i = 0; i < 2; i++)
+        if (!key_of_line(&sides[i], (const char *)line.p, line.n, text[i], &key[i]))
+            return false;
+    const char *from = home_of(&sides[0], key[0]), *to = home_of(&sides[1], key[1]);
+    progress->read++;
+    if (strcmp(from, to) != 0) {
+        progress->moved++;
+        print_move(plan, line, from, to);
+    }
+    if (progress->read % 4096 == 0)
+        tell(progress, false);
+    return true;
+}
+
+static bool print_moves(const struct plan *plan, FILE *ids, const struct side sides[2])
 {
     struct progress progress = {.err = isatty(fileno(plan->err)) ? plan->err : NULL,
                                 .said = time(NULL)};
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
-    while ((n = getline(&line, &room, ids)) >= 0) {
+    uint64_t number = 0;
+    bool good = true;
+    while (good && (n = getline(&line, &room, ids)) >= 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             n--;
-        if (n == 0)
-            continue;
-        const struct span id = span_of(line, (size_t)n);
-        const char *from = home_of(before, id), *to = home_of(after, id);
-        progress.read++;
-        if (strcmp(from, to) != 0) {
-            progress.moved++;
-            print_move(plan, id, from, to);
-        }
-        if (progress.read % 4096 == 0)
-            tell(&progress, false);
+        number++;
+        good = n == 0 || look_up(plan, sides, span_of(line, (size_t)n), &progress);
     }
     free(line);
-    const bool good = !ferror(ids);
-    if (!good)
+    if (ferror(ids))
         (void)fprintf(plan->err, "error: %s: %s\n", plan->query->ids_path, strerror(errno));
+    else if (!good)
+        (void)fprintf(plan->err,
+                      "error: %s:%" PRIu64 ": must be " ADDRESS_HOST_RULE
+                      ": the cluster has route_by \"source_ip\"\n",
+                      plan->query->ids_path, number);
     tell(&progress, true);
-    return good;
+    return good && !ferror(ids);
 }
 
 static bool print_ids(const struct plan *plan)
@@ -292,7 +335,7 @@ static bool print_ids(const struct plan *plan)
     const char *path = plan->query->ids_path;
     const char *name = plan->query->cluster ? plan->query->cluster : plan->after->clusters[0].name;
     const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
-    struct side a = {0}, b = {0};
+    struct side sides[2] = {0};
     if (!before && !after) {
         (void)fprintf(plan->err, "error: no cluster is called \"%s\"\n", name);
         return false;
@@ -304,10 +347,10 @@ static bool print_ids(const struct plan *plan)
         (void)fprintf(plan->err, "error: %s: %s\n", path, strerror(errno));
         return false;
     }
-    bool ready = side_init(&a, before) && side_init(&b, after);
-    bool good = ready ? print_moves(plan, ids, &a, &b) : no_memory(plan);
-    side_fini(&a);
-    side_fini(&b);
+    bool ready = side_init(&sides[0], before) && side_init(&sides[1], after);
+    bool good = ready ? print_moves(plan, ids, sides) : no_memory(plan);
+    side_fini(&sides[0]);
+    side_fini(&sides[1]);
     if (ids != stdin)
         (void)fclose(ids);
     return good;

@@ -95,9 +95,19 @@ bool address_parse_host(const char *text, struct address *out)
     struct address a;
     memset(&a, 0, sizeof(a));
     bool v6 = strchr(text, ':');
-    if (host.n == 0 || !(v6 ? host_parse_v6(host, &a) : host_parse_v4(host, &a)))
+    bool any = host.n == 0 || strcmp(text, "*") == 0; /* an address to listen on, but no host */
+    if (any || !(v6 ? host_parse_v6(host, &a) : host_parse_v4(host, &a)))
         return false;
     *out = a;
+    return true;
+}
+
+bool address_normalize(const char *text, char out[ADDRESS_TEXT_MAX])
+{
+    struct address a;
+    if (!address_parse_host(text, &a))
+        return false;
+    (void)address_format_host(&a, out);
     return true;
 }
 

@@ -49,6 +49,19 @@ def test_the_very_ids_that_move_are_those_of_the_second_implementation(files):
     assert moves == expected and len(expected) > 100
 
 
+def test_source_addresses_are_hashed_in_one_form(tmp_path):
+    old = write(tmp_path / "old.json", BEFORE, route_by="source_ip")
+    new = write(tmp_path / "new.json", AFTER, route_by="source_ip")
+    addresses = [f"192.0.2.{i}" for i in range(100)]
+    printed = plan(old, new, "--ids", "-", stdin="\n".join("::ffff:" + a for a in addresses))
+    moves = [tuple(line.split("\t")) for line in printed.splitlines()]
+    expected = [("::ffff:" + a, home(BEFORE, a), home(AFTER, a)) for a in addresses
+                if home(BEFORE, a) != home(AFTER, a)]
+    assert moves == expected and len(expected) > 20
+    refused = plan(old, new, "--ids", "-", stdin="192.0.2.1\n\ndev-1\n", code=1)
+    assert "error: -:3: must be an IPv4 or IPv6 address" in refused
+
+
 def test_the_shares_are_those_of_many_ids(files):
     [cluster] = json.loads(plan(*files, "--json"))["clusters"]
     ids = [f"device/{i}" for i in range(6000)]

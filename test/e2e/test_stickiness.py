@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import admin
 import mqtt
 from harness import BINARY, ROOT, one_cluster, run_router
 
@@ -113,6 +114,34 @@ def test_empty_client_ids_follow_the_source_address_when_told_to(start_router, r
     said = run_router("route", "--config", router.config_path, "--client-id", "",
                       "--source-ip", "127.0.0.9")
     assert said.stdout.split()[1] == f"n{homes[bytes([127, 0, 0, 9])].pop()}"
+
+
+def test_route_hashes_a_source_address_as_a_connection_from_there(start_router, recording_node, device):
+    nodes = [recording_node() for _ in range(4)]
+    router = start_router(admin.with_admin(one_cluster({f"n{i}": n.address for i, n in enumerate(nodes)},
+                                                       route_by="source_ip")))
+    for host in range(2, 14):
+        address = f"127.0.0.{host}"
+        assert device(router, source=address).connect(f"dev-{host}")[1] == 0
+        [home] = [f"n{i}" for i, node in enumerate(nodes)
+                  if any(r.mqtt.endswith(f"dev-{host}".encode()) for r in node.records)]
+        for form in (address, f"::ffff:{address}", f"::FFFF:7f00:{host:x}", f"0:0:0:0:0:ffff:{address}"):
+            printed = run_router("route", "--config", router.config_path, "--source-ip", form)
+            assert printed.stdout.split()[1] == home, form
+            answer = admin.get(router, "/api/v1/route", source_ip=form)
+            assert (answer["home"], answer["key"], answer["key_from"]) == (home, address, "source_ip")
+            asked = run_router("route", "--admin", "%s:%d" % admin.address(router), "--source-ip", form)
+            assert asked.stdout.split()[1] == home, form
+    assert admin.get(router, "/api/v1/route", source_ip="2001:DB8:0::1")["key"] == "2001:db8::1"
+
+
+def test_route_rejects_a_source_that_is_no_address(start_router, recording_node):
+    router = start_router(admin.with_admin(one_cluster({"n": recording_node().address}, route_by="source_ip")))
+    for form in ("", "*", "localhost", "127.0.0.1:1883", "[::1]", "127.1", "127.0.0.01", "10.0.0.0/8", "fe80::1%lo"):
+        printed = run_router("route", "--config", router.config_path, "--source-ip", form)
+        assert (printed.returncode, printed.stdout) == (2, ""), form
+        assert "--source-ip must be an IPv4 or IPv6 address" in printed.stderr
+        assert admin.refusal(router, "GET", "/api/v1/route", source_ip=form) == (400, "invalid_query"), form
 
 
 def test_empty_client_ids_are_refused_when_told_to(start_router, recording_node, device):

@@ -178,9 +178,49 @@ static void unmapping_makes_ipv4_of_mapped_ipv6_only(void **state)
     assert_true(address_equal(&out, &other));
 }
 
+static void a_normalized_address_is_what_a_connection_from_there_is_hashed_by(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"192.0.2.1", "192.0.2.1"},
+        {"::ffff:192.0.2.1", "192.0.2.1"},
+        {"::FFFF:c000:0201", "192.0.2.1"},
+        {"0:0:0:0:0:ffff:192.0.2.1", "192.0.2.1"},
+        {"2001:DB8:0:0::A", "2001:db8::a"},
+        {"2001:0db8:0000:0000:0000:0000:0000:0001", "2001:db8::1"},
+        {"::1", "::1"},
+    };
+    static const char *const others[] = {"",
+                                         "*",
+                                         "localhost",
+                                         "192.0.2.1:1883",
+                                         "[::1]",
+                                         "[::1]:1883",
+                                         "192.0.2.01",
+                                         "192.0.2",
+                                         "3221225985",
+                                         "0xc0000201",
+                                         "192.0.2.1/32",
+                                         " 192.0.2.1",
+                                         "192.0.2.1\n",
+                                         "fe80::1%lo",
+                                         "::ffff:192.0.2.256",
+                                         "1:2:3:4:5:6:7:8:9",
+                                         "2001:db8::1::"};
+    char text[ADDRESS_TEXT_MAX] = "untouched";
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (address_normalize(others[i], text) || strcmp(text, "untouched") != 0)
+            fail_msg("%s", others[i]);
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        assert_true(address_normalize(pairs[i][0], text));
+        assert_string_equal(text, pairs[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_normalized_address_is_what_a_connection_from_there_is_hashed_by),
         cmocka_unit_test(text_is_parsed_and_written_back),
         cmocka_unit_test(what_is_no_address_is_refused_and_leaves_the_result_alone),
         cmocka_unit_test(port_zero_is_taken_only_where_asked_for),
