@@ -22,7 +22,7 @@
     X(SCHEMA, "schema", "", "print a JSON Schema of the configuration")                            \
     X(CLIENT_ID, "client-id", "ID", "a client identifier")                                         \
     X(USERNAME, "username", "NAME", "a user name")                                                 \
-    X(SOURCE_IP, "source-ip", "IP", "the device's address, IPv4 or IPv6")                                 \
+    X(SOURCE_IP, "source-ip", "IP", "the device's address, IPv4 or IPv6")                          \
     X(TLS_CN, "tls-cn", "NAME", "the common name of its certificate")                              \
     X(SNI, "sni", "NAME", "the server name it asks for")                                           \
     X(CLUSTER, "cluster", "NAME", "the cluster; the first one unless given")                       \
@@ -37,7 +37,7 @@
     X(NAMES, "names", "", "only names, CLUSTER/NAME, one a line")                                  \
     X(JSON, "json", "", "print the router's answer as it is")                                      \
     X(ADMIN, "admin", "ADDRESS", "the router's admin address: 127.0.0.1:9090, unix:/run/x.sock")   \
-    X(TOKEN_FILE, "token-file", "FILE", "its first line is the admin token")                       \
+    X(TOKEN_FILE, "token-file", "FILE", "file with the admin token, one line")                     \
     X(VERSION, "version", "", "print the version")                                                 \
     X(HELP, "help", "", "print help; of a command, when one is named")
 

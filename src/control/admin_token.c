@@ -3,52 +3,40 @@
  */
 #include "admin_token.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* Of the first line in text; what is wrong with it, or null. */
-static const char *take_line(const char *text, size_t n, struct admin_token *out)
+static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
 {
-    const char *end = memchr(text, '\n', n);
-    size_t line = end ? (size_t)(end - text) : n;
-    if (line > 0 && text[line - 1] == '\r')
-        line--;
-    if (line < ADMIN_TOKEN_MIN)
-        return "its first line is shorter than 16 bytes";
-    if (line > ADMIN_TOKEN_MAX)
-        return "its first line is longer than 512 bytes";
-    for (size_t i = 0; i < line; i++)
-        if (text[i] <= ' ' || text[i] > '~')
-            return "its first line has a byte that is no visible ASCII character";
-    admin_token_wipe(out);
-    memcpy(out->text, text, line);
-    out->n = line;
-    return NULL;
+    (void)snprintf(error, SMALL_FILE_ERROR_MAX, "%s", rule);
+    return false;
 }
 
-const char *admin_token_read(const char *path, struct admin_token *out)
+static bool is_token(const struct small_file *line, char error[SMALL_FILE_ERROR_MAX])
 {
-    char text[ADMIN_TOKEN_MAX + 2];
-    if (!path) {
-        admin_token_wipe(out);
-        return NULL;
+    if (line->n < ADMIN_TOKEN_MIN)
+        return refuse(error, "must have at least 16 bytes");
+    for (size_t i = 0; i < line->n; i++)
+        if (line->text[i] <= ' ' || line->text[i] > '~')
+            return refuse(error, "must have visible ASCII characters only");
+    return true;
+}
+
+bool admin_token_read(const char *path, enum small_file_type type, struct admin_token *out,
+                      char error[SMALL_FILE_ERROR_MAX])
+{
+    struct small_file line = {0};
+    if (path && (!small_file_read_line(path, type, ADMIN_TOKEN_MAX, &line, error) ||
+                 !is_token(&line, error))) {
+        small_file_free(&line);
+        return false;
     }
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait for its writer */
-    if (fd < 0)
-        return strerror(errno);
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return "it is no regular file";
-    }
-    ssize_t n = read(fd, text, sizeof(text));
-    const char *why = n < 0 ? strerror(errno) : take_line(text, (size_t)n, out);
-    close(fd);
-    explicit_bzero(text, sizeof(text));
-    return why;
+    admin_token_wipe(out);
+    if (line.n > 0)
+        memcpy(out->text, line.text, line.n);
+    out->n = line.n;
+    small_file_free(&line);
+    return true;
 }
 
 bool admin_token_fits(const struct admin_token *token, const char *authorization)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/small_file.h"
 #include "base/util.h"
 
 #define ADMIN_TOKEN_MIN 16u
@@ -18,10 +19,11 @@ struct admin_token {
 };
 
 /*
- * Read a file's first line: ADMIN_TOKEN_MIN..ADMIN_TOKEN_MAX visible ASCII characters. Null path:
- * no token. Null when it is read; else what is wrong, and *out is untouched.
+ * Read the token in a file: one line of ADMIN_TOKEN_MIN..ADMIN_TOKEN_MAX visible ASCII characters.
+ * Null path: no token. False with the rule in `error`; *out is untouched then.
  */
-MUST_USE const char *admin_token_read(const char *path, struct admin_token *out);
+MUST_USE bool admin_token_read(const char *path, enum small_file_type type, struct admin_token *out,
+                               char error[SMALL_FILE_ERROR_MAX]);
 
 /* Does an Authorization header (null = none) hold it? Takes as long for a wrong one. */
 bool admin_token_fits(const struct admin_token *token, const char *authorization);

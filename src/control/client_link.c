@@ -23,7 +23,7 @@ static struct config *load_config(const char *path, FILE *err)
     char *said = NULL;
     size_t n = 0;
     FILE *messages = open_memstream(&said, &n);
-    struct config *config = messages ? config_file_load(path, messages) : NULL;
+    struct config *config = messages ? config_file_load(path, CONFIG_FILE_START, messages) : NULL;
     if (messages)
         (void)fclose(messages);
     if (!config)
@@ -42,12 +42,11 @@ static bool open_at(struct client_link *link, const char *address, const char *t
 {
     FILE *err = link->client->err;
     struct admin_token token = {0};
-    const char *why = admin_token_read(token_file, &token);
+    char why[SMALL_FILE_ERROR_MAX] = "out of memory";
+    const bool read = admin_token_read(token_file, SMALL_FILE_OR_PIPE, &token, why);
     char *text = token.n > 0 ? strndup(token.text, token.n) : NULL;
     admin_token_wipe(&token);
-    if (token_file && !why && !text)
-        why = "out of memory";
-    if (why)
+    if (!read || (token_file && !text))
         (void)fprintf(err, "error: %s: %s\n", token_file, why);
     else
         link->http = client_http_new(address, text, err);

@@ -3,56 +3,26 @@
  */
 #include "control/config_file.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include "base/small_file.h"
 
-/* All bytes of a file, owned by the caller; null with errno. */
-static char *read_all(FILE *file, size_t *n)
+struct config *config_file_load(const char *path, enum config_file_use use, FILE *out)
 {
-    size_t size = 4096, used = 0;
-    char *text = malloc(size);
-    while (text) {
-        used += fread(text + used, 1, size - used, file);
-        if (ferror(file) || used > CONFIG_FILE_MAX) {
-            int saved = ferror(file) ? errno : EFBIG;
-            free(text);
-            errno = saved;
-            return NULL;
-        }
-        if (used < size) {
-            *n = used;
-            return text;
-        }
-        char *larger = realloc(text, size * 2);
-        if (!larger)
-            free(text);
-        text = larger;
-        size *= 2;
-    }
-    return NULL;
-}
-
-struct config *config_file_load(const char *path, FILE *out)
-{
-    size_t n = 0;
-    FILE *file = fopen(path, "re");
-    char *text = file ? read_all(file, &n) : NULL;
-    if (!text)
-        (void)fprintf(out, "error: %s: cannot be read: %s\n", path, strerror(errno));
-    if (file)
-        (void)fclose(file);
-    if (!text)
+    struct small_file file;
+    char why[SMALL_FILE_ERROR_MAX];
+    const bool again = use == CONFIG_FILE_RELOAD;
+    if (!small_file_read(path, again ? SMALL_FILE_REGULAR : SMALL_FILE_OR_PIPE, CONFIG_FILE_MAX,
+                         &file, why)) {
+        (void)fprintf(out, "error: %s: cannot be read: %s\n", path, why);
         return NULL;
-
+    }
     struct config_messages messages;
-    struct config *config = config_parse(text, n, path, &messages);
+    struct config *config = config_parse(file.text, file.n, path, &messages);
     for (size_t i = 0; i < messages.n; i++)
         (void)fprintf(out, "%s%s\n",
                       messages.list[i].warning ? "warning: " : "error: ", messages.list[i].text);
     if (!config && messages.n == 0)
         (void)fprintf(out, "error: %s: out of memory\n", path);
     config_messages_fini(&messages);
-    free(text);
+    small_file_free(&file);
     return config;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "base/small_file.h"
 #include "base/span.h"
 #include "control/config_file.h"
 #include "model/placement.h"
@@ -315,7 +316,14 @@ static bool print_moves(const struct plan *plan, FILE *ids, const struct side si
     while (good && (n = getline(&line, &room, ids)) >= 0) {
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             n--;
-        number++;
+        if (number++ == 0 && small_file_has_mark(line, (size_t)n)) {
+            (void)fprintf(plan->err,
+                          "error: %s: begins with a byte order mark: save it as UTF-8 "
+                          "without one\n",
+                          plan->query->ids_path);
+            free(line);
+            return false;
+        }
         good = n == 0 || look_up(plan, sides, span_of(line, (size_t)n), &progress);
     }
     free(line);
@@ -359,8 +367,8 @@ static bool print_ids(const struct plan *plan)
 int plan_command(const struct plan_query *query, FILE *out, FILE *err)
 {
     struct plan plan = {.query = query,
-                        .before = config_file_load(query->old_path, err),
-                        .after = config_file_load(query->new_path, err),
+                        .before = config_file_load(query->old_path, CONFIG_FILE_START, err),
+                        .after = config_file_load(query->new_path, CONFIG_FILE_START, err),
                         .out = out,
                         .err = err};
     bool good =

@@ -6,63 +6,26 @@
 #include "prober_plan.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PASSWORD_MAX 65535u /* MQTT's own limit */
 
 /* ---- passwords ---- */
 
-static void cleanse(char *text, size_t n)
+static void cleanse(char *text)
 {
     if (text)
-        explicit_bzero(text, n);
+        explicit_bzero(text, strlen(text));
     free(text);
 }
 
-/* Up to `size` bytes of a file. -1 with errno. */
-static ssize_t read_file(const char *file, char *out, size_t size)
+char *prober_read_password(const char *path, char error[SMALL_FILE_ERROR_MAX])
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    size_t n = 0;
-    if (fd < 0)
-        return -1;
-    while (n < size) {
-        ssize_t got = read(fd, out + n, size - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            int error = errno;
-            close(fd);
-            errno = error;
-            return -1;
-        }
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    close(fd);
-    return (ssize_t)n;
-}
-
-/* The first line's length, or what is wrong with it. */
-static const char *first_line(const char *text, size_t n, size_t *length)
-{
-    const char *end = memchr(text, '\n', n);
-    size_t line = end ? (size_t)(end - text) : n;
-    if (line > 0 && text[line - 1] == '\r')
-        line--;
-    if (line > PASSWORD_MAX)
-        return "its first line is longer than 65535 bytes";
-    if (line == 0)
-        return "its first line is empty";
-    if (memchr(text, '\0', line))
-        return "a zero byte in it";
-    *length = line;
-    return NULL;
+    struct small_file line;
+    if (!small_file_read_line(path, SMALL_FILE_REGULAR, PASSWORD_MAX, &line, error))
+        return NULL;
+    return line.text; /* without a NUL inside: the caller frees it as a string */
 }
 
 static void say_no_password(struct log *log, const struct cluster_conf *conf, const char *error)
@@ -75,23 +38,18 @@ static void say_no_password(struct log *log, const struct cluster_conf *conf, co
     log_emit(&line);
 }
 
-/* False when memory is short; a file that cannot be read is said and gone without. */
+/* A file that can no longer be read is an event, and the checks go without a password. False when
+ * memory is short. */
 static bool load_password(struct prober_cluster *cluster, struct log *log)
 {
-    const size_t size = PASSWORD_MAX + sizeof("\r\n");
     const struct cluster_conf *conf = cluster->cluster->conf;
-    char *text = malloc(size);
-    if (!text)
+    char error[SMALL_FILE_ERROR_MAX];
+    cluster->password = prober_read_password(conf->health_check->password_file, error);
+    if (!cluster->password && strcmp(error, SMALL_FILE_NO_MEMORY) == 0)
         return false;
-    size_t length = 0;
-    ssize_t n = read_file(conf->health_check->password_file, text, size);
-    const char *error = n < 0 ? strerrordesc_np(errno) : first_line(text, (size_t)n, &length);
-    if (error)
+    if (!cluster->password)
         say_no_password(log, conf, error);
-    else
-        cluster->password = strndup(text, length);
-    cleanse(text, size);
-    return error || cluster->password;
+    return true;
 }
 
 /* ---- TLS ---- */
@@ -167,7 +125,7 @@ void prober_plan_unref(struct prober_plan *plan)
     for (size_t i = 0; plan->clusters && i < plan->snapshot->config->n_clusters; i++) {
         struct prober_cluster *cluster = &plan->clusters[i];
         tls_client_context_free(cluster->tls);
-        cleanse(cluster->password, cluster->password ? strlen(cluster->password) : 0);
+        cleanse(cluster->password);
     }
     free(plan->clusters);
     snapshot_unref(plan->snapshot);

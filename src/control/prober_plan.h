@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/log.h"
+#include "base/small_file.h"
 #include "base/util.h"
 #include "net/tls_client.h"
 #include "proxy/snapshot.h"
@@ -51,6 +52,9 @@ MUST_USE struct prober_plan *prober_plan_new(struct snapshot *snapshot,
                                              struct tls_library **library, struct log *log);
 struct prober_plan *prober_plan_ref(struct prober_plan *plan);
 void prober_plan_unref(struct prober_plan *plan); /* null is allowed */
+
+/* The password in a file, for free(); null with the rule in `error`. The caller wipes it. */
+MUST_USE char *prober_read_password(const char *path, char error[SMALL_FILE_ERROR_MAX]);
 
 /* Where the checks of a node go. False when it has no such place (a discovered node may not). */
 MUST_USE bool prober_endpoint(const struct cluster_conf *conf, const struct node *node,

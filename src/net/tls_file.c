@@ -6,15 +6,16 @@
 #include "net/tls_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PEM_MAX        (16 << 20) /* a device file would never end */
-#define PASSPHRASE_MAX 1024       /* OpenSSL's own limit, PEM_BUFSIZE */
+#include "base/small_file.h"
+
+#define PEM_MAX        (16 << 20)
+#define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */
 
 /* What the passphrase callback may answer with, and whether it was asked. */
 struct passphrase {
@@ -34,7 +35,7 @@ static int give_passphrase(char *buffer, int size, int writing, void *arg)
     return (int)n;
 }
 
-/* ---- secrets --------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------- */
 
 static ssize_t read_all(int fd, char *out, size_t size)
 {
@@ -52,50 +53,30 @@ static ssize_t read_all(int fd, char *out, size_t size)
     return (ssize_t)done;
 }
 
-bool tls_file_read_secret(const char *file, const char *what, char *out, size_t size,
-                          char error[TLS_ERROR_MAX])
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t result = fd < 0 ? -1 : read_all(fd, out, size);
-    const char *fault = result < 0 ? strerrordesc_np(errno) : NULL;
-    size_t n = result < 0 ? 0 : (size_t)result;
-    if (fd >= 0)
-        close(fd);
-    if (n == size)
-        fault = "larger than it can be";
-    else if (memchr(out, '\0', n))
-        fault = "a zero byte in it";
-    if (fault) {
-        OPENSSL_cleanse(out, size);
-        (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read %s: %s", file, what, fault);
-        return false;
-    }
-    out[n] = '\0';
-    return true;
-}
-
 /*
  * A file as a BIO that wipes what it has read when it is freed: a private key may be in it, in a
  * file of certificates too. BIO_new_file() leaves the text in the C library's buffer.
  *
- * Null with the system's error in OpenSSL's queue.
+ * Null on failure; `what` is "certificate" in "x: cannot read the certificate: Permission denied".
  */
-static BIO *open_pem(const char *file)
+static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MAX])
 {
-    char chunk[4096];
+    char chunk[4096], why[SMALL_FILE_ERROR_MAX] = "out of memory";
     BIO *bio = BIO_new(BIO_s_mem());
-    int fd = bio ? open(file, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t n = bio && fd < 0 ? -1 : 0;
+    int fd = bio ? small_file_open(file, why) : -1;
+    ssize_t n = -1;
     while (fd >= 0 && (n = read_all(fd, chunk, sizeof(chunk))) > 0)
         if (BIO_write(bio, chunk, (int)n) != (int)n || BIO_pending(bio) > PEM_MAX)
             break;
-    if (n != 0)
-        ERR_raise(ERR_LIB_SYS, n < 0 ? errno : EFBIG);
+    if (fd >= 0 && n != 0)
+        (void)snprintf(why, sizeof(why), "%s",
+                       n < 0 ? strerrordesc_np(errno) : "must have at most 16 MiB");
     OPENSSL_cleanse(chunk, sizeof(chunk));
     if (fd >= 0)
         close(fd);
     if (n == 0)
         return bio;
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the %s: %s", file, what, why);
     BIO_free(bio);
     return NULL;
 }
@@ -107,9 +88,7 @@ static void refuse_pem(char error[TLS_ERROR_MAX], const char *file, const char *
 {
     char rule[64];
     unsigned long code = ERR_peek_error();
-    if (ERR_SYSTEM_ERROR(code))
-        (void)snprintf(rule, sizeof(rule), "cannot read the %s", what);
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
         (void)snprintf(rule, sizeof(rule), "no %s in it", what);
     else
         (void)snprintf(rule, sizeof(rule), "the %s cannot be used", what);
@@ -139,7 +118,7 @@ STACK_OF(X509) *
     struct passphrase none = {0};
     ERR_clear_error();
     STACK_OF(X509) *all = sk_X509_new_null();
-    BIO *bio = open_pem(file);
+    BIO *bio = open_pem(file, "certificate", error);
     X509 *x509 = NULL;
     while (all && bio && (x509 = next_certificate(bio, lib, &none))) {
         if (sk_X509_push(all, x509) <= 0) {
@@ -148,7 +127,7 @@ STACK_OF(X509) *
         }
     }
     bool good = all && bio && !x509 && sk_X509_num(all) > 0 && pem_is_over();
-    if (!good)
+    if (bio && !good)
         refuse_pem(error, file, "certificate");
     BIO_free(bio);
     if (!good) {
@@ -163,7 +142,7 @@ STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char err
 {
     ERR_clear_error();
     STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
-    BIO *bio = open_pem(file);
+    BIO *bio = open_pem(file, "revocation list", error);
     X509_CRL *crl = NULL;
     while (all && bio) {
         crl = X509_CRL_new_ex(lib, NULL);
@@ -178,7 +157,7 @@ STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char err
         }
     }
     bool good = all && bio && !crl && sk_X509_CRL_num(all) > 0 && pem_is_over();
-    if (!good)
+    if (bio && !good)
         refuse_pem(error, file, "revocation list");
     BIO_free(bio);
     if (!good) {
@@ -191,14 +170,12 @@ STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char err
 
 /* ---- a certificate and its key --------------------------------------------------------- */
 
-static bool read_passphrase(const char *file, char *out, size_t size, char error[TLS_ERROR_MAX])
+static bool read_passphrase(const char *file, struct small_file *out, char error[TLS_ERROR_MAX])
 {
-    if (!tls_file_read_secret(file, "the passphrase", out, size, error))
-        return false;
-    out[strcspn(out, "\r\n")] = '\0';
-    if (out[0])
+    char why[SMALL_FILE_ERROR_MAX];
+    if (small_file_read_line(file, SMALL_FILE_REGULAR, PASSPHRASE_MAX, out, why))
         return true;
-    (void)snprintf(error, TLS_ERROR_MAX, "%s: no passphrase in its first line", file);
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the passphrase: %s", file, why);
     return false;
 }
 
@@ -222,25 +199,23 @@ static void say_no_key(const struct certificate_conf *files, const struct passph
 static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
                           char error[TLS_ERROR_MAX])
 {
-    char text[PASSPHRASE_MAX];
+    struct small_file text = {0};
     struct passphrase passphrase = {0};
     EVP_PKEY *key = NULL;
     if (files->private_key_passphrase_file) {
-        if (!read_passphrase(files->private_key_passphrase_file, text, sizeof(text), error))
+        if (!read_passphrase(files->private_key_passphrase_file, &text, error))
             return NULL;
-        passphrase.text = text;
+        passphrase.text = text.text;
     }
     ERR_clear_error();
-    BIO *bio = open_pem(files->private_key_file);
-    if (!bio) {
-        (void)tls_refuse(error, files->private_key_file, "cannot read the private key");
-    } else {
+    BIO *bio = open_pem(files->private_key_file, "private key", error);
+    if (bio) {
         key = PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, &passphrase, lib, NULL);
         if (!key)
             say_no_key(files, &passphrase, error);
     }
     BIO_free(bio);
-    OPENSSL_cleanse(text, sizeof(text));
+    small_file_free(&text);
     ERR_clear_error();
     return key;
 }

@@ -1,5 +1,6 @@
 /*
- * tls_file.h - certificates, keys, revocation lists and secrets, read from files. Of net/ alone.
+ * tls_file.h - certificates, keys, revocation lists and private keys, read from files. Of net/
+ * alone.
  *
  * Each function that fails has written one line into `error` that names file and rule.
  */
@@ -38,14 +39,5 @@ STACK_OF(X509) *
 
 /* Every revocation list of a PEM file, at least one. Null on failure. */
 STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX]);
-
-/*
- * A small secret text, terminated, read past stdio so that no copy stays in its buffers. The
- * caller wipes it.
- *
- *   what   "the passphrase", for "x: cannot read the passphrase: Permission denied"
- */
-MUST_USE bool tls_file_read_secret(const char *file, const char *what, char *out, size_t size,
-                                   char error[TLS_ERROR_MAX]);
 
 #endif

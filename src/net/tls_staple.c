@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/small_file.h"
 #include "net/tls_expiry.h"
 
 #define CLOCK_SKEW_S 300
+#define FILE_MAX     (1u << 20)
 
 static bool refuse_rule(char error[TLS_ERROR_MAX], const char *file, const char *rule)
 {
@@ -38,18 +40,22 @@ static OCSP_RESPONSE *read_pem(BIO *bio)
 /* DER, or PEM with "OCSP RESPONSE" in its armour. */
 static OCSP_RESPONSE *read_response(const char *file, char error[TLS_ERROR_MAX])
 {
+    struct small_file bytes;
+    char why[SMALL_FILE_ERROR_MAX];
     ERR_clear_error();
-    BIO *bio = BIO_new_file(file, "r");
-    if (!bio) {
-        (void)tls_refuse(error, file, "cannot read the OCSP response");
+    if (!small_file_read(file, SMALL_FILE_REGULAR, FILE_MAX, &bytes, why)) {
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the OCSP response: %s", file, why);
         return NULL;
     }
-    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE_bio(bio, NULL);
-    if (!response && BIO_seek(bio, 0) == 0)
+    const unsigned char *der = (const unsigned char *)bytes.text;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, (long)bytes.n);
+    BIO *bio = response ? NULL : BIO_new_mem_buf(bytes.text, (int)bytes.n);
+    if (bio)
         response = read_pem(bio);
     if (!response)
         (void)refuse_rule(error, file, "no OCSP response in it");
     BIO_free(bio);
+    small_file_free(&bytes);
     ERR_clear_error();
     return response;
 }

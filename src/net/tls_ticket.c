@@ -19,10 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/tls_file.h"
+#include "base/small_file.h"
 #include "net/tls_ticket_keys.h"
 
 #define KEY_128_BYTES 48u /* name, 16 of AES, 16 of HMAC */
+#define FILE_MAX      4096u
 #define KEY_256_BYTES 80u /* name, 32 of AES, 32 of HMAC */
 
 struct ticket_key {
@@ -123,11 +124,13 @@ static bool refuse_line(char error[TLS_ERROR_MAX], const char *file, unsigned li
     return false;
 }
 
-static bool keys_from_text(struct tls_ticket_keys *keys, const char *text, const char *file,
-                           char error[TLS_ERROR_MAX])
+static bool keys_from_text(struct tls_ticket_keys *keys, const struct small_file *text,
+                           const char *file, char error[TLS_ERROR_MAX])
 {
     unsigned number = 1;
-    for (const char *line = text; *line; number++) {
+    if (strlen(text->text) != text->n)
+        return refuse_line(error, file, 1, "must not contain a NUL byte");
+    for (const char *line = text->text; *line; number++) {
         size_t n = strcspn(line, "\n");
         const char *next = line + n + (line[n] == '\n');
         while (n > 0 && strchr(" \t\r", line[n - 1]))
@@ -145,17 +148,21 @@ static bool keys_from_text(struct tls_ticket_keys *keys, const char *text, const
 
 struct tls_ticket_keys *tls_ticket_keys_load(const char *file, char error[TLS_ERROR_MAX])
 {
-    char text[4096];
-    if (!tls_file_read_secret(file, "the session ticket keys", text, sizeof(text), error))
+    struct small_file text;
+    char why[SMALL_FILE_ERROR_MAX];
+    if (!small_file_read(file, SMALL_FILE_REGULAR, FILE_MAX, &text, why)) {
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the session ticket keys: %s", file,
+                       why);
         return NULL;
+    }
     struct tls_ticket_keys *keys = keys_new();
     if (!keys) {
         (void)tls_refuse_memory(error);
-    } else if (!keys_from_text(keys, text, file, error)) {
+    } else if (!keys_from_text(keys, &text, file, error)) {
         tls_ticket_keys_unref(keys);
         keys = NULL;
     }
-    OPENSSL_cleanse(text, sizeof(text));
+    small_file_free(&text);
     return keys;
 }
 
