@@ -48,7 +48,7 @@ enum crl_check { CRL_CHECK_LEAF, CRL_CHECK_CHAIN, CRL_CHECK_COUNT };
 struct certificate_conf {
     char *certificate_file;            /* PEM: the leaf, then its chain */
     char *private_key_file;            /* PEM, may be encrypted */
-    char *private_key_passphrase_file; /* its first line; null = no passphrase */
+    char *private_key_passphrase_file; /* one line; null = no passphrase */
     char *ocsp_response_file;          /* DER or PEM, stapled; null = none */
     uint32_t line;                     /* of the configuration file, for messages */
 };
@@ -87,7 +87,7 @@ struct upstream_tls_conf {
     char *server_name;
     char *certificate_file;            /* PEM: what we show; null = nothing */
     char *private_key_file;            /* PEM; together with certificate_file */
-    char *private_key_passphrase_file; /* its first line; null = no passphrase */
+    char *private_key_passphrase_file; /* one line; null = no passphrase */
     unsigned min_version;              /* as above; 0 = TLS 1.2 */
     char **alpn;                       /* offered; none = no ALPN, which no MQTT broker asks for */
     size_t n_alpn;
@@ -127,6 +127,13 @@ struct websocket_conf {
 #define CONFIG_UNIX_PREFIX   "unix:"
 #define CONFIG_UNIX_PATH_MAX 107u /* sun_path without its terminator */
 
+/* Of the files of Unix sockets; others may write, and so connect, only as these allow. */
+struct socket_conf {
+    char *mode;  /* octal, "0660"; null = by umask */
+    char *owner; /* name or number; null = whom the router runs as */
+    char *group;
+};
+
 /* A zero field asks for what the router did before the field was there, backlog excepted. */
 struct listener_conf {
     char *name;
@@ -137,6 +144,7 @@ struct listener_conf {
     struct tls_conf *tls; /* null = no TLS */
     bool lenient;         /* connect_validation is "lenient" */
 
+    struct socket_conf socket;
     uint32_t backlog;      /* of listen(); default 4096 */
     bool tcp_defer_accept; /* accept when the first bytes are there */
     uint32_t fast_open;    /* queue length of TCP Fast Open; 0 = off */
@@ -204,7 +212,7 @@ struct health_check_conf {
     uint32_t fall, rise;       /* 2, 2: results in a row until the verdict changes */
     uint32_t panic_percent;    /* 50: share of the nodes that time-outs must leave up; 0 = off */
     char *username;            /* mqtt: null = none */
-    char *password_file;       /* mqtt: its first line; null = none */
+    char *password_file;       /* mqtt: one line; null = none */
     char *method, *path;       /* http: "GET", "/status" */
     uint32_t port;             /* http: 18083, at the node's host; check_address goes before it */
     uint32_t *expect;          /* http: good codes; [200] */
@@ -344,8 +352,15 @@ struct log_conf {
 
 /* The admin interface: metrics, what is going on, and steering, over HTTP. */
 struct admin_conf {
-    char *address;    /* "127.0.0.1:9090", or "unix:PATH" */
-    char *token_file; /* its first line is the bearer token; null = none is asked for */
+    char *address;             /* "127.0.0.1:9090", or "unix:PATH" */
+    struct socket_conf socket; /* its mode is "0660" by default */
+    char *token_file;          /* the bearer token, one line; null = no token is required */
+};
+
+/* On which line of the file a value is that can still be wrong when the host is asked. */
+struct config_where {
+    char *path; /* owned: "clusters[0].health_check.password_file" */
+    uint32_t line;
 };
 
 struct config {
@@ -362,6 +377,8 @@ struct config {
     char *group;  /* null = that user's own */
     bool sandbox; /* true: only the system calls a running router needs */
     char *schema; /* for editors: not looked at; null = none */
+    struct config_where *where; /* for config_line() */
+    size_t n_where;
 };
 
 /*
@@ -398,6 +415,14 @@ struct config_messages {
 MUST_USE struct config *config_parse(const char *text, size_t n, const char *file_name,
                                      struct config_messages *messages);
 void config_free(struct config *config);
+
+/*
+ * The line of the value at a path, "listeners[0].address[1]": of files, addresses to listen on and
+ * from, users and groups. A list of one may be written without its brackets: then that is the line.
+ * 0 = it is not in the file, or no such value.
+ */
+uint32_t config_line(const struct config *config, const char *path);
+
 void config_messages_fini(struct config_messages *messages);
 
 /*

@@ -7,6 +7,7 @@
 #define NET_SOCKET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/util.h"
 #include "net/address.h"
@@ -25,15 +26,43 @@ struct listen_options {
     bool dual_stack;    /* an IPv6 wildcard takes IPv4 too */
     int defer_accept_s; /* wake the listener only when the first bytes are there; 0 = off */
     int fast_open;      /* TCP Fast Open: connections that may wait with data; 0 = off */
+    const struct socket_rights *rights; /* of a Unix socket's file; null = by umask, ours */
+};
+
+/* Who may connect to a Unix socket: needs the right to write its file. */
+#define SOCKET_RIGHTS_KEEP UINT32_MAX
+struct socket_rights {
+    uint32_t mode;         /* 0..0777, or SOCKET_RIGHTS_KEEP: by umask */
+    uint32_t owner, group; /* or SOCKET_RIGHTS_KEEP */
 };
 
 /*
  * Listen on an endpoint. TCP sockets have SO_REUSEPORT, so that every worker has its own
  * accept queue; TCP_NODELAY and keepalive are set here once: accepted sockets inherit them.
- * A Unix socket's file is made, and a stale one of a router that died is replaced; workers
- * share it by socket_share().
+ * A Unix socket's file is made with its rights before anybody can connect to it, and a stale one of
+ * a router that died is replaced; workers share the socket by socket_share(). Main thread only.
  */
 MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_options *options);
+
+/*
+ * The same without a trace, for a trial: bind a TCP socket but do not listen on it; for a Unix
+ * socket look whether its file could be made. The socket that is returned accepts nothing. -1 with
+ * errno; EADDRINUSE if somebody listens there.
+ */
+MUST_USE int socket_try(const struct endpoint *endpoint, const struct listen_options *options);
+
+/*
+ * Give the file of a Unix socket that this process made other rights. False with errno, and they
+ * are as they were.
+ */
+MUST_USE bool socket_change_rights(const struct endpoint *endpoint,
+                                   const struct socket_rights *rights);
+
+/*
+ * Remove the file of a Unix socket if this process made it, and it is still the same file: a
+ * successor may have put its own in this place. Other endpoints have nothing to remove.
+ */
+void socket_remove_file(const struct endpoint *endpoint);
 
 /* Another descriptor of the same listening socket. */
 MUST_USE int socket_share(int fd);

@@ -6,16 +6,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin_http.h"
 #include "admin_token.h"
+#include "listening.h"
 #include "net/endpoint.h"
 #include "net/socket.h"
 
-#define BACKLOG          256
-#define UNIX_SOCKET_MODE 0660 /* whose users may steer */
+#define BACKLOG 256
 
 struct admin {
     struct admin_house *house; /* borrowed */
@@ -31,28 +30,48 @@ static void say_fault(FILE *out, const char *key, const char *what, const char *
     (void)fprintf(out, "error: %s: %s: %s\n", key, what, why);
 }
 
-static bool listen_on(struct admin *admin, const char *address, FILE *out)
+static bool listen_at(struct admin *admin, const struct admin_conf *conf,
+                      const struct admin_place *place)
 {
-    const struct listen_options options = {.backlog = BACKLOG};
-    errno = EINVAL;
-    if (endpoint_parse(address, true, &admin->endpoint)) {
-        bool any_port =
-            !endpoint_is_unix(&admin->endpoint) && address_port(&admin->endpoint.address) == 0;
-        bool taken = !any_port && socket_is_taken(&admin->endpoint);
-        const mode_t before = umask(~UNIX_SOCKET_MODE & 0777);
-        admin->fd = taken ? -1 : socket_listen(&admin->endpoint, &options);
-        errno = taken ? EADDRINUSE : errno;
-        (void)umask(before);
+    struct socket_rights rights;
+    if (!endpoint_parse(conf->address, true, &admin->endpoint)) {
+        errno = EINVAL;
+        return false;
     }
-    if (admin->fd >= 0 && (endpoint_is_unix(&admin->endpoint) ||
-                           socket_local_address(admin->fd, &admin->endpoint.address)))
+    const bool is_unix = endpoint_is_unix(&admin->endpoint);
+    const bool any_port = !is_unix && address_port(&admin->endpoint.address) == 0;
+    if (is_unix && !listening_rights(&conf->socket, place->rights, &rights))
+        return false;
+    const struct listen_options options = {.backlog = BACKLOG, .rights = is_unix ? &rights : NULL};
+    if (!any_port && socket_is_taken(&admin->endpoint))
+        errno = EADDRINUSE;
+    else
+        admin->fd = place->trial ? socket_try(&admin->endpoint, &options)
+                                 : socket_listen(&admin->endpoint, &options);
+    return admin->fd >= 0 && (is_unix || socket_local_address(admin->fd, &admin->endpoint.address));
+}
+
+static bool listen_on(struct admin *admin, const struct admin_conf *conf,
+                      const struct admin_place *place)
+{
+    if (listen_at(admin, conf, place))
         return true;
-    say_fault(out, "admin.address: cannot listen on", address, strerror(errno));
+    if (place->trial && errno == EADDRINUSE) {
+        (void)fprintf(place->out,
+                      "warning: admin.address: %s is in use: only the router that has it can go on "
+                      "with it\n",
+                      conf->address);
+        return true;
+    }
+    say_fault(place->out, "admin.address: cannot listen on", conf->address,
+              errno == EEXIST ? "a file that is no socket is there" : strerrordesc_np(errno));
     return false;
 }
 
-struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house, FILE *out)
+struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house,
+                        const struct admin_place *place)
 {
+    FILE *out = place->out;
     struct admin *admin = calloc(1, sizeof(*admin));
     if (!admin) {
         (void)fprintf(out, "error: out of memory\n");
@@ -66,10 +85,11 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house
         admin_free(admin);
         return NULL;
     }
-    const char *why = admin_token_read(conf->token_file, &admin->token);
-    if (why)
+    char why[SMALL_FILE_ERROR_MAX];
+    const bool read = admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
+    if (!read)
         say_fault(out, "admin.token_file", conf->token_file, why);
-    if (!why && listen_on(admin, conf->address, out))
+    if (read && listen_on(admin, conf, place))
         return admin;
     admin_free(admin);
     return NULL;
@@ -78,11 +98,6 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house
 int admin_fd(const struct admin *admin)
 {
     return admin->fd;
-}
-
-const char *admin_unix_path(const struct admin *admin)
-{
-    return endpoint_is_unix(&admin->endpoint) ? admin->endpoint.un.sun_path : NULL;
 }
 
 bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FILE *out)
@@ -113,10 +128,22 @@ bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out
         admin->prepared = admin->token;
         return true;
     }
-    const char *why = admin_token_read(conf->token_file, &admin->prepared);
-    if (why)
-        say_fault(out, "admin.token_file", conf->token_file, why);
-    return !why;
+    char why[SMALL_FILE_ERROR_MAX];
+    if (admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->prepared, why))
+        return true;
+    say_fault(out, "admin.token_file", conf->token_file, why);
+    return false;
+}
+
+bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
+                         const struct admin_conf *from, FILE *out)
+{
+    if (!to || !from || strcmp(to->address, admin->address) != 0 ||
+        listening_change_rights(&admin->endpoint, &to->socket, &from->socket))
+        return true;
+    if (out)
+        say_fault(out, "admin: cannot change the rights of", to->address, strerrordesc_np(errno));
+    return false;
 }
 
 void admin_commit(struct admin *admin)
@@ -132,8 +159,7 @@ void admin_free(struct admin *admin)
     admin_http_free(admin->http);
     if (admin->fd >= 0) {
         close(admin->fd);
-        if (endpoint_is_unix(&admin->endpoint))
-            unlink(admin->endpoint.un.sun_path);
+        socket_remove_file(&admin->endpoint);
     }
     admin_token_wipe(&admin->token);
     admin_token_wipe(&admin->prepared);

@@ -16,6 +16,7 @@
 #include "admin_house.h"
 #include "base/util.h"
 #include "model/config.h"
+#include "net/socket.h"
 
 struct admin;
 
@@ -23,16 +24,20 @@ struct admin;
 
 /*
  * Bind and listen, before privileges are given up; read the token. Serves once admin_start() was
- * called. Null, and what is wrong in one line to `out`, when it cannot be.
+ * called. Null, and what is wrong in one line to `place->out`, when it cannot be.
  *
  *   house   borrowed
  */
+struct admin_place {
+    const struct socket_rights *rights; /* of a Unix socket's file, where conf has none */
+    bool trial;                         /* nothing listens: an address in use is a warning */
+    FILE *out;
+};
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house,
-                                 FILE *out);
+                                 const struct admin_place *place);
 
-/* The listening socket, and the path of a Unix one (null = it is none), to be handed over. */
+/* The listening socket, to be handed over; -1 in a trial whose address is in use. */
 int admin_fd(const struct admin *admin);
-const char *admin_unix_path(const struct admin *admin);
 
 /* Serve from now on. False when libmicrohttpd refuses. */
 MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FILE *out);
@@ -44,6 +49,10 @@ MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log 
  */
 MUST_USE bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out);
 void admin_commit(struct admin *admin);
+
+/* Give the file of its Unix socket the rights of a new configuration. False: reported to `out`. */
+MUST_USE bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
+                                  const struct admin_conf *from, FILE *out);
 
 /* Close; held calls get their `gone`. Removes the file of a Unix socket. Null is allowed. */
 void admin_free(struct admin *admin);

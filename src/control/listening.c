@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "net/socket.h"
 
 /* Borrowed for the length of one listening_open(). */
@@ -18,14 +19,32 @@ struct opening {
     const struct snapshot *before; /* null = we start */
     FILE *out;
     unsigned workers;
+    bool trial;
+    const struct socket_rights *base; /* null = by umask, ours */
 };
+
+static const struct socket_rights keep_all = {
+    .mode = SOCKET_RIGHTS_KEEP, .owner = SOCKET_RIGHTS_KEEP, .group = SOCKET_RIGHTS_KEEP};
+
+bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
+                      struct socket_rights *out)
+{
+    const char *key;
+    *out = base ? *base : keep_all;
+    errno = account_socket_rights(conf, out, &key);
+    return errno == 0;
+}
 
 static int open_one(const struct opening *o, const struct door *door,
                     const struct endpoint *endpoint, int first)
 {
     const struct timeouts_conf *timeouts = &o->snapshot->config->timeouts;
     const struct listener_conf *conf = door->conf;
+    struct socket_rights rights;
+    if (endpoint_is_unix(endpoint) && !listening_rights(&conf->socket, o->base, &rights))
+        return -1;
     const struct listen_options options = {
+        .rights = endpoint_is_unix(endpoint) ? &rights : NULL,
         .backlog = (int)conf->backlog,
         .dual_stack = conf->dual_stack,
         .defer_accept_s =
@@ -35,14 +54,15 @@ static int open_one(const struct opening *o, const struct door *door,
     /* a Unix socket has one queue: the workers take turns at it */
     if (endpoint_is_unix(endpoint) && first >= 0)
         return socket_share(first);
-    return socket_listen(endpoint, &options);
+    return o->trial ? socket_try(endpoint, &options) : socket_listen(endpoint, &options);
 }
 
 static bool refuse(const struct opening *o, const struct door *door)
 {
     char text[ENDPOINT_TEXT_MAX];
     const struct endpoint *at = &door->endpoint;
-    const char *why = strerror(errno);
+    const char *why =
+        errno == EEXIST ? "a file that is no socket is there" : strerrordesc_np(errno);
     /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
@@ -106,7 +126,75 @@ static bool is_free(const struct opening *o, const struct door *door)
     if (is_any_port(&door->endpoint) || have_port(o, door) || !socket_is_taken(&door->endpoint))
         return true;
     errno = EADDRINUSE;
-    return refuse(o, door);
+    return false;
+}
+
+/* In a trial the router that listens there may be the one that this configuration is for. */
+static bool pretend(const struct opening *o, size_t index, struct worker_door *doors)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const struct door *door = &o->snapshot->doors[index];
+    (void)fprintf(o->out,
+                  "warning: listener %s: %s is in use: only the router that has it can go on "
+                  "with it\n",
+                  door->conf->name, endpoint_format(&door->endpoint, text));
+    for (unsigned i = 0; i < o->workers; i++) {
+        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
+        mine->fd = socket(door->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (mine->fd < 0)
+            return refuse(o, door);
+    }
+    return true;
+}
+
+static bool open_new(const struct opening *o, size_t index, struct worker_door *doors)
+{
+    const struct door *door = &o->snapshot->doors[index];
+    if (is_free(o, door))
+        return open_door(o, index, doors);
+    return o->trial ? pretend(o, index, doors) : refuse(o, door);
+}
+
+/* ---- rights of files that are there ---- */
+
+static bool equal_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_rights(const struct socket_conf *a, const struct socket_conf *b)
+{
+    return equal_text(a->mode, b->mode) && equal_text(a->owner, b->owner) &&
+           equal_text(a->group, b->group);
+}
+
+bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
+                             const struct socket_conf *from)
+{
+    struct socket_rights rights;
+    if (!endpoint_is_unix(endpoint) || same_rights(to, from))
+        return true;
+    return listening_rights(to, NULL, &rights) && socket_change_rights(endpoint, &rights);
+}
+
+bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from, FILE *out)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    size_t old;
+    bool good = true;
+    for (size_t i = 0; i < to->n_doors; i++) {
+        const struct door *door = &to->doors[i];
+        if (!listening_find(from, door, &old) ||
+            listening_change_rights(&door->endpoint, &door->conf->socket,
+                                    &from->doors[old].conf->socket))
+            continue;
+        good = false;
+        if (out)
+            (void)fprintf(out, "error: listener %s: cannot change the rights of %s: %s%s\n",
+                          door->conf->name, endpoint_format(&door->endpoint, text),
+                          strerrordesc_np(errno), errno == EPERM ? ": restart" : "");
+    }
+    return good;
 }
 
 static void take_over(const struct opening *o, size_t index, size_t old, struct worker_door *doors)
@@ -118,8 +206,12 @@ static void take_over(const struct opening *o, size_t index, size_t old, struct 
 bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
                     struct worker_door *doors, const struct listening_place *place)
 {
-    const struct opening o = {
-        .snapshot = snapshot, .before = before, .out = place->out, .workers = place->workers};
+    const struct opening o = {.snapshot = snapshot,
+                              .before = before,
+                              .out = place->out,
+                              .workers = place->workers,
+                              .trial = place->trial,
+                              .base = place->rights};
     size_t n = o.workers * snapshot->n_doors, old;
     for (size_t i = 0; i < n; i++)
         doors[i] = (struct worker_door){.fd = -1};
@@ -129,7 +221,7 @@ bool listening_open(const struct snapshot *snapshot, const struct snapshot *befo
         if (listening_find(before, door, &old))
             take_over(&o, i, old, doors);
         else
-            ready = is_free(&o, door) && open_door(&o, i, doors) && ready;
+            ready = open_new(&o, i, doors) && ready;
     }
     if (!ready)
         listening_close(doors, n);
@@ -189,9 +281,8 @@ static void remove_file(int fd)
 {
     struct endpoint local = {0};
     socklen_t n = sizeof(local);
-    if (getsockname(fd, &local.address.sa, &n) == 0 && endpoint_is_unix(&local) &&
-        local.un.sun_path[0])
-        (void)unlink(local.un.sun_path);
+    if (getsockname(fd, &local.address.sa, &n) == 0)
+        socket_remove_file(&local);
 }
 
 void listening_close(const struct worker_door *doors, size_t n)
@@ -209,8 +300,8 @@ void listening_undo(const struct snapshot *snapshot, const struct snapshot *befo
     size_t found;
     for (size_t i = 0; i < snapshot->n_doors; i++) {
         const struct door *door = &snapshot->doors[i];
-        if (endpoint_is_unix(&door->endpoint) && !listening_find(before, door, &found))
-            (void)unlink(door->endpoint.un.sun_path);
+        if (!listening_find(before, door, &found))
+            socket_remove_file(&door->endpoint);
     }
 }
 
@@ -222,8 +313,7 @@ void listening_ended(const struct snapshot *snapshot, const struct snapshot *aft
         const struct door *door = &snapshot->doors[i];
         if (listening_find(after, door, &found))
             continue;
-        if (endpoint_is_unix(&door->endpoint))
-            (void)unlink(door->endpoint.un.sun_path); /* so that nobody dials into the void */
+        socket_remove_file(&door->endpoint); /* so that nobody dials into the void */
         if (!after)
             continue;
         struct log_line line;

@@ -9,13 +9,16 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "net/socket.h"
 #include "proxy/snapshot.h"
 #include "proxy/worker.h"
 
 struct listening_place {
     unsigned workers;
     struct log *log;
-    FILE *out; /* where errors go, and sentences; null = no sentences */
+    FILE *out;                          /* where errors go, and sentences; null = no sentences */
+    const struct socket_rights *rights; /* of files of Unix sockets, unless a listener has others */
+    bool trial; /* socket_try() in place of socket_listen(): an address in use is a warning */
 };
 
 /*
@@ -36,6 +39,24 @@ MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snaps
  */
 void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
                         const struct listening_place *place);
+
+/*
+ * The rights that the configuration gives to the file of a Unix socket, on top of `base`. False
+ * with errno when this host does not know its owner or group.
+ */
+MUST_USE bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
+                               struct socket_rights *out);
+
+/*
+ * Give the file of a Unix socket that stays open the rights of a new configuration. What is not set
+ * any more stays as it is. False with errno: the file is another user's, or was exchanged.
+ */
+MUST_USE bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
+                                      const struct socket_conf *from);
+
+/* The same for every file that both have; what fails is an error on `out` (null = nowhere). */
+MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from,
+                                          FILE *out);
 
 /* Close what listening_open() opened, and remove the files of Unix sockets; -1 is skipped. */
 void listening_close(const struct worker_door *doors, size_t n);

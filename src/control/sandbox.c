@@ -35,10 +35,11 @@ static const char *const allowed[] = {
     /* libev: loops of health checks and of workers, wake-ups, timers, signals */
     "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
     "timerfd_create", "timerfd_settime", "signalfd4",
-    /* files of a reload: looked at, watched; that of a Unix socket is removed at the end */
+    /* files of a reload: looked at, watched; that of a Unix socket is made, and removed at the end
+     */
     "stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "fstatat64", "newfstatat", "statx",
     "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "unlink",
-    "unlinkat", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
+    "unlinkat", "umask", "fchownat", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     /* memory; mmap() and mprotect() have their own rules */
     "brk", "munmap", "mremap", "madvise",
     /* threads; clone() has its own rule */
@@ -112,6 +113,14 @@ static int add_files(scmp_filter_ctx filter)
     return error ? error : allow(filter, "open", 1, writing, O_RDONLY);
 }
 
+/* A reload may give the file of a Unix socket another mode, but nothing runs as its owner. */
+static int add_modes(scmp_filter_ctx filter)
+{
+    const scmp_datum_t others = ALL_BITS & ~(scmp_datum_t)0777;
+    int error = allow(filter, "chmod", 1, others, 0);
+    return error ? error : allow(filter, "fchmodat", 2, others, 0);
+}
+
 /*
  * Threads, but no processes. clone3() keeps its flags where a filter cannot see them: it is
  * said not to exist, and the C library then takes clone().
@@ -145,6 +154,8 @@ static int fill(scmp_filter_ctx filter)
         error = add_memory(filter);
     if (!error)
         error = add_files(filter);
+    if (!error)
+        error = add_modes(filter);
     return error ? error : add_threads(filter);
 }
 

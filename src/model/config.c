@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/config_keys.h"
 #include "model/config_load.h"
@@ -70,10 +71,29 @@ struct config *config_parse(const char *text, size_t n, const char *file_name,
     return NULL;
 }
 
+static uint32_t line_of(const struct config *config, const char *path, size_t n)
+{
+    for (size_t i = 0; i < config->n_where; i++)
+        if (strncmp(config->where[i].path, path, n) == 0 && config->where[i].path[n] == '\0')
+            return config->where[i].line;
+    return 0;
+}
+
+uint32_t config_line(const struct config *config, const char *path)
+{
+    const size_t n = strlen(path);
+    const char *index = n > 0 && path[n - 1] == ']' ? strrchr(path, '[') : NULL;
+    uint32_t line = line_of(config, path, n);
+    return line || !index ? line : line_of(config, path, (size_t)(index - path));
+}
+
 void config_free(struct config *config)
 {
     if (!config)
         return;
+    for (size_t i = 0; i < config->n_where; i++)
+        free(config->where[i].path);
+    free(config->where);
     config_table_release(&config_top_table, config);
     free(config);
 }

@@ -32,6 +32,10 @@ bool config_has(const struct config_place *at, const char *key);
 void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
                       const char *needed, const char *why);
 
+/* A warning at socket_mode and its like unless there is a Unix socket. */
+void config_check_socket(struct config_load *load, const struct config_place *object,
+                         bool unix_one);
+
 /* Whether all addresses of the listener are Unix sockets. */
 bool config_listens_on_unix_only(const struct listener_conf *listener);
 

@@ -18,6 +18,8 @@ void config_check_admin(struct config_load *load, const struct config_place *roo
     const struct admin_conf *conf = load->config->admin;
     struct config_place admin;
     struct config_place at;
+    if (conf && conf->address && config_place_member(load, root, "admin", &admin))
+        config_check_socket(load, &admin, config_address_unix(conf->address));
     if (!conf || !conf->address || is_private(conf->address) ||
         !config_place_member(load, root, "admin", &admin) || config_has(&admin, "token_file") ||
         !config_place_member(load, &admin, "address", &at))

@@ -151,6 +151,23 @@ static void check_tcp_options(struct config_load *load, const struct config_plac
         config_warning(load, &at, "no effect on a Unix socket");
 }
 
+void config_check_socket(struct config_load *load, const struct config_place *object, bool unix_one)
+{
+    static const char *const keys[] = {"socket_mode", "socket_owner", "socket_group"};
+    struct config_place at;
+    for (size_t i = 0; !unix_one && i < ARRAY_LEN(keys); i++)
+        if (config_place_member(load, object, keys[i], &at))
+            config_warning(load, &at, "no effect without a Unix socket");
+}
+
+static bool listens_on_unix(const struct listener_conf *conf)
+{
+    for (size_t i = 0; i < conf->n_addresses; i++)
+        if (conf->addresses[i] && config_address_unix(conf->addresses[i]))
+            return true;
+    return false;
+}
+
 /* ---- who is believed ----------------------------------------------------------------- */
 
 static void check_proxies(struct config_load *load, const struct config_place *listener,
@@ -304,6 +321,7 @@ void config_check_listeners(struct config_load *load, const struct config_place 
         check_addresses(load, &at, i);
         check_dual_stack(load, &at, conf);
         check_tcp_options(load, &at, conf);
+        config_check_socket(load, &at, listens_on_unix(conf));
         check_proxies(load, &at, conf);
         check_identity(load, &at, conf);
         check_tls(load, &at, conf->tls);

@@ -5,6 +5,7 @@
  * clusters and of TLS stand beside this file, what is done with them in config_table.c.
  */
 #include "model/config_rows.h"
+#include "model/config_shape.h"
 
 static const struct config_word auto_words[] = {{"auto", 0}};
 static const struct config_word level_words[] = {
@@ -159,11 +160,38 @@ static const struct config_key admin_keys[] = {
      FIELD(struct admin_conf, address),
      .default_string = "127.0.0.1:9090",
      .help = "One that others can reach needs a `token_file`."},
+    {.key = "socket_mode",
+     .kind = KEY_TEXT,
+     .shape = &config_mode_shape,
+     .of_host = true,
+     FIELD(struct admin_conf, socket.mode),
+     .default_string = "0660",
+     .help =
+         "Access rights of the file of a Unix socket, octal, `\"0660\"`; a client needs the right "
+         "to write."},
+    {.key = "socket_owner",
+     .kind = KEY_TEXT,
+     RANGE(1, 64),
+     .of_host = true,
+     FIELD(struct admin_conf, socket.owner),
+     .default_text = "the user it runs as",
+     .help =
+         "User, by name or number, that owns the file of a Unix socket. Needs a start as root."},
+    {.key = "socket_group",
+     .kind = KEY_TEXT,
+     RANGE(1, 64),
+     .of_host = true,
+     FIELD(struct admin_conf, socket.group),
+     .default_text = "the group it runs as",
+     .help = "Group, by name or number, of the file of a Unix socket. Needs a start as root, or a "
+             "group that the router is in."},
     {.key = "token_file",
      .kind = KEY_FILE,
      FIELD(struct admin_conf, token_file),
      .default_text = "none",
-     .help = "Its first line, 16 bytes at least, is what `Authorization: Bearer` has to hold."},
+     .help = "File with the token that `Authorization: Bearer` must contain: one line of 16 to 512 "
+             "visible "
+             "ASCII characters."},
 };
 static const struct config_table admin_table = TABLE(struct admin_conf, admin_keys);
 
@@ -208,6 +236,7 @@ static const struct config_key top_keys[] = {
      .help = "What is written, and how."},
     {.key = "user",
      .kind = KEY_TEXT,
+     .of_host = true,
      RANGE(1, 64),
      FIELD(struct config, user),
      .default_text = "who started it",
@@ -216,6 +245,7 @@ static const struct config_key top_keys[] = {
          "be started as root."},
     {.key = "group",
      .kind = KEY_TEXT,
+     .of_host = true,
      RANGE(1, 64),
      FIELD(struct config, group),
      .default_text = "that of `user`",

@@ -131,6 +131,7 @@ static const struct config_key cluster_keys[] = {
     {.key = "source_addresses",
      .kind = KEY_TEXT_LIST,
      .element = KEY_TEXT,
+     .of_host = true,
      RANGE(1, 256),
      .shape = &config_ip_shape,
      FIELD(struct cluster_conf, source_addresses),

@@ -160,7 +160,25 @@ static char *make_server_address(struct config_load *load, const struct config_k
     return NULL;
 }
 
-char *config_make_text(struct config_load *load, const struct config_key *key,
+/* Remember the line, for config_line(). */
+static void note_line(struct config_load *load, const struct config_place *at)
+{
+    struct config *config = load->config;
+    struct config_text path = {0};
+    struct config_where *list =
+        reallocarray(config->where, config->n_where + 1, sizeof(*config->where));
+    if (list)
+        config->where = list;
+    config_path(at, &path);
+    char *copied = list ? strdup(path.bytes) : NULL;
+    if (copied)
+        list[config->n_where++] = (struct config_where){
+            .path = copied, .line = config_lines_line(&load->lines, at->entry)};
+    else
+        config_no_memory(load);
+}
+
+static char *make_text(struct config_load *load, const struct config_key *key,
                        enum config_kind kind, const struct config_place *at)
 {
     switch (kind) {
@@ -175,4 +193,13 @@ char *config_make_text(struct config_load *load, const struct config_key *key,
     default:
         return config_want_text(load, key, at) ? copy(load, config_plain_text(at->value)) : NULL;
     }
+}
+
+char *config_make_text(struct config_load *load, const struct config_key *key,
+                       enum config_kind kind, const struct config_place *at)
+{
+    char *text = make_text(load, key, kind, at);
+    if (text && (kind == KEY_FILE || kind == KEY_LISTEN_ADDRESS || key->of_host))
+        note_line(load, at);
+    return text;
 }

@@ -100,3 +100,11 @@ static bool is_ip(const char *text)
 }
 const struct config_shape config_ip_shape = {
     is_ip, 45, "a numeric IPv4 or IPv6 address without a port", "IP address"};
+
+static bool is_mode(const char *text)
+{
+    const size_t n = strlen(text);
+    return only(text, "01234567") && (n == 3 || (n == 4 && text[0] == '0'));
+}
+const struct config_shape config_mode_shape = {
+    is_mode, 4, "access rights as three octal digits (\"0660\")", "octal digits"};

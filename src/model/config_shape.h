@@ -14,6 +14,7 @@ extern const struct config_shape config_suite_shape;    /* a list for OpenSSL */
 extern const struct config_shape config_protocol_shape; /* RFC 7301, the visible ones */
 extern const struct config_shape config_host_shape;     /* RFC 1123 section 2.1 */
 extern const struct config_shape config_domain_shape;   /* the same, maybe with its last dot */
+extern const struct config_shape config_mode_shape;     /* of a file, octal */
 extern const struct config_shape config_ip_shape;       /* numeric, of one interface */
 
 #endif

@@ -9,8 +9,9 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "net/socket_file.h"
 
 static bool set_option(int fd, int level, int option, int value)
 {
@@ -57,28 +58,30 @@ static int socket_for(const struct endpoint *endpoint)
     return socket(endpoint->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* The file of a Unix socket stays when its process dies, and then nobody can bind to it. */
-static void remove_stale(const struct endpoint *endpoint)
-{
-    struct stat st;
-    if (stat(endpoint->un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode) && !socket_is_taken(endpoint))
-        (void)unlink(endpoint->un.sun_path);
-}
-
 int socket_listen(const struct endpoint *endpoint, const struct listen_options *options)
 {
     int fd = socket_for(endpoint);
     if (fd < 0)
         return -1;
-    bool ready = true;
     if (endpoint_is_unix(endpoint))
-        remove_stale(endpoint);
-    else
-        ready = set_listen_options(fd, endpoint->address.sa.sa_family, options);
-    if (!ready || bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 ||
+        return socket_file_listen(fd, endpoint, options) ? fd : close_keeping_errno(fd);
+    if (!set_listen_options(fd, endpoint->address.sa.sa_family, options) ||
+        bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 ||
         listen(fd, options->backlog) < 0)
         return close_keeping_errno(fd);
     return fd;
+}
+
+int socket_try(const struct endpoint *endpoint, const struct listen_options *options)
+{
+    int fd = socket_for(endpoint);
+    if (fd < 0)
+        return -1;
+    bool ready = endpoint_is_unix(endpoint)
+                     ? socket_file_try(endpoint)
+                     : set_listen_options(fd, endpoint->address.sa.sa_family, options) &&
+                           bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0;
+    return ready ? fd : close_keeping_errno(fd);
 }
 
 int socket_share(int fd)

@@ -342,6 +342,12 @@ static void every_key_about_who_is_believed_arrives_in_its_field(void **state)
     assert_true(cidr_contains(ws->trusted_proxies, 1, ten, false));
     assert_true(cidr_contains(ws->trusted_proxies + 1, 1, documentation, true));
     assert_string_equal(ws->client_address_header, "X-Forwarded-For");
+    assert_string_equal(ws->socket.mode, "0660");
+    assert_string_equal(ws->socket.owner, "mqtt-router");
+    assert_string_equal(ws->socket.group, "www-data");
+    assert_null(config->listeners[0].socket.mode);
+    assert_string_equal(config->admin->address, "unix:admin.sock");
+    assert_string_equal(config->admin->socket.group, "adm");
     config_free(config);
 }
 
@@ -469,6 +475,25 @@ static void an_integer_written_with_a_fraction_or_an_exponent_arrives(void **sta
     config_free(config);
 }
 
+static void what_the_host_decides_on_has_its_line(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(
+        "{\"listeners\": [{\"name\": \"l\", \"cluster\": \"c\",\n"
+        "  \"address\": [\"127.0.0.1:1\",\n  \"127.0.0.1:2\"]}],\n"
+        "\"clusters\": [{\"name\": \"c\",\n \"source_addresses\": \"192.0.2.9\",\n"
+        " \"nodes\": [{\"name\": \"n\", \"address\": \"192.0.2.1:1\"}]}],\n\"user\": \"u\"}",
+        "config.json");
+    assert_int_equal(config_line(config, "listeners[0].address[0]"), 2);
+    assert_int_equal(config_line(config, "listeners[0].address[1]"), 3);
+    assert_int_equal(config_line(config, "clusters[0].source_addresses[0]"), 5);
+    assert_int_equal(config_line(config, "user"), 7);
+    assert_int_equal(config_line(config, "group"), 0);
+    assert_int_equal(config_line(config, "listeners[1].address[0]"), 0);
+    assert_int_equal(config_line(config, "]"), 0);
+    config_free(config);
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -495,6 +520,7 @@ int main(void)
         cmocka_unit_test(relative_unix_sockets_start_there_too),
         cmocka_unit_test(the_directory_counts_for_the_length_of_a_unix_socket),
         cmocka_unit_test(an_integer_written_with_a_fraction_or_an_exponent_arrives),
+        cmocka_unit_test(what_the_host_decides_on_has_its_line),
         cmocka_unit_test(freeing_nothing_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,16 @@
+/*
+ * socket_file.h - the file of a Unix socket that listens: made, and known again. Of net/ alone.
+ */
+#ifndef NET_SOCKET_FILE_H
+#define NET_SOCKET_FILE_H
+
+#include "net/socket.h"
+
+/* Bind, set the rights, then listen. False with errno, and no file is left. */
+MUST_USE bool socket_file_listen(int fd, const struct endpoint *endpoint,
+                                 const struct listen_options *options);
+
+/* Could the file be made? False with errno. Changes nothing. */
+MUST_USE bool socket_file_try(const struct endpoint *endpoint);
+
+#endif
