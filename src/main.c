@@ -14,12 +14,9 @@
 #include "control/client.h"
 #include "control/command_line.h"
 #include "control/config_file.h"
-#include "control/host_check.h"
 #include "control/plan_command.h"
-#include "control/privileges.h"
 #include "control/route_command.h"
 #include "control/supervisor.h"
-#include "control/tls_check.h"
 #include "net/address.h"
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -29,19 +26,6 @@ static int usage_error(const struct arguments *args, const char *what)
     (void)fprintf(stderr, "mqtt-router: %s\n", what);
     command_line_usage(args->command, stderr);
     return EXIT_USAGE;
-}
-
-static int check(const char *path)
-{
-    struct config *config = config_file_load(path, stderr);
-    bool good = config && tls_check(config, path, stderr);
-    good = config && host_check_admin(config, path, stderr) && good;
-    if (config)
-        privileges_check(config, path, stderr);
-    config_free(config);
-    if (good)
-        (void)printf("%s: good\n", path);
-    return good ? EXIT_OK : EXIT_FAILED;
 }
 
 /* No command: serve, or look at a configuration. */
@@ -56,10 +40,12 @@ static int run_serve(const struct arguments *args)
         return config_schema(stdout) ? EXIT_OK : EXIT_FAILED;
     if (!path)
         return usage_error(args, "--config FILE is missing");
-    if (args->value[OPTION_CHECK])
-        return check(path);
-    struct config *config = config_file_load(path, stderr);
-    return config ? supervisor_run(config, path, stderr) : EXIT_FAILED;
+    if (!args->value[OPTION_CHECK])
+        return supervisor_run(path, stderr);
+    const int code = supervisor_check(path, stderr);
+    if (code == EXIT_OK)
+        (void)printf("%s: good\n", path);
+    return code;
 }
 
 static struct client client_of(const struct arguments *args)
@@ -76,11 +62,11 @@ static struct client client_of(const struct arguments *args)
 static int run_route(const struct arguments *args)
 {
     struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
-                                      .username = args->value[OPTION_USERNAME],
-                                      .source_ip = args->value[OPTION_SOURCE_IP],
-                                      .tls_cn = args->value[OPTION_TLS_CN],
-                                      .sni = args->value[OPTION_SNI],
-                                      .cluster = args->value[OPTION_CLUSTER]};
+                                .username = args->value[OPTION_USERNAME],
+                                .source_ip = args->value[OPTION_SOURCE_IP],
+                                .tls_cn = args->value[OPTION_TLS_CN],
+                                .sni = args->value[OPTION_SNI],
+                                .cluster = args->value[OPTION_CLUSTER]};
     if (!query.client_id && !query.username && !query.source_ip && !query.tls_cn && !query.sni)
         return usage_error(args, "route wants --client-id, --username, --source-ip, --tls-cn or "
                                  "--sni");
@@ -94,7 +80,7 @@ static int run_route(const struct arguments *args)
     if (client.json || client.token_file)
         return usage_error(args, "--json and --token-file are of a running router: where is it? "
                                  "--admin ADDRESS");
-    struct config *config = config_file_load(client.config_path, stderr);
+    struct config *config = config_file_load(client.config_path, CONFIG_FILE_START, stderr);
     return config ? route_command(config, &query, stdout, stderr) : EXIT_FAILED;
 }
 
@@ -244,7 +230,8 @@ static const struct command commands[] = {
 };
 
 static const char more[] =
-    "exit codes: 0  served until a signal; or the check found nothing; or done\n"
+    "exit codes: 0  served until a signal; or the check found no error (warnings are none); or "
+    "done\n"
     "            1  the configuration is wrong, or the router could not start; or no node; or the\n"
     "               router said no, is not ready, or cannot be reached\n"
     "            2  the command line is wrong\n"

@@ -61,6 +61,12 @@ struct log_output_conf {
 struct log_output;
 
 /*
+ * Could it be opened? A file is neither made nor written to: if it is missing, its folder must be
+ * one that we may make it in. False with errno.
+ */
+MUST_USE bool log_output_try(const struct log_output_conf *conf);
+
+/*
  * Open it: a file, or the socket of the system's log, /dev/log. Null with errno. One that is not
  * handed to a log is given back by log_output_free().
  */

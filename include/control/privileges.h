@@ -28,15 +28,13 @@ struct privileges {
  */
 void privileges_hide_memory(void);
 
-/*
- * Find `user` and `group` on this machine; a number is taken as it stands. One line to `out`
- * when there is none, or when we may not become them: "error: FILE: user: ...".
- */
-MUST_USE bool privileges_find(const struct config *config, const char *file_name,
-                              struct privileges *out, FILE *err);
+struct faults;
 
-/* Of --check: say whom this host does not know. Warnings: the file may be for another host. */
-void privileges_check(const struct config *config, const char *file_name, FILE *err);
+/*
+ * Find `user` and `group` on this machine; a number is taken as it stands. It is an error when
+ * there is none of that name, or when we may not become them.
+ */
+MUST_USE bool privileges_find(const struct faults *faults, struct privileges *out);
 
 /*
  * Hand a listening socket to who we will run as. The kernel lets sockets of one user share a
@@ -44,9 +42,6 @@ void privileges_check(const struct config *config, const char *file_name, FILE *
  * say on another address, would be refused.
  */
 void privileges_hand_over(const struct privileges *to, int fd);
-
-/* The same for the file of a Unix socket, so that it can be opened, and taken away at the end. */
-void privileges_hand_over_file(const struct privileges *to, const char *path);
 
 /*
  * Become that user and group, with the groups that user is in; give up all capabilities, of root

@@ -12,16 +12,28 @@
 #include <stdio.h>
 
 #include "base/util.h"
-#include "model/config.h"
 
 /*
- * Serve by a configuration, which is taken, until a signal ends it.
+ * Serve by a configuration until a signal ends it.
  *
- *   config_path   where it came from, read again on SIGHUP; borrowed
- *   out   where failures to start are said, in words
+ *   config_path   where it is, read again on SIGHUP; borrowed
+ *   out   where failures to start are reported, one line each
  *
  * Returns the process's exit code: 0 ended by a signal, 1 could not start.
  */
-MUST_USE int supervisor_run(struct config *config, const char *config_path, FILE *out);
+MUST_USE int supervisor_run(const char *config_path, FILE *out);
+
+/*
+ * Prepare to serve exactly as supervisor_run() does, up to the point at which threads would start,
+ * then undo it. Errors and warnings go to `out`, among them the warnings that a start would log.
+ *
+ * A router that serves by the same configuration is not disturbed: no socket listens, so that an
+ * address in use is a warning, no file of a Unix socket is made, exchanged or removed, and no log
+ * file is made or written to. This process is the router's for the rest of its life: its privileges
+ * are gone, and it is in the sandbox.
+ *
+ * Returns the process's exit code: 0 no error, 1 a start would fail.
+ */
+MUST_USE int supervisor_check(const char *config_path, FILE *out);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,10 +81,10 @@ void log_output_free(struct log_output *output)
  * sandbox.c allows exactly these flags. A FIFO without a reader is an error, not a wait. The folder
  * may be that of the user whom root becomes later: no link there may lead root to another file.
  */
-static int open_file(const char *path)
+static int open_file(const char *path, int flags)
 {
     struct stat st;
-    int fd = open(path, LOG_FILE_FLAGS, 0640);
+    int fd = open(path, flags, 0640);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink <= 1)
         return fd;
     close(fd);
@@ -95,7 +96,7 @@ bool log_output_reopen(struct log_output *output)
 {
     if (output->target != LOG_TARGET_FILE)
         return true;
-    int fd = open_file(output->path);
+    int fd = open_file(output->path, LOG_FILE_FLAGS);
     if (fd < 0)
         return false;
     close(output->fd);
@@ -163,6 +164,28 @@ static bool send_syslog(struct log_output *output, enum log_level level, const c
 
 /* ---- any ---- */
 
+/* May we make a file of this name? */
+static bool can_make(const char *path)
+{
+    char folder[PATH_MAX] = ".";
+    const char *end = strrchr(path, '/');
+    if (end)
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(end == path ? 1 : end - path), path);
+    return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+bool log_output_try(const struct log_output_conf *conf)
+{
+    if (conf->target == LOG_TARGET_STDOUT)
+        return true;
+    int fd = conf->target == LOG_TARGET_FILE ? open_file(conf->path, LOG_FILE_FLAGS & ~O_CREAT)
+                                             : connect_syslog();
+    if (fd < 0)
+        return errno == ENOENT && conf->target == LOG_TARGET_FILE && can_make(conf->path);
+    close(fd);
+    return true;
+}
+
 struct log_output *log_output_open(const struct log_output_conf *conf)
 {
     struct log_output *output = output_new(conf->target);
@@ -170,7 +193,8 @@ struct log_output *log_output_open(const struct log_output_conf *conf)
         return output; /* log_direct() goes back to what the log began with */
     output->own = true;
     output->facility = conf->facility;
-    output->fd = conf->target == LOG_TARGET_FILE ? open_file(conf->path) : connect_syslog();
+    output->fd =
+        conf->target == LOG_TARGET_FILE ? open_file(conf->path, LOG_FILE_FLAGS) : connect_syslog();
     if (conf->target == LOG_TARGET_FILE)
         output->path = strdup(conf->path);
     if (output->fd >= 0 && (output->path || conf->target != LOG_TARGET_FILE)) {

@@ -1,96 +1,59 @@
 /*
  * host_check.c - does this host have what a configuration takes for granted?
  */
-#include "control/host_check.h"
+#include "host_check.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "admin_token.h"
+#include "fault.h"
 #include "net/address.h"
-
-#define PASSWORD_MAX 65535u /* as CONNECT can carry it */
-
-struct host_check {
-    const char *file_name;
-    FILE *out;
-    bool good;
-};
+#include "prober_plan.h"
 
 /* ---- secrets in files ---- */
 
-/* What is wrong with the first line; null = nothing. */
-static const char *read_first_line(FILE *file)
+static bool try_password(const char *path, char error[SMALL_FILE_ERROR_MAX])
 {
-    size_t n = 0;
-    int last = 0, c;
-    bool zero = false;
-    while ((c = fgetc(file)) != EOF && c != '\n' && n <= PASSWORD_MAX + 1) {
-        zero = zero || c == '\0';
-        last = c;
-        n++;
-    }
-    if (ferror(file))
-        return strerror(errno);
-    if (n > 0 && last == '\r')
-        n--;
-    if (n > PASSWORD_MAX)
-        return "its first line is longer than 65535 bytes";
-    if (n == 0)
-        return "its first line is empty";
-    return zero ? "a zero byte in it" : NULL;
+    char *password = prober_read_password(path, error);
+    if (password)
+        explicit_bzero(password, strlen(password));
+    free(password);
+    return password;
 }
 
-static const char *try_password(const char *path)
+static bool check_password(const struct faults *faults, const struct cluster_conf *conf, size_t i)
 {
-    char buffer[BUFSIZ];
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return strerror(errno);
-    (void)setvbuf(file, buffer, _IOFBF, sizeof(buffer)); /* ours, so that it can be wiped */
-    const char *why = read_first_line(file);
-    (void)fclose(file);
-    explicit_bzero(buffer, sizeof(buffer));
-    return why;
+    char why[SMALL_FILE_ERROR_MAX], place[FAULT_PATH_MAX];
+    if (!conf->health_check || !conf->health_check->password_file ||
+        try_password(conf->health_check->password_file, why))
+        return true;
+    fault_path(place, "clusters[%zu].health_check.password_file", i);
+    fault_error(faults, place, "%s: %s", conf->health_check->password_file, why);
+    return false;
 }
 
-static void check_password(struct host_check *c, const struct cluster_conf *conf, size_t i)
-{
-    if (!conf->health_check || !conf->health_check->password_file)
-        return;
-    const char *path = conf->health_check->password_file;
-    const char *why = try_password(path);
-    if (!why)
-        return;
-    c->good = false;
-    (void)fprintf(c->out, "error: %s: clusters[%zu].health_check.password_file: %s: %s\n",
-                  c->file_name, i, path, why);
-}
-
-static void warn_of_readers(const char *path, const char *file_name, FILE *out)
+static bool check_token(const struct faults *faults)
 {
     struct stat st;
-    if (path && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
-        (void)fprintf(out,
-                      "warning: %s: admin.token_file: %s: every user of this host can read it: "
-                      "chmod o= %s\n",
-                      file_name, path, path);
-}
-
-bool host_check_admin(const struct config *config, const char *file_name, FILE *out)
-{
     struct admin_token token = {0};
-    const char *path = config->admin ? config->admin->token_file : NULL;
-    const char *why = admin_token_read(path, &token);
+    char why[SMALL_FILE_ERROR_MAX];
+    const char *path = faults->config->admin ? faults->config->admin->token_file : NULL;
+    const bool good = admin_token_read(path, SMALL_FILE_REGULAR, &token, why);
     admin_token_wipe(&token);
-    if (why)
-        (void)fprintf(out, "error: %s: admin.token_file: %s: %s\n", file_name, path, why);
-    else
-        warn_of_readers(path, file_name, out);
-    return !why;
+    if (!good)
+        fault_error(faults, "admin.token_file", "%s: %s", path, why);
+    else if (path && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
+        fault_warning(faults, "admin.token_file",
+                      "%s: every user of this host can read it: "
+                      "chmod o= %s",
+                      path, path);
+    return good;
 }
 
 /* ---- source addresses ---- */
@@ -113,24 +76,52 @@ static bool is_ours(const char *text)
     return bound || error == EADDRINUSE;
 }
 
-static void check_sources(struct host_check *c, const struct cluster_conf *conf, size_t i)
+static bool check_sources(const struct faults *faults, const struct cluster_conf *conf, size_t i)
 {
+    char place[FAULT_PATH_MAX];
+    bool good = true;
     for (size_t k = 0; k < conf->n_source_addresses; k++) {
         if (is_ours(conf->source_addresses[k]))
             continue;
-        c->good = false;
-        (void)fprintf(c->out, "error: %s: clusters[%zu].source_addresses[%zu]: %s: %s\n",
-                      c->file_name, i, k, conf->source_addresses[k], strerror(errno));
+        const char *why = strerrordesc_np(errno);
+        fault_path(place, "clusters[%zu].source_addresses[%zu]", i, k);
+        fault_error(faults, place, "%s: %s", conf->source_addresses[k], why);
+        good = false;
     }
+    return good;
 }
 
-bool host_check(const struct config *config, const char *file_name, FILE *out)
+/* ---- Unix sockets ---- */
+
+static bool check_rights(const struct faults *faults, const struct socket_conf *conf,
+                         const char *place)
 {
-    struct host_check c = {.file_name = file_name, .out = out};
-    c.good = host_check_admin(config, file_name, out);
-    for (size_t i = 0; i < config->n_clusters; i++) {
-        check_password(&c, &config->clusters[i], i);
-        check_sources(&c, &config->clusters[i], i);
+    char path[FAULT_PATH_MAX];
+    const char *key;
+    struct socket_rights rights;
+    int error = account_socket_rights(conf, &rights, &key);
+    if (!error)
+        return true;
+    const bool owner = strcmp(key, "socket_owner") == 0;
+    fault_path(path, "%s.%s", place, key);
+    fault_error(faults, path, "\"%s\": %s", owner ? conf->owner : conf->group,
+                account_fault(error, owner ? "no such user" : "no such group"));
+    return false;
+}
+
+bool host_check(const struct faults *faults)
+{
+    char place[FAULT_PATH_MAX];
+    bool good = check_token(faults);
+    for (size_t i = 0; i < faults->config->n_clusters; i++) {
+        good = check_password(faults, &faults->config->clusters[i], i) && good;
+        good = check_sources(faults, &faults->config->clusters[i], i) && good;
     }
-    return c.good;
+    for (size_t i = 0; i < faults->config->n_listeners; i++) {
+        fault_path(place, "listeners[%zu]", i);
+        good = check_rights(faults, &faults->config->listeners[i].socket, place) && good;
+    }
+    if (faults->config->admin)
+        good = check_rights(faults, &faults->config->admin->socket, "admin") && good;
+    return good;
 }

@@ -9,7 +9,6 @@
 #include "control/privileges.h"
 
 #include <cap-ng.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -19,6 +18,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "accounts.h"
+#include "fault.h"
 #include "net/tls_client.h"
 #include "net/tls_context.h"
 #include "sandbox.h"
@@ -38,78 +39,29 @@ void privileges_hide_memory(void)
 
 /* ---- who ---- */
 
-static bool refuse(FILE *err, const char *file_name, const char *key, const char *name,
-                   const char *why)
+static bool refuse(const struct faults *faults, const char *key, const char *name, const char *why)
 {
-    (void)fprintf(err, "error: %s: %s: \"%s\": %s\n", file_name, key, name, why);
+    fault_error(faults, key, "\"%s\": %s", name, why);
     return false;
 }
 
-/* False when it is no number. The kernel takes the highest for "leave it as it is". */
-static bool parse_id(const char *text, unsigned *id)
+bool privileges_find(const struct faults *faults, struct privileges *out)
 {
-    char *end;
-    errno = 0;
-    unsigned long value = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
-    if (!isdigit((unsigned char)*text) || *end || errno || value >= UINT32_MAX)
-        return false;
-    *id = (unsigned)value;
-    return true;
-}
-
-/* 0, or what getpwnam_r() answers; ENOENT when there is no such user. */
-static int find_user(const char *name, struct privileges *to)
-{
-    struct passwd record, *found = NULL;
-    char *text = malloc(RECORD_MAX);
-    int error = text ? getpwnam_r(name, &record, text, RECORD_MAX, &found) : ENOMEM;
-    if (found) {
-        to->uid = record.pw_uid;
-        to->gid = record.pw_gid;
-    }
-    free(text);
-    if (!found && parse_id(name, &to->uid)) {
-        to->gid = to->uid; /* a number without an entry, as containers have it */
-        return 0;
-    }
-    return found ? 0 : error ? error : ENOENT;
-}
-
-static int find_group(const char *name, struct privileges *to)
-{
-    struct group record, *found = NULL;
-    char *text = malloc(RECORD_MAX);
-    int error = text ? getgrnam_r(name, &record, text, RECORD_MAX, &found) : ENOMEM;
-    if (found)
-        to->gid = record.gr_gid;
-    free(text);
-    if (!found && parse_id(name, &to->gid))
-        return 0;
-    return found ? 0 : error ? error : ENOENT;
-}
-
-static const char *why_not(int error, const char *none)
-{
-    return error == ENOENT || error == ESRCH ? none : strerrordesc_np(error);
-}
-
-bool privileges_find(const struct config *config, const char *file_name, struct privileges *out,
-                     FILE *err)
-{
+    const struct config *config = faults->config;
     static const char cure[] = "only root can become another; start as root, or leave it out";
     struct privileges to = {.user = config->user, .uid = geteuid(), .gid = getegid()};
     const bool root = to.uid == 0;
     const gid_t own = to.gid;
-    int error = config->user ? find_user(config->user, &to) : 0;
+    int error = config->user ? account_user(config->user, &to.uid, &to.gid) : 0;
     if (error)
-        return refuse(err, file_name, "user", config->user, why_not(error, "no such user"));
-    error = config->group ? find_group(config->group, &to) : 0;
+        return refuse(faults, "user", config->user, account_fault(error, "no such user"));
+    error = config->group ? account_group(config->group, &to.gid) : 0;
     if (error)
-        return refuse(err, file_name, "group", config->group, why_not(error, "no such group"));
+        return refuse(faults, "group", config->group, account_fault(error, "no such group"));
     if (!root && to.uid != geteuid())
-        return refuse(err, file_name, "user", config->user, cure);
+        return refuse(faults, "user", config->user, cure);
     if (!root && config->group && to.gid != own)
-        return refuse(err, file_name, "group", config->group, cure);
+        return refuse(faults, "group", config->group, cure);
     to.change = root && (config->user || config->group);
     *out = to;
     return true;
@@ -119,23 +71,6 @@ void privileges_hand_over(const struct privileges *to, int fd)
 {
     if (to->uid != geteuid())
         (void)!fchown(fd, to->uid, to->gid);
-}
-
-void privileges_hand_over_file(const struct privileges *to, const char *path)
-{
-    if (to->uid != geteuid())
-        (void)!lchown(path, to->uid, to->gid);
-}
-
-void privileges_check(const struct config *config, const char *file_name, FILE *err)
-{
-    struct privileges to;
-    if (config->user && find_user(config->user, &to) == ENOENT)
-        (void)fprintf(err, "warning: %s: user: \"%s\": no such user on this host\n", file_name,
-                      config->user);
-    if (config->group && find_group(config->group, &to) == ENOENT)
-        (void)fprintf(err, "warning: %s: group: \"%s\": no such group on this host\n", file_name,
-                      config->group);
 }
 
 /* ---- giving up ---- */

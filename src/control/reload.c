@@ -15,11 +15,9 @@
 #include "admin.h"
 #include "base/clock.h"
 #include "connect_watch.h"
-#include "control/config_file.h"
-#include "control/host_check.h"
-#include "control/tls_check.h"
 #include "listening.h"
 #include "overrides.h"
+#include "preparation.h"
 #include "reload_report.h"
 
 /* What has been made ready so far. */
@@ -53,15 +51,9 @@ static void say_lines(struct log *log, char *text)
 
 static struct snapshot *read_snapshot(const struct service *service, FILE *out)
 {
-    struct config *config = config_file_load(service->config_path, out);
+    struct config *config = preparation_load(service->config_path, CONFIG_FILE_RELOAD, NULL, out);
     if (!config)
         return NULL;
-    bool loads = tls_check(config, service->config_path, out);
-    bool fits = host_check(config, service->config_path, out); /* all faults are said at once */
-    if (!loads || !fits) {
-        config_free(config);
-        return NULL;
-    }
     struct snapshot *snapshot =
         snapshot_new(config, service->registry, &service->members, service->snapshot);
     if (!snapshot)
@@ -134,6 +126,14 @@ static const struct members *nodes_now(const void *arg, const char *cluster)
     return NULL;
 }
 
+static bool change_rights(const struct service *service, const struct snapshot *to,
+                          const struct snapshot *from, FILE *out)
+{
+    return listening_change_all_rights(to, from, out) &&
+           (!service->admin ||
+            admin_change_rights(service->admin, to->config->admin, from->config->admin, out));
+}
+
 static bool prepare(const struct service *service, struct ready *ready, FILE *out)
 {
     ready->snapshot = read_snapshot(service, out);
@@ -144,10 +144,16 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
     if (!ready->tls || !prepare_log(service, ready, out) || !prepare_plans(service, ready, out))
         return false;
     const struct members_source kept = {.of = nodes_now, .arg = ready->snapshot};
+    if (!change_rights(service, ready->snapshot, service->snapshot, out)) {
+        (void)!change_rights(service, service->snapshot, ready->snapshot, NULL);
+        publication_drop(&ready->publication);
+        return false;
+    }
     if (watchers_take(service, ready->snapshot) &&
         discovery_take(service->discovery, ready->snapshot->config, &kept))
         return true;
     (void)fprintf(out, "error: out of memory\n");
+    (void)!change_rights(service, service->snapshot, ready->snapshot, NULL);
     (void)watchers_take(service, service->snapshot); /* back to what they had */
     publication_drop(&ready->publication);
     return false;

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #include "listening.h"
 #include "net/tls_context.h"
 #include "overrides.h"
+#include "preparation.h"
 #include "proxy/admission.h"
 #include "proxy/loop_memory.h"
 #include "session_desk.h"
@@ -322,7 +324,7 @@ static void fini(struct supervisor *sup)
     free(service->crew.workers);
     session_desk_free(sup->house.desk); /* the workers' last answers went there */
     free(sup->doors);
-    if (sup->doors_are_open)
+    if (sup->doors_are_open && !sup->trial)
         listening_ended(service->snapshot, NULL, sup->log);
     tls_keeper_free(service->tls);
     snapshot_unref(service->snapshot);
@@ -380,9 +382,18 @@ static bool init_service(struct supervisor *sup, const char *config_path)
            supervisor_no_memory(sup);
 }
 
+/* The log of a check is kept, for its warnings. */
+static struct log *make_log(struct supervisor *sup, const struct log_conf *conf)
+{
+    if (!sup->trial)
+        return log_new(STDOUT_FILENO, conf->level, conf->format);
+    sup->trial_fd = memfd_create("log", MFD_CLOEXEC);
+    return sup->trial_fd < 0 ? NULL : log_new(sup->trial_fd, LOG_WARN, LOG_TEXT);
+}
+
 static bool direct_log(struct supervisor *sup, const struct log_conf *conf)
 {
-    if (conf->target == LOG_TARGET_STDOUT)
+    if (conf->target == LOG_TARGET_STDOUT || sup->trial)
         return true;
     struct log_output *output = reload_open_log(conf, sup->out);
     if (!output)
@@ -398,12 +409,12 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     if (!loop_memory_init((size_t)host_limits_connections(0) * 2, workers + 1))
         return supervisor_no_memory(sup);
     sup->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
-    sup->log = log_new(STDOUT_FILENO, config->log.level, config->log.format);
+    sup->log = make_log(sup, &config->log);
     if (!sup->loop || !sup->log)
         return supervisor_no_memory(sup);
     if (!direct_log(sup, &config->log))
         return false;
-    log_limit(sup->log, config->log.max_lines_per_s);
+    log_limit(sup->log, sup->trial ? 0 : config->log.max_lines_per_s);
     init_loop(sup);
     sup->shared = (struct worker_shared){.log = sup->log,
                                          .registry = &sup->registry,
@@ -423,23 +434,67 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     return init_service(sup, config_path);
 }
 
-int supervisor_run(struct config *config, const char *config_path, FILE *out)
+/* "2026-01-02T03:04:05.678Z   WARN host.limit have=1024": without the time and the level. */
+static const char *skip_prefix(const char *line)
 {
-    struct supervisor sup = {.out = out};
+    for (int words = 0; words < 2; words++) {
+        line += strcspn(line, " ");
+        line += strspn(line, " ");
+    }
+    return line;
+}
+
+/* What a start would have logged. */
+static void print_warnings(const struct supervisor *sup)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *lines = lseek(sup->trial_fd, 0, SEEK_SET) == 0 ? fdopen(sup->trial_fd, "re") : NULL;
+    if (!lines) {
+        close(sup->trial_fd);
+        return;
+    }
+    while (getline(&line, &room, lines) > 0)
+        (void)fprintf(sup->out, "warning: %s", skip_prefix(line));
+    free(line);
+    (void)fclose(lines);
+}
+
+static bool run(struct supervisor *sup, const char *config_path)
+{
+    struct privileges to;
     privileges_hide_memory();
     tls_library_wipe_memory();
     host_limits_raise();
-    bool served = false;
-    if (init(&sup, config, config_path))
-        served = supervisor_start(&sup, config);
+    struct config *config = preparation_load(config_path, CONFIG_FILE_START, &to, sup->out);
+    bool started = false;
+    if (!config)
+        return false;
+    if (init(sup, config, config_path))
+        started = supervisor_start(sup, config, &to);
     else
         config_free(config);
-    if (served)
-        serve(&sup);
-    else if (sup.service.crew.n)
-        order_all(&sup, WORKER_STOP);
-    for (unsigned i = 0; i < sup.service.crew.n; i++)
-        worker_join(sup.service.crew.workers[i]);
-    fini(&sup);
-    return served ? 0 : 1;
+    if (started && !sup->trial)
+        serve(sup);
+    else if (sup->service.crew.n)
+        order_all(sup, WORKER_STOP);
+    for (unsigned i = 0; i < sup->service.crew.n; i++)
+        worker_join(sup->service.crew.workers[i]);
+    fini(sup);
+    return started;
+}
+
+int supervisor_run(const char *config_path, FILE *out)
+{
+    struct supervisor sup = {.out = out, .trial_fd = -1};
+    return run(&sup, config_path) ? 0 : 1;
+}
+
+int supervisor_check(const char *config_path, FILE *out)
+{
+    struct supervisor sup = {.out = out, .trial = true, .trial_fd = -1};
+    const bool good = run(&sup, config_path);
+    if (sup.trial_fd >= 0)
+        print_warnings(&sup);
+    return good ? 0 : 1;
 }

@@ -12,6 +12,7 @@
 #include "admin.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "control/privileges.h"
 #include "model/config.h"
 #include "ports_watch.h"
 #include "proxy/worker.h"
@@ -35,6 +36,8 @@ struct supervisor {
     bool members_pending; /* were found before they had, or there was no memory to take them */
     bool reload_pending;  /* was asked for before they had */
     bool doors_are_open;
+    bool trial;                /* supervisor_check(): nothing that others can see may change */
+    int trial_fd;              /* a file in memory with the log lines of a trial; -1 = none */
     struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
     FILE *out;                 /* borrowed */
 };
@@ -49,9 +52,12 @@ bool supervisor_no_memory(const struct supervisor *sup);
  * From a loop, a log and those who watch over nodes (init in supervisor.c) to running workers.
  *
  *   config   taken
+ *   to       whom to run as, of preparation_load()
  *
- * False when anything is wrong; it was said then, and what was made is supervisor.c's to undo.
+ * A trial stops before the threads. False when anything is wrong; it was reported then, and what
+ * was made is supervisor.c's to undo.
  */
-MUST_USE bool supervisor_start(struct supervisor *sup, struct config *config);
+MUST_USE bool supervisor_start(struct supervisor *sup, struct config *config,
+                               const struct privileges *to);
 
 #endif

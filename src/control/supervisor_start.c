@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/host_check.h"
+#include "accounts.h"
 #include "control/host_limits.h"
 #include "control/privileges.h"
 #include "listening.h"
@@ -68,12 +68,25 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
            supervisor_no_memory(sup);
 }
 
+/* Files of Unix sockets belong to the user who has to remove them. */
+static struct socket_rights own_rights(const struct privileges *to)
+{
+    const bool other = to->uid != geteuid();
+    return (struct socket_rights){.mode = SOCKET_RIGHTS_KEEP,
+                                  .owner = other ? to->uid : SOCKET_RIGHTS_KEEP,
+                                  .group = other ? to->gid : SOCKET_RIGHTS_KEEP};
+}
+
 /* Doors and certificates: what can fail is said here, before a thread starts. */
-static bool publish_first(struct supervisor *sup)
+static bool publish_first(struct supervisor *sup, const struct privileges *to)
 {
     struct service *service = &sup->service;
-    const struct listening_place place = {
-        .workers = service->crew.n, .log = sup->log, .out = sup->out};
+    const struct socket_rights rights = own_rights(to);
+    const struct listening_place place = {.workers = service->crew.n,
+                                          .log = sup->log,
+                                          .out = sup->out,
+                                          .trial = sup->trial,
+                                          .rights = &rights};
     char error[WORKER_TLS_ERROR_MAX];
     struct publication publication;
     sup->doors = calloc(service->crew.n * service->snapshot->n_doors, sizeof(*sup->doors));
@@ -92,11 +105,13 @@ static bool publish_first(struct supervisor *sup)
 }
 
 /* The admin interface's door is opened before privileges go, and served after that. */
-static bool open_admin(struct supervisor *sup)
+static bool open_admin(struct supervisor *sup, const struct privileges *to)
 {
     const struct admin_conf *conf = sup->service.snapshot->config->admin;
+    const struct socket_rights rights = own_rights(to);
+    const struct admin_place place = {.rights = &rights, .trial = sup->trial, .out = sup->out};
     if (conf)
-        sup->service.admin = admin_new(conf, &sup->house, sup->out);
+        sup->service.admin = admin_new(conf, &sup->house, &place);
     return !conf || sup->service.admin;
 }
 
@@ -105,24 +120,19 @@ static bool start_admin(struct supervisor *sup)
     return !sup->service.admin || admin_start(sup->service.admin, sup->loop, sup->log, sup->out);
 }
 
-/* What only the start needed goes. The doors, and their files, first go to whom they will be of. */
+/* What only the start needed goes. The sockets first go to the user who will own them. */
 static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
 {
     const struct service *service = &sup->service;
     const struct config *config = service->snapshot->config;
     for (size_t i = 0; i < service->crew.n * service->snapshot->n_doors; i++)
         privileges_hand_over(to, sup->doors[i].fd);
-    for (size_t i = 0; i < service->snapshot->n_doors; i++)
-        if (endpoint_is_unix(&service->snapshot->doors[i].endpoint))
-            privileges_hand_over_file(to, service->snapshot->doors[i].endpoint.un.sun_path);
-    if (service->admin) {
+    if (service->admin && admin_fd(service->admin) >= 0)
         privileges_hand_over(to, admin_fd(service->admin));
-        if (admin_unix_path(service->admin))
-            privileges_hand_over_file(to, admin_unix_path(service->admin));
-    }
     if (!privileges_drop(to, sup->out))
         return false;
     privileges_warn(sup->log, config, service->config_path);
+    accounts_confine();
     int error = config->sandbox ? sandbox_enter() : 0;
     if (error)
         log_event(sup->log, LOG_WARN, "sandbox.unavailable", "error", strerrordesc_np(error));
@@ -172,21 +182,32 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
-bool supervisor_start(struct supervisor *sup, struct config *config)
+/* What a start logs once it serves. */
+static void warn(const struct supervisor *sup)
 {
-    const char *path = sup->service.config_path;
-    struct privileges to;
-    bool allowed = privileges_find(config, path, &to, sup->out);
-    bool fits = host_check(config, path, sup->out); /* all faults are said at once */
-    if (!allowed || !fits || !make_workers(sup, config, supervisor_workers(config))) {
+    const struct service *service = &sup->service;
+    const uint32_t others = service->admin ? ADMIN_DESCRIPTORS : 0;
+    host_limits_warn(sup->log, service->snapshot->config, host_limits_connections(others));
+    tls_keeper_log(service->tls);
+}
+
+bool supervisor_start(struct supervisor *sup, struct config *config, const struct privileges *to)
+{
+    if (!make_workers(sup, config, supervisor_workers(config))) {
         config_free(config);
         return false;
     }
     if (!make_snapshot(sup, config))
         return false;
     sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
-    if (!sup->service.tls || !publish_first(sup) || !open_admin(sup) ||
-        !give_up_privileges(sup, &to) || !start_admin(sup))
+    if (!sup->service.tls || !publish_first(sup, to) || !open_admin(sup, to) ||
+        !give_up_privileges(sup, to))
+        return false;
+    if (sup->trial) {
+        warn(sup);
+        return true;
+    }
+    if (!start_admin(sup))
         return false;
     wait_for_members(sup);
     return start_workers(sup);

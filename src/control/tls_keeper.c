@@ -379,6 +379,11 @@ void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, v
     tls_calendar_walk(keeper->calendar, each, arg);
 }
 
+void tls_keeper_log(const struct tls_keeper *keeper)
+{
+    tls_calendar_log(keeper->calendar, keeper->log);
+}
+
 void tls_keeper_free(struct tls_keeper *keeper)
 {
     if (!keeper)

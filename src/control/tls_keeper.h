@@ -54,6 +54,9 @@ void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, v
 /* Files on disk that differ from those in use, because they could not be loaded. */
 size_t tls_keeper_unserved(const struct tls_keeper *keeper);
 
+/* Log what the calendar says today, as the start does: certificates that run out, and so on. */
+void tls_keeper_log(const struct tls_keeper *keeper);
+
 /* Null is allowed. */
 void tls_keeper_free(struct tls_keeper *keeper);
 

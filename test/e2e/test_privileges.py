@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import random
+import re
 import socket
 import subprocess
 
@@ -160,7 +161,7 @@ def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key
     done = subprocess.run([*wrapper, harness.BINARY, "--config", str(path)], capture_output=True,
                           text=True, timeout=harness.PATIENCE_S, check=False)
     assert done.returncode == 1, done
-    assert f'{path.name}: {key}: "{name}": {why}' in done.stderr
+    assert re.search(f'{path.name}:[0-9]+: {key}: "{name}": {why}', done.stderr)
     assert "listening" not in done.stderr
 
 
@@ -272,14 +273,6 @@ def test_a_unix_socket_where_the_user_may_write_comes_and_goes_with_reloads(
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
     router.wait_idle()
-
-
-def test_a_check_says_whom_this_host_does_not_know(tmp_path, made):
-    made.update(user="no-such-user", group="no-such-group")
-    checked = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))
-    assert checked.returncode == 0, "it may be for another host"
-    assert 'user: "no-such-user": no such user on this host' in checked.stderr
-    assert 'group: "no-such-group": no such group on this host' in checked.stderr
 
 
 @needs_root
