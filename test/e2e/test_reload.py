@@ -241,7 +241,7 @@ def test_a_broken_file_leaves_everything_and_says_all_that_is_wrong(
 
 def fitting_no_host(made, directory):
     """The same, with two source addresses and two password files that are not to be had."""
-    (directory / "empty").write_text("\nsecond line\n")
+    (directory / "empty").write_text("\n")
     here = made["clusters"][0]
     here["source_addresses"] = ["127.0.0.1", "203.0.113.9", "2001:db8::9"]
     here["health_check"] = {"type": "mqtt", "username": "u",

@@ -110,7 +110,7 @@ def test_ecdsa_and_rsa_for_one_name_serve_each_client_what_it_can_verify(door, n
 def test_an_encrypted_key_is_opened_by_its_passphrase_file(door, authority, tmp_path):
     issued = authority.issue("locked.example", passphrase="open sesame")
     secret = tmp_path / "passphrase"
-    secret.write_text("open sesame\nnot this\n")
+    secret.write_bytes(b"open sesame\r\n")
     router = door({"certificates": [issued.conf(private_key_passphrase_file=str(secret))]})
     assert shown_cn(router.tls_port, client(authority), None) == "locked.example"
 
