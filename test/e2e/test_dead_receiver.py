@@ -157,6 +157,19 @@ def test_a_client_that_resets_before_the_connack_is_delivered(setup, transport):
     assert len(router.find("session.end", reason="client_error")) == len(records)
 
 
+@pytest.mark.parametrize("ending", ("close", "reset"))
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_waits_for_nothing_is_delivered(setup, transport, ending):
+    """CONNECT, PUBLISH, DISCONNECT and the end: with TLS there are session tickets it never reads."""
+    router, node, dial = setup()
+    names = [f"hasty-{i}-" for i in range(RUNS)]
+    for name in names:
+        device = dial(transport).send(mqtt.connect(name) + FEW_LAST_BYTES)
+        getattr(device, ending)()
+    wait_last_bytes(node, [record_of(node, name) for name in names], FEW_LAST_BYTES)
+    router.wait_idle()
+
+
 def unsent(raw):
     """Bytes in a socket's send queue that its peer's kernel has not taken."""
     n = array.array("i", [0])
