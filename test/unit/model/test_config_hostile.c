@@ -63,6 +63,7 @@ static bool is_allowed(const char *path, const char *wrong)
         {"clusters[0].node_defaults", "{}"},
         {"clusters[0].passive", "{}"},
         {"clusters[0].homecoming", "{}"},
+        {"clusters[0].homecoming.after_scale_out", "true"},
         {"clusters[0].replay", "true"},
         {"limits.per_source", "{}"},
         {"limits.flapping", "{}"},
