@@ -5,7 +5,7 @@
  * each ended by a zero byte, an empty one begins the next certificate.
  *
  *   - the answer is that of a second reader, which goes through all names in their order
- *   - case does not matter; a wildcard stands for one whole first label and no more
+ *   - neither case nor one trailing dot matters; a wildcard stands for one whole first label
  *   - one more certificate, behind the others, changes no answer that was there
  */
 #include "law.h"
@@ -65,9 +65,17 @@ static size_t exactly(const struct names *names, const char *name)
     return TLS_NO_ENTRY;
 }
 
+/* In lower case, without one trailing dot. */
+static char *plain_copy(const char *asked)
+{
+    size_t n = strlen(asked);
+
+    return lower_copy(asked, n > 0 && asked[n - 1] == '.' ? n - 1 : n);
+}
+
 static size_t second_find(const struct names *names, const char *asked)
 {
-    char *name = lower_copy(asked, strlen(asked));
+    char *name = plain_copy(asked);
     const char *dot = strchr(name, '.');
     size_t found = strlen(name) <= ASKED_MAX ? exactly(names, name) : TLS_NO_ENTRY;
 
@@ -114,14 +122,16 @@ static void one_more_changes_nothing(struct names *names, const char *asked, siz
 
     if (found == TLS_NO_ENTRY || n == NAMES_MAX)
         return;
-    const bool exact = exactly(names, asked) != TLS_NO_ENTRY;
+    char *plain = plain_copy(asked);
+    const bool exact = exactly(names, plain) != TLS_NO_ENTRY;
     names->entry[n] = names->entry[n - 1] + 1;
-    names->text[n] = exact ? lower_copy(asked, strlen(asked)) : lower_copy("other.example", 13);
+    names->text[n] = exact ? lower_copy(plain, strlen(plain)) : lower_copy("other.example", 13);
     names->n++;
     index_names(&index, names);
-    if (exact || strcmp(asked, "other.example") != 0)
+    if (exact || strcmp(plain, "other.example") != 0)
         LAW(tls_name_index_find(&index, asked) == found);
     tls_name_index_fini(&index);
+    free(plain);
     free(names->text[--names->n]);
 }
 

@@ -5,6 +5,7 @@ rendezvous_reference.py - the hash a second time, written from the README's step
     rendezvous_reference.py                        print the test vectors, one JSON line each
     rendezvous_reference.py --check FILE           verify a vectors file; exit 1 on a difference
     rendezvous_reference.py --key KEY NAME[=W]...  print x and cost of each node, best first
+    rendezvous_reference.py --sni NAME NAME[=W]... the same for a server name, in any form
     rendezvous_reference.py --router PROGRAM --config FILE [--cluster NAME] [--ids N]
                                                    compare with `PROGRAM route` for N client ids
 
@@ -44,6 +45,12 @@ def cost_of(x):
     # The recipe is ours, the logarithm is not: never more than 2^-28 apart.
     assert abs(cost / ONE - (64 - math.log2(x))) < 2**-28, hex(x)
     return cost
+
+
+def server_name_key(name):
+    """The key of a server name: ASCII letters in lower case, without one trailing dot."""
+    name = name[:-1] if name.endswith(b".") else name
+    return bytes(c + 32 if 65 <= c <= 90 else c for c in name)
 
 
 def order(nodes, key):
@@ -175,8 +182,8 @@ def compare(args):
 def explain(key, specs):
     nodes = [(s.rpartition("=")[0], int(s.rpartition("=")[2])) if "=" in s else (s, 1) for s in specs]
     weights = dict(nodes)
-    for place, name in enumerate(order(nodes, key.encode()), 1):
-        x = x_of(name, key.encode())
+    for place, name in enumerate(order(nodes, key), 1):
+        x = x_of(name, key)
         print("%d %s weight=%d seed=%016x x=%016x L=%d cost=%.6f" %
               (place, name, weights[name], seed_of(name), x, cost_of(x),
                cost_of(x) / ONE / weights[name]))
@@ -187,6 +194,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[1])
     parser.add_argument("--check", metavar="FILE")
     parser.add_argument("--key")
+    parser.add_argument("--sni", metavar="NAME")
     parser.add_argument("--router", metavar="PROGRAM")
     parser.add_argument("--config", metavar="FILE")
     parser.add_argument("--cluster", metavar="NAME")
@@ -200,7 +208,9 @@ def main():
             parser.error("--router wants --config")
         return compare(args)
     if args.key is not None:
-        return explain(args.key, args.nodes)
+        return explain(args.key.encode(), args.nodes)
+    if args.sni is not None:
+        return explain(server_name_key(args.sni.encode()), args.nodes)
     for line in vectors():
         print(json.dumps(line, ensure_ascii=False))
     return 0

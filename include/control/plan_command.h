@@ -13,7 +13,8 @@
 struct plan_query {
     const char *old_path, *new_path; /* configuration files */
     const char *cluster;             /* null = all; with ids the first of NEW */
-    const char *ids_path;            /* keys, one per line; "-" = standard input; null = none */
+    const char *ids_path; /* keys, one per line; "-" = standard input; null = none. Server
+                             names in any form, if the cluster routes by these alone */
     bool json;
 };
 

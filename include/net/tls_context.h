@@ -104,7 +104,7 @@ MUST_USE struct stream *stream_tls_accept(struct tls_context *ctx, int fd);
 struct tls_facts {
     const char *version;     /* "TLSv1.3" */
     const char *cipher;      /* OpenSSL's name, "TLS_AES_128_GCM_SHA256" */
-    const char *sni;         /* server name the client asked for */
+    struct span sni;         /* server name that the client sent, without a trailing dot */
     const uint8_t *alpn;     /* not terminated */
     size_t alpn_n;           /* bytes */
     bool resumed;            /* the certificate, if any, was shown in an earlier connection */

@@ -110,12 +110,14 @@ void admin_route(struct admin_call *call)
 {
     char source_ip[ADDRESS_TEXT_MAX];
     const struct cluster *cluster = find_cluster(call);
+    uint8_t server_name[ROUTE_SERVER_NAME_MAX];
+    const struct span sni = span_of_str(admin_call_query(call, "sni"));
     if (!cluster || !read_source_ip(call, source_ip))
         return;
     const struct route_facts facts = {.client_id = span_of_str(admin_call_query(call, "client_id")),
                                       .username = span_of_str(admin_call_query(call, "username")),
                                       .source_ip = span_of_str(source_ip),
                                       .tls_cn = span_of_str(admin_call_query(call, "tls_cn")),
-                                      .sni = span_of_str(admin_call_query(call, "sni"))};
+                                      .sni = route_key_server_name(sni, server_name)};
     answer(call, cluster, &facts);
 }

@@ -17,6 +17,7 @@
 #include "base/span.h"
 #include "control/config_file.h"
 #include "model/placement.h"
+#include "model/route_key.h"
 #include "net/address.h"
 #include "plan_json.h"
 
@@ -85,6 +86,9 @@ static void side_fini(struct side *side)
 
 static const char *home_of(const struct side *side, struct span key)
 {
+    uint8_t server_name[ROUTE_SERVER_NAME_MAX];
+    if (side->conf && route_key_is_server_name(side->conf))
+        key = route_key_server_name(key, server_name);
     const char *name = placement_home(&side->homes, key);
     return name ? name : PLAN_NOWHERE;
 }

@@ -46,11 +46,12 @@ static bool place(const struct cluster *cluster, struct span key, struct placeme
 static int print_candidates(const struct cluster *cluster, const struct route_query *query,
                             FILE *out, FILE *err)
 {
+    uint8_t server_name[ROUTE_SERVER_NAME_MAX];
     struct route_facts facts = {.client_id = span_of_str(query->client_id),
                                 .username = span_of_str(query->username),
                                 .source_ip = span_of_str(query->source_ip),
                                 .tls_cn = span_of_str(query->tls_cn),
-                                .sni = span_of_str(query->sni)};
+                                .sni = route_key_server_name(span_of_str(query->sni), server_name)};
     struct span key;
     if (!route_key_pick(cluster->conf, &facts, &key)) {
         (void)fprintf(err, "no route key: cluster \"%s\" would %s\n", cluster->conf->name,

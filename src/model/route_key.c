@@ -6,6 +6,18 @@
 #include <assert.h>
 #include <string.h>
 
+struct span route_key_server_name(struct span name, uint8_t space[ROUTE_SERVER_NAME_MAX])
+{
+    const size_t n = name.n > 0 && name.p[name.n - 1] == '.' ? name.n - 1 : name.n;
+    if (!name.p || n > ROUTE_SERVER_NAME_MAX)
+        return name;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t c = name.p[i];
+        space[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+    }
+    return span_of(space, n);
+}
+
 static struct span source_value(const struct route_facts *facts, enum route_source source)
 {
     switch (source) {
@@ -33,6 +45,14 @@ static struct span rule_key(const struct route_facts *facts, const struct route_
         return value;
     const uint8_t *end = memmem(value.p, value.n, rule->prefix_until, strlen(rule->prefix_until));
     return end ? span_of(value.p, (size_t)(end - value.p)) : value;
+}
+
+bool route_key_is_server_name(const struct cluster_conf *cluster)
+{
+    for (size_t i = 0; i < cluster->n_route_by; i++)
+        if (cluster->route_by[i].from != ROUTE_SNI)
+            return false;
+    return cluster->n_route_by > 0 && cluster->empty_client_id != EMPTY_ID_SOURCE_IP;
 }
 
 bool route_key_asks(const struct cluster_conf *cluster, enum route_source source)

@@ -43,6 +43,15 @@ static void certificate_facts(const struct stream_tls *t, struct tls_facts *out)
                    EVP_PKEY_get_bits(key));
 }
 
+/* RFC 6066 section 3: without a trailing dot. Some clients send one. */
+static struct span server_name(const SSL *ssl)
+{
+    struct span name = span_of_str(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    if (name.n > 0 && name.p[name.n - 1] == '.')
+        name.n--;
+    return name.n > 0 ? name : (struct span){0};
+}
+
 void stream_tls_facts(struct stream *st, struct tls_facts *out)
 {
     assert(stream_is_tls(st));
@@ -50,7 +59,7 @@ void stream_tls_facts(struct stream *st, struct tls_facts *out)
     unsigned alpn_n;
     *out = (struct tls_facts){.version = SSL_get_version(t->ssl),
                               .cipher = SSL_get_cipher_name(t->ssl),
-                              .sni = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name),
+                              .sni = server_name(t->ssl),
                               .resumed = SSL_session_reused(t->ssl) == 1,
                               .client_certificate = SSL_get0_peer_certificate(t->ssl),
                               .client_verified = verified_certificate(t),

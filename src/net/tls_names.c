@@ -217,12 +217,13 @@ static size_t find_row(const struct tls_name_index *index, const char *name)
 size_t tls_name_index_find(const struct tls_name_index *index, const char *server_name)
 {
     char name[SERVER_NAME_MAX + 1];
-    size_t n = 0;
-    for (; server_name[n]; n++) {
-        if (n == SERVER_NAME_MAX)
-            return TLS_NO_ENTRY;
-        name[n] = to_lower(server_name[n]);
-    }
+    size_t n = strnlen(server_name, SERVER_NAME_MAX + 2);
+    if (n > 0 && server_name[n - 1] == '.') /* the same name in DNS */
+        n--;
+    if (n > SERVER_NAME_MAX)
+        return TLS_NO_ENTRY;
+    for (size_t i = 0; i < n; i++)
+        name[i] = to_lower(server_name[i]);
     name[n] = '\0';
     size_t entry = find_row(index, name);
     char *dot = strchr(name, '.');

@@ -49,7 +49,10 @@ MUST_USE bool tls_name_index_add(struct tls_name_index *index, const struct tls_
 void tls_name_index_finish(struct tls_name_index *index);
 void tls_name_index_fini(struct tls_name_index *index);
 
-/* The entry of that name; else of the wildcard in place of its first label; else TLS_NO_ENTRY. */
+/*
+ * The entry of that name; else of the wildcard in place of its first label; else TLS_NO_ENTRY.
+ * Neither case nor one trailing dot matters.
+ */
 size_t tls_name_index_find(const struct tls_name_index *index, const char *server_name);
 
 #endif

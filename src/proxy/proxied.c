@@ -52,7 +52,7 @@ static void facts_of_handshake(struct session *s, struct tls_facts *tls, struct 
     out->tls_sig_alg = span_of_str(tls->sig_alg);
     out->tls_key_alg = tls->key_alg[0] ? span_of_str(tls->key_alg) : (struct span){0};
     out->alpn = tls->alpn ? span_of(tls->alpn, tls->alpn_n) : out->alpn;
-    out->authority = tls->sni ? span_of_str(tls->sni) : out->authority;
+    out->authority = tls->sni.p ? tls->sni : out->authority;
 }
 
 void proxied_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *out)

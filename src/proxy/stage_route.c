@@ -42,6 +42,7 @@ enum step stage_route(struct session *s)
 {
     const uint8_t *p = buffer_bytes(&s->arrival->first);
     char source_ip[ADDRESS_TEXT_MAX];
+    uint8_t server_name[ROUTE_SERVER_NAME_MAX];
     struct tls_facts tls;
     struct proxy_facts device;
     s->arrival->roster = roster_ref(s->arrival->listener->roster);
@@ -53,7 +54,7 @@ enum step stage_route(struct session *s)
         .username = mqtt_connect_username(&s->arrival->connect, p),
         .source_ip = source_ip_of(s, source_ip),
         .tls_cn = device.verified ? device.tls_cn : (struct span){0},
-        .sni = device.authority,
+        .sni = route_key_server_name(device.authority, server_name),
     };
     char names[IDENTITY_NAMES_MAX];
     if (!identity_confirmed(s, &facts, names))

@@ -310,7 +310,8 @@ def test_devices_are_routed_by_what_the_proxy_says(start_router, recording_node,
     for turn in range(2):
         for i in range(10):
             key = f"key-{i}".encode()
-            header = {"tls_cn": v2(tlvs=ssl_tlv(key)), "sni": v2(tlvs=tlv(AUTHORITY, key)),
+            name = key if turn == 0 else key.upper() + b"."  # the same server name
+            header = {"tls_cn": v2(tlvs=ssl_tlv(key)), "sni": v2(tlvs=tlv(AUTHORITY, name)),
                       "source_ip": v2(f"198.51.100.{i}:{1000 + turn}")}[source]
             # Another client id each time: it must not matter.
             raw = mqtt.Device(router.port, before=header)

@@ -11,7 +11,8 @@ import pytest
 
 import mqtt
 from harness import PATIENCE_S, one_cluster, run_router, wait_until, write_config
-from proxy_v2_decoder import ALPN, decode
+from homes import rendezvous_reference
+from proxy_v2_decoder import ALPN, AUTHORITY, decode
 
 pytestmark = pytest.mark.sanitized
 
@@ -42,6 +43,22 @@ def names(authority):
         "overlap": authority.issue("one", cn="one.star.example", sans=["DNS:one.star.example"]),
         "rsa": authority.issue("rsa", cn="a.example", sans=["DNS:a.example"], key="rsa"),
     }
+
+
+class AnyName:
+    """`openssl s_client` as a device: it sends a server name as it is, which Python does not."""
+
+    def __init__(self, port, name, client_id):
+        self.process = subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, "-quiet"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process.stdin.write(mqtt.connect(client_id))
+        self.process.stdin.flush()
+        self.answer = self.process.stdout.read(4)
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
 
 
 def client(authority, **how):
@@ -78,6 +95,16 @@ def test_the_certificate_is_chosen_by_server_name(door, authority, names):
                        ("x.y.star.example", "default.example"), ("star.example", "default.example"),
                        ("elsewhere.example", "default.example"), (None, "default.example")):
         assert shown_cn(router.tls_port, context, name) == want, name
+
+
+def test_a_trailing_dot_of_the_server_name_does_not_matter(door, names):
+    router = door({"certificates": [names[n].conf() for n in ("default", "exact", "wildcard")],
+                   "strict_sni": True})
+    for name, want in (("a.example.", "a.example"), ("A.Example.", "a.example"),
+                       ("x.star.example.", "star.example"), ("a.example..", None), (".", None)):
+        said = s_client(router.tls_port, "-servername", name)
+        shown = [line for line in said.stdout.splitlines() if line.startswith("subject=")]
+        assert shown == ([f"subject=CN = {want}"] if want else []), (name, said.stdout, said.stderr)
 
 
 def test_strict_sni_refuses_other_names_and_none(door, authority, names):
@@ -365,3 +392,49 @@ def test_devices_are_routed_by_the_server_name_they_ask_for(
             assert homes.setdefault(i, end["node"]) == end["node"]
             assert end["sni"] == f"tenant-{i}.star.example"
     assert len(set(homes.values())) > 1
+
+
+def test_all_forms_of_a_server_name_lead_to_one_node(
+        start_router, recording_node, closing, names):
+    nodes = [recording_node() for _ in range(4)]
+    made = config(nodes[0], {"certificates": [names["wildcard"].conf()]}, route_by="sni")
+    made["clusters"][0]["nodes"] = [
+        {"name": f"n{i}", "address": node.address} for i, node in enumerate(nodes)]
+    router = start_router(made)
+    count, homes = 0, set()
+    for i in range(4):
+        plain = f"tenant-{i}.star.example"
+        home = rendezvous_reference.order([(f"n{k}", 1) for k in range(4)], plain.encode())[0]
+        homes.add(home)
+        for name in (plain, plain.upper(), plain.title(), plain + ".", plain.upper() + "."):
+            device = closing(AnyName(router.tls_port, name, f"dev-{count}"))
+            assert device.answer == bytes.fromhex("20020000")
+            device.close()
+            count += 1
+            end = router.wait_event("session.end", client_id=f"dev-{count - 1}")
+            assert (end["node"], end["sni"]) == (home, name.removesuffix(".")), name
+            row = run_router("route", "--config", router.config_path, "--sni", name)
+            assert row.stdout.split()[1] == home, (name, row)
+    assert len(homes) > 1
+    records = [decode(record.proxy)[0]["tlvs"][AUTHORITY] for node in nodes
+               for record in node.records]
+    assert len(records) == count and not any(name.endswith(b".") for name in records)
+
+
+def test_plan_takes_server_names_in_any_form(recording_node, names, tmp_path):
+    paths = []
+    for n in (2, 3):
+        made = config(recording_node(), {"certificates": [names["wildcard"].conf()]}, route_by="sni")
+        made["clusters"][0]["nodes"] = [
+            {"name": f"n{i}", "address": f"127.0.0.1:{1883 + i}"} for i in range(n)]
+        (tmp_path / str(n)).mkdir()
+        paths.append(write_config(made, tmp_path / str(n)))
+    plain = [f"tenant-{i}.example" for i in range(60)]
+    forms = [f"Tenant-{i}.Example." for i in range(60)]
+    moved = []
+    for ids in (plain, forms):
+        (tmp_path / "ids").write_text("".join(name + "\n" for name in ids))
+        result = run_router("plan", "--ids", tmp_path / "ids", *paths)
+        assert result.returncode == 0, result
+        moved.append([line.lower().replace(".\t", "\t") for line in result.stdout.splitlines()])
+    assert moved[0] == moved[1] and 0 < len(moved[0]) < 60

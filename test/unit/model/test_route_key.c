@@ -205,6 +205,62 @@ static void a_value_is_searched_to_its_end_and_not_beyond(void **state)
     assert_true(span_equal(key, span_of_str("xxa")));
 }
 
+/* ---- server names --------------------------------------------------------------------- */
+
+static void expect_server_name(const char *name, const char *want)
+{
+    uint8_t space[ROUTE_SERVER_NAME_MAX];
+    struct span found = route_key_server_name(span_of_str(name), space);
+    if (!span_equal(found, span_of_str(want)))
+        fail_msg("%s: %.*s", name, (int)found.n, (const char *)found.p);
+}
+
+static void all_forms_of_a_server_name_are_one_key(void **state)
+{
+    (void)state;
+    expect_server_name("tenant.example", "tenant.example");
+    expect_server_name("Tenant.EXAMPLE", "tenant.example");
+    expect_server_name("tenant.example.", "tenant.example");
+    expect_server_name("tenant.example..", "tenant.example.");
+    expect_server_name("AZ@[`az{09-_", "az@[`az{09-_");
+    expect_server_name("\xc3\x84.example", "\xc3\x84.example");
+}
+
+static void an_empty_server_name_is_no_key(void **state)
+{
+    (void)state;
+    uint8_t space[ROUTE_SERVER_NAME_MAX];
+    assert_int_equal(route_key_server_name(span_of_str("."), space).n, 0);
+    assert_int_equal(route_key_server_name(span_of_str(""), space).n, 0);
+    assert_null(route_key_server_name((struct span){0}, space).p);
+}
+
+static void a_text_that_is_too_long_for_a_server_name_stays_as_it_is(void **state)
+{
+    (void)state;
+    uint8_t space[ROUTE_SERVER_NAME_MAX];
+    char text[ROUTE_SERVER_NAME_MAX + 3];
+    memset(text, 'A', sizeof(text));
+    text[ROUTE_SERVER_NAME_MAX] = '.';
+    struct span longest = route_key_server_name(span_of(text, ROUTE_SERVER_NAME_MAX + 1), space);
+    assert_int_equal(longest.n, ROUTE_SERVER_NAME_MAX);
+    assert_int_equal(longest.p[longest.n - 1], 'a');
+    const struct span more = span_of(text, ROUTE_SERVER_NAME_MAX + 2);
+    assert_true(span_equal(route_key_server_name(more, space), more));
+}
+
+static void only_a_cluster_that_routes_by_nothing_else_has_server_names_as_keys(void **state)
+{
+    (void)state;
+    struct route_rule rules[] = {{.from = ROUTE_SNI}, {.from = ROUTE_CLIENT_ID}};
+    struct cluster_conf cluster = {.route_by = rules, .n_route_by = 1};
+    assert_true(route_key_is_server_name(&cluster));
+    cluster.empty_client_id = EMPTY_ID_SOURCE_IP;
+    assert_false(route_key_is_server_name(&cluster));
+    cluster = (struct cluster_conf){.route_by = rules, .n_route_by = 2};
+    assert_false(route_key_is_server_name(&cluster));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +268,10 @@ int main(void)
         cmocka_unit_test(the_empty_client_id_is_no_key),
         cmocka_unit_test(an_empty_client_id_may_fall_back_to_the_source_address),
         cmocka_unit_test(the_key_is_the_whole_value_byte_for_byte),
+        cmocka_unit_test(all_forms_of_a_server_name_are_one_key),
+        cmocka_unit_test(an_empty_server_name_is_no_key),
+        cmocka_unit_test(a_text_that_is_too_long_for_a_server_name_stays_as_it_is),
+        cmocka_unit_test(only_a_cluster_that_routes_by_nothing_else_has_server_names_as_keys),
         cmocka_unit_test(a_prefix_ends_before_the_first_occurrence),
         cmocka_unit_test(without_an_occurrence_the_prefix_is_the_whole),
         cmocka_unit_test(an_empty_prefix_is_no_key),
