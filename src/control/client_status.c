@@ -13,6 +13,7 @@
 #define LABEL       "%-14s "
 #define REASONS_MAX 6u
 #define CERT_DAYS   30 /* what ends within is shown */
+#define LIST_DAYS   7  /* the same for what is renewed every few days */
 #define CONNECTIONS "connections"
 
 static void print_head(const json_t *status, FILE *out)
@@ -175,9 +176,20 @@ static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
     return false;
 }
 
+/* What the entry is; *days: from when on it is shown. An older router sends no kind. */
+static const char *kind_of(const json_t *certificate, int64_t *days)
+{
+    const char *kind = client_word(certificate, "kind");
+    const bool is_crl = kind && strcmp(kind, "crl") == 0;
+    const bool is_ocsp = kind && strcmp(kind, "ocsp_response") == 0;
+    *days = is_crl || is_ocsp ? LIST_DAYS : CERT_DAYS;
+    return is_crl ? "CRL" : is_ocsp ? "OCSP response" : "certificate";
+}
+
 static void print_certificate(const json_t *certificate, int64_t days, FILE *out)
 {
-    (void)fprintf(out, LABEL, "certificate");
+    int64_t shown_days;
+    (void)fprintf(out, LABEL, kind_of(certificate, &shown_days));
     client_text_print(client_word(certificate, "file"), out);
     (void)fputs(" (", out);
     client_text_print(client_word(certificate, "subject"), out);
@@ -196,7 +208,9 @@ static void print_certificates(const json_t *answer, FILE *out)
     {
         const json_t *left = json_object_get(certificate, "days_left");
         const int64_t days = (int64_t)json_number_value(left);
-        if (json_is_number(left) && days < CERT_DAYS && !is_printed(list, i, certificate))
+        int64_t shown_days;
+        (void)kind_of(certificate, &shown_days);
+        if (json_is_number(left) && days < shown_days && !is_printed(list, i, certificate))
             print_certificate(certificate, days, out);
     }
 }

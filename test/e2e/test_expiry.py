@@ -135,6 +135,18 @@ def test_a_reload_of_other_files_repeats_no_event(
     assert len(router.find("crl.expires")) == 1
 
 
+@pytest.mark.parametrize("days, is_shown", ((3, True), (20, False)))
+def test_status_shows_a_revocation_list_in_its_last_week(
+        start_router, recording_node, authority, server, tmp_path, days, is_shown):
+    crl = authority.crl(tmp_path / "list.crl", ends=at(days=days, hours=1))
+    router = start_router(config(recording_node(), server, authority, crl))
+    host, port = admin.address(router)
+    result = run_router("status", "--admin", f"{host}:{port}")
+    lines = [line for line in result.stdout.splitlines() if str(crl) in line]
+    assert len(lines) == is_shown, result
+    assert not is_shown or (lines[0].startswith("CRL ") and f"ends in {days} days" in lines[0])
+
+
 def check(made, tmp_path):
     result = run_router("--check", "--config", write_config(made, tmp_path))
     return result.returncode, (result.stdout + result.stderr).splitlines()

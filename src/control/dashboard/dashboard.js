@@ -317,14 +317,16 @@ function drawListeners(list) {
 }
 
 function drawCertificates(list) {
-  const kind = (days) => days < 7 ? "bad" : days < 30 ? "warn" : "good";
+  const lists = { crl: "revocation list", ocsp_response: "OCSP response" };
+  const kind = (days, of) => days < (lists[of] ? 1 : 7) ? "bad" : days < (lists[of] ? 7 : 30) ? "warn" : "good";
   const left = (days) => days < 0 ? "expired" : plural(days, "day") + " left";
   show("certificates", list.length ? table("Certificates", [["Certificate"], ["Used by"], ["Ends"]],
-    list.map((c) => ({ key: `${c.listener} ${c.cluster} ${c.file}`, cells: [
-      [peer((c.names && c.names.length ? c.names.join(", ") : c.subject) || "?"), el("small.peer", null, visible(c.file))],
+    list.map((c) => ({ key: `${c.listener} ${c.cluster} ${c.file} ${c.kind} ${c.subject}`, cells: [
+      [lists[c.kind] ? [el("span.soft", null, lists[c.kind]), " "] : null,
+        peer((c.names && c.names.length ? c.names.join(", ") : c.subject) || "?"), el("small.peer", null, visible(c.file))],
       [["listener ", c.listener], ["cluster ", c.cluster]].filter(([, name]) => name)
         .map(([what, name]) => [el("span.soft", null, what), peer(name)]),
-      [pill(left(c.days_left), kind(c.days_left)), el("small", null, String(c.not_after).slice(0, 10))]] })))
+      [pill(left(c.days_left), kind(c.days_left, c.kind)), el("small", null, String(c.not_after).slice(0, 10))]] })))
     : el("p.soft", null, "None: no listener and no cluster uses TLS with one."));
 }
 
