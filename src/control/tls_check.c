@@ -79,6 +79,7 @@ static bool certificate_loads(struct check *c, const struct tls_conf *conf, size
     struct tls_conf alone = *conf;
     alone.certificates = &conf->certificates[k];
     alone.n_certificates = 1;
+    alone.ciphers = NULL; /* may be for the key of another certificate with the same names */
     alone.client_auth = CLIENT_AUTH_NONE;
     alone.client_ca_file = NULL;
     alone.n_client_crl_files = 0;

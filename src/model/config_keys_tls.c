@@ -114,7 +114,8 @@ static const struct config_key tls_keys[] = {
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, ciphers),
      .default_text = "ECDHE with AES-GCM, ChaCha20 or AES-CCM",
-     .help = "TLS 1.2 cipher suites, as OpenSSL writes them: `\"ECDHE+AESGCM\"`."},
+     .help = "TLS 1.2 cipher suites in OpenSSL's notation, such as `\"ECDHE+AESGCM:DHE+AESGCM\"`; "
+             "each certificate must have one that works with its key."},
     {.key = "ciphersuites",
      .kind = KEY_TEXT,
      .shape = &config_suite_shape,
@@ -126,7 +127,8 @@ static const struct config_key tls_keys[] = {
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, groups),
      .default_text = "X25519, then P-256, P-384",
-     .help = "Key exchange groups: `\"X25519:P-256\"`."},
+     .help = "Groups for the key exchange, such as `\"X25519:P-256\"`; they do not restrict the "
+             "curves of device certificates."},
     {.key = "alpn",
      .kind = KEY_TEXT_LIST,
      .element = KEY_TEXT,

@@ -33,7 +33,7 @@ struct entry {
     SSL_CTX *ossl;
     struct tls_names names; /* while loading */
     size_t first;           /* index of its first certificate in the configuration */
-    unsigned key_types;     /* bit set of enum key_type */
+    unsigned key_types;     /* bit set of enum tls_key_type */
 };
 
 struct tls_context {
@@ -195,20 +195,21 @@ fail:
     return NULL;
 }
 
-/* The kinds of keys that OpenSSL keeps side by side in one context, each as a bit. */
-static unsigned key_type_bit(const EVP_PKEY *key)
+static enum tls_key_type key_type_bit(const EVP_PKEY *key)
 {
     switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
-        return 1;
+        return TLS_KEY_RSA;
     case EVP_PKEY_RSA_PSS:
-        return 2;
+        return TLS_KEY_RSA_PSS;
     case EVP_PKEY_EC:
-        return 4;
+        return TLS_KEY_EC;
     case EVP_PKEY_ED25519:
-        return 8;
+        return TLS_KEY_ED25519;
+    case EVP_PKEY_ED448:
+        return TLS_KEY_ED448;
     default:
-        return 16;
+        return TLS_KEY_OTHER;
     }
 }
 
@@ -270,7 +271,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
     struct entry *entry = entry_for(ctx, conf, i, &names, error);
     if (!entry)
         return false;
-    unsigned bit = key_type_bit(credential->key);
+    const unsigned bit = key_type_bit(credential->key);
     if (entry->key_types & bit) {
         (void)snprintf(error, TLS_ERROR_MAX,
                        "%s: the names and the kind of key of an earlier certificate: %s",
@@ -284,6 +285,19 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
         return tls_refuse_memory(error);
     return tls_credential_use(credential, entry->ossl, files, error) &&
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
+}
+
+/* Each entry, when it has all its certificates: one that serves TLS 1.2 is enough. */
+static bool check_ciphers(const struct tls_context *ctx, const struct tls_conf *conf,
+                          char error[TLS_ERROR_MAX])
+{
+    for (size_t i = 0; i < ctx->n; i++) {
+        const struct entry *entry = &ctx->entries[i];
+        const char *file = conf->certificates[entry->first].certificate_file;
+        if (!tls_settings_check_keys(entry->ossl, entry->key_types, file, error))
+            return false;
+    }
+    return true;
 }
 
 static bool load_certificates(struct tls_context *ctx, const struct tls_conf *conf,
@@ -328,7 +342,7 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     bool loaded = ctx->staples ? true : tls_refuse_memory(error);
     loaded = loaded && tls_alpn_init(&ctx->alpn, conf->alpn, conf->n_alpn, error) &&
              tls_client_rules_load(lib->ossl, conf, &ctx->rules, &ctx->expiry, error) &&
-             load_certificates(ctx, conf, error);
+             load_certificates(ctx, conf, error) && check_ciphers(ctx, conf, error);
     tls_wipe_end();
     ERR_clear_error();
     if (!loaded) {

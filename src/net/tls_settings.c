@@ -26,6 +26,9 @@
 
 #define GROUPS "X25519:P-256:P-384"
 
+/* A node's TLS 1.2 certificate must be on one of the curves that we offer. */
+#define GROUPS_CLIENT GROUPS ":P-521"
+
 void tls_settings_common(SSL_CTX *ossl)
 {
     /* A device that vanishes without close_notify is an everyday event, not an attack: MQTT
@@ -119,8 +122,58 @@ static bool set_lists(SSL_CTX *ossl, const char *suites, const char *ciphers, co
     return true;
 }
 
+static bool can_use(const SSL_CIPHER *cipher, unsigned key_types)
+{
+    const int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    if (strcmp(SSL_CIPHER_get_version(cipher), "TLSv1.3") == 0)
+        return false; /* chosen by `ciphersuites` */
+    if (key_types & TLS_KEY_OTHER)
+        return true;
+    switch (SSL_CIPHER_get_auth_nid(cipher)) {
+    case NID_auth_rsa:
+        return key_types & (exchange == NID_kx_rsa ? TLS_KEY_RSA : TLS_KEY_RSA | TLS_KEY_RSA_PSS);
+    case NID_auth_ecdsa:
+        return key_types & (TLS_KEY_EC | TLS_KEY_ED25519 | TLS_KEY_ED448);
+    case NID_auth_null:
+        return true;
+    default:
+        return false; /* DSA, or a shared secret: there is none */
+    }
+}
+
+static const char *key_type_word(unsigned key_types)
+{
+    return key_types & (TLS_KEY_RSA | TLS_KEY_RSA_PSS) ? "RSA" : "ECDSA or EdDSA";
+}
+
+bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file,
+                             char error[TLS_ERROR_MAX])
+{
+    if (SSL_CTX_get_min_proto_version(ossl) >= TLS1_3_VERSION)
+        return true;
+    SSL *ssl = SSL_new(ossl);
+    /* Without those that the security level forbids. */
+    STACK_OF(SSL_CIPHER) *all = ssl ? SSL_get1_supported_ciphers(ssl) : NULL;
+    bool found = false;
+    for (int i = 0; i < sk_SSL_CIPHER_num(all) && !found; i++)
+        found = can_use(sk_SSL_CIPHER_value(all, i), key_types);
+    if (!ssl)
+        return tls_refuse_memory(error);
+    if (!found)
+        (void)snprintf(error, TLS_ERROR_MAX,
+                       "ciphers: no suite of this list works with the %s key of %s, so that no "
+                       "device could use TLS 1.2",
+                       key_type_word(key_types), file);
+    sk_SSL_CIPHER_free(all);
+    SSL_free(ssl);
+    ERR_clear_error();
+    return found;
+}
+
 bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf, char error[TLS_ERROR_MAX])
 {
+    /* Parameters for DHE, as strong as the certificate, if `ciphers` has such suites. */
+    SSL_CTX_set_dh_auto(ossl, 1);
     return set_version(ossl, conf->min_version, error) &&
            check_words(ossl, "ciphersuites", conf->ciphersuites, try_suite, error) &&
            check_words(ossl, "ciphers", conf->ciphers, try_cipher, error) &&
@@ -133,7 +186,7 @@ bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf, char error[
 bool tls_settings_client(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX])
 {
     return set_version(ossl, min_version, error) &&
-           set_lists(ossl, SUITES_13, SUITES_12, GROUPS, error);
+           set_lists(ossl, SUITES_13, SUITES_12, GROUPS_CLIENT, error);
 }
 
 bool tls_alpn_init(struct tls_alpn *alpn, char *const *names, size_t n, char error[TLS_ERROR_MAX])

@@ -17,6 +17,25 @@ void tls_settings_common(SSL_CTX *ossl);
 MUST_USE bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf,
                                   char error[TLS_ERROR_MAX]);
 
+/* The kinds of keys that OpenSSL keeps side by side in one context, each as a bit. */
+enum tls_key_type {
+    TLS_KEY_RSA = 1,
+    TLS_KEY_RSA_PSS = 2,
+    TLS_KEY_EC = 4,
+    TLS_KEY_ED25519 = 8,
+    TLS_KEY_ED448 = 16,
+    TLS_KEY_OTHER = 32
+};
+
+/*
+ * Can a suite of `ciphers` be negotiated with a certificate that has one of these keys? Always
+ * true when TLS 1.2 is off.
+ *
+ *   file   of the certificate, for the error
+ */
+MUST_USE bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file,
+                                      char error[TLS_ERROR_MAX]);
+
 /* Our defaults for a client, and its oldest version; 0 = TLS 1.2. */
 MUST_USE bool tls_settings_client(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX]);
 

@@ -186,6 +186,34 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
     return loaded;
 }
 
+/*
+ * OpenSSL checks the curve of a TLS 1.2 client's certificate against the groups of the connection,
+ * as if it were a key exchange (RFC 8422 section 5.1 gives the list to both). The key exchange is
+ * settled when the certificate is verified, and there is no renegotiation, so from here on the
+ * list may have every curve that certificates use. It must not have them before: then they would
+ * be agreed on as key exchange groups.
+ *
+ * By number: by name, a curve that this build of OpenSSL lacks would spoil the whole list.
+ */
+static bool allow_certificate_curves(SSL *ssl)
+{
+    static const int curves[] = {NID_X9_62_prime256v1, NID_secp384r1,       NID_secp521r1,
+                                 NID_brainpoolP256r1,  NID_brainpoolP384r1, NID_brainpoolP512r1,
+                                 NID_secp256k1};
+    return SSL_version(ssl) >= TLS1_3_VERSION ||
+           SSL_set1_groups(ssl, (int *)(uintptr_t)curves, ARRAY_LEN(curves)) == 1;
+}
+
+static int verify_client(X509_STORE_CTX *store, void *arg)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    (void)arg;
+    if (allow_certificate_curves(ssl))
+        return X509_verify_cert(store);
+    X509_STORE_CTX_set_error(store, X509_V_ERR_OUT_OF_MEM);
+    return 0;
+}
+
 bool tls_client_rules_use(const struct tls_client_rules *rules, SSL_CTX *ossl)
 {
     if (SSL_CTX_set_session_id_context(ossl, rules->session_id_context,
@@ -199,6 +227,7 @@ bool tls_client_rules_use(const struct tls_client_rules *rules, SSL_CTX *ossl)
         return false;
     SSL_CTX_set_client_CA_list(ossl, names);
     SSL_CTX_set_verify(ossl, rules->mode, NULL);
+    SSL_CTX_set_cert_verify_callback(ossl, verify_client, NULL);
     SSL_CTX_set_verify_depth(ossl, rules->depth);
     SSL_CTX_set1_cert_store(ossl, rules->store);
     return true;

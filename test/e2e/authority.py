@@ -13,6 +13,11 @@ def openssl(*arguments, text=None):
 
 
 KEYS = {"ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        "p384": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"),
+        "p521": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1"),
+        "brainpool": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"),
+        "ed25519": ("-newkey", "ed25519"),
+        "ed448": ("-newkey", "ed448"),
         "rsa": ("-newkey", "rsa:2048")}
 
 

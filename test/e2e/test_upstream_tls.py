@@ -95,6 +95,17 @@ class Silent:
         self.socket.close()
 
 
+def test_a_node_may_have_any_usual_key_over_tls_1_2(start_router, device, closing, authority):
+    for key in ("ec", "p384", "p521", "ed25519", "rsa"):
+        node = closing(TlsNode(authority.issue(f"node-{key}", cn="node.example", key=key,
+                                               sans=["DNS:node.example"])))
+        node.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        router = start_router(config({"n": node.port}, trusting(authority)))
+        one = device(router)
+        assert one.connect("dev") == (0, 0), key
+        one.socket.close()
+
+
 def config(nodes, tls, **cluster):
     made = one_cluster(nodes, tls=tls, **cluster)
     made["timeouts"] = {"dial_ms": 500, "farewell_ms": 300}

@@ -1,0 +1,177 @@
+"""Suites, groups and curves: what is configured can be negotiated, and nothing else."""
+
+import socket
+import struct
+
+import pytest
+
+from harness import PATIENCE_S, run_router, write_config
+from test_tls_doors import config, s_client
+
+pytestmark = pytest.mark.sanitized
+DHE_RSA_GCM = 0x009E
+ECDHE_RSA_GCM = 0xC02F
+RSA_GCM = 0x009C
+HANDSHAKE_FAILURE = 40
+DEVICE_KEYS = ("ec", "p384", "p521", "brainpool", "ed25519", "ed448", "rsa")
+
+
+@pytest.fixture(scope="module")
+def servers(authority):
+    return {key: authority.issue(f"negotiation-{key}", cn="negotiation", sans=["DNS:localhost"], key=key)
+            for key in ("ec", "rsa", "p521", "ed25519")}
+
+
+@pytest.fixture(scope="module")
+def devices(authority):
+    return {key: authority.issue(f"negotiation-device-{key}", key=key) for key in DEVICE_KEYS}
+
+
+@pytest.fixture
+def start(start_router, recording_node):
+    def make(**tls):
+        return start_router(config(recording_node(), tls))
+    return make
+
+
+def cipher_of(said):
+    """What `openssl s_client` says was negotiated; "(NONE)" if nothing was."""
+    lines = [line for line in said.stdout.splitlines() if "Cipher is" in line]
+    return lines[0].split("Cipher is ")[1] if lines else said.stderr
+
+
+# ---- curves of device certificates --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("groups", (None, "X25519", "P-384"))
+@pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
+def test_groups_do_not_restrict_device_certificates(
+        start, authority, servers, devices, version, groups):
+    router = start(certificates=[servers["ec"].conf()], client_auth="require",
+                   client_ca_file=str(authority.file), **({"groups": groups} if groups else {}))
+    # TLS 1.3 has no brainpool signatures in OpenSSL 3.0.
+    keys = [key for key in DEVICE_KEYS if not (key == "brainpool" and version == "-tls1_3")]
+    count = 0
+    for key in keys:
+        # The client's list is for its certificate, too (RFC 8422 section 5.1).
+        offered = "X25519:P-256:P-384:P-521:brainpoolP256r1"
+        said = s_client(router.tls_port, version, "-cert", devices[key].certificate, "-key",
+                        devices[key].key, "-groups", offered, "-servername", key)
+        count += 1
+        end = router.session_end(count=count)
+        assert (end["sni"], end["reason"]) == (key, "client_closed_early"), (end, said.stderr)
+
+
+@pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
+def test_curves_of_device_certificates_are_no_groups_for_the_key_exchange(
+        start, authority, servers, version):
+    router = start(certificates=[servers["rsa"].conf()], client_auth="request",
+                   client_ca_file=str(authority.file))
+    for group in ("P-521", "brainpoolP256r1"):
+        assert "(NONE)" in cipher_of(s_client(router.tls_port, version, "-groups", group)), group
+    assert "(NONE)" not in cipher_of(s_client(router.tls_port, version, "-groups", "P-521:P-384"))
+
+
+# ---- suites -------------------------------------------------------------------------------------
+
+
+def client_hello(suites, extensions):
+    """A TLS 1.2 hello made by hand. extensions: {type: bytes}."""
+    def sized(data, size):
+        return len(data).to_bytes(size, "big") + data
+    extra = b"".join(struct.pack("!H", kind) + sized(data, 2) for kind, data in extensions.items())
+    body = b"\x03\x03" + bytes(range(32)) + b"\x00"
+    body += sized(b"".join(struct.pack("!H", suite) for suite in suites), 2) + b"\x01\x00"
+    body += sized(extra, 2) if extra else b""
+    return b"\x16\x03\x01" + sized(b"\x01" + sized(body, 3), 2)
+
+
+SIGNATURE_ALGORITHMS = {13: bytes.fromhex("0006040105010601")}  # RSA with SHA-256, -384, -512
+
+
+def answer(port, hello):
+    """("suite", number) of the ServerHello, or ("alert", number)."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as raw:
+        raw.sendall(hello)
+        head = raw.recv(5, socket.MSG_WAITALL)
+        body = raw.recv(int.from_bytes(head[3:5], "big"), socket.MSG_WAITALL)
+    if head[0] == 21:
+        return "alert", body[1]
+    assert head[0] == 22 and body[0] == 2, (head, body)
+    session_n = body[38]
+    return "suite", int.from_bytes(body[39 + session_n:41 + session_n], "big")
+
+
+@pytest.mark.parametrize("ciphers, extensions, want", (
+    (None, SIGNATURE_ALGORITHMS, ("alert", HANDSHAKE_FAILURE)),
+    ("ECDHE+AESGCM:DHE+AESGCM", SIGNATURE_ALGORITHMS, ("suite", DHE_RSA_GCM)),
+    # Without signature algorithms only SHA-1 is left to sign with (RFC 5246 section 7.4.1.4.1).
+    ("ECDHE+AESGCM:DHE+AESGCM", {}, ("alert", HANDSHAKE_FAILURE)),
+    ("ECDHE+AESGCM:DHE+AESGCM:@SECLEVEL=0", {}, ("suite", DHE_RSA_GCM)),
+    ("ECDHE+AESGCM:kRSA+AESGCM", SIGNATURE_ALGORITHMS, ("suite", RSA_GCM))))
+def test_a_hello_without_supported_groups_is_served_where_dhe_is_configured(
+        start, servers, ciphers, extensions, want):
+    router = start(certificates=[servers["rsa"].conf()], **({"ciphers": ciphers} if ciphers else {}))
+    hello = client_hello((ECDHE_RSA_GCM, DHE_RSA_GCM, RSA_GCM), extensions)
+    assert answer(router.tls_port, hello) == want
+
+
+@pytest.mark.parametrize("ciphers", ("DHE-RSA-AES128-GCM-SHA256", "DHE+AESGCM", "ECDHE+AESGCM:DHE+AESGCM"))
+def test_dhe_has_parameters_when_it_is_configured(start, servers, ciphers):
+    router = start(certificates=[servers["rsa"].conf()], ciphers=ciphers)
+    said = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
+    assert cipher_of(said) == "DHE-RSA-AES128-GCM-SHA256"
+    assert "Server Temp Key: DH, 2048 bits" in said.stdout, "as strong as the certificate"
+
+
+def test_without_dhe_in_the_list_none_is_negotiated(start, servers):
+    router = start(certificates=[servers["rsa"].conf()])
+    said = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
+    assert "(NONE)" in cipher_of(said)
+
+
+def check(node, tmp_path, **tls):
+    path = write_config(config(node, tls), tmp_path)
+    checked = run_router("--check", "--config", path)
+    return checked.returncode, checked.stdout + checked.stderr, path
+
+
+ECDSA_ONLY, RSA_ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"
+
+
+@pytest.mark.parametrize("ciphers, key", (
+    (ECDSA_ONLY, "rsa"), ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384", "rsa"),
+    (RSA_ONLY, "ec"), (RSA_ONLY, "p521"), (RSA_ONLY, "ed25519"), ("DHE+AESGCM", "ec"),
+    ("kRSA+AESGCM", "ec"), ("PSK+AESGCM", "rsa"), ("aNULL", "rsa")))
+def test_check_and_start_name_a_list_that_cannot_be_negotiated(
+        recording_node, servers, tmp_path, ciphers, key):
+    code, said, path = check(recording_node(), tmp_path, certificates=[servers[key].conf()],
+                             ciphers=ciphers)
+    lines = [line for line in said.splitlines() if line.startswith("error:")]
+    assert code == 1 and len(lines) == 1, said
+    assert "listeners[1].tls: ciphers: " in lines[0]
+    assert str(servers[key].certificate) in lines[0]
+    started = run_router("--config", path)
+    assert started.returncode == 1 and "ciphers: " in started.stdout + started.stderr
+
+
+@pytest.mark.parametrize("ciphers, keys, more", (
+    (ECDSA_ONLY, ("ec",), {}), (ECDSA_ONLY, ("ed25519",), {}), (ECDSA_ONLY, ("p521",), {}),
+    (RSA_ONLY, ("rsa",), {}), ("kRSA+AESGCM", ("rsa",), {}),
+    (ECDSA_ONLY, ("rsa", "ec"), {}), (ECDSA_ONLY, ("ec", "rsa"), {}), (RSA_ONLY, ("ec", "rsa"), {}),
+    (None, ("rsa", "ec"), {}), (ECDSA_ONLY, ("rsa",), {"min_version": "1.3"})))
+def test_check_takes_lists_that_can_be_negotiated(
+        recording_node, servers, tmp_path, ciphers, keys, more):
+    """Certificates with the same names are one: it is enough that one of them serves TLS 1.2."""
+    if ciphers:
+        more = {"ciphers": ciphers, **more}
+    code, said, _ = check(recording_node(), tmp_path,
+                          certificates=[servers[key].conf() for key in keys], **more)
+    assert code == 0, said
+
+
+def test_each_server_name_needs_a_suite(recording_node, authority, servers, tmp_path):
+    other = authority.issue("negotiation-other", sans=["DNS:other.example"], key="rsa")
+    code, said, _ = check(recording_node(), tmp_path, ciphers=ECDSA_ONLY,
+                          certificates=[servers["ec"].conf(), other.conf()])
+    assert code == 1 and str(other.certificate) in said, said
