@@ -11,7 +11,7 @@
  *   - only a CONNACK of code 0 opens a session
  *   - why is a line of text, whatever the node says
  *   - the question is a CONNECT, or the head of a request, that our own readers take, with what
- *     it was made of; a tcp check says nothing
+ *     it was made of; a tcp check sends the PROXY header and nothing else
  */
 #include "control/check_dialogue.h"
 #include "law.h"
@@ -192,15 +192,20 @@ static void the_request_can_be_read(const struct check_target *target)
     buffer_release(&out);
 }
 
-static void a_tcp_check_says_nothing(void)
+static void a_tcp_check_sends_the_proxy_header_at_most(struct dice *dice)
 {
     struct health_check_conf health = {.type = CHECK_TYPE_TCP};
-    struct cluster_conf cluster = {.health_check = &health};
-    const struct check_target target = {.conf = &cluster};
+    struct cluster_conf cluster = {.health_check = &health,
+                                   .proxy_protocol = (enum proxy_protocol)dice_roll(dice, 3)};
+    struct endpoint endpoint = {.address = {.in = {.sin_family = AF_INET}}};
+    const struct check_target target = {.conf = &cluster, .endpoint = &endpoint};
     const struct address local = {.in = {.sin_family = AF_INET}};
+    uint8_t header[PROXY_V2_MAX];
+    const size_t header_n = check_proxy_header(&target, &local, header);
     struct buffer out = {0};
 
-    LAW(check_ask(&target, &local, &out) && buffer_len(&out) == 0);
+    LAW(check_ask(&target, &local, &out) && buffer_len(&out) == header_n);
+    LAW(header_n == 0 || memcmp(buffer_bytes(&out), header, header_n) == 0);
     buffer_release(&out);
 }
 
@@ -235,6 +240,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_mqtt(data, size, &dice);
     check_http(data, size, &dice);
-    a_tcp_check_says_nothing();
+    a_tcp_check_sends_the_proxy_header_at_most(&dice);
     return 0;
 }
