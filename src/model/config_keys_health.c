@@ -21,9 +21,11 @@ static const struct config_key health_keys[] = {
      FIELD(struct health_check_conf, type),
      WORDS(check_words),
      .default_value = CHECK_TYPE_COUNT, /* not read */
-     .help = "`\"tcp\"`: the node accepts a connection. `\"mqtt\"`: it answers a CONNECT with a "
-             "good CONNACK; not for EMQX, where one node that hangs delays every CONNECT. "
-             "`\"http\"`: it answers a request with a code of `expect`."},
+     .help =
+         "`\"tcp\"`: the node accepts a connection. `\"mqtt\"`: it answers a CONNECT with a "
+         "CONNACK, whose return code 3 means that it takes no new sessions; not for EMQX, "
+         "where one node that hangs delays every CONNECT. `\"http\"`: it answers a request with a "
+         "code of `expect`."},
     {.key = "interval_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, interval_ms),
