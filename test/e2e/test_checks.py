@@ -180,7 +180,7 @@ def test_user_name_and_password_are_told_and_a_refusal_is_a_sign_of_life(
     passwords.touch(mode=0o600)
     subprocess.run(["mosquitto_passwd", "-b", passwords, "checker", "secret"], check=True)
     node = mosquitto(more=["allow_anonymous false", f"password_file {passwords}"])
-    (tmp_path / "good").write_text("secret\nnot this\n")
+    (tmp_path / "good").write_text("secret\n")
     (tmp_path / "bad").write_text("wrong\n")
     config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
         **MQTT, "username": "checker", "password_file": str(tmp_path / "good")})
