@@ -85,8 +85,10 @@ void dial_abandon(struct session *s)
     }
     dial_uncount(s);
     s->up.write_wait = s->down.read_wait = 0;
-    if (s->arrival)
+    if (s->arrival) {
         s->arrival->first_sent = 0;
+        s->arrival->waits_for_busy_home = false;
+    }
 }
 
 /* ---- which node, and why ---- */
@@ -483,7 +485,7 @@ static enum step dial_home_again(struct session *s)
 {
     const struct node *home = trying(s);
     const uint64_t wait_us = home->max_connects_per_s ? take_turn(home, queue_ms_of(s)) : 0;
-    s->arrival->waits_for_busy_home = false;
+    s->arrival->waits_for_busy_home = false; /* it may wait again, for its turn */
     if (wait_us == PLACEMENT_NO_TURN) {
         note_missed_home(s, AWAY_OVERFLOW);
         dial_abandon(s);
