@@ -46,7 +46,7 @@ MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_
 
 /*
  * The same without a trace, for a trial: bind a TCP socket but do not listen on it; for a Unix
- * socket look whether its file could be made. The socket that is returned accepts nothing. -1 with
+ * socket look whether its file could be made, with its rights. The socket that is returned accepts nothing. -1 with
  * errno; EADDRINUSE if somebody listens there.
  */
 MUST_USE int socket_try(const struct endpoint *endpoint, const struct listen_options *options);

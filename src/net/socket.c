@@ -78,7 +78,7 @@ int socket_try(const struct endpoint *endpoint, const struct listen_options *opt
     if (fd < 0)
         return -1;
     bool ready = endpoint_is_unix(endpoint)
-                     ? socket_file_try(endpoint)
+                     ? socket_file_try(endpoint, options->rights)
                      : set_listen_options(fd, endpoint->address.sa.sa_family, options) &&
                            bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0;
     return ready ? fd : close_keeping_errno(fd);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,7 +180,33 @@ bool socket_file_listen(int fd, const struct endpoint *endpoint,
     return false;
 }
 
-bool socket_file_try(const struct endpoint *endpoint)
+/* May we give a file of ours this owner and group? Tried on one without a name. */
+static bool can_change_owner(const struct socket_rights *rights)
+{
+    int fd = memfd_create("owner", MFD_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool can = change_owner(fd, rights);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return can;
+}
+
+/* In a sticky folder, such as /tmp, a stale file is for its owner to remove, or the folder's. */
+static bool can_remove(const char *folder, const struct stat *file)
+{
+    struct stat st;
+    if (stat(folder, &st) < 0)
+        return false;
+    const uid_t we = geteuid();
+    if (!(st.st_mode & S_ISVTX) || we == 0 || we == file->st_uid || we == st.st_uid)
+        return true;
+    errno = EPERM;
+    return false;
+}
+
+bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights *rights)
 {
     char path[sizeof(own->path)], folder[sizeof(own->path)] = ".";
     struct stat st;
@@ -189,10 +216,12 @@ bool socket_file_try(const struct endpoint *endpoint)
         (void)snprintf(folder, sizeof(folder), "%.*s", (int)(end == path ? 1 : end - path), path);
     if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
         return false;
+    if (rights && !can_change_owner(rights))
+        return false;
     if (lstat(path, &st) < 0)
         return errno == ENOENT;
     if (S_ISSOCK(st.st_mode) && !socket_is_taken(endpoint))
-        return true;
+        return can_remove(folder, &st);
     errno = S_ISSOCK(st.st_mode) ? EADDRINUSE : EEXIST;
     return false;
 }

@@ -10,7 +10,7 @@
 MUST_USE bool socket_file_listen(int fd, const struct endpoint *endpoint,
                                  const struct listen_options *options);
 
-/* Could the file be made? False with errno. Changes nothing. */
-MUST_USE bool socket_file_try(const struct endpoint *endpoint);
+/* Could the file be made, with these rights (or null)? False with errno. Changes nothing. */
+MUST_USE bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights *rights);
 
 #endif

@@ -8,6 +8,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -171,6 +172,40 @@ def test_check_beside_a_running_router_disturbs_nothing(start_router, recording_
     assert listing(tmp_path) == before
     with mqtt.Device(f"{tmp_path}/mqtt.sock") as raw:
         assert raw.connect("dev-2") == (0, 0)
+
+
+def foreign_owner(made, folder):
+    harness.add_door(made, "door", address=f"unix:{folder}/s", socket_owner="root")
+
+
+def foreign_group(made, folder):
+    harness.add_door(made, "door", address=f"unix:{folder}/s", socket_group="root")
+
+
+def foreign_owner_of_admin(made, folder):
+    admin.with_admin(made, address=f"unix:{folder}/s", socket_owner="root")
+
+
+def foreign_stale_file_in_a_sticky_folder(made, folder):
+    os.chmod(folder, 0o1777)
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(f"{folder}/s")
+    harness.add_door(made, "door", address=f"unix:{folder}/s")
+
+
+@needs_root
+@pytest.mark.parametrize("break_it", (foreign_owner, foreign_group, foreign_owner_of_admin,
+                                      foreign_stale_file_in_a_sticky_folder))
+def test_a_unix_socket_that_only_root_can_make_is_an_error_of_both(made, tmp_path, break_it):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        break_it(made, folder)
+        config = write_config(made, pathlib.Path(folder))
+        os.chmod(config, 0o644)
+        (code, errors), started = both(config, not_root)
+    assert (code, errors) == started and code == 1
+    [line] = errors
+    assert "cannot listen on" in line and line.endswith("Operation not permitted")
 
 
 def test_check_makes_and_changes_no_file(made, tmp_path):
