@@ -18,6 +18,7 @@
 
 #define PIPE_PATIENCE_MS 5000
 #define FIRST_SIZE       512u
+#define LINE_END_MAX     2u /* carriage return, line feed */
 
 static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
 {
@@ -28,6 +29,12 @@ static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
 static bool refuse_errno(char error[SMALL_FILE_ERROR_MAX])
 {
     return refuse(error, strerrordesc_np(errno));
+}
+
+static bool refuse_size(char error[SMALL_FILE_ERROR_MAX], size_t max)
+{
+    (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must have at most %zu bytes", max);
+    return false;
 }
 
 static const char *type_word(mode_t mode)
@@ -119,27 +126,35 @@ bool small_file_has_mark(const char *text, size_t n)
            (n >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0));
 }
 
-bool small_file_read(const char *path, enum small_file_type type, size_t max,
-                     struct small_file *out, char error[SMALL_FILE_ERROR_MAX])
+/* As small_file_read(), but up to LINE_END_MAX + 1 bytes more than `max` are no error yet. */
+static bool read_more(const char *path, enum small_file_type type, size_t max,
+                      struct small_file *out, char error[SMALL_FILE_ERROR_MAX])
 {
     struct stat st;
-    struct small_file file = {0};
     int fd = open_as(path, type, &st, error);
     if (fd < 0)
         return false;
-    bool good = read_all(fd, max, &file, error);
+    bool good = read_all(fd, max + LINE_END_MAX, out, error);
     close(fd);
-    if (good && file.n > max) {
-        (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must have at most %zu bytes", max);
-        good = false;
-    } else if (good && small_file_has_mark(file.text, file.n)) {
+    if (good && small_file_has_mark(out->text, out->n))
         good = refuse(error, "begins with a byte order mark: save it as UTF-8 without one");
-    }
-    if (!good) {
-        small_file_free(&file);
+    if (good)
+        out->text[out->n] = '\0';
+    else
+        small_file_free(out);
+    return good;
+}
+
+bool small_file_read(const char *path, enum small_file_type type, size_t max,
+                     struct small_file *out, char error[SMALL_FILE_ERROR_MAX])
+{
+    struct small_file file = {0};
+    if (!read_more(path, type, max, &file, error))
         return false;
+    if (file.n > max) {
+        small_file_free(&file);
+        return refuse_size(error, max);
     }
-    file.text[file.n] = '\0';
     *out = file;
     return true;
 }
@@ -158,15 +173,15 @@ static void cut_line_end(struct small_file *file)
 bool small_file_read_line(const char *path, enum small_file_type type, size_t max,
                           struct small_file *out, char error[SMALL_FILE_ERROR_MAX])
 {
-    struct small_file file;
-    if (!small_file_read(path, type, max + strlen("\r\n"), &file, error))
+    struct small_file file = {0};
+    if (!read_more(path, type, max, &file, error))
         return false;
     bool good = false;
     cut_line_end(&file);
     if (file.n == 0)
         (void)refuse(error, "must not be empty");
     else if (file.n > max)
-        (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must have at most %zu bytes", max);
+        (void)refuse_size(error, max);
     else if (memchr(file.text, '\0', file.n))
         (void)refuse(error, "must not contain a NUL byte");
     else if (memchr(file.text, '\n', file.n) || memchr(file.text, '\r', file.n))

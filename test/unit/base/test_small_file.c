@@ -87,7 +87,7 @@ static void what_is_no_line_breaks_a_rule_that_is_named(void **state)
     assert_string_equal(rule_of_line("secret\r", 7, 8), "must be one line");
     assert_string_equal(rule_of_line("a\0b\n", 4, 8), "must not contain a NUL byte");
     assert_string_equal(rule_of_line("123456789", 9, 8), "must have at most 8 bytes");
-    assert_string_equal(rule_of_line("12345678901", 11, 8), "must have at most 10 bytes");
+    assert_string_equal(rule_of_line("12345678901", 11, 8), "must have at most 8 bytes");
 }
 
 static void a_byte_order_mark_breaks_a_rule_that_is_named(void **state)
