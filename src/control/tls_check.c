@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "client_text.h"
 #include "net/tls_client.h"
 #include "net/tls_context.h"
 
@@ -25,7 +26,7 @@ static void say(struct check *c, uint32_t line, const char *place, const char *w
     (void)fprintf(c->out, "error: %s:%u: %s: %s\n", c->file_name, line, place, why);
 }
 
-/* ---- what has expired: the router starts with it, but somebody will not get in ---------- */
+/* ---- what has expired: the router starts with it, but peers may be refused ---------- */
 
 struct expiry_check {
     struct check *check;
@@ -62,12 +63,12 @@ static void warn_expired(void *arg, const struct tls_validity *validity)
         return;
     gmtime_r(&when, &utc);
     (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    (void)fprintf(e->check->out,
-                  "warning: %s:%" PRIu32 ": %s[%zu].tls.%s: %s: %s \"%.100s\" %s %s: %s\n",
+    (void)fprintf(e->check->out, "warning: %s:%" PRIu32 ": %s[%zu].tls.%s: %s: %s \"",
                   e->check->file_name, e->line, e->list, e->i, key, validity->file,
-                  validity_rows[validity->kind].what, validity->name,
-                  is_early ? "is not valid before" : "expired at", text,
-                  validity_rows[validity->kind].effect);
+                  validity_rows[validity->kind].what);
+    client_text_print(validity->name, e->check->out); /* a certificate may have any text */
+    (void)fprintf(e->check->out, "\" %s %s: %s\n", is_early ? "is not valid before" : "expired at",
+                  text, validity_rows[validity->kind].effect);
 }
 
 /* ---- what cannot be loaded -------------------------------------------------------------- */

@@ -176,7 +176,7 @@ def test_check_warns_of_what_has_expired_and_of_nothing_else(
 def test_check_warns_of_expired_certificates_and_authorities(
         recording_node, authority, server, tmp_path):
     node = recording_node()
-    gone = Authority(tmp_path / "gone", name="gone")
+    gone = Authority(tmp_path / "gone", name="gone\x1b[2J\nerror: x")
     old = authority.issue("expiry-old", days=-1)
     crl = gone.crl(tmp_path / "gone.crl")
     gone.expire()
@@ -192,3 +192,4 @@ def test_check_warns_of_expired_certificates_and_authorities(
                   ("clusters[0].tls.certificate_file", str(old.certificate))):
         assert [w for w in warnings if all(word in w for word in words)], (words, warnings)
     assert len(warnings) == 4, warnings
+    assert len([w for w in warnings if r'"gone\u001b[2J\u000aerror: x"' in w]) == 2, warnings
