@@ -69,10 +69,17 @@ static void drop_unsent(struct stream_tls *t)
     t->unsent = NULL;
 }
 
-/* Append to what waits for the socket. False when memory is short. */
+/*
+ * Append to what waits for the socket. Bytes that it has taken give their place back: a peer that
+ * always leaves some must not make the block grow. False when memory is short.
+ */
 static bool keep(struct stream_tls *t, const void *p, size_t n)
 {
     struct tls_unsent *u = t->unsent;
+    if (u && u->at >= u->n) { /* so no byte is moved more often than one is sent */
+        memmove(u->bytes, u->bytes + u->at, u->n);
+        u->at = 0;
+    }
     const size_t used = u ? u->at + u->n : 0;
     if (!u || u->room - used < n) {
         u = realloc(u, sizeof(*u) + used + n);
