@@ -28,7 +28,8 @@ enum farewell {
     X(CLIENT_ERROR, "client_error", CLIENT, SILENT, SERVER_UNAVAILABLE, 1002,                      \
       "The device's connection broke, or broke a rule of WebSocket; detail says how.")             \
     X(CLIENT_CLOSED_EARLY, "client_closed_early", CLIENT, SILENT, SERVER_UNAVAILABLE, 1000,        \
-      "The device closed before its CONNECT was complete, or reset before its first byte.")        \
+      "The device closed before its CONNECT was complete, or reset before its first byte of "      \
+      "MQTT.")                                                                                     \
     X(NODE_CLOSED, "node_closed", NODE, SILENT, SERVER_UNAVAILABLE, 1000,                          \
       "The node closed a relayed session.")                                                        \
     X(NODE_ERROR, "node_error", NODE, SILENT, SERVER_UNAVAILABLE, 1011,                            \

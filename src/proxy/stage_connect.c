@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "memory.h"
 #include "model/route_key.h"
+#include "net/socket.h"
 #include "session.h"
 #include "wire/first_bytes.h"
 #include "wire/proxy_protocol.h"
@@ -72,12 +73,22 @@ static enum step connect_bad(struct session *s)
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);
 }
 
-/* The client has ended or broken its connection with the CONNECT not complete. */
+/* No byte of MQTT has come, and the socket is gone: no fault of TLS or WebSocket. */
+static bool reset_before_mqtt(const struct session *s, enum stream_result how)
+{
+    return how == STREAM_ERR && buffer_len(&s->arrival->first) == 0 &&
+           socket_ask_peer(s->client_io.fd) == SOCKET_PEER_RESET;
+}
+
+/*
+ * The client has ended or broken its connection with the CONNECT not complete. A TLS 1.3 client
+ * that closes after its handshake resets: it leaves the session tickets unread.
+ */
 static enum step connect_cut(struct session *s, enum stream_result how)
 {
     const bool heard =
         buffer_len(&s->arrival->first) > 0 || s->tls || s->arrival->listener->conf->websocket;
-    if (how == STREAM_EOF || !heard)
+    if (how == STREAM_EOF || !heard || reset_before_mqtt(s, how))
         return session_left_early(s, heard, how == STREAM_ERR ? stream_error(s->client) : NULL);
     return session_close(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
 }

@@ -59,6 +59,11 @@ def wait_read(router, kind):
     wait_until(lambda: router.gauges()[f"sessions_{stage}"] == 1, f"a session in {stage}")
 
 
+def wait_read_connect(router):
+    """Until TLS and the upgrade are done, and the router waits for the CONNECT."""
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "a session in connect")
+
+
 @pytest.mark.parametrize("how", ("reset", "close"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_who_leaves_before_its_first_byte_is_a_probe_on_every_listener(router, kind, how):
@@ -83,6 +88,18 @@ def test_who_leaves_after_its_first_byte_is_no_probe(router, name):
     assert raw.read_to_end()[0] == b""
     raw.close()
     is_named(router, raw, "client_closed_early")
+    assert probes(router) == 0
+
+
+@pytest.mark.parametrize("kind", ("tls", "ws", "wss"))
+def test_a_reset_before_the_first_byte_of_mqtt_is_an_early_end(router, certificates, kind):
+    tls = mqtt.tls_context(certificates) if kind != "ws" else None
+    raw = mqtt.Device(router.ports[NAMES[kind]], tls=tls)
+    if kind != "tls":
+        assert read_answer(raw.send(upgrade(KEY)).socket).status == 101
+    wait_read_connect(router)
+    raw.reset()
+    is_named(router, raw, "client_closed_early", detail="reset")
     assert probes(router) == 0
 
 
