@@ -20,8 +20,14 @@ static inline char *read_whole(const char *path, size_t *n)
         fprintf(stderr, "cannot open %s\n", path);
         abort();
     }
-    char *text = calloc(1, CONFIG_FILE_MAX + 1);
-    *n = fread(text, 1, CONFIG_FILE_MAX, file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    const long size = ftell(file);
+    assert_in_range(size, 0, CONFIG_FILE_MAX);
+    rewind(file);
+    char *text = calloc(1, (size_t)size + 1);
+    assert_non_null(text);
+    *n = fread(text, 1, (size_t)size, file);
+    assert_int_equal(*n, size);
     fclose(file);
     return text;
 }
