@@ -230,10 +230,10 @@ static const struct command commands[] = {
 };
 
 static const char more[] =
-    "exit codes: 0  served until a signal; or the check found no error (warnings are none); or "
-    "done\n"
-    "            1  the configuration is wrong, or the router could not start; or no node; or the\n"
-    "               router said no, is not ready, or cannot be reached\n"
+    "exit codes: 0  the router served until a signal, the check found no error, or the command\n"
+    "               succeeded\n"
+    "            1  the configuration is wrong, the router could not start, no node was found, or\n"
+    "               the router refused the command, is not ready, or cannot be reached\n"
     "            2  the command line is wrong\n"
     "\n"
     "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"

@@ -39,21 +39,21 @@ enum farewell {
     X(PROXY_UNTRUSTED, "proxy_untrusted", ROUTER, SILENT, NOT_AUTHORIZED, 1008,                    \
       "A peer outside trusted_proxies came to a listener that wants a PROXY header.")              \
     X(PROXY_REFUSED, "proxy_refused", ROUTER, SILENT, MALFORMED, 1008,                             \
-      "The PROXY header broke a rule; detail names it, or what the client speaks instead.")        \
+      "The PROXY header broke a rule; detail names the rule, or the client's actual protocol.")    \
     X(PROXY_TIMEOUT, "proxy_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                    \
       "The PROXY header was not complete after timeouts.proxy_header_ms.")                         \
     X(TLS_FAILED, "tls_failed", CLIENT, SILENT, SERVER_UNAVAILABLE, 1008,                          \
-      "The TLS handshake failed; detail names the alert, or what the client speaks instead.")      \
+      "The TLS handshake failed; detail names the alert, or the client's actual protocol.")        \
     X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                        \
       "The TLS handshake took longer than timeouts.tls_handshake_ms.")                             \
     X(WEBSOCKET_REFUSED, "websocket_refused", ROUTER, SILENT, MALFORMED, 1002,                     \
       "The upgrade to WebSocket was refused; detail says the HTTP status and why.")                \
     X(HTTP_PROBE, "http_probe", ROUTER, SILENT, SERVER_UNAVAILABLE, 1002,                          \
-      "HTTP without an upgrade on a WebSocket listener: a health check or a browser.")             \
+      "An HTTP request without an upgrade on a WebSocket listener: a health check or a browser.")  \
     X(WEBSOCKET_TIMEOUT, "websocket_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,            \
       "The upgrade took longer than timeouts.websocket_upgrade_ms.")                               \
     X(CONNECT_REFUSED, "connect_refused", ROUTER, FAULT, MALFORMED, 1008,                          \
-      "The first packet broke a rule; detail names it, or what the client speaks instead.")        \
+      "The first packet broke a rule; detail names the rule, or the client's actual protocol.")    \
     X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                \
       "The CONNECT was not complete after timeouts.connect_packet_ms.")                            \
     X(IDENTITY_REFUSED, "identity_refused", ROUTER, REFUSAL, NOT_AUTHORIZED, 1008,                 \
@@ -77,7 +77,7 @@ enum farewell {
     X(NODE_DOWN, "node_down", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                            \
       "The node is down, and on_node_down is \"close\".")                                          \
     X(HOMECOMING, "homecoming", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                          \
-      "The session was not at its home node, which takes it now.")                                 \
+      "The session was away from its home node, which can take it now.")                           \
     X(DISCONNECTED, "disconnected", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1008,                     \
       "An operator asked for it, over the admin interface.")                                       \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \

@@ -1,9 +1,9 @@
 /*
  * small_file.c - read a small file whole, without waiting for it.
  *
- * O_NONBLOCK for the open() of a FIFO, which waits for a writer; the type is checked on the open
- * descriptor, so that nobody can exchange the file in between. Memory that held bytes of the file
- * is wiped before it is freed, also when the buffer grows.
+ * O_NONBLOCK because open() of a FIFO blocks until there is a writer. The type is checked on the
+ * open descriptor, so that the file cannot be replaced in between. Memory that held bytes of the
+ * file is wiped before it is freed, also when the buffer grows.
  */
 #include "base/small_file.h"
 
@@ -98,7 +98,7 @@ static bool wait_for_writer(int fd)
     return n > 0;
 }
 
-/* Up to max + 1 bytes, so that the caller sees whether there are too many. */
+/* Read up to max + 1 bytes, so that the caller can detect a file that is too long. */
 static bool read_all(int fd, size_t max, struct small_file *file, char error[SMALL_FILE_ERROR_MAX])
 {
     size_t size = FIRST_SIZE;
@@ -107,7 +107,7 @@ static bool read_all(int fd, size_t max, struct small_file *file, char error[SMA
         if (!grow(file, &size))
             return refuse(error, SMALL_FILE_NO_MEMORY);
         if (!wait_for_writer(fd))
-            return refuse(error, "is a pipe, and nothing came out of it for 5 seconds");
+            return refuse(error, "is a pipe that sent no data for 5 seconds");
         ssize_t n = read(fd, file->text + file->n, size_min(size - 1 - file->n, max + 1 - file->n));
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;

@@ -58,13 +58,14 @@ static bool listen_on(struct admin *admin, const struct admin_conf *conf,
         return true;
     if (place->trial && errno == EADDRINUSE) {
         (void)fprintf(place->out,
-                      "warning: admin.address: %s is in use: only the router that has it can go on "
-                      "with it\n",
+                      "warning: admin.address: %s is in use: a start succeeds only if the router "
+                      "that uses it has "
+                      "stopped\n",
                       conf->address);
         return true;
     }
     say_fault(place->out, "admin.address: cannot listen on", conf->address,
-              errno == EEXIST ? "a file that is no socket is there" : strerrordesc_np(errno));
+              errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno));
     return false;
 }
 

@@ -17,9 +17,9 @@ static const char *phase_word(enum admin_phase phase)
 }
 
 /*
- * One that takes new sessions; paused nodes do when no other node is up. In panic mode, nodes whose
- * checks time out do, but one that not even a check can connect to serves nobody from here: another
- * router may reach it.
+ * Whether a node takes new sessions. Paused nodes do if no other node is up. In panic mode, nodes
+ * whose checks time out do, but not if the checks cannot even connect: from this router such a node
+ * serves nobody, while another router may reach it.
  */
 static bool has_node_up(const struct prober *prober, const struct cluster *cluster)
 {
@@ -42,7 +42,7 @@ static bool has_listener(const struct config *config, size_t cluster)
     return false;
 }
 
-/* Names the clusters in the scope that have no node. True when enough of them have one. */
+/* List the clusters in scope that have no node. True if enough clusters have one. */
 static bool can_serve(const struct service *service, enum admin_scope scope, size_t cluster,
                       json_t *reasons)
 {
@@ -90,7 +90,7 @@ static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t 
     const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
     if (all && (name || (*all && strcmp(all, "true") != 0))) {
         admin_problem(call, 400, "invalid_query",
-                      "use ?all or ?cluster=NAME; \"all\" has no value other than \"true\"");
+                      "use ?all or ?cluster=NAME; \"all\" takes no value, or \"true\"");
         return false;
     }
     *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;

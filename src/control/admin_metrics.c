@@ -122,7 +122,7 @@ static bool same_labels(const struct tls_calendar_entry *a, const struct tls_cal
     return strcmp(a->file, b->file) == 0 && strcmp(a->name, b->name) == 0;
 }
 
-/* Of several with one name in one file, such as old and new, the one that ends first. */
+/* If several in one file have the same name, such as old and new, the one that expires first. */
 static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
                        struct certificates all, const char *name_label)
 {
@@ -148,22 +148,23 @@ static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
 static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
 {
     metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-                   "When a certificate in use expires, since 1970.");
+                   "Expiry time of a certificate in use, as a Unix timestamp.");
     put_expiry(
         m, tls,
         (struct certificates){.first = TLS_VALIDITY_CERTIFICATE, .last = TLS_VALIDITY_AUTHORITY},
         "subject");
     metrics_family(m, "crl_expires_timestamp_seconds", METRIC_GAUGE,
-                   "When a revocation list in use expires, since 1970. Afterwards every device of "
-                   "its issuer is refused.");
+                   "Expiry time of a revocation list in use, as a Unix timestamp. After it, every "
+                   "device of this issuer is refused.");
     put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_CRL, .last = TLS_VALIDITY_CRL},
                "issuer");
     metrics_family(m, "ocsp_response_expires_timestamp_seconds", METRIC_GAUGE,
-                   "When a stapled OCSP response expires, since 1970. Afterwards it is left out.");
+                   "Expiry time of a stapled OCSP response, as a Unix timestamp. After it, the "
+                   "response is not stapled.");
     put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_OCSP, .last = TLS_VALIDITY_OCSP},
                "subject");
     put_one(m, "tls_files_not_served", METRIC_GAUGE,
-            "TLS files on disk that differ from those in use, because loading them failed.",
+            "TLS files on disk that differ from those in use because loading them failed.",
             (double)tls_keeper_unserved(tls));
 }
 

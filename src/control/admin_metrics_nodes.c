@@ -125,7 +125,7 @@ static const struct {
      put_node_sessions},
     {"node_sessions_clean", METRIC_GAUGE, "Of these, relayed ones that the broker does not keep.",
      put_clean},
-    {"node_sessions_away", METRIC_GAUGE, "Sessions elsewhere whose home, by the nodes there are now, it is.", put_away},
+    {"node_sessions_away", METRIC_GAUGE, "Sessions on other nodes whose home, by the current nodes, is this one.", put_away},
     {"node_sessions_limit", METRIC_GAUGE, "Its max_connections; 0: none.", put_limit},
     {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, and why there.",
      put_placements},
@@ -134,7 +134,7 @@ static const struct {
     {"node_checks_total", METRIC_COUNTER,
      "Health checks of a node, by result: good, no_new, timeout, bad.", put_checks},
     {"node_suspected", METRIC_GAUGE,
-     "1 while a node takes sessions although its checks time out: its cluster is in panic mode.",
+     "1 while a node takes sessions although its checks time out, because its cluster is in panic mode.",
      put_suspected},
     {"node_weight", METRIC_GAUGE, "What a node weighs now.", put_weight},
     {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home it is now.",
@@ -174,7 +174,8 @@ static struct view *look_at_nodes(struct metrics_text *m, const struct admin_hou
 static void put_clusters(struct metrics_text *m, const struct service *service)
 {
     metrics_family(m, "cluster_panic", METRIC_GAUGE,
-                   "1 while checks time out on so many nodes that these keep taking sessions.");
+                   "1 while a cluster is in panic mode: checks time out on too many nodes, and these "
+                   "keep taking sessions.");
     for (size_t i = 0; i < service->snapshot->config->n_clusters; i++) {
         metrics_label(m, "cluster", service->snapshot->config->clusters[i].name);
         metrics_sample(m, prober_panics(service->prober, i));

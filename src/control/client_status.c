@@ -164,7 +164,7 @@ static bool has_same(const json_t *a, const json_t *b, const char *key)
     return of_a && of_b && strcmp(of_a, of_b) == 0;
 }
 
-/* The answer has a certificate once for each listener and cluster that uses it. */
+/* The response lists a certificate once per listener and cluster that uses it. */
 static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
 {
     for (size_t i = 0; i < n; i++) {
@@ -194,9 +194,9 @@ static void print_certificate(const json_t *certificate, int64_t days, FILE *out
     (void)fputs(" (", out);
     client_text_print(client_word(certificate, "subject"), out);
     if (days < 0)
-        (void)fprintf(out, ") HAS ENDED, %" PRId64 " days ago\n", -days);
+        (void)fprintf(out, ") EXPIRED %" PRId64 " days ago\n", -days);
     else
-        (void)fprintf(out, ") ends in %" PRId64 " days\n", days);
+        (void)fprintf(out, ") expires in %" PRId64 " days\n", days);
 }
 
 static void print_certificates(const json_t *answer, FILE *out)

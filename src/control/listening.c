@@ -20,7 +20,7 @@ struct opening {
     FILE *out;
     unsigned workers;
     bool trial;
-    const struct socket_rights *base; /* null = by umask, ours */
+    const struct socket_rights *base; /* null = owned by the router, mode from the umask */
 };
 
 static const struct socket_rights keep_all = {
@@ -62,7 +62,7 @@ static bool refuse(const struct opening *o, const struct door *door)
     char text[ENDPOINT_TEXT_MAX];
     const struct endpoint *at = &door->endpoint;
     const char *why =
-        errno == EEXIST ? "a file that is no socket is there" : strerrordesc_np(errno);
+        errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno);
     /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
@@ -129,15 +129,16 @@ static bool is_free(const struct opening *o, const struct door *door)
     return false;
 }
 
-/* In a trial the router that listens there may be the one that this configuration is for. */
+/* In a trial, the process that uses the address may be the router that runs this configuration. */
 static bool pretend(const struct opening *o, size_t index, struct worker_door *doors)
 {
     char text[ENDPOINT_TEXT_MAX];
     const struct door *door = &o->snapshot->doors[index];
-    (void)fprintf(o->out,
-                  "warning: listener %s: %s is in use: only the router that has it can go on "
-                  "with it\n",
-                  door->conf->name, endpoint_format(&door->endpoint, text));
+    (void)fprintf(
+        o->out,
+        "warning: listener %s: %s is in use: a start succeeds only if the router that uses it has "
+        "stopped\n",
+        door->conf->name, endpoint_format(&door->endpoint, text));
     for (unsigned i = 0; i < o->workers; i++) {
         struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
         mine->fd = socket(door->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -313,7 +314,8 @@ void listening_ended(const struct snapshot *snapshot, const struct snapshot *aft
         const struct door *door = &snapshot->doors[i];
         if (listening_find(after, door, &found))
             continue;
-        socket_remove_file(&door->endpoint); /* so that nobody dials into the void */
+        socket_remove_file(&door->endpoint); /* otherwise clients would connect to a socket that
+                                                nobody accepts from */
         if (!after)
             continue;
         struct log_line line;

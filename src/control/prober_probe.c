@@ -44,7 +44,7 @@ static bool is_by_decree(enum node_status status)
     return status == NODE_OFF || status == NODE_DRAINING;
 }
 
-/* It takes sessions in spite of its checks. */
+/* The node takes sessions although its checks fail. */
 static bool is_spared(const struct probe *p)
 {
     return p->health.spared && health_is_suspected(&p->health);
@@ -84,7 +84,7 @@ static const char *reason(const struct probe *p, enum node_status status, enum n
         return who_decreed(p);
     if (was == NODE_EJECTED)
         return "its ejection is over";
-    return rules(p) ? p->why : "no health check any more";
+    return rules(p) ? p->why : "it no longer has a health check";
 }
 
 static void log_names(struct log_line *line, const struct probe *p)
@@ -126,7 +126,7 @@ void probe_settle(struct probe *p)
     enum node_status status = health_status(&p->health, now_us / 1000u);
     if (status == was)
         return;
-    /* Ahead of the status: whoever sees that sees this. In panic there is no time to start slowly.
+    /* Stored before the status, so that readers of the status see it. No slow start in panic mode.
      */
     if (status == NODE_UP && !is_spared(p))
         atomic_store_explicit(&p->live->up_since_us, now_us, memory_order_relaxed);
@@ -193,9 +193,8 @@ static void log_result(const struct probe *p, enum check_result result)
 }
 
 /*
- * Where no MQTT check was ever answered, and the node answered no device, one that accepts
- * connections and closes them, or says nothing, may expect a PROXY header that it does not get, or
- * get one that it does not expect.
+ * If no MQTT check was ever answered and the node has answered no device, but accepts connections
+ * and closes them or sends nothing, PROXY protocol may be enabled on one side only.
  */
 static void note_contact(struct probe *p, const struct check_report *report)
 {
@@ -367,7 +366,8 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
     if (!endpoint_equal(before, &now)) {
         cancel_check(p);
         check_after(p, random_share(p->place) * SOON_S);
-    } else if (p->renewed && !p->check) { /* one under way tells as much, and may be slow */
+    } else if (p->renewed &&
+               !p->check) { /* a check in progress gives the same result, and may be slow */
         check_after(p, random_share(p->place) * SOON_S);
     } else if (!p->check &&
                ev_timer_remaining(p->place->loop, &p->next) > interval_s * (1. + JITTER)) {
@@ -410,7 +410,8 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     else if (checked)
         go_on_checking(p, &before);
     else {
-        if (old && !p->renewed) /* it has served unchecked: one bad check is no verdict yet */
+        if (old &&
+            !p->renewed) /* it has served without checks: one bad check does not decide yet */
             health_presume_good(&p->health);
         check_after(p, random_share(p->place) * within_ms / 1000.);
     }

@@ -120,7 +120,9 @@ static void warn_flapping(struct config_load *load, const struct config_place *r
         return;
     if (config_place_member(load, &flapping, "penalty_ms", &at) ||
         config_place_member(load, &flapping, "penalty_max_ms", &at))
-        config_warning(load, &at, "no CONNECT is refused without \"refuse\": true, only logged");
+        config_warning(
+            load, &at,
+            "has no effect on CONNECTs without \"refuse\": true: flapping is only logged");
 }
 
 /* Half of it is for relay blocks: a worker with two of them would close one session for another. */

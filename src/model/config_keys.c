@@ -59,22 +59,22 @@ static const struct config_key timeouts_keys[] = {
      FIELD(struct timeouts_conf, placement_ms),
      SHORT_MS,
      .default_value = 45000,
-     .help = "Time limit for finding a node for a device, in milliseconds: all tries together, "
-             "with the wait for each CONNACK."},
+     .help = "Time limit for finding a node for a device, in milliseconds, over all tries, "
+             "including the wait for each CONNACK."},
     {.key = "connack_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, connack_ms),
      SHORT_MS,
      .default_value = 20000,
-     .help = "Time limit for a node's first packet, in milliseconds; then the next node is tried "
-             "within `placement_ms`. EMQX holds a CONNECT for up to 15 s during a takeover: set "
-             "more than that."},
+     .help = "Time limit for a node's first packet, in milliseconds, after which the next node is "
+             "tried within `placement_ms`; for EMQX set more than 15000, because it can hold a "
+             "CONNECT for 15 s during a session takeover."},
     {.key = "half_closed_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, half_closed_ms),
      SHORT_MS,
      .default_value = 30000,
-     .help = "Time limit for the next byte of one side after the other side has ended, in "
+     .help = "Time limit for the next byte from one side after the other side has closed, in "
              "milliseconds."},
     {.key = "farewell_ms",
      .kind = KEY_INTEGER,
@@ -166,32 +166,29 @@ static const struct config_key admin_keys[] = {
      .of_host = true,
      FIELD(struct admin_conf, socket.mode),
      .default_string = "0660",
-     .help =
-         "Access rights of the file of a Unix socket, octal, `\"0660\"`; a client needs the right "
-         "to write."},
+     .help = "Permissions of the Unix socket file, in octal, such as `\"0660\"`; clients need "
+             "write permission."},
     {.key = "socket_owner",
      .kind = KEY_TEXT,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct admin_conf, socket.owner),
-     .default_text = "the user it runs as",
-     .help =
-         "User, by name or number, that owns the file of a Unix socket. Needs a start as root."},
+     .default_text = "the router's user",
+     .help = "Owner of the Unix socket file, as a user name or number; requires a start as root."},
     {.key = "socket_group",
      .kind = KEY_TEXT,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct admin_conf, socket.group),
-     .default_text = "the group it runs as",
-     .help = "Group, by name or number, of the file of a Unix socket. Needs a start as root, or a "
-             "group that the router is in."},
+     .default_text = "the router's group",
+     .help = "Group of the Unix socket file, as a group name or number; requires a start as root, "
+             "or a group that the router's user is a member of."},
     {.key = "token_file",
      .kind = KEY_FILE,
      FIELD(struct admin_conf, token_file),
      .default_text = "none",
-     .help = "File with the token that `Authorization: Bearer` must contain: one line of 16 to 512 "
-             "visible "
-             "ASCII characters."},
+     .help = "File with the token that `Authorization: Bearer` must contain, on one line of 16 to "
+             "512 visible ASCII characters."},
 };
 static const struct config_table admin_table = TABLE(struct admin_conf, admin_keys);
 

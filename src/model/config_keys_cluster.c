@@ -48,19 +48,20 @@ static const struct config_key homecoming_keys[] = {
      FIELD(struct homecoming_conf, after_ms),
      RANGE(0, 86400000),
      .default_value = 60000,
-     .help = "Time the home node has to be up before its sessions come home, in milliseconds."},
+     .help = "Time that the home node must be up before its sessions are closed elsewhere, in "
+             "milliseconds."},
     {.key = "rate_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct homecoming_conf, rate_per_s),
      RATE,
      .default_value = 50,
-     .help = "Sessions that are closed per second so that they come home."},
+     .help = "Sessions closed per second so that they reconnect to their home node."},
     {.key = "after_scale_out",
      .kind = KEY_FLAG,
      FIELD(struct homecoming_conf, after_scale_out),
-     .help = "Whether sessions also come home whose home has changed because nodes were added or "
-             "removed or have another weight; without it only `POST /api/v1/homecoming` brings "
-             "them home."},
+     .help = "Whether homecoming includes sessions whose home changed because nodes were added, "
+             "removed or given another weight; if `false`, only `POST /api/v1/homecoming` includes "
+             "them."},
 };
 static const struct config_table homecoming_table = TABLE(struct homecoming_conf, homecoming_keys);
 

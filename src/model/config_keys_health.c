@@ -21,11 +21,10 @@ static const struct config_key health_keys[] = {
      FIELD(struct health_check_conf, type),
      WORDS(check_words),
      .default_value = CHECK_TYPE_COUNT, /* not read */
-     .help =
-         "`\"tcp\"`: the node accepts a connection. `\"mqtt\"`: it answers a CONNECT with a "
-         "CONNACK, whose return code 3 means that it takes no new sessions; not for EMQX, "
-         "where one node that hangs delays every CONNECT. `\"http\"`: it answers a request with a "
-         "code of `expect`."},
+     .help = "Condition for a good check: the node accepts a connection (`\"tcp\"`), answers a "
+             "CONNECT with a CONNACK (`\"mqtt\"`; return code 3 means that it takes no new "
+             "sessions; not for EMQX, where one hung node delays every CONNECT), or answers a "
+             "request with a status code in `expect` (`\"http\"`)."},
     {.key = "interval_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, interval_ms),
@@ -63,9 +62,8 @@ static const struct config_key health_keys[] = {
      FIELD(struct health_check_conf, panic_percent),
      RANGE(0, 100),
      .default_value = 50,
-     .help = "Share of a cluster's nodes, in percent, that must stay up: when checks that time out "
-             "would leave fewer, the nodes that they suspect keep taking sessions (panic mode); "
-             "`0`: never."},
+     .help = "Panic threshold, in percent of the cluster's nodes: if timed-out checks would leave "
+             "fewer nodes up, suspected nodes keep taking sessions (panic mode); `0` disables it."},
     {.key = "username",
      .kind = KEY_TEXT,
      RANGE(1, 256),
@@ -76,7 +74,7 @@ static const struct config_key health_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct health_check_conf, password_file),
      .default_text = "none",
-     .help = "With `\"mqtt\"`: file with the password, in one line."},
+     .help = "With `\"mqtt\"`: file with the password of the CONNECT, on one line."},
     {.key = "method",
      .kind = KEY_TEXT,
      .shape = &config_method_shape,

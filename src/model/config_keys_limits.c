@@ -45,8 +45,8 @@ static const struct config_key flapping_keys[] = {
      FIELD(struct limits_conf, flapping.max_connects),
      RANGE(2, 100000),
      .default_value = 20,
-     .help = "CONNECTs of one client identifier that are allowed within `window_ms`; one more is "
-             "flapping."},
+     .help = "Number of CONNECTs of one client identifier that are allowed within `window_ms`; any "
+             "more are flapping."},
     {.key = "window_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.window_ms),
@@ -58,32 +58,30 @@ static const struct config_key flapping_keys[] = {
      FIELD(struct limits_conf, flapping.penalty_ms),
      RANGE(100, 3600000),
      .default_value = 2000,
-     .help =
-         "Length of the first penalty, in milliseconds, which doubles each time the flapping goes "
-         "on after it. A penalty is logged once; with `refuse`, CONNECTs are refused until it "
-         "ends."},
+     .help = "Length of the first penalty, in milliseconds; it doubles each time the flapping "
+             "continues. Each penalty is logged once; with `refuse`, CONNECTs are refused until it "
+             "ends."},
     {.key = "penalty_max_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.penalty_max_ms),
      RANGE(100, 86400000),
      .default_value = 60000,
-     .help = "Upper limit of a penalty, in milliseconds. After this time without flapping the next "
-             "penalty is `penalty_ms` again."},
+     .help = "Maximum length of a penalty, in milliseconds; after this time without flapping, the "
+             "next penalty is `penalty_ms` again."},
     {.key = "refuse",
      .kind = KEY_FLAG,
      FIELD(struct limits_conf, flapping.refuse),
      .default_value = false,
-     .help =
-         "Refuse the CONNECTs of a client identifier while its penalty lasts. `false`: only log "
-         "and count them."},
+     .help = "Refuse the CONNECTs of a client identifier during its penalty; `false`: only log and "
+             "count them."},
     {.key = "table_size",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.table_size),
      RANGE(1024, 16777216),
      .default_value = 65536,
      .help =
-         "Number of entries for the client identifiers that connected last, about 70 bytes each. "
-         "Each source of an identifier takes one more entry, and a change of address another."},
+         "Number of table entries for the client identifiers that connected last, about 70 bytes "
+         "each; each source of an identifier and each change of address takes one more entry."},
 };
 static const struct config_table flapping_table = TABLE(struct limits_conf, flapping_keys);
 
@@ -132,7 +130,6 @@ static const struct config_key limits_keys[] = {
      FIELD(struct limits_conf, flapping.off),
      .table = &flapping_table,
      .default_text = "on",
-     .help =
-         "Detection of client identifiers that connect again and again. `false`: no detection."},
+     .help = "Detection of client identifiers that reconnect too often; `false` disables it."},
 };
 const struct config_table config_limits_table = TABLE(struct limits_conf, limits_keys);

@@ -143,26 +143,24 @@ static const struct config_key listener_keys[] = {
      .shape = &config_mode_shape,
      .of_host = true,
      FIELD(struct listener_conf, socket.mode),
-     .default_text = "by the umask",
-     .help =
-         "Access rights of the file of a Unix socket, octal, `\"0660\"`; a client needs the right "
-         "to write."},
+     .default_text = "from the umask",
+     .help = "Permissions of the Unix socket file, in octal, such as `\"0660\"`; clients need "
+             "write permission."},
     {.key = "socket_owner",
      .kind = KEY_TEXT,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct listener_conf, socket.owner),
-     .default_text = "the user it runs as",
-     .help =
-         "User, by name or number, that owns the file of a Unix socket. Needs a start as root."},
+     .default_text = "the router's user",
+     .help = "Owner of the Unix socket file, as a user name or number; requires a start as root."},
     {.key = "socket_group",
      .kind = KEY_TEXT,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct listener_conf, socket.group),
-     .default_text = "the group it runs as",
-     .help = "Group, by name or number, of the file of a Unix socket. Needs a start as root, or a "
-             "group that the router is in."},
+     .default_text = "the router's group",
+     .help = "Group of the Unix socket file, as a group name or number; requires a start as root, "
+             "or a group that the router's user is a member of."},
     {.key = "backlog",
      .kind = KEY_INTEGER,
      FIELD(struct listener_conf, backlog),

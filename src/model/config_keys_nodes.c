@@ -99,8 +99,8 @@ static const struct config_key node_defaults_keys[] = {
      FIELD(struct node_defaults_conf, connect_queue_ms),
      RANGE(0, 60000),
      .default_value = 1000,
-     .help = "Longest wait of a device for its turn under `max_connects_per_s`, in milliseconds, "
-             "before its next node is tried; never longer than what is left of "
+     .help = "Longest time that a device waits for its turn under `max_connects_per_s`, in "
+             "milliseconds, before its next node is tried; limited by the rest of "
              "`timeouts.placement_ms`."},
     {.key = "slow_start_ms",
      .kind = KEY_INTEGER,

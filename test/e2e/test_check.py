@@ -97,7 +97,7 @@ def test_what_a_start_rejects_check_rejects_with_the_same_line(made, tmp_path, b
 
 @pytest.mark.parametrize("address, rule", (
     ("198.51.100.77:0", "Cannot assign requested address"), ("unix:none/s", "No such file or directory"),
-    ("unix:config.json", "a file that is no socket is there")))
+    ("unix:config.json", "the path is a file that is not a socket")))
 def test_an_address_that_cannot_be_listened_on_is_an_error_of_both(made, tmp_path, address, rule):
     harness.add_door(made, "door", address=address)
     config = write_config(made, tmp_path)

@@ -213,7 +213,7 @@ def test_status_names_certificates_that_end_soon(start_router, recording_node, a
     config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
     start_router(config)
     said = run("status", "--admin", config["admin"]["address"]).stdout
-    assert re.search(r"certificate +\S+/soon\.pem \(soon\) ends in [78] days\n", said) and "late" not in said
+    assert re.search(r"certificate +\S+/soon\.pem \(soon\) expires in [78] days\n", said) and "late" not in said
 
 
 def test_status_lists_a_certificate_once(start_router, recording_node, authority):
@@ -228,7 +228,7 @@ def test_status_lists_a_certificate_once(start_router, recording_node, authority
     config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
     router = start_router(config)
     printed = run("status", "--admin", config["admin"]["address"]).stdout
-    assert re.findall(r"certificate +\S+/bundle\.pem \((\w+)\) ends in", printed) == ["shared", "other"]
+    assert re.findall(r"certificate +\S+/bundle\.pem \((\w+)\) expires in", printed) == ["shared", "other"]
     listed = admin.get(router, "/api/v1/certificates")["certificates"]
     assert len(listed) == 6, "the API names each listener"
 

@@ -144,7 +144,7 @@ def test_status_shows_a_revocation_list_in_its_last_week(
     result = run_router("status", "--admin", f"{host}:{port}")
     lines = [line for line in result.stdout.splitlines() if str(crl) in line]
     assert len(lines) == is_shown, result
-    assert not is_shown or (lines[0].startswith("CRL ") and f"ends in {days} days" in lines[0])
+    assert not is_shown or (lines[0].startswith("CRL ") and f"expires in {days} days" in lines[0])
 
 
 def check(made, tmp_path):

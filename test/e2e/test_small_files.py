@@ -116,7 +116,7 @@ def test_a_configuration_fifo_without_a_writer_is_an_error(tmp_path):
     path = tmp_path / "config.json"
     os.mkfifo(path)
     result = run_router("--check", "--config", path)
-    assert result.returncode == 1 and "nothing came out of it for 5 seconds" in result.stderr
+    assert result.returncode == 1 and "is a pipe that sent no data for 5 seconds" in result.stderr
 
 
 @pytest.mark.parametrize("content, rule", (
