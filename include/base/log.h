@@ -61,8 +61,8 @@ struct log_output_conf {
 struct log_output;
 
 /*
- * Could it be opened? A file is neither made nor written to: if it is missing, its folder must be
- * one that we may make it in. False with errno.
+ * Whether the log target could be opened. Creates and writes nothing: if the file is missing, its
+ * directory must allow the router to create it. False with errno.
  */
 MUST_USE bool log_output_try(const struct log_output_conf *conf);
 

@@ -1,8 +1,8 @@
 /*
  * small_file.h - read a small file whole: the configuration, passwords, tokens, passphrases, keys.
  *
- * One reader for all of them, so that all keep the same rules. It never waits: a FIFO, a device or
- * a socket under the name of a file is an error, not a main thread that stands still.
+ * One reader for all of them, so that the same rules apply to all. It never blocks: a FIFO, a
+ * device or a socket in place of a file is an error and does not block the main thread.
  */
 #ifndef BASE_SMALL_FILE_H
 #define BASE_SMALL_FILE_H
@@ -13,13 +13,13 @@
 #include "base/util.h"
 
 #define SMALL_FILE_ERROR_MAX 128u
-#define SMALL_FILE_NO_MEMORY "out of memory" /* the only error that is not of the file */
+#define SMALL_FILE_NO_MEMORY "out of memory" /* the only error that the file does not cause */
 
 enum small_file_type {
     SMALL_FILE_REGULAR,
     /*
-     * Or a pipe, as in `--config <(make-config)`: for a command, and before a router serves. It is
-     * read until its writers have closed it, as long as they never pause for 5 seconds.
+     * Also accept a pipe, as in `--config <(make-config)`: for commands, and before the router
+     * serves. It is read until its writers have closed it; a pause of 5 seconds is an error.
      */
     SMALL_FILE_OR_PIPE
 };
@@ -37,8 +37,9 @@ struct small_file {
 MUST_USE int small_file_open(const char *path, char error[SMALL_FILE_ERROR_MAX]);
 
 /*
- * Read all of it, `max` bytes at most. A byte order mark, of UTF-8 or UTF-16, is an error: editors
- * add it unseen, and no reader means it. False with the rule in `error`; *out is untouched then.
+ * Read the whole file, `max` bytes at most. A byte order mark of UTF-8 or UTF-16 is an error:
+ * editors add it without showing it, and no parser expects it. False with the rule in `error`; *out
+ * is then untouched.
  */
 MUST_USE bool small_file_read(const char *path, enum small_file_type type, size_t max,
                               struct small_file *out, char error[SMALL_FILE_ERROR_MAX]);
@@ -50,7 +51,7 @@ MUST_USE bool small_file_read(const char *path, enum small_file_type type, size_
 MUST_USE bool small_file_read_line(const char *path, enum small_file_type type, size_t max,
                                    struct small_file *out, char error[SMALL_FILE_ERROR_MAX]);
 
-/* Wipe and free; a file that was not read is allowed. */
+/* Wipe and free. A zeroed struct is allowed. */
 void small_file_free(struct small_file *file);
 
 /* Does the text begin with a byte order mark, of UTF-8 or UTF-16? */

@@ -29,9 +29,9 @@ static inline size_t size_max(size_t a, size_t b)
 }
 
 /*
- * The integer that a JSON number written with a fraction or an exponent stands for: 2.0, 1e+06.
- * False for any other number (1.5, 1e30, NaN); *out is untouched then. The limit is 2^53: a double
- * holds every integer up to there, but beyond it stands for several.
+ * The integer value of a JSON number that is written with a fraction or an exponent: 2.0, 1e+06.
+ * False for any other number (1.5, 1e30, NaN); *out is then untouched. The limit is 2^53: beyond it
+ * a double no longer represents every integer.
  */
 MUST_USE static inline bool exact_integer(double value, int64_t *out)
 {

@@ -10,8 +10,8 @@
 #include "model/config.h"
 
 enum config_file_use {
-    CONFIG_FILE_START, /* of a router or a command: a pipe is read to its end, `--config <(...)` */
-    CONFIG_FILE_RELOAD /* while it serves: only a regular file can be read again, without waiting */
+    CONFIG_FILE_START, /* start of a router or a command: may be a pipe, `--config <(...)` */
+    CONFIG_FILE_RELOAD /* while it serves: regular files only, since a read must not block */
 };
 
 /*

@@ -31,8 +31,8 @@ void privileges_hide_memory(void);
 struct faults;
 
 /*
- * Find `user` and `group` on this machine; a number is taken as it stands. It is an error when
- * there is none of that name, or when we may not become them.
+ * Look up `user` and `group` on this host; a number is used as it is. It is an error if the name
+ * does not exist, or if the process may not switch to it.
  */
 MUST_USE bool privileges_find(const struct faults *faults, struct privileges *out);
 

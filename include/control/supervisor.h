@@ -27,10 +27,10 @@ MUST_USE int supervisor_run(const char *config_path, FILE *out);
  * Prepare to serve exactly as supervisor_run() does, up to the point at which threads would start,
  * then undo it. Errors and warnings go to `out`, among them the warnings that a start would log.
  *
- * A router that serves by the same configuration is not disturbed: no socket listens, so that an
- * address in use is a warning, no file of a Unix socket is made, exchanged or removed, and no log
- * file is made or written to. This process is the router's for the rest of its life: its privileges
- * are gone, and it is in the sandbox.
+ * Does not disturb a router that runs with the same configuration: no socket listens, so an address
+ * in use is only a warning; no file of a Unix socket is created, replaced or removed; and no log
+ * file is created or written. Afterwards this process has dropped its privileges and is in the
+ * sandbox.
  *
  * Returns the process's exit code: 0 no error, 1 a start would fail.
  */

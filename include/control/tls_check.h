@@ -13,7 +13,8 @@
  * Try every certificate, key, authority, revocation list and ticket key file of a
  * configuration, each for itself, and write each fault as one line that names the place:
  * "error: FILE:7: listeners[0].tls.certificates[1]: server.pem: no certificate in it".
- * What has expired or is not valid yet is a warning: the router starts with it.
+ * Anything that has expired or is not valid yet is only a warning, because the router starts with
+ * it.
  *
  *   file_name   of the configuration, for the messages
  *

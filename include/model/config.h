@@ -127,10 +127,10 @@ struct websocket_conf {
 #define CONFIG_UNIX_PREFIX   "unix:"
 #define CONFIG_UNIX_PATH_MAX 107u /* sun_path without its terminator */
 
-/* Of the files of Unix sockets; others may write, and so connect, only as these allow. */
+/* Permissions of the files of Unix sockets. A client needs write permission to connect. */
 struct socket_conf {
     char *mode;  /* octal, "0660"; null = by umask */
-    char *owner; /* name or number; null = whom the router runs as */
+    char *owner; /* name or number; null = the router's user */
     char *group;
 };
 
@@ -210,7 +210,7 @@ struct health_check_conf {
     uint32_t fast_interval_ms; /* 1000, or interval_ms if less: while a node is changing */
     uint32_t timeout_ms;       /* 3000, or interval_ms if less: of one check, from its dial on */
     uint32_t fall, rise;       /* 2, 2: results in a row until the verdict changes */
-    uint32_t panic_percent;    /* 50: share of the nodes that time-outs must leave up; 0 = off */
+    uint32_t panic_percent;    /* 50: panic threshold, share of the nodes; 0 = off */
     char *username;            /* mqtt: null = none */
     char *password_file;       /* mqtt: one line; null = none */
     char *method, *path;       /* http: "GET", "/status" */
@@ -232,7 +232,7 @@ struct passive_conf {
 enum on_node_down { ON_NODE_DOWN_CLOSE, ON_NODE_DOWN_KEEP, ON_NODE_DOWN_COUNT };
 
 struct homecoming_conf {
-    uint32_t after_ms;    /* 60000: the home node has been up for so long */
+    uint32_t after_ms;    /* 60000: how long the home node must have been up */
     uint32_t rate_per_s;  /* 50 */
     bool after_scale_out; /* false: sessions whose home is another node now stay */
 };
@@ -357,7 +357,7 @@ struct admin_conf {
     char *token_file;          /* the bearer token, one line; null = no token is required */
 };
 
-/* On which line of the file a value is that can still be wrong when the host is asked. */
+/* The line of a value that only the host can validate, such as a user name. */
 struct config_where {
     char *path; /* owned: "clusters[0].health_check.password_file" */
     uint32_t line;
@@ -417,9 +417,9 @@ MUST_USE struct config *config_parse(const char *text, size_t n, const char *fil
 void config_free(struct config *config);
 
 /*
- * The line of the value at a path, "listeners[0].address[1]": of files, addresses to listen on and
- * from, users and groups. A list of one may be written without its brackets: then that is the line.
- * 0 = it is not in the file, or no such value.
+ * The line of the value at a path such as "listeners[0].address[1]": a file, a listen or source
+ * address, a user or a group. If a list of one element is written without brackets, its line is
+ * returned. 0 = the value is not in the file, or is of another kind.
  */
 uint32_t config_line(const struct config *config, const char *path);
 

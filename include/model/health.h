@@ -56,12 +56,12 @@ enum check_result {
 const char *check_result_word(enum check_result result);
 
 /*
- * One node's health. Private to health.c but for the decree and `spared`, which its owner writes;
- * all zero is a node nobody has looked at: up.
+ * One node's health. Private to health.c except for the decree and `spared`, which the owner
+ * writes. All zero is a node that has not been checked yet: up.
  */
 struct health {
     enum node_state decree;
-    bool spared; /* its owner's: the cluster is in panic, and checks that time out do not count */
+    bool spared; /* set by the owner: the cluster is in panic mode, so time-outs do not count */
 
     bool checked;              /* a check has answered: the first verdict counts at once */
     enum check_result verdict; /* of the active checks; good until the first has answered */
@@ -98,8 +98,8 @@ bool health_is_changing(const struct health *h);
 void health_presume_good(struct health *h);
 
 /*
- * What was seen so far may be out of date: the node was away, or has another address. The next
- * check's result is the verdict, whatever the verdict is until then. Failures are forgotten.
+ * Earlier results may be out of date, because the node was gone or has another address. The next
+ * check's result becomes the verdict; until then the old verdict stays. Clears all failures.
  */
 void health_renew(struct health *h);
 
@@ -140,7 +140,7 @@ bool health_may_eject(const struct passive_conf *conf, size_t n_nodes, size_t n_
  */
 enum node_status health_status(const struct health *h, uint64_t now_ms);
 
-/* Its checks time out, no decree keeps it out, and nothing worse is known of it. */
+/* Whether its checks time out, without an override against it or a worse result. */
 bool health_is_suspected(const struct health *h);
 
 /*
@@ -152,9 +152,9 @@ struct health_tally {
 };
 
 /*
- * Are so few nodes up that time-outs are no reason to take out more (panic)? As in Envoy: when
- * fewer than `percent` of the primaries are up. Not while as many of the backups are: these are
- * there to take over. Without primaries the backups count alone.
+ * Whether so few nodes are up that time-outs must not take out more (panic mode, as in Envoy):
+ * fewer than `percent` of the primaries are up, and fewer than `percent` of the backups, which
+ * would otherwise take over. Without primaries only the backups count.
  *
  *   percent   0 = never
  */

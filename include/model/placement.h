@@ -12,9 +12,9 @@
  *   5. after all open nodes, while there are tries left and none of them is full: paused nodes,
  *      which are alive but ask for no new sessions; primaries first, then backups
  *
- * So a device is rather sent to a node that is warming up, or paused, than refused, and rather
- * refused than sent to a node beyond its limit. A full primary is up: while one is, no backup is
- * tried, be the others dead or not.
+ * So a device is sent to a node that is warming up or paused rather than refused, but it is refused
+ * rather than sent to a node beyond its limit. A full primary counts as up: while there is one, no
+ * backup is tried, even if all other primaries are dead.
  */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
@@ -72,8 +72,8 @@ struct placement_view {
 struct placement {
     uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
     uint8_t n;                                /* 0: no node can take the session */
-    uint8_t n_paused; /* the last so many candidates are paused: the last resort */
-    bool overflow;    /* a better open node than the first candidate was passed over as barred */
+    uint8_t n_paused; /* number of paused nodes at the end of the candidates: the last resort */
+    bool overflow;    /* the first candidate is not the best open node, which is barred */
     bool full;        /* n is 0: all open nodes are full; if primaries are open, all of these */
     bool has_home;
     uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
@@ -152,7 +152,7 @@ struct placement_homes {
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 
-/* The key's home among the nodes with a weight that are no backup. False: there is none. */
+/* The key's home among the nodes that have a weight and are not backups. False: there is none. */
 MUST_USE bool placement_home_index(const struct placement_homes *homes, struct span key,
                                    uint32_t *index);
 

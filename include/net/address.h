@@ -42,9 +42,9 @@ MUST_USE bool address_parse_host(const char *text, struct address *out);
 #define ADDRESS_HOST_RULE "an IPv4 or IPv6 address (\"192.0.2.1\", \"2001:db8::1\")"
 
 /*
- * Write an address in the one form that a connection from there is hashed by (route_by
- * "source_ip"): "2001:DB8:0::1" as "2001:db8::1", "::ffff:192.0.2.1" as "192.0.2.1". False when the
- * text is no address; `out` is untouched then. It may be `text` itself.
+ * Write an address in the form that is hashed for a connection from it (route_by "source_ip"):
+ * "2001:DB8:0::1" as "2001:db8::1", "::ffff:192.0.2.1" as "192.0.2.1". False if the text is not an
+ * address; `out` is then untouched. `out` may be `text` itself.
  */
 MUST_USE bool address_normalize(const char *text, char out[ADDRESS_TEXT_MAX]);
 

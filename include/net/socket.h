@@ -26,10 +26,10 @@ struct listen_options {
     bool dual_stack;    /* an IPv6 wildcard takes IPv4 too */
     int defer_accept_s; /* wake the listener only when the first bytes are there; 0 = off */
     int fast_open;      /* TCP Fast Open: connections that may wait with data; 0 = off */
-    const struct socket_rights *rights; /* of a Unix socket's file; null = by umask, ours */
+    const struct socket_rights *rights; /* of a Unix socket's file; null = by user and umask */
 };
 
-/* Who may connect to a Unix socket: needs the right to write its file. */
+/* Permissions of a Unix socket's file. A client needs write permission to connect. */
 #define SOCKET_RIGHTS_KEEP UINT32_MAX
 struct socket_rights {
     uint32_t mode;         /* 0..0777, or SOCKET_RIGHTS_KEEP: by umask */
@@ -45,22 +45,22 @@ struct socket_rights {
 MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_options *options);
 
 /*
- * The same without a trace, for a trial: bind a TCP socket but do not listen on it; for a Unix
- * socket look whether its file could be made, with its rights. The socket that is returned accepts nothing. -1 with
- * errno; EADDRINUSE if somebody listens there.
+ * The same for --check, without side effects: bind a TCP socket but do not listen on it; for a Unix
+ * socket, test whether its file could be created, with its permissions. The returned socket accepts
+ * no connection. -1 with errno; EADDRINUSE if another process listens there.
  */
 MUST_USE int socket_try(const struct endpoint *endpoint, const struct listen_options *options);
 
 /*
- * Give the file of a Unix socket that this process made other rights. False with errno, and they
- * are as they were.
+ * Change the permissions of a Unix socket's file that this process created. False with errno; the
+ * permissions are then unchanged.
  */
 MUST_USE bool socket_change_rights(const struct endpoint *endpoint,
                                    const struct socket_rights *rights);
 
 /*
- * Remove the file of a Unix socket if this process made it, and it is still the same file: a
- * successor may have put its own in this place. Other endpoints have nothing to remove.
+ * Remove the file of a Unix socket if this process created it and it is still the same file: a
+ * successor may have replaced it. No effect on other endpoints.
  */
 void socket_remove_file(const struct endpoint *endpoint);
 
@@ -97,7 +97,7 @@ enum socket_peer socket_ask_peer(int fd);
 /* Has the peer ended its side, or reset it, whether or not all it sent has been read? */
 bool socket_peer_has_left(int fd);
 
-/* Have bytes arrived that nobody has read? False, too, when the kernel does not say. */
+/* Whether unread bytes have arrived. Also false if the kernel does not report it. */
 bool socket_has_unread(int fd);
 
 /* The address a TCP socket is bound to. False with errno when the kernel does not say. */

@@ -76,7 +76,7 @@ struct ws_facts {
     bool heard;              /* a byte came from the client */
     bool ended_early;        /* the client's connection ended before there was an answer */
     bool broke_early;        /* or was reset, or broke in another way */
-    bool plain_http;         /* refused: a request without any sign of WebSocket */
+    bool plain_http;         /* refused: a request without any WebSocket header */
     unsigned
         close_code_received;  /* from its close frame; WS_CLOSE_NO_STATUS, _ABNORMAL; 0 = open */
     unsigned close_code_sent; /* in our close frame, queued or gone; 0 = none */

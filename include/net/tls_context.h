@@ -67,8 +67,8 @@ void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, cons
 enum tls_validity_kind {
     TLS_VALIDITY_CERTIFICATE, /* a leaf or its chain */
     TLS_VALIDITY_AUTHORITY,   /* trusted to have issued the peer's certificate */
-    TLS_VALIDITY_CRL,  /* a revocation list; one that is replaced by a later one is left out */
-    TLS_VALIDITY_OCSP, /* a stapled OCSP response */
+    TLS_VALIDITY_CRL,         /* a revocation list, unless a later one replaces it */
+    TLS_VALIDITY_OCSP,        /* a stapled OCSP response */
     TLS_VALIDITY_KIND_COUNT
 };
 
@@ -84,7 +84,7 @@ struct tls_validity {
 };
 typedef void tls_validity_each(void *arg, const struct tls_validity *validity);
 
-/* Everything of a limited time that the context has loaded. */
+/* Everything with an expiry time that the context has loaded. */
 void tls_context_validity(const struct tls_context *ctx, tls_validity_each *each, void *arg);
 
 /*

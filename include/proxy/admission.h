@@ -98,7 +98,7 @@ uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
 
 /* What a node's accepting a CONNECT shows. */
 struct admission_news {
-    bool penalised;       /* too many: a penalty begins now */
+    bool penalised;       /* above the limit: a penalty begins now */
     uint32_t penalty_ms;  /* its length */
     bool contested;       /* two sources take it from each other in turns; once a minute at most */
     struct address rival; /* when contested: the other source; the port is nobody's */

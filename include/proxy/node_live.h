@@ -17,12 +17,12 @@
 #include "model/health.h"
 #include "model/placement.h"
 
-/* Why a relayed session is not at its home. It decides what brings it back. */
+/* Why a relayed session is not at its home, which decides when homecoming closes it. */
 enum away_cause {
-    AWAY_OUT,      /* its home was not up: a homecoming brings it back */
-    AWAY_MOVED,    /* its home is another node since the nodes changed: if asked for */
-    AWAY_REFUSED,  /* its home was up and refused or did not answer: as OUT once it has been away */
-    AWAY_OVERFLOW, /* its home was full, busy, or had no turn for it: if asked for */
+    AWAY_OUT,      /* its home was not up: every homecoming */
+    AWAY_MOVED,    /* its home changed with the nodes: only if requested */
+    AWAY_REFUSED,  /* its home was up, but refused or did not answer: as OUT after it was down */
+    AWAY_OVERFLOW, /* its home was full, busy or paced: only if requested */
     AWAY_CAUSE_COUNT
 };
 
@@ -34,7 +34,7 @@ enum eviction {
     EVICT_DRAIN_CLEAN, /* draining: sessions the broker forgets anyway (clean) */
     EVICT_DRAIN,       /* draining: any session */
     EVICT_DOWN,        /* the node is down and has not reset them */
-    EVICT_HOME,        /* and one for each enum away_cause: sessions that are elsewhere come home */
+    EVICT_HOME,        /* one for each enum away_cause: close sessions that are away */
     EVICTION_COUNT = EVICT_HOME + AWAY_CAUSE_COUNT
 };
 
@@ -53,7 +53,7 @@ struct node_live {
     /* written by the main thread */
     _Atomic uint32_t status;      /* enum node_status */
     _Atomic uint64_t up_since_us; /* when it came back; 0 = was there from our start */
-    /* Its checks time out, which proves nothing: since when; 0 = they do not, or it is a fact. */
+    /* Since when its checks have timed out; 0 = they do not, or the node is known to be down. */
     _Atomic uint64_t suspected_since_us;
     _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers count down */
 
@@ -65,8 +65,8 @@ struct node_live {
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
     _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
     _Atomic uint32_t refused;      /* CONNECTs it refused with return code 3 since then */
-    _Atomic uint32_t unanswered;   /* CONNECTs without one byte in answer, in a row until now */
-    _Atomic bool answered; /* it has answered one; cleared when the way to it is configured anew */
+    _Atomic uint32_t unanswered;   /* CONNECTs in a row that got no byte in answer */
+    _Atomic bool answered; /* it has answered one; cleared when PROXY protocol or TLS change */
 
     struct list link; /* in the registry; main thread */
     unsigned n_seats;
@@ -81,13 +81,13 @@ static inline enum node_status node_live_status(const struct node_live *live)
 /* A relaxed load of one of its counts. */
 #define NODE_LIVE_READ(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
-/* A CONNECT was sent to it, and the connection has ended, or its time is over. */
+/* A CONNECT to the node got no answer: the connection ended, or the time limit passed. */
 static inline void node_live_note_unanswered(struct node_live *live)
 {
     atomic_fetch_add_explicit(&live->unanswered, 1, memory_order_relaxed);
 }
 
-/* It has answered a CONNECT. Writes only what differs, as this comes with every session. */
+/* The node has answered a CONNECT. Stores only on change, because every session calls this. */
 static inline void node_live_note_answer(struct node_live *live)
 {
     if (NODE_LIVE_READ(live->unanswered) > 0)
@@ -96,7 +96,7 @@ static inline void node_live_note_answer(struct node_live *live)
         atomic_store_explicit(&live->answered, true, memory_order_relaxed);
 }
 
-/* How many sessions are elsewhere whose home the node is, whatever the cause. */
+/* Number of sessions on other nodes whose home this node is, for any cause. */
 static inline uint32_t node_live_away(const struct node_live *live)
 {
     uint32_t n = 0;
@@ -111,8 +111,8 @@ struct node_registry {
     unsigned workers;
     _Atomic uint32_t news; /* moves when any status did; release, and acquire by the workers */
     /*
-     * Workers that still have to find out which of their sessions are away, by the nodes they were
-     * given last. Counted up by the main thread, down by the workers (release; acquire to read).
+     * Workers that have not yet found out which of their sessions are away under the current nodes.
+     * The main thread increments, workers decrement (release; acquire to read).
      */
     _Atomic uint32_t recounts;
 };

@@ -60,8 +60,8 @@ struct snapshot {
 };
 
 /*
- * Where the members of discovered clusters are asked for: null = none known yet. Then the nodes
- * stay that the cluster, or another one with the same question to DNS, had in the snapshot before.
+ * Source of the members of discovered clusters; null = none known yet. The cluster then keeps the
+ * nodes that it, or another one with the same DNS query, had in the previous snapshot.
  */
 struct members_source {
     const struct members *(*of)(const void *arg, const char *cluster);

@@ -37,7 +37,7 @@ struct worker_shared {
     void (*ended)(void *arg);         /* called by a worker's thread as its last act */
     void (*emptied)(void *arg);       /* called by a worker when most of its sessions have left */
     void (*failing)(void *arg);       /* called by a worker when a session has failed on a node */
-    void *arg;                        /* theirs */
+    void *arg;                        /* argument of the callbacks above */
 };
 
 /* Make a worker on the main thread: its loop, its pools. It has no doors yet: give it a plan. */

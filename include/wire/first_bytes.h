@@ -2,7 +2,7 @@
  * first_bytes.h - which protocol do the first bytes of a connection belong to?
  *
  * For the log only: it names a client that speaks another protocol than its listener, such as TLS
- * on a plain one. The answer is a good guess, and no listener accepts a client because of it.
+ * on a plain one. The answer is only a guess: no listener accepts a client because of it.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  */
@@ -21,7 +21,7 @@ enum first_protocol {
     FIRST_COUNT
 };
 
-/* What the bytes received so far begin with. One byte is enough for MQTT and TLS, three else. */
+/* Protocol of the bytes received so far. One byte is enough for MQTT and TLS, others need three. */
 enum first_protocol first_bytes_protocol(struct span in);
 
 /* "MQTT", "TLS", "HTTP", "PROXY protocol"; null for NOTHING and UNKNOWN. */

@@ -89,11 +89,11 @@ enum mqtt_connack_subject {
  *                           0x9D server moved
  *   OTHER      all others   all others
  *
- * ACCEPTED and DEVICE prove that the node has read and judged the CONNECT, and that a healthy
- * node of the same cluster would have answered it too. OTHER proves nothing. 0x80 and 0x83 give
- * no reason, and EMQX sends 1 for 0x80. 0x81, 0x82, 0x84, 0x95 and the codes of the will (0x90,
- * 0x99, 0x9A, 0x9B) are about the packet: a node may close the connection for the same fault.
- * 0x97 and 0x9F are limits, which each node may reach at another time.
+ * ACCEPTED and DEVICE prove that the node has read and evaluated the CONNECT, and that a healthy
+ * node of the same cluster would also have answered it. OTHER proves nothing. 0x80 and 0x83 give no
+ * reason, and EMQX sends 1 for 0x80. 0x81, 0x82, 0x84, 0x95 and the codes of the will (0x90, 0x99,
+ * 0x9A, 0x9B) are about the packet: a node may close the connection for the same fault. 0x97 and
+ * 0x9F are limits, which each node may reach at another time.
  *
  * Source: MQTT 5.0 section 3.2.2.2; MQTT 3.1.1 section 3.2.2.3; emqx_reason_codes:compat/2.
  */

@@ -58,7 +58,7 @@ struct ws_upgrade {
     const char *subprotocol; /* 101: "mqtt" or "mqttv3.1", static */
     uint32_t head_n;         /* 101: bytes of the head; what follows are frames */
     char key[WS_KEY_N + 1];  /* 101: the Sec-WebSocket-Key, terminated */
-    bool plain_http;         /* PARSE_BAD: a good HTTP head without any sign of WebSocket */
+    bool plain_http;         /* PARSE_BAD: a valid HTTP head without any WebSocket header */
 
     /* the reader's own */
     const struct ws_upgrade_conf *conf; /* borrowed */

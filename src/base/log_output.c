@@ -164,7 +164,7 @@ static bool send_syslog(struct log_output *output, enum log_level level, const c
 
 /* ---- any ---- */
 
-/* May we make a file of this name? */
+/* Whether the process may create a file of this name. */
 static bool can_make(const char *path)
 {
     char folder[PATH_MAX] = ".";

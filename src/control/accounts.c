@@ -13,7 +13,7 @@
 
 #define RECORD_MAX 65536u /* of /etc/passwd and /etc/group: a group may have many members */
 
-/* False when it is no number. The kernel takes the highest for "leave it as it is". */
+/* False if it is not a number. The highest is not allowed: to the kernel it means "unchanged". */
 static bool parse_id(const char *text, unsigned *id)
 {
     char *end;
@@ -25,7 +25,7 @@ static bool parse_id(const char *text, unsigned *id)
     return true;
 }
 
-/* Names that a name service knew. */
+/* Names that a name service resolved. */
 struct account {
     char *name; /* owned */
     bool group;
@@ -44,7 +44,7 @@ static const struct account *recall(const char *name, bool group)
     return NULL;
 }
 
-/* Without memory for it, a reload looks into the files only. */
+/* If memory is short, a reload finds the name in the files only. */
 static void remember(const char *name, bool group, uid_t uid, gid_t gid)
 {
     if (recall(name, group))
@@ -62,7 +62,7 @@ void accounts_confine(void)
     confined = true;
 }
 
-/* As getpwnam_r(), past the name services. */
+/* As getpwnam_r(), but without name services. */
 static int scan_users(const char *name, struct passwd *record, char *text, struct passwd **found)
 {
     FILE *file = fopen("/etc/passwd", "re");

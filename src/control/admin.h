@@ -50,7 +50,7 @@ MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log 
 MUST_USE bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out);
 void admin_commit(struct admin *admin);
 
-/* Give the file of its Unix socket the rights of a new configuration. False: reported to `out`. */
+/* Apply a new configuration's permissions to its Unix socket file. False: reported to `out`. */
 MUST_USE bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
                                   const struct admin_conf *from, FILE *out);
 

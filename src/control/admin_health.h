@@ -1,8 +1,8 @@
 /*
  * admin_health.h - whether devices should be sent here, as GET readyz answers and status repeats.
  *
- * Ready means that the router serves, and that some listener has a node for its devices. A cluster
- * that is dead does not take the others out of the load balancer.
+ * Ready means that the router serves, and that some listener has a node for its devices. So one
+ * dead cluster does not take the others out of the load balancer.
  */
 #ifndef CONTROL_ADMIN_HEALTH_H
 #define CONTROL_ADMIN_HEALTH_H
@@ -12,9 +12,9 @@
 
 #include "admin_house.h"
 
-/* Which clusters have to have a node. */
+/* Which clusters must have a node that takes new sessions. */
 enum admin_scope {
-    ADMIN_ANY_LISTENER, /* that of one listener, whichever */
+    ADMIN_ANY_LISTENER, /* the cluster of any one listener */
     ADMIN_ONE_CLUSTER,
     ADMIN_ALL_CLUSTERS
 };

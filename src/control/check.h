@@ -39,7 +39,7 @@ struct check_target {
 /* How far a check came. */
 enum check_contact { CHECK_UNREACHED, CHECK_CONNECTED, CHECK_ANSWERED };
 
-/* `why` is gone after the call: "CONNACK return code 0", "connect: Connection refused", ... */
+/* `why` is valid during the call only: "CONNACK return code 0", "connect: Connection refused" */
 struct check_report {
     enum check_result result;
     enum check_contact contact; /* answered: a byte came, above TLS */

@@ -70,7 +70,7 @@ static bool ask_mqtt(const struct check_target *target, const struct address *lo
     return true;
 }
 
-/* A PROXY header and no more; behind TLS it has gone ahead of the handshake. */
+/* Only a PROXY header; with TLS it was sent before the handshake. */
 static bool ask_tcp(const struct check_target *target, const struct address *local,
                     struct buffer *out)
 {

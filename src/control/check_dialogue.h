@@ -41,8 +41,8 @@ size_t check_proxy_header(const struct check_target *target, const struct addres
                           uint8_t out[PROXY_V2_MAX]);
 
 /*
- * Put the question into an empty buffer, nothing for tcp; in front of it, when the connection is
- * plain, the PROXY header. None ahead of an HTTP request, which goes to another port. False when
+ * Write the request into an empty buffer (nothing for tcp), with the PROXY header before it if the
+ * connection is plain. No header before an HTTP request, which goes to another port. False when
  * memory is short.
  */
 MUST_USE bool check_ask(const struct check_target *target, const struct address *local,

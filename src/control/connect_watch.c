@@ -14,8 +14,8 @@
 #include "base/list.h"
 #include "prober_plan.h"
 
-#define NODES_TRIED   3u  /* so many say enough about a larger cluster: a session tries three */
-#define AFTER_ANSWERS 10u /* CONNECTs in a row, where nodes have answered before */
+#define NODES_TRIED   3u  /* enough for a larger cluster, because a session tries three nodes */
+#define AFTER_ANSWERS 10u /* unanswered CONNECTs required if nodes have answered before */
 #define WARNING_MAX   320u
 
 struct entry {
@@ -79,7 +79,7 @@ static struct entry *entry_of(struct connect_watch *watch, const char *cluster)
 /* What is known of a cluster's nodes. */
 struct findings {
     size_t nodes;     /* that should take sessions */
-    size_t silent;    /* of these: the last CONNECTs went unanswered */
+    size_t silent;    /* of these: the last CONNECTs got no answer */
     size_t answering; /* the last one was answered */
     bool any_before;  /* some node has answered before */
     uint64_t connects;

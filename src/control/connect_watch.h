@@ -1,8 +1,8 @@
 /*
  * connect_watch.h - find clusters whose nodes answer no CONNECT at all.
  *
- * The usual cause is PROXY protocol on one side only: nodes accept connections, so a tcp check is
- * good, and close each of them on the first byte. Of the main thread.
+ * The usual cause is PROXY protocol on one side only: nodes accept connections, so a tcp check
+ * succeeds, and close each of them on the first byte. Main thread only.
  */
 #ifndef CONTROL_CONNECT_WATCH_H
 #define CONTROL_CONNECT_WATCH_H
@@ -21,20 +21,19 @@ MUST_USE struct connect_watch *connect_watch_new(void);
 void connect_watch_free(struct connect_watch *watch); /* null is allowed */
 
 /*
- * Look at all clusters. Event `cluster.unanswered`, once for each cluster until its PROXY
- * protocol or TLS is configured otherwise: each node that got a CONNECT, of a device or a check,
- * closed the connection or sent nothing until its time was over; at least three nodes, or all
- * that there are; and no node has answered one before. When some have answered before, ten such
- * CONNECTs in a row are needed. Short of memory a cluster is not watched.
+ * Look at all clusters. Logs `cluster.unanswered`, once per cluster until its PROXY protocol or TLS
+ * settings change, if every node that got a CONNECT from a device or a check closed the connection
+ * or sent nothing within the time limit. This must be true of at least three nodes, or of all if
+ * there are fewer. If a node has answered before, at least ten unanswered CONNECTs are required. If
+ * memory is short, a cluster is not watched.
  */
 void connect_watch_look(struct connect_watch *watch, const struct snapshot *snapshot,
                         const struct prober *prober, struct log *log);
 
-/* What was found about a cluster at the last look, for people; null = nothing. Borrowed until then.
- */
+/* The warning about a cluster from the last look, for people; null = none. Valid until the next. */
 const char *connect_watch_warning(const struct connect_watch *watch, const char *cluster);
 
-/* A reload: clusters whose nodes are reached in another way now begin anew. */
+/* After a reload: reset clusters whose PROXY protocol or TLS settings have changed. */
 void connect_watch_reload(struct connect_watch *watch, const struct snapshot *before,
                           const struct snapshot *after);
 

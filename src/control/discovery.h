@@ -36,7 +36,7 @@ void discovery_free(struct discovery *discovery); /* null is allowed */
  * name. Those without `discovery` are forgotten. False when memory is short: then everything is as
  * before.
  *
- *   kept   the nodes that a cluster with a new or changed question has until the first answer:
+ *   kept   the nodes that a cluster with a new or changed query keeps until the first answer:
  *          those of its new snapshot. Null = none, at the start
  */
 MUST_USE bool discovery_take(struct discovery *discovery, const struct config *config,

@@ -45,8 +45,8 @@ struct patient {
     bool held;               /* the job waits until some node can take its sessions */
     uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
     uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
-    bool home_recounts;   /* how many sessions that is for is not known yet */
-    uint32_t home_left;   /* sessions that one may still close */
+    bool home_recounts;   /* the number of sessions to close is not known yet */
+    uint32_t home_left;   /* sessions that an ordered homecoming may still close */
     uint32_t home_credit; /* handed out for homecomings by the last tick */
 };
 
@@ -70,8 +70,8 @@ static uint32_t sessions_on(const struct patient *p)
 }
 
 /*
- * May a homecoming close sessions that are away for this cause? An operator's takes all of them.
- * The configuration's takes only those that will not be sent away again.
+ * Whether a homecoming may close sessions that are away for this cause. One that an operator
+ * ordered closes all of them. A configured one closes only those that are not sent away again.
  */
 static bool may_come_home(const struct patient *p, enum away_cause cause)
 {
@@ -80,7 +80,7 @@ static bool may_come_home(const struct patient *p, enum away_cause cause)
            (conf && (cause == AWAY_OUT || (cause == AWAY_MOVED && conf->after_scale_out)));
 }
 
-/* How many sessions have to come home. */
+/* Number of sessions that the homecoming has to close. */
 static uint32_t left_away(const struct patient *p)
 {
     uint32_t n = 0;
@@ -126,13 +126,13 @@ static double pace_of(const struct patient *p)
 
 /* ---- which job ---- */
 
-/* Is the node still in the configuration, and not one that only has sessions left? */
+/* Whether the node is still in the configuration, rather than kept only for its sessions. */
 static bool is_member(const struct patient *p)
 {
     return p->node < p->cluster->nodes + p->cluster->n;
 }
 
-/* Would the node take a session that is closed now? */
+/* Whether the node would take a session that is closed now. */
 static bool takes_sessions(const struct patient *p)
 {
     return is_member(p) && p->node->weight > 0 && node_live_status(p->live) == NODE_UP &&
@@ -141,8 +141,8 @@ static bool takes_sessions(const struct patient *p)
 }
 
 /*
- * May sessions be closed so that they come back elsewhere? Only if some node would take them:
- * another one of the cluster, or, for a homecoming, the node itself.
+ * Whether sessions may be closed so that they reconnect to another node. Only if a node would take
+ * them: another node of the cluster or, for a homecoming, the node itself.
  */
 static bool has_takers(const struct evictor *evictor, const struct patient *p, enum job job)
 {
@@ -265,7 +265,7 @@ static enum eviction eviction_of(const struct patient *p)
     return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
 }
 
-/* The workers find no session for a part of what is handed out: nobody closes it later. */
+/* Part of the credit finds no session, because some left meanwhile: it is dropped. */
 static void note_home_closings(struct patient *p)
 {
     uint32_t kept = 0;
@@ -335,8 +335,8 @@ static void say_held(const struct evictor *evictor, const struct patient *p)
 }
 
 /*
- * Would the job close sessions that then find no node? It waits, whatever its rate says; only a
- * drain's deadline is stronger, since it names a time at which the node has to be empty.
+ * Whether the job would close sessions that then find no node. If so it waits; only a drain's
+ * deadline overrides this, because the node must be empty by then.
  */
 static bool must_hold(struct evictor *evictor, struct patient *p, uint64_t now_us)
 {
@@ -349,15 +349,15 @@ static bool must_hold(struct evictor *evictor, struct patient *p, uint64_t now_u
     return p->held;
 }
 
-/* Do workers still find out who is away? acquire: pairs with the release of the last one */
+/* Whether workers are still counting sessions away. acquire: pairs with the last one's release */
 static bool is_recounting(const struct evictor *evictor)
 {
     return atomic_load_explicit(&evictor->registry->recounts, memory_order_acquire) > 0;
 }
 
 /*
- * An operator's homecoming is for the sessions that are away when it is ordered. If the nodes have
- * just changed, that is known only after a while.
+ * An ordered homecoming applies to the sessions that are away at that time. If the nodes have just
+ * changed, their number is known only later.
  */
 static void note_recount(const struct evictor *evictor, struct patient *p)
 {
@@ -393,7 +393,7 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
     return true;
 }
 
-/* May it get a job, or go on with one, without any change of status that wakes the evictor? */
+/* Whether it may start or resume a job without a status change that wakes the evictor. */
 static bool needs_looks(const struct patient *p)
 {
     const struct cluster_conf *conf = p->cluster->conf;

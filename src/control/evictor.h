@@ -8,9 +8,9 @@
  * Nobody is closed faster than at 1.1 times the rate within any second, however busy the main
  * thread is; what the workers find no session for is lost, not saved up.
  *
- * No session is closed to come back elsewhere while it would find no node: some other node of the
- * cluster must be up, have a weight, and be below its max_connections (for a homecoming: the home
- * itself). Until then a job is held (node.held).
+ * No session is closed while it would find no other node: another node of the cluster (for a
+ * homecoming: the home itself) must be up, have a weight, and be below its max_connections. Until
+ * then the job is held (node.held).
  *
  *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
  *               whatever is left at once, also if no other node takes it. What the node's sessions
@@ -32,7 +32,7 @@
 
 struct evictor;
 
-/* `wake` is called when workers have to look at their nodes. log and registry are borrowed. */
+/* `wake` is called when workers must check their nodes. log and registry are borrowed. */
 MUST_USE struct evictor *evictor_new(struct ev_loop *loop, struct log *log,
                                      const struct node_registry *registry, void (*wake)(void *arg),
                                      void *arg);
@@ -58,7 +58,7 @@ struct evictor_drain {
     uint32_t rate_per_s, deadline_ms; /* an operator's, or the configuration's; 0 = no deadline */
     uint32_t sessions_at_start;
     uint64_t begun_us; /* of the monotonic clock */
-    bool held;         /* no other node takes its sessions: none is closed for now */
+    bool held;         /* no session is closed for now, because no other node takes sessions */
 };
 
 /* False: the node does not drain. */
@@ -66,8 +66,8 @@ MUST_USE bool evictor_look_at_drain(const struct evictor *evictor, const struct 
                                     struct evictor_drain *out);
 
 /*
- * Begin homecoming of one node's sessions now, at this rate, whatever the configuration says: all
- * that are away at this moment, each of them once.
+ * Start homecoming of a node's sessions at this rate, regardless of the configuration. It closes
+ * all sessions that are away now, each of them once.
  */
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
 

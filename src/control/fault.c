@@ -1,5 +1,5 @@
 /*
- * fault.c - errors and warnings of a preparation, in one form.
+ * fault.c - write errors and warnings of a preparation in one format.
  */
 #include "fault.h"
 

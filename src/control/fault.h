@@ -1,5 +1,5 @@
 /*
- * fault.h - what a preparation finds wrong: one line that names the place and the rule.
+ * fault.h - report an error or warning of a preparation in one line that names place and rule.
  */
 #ifndef CONTROL_FAULT_H
 #define CONTROL_FAULT_H

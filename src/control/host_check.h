@@ -1,5 +1,5 @@
 /*
- * host_check.h - does this host have what a configuration takes for granted?
+ * host_check.h - check that this host has the files and addresses that a configuration names.
  */
 #ifndef CONTROL_HOST_CHECK_H
 #define CONTROL_HOST_CHECK_H

@@ -33,8 +33,7 @@ void key_shares_free(struct key_shares *shares)
     free(shares);
 }
 
-/* Which nodes take new sessions: those that are up, or, if none of them has a weight, paused ones.
- */
+/* Nodes that take new sessions: those that are up or, if none of them has a weight, paused ones. */
 static void note_open(const struct cluster *cluster, bool *open)
 {
     bool any = false;

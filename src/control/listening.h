@@ -48,13 +48,14 @@ MUST_USE bool listening_rights(const struct socket_conf *conf, const struct sock
                                struct socket_rights *out);
 
 /*
- * Give the file of a Unix socket that stays open the rights of a new configuration. What is not set
- * any more stays as it is. False with errno: the file is another user's, or was exchanged.
+ * Apply a new configuration's permissions to the file of a Unix socket that stays open. Keys that
+ * are no longer set change nothing. False with errno: another user owns the file, or it was
+ * replaced.
  */
 MUST_USE bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
                                       const struct socket_conf *from);
 
-/* The same for every file that both have; what fails is an error on `out` (null = nowhere). */
+/* The same for every socket in both; failures are reported on `out` (null = not at all). */
 MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from,
                                           FILE *out);
 

@@ -271,7 +271,7 @@ static void print_move(const struct plan *plan, struct span id, const char *from
     (void)fputc('\n', plan->out);
 }
 
-/* The key of a line: itself, or the text that a connection from this address is hashed by. */
+/* The key of a line: the line itself or, for an address, its normalized form. */
 static bool key_of_line(const struct side *side, const char *line, size_t n,
                         char text[ADDRESS_TEXT_MAX], struct span *key)
 {
@@ -288,7 +288,7 @@ static bool key_of_line(const struct side *side, const char *line, size_t n,
     return true;
 }
 
-/* One line that is not empty, without its end. False: it is no key of this cluster. */
+/* Handle one non-empty line, without its line end. False: it is not a key of this cluster. */
 static bool look_up(const struct plan *plan, const struct side sides[2], struct span line,
                     struct progress *progress)
 {

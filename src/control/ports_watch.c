@@ -32,7 +32,7 @@ uint64_t ports_watch_warnings(const struct ports_watch *watch)
     return watch->warnings;
 }
 
-/* How many ports the kernel picks from; 0 = the range cannot be read. */
+/* Size of the kernel's local port range; 0 = it cannot be read. */
 static uint64_t ports_of_a_source(void)
 {
     unsigned first = 0, last = 0;

@@ -22,8 +22,8 @@ void ports_watch_free(struct ports_watch *watch); /* null is allowed */
  */
 void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 
-/* How many local ports there are to dial a node, as last read; 0 = cannot be read, or a Unix
- * socket. Known from ports_watch_new() on. */
+/* Number of local ports for connections to a node, as last read; 0 = cannot be read, or a Unix
+ * socket. Valid from ports_watch_new() on. */
 uint64_t ports_watch_ports(const struct ports_watch *watch, const struct cluster *cluster,
                            const struct node *node);
 

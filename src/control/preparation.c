@@ -10,7 +10,7 @@
 #include "fault.h"
 #include "host_check.h"
 
-/* The file itself is opened by the start, which makes it if it is missing. */
+/* The start opens the file later, and creates it if it is missing. */
 static bool check_log(const struct faults *faults)
 {
     const struct log_conf *conf = &faults->config->log;

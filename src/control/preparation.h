@@ -1,9 +1,9 @@
 /*
- * preparation.h - the one list of what must be right before a router may serve by a configuration.
+ * preparation.h - check everything that a router needs before it may use a configuration.
  *
  * A start, `--check` and a reload all go through it, so none of them accepts what another rejects.
- * What takes sockets, threads or memory follows in supervisor_start.c and reload.c, by functions
- * that they share, too.
+ * Sockets, threads and memory follow in supervisor_start.c and reload.c, which share their
+ * functions.
  */
 #ifndef CONTROL_PREPARATION_H
 #define CONTROL_PREPARATION_H

@@ -63,7 +63,7 @@ static uint32_t fold(struct probe *p, const struct passive_conf *conf, size_t n,
 {
     uint32_t failures = probe_take_failures(p);
     bool counts = node_live_status(p->live) == NODE_UP;
-    /* checks and sessions agree on a suspected node: that is more than what passive alone knows */
+    /* sessions fail on a suspected node, too: that is more than passive failures alone */
     bool may_eject = counts && crowd->open > 1 &&
                      (health_is_suspected(&p->health) || health_may_eject(conf, n, crowd->ejected));
     if (health_sessions_failed(&p->health, conf, counts ? failures : 0, now_ms, may_eject)) {
@@ -117,7 +117,7 @@ static void say_panic_ended(const struct prober *prober, const struct prober_clu
     log_emit(&line);
 }
 
-/* Counts as if no node were spared. Returns how many are suspected. */
+/* Count as if no node were spared. Returns the number of suspected nodes. */
 static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
                        struct health_tally *out)
 {
@@ -135,8 +135,7 @@ static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
     return suspected;
 }
 
-/* Have enough been up for two intervals? One check that is good by chance must not end the panic.
- */
+/* Whether enough nodes have been up for two intervals: one lucky check must not end panic mode. */
 static bool is_calm(struct prober_cluster *cluster, uint64_t now_us)
 {
     struct prober_group *group = &cluster->group;
@@ -327,7 +326,7 @@ static void take_over_group(const struct prober_cluster *before, struct prober_c
         now->group.any_answer = false;
 }
 
-/* What was decided over a cluster stays, by its name. */
+/* A cluster's panic state is kept across plans, by its name. */
 static void take_over_groups(const struct prober_plan *before, struct prober_plan *plan)
 {
     for (size_t i = 0; before && i < before->snapshot->config->n_clusters; i++)

@@ -3,8 +3,8 @@
  * writer of every node's status (proxy/node_live.h); it says each change in the log.
  *
  * Panic, as in Envoy: when checks that time out would leave fewer than panic_percent of a cluster's
- * nodes up, nodes that are only suspected stay up. `cluster.panic` and `cluster.panic_ended` say
- * so. It ends when enough nodes have been up for two intervals, or none is suspected any more.
+ * nodes up, nodes that are only suspected stay up. Logs `cluster.panic` and `cluster.panic_ended`.
+ * It ends when enough nodes have been up for two intervals, or none is suspected any more.
  *
  * Of the main thread. Checks are spread over their interval with jitter; what the
  * workers counted as failed is folded in when they say so, and then ten times a second until it is
@@ -76,7 +76,7 @@ struct prober_facts {
     bool has_checks, checked;        /* checks are made; one has answered */
     enum check_result latest;
     uint64_t checked_us;                   /* of the monotonic clock: when it did */
-    char why[PROBER_WHY_MAX];              /* why its status is what it is; "" = nothing to say */
+    char why[PROBER_WHY_MAX];              /* reason for its status; "" = none known */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
     bool suspected;  /* it takes sessions, but its checks time out: its cluster is in panic */
     bool unanswered; /* its last check got no byte for its CONNECT, and none of the cluster ever did

@@ -38,8 +38,8 @@ static void say_no_password(struct log *log, const struct cluster_conf *conf, co
     log_emit(&line);
 }
 
-/* A file that can no longer be read is an event, and the checks go without a password. False when
- * memory is short. */
+/* If the file can no longer be read, logs an event, and checks are made without a password. False
+ * when memory is short. */
 static bool load_password(struct prober_cluster *cluster, struct log *log)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;

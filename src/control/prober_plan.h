@@ -15,15 +15,15 @@
 #include "net/tls_client.h"
 #include "proxy/snapshot.h"
 
-/* What is decided over a whole cluster; goes over to the next plan. */
+/* State of a whole cluster; copied to the next plan. */
 struct prober_group {
     bool panic;             /* nodes that are only suspected are spared */
     uint64_t panic_us;      /* since when */
     uint64_t calm_since_us; /* since when enough nodes are up again; 0 = they are not */
-    bool any_answer;        /* a check was answered since the way to the nodes was configured */
+    bool any_answer;        /* a check was answered since PROXY protocol or TLS last changed */
 };
 
-/* Are the nodes of both reached in the same way: PROXY header, TLS? */
+/* Whether both have the same PROXY protocol and TLS settings. */
 bool prober_same_way(const struct cluster_conf *a, const struct cluster_conf *b);
 
 struct prober_cluster {

@@ -47,7 +47,7 @@ struct probe {
     uint32_t failures_told; /* how many took it out, for the log */
 
     char client_id[PROBE_CLIENT_ID_MAX];
-    char why[PROBE_WHY_MAX];    /* the last check's words */
+    char why[PROBE_WHY_MAX];    /* the last check's reason */
     enum check_contact contact; /* how far it came */
     uint64_t checked_us;        /* when it ended */
     bool unanswered; /* it got no byte for its CONNECT, as all checks of the cluster so far */
@@ -93,13 +93,13 @@ enum probe_begin {
 void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cluster *cluster,
                  const struct node *node, uint32_t within_ms);
 
-/* For one that joins, before probe_serve(): what was known of it may be out of date. */
+/* For a node that joins, before probe_serve(): earlier results may be out of date. */
 void probe_begin(struct probe *probe, enum probe_begin how);
 
-/* An operator's word; to be settled afterwards. */
+/* Set an operator's override; the probe must be settled afterwards. */
 void probe_decree(struct probe *probe, enum node_state state);
 
-/* Why its status is what it is; a text of the probe's, or of `text`. */
+/* Reason for its status; points into the probe or into `text`. */
 const char *probe_why(const struct probe *probe, char text[PROBE_WHY_MAX]);
 
 /* How many sessions have failed on it since the last call. */

@@ -116,7 +116,7 @@ static bool prepare_log(const struct service *service, struct ready *ready, FILE
     return ready->log;
 }
 
-/* The nodes that a discovered cluster has in the new snapshot, of whatever origin. */
+/* The nodes of a discovered cluster in the new snapshot, from the file or from DNS. */
 static const struct members *nodes_now(const void *arg, const char *cluster)
 {
     const struct snapshot *snapshot = arg;

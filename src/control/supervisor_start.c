@@ -120,7 +120,7 @@ static bool start_admin(struct supervisor *sup)
     return !sup->service.admin || admin_start(sup->service.admin, sup->loop, sup->log, sup->out);
 }
 
-/* What only the start needed goes. The sockets first go to the user who will own them. */
+/* Drop the privileges that only the start needs, after giving the sockets to their new owner. */
 static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
 {
     const struct service *service = &sup->service;
@@ -182,7 +182,7 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
-/* What a start logs once it serves. */
+/* Log what a start logs once it serves. */
 static void warn(const struct supervisor *sup)
 {
     const struct service *service = &sup->service;
