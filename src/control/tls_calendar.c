@@ -88,7 +88,7 @@ static bool is_about(const struct tls_calendar_entry *e, const struct tls_validi
            strcmp(e->file, validity->file) == 0 && strcmp(e->name, validity->name) == 0;
 }
 
-/* Is it noted, for any user? If for the same one, it is of another of its addresses. */
+/* Whether it is noted for any user. For the same user it comes from another of its addresses. */
 static bool is_noted(const struct noting *noting, const struct tls_validity *validity, bool *again)
 {
     *again = false;
@@ -108,7 +108,7 @@ static char *copy(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-/* How many steps of it have been logged, whoever used it then. */
+/* Number of its steps that have been logged, for any user. */
 static size_t steps_logged(const struct tls_calendar *before, const struct tls_validity *validity)
 {
     size_t most = 0;
@@ -118,7 +118,7 @@ static size_t steps_logged(const struct tls_calendar *before, const struct tls_v
     return most;
 }
 
-/* Short of memory an entry is not noted: a warning lost, nothing else. */
+/* If memory is short, the entry is skipped: only its events are lost. */
 static void add(void *arg, const struct tls_validity *validity)
 {
     const struct noting *noting = arg;

@@ -17,8 +17,8 @@ MUST_USE struct tls_calendar *tls_calendar_new(void);
 void tls_calendar_free(struct tls_calendar *calendar);
 
 /*
- * Replace all entries by what expires in `tls`, which is the snapshot's. What has been logged of
- * an entry that stays is not logged again.
+ * Replace all entries by those of `tls`, which belongs to the snapshot. Events of entries that stay
+ * are not logged again.
  */
 void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *tls,
                        const struct snapshot *snapshot);

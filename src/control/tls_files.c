@@ -1,7 +1,7 @@
 /*
  * tls_files.c - the files that the TLS contexts are made of: which of them have changed?
  *
- * Each file has two marks: of the file that was last looked at, and of the one that is served.
+ * Each file has two marks: one of the file last looked at, one of the file in use.
  * They differ as long as a new file cannot be loaded.
  */
 #include "tls_files.h"
@@ -18,15 +18,15 @@
 #include "net/tls_client.h"
 #include "net/tls_context.h"
 
-#define CONTENT_MAX (16u << 20) /* as much as is ever loaded of a file */
-#define COARSE_S    2           /* the steps in which file systems count time, at most */
+#define CONTENT_MAX (16u << 20) /* the limit of the loader */
+#define COARSE_S    2           /* coarsest timestamp resolution of a file system */
 
 /* What a path leads to. */
 struct mark {
     int error;               /* errno when it was opened; 0 = it is readable */
     struct stat facts;       /* all zero when there is an error */
     struct key_hash content; /* the same */
-    bool is_young;           /* changed just before: another change may leave the same facts */
+    bool is_young;           /* changed very recently: another change may have the same times */
 };
 
 struct tls_file {
@@ -86,7 +86,7 @@ static bool is_young(const struct stat *facts)
     return time(NULL) - last < COARSE_S;
 }
 
-/* Not blocked by a FIFO. */
+/* A FIFO must not block open(). */
 static void take_mark(const char *path, struct mark *out)
 {
     struct mark mark = {0};
@@ -101,7 +101,7 @@ static void take_mark(const char *path, struct mark *out)
     *out = mark;
 }
 
-/* Has the file changed? If not, its mark follows what does not matter, such as a new inode. */
+/* Whether the content has changed. If not, the mark takes over a new inode or time. */
 static bool differs(const char *path, struct mark *seen)
 {
     struct stat facts;

@@ -14,8 +14,8 @@
 struct tls_files;
 
 /*
- * Every file the snapshot's listeners and clusters name, each path once, noted as it is now and
- * taken for served: the caller loads them next. Null: memory is short.
+ * Every file that the snapshot's listeners and clusters name, each path once, in its current state,
+ * which counts as in use: the caller loads the files next. Null when memory is short.
  */
 MUST_USE struct tls_files *tls_files_new(const struct snapshot *snapshot);
 void tls_files_free(struct tls_files *files);
@@ -24,31 +24,31 @@ void tls_files_free(struct tls_files *files);
 const char *const *tls_files_paths(const struct tls_files *files, size_t *n);
 
 /*
- * Is any of them another one than when it was last noted? By what the path leads to: device,
- * inode, size, times of modification and of change; where one of these differs, by the bytes.
+ * Whether any file has changed since it was last noted. Compares device, inode, size, and times of
+ * modification and change of the target; if one of these differs, compares the bytes.
  */
 MUST_USE bool tls_files_changed(struct tls_files *files);
 
-/* Note them as they are now. To be called before they are loaded. */
+/* Note the current state of all files. Call this before loading them. */
 void tls_files_note(struct tls_files *files);
 
-/* What was noted last has been loaded, and is served from now on. */
+/* The state that was noted last has been loaded and is now in use. */
 void tls_files_note_served(struct tls_files *files);
 
-/* A file that differs from the one that is served, as it was when last noted. */
+/* A file whose last noted state differs from the one in use. */
 struct tls_files_unserved {
     const char *path;       /* borrowed */
-    bool exists;            /* false: it cannot be found, or not be read */
+    bool exists;            /* false: it is missing or cannot be read */
     bool is_reported;       /* in this state, by tls_files_report() */
     time_t modified;        /* if it exists */
     time_t served_modified; /* 0 = it did not exist */
 };
 typedef void tls_files_each(void *arg, const struct tls_files_unserved *file);
 
-/* Each of them, and their number. `each` may be null. */
+/* Call `each` (may be null) for every such file; returns their number. */
 size_t tls_files_walk_unserved(const struct tls_files *files, tls_files_each *each, void *arg);
 
-/* All of them are reported now. */
+/* Mark all of them as reported. */
 void tls_files_note_reported(struct tls_files *files);
 
 #endif

@@ -5,8 +5,8 @@
  *                     +--> settle --> has a file changed? --> load once (finds faults, reads
  *    every 10 s ------+               the calendar) --> load for each worker --> hand over
  *
- * inotify is fast, the comparison is sure: it also finds what inotify cannot see. A load that
- * fails is tried again, because its cause may be elsewhere (memory, open files).
+ * inotify is fast; the comparison also finds changes that inotify does not report. A failed load is
+ * retried, because the cause may not be in the files (memory, open files).
  */
 #include "tls_keeper.h"
 
@@ -35,7 +35,7 @@ struct tls_keeper {
     unsigned n_workers;
     void (*reloaded)(void *arg); /* null = nobody else wants to know */
     void *arg;
-    struct tls_watch *watch;          /* null = inotify is not to be had */
+    struct tls_watch *watch;          /* null = inotify is not available */
     int watch_error;                  /* errno that was logged last; 0 = none */
     bool failed;                      /* the files were noted, but not loaded */
     unsigned comparisons;             /* since then */
@@ -85,7 +85,7 @@ static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
     return keys;
 }
 
-/* Load for the keeper itself: finds faults, and reads when everything expires. */
+/* Load for the keeper itself, to find faults and read expiry times. */
 static bool load_own(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                      char error[WORKER_TLS_ERROR_MAX])
 {
@@ -131,7 +131,7 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper)
     return keeper->keys;
 }
 
-/* Load for every worker, then hand over. A worker may miss it when memory is short. */
+/* Load for every worker, then hand over. If memory is short, a worker may keep the old files. */
 static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                          char error[WORKER_TLS_ERROR_MAX])
 {
@@ -252,7 +252,7 @@ static void set_watch(struct tls_keeper *keeper)
         log_not_watching(keeper, fault.error, fault.directory);
 }
 
-/* Files change in groups: wait until they are still, but not for ever. */
+/* Files change in groups: wait until the changes stop, up to a limit. */
 static void wait_until_still(struct tls_keeper *keeper)
 {
     ev_timer_again(keeper->loop, &keeper->settle);
@@ -269,7 +269,7 @@ static void on_changed(struct ev_loop *loop, struct ev_io *io, int events)
         wait_until_still(keeper);
 }
 
-/* Watched first, compared then: a change in between is an event. */
+/* Watch first, then compare: a change in between is then an event. */
 static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
@@ -344,7 +344,7 @@ static void start_watching(struct tls_keeper *keeper)
     keeper->watch = tls_watch_new();
     if (!keeper->watch) {
         log_not_watching(keeper, errno, NULL);
-        return; /* files are compared all the same */
+        return; /* the comparison every 10 s still works */
     }
     ev_io_init(&keeper->changed, on_changed, tls_watch_fd(keeper->watch), EV_READ);
     keeper->changed.data = keeper;

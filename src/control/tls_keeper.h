@@ -22,7 +22,7 @@ struct tls_keeper;
 /* Generated ticket keys: a new one seals every 12 hours, the two before it still open. */
 #define TLS_KEEPER_ROTATE_S     (12.0 * 3600)
 #define TLS_KEEPER_OLD_KEYS     2
-#define TLS_KEEPER_SETTLE_S     0.5 /* files change in groups: wait until they are still */
+#define TLS_KEEPER_SETTLE_S     0.5 /* files change in groups: wait until the changes stop */
 #define TLS_KEEPER_SETTLE_MAX_S 2.0 /* the longest wait, from the first change on */
 #define TLS_KEEPER_COMPARE_S                                                                       \
     10.0                    /* between two comparisons of all files, and looks at the calendar */
@@ -54,7 +54,7 @@ void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, v
 /* Files on disk that differ from those in use, because they could not be loaded. */
 size_t tls_keeper_unserved(const struct tls_keeper *keeper);
 
-/* Log what the calendar says today, as the start does: certificates that run out, and so on. */
+/* Log expiry events that are due today, as the start does. */
 void tls_keeper_log(const struct tls_keeper *keeper);
 
 /* Null is allowed. */

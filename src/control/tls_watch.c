@@ -1,5 +1,5 @@
 /*
- * tls_watch.c - learn from the kernel when a path may lead to another file.
+ * tls_watch.c - use inotify to find out when a path may lead to another file.
  *
  * A path is walked as the kernel walks it. Each directory on the way is watched for the one name
  * that is looked up in it:
@@ -8,11 +8,11 @@
  *
  *    /: live    /live: a    /live/a: cert.pem    /: archive    /archive: a    /archive/a: cert2.pem
  *
- * Directories are watched, not files: editors and certificate tools replace a file by renaming
- * a new one over it, certbot turns a link, Kubernetes turns the link of a directory.
+ * Directories are watched, not files: editors and certificate tools replace a file by renaming a
+ * new one over it, certbot changes a link to a file, Kubernetes a link to a directory.
  *
- * What inotify cannot see (another mount over a directory, network file systems, writing by way
- * of a hard link elsewhere) is left to the comparison of the files themselves.
+ * The comparison of the files finds changes that inotify does not report: a mount over a directory,
+ * network file systems, writes through a hard link elsewhere.
  */
 #include "tls_watch.h"
 
@@ -25,11 +25,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINKS_MAX 40u  /* as the kernel has it */
+#define LINKS_MAX 40u  /* the kernel's limit */
 #define NAMES_MAX 256u /* of one path, those of its links included */
 #define READS_MAX 64u  /* of 8 KiB of events each */
 
-/* A name appears, disappears, or the directory itself is moved, removed or closed to us. */
+/* A name appears or disappears, or the directory itself is moved, removed or made inaccessible. */
 #define MASK_ON_THE_WAY                                                                            \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |         \
      IN_ATTRIB | IN_ONLYDIR | IN_MASK_ADD)
@@ -140,7 +140,7 @@ static bool take_name(struct walk *walk, char name[NAME_MAX + 1])
     return true;
 }
 
-/* Before the name is looked up: whatever happens to it afterwards is an event. */
+/* Watch before the lookup, so that every later change is an event. */
 static void watch_name(struct walk *walk, const char *name)
 {
     uint32_t mask = walk->rest[0] ? MASK_ON_THE_WAY : MASK_AT_THE_END;
@@ -156,7 +156,7 @@ static void watch_name(struct walk *walk, const char *name)
         walk->short_of_memory = true;
 }
 
-/* Go on with the link's text in front of the rest. False when that leads nowhere. */
+/* Continue with the link's target before the rest. False if it cannot be resolved. */
 static bool follow_link(struct walk *walk)
 {
     char target[PATH_MAX], longer[PATH_MAX];
@@ -172,7 +172,7 @@ static bool follow_link(struct walk *walk)
     return true;
 }
 
-/* One name further. False at the end. */
+/* Resolve one more name. False at the end. */
 static bool step(struct walk *walk)
 {
     char name[NAME_MAX + 1];

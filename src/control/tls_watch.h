@@ -1,5 +1,5 @@
 /*
- * tls_watch.h - learn from the kernel when a path may lead to another file.
+ * tls_watch.h - use inotify to find out when a path may lead to another file.
  */
 #ifndef CONTROL_TLS_WATCH_H
 #define CONTROL_TLS_WATCH_H
@@ -28,9 +28,9 @@ void tls_watch_free(struct tls_watch *watch);
 int tls_watch_fd(const struct tls_watch *watch);
 
 /*
- * Watch every directory that resolving these paths leads through now, links included, and no
- * other directory. To be called again after each change, because the paths may lead through
- * other directories then. What does not exist yet is noticed when it appears.
+ * Watch exactly the directories on these paths, including those of symbolic links. Call this again
+ * after each change, because the paths may then lead through other directories. A file or directory
+ * that does not exist yet is noticed when it appears.
  *
  *   fault   the first directory that cannot be watched, with error 0 when there is none;
  *           changes there go unnoticed

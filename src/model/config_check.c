@@ -108,7 +108,7 @@ static void check_flapping(struct config_load *load, const struct config_place *
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
-/* Earlier versions refused by default: a file that sets the time of refusal expects that. */
+/* Earlier versions refused by default: a file that sets a penalty probably expects that. */
 static void warn_flapping(struct config_load *load, const struct config_place *root)
 {
     struct config_place limits;

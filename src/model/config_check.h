@@ -32,7 +32,7 @@ bool config_has(const struct config_place *at, const char *key);
 void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
                       const char *needed, const char *why);
 
-/* A warning at socket_mode and its like unless there is a Unix socket. */
+/* Warn about socket_mode, socket_owner and socket_group if there is no Unix socket. */
 void config_check_socket(struct config_load *load, const struct config_place *object,
                          bool unix_one);
 

@@ -58,7 +58,7 @@ struct config_key {
     enum config_kind kind;
     enum config_kind element; /* KEY_TEXT_LIST: the kind of each text */
     bool required;
-    bool of_host;        /* KEY_TEXT: only the host knows whether it is right; see config_line() */
+    bool of_host;        /* KEY_TEXT: only the host can validate it; see config_line() */
     bool unique;         /* no two siblings in the list may have the same */
     bool unique_advised; /* ... or at least it is worth a warning */
     bool off_allowed;    /* KEY_OPTIONAL: `false` is as if the key were not there */

@@ -236,7 +236,7 @@ static char *copy_of(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-/* On failure the copy is still one to free. */
+/* After a failure the copy can, and must, still be freed. */
 static bool copy_node(const struct node_conf *from, struct node_conf *out)
 {
     *out = *from;

@@ -118,8 +118,8 @@ static bool wants_backups(const struct placement_view *view, const struct placem
 }
 
 /*
- * Is there room for paused nodes behind the open ones? Only when every open node is a candidate,
- * as with backups.
+ * Whether paused nodes may follow the open ones: only if every open node is a candidate, as with
+ * backups.
  */
 static bool wants_paused(const struct placement_view *view, const struct placement *placement)
 {

@@ -1,8 +1,8 @@
 /*
  * socket_file.c - the files of Unix sockets that this process listens on.
  *
- * The file outlives the process, and bind() fails as long as it is there. So it is removed at the
- * end, and a stale one at the start. Device and inode of each file we made are kept: at the end a
+ * The file outlives the process, and bind() fails as long as it exists. So it is removed at exit,
+ * and a stale one at the start. Device and inode of each created file are kept, because at exit a
  * successor may listen on another file of the same name. Main thread only.
  *
  *    bind() with umask --> chown through O_PATH --> note device, inode --> listen(): now reachable
@@ -63,7 +63,8 @@ static void forget(struct own_file *file)
 /* On success the descriptor is taken. */
 static bool note(const char *path, int fd, const struct stat *st)
 {
-    struct own_file *old = find_own(path); /* removed behind our back, and made again by us */
+    struct own_file *old =
+        find_own(path); /* removed by another process, and created again by this one */
     if (old)
         forget(old);
     struct own_file *longer = reallocarray(own, n_own + 1, sizeof(*own));
@@ -117,7 +118,7 @@ bool socket_change_rights(const struct endpoint *endpoint, const struct socket_r
 
 /* ---- making ---- */
 
-/* The file of a process that died stays, and then nobody can bind to its name. */
+/* The file of a dead process stays, and bind() to its name then fails. */
 static bool remove_stale(const struct endpoint *endpoint, const char *path)
 {
     struct stat st;
@@ -132,7 +133,7 @@ static bool remove_stale(const struct endpoint *endpoint, const char *path)
     return false;
 }
 
-/* With the mode from the very beginning. No other thread makes files: umask is the process's. */
+/* The umask sets the mode at creation. It is process-wide, but no other thread creates files. */
 static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mode)
 {
     const bool by_umask = mode == SOCKET_RIGHTS_KEEP;

@@ -1,5 +1,6 @@
 /*
- * socket_file.h - the file of a Unix socket that listens: made, and known again. Of net/ alone.
+ * socket_file.h - create, recognise and remove the file of a listening Unix socket. Private to
+ * net/.
  */
 #ifndef NET_SOCKET_FILE_H
 #define NET_SOCKET_FILE_H

@@ -31,8 +31,8 @@
  */
 #define STEPS_MAX 192
 
-/* So much may wait for a socket that takes nothing, answers to KeyUpdates in it, before the peer is
- * not read any more. A record has at most 16 KiB and some. */
+/* Limit of unsent bytes, including answers to KeyUpdates, above which the peer is no longer read. A
+ * record has slightly more than 16 KiB. */
 #define UNSENT_MAX 65536u
 
 static void note_alert(struct stream_tls *t, int where, int value)
@@ -158,7 +158,7 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
     if (t->dead)
         return STREAM_ERR;
     if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE; /* the peer answers nothing that it has not got */
+        return STREAM_WANT_WRITE; /* the peer cannot answer what it has not received */
     forget_errors();
     int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
@@ -211,8 +211,8 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
 }
 
 /*
- * OpenSSL has nothing unfinished between two calls: a record that the socket does not take whole is
- * ours to send, and the caller repeats its bytes only to learn when that is done.
+ * OpenSSL has no unfinished write between two calls: this file sends the rest of a record that the
+ * socket did not take, and the caller repeats its bytes only to learn when that is done.
  */
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {

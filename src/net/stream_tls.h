@@ -36,7 +36,7 @@ struct stream_tls {
     uint16_t steps;         /* of TLS itself since the last data */
     uint8_t first;          /* enum first_protocol, of the first bytes that came */
     bool drained;           /* the last read left the socket empty */
-    bool left;              /* a read met the end of the connection, or that it is broken */
+    bool left;              /* a read found the connection closed or broken */
     bool refuses;           /* nothing more is read from the socket */
     bool parting;           /* what is written is the last */
     bool dead;              /* a fault ended it */

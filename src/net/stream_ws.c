@@ -105,7 +105,7 @@ static enum stream_result flush_control(struct stream_ws *ws)
         enum stream_result r = ws_inner_write(ws, control->bytes + control->at,
                                               (size_t)control->n - control->at, &put);
         if (r == STREAM_ERR)
-            break; /* it goes nowhere */
+            break; /* the client can no longer receive it */
         if (r != STREAM_OK)
             return r;
         control->at = (uint8_t)(control->at + put);
@@ -257,7 +257,8 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
             return r;
     }
     *put = payload_n;
-    (void)flush_control(ws); /* it waited for the end of the frame; the next call has its fault */
+    (void)flush_control(
+        ws); /* it waited for the end of the frame; the next call returns its error */
     return STREAM_OK;
 }
 

@@ -39,7 +39,7 @@ void ws_frames_free(struct stream_ws *ws)
     ws->frames = NULL;
 }
 
-/* A fault behind our close frame ends the stream as the client's close frame would. */
+/* After our close frame, a fault ends the stream as the client's close frame would. */
 static void fail(struct stream_ws *ws, unsigned code, const char *fault)
 {
     if (ws->close_code_sent != 0) {

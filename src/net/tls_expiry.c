@@ -1,5 +1,5 @@
 /*
- * tls_expiry.c - until when what a context has loaded is valid.
+ * tls_expiry.c - expiry times of everything that a context has loaded.
  */
 #include "net/tls_expiry.h"
 
@@ -25,7 +25,7 @@ static char *common_name(const X509_NAME *name)
     return copy;
 }
 
-/* What people call a certificate; owned by the caller, null when memory is short. */
+/* Display name of a certificate; owned by the caller, null when memory is short. */
 static char *certificate_name(const X509 *x509)
 {
     struct tls_names names;
@@ -139,7 +139,7 @@ bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *fi
         .file = file,
         .from = tls_time(X509_CRL_get0_lastUpdate(crl)),
         .until = X509_CRL_get0_nextUpdate(crl) ? tls_time(X509_CRL_get0_nextUpdate(crl)) : 0};
-    /* OpenSSL uses no delta lists unless told to. */
+    /* By default OpenSSL ignores delta lists. */
     if (validity.until == 0 || X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
         return true;
     struct tls_expiry_row *before = find_list(expiry, crl);

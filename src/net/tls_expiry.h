@@ -1,5 +1,5 @@
 /*
- * tls_expiry.h - until when what a context has loaded is valid. Of net/ alone.
+ * tls_expiry.h - expiry times of everything that a context has loaded. Private to net/.
  */
 #ifndef NET_TLS_EXPIRY_H
 #define NET_TLS_EXPIRY_H

@@ -63,7 +63,7 @@ bool away_forgive(struct node_live *home, unsigned worker)
     for (unsigned i = 0; i < FORGIVEN_A_TURN; i++) {
         struct away *first = CONTAINER_OF(refused->next, struct away, link);
         if (list_empty(refused) || first->home_up_since == up_since(home))
-            return false; /* in the order they came: so did all behind it */
+            return false; /* the list is in order of arrival, so this is true of the rest, too */
         leave(first);
         enter(first, worker, AWAY_OUT);
     }

@@ -4,7 +4,8 @@
  * A session keeps no route key. It is computed again, when the nodes of its cluster have
  * changed, from what a session keeps anyway: client identifier and user name (up to
  * SESSION_NAME_MAX bytes), source address, PROXY header, TLS handshake. So it costs no memory. If
- * the key is a longer name, or was not kept, the session stays what it was when it was placed.
+ * the key is a longer name, or was not kept, the session keeps the state that it had when it was
+ * placed.
  */
 #ifndef PROXY_AWAY_H
 #define PROXY_AWAY_H
@@ -30,15 +31,15 @@ struct away {
 /* For place_settle(): the session is relayed; note whether it is at its home. */
 void away_note(struct session *s);
 
-/* It counts as away no more. Safe to repeat. */
+/* The session no longer counts as away. Safe to repeat. */
 void away_forget(struct session *s);
 
 /* Compare a relayed session's node with its home by the nodes of this roster, its cluster's. */
 void away_recount(struct session *s, const struct roster *roster);
 
 /*
- * Sessions that the node refused, or did not answer, while it was up: if it has been away since
- * they came, it may have them back. A few of them each time; true = there may be more.
+ * Sessions that the node refused, or did not answer, while it was up: if it has been down since,
+ * homecoming may close them. Handles a few per call; true = there may be more.
  */
 MUST_USE bool away_forgive(struct node_live *home, unsigned worker);
 

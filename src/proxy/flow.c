@@ -122,7 +122,7 @@ void flow_discard(struct flow *f, struct pool *pool)
     f->discards = f->due = true;
 }
 
-/* Send the receiver the end. It cannot be sent to a dead one, and need not be. */
+/* Pass the end of the stream on to the receiver, unless it is dead. */
 static enum flow_result pump_closing(struct flow *f, struct stream *to)
 {
     enum stream_result r = f->discards ? STREAM_OK : stream_close_write(to);
@@ -181,7 +181,7 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
     for (int round = 0; r == FLOW_YIELD && round < FLOW_ROUNDS_MAX; round++) {
         r = pump_step(f, from, to, room);
         if (f->ended)
-            break; /* the next call passes the end on */
+            break; /* the next call passes on the end */
     }
     if (r == FLOW_WRITE_ERROR)
         flow_discard(f, room->pool);

@@ -25,8 +25,8 @@ struct flow {
     uint8_t full_reads; /* in a row, up to FLOW_BULK_READS: what was there filled a block */
     bool due;           /* something happened that this flow waits for */
     bool ended;         /* the sender has said that no more follows */
-    bool closed;        /* the receiver has been sent the end, or can get nothing more */
-    bool discards;      /* the receiver is dead: what still comes is read and thrown away */
+    bool closed;        /* the receiver got the end of the stream, or can get nothing more */
+    bool discards;      /* the receiver is dead: further bytes are read and discarded */
 };
 
 enum flow_result {
@@ -73,7 +73,7 @@ MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct 
 MUST_USE enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
                                        const struct flow_room *room);
 
-/* The receiver is dead: forget what waits for it, and discard what still comes. */
+/* The receiver is dead: discard the bytes that wait for it, and all further ones. */
 void flow_discard(struct flow *f, struct pool *pool);
 
 /* Translate a stream's WANT_* into the mask its socket is watched for. */

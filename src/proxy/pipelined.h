@@ -17,8 +17,8 @@ struct session;
 MUST_USE bool pipelined_keep(struct session *s, struct buffer *b, size_t n);
 
 /*
- * May more be read? Not after the client's end, nor when as much is kept as may be: then the client
- * waits for its node.
+ * Whether more may be read: not after the end of the client's stream, nor at the memory limit, when
+ * the client has to wait for its node.
  */
 bool pipelined_may_read(const struct session *s);
 

@@ -78,7 +78,7 @@ struct arrival {
     bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
     struct roster *roster;    /* a reference */
     struct placement placement;
-    uint8_t away_cause; /* enum away_cause: should it not get to its home, while that is up */
+    uint8_t away_cause; /* enum away_cause, if it is not placed at its home although that is up */
 
     /* dial */
     uint32_t first_sent;      /* bytes of `first` the node took */
@@ -196,8 +196,8 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
 void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
 
 /*
- * For stages before the CONNECT: the client has left, in order or by a reset. It was a probe if it
- * has not sent a byte (`heard`), or comes from a proxy that names no device; answers MOVED.
+ * For stages before the CONNECT: the client has closed or reset the connection. It was a probe if
+ * it sent no byte (`heard`), or came from a proxy that names no device. Returns MOVED.
  */
 enum step session_left_early(struct session *s, bool heard, const char *detail);
 
@@ -264,14 +264,14 @@ void place_note_answer(struct session *s);
 bool place_may_go_on(const struct session *s);
 
 /*
- * The node refuses because of its own state, and place_may_go_on(). Is it the session's home, and
- * busy for a moment only, as far as that can be known? Then the CONNECT goes to it once more after
- * a short wait, and this returns true: MOVED to DIAL. Else place_again() is next.
+ * The node refuses because of its own state, and place_may_go_on() holds. If it is the session's
+ * home and seems to be busy only for a moment, the CONNECT goes to it once more after a short wait,
+ * and this returns true: MOVED to DIAL. Otherwise the caller continues with place_again().
  *
  * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
  * identifier; another node would accept it, and the device would be away from home. 3.x has no such
- * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 is taken for busy only
- * while the node accepts others; an evacuated node costs few devices the wait.
+ * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 counts as busy only
+ * while the node accepts others; an evacuated node delays few devices.
  */
 MUST_USE bool place_again_at_home(struct session *s);
 

@@ -41,7 +41,7 @@
 #define HOME_WAIT_MIN_MS 250u
 #define HOME_WAIT_MAX_MS 500u
 
-/* A node refuses everybody if it has accepted nobody for so long, and refused more than so many. */
+/* A node that has accepted nobody for this long, and refused more than this many, refuses all. */
 #define ACCEPTED_LATELY_US 5000000u
 #define REFUSED_IN_A_ROW   4u
 
@@ -111,7 +111,7 @@ static bool tries_home(const struct session *s)
            s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home;
 }
 
-/* The session does not get to the node being tried: if that is its home, for this cause. */
+/* The session is not placed on the node being tried: if that is its home, note the cause. */
 static void note_missed_home(struct session *s, enum away_cause cause)
 {
     if (tries_home(s))
@@ -130,7 +130,7 @@ static enum placement_kind kind_of(const struct session *s)
     return s->arrival->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
-/* Does candidate i still take new sessions? A paused one only if it was chosen as paused. */
+/* Whether candidate i still takes new sessions. A paused one only if it was chosen as paused. */
 static bool is_open(const struct session *s, unsigned i)
 {
     const struct placement *placement = &s->arrival->placement;
@@ -182,8 +182,8 @@ void place_prove(struct session *s)
 }
 
 /*
- * Does the configuration prevent that another node is tried after a silent one? Then silence is
- * all that can be known of the node, and counts.
+ * Whether the configuration prevents a second try after a silent node. Then no other node can prove
+ * that this one is at fault, so its silence counts.
  */
 static bool can_never_be_disproved(const struct session *s)
 {
@@ -549,7 +549,7 @@ enum step place_again(struct session *s, enum close_reason reason, const char *w
     return MOVED;
 }
 
-/* Does the node refuse this session only, as far as its answers to others tell? */
+/* Whether the node seems to refuse only this session, judged by its answers to others. */
 static bool accepts_others(const struct session *s)
 {
     const uint64_t accepted_us = NODE_LIVE_READ(s->node->accepted_us);
@@ -586,7 +586,7 @@ bool place_again_at_home(struct session *s)
     struct node_live *home = candidate(s, s->tries - 1u)->live;
     tried_note(s, TRY_REFUSED);
     go_back_to_dial(s);
-    count_in(s, home); /* it keeps its place there, and hears if the node goes down */
+    count_in(s, home); /* it keeps its slot there, and is notified if the node goes down */
     a->tried_home_twice = a->waits_for_busy_home = true;
     session_set_deadline(s, wait_ms);
     return true;

@@ -80,8 +80,9 @@ static enum flow_result pump(struct session *s, bool up, const struct flow_room 
     if (first)
         note_fault(s, up == (r == FLOW_READ_ERROR));
     if (r == FLOW_READ_ERROR)
-        flow_discard(back, room->pool); /* who resets, or breaks a rule, gets nothing more */
-    back->due = true;                   /* no event of a dead socket need come for it */
+        flow_discard(back,
+                     room->pool); /* a peer that resets, or breaks a rule, gets nothing more */
+    back->due = true;             /* no event of a dead socket need come for it */
     return r;
 }
 

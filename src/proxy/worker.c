@@ -40,8 +40,8 @@ void worker_yield(struct worker *w, struct session *s)
 }
 
 /*
- * The first to run after the loop has polled. ev_now() would not do: it is the time of day, and
- * whoever sets that would end sessions as idle, or keep dead ones.
+ * Runs first after the loop has polled. Not ev_now(), which is wall-clock time: setting the clock
+ * would close sessions as idle, or keep dead ones.
  */
 static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 {

@@ -28,8 +28,8 @@ static const enum close_reason reasons[] = {
 };
 
 /*
- * The checks of the session's node time out, but the session has had bytes from it since: for this
- * device the node works.
+ * Whether the session has received bytes from its node since the node's checks began to time out:
+ * for this device the node works.
  */
 static bool is_served(const struct session *s)
 {

@@ -1,6 +1,6 @@
 /*
  * worker_recount.c - find out which sessions are away from home, after the nodes have changed: a
- * slice in each turn of the loop, so that half a million sessions keep nobody waiting.
+ * slice in each turn of the loop, so that half a million sessions do not block the loop.
  *
  * New sessions are behind the last one that a recount looks at: they are placed by the new nodes,
  * or compared with them when they are relayed.

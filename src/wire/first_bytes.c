@@ -16,7 +16,7 @@
 #define TLS_MAJOR_VERSION 0x03u
 #define MQTT_CONNECT_TYPE 0x1u
 
-/* Is one the beginning of the other? */
+/* Whether one is a prefix of the other. */
 static bool begins_as(struct span in, struct span word)
 {
     return in.n >= TEXT_LEAST && memcmp(in.p, word.p, size_min(in.n, word.n)) == 0;
@@ -39,7 +39,7 @@ static bool is_tls(struct span in)
     return in.p[0] == TLS_HANDSHAKE && (in.n < 2 || in.p[1] == TLS_MAJOR_VERSION);
 }
 
-/* A CONNECT that breaks a rule behind its protocol name is MQTT all the same. */
+/* A CONNECT that breaks a rule after its protocol name is still MQTT. */
 static bool is_mqtt(struct span in)
 {
     struct mqtt_connect connect;

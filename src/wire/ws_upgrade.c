@@ -184,7 +184,7 @@ static void note_request_line(struct ws_upgrade *u, const struct http_item *item
     u->line_seen = true;
 }
 
-/* Words for what is no HTTP, from bytes that are here however the input was cut. */
+/* Describe input that is not HTTP, from bytes that are present however the input was split. */
 static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, size_t n)
 {
     const size_t certain = p[0] == 'P' ? 6 : p[0] == '\r' ? 5 : 1;
