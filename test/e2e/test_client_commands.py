@@ -105,7 +105,7 @@ def test_the_router_is_found_by_option_file_and_environment(house, tmp_path):
 
 def test_a_token_is_asked_for_and_taken_from_a_file(start_router, recording_node, tmp_path):
     right, wrong = tmp_path / "token", tmp_path / "wrong"
-    right.write_text(TOKEN + "\nwhat stands below does not matter\n")
+    right.write_text(TOKEN + "\n")
     wrong.write_text(TOKEN[::-1] + "\n")
     config = one_cluster({"a": recording_node().port})
     config["admin"] = {"address": f"127.0.0.1:{free_port()}", "token_file": str(right)}
