@@ -49,7 +49,7 @@ def test_it_answers_who_asks_whether_it_lives_and_is_ready(start):
     assert "default-src 'none'" in ready.headers["Content-Security-Policy"]
 
 
-def test_asked_for_all_clusters_it_is_not_ready_without_a_node_that_is_up_in_each(start):
+def test_readyz_all_requires_a_node_that_is_up_in_each_cluster(start):
     config = harness.one_cluster(NODE, passive=False)
     config["clusters"] += [
         {"name": "two", "nodes": [{"name": "x", "address": "127.0.0.1:9", "state": "down"}]},

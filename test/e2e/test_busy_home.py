@@ -66,7 +66,7 @@ def pair(start_router, recording_node):
 
 
 @pytest.mark.parametrize("version", (4, 5))
-def test_a_device_whose_home_is_busy_once_gets_there_all_the_same(pair, device, version):
+def test_a_device_whose_home_is_busy_once_is_placed_there(pair, device, version):
     both = pair(busy_for(1, version))
     both.warm_up(device, version)
     raw = device(both.router).send(mqtt.connect(both.ids[0], version=version) + mqtt.PING)
@@ -94,7 +94,7 @@ def test_a_home_that_stays_busy_is_tried_twice_and_then_the_next_node(pair, devi
     assert both.connects_at_home() == 2 and len(both.other.records) == 1
 
 
-def test_return_code_3_for_everybody_costs_no_device_a_wait(pair, device):
+def test_return_code_3_for_all_devices_causes_no_wait(pair, device):
     """An evacuated node sends it too: there is no use in waiting for that."""
     both = pair(lambda r: BUSY[4] if accept_connect(r) else None)
     for client_id in both.ids:
@@ -113,7 +113,7 @@ def test_return_code_3_is_taken_for_busy_while_the_node_accepts_others(pair, dev
     assert not both.other.records and both.connects_at_home() == 23
 
 
-def test_server_busy_is_worth_a_wait_for_each_device(pair, device):
+def test_server_busy_causes_a_wait_for_each_device(pair, device):
     both = pair(busy_for(1000, 5))
     for client_id in both.ids[:6]:
         assert device(both.router).connect(client_id, version=5) == (0, 0)

@@ -113,7 +113,7 @@ def test_an_address_that_cannot_be_listened_on_is_an_error_of_both(made, tmp_pat
 
 
 @needs_root
-def test_a_user_who_may_not_start_it_is_told_by_check(made, tmp_path):
+def test_check_rejects_a_user_that_may_not_start_the_router(made, tmp_path):
     made["user"] = "daemon"
     directory = tmp_path / "open"
     directory.mkdir()

@@ -149,7 +149,7 @@ def test_rabbitmq_takes_the_check_and_its_proxy_header(start_router, rabbitmq, v
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_rabbitmq_takes_the_tcp_check_without_a_complaint(start_router, rabbitmq, version):
+def test_rabbitmq_logs_no_error_for_the_tcp_check(start_router, rabbitmq, version):
     before = len(rabbitmq.log())
     router = start_router(one_cluster({"r": rabbitmq.port}, proxy_protocol=version,
                                       health_check=FAST_CHECK))

@@ -205,7 +205,7 @@ def test_all_that_a_node_sent_arrives_when_it_resets_what_the_client_sends(setup
 
 
 @pytest.mark.parametrize("transport", ("tcp", "wss"))
-def test_a_node_that_sends_for_ever_to_a_dead_client_is_left_in_time(setup, transport):
+def test_a_node_that_sends_without_end_to_a_dead_client_is_closed_in_time(setup, transport):
     router, node, dial = setup(timeouts={"half_closed_ms": 300}, keep_open_after_eof=True)
     device, record = connected(node, dial, transport, "flooded")
     record.write(bytes(UNREAD_BYTES))
@@ -222,7 +222,7 @@ def test_a_node_that_sends_for_ever_to_a_dead_client_is_left_in_time(setup, tran
     router.wait_idle()
 
 
-def test_what_waits_for_a_slow_node_survives_the_death_of_its_client(setup):
+def test_bytes_that_wait_for_a_slow_node_are_delivered_after_the_client_dies(setup):
     """The bytes are in the router and in its kernel when the client's reset is seen."""
     router, node, dial = setup()
     device, record = connected(node, dial, "tcp", "slow-node")

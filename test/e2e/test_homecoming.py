@@ -146,7 +146,7 @@ def scaled_out(start_router, recording_node, device, **cluster):
     return router, raws, by_home(NODES, raws)["n3"]
 
 
-def test_after_a_scale_out_sessions_are_away_and_stay_until_they_are_asked_for(
+def test_after_a_scale_out_sessions_stay_away_until_an_operator_orders_homecoming(
         start_router, recording_node, device):
     router, raws, moved = scaled_out(start_router, recording_node, device,
                                      homecoming={"after_ms": 0, "rate_per_s": 1000})
@@ -173,7 +173,7 @@ def test_a_homecoming_that_is_ordered_right_after_the_scale_out_is_for_all(
     wait_until(lambda: not sessions_away(router), "none to be away")
 
 
-def test_sessions_come_home_after_a_scale_out_if_the_configuration_says_so(
+def test_sessions_come_home_after_a_scale_out_if_configured(
         start_router, recording_node, device):
     router, _, moved = scaled_out(
         start_router, recording_node, device,

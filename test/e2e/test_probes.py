@@ -66,7 +66,7 @@ def wait_read_connect(router):
 
 @pytest.mark.parametrize("how", ("reset", "close"))
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_leaves_before_its_first_byte_is_a_probe_on_every_listener(router, kind, how):
+def test_a_client_that_closes_before_its_first_byte_is_a_probe_on_every_listener(router, kind, how):
     for number, (name, before) in enumerate((
             (NAMES[kind], b""), (f"proxied {kind}", b""), (f"proxied {kind}", v2()),
             (f"proxied {kind}", v2(command=0x20)), (f"proxied {kind}", b"PROXY UNKNOWN\r\n"))):
@@ -82,7 +82,7 @@ def test_who_leaves_before_its_first_byte_is_a_probe_on_every_listener(router, k
 
 
 @pytest.mark.parametrize("name", ("mqtt", "ws", "proxied tcp"))
-def test_who_leaves_after_its_first_byte_is_no_probe(router, name):
+def test_a_client_that_closes_after_its_first_byte_is_not_a_probe(router, name):
     raw = mqtt.Device(router.ports[name])
     raw.send({"mqtt": b"\x10", "ws": b"GET", "proxied tcp": b"PROXY "}[name]).half_close()
     assert raw.read_to_end()[0] == b""
@@ -183,7 +183,7 @@ def test_a_reset_in_the_middle_of_an_upgrade_is_an_error_of_the_client(router, c
 
 
 @pytest.mark.parametrize("name", ("mqtt", "mqtts"))
-def test_who_resets_after_the_nodes_end_was_closed_by_the_node(
+def test_a_client_that_resets_after_the_node_closed_is_closed_by_the_node(
         start_router, recording_node, certificates, name):
     node = recording_node()
     router = start_router(one_cluster({"n": node.port}, tls_dir=certificates))

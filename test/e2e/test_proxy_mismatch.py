@@ -83,7 +83,7 @@ def test_devices_are_refused_and_the_log_asks_for_proxy_protocol(start_router, r
 
 
 @pytest.mark.parametrize("wrong,nodes", (("none", "expecting"), ("v2", "plain")))
-def test_mqtt_checks_that_meet_it_ask_the_same(start_router, request, wrong, nodes):
+def test_mqtt_checks_give_the_same_hint(start_router, request, wrong, nodes):
     made = with_admin(one_cluster(request.getfixturevalue(nodes), proxy_protocol=wrong, health_check=MQTT))
     router = start_router(made)
     for node in ("n0", "n1"):

@@ -59,7 +59,7 @@ def device(path):
 
 @pytest.mark.parametrize("make", (fifo, folder, device))
 @pytest.mark.parametrize("what", KEYS)
-def test_what_is_no_regular_file_ends_check_and_start(tmp_path, what, make):
+def test_a_path_that_is_not_a_regular_file_fails_check_and_start(tmp_path, what, make):
     path = tmp_path / "odd"
     word = make(path)
     config = write_config(with_file(what, path, tmp_path), tmp_path)

@@ -251,7 +251,7 @@ class Writer(threading.Thread):
         self.join()
 
 
-def test_another_file_in_the_folder_puts_no_renewal_off(
+def test_another_file_in_the_directory_does_not_delay_a_renewal(
         start, closing, authority, generations, tmp_path):
     put(tmp_path / "certs", generations[0])
     router = start(from_folder(tmp_path / "certs"))
@@ -261,7 +261,7 @@ def test_another_file_in_the_folder_puts_no_renewal_off(
     all_show(router, authority, generations[1])
 
 
-def test_a_file_of_the_router_that_never_rests_puts_no_renewal_off(
+def test_a_file_that_changes_all_the_time_does_not_delay_a_renewal(
         start, closing, authority, generations, tmp_path):
     put(tmp_path / "certs", generations[0])
     keys = tmp_path / "certs" / "ticket.keys"
@@ -343,7 +343,7 @@ def device_context(authority, issued):
     return made
 
 
-def test_a_renewed_revocation_list_is_obeyed(start, authority, generations, tmp_path):
+def test_a_renewed_revocation_list_is_applied(start, authority, generations, tmp_path):
     first, second = authority.issue("revoked-first"), authority.issue("revoked-second")
     secret = Secret(tmp_path).renew(list_crl=authority.crl(tmp_path / "none.crl"))
     router = start({"certificates": [generations[0].conf()], "client_auth": "require",
@@ -359,7 +359,7 @@ def test_a_renewed_revocation_list_is_obeyed(start, authority, generations, tmp_
                    "the new list on every worker", COMPARED_S)
 
 
-def test_a_renewed_authority_for_devices_is_obeyed(start, authority, generations, tmp_path):
+def test_a_renewed_authority_for_devices_is_applied(start, authority, generations, tmp_path):
     others = [Authority(tmp_path / f"other-{i}", name=f"other {i}") for i in range(2)]
     secret = Secret(tmp_path).renew(ca_pem=authority.file)
     router = start({"certificates": [generations[0].conf()], "client_auth": "require",
@@ -406,7 +406,7 @@ def test_a_renewed_ocsp_response_is_stapled(start, authority, generations, tmp_p
         seen.add(next_update())
 
 
-def test_a_renewed_authority_for_nodes_is_obeyed(
+def test_a_renewed_authority_for_nodes_is_applied(
         start_router, device, closing, authority, tmp_path):
     others = [Authority(tmp_path / f"nodes-{i}", name=f"nodes {i}") for i in range(2)]
     node = closing(TlsNode(others[0].issue("node", cn="node.example", sans=["DNS:node.example"]),

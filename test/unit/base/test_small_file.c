@@ -76,7 +76,7 @@ static void one_line_end_is_removed_and_nothing_else(void **state)
     expect_line("12345678\r\n", 10, "12345678");
 }
 
-static void what_is_no_line_breaks_a_rule_that_is_named(void **state)
+static void text_that_is_not_one_line_is_an_error_that_names_the_rule(void **state)
 {
     (void)state;
     assert_string_equal(rule_of_line("", 0, 8), "must not be empty");
@@ -90,7 +90,7 @@ static void what_is_no_line_breaks_a_rule_that_is_named(void **state)
     assert_string_equal(rule_of_line("12345678901", 11, 8), "must have at most 8 bytes");
 }
 
-static void a_byte_order_mark_breaks_a_rule_that_is_named(void **state)
+static void a_byte_order_mark_is_an_error_that_names_the_rule(void **state)
 {
     static const char rule[] = "begins with a byte order mark: save it as UTF-8 without one";
     (void)state;
@@ -129,7 +129,7 @@ static const char *rule_of_path(const char *at)
     return error;
 }
 
-static void what_is_no_regular_file_is_not_waited_for(void **state)
+static void a_path_that_is_not_a_regular_file_does_not_block(void **state)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     (void)state;
@@ -157,7 +157,7 @@ static void *write_in_two_steps(void *arg)
     return NULL;
 }
 
-static void a_pipe_is_read_to_its_end_where_it_may_be_one(void **state)
+static void a_pipe_is_read_to_its_end_if_pipes_are_allowed(void **state)
 {
     char error[SMALL_FILE_ERROR_MAX], name[32];
     struct small_file file;
@@ -178,11 +178,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_line_end_is_removed_and_nothing_else),
-        cmocka_unit_test(what_is_no_line_breaks_a_rule_that_is_named),
-        cmocka_unit_test(a_byte_order_mark_breaks_a_rule_that_is_named),
+        cmocka_unit_test(text_that_is_not_one_line_is_an_error_that_names_the_rule),
+        cmocka_unit_test(a_byte_order_mark_is_an_error_that_names_the_rule),
         cmocka_unit_test(a_file_of_any_size_up_to_the_limit_is_read_whole),
-        cmocka_unit_test(what_is_no_regular_file_is_not_waited_for),
-        cmocka_unit_test(a_pipe_is_read_to_its_end_where_it_may_be_one),
+        cmocka_unit_test(a_path_that_is_not_a_regular_file_does_not_block),
+        cmocka_unit_test(a_pipe_is_read_to_its_end_if_pipes_are_allowed),
     };
     return cmocka_run_group_tests_name("small_file", tests, make_folder, remove_folder);
 }

@@ -570,7 +570,7 @@ static void the_deadline_of_a_drain_closes_also_what_no_other_node_takes(void **
 }
 
 /* It has only sessions left, and gets no new one, although it is up. */
-static void a_departed_node_is_no_place_to_go(void **state)
+static void a_departed_node_takes_no_sessions(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -596,7 +596,7 @@ static void a_departed_node_is_no_place_to_go(void **state)
     play_free(p);
 }
 
-static void nobody_comes_home_while_home_is_full(void **state)
+static void no_session_comes_home_while_the_home_is_full(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -875,7 +875,7 @@ static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void
     play_free(p);
 }
 
-static void an_operators_homecoming_waits_until_it_is_known_who_is_away(void **state)
+static void an_operators_homecoming_waits_until_the_workers_have_counted(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -1005,8 +1005,8 @@ int main(void)
         cmocka_unit_test(a_drain_is_held_while_no_other_node_takes_its_sessions),
         cmocka_unit_test(a_drain_goes_on_as_soon_as_another_node_has_room),
         cmocka_unit_test(the_deadline_of_a_drain_closes_also_what_no_other_node_takes),
-        cmocka_unit_test(a_departed_node_is_no_place_to_go),
-        cmocka_unit_test(nobody_comes_home_while_home_is_full),
+        cmocka_unit_test(a_departed_node_takes_no_sessions),
+        cmocka_unit_test(no_session_comes_home_while_the_home_is_full),
         cmocka_unit_test(on_node_down_keep_keeps),
         cmocka_unit_test(paused_and_ejected_nodes_keep_their_sessions),
         cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
@@ -1021,7 +1021,7 @@ int main(void)
         cmocka_unit_test(after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it),
         cmocka_unit_test(an_operator_brings_home_sessions_of_every_cause),
         cmocka_unit_test(an_operators_homecoming_closes_as_many_as_were_away_and_no_more),
-        cmocka_unit_test(an_operators_homecoming_waits_until_it_is_known_who_is_away),
+        cmocka_unit_test(an_operators_homecoming_waits_until_the_workers_have_counted),
         cmocka_unit_test(a_reload_goes_on_with_the_drain),
         cmocka_unit_test(a_node_that_is_gone_has_no_credit_left),
         cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),

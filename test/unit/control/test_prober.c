@@ -804,7 +804,7 @@ static void time_outs_take_out_no_more_than_half_of_the_nodes(void **state)
     }
 }
 
-static void panic_spares_nobody_of_whom_more_is_known(void **state)
+static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
 {
     (void)state;
     struct scene s;
@@ -1286,7 +1286,7 @@ int main(void)
         cmocka_unit_test(a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly),
         cmocka_unit_test(a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly),
         cmocka_unit_test(time_outs_take_out_no_more_than_half_of_the_nodes),
-        cmocka_unit_test(panic_spares_nobody_of_whom_more_is_known),
+        cmocka_unit_test(panic_spares_no_node_that_is_known_to_be_bad),
         cmocka_unit_test(suspected_nodes_are_ejected_beyond_the_limit_of_passive),
         cmocka_unit_test(panic_ends_when_enough_nodes_have_been_up_for_a_while),
         cmocka_unit_test(a_node_whose_checks_turn_good_now_and_then_does_not_end_panic),

@@ -117,7 +117,7 @@ static void other_files_in_the_same_folders_are_not_reported(void **state)
     tls_watch_free(watched);
 }
 
-static void every_link_on_the_way_is_reported_when_it_turns(void **state)
+static void every_link_on_the_path_is_reported_when_it_changes(void **state)
 {
     (void)state;
     folder("archive");
@@ -136,7 +136,7 @@ static void every_link_on_the_way_is_reported_when_it_turns(void **state)
     tls_watch_free(watched);
 }
 
-static void after_each_turn_the_new_folder_is_watched_and_the_old_one_is_not(void **state)
+static void after_each_change_the_new_directory_is_watched_and_the_old_one_is_not(void **state)
 {
     (void)state;
     char name[32], target[32];
@@ -162,7 +162,7 @@ static void after_each_turn_the_new_folder_is_watched_and_the_old_one_is_not(voi
     tls_watch_free(watched);
 }
 
-static void a_folder_that_is_made_anew_is_reported_at_each_step(void **state)
+static void a_directory_that_is_removed_and_created_again_is_reported_at_each_step(void **state)
 {
     (void)state;
     folder("above");
@@ -250,9 +250,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_that_is_written_replaced_or_removed_is_reported),
         TEST(other_files_in_the_same_folders_are_not_reported),
-        TEST(every_link_on_the_way_is_reported_when_it_turns),
-        TEST(after_each_turn_the_new_folder_is_watched_and_the_old_one_is_not),
-        TEST(a_folder_that_is_made_anew_is_reported_at_each_step),
+        TEST(every_link_on_the_path_is_reported_when_it_changes),
+        TEST(after_each_change_the_new_directory_is_watched_and_the_old_one_is_not),
+        TEST(a_directory_that_is_removed_and_created_again_is_reported_at_each_step),
         TEST(links_in_a_circle_and_paths_without_end_are_left),
         TEST(a_relative_path_starts_at_the_current_directory),
         TEST(a_folder_that_cannot_be_watched_is_named),

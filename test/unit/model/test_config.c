@@ -475,7 +475,7 @@ static void an_integer_written_with_a_fraction_or_an_exponent_arrives(void **sta
     config_free(config);
 }
 
-static void what_the_host_decides_on_has_its_line(void **state)
+static void values_that_only_the_host_can_validate_have_a_line(void **state)
 {
     (void)state;
     struct config *config = parse_good(
@@ -520,7 +520,7 @@ int main(void)
         cmocka_unit_test(relative_unix_sockets_start_there_too),
         cmocka_unit_test(the_directory_counts_for_the_length_of_a_unix_socket),
         cmocka_unit_test(an_integer_written_with_a_fraction_or_an_exponent_arrives),
-        cmocka_unit_test(what_the_host_decides_on_has_its_line),
+        cmocka_unit_test(values_that_only_the_host_can_validate_have_a_line),
         cmocka_unit_test(freeing_nothing_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

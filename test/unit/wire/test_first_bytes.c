@@ -62,7 +62,7 @@ static void other_bytes_are_unknown(void **state)
     assert_int_equal(protocol_of("", 0), FIRST_NOTHING);
 }
 
-static void only_what_is_known_has_a_word(void **state)
+static void only_known_protocols_have_a_name(void **state)
 {
     (void)state;
     for (int i = 0; i < FIRST_COUNT; i++) {
@@ -77,7 +77,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(protocols_are_named_from_their_first_bytes),
         cmocka_unit_test(other_bytes_are_unknown),
-        cmocka_unit_test(only_what_is_known_has_a_word),
+        cmocka_unit_test(only_known_protocols_have_a_name),
     };
     guard = guard_page_new(64);
     int failed = cmocka_run_group_tests_name("first_bytes", tests, NULL, NULL);
