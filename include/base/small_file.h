@@ -45,8 +45,9 @@ MUST_USE bool small_file_read(const char *path, enum small_file_type type, size_
                               struct small_file *out, char error[SMALL_FILE_ERROR_MAX]);
 
 /*
- * Read a secret of one line, `max` bytes at most. One line feed, or carriage return and line feed,
- * at the end is removed, and no other byte. An empty secret, a second line and a NUL are errors.
+ * Read a secret: the first line of a file, `max` bytes at most. Its line feed, or carriage return
+ * and line feed, is removed, and no other byte. What follows is ignored. An empty line, a NUL and
+ * any other carriage return are errors.
  */
 MUST_USE bool small_file_read_line(const char *path, enum small_file_type type, size_t max,
                                    struct small_file *out, char error[SMALL_FILE_ERROR_MAX]);

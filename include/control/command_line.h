@@ -37,7 +37,7 @@
     X(NAMES, "names", "", "only names, CLUSTER/NAME, one a line")                                  \
     X(JSON, "json", "", "print the router's answer as it is")                                      \
     X(ADMIN, "admin", "ADDRESS", "the router's admin address: 127.0.0.1:9090, unix:/run/x.sock")   \
-    X(TOKEN_FILE, "token-file", "FILE", "file with the admin token, one line")                     \
+    X(TOKEN_FILE, "token-file", "FILE", "file with the admin token on its first line")             \
     X(VERSION, "version", "", "print the version")                                                 \
     X(HELP, "help", "", "print help; of a command, when one is named")
 

@@ -161,11 +161,13 @@ bool small_file_read(const char *path, enum small_file_type type, size_t max,
 
 /* ---- secrets ---- */
 
-static void cut_line_end(struct small_file *file)
+/* Keep the first line, without its line end. */
+static void cut_to_line(struct small_file *file)
 {
-    size_t n = file->n;
-    if (n > 0 && file->text[n - 1] == '\n')
-        n -= n > 1 && file->text[n - 2] == '\r' ? 2 : 1;
+    const char *feed = memchr(file->text, '\n', file->n);
+    size_t n = feed ? (size_t)(feed - file->text) : file->n;
+    if (feed && n > 0 && file->text[n - 1] == '\r')
+        n--;
     explicit_bzero(file->text + n, file->n - n);
     file->n = n;
 }
@@ -177,15 +179,15 @@ bool small_file_read_line(const char *path, enum small_file_type type, size_t ma
     if (!read_more(path, type, max, &file, error))
         return false;
     bool good = false;
-    cut_line_end(&file);
+    cut_to_line(&file);
     if (file.n == 0)
         (void)refuse(error, "must not be empty");
     else if (file.n > max)
         (void)refuse_size(error, max);
     else if (memchr(file.text, '\0', file.n))
         (void)refuse(error, "must not contain a NUL byte");
-    else if (memchr(file.text, '\n', file.n) || memchr(file.text, '\r', file.n))
-        (void)refuse(error, "must be one line");
+    else if (memchr(file.text, '\r', file.n))
+        (void)refuse(error, "must not contain a carriage return");
     else
         good = true;
     if (good)

@@ -74,7 +74,7 @@ static const struct config_key health_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct health_check_conf, password_file),
      .default_text = "none",
-     .help = "With `\"mqtt\"`: file with the password of the CONNECT, on one line."},
+     .help = "With `\"mqtt\"`: file with the password of the CONNECT, on its first line."},
     {.key = "method",
      .kind = KEY_TEXT,
      .shape = &config_method_shape,

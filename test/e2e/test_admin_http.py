@@ -295,7 +295,7 @@ def test_another_address_waits_for_a_restart_and_the_token_with_it(start, tmp_pa
     ("x" * 6000, 0o600, "must have at most 51"),
     ("two words that are long enough\n", 0o600, "must have visible ASCII characters only"),
     ("\ufeff" + "x" * 20 + "\n", 0o600, "begins with a byte order mark"),
-    ("x" * 20 + "\n" + "y" * 20 + "\n", 0o600, "must be one line"),
+    ("\n" + "y" * 20 + "\n", 0o600, "must not be empty"),
 ])
 def test_a_token_that_is_none_is_said_by_a_start_and_by_check(tmp_path, content, mode, said):
     token = tmp_path / "token"

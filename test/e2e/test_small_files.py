@@ -75,7 +75,8 @@ def test_a_path_that_is_not_a_regular_file_fails_check_and_start(tmp_path, what,
 @pytest.mark.parametrize("content, rule", (
     (b"\xef\xbb\xbfa secret of one line\n", "begins with a byte order mark"),
     ("a secret of one line\n".encode("utf-16"), "begins with a byte order mark"),
-    (b"a-secret-of-two\nlines\n", "must be one line"), (b"\r\n", "must not be empty"), (b"", "must not be empty"),
+    (b"a-secret-of-two\rlines\n", "must not contain a carriage return"),
+    (b"\r\n", "must not be empty"), (b"", "must not be empty"),
     (b"a-secret-with\0a-nul\n", "must not contain a NUL byte"), (b"x" * 70000, "must have at most ")), ids=range(7))
 def test_every_secret_keeps_the_same_rules(tmp_path, what, content, rule):
     path = tmp_path / "secret"

@@ -74,6 +74,8 @@ static void one_line_end_is_removed_and_nothing_else(void **state)
     expect_line("secret\r\n", 8, "secret");
     expect_line(" s t \n", 6, " s t ");
     expect_line("12345678\r\n", 10, "12345678");
+    expect_line("secret\n\n", 8, "secret");
+    expect_line("secret\r\na note, and a NUL\0", 27, "secret");
 }
 
 static void text_that_is_not_one_line_is_an_error_that_names_the_rule(void **state)
@@ -82,9 +84,9 @@ static void text_that_is_not_one_line_is_an_error_that_names_the_rule(void **sta
     assert_string_equal(rule_of_line("", 0, 8), "must not be empty");
     assert_string_equal(rule_of_line("\n", 1, 8), "must not be empty");
     assert_string_equal(rule_of_line("\r\n", 2, 8), "must not be empty");
-    assert_string_equal(rule_of_line("secret\n\n", 8, 8), "must be one line");
-    assert_string_equal(rule_of_line("a\nb", 3, 8), "must be one line");
-    assert_string_equal(rule_of_line("secret\r", 7, 8), "must be one line");
+    assert_string_equal(rule_of_line("\nsecret", 7, 8), "must not be empty");
+    assert_string_equal(rule_of_line("secret\r", 7, 8), "must not contain a carriage return");
+    assert_string_equal(rule_of_line("a\rb\n", 4, 8), "must not contain a carriage return");
     assert_string_equal(rule_of_line("a\0b\n", 4, 8), "must not contain a NUL byte");
     assert_string_equal(rule_of_line("123456789", 9, 8), "must have at most 8 bytes");
     assert_string_equal(rule_of_line("12345678901", 11, 8), "must have at most 8 bytes");
