@@ -187,8 +187,9 @@ static const struct config_key admin_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct admin_conf, token_file),
      .default_text = "none",
-     .help = "File with the token that `Authorization: Bearer` must contain, on its first line: 16 to "
-             "512 visible ASCII characters."},
+     .help =
+         "File with the token that `Authorization: Bearer` must contain, on its first line: 16 to "
+         "512 visible ASCII characters."},
 };
 static const struct config_table admin_table = TABLE(struct admin_conf, admin_keys);
 
