@@ -193,8 +193,11 @@ static void print_certificate(const json_t *certificate, int64_t days, FILE *out
     client_text_print(client_word(certificate, "file"), out);
     (void)fputs(" (", out);
     client_text_print(client_word(certificate, "subject"), out);
-    if (days < 0)
-        (void)fprintf(out, ") EXPIRED %" PRId64 " days ago\n", -days);
+    if (days == -1) /* the router rounds down */
+        (void)fputs(") EXPIRED less than a day ago\n", out);
+    else if (days < 0)
+        (void)fprintf(out, ") EXPIRED %" PRId64 " day%s ago\n", -days - 1,
+                      days == -2 ? "" : "s");
     else
         (void)fprintf(out, ") expires in %" PRId64 " days\n", days);
 }

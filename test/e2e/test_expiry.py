@@ -136,16 +136,19 @@ def test_a_reload_of_other_files_repeats_no_event(
     assert len(router.find("crl.expires")) == 1
 
 
-@pytest.mark.parametrize("days, is_shown", ((3, True), (20, False)))
-def test_status_shows_a_revocation_list_in_its_last_week(
-        start_router, recording_node, authority, server, tmp_path, days, is_shown):
-    crl = authority.crl(tmp_path / "list.crl", ends=at(days=days, hours=1))
+@pytest.mark.parametrize("left, text", (
+    ({"days": 3, "hours": 1}, "expires in 3 days"), ({"days": 20}, None),
+    ({"hours": -1}, "EXPIRED less than a day ago"), ({"days": -1, "hours": -1}, "EXPIRED 1 day ago"),
+    ({"days": -2, "hours": -1}, "EXPIRED 2 days ago")))
+def test_status_shows_a_revocation_list_in_its_last_week_and_after(
+        start_router, recording_node, authority, server, tmp_path, left, text):
+    crl = authority.crl(tmp_path / "list.crl", ends=at(**left))
     router = start_router(config(recording_node(), server, authority, crl))
     host, port = admin.address(router)
     result = run_router("status", "--admin", f"{host}:{port}")
     lines = [line for line in result.stdout.splitlines() if str(crl) in line]
-    assert len(lines) == is_shown, result
-    assert not is_shown or (lines[0].startswith("CRL ") and f"expires in {days} days" in lines[0])
+    assert len(lines) == (text is not None), result
+    assert not text or (lines[0].startswith("CRL ") and lines[0].endswith(text)), lines
 
 
 def check(made, tmp_path):
