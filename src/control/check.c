@@ -68,6 +68,7 @@ static enum check_type type_of(const struct check *c)
 /* ---- the verdict ----------------------------------------------------------------------- */
 
 /* A verdict without an answer ends the check; parting from a peer like that gains nothing. */
+PRINTF_LIKE(3, 0)
 static void end_unanswered(struct check *c, enum check_result result, const char *format,
                            va_list args)
 {
