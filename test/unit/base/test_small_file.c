@@ -66,7 +66,7 @@ static void expect_line(const char *bytes, size_t n, const char *line)
     assert_null(file.text);
 }
 
-static void one_line_end_is_removed_and_nothing_else(void **state)
+static void the_first_line_is_kept_without_its_end(void **state)
 {
     (void)state;
     expect_line("secret", 6, "secret");
@@ -78,7 +78,7 @@ static void one_line_end_is_removed_and_nothing_else(void **state)
     expect_line("secret\r\na note, and a NUL\0", 27, "secret");
 }
 
-static void text_that_is_not_one_line_is_an_error_that_names_the_rule(void **state)
+static void a_first_line_that_breaks_a_rule_is_an_error_that_names_it(void **state)
 {
     (void)state;
     assert_string_equal(rule_of_line("", 0, 8), "must not be empty");
@@ -179,8 +179,8 @@ static void a_pipe_is_read_to_its_end_if_pipes_are_allowed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_line_end_is_removed_and_nothing_else),
-        cmocka_unit_test(text_that_is_not_one_line_is_an_error_that_names_the_rule),
+        cmocka_unit_test(the_first_line_is_kept_without_its_end),
+        cmocka_unit_test(a_first_line_that_breaks_a_rule_is_an_error_that_names_it),
         cmocka_unit_test(a_byte_order_mark_is_an_error_that_names_the_rule),
         cmocka_unit_test(a_file_of_any_size_up_to_the_limit_is_read_whole),
         cmocka_unit_test(a_path_that_is_not_a_regular_file_does_not_block),

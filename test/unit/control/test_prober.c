@@ -1149,14 +1149,14 @@ static void write_file(const char *path, const char *text, size_t n)
     assert_int_equal(fclose(file), 0);
 }
 
-static void the_password_is_the_one_line_of_its_file(void **state)
+static void the_password_is_the_first_line_of_its_file(void **state)
 {
     (void)state;
     static const struct {
         const char *text, *password;
     } cases[] = {
         {"secret\n", "secret"},
-        {"two\nlines\n", ""},
+        {"two\nlines\n", "two"},
         {"\xef\xbb\xbfmarked\n", ""},
         {"no line feed", "no line feed"},
         {"windows\r\n", "windows"},
@@ -1297,7 +1297,7 @@ int main(void)
         cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
         cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),
         cmocka_unit_test(checks_go_from_the_source_addresses),
-        cmocka_unit_test(the_password_is_the_one_line_of_its_file),
+        cmocka_unit_test(the_password_is_the_first_line_of_its_file),
         cmocka_unit_test(a_password_that_is_too_long_is_none_and_is_not_cut),
         cmocka_unit_test(without_its_certificates_a_cluster_is_not_checked),
         cmocka_unit_test(http_checks_need_no_certificates),

@@ -293,7 +293,7 @@ static struct certificate_conf locked_conf(struct shop *s, const char *name, con
 static void a_passphrase_file_opens_an_encrypted_key(void **state)
 {
     struct shop *s = *state;
-    static const char *const texts[] = {"secret words\n", "secret words", "secret words\r\n"};
+    static const char *const texts[] = {"secret words\n", "secret words", "secret words\r\nmore\n"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         char name[16];
         snprintf(name, sizeof(name), "locked%zu", i);
