@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# layers.sh CC [ROOT] - check who may include what.
+# layers.sh CC [ROOT] - check which layer includes which.
 #
 # Fails, and prints one line per fault, on
 #   upward      an include of a higher layer (src/main.c may include anything)

@@ -4,9 +4,9 @@
  *    waiting --next--> looking --answer with members--> taken, changed() --> waiting (TTL)
  *                             \--failed or empty--> the last good stays --> waiting (1, 2, 4 s)
  *
- * An answer that lacks only some addresses is taken: for the missing ones the last good answer
- * stands in, and they are asked for again as after a failure. Until the first answer the nodes of
- * before a reload stay: those of the file, or of another question.
+ * An answer that lacks only some addresses is used: the last good answer supplies the missing ones,
+ * and they are queried again as after a failure. After a reload, the previous nodes stay until the
+ * first answer: those of the file, or those of the previous query.
  */
 #include "discovery.h"
 

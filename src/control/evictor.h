@@ -12,13 +12,17 @@
  * homecoming: the home itself) must be up, have a weight, and be below its max_connections. Until
  * then the job is held (node.held).
  *
- *   draining    drain_rate_per_s; clean sessions first, then the others; at drain_deadline_ms
- *               whatever is left at once, also if no other node takes it. What the node's sessions
- * are now is said at the start and when it is empty (node.draining, node.drained) down, off
- * on_node_down "close": close_rate_per_s homecoming  rate_per_s, once the home has been up for
- * after_ms (and slow_start_ms, if that is longer) without failing anybody: sessions that are
- * elsewhere because their home was not up. Those whose home has changed with the nodes, too, if
- * after_scale_out; those that their home refused or that overflowed, only if an operator orders it
+ *   draining
+ *       drain_rate_per_s; clean sessions first, then the others. At drain_deadline_ms all that are
+ *       left are closed, also if no other node takes them. The numbers of sessions are logged at
+ *       the start (node.draining), and an event when the node is empty (node.drained).
+ *   down, off
+ *       on_node_down "close": close_rate_per_s.
+ *   homecoming
+ *       rate_per_s, once the home has been up for after_ms (and slow_start_ms, if that is longer)
+ *       without a failure. Sessions that are elsewhere because their home was not up; with
+ *       after_scale_out also those whose home has changed with the nodes. Those that their home
+ *       refused, or that overflowed, only if an operator orders it.
  */
 #ifndef CONTROL_EVICTOR_H
 #define CONTROL_EVICTOR_H

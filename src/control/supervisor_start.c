@@ -68,7 +68,7 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
            supervisor_no_memory(sup);
 }
 
-/* Files of Unix sockets belong to the user who has to remove them. */
+/* The file of a Unix socket belongs to the user that has to remove it. */
 static struct socket_rights own_rights(const struct privileges *to)
 {
     const bool other = to->uid != geteuid();

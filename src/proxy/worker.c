@@ -7,7 +7,7 @@
  *    main thread                      worker
  *    plan           --ev_async-->     worker_take_plan(): new doors, nodes, TLS contexts
  *    node records   --ev_async-->     worker_look_at_nodes(): close and move sessions
- *    (a plan)       --ev_async-->     worker_recount(): who is away from home now
+ *    (a plan)       --ev_async-->     worker_recount(): count sessions off home
  *    questions      --ev_async-->     worker_look_for_sessions()
  *    order = DRAIN  --ev_async-->     close listeners, pace the sessions out
  *    order = STOP   --ev_async-->     close everything, leave the loop

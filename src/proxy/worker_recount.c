@@ -46,7 +46,7 @@ static size_t recount(struct worker *w, struct session *s)
 static void finish(struct worker *w)
 {
     w->recount_at = w->recount_last = NULL;
-    /* release: who reads 0 reads the counts of the nodes as they are now */
+    /* release: a thread that reads 0 also reads the new counts of the nodes */
     atomic_fetch_sub_explicit(&w->shared->registry->recounts, w->recounts, memory_order_release);
     w->recounts = 0;
 }

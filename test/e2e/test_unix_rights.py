@@ -1,4 +1,4 @@
-"""The files of Unix sockets: who may connect, and who removes them."""
+"""The files of Unix sockets: their permissions, and which router removes them."""
 
 import grp
 import os
