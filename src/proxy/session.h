@@ -106,7 +106,7 @@ struct session {
     struct list link;     /* in the worker's sessions */
     struct list runnable; /* in the worker's runnable list, while yielding */
     struct list stuck;    /* in the worker's stuck list, while relayed data waits */
-    enum session_state state;
+    uint32_t heard_ds;    /* relay: when the node's last byte came, in 0.1 s */
     uint32_t farewell_ms, spent_ms[SESSION_RELAY]; /* there, and in the states before the relay */
     uint64_t relay_ms;                             /* for months, maybe */
     uint64_t entered_us;                           /* when it entered the state */
@@ -115,16 +115,16 @@ struct session {
     struct arrival *arrival; /* owned; null once it is relayed */
 
     /* small ones of all stages, together so that they leave no holes */
-    uint32_t heard_ds;            /* relay: when the node's last byte came, in 0.1 s */
     uint16_t keep_alive_s;        /* connect */
     uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
-    uint8_t tries;                /* dial: candidates used up */
-    enum placement_kind kind : 8; /* dial: of the node being tried or used */
-    enum close_reason reason : 8; /* farewell */
+    uint8_t tries : 4;            /* dial: candidates used up, PLACEMENT_TRIES_MAX at most */
     bool deadline_moved : 1;      /* session_watch() has to tell libev */
     bool counted : 1;             /* dial: among the node's sessions */
     bool seated_clean : 1;        /* relay: in the seat's clean list, not in kept */
     bool settled : 1;             /* relay: it has been there for a while */
+    enum session_state state : 8; /* session_goto() only */
+    enum placement_kind kind : 8; /* dial: of the node being tried or used */
+    enum close_reason reason : 8; /* farewell */
     bool half_closed : 1;         /* relay: one side has ended, the other not yet */
     bool client_left_first : 1;   /* relay: the client's end came before the node's */
     bool failed : 1;              /* connack, relay: `reason` and `detail` name the first fault */
