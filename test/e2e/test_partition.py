@@ -104,8 +104,8 @@ def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
 def test_a_node_that_is_taken_out_while_it_hangs_keeps_nobody(start_router, closing, device):
     nodes = {name: closing(Mosquitto(name)) for name in ("hung", "well")}
     made = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
-                       **CHECKED, close_rate_per_s=200)
-    made["clusters"][0]["health_check"]["type"] = "mqtt"
+                       passive=False, health_check={**FAST_CHECK, "type": "mqtt"},
+                       close_rate_per_s=200)
     router = start_router(made)
     raws = [device(router) for _ in range(20)]
     for raw, client_id in zip(raws, ids_of("hung", nodes, 20)):
