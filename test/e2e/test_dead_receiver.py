@@ -110,7 +110,7 @@ def test_last_bytes_of_a_client_reach_the_node_while_that_is_sending(setup, tran
 def test_last_bytes_and_the_reset_may_come_at_the_same_time(setup, transport):
     router, node, dial = setup()
     records = []
-    for i in range(10):
+    for i in range(RUNS):
         device, record = connected(node, dial, transport, f"stopped-{i}-")
         records.append(record)
         with Stopped(router):
@@ -125,7 +125,7 @@ def test_last_bytes_and_the_reset_may_come_at_the_same_time(setup, transport):
 def test_last_bytes_sent_before_the_connack_reach_the_node(setup, transport):
     router, node, dial = setup(answer=None)
     records = []
-    for i in range(10):
+    for i in range(RUNS):
         name = f"early-{i}-"
         device = dial(transport).send(mqtt.connect(name))
         record = record_of(node, name)
@@ -143,7 +143,7 @@ def test_a_client_that_resets_before_the_connack_is_delivered(setup, transport):
     """The node answers only after the reset was seen."""
     router, node, dial = setup(answer=None)
     records = []
-    for i in range(10):
+    for i in range(RUNS):
         name = f"gone-{i}-"
         device = dial(transport).send(mqtt.connect(name))
         record = record_of(node, name)

@@ -16,8 +16,8 @@ PORTS = 100  # of each address
 class Stage:
     """A router on a machine with three addresses and very few ports; its node is here."""
 
-    def __init__(self, start_router, closing, pool):
-        self.namespace = closing(Namespace())
+    def __init__(self, namespace, start_router, closing, pool):
+        self.namespace = namespace
         addresses = [self.namespace.there] + [self.namespace.add_address(n) for n in (3, 4)]
         self.namespace.inside("sysctl", "-qw",
                               f"net.ipv4.ip_local_port_range=40000 {40000 + PORTS - 1}",
@@ -40,8 +40,16 @@ class Stage:
 
 
 @pytest.fixture
-def stage(start_router, closing):
-    return lambda pool: Stage(start_router, closing, pool)
+def namespace():
+    """Ends after the router in it, which could not end clean otherwise: its end kills all inside."""
+    made = Namespace()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(namespace, start_router, closing):
+    return lambda pool: Stage(namespace, start_router, closing, pool)
 
 
 def test_three_addresses_pass_more_sessions_than_one_has_ports(stage):
