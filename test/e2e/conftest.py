@@ -12,6 +12,7 @@ import mqtt
 import nodes
 import recorder
 from authority import Authority
+from websocket import WsDevice
 
 harness.raise_open_files()
 TEST_LIMIT_S = 5 * harness.PATIENCE_S  # for tests that hang, so that the others still run
@@ -143,6 +144,27 @@ def device(closing):
         port = router.tls_port if tls else router.port
         return closing(mqtt.Device(port, tls=tls, **how))
     return open_device
+
+
+@pytest.fixture
+def every_transport(start_router, certificates, closing):
+    """start(nodes, **settings): (router, dial), with a listener for tcp, tls, ws and wss each.
+
+    dial(transport) connects a device that has sent no MQTT yet.
+    """
+    def start(nodes, **settings):
+        config = harness.one_cluster(nodes, tls_dir=certificates)
+        harness.add_door(config, "ws", websocket={})
+        harness.add_door(config, "wss", tls_dir=certificates, websocket={})
+        router = start_router({**config, **settings})
+        tls = mqtt.tls_context(certificates)
+
+        def dial(transport):
+            port = router.ports[{"tcp": "mqtt", "tls": "mqtts"}.get(transport, transport)]
+            kind = WsDevice if transport.startswith("ws") else mqtt.Device
+            return closing(kind(port, tls=tls if transport in ("tls", "wss") else None))
+        return router, dial
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -410,7 +410,7 @@ COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconn
                                                 ("deadline", "1 to 86400 seconds"),
                                                 ("limit", "1 to 1000 sessions")))
 def test_a_number_out_of_range_is_named_in_the_options_own_unit(option, wanted):
-    """No router is asked: the fault is in the command line, exit code 2."""
+    """The command sends no request: the fault is in its arguments, and the exit code is 2."""
     command = ("sessions",) if option == "limit" else ("drain", "a")
     for value in ("0", "-1", "1.5", "1h", "", "86401" if option == "deadline" else "1000001", "9" * 30):
         result = run(*command, f"--{option}", value, "--admin", "127.0.0.1:1")

@@ -4,16 +4,14 @@ import array
 import fcntl
 import os
 import signal
-import socket
 import termios
 import time
 
 import pytest
 
 import mqtt
-from harness import SANITIZED, add_door, one_cluster, wait_until
+from harness import SANITIZED, wait_until
 from recorder import CONNACK_3
-from websocket import WsDevice
 
 pytestmark = pytest.mark.sanitized
 TRANSPORTS = ("tcp", "tls", "ws", "wss")
@@ -24,22 +22,11 @@ FEW_LAST_BYTES = mqtt.publish("last", b"words" * 100) + mqtt.DISCONNECT  # held 
 
 
 @pytest.fixture
-def setup(start_router, recording_node, certificates, closing):
-    """(router, node, dial): dial(transport) returns a device that has sent nothing yet."""
-    def start(timeouts=None, workers=2, **how):
+def setup(every_transport, recording_node):
+    """(router, node, dial): see every_transport."""
+    def start(timeouts=None, **how):
         node = recording_node(**how)
-        config = one_cluster({"n": node.address}, tls_dir=certificates)
-        add_door(config, "ws", websocket={})
-        add_door(config, "wss", tls_dir=certificates, websocket={})
-        config["workers"] = workers
-        config["timeouts"] = timeouts or {}
-        router = start_router(config)
-        tls = mqtt.tls_context(certificates)
-
-        def dial(transport):
-            port = router.ports[{"tcp": "mqtt", "tls": "mqtts"}.get(transport, transport)]
-            kind = WsDevice if transport.startswith("ws") else mqtt.Device
-            return closing(kind(port, tls=tls if transport in ("tls", "wss") else None))
+        router, dial = every_transport({"n": node.address}, timeouts=timeouts or {})
         return router, node, dial
     return start
 

@@ -5,10 +5,9 @@ import struct
 import pytest
 
 import mqtt
-from harness import add_door, one_cluster
 from recorder import HangingPort
 from test_dial import order
-from websocket import CLOSE, WsDevice, frame
+from websocket import CLOSE, frame
 
 pytestmark = pytest.mark.sanitized
 TRANSPORTS = ("tcp", "tls", "ws", "wss")
@@ -16,22 +15,12 @@ LAST = mqtt.publish("last", b"words") + mqtt.DISCONNECT
 
 
 @pytest.fixture
-def setup(start_router, recording_node, certificates, closing):
+def setup(every_transport, recording_node, closing):
     """(router, node, dial, name): the home of `name` accepts no connection, `node` comes next."""
     def start():
         node = recording_node()
-        config = one_cluster({"home": closing(HangingPort()).port, "next": node.port},
-                             tls_dir=certificates)
-        add_door(config, "ws", websocket={})
-        add_door(config, "wss", tls_dir=certificates, websocket={})
-        config["timeouts"] = {"dial_ms": 1500, "placement_ms": 20_000}
-        router = start_router(config)
-        tls = mqtt.tls_context(certificates)
-
-        def dial(transport):
-            port = router.ports[{"tcp": "mqtt", "tls": "mqtts"}.get(transport, transport)]
-            kind = WsDevice if transport.startswith("ws") else mqtt.Device
-            return closing(kind(port, tls=tls if transport in ("tls", "wss") else None))
+        router, dial = every_transport({"home": closing(HangingPort()).port, "next": node.port},
+                                       timeouts={"dial_ms": 1500, "placement_ms": 20_000})
         name = next(n for n in (f"leaver-{i}" for i in range(100)) if order(router, n)[0] == "home")
         return router, node, dial, name
     return start
