@@ -103,6 +103,12 @@ class Record(asyncio.Protocol):
     def write(self, data):
         self.call(lambda: self.transport.write(data))
 
+    def wait_calls(self):
+        """Return when the node's loop has run every call made before: its sends have begun."""
+        ran = threading.Event()
+        self.call(ran.set)
+        assert ran.wait(60), "the recording node's loop does not run"
+
     def write_eof(self):
         self.call(self.transport.write_eof)
 
