@@ -19,10 +19,10 @@ case ${1:-} in '' | *[!0-9]*) usage ;; esac
 seconds=$1
 
 cd "$(dirname "$0")/.."
-all=$(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//')
+all=$(basename -s .c fuzz/targets/fuzz_*.c | sed 's/^fuzz_//')
 targets=${2:-$all}
 for target in $targets; do
-    [ -f "fuzz/fuzz_$target.c" ] || {
+    [ -f "fuzz/targets/fuzz_$target.c" ] || {
         echo "fuzz/afl.sh: no target $target; there is:" $all >&2
         exit 2
     }

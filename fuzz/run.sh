@@ -26,10 +26,10 @@ case ${1:-} in
 *) seconds=$1 && shift ;;
 esac
 [ $# -le 1 ] || usage
-all=$(basename -s .c fuzz/fuzz_*.c | sed 's/^fuzz_//')
+all=$(basename -s .c fuzz/targets/fuzz_*.c | sed 's/^fuzz_//')
 targets=${1:-$all}
 for target in $targets; do
-    [ -f "fuzz/fuzz_$target.c" ] || {
+    [ -f "fuzz/targets/fuzz_$target.c" ] || {
         echo "fuzz/run.sh: no target $target; there is:" $all >&2
         exit 2
     }

@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "control/client.h"
-#include "control/command_line.h"
-#include "control/config_file.h"
-#include "control/plan_command.h"
-#include "control/route_command.h"
+#include "cli/client.h"
+#include "cli/command_line.h"
+#include "cli/plan.h"
+#include "cli/route.h"
 #include "control/supervisor.h"
+#include "model/config/file.h"
 #include "net/address.h"
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };

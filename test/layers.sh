@@ -30,24 +30,24 @@ fault() {
     echo "$*" | tee -a "$faults"
 }
 
-layers=(base wire model net proxy control)
+layers=(base wire model net proxy control cli)
 
 # Third-party headers and the files that may include them; main.c has no room of its own.
 rooms=(
     '^ev\.h$                  ^(src|include)/(proxy|control)/|^src/main\.c$'
-    '^openssl/                ^(src|include)/net/[^/]*tls|^src/net/stream_ws_accept_key\.c$'
-    '^jansson\.h$             ^src/model/config|^src/control/(admin|client|plan_json)'
-    '^MQTT[A-Za-z]*\.h$       ^src/wire/[^/]*\.c$'
+    '^openssl/                ^(src|include)/net/tls/|^src/net/ws/accept_key\.c$'
+    '^jansson\.h$             ^src/model/config/|^src/control/admin/|^src/cli/'
+    '^MQTT[A-Za-z]*\.h$       ^src/wire/mqtt/[^/]*\.c$'
     '^xxhash\.h$              ^src/model/'
-    '^microhttpd\.h$          ^src/control/admin'
-    '^curl/                   ^src/control/client_http\.c$'
-    '^ares\.h$                ^src/control/resolver'
-    '^seccomp\.h$             ^src/control/sandbox'
-    '^cap-ng\.h$              ^src/control/privileges'
-    '^wslay/                  ^src/net/stream_ws'
+    '^microhttpd\.h$          ^src/control/admin/'
+    '^curl/                   ^src/cli/http\.c$'
+    '^ares\.h$                ^src/control/discovery/'
+    '^seccomp\.h$             ^src/control/host/sandbox'
+    '^cap-ng\.h$              ^src/control/host/privileges'
+    '^wslay/                  ^src/net/ws/'
     # wire and model are pure: no descriptor, no clock, no thread; wire no malloc either.
-    '^(unistd|fcntl|poll|time|pthread|sys/(socket|time|stat|uio))\.h$  ^(src|include)/(base|net|proxy|control)/|^src/main\.c$'
-    '^stdlib\.h$              ^(src|include)/(base|model|net|proxy|control)/|^src/main\.c$'
+    '^(unistd|fcntl|poll|time|pthread|sys/(socket|time|stat|uio))\.h$  ^(src|include)/(base|net|proxy|control|cli)/|^src/main\.c$'
+    '^stdlib\.h$              ^(src|include)/(base|model|net|proxy|control|cli)/|^src/main\.c$'
 )
 
 # include_faults: read "includer name-as-written" lines; print faults, and edges between headers to

@@ -14,17 +14,17 @@ header() { # path, guard, body
 }
 
 make_good_tree() {
-    mkdir -p "$scratch"/good/{include,src}/{base,wire,model,net,proxy,control}
+    mkdir -p "$scratch"/good/{include,src}/{base,wire/mqtt,model,net/tls,proxy,control,cli}
     cd "$scratch/good" || exit 2
     header include/base/a.h BASE_A_H 'struct a { int n; };'
     header include/wire/b.h WIRE_B_H '#include "base/a.h"\nstruct b { struct a a; };'
     header include/wire/only_macros.h WIRE_ONLY_MACROS_H '#include "base/a.h"\n#define B_MAX 3u'
-    header src/wire/inner.h WIRE_INNER_H 'struct inner;'
+    header src/wire/mqtt/inner.h WIRE_INNER_H 'struct inner;'
     header include/proxy/c.h PROXY_C_H '#include <ev.h>\n#include "wire/b.h"\nstruct c { struct b b; };'
-    printf '#include "wire/b.h"\n#include "wire/inner.h"\n#include "inner.h"\n#include <MQTTProperties.h>\n' >src/wire/b.c
+    printf '#include "wire/b.h"\n#include "wire/mqtt/inner.h"\n#include "inner.h"\n#include <MQTTProperties.h>\n' >src/wire/mqtt/b.c
     printf '#include "proxy/c.h"\n#include <ev.h>\n#include <unistd.h>\n' >src/main.c
-    printf '#include "net/tls_x.h"\n#include <openssl/ssl.h>\n#include <time.h>\n' >src/net/tls_x.c
-    header include/net/tls_x.h NET_TLS_X_H 'struct tls_x;'
+    printf '#include "net/tls/x.h"\n#include <openssl/ssl.h>\n#include <time.h>\n' >src/net/tls/x.c
+    header include/net/tls/x.h NET_TLS_X_H 'struct tls_x;'
 }
 
 good_tree() {
@@ -57,11 +57,11 @@ with() { # file, line to add, fault expected
 
 make_good_tree
 good_tree && expect ''
-with src/wire/b.c '#include "proxy/c.h"' 'src/wire/b.c: upward: includes include/proxy/c.h'
-with src/wire/b.c '  # include "net/tls_x.h"' 'src/wire/b.c: upward: includes include/net/tls_x.h'
-with src/wire/b.c '#include "wire/nowhere.h"' 'src/wire/b.c: unknown'
-with src/net/tls_x.c '#include "wire/inner.h"' 'src/net/tls_x.c: private: src/wire/inner.h'
-with src/wire/b.c '#include <ev.h>' 'src/wire/b.c: room: <ev.h>'
+with src/wire/mqtt/b.c '#include "proxy/c.h"' 'src/wire/mqtt/b.c: upward: includes include/proxy/c.h'
+with src/wire/mqtt/b.c '  # include "net/tls/x.h"' 'src/wire/mqtt/b.c: upward: includes include/net/tls/x.h'
+with src/wire/mqtt/b.c '#include "wire/nowhere.h"' 'src/wire/mqtt/b.c: unknown'
+with src/net/tls/x.c '#include "wire/mqtt/inner.h"' 'src/net/tls/x.c: private: src/wire/mqtt/inner.h'
+with src/wire/mqtt/b.c '#include <ev.h>' 'src/wire/mqtt/b.c: room: <ev.h>'
 with src/net/plain.c '#include <openssl/ssl.h>' 'src/net/plain.c: room: <openssl/ssl.h>'
 with src/proxy/p.c '#include <openssl/ssl.h>' 'src/proxy/p.c: room: <openssl/ssl.h>'
 with src/model/route.c '#include <jansson.h>' 'src/model/route.c: room: <jansson.h>'
@@ -69,9 +69,9 @@ with src/net/plain.c '#include <xxhash.h>' 'src/net/plain.c: room: <xxhash.h>'
 with src/net/plain.c '#include <wslay/wslay.h>' 'src/net/plain.c: room: <wslay/wslay.h>'
 with src/net/plain.c '#include <MQTTClient.h>' 'src/net/plain.c: room: <MQTTClient.h>'
 with src/net/plain.c '#include <curl/curl.h>' 'src/net/plain.c: room: <curl/curl.h>'
-with src/wire/other.c '#include <MQTTReasonCodes.h>' 'paho: its headers are in src/wire/b.c src/wire/other.c'
+with src/wire/mqtt/other.c '#include <MQTTReasonCodes.h>' 'paho: its headers are in src/wire/mqtt/b.c src/wire/mqtt/other.c'
 with src/model/m.c '#include <time.h>' 'src/model/m.c: room: <time.h>'
-with src/wire/b.c '#include <stdlib.h>' 'src/wire/b.c: room: <stdlib.h>'
+with src/wire/mqtt/b.c '#include <stdlib.h>' 'src/wire/mqtt/b.c: room: <stdlib.h>'
 with include/base/d.h 'struct d { struct missing m; };' 'include/base/d.h: alone'
 with include/base/d.h '#ifndef D_H\n#define D_H\nstruct d { size_t n; };\n#endif' 'include/base/d.h: alone'
 with include/base/d.h 'struct d { int n; };' 'include/base/d.h: alone: .*redefinition'

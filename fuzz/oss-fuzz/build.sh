@@ -14,11 +14,11 @@ export CC CXX CFLAGS CXXFLAGS
 cmake -S "$source" -B "$build" -G Ninja -DFUZZ=ON -DFUZZ_FLAGS= -DFUZZ_LINKER=CXX \
     "-DFUZZ_ENGINE=${LIB_FUZZING_ENGINE:?}" '-DCMAKE_BUILD_RPATH=$ORIGIN/lib' \
     -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
-cmake --build "$build" --target $(basename -s .c "$source"/fuzz/fuzz_*.c)
+cmake --build "$build" --target $(basename -s .c "$source"/fuzz/targets/fuzz_*.c)
 
 mkdir -p "${OUT:?}/lib"
 cp "$source"/fuzz/dict/*.dict "$OUT"
-for file in "$source"/fuzz/fuzz_*.c; do
+for file in "$source"/fuzz/targets/fuzz_*.c; do
     name=$(basename "$file" .c)
     target=${name#fuzz_}
     cp "$build/fuzz/$name" "$OUT/"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/util.h"
+#include "util.h"
 
 /* So many events within so long, and how many of them may come at once. */
 struct bucket_rate {

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
+#include "util.h"
 
 struct buffer {
     uint8_t *mem; /* owned; null while nothing was ever reserved */

@@ -5,7 +5,7 @@
  * bytes that are not UTF-8, and what would change how the rest of a line is read: bidirectional
  * controls, characters without width, line and paragraph separators. All escapes are JSON's.
  *
- * Pure: no allocation, no I/O; safe from any thread.
+ * No allocation, and no I/O but in escape_print(); safe from any thread.
  */
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* The longest form of one character, "\u202e", with room for a terminator. */
 #define ESCAPE_MAX 8u
@@ -29,5 +30,8 @@
  * Returns the length of its form.
  */
 size_t escape_char(const uint8_t *p, size_t n, bool quoted, char out[ESCAPE_MAX], size_t *used);
+
+/* Print a text with every character escaped that needs it; "-" for null or an empty text. */
+void escape_print(const char *text, FILE *out);
 
 #endif

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/span.h"
-#include "base/util.h"
+#include "span.h"
+#include "util.h"
 
 /* Level, its configuration word, its word in the text format. Most urgent first. */
 #define LOG_LEVELS(X)                                                                              \

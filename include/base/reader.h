@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/span.h"
+#include "span.h"
 
 struct reader {
     const uint8_t *p; /* borrowed */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/util.h"
+#include "util.h"
 
 #define SMALL_FILE_ERROR_MAX 128u
 #define SMALL_FILE_NO_MEMORY "out of memory" /* the only error that the file does not cause */

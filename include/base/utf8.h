@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
+#include "util.h"
 
 #define UTF8_BAD (-1)
 

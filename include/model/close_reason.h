@@ -4,7 +4,7 @@
 #ifndef MODEL_CLOSE_REASON_H
 #define MODEL_CLOSE_REASON_H
 
-#include "wire/mqtt_connack.h"
+#include "wire/mqtt/connack.h"
 
 enum closed_by { CLOSED_BY_CLIENT, CLOSED_BY_NODE, CLOSED_BY_ROUTER, CLOSED_BY_COUNT };
 

@@ -12,7 +12,7 @@
 
 #include "base/bucket.h"
 #include "base/util.h"
-#include "model/config.h"
+#include "model/config/config.h"
 
 #define DAMPING_UNTIL_BITS 56 /* two thousand years */
 struct damping {

@@ -18,8 +18,8 @@
 
 #include "base/span.h"
 #include "base/util.h"
-#include "model/cidr.h"
-#include "wire/proxy_protocol.h"
+#include "cidr.h"
+#include "wire/proxy/protocol.h"
 
 /*
  * Pick the device's address: the right-most entry that is not itself a trusted proxy, or, when

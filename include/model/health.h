@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/config.h"
+#include "model/config/config.h"
 
 /* Enum suffix, word in log and metrics. Only UP takes new sessions. */
 #define NODE_STATUSES(X)                                                                           \

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
-#include "model/config.h"
+#include "model/config/config.h"
 
 /* No cluster has more: what an answer tells beyond that, in the order of names, is left out. */
 #define MEMBERS_MAX 1024u

@@ -25,7 +25,7 @@
 
 #include "base/span.h"
 #include "base/util.h"
-#include "model/rendezvous.h"
+#include "rendezvous.h"
 
 #define PLACEMENT_TRIES_MAX 3u /* nodes tried for one session */
 

@@ -10,7 +10,7 @@
 
 #include "base/span.h"
 #include "base/util.h"
-#include "model/config.h"
+#include "model/config/config.h"
 
 /* A DNS name is no longer (RFC 1035 section 2.3.4). */
 #define ROUTE_SERVER_NAME_MAX 255u

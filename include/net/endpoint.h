@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <sys/un.h>
 
+#include "address.h"
 #include "base/util.h"
-#include "net/address.h"
 
 #define ENDPOINT_UNIX_PREFIX "unix:"
 #define ENDPOINT_TEXT_MAX                                                                          \

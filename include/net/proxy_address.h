@@ -4,8 +4,8 @@
 #ifndef NET_PROXY_ADDRESS_H
 #define NET_PROXY_ADDRESS_H
 
-#include "net/address.h"
-#include "wire/proxy_protocol.h"
+#include "address.h"
+#include "wire/proxy/protocol.h"
 
 /* All zero for an address that is neither IPv4 nor IPv6. */
 struct proxy_endpoint proxy_endpoint_of(const struct address *address);

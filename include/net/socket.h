@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "address.h"
 #include "base/util.h"
-#include "net/address.h"
-#include "net/endpoint.h"
+#include "endpoint.h"
 
 /*
  * TCP keepalive of both legs: a peer that vanished without a FIN is noticed after

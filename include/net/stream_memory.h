@@ -15,7 +15,7 @@
 
 #include "base/span.h"
 #include "base/util.h"
-#include "net/stream.h"
+#include "stream.h"
 
 /* All zero: opens at once, reads whole, waits for more input at its end, never fails. */
 struct stream_memory_script {

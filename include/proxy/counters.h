@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "model/close_reason.h"
-#include "net/tls_alert.h"
-#include "proxy/session_state.h"
+#include "net/tls/alert.h"
+#include "session_state.h"
 
 typedef _Atomic uint64_t counter;
 

@@ -13,12 +13,12 @@
 #include <stdint.h>
 
 #include "base/util.h"
-#include "model/config.h"
+#include "listener_live.h"
+#include "model/config/config.h"
 #include "model/members.h"
 #include "model/rendezvous.h"
 #include "net/endpoint.h"
-#include "proxy/listener_live.h"
-#include "proxy/node_live.h"
+#include "node_live.h"
 
 struct node {
     const struct node_conf *conf; /* borrowed from the snapshot */

@@ -43,3 +43,15 @@ size_t escape_char(const uint8_t *p, size_t n, bool quoted, char out[ESCAPE_MAX]
     memcpy(out, p, *used);
     return *used;
 }
+
+void escape_print(const char *text, FILE *out)
+{
+    const size_t n = text ? strlen(text) : 0;
+    char shown[ESCAPE_MAX];
+    if (!text || n == 0)
+        (void)fputc('-', out);
+    for (size_t i = 0, used = 0; i < n; i += used) {
+        const size_t length = escape_char((const uint8_t *)text + i, n - i, false, shown, &used);
+        (void)fwrite(shown, 1, length, out);
+    }
+}

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "proxy/admission.h"
+#include "proxy/admission/admission.h"
 
 static void log_node(struct log *log, const struct node_live *live, bool departed)
 {

@@ -5,9 +5,9 @@
 #define CONTROL_GAUGES_H
 
 #include "base/log.h"
+#include "control/reload/publish.h"
 #include "proxy/counters.h"
-#include "proxy/worker.h"
-#include "publish.h"
+#include "proxy/worker/workers.h"
 
 /* Which of COUNTERS, in their order. */
 enum {

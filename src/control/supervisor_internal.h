@@ -9,14 +9,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "admin.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "control/privileges.h"
-#include "model/config.h"
-#include "ports_watch.h"
-#include "proxy/worker.h"
-#include "reload.h"
+#include "control/admin/server.h"
+#include "control/health/ports_watch.h"
+#include "control/host/privileges.h"
+#include "control/reload/reload.h"
+#include "model/config/config.h"
+#include "proxy/worker/workers.h"
 
 struct supervisor {
     struct worker_shared shared;

@@ -16,12 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "accounts.h"
-#include "control/host_limits.h"
-#include "control/privileges.h"
-#include "listening.h"
-#include "proxy/worker.h"
-#include "sandbox.h"
+#include "control/host/accounts.h"
+#include "control/host/limits.h"
+#include "control/host/privileges.h"
+#include "control/host/sandbox.h"
+#include "control/reload/listening.h"
+#include "proxy/worker/workers.h"
 #include "supervisor_internal.h"
 
 #define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/socket_file.h"
+#include "socket_file.h"
 
 static bool set_option(int fd, int level, int option, int value)
 {

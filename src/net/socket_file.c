@@ -7,7 +7,7 @@
  *
  *    bind() with umask --> chown through O_PATH --> note device, inode --> listen(): now reachable
  */
-#include "net/socket_file.h"
+#include "socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -13,7 +13,7 @@
 #include "base/span.h"
 #include "base/util.h"
 #include "model/placement.h"
-#include "net/tls_client.h"
+#include "net/tls/client.h"
 #include "proxy/snapshot.h"
 
 struct roster {

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "wire/mqtt_connect.h"
-#include "wire/proxy_format.h"
+#include "wire/mqtt/connect.h"
+#include "wire/proxy/format.h"
 
 #define TEXT_LEAST        3u /* fewer characters of a word can be anything */
 #define TLS_HANDSHAKE     0x16u

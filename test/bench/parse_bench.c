@@ -20,8 +20,8 @@
 #include "base/log.h"
 #include "model/rendezvous.h"
 #include "samples.h"
-#include "wire/mqtt_connect.h"
-#include "wire/proxy_protocol.h"
+#include "wire/mqtt/connect.h"
+#include "wire/proxy/protocol.h"
 
 #define BATCH_NS    2e6
 #define BATCHES_MAX 1000u

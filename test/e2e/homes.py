@@ -4,7 +4,7 @@ import sys
 
 from harness import ROOT
 
-sys.path.insert(0, str(ROOT / "test"))
+sys.path.insert(0, str(ROOT / "test" / "tools"))
 import rendezvous_reference  # noqa: E402  pylint: disable=wrong-import-position
 
 

@@ -1,4 +1,4 @@
-"""A short piece of test/chaos.py: everything that can happen to nodes, at random."""
+"""A short piece of test/tools/chaos.py: everything that can happen to nodes, at random."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 
 import harness
 
-sys.path.insert(0, str(harness.ROOT / "test"))
+sys.path.insert(0, str(harness.ROOT / "test" / "tools"))
 import chaos  # noqa: E402  pylint: disable=wrong-import-position
 
 SEED = 20  # the same play each time; other seeds are for the script

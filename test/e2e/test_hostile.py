@@ -1,6 +1,6 @@
 """Thousands who hold a place and give nothing for it, and what a device notices of them.
 
-test/attack.py has many more ways to be hostile, and tells what each costs.
+test/tools/attack.py has many more ways to be hostile, and tells what each costs.
 """
 
 import collections
@@ -20,7 +20,7 @@ from harness import SANITIZED, add_door, one_cluster
 from hostile import Crowd, Habit, client_hello, half
 from proxy_sender import v2
 
-sys.path.insert(0, str(harness.ROOT / "test"))
+sys.path.insert(0, str(harness.ROOT / "test" / "tools"))
 import attack  # noqa: E402  pylint: disable=wrong-import-position
 
 HALF_OPEN = 250 if SANITIZED else 9_000
@@ -196,7 +196,7 @@ def test_connects_that_never_end_do_not_crowd_out_those_who_relay(
 
 @pytest.mark.sanitized
 def test_whatever_comes_all_at_once_leaves_nothing_behind(start_router, certificates, closing):
-    """Every attack of test/attack.py, a few clients each. Nodes and descriptors stay well."""
+    """Every attack of test/tools/attack.py, a few clients each. Nodes and descriptors stay well."""
     ground = closing(attack.Ground(certificates, 12, start_router=start_router))
     habits = []
     for name, begin in attack.ATTACKS.items():

@@ -21,7 +21,7 @@ REFUSAL = re.compile(r"X\((\w+), (\d+), (0x[0-9a-f]+)\)")
 def close_reason_table():
     """The close reasons as a Markdown table, made from the header they stand in."""
     refusals = {name: (rc3, rc5)
-                for name, rc3, rc5 in REFUSAL.findall((SOURCE / "include/wire/mqtt_connack.h").read_text())}
+                for name, rc3, rc5 in REFUSAL.findall((SOURCE / "include/wire/mqtt/connack.h").read_text())}
     text = (SOURCE / "include/model/close_reason.h").read_text().replace("\\\n", " ")
     text = re.sub(r'(?<!\\)"\s+"', "", text)  # a text in pieces is one
     lines = ["| `reason` | `closed_by` | the device is told | over WebSocket | meaning |", "|---|---|---|---|---|"]
@@ -59,7 +59,7 @@ def test_readme_names_every_event_and_every_field_of_a_sessions_end():
     events |= set(re.findall(r'[{,] ?"(node\.[a-z]+)"', code))
     missing = {event for event in events if f"`{event}`" not in log}
     assert len(events) > 40 and not missing, missing
-    text = (SOURCE / "src/proxy/access_log.c").read_text()
+    text = (SOURCE / "src/proxy/session/access_log.c").read_text()
     fields = set(re.findall(r'log_\w+\(&?line, "(\w+)"', text)) | set(re.findall(r'"(ms_\w+)"', text))
     missing = {field for field in fields if f"`{field}`" not in log}
     assert len(fields) > 25 and not missing, missing

@@ -11,7 +11,7 @@ import admin
 from admin import with_admin
 from harness import BINARY, ROOT, one_cluster
 
-CASES = ROOT / "test" / "unit" / "model" / "config"
+CASES = ROOT / "test" / "unit" / "model" / "config" / "cases"
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_the_python_reference_picks_the_same_nodes(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     result = subprocess.run(
-        [sys.executable, str(ROOT / "test" / "rendezvous_reference.py"), "--router", BINARY,
+        [sys.executable, str(ROOT / "test" / "tools" / "rendezvous_reference.py"), "--router", BINARY,
          "--config", str(path), "--ids", "300"],
         capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

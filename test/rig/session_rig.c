@@ -28,12 +28,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "listener.h"
-#include "model/config.h"
+#include "model/config/config.h"
 #include "net/socket.h"
-#include "proxy/admission.h"
-#include "session.h"
-#include "worker.h"
+#include "proxy/admission/admission.h"
+#include "proxy/session/session.h"
+#include "proxy/worker/listener.h"
+#include "proxy/worker/worker.h"
 
 #define QUIET_TURNS 4       /* without a movement: nothing moves any more */
 #define TURNS_MAX   1000000 /* a session that still moves then spins */

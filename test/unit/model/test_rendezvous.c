@@ -1,6 +1,6 @@
 /*
  * test_rendezvous.c - the order of nodes for a key, against vectors of a second
- * implementation (test/rendezvous_reference.py) and against the plainest way to sort.
+ * implementation (test/tools/rendezvous_reference.py) and against the plainest way to sort.
  */
 #include <stdio.h>
 #include <stdlib.h>

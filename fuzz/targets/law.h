@@ -1,0 +1,79 @@
+/*
+ * law.h - what fuzz targets share: laws that say which one was broken, choices drawn from the
+ * input, so that a finding can be replayed, and copies of exactly their size, so that
+ * AddressSanitizer sees a step too far.
+ */
+#ifndef TARGETS_LAW_H
+#define TARGETS_LAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A law in words, for the report of a broken one. */
+#define LAW(condition)                                                                             \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            law_broken(#condition, __FILE__, __LINE__);                                            \
+    } while (0)
+
+__attribute__((noreturn)) static inline void law_broken(const char *law, const char *file, int line)
+{
+    (void)fprintf(stderr, "%s:%d: broken law: %s\n", file, line, law);
+    abort();
+}
+
+struct dice {
+    uint64_t state;
+};
+
+static inline struct dice dice_from(const uint8_t *data, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ data[i]) * UINT64_C(0x100000001b3);
+    return (struct dice){hash | 1};
+}
+
+/* 0..below-1, below > 0 */
+static inline size_t dice_roll(struct dice *d, size_t below)
+{
+    d->state ^= d->state << 13;
+    d->state ^= d->state >> 7;
+    d->state ^= d->state << 17;
+    return (size_t)(d->state % below);
+}
+
+/* n bytes of memory of exactly that size, to free(). */
+static inline uint8_t *exact_new(size_t n)
+{
+    uint8_t *exact = malloc(n > 0 ? n : 1);
+
+    LAW(exact != NULL);
+    return exact;
+}
+
+static inline uint8_t *exact_copy(const uint8_t *p, size_t n)
+{
+    uint8_t *exact = exact_new(n);
+
+    if (n > 0)
+        memcpy(exact, p, n);
+    return exact;
+}
+
+/* The same as text: a terminator more. */
+static inline char *exact_text(const uint8_t *p, size_t n)
+{
+    char *text = (char *)exact_new(n + 1);
+
+    if (n > 0)
+        memcpy(text, p, n);
+    text[n] = '\0';
+    return text;
+}
+
+#endif

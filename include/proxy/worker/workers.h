@@ -1,0 +1,99 @@
+/*
+ * workers.h - the worker threads as the main thread sees them: start, order, count, join.
+ */
+#ifndef PROXY_WORKER_WORKERS_H
+#define PROXY_WORKER_WORKERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "net/tls/context.h"
+#include "proxy/counters.h"
+#include "proxy/snapshot.h"
+#include "tls.h"
+
+struct admission;
+struct worker;
+
+/* What the main thread can tell a worker; a later one outranks an earlier one. */
+enum worker_order {
+    WORKER_RUN,
+    WORKER_DRAIN, /* stop accepting, close the sessions paced, end when none is left */
+    WORKER_STOP   /* close everything now and end */
+};
+
+/* What the workers of a process share besides the snapshot. */
+struct worker_shared {
+    struct log *log;                  /* borrowed */
+    struct node_registry *registry;   /* borrowed */
+    struct admission *admission;      /* borrowed */
+    uint64_t boot_id;                 /* upper bits of every session id */
+    _Atomic uint32_t max_connections; /* of the whole process; relaxed */
+    _Atomic uint64_t pause_said_us;   /* when `accept.paused` was last logged; relaxed */
+    _Atomic uint32_t connections;     /* open client connections; relaxed, it orders nothing */
+    void (*ended)(void *arg);         /* called by a worker's thread as its last act */
+    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have left */
+    void (*failing)(void *arg);       /* called by a worker when a session has failed on a node */
+    void *arg;                        /* argument of the callbacks above */
+};
+
+/* Make a worker on the main thread: its loop, its pools. It has no doors yet: give it a plan. */
+MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
+                                   uint32_t relay_buffer_bytes);
+
+/* The library its TLS contexts have to be made with, on the main thread too. */
+struct tls_library *worker_tls_library(const struct worker *w);
+
+/*
+ * A snapshot to serve by, made ready on the main thread so that the worker cannot fail at it.
+ * Its parts:
+ *
+ *   doors   for each of the snapshot's: a new listening socket (taken, on failure too), or,
+ *           where fd is -1, the number of the door whose socket it takes over from the
+ *           snapshot before. Doors that nobody takes over are closed, when who waits in their
+ *           queues has been accepted. Null: configuration and doors are those of before
+ *   keys    the ticket keys of each door: the same on all workers, so a ticket resumes on any
+ *   error   on failure, one line that says what is wrong
+ */
+struct worker_plan;
+struct worker_door {
+    int fd;
+    size_t takes_over;
+};
+MUST_USE struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
+                                             struct worker_door *doors,
+                                             struct tls_ticket_keys *const *keys,
+                                             char error[WORKER_TLS_ERROR_MAX]);
+void worker_plan_free(struct worker_plan *plan); /* one that was not given; null is allowed */
+
+/* From the main thread: serve by this, taken, from now on. Sessions are not touched. */
+void worker_give_plan(struct worker *w, struct worker_plan *plan);
+
+/*
+ * From the main thread: put new contexts or ticket keys, taken, in the place of the present
+ * ones. Live connections keep theirs. False when memory is short: nothing changes.
+ */
+MUST_USE bool worker_give_tls(struct worker *w, struct worker_tls *tls);
+
+/* From the main thread: look at the nodes' records, some say to close or move sessions. */
+void worker_wake(struct worker *w);
+
+/* Start its thread. False with errno when the system refuses one. */
+MUST_USE bool worker_start(struct worker *w);
+
+/* From the main thread: give an order; it is obeyed soon. */
+void worker_order(struct worker *w, enum worker_order order);
+
+/* Wait for the thread to end. */
+void worker_join(struct worker *w);
+
+/* Free a worker that has ended or was never started. Null is allowed. */
+void worker_free(struct worker *w);
+
+/* Its counters, to be read from any thread. */
+const struct counters *worker_counters(const struct worker *w);
+
+#endif

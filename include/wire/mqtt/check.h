@@ -1,0 +1,40 @@
+/*
+ * check.h - what a router says to a node to see whether it serves MQTT: CONNECT, and
+ * DISCONNECT after it. Nothing stays behind: the session is clean and has no will.
+ *
+ * Of version 3.1.1, which every broker knows, and whose CONNACK is four bytes.
+ *
+ * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Source: MQTT 3.1.1 sections 3.1 and 3.14.
+ */
+#ifndef WIRE_MQTT_CHECK_H
+#define WIRE_MQTT_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/util.h"
+
+struct mqtt_check {
+    struct span client_id; /* 1..23 characters of [0-9a-zA-Z] and "-" suit every broker */
+    struct span username;  /* absent = none */
+    struct span password;  /* absent = none; not without a user name [MQTT-3.1.2-22] */
+    uint16_t keep_alive_s; /* how long the broker waits for a router that fell silent, x 1.5 */
+};
+
+/* A CONNECT is no longer than this and its three texts. */
+#define MQTT_CHECK_CONNECT_ROOM 20u
+
+/*
+ * Compose the CONNECT. A password without a user name is left out.
+ *
+ * Returns the bytes written, at most max; 0, with nothing written, when that is too little
+ * or a text is longer than MQTT can say (65,535 bytes).
+ */
+MUST_USE size_t mqtt_check_connect(const struct mqtt_check *check, uint8_t *out, size_t max);
+
+#define MQTT_DISCONNECT_N 2u
+extern const uint8_t mqtt_check_disconnect[MQTT_DISCONNECT_N];
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * connack.h - CONNACK: the one a router says when it refuses a device itself, and a look
+ * at the one a node sends.
+ *
+ * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
+ */
+#ifndef WIRE_MQTT_CONNACK_H
+#define WIRE_MQTT_CONNACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/parse.h"
+#include "base/span.h"
+#include "base/util.h"
+#include "connect.h"
+
+/* Why a device is refused: enum suffix, 3.x return code (0 = close in silence), 5.0 reason code. */
+#define MQTT_REFUSALS(X)                                                                           \
+    X(MALFORMED, 0, 0x81)                                                                          \
+    X(PROTOCOL_ERROR, 0, 0x82)                                                                     \
+    X(UNSUPPORTED_VERSION, 1, 0x84)                                                                \
+    X(CLIENT_ID_INVALID, 2, 0x85)                                                                  \
+    X(BAD_CREDENTIALS, 4, 0x86)                                                                    \
+    X(NOT_AUTHORIZED, 5, 0x87)                                                                     \
+    X(SERVER_UNAVAILABLE, 3, 0x88)                                                                 \
+    X(SERVER_BUSY, 3, 0x89)                                                                        \
+    X(BANNED, 5, 0x8a)                                                                             \
+    X(PACKET_TOO_LARGE, 0, 0x95)                                                                   \
+    X(QUOTA_EXCEEDED, 3, 0x97)                                                                     \
+    X(CONNECTION_RATE_EXCEEDED, 3, 0x9f)
+
+enum mqtt_refusal {
+#define X(suffix, rc3, rc5) MQTT_REFUSAL_##suffix,
+    MQTT_REFUSALS(X)
+#undef X
+        MQTT_REFUSAL_COUNT
+};
+
+#define MQTT_CONNACK_REFUSAL_MAX 5u /* bytes */
+#define MQTT_CONNACK_CODE_AT     3u /* where a refusal has its code, in both forms */
+
+/*
+ * Compose the CONNACK for a refusal.
+ *
+ *   c     as far as it was read: version (or the unknown level) and Maximum Packet Size
+ *   out   MQTT_CONNACK_REFUSAL_MAX bytes
+ *
+ * Returns the number of bytes written: 4 for 3.x, 5 for 5.0; 0 = close in silence,
+ * because the client's version cannot be named, its version has no word for this
+ * refusal, or the CONNACK would exceed the client's Maximum Packet Size [MQTT-3.1.2-24].
+ * An unknown level of protocol "MQTT" above 4 is answered in 5.0 form, everything
+ * else unknown but named in 3.x form [MQTT-3.1.2-2].
+ */
+size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out);
+
+/*
+ * The same for a CONNECT that broke a rule (c->fault): picks the refusal the version
+ * prescribes or allows for that rule.
+ */
+size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
+
+/* What a node's CONNACK says, as far as a router cares. */
+struct mqtt_connack {
+    uint8_t code;                 /* 3.x return code or 5.0 reason code; 0 = accepted */
+    bool session_present;         /* the node had the device's session */
+    bool has_server_keep_alive;   /* 5.0 property 0x13: the device must use that keep alive */
+    uint16_t server_keep_alive_s; /* seconds [MQTT-3.2.2-21] */
+};
+
+/* What a CONNACK's code is about. */
+enum mqtt_connack_subject {
+    MQTT_CONNACK_ACCEPTED,
+    MQTT_CONNACK_ABOUT_DEVICE, /* its credentials, its identifier, or its rights */
+    MQTT_CONNACK_ABOUT_NODE,   /* the node's own state: another node need not share it */
+    MQTT_CONNACK_ABOUT_OTHER   /* the packet, a quota, or a reason that is not given */
+};
+
+/*
+ * What a node's code is about, for a CONNECT of this version (3, 4 or 5).
+ *
+ *              3.1, 3.1.1   5.0
+ *   ACCEPTED   0            0x00
+ *   DEVICE     2, 4, 5      0x85 client identifier, 0x86 user name or password,
+ *                           0x87 not authorized, 0x8A banned, 0x8C authentication method
+ *   NODE       3            0x88 unavailable, 0x89 busy, 0x9C use another server,
+ *                           0x9D server moved
+ *   OTHER      all others   all others
+ *
+ * ACCEPTED and DEVICE prove that the node has read and evaluated the CONNECT, and that a healthy
+ * node of the same cluster would also have answered it. OTHER proves nothing. 0x80 and 0x83 give no
+ * reason, and EMQX sends 1 for 0x80. 0x81, 0x82, 0x84, 0x95 and the codes of the will (0x90, 0x99,
+ * 0x9A, 0x9B) are about the packet: a node may close the connection for the same fault. 0x97 and
+ * 0x9F are limits, which each node may reach at another time.
+ *
+ * Source: MQTT 5.0 section 3.2.2.2; MQTT 3.1.1 section 3.2.2.3; emqx_reason_codes:compat/2.
+ */
+enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code);
+
+/*
+ * Look at the first packet a node sends.
+ *
+ *   in       bytes of the node received so far, from the first one
+ *   version  of the device's CONNECT: 3, 4 or 5
+ *   out      filled on PARSE_DONE only
+ *
+ * PARSE_MORE  it could still become a CONNACK, as far as its type and length tell: what stands
+ *             behind them is judged when all of it is there
+ * PARSE_BAD   it is something else (AUTH, for one), or a CONNACK whose parts do not fit
+ *
+ * A look, no judgement: the bytes go to the device whatever the answer is. Properties that
+ * a CONNACK must not have are passed over.
+ */
+MUST_USE enum parse_result mqtt_connack_read(struct span in, uint8_t version,
+                                             struct mqtt_connack *out);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * bearer_token.c - read the token, and compare it in a time that tells nothing.
+ */
+#include "base/bearer_token.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
+{
+    (void)snprintf(error, SMALL_FILE_ERROR_MAX, "%s", rule);
+    return false;
+}
+
+static bool is_token(const struct small_file *line, char error[SMALL_FILE_ERROR_MAX])
+{
+    if (line->n < ADMIN_TOKEN_MIN)
+        return refuse(error, "must have at least 16 bytes");
+    for (size_t i = 0; i < line->n; i++)
+        if (line->text[i] <= ' ' || line->text[i] > '~')
+            return refuse(error, "must have visible ASCII characters only");
+    return true;
+}
+
+bool admin_token_read(const char *path, enum small_file_type type, struct admin_token *out,
+                      char error[SMALL_FILE_ERROR_MAX])
+{
+    struct small_file line = {0};
+    if (path && (!small_file_read_line(path, type, ADMIN_TOKEN_MAX, &line, error) ||
+                 !is_token(&line, error))) {
+        small_file_free(&line);
+        return false;
+    }
+    admin_token_wipe(out);
+    if (line.n > 0)
+        memcpy(out->text, line.text, line.n);
+    out->n = line.n;
+    small_file_free(&line);
+    return true;
+}
+
+bool admin_token_fits(const struct admin_token *token, const char *authorization)
+{
+    static const char scheme[] = "Bearer ";
+    if (token->n == 0)
+        return true;
+    if (!authorization || strncasecmp(authorization, scheme, strlen(scheme)) != 0)
+        return false;
+    const char *said = authorization + strlen(scheme);
+    said += strspn(said, " ");
+    const size_t n = strlen(said);
+    unsigned differ = n != token->n;
+    for (size_t i = 0; i < token->n; i++)
+        differ |= (unsigned char)token->text[i] ^ (unsigned char)said[n ? i % n : 0];
+    return differ == 0;
+}
+
+void admin_token_wipe(struct admin_token *token)
+{
+    explicit_bzero(token, sizeof(*token));
+}

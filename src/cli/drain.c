@@ -1,0 +1,226 @@
+/*
+ * drain.c - `mqtt-router drain`: order it, and with --wait watch it to its end.
+ *
+ * SIGINT is blocked while watching, and taken instead of slept through: no handler is needed, and
+ * the draining, which is the router's, goes on.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "node.h"
+#include "text.h"
+
+/* One drain that is being watched. */
+struct watch {
+    struct client_link *link;
+    const char *path; /* of the node, in the API */
+    uint64_t began_us;
+    int64_t at_first; /* sessions */
+    bool terminal;    /* one line, written again and again */
+    bool silent;      /* --json */
+};
+
+static json_t *order_of(const struct client_drain *drain)
+{
+    json_t *body = json_pack("{s:s}", "state", "draining");
+    int bad = body ? 0 : -1;
+    if (drain->rate)
+        bad |= json_object_set_new(body, "drain_rate_per_s", json_integer(atoll(drain->rate)));
+    if (drain->deadline)
+        bad |= json_object_set_new(body, "drain_deadline_ms",
+                                   json_integer(1000 * atoll(drain->deadline)));
+    if (bad == 0)
+        return body;
+    json_decref(body);
+    return NULL;
+}
+
+/* "c/n1: 1200 of 9000 sessions left after 4 s" in place of the line before, or in one of its own.
+ */
+static void print_progress(const struct watch *watch, const json_t *node)
+{
+    FILE *out = watch->link->client->out;
+    char age[CLIENT_VALUE_MAX];
+    const int64_t left = client_number(node, "sessions");
+    if (watch->silent)
+        return;
+    if (watch->terminal)
+        (void)fputs("\r\033[K", out); /* to the line's beginning; clear it */
+    client_node_print_name(node, out);
+    (void)fprintf(
+        out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_first,
+        client_duration((int64_t)((clock_monotonic_us() - watch->began_us) / 1000000u), age));
+    if (json_is_true(json_object_get(json_object_get(node, "drain"), "held")))
+        (void)fputs(" (waiting: no other node takes sessions)", out);
+    if (!watch->terminal)
+        (void)fputc('\n', out);
+    (void)fflush(out);
+}
+
+static void end_line(const struct watch *watch)
+{
+    if (watch->terminal)
+        (void)fputc('\n', watch->link->client->out);
+}
+
+static void block_interrupt(sigset_t *set, int how)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    (void)sigprocmask(how, set, NULL);
+}
+
+/* Wait for the next look. False: SIGINT came first. */
+static bool wait_a_while(const struct watch *watch, const sigset_t *interrupt)
+{
+    const struct timespec time = {.tv_sec = watch->terminal ? 0 : 1,
+                                  .tv_nsec = watch->terminal ? 250000000 : 0};
+    int got;
+    do
+        got = sigtimedwait(interrupt, NULL, &time);
+    while (got < 0 && errno == EINTR);
+    return got != SIGINT;
+}
+
+/* Did SIGINT end a request? */
+static bool is_interrupted(const sigset_t *interrupt)
+{
+    const struct timespec now = {0};
+    return sigtimedwait(interrupt, NULL, &now) == SIGINT;
+}
+
+struct search {
+    const char *path;
+    json_t *found; /* a reference of ours */
+};
+
+static void search_one(void *arg, const json_t *node)
+{
+    struct search *search = arg;
+    char *path = client_node_path(node);
+    if (path && strcmp(path, search->path) == 0 && !search->found)
+        search->found = json_incref((json_t *)node);
+    free(path);
+}
+
+/* The node as it is now, the caller's. Null is said. */
+static json_t *look(const struct watch *watch)
+{
+    struct search search = {.path = watch->path};
+    json_t *answer = client_link_ask(watch->link, "/api/v1/nodes", NULL);
+    client_node_each(answer, search_one, &search);
+    if (answer && !search.found)
+        (void)fprintf(watch->link->client->err, "error: the node is gone from the configuration\n");
+    json_decref(answer);
+    return search.found;
+}
+
+/* What ends a watch: 0 empty, 1 anything else; -1 = go on. */
+static int verdict(const struct watch *watch, const json_t *node)
+{
+    FILE *out = watch->link->client->out;
+    const char *state = client_word(node, "state");
+    const bool departed = json_is_true(json_object_get(node, "departed"));
+    if (!departed && (!state || strcmp(state, "draining") != 0)) {
+        end_line(watch);
+        (void)fprintf(watch->link->client->err, "error: the draining was ended: its state is ");
+        escape_print(state, watch->link->client->err);
+        (void)fputs(" now\n", watch->link->client->err);
+        return 1;
+    }
+    if (client_number(node, "sessions") > 0)
+        return -1;
+    end_line(watch);
+    if (watch->silent) {
+        (void)json_dumpf(node, out, JSON_COMPACT | JSON_ENSURE_ASCII);
+        (void)fputc('\n', out);
+        return 0;
+    }
+    client_node_print_name(node, out);
+    (void)fputs(" is empty\n", out);
+    return 0;
+}
+
+static int stop_watching(const struct watch *watch)
+{
+    end_line(watch);
+    (void)fprintf(watch->link->client->err, "Stopped watching; the node goes on draining. "
+                                            "`mqtt-router restore` ends that.\n");
+    return 1;
+}
+
+/* Takes the node as the order was answered. */
+static int watch_drain(struct watch *watch, json_t *node, const sigset_t *interrupt)
+{
+    int code = -1;
+    watch->began_us = clock_monotonic_us();
+    watch->at_first = client_number(node, "sessions");
+    while (code < 0) {
+        print_progress(watch, node);
+        code = verdict(watch, node);
+        if (code >= 0)
+            break;
+        bool go_on = wait_a_while(watch, interrupt);
+        json_decref(node);
+        node = go_on ? look(watch) : NULL;
+        if (!node)
+            code = !go_on || is_interrupted(interrupt) ? stop_watching(watch) : 1;
+    }
+    json_decref(node);
+    return code;
+}
+
+static void print_ordered(const struct client_link *link, const json_t *node)
+{
+    FILE *out = link->client->out;
+    if (link->client->json) {
+        client_link_print(link);
+        return;
+    }
+    client_node_print_name(node, out);
+    (void)fprintf(out, ": draining, %" PRId64 " sessions left\n", client_number(node, "sessions"));
+}
+
+/* Order, then watch or not. */
+static int drain_at(struct client_link *link, const char *path, const struct client_drain *drain)
+{
+    const struct client *client = link->client;
+    sigset_t interrupt;
+    struct watch watch = {.link = link,
+                          .path = path,
+                          .terminal = !client->json && isatty(fileno(client->out)) == 1,
+                          .silent = client->json};
+    json_t *node = client_node_steer(link, path, order_of(drain));
+    if (!node)
+        return 1;
+    if (!drain->wait) {
+        print_ordered(link, node);
+        json_decref(node);
+        return 0;
+    }
+    block_interrupt(&interrupt, SIG_BLOCK);
+    int code = watch_drain(&watch, node, &interrupt);
+    block_interrupt(&interrupt, SIG_UNBLOCK);
+    return code;
+}
+
+int client_drain(const struct client *client, const struct client_drain *drain)
+{
+    struct client_link link;
+    int code = 1;
+    char *path = NULL;
+    if (client_link_open(&link, client))
+        path = client_node_find(&link, drain->node);
+    if (path)
+        code = drain_at(&link, path, drain);
+    free(path);
+    client_link_close(&link);
+    return code;
+}

@@ -1,0 +1,186 @@
+/*
+ * link.c - the way to the router, and its answers.
+ *
+ * A problem (RFC 9457) becomes one line: what was asked of whom, and the router's own words.
+ */
+#include "link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bearer_token.h"
+#include "base/escape.h"
+#include "model/config/file.h"
+#include "text.h"
+
+#define DEFAULT_ADDRESS "127.0.0.1:9090"
+
+/* ---- where the router is ---- */
+
+/* The configuration, quietly when it is good: its warnings are of another command. */
+static struct config *load_config(const char *path, FILE *err)
+{
+    char *said = NULL;
+    size_t n = 0;
+    FILE *messages = open_memstream(&said, &n);
+    struct config *config = messages ? config_file_load(path, CONFIG_FILE_START, messages) : NULL;
+    if (messages)
+        (void)fclose(messages);
+    if (!config)
+        (void)fputs(said ? said : "error: out of memory\n", err);
+    else if (!config->admin)
+        (void)fprintf(err, "error: %s: no \"admin\" in it: where is the router? --admin ADDRESS\n",
+                      path);
+    free(said);
+    if (config && config->admin)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
+static bool open_at(struct client_link *link, const char *address, const char *token_file)
+{
+    FILE *err = link->client->err;
+    struct admin_token token = {0};
+    char why[SMALL_FILE_ERROR_MAX] = "out of memory";
+    const bool read = admin_token_read(token_file, SMALL_FILE_OR_PIPE, &token, why);
+    char *text = token.n > 0 ? strndup(token.text, token.n) : NULL;
+    admin_token_wipe(&token);
+    if (!read || (token_file && !text))
+        (void)fprintf(err, "error: %s: %s\n", token_file, why);
+    else
+        link->http = client_http_new(address, text, err);
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+    return link->http;
+}
+
+bool client_link_open(struct client_link *link, const struct client *client)
+{
+    *link = (struct client_link){.client = client};
+    const char *address = client->address;
+    const char *token_file = client->token_file;
+    struct config *config = NULL;
+    if (client->config_path) {
+        config = load_config(client->config_path, client->err);
+        if (!config)
+            return false;
+        address = address ? address : config->admin->address;
+        token_file = token_file ? token_file : config->admin->token_file;
+    }
+    address = address ? address : getenv("MQTT_ROUTER_ADMIN");
+    token_file = token_file ? token_file : getenv("MQTT_ROUTER_TOKEN_FILE");
+    const bool open = open_at(link, address && *address ? address : DEFAULT_ADDRESS,
+                              token_file && *token_file ? token_file : NULL);
+    config_free(config);
+    return open;
+}
+
+void client_link_close(struct client_link *link)
+{
+    client_answer_fini(&link->answer);
+    client_http_free(link->http);
+}
+
+/* ---- paths ---- */
+
+static bool add(char **path, const char *joint, const char *key, const char *value)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-._~";
+    const size_t n = *path ? strlen(*path) : 0;
+    char *longer = realloc(*path, n + strlen(joint) + strlen(key) + 3 * strlen(value) + 1);
+    if (!longer)
+        return false;
+    *path = longer;
+    char *at = longer + n + sprintf(longer + n, "%s%s", joint, key);
+    for (; *value; value++)
+        at += sprintf(at, strchr(plain, *value) ? "%c" : "%%%02X", (unsigned char)*value);
+    *at = '\0';
+    return true;
+}
+
+bool client_path_query(char **path, const char *key, const char *value)
+{
+    if (!value)
+        return true;
+    char joined[32];
+    (void)snprintf(joined, sizeof(joined), "%s=", key);
+    return add(path, strchr(*path, '?') ? "&" : "?", joined, value);
+}
+
+bool client_path_part(char **path, const char *part)
+{
+    return add(path, "/", "", part);
+}
+
+/* ---- answers ---- */
+
+void client_link_print(const struct client_link *link)
+{
+    FILE *out = link->client->out;
+    const uint8_t *text = (const uint8_t *)link->answer.text;
+    char shown[ESCAPE_MAX];
+    for (size_t i = 0, used = 0; i < link->answer.n; i += used) {
+        /* White space outside of strings; inside, a string of JSON has neither. */
+        if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
+            (void)fputc(text[i], out);
+            used = 1;
+            continue;
+        }
+        const size_t length = escape_char(text + i, link->answer.n - i, false, shown, &used);
+        (void)fwrite(shown, 1, length, out);
+    }
+    if (link->answer.n > 0 && text[link->answer.n - 1] != '\n')
+        (void)fputc('\n', out);
+}
+
+static void say_problem(const struct client_link *link, const json_t *problem)
+{
+    FILE *err = link->client->err;
+    const char *detail = client_word(problem, "detail");
+    const char *reason = client_word(problem, "reason");
+    (void)fputs("error: the router said no: ", err);
+    if (detail || reason)
+        escape_print(detail ? detail : reason, err);
+    else
+        (void)fprintf(err, "HTTP status %ld", link->answer.status);
+    if (detail && reason)
+        (void)fprintf(err, " (%ld)", link->answer.status);
+    (void)fputc('\n', err);
+    size_t i;
+    json_t *fault;
+    json_array_foreach(json_object_get(problem, "faults"), i, fault)
+    {
+        escape_print(json_string_value(fault), err);
+        (void)fputc('\n', err);
+    }
+}
+
+json_t *client_link_ask(struct client_link *link, const char *path, json_t *body)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    const bool ready = text || !body;
+    json_decref(body);
+    client_answer_fini(&link->answer);
+    if (!ready)
+        (void)fprintf(link->client->err, "error: out of memory\n");
+    const bool came = ready && client_http_ask(link->http, path, text, &link->answer);
+    free(text);
+    if (!came)
+        return NULL;
+    const long status = link->answer.status;
+    json_t *json = json_loadb(link->answer.text, link->answer.n, 0, NULL);
+    if (json && status >= 200 && status < 300)
+        return json;
+    if (link->client->json)
+        client_link_print(link);
+    if (!json && status < 300)
+        (void)fprintf(link->client->err,
+                      "error: the answer is no JSON: is this the router's admin address?\n");
+    else
+        say_problem(link, json);
+    json_decref(json);
+    return NULL;
+}

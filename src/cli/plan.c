@@ -1,0 +1,383 @@
+/*
+ * plan.c - what a change of the configuration moves, by the same hash that moves it.
+ *
+ *    OLD, NEW --> homes of each cluster, matched by name --> made-up keys, or those of a file
+ */
+#include "plan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/escape.h"
+#include "base/small_file.h"
+#include "base/span.h"
+#include "model/config/file.h"
+#include "model/placement.h"
+#include "model/route_key.h"
+#include "net/address.h"
+#include "plan_json.h"
+
+#define SAMPLES_MAX      65536u
+#define SAMPLES_MIN      2048u
+#define SAMPLE_HASHES    (1u << 21) /* 0.4 s where weights differ */
+#define PROGRESS_EVERY_S 1
+
+/* A cluster's nodes that are home to keys. */
+struct side {
+    const struct cluster_conf *conf; /* null = there is no such cluster on this side */
+    struct rendezvous_node *nodes;   /* owned */
+    bool *backup;                    /* owned */
+    struct placement_homes homes;
+    bool by_address; /* its keys are source addresses */
+};
+
+struct plan {
+    const struct plan_query *query;
+    struct config *before, *after; /* owned */
+    FILE *out, *err;
+};
+
+/* ---- sides ---- */
+
+static const struct cluster_conf *find(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_clusters; i++)
+        if (strcmp(config->clusters[i].name, name) == 0)
+            return &config->clusters[i];
+    return NULL;
+}
+
+/* A prefix of an address, or one of several sources, may be any text. */
+static bool is_by_address(const struct cluster_conf *conf)
+{
+    return conf && conf->n_route_by == 1 && conf->route_by[0].from == ROUTE_SOURCE_IP &&
+           !conf->route_by[0].prefix_until;
+}
+
+/* Nodes that are down or drain by the file have no keys. False: memory is short. */
+static bool side_init(struct side *side, const struct cluster_conf *conf)
+{
+    const size_t n = conf ? conf->n_nodes : 0;
+    *side = (struct side){.conf = conf,
+                          .by_address = is_by_address(conf),
+                          .nodes = calloc(n + 1, sizeof(*side->nodes)),
+                          .backup = calloc(n + 1, sizeof(*side->backup))};
+    for (size_t i = 0; side->nodes && side->backup && i < n; i++) {
+        const struct node_conf *node = &conf->nodes[i];
+        side->nodes[i] =
+            (struct rendezvous_node){.name = node->name,
+                                     .seed = rendezvous_seed(node->name),
+                                     .weight = node->state == NODE_STATE_UP ? node->weight : 0};
+        side->backup[i] = node->backup;
+    }
+    side->homes = (struct placement_homes){.nodes = side->nodes, .backup = side->backup, .n = n};
+    return side->nodes && side->backup;
+}
+
+static void side_fini(struct side *side)
+{
+    free(side->nodes);
+    free(side->backup);
+}
+
+static const char *home_of(const struct side *side, struct span key)
+{
+    uint8_t server_name[ROUTE_SERVER_NAME_MAX];
+    if (side->conf && route_key_is_server_name(side->conf))
+        key = route_key_server_name(key, server_name);
+    const char *name = placement_home(&side->homes, key);
+    return name ? name : PLAN_NOWHERE;
+}
+
+/* ---- shares ---- */
+
+/* False: memory is short. */
+static bool note(struct plan_cluster *cluster, const char *from, const char *to)
+{
+    cluster->keys++;
+    if (strcmp(from, to) == 0)
+        return true;
+    cluster->moved++;
+    for (size_t i = 0; i < cluster->n; i++) {
+        struct plan_move *move = &cluster->moves[i];
+        if (strcmp(move->from, from) == 0 && strcmp(move->to, to) == 0) {
+            move->keys++;
+            return true;
+        }
+    }
+    struct plan_move *longer = realloc(cluster->moves, (cluster->n + 1) * sizeof(*longer));
+    if (!longer)
+        return false;
+    cluster->moves = longer;
+    longer[cluster->n++] = (struct plan_move){.from = from, .to = to, .keys = 1};
+    return true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct plan_move *x = a, *y = b;
+    return x->keys == y->keys ? strcmp(x->from, y->from) : x->keys < y->keys ? 1 : -1;
+}
+
+static bool sample(struct plan_cluster *cluster, const struct side *before,
+                   const struct side *after)
+{
+    const size_t nodes = size_max(before->homes.n + after->homes.n, 1);
+    const size_t samples = size_max(size_min(SAMPLE_HASHES / nodes, SAMPLES_MAX), SAMPLES_MIN);
+    for (uint64_t i = 0; i < samples; i++) {
+        const struct span key = span_of(&i, sizeof(i));
+        if (!note(cluster, home_of(before, key), home_of(after, key)))
+            return false;
+    }
+    if (cluster->n > 0)
+        qsort(cluster->moves, cluster->n, sizeof(*cluster->moves), by_size);
+    return true;
+}
+
+/* Names and identifiers steer no terminal. */
+static void print_text(FILE *out, struct span text)
+{
+    char form[ESCAPE_MAX];
+    for (size_t at = 0, used; at < text.n; at += used)
+        (void)fwrite(form, 1, escape_char(text.p + at, text.n - at, false, form, &used), out);
+}
+
+static void print_name(FILE *out, const char *name)
+{
+    print_text(out, span_of_str(name));
+}
+
+static void print_cluster(const struct plan *plan, const struct plan_cluster *cluster)
+{
+    (void)fputs("cluster ", plan->out);
+    print_name(plan->out, cluster->name);
+    (void)fprintf(plan->out, ": %.1f %% of the keys move%s\n",
+                  plan_percent(cluster, cluster->moved),
+                  cluster->fate == PLAN_ADDED     ? " (it is new)"
+                  : cluster->fate == PLAN_REMOVED ? " (it is removed)"
+                                                  : "");
+    for (size_t i = 0; i < cluster->n; i++) {
+        const struct plan_move *move = &cluster->moves[i];
+        (void)fprintf(plan->out, "  %5.1f %%  ", plan_percent(cluster, move->keys));
+        print_name(plan->out, move->from);
+        (void)fputs(" -> ", plan->out);
+        print_name(plan->out, move->to);
+        (void)fputc('\n', plan->out);
+    }
+}
+
+static bool is_known(const struct plan *plan, const struct cluster_conf *conf)
+{
+    if (!conf || !conf->discovery)
+        return true;
+    (void)fprintf(plan->err, "error: the nodes of cluster \"%s\" are found by DNS\n", conf->name);
+    return false;
+}
+
+static bool no_memory(const struct plan *plan)
+{
+    (void)fprintf(plan->err, "error: out of memory\n");
+    return false;
+}
+
+/* One cluster, on either side or both. False: it was said why. */
+static bool look_at(const struct plan *plan, const char *name, struct plan_cluster *out)
+{
+    const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
+    struct side a = {0}, b = {0};
+    *out = (struct plan_cluster){.name = name,
+                                 .fate = !before  ? PLAN_ADDED
+                                         : !after ? PLAN_REMOVED
+                                                  : PLAN_STAYS};
+    if (!is_known(plan, before) || !is_known(plan, after))
+        return false;
+    bool done = side_init(&a, before) && side_init(&b, after) && sample(out, &a, &b);
+    side_fini(&a);
+    side_fini(&b);
+    return done || no_memory(plan);
+}
+
+static bool is_asked_for(const struct plan *plan, const char *name)
+{
+    return !plan->query->cluster || strcmp(plan->query->cluster, name) == 0;
+}
+
+/* Clusters of NEW in their order, then those that only OLD has. */
+static const char *name_of(const struct plan *plan, size_t i)
+{
+    if (i < plan->after->n_clusters)
+        return plan->after->clusters[i].name;
+    const char *name = plan->before->clusters[i - plan->after->n_clusters].name;
+    return find(plan->after, name) ? NULL : name;
+}
+
+static bool print_shares(const struct plan *plan)
+{
+    const size_t n = plan->after->n_clusters + plan->before->n_clusters;
+    struct plan_cluster *found = calloc(n, sizeof(*found));
+    size_t used = 0;
+    bool good = found || no_memory(plan);
+    for (size_t i = 0; found && i < n; i++) {
+        const char *name = name_of(plan, i);
+        if (!name || !is_asked_for(plan, name))
+            continue;
+        bool done = look_at(plan, name, &found[used++]);
+        if (done && !plan->query->json)
+            print_cluster(plan, &found[used - 1]);
+        good = good && done;
+    }
+    if (found && used == 0) {
+        (void)fprintf(plan->err, "error: no cluster is called \"%s\"\n", plan->query->cluster);
+        good = false;
+    }
+    if (good && plan->query->json)
+        good = plan_print_json(found, used, plan->out);
+    for (size_t i = 0; i < used; i++)
+        free(found[i].moves);
+    free(found);
+    return good;
+}
+
+/* ---- the very keys ---- */
+
+struct progress {
+    FILE *err; /* null = nobody looks */
+    time_t said;
+    uint64_t read, moved;
+};
+
+static void tell(struct progress *progress, bool at_end)
+{
+    const time_t now = time(NULL);
+    if (!progress->err || (!at_end && now - progress->said < PROGRESS_EVERY_S))
+        return;
+    progress->said = now;
+    (void)fprintf(progress->err, "\r%llu read, %llu move%s", (unsigned long long)progress->read,
+                  (unsigned long long)progress->moved, at_end ? "\n" : "");
+    (void)fflush(progress->err);
+}
+
+static void print_move(const struct plan *plan, struct span id, const char *from, const char *to)
+{
+    print_text(plan->out, id);
+    (void)fputc('\t', plan->out);
+    print_name(plan->out, from);
+    (void)fputc('\t', plan->out);
+    print_name(plan->out, to);
+    (void)fputc('\n', plan->out);
+}
+
+/* The key of a line: the line itself or, for an address, its normalized form. */
+static bool key_of_line(const struct side *side, const char *line, size_t n,
+                        char text[ADDRESS_TEXT_MAX], struct span *key)
+{
+    *key = span_of(line, n);
+    if (!side->by_address)
+        return true;
+    if (n >= ADDRESS_TEXT_MAX || memchr(line, '\0', n))
+        return false;
+    memcpy(text, line, n);
+    text[n] = '\0';
+    if (!address_normalize(text, text))
+        return false;
+    *key = span_of_str(text);
+    return true;
+}
+
+/* Handle one non-empty line, without its line end. False: it is not a key of this cluster. */
+static bool look_up(const struct plan *plan, const struct side sides[2], struct span line,
+                    struct progress *progress)
+{
+    char text[2][ADDRESS_TEXT_MAX];
+    struct span key[2];
+    for (int i = 0; i < 2; i++)
+        if (!key_of_line(&sides[i], (const char *)line.p, line.n, text[i], &key[i]))
+            return false;
+    const char *from = home_of(&sides[0], key[0]), *to = home_of(&sides[1], key[1]);
+    progress->read++;
+    if (strcmp(from, to) != 0) {
+        progress->moved++;
+        print_move(plan, line, from, to);
+    }
+    if (progress->read % 4096 == 0)
+        tell(progress, false);
+    return true;
+}
+
+static bool print_moves(const struct plan *plan, FILE *ids, const struct side sides[2])
+{
+    struct progress progress = {.err = isatty(fileno(plan->err)) ? plan->err : NULL,
+                                .said = time(NULL)};
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    uint64_t number = 0;
+    bool good = true;
+    while (good && (n = getline(&line, &room, ids)) >= 0) {
+        while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+            n--;
+        if (number++ == 0 && small_file_has_mark(line, (size_t)n)) {
+            (void)fprintf(plan->err,
+                          "error: %s: begins with a byte order mark: save it as UTF-8 "
+                          "without one\n",
+                          plan->query->ids_path);
+            free(line);
+            return false;
+        }
+        good = n == 0 || look_up(plan, sides, span_of(line, (size_t)n), &progress);
+    }
+    free(line);
+    if (ferror(ids))
+        (void)fprintf(plan->err, "error: %s: %s\n", plan->query->ids_path, strerror(errno));
+    else if (!good)
+        (void)fprintf(plan->err,
+                      "error: %s:%" PRIu64 ": must be " ADDRESS_HOST_RULE
+                      ": the cluster has route_by \"source_ip\"\n",
+                      plan->query->ids_path, number);
+    tell(&progress, true);
+    return good && !ferror(ids);
+}
+
+static bool print_ids(const struct plan *plan)
+{
+    const char *path = plan->query->ids_path;
+    const char *name = plan->query->cluster ? plan->query->cluster : plan->after->clusters[0].name;
+    const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
+    struct side sides[2] = {0};
+    if (!before && !after) {
+        (void)fprintf(plan->err, "error: no cluster is called \"%s\"\n", name);
+        return false;
+    }
+    if (!is_known(plan, before) || !is_known(plan, after))
+        return false;
+    FILE *ids = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    if (!ids) {
+        (void)fprintf(plan->err, "error: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    bool ready = side_init(&sides[0], before) && side_init(&sides[1], after);
+    bool good = ready ? print_moves(plan, ids, sides) : no_memory(plan);
+    side_fini(&sides[0]);
+    side_fini(&sides[1]);
+    if (ids != stdin)
+        (void)fclose(ids);
+    return good;
+}
+
+int plan_command(const struct plan_query *query, FILE *out, FILE *err)
+{
+    struct plan plan = {.query = query,
+                        .before = config_file_load(query->old_path, CONFIG_FILE_START, err),
+                        .after = config_file_load(query->new_path, CONFIG_FILE_START, err),
+                        .out = out,
+                        .err = err};
+    bool good =
+        plan.before && plan.after && (query->ids_path ? print_ids(&plan) : print_shares(&plan));
+    config_free(plan.before);
+    config_free(plan.after);
+    return good ? 0 : 1;
+}

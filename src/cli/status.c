@@ -1,0 +1,254 @@
+/*
+ * status.c - `mqtt-router status`: one screen.
+ *
+ * Three questions make it: status, nodes, certificates. What an answer lacks is left out.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/escape.h"
+#include "node.h"
+#include "text.h"
+
+#define LABEL       "%-14s "
+#define REASONS_MAX 6u
+#define CERT_DAYS   30 /* what ends within is shown */
+#define LIST_DAYS   7  /* the same for what is renewed every few days */
+#define CONNECTIONS "connections"
+
+static void print_head(const json_t *status, FILE *out)
+{
+    char value[CLIENT_VALUE_MAX];
+    (void)fputs("mqtt-router ", out);
+    escape_print(client_word(status, "version"), out);
+    (void)fprintf(out, " (pid %" PRId64 "), ", client_number(status, "pid"));
+    escape_print(client_word(status, "phase"), out);
+    (void)fprintf(out, " for %s, %s\n", client_duration(client_number(status, "uptime_s"), value),
+                  json_is_true(json_object_get(status, "ready")) ? "ready" : "NOT READY");
+    size_t i;
+    json_t *reason;
+    json_array_foreach(json_object_get(status, "reasons"), i, reason)
+    {
+        (void)fprintf(out, LABEL, i == 0 ? "because" : "");
+        escape_print(json_string_value(reason), out);
+        (void)fputc('\n', out);
+    }
+    json_array_foreach(json_object_get(status, "warnings"), i, reason)
+    {
+        (void)fprintf(out, LABEL, i == 0 ? "warning" : "");
+        escape_print(json_string_value(reason), out);
+        (void)fputc('\n', out);
+    }
+    (void)fprintf(out, LABEL, "configuration");
+    escape_print(client_word(status, "config_file"), out);
+    (void)fputs(", read ", out);
+    escape_print(client_word(status, "config_loaded"), out);
+    (void)fputc('\n', out);
+}
+
+struct count {
+    const char *word; /* borrowed */
+    int64_t n;
+};
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct count *x = a, *y = b;
+    return (x->n < y->n) - (x->n > y->n);
+}
+
+/* " (relay 120, connect 3)", the most frequent first, of those that are not zero. */
+static void print_counts(const json_t *counts, FILE *out)
+{
+    struct count list[64];
+    size_t n = 0;
+    const char *word;
+    json_t *value;
+    json_object_foreach((json_t *)counts, word, value)
+    {
+        if (n < ARRAY_LEN(list) && json_integer_value(value) > 0)
+            list[n++] = (struct count){.word = word, .n = json_integer_value(value)};
+    }
+    qsort(list, n, sizeof(*list), compare_counts);
+    for (size_t i = 0; i < n && i < REASONS_MAX; i++) {
+        (void)fputs(i == 0 ? ": " : ", ", out);
+        escape_print(list[i].word, out);
+        (void)fprintf(out, " %" PRId64, list[i].n);
+    }
+    (void)fputs(n > REASONS_MAX ? ", ...\n" : "\n", out);
+}
+
+static void print_numbers(const json_t *status, FILE *out)
+{
+    char up[CLIENT_VALUE_MAX], down[CLIENT_VALUE_MAX];
+    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", "connections",
+                  client_number(status, "connections"), client_number(status, "max_connections"));
+    print_counts(json_object_get(status, "sessions"), out);
+    (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", client_number(status, "accepted_total"));
+    (void)fprintf(out, LABEL "%" PRId64, "ended", client_number(status, "closed_total"));
+    print_counts(json_object_get(status, "closed_by_reason"), out);
+    (void)fprintf(out, LABEL "%s up, %s down\n", "bytes",
+                  client_bytes(client_number(status, "bytes_up_total"), up),
+                  client_bytes(client_number(status, "bytes_down_total"), down));
+    const json_t *memory = json_object_get(status, "relay_memory");
+    const int64_t most = client_number(memory, "max_bytes");
+    (void)fprintf(out, LABEL "%s waits to be relayed, ", "memory",
+                  client_bytes(client_number(memory, "used_bytes"), up));
+    (void)fprintf(out, most > 0 ? "of %s at most\n" : "no limit\n", client_bytes(most, down));
+}
+
+/* What was changed at run time. */
+static void print_overrides(const json_t *status, FILE *out)
+{
+    size_t i;
+    json_t *change;
+    json_array_foreach(json_object_get(status, "overrides"), i, change)
+    {
+        const char *node = client_word(change, "node");
+        (void)fprintf(out, LABEL, i == 0 ? "changed" : "");
+        escape_print(client_word(change, "what"), out);
+        if (node) {
+            (void)fputs(" of ", out);
+            escape_print(client_word(change, "cluster"), out);
+            (void)fputc('/', out);
+            escape_print(node, out);
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            json_t *value = json_object_get(change, k == 0 ? "now" : "in_file");
+            (void)fputs(k == 0 ? ": now " : ", in the file ", out);
+            if (json_is_integer(value))
+                (void)fprintf(out, "%" PRId64, (int64_t)json_integer_value(value));
+            else
+                escape_print(json_string_value(value), out);
+        }
+        (void)fputc('\n', out);
+    }
+}
+
+struct tally {
+    size_t up, all;
+    FILE *out; /* where those that are not up are said; null = nowhere */
+};
+
+static void tally_node(void *arg, const json_t *node)
+{
+    struct tally *tally = arg;
+    const char *status = client_word(node, "status");
+    const bool up = status && strcmp(status, "up") == 0;
+    tally->all++;
+    tally->up += up;
+    if (up || !tally->out)
+        return;
+    (void)fprintf(tally->out, LABEL, "");
+    client_node_print_name(node, tally->out);
+    (void)fputs(" is ", tally->out);
+    escape_print(status, tally->out);
+    if (client_node_why(node)) {
+        (void)fputs(": ", tally->out);
+        escape_print(client_node_why(node), tally->out);
+    }
+    (void)fputc('\n', tally->out);
+}
+
+static void print_nodes(const json_t *nodes, FILE *out)
+{
+    struct tally tally = {0}, names = {.out = out};
+    client_node_each(nodes, tally_node, &tally);
+    (void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", tally.up, tally.all);
+    client_node_each(nodes, tally_node, &names);
+}
+
+static bool has_same(const json_t *a, const json_t *b, const char *key)
+{
+    const char *of_a = client_word(a, key), *of_b = client_word(b, key);
+    return of_a && of_b && strcmp(of_a, of_b) == 0;
+}
+
+/* The response lists a certificate once per listener and cluster that uses it. */
+static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
+{
+    for (size_t i = 0; i < n; i++) {
+        const json_t *other = json_array_get(list, i);
+        if (has_same(other, certificate, "file") && has_same(other, certificate, "subject") &&
+            has_same(other, certificate, "not_after"))
+            return true;
+    }
+    return false;
+}
+
+/* What the entry is; *days: from when on it is shown. An older router sends no kind. */
+static const char *kind_of(const json_t *certificate, int64_t *days)
+{
+    const char *kind = client_word(certificate, "kind");
+    const bool is_crl = kind && strcmp(kind, "crl") == 0;
+    const bool is_ocsp = kind && strcmp(kind, "ocsp_response") == 0;
+    *days = is_crl || is_ocsp ? LIST_DAYS : CERT_DAYS;
+    return is_crl ? "CRL" : is_ocsp ? "OCSP response" : "certificate";
+}
+
+static void print_certificate(const json_t *certificate, int64_t days, FILE *out)
+{
+    int64_t shown_days;
+    (void)fprintf(out, LABEL, kind_of(certificate, &shown_days));
+    escape_print(client_word(certificate, "file"), out);
+    (void)fputs(" (", out);
+    escape_print(client_word(certificate, "subject"), out);
+    if (days == -1) /* the router rounds down */
+        (void)fputs(") EXPIRED less than a day ago\n", out);
+    else if (days < 0)
+        (void)fprintf(out, ") EXPIRED %" PRId64 " day%s ago\n", -days - 1, days == -2 ? "" : "s");
+    else
+        (void)fprintf(out, ") expires in %" PRId64 " days\n", days);
+}
+
+static void print_certificates(const json_t *answer, FILE *out)
+{
+    size_t i;
+    json_t *certificate;
+    const json_t *list = json_object_get(answer, "certificates");
+    json_array_foreach(list, i, certificate)
+    {
+        const json_t *left = json_object_get(certificate, "days_left");
+        const int64_t days = (int64_t)json_number_value(left);
+        int64_t shown_days;
+        (void)kind_of(certificate, &shown_days);
+        if (json_is_number(left) && days < shown_days && !is_printed(list, i, certificate))
+            print_certificate(certificate, days, out);
+    }
+}
+
+/* The parts beside the status itself; the screen is whole without them when they fail. */
+static void print_rest(struct client_link *link)
+{
+    json_t *nodes = client_link_ask(link, "/api/v1/nodes", NULL);
+    json_t *certificates = client_link_ask(link, "/api/v1/certificates", NULL);
+    if (nodes)
+        print_nodes(nodes, link->client->out);
+    if (certificates)
+        print_certificates(certificates, link->client->out);
+    json_decref(nodes);
+    json_decref(certificates);
+}
+
+int client_status(const struct client *client)
+{
+    struct client_link link;
+    int code = 1;
+    json_t *status = NULL;
+    if (client_link_open(&link, client))
+        status = client_link_ask(&link, "/api/v1/status", NULL);
+    if (status)
+        code = json_is_true(json_object_get(status, "ready")) ? 0 : 1;
+    if (status && client->json) {
+        client_link_print(&link);
+    } else if (status) {
+        print_head(status, client->out);
+        print_numbers(status, client->out);
+        print_overrides(status, client->out);
+        print_rest(&link);
+    }
+    json_decref(status);
+    client_link_close(&link);
+    return code;
+}

@@ -1,0 +1,208 @@
+/*
+ * text.c - answers as text for people: values, tables.
+ *
+ * A column is as wide as its widest cell on a terminal: characters of East Asian scripts take two
+ * places, those that go on top of another none.
+ */
+#include "text.h"
+
+#include <inttypes.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "base/escape.h"
+#include "base/log.h"
+#include "base/utf8.h"
+
+#define COLUMNS_MAX 16u
+
+struct client_table {
+    const char *const *titles; /* borrowed */
+    size_t columns;
+    char **cells; /* row after row, the titles not among them */
+    size_t n, size;
+    bool failed; /* memory was short */
+};
+
+const char *client_word(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+int64_t client_number(const json_t *object, const char *key)
+{
+    return (int64_t)json_number_value(json_object_get(object, key));
+}
+
+const char *client_bytes(int64_t bytes, char out[CLIENT_VALUE_MAX])
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    for (; value >= 999.95 && unit + 1 < ARRAY_LEN(units); unit++)
+        value /= 1024;
+    if (bytes < 1024)
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " B", bytes);
+    else
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%.1f %s", value, units[unit]);
+    return out;
+}
+
+const char *client_duration(int64_t seconds, char out[CLIENT_VALUE_MAX])
+{
+    const int64_t minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
+    if (minutes == 0)
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " s", seconds);
+    else if (hours == 0)
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " min", minutes);
+    else if (days == 0)
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
+    else
+        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " d %" PRId64 " h", days, hours % 24);
+    return out;
+}
+
+const char *client_share(int64_t permille, char out[CLIENT_VALUE_MAX])
+{
+    (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 ".%" PRId64 " %%", permille / 10,
+                   permille % 10);
+    return out;
+}
+
+/* ---- tables ---- */
+
+struct client_table *client_table_new(const char *const *titles)
+{
+    struct client_table *table = calloc(1, sizeof(*table));
+    if (!table)
+        return NULL;
+    table->titles = titles;
+    while (titles[table->columns])
+        table->columns++;
+    return table;
+}
+
+void client_table_free(struct client_table *table)
+{
+    if (!table)
+        return;
+    for (size_t i = 0; i < table->n; i++)
+        free(table->cells[i]);
+    free(table->cells);
+    free(table);
+}
+
+/* A copy that may be shown: escaped, cut like peer text of the log. */
+static char *shown(const char *text)
+{
+    const size_t n = strlen(text);
+    char *copy = malloc(n * ESCAPE_MAX + sizeof("..."));
+    size_t length = 0, i = 0;
+    for (size_t used = 0; copy && i < n && i < LOG_PEER_TEXT_MAX; i += used)
+        length += escape_char((const uint8_t *)text + i, n - i, true, copy + length, &used);
+    if (copy)
+        (void)strcpy(copy + length, i < n ? "..." : "");
+    return copy;
+}
+
+void client_table_text(struct client_table *table, const char *text)
+{
+    if (!table || table->failed)
+        return;
+    if (table->n == table->size) {
+        const size_t larger = size_max(64, 2 * table->size);
+        char **cells = realloc(table->cells, larger * sizeof(*cells));
+        if (!cells) {
+            table->failed = true;
+            return;
+        }
+        table->cells = cells;
+        table->size = larger;
+    }
+    char *cell = shown(text && *text ? text : "-");
+    if (cell)
+        table->cells[table->n++] = cell;
+    table->failed = !cell;
+}
+
+void client_table_number(struct client_table *table, int64_t number)
+{
+    char text[CLIENT_VALUE_MAX];
+    (void)snprintf(text, sizeof(text), "%" PRId64, number);
+    client_table_text(table, text);
+}
+
+/* The places a text takes on a terminal. In the caller's locale, which has to be one of UTF-8. */
+static int width_of(const char *text)
+{
+    const size_t n = strlen(text);
+    int width = 0;
+    mbstate_t state = {0};
+    for (size_t i = 0; i < n;) {
+        wchar_t c;
+        size_t length = mbrtowc(&c, text + i, n - i, &state);
+        int places = 1;
+        if (length == 0 || length > n - i) {
+            length = 1;
+            state = (mbstate_t){0};
+        } else {
+            places = wcwidth(c);
+        }
+        width += places < 0 ? 1 : places;
+        i += length;
+    }
+    return width;
+}
+
+static const char *title_of(const struct client_table *table, size_t column)
+{
+    const char *title = table->titles[column];
+    return *title == '>' ? title + 1 : title;
+}
+
+static void print_row(const struct client_table *table, char *const *cells, const int *widths,
+                      FILE *out)
+{
+    for (size_t i = 0; i < table->columns; i++) {
+        const char *text = cells ? cells[i] : title_of(table, i);
+        const int pad = widths[i] - width_of(text);
+        const bool right = table->titles[i][0] == '>', last = i + 1 == table->columns;
+        (void)fprintf(out, "%s%*s%s%*s", i ? "  " : "", right ? pad : 0, "", text,
+                      right || last ? 0 : pad, "");
+    }
+    (void)fputc('\n', out);
+}
+
+static void print_table(const struct client_table *table, FILE *out)
+{
+    int widths[COLUMNS_MAX] = {0};
+    for (size_t i = 0; i < table->columns; i++)
+        widths[i] = width_of(title_of(table, i));
+    for (size_t i = 0; i < table->n; i++) {
+        const int width = width_of(table->cells[i]);
+        int *most = &widths[i % table->columns];
+        *most = width > *most ? width : *most;
+    }
+    print_row(table, NULL, widths, out);
+    for (size_t i = 0; i + table->columns <= table->n; i += table->columns)
+        print_row(table, table->cells + i, widths, out);
+}
+
+bool client_table_end(struct client_table *table, FILE *out, FILE *err)
+{
+    const bool whole = table && !table->failed;
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
+    if (whole)
+        print_table(table, out);
+    else
+        (void)fprintf(err, "error: out of memory\n");
+    if (utf8) {
+        (void)uselocale(before);
+        freelocale(utf8);
+    }
+    client_table_free(table);
+    return whole;
+}

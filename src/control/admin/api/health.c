@@ -1,0 +1,116 @@
+/*
+ * health.c - is the process alive, and should devices be sent here? For those who look
+ * after many routers: Kubernetes, load balancers.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/admin/house.h"
+#include "control/admin/routes.h"
+#include "health.h"
+
+static const char *phase_word(enum admin_phase phase)
+{
+    static const char *const words[] = {
+        [ADMIN_STARTING] = "starting", [ADMIN_SERVING] = "serving", [ADMIN_DRAINING] = "draining"};
+    return words[phase];
+}
+
+/*
+ * Whether a node takes new sessions. Paused nodes do if no other node is up. In panic mode, nodes
+ * whose checks time out do, but not if the checks cannot even connect: from this router such a node
+ * serves nobody, while another router may reach it.
+ */
+static bool has_node_up(const struct prober *prober, const struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->n; i++) {
+        struct prober_facts facts;
+        const enum node_status status = node_live_status(cluster->nodes[i].live);
+        if ((status == NODE_UP || status == NODE_PAUSED) && cluster->homes[i].weight > 0 &&
+            !(prober_look(prober, cluster->nodes[i].live, &facts) && facts.suspected &&
+              facts.unreachable))
+            return true;
+    }
+    return false;
+}
+
+static bool has_listener(const struct config *config, size_t cluster)
+{
+    for (size_t i = 0; i < config->n_listeners; i++)
+        if (config->listeners[i].cluster == cluster)
+            return true;
+    return false;
+}
+
+/* List the clusters in scope that have no node. True if enough clusters have one. */
+static bool can_serve(const struct service *service, enum admin_scope scope, size_t cluster,
+                      json_t *reasons)
+{
+    const struct snapshot *snapshot = service->snapshot;
+    size_t asked = 0, able = 0;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        if ((scope == ADMIN_ONE_CLUSTER && i != cluster) ||
+            (scope == ADMIN_ANY_LISTENER && !has_listener(snapshot->config, i)))
+            continue;
+        const bool has = has_node_up(service->prober, &snapshot->clusters[i]);
+        asked++;
+        able += has;
+        if (!has)
+            json_array_append_new(reasons,
+                                  json_sprintf("no node of cluster \"%s\" takes new sessions",
+                                               snapshot->clusters[i].conf->name));
+    }
+    return scope == ADMIN_ANY_LISTENER ? able > 0 : able == asked;
+}
+
+json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope, size_t cluster,
+                        bool *ready)
+{
+    const enum admin_phase phase = house->phase(house->arg);
+    json_t *reasons = json_array();
+    if (phase != ADMIN_SERVING)
+        json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
+    const bool able = can_serve(house->service, scope, cluster, reasons);
+    *ready = able && phase == ADMIN_SERVING;
+    if (*ready)
+        json_array_clear(reasons);
+    return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_word(phase), "reasons",
+                     reasons);
+}
+
+void admin_healthz(struct admin_call *call)
+{
+    admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
+}
+
+/* False: the call is answered. */
+static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
+{
+    const struct config *config = admin_call_house(call)->service->snapshot->config;
+    const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
+    if (all && (name || (*all && strcmp(all, "true") != 0))) {
+        admin_problem(call, 400, "invalid_query",
+                      "use ?all or ?cluster=NAME; \"all\" takes no value, or \"true\"");
+        return false;
+    }
+    *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
+    *cluster = 0;
+    while (name && *cluster < config->n_clusters &&
+           strcmp(config->clusters[*cluster].name, name) != 0)
+        ++*cluster;
+    if (*cluster < config->n_clusters)
+        return true;
+    admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
+    return false;
+}
+
+void admin_readyz(struct admin_call *call)
+{
+    enum admin_scope scope;
+    size_t cluster;
+    bool ready;
+    if (!read_scope(call, &scope, &cluster))
+        return;
+    json_t *answer = admin_readiness(admin_call_house(call), scope, cluster, &ready);
+    admin_reply_json(call, ready ? 200 : 503, answer);
+}

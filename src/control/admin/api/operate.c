@@ -1,0 +1,100 @@
+/*
+ * operate.c - POST reload and log_level.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/admin/body.h"
+#include "control/admin/house.h"
+#include "control/admin/routes.h"
+#include "control/reload/report.h"
+#include "nodes.h"
+
+/* The lines of `said` that begin with this word, without it. */
+static json_t *lines_of(const char *said, const char *word)
+{
+    json_t *list = json_array();
+    const size_t n = strlen(word);
+    for (const char *line = said; line && *line;) {
+        const size_t length = strcspn(line, "\n");
+        if (length >= n && strncmp(line, word, n) == 0)
+            json_array_append_new(list, json_stringn(line + n, length - n));
+        line += length + (line[length] == '\n');
+    }
+    return list;
+}
+
+/* Null: memory was short when they were counted. */
+static json_t *clusters_json(const struct snapshot *snapshot, const struct reload_cluster *clusters)
+{
+    json_t *list = clusters ? json_array() : json_null();
+    for (size_t i = 0; clusters && i < snapshot->config->n_clusters; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:I, s:i}", "name",
+                                              snapshot->config->clusters[i].name, "nodes",
+                                              (json_int_t)clusters[i].nodes, "added",
+                                              (json_int_t)clusters[i].added, "removed",
+                                              (json_int_t)clusters[i].removed, "moved_permille",
+                                              (int)clusters[i].moved_permille));
+    return list;
+}
+
+static void refuse(struct admin_call *call, const char *said)
+{
+    admin_reply_problem(call, 409,
+                        json_pack("{s:s, s:s, s:o}", "reason", "reload_failed", "detail",
+                                  "nothing has changed: faults says why", "faults",
+                                  lines_of(said, "error: ")));
+}
+
+void admin_reload(struct admin_call *call)
+{
+    struct admin_house *house = admin_call_house(call);
+    struct reload_outcome outcome;
+    if (!admin_body_has_only(call, ""))
+        return;
+    if (house->phase(house->arg) != ADMIN_SERVING) {
+        admin_problem(call, 409, "not_serving", "the router is starting, or ending");
+        return;
+    }
+    if (reload(house->service, &outcome))
+        admin_reply_json(call, 200,
+                         json_pack("{s:o, s:o, s:i}", "warnings",
+                                   lines_of(outcome.said, "warning: "), "clusters",
+                                   clusters_json(house->service->snapshot, outcome.clusters),
+                                   "moved_permille", (int)outcome.moved_permille));
+    else
+        refuse(call, outcome.said);
+    free(outcome.clusters);
+    free(outcome.said);
+}
+
+static bool find_level(const char *text, enum log_level *out)
+{
+    for (int level = 0; text && level < LOG_LEVEL_COUNT; level++) {
+        if (strcmp(text, log_level_word((enum log_level)level)) != 0)
+            continue;
+        *out = (enum log_level)level;
+        return true;
+    }
+    return false;
+}
+
+void admin_log_level(struct admin_call *call)
+{
+    const struct service *service = admin_call_house(call)->service;
+    const struct log_conf *conf = &service->snapshot->config->log;
+    const char *text = NULL;
+    enum log_level level;
+    if (!admin_body_has_only(call, "level") || !admin_body_text(call, "level", &text))
+        return;
+    if (!find_level(text, &level)) {
+        admin_problem(call, 400, "invalid_body",
+                      "level: want \"error\", \"warn\", \"notice\", \"info\" or \"debug\"");
+        return;
+    }
+    log_set(service->log, level, conf->format);
+    admin_reply_json(call, 200,
+                     json_pack("{s:s, s:s, s:s?}", "log_level", log_level_word(level),
+                               "log_level_in_file", log_level_word(conf->level), "undone_by",
+                               level == conf->level ? NULL : ADMIN_UNDONE_LEVEL));
+}

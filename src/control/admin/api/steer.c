@@ -1,0 +1,230 @@
+/*
+ * steer.c - an operator's word on nodes: take one out, bring it back, let it have more or
+ * less; bring sessions home.
+ *
+ * A word is checked whole before any of it is carried out.
+ */
+#include <string.h>
+
+#include "control/admin/body.h"
+#include "control/admin/routes.h"
+#include "control/reload/overrides.h"
+#include "nodes.h"
+
+#define WEIGHT_MAX   65535u
+#define RATE_MAX     1000000u
+#define DEADLINE_MAX 86400000u
+
+/* What is asked for. */
+struct word {
+    bool has_state, has_weight, weight_of_file;
+    enum node_state state;
+    uint32_t weight;
+    uint32_t drain_rate_per_s, drain_deadline_ms; /* 0 = as configured */
+};
+
+static bool is_serving(struct admin_call *call)
+{
+    const struct admin_house *house = admin_call_house(call);
+    if (house->phase(house->arg) == ADMIN_SERVING)
+        return true;
+    admin_problem(call, 409, "not_serving", "the router is starting, or ending");
+    return false;
+}
+
+/* Among those departed, too: they still have sessions, which may be drained. */
+static bool find_node(const struct snapshot *snapshot, const char *cluster, const char *node,
+                      struct admin_node *out)
+{
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        *out = (struct admin_node){.cluster = &snapshot->clusters[i]};
+        if (strcmp(out->cluster->conf->name, cluster) != 0)
+            continue;
+        for (; out->index < out->cluster->n_all; out->index++)
+            if (strcmp(out->cluster->nodes[out->index].conf->name, node) == 0)
+                return true;
+        return false;
+    }
+    return false;
+}
+
+static bool read_state(struct admin_call *call, struct word *word)
+{
+    const char *text = NULL;
+    if (!admin_body_text(call, "state", &text))
+        return false;
+    if (!text)
+        return true;
+    for (int state = NODE_STATE_UP; state < NODE_STATE_COUNT; state++) {
+        if (strcmp(text, admin_state_word((enum node_state)state)) != 0)
+            continue;
+        word->has_state = true;
+        word->state = (enum node_state)state;
+        return true;
+    }
+    admin_problem(call, 400, "invalid_body", "state: want \"up\", \"draining\" or \"down\"");
+    return false;
+}
+
+static bool read_weight(struct admin_call *call, struct word *word)
+{
+    const json_t *value = json_object_get(admin_call_body(call), "weight");
+    word->weight_of_file = json_is_null(value);
+    word->has_weight = value && !word->weight_of_file;
+    return !word->has_weight || admin_body_number(call, "weight", 0, WEIGHT_MAX, &word->weight);
+}
+
+static bool read_word(struct admin_call *call, struct word *word)
+{
+    *word = (struct word){0};
+    if (!admin_body_has_only(call, "state weight drain_rate_per_s drain_deadline_ms") ||
+        !read_state(call, word) || !read_weight(call, word) ||
+        !admin_body_number(call, "drain_rate_per_s", 1, RATE_MAX, &word->drain_rate_per_s) ||
+        !admin_body_number(call, "drain_deadline_ms", 1, DEADLINE_MAX, &word->drain_deadline_ms))
+        return false;
+    if (json_object_size(admin_call_body(call)) > 0)
+        return true;
+    admin_problem(call, 400, "invalid_body",
+                  "want one of: state weight drain_rate_per_s drain_deadline_ms");
+    return false;
+}
+
+/* False: memory is short, and nothing has changed. */
+static bool set_weight(const struct admin_house *house, const struct admin_node *at,
+                       const struct word *word)
+{
+    const struct node_conf *conf = at->cluster->nodes[at->index].conf;
+    const uint32_t before = at->cluster->nodes[at->index].weight;
+    const char *cluster = at->cluster->conf->name;
+    if (!word->has_weight && !word->weight_of_file)
+        return true;
+    const uint32_t wanted = word->has_weight ? word->weight : conf->weight;
+    if (!overrides_set_weight(house->overrides, cluster, conf->name, wanted, conf->weight))
+        return false;
+    if (reload_members(house->service))
+        return true;
+    (void)!overrides_set_weight(house->overrides, cluster, conf->name, before, conf->weight);
+    return false;
+}
+
+static void say(const struct admin_house *house, const struct node_live *live,
+                const struct word *word)
+{
+    struct log_line line;
+    log_begin(&line, house->service->log, LOG_NOTICE, "node.steered");
+    log_text(&line, "cluster", live->cluster);
+    log_text(&line, "node", live->name);
+    if (word->has_state)
+        log_text(&line, "state", admin_state_word(word->state));
+    if (word->has_weight)
+        log_u64(&line, "weight", word->weight);
+    if (word->weight_of_file)
+        log_text(&line, "weight", "as in the file");
+    if (word->drain_rate_per_s)
+        log_u64(&line, "drain_rate_per_s", word->drain_rate_per_s);
+    if (word->drain_deadline_ms)
+        log_u64(&line, "drain_deadline_ms", word->drain_deadline_ms);
+    log_emit(&line);
+}
+
+static void carry_out(const struct admin_house *house, const struct admin_node *at,
+                      const struct word *word)
+{
+    const struct cluster_conf *conf = at->cluster->conf;
+    struct node_live *live = at->cluster->nodes[at->index].live;
+    const enum node_state in_file = at->cluster->nodes[at->index].conf->state;
+    say(house, live, word);
+    if (word->has_state) /* short of memory it is forgotten when the node goes */
+        (void)!overrides_set_state(house->overrides, live->cluster, live->name, word->state,
+                                   in_file);
+    if (word->has_state)
+        (void)prober_decree(house->service->prober, live->cluster, live->name, word->state);
+    if (word->drain_rate_per_s || word->drain_deadline_ms)
+        evictor_set_drain(house->service->evictor, live,
+                          word->drain_rate_per_s ? word->drain_rate_per_s : conf->drain_rate_per_s,
+                          word->drain_deadline_ms ? word->drain_deadline_ms
+                                                  : conf->drain_deadline_ms);
+}
+
+void admin_node_steer(struct admin_call *call)
+{
+    struct admin_house *house = admin_call_house(call);
+    const char *cluster = admin_call_part(call, 0), *node = admin_call_part(call, 1);
+    struct admin_node at;
+    struct word word;
+    if (!find_node(house->service->snapshot, cluster, node, &at)) {
+        admin_problem(call, 404, "node_unknown", "cluster \"%s\" has no node \"%s\"", cluster,
+                      node);
+        return;
+    }
+    if (!is_serving(call) || !read_word(call, &word))
+        return;
+    if (at.index >= at.cluster->n && (word.has_weight || word.weight_of_file)) {
+        admin_problem(call, 400, "invalid_body", "weight: the node has departed, and has no keys");
+        return;
+    }
+    if (!set_weight(house, &at, &word)) {
+        admin_problem(call, 500, "out_of_memory", "memory is short");
+        return;
+    }
+    if (find_node(house->service->snapshot, cluster, node, &at)) { /* of the new snapshot */
+        carry_out(house, &at, &word);
+        admin_reply_json(call, 200, admin_node_json(house, &at));
+    } else {
+        admin_problem(call, 404, "node_unknown", "the node has just gone");
+    }
+}
+
+/* ---- homecoming ---- */
+
+struct homecoming {
+    const char *cluster, *node; /* null = all */
+    uint32_t rate_per_s;
+};
+
+static bool is_meant(const struct homecoming *asked, const struct node_live *live)
+{
+    return (!asked->cluster || strcmp(asked->cluster, live->cluster) == 0) &&
+           (!asked->node || strcmp(asked->node, live->name) == 0);
+}
+
+/* Begin it on every node that is meant; answers with them. */
+static json_t *bring_home(const struct admin_house *house, const struct homecoming *asked)
+{
+    const struct snapshot *snapshot = house->service->snapshot;
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
+        const struct cluster *cluster = &snapshot->clusters[i];
+        for (size_t k = 0; k < cluster->n; k++) {
+            struct node_live *live = cluster->nodes[k].live;
+            if (!is_meant(asked, live))
+                continue;
+            json_array_append_new(nodes, json_pack("{s:s, s:s, s:i}", "cluster", live->cluster,
+                                                   "node", live->name, "sessions_away",
+                                                   (int)node_live_away(live)));
+            evictor_bring_home(house->service->evictor, live, asked->rate_per_s);
+        }
+    }
+    return nodes;
+}
+
+void admin_homecoming(struct admin_call *call)
+{
+    struct homecoming asked = {0};
+    if (!is_serving(call) || !admin_body_has_only(call, "cluster node rate_per_s") ||
+        !admin_body_text(call, "cluster", &asked.cluster) ||
+        !admin_body_text(call, "node", &asked.node) ||
+        !admin_body_number(call, "rate_per_s", 1, RATE_MAX, &asked.rate_per_s))
+        return;
+    if (asked.rate_per_s == 0) {
+        admin_problem(call, 400, "invalid_body", "rate_per_s: want an integer in 1..%u", RATE_MAX);
+        return;
+    }
+    json_t *nodes = bring_home(admin_call_house(call), &asked);
+    if (json_array_size(nodes) > 0) {
+        admin_reply_json(call, 200, json_pack("{s:o}", "nodes", nodes));
+        return;
+    }
+    json_decref(nodes);
+    admin_problem(call, 404, "node_unknown", "there is no such node");
+}

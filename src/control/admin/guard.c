@@ -1,0 +1,160 @@
+/*
+ * guard.c - which requests are refused before a handler sees them.
+ *
+ * Whoever is on this machine may ask, where there is no token. A page of somebody else's that a
+ * browser on this machine shows may not: its requests carry its name as Host when it has our
+ * address behind its name (DNS rebinding), its name as Origin when it posts, and a form of its
+ * cannot say that it posts JSON.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http_internal.h"
+
+static const char *header(const struct admin_call *call, const char *name)
+{
+    return MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, name);
+}
+
+static void refuse(struct admin_call *call, unsigned status, const char *reason, const char *detail)
+{
+    call->refused = true;
+    admin_problem(call, status, reason, "%s", detail);
+}
+
+/* ---- what is asked for ---- */
+
+static void refuse_query(struct admin_call *call)
+{
+    const struct admin_target *target = &call->target;
+    call->refused = true;
+    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query",
+                  "%.128s%swant %s%s, each once, in UTF-8", target->at ? target->at : "",
+                  target->at ? ": " : "", *target->route->query ? "only: " : "no parameters",
+                  target->route->query);
+}
+
+static void refuse_target(struct admin_call *call, enum admin_found found)
+{
+    switch (found) {
+    case ADMIN_FOUND:
+        return;
+    case ADMIN_NOT_FOUND:
+        refuse(call, MHD_HTTP_NOT_FOUND, "not_found", "there is nothing at this path");
+        return;
+    case ADMIN_WRONG_METHOD:
+        refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
+               call->target.route->method == ADMIN_GET ? "this path answers GET only"
+                                                       : "this path answers POST only");
+        return;
+    case ADMIN_BAD_PATH:
+        refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_path", "want UTF-8 with whole %XX in the path");
+        return;
+    case ADMIN_BAD_QUERY:
+        refuse_query(call);
+        return;
+    case ADMIN_NO_MEMORY:
+        refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "memory is short");
+    }
+}
+
+static void find_target(struct admin_call *call)
+{
+    static const enum admin_method get = ADMIN_GET, post = ADMIN_POST;
+    const enum admin_method *method = NULL;
+    if (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0)
+        method = &get;
+    else if (strcmp(call->method, "POST") == 0)
+        method = &post;
+    refuse_target(call, call->raw ? admin_target_parse(call->raw, method, &call->target)
+                                  : ADMIN_NO_MEMORY);
+}
+
+/*
+ * Two lengths: a proxy in front may have gone by the other one, and what follows may be no request
+ * of its client's (RFC 9112 section 6.3).
+ */
+static void check_framing(struct admin_call *call)
+{
+    if (!header(call, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
+        !header(call, MHD_HTTP_HEADER_CONTENT_LENGTH))
+        return;
+    call->ends = true;
+    refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_request",
+           "want Content-Length or Transfer-Encoding, not both");
+}
+
+/* ---- who asks ---- */
+
+static void check_origin(struct admin_call *call)
+{
+    const char *host = header(call, MHD_HTTP_HEADER_HOST);
+    if (call->http->conf.token->n == 0 && !admin_host_is_ours(host))
+        refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_host",
+               "want a numeric address or \"localhost\" as Host, or a token_file in the "
+               "configuration");
+    else if (!admin_origin_fits(header(call, MHD_HTTP_HEADER_ORIGIN), host))
+        refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_origin", "this is a page of somebody else");
+}
+
+static void check_token(struct admin_call *call)
+{
+    if (call->target.route->access == ADMIN_SECRET &&
+        !admin_token_fits(call->http->conf.token, header(call, MHD_HTTP_HEADER_AUTHORIZATION)))
+        refuse(call, MHD_HTTP_UNAUTHORIZED, "unauthorized",
+               "want \"Authorization: Bearer\" with the token");
+}
+
+/* Handlers look at what is not there yet before the workers run. */
+static void check_phase(struct admin_call *call)
+{
+    const struct admin_house *house = call->http->conf.house;
+    if (call->target.route->access == ADMIN_SECRET && house->phase(house->arg) == ADMIN_STARTING)
+        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "starting", "the router is not serving yet");
+}
+
+/* ---- what comes with it ---- */
+
+static void check_body_type(struct admin_call *call)
+{
+    static const char json[] = "application/json";
+    const char *type = header(call, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const size_t n = type ? strcspn(type, "; \t") : 0;
+    if (call->target.route->method == ADMIN_POST &&
+        (n != strlen(json) || strncasecmp(type, json, n) != 0))
+        refuse(call, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
+               "want \"Content-Type: application/json\"");
+}
+
+void admin_guard_too_large(struct admin_call *call)
+{
+    call->refused = true;
+    admin_problem(call, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large", "want at most %u bytes",
+                  ADMIN_BODY_MAX);
+}
+
+void admin_guard_head(struct admin_call *call)
+{
+    static void (*const checks[])(struct admin_call * call) = {
+        check_framing, check_origin, find_target, check_token, check_phase, check_body_type};
+    for (size_t i = 0; i < ARRAY_LEN(checks) && !call->refused; i++)
+        checks[i](call);
+}
+
+void admin_guard_body(struct admin_call *call)
+{
+    json_error_t error;
+    if (call->n_bytes && call->target.route->method == ADMIN_POST)
+        call->body = json_loadb(call->bytes, call->n_bytes, JSON_REJECT_DUPLICATES, &error);
+    else
+        call->body = json_object();
+    if (json_is_object(call->body))
+        return;
+    call->refused = true;
+    if (call->body || !call->n_bytes)
+        admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_body", "want a JSON object");
+    else
+        admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_body", "line %d: %s", error.line,
+                      error.text);
+}

@@ -1,0 +1,238 @@
+/*
+ * http.c - HTTP/1.1 by libmicrohttpd, on the main thread's loop.
+ *
+ * libmicrohttpd has no thread of its own here: its epoll descriptor is one of our watchers, and
+ * its next deadline our timer. It takes requests apart and puts answers together.
+ *
+ *    epoll_fd, timer --> MHD_run() --> on_target: a call begins
+ *                                      on_request: refuse, or read the body, then handle
+ *                                        |  held: suspended until admin_reply_*()
+ *                                        v
+ *                                      MHD_queue_response() --> on_completed
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_internal.h"
+
+#define CONNECTION_BYTES 32768u /* a request's line and headers, and what MHD keeps with them */
+#define SWALLOWED_MAX    (16u * ADMIN_BODY_MAX) /* of a body that nobody wants; then it is closed */
+
+/* ---- turns of the loop ---- */
+
+void admin_http_turn(struct admin_http *http)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    (void)MHD_run(http->daemon);
+    ev_timer_stop(http->conf.loop, &http->timeout);
+    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
+        ev_timer_set(&http->timeout, (double)ms / 1000.0, 0);
+        ev_timer_start(http->conf.loop, &http->timeout);
+    }
+}
+
+static void on_turn(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    admin_http_turn(io->data);
+}
+
+static void on_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    admin_http_turn(timer->data);
+}
+
+/* ---- a request comes in ---- */
+
+/* The target as it came, before anything is decoded: the call begins here. */
+static void *on_target(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    struct admin_peer *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    struct admin_call *call = peer ? calloc(1, sizeof(*call)) : NULL;
+    if (!call)
+        return NULL;
+    call->http = arg;
+    call->peer = peer;
+    call->connection = connection;
+    call->raw = strdup(uri);
+    admin_peer_busy(peer, call);
+    return call;
+}
+
+/* False: that is too much. A body that is refused is read to its end, so that its sender looks
+ * for the answer. */
+static bool take_body(struct admin_call *call, const char *data, size_t n)
+{
+    char *grown = NULL;
+    if (!call->refused && call->n_bytes + n <= ADMIN_BODY_MAX)
+        grown = realloc(call->bytes, call->n_bytes + n);
+    else if (!call->refused)
+        admin_guard_too_large(call);
+    call->n_bytes += n;
+    if (!grown)
+        return call->refused && call->n_bytes <= SWALLOWED_MAX;
+    memcpy(grown + call->n_bytes - n, data, n);
+    call->bytes = grown;
+    return true;
+}
+
+static enum MHD_Result send_answer(struct admin_call *call)
+{
+    if (!call->response)
+        return MHD_NO;
+    enum MHD_Result queued = MHD_queue_response(call->connection, call->status, call->response);
+    MHD_destroy_response(call->response);
+    call->response = NULL;
+    admin_peer_answered(call->peer);
+    return queued;
+}
+
+/* The whole request is here; or a held one is answered. */
+static enum MHD_Result go_on(struct admin_call *call)
+{
+    if (call->left)
+        return MHD_NO;
+    if (!call->response)
+        admin_guard_body(call);
+    if (!call->response && !call->refused)
+        call->target.route->handle(call);
+    if (!call->held)
+        return send_answer(call);
+    MHD_suspend_connection(call->connection);
+    call->suspended = true;
+    return MHD_YES;
+}
+
+/* Called with the head, with each piece of a body, at its end, and when a held call goes on. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data,
+                                  size_t *n, void **context)
+{
+    (void)arg;
+    (void)connection;
+    (void)url;
+    (void)version;
+    struct admin_call *call = *context;
+    if (!call)
+        return MHD_NO; /* memory is short */
+    if (!call->begun) {
+        call->begun = true;
+        call->method = method;
+        admin_guard_head(call);
+        return MHD_YES;
+    }
+    if (*n == 0)
+        return go_on(call);
+    bool taken = take_body(call, data, *n);
+    *n = 0;
+    return taken ? MHD_YES : MHD_NO;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why)
+{
+    (void)arg;
+    (void)connection;
+    (void)why;
+    struct admin_call *call = *context;
+    if (!call)
+        return;
+    *context = NULL;
+    admin_call_abandon(call);
+    admin_peer_idle(call->peer);
+    if (call->response)
+        MHD_destroy_response(call->response);
+    json_decref(call->body);
+    admin_target_fini(&call->target);
+    free(call->bytes);
+    free(call->raw);
+    free(call);
+}
+
+static void on_peer(void *arg, struct MHD_Connection *connection, void **context,
+                    enum MHD_ConnectionNotificationCode code)
+{
+    admin_peer_note(arg, connection, context, code);
+}
+
+/* libmicrohttpd would decode in place; admin_target.c does, and complains. */
+static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *text)
+{
+    (void)arg;
+    (void)connection;
+    return strlen(text);
+}
+
+/* ---- life ---- */
+
+static struct MHD_Daemon *start_daemon(struct admin_http *http)
+{
+    /* one more than we accept: a connection that has ended may still be counted */
+    const unsigned connections = ADMIN_CONNECTIONS_MAX + 1;
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, http, MHD_OPTION_CONNECTION_LIMIT, connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
+        1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, on_peer, http,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        http, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_END);
+}
+
+static void start(struct admin_http *http, int epoll_fd)
+{
+    ev_io_init(&http->turning, on_turn, epoll_fd, EV_READ);
+    ev_init(&http->timeout, on_timeout);
+    http->turning.data = http->timeout.data = http;
+    ev_io_start(http->conf.loop, &http->turning);
+    admin_listen_start(http);
+}
+
+struct admin_http *admin_http_new(const struct admin_http_conf *conf)
+{
+    struct admin_http *http = calloc(1, sizeof(*http));
+    if (!http)
+        return NULL;
+    http->conf = *conf;
+    list_init(&http->peers);
+    http->daemon = start_daemon(http);
+    const union MHD_DaemonInfo *info =
+        http->daemon ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (info) {
+        start(http, info->epoll_fd);
+        return http;
+    }
+    if (http->daemon)
+        MHD_stop_daemon(http->daemon);
+    free(http);
+    return NULL;
+}
+
+/* No connection may be suspended when libmicrohttpd ends, nor by what is still coming in. */
+static void answer_held(struct admin_http *http)
+{
+    http->stopping = true;
+    for (struct list *l = http->peers.next; l != &http->peers; l = l->next) {
+        struct admin_call *call = CONTAINER_OF(l, struct admin_peer, link)->call;
+        if (!call || !call->held)
+            continue;
+        call->gone(call->arg);
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router ends");
+    }
+}
+
+void admin_http_free(struct admin_http *http)
+{
+    if (!http)
+        return;
+    answer_held(http);
+    (void)MHD_run(http->daemon); /* what is answered may still go out */
+    admin_listen_stop(http);
+    ev_io_stop(http->conf.loop, &http->turning);
+    ev_timer_stop(http->conf.loop, &http->timeout);
+    MHD_stop_daemon(http->daemon);
+    free(http);
+}

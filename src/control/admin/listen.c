@@ -1,0 +1,176 @@
+/*
+ * listen.c - the connections of the admin interface: accepted, bounded, and ended when they
+ * take too long.
+ *
+ * We accept, and not libmicrohttpd: so that a full house makes room by ending who has waited
+ * longest without asking anything, and so that a router without a free descriptor looks again a
+ * second later instead of turning its loop in vain. Its own timeout would start anew with every
+ * byte that dribbles in; ours does not.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "http_internal.h"
+#include "net/socket.h"
+
+#define SWEEP_EVERY_S 1.0
+
+static bool is_held(const struct admin_peer *peer)
+{
+    return peer->call && peer->call->held;
+}
+
+static void set_deadline(struct admin_peer *peer, unsigned seconds)
+{
+    peer->deadline_us = clock_monotonic_us() + UINT64_C(1000000) * seconds;
+}
+
+/* libmicrohttpd finds it ended at its next turn, and closes it then. */
+static void end_peer(const struct admin_peer *peer)
+{
+    (void)shutdown(peer->fd, SHUT_RDWR);
+}
+
+/* ---- room ---- */
+
+/* Who has waited longest: without a request, else with one. Null: all wait for us. */
+static struct admin_peer *find_least_wanted(const struct admin_http *http)
+{
+    struct admin_peer *busy = NULL;
+    for (struct list *l = http->peers.next; l != &http->peers; l = l->next) {
+        struct admin_peer *peer = CONTAINER_OF(l, struct admin_peer, link);
+        if (!peer->call)
+            return peer;
+        if (!busy && !is_held(peer))
+            busy = peer;
+    }
+    return busy;
+}
+
+static bool make_room(struct admin_http *http)
+{
+    if (http->n_peers < ADMIN_CONNECTIONS_MAX)
+        return true;
+    const struct admin_peer *peer = find_least_wanted(http);
+    if (peer) {
+        end_peer(peer);
+        admin_http_turn(http);
+    }
+    return http->n_peers < ADMIN_CONNECTIONS_MAX;
+}
+
+static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)events;
+    struct admin_http *http = io->data;
+    struct address from;
+    errno = EMFILE; /* of ours, when there is no room */
+    int fd = make_room(http) ? socket_accept(http->conf.listen_fd, &from) : -1;
+    if (fd >= 0) {
+        http->arriving = &from;
+        (void)MHD_add_connection(http->daemon, fd, &from.sa, sizeof(from)); /* or closes it */
+        http->arriving = NULL;
+        admin_http_turn(http);
+    } else if (errno != EAGAIN) {
+        ev_io_stop(loop, io); /* until the next sweep */
+    }
+}
+
+/* ---- a connection's life ---- */
+
+void admin_peer_note(struct admin_http *http, struct MHD_Connection *connection, void **context,
+                     enum MHD_ConnectionNotificationCode code)
+{
+    struct admin_peer *peer = *context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = peer = calloc(1, sizeof(*peer));
+        if (!peer)
+            return; /* its first request is refused for that */
+        peer->http = http;
+        peer->fd =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        address_format(http->arriving, peer->source);
+        set_deadline(peer, ADMIN_REQUEST_S);
+        list_append(&http->peers, &peer->link);
+        http->n_peers++;
+    } else if (peer) {
+        list_remove(&peer->link);
+        http->n_peers--;
+        free(peer);
+    }
+}
+
+void admin_peer_busy(struct admin_peer *peer, struct admin_call *call)
+{
+    peer->call = call;
+    peer->answered = false;
+    set_deadline(peer, ADMIN_REQUEST_S);
+}
+
+void admin_peer_answered(struct admin_peer *peer)
+{
+    peer->answered = true;
+    set_deadline(peer, ADMIN_ANSWER_S);
+}
+
+void admin_peer_idle(struct admin_peer *peer)
+{
+    peer->call = NULL;
+    peer->answered = false;
+    set_deadline(peer, ADMIN_IDLE_S);
+    list_remove(&peer->link);
+    list_append(&peer->http->peers, &peer->link);
+}
+
+/* ---- who is slow, who has left ---- */
+
+/*
+ * libmicrohttpd does not look at a connection that is suspended. Nor does it see an end that comes
+ * together with the last bytes: its watch is edge-triggered, and it does not read once more.
+ */
+static bool has_left(const struct admin_peer *peer)
+{
+    if (is_held(peer))
+        return socket_peer_has_left(peer->fd);
+    return !peer->answered && socket_ask_peer(peer->fd) != SOCKET_PEER_THERE;
+}
+
+static void look_at(struct admin_peer *peer, uint64_t now_us)
+{
+    const bool left = has_left(peer);
+    if (left && is_held(peer))
+        admin_call_abandon(peer->call);
+    else if (left || (peer->deadline_us < now_us && !is_held(peer)))
+        end_peer(peer);
+}
+
+static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)events;
+    struct admin_http *http = timer->data;
+    const uint64_t now_us = clock_monotonic_us();
+    for (struct list *l = http->peers.next, *next; l != &http->peers; l = next) {
+        next = l->next;
+        look_at(CONTAINER_OF(l, struct admin_peer, link), now_us);
+    }
+    admin_http_turn(http);
+    ev_io_start(loop, &http->acceptable);
+}
+
+void admin_listen_start(struct admin_http *http)
+{
+    ev_io_init(&http->acceptable, on_acceptable, http->conf.listen_fd, EV_READ);
+    ev_timer_init(&http->sweep, on_sweep, SWEEP_EVERY_S, SWEEP_EVERY_S);
+    http->acceptable.data = http->sweep.data = http;
+    ev_io_start(http->conf.loop, &http->acceptable);
+    ev_timer_start(http->conf.loop, &http->sweep);
+}
+
+void admin_listen_stop(struct admin_http *http)
+{
+    ev_io_stop(http->conf.loop, &http->acceptable);
+    ev_timer_stop(http->conf.loop, &http->sweep);
+}

@@ -1,0 +1,260 @@
+/*
+ * metrics.c - GET /metrics, for Prometheus.
+ *
+ * A few relaxed loads of each worker's counters, no lock, no question to them. Labels are names of
+ * the configuration or of DNS, and words of our own tables: nothing a device says is among them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/admin/api/health.h"
+#include "control/admin/house.h"
+#include "control/admin/routes.h"
+#include "control/gauges.h"
+#include "control/health/ports_watch.h"
+#include "metrics.h"
+#include "proxy/admission/admission.h"
+#include "text.h"
+
+static void put_one(struct metrics_text *m, const char *name, enum metric_type type,
+                    const char *help, double value)
+{
+    metrics_family(m, name, type, help);
+    metrics_sample(m, value);
+}
+
+/* ---- the process ---- */
+
+/* 0 when the system does not say. */
+static double resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%*u %lu", &pages) != 1)
+        pages = 0;
+    (void)fclose(file);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void put_process(struct metrics_text *m, const struct admin_house *house)
+{
+    struct timespec cpu = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    metrics_family(m, "build_info", METRIC_GAUGE, "What is running.");
+    metrics_label(m, "version", MQTT_ROUTER_VERSION);
+    metrics_sample(m, 1);
+    put_one(m, "process_start_time_seconds", METRIC_GAUGE, "When it was started, since 1970.",
+            (double)house->started_unix_ms / 1e3);
+    put_one(m, "process_cpu_seconds_total", METRIC_COUNTER, "Processor time used.",
+            (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
+    put_one(m, "process_resident_memory_bytes", METRIC_GAUGE, "Memory held, as the system counts.",
+            resident_bytes());
+}
+
+static void put_life(struct metrics_text *m, const struct admin_house *house)
+{
+    const struct service *service = house->service;
+    bool ready;
+    json_decref(admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready));
+    put_one(m, "ready", METRIC_GAUGE, "1 while devices should be sent here: as /readyz.", ready);
+    put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
+            "When the configuration was last taken up, since 1970.",
+            (double)service->loaded_unix_ms / 1e3);
+    put_one(m, "config_last_reload_successful", METRIC_GAUGE,
+            "0 when the file has faults, and is not what is served by.", !service->reload_failed);
+    put_one(m, "config_reload_failures_total", METRIC_COUNTER, "Reloads that changed nothing.",
+            (double)service->reloads_failed);
+    put_one(m, "ports_low_total", METRIC_COUNTER, "Times local ports to a node ran low.",
+            (double)ports_watch_warnings(house->ports));
+    put_one(m, "log_lines_dropped_total", METRIC_COUNTER, "Lines lost because nobody read them.",
+            (double)log_dropped(service->log));
+    put_one(m, "log_lines_suppressed_total", METRIC_COUNTER,
+            "Lines not written: log.max_lines_per_s.", (double)log_suppressed(service->log));
+}
+
+/* ---- doors ---- */
+
+static void put_listeners(struct metrics_text *m, const struct snapshot *snapshot)
+{
+    metrics_family(m, "connections", METRIC_GAUGE,
+                   "Open connections, by the listeners there are now.");
+    for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
+        const struct listener_live *live = snapshot->listeners[i];
+        metrics_label(m, "listener", live->name);
+        metrics_sample(m, atomic_load_explicit(&live->connections, memory_order_relaxed));
+    }
+    metrics_family(m, "accepted_connections_total", METRIC_COUNTER,
+                   "Connections accepted, by the listeners there are now.");
+    for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
+        const struct listener_live *live = snapshot->listeners[i];
+        metrics_label(m, "listener", live->name);
+        metrics_sample(m, (double)atomic_load_explicit(&live->accepted, memory_order_relaxed));
+    }
+}
+
+/* Entries of the calendar of some kinds, borrowed. */
+struct certificates {
+    const struct tls_calendar_entry **list; /* owned; null = memory is short */
+    size_t n;
+    enum tls_validity_kind first, last;
+};
+
+static void gather(void *arg, const struct tls_calendar_entry *entry)
+{
+    struct certificates *all = arg;
+    if (entry->kind < all->first || entry->kind > all->last)
+        return;
+    const struct tls_calendar_entry **longer =
+        realloc(all->list, (all->n + 1) * sizeof(const struct tls_calendar_entry *));
+    if (!longer)
+        return;
+    all->list = longer;
+    longer[all->n++] = entry;
+}
+
+static bool same_labels(const struct tls_calendar_entry *a, const struct tls_calendar_entry *b)
+{
+    return strcmp(a->file, b->file) == 0 && strcmp(a->name, b->name) == 0;
+}
+
+/* If several in one file have the same name, such as old and new, the one that expires first. */
+static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
+                       struct certificates all, const char *name_label)
+{
+    tls_keeper_walk(tls, gather, &all);
+    for (size_t i = 0; i < all.n; i++) {
+        time_t first = all.list[i]->not_after;
+        bool told = false;
+        for (size_t k = 0; k < all.n; k++) {
+            if (!same_labels(all.list[i], all.list[k]))
+                continue;
+            told = told || k < i;
+            first = all.list[k]->not_after < first ? all.list[k]->not_after : first;
+        }
+        if (told)
+            continue;
+        metrics_label(m, "file", all.list[i]->file);
+        metrics_label(m, name_label, all.list[i]->name);
+        metrics_sample(m, (double)first);
+    }
+    free(all.list);
+}
+
+static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
+{
+    metrics_family(m, "certificate_expiry_timestamp_seconds", METRIC_GAUGE,
+                   "Expiry time of a certificate in use, as a Unix timestamp.");
+    put_expiry(
+        m, tls,
+        (struct certificates){.first = TLS_VALIDITY_CERTIFICATE, .last = TLS_VALIDITY_AUTHORITY},
+        "subject");
+    metrics_family(m, "crl_expires_timestamp_seconds", METRIC_GAUGE,
+                   "Expiry time of a revocation list in use, as a Unix timestamp. After it, every "
+                   "device of this issuer is refused.");
+    put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_CRL, .last = TLS_VALIDITY_CRL},
+               "issuer");
+    metrics_family(m, "ocsp_response_expires_timestamp_seconds", METRIC_GAUGE,
+                   "Expiry time of a stapled OCSP response, as a Unix timestamp. After it, the "
+                   "response is not stapled.");
+    put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_OCSP, .last = TLS_VALIDITY_OCSP},
+               "subject");
+    put_one(m, "tls_files_not_served", METRIC_GAUGE,
+            "TLS files on disk that differ from those in use because loading them failed.",
+            (double)tls_keeper_unserved(tls));
+}
+
+/* ---- sessions ---- */
+
+static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
+{
+    metrics_family(m, "sessions", METRIC_GAUGE, "Sessions by the stage they are in.");
+    for (int state = 0; state < SESSION_CLOSED; state++) {
+        metrics_label(m, "stage", session_state_word((enum session_state)state));
+        metrics_sample(m, (double)gauges->in_state[state]);
+    }
+    metrics_family(m, "sessions_closed_total", METRIC_COUNTER, "Sessions ended, by reason.");
+    for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
+        const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
+        metrics_label(m, "reason", row->word);
+        metrics_label(m, "closed_by", closed_by_word(row->by));
+        metrics_sample(m, (double)gauges->closed[reason]);
+    }
+    metrics_family(m, "relayed_bytes_total", METRIC_COUNTER,
+                   "Bytes between devices and nodes; a CONNECT also when it is refused.");
+    metrics_label(m, "direction", "to_node");
+    metrics_sample(m, (double)gauges->bytes_up);
+    metrics_label(m, "direction", "to_device");
+    metrics_sample(m, (double)gauges->bytes_down);
+}
+
+static void put_counts(struct metrics_text *m, const struct admin_house *house,
+                       const struct gauges *gauges)
+{
+    static const struct {
+        const char *word, *help;
+    } rows[] = {
+#define X(field, word, help) {word, help},
+        COUNTERS(X)
+#undef X
+    };
+    const struct worker_shared *shared = house->service->shared;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const size_t n = strlen(rows[i].word);
+        const bool total = n > 6 && strcmp(rows[i].word + n - 6, "_total") == 0;
+        put_one(m, rows[i].word, total ? METRIC_COUNTER : METRIC_GAUGE, rows[i].help,
+                (double)gauges->count[i]);
+    }
+    put_one(m, "open_connections", METRIC_GAUGE,
+            "Open connections of devices, those of listeners that are gone included.",
+            atomic_load_explicit(&shared->connections, memory_order_relaxed));
+    put_one(m, "connections_limit", METRIC_GAUGE, "limits.max_connections, as it can be kept.",
+            atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
+    put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: none.",
+            house->service->snapshot->config->limits.relay_memory_bytes);
+}
+
+static void put_admission(struct metrics_text *m, struct admission *admission)
+{
+    struct admission_gauges gauges;
+    admission_gauges(admission, &gauges);
+    put_one(m, "admission_sources", METRIC_GAUGE, "Sources remembered.", gauges.sources);
+    put_one(m, "admission_client_ids", METRIC_GAUGE, "Client identifiers remembered.",
+            gauges.clients);
+    put_one(m, "admission_unlimited_total", METRIC_COUNTER,
+            "Connections let in because the table of sources was full.",
+            (double)gauges.sources_unlimited);
+    put_one(m, "admission_evictions_total", METRIC_COUNTER,
+            "Entries of both tables that made room.", (double)gauges.evicted);
+}
+
+void admin_metrics(struct admin_call *call)
+{
+    const struct admin_house *house = admin_call_house(call);
+    const struct service *service = house->service;
+    struct metrics_text *m = metrics_text_new();
+    struct gauges gauges;
+    size_t n = 0;
+    char *text = NULL;
+    if (m) {
+        gauges_sum(&service->crew, &gauges);
+        put_process(m, house);
+        put_life(m, house);
+        put_listeners(m, service->snapshot);
+        put_tls(m, service->tls);
+        put_sessions(m, &gauges);
+        put_counts(m, house, &gauges);
+        put_admission(m, service->shared->admission);
+        metrics_workers(m, &service->crew, gauges.closed[CLOSE_TLS_TIMEOUT]);
+        metrics_nodes(m, house);
+        text = metrics_text_take(m, &n);
+    }
+    if (text)
+        admin_reply_text(call, "text/plain; version=0.0.4; charset=utf-8", text, n);
+    else
+        admin_problem(call, 500, "out_of_memory", "memory is short");
+}

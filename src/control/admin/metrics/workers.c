@@ -1,0 +1,143 @@
+/*
+ * workers.c - GET /metrics: CONNACKs, TLS handshakes and durations, summed over the
+ * workers.
+ *
+ * Each series is there from the start, whatever comes: no peer can add one but a node, by a CONNACK
+ * that MQTT does not know.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/reload/publish.h"
+#include "metrics.h"
+#include "text.h"
+
+static const uint32_t bounds_us[] = {
+#define X(us) us,
+    HISTOGRAM_BOUNDS(X)
+#undef X
+};
+
+/* One counter of all workers, by its place in the struct. */
+static uint64_t sum(const struct crew *crew, size_t offset)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < crew->n; i++)
+        n += counter_read(
+            (const counter *)((const char *)worker_counters(crew->workers[i]) + offset));
+    return n;
+}
+
+/* A sample with its code, among whatever labels come behind. */
+static void label_code(struct metrics_text *m, char text[static 4], unsigned code)
+{
+    (void)snprintf(text, 4, "%u", code & 0xffu);
+    metrics_label(m, "code", text);
+}
+
+/* May a CONNACK have this code? MQTT 3.1.1 table 3.1, MQTT 5.0 section 3.2.2.2. */
+static bool is_connack_code(unsigned code)
+{
+    static const uint8_t codes_5[] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86,
+                                      0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95,
+                                      0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f};
+    return code <= 5 || memchr(codes_5, (int)code, sizeof(codes_5));
+}
+
+/* Codes that there may be are always there, so that rate() sees the first one. */
+static void put_connacks(struct metrics_text *m, const struct crew *crew)
+{
+    char text[4];
+    metrics_family(m, "connacks_total", METRIC_COUNTER,
+                   "CONNACKs of nodes, passed on to devices, by code.");
+    for (unsigned code = 0; code < 256; code++) {
+        const size_t at =
+            offsetof(struct counters, connacks) + code * sizeof(struct connack_counters);
+        const uint64_t absent = sum(crew, at + offsetof(struct connack_counters, absent));
+        const uint64_t present = sum(crew, at + offsetof(struct connack_counters, present));
+        if (code == 0 || present > 0) {
+            label_code(m, text, code);
+            metrics_label(m, "session_present", "true");
+            metrics_sample(m, (double)present);
+        }
+        if (is_connack_code(code) || absent > 0) {
+            label_code(m, text, code);
+            metrics_label(m, "session_present", "false");
+            metrics_sample(m, (double)absent);
+        }
+    }
+}
+
+static void put_refusals(struct metrics_text *m, const struct crew *crew)
+{
+    bool ours[256] = {false};
+    char text[4];
+#define X(suffix, rc3, rc5) ours[rc3] = ours[rc5] = true;
+    MQTT_REFUSALS(X)
+#undef X
+    metrics_family(m, "refusal_connacks_total", METRIC_COUNTER,
+                   "CONNACKs of the router's own, which refuse a device, by code.");
+    for (unsigned code = 1; code < ARRAY_LEN(ours); code++) {
+        if (!ours[code])
+            continue; /* 0 stands for silence in MQTT_REFUSALS */
+        label_code(m, text, code);
+        metrics_sample(
+            m, (double)sum(crew, offsetof(struct counters, refused) + code * sizeof(counter)));
+    }
+}
+
+static void put_handshakes(struct metrics_text *m, const struct crew *crew, uint64_t too_long)
+{
+    metrics_family(m, "tls_handshakes_total", METRIC_COUNTER, "TLS handshakes that succeeded.");
+    metrics_label(m, "resumed", "false");
+    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_full)));
+    metrics_label(m, "resumed", "true");
+    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_resumed)));
+    metrics_family(m, "tls_handshake_failures_total", METRIC_COUNTER,
+                   "TLS handshakes that failed, by the alert; \"timeout\": took too long.");
+    for (int failure = 0; failure < TLS_FAILURE_COUNT; failure++) {
+        const size_t at = offsetof(struct counters, tls_failed) + (size_t)failure * sizeof(counter);
+        metrics_label(m, "alert", tls_failure_word((enum tls_failure)failure));
+        metrics_sample(m, (double)sum(crew, at));
+    }
+    metrics_label(m, "alert", "timeout");
+    metrics_sample(m, (double)too_long);
+}
+
+static void put_histogram(struct metrics_text *m, const struct crew *crew, size_t offset)
+{
+    uint64_t buckets[HISTOGRAM_BOUND_COUNT + 1];
+    for (size_t i = 0; i <= HISTOGRAM_BOUND_COUNT; i++)
+        buckets[i] = sum(crew, offset + offsetof(struct histogram, buckets) + i * sizeof(counter));
+    metrics_histogram(m, bounds_us, buckets, HISTOGRAM_BOUND_COUNT,
+                      sum(crew, offset + offsetof(struct histogram, sum_us)));
+}
+
+static void put_durations(struct metrics_text *m, const struct crew *crew)
+{
+    metrics_family(m, "tls_handshake_duration_seconds", METRIC_HISTOGRAM,
+                   "From accept to the end of a TLS handshake that succeeded.");
+    put_histogram(m, crew, offsetof(struct counters, tls_us));
+    metrics_family(m, "connect_duration_seconds", METRIC_HISTOGRAM,
+                   "From a whole CONNECT to the node's answer, passed on.");
+    put_histogram(m, crew, offsetof(struct counters, connack_us));
+    metrics_family(m, "loop_turn_seconds", METRIC_HISTOGRAM,
+                   "How long others had to wait for a worker's loop.");
+    for (unsigned i = 0; i < crew->n; i++) {
+        const struct crew one = {.workers = &crew->workers[i], .n = 1};
+        char number[12];
+        (void)snprintf(number, sizeof(number), "%u", i);
+        metrics_label(m, "worker", number);
+        put_histogram(m, &one, offsetof(struct counters, turn_us));
+    }
+}
+
+void metrics_workers(struct metrics_text *m, const struct crew *crew, uint64_t too_long)
+{
+    put_connacks(m, crew);
+    put_refusals(m, crew);
+    put_handshakes(m, crew, too_long);
+    put_durations(m, crew);
+}

@@ -1,0 +1,240 @@
+/*
+ * reply.c - a request as its handler sees it: what was asked for, and the ways to answer.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bucket.h"
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "control/admin/dashboard/dashboard.h"
+#include "http_internal.h"
+
+#define DETAIL_MAX 512u
+
+struct admin_house *admin_call_house(const struct admin_call *call)
+{
+    return call->http->conf.house;
+}
+
+const char *admin_call_part(const struct admin_call *call, unsigned i)
+{
+    return call->target.parts[i];
+}
+
+const char *admin_call_query(const struct admin_call *call, const char *key)
+{
+    for (unsigned i = 0; i < call->target.n_query; i++)
+        if (strcmp(call->target.keys[i], key) == 0)
+            return call->target.values[i];
+    return NULL;
+}
+
+bool admin_call_number(struct admin_call *call, const char *key, uint32_t min, uint32_t max,
+                       uint32_t *out)
+{
+    const char *text = admin_call_query(call, key);
+    if (!text)
+        return true;
+    const size_t n = strspn(text, "0123456789");
+    const bool is_number = n > 0 && n <= 10 && !text[n];
+    const unsigned long long number = is_number ? strtoull(text, NULL, 10) : 0;
+    if (is_number && number >= min && number <= max) {
+        *out = (uint32_t)number;
+        return true;
+    }
+    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%s: want a number in %u..%u", key,
+                  min, max);
+    return false;
+}
+
+json_t *admin_call_body(const struct admin_call *call)
+{
+    return call->body;
+}
+
+/* ---- answers ---- */
+
+static void add(const struct admin_call *call, const char *name, const char *value)
+{
+    (void)MHD_add_response_header(call->response, name, value); /* short of memory: without it */
+}
+
+static void add_headers(const struct admin_call *call, const char *content_type)
+{
+    static const char *const always[][2] = {
+        {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Content-Security-Policy", dashboard_policy},
+    };
+    add(call, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    for (size_t i = 0; i < ARRAY_LEN(always); i++)
+        add(call, always[i][0], always[i][1]);
+    if (call->status == MHD_HTTP_UNAUTHORIZED)
+        add(call, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    if (call->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        add(call, MHD_HTTP_HEADER_ALLOW,
+            call->target.route->method == ADMIN_GET ? "GET, HEAD" : "POST");
+    if (call->ends)
+        add(call, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+/* Its turn has come: libmicrohttpd may go on with it. */
+static void unhold(struct admin_call *call)
+{
+    if (!call->held)
+        return;
+    call->held = false;
+    call->http->n_held--;
+    if (!call->suspended)
+        return; /* its handler answers before it returns, after all */
+    call->suspended = false;
+    MHD_resume_connection(call->connection);
+    /* it tells nobody; and who answers may be in the middle of something */
+    ev_feed_event(call->http->conf.loop, &call->http->turning, EV_READ);
+}
+
+/* admin.refused: ten a second, after a hundred. */
+static const struct bucket_rate refusal_lines = {.window_us = 1000000, .events = 10, .burst = 100};
+
+static void say(const struct admin_call *call)
+{
+    struct log_line line;
+    struct log *log = call->http->conf.log;
+    const bool forbidden =
+        call->status == MHD_HTTP_UNAUTHORIZED || call->status == MHD_HTTP_FORBIDDEN;
+    if (!forbidden && strcmp(call->method, "POST") != 0)
+        return;
+    if (forbidden && !bucket_take(&call->http->refusals_said, clock_monotonic_us(), refusal_lines))
+        return; /* whoever reaches the address must not fill the log */
+    log_begin(&line, log, forbidden ? LOG_WARN : LOG_NOTICE,
+              forbidden ? "admin.refused" : "admin.call");
+    log_text(&line, "source", call->peer->source);
+    log_peer(&line, "method", span_of_str(call->method));
+    log_peer(&line, "target", span_of_str(call->raw));
+    log_u64(&line, "status", call->status);
+    log_emit(&line);
+}
+
+/* The one way out. Takes the response; null: memory is short, and the connection will end. */
+static void answer(struct admin_call *call, unsigned status, const char *content_type,
+                   struct MHD_Response *response)
+{
+    call->status = status;
+    call->response = response;
+    if (response)
+        add_headers(call, content_type);
+    say(call);
+    unhold(call);
+}
+
+/* Takes what malloc made; null: memory is short. */
+static void answer_text(struct admin_call *call, unsigned status, const char *content_type,
+                        char *taken, size_t n)
+{
+    struct MHD_Response *response =
+        taken ? MHD_create_response_from_buffer(n, taken, MHD_RESPMEM_MUST_FREE) : NULL;
+    if (response) {
+        answer(call, status, content_type, response);
+        return;
+    }
+    free(taken);
+    answer(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "text/plain",
+           MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
+}
+
+void admin_reply_text(struct admin_call *call, const char *content_type, char *taken, size_t n)
+{
+    answer_text(call, MHD_HTTP_OK, content_type, taken, n);
+}
+
+void admin_reply_static(struct admin_call *call, const char *content_type, struct span body)
+{
+    answer(
+        call, MHD_HTTP_OK, content_type,
+        MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT));
+}
+
+/* One line, with its end: people read it in terminals. */
+static void reply_json(struct admin_call *call, unsigned status, const char *type, json_t *taken)
+{
+    char *text = taken ? json_dumps(taken, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    const size_t n = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, n + 1) : NULL; /* the newline takes the zero's place */
+    json_decref(taken);
+    if (line)
+        line[n] = '\n';
+    else
+        free(text);
+    answer_text(call, status, type, line, n + 1);
+}
+
+void admin_reply_json(struct admin_call *call, unsigned status, json_t *taken)
+{
+    reply_json(call, status, "application/json", taken);
+}
+
+void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken)
+{
+    json_t *problem = json_pack("{s:s, s:s, s:i}", "type", "about:blank", "title",
+                                MHD_get_reason_phrase_for(status), "status", (int)status);
+    if (!taken || json_object_update(problem, taken) < 0) {
+        json_decref(problem);
+        problem = NULL;
+    }
+    json_decref(taken);
+    reply_json(call, status, "application/problem+json", problem);
+}
+
+/* What was too long ends anywhere, and JSON takes no half of a character. */
+static void cut_half_character(char *text)
+{
+    size_t good = 0;
+    (void)!utf8_check((const uint8_t *)text, strlen(text), SIZE_MAX, &good);
+    text[good] = '\0';
+}
+
+void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
+                   ...)
+{
+    char text[DETAIL_MAX];
+    va_list args;
+    va_start(args, detail);
+    (void)vsnprintf(text, sizeof(text), detail, args);
+    va_end(args);
+    cut_half_character(text);
+    admin_reply_problem(call, status, json_pack("{s:s, s:s}", "reason", reason, "detail", text));
+}
+
+/* ---- later ---- */
+
+bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg)
+{
+    struct admin_http *http = call->http;
+    if (http->stopping) {
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router ends");
+        return false;
+    }
+    if (http->n_held == ADMIN_HELD_MAX) {
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "busy", "too many questions at a time");
+        return false;
+    }
+    call->gone = gone;
+    call->arg = arg;
+    call->held = true;
+    http->n_held++;
+    return true;
+}
+
+void admin_call_abandon(struct admin_call *call)
+{
+    if (!call->held)
+        return;
+    call->left = true;
+    call->gone(call->arg);
+    unhold(call);
+}

@@ -1,0 +1,45 @@
+/*
+ * routes.h - every path of the admin interface: one table for the server, the OpenAPI
+ * document's test and the README.
+ */
+#ifndef CONTROL_ADMIN_ROUTES_H
+#define CONTROL_ADMIN_ROUTES_H
+
+#include "call.h"
+
+enum admin_access {
+    ADMIN_OPEN,   /* to whoever reaches the address: no secrets, nothing that steers */
+    ADMIN_SECRET, /* wants the token, where there is one */
+};
+
+/*
+ * Method, pattern, parameters of the query (separated by blanks), access, handler.
+ * {name} stands for one or more bytes without "/".
+ */
+#define ADMIN_ROUTES(X)                                                                            \
+    X(GET, "/", "", OPEN, page)                                                                    \
+    X(GET, "/healthz", "", OPEN, healthz)                                                          \
+    X(GET, "/readyz", "cluster all", OPEN, readyz)                                                 \
+    X(GET, "/metrics", "", SECRET, metrics)                                                        \
+    X(GET, "/api/v1/status", "", SECRET, status)                                                   \
+    X(GET, "/api/v1/nodes", "", SECRET, nodes)                                                     \
+    X(POST, "/api/v1/nodes/{cluster}/{node}", "", SECRET, node_steer)                              \
+    X(GET, "/api/v1/listeners", "", SECRET, listeners)                                             \
+    X(GET, "/api/v1/certificates", "", SECRET, certificates)                                       \
+    X(GET, "/api/v1/config", "", SECRET, config)                                                   \
+    X(GET, "/api/v1/route", "cluster client_id username source_ip tls_cn sni", SECRET, route)      \
+    X(GET, "/api/v1/sessions", "client_id node source limit", SECRET, sessions)                    \
+    X(GET, "/api/v1/sessions/{id}", "", SECRET, session)                                           \
+    X(POST, "/api/v1/sessions/{id}/disconnect", "", SECRET, session_disconnect)                    \
+    X(GET, "/api/v1/history", "", SECRET, history)                                                 \
+    X(GET, "/api/v1/events", "", SECRET, events)                                                   \
+    X(POST, "/api/v1/reload", "", SECRET, reload)                                                  \
+    X(POST, "/api/v1/log_level", "", SECRET, log_level)                                            \
+    X(POST, "/api/v1/homecoming", "", SECRET, homecoming)
+
+/* The handlers, in admin_*.c. */
+#define X(method, pattern, query, access, handler) void admin_##handler(struct admin_call *call);
+ADMIN_ROUTES(X)
+#undef X
+
+#endif

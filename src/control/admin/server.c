@@ -1,0 +1,169 @@
+/*
+ * server.c - the admin interface's life: its socket, its token, its start and its end.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bearer_token.h"
+#include "control/reload/listening.h"
+#include "http.h"
+#include "net/endpoint.h"
+#include "net/socket.h"
+
+#define BACKLOG 256
+
+struct admin {
+    struct admin_house *house; /* borrowed */
+    char *address;             /* owned; as the configuration had it at the start */
+    struct endpoint endpoint;  /* as bound: a port of 0 has become one */
+    int fd;                    /* owned */
+    struct admin_token token, prepared;
+    struct admin_http *http; /* owned; null until it serves */
+};
+
+static void say_fault(FILE *out, const char *key, const char *what, const char *why)
+{
+    (void)fprintf(out, "error: %s: %s: %s\n", key, what, why);
+}
+
+static bool listen_at(struct admin *admin, const struct admin_conf *conf,
+                      const struct admin_place *place)
+{
+    struct socket_rights rights;
+    if (!endpoint_parse(conf->address, true, &admin->endpoint)) {
+        errno = EINVAL;
+        return false;
+    }
+    const bool is_unix = endpoint_is_unix(&admin->endpoint);
+    const bool any_port = !is_unix && address_port(&admin->endpoint.address) == 0;
+    if (is_unix && !listening_rights(&conf->socket, place->rights, &rights))
+        return false;
+    const struct listen_options options = {.backlog = BACKLOG, .rights = is_unix ? &rights : NULL};
+    if (!any_port && socket_is_taken(&admin->endpoint))
+        errno = EADDRINUSE;
+    else
+        admin->fd = place->trial ? socket_try(&admin->endpoint, &options)
+                                 : socket_listen(&admin->endpoint, &options);
+    return admin->fd >= 0 && (is_unix || socket_local_address(admin->fd, &admin->endpoint.address));
+}
+
+static bool listen_on(struct admin *admin, const struct admin_conf *conf,
+                      const struct admin_place *place)
+{
+    if (listen_at(admin, conf, place))
+        return true;
+    if (place->trial && errno == EADDRINUSE) {
+        (void)fprintf(place->out,
+                      "warning: admin.address: %s is in use: a start succeeds only if the router "
+                      "that uses it has "
+                      "stopped\n",
+                      conf->address);
+        return true;
+    }
+    say_fault(place->out, "admin.address: cannot listen on", conf->address,
+              errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno));
+    return false;
+}
+
+struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house,
+                        const struct admin_place *place)
+{
+    FILE *out = place->out;
+    struct admin *admin = calloc(1, sizeof(*admin));
+    if (!admin) {
+        (void)fprintf(out, "error: out of memory\n");
+        return NULL;
+    }
+    admin->house = house;
+    admin->fd = -1;
+    admin->address = strdup(conf->address);
+    if (!admin->address) {
+        (void)fprintf(out, "error: out of memory\n");
+        admin_free(admin);
+        return NULL;
+    }
+    char why[SMALL_FILE_ERROR_MAX];
+    const bool read = admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
+    if (!read)
+        say_fault(out, "admin.token_file", conf->token_file, why);
+    if (read && listen_on(admin, conf, place))
+        return admin;
+    admin_free(admin);
+    return NULL;
+}
+
+int admin_fd(const struct admin *admin)
+{
+    return admin->fd;
+}
+
+bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FILE *out)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const struct admin_http_conf conf = {.listen_fd = admin->fd,
+                                         .loop = loop,
+                                         .log = log,
+                                         .house = admin->house,
+                                         .token = &admin->token};
+    admin->http = admin_http_new(&conf);
+    if (!admin->http) {
+        (void)fprintf(out, "error: the admin interface cannot be started: out of memory, or of "
+                           "descriptors\n");
+        return false;
+    }
+    endpoint_format(&admin->endpoint, text);
+    log_event(log, LOG_NOTICE, "admin.open", "address", text);
+    (void)fprintf(out, "admin interface on %s\n", text);
+    return true;
+}
+
+bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out)
+{
+    /* Where it listens stays until a restart, and so does who may use it: a token that is not
+     * wanted at the new address is still wanted at this one. */
+    if (!conf || strcmp(conf->address, admin->address) != 0) {
+        admin->prepared = admin->token;
+        return true;
+    }
+    char why[SMALL_FILE_ERROR_MAX];
+    if (admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->prepared, why))
+        return true;
+    say_fault(out, "admin.token_file", conf->token_file, why);
+    return false;
+}
+
+bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
+                         const struct admin_conf *from, FILE *out)
+{
+    if (!to || !from || strcmp(to->address, admin->address) != 0 ||
+        listening_change_rights(&admin->endpoint, &to->socket, &from->socket))
+        return true;
+    if (out)
+        say_fault(out, "admin: cannot change the rights of", to->address, strerrordesc_np(errno));
+    return false;
+}
+
+void admin_commit(struct admin *admin)
+{
+    admin->token = admin->prepared;
+    admin_token_wipe(&admin->prepared);
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin)
+        return;
+    admin_http_free(admin->http);
+    if (admin->fd >= 0) {
+        close(admin->fd);
+        socket_remove_file(&admin->endpoint);
+    }
+    admin_token_wipe(&admin->token);
+    admin_token_wipe(&admin->prepared);
+    free(admin->address);
+    free(admin);
+}

@@ -1,0 +1,189 @@
+/*
+ * privileges.c - from root, or whoever started us, to a user without capabilities.
+ *
+ *    bounding set -> groups, group, user -> all other sets -> no_new_privs -> was it done?
+ *
+ * The order counts: emptying the bounding set takes CAP_SETPCAP, changing users CAP_SETUID,
+ * and a change of user may leave what securebits of our parent kept.
+ */
+#include "privileges.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "accounts.h"
+#include "model/config/fault.h"
+#include "net/tls/client.h"
+#include "net/tls/context.h"
+#include "sandbox.h"
+
+#define RECORD_MAX 65536u /* of /etc/passwd and /etc/group: a group may have many members */
+
+/* ---- memory ---- */
+
+/*
+ * Under a sanitizer it stays as it is, and is put back when a change of user has done the same:
+ * LeakSanitizer traces its own process, and may not trace one that cannot be dumped.
+ */
+void privileges_hide_memory(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, SANDBOX_SANITIZED ? 1 : 0);
+}
+
+/* ---- who ---- */
+
+static bool refuse(const struct faults *faults, const char *key, const char *name, const char *why)
+{
+    fault_error(faults, key, "\"%s\": %s", name, why);
+    return false;
+}
+
+bool privileges_find(const struct faults *faults, struct privileges *out)
+{
+    const struct config *config = faults->config;
+    static const char cure[] = "only root can become another; start as root, or leave it out";
+    struct privileges to = {.user = config->user, .uid = geteuid(), .gid = getegid()};
+    const bool root = to.uid == 0;
+    const gid_t own = to.gid;
+    int error = config->user ? account_user(config->user, &to.uid, &to.gid) : 0;
+    if (error)
+        return refuse(faults, "user", config->user, account_fault(error, "no such user"));
+    error = config->group ? account_group(config->group, &to.gid) : 0;
+    if (error)
+        return refuse(faults, "group", config->group, account_fault(error, "no such group"));
+    if (!root && to.uid != geteuid())
+        return refuse(faults, "user", config->user, cure);
+    if (!root && config->group && to.gid != own)
+        return refuse(faults, "group", config->group, cure);
+    to.change = root && (config->user || config->group);
+    *out = to;
+    return true;
+}
+
+void privileges_hand_over(const struct privileges *to, int fd)
+{
+    if (to->uid != geteuid())
+        (void)!fchown(fd, to->uid, to->gid);
+}
+
+/* ---- giving up ---- */
+
+static bool say_failed(FILE *err, const char *what)
+{
+    (void)fprintf(err, "error: cannot %s: %s\n", what, strerror(errno));
+    return false;
+}
+
+/* The groups of the user are kept: keys are often readable for a group, as "ssl-cert". */
+static bool change_groups(const struct privileges *to)
+{
+    struct passwd record, *found = NULL;
+    char *text = malloc(RECORD_MAX);
+    if (!text)
+        return false;
+    (void)getpwuid_r(to->uid, &record, text, RECORD_MAX, &found);
+    bool done =
+        to->user && found ? initgroups(record.pw_name, to->gid) == 0 : setgroups(1, &to->gid) == 0;
+    int error = errno;
+    free(text);
+    errno = error;
+    return done && setresgid(to->gid, to->gid, to->gid) == 0;
+}
+
+static bool was_done(const struct privileges *to)
+{
+    uid_t uid[3];
+    gid_t gid[3];
+    if (getresuid(&uid[0], &uid[1], &uid[2]) < 0 || getresgid(&gid[0], &gid[1], &gid[2]) < 0)
+        return false;
+    for (int i = 0; i < 3; i++)
+        if (uid[i] != to->uid || (to->change && gid[i] != to->gid))
+            return false;
+    /* Not tried where nothing was changed: a filter around us may end who tries. */
+    if (to->change && to->uid != 0 && setuid(0) == 0)
+        return false;
+    return capng_get_caps_process() == 0 &&
+           capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE;
+}
+
+bool privileges_drop(const struct privileges *to, FILE *err)
+{
+    capng_clear(CAPNG_SELECT_ALL);
+    /* It fails without CAP_SETPCAP. Then there is no_new_privs, which makes the set pointless. */
+    (void)!capng_apply(CAPNG_SELECT_BOUNDS);
+    if (to->change && !change_groups(to))
+        return say_failed(err, "change the group");
+    if (to->change && setresuid(to->uid, to->uid, to->uid) < 0)
+        return say_failed(err, "change the user");
+    capng_clear(CAPNG_SELECT_ALL);
+    if (capng_apply(CAPNG_SELECT_CAPS) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return say_failed(err, "give up capabilities");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return say_failed(err, "set no_new_privs");
+    privileges_hide_memory(); /* a change of user may have made it dumpable, or not */
+    errno = EPERM;
+    return was_done(to) || say_failed(err, "give up privileges");
+}
+
+/* ---- what a reload will miss ---- */
+
+static void try_file(void *arg, const char *file)
+{
+    struct log *log = arg;
+    struct log_line line;
+    if (faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) == 0 || errno != EACCES)
+        return;
+    log_begin(&line, log, LOG_WARN, "host.unreadable");
+    log_text(&line, "file", file);
+    log_text(&line, "effect", "a reload will fail");
+    log_text(&line, "cure", "make it readable for the user the router runs as");
+    log_emit(&line);
+}
+
+static void try_folder(struct log *log, const char *address)
+{
+    static const char prefix[] = CONFIG_UNIX_PREFIX;
+    char folder[CONFIG_UNIX_PATH_MAX + 1] = ".";
+    const char *path = address + sizeof(prefix) - 1;
+    if (strncmp(address, prefix, sizeof(prefix) - 1) != 0)
+        return;
+    const char *end = strrchr(path, '/');
+    if (end)
+        (void)snprintf(folder, sizeof(folder), "%.*s", (int)(end == path ? 1 : end - path), path);
+    if (access(folder, W_OK) < 0)
+        log_event(log, LOG_WARN, "host.unwritable", "folder", folder);
+}
+
+void privileges_warn(struct log *log, const struct config *config, const char *config_path)
+{
+    if (geteuid() == 0)
+        log_event(log, LOG_WARN, "host.root", "cure",
+                  "set `user` to one that owns nothing, and make the files readable for it");
+    try_file(log, config_path);
+    for (size_t i = 0; i < config->n_listeners; i++) {
+        const struct listener_conf *conf = &config->listeners[i];
+        for (size_t k = 0; k < conf->n_addresses; k++)
+            try_folder(log, conf->addresses[k]);
+        if (conf->tls)
+            tls_context_files(conf->tls, try_file, log);
+    }
+    for (size_t i = 0; i < config->n_clusters; i++) {
+        const struct cluster_conf *conf = &config->clusters[i];
+        if (conf->tls)
+            tls_client_context_files(conf->tls, try_file, log);
+        if (conf->health_check && conf->health_check->password_file)
+            try_file(log, conf->health_check->password_file);
+    }
+    if (config->admin)
+        try_folder(log, config->admin->address);
+    if (config->admin && config->admin->token_file)
+        try_file(log, config->admin->token_file);
+}

@@ -1,0 +1,327 @@
+/*
+ * listening.c - open the listening sockets; once nothing can fail, say so in words and in the log.
+ *
+ * A door that was there before keeps its sockets. It is known by its address; one with port 0,
+ * whose number the kernel chose, by its listener's name and that address.
+ */
+#include "listening.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/host/accounts.h"
+#include "net/socket.h"
+
+/* Borrowed for the length of one listening_open(). */
+struct opening {
+    const struct snapshot *snapshot;
+    const struct snapshot *before; /* null = we start */
+    FILE *out;
+    unsigned workers;
+    bool trial;
+    const struct socket_rights *base; /* null = owned by the router, mode from the umask */
+};
+
+static const struct socket_rights keep_all = {
+    .mode = SOCKET_RIGHTS_KEEP, .owner = SOCKET_RIGHTS_KEEP, .group = SOCKET_RIGHTS_KEEP};
+
+bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
+                      struct socket_rights *out)
+{
+    const char *key;
+    *out = base ? *base : keep_all;
+    errno = account_socket_rights(conf, out, &key);
+    return errno == 0;
+}
+
+static int open_one(const struct opening *o, const struct door *door,
+                    const struct endpoint *endpoint, int first)
+{
+    const struct timeouts_conf *timeouts = &o->snapshot->config->timeouts;
+    const struct listener_conf *conf = door->conf;
+    struct socket_rights rights;
+    if (endpoint_is_unix(endpoint) && !listening_rights(&conf->socket, o->base, &rights))
+        return -1;
+    const struct listen_options options = {
+        .rights = endpoint_is_unix(endpoint) ? &rights : NULL,
+        .backlog = (int)conf->backlog,
+        .dual_stack = conf->dual_stack,
+        .defer_accept_s =
+            conf->tcp_defer_accept ? (int)(timeouts->connect_packet_ms / 1000 + 1) : 0,
+        .fast_open = (int)conf->fast_open,
+    };
+    /* a Unix socket has one queue: the workers take turns at it */
+    if (endpoint_is_unix(endpoint) && first >= 0)
+        return socket_share(first);
+    return o->trial ? socket_try(endpoint, &options) : socket_listen(endpoint, &options);
+}
+
+static bool refuse(const struct opening *o, const struct door *door)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const struct endpoint *at = &door->endpoint;
+    const char *why =
+        errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno);
+    /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
+    bool low =
+        errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
+    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", door->conf->name,
+                  endpoint_format(at, text), why,
+                  low ? ": a port below 1024 takes privileges that only a start has: restart" : "");
+    return false;
+}
+
+static bool is_any_port(const struct endpoint *endpoint)
+{
+    return !endpoint_is_unix(endpoint) && address_port(&endpoint->address) == 0;
+}
+
+static bool same_door(const struct door *a, const struct door *b)
+{
+    return endpoint_equal(&a->endpoint, &b->endpoint) &&
+           (!is_any_port(&a->endpoint) || strcmp(a->conf->name, b->conf->name) == 0);
+}
+
+bool listening_find(const struct snapshot *in, const struct door *door, size_t *found)
+{
+    for (size_t i = 0; in && i < in->n_doors; i++) {
+        if (!same_door(&in->doors[i], door))
+            continue;
+        *found = i;
+        return true;
+    }
+    return false;
+}
+
+/* One socket for each worker; a port of 0 is whatever the first one gets. */
+static bool open_door(const struct opening *o, size_t index, struct worker_door *doors)
+{
+    const struct door *door = &o->snapshot->doors[index];
+    struct endpoint endpoint = door->endpoint;
+    for (unsigned i = 0; i < o->workers; i++) {
+        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
+        mine->fd = open_one(o, door, &endpoint, doors[index].fd);
+        if (mine->fd < 0 ||
+            (!endpoint_is_unix(&endpoint) && !socket_local_address(mine->fd, &endpoint.address)))
+            return refuse(o, door);
+    }
+    return true;
+}
+
+/* Do we listen on this port already, on another address? Then that is who has it. */
+static bool have_port(const struct opening *o, const struct door *door)
+{
+    for (size_t i = 0; o->before && i < o->before->n_doors; i++) {
+        const struct endpoint *ours = &o->before->doors[i].endpoint;
+        if (!endpoint_is_unix(ours) && !endpoint_is_unix(&door->endpoint) &&
+            address_port(&ours->address) == address_port(&door->endpoint.address))
+            return true;
+    }
+    return false;
+}
+
+static bool is_free(const struct opening *o, const struct door *door)
+{
+    if (is_any_port(&door->endpoint) || have_port(o, door) || !socket_is_taken(&door->endpoint))
+        return true;
+    errno = EADDRINUSE;
+    return false;
+}
+
+/* In a trial, the process that uses the address may be the router that runs this configuration. */
+static bool pretend(const struct opening *o, size_t index, struct worker_door *doors)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const struct door *door = &o->snapshot->doors[index];
+    (void)fprintf(
+        o->out,
+        "warning: listener %s: %s is in use: a start succeeds only if the router that uses it has "
+        "stopped\n",
+        door->conf->name, endpoint_format(&door->endpoint, text));
+    for (unsigned i = 0; i < o->workers; i++) {
+        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
+        mine->fd = socket(door->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (mine->fd < 0)
+            return refuse(o, door);
+    }
+    return true;
+}
+
+static bool open_new(const struct opening *o, size_t index, struct worker_door *doors)
+{
+    const struct door *door = &o->snapshot->doors[index];
+    if (is_free(o, door))
+        return open_door(o, index, doors);
+    return o->trial ? pretend(o, index, doors) : refuse(o, door);
+}
+
+/* ---- rights of files that are there ---- */
+
+static bool equal_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static bool same_rights(const struct socket_conf *a, const struct socket_conf *b)
+{
+    return equal_text(a->mode, b->mode) && equal_text(a->owner, b->owner) &&
+           equal_text(a->group, b->group);
+}
+
+bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
+                             const struct socket_conf *from)
+{
+    struct socket_rights rights;
+    if (!endpoint_is_unix(endpoint) || same_rights(to, from))
+        return true;
+    return listening_rights(to, NULL, &rights) && socket_change_rights(endpoint, &rights);
+}
+
+bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from, FILE *out)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    size_t old;
+    bool good = true;
+    for (size_t i = 0; i < to->n_doors; i++) {
+        const struct door *door = &to->doors[i];
+        if (!listening_find(from, door, &old) ||
+            listening_change_rights(&door->endpoint, &door->conf->socket,
+                                    &from->doors[old].conf->socket))
+            continue;
+        good = false;
+        if (out)
+            (void)fprintf(out, "error: listener %s: cannot change the rights of %s: %s%s\n",
+                          door->conf->name, endpoint_format(&door->endpoint, text),
+                          strerrordesc_np(errno), errno == EPERM ? ": restart" : "");
+    }
+    return good;
+}
+
+static void take_over(const struct opening *o, size_t index, size_t old, struct worker_door *doors)
+{
+    for (unsigned i = 0; i < o->workers; i++)
+        doors[i * o->snapshot->n_doors + index].takes_over = old;
+}
+
+bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
+                    struct worker_door *doors, const struct listening_place *place)
+{
+    const struct opening o = {.snapshot = snapshot,
+                              .before = before,
+                              .out = place->out,
+                              .workers = place->workers,
+                              .trial = place->trial,
+                              .base = place->rights};
+    size_t n = o.workers * snapshot->n_doors, old;
+    for (size_t i = 0; i < n; i++)
+        doors[i] = (struct worker_door){.fd = -1};
+    bool ready = true;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (listening_find(before, door, &old))
+            take_over(&o, i, old, doors);
+        else
+            ready = open_new(&o, i, doors) && ready;
+    }
+    if (!ready)
+        listening_close(doors, n);
+    return ready;
+}
+
+/* ---- saying so ---- */
+
+static const char *door_words(const struct listener_conf *conf, const struct endpoint *endpoint)
+{
+    if (conf->websocket)
+        return conf->tls ? "WebSocket over TLS" : "WebSocket";
+    if (conf->tls)
+        return "TLS";
+    return endpoint_is_unix(endpoint) ? "a Unix socket" : "TCP";
+}
+
+static void announce(const struct listening_place *place, const struct config *config,
+                     const struct listener_conf *conf, const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    const char *cluster = config->clusters[conf->cluster].name;
+    endpoint_format(endpoint, text);
+    if (place->out)
+        (void)fprintf(
+            place->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
+            text, door_words(conf, endpoint),
+            conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name, cluster);
+    struct log_line line;
+    log_begin(&line, place->log, LOG_NOTICE, "listener.open");
+    log_text(&line, "listener", conf->name);
+    log_text(&line, "address", text);
+    log_bool(&line, "tls", conf->tls);
+    log_bool(&line, "websocket", conf->websocket);
+    log_bool(&line, "proxy_protocol", conf->accept_proxy_protocol);
+    log_text(&line, "cluster", cluster);
+    log_emit(&line);
+}
+
+void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+                        const struct listening_place *place)
+{
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        struct endpoint endpoint = snapshot->doors[i].endpoint;
+        if (doors[i].fd < 0)
+            continue;
+        if (is_any_port(&endpoint)) /* was asked before: it does not fail now */
+            (void)socket_local_address(doors[i].fd, &endpoint.address);
+        announce(place, snapshot->config, snapshot->doors[i].conf, &endpoint);
+    }
+}
+
+/* ---- closing ---- */
+
+/* The file of a Unix socket would outlive it. The socket itself knows whether it has one. */
+static void remove_file(int fd)
+{
+    struct endpoint local = {0};
+    socklen_t n = sizeof(local);
+    if (getsockname(fd, &local.address.sa, &n) == 0)
+        socket_remove_file(&local);
+}
+
+void listening_close(const struct worker_door *doors, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (doors[i].fd < 0)
+            continue;
+        remove_file(doors[i].fd);
+        close(doors[i].fd);
+    }
+}
+
+void listening_undo(const struct snapshot *snapshot, const struct snapshot *before)
+{
+    size_t found;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (!listening_find(before, door, &found))
+            socket_remove_file(&door->endpoint);
+    }
+}
+
+void listening_ended(const struct snapshot *snapshot, const struct snapshot *after, struct log *log)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    size_t found;
+    for (size_t i = 0; i < snapshot->n_doors; i++) {
+        const struct door *door = &snapshot->doors[i];
+        if (listening_find(after, door, &found))
+            continue;
+        socket_remove_file(&door->endpoint); /* otherwise clients would connect to a socket that
+                                                nobody accepts from */
+        if (!after)
+            continue;
+        struct log_line line;
+        log_begin(&line, log, LOG_NOTICE, "listener.closed");
+        log_text(&line, "listener", door->conf->name);
+        log_text(&line, "address", endpoint_format(&door->endpoint, text));
+        log_emit(&line);
+    }
+}

@@ -1,0 +1,81 @@
+/*
+ * listening.h - open the listening sockets of all workers.
+ */
+#ifndef CONTROL_RELOAD_LISTENING_H
+#define CONTROL_RELOAD_LISTENING_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "net/socket.h"
+#include "proxy/snapshot.h"
+#include "proxy/worker/workers.h"
+
+struct listening_place {
+    unsigned workers;
+    struct log *log;
+    FILE *out;                          /* where errors go, and sentences; null = no sentences */
+    const struct socket_rights *rights; /* of files of Unix sockets, unless a listener has others */
+    bool trial; /* socket_try() in place of socket_listen(): an address in use is a warning */
+};
+
+/*
+ * Open one socket for each worker on each of the snapshot's doors that was not there before. The
+ * workers share a Unix socket. Nothing is said of a door that opens: see listening_announce().
+ *
+ *   before   whose doors are open; null = none
+ *   doors    room for workers * snapshot->n_doors; filled worker by worker
+ *
+ * On failure every door that cannot be opened is named, and nothing stays open.
+ */
+MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
+                             struct worker_door *doors, const struct listening_place *place);
+
+/*
+ * Say of each door that listening_open() opened that it is open: a sentence, an event
+ * `listener.open`. For when nothing can fail any more, while the descriptors are open.
+ */
+void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+                        const struct listening_place *place);
+
+/*
+ * The rights that the configuration gives to the file of a Unix socket, on top of `base`. False
+ * with errno when this host does not know its owner or group.
+ */
+MUST_USE bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
+                               struct socket_rights *out);
+
+/*
+ * Apply a new configuration's permissions to the file of a Unix socket that stays open. Keys that
+ * are no longer set change nothing. False with errno: another user owns the file, or it was
+ * replaced.
+ */
+MUST_USE bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
+                                      const struct socket_conf *from);
+
+/* The same for every socket in both; failures are reported on `out` (null = not at all). */
+MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from,
+                                          FILE *out);
+
+/* Close what listening_open() opened, and remove the files of Unix sockets; -1 is skipped. */
+void listening_close(const struct worker_door *doors, size_t n);
+
+/*
+ * listening_open() succeeded, but its sockets went down with a plan that was dropped: remove the
+ * files of the Unix sockets that were not there `before` (null = none was).
+ */
+void listening_undo(const struct snapshot *snapshot, const struct snapshot *before);
+
+/* The number of the same door in another snapshot. False when it has none; null has none. */
+MUST_USE bool listening_find(const struct snapshot *in, const struct door *door, size_t *found);
+
+/*
+ * The snapshot's doors that are not in `after` (null = the router ends) have closed: remove the
+ * files of Unix sockets, and say so, event `listener.closed`.
+ */
+void listening_ended(const struct snapshot *snapshot, const struct snapshot *after,
+                     struct log *log);
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * reload.c - take up the configuration file anew while serving.
+ *
+ *    read, check --> load certificates --> snapshot --> open new sockets --> a plan for each
+ *    worker       any failure: say it, undo, serve on as before                     |
+ *    give the plans, swap the snapshot, the TLS keeper, the health checks ... <-----+
+ */
+#include "reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/admin/server.h"
+#include "control/health/connect_watch.h"
+#include "listening.h"
+#include "overrides.h"
+#include "preparation.h"
+#include "report.h"
+
+/* What has been made ready so far. */
+struct ready {
+    struct snapshot *snapshot;
+    struct tls_keeper *tls;
+    struct publication publication;
+    struct log_output *log;    /* null = lines go where they went */
+    struct worker_door *doors; /* their descriptors belong to the publication; null = none open */
+};
+
+/* ---- what was said, line by line, becomes events ---- */
+
+static void say_line(struct log *log, const char *text)
+{
+    static const char error[] = "error: ", warning[] = "warning: ";
+    if (strncmp(text, error, strlen(error)) == 0)
+        log_event(log, LOG_ERROR, "reload.fault", "error", text + strlen(error));
+    else if (strncmp(text, warning, strlen(warning)) == 0)
+        log_event(log, LOG_WARN, "reload.warning", "warning", text + strlen(warning));
+}
+
+static void say_lines(struct log *log, char *text)
+{
+    char *rest = NULL;
+    for (char *l = strtok_r(text, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest))
+        say_line(log, l);
+}
+
+/* ---- first phase ---- */
+
+static struct snapshot *read_snapshot(const struct service *service, FILE *out)
+{
+    struct config *config = preparation_load(service->config_path, CONFIG_FILE_RELOAD, NULL, out);
+    if (!config)
+        return NULL;
+    struct snapshot *snapshot =
+        snapshot_new(config, service->registry, &service->members, service->snapshot);
+    if (!snapshot)
+        (void)fprintf(out, "error: out of memory\n");
+    return snapshot;
+}
+
+static bool prepare_plans(const struct service *service, struct ready *ready, FILE *out)
+{
+    const struct listening_place place = {
+        .workers = service->crew.n, .log = service->log, .out = out};
+    char error[WORKER_TLS_ERROR_MAX] = "out of memory";
+    struct worker_door *doors = calloc(service->crew.n * ready->snapshot->n_doors, sizeof(*doors));
+    bool open = doors && listening_open(ready->snapshot, service->snapshot, doors, &place);
+    bool prepared =
+        open && publication_prepare(&ready->publication, &service->crew, ready->snapshot, doors,
+                                    tls_keeper_keys(ready->tls), error);
+    if (!doors || (open && !prepared))
+        (void)fprintf(out, "error: %s\n", error);
+    if (open)
+        ready->doors = doors;
+    else
+        free(doors);
+    return prepared;
+}
+
+/* Those who watch over the nodes go first: when one has no memory, the old snapshot is all right.
+ */
+static bool watchers_take(const struct service *service, struct snapshot *snapshot)
+{
+    return evictor_take(service->evictor, snapshot) &&
+           prober_take(service->prober, snapshot, false);
+}
+
+struct log_output *reload_open_log(const struct log_conf *conf, FILE *out)
+{
+    const struct log_output_conf where = {
+        .target = conf->target, .path = conf->file, .facility = conf->syslog_facility};
+    struct log_output *output = log_output_open(&where);
+    if (!output)
+        (void)fprintf(
+            out, "error: log.%s: %s: %s\n", conf->target == LOG_TARGET_FILE ? "file" : "target",
+            conf->target == LOG_TARGET_FILE ? conf->file : "/dev/log", strerrordesc_np(errno));
+    return output;
+}
+
+static bool is_elsewhere(const struct log_conf *a, const struct log_conf *b)
+{
+    return a->target != b->target || strcmp(a->file ? a->file : "", b->file ? b->file : "") != 0 ||
+           a->syslog_facility != b->syslog_facility;
+}
+
+/* Lines that go elsewhere: is that to be had? */
+static bool prepare_log(const struct service *service, struct ready *ready, FILE *out)
+{
+    const struct log_conf *conf = &ready->snapshot->config->log;
+    if (!is_elsewhere(&service->snapshot->config->log, conf))
+        return true;
+    ready->log = reload_open_log(conf, out);
+    return ready->log;
+}
+
+/* The nodes of a discovered cluster in the new snapshot, from the file or from DNS. */
+static const struct members *nodes_now(const void *arg, const char *cluster)
+{
+    const struct snapshot *snapshot = arg;
+    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
+        if (strcmp(snapshot->clusters[i].conf->name, cluster) == 0)
+            return snapshot->clusters[i].found.n > 0 ? &snapshot->clusters[i].found : NULL;
+    return NULL;
+}
+
+static bool change_rights(const struct service *service, const struct snapshot *to,
+                          const struct snapshot *from, FILE *out)
+{
+    return listening_change_all_rights(to, from, out) &&
+           (!service->admin ||
+            admin_change_rights(service->admin, to->config->admin, from->config->admin, out));
+}
+
+static bool prepare(const struct service *service, struct ready *ready, FILE *out)
+{
+    ready->snapshot = read_snapshot(service, out);
+    if (!ready->snapshot ||
+        (service->admin && !admin_prepare(service->admin, ready->snapshot->config->admin, out)))
+        return false;
+    ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
+    if (!ready->tls || !prepare_log(service, ready, out) || !prepare_plans(service, ready, out))
+        return false;
+    const struct members_source kept = {.of = nodes_now, .arg = ready->snapshot};
+    if (!change_rights(service, ready->snapshot, service->snapshot, out)) {
+        (void)!change_rights(service, service->snapshot, ready->snapshot, NULL);
+        publication_drop(&ready->publication);
+        return false;
+    }
+    if (watchers_take(service, ready->snapshot) &&
+        discovery_take(service->discovery, ready->snapshot->config, &kept))
+        return true;
+    (void)fprintf(out, "error: out of memory\n");
+    (void)!change_rights(service, service->snapshot, ready->snapshot, NULL);
+    (void)watchers_take(service, service->snapshot); /* back to what they had */
+    publication_drop(&ready->publication);
+    return false;
+}
+
+/* ---- second phase ---- */
+
+/* Health checks speak TLS by the same files. Short of memory they go on with the old ones. */
+static void on_tls_reloaded(void *arg)
+{
+    struct service *service = arg;
+    (void)!prober_take(service->prober, service->snapshot, false);
+}
+
+void service_start_tls(struct service *service)
+{
+    tls_keeper_tell(service->tls, on_tls_reloaded, service);
+    tls_keeper_start(service->tls, service->loop, service->crew.workers, service->crew.n);
+}
+
+uint32_t service_max_connections(const struct service *service)
+{
+    uint32_t wanted = service->snapshot->config->limits.max_connections;
+    return wanted && wanted < service->carried ? wanted : service->carried;
+}
+
+/* To the log, and to who asked. */
+static void report(const struct service *service, const struct snapshot *before,
+                   struct reload_outcome *outcome)
+{
+    const struct snapshot *after = service->snapshot;
+    struct reload_cluster *clusters =
+        outcome ? calloc(after->config->n_clusters, sizeof(*clusters)) : NULL;
+    const uint32_t moved_permille = reload_report(service->log, before, after, clusters);
+    if (!outcome)
+        return;
+    outcome->clusters = clusters;
+    outcome->moved_permille = moved_permille;
+}
+
+/* outcome: null is allowed */
+static void commit(struct service *service, struct ready *ready, struct reload_outcome *outcome)
+{
+    const struct config *config = ready->snapshot->config;
+    struct snapshot *before = service->snapshot;
+    const struct listening_place place = {.workers = service->crew.n, .log = service->log};
+    connect_watch_reload(service->connects, before, ready->snapshot);
+    overrides_settle(service->overrides, ready->snapshot);
+    overrides_decree(service->overrides, ready->snapshot, service->prober);
+    listening_announce(ready->snapshot, ready->doors, &place); /* the workers take the sockets */
+    free(ready->doors);
+    publication_commit(&ready->publication);
+    service->snapshot = ready->snapshot;
+    tls_keeper_free(service->tls);
+    service->tls = ready->tls;
+    service_start_tls(service);
+    atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
+                          memory_order_relaxed);
+    if (service->admin)
+        admin_commit(service->admin);
+    if (ready->log)
+        log_direct(service->log, ready->log);
+    log_set(service->log, config->log.level, config->log.format);
+    log_limit(service->log, config->log.max_lines_per_s);
+    listening_ended(before, service->snapshot, service->log);
+    reload_report_restart(service->log, outcome ? &outcome->said : NULL, before, service->snapshot);
+    report(service, before, outcome);
+    evictor_look(service->evictor);
+    snapshot_unref(before);
+    node_registry_sweep(service->registry);
+    service->loaded_unix_ms = clock_unix_ms();
+    service->reload_failed = false;
+}
+
+/* What was said, to the log and to who asked. */
+static void pass_on(const struct service *service, char *said, struct reload_outcome *outcome)
+{
+    char *copy = said && outcome ? strdup(said) : NULL;
+    if (said)
+        say_lines(service->log, said);
+    free(said);
+    if (outcome)
+        *outcome = (struct reload_outcome){.said = copy};
+}
+
+bool reload(struct service *service, struct reload_outcome *outcome)
+{
+    struct ready ready = {0};
+    char *said = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&said, &n);
+    bool prepared = out && prepare(service, &ready, out);
+    if (out)
+        (void)fclose(out);
+    pass_on(service, said, outcome);
+    if (prepared) {
+        commit(service, &ready, outcome);
+        return true;
+    }
+    if (ready.doors)
+        listening_undo(ready.snapshot, service->snapshot);
+    free(ready.doors);
+    log_output_free(ready.log);
+    tls_keeper_free(ready.tls);
+    snapshot_unref(ready.snapshot);
+    node_registry_sweep(service->registry);
+    service->reloads_failed++;
+    service->reload_failed = true;
+    log_event(service->log, LOG_ERROR, "reload.failed", "cure",
+              "nothing has changed; mend the file and send SIGHUP again");
+    return false;
+}
+
+bool reload_members(struct service *service)
+{
+    struct publication publication;
+    char error[WORKER_TLS_ERROR_MAX] = "out of memory";
+    struct snapshot *snapshot =
+        snapshot_renew(service->snapshot, service->registry, &service->members);
+    bool prepared =
+        snapshot && publication_prepare(&publication, &service->crew, snapshot, NULL, NULL, error);
+    if (prepared && !watchers_take(service, snapshot)) {
+        (void)watchers_take(service, service->snapshot);
+        publication_drop(&publication);
+        prepared = false;
+    }
+    if (!prepared) {
+        log_event(service->log, LOG_ERROR, "discovery.not_taken", "error", error);
+        snapshot_unref(snapshot);
+        return false;
+    }
+    overrides_decree(service->overrides, snapshot, service->prober);
+    publication_commit(&publication);
+    snapshot_unref(service->snapshot);
+    service->snapshot = snapshot;
+    evictor_look(service->evictor);
+    node_registry_sweep(service->registry);
+    return true;
+}

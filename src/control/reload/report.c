@@ -1,0 +1,200 @@
+/*
+ * report.c - what a reload changes, for the log.
+ */
+#include "report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "listening.h"
+#include "model/placement.h"
+
+/* ---- what stays until a restart ---- */
+
+/* Who hears of it. */
+struct hearers {
+    struct log *log;
+    char **said; /* lines for who asked; null = nobody did */
+};
+
+static void tell(char **said, const char *listener, const char *key)
+{
+    char *longer;
+    if (asprintf(&longer, "%swarning: %s%s%s%s: waits for a restart\n", *said ? *said : "",
+                 listener ? "listener " : "", listener ? listener : "", listener ? ": " : "",
+                 key) < 0)
+        return; /* the log has it */
+    free(*said);
+    *said = longer;
+}
+
+static void say_restart(const struct hearers *to, const char *listener, const char *key)
+{
+    struct log_line line;
+    log_begin(&line, to->log, LOG_WARN, "reload.restart_needed");
+    log_text(&line, "listener", listener);
+    log_text(&line, "key", key);
+    log_emit(&line);
+    if (to->said)
+        tell(to->said, listener, key);
+}
+
+/* Options of a socket that is open and stays so. */
+static void compare_door(const struct hearers *to, const struct listener_conf *a,
+                         const struct listener_conf *b)
+{
+    if (a->dual_stack != b->dual_stack)
+        say_restart(to, b->name, "dual_stack");
+    if (a->tcp_defer_accept != b->tcp_defer_accept)
+        say_restart(to, b->name, "tcp_defer_accept");
+    if (a->fast_open != b->fast_open)
+        say_restart(to, b->name, "fast_open");
+}
+
+static bool differ(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") != 0;
+}
+
+/* What was given up cannot be had again. */
+static void compare_privileges(const struct hearers *to, const struct config *a,
+                               const struct config *b)
+{
+    if (differ(a->user, b->user))
+        say_restart(to, NULL, "user");
+    if (differ(a->group, b->group))
+        say_restart(to, NULL, "group");
+    if (a->sandbox != b->sandbox)
+        say_restart(to, NULL, "sandbox");
+}
+
+static void compare_admin(const struct hearers *to, const struct admin_conf *a,
+                          const struct admin_conf *b)
+{
+    if (!a != !b)
+        say_restart(to, NULL, "admin");
+    else if (a && differ(a->address, b->address))
+        say_restart(to, NULL, "admin.address");
+}
+
+void reload_report_restart(struct log *log, char **said, const struct snapshot *before,
+                           const struct snapshot *after)
+{
+    const struct hearers hearers = {.log = log, .said = said}, *to = &hearers;
+    size_t old;
+    if (before->config->workers != after->config->workers)
+        say_restart(to, NULL, "workers");
+    if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
+        say_restart(to, NULL, "limits.relay_buffer_bytes");
+    if (before->config->limits.per_source.table_size != after->config->limits.per_source.table_size)
+        say_restart(to, NULL, "limits.per_source.table_size");
+    if (before->config->limits.flapping.table_size != after->config->limits.flapping.table_size)
+        say_restart(to, NULL, "limits.flapping.table_size");
+    compare_privileges(to, before->config, after->config);
+    compare_admin(to, before->config->admin, after->config->admin);
+    for (size_t i = 0; i < after->n_doors; i++)
+        if (listening_find(before, &after->doors[i], &old))
+            compare_door(to, before->doors[old].conf, after->doors[i].conf);
+}
+
+/* ---- what changed ---- */
+
+static const struct cluster *find_cluster(const struct snapshot *in, const char *name)
+{
+    for (size_t i = 0; i < in->config->n_clusters; i++)
+        if (strcmp(in->config->clusters[i].name, name) == 0)
+            return &in->clusters[i];
+    return NULL;
+}
+
+/* Nodes of a that are not in b; records are the same where names are. */
+static size_t count_missing(const struct cluster *a, const struct cluster *b)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        size_t k = 0;
+        while (k < b->n && b->nodes[k].live != a->nodes[i].live)
+            k++;
+        missing += k == b->n;
+    }
+    return missing;
+}
+
+/* The nodes with the weights that count: none for those that are out by decree. */
+static struct rendezvous_node *homes_of(const struct cluster *cluster)
+{
+    struct rendezvous_node *homes = calloc(cluster->n + 1, sizeof(*homes));
+    for (size_t i = 0; homes && i < cluster->n; i++) {
+        homes[i] = cluster->homes[i];
+        if (cluster->nodes[i].conf->state != NODE_STATE_UP)
+            homes[i].weight = 0;
+    }
+    return homes;
+}
+
+static uint32_t moved_permille(const struct cluster *before, const struct cluster *after)
+{
+    struct rendezvous_node *a = homes_of(before), *b = homes_of(after);
+    uint32_t moved = 0;
+    if (a && b) {
+        const struct placement_homes homes_a = {a, before->backup, before->n};
+        const struct placement_homes homes_b = {b, after->backup, after->n};
+        moved = placement_moved_permille(&homes_a, &homes_b);
+    }
+    free(a);
+    free(b);
+    return moved;
+}
+
+static struct reload_cluster compare_clusters(const struct cluster *before,
+                                              const struct cluster *after)
+{
+    static const struct cluster none;
+    return (struct reload_cluster){.nodes = after->n,
+                                   .added = count_missing(after, before ? before : &none),
+                                   .removed = before ? count_missing(before, after) : 0,
+                                   .moved_permille = before ? moved_permille(before, after) : 0};
+}
+
+static void say_cluster(struct log *log, const char *name, const struct reload_cluster *cluster)
+{
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "reload.cluster");
+    log_text(&line, "cluster", name);
+    log_u64(&line, "nodes", cluster->nodes);
+    log_u64(&line, "added", cluster->added);
+    log_u64(&line, "removed", cluster->removed);
+    log_u64(&line, "moved_permille", cluster->moved_permille);
+    log_emit(&line);
+}
+
+static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b)
+{
+    size_t new = 0, found;
+    for (size_t i = 0; i < a->n_doors; i++)
+        new += !listening_find(b, &a->doors[i], &found);
+    return new;
+}
+
+uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after,
+                       struct reload_cluster *out)
+{
+    uint32_t most_moved = 0;
+    for (size_t i = 0; i < after->config->n_clusters; i++) {
+        const struct cluster *cluster = &after->clusters[i];
+        const struct reload_cluster now =
+            compare_clusters(find_cluster(before, cluster->conf->name), cluster);
+        say_cluster(log, cluster->conf->name, &now);
+        most_moved = now.moved_permille > most_moved ? now.moved_permille : most_moved;
+        if (out)
+            out[i] = now;
+    }
+    struct log_line line;
+    log_begin(&line, log, LOG_NOTICE, "reload.done");
+    log_u64(&line, "addresses_added", count_new_doors(after, before));
+    log_u64(&line, "addresses_removed", count_new_doors(before, after));
+    log_u64(&line, "moved_permille", most_moved);
+    log_emit(&line);
+    return most_moved;
+}

@@ -1,0 +1,54 @@
+/*
+ * files.h - the files that the TLS contexts are made of: which of them have changed?
+ */
+#ifndef CONTROL_TLS_FILES_H
+#define CONTROL_TLS_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/util.h"
+#include "proxy/snapshot.h"
+
+struct tls_files;
+
+/*
+ * Every file that the snapshot's listeners and clusters name, each path once, in its current state,
+ * which counts as in use: the caller loads the files next. Null when memory is short.
+ */
+MUST_USE struct tls_files *tls_files_new(const struct snapshot *snapshot);
+void tls_files_free(struct tls_files *files);
+
+/* Their paths, borrowed; *n of them. */
+const char *const *tls_files_paths(const struct tls_files *files, size_t *n);
+
+/*
+ * Whether any file has changed since it was last noted. Compares device, inode, size, and times of
+ * modification and change of the target; if one of these differs, compares the bytes.
+ */
+MUST_USE bool tls_files_changed(struct tls_files *files);
+
+/* Note the current state of all files. Call this before loading them. */
+void tls_files_note(struct tls_files *files);
+
+/* The state that was noted last has been loaded and is now in use. */
+void tls_files_note_served(struct tls_files *files);
+
+/* A file whose last noted state differs from the one in use. */
+struct tls_files_unserved {
+    const char *path;       /* borrowed */
+    bool exists;            /* false: it is missing or cannot be read */
+    bool is_reported;       /* in this state, by tls_files_report() */
+    time_t modified;        /* if it exists */
+    time_t served_modified; /* 0 = it did not exist */
+};
+typedef void tls_files_each(void *arg, const struct tls_files_unserved *file);
+
+/* Call `each` (may be null) for every such file; returns their number. */
+size_t tls_files_walk_unserved(const struct tls_files *files, tls_files_each *each, void *arg);
+
+/* Mark all of them as reported. */
+void tls_files_note_reported(struct tls_files *files);
+
+#endif

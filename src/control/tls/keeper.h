@@ -1,0 +1,63 @@
+/*
+ * keeper.h - loads changed certificates, keys and other TLS files, rotates session ticket
+ * keys, and logs ahead of time what expires.
+ *
+ * Used by the main thread only. Live connections keep the context they began with. When a
+ * changed file cannot be loaded, the old contexts stay in use, and the log names the file.
+ */
+#ifndef CONTROL_TLS_KEEPER_H
+#define CONTROL_TLS_KEEPER_H
+
+#include <ev.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/util.h"
+#include "calendar.h"
+#include "proxy/snapshot.h"
+#include "proxy/worker/workers.h"
+
+struct tls_keeper;
+
+/* Generated ticket keys: a new one seals every 12 hours, the two before it still open. */
+#define TLS_KEEPER_ROTATE_S     (12.0 * 3600)
+#define TLS_KEEPER_OLD_KEYS     2
+#define TLS_KEEPER_SETTLE_S     0.5 /* files change in groups: wait until the changes stop */
+#define TLS_KEEPER_SETTLE_MAX_S 2.0 /* the longest wait, from the first change on */
+#define TLS_KEEPER_COMPARE_S                                                                       \
+    10.0                    /* between two comparisons of all files, and looks at the calendar */
+#define TLS_KEEPER_RETRY 6u /* comparisons until a failed load is tried again */
+
+/*
+ * Load everything once: ticket keys, and all certificates, to find out what is wrong.
+ * Null when anything is; each fault is said in one line to `out`.
+ *
+ *   before   whose generated ticket keys go on being used; null = new ones
+ */
+MUST_USE struct tls_keeper *tls_keeper_new(struct snapshot *snapshot,
+                                           const struct tls_keeper *before, struct log *log,
+                                           FILE *out);
+
+/* The ticket keys of each door, for worker_new(). Owned by the keeper. */
+struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper);
+
+/* Watch the files and the calendar from now on, and pass news to the workers (borrowed). */
+void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
+                      struct worker *const *workers, unsigned n_workers);
+
+/* Call this after files were loaded anew: others may have loaded them, too. */
+void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
+
+/* Everything in use that expires: see tls_calendar.h. */
+void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);
+
+/* Files on disk that differ from those in use, because they could not be loaded. */
+size_t tls_keeper_unserved(const struct tls_keeper *keeper);
+
+/* Log expiry events that are due today, as the start does. */
+void tls_keeper_log(const struct tls_keeper *keeper);
+
+/* Null is allowed. */
+void tls_keeper_free(struct tls_keeper *keeper);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * cluster.c - the keys of clusters[]: where devices go, and how a home is found.
+ */
+#include "model/config/shape.h"
+#include "rows.h"
+
+static const struct config_word route_words[] = {{"client_id", ROUTE_CLIENT_ID},
+                                                 {"username", ROUTE_USERNAME},
+                                                 {"source_ip", ROUTE_SOURCE_IP},
+                                                 {"tls_cn", ROUTE_TLS_CN},
+                                                 {"sni", ROUTE_SNI}};
+static const struct config_word empty_id_words[] = {
+    {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
+static const struct config_word proxy_words[] = {
+    {"v2", PROXY_PROTOCOL_V2}, {"v1", PROXY_PROTOCOL_V1}, {"none", PROXY_PROTOCOL_NONE}};
+static const struct config_word tlv_words[] = {{"alpn", PROXY_TLV_ALPN},
+                                               {"authority", PROXY_TLV_AUTHORITY},
+                                               {"ssl", PROXY_TLV_SSL},
+                                               {"unique_id", PROXY_TLV_UNIQUE_ID},
+                                               {"crc32c", PROXY_TLV_CRC32C}};
+static const struct config_word node_down_words[] = {{"close", ON_NODE_DOWN_CLOSE},
+                                                     {"keep", ON_NODE_DOWN_KEEP}};
+
+_Static_assert(ARRAY_LEN(route_words) == ROUTE_SOURCE_COUNT, "every route source has a word");
+_Static_assert(ARRAY_LEN(node_down_words) == ON_NODE_DOWN_COUNT, "every choice has a word");
+
+static const struct config_key route_rule_keys[] = {
+    {.key = "from",
+     .kind = KEY_WORD,
+     .required = true,
+     FIELD(struct route_rule, from),
+     WORDS(route_words),
+     .default_value = ROUTE_SOURCE_COUNT, /* not read */
+     .help = "What to take: as if the word stood there without an object."},
+    {.key = "prefix_until",
+     .kind = KEY_TEXT,
+     RANGE(1, 128),
+     FIELD(struct route_rule, prefix_until),
+     .default_text = "none",
+     .help = "Take only what stands before the first occurrence of this: with `\"/\"`, all of "
+             "`tenant-a/...` share a node. Without an occurrence it is the whole."},
+};
+static const struct config_table route_rule_table = TABLE(struct route_rule, route_rule_keys);
+
+static const struct config_key homecoming_keys[] = {
+    {.key = "after_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct homecoming_conf, after_ms),
+     RANGE(0, 86400000),
+     .default_value = 60000,
+     .help = "Time that the home node must be up before its sessions are closed elsewhere, in "
+             "milliseconds."},
+    {.key = "rate_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct homecoming_conf, rate_per_s),
+     RATE,
+     .default_value = 50,
+     .help = "Sessions closed per second so that they reconnect to their home node."},
+    {.key = "after_scale_out",
+     .kind = KEY_FLAG,
+     FIELD(struct homecoming_conf, after_scale_out),
+     .help = "Whether homecoming includes sessions whose home changed because nodes were added, "
+             "removed or given another weight; if `false`, only `POST /api/v1/homecoming` includes "
+             "them."},
+};
+static const struct config_table homecoming_table = TABLE(struct homecoming_conf, homecoming_keys);
+
+static const struct config_key cluster_keys[] = {
+    {.key = "name",
+     .kind = KEY_TEXT,
+     .required = true,
+     .unique = true,
+     RANGE(1, 128),
+     FIELD(struct cluster_conf, name),
+     .help = "What listeners, logs and metrics call it."},
+    {.key = "nodes",
+     .kind = KEY_LIST,
+     RANGE(1, 1024),
+     FIELD(struct cluster_conf, nodes),
+     COUNT(struct cluster_conf, n_nodes),
+     .table = &config_node_table,
+     .default_text = "required without `discovery`",
+     .help = "The brokers. Their order does not matter."},
+    {.key = "discovery",
+     .kind = KEY_OPTIONAL,
+     FIELD(struct cluster_conf, discovery),
+     .table = &config_discovery_table,
+     .default_text = "the nodes are `nodes`",
+     .help = "The nodes are found, and kept up to date, by asking DNS."},
+    {.key = "node_defaults",
+     .kind = KEY_OBJECT,
+     FIELD(struct cluster_conf, node_defaults),
+     .table = &config_node_defaults_table,
+     .help = "What holds for every node that does not say otherwise."},
+    {.key = "route_by",
+     .kind = KEY_SHORT_LIST,
+     FIELD(struct cluster_conf, route_by),
+     COUNT(struct cluster_conf, n_route_by),
+     RANGE(1, 16),
+     .table = &route_rule_table,
+     .default_value = ROUTE_CLIENT_ID,
+     .help = "What decides a device's home. In a list, the first that the device has."},
+    {.key = "empty_client_id",
+     .kind = KEY_WORD,
+     FIELD(struct cluster_conf, empty_client_id),
+     WORDS(empty_id_words),
+     .default_value = EMPTY_ID_SPREAD,
+     .help =
+         "A device that has nothing of `route_by`: to the node with the fewest sessions, by its "
+         "address, or refused."},
+    {.key = "proxy_protocol",
+     .kind = KEY_WORD,
+     FIELD(struct cluster_conf, proxy_protocol),
+     WORDS(proxy_words),
+     .default_value = PROXY_PROTOCOL_V2,
+     .help = "How the nodes are told the device's address. Must match their listener's setting."},
+    {.key = "proxy_protocol_tlvs",
+     .kind = KEY_WORD_SET,
+     FIELD(struct cluster_conf, proxy_protocol_tlvs),
+     WORDS(tlv_words),
+     .default_value = PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL,
+     .default_text = "`[\"alpn\", \"authority\", \"ssl\"]`",
+     .help = "What a version 2 header tells besides: the protocol and the server name of the TLS "
+             "handshake, its version, cipher and device certificate, the session's id in our log, "
+             "a checksum."},
+    {.key = "tls",
+     .kind = KEY_OPTIONAL,
+     FIELD(struct cluster_conf, tls),
+     .table = &config_upstream_tls_table,
+     .default_text = "plain TCP",
+     .help = "The nodes speak TLS, behind the PROXY header."},
+    {.key = "source_addresses",
+     .kind = KEY_TEXT_LIST,
+     .element = KEY_TEXT,
+     .of_host = true,
+     RANGE(1, 256),
+     .shape = &config_ip_shape,
+     FIELD(struct cluster_conf, source_addresses),
+     COUNT(struct cluster_conf, n_source_addresses),
+     .default_text = "the kernel's choice",
+     .help = "Own addresses to dial the nodes from, in turns: each is good for about 28,000 "
+             "sessions a node, as `net.ipv4.ip_local_port_range` says."},
+    {.key = "replay",
+     .kind = KEY_FLAG,
+     FIELD(struct cluster_conf, replay),
+     .default_value = true,
+     .help = "When a node closes, stays silent or says that it is unavailable before it has taken "
+             "a device, the next one gets the CONNECT. `false`: the device is told."},
+    {.key = "bounded_load",
+     .kind = KEY_FACTOR,
+     FIELD(struct cluster_conf, bounded_load_permille),
+     RANGE(1000, 100000),
+     .default_text = "off",
+     .help = "No node gets more than this many times its share of the sessions, `1.25` for a "
+             "quarter above; the rest goes to each device's next node."},
+    {.key = "health_check",
+     .kind = KEY_OPTIONAL,
+     FIELD(struct cluster_conf, health_check),
+     .table = &config_health_table,
+     .default_text = "none",
+     .help = "How nodes are probed. Without it a node is only known by the sessions it fails "
+             "(`passive`)."},
+    {.key = "passive",
+     .kind = KEY_FALSE_OR_KEYS,
+     FIELD(struct cluster_conf, passive.off),
+     .table = &config_passive_table,
+     .default_text = "on",
+     .help = "When failures of real sessions take a node out for a while: a dial that fails, a "
+             "node that closes or stays silent before its CONNACK. `false`: never. A node "
+             "without others beside it stays."},
+    {.key = "on_node_down",
+     .kind = KEY_WORD,
+     FIELD(struct cluster_conf, on_node_down),
+     WORDS(node_down_words),
+     .default_value = ON_NODE_DOWN_CLOSE,
+     .help = "What becomes of the sessions that a node which is down still has: closed at "
+             "`close_rate_per_s` while another node is up, or kept until they end by themselves."},
+    {.key = "close_rate_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, close_rate_per_s),
+     RATE,
+     .default_value = 500,
+     .help = "How many of them are closed a second, with jitter."},
+    {.key = "drain_rate_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, drain_rate_per_s),
+     RATE,
+     .default_value = 100,
+     .help = "How many sessions of a draining node are closed a second, with jitter; those that "
+             "leave nothing behind (clean session) first."},
+    {.key = "drain_deadline_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, drain_deadline_ms),
+     RANGE(0, 86400000),
+     .default_value = 0,
+     .help = "When the rest is closed at once, from the start of the drain; 0: never."},
+    {.key = "homecoming",
+     .kind = KEY_OPTIONAL,
+     .off_allowed = true,
+     FIELD(struct cluster_conf, homecoming),
+     .table = &homecoming_table,
+     .default_text = "`false`",
+     .help = "Whether sessions that landed elsewhere while their home node was away are closed, "
+             "so that they come home. Without it they do on their next connect."},
+};
+const struct config_table config_cluster_table = TABLE(struct cluster_conf, cluster_keys);

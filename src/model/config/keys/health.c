@@ -1,0 +1,144 @@
+/*
+ * health.c - the keys about the health of nodes: probed, and seen by what real
+ * sessions meet.
+ */
+#include "model/config/shape.h"
+#include "rows.h"
+
+static const struct config_word check_words[] = {
+    {"tcp", CHECK_TYPE_TCP}, {"mqtt", CHECK_TYPE_MQTT}, {"http", CHECK_TYPE_HTTP}};
+
+_Static_assert(ARRAY_LEN(check_words) == CHECK_TYPE_COUNT, "every check has a word");
+
+#define CHECK_MS    RANGE(100, 3600000)
+#define IN_A_ROW    RANGE(1, 100)
+#define HTTP_STATUS RANGE(100, 599)
+
+static const struct config_key health_keys[] = {
+    {.key = "type",
+     .kind = KEY_WORD,
+     .required = true,
+     FIELD(struct health_check_conf, type),
+     WORDS(check_words),
+     .default_value = CHECK_TYPE_COUNT, /* not read */
+     .help = "Condition for a good check: the node accepts a connection (`\"tcp\"`), answers a "
+             "CONNECT with a CONNACK (`\"mqtt\"`; return code 3 means that it takes no new "
+             "sessions; not for EMQX, where one hung node delays every CONNECT), or answers a "
+             "request with a status code in `expect` (`\"http\"`)."},
+    {.key = "interval_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, interval_ms),
+     CHECK_MS,
+     .default_value = 5000,
+     .help = "From one check of a node to the next, with jitter."},
+    {.key = "fast_interval_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, fast_interval_ms),
+     CHECK_MS,
+     .default_text = "`1000`, or `interval_ms` if less",
+     .help = "The same while results differ from the verdict so far."},
+    {.key = "timeout_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, timeout_ms),
+     SHORT_MS,
+     .default_text = "`3000`, or `interval_ms` if less",
+     .help = "For one check, from its dial to its answer."},
+    {.key = "fall",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, fall),
+     IN_A_ROW,
+     .default_value = 2,
+     .help =
+         "Bad results in a row that make a node down; at the router's start, and for a new node, "
+         "the first result counts."},
+    {.key = "rise",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, rise),
+     IN_A_ROW,
+     .default_value = 2,
+     .help = "Good results in a row that make it up again."},
+    {.key = "panic_percent",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, panic_percent),
+     RANGE(0, 100),
+     .default_value = 50,
+     .help = "Panic threshold, in percent of the cluster's nodes: if timed-out checks would leave "
+             "fewer nodes up, suspected nodes keep taking sessions (panic mode); `0` disables it."},
+    {.key = "username",
+     .kind = KEY_TEXT,
+     RANGE(1, 256),
+     FIELD(struct health_check_conf, username),
+     .default_text = "none",
+     .help = "With `\"mqtt\"`: the user name of the CONNECT."},
+    {.key = "password_file",
+     .kind = KEY_FILE,
+     FIELD(struct health_check_conf, password_file),
+     .default_text = "none",
+     .help = "With `\"mqtt\"`: file with the password of the CONNECT, on its first line."},
+    {.key = "method",
+     .kind = KEY_TEXT,
+     .shape = &config_method_shape,
+     FIELD(struct health_check_conf, method),
+     .default_string = "GET",
+     .help = "With `\"http\"`: of the request."},
+    {.key = "path",
+     .kind = KEY_TEXT,
+     .shape = &config_target_shape,
+     FIELD(struct health_check_conf, path),
+     .default_string = "/status",
+     .help = "With `\"http\"`: what is asked for."},
+    {.key = "port",
+     .kind = KEY_INTEGER,
+     FIELD(struct health_check_conf, port),
+     RANGE(1, 65535),
+     .default_value = 18083,
+     .help = "With `\"http\"`: the port at the node's host; a node's `check_address` goes before "
+             "it."},
+    {.key = "expect",
+     .kind = KEY_INTEGER_LIST,
+     FIELD(struct health_check_conf, expect),
+     COUNT(struct health_check_conf, n_expect),
+     HTTP_STATUS,
+     COUNTS(1, 32),
+     .default_value = 200,
+     .help = "With `\"http\"`: the status codes of a node that is well."},
+    {.key = "no_new",
+     .kind = KEY_INTEGER_LIST,
+     FIELD(struct health_check_conf, no_new),
+     COUNT(struct health_check_conf, n_no_new),
+     HTTP_STATUS,
+     COUNTS(0, 32),
+     .default_value = 503,
+     .help = "With `\"http\"`: the codes by which a node says that it wants no new sessions but "
+             "keeps those it has, as EMQX does while it is evacuated. All others are bad."},
+};
+const struct config_table config_health_table = TABLE(struct health_check_conf, health_keys);
+
+/* These are fields of the struct around them: `false` in their place is one, too. */
+static const struct config_key passive_keys[] = {
+    {.key = "failures",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, passive.failures),
+     RANGE(1, 1000000),
+     .default_value = 5,
+     .help = "So many sessions that a node failed,"},
+    {.key = "window_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, passive.window_ms),
+     RANGE(1000, 3600000),
+     .default_value = 10000,
+     .help = "within this time, take it out."},
+    {.key = "eject_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, passive.eject_ms),
+     CHECK_MS,
+     .default_value = 10000,
+     .help = "For how long; doubled each time it happens again soon."},
+    {.key = "max_ejected_percent",
+     .kind = KEY_INTEGER,
+     FIELD(struct cluster_conf, passive.max_ejected_percent),
+     RANGE(1, 100),
+     .default_value = 50,
+     .help = "The most of a cluster's nodes that may be out in this way at a time."},
+};
+const struct config_table config_passive_table = TABLE(struct cluster_conf, passive_keys);

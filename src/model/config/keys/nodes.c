@@ -1,0 +1,165 @@
+/*
+ * nodes.c - the keys about the nodes of a cluster: listed, found by DNS, and what
+ * holds for all of them.
+ */
+#include "model/config/shape.h"
+#include "rows.h"
+
+static const struct config_word state_words[] = {
+    {"up", NODE_STATE_UP}, {"draining", NODE_STATE_DRAINING}, {"down", NODE_STATE_DOWN}};
+static const struct config_word discovery_words[] = {{"dns", DISCOVERY_DNS}};
+static const struct config_word record_words[] = {{"a", DNS_RECORD_A},
+                                                  {"aaaa", DNS_RECORD_AAAA},
+                                                  {"a+aaaa", DNS_RECORD_A_AAAA},
+                                                  {"srv", DNS_RECORD_SRV}};
+static const struct config_word name_from_words[] = {{"target", NODE_NAME_TARGET},
+                                                     {"address", NODE_NAME_ADDRESS}};
+
+_Static_assert(ARRAY_LEN(state_words) == NODE_STATE_COUNT, "every state has a word");
+_Static_assert(ARRAY_LEN(discovery_words) == DISCOVERY_TYPE_COUNT, "every type has a word");
+_Static_assert(ARRAY_LEN(record_words) == DNS_RECORD_COUNT, "every record has a word");
+_Static_assert(ARRAY_LEN(name_from_words) == NODE_NAME_FROM_COUNT, "every source has a word");
+
+/* How much one node, and each of them, may get. */
+#define NODE_CONNECTIONS    RANGE(0, 10000000)
+#define NODE_CONNECTS_PER_S RANGE(0, 1000000)
+
+static const struct config_key node_keys[] = {
+    {.key = "name",
+     .kind = KEY_TEXT,
+     .required = true,
+     .unique = true,
+     RANGE(1, 128),
+     FIELD(struct node_conf, name),
+     .help =
+         "What logs and metrics call it. The hash goes by it: renaming a node moves its devices."},
+    {.key = "address",
+     .kind = KEY_NODE_ADDRESS,
+     .required = true,
+     .unique_advised = true,
+     FIELD(struct node_conf, address),
+     .help =
+         "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`, numeric; or its Unix "
+         "socket."},
+    {.key = "weight",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_conf, weight),
+     RANGE(0, 65535),
+     .default_value = 1,
+     .help = "Its share of the devices against the other nodes' weights; 0 gets no new session."},
+    {.key = "state",
+     .kind = KEY_WORD,
+     FIELD(struct node_conf, state),
+     WORDS(state_words),
+     .default_value = NODE_STATE_UP,
+     .help = "By decree: `\"draining\"` gets no new session, and the present ones are closed at "
+             "`drain_rate_per_s`; `\"down\"` gets none, and `on_node_down` says the rest."},
+    {.key = "backup",
+     .kind = KEY_FLAG,
+     FIELD(struct node_conf, backup),
+     .help = "Used only while no other node is up."},
+    {.key = "max_connections",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_conf, max_connections),
+     NODE_CONNECTIONS,
+     .default_value = NODE_AS_DEFAULT,
+     .default_text = "as `node_defaults`",
+     .help = "The most sessions this router may have there; what is above goes to each device's "
+             "next node. 0: any number."},
+    {.key = "max_connects_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_conf, max_connects_per_s),
+     NODE_CONNECTS_PER_S,
+     .default_value = NODE_AS_DEFAULT,
+     .default_text = "as `node_defaults`",
+     .help = "The most new sessions a second from this router. 0: any number."},
+    {.key = "check_address",
+     .kind = KEY_NODE_ADDRESS,
+     FIELD(struct node_conf, check_address),
+     .default_text = "as `address`",
+     .help = "Where `health_check` goes, if not to `address`; its `port` is not asked then."},
+};
+const struct config_table config_node_table = TABLE(struct node_conf, node_keys);
+
+static const struct config_key node_defaults_keys[] = {
+    {.key = "max_connections",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_defaults_conf, max_connections),
+     NODE_CONNECTIONS,
+     .default_value = 0,
+     .help = "The most sessions this router may have at one node; 0: any number."},
+    {.key = "max_connects_per_s",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_defaults_conf, max_connects_per_s),
+     NODE_CONNECTS_PER_S,
+     .default_value = 0,
+     .help = "The most new sessions a second to one node from this router; 0: any number."},
+    {.key = "connect_queue_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_defaults_conf, connect_queue_ms),
+     RANGE(0, 60000),
+     .default_value = 1000,
+     .help = "Longest time that a device waits for its turn under `max_connects_per_s`, in "
+             "milliseconds, before its next node is tried; limited by the rest of "
+             "`timeouts.placement_ms`."},
+    {.key = "slow_start_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct node_defaults_conf, slow_start_ms),
+     RANGE(0, 3600000),
+     .default_value = 0,
+     .help = "Over how long a node that comes back, or is new, gets its share; 0: all at once. "
+             "Not at the router's own start."},
+};
+const struct config_table config_node_defaults_table =
+    TABLE(struct node_defaults_conf, node_defaults_keys);
+
+static const struct config_key discovery_keys[] = {
+    {.key = "type",
+     .kind = KEY_WORD,
+     FIELD(struct discovery_conf, type),
+     WORDS(discovery_words),
+     .default_value = DISCOVERY_DNS,
+     .help = "Who is asked."},
+    {.key = "name",
+     .kind = KEY_TEXT,
+     .required = true,
+     .shape = &config_domain_shape,
+     FIELD(struct discovery_conf, name),
+     .help = "The name that is asked for: `\"emqx-headless.default.svc.cluster.local\"`, or "
+             "`\"_mqtt._tcp.emqx-headless.default.svc.cluster.local\"` for SRV."},
+    {.key = "port",
+     .kind = KEY_INTEGER,
+     FIELD(struct discovery_conf, port),
+     RANGE(1, 65535),
+     .default_value = 1883,
+     .help = "The nodes' MQTT port; not with SRV records, which tell it."},
+    {.key = "record",
+     .kind = KEY_WORD,
+     FIELD(struct discovery_conf, record),
+     WORDS(record_words),
+     .default_value = DNS_RECORD_COUNT, /* not read; filled when the whole is known */
+     .default_text = "`\"a\"`",
+     .help = "What is asked for. SRV tells weights and ports, and the lowest priority's targets "
+             "are the nodes, all others backups."},
+    {.key = "refresh_ms",
+     .kind = KEY_INTEGER,
+     FIELD(struct discovery_conf, refresh_ms),
+     RANGE(1000, 86400000),
+     .default_value = 30000,
+     .help = "The longest time between two questions; an answer's shorter TTL goes first."},
+    {.key = "node_name",
+     .kind = KEY_WORD,
+     FIELD(struct discovery_conf, node_name),
+     WORDS(name_from_words),
+     .default_value = NODE_NAME_FROM_COUNT, /* as for record */
+     .default_text = "`\"target\"` with SRV, else `\"address\"`",
+     .help = "What nodes are called, and hashed by: with SRV's target a node that comes back with "
+             "another address keeps its devices."},
+    {.key = "resolver",
+     .kind = KEY_SERVER_ADDRESS,
+     FIELD(struct discovery_conf, resolver),
+     .default_value = 53,
+     .default_text = "the system's",
+     .help = "The DNS server to ask, numeric: `\"10.96.0.10\"`, `\"[2001:db8::53]:5353\"`."},
+};
+const struct config_table config_discovery_table = TABLE(struct discovery_conf, discovery_keys);

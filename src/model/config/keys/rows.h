@@ -1,0 +1,38 @@
+/*
+ * rows.h - how the rows of config_keys.h are written, and the tables in tables.
+ */
+#ifndef MODEL_CONFIG_KEYS_ROWS_H
+#define MODEL_CONFIG_KEYS_ROWS_H
+
+#include <stddef.h>
+
+#include "base/util.h"
+#include "keys.h"
+#include "model/config/config.h"
+
+#define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define COUNT(type, member) .count_offset = offsetof(type, member)
+#define RANGE(low, high)    .min = (low), .max = (high)
+#define COUNTS(low, high)   .count_min = (low), .count_max = (high)
+#define WORDS(list)         .words = (list), .n_words = ARRAY_LEN(list)
+/* The range of most timeouts: wide on purpose, to keep out seconds written for milliseconds. */
+#define SHORT_MS RANGE(100, 600000)
+/* Of sessions closed a second. */
+#define RATE RANGE(1, 1000000)
+#define TABLE(type, list)                                                                          \
+    {                                                                                              \
+        .struct_size = sizeof(type), .keys = (list), .n_keys = ARRAY_LEN(list)                     \
+    }
+
+extern const struct config_table config_tls_table;           /* listeners[].tls */
+extern const struct config_table config_upstream_tls_table;  /* clusters[].tls */
+extern const struct config_table config_limits_table;        /* limits */
+extern const struct config_table config_listener_table;      /* listeners[] */
+extern const struct config_table config_health_table;        /* clusters[].health_check */
+extern const struct config_table config_passive_table;       /* clusters[].passive */
+extern const struct config_table config_discovery_table;     /* clusters[].discovery */
+extern const struct config_table config_node_table;          /* clusters[].nodes[] */
+extern const struct config_table config_node_defaults_table; /* clusters[].node_defaults */
+extern const struct config_table config_cluster_table;       /* clusters[] */
+
+#endif

@@ -1,0 +1,201 @@
+/*
+ * tls.c - the keys about TLS, towards devices and towards nodes.
+ *
+ * Whether OpenSSL knows a cipher, or can read a file, is found out by who loads it: here a
+ * text only has to look like one.
+ */
+#include "model/config/shape.h"
+#include "rows.h"
+
+static const struct config_word min_version_words[] = {{"1.2", 0x0303}, {"1.3", 0x0304}};
+static const struct config_word client_auth_words[] = {
+    {"none", CLIENT_AUTH_NONE}, {"request", CLIENT_AUTH_REQUEST}, {"require", CLIENT_AUTH_REQUIRE}};
+static const struct config_word crl_check_words[] = {{"leaf", CRL_CHECK_LEAF},
+                                                     {"chain", CRL_CHECK_CHAIN}};
+
+_Static_assert(ARRAY_LEN(client_auth_words) == CLIENT_AUTH_COUNT, "every client_auth has a word");
+_Static_assert(ARRAY_LEN(crl_check_words) == CRL_CHECK_COUNT, "every CRL check has a word");
+
+static const struct config_key certificate_keys[] = {
+    {.key = "certificate_file",
+     .kind = KEY_FILE,
+     .required = true,
+     FIELD(struct certificate_conf, certificate_file),
+     .help = "PEM file: the certificate, then its chain."},
+    {.key = "private_key_file",
+     .kind = KEY_FILE,
+     .required = true,
+     FIELD(struct certificate_conf, private_key_file),
+     .help = "PEM file: the private key. May be the same file."},
+    {.key = "private_key_passphrase_file",
+     .kind = KEY_FILE,
+     FIELD(struct certificate_conf, private_key_passphrase_file),
+     .default_text = "none",
+     .help = "File with the passphrase of the private key, on its first line."},
+    {.key = "ocsp_response_file",
+     .kind = KEY_FILE,
+     FIELD(struct certificate_conf, ocsp_response_file),
+     .default_text = "none",
+     .help = "OCSP response, DER or PEM, that is stapled to the certificate; read again when it "
+             "changes."},
+};
+static const struct config_table certificate_table =
+    TABLE(struct certificate_conf, certificate_keys);
+
+/* These are fields of the struct around them: `false` in their place is one, too. */
+static const struct config_key session_tickets_keys[] = {
+    {.key = "key_file",
+     .kind = KEY_FILE,
+     FIELD(struct tls_conf, session_ticket_key_file),
+     .default_text = "generated, changed every 12 hours",
+     .help = "A key of 48 or 80 bytes in base64 on each line, as `openssl rand -base64 48` makes "
+             "it: the first seals, all open. Routers with the same file resume each other's "
+             "sessions. Read again when it changes."},
+};
+static const struct config_table session_tickets_table =
+    TABLE(struct tls_conf, session_tickets_keys);
+
+static const struct config_key tls_keys[] = {
+    {.key = "certificates",
+     .kind = KEY_LIST,
+     .required = true,
+     RANGE(1, 64),
+     FIELD(struct tls_conf, certificates),
+     COUNT(struct tls_conf, n_certificates),
+     .table = &certificate_table,
+     .help = "What the listener can show to devices, chosen by the server name they ask for; the "
+             "first is the default. ECDSA and RSA for one name may stand side by side."},
+    {.key = "strict_sni",
+     .kind = KEY_FLAG,
+     FIELD(struct tls_conf, strict_sni),
+     .help = "Refuse devices that ask for a name no certificate has, or for none."},
+    {.key = "min_version",
+     .kind = KEY_WORD,
+     FIELD(struct tls_conf, min_version),
+     WORDS(min_version_words),
+     .default_value = 0x0303,
+     .help = "The oldest TLS version a device may speak."},
+    {.key = "client_auth",
+     .kind = KEY_WORD,
+     FIELD(struct tls_conf, client_auth),
+     WORDS(client_auth_words),
+     .default_value = CLIENT_AUTH_NONE,
+     .help = "Whether devices are asked for a certificate: `\"request\"` takes those that have "
+             "none, but no wrong one; `\"require\"` takes no device without."},
+    {.key = "client_ca_file",
+     .kind = KEY_FILE,
+     FIELD(struct tls_conf, client_ca_file),
+     .default_text = "none",
+     .help = "PEM file: the authorities whose device certificates are accepted. Required with "
+             "`client_auth`."},
+    {.key = "client_crl_files",
+     .kind = KEY_TEXT_LIST,
+     .element = KEY_FILE,
+     RANGE(1, 64),
+     FIELD(struct tls_conf, client_crl_files),
+     COUNT(struct tls_conf, n_client_crl_files),
+     .default_text = "none",
+     .help = "PEM files: revocation lists of these authorities; read again when they change."},
+    {.key = "client_crl_check",
+     .kind = KEY_WORD,
+     FIELD(struct tls_conf, client_crl_check),
+     WORDS(crl_check_words),
+     .default_value = CRL_CHECK_LEAF,
+     .help = "Which certificates must be in no list: the device's own, or all of its chain, each "
+             "authority of which needs a list then."},
+    {.key = "client_verify_depth",
+     .kind = KEY_INTEGER,
+     FIELD(struct tls_conf, client_verify_depth),
+     RANGE(1, 32),
+     .default_value = 8,
+     .help = "The most certificates between a device's and an authority of `client_ca_file`."},
+    {.key = "ciphers",
+     .kind = KEY_TEXT,
+     .shape = &config_suite_shape,
+     FIELD(struct tls_conf, ciphers),
+     .default_text = "ECDHE with AES-GCM, ChaCha20 or AES-CCM",
+     .help = "TLS 1.2 cipher suites in OpenSSL's notation, such as `\"ECDHE+AESGCM:DHE+AESGCM\"`; "
+             "each certificate must have one that works with its key."},
+    {.key = "ciphersuites",
+     .kind = KEY_TEXT,
+     .shape = &config_suite_shape,
+     FIELD(struct tls_conf, ciphersuites),
+     .default_text = "all three, AES-128 first",
+     .help = "TLS 1.3 cipher suites: `\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384\"`."},
+    {.key = "groups",
+     .kind = KEY_TEXT,
+     .shape = &config_suite_shape,
+     FIELD(struct tls_conf, groups),
+     .default_text = "X25519, then P-256, P-384",
+     .help = "Groups for the key exchange, such as `\"X25519:P-256\"`; they do not restrict the "
+             "curves of device certificates."},
+    {.key = "alpn",
+     .kind = KEY_TEXT_LIST,
+     .element = KEY_TEXT,
+     RANGE(1, 16),
+     .shape = &config_protocol_shape,
+     FIELD(struct tls_conf, alpn),
+     COUNT(struct tls_conf, n_alpn),
+     .default_text = "`\"mqtt\"`, `\"x-amzn-mqtt-ca\"`",
+     .help = "Protocols to agree on, the dearest first. A device that offers none of them is "
+             "served all the same."},
+    {.key = "session_tickets",
+     .kind = KEY_FALSE_OR_KEYS,
+     FIELD(struct tls_conf, session_tickets_off),
+     .table = &session_tickets_table,
+     .default_text = "on",
+     .help = "How devices resume a session without a full handshake; `false`: not at all."},
+};
+const struct config_table config_tls_table = TABLE(struct tls_conf, tls_keys);
+
+static const struct config_key upstream_tls_keys[] = {
+    {.key = "ca_file",
+     .kind = KEY_FILE,
+     FIELD(struct upstream_tls_conf, ca_file),
+     .default_text = "the system's",
+     .help = "PEM file: the authorities whose node certificates are accepted."},
+    {.key = "verify",
+     .kind = KEY_FLAG,
+     FIELD(struct upstream_tls_conf, verify),
+     .default_value = true,
+     .help = "`false` takes every certificate from a node, and so any node from whoever answers."},
+    {.key = "server_name",
+     .kind = KEY_TEXT,
+     .shape = &config_host_shape,
+     FIELD(struct upstream_tls_conf, server_name),
+     .default_text = "none",
+     .help = "The name that is asked for (SNI) and that the nodes' certificates must have. Without "
+             "it they must have the node's IP address."},
+    {.key = "certificate_file",
+     .kind = KEY_FILE,
+     FIELD(struct upstream_tls_conf, certificate_file),
+     .default_text = "none",
+     .help = "PEM file: the certificate that nodes are shown, then its chain."},
+    {.key = "private_key_file",
+     .kind = KEY_FILE,
+     FIELD(struct upstream_tls_conf, private_key_file),
+     .default_text = "none",
+     .help = "PEM file: its private key."},
+    {.key = "private_key_passphrase_file",
+     .kind = KEY_FILE,
+     FIELD(struct upstream_tls_conf, private_key_passphrase_file),
+     .default_text = "none",
+     .help = "File with the passphrase of the private key, on its first line."},
+    {.key = "min_version",
+     .kind = KEY_WORD,
+     FIELD(struct upstream_tls_conf, min_version),
+     WORDS(min_version_words),
+     .default_value = 0x0303,
+     .help = "The oldest TLS version a node may speak."},
+    {.key = "alpn",
+     .kind = KEY_TEXT_LIST,
+     .element = KEY_TEXT,
+     RANGE(1, 16),
+     .shape = &config_protocol_shape,
+     FIELD(struct upstream_tls_conf, alpn),
+     COUNT(struct upstream_tls_conf, n_alpn),
+     .default_text = "none",
+     .help = "Protocols offered to nodes."},
+};
+const struct config_table config_upstream_tls_table =
+    TABLE(struct upstream_tls_conf, upstream_tls_keys);

@@ -1,0 +1,257 @@
+/*
+ * read_list.c - read the values that may be several: words, texts, integers, networks,
+ * objects.
+ *
+ * Where a list of one may be written without its brackets, the value is read as if it stood
+ * in them, only that its path has no index then.
+ */
+#include "read.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "model/cidr.h"
+#include "store.h"
+
+/* ---- elements ------------------------------------------------------------------------ */
+
+static bool want_count(struct config_load *load, const struct config_key *key,
+                       const struct config_place *at, const char *what)
+{
+    size_t n = config_place_items(at);
+    uint32_t min = key->kind == KEY_INTEGER_LIST ? key->count_min : key->min;
+    uint32_t max = key->kind == KEY_INTEGER_LIST ? key->count_max : key->max;
+    if (n >= min && n <= max)
+        return true;
+    struct config_text rule = {0};
+    config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " %s", min, max, what);
+    if (n > max)
+        config_error(load, at, "want %s, got %zu", rule.bytes, n);
+    else
+        config_want(load, at, rule.bytes);
+    return false;
+}
+
+/* Whether an earlier element of the list is written the same. */
+static bool repeated(const struct config_place *list, const struct config_place *at)
+{
+    for (size_t i = 0; list->value != at->value && i < at->index; i++) {
+        if (json_equal(json_array_get(list->value, i), at->value))
+            return true;
+    }
+    return false;
+}
+
+/* A zeroed list for the field, in place of what it has; its count is still 0. */
+static void *begin_list(struct config_load *load, const struct config_key *key, void *object,
+                        size_t n, size_t size)
+{
+    void *list = calloc(n ? n : 1, size);
+    if (!list) {
+        config_no_memory(load);
+        return NULL;
+    }
+    config_release_list(key, object);
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 0);
+    return list;
+}
+
+/* ---- words --------------------------------------------------------------------------- */
+
+static const struct config_word *new_word(struct config_load *load, const struct config_key *key,
+                                          const struct config_place *list,
+                                          const struct config_place *at)
+{
+    const struct config_word *word = config_want_word(load, key, at, "");
+    if (!word || !repeated(list, at))
+        return word;
+    config_error(load, at, "\"%s\" is in the list already", word->word);
+    return NULL;
+}
+
+void config_read_word_list(struct config_load *load, const struct config_key *key,
+                           const struct config_place *at, void *object)
+{
+    size_t n = json_array_size(at->value);
+    if (!json_is_array(at->value) || n < key->min) {
+        const struct config_word *word = config_want_word(load, key, at, ", or a list of them");
+        if (word)
+            config_store_element(key, object, 0, word->value);
+        return;
+    }
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; i < n && config_place_element(load, at, i, &element); i++) {
+        const struct config_word *word = new_word(load, key, at, &element);
+        if (word)
+            config_store_element(key, object, kept++, word->value);
+    }
+    config_store_count(key, object, kept);
+}
+
+void config_read_word_set(struct config_load *load, const struct config_key *key,
+                          const struct config_place *at, void *object)
+{
+    uint32_t set = 0;
+    struct config_place element;
+    if (!json_is_array(at->value)) {
+        struct config_text rule = {.bytes = "a list of ", .n = strlen("a list of ")};
+        config_put_words(key, &rule);
+        config_want(load, at, rule.bytes);
+        return;
+    }
+    for (size_t i = 0; config_place_element(load, at, i, &element); i++) {
+        const struct config_word *word = new_word(load, key, at, &element);
+        set |= word ? word->value : 0;
+    }
+    config_store_number(key, object, set);
+}
+
+/* ---- texts --------------------------------------------------------------------------- */
+
+void config_read_text_list(struct config_load *load, const struct config_key *key,
+                           const struct config_place *at, void *object)
+{
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "texts"))
+        return;
+    char **list = begin_list(load, key, object, n, sizeof *list);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
+        list[i] = config_make_text(load, key, key->element, &element);
+        config_store_count(key, object, i + 1);
+    }
+}
+
+/* ---- integers ------------------------------------------------------------------------ */
+
+/* Append the integer at `at` to list[0..*n). Values are compared, not texts: 3 and 3.0 are one. */
+static void add_integer(struct config_load *load, const struct config_key *key,
+                        const struct config_place *at, uint32_t *list, size_t *n)
+{
+    uint32_t value;
+    if (!config_want_integer(load, key, at, &value))
+        return;
+    for (size_t i = 0; i < *n; i++) {
+        if (list[i] != value)
+            continue;
+        config_error(load, at, "%" PRIu32 " is in the list already", value);
+        return;
+    }
+    list[(*n)++] = value;
+}
+
+void config_read_integer_list(struct config_load *load, const struct config_key *key,
+                              const struct config_place *at, void *object)
+{
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "integers"))
+        return;
+    uint32_t *list = begin_list(load, key, object, n, sizeof *list);
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
+        add_integer(load, key, &element, list, &kept);
+    if (list)
+        config_store_count(key, object, kept);
+}
+
+/* ---- networks ------------------------------------------------------------------------ */
+
+static bool want_network(struct config_load *load, const struct config_place *at,
+                         struct cidr *network)
+{
+    const char *text = config_plain_text(at->value);
+    if (text && cidr_parse(text, network))
+        return true;
+    if (text && cidr_has_host_bits(text))
+        config_want(load, at, "a network with no bits set behind its prefix length");
+    else
+        config_want(load, at,
+                    "an address or a network (\"192.0.2.1\", \"10.0.0.0/8\", \"2001:db8::/32\")");
+    return false;
+}
+
+void config_read_network_list(struct config_load *load, const struct config_key *key,
+                              const struct config_place *at, void *object)
+{
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "networks"))
+        return;
+    struct cidr *list = begin_list(load, key, object, n, sizeof *list);
+    size_t kept = 0;
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
+        kept += want_network(load, &element, &list[kept]);
+    if (list)
+        config_store_count(key, object, kept);
+}
+
+/* ---- objects ------------------------------------------------------------------------- */
+
+void config_read_list(struct config_load *load, const struct config_key *key,
+                      const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = json_array_size(at->value);
+    if (!json_is_array(at->value) || n < key->min || n > key->max) {
+        struct config_text rule = {0};
+        config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " objects", key->min,
+                        key->max);
+        if (n > key->max)
+            config_error(load, at, "want %s, got %zu", rule.bytes, n);
+        else
+            config_want(load, at, rule.bytes);
+        return;
+    }
+    char *list = begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_element(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        config_load_object(load, key->table, &element, list + i * size);
+    }
+    if (list)
+        config_check_unique(load, key, at, object);
+}
+
+/*
+ * An object, or the word of the table's first key alone. With a fault in it, that key is left
+ * at its default, "not read", so that nobody compares it with others.
+ */
+static void read_short(struct config_load *load, const struct config_table *table,
+                       const struct config_place *list, const struct config_place *at, void *object)
+{
+    const struct config_key *first = &table->keys[0];
+    const char *or_else =
+        list->value == at->value ? ", an object, or a list of them" : ", or an object";
+    size_t errors = load->messages->errors;
+    if (json_is_object(at->value)) {
+        config_load_object(load, table, at, object);
+        if (load->messages->errors > errors)
+            config_store_number(first, object, first->default_value);
+        return;
+    }
+    const struct config_word *word = config_want_word(load, first, at, or_else);
+    if (word)
+        config_store_number(first, object, word->value);
+}
+
+void config_read_short_list(struct config_load *load, const struct config_key *key,
+                            const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = config_place_items(at);
+    if (!want_count(load, key, at, "words or objects"))
+        return;
+    char *list = begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        read_short(load, key->table, at, &element, list + i * size);
+    }
+}

@@ -1,0 +1,193 @@
+/*
+ * table.c - what the tables of keys can answer by themselves.
+ *
+ * Lookup, the nearest known key, defaults and release. Knows no JSON and no single key.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/config/keys/keys.h"
+#include "store.h"
+
+/* Longer words are no misspelling of any key. Keeps the rows of the edit distance on the stack. */
+#define WORD_MAX 64u
+
+const struct config_key *config_table_find(const struct config_table *table, const char *key)
+{
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (strcmp(table->keys[i].key, key) == 0)
+            return &table->keys[i];
+    }
+    return NULL;
+}
+
+/*
+ * How many letters to insert, delete, replace or swap with their neighbour to make b of a
+ * (optimal string alignment); SIZE_MAX when either is too long to be asked about.
+ */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t rows[3][WORD_MAX + 1]; /* the last three of the usual matrix, in turns */
+    size_t n_a = strnlen(a, WORD_MAX + 1);
+    size_t n_b = strnlen(b, WORD_MAX + 1);
+    if (n_a > WORD_MAX || n_b > WORD_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= n_b; j++)
+        rows[0][j] = j;
+    for (size_t i = 1; i <= n_a; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        const size_t *before = rows[(i + 1) % 3]; /* above the row above */
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            row[j] =
+                size_min(above[j - 1] + (a[i - 1] != b[j - 1]), 1 + size_min(above[j], row[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = size_min(row[j], before[j - 2] + 1);
+        }
+    }
+    return rows[n_a % 3][n_b];
+}
+
+bool config_nearer(const char *text, const char *candidate, size_t *best)
+{
+    size_t distance = edit_distance(text, candidate);
+    /* Short words get one mistake, long ones one more for every four letters. */
+    if (distance > 1 + strlen(candidate) / 4 || distance >= *best)
+        return false;
+    *best = distance;
+    return true;
+}
+
+const char *config_table_nearest(const struct config_table *table, const char *key)
+{
+    const char *nearest = NULL;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (config_nearer(key, table->keys[i].key, &best))
+            nearest = table->keys[i].key;
+    }
+    return nearest;
+}
+
+static bool default_text(const struct config_key *key, void *object)
+{
+    char *copy = key->default_string ? strdup(key->default_string) : NULL;
+    config_store_pointer(key, object, copy);
+    return copy || !key->default_string;
+}
+
+static bool default_list(const struct config_key *key, void *object)
+{
+    void *list = calloc(1, key->table->struct_size);
+    if (!list)
+        return false;
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 1);
+    if (!config_table_defaults(key->table, list))
+        return false;
+    config_store_number(&key->table->keys[0], list, key->default_value);
+    return true;
+}
+
+static bool default_integer_list(const struct config_key *key, void *object)
+{
+    uint32_t *list = malloc(sizeof *list);
+    if (!list)
+        return false;
+    *list = key->default_value;
+    config_store_pointer(key, object, list);
+    config_store_count(key, object, 1);
+    return true;
+}
+
+static bool default_value(const struct config_key *key, void *object)
+{
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_LISTEN_ADDRESS:
+        return default_text(key, object);
+    case KEY_FLAG:
+    case KEY_INTEGER:
+    case KEY_FACTOR:
+    case KEY_WORD:
+    case KEY_WORD_SET:
+        config_store_number(key, object, key->default_value);
+        return true;
+    case KEY_WORD_LIST:
+        config_store_element(key, object, 0, key->default_value);
+        config_store_count(key, object, 1);
+        return true;
+    case KEY_INTEGER_LIST:
+        return default_integer_list(key, object);
+    case KEY_OBJECT:
+        return config_table_defaults(key->table, config_field(key, object));
+    case KEY_FALSE_OR_KEYS:
+        return config_table_defaults(key->table, object);
+    case KEY_SHORT_LIST:
+        return default_list(key, object);
+    default: /* required, or it begins as nothing */
+        return true;
+    }
+}
+
+bool config_table_defaults(const struct config_table *table, void *object)
+{
+    for (size_t i = 0; i < table->n_keys; i++) {
+        if (!default_value(&table->keys[i], object))
+            return false;
+    }
+    return true;
+}
+
+void config_release_list(const struct config_key *key, void *object)
+{
+    char *list = config_pointer(key, object);
+    size_t n = config_count(key, object);
+    for (size_t i = 0; list && i < n; i++) {
+        if (key->table)
+            config_table_release(key->table, list + i * key->table->struct_size);
+        else if (key->kind == KEY_TEXT_LIST)
+            free(((char **)config_pointer(key, object))[i]);
+    }
+    free(list);
+}
+
+static void release_value(const struct config_key *key, void *object)
+{
+    switch (key->kind) {
+    case KEY_TEXT:
+    case KEY_FILE:
+    case KEY_LISTEN_ADDRESS:
+    case KEY_NODE_ADDRESS:
+    case KEY_SERVER_ADDRESS:
+        free(config_pointer(key, object));
+        return;
+    case KEY_OBJECT:
+        config_table_release(key->table, config_field(key, object));
+        return;
+    case KEY_OPTIONAL:
+        if (config_pointer(key, object))
+            config_table_release(key->table, config_pointer(key, object));
+        free(config_pointer(key, object));
+        return;
+    case KEY_FALSE_OR_KEYS:
+        config_table_release(key->table, object);
+        return;
+    case KEY_TEXT_LIST:
+    case KEY_INTEGER_LIST:
+    case KEY_NETWORK_LIST:
+    case KEY_LIST:
+    case KEY_SHORT_LIST:
+        config_release_list(key, object);
+        return;
+    default:
+        return;
+    }
+}
+
+void config_table_release(const struct config_table *table, void *object)
+{
+    for (size_t i = 0; i < table->n_keys; i++)
+        release_value(&table->keys[i], object);
+}

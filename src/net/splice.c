@@ -1,0 +1,52 @@
+/*
+ * splice.c - a worker's pipe, through which bulk passes from socket to socket inside the kernel.
+ *
+ * The pipe and no more: when it is used is for flow.c to say, how for the streams.
+ */
+#include "net/splice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* From a pipe to itself: a kernel that lets us calls that a mistake. */
+static bool is_allowed(const int ends[2])
+{
+    return splice(ends[0], NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK) < 0 && errno == EINVAL;
+}
+
+void splice_init(struct splice_pipe *pipe)
+{
+    int ends[2];
+    *pipe = (struct splice_pipe){.in = -1, .out = -1};
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
+        return;
+    *pipe = (struct splice_pipe){.in = ends[1], .out = ends[0]};
+    if (!is_allowed(ends))
+        splice_fini(pipe);
+}
+
+void splice_fini(struct splice_pipe *pipe)
+{
+    if (pipe->in < 0)
+        return;
+    close(pipe->in);
+    close(pipe->out);
+    *pipe = (struct splice_pipe){.in = -1, .out = -1};
+}
+
+bool splice_take_back(struct splice_pipe *pipe, uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t got = read(pipe->out, p, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            splice_fini(pipe);
+            return false;
+        }
+        p += got;
+        n -= (size_t)got;
+    }
+    return true;
+}

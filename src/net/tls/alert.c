@@ -1,0 +1,35 @@
+/*
+ * alert.c - the table of TLS alerts, as data.
+ */
+#include "net/tls/alert.h"
+
+#include <assert.h>
+
+#include "base/util.h"
+
+enum tls_failure tls_alert_failure(uint8_t code)
+{
+    switch (code) {
+#define X(name, number)                                                                            \
+    case number:                                                                                   \
+        return TLS_FAILURE_##name;
+        TLS_ALERTS(X)
+#undef X
+    default:
+        return TLS_FAILURE_OTHER;
+    }
+}
+
+const char *tls_failure_word(enum tls_failure failure)
+{
+    static const char *const words[] = {
+#define X(name, code) #name,
+        TLS_ALERTS(X)
+#undef X
+            "other",
+        "none",
+    };
+    _Static_assert(ARRAY_LEN(words) == TLS_FAILURE_COUNT, "every failure has a word");
+    assert(failure < TLS_FAILURE_COUNT);
+    return words[failure];
+}

@@ -1,0 +1,265 @@
+/*
+ * file.c - certificates, keys, revocation lists and secrets from PEM files.
+ *
+ * Nothing here ever asks a terminal for a passphrase: OpenSSL would, and wait.
+ */
+#include "file.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/small_file.h"
+
+#define PEM_MAX        (16 << 20)
+#define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */
+
+/* What the passphrase callback may answer with, and whether it was asked. */
+struct passphrase {
+    const char *text; /* null = there is none */
+    bool asked;
+};
+
+static int give_passphrase(char *buffer, int size, int writing, void *arg)
+{
+    struct passphrase *passphrase = arg;
+    (void)writing;
+    passphrase->asked = true;
+    size_t n = passphrase->text ? strlen(passphrase->text) : 0;
+    if (n == 0 || n > (size_t)size)
+        return -1;
+    memcpy(buffer, passphrase->text, n);
+    return (int)n;
+}
+
+/* ---- files ----------------------------------------------------------------------------- */
+
+static ssize_t read_all(int fd, char *out, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = read(fd, out + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+/*
+ * A file as a BIO that wipes what it has read when it is freed: a private key may be in it, in a
+ * file of certificates too. BIO_new_file() leaves the text in the C library's buffer.
+ *
+ * Null on failure; `what` is "certificate" in "x: cannot read the certificate: Permission denied".
+ */
+static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MAX])
+{
+    char chunk[4096], why[SMALL_FILE_ERROR_MAX] = "out of memory";
+    BIO *bio = BIO_new(BIO_s_mem());
+    int fd = bio ? small_file_open(file, why) : -1;
+    ssize_t n = -1;
+    while (fd >= 0 && (n = read_all(fd, chunk, sizeof(chunk))) > 0)
+        if (BIO_write(bio, chunk, (int)n) != (int)n || BIO_pending(bio) > PEM_MAX)
+            break;
+    if (fd >= 0 && n != 0)
+        (void)snprintf(why, sizeof(why), "%s",
+                       n < 0 ? strerrordesc_np(errno) : "must have at most 16 MiB");
+    OPENSSL_cleanse(chunk, sizeof(chunk));
+    if (fd >= 0)
+        close(fd);
+    if (n == 0)
+        return bio;
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the %s: %s", file, what, why);
+    BIO_free(bio);
+    return NULL;
+}
+
+/* ---- certificates and revocation lists ------------------------------------------------- */
+
+/* The rule that a file of PEM blocks breaks: `what` is "certificate" or "revocation list". */
+static void refuse_pem(char error[TLS_ERROR_MAX], const char *file, const char *what)
+{
+    char rule[64];
+    unsigned long code = ERR_peek_error();
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        (void)snprintf(rule, sizeof(rule), "no %s in it", what);
+    else
+        (void)snprintf(rule, sizeof(rule), "the %s cannot be used", what);
+    (void)tls_refuse(error, file, rule);
+}
+
+/* The end of a file of PEM blocks looks to OpenSSL like an error of its own kind. */
+static bool pem_is_over(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+
+/* The next certificate; null at the end and on a fault, which is in the error queue. */
+static X509 *next_certificate(BIO *bio, OSSL_LIB_CTX *lib, struct passphrase *none)
+{
+    X509 *x509 = X509_new_ex(lib, NULL);
+    if (x509 && PEM_read_bio_X509(bio, &x509, give_passphrase, none))
+        return x509;
+    X509_free(x509);
+    return NULL;
+}
+
+STACK_OF(X509) *
+    tls_file_certificates(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX])
+{
+    struct passphrase none = {0};
+    ERR_clear_error();
+    STACK_OF(X509) *all = sk_X509_new_null();
+    BIO *bio = open_pem(file, "certificate", error);
+    X509 *x509 = NULL;
+    while (all && bio && (x509 = next_certificate(bio, lib, &none))) {
+        if (sk_X509_push(all, x509) <= 0) {
+            X509_free(x509);
+            break;
+        }
+    }
+    bool good = all && bio && !x509 && sk_X509_num(all) > 0 && pem_is_over();
+    if (bio && !good)
+        refuse_pem(error, file, "certificate");
+    BIO_free(bio);
+    if (!good) {
+        sk_X509_pop_free(all, X509_free);
+        all = NULL;
+    }
+    ERR_clear_error();
+    return all;
+}
+
+STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX])
+{
+    ERR_clear_error();
+    STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
+    BIO *bio = open_pem(file, "revocation list", error);
+    X509_CRL *crl = NULL;
+    while (all && bio) {
+        crl = X509_CRL_new_ex(lib, NULL);
+        if (!crl || !PEM_read_bio_X509_CRL(bio, &crl, NULL, NULL)) {
+            X509_CRL_free(crl);
+            crl = NULL;
+            break;
+        }
+        if (sk_X509_CRL_push(all, crl) <= 0) {
+            X509_CRL_free(crl);
+            break;
+        }
+    }
+    bool good = all && bio && !crl && sk_X509_CRL_num(all) > 0 && pem_is_over();
+    if (bio && !good)
+        refuse_pem(error, file, "revocation list");
+    BIO_free(bio);
+    if (!good) {
+        sk_X509_CRL_pop_free(all, X509_CRL_free);
+        all = NULL;
+    }
+    ERR_clear_error();
+    return all;
+}
+
+/* ---- a certificate and its key --------------------------------------------------------- */
+
+static bool read_passphrase(const char *file, struct small_file *out, char error[TLS_ERROR_MAX])
+{
+    char why[SMALL_FILE_ERROR_MAX];
+    if (small_file_read_line(file, SMALL_FILE_REGULAR, PASSPHRASE_MAX, out, why))
+        return true;
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: cannot read the passphrase: %s", file, why);
+    return false;
+}
+
+static void say_no_key(const struct certificate_conf *files, const struct passphrase *passphrase,
+                       char error[TLS_ERROR_MAX])
+{
+    const char *file = files->private_key_file;
+    if (passphrase->asked && passphrase->text)
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: the passphrase in %s does not open it", file,
+                       files->private_key_passphrase_file);
+    else if (passphrase->asked)
+        (void)snprintf(error, TLS_ERROR_MAX,
+                       "%s: the private key is encrypted: want private_key_passphrase_file, or a "
+                       "key without a passphrase",
+                       file);
+    else /* OpenSSL's own reason for anything that is no key is "unsupported" */
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: no private key in it", file);
+}
+
+/* Null when there is no usable key; *error says why. */
+static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
+                          char error[TLS_ERROR_MAX])
+{
+    struct small_file text = {0};
+    struct passphrase passphrase = {0};
+    EVP_PKEY *key = NULL;
+    if (files->private_key_passphrase_file) {
+        if (!read_passphrase(files->private_key_passphrase_file, &text, error))
+            return NULL;
+        passphrase.text = text.text;
+    }
+    ERR_clear_error();
+    BIO *bio = open_pem(files->private_key_file, "private key", error);
+    if (bio) {
+        key = PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, &passphrase, lib, NULL);
+        if (!key)
+            say_no_key(files, &passphrase, error);
+    }
+    BIO_free(bio);
+    small_file_free(&text);
+    ERR_clear_error();
+    return key;
+}
+
+bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
+                         struct tls_credential *out, char error[TLS_ERROR_MAX])
+{
+    struct tls_credential made = {.chain =
+                                      tls_file_certificates(lib, files->certificate_file, error)};
+    if (made.chain) {
+        made.leaf = sk_X509_shift(made.chain);
+        made.key = read_key(lib, files, error);
+    }
+    /* Checked by hand: OpenSSL's own check calls a key of another type "no certificate assigned".
+     */
+    if (made.key && X509_check_private_key(made.leaf, made.key) != 1) {
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: not the key of the certificate in %s: %s",
+                       files->private_key_file, files->certificate_file,
+                       tls_reason(ERR_peek_error()));
+        EVP_PKEY_free(made.key);
+        made.key = NULL;
+    }
+    if (!made.key)
+        tls_credential_fini(&made);
+    *out = made;
+    ERR_clear_error();
+    return made.key;
+}
+
+void tls_credential_fini(struct tls_credential *credential)
+{
+    X509_free(credential->leaf);
+    sk_X509_pop_free(credential->chain, X509_free);
+    EVP_PKEY_free(credential->key);
+    *credential = (struct tls_credential){0};
+}
+
+bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
+                        const struct certificate_conf *files, char error[TLS_ERROR_MAX])
+{
+    ERR_clear_error();
+    /* Refuses what the security level forbids: RSA below 2048 bits, SHA-1 signatures. */
+    if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) ==
+        1)
+        return true;
+    return tls_refuse(error, files->certificate_file, "the certificate cannot be used");
+}

@@ -1,0 +1,51 @@
+/*
+ * settings.h - versions, ciphers, groups and ALPN, set on a context. Of net/ alone.
+ */
+#ifndef NET_TLS_SETTINGS_H
+#define NET_TLS_SETTINGS_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "internal.h"
+
+/* What both sides need: how records are read and written, and what is never done. */
+void tls_settings_common(SSL_CTX *ossl);
+
+/* A listener's choices, checked word by word. */
+MUST_USE bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf,
+                                  char error[TLS_ERROR_MAX]);
+
+/* The kinds of keys that OpenSSL keeps side by side in one context, each as a bit. */
+enum tls_key_type {
+    TLS_KEY_RSA = 1,
+    TLS_KEY_RSA_PSS = 2,
+    TLS_KEY_EC = 4,
+    TLS_KEY_ED25519 = 8,
+    TLS_KEY_ED448 = 16,
+    TLS_KEY_OTHER = 32
+};
+
+/*
+ * Can a suite of `ciphers` be negotiated with a certificate that has one of these keys? Always
+ * true when TLS 1.2 is off.
+ *
+ *   file   of the certificate, for the error
+ */
+MUST_USE bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file,
+                                      char error[TLS_ERROR_MAX]);
+
+/* Our defaults for a client, and its oldest version; 0 = TLS 1.2. */
+MUST_USE bool tls_settings_client(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX]);
+
+/* Protocol names as ALPN has them: a length byte in front of each. All zero = none. */
+struct tls_alpn {
+    unsigned char *bytes; /* owned */
+    size_t n;
+};
+MUST_USE bool tls_alpn_init(struct tls_alpn *alpn, char *const *names, size_t n,
+                            char error[TLS_ERROR_MAX]);
+void tls_alpn_fini(struct tls_alpn *alpn);
+
+#endif

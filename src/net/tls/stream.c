@@ -1,0 +1,341 @@
+/*
+ * stream.c - TLS straight over a socket: what both sides share, and the server's side.
+ *
+ * OpenSSL reads and writes the socket itself, through stream_tls_socket.c: a memory BIO would cost
+ * a copy and kilobytes a connection. What the socket does not take waits in `unsent`.
+ *
+ * A fault is put into words when it happens, because OpenSSL's error queue belongs to the
+ * thread and is overwritten by the next connection. After a fault the SSL is not touched
+ * again, save to free it.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "stream.h"
+#include "wire/first_bytes.h"
+
+/*
+ * So many steps of TLS itself may come between two records of data; a KeyUpdate takes three, a
+ * handshake no more than 40. OpenSSL takes them inside of one SSL_read() for as long as the socket
+ * has more: a peer that sends nothing but KeyUpdates, 27 bytes each, would keep the worker in
+ * there for good.
+ */
+#define STEPS_MAX 192
+
+/* Limit of unsent bytes, including answers to KeyUpdates, above which the peer is no longer read. A
+ * record has slightly more than 16 KiB. */
+#define UNSENT_MAX 65536u
+
+static void note_alert(struct stream_tls *t, int where, int value)
+{
+    if ((value >> 8) != SSL3_AL_FATAL)
+        return;
+    if (where & SSL_CB_WRITE)
+        t->alert_sent = (int16_t)(value & 0xff);
+    else
+        t->alert_received = (int16_t)(value & 0xff);
+}
+
+/*
+ * OpenSSL's report of what a handshake or a record did. We want the fatal alerts, and to count the
+ * steps; a warning is one, too: it answers a wish for renegotiation.
+ */
+static void note_event(const SSL *ssl, int where, int value)
+{
+    struct stream_tls *t = stream_tls_of_ssl(ssl);
+    if (where & SSL_CB_ALERT)
+        note_alert(t, where, value);
+    if ((where & (SSL_CB_LOOP | SSL_CB_ALERT)) && ++t->steps > STEPS_MAX)
+        t->refuses = true;
+}
+
+/* Put the fault into words. Few streams have one, and an idle one has no room for it. */
+__attribute__((format(printf, 2, 3))) static void say(struct stream_tls *t, const char *format, ...)
+{
+    char words[128];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(words, sizeof(words), format, arguments);
+    va_end(arguments);
+    if (!t->fault)
+        t->fault = strdup(words);
+}
+
+static void say_verify_fault(struct stream_tls *t)
+{
+    say(t, "%scertificate verify failed: %s", SSL_is_server(t->ssl) ? "client " : "",
+        X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+}
+
+/* The peer's text is cut here and escaped by the log. */
+static void say_unrecognized_name(struct stream_tls *t)
+{
+    const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
+    say(t, "sent alert: unrecognized name (%s%.64s)",
+        name ? "no certificate for " : "the client asked for none", name ? name : "");
+}
+
+/* The words for an error that the TLS protocol made, from OpenSSL's first complaint. */
+static void say_protocol_fault(struct stream_tls *t)
+{
+    unsigned long code = ERR_peek_error();
+    int reason = ERR_GET_REASON(code);
+    if (SSL_is_server(t->ssl) && t->first != FIRST_TLS && first_protocol_word(t->first))
+        say(t, "not TLS: the client speaks %s", first_protocol_word(t->first));
+    else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
+        say(t, "received alert: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+    else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        say_verify_fault(t);
+    else if (t->alert_sent == SSL_AD_UNRECOGNIZED_NAME)
+        say_unrecognized_name(t);
+    else if (t->alert_sent != TLS_NO_ALERT)
+        say(t, "sent alert: %s (%s)", SSL_alert_desc_string_long(t->alert_sent), tls_reason(code));
+    else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
+        say(t, "not TLS: the %s speaks HTTP", SSL_is_server(t->ssl) ? "client" : "server");
+    else if (reason == SSL_R_WRONG_VERSION_NUMBER)
+        say(t, "not TLS (wrong version number)");
+    else
+        say(t, "%s", tls_reason(code));
+}
+
+enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
+{
+    say(t, "%s", words);
+    t->dead = true;
+    return STREAM_ERR;
+}
+
+/*
+ * What others left behind must not be taken for ours. ERR_clear_error() frees sixteen entries one
+ * by one, empty or not: an eighth of the instructions that a relayed message takes.
+ */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+/*
+ * What an unfinished call of OpenSSL means. `result` is what it returned, `system_error`
+ * errno as it was right after.
+ */
+static enum stream_result tls_answer(struct stream_tls *t, int result, int system_error)
+{
+    if (t->steps > STEPS_MAX)
+        return stream_tls_end(t, "too many key updates or renegotiations");
+    switch (SSL_get_error(t->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return STREAM_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return STREAM_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return STREAM_EOF;
+    case SSL_ERROR_SYSCALL:
+        if (system_error == 0)
+            system_error = t->send_error; /* it has taken the socket's error with it */
+        say(t, "%s",
+            system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
+        break;
+    default:
+        say_protocol_fault(t);
+        break;
+    }
+    t->dead = true;
+    return STREAM_ERR;
+}
+
+enum stream_result stream_tls_handshake(struct stream_tls *t)
+{
+    if (t->dead)
+        return STREAM_ERR;
+    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE; /* the peer cannot answer what it has not received */
+    forget_errors();
+    int result = SSL_do_handshake(t->ssl);
+    int system_error = errno;
+    if (result == 1)
+        return STREAM_OK;
+    enum stream_result answer = tls_answer(t, result, system_error);
+    if (answer == STREAM_WANT_READ && t->unsent)
+        return STREAM_WANT_WRITE;
+    return answer == STREAM_EOF ? stream_tls_end(t, "the peer left during the handshake") : answer;
+}
+
+enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    assert(n > 0);
+    if (t->dead)
+        return STREAM_ERR;
+    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE && t->unsent->n > UNSENT_MAX)
+        return STREAM_WANT_WRITE;
+    if (t->drained && !SSL_has_pending(t->ssl)) {
+        t->drained = false;
+        return STREAM_WANT_READ;
+    }
+    forget_errors();
+    size_t moved;
+    int result = SSL_read_ex(t->ssl, p, n, &moved);
+    int system_error = errno;
+    if (result != 1)
+        return tls_answer(t, result, system_error);
+    t->steps = 0;
+    *got = moved;
+    return STREAM_OK;
+}
+
+/* Encrypt one record of p. False when the stream is dead. */
+static bool write_record(struct stream_tls *t, const void *p, size_t n)
+{
+    size_t moved = 0;
+    forget_errors();
+    int result = SSL_write_ex(t->ssl, p, n, &moved);
+    int system_error = errno;
+    if (result == 1) {
+        t->accepted_n = (uint16_t)moved; /* SSL_MODE_ENABLE_PARTIAL_WRITE: one record, 16 KiB */
+        return true;
+    }
+    enum stream_result answer = tls_answer(t, result, system_error);
+    if (answer != STREAM_ERR)
+        (void)stream_tls_end(t, "the stream is closed");
+    return false;
+}
+
+/*
+ * OpenSSL has no unfinished write between two calls: this file sends the rest of a record that the
+ * socket did not take, and the caller repeats its bytes only to learn when that is done.
+ */
+enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    assert(n > 0 && n >= t->pending_n);
+    if (t->dead)
+        return STREAM_ERR;
+    if (t->pending_n == 0) {
+        if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+            return STREAM_WANT_WRITE;
+        if (!write_record(t, p, n))
+            return STREAM_ERR;
+    }
+    t->pending_n = n;
+    enum stream_result flushed = stream_tls_flush(t);
+    if (flushed == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE;
+    t->pending_n = 0;
+    if (flushed == STREAM_ERR) {
+        say(t, "%s", strerrordesc_np(t->send_error));
+        return STREAM_ERR;
+    }
+    *put = t->accepted_n;
+    return STREAM_OK;
+}
+
+enum stream_result stream_tls_close_write(struct stream *st)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    /* Nothing may follow half a record, and during a handshake there is nothing to end. */
+    bool can_notify =
+        !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
+    if (can_notify && !t->notified) {
+        forget_errors();
+        t->parting = true;
+        int result = SSL_shutdown(t->ssl);
+        int system_error = errno;
+        if (result < 0)
+            return tls_answer(t, result, system_error);
+        t->notified = true;
+    }
+    if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
+        return STREAM_WANT_WRITE;
+    if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
+        return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
+    /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
+    if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
+        return stream_tls_end(t, "cannot shut down the socket");
+    return STREAM_OK;
+}
+
+const char *stream_tls_error(const struct stream *st)
+{
+    const char *fault = CONTAINER_OF(st, const struct stream_tls, stream)->fault;
+    return fault ? fault : "out of memory";
+}
+
+bool stream_is_tls(const struct stream *st)
+{
+    return st->ops->error == stream_tls_error;
+}
+
+bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
+{
+    t->ssl = ssl;
+    t->fd = fd;
+    t->alert_sent = t->alert_received = TLS_NO_ALERT;
+    if (!stream_tls_put_socket(t, lib->socket))
+        return false;
+    SSL_set_info_callback(ssl, note_event);
+    return true;
+}
+
+/* ---- the server's side ----------------------------------------------------------------- */
+
+static enum stream_result accept_open(struct stream *st)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    enum stream_result answer = stream_tls_handshake(t);
+    /* A stapled response was sent and would only take memory from here on. */
+    if (answer == STREAM_OK)
+        SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0);
+    return answer;
+}
+
+static void accept_free(struct stream *st)
+{
+    struct stream_tls *t = stream_tls_of(st);
+    SSL_free(t->ssl);
+    close(t->fd);
+    OPENSSL_free(t->cn);
+    free(t->fault);
+    free(t->unsent);
+    tls_context_free(t->context); /* after the SSL, whose callbacks look into it */
+    free(t);
+}
+
+static const struct stream_ops accept_ops = {.open = accept_open,
+                                             .read = stream_tls_read,
+                                             .write = stream_tls_write,
+                                             .close_write = stream_tls_close_write,
+                                             .free = accept_free,
+                                             .error = stream_tls_error};
+
+struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
+{
+    struct stream_tls *t = malloc(sizeof(*t));
+    if (!t)
+        goto close_fd;
+    *t = (struct stream_tls){.stream = {.ops = &accept_ops}};
+    SSL *ssl = tls_context_connection(ctx);
+    if (!ssl)
+        goto free_stream;
+    SSL_set_accept_state(ssl);
+    if (!stream_tls_join(t, tls_context_library(ctx), ssl, fd))
+        goto free_ssl;
+    t->context = tls_context_ref(ctx);
+    return &t->stream;
+free_ssl:
+    SSL_free(ssl);
+free_stream:
+    free(t);
+close_fd:
+    close(fd);
+    return NULL;
+}

@@ -1,0 +1,169 @@
+/*
+ * stream_connect.c - the client's side of TLS, over a socket that is still connecting.
+ *
+ * Until the handshake the socket belongs to a TCP stream, which waits for the connect and
+ * sends the preamble; then OpenSSL reads and writes it, and the TCP stream only closes it.
+ *
+ *    connect -> preamble, in the clear -> handshake -> open
+ */
+#include <assert.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client_internal.h"
+#include "stream.h"
+
+struct stream_tls_connect {
+    struct stream_tls tls;
+    struct tls_client_context *context; /* a reference */
+    struct stream *tcp;                 /* owned, and with it the socket */
+    char *preamble;                     /* owned; null = none, or it was sent */
+    size_t preamble_n, preamble_at;     /* bytes, and how many of them are sent */
+    bool connected;
+};
+
+static struct stream_tls_connect *connect_of(struct stream *st)
+{
+    return CONTAINER_OF(stream_tls_of(st), struct stream_tls_connect, tls);
+}
+
+/* ---- opening --------------------------------------------------------------------------- */
+
+/* What the TCP stream answered, with its words taken over when it failed. */
+static enum stream_result tcp_answer(struct stream_tls_connect *c, enum stream_result answer)
+{
+    return answer == STREAM_ERR ? stream_tls_end(&c->tls, stream_error(c->tcp)) : answer;
+}
+
+static enum stream_result send_preamble(struct stream_tls_connect *c)
+{
+    while (c->preamble_at < c->preamble_n) {
+        size_t put;
+        enum stream_result answer = stream_write(c->tcp, c->preamble + c->preamble_at,
+                                                 c->preamble_n - c->preamble_at, &put);
+        if (answer != STREAM_OK)
+            return tcp_answer(c, answer);
+        c->preamble_at += put;
+    }
+    free(c->preamble);
+    c->preamble = NULL;
+    return STREAM_OK;
+}
+
+static enum stream_result connect_open(struct stream *st)
+{
+    struct stream_tls_connect *c = connect_of(st);
+    enum stream_result answer = STREAM_OK;
+    if (c->tls.dead)
+        return STREAM_ERR;
+    if (!c->connected)
+        answer = tcp_answer(c, stream_open(c->tcp));
+    c->connected = answer == STREAM_OK;
+    if (answer == STREAM_OK)
+        answer = send_preamble(c);
+    if (answer == STREAM_OK)
+        answer = stream_tls_handshake(&c->tls);
+    if (answer == STREAM_OK)
+        c->tls.drained = false; /* it is not read before we have written */
+    return answer;
+}
+
+static void connect_free(struct stream *st)
+{
+    struct stream_tls_connect *c = connect_of(st);
+    SSL_free(c->tls.ssl);
+    stream_free(c->tcp);
+    free(c->preamble);
+    OPENSSL_free(c->tls.cn);
+    free(c->tls.fault);
+    free(c->tls.unsent);
+    tls_client_context_free(c->context);
+    free(c);
+}
+
+static const struct stream_ops connect_ops = {.open = connect_open,
+                                              .read = stream_tls_read,
+                                              .write = stream_tls_write,
+                                              .close_write = stream_tls_close_write,
+                                              .free = connect_free,
+                                              .error = stream_tls_error};
+
+/* ---- making ---------------------------------------------------------------------------- */
+
+/* The certificate has to name the node's IP address. False when it has none. */
+static bool expect_address(SSL *ssl, const struct address *address)
+{
+    if (!address)
+        return false;
+    struct address plain = address_unmap(address);
+    X509_VERIFY_PARAM *rules = SSL_get0_param(ssl);
+    if (plain.sa.sa_family == AF_INET)
+        return X509_VERIFY_PARAM_set1_ip(rules, (const unsigned char *)&plain.in.sin_addr, 4) == 1;
+    if (plain.sa.sa_family == AF_INET6)
+        return X509_VERIFY_PARAM_set1_ip(rules, (const unsigned char *)&plain.in6.sin6_addr, 16) ==
+               1;
+    return false;
+}
+
+/* The certificate has to name it, and the server is told it. */
+static bool expect_name(SSL *ssl, const char *name)
+{
+    /* RFC 6066 section 3: an address is no server name; it is verified as one all the same. */
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
+        return true;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return name[0] && SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+/* A connection that could not tell one node from another must not come about. */
+static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
+{
+    SSL *ssl = c->tls.ssl;
+    bool expected = peer->name ? expect_name(ssl, peer->name) : expect_address(ssl, peer->address);
+    if (expected || (!peer->name && !tls_client_context_verifies(c->context)))
+        return;
+    (void)stream_tls_end(&c->tls, peer->name
+                                      ? "the server name cannot be used"
+                                      : "nothing to verify the certificate by: want a server name");
+}
+
+static bool copy_preamble(struct stream_tls_connect *c, const void *preamble, size_t n)
+{
+    if (n == 0)
+        return true;
+    c->preamble = malloc(n);
+    if (!c->preamble)
+        return false;
+    memcpy(c->preamble, preamble, n);
+    c->preamble_n = n;
+    return true;
+}
+
+struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
+                                  const struct tls_peer *peer, const void *preamble,
+                                  size_t preamble_n)
+{
+    struct stream *tcp = stream_tcp_new_connecting(fd); /* takes the socket in any case */
+    if (!tcp)
+        return NULL;
+    struct stream_tls_connect *c = malloc(sizeof(*c));
+    if (!c)
+        goto free_tcp;
+    *c = (struct stream_tls_connect){.tls.stream.ops = &connect_ops, .tcp = tcp};
+    SSL *ssl = tls_client_context_connection(ctx);
+    if (!ssl || !copy_preamble(c, preamble, preamble_n) ||
+        !stream_tls_join(&c->tls, tls_client_context_library(ctx), ssl, fd))
+        goto free_all;
+    c->context = tls_client_context_ref(ctx);
+    expect(c, peer);
+    return &c->tls.stream;
+free_all:
+    SSL_free(ssl);
+    free(c->preamble);
+    free(c);
+free_tcp:
+    stream_free(tcp);
+    return NULL;
+}

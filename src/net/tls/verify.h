@@ -1,0 +1,35 @@
+/*
+ * verify.h - by which rules a peer's certificate is verified. Of net/ alone.
+ */
+#ifndef NET_TLS_VERIFY_H
+#define NET_TLS_VERIFY_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "expiry.h"
+#include "internal.h"
+
+#define TLS_SESSION_ID_CONTEXT_SIZE 32 /* SSL_MAX_SID_CTX_LENGTH, a SHA-256 */
+
+/* A listener's rules for client certificates; all zero = none is asked for. */
+struct tls_client_rules {
+    int mode;                    /* SSL_VERIFY_ */
+    int depth;                   /* most intermediates */
+    X509_STORE *store;           /* authorities and revocation lists; null = none */
+    STACK_OF(X509_NAME) * names; /* of the authorities, told to the client */
+    unsigned char session_id_context[TLS_SESSION_ID_CONTEXT_SIZE];
+};
+
+/* Load what client_auth wants; on failure *out is empty and `error` says why. */
+MUST_USE bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
+                                    struct tls_client_rules *out, struct tls_expiry *expiry,
+                                    char error[TLS_ERROR_MAX]);
+MUST_USE bool tls_client_rules_use(const struct tls_client_rules *rules, SSL_CTX *ossl);
+void tls_client_rules_fini(struct tls_client_rules *rules);
+
+/* Add every certificate of a PEM file to a store, and to *expiry. */
+MUST_USE bool tls_store_add_authorities(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
+                                        struct tls_expiry *expiry, char error[TLS_ERROR_MAX]);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * admit.c - who may come in: by address, by how many and how often.
+ *
+ * The first layers are asked before a byte of TLS is spent. Where a trusted proxy tells the
+ * device's address, it is that address that counts, and they are asked when it is known.
+ *
+ *    ACCEPT ---- whole router full? listener full? ------------------------+
+ *       |  source known:                                                   |
+ *    PROXY_IN    denied? too many, too often from there? ------------------+--> closed in silence
+ *       |
+ *    WEBSOCKET   the same, when its header tells the source ---------+
+ *       |                                                            +-----> refused in MQTT
+ *    ROUTE       the client identifier connects again and again? ----+
+ */
+#include "admit.h"
+
+#include "base/clock.h"
+#include "model/cidr.h"
+#include "net/proxy_address.h"
+#include "proxy/admission/admission.h"
+#include "proxy/session/access_log.h"
+#include "proxy/session/proxied.h"
+#include "proxy/session/session.h"
+#include "proxy/worker/listener.h"
+#include "proxy/worker/worker.h"
+#include "wire/proxy/protocol.h"
+
+bool admit_trusts_peer(const struct session *s)
+{
+    const struct listener_conf *conf = s->arrival->listener->conf;
+    if (s->source.sa.sa_family == AF_UNIX)
+        return true; /* who may reach the socket's file is the file system's business */
+    struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
+    return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
+}
+
+/* ---- the source ---- */
+
+/* A peer without an address came by a Unix socket: the file system has let it in. */
+static bool is_denied(const struct session *s)
+{
+    const struct listener_conf *conf = s->arrival->listener->conf;
+    if (s->source.sa.sa_family == AF_UNIX)
+        return false;
+    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
+    if (cidr_contains(conf->deny, conf->n_deny, source.ip, source.is_ipv6))
+        return true;
+    return conf->n_allow > 0 &&
+           !cidr_contains(conf->allow, conf->n_allow, source.ip, source.is_ipv6);
+}
+
+static bool turn_away(struct session *s, enum close_reason reason)
+{
+    s->arrival->turned_away = (uint8_t)reason;
+    return false;
+}
+
+bool admit_source(struct session *s)
+{
+    const struct per_source_conf *conf = &s->w->snapshot->config->limits.per_source;
+    if (s->arrival->asked)
+        return true;
+    s->arrival->asked = true;
+    if (is_denied(s))
+        return turn_away(s, CLOSE_SOURCE_DENIED);
+    switch (admission_enter(s->w->shared->admission, conf, &s->source, clock_monotonic_us(),
+                            &s->place)) {
+    case ADMISSION_TOO_MANY:
+        return turn_away(s, CLOSE_SOURCE_CONNECTIONS);
+    case ADMISSION_TOO_FAST:
+        return turn_away(s, CLOSE_SOURCE_RATE);
+    case ADMISSION_GRANTED:
+        break;
+    }
+    return true;
+}
+
+void admit_leave(struct session *s)
+{
+    admission_leave(s->w->shared->admission, s->place);
+    s->place = 0;
+}
+
+/* ---- the client identifier ---- */
+
+/* CONNECT stands behind the room for a PROXY header, whether or not that has been put there. */
+static struct span client_id_of(const struct session *s)
+{
+    return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
+}
+
+static void begin_event(struct log_line *line, struct session *s, const char *event)
+{
+    char text[ADDRESS_TEXT_MAX], id[SESSION_ID_TEXT_MAX];
+    log_begin(line, s->w->log, LOG_WARN, event);
+    log_text(line, "session", session_id_text(s, id));
+    log_peer(line, "client_id", client_id_of(s));
+    log_text(line, "listener", s->tag->name);
+    log_text(line, "source", address_format(&s->source, text));
+}
+
+static void log_contested(struct session *s, const struct address *rival)
+{
+    struct log_line line;
+    char text[ADDRESS_TEXT_MAX];
+    begin_event(&line, s, "client_id.contested");
+    log_text(&line, "rival", address_format_host(rival, text));
+    log_emit(&line);
+}
+
+/*
+ * A penalty begins with this CONNECT, the first that is too many. Where CONNECTs are not refused,
+ * one that already belongs to the penalty of its pair can begin another, that of its identifier
+ * alone: nothing new to log.
+ */
+static void note_flapping(struct session *s, uint32_t penalty_ms)
+{
+    struct log_line line;
+    if (s->arrival->is_flapping)
+        return;
+    s->arrival->is_flapping = true;
+    counter_add(&s->w->counters.flapping, 1);
+    begin_event(&line, s, "client_id.flapping");
+    log_u64(&line, "penalty_ms", penalty_ms);
+    log_bool(&line, "refuse", s->w->snapshot->config->limits.flapping.refuse);
+    log_emit(&line);
+}
+
+bool admit_client(struct session *s)
+{
+    struct arrival *arrival = s->arrival;
+    struct proxy_facts device = {0};
+    struct tls_facts tls; /* room for what `device` points into */
+    if (s->w->snapshot->config->limits.flapping.off || client_id_of(s).n == 0)
+        return true;
+    if (s->tls || s->proxied)
+        proxied_facts(s, &tls, &device);
+    const struct admission_client client = {
+        .id = client_id_of(s),
+        .certificate = device.verified ? device.tls_cn : (struct span){0},
+        .source = &s->source,
+    };
+    struct admission *admission = s->w->shared->admission;
+    arrival->key = admission_key(admission, &client);
+    arrival->has_key = true;
+    if (admission_connect(admission, &arrival->key, clock_monotonic_us()) == 0)
+        return true;
+    arrival->is_flapping = true;
+    counter_add(&s->w->counters.flapping, 1);
+    return !s->w->snapshot->config->limits.flapping.refuse || turn_away(s, CLOSE_FLAPPING);
+}
+
+/* Do its connects count? limits.flapping may be another one by now. */
+static bool is_counted(const struct session *s)
+{
+    return s->arrival->has_key && !s->w->snapshot->config->limits.flapping.off;
+}
+
+void admit_placed(struct session *s)
+{
+    if (!is_counted(s))
+        return;
+    const uint32_t penalty_ms =
+        admission_placed(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
+                         &s->arrival->key, clock_monotonic_us());
+    if (penalty_ms > 0)
+        note_flapping(s, penalty_ms);
+}
+
+void admit_accepted(struct session *s)
+{
+    if (!is_counted(s))
+        return;
+    const struct admission_news news =
+        admission_accepted(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
+                           &s->arrival->key, &s->source, clock_monotonic_us());
+    if (news.contested)
+        log_contested(s, &news.rival);
+    if (news.penalised)
+        note_flapping(s, news.penalty_ms);
+}

@@ -1,0 +1,162 @@
+/*
+ * access_log.c - one line for each session, when it ends: who, where from, where to, how
+ * long in each stage, how much, and why it ended.
+ *
+ * Never a password, never a payload. What the peer chose is escaped and cut by the log.
+ */
+#include "access_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxied.h"
+#include "proxy/worker/listener.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+#include "tried.h"
+
+static const char *mqtt_version_word(uint8_t version)
+{
+    switch (version) {
+    case 3:
+        return "3.1";
+    case 4:
+        return "3.1.1";
+    case 5:
+        return "5.0";
+    default:
+        return NULL;
+    }
+}
+
+/* What our handshake agreed on, or what the proxy in front says of its own. */
+static void log_tls(struct log_line *line, const struct session *s)
+{
+    struct tls_facts tls = {0};
+    struct proxy_facts facts;
+    proxied_facts((struct session *)s, &tls, &facts);
+    if (s->proxied)
+        log_peer(line, "unique_id", facts.unique_id);
+    log_peer(line, "sni", facts.authority);
+    if (!facts.has_tls)
+        return;
+    log_peer(line, "tls_version", facts.tls_version);
+    log_peer(line, "tls_cipher", facts.tls_cipher);
+    if (s->tls)
+        log_bool(line, "tls_resumed", tls.resumed);
+    if (facts.verified)
+        log_peer(line, "tls_cn", facts.tls_cn);
+}
+
+static void log_who(struct log_line *line, const struct session *s)
+{
+    char text[ADDRESS_TEXT_MAX];
+    log_text(line, "listener", s->tag->name);
+    log_text(line, "source", address_format(&s->source, text));
+    log_peer(line, "client_id", session_client_id(s));
+    log_peer(line, "username", session_username(s));
+    log_text(line, "mqtt_version", mqtt_version_word(s->mqtt_version));
+    if (s->mqtt_version)
+        log_u64(line, "keep_alive_s", s->keep_alive_s);
+    log_tls(line, s);
+}
+
+static void log_node(struct log_line *line, const struct session *s)
+{
+    char tried[TRIED_MAX];
+    log_text(line, "node", s->node ? s->node->name : NULL);
+    log_u64(line, "tries", s->tries);
+    log_text(line, "tried", tried_text(s, tried));
+    log_text(line, "placement", s->node ? placement_kind_word(s->kind) : NULL);
+}
+
+static void log_stages(struct log_line *line, const struct session *s)
+{
+    static const struct {
+        enum session_state state;
+        const char *key;
+    } shown[] = {
+        {SESSION_PROXY_IN, "ms_proxy_in"},   {SESSION_TLS, "ms_tls"},
+        {SESSION_WEBSOCKET, "ms_websocket"}, {SESSION_CONNECT, "ms_connect"},
+        {SESSION_DIAL, "ms_dial"},           {SESSION_CONNACK, "ms_connack"},
+        {SESSION_RELAY, "ms_relay"},         {SESSION_FAREWELL, "ms_farewell"},
+    };
+    uint64_t total = 0;
+    for (int state = 0; state < SESSION_STATE_COUNT; state++)
+        total += session_spent_ms(s, (enum session_state)state);
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+        log_u64(line, shown[i].key, session_spent_ms(s, shown[i].state));
+    log_u64(line, "ms_total", total);
+}
+
+void access_log_placed(const struct session *s)
+{
+    if (!log_enabled(s->w->log, LOG_DEBUG))
+        return;
+    struct log_line line;
+    char id[SESSION_ID_TEXT_MAX];
+    log_begin(&line, s->w->log, LOG_DEBUG, "session.placed");
+    log_text(&line, "session", session_id_text(s, id));
+    log_who(&line, s);
+    log_node(&line, s);
+    log_emit(&line);
+}
+
+/* Accepted, relayed, and ended by the device: of many such ends one line tells enough. */
+static bool ended_well(const struct session *s)
+{
+    return s->reason == CLOSE_CLIENT_CLOSED && s->connack_seen && s->connack.code == 0;
+}
+
+/*
+ * How many ends of sessions this one's line stands for; 0 = it has none. A worker's share of
+ * log.sample_above_per_s has all its lines; of those beyond it that ended well each
+ * sample_one_in-th has.
+ */
+static uint32_t stands_for(const struct session *s)
+{
+    struct worker *w = s->w;
+    const struct log_conf *conf = &w->snapshot->config->log;
+    const uint64_t second = s->entered_us / 1000000u;
+    if (conf->sample_above_per_s == 0 || s->probe)
+        return 1;
+    if (w->ends.second != second)
+        w->ends = (struct worker_ends){.second = second, .unsaid = w->ends.unsaid};
+    const uint32_t share = (conf->sample_above_per_s + w->n_workers - 1) / w->n_workers;
+    if (w->ends.n++ < share || !ended_well(s))
+        return 1;
+    if (++w->ends.unsaid < conf->sample_one_in) {
+        counter_add(&w->counters.sampled_out, 1);
+        return 0;
+    }
+    w->ends.unsaid = 0;
+    return conf->sample_one_in;
+}
+
+void access_log_session(const struct session *s)
+{
+    const enum log_level level = s->probe ? LOG_DEBUG : LOG_INFO;
+    const uint32_t sampled = log_enabled(s->w->log, level) ? stands_for(s) : 0;
+    if (sampled == 0)
+        return;
+    const struct close_reason_row *row = close_reason_row(s->reason);
+    struct log_line line;
+    char id[SESSION_ID_TEXT_MAX];
+    log_begin(&line, s->w->log, level, "session.end");
+    log_text(&line, "session", session_id_text(s, id));
+    log_who(&line, s);
+    log_node(&line, s);
+    if (s->connack_seen) {
+        log_u64(&line, "connack_code", s->connack.code);
+        log_bool(&line, "session_present", s->connack.session_present);
+    }
+    log_u64(&line, "bytes_up", s->up.bytes);
+    log_u64(&line, "bytes_down", s->down.bytes);
+    log_stages(&line, s);
+    log_text(&line, "reason", row->word);
+    log_text(&line, "closed_by", closed_by_word(row->by));
+    log_text(&line, "detail", s->detail);
+    if (sampled > 1)
+        log_u64(&line, "sampled", sampled);
+    log_emit(&line);
+}

@@ -1,0 +1,142 @@
+/*
+ * away.c - which relayed sessions are not at their home, and why.
+ */
+#include "away.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/route_key.h"
+#include "proxied.h"
+#include "proxy/roster.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+
+#define FORGIVEN_A_TURN 256u
+
+/* ---- the lists of a node ---- */
+
+static void enter(struct away *away, unsigned worker, enum away_cause cause)
+{
+    away->cause = cause;
+    list_append(&away->home->seats[worker].away[cause], &away->link);
+    atomic_fetch_add_explicit(&away->home->away[cause], 1, memory_order_relaxed);
+}
+
+static void leave(struct away *away)
+{
+    list_remove(&away->link);
+    atomic_fetch_sub_explicit(&away->home->away[away->cause], 1, memory_order_relaxed);
+}
+
+static uint32_t up_since(const struct node_live *live)
+{
+    return (uint32_t)NODE_LIVE_READ(live->up_since_us);
+}
+
+static void set(struct session *s, struct node_live *home, enum away_cause cause)
+{
+    away_forget(s);
+    s->away = malloc(sizeof(*s->away));
+    if (!s->away)
+        return; /* short of memory: it stays where it is */
+    node_live_ref(home);
+    *s->away = (struct away){.home = home, .session = s, .home_up_since = up_since(home)};
+    enter(s->away, s->w->index, cause);
+}
+
+void away_forget(struct session *s)
+{
+    if (!s->away)
+        return;
+    leave(s->away);
+    node_live_unref(s->away->home);
+    free(s->away);
+    s->away = NULL;
+}
+
+bool away_forgive(struct node_live *home, unsigned worker)
+{
+    struct list *refused = &home->seats[worker].away[AWAY_REFUSED];
+    if (node_live_status(home) != NODE_UP)
+        return false;
+    for (unsigned i = 0; i < FORGIVEN_A_TURN; i++) {
+        struct away *first = CONTAINER_OF(refused->next, struct away, link);
+        if (list_empty(refused) || first->home_up_since == up_since(home))
+            return false; /* the list is in order of arrival, so this is true of the rest, too */
+        leave(first);
+        enter(first, worker, AWAY_OUT);
+    }
+    return true;
+}
+
+/* ---- when a session is relayed ---- */
+
+void away_note(struct session *s)
+{
+    const struct arrival *a = s->arrival;
+    const struct cluster *cluster = a->roster->cluster;
+    if (!a->placement.has_home || a->placement.candidates[s->tries - 1] == a->placement.home)
+        return;
+    struct node_live *home = cluster->nodes[a->placement.home].live;
+    set(s, home, node_live_status(home) == NODE_UP ? a->away_cause : AWAY_OUT);
+}
+
+/* ---- when the nodes have changed ---- */
+
+enum key_state { KEY_KNOWN, KEY_NONE, KEY_UNKNOWN };
+
+static bool is_cut(struct span key, struct span name)
+{
+    return key.p == name.p && key.n > SESSION_NAME_MAX;
+}
+
+/* The route key by the cluster's present rules. text, tls: room for what the key may point into. */
+static enum key_state key_of(struct session *s, const struct cluster_conf *conf,
+                             char text[ADDRESS_TEXT_MAX], struct tls_facts *tls, struct span *key)
+{
+    const struct address source = address_unmap(&s->source);
+    struct route_facts facts = {.client_id = session_client_id(s), .username = session_username(s)};
+    if (!s->names || (route_key_asks(conf, ROUTE_USERNAME) && !s->names->knows_username))
+        return KEY_UNKNOWN;
+    if (route_key_asks(conf, ROUTE_SOURCE_IP) && source.sa.sa_family != AF_UNIX)
+        facts.source_ip = span_of_str(address_format_host(&source, text));
+    if (route_key_asks(conf, ROUTE_TLS_CN) || route_key_asks(conf, ROUTE_SNI)) {
+        struct proxy_facts device;
+        proxied_facts(s, tls, &device);
+        facts.tls_cn = device.verified ? device.tls_cn : (struct span){0};
+        facts.sni = device.authority;
+    }
+    if (!route_key_pick(conf, &facts, key))
+        return KEY_NONE;
+    return is_cut(*key, facts.client_id) || is_cut(*key, facts.username) ? KEY_UNKNOWN : KEY_KNOWN;
+}
+
+static bool is_member(const struct cluster *cluster, const struct node_live *live)
+{
+    for (size_t i = 0; i < cluster->n; i++)
+        if (cluster->nodes[i].live == live)
+            return true;
+    return false;
+}
+
+void away_recount(struct session *s, const struct roster *roster)
+{
+    const struct cluster *cluster = roster->cluster;
+    const struct placement_homes homes = {cluster->homes, cluster->backup, cluster->n};
+    char text[ADDRESS_TEXT_MAX];
+    struct tls_facts tls;
+    struct span key = {0};
+    uint32_t index;
+    const enum key_state state = key_of(s, cluster->conf, text, &tls, &key);
+    if (state == KEY_UNKNOWN) {
+        if (s->away && !is_member(cluster, s->away->home))
+            away_forget(s);
+        return;
+    }
+    if (state == KEY_NONE || !placement_home_index(&homes, key, &index) ||
+        cluster->nodes[index].live == s->node)
+        away_forget(s);
+    else if (!s->away || s->away->home != cluster->nodes[index].live)
+        set(s, cluster->nodes[index].live, AWAY_MOVED);
+}

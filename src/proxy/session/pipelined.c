@@ -1,0 +1,44 @@
+/*
+ * pipelined.c - read and keep what a client sends after its CONNECT, before its node has answered.
+ *
+ * It goes to the node after the CONNECT, and is kept with it, so that another node can be tried.
+ * Session memory bounds it. Knows nothing of nodes.
+ */
+#include "pipelined.h"
+
+#include <string.h>
+
+#include "proxy/admission/memory.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+
+bool pipelined_keep(struct session *s, struct buffer *b, size_t n)
+{
+    if (!buffer_reserve(b, 0, n))
+        return false;
+    memcpy(b->mem + b->tail, s->w->scratch, n);
+    buffer_grew(b, n);
+    memory_note_held(s);
+    return true;
+}
+
+bool pipelined_may_read(const struct session *s)
+{
+    const uint64_t kept = s->up.bytes - s->arrival->connect.packet_n;
+    return !s->up.ended && kept < s->w->relay_pool.size && memory_allows(s, s->w->relay_pool.size);
+}
+
+bool pipelined_read(struct session *s, enum stream_result *result)
+{
+    size_t got = 0;
+    *result = stream_read(s->client, s->w->scratch, s->w->relay_pool.size, &got);
+    if (*result == STREAM_WANT_READ || *result == STREAM_WANT_WRITE)
+        return true;
+    if (*result == STREAM_ERR)
+        session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+    s->up.ended = *result != STREAM_OK;
+    if (s->up.ended)
+        return true;
+    s->up.bytes += got;
+    return pipelined_keep(s, &s->arrival->first, got);
+}

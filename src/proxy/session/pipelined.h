@@ -1,0 +1,33 @@
+/*
+ * pipelined.h - what a client sends after its CONNECT, before its node has answered.
+ */
+#ifndef PROXY_SESSION_PIPELINED_H
+#define PROXY_SESSION_PIPELINED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "base/util.h"
+#include "net/stream.h"
+
+struct session;
+
+/* Append n bytes of the scratch block to a buffer of the arrival. False when memory is short. */
+MUST_USE bool pipelined_keep(struct session *s, struct buffer *b, size_t n);
+
+/*
+ * Whether more may be read: not after the end of the client's stream, nor at the memory limit, when
+ * the client has to wait for its node.
+ */
+bool pipelined_may_read(const struct session *s);
+
+/*
+ * Read what the client has sent, at most one block, and keep it. At its end, or when its stream is
+ * dead, up.ended is set; all that came before is still delivered. False when memory is short.
+ *
+ *   result   what stream_read() returned
+ */
+MUST_USE bool pipelined_read(struct session *s, enum stream_result *result);
+
+#endif

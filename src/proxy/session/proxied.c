@@ -1,0 +1,108 @@
+/*
+ * proxied.c - what is known of a device beyond its socket, and how the node is told.
+ *
+ * Two routers in a row: the first ends TLS and says what it saw in its PROXY header, the second
+ * takes that over into its own, so that the node hears of the device and not of the router.
+ */
+#include "proxied.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/proxy_address.h"
+#include "net/socket.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+
+void proxied_take_address(struct session *s)
+{
+    struct proxied *proxied = s->proxied;
+    if (!proxied->header.has_address)
+        return;
+    s->source = proxy_endpoint_address(&proxied->header.source);
+    proxied->destination = proxy_endpoint_address(&proxied->header.destination);
+}
+
+void proxied_free(struct proxied *proxied)
+{
+    if (!proxied)
+        return;
+    buffer_release(&proxied->bytes);
+    free(proxied);
+}
+
+const char *session_id_text(const struct session *s, char text[SESSION_ID_TEXT_MAX])
+{
+    for (int i = 0; i < 16; i++) /* snprintf() would be a twentieth of what a session costs */
+        text[i] = "0123456789abcdef"[s->id >> (60 - 4 * i) & 0xf];
+    text[16] = '\0';
+    return text;
+}
+
+static void facts_of_handshake(struct session *s, struct tls_facts *tls, struct proxy_facts *out)
+{
+    stream_tls_facts(s->tls, tls);
+    out->has_tls = true;
+    out->client_cert_conn = tls->client_certificate && !tls->resumed;
+    out->client_cert_sess = tls->client_certificate;
+    out->verified = tls->client_verified;
+    out->tls_version = span_of_str(tls->version);
+    out->tls_cipher = span_of_str(tls->cipher);
+    out->tls_cn = tls->cn;
+    out->tls_sig_alg = span_of_str(tls->sig_alg);
+    out->tls_key_alg = tls->key_alg[0] ? span_of_str(tls->key_alg) : (struct span){0};
+    out->alpn = tls->alpn ? span_of(tls->alpn, tls->alpn_n) : out->alpn;
+    out->authority = tls->sni.p ? tls->sni : out->authority;
+}
+
+void proxied_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *out)
+{
+    *out = s->proxied ? s->proxied->header.facts : (struct proxy_facts){0};
+    out->crc32c = false; /* was of the header that came */
+    if (s->tls)
+        facts_of_handshake(s, tls, out);
+}
+
+/* Leave out what the cluster does not want to hear. */
+static void keep_configured(struct proxy_facts *facts, unsigned tlvs)
+{
+    if (!(tlvs & PROXY_TLV_ALPN))
+        facts->alpn = (struct span){0};
+    if (!(tlvs & PROXY_TLV_AUTHORITY))
+        facts->authority = (struct span){0};
+    if (!(tlvs & PROXY_TLV_UNIQUE_ID))
+        facts->unique_id = (struct span){0};
+    facts->has_tls = facts->has_tls && (tlvs & PROXY_TLV_SSL);
+    facts->crc32c = tlvs & PROXY_TLV_CRC32C;
+}
+
+/* The address the device dialled, as far as it is known. */
+static struct address destination_of(const struct session *s)
+{
+    struct address local = s->arrival->listener->local;
+    if (s->proxied && s->proxied->header.has_address)
+        return s->proxied->destination;
+    if (s->arrival->listener->wildcard)
+        (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound one */
+    return local;
+}
+
+size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
+{
+    const struct cluster_conf *conf = s->arrival->roster->cluster->conf;
+    struct address local = destination_of(s);
+    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
+    struct proxy_endpoint destination = proxy_endpoint_of(&local);
+    if (conf->proxy_protocol == PROXY_PROTOCOL_NONE)
+        return 0;
+    if (conf->proxy_protocol == PROXY_PROTOCOL_V1)
+        return proxy_v1_write(&source, &destination, out);
+    char id[SESSION_ID_TEXT_MAX];
+    struct tls_facts tls;
+    struct proxy_facts facts;
+    proxied_facts(s, &tls, &facts);
+    if (!facts.unique_id.p)
+        facts.unique_id = span_of_str(session_id_text(s, id));
+    keep_configured(&facts, conf->proxy_protocol_tlvs);
+    return proxy_v2_write(&source, &destination, &facts, out);
+}

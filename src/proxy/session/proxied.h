@@ -1,0 +1,45 @@
+/*
+ * proxied.h - what is known of a device beyond its socket: from its TLS handshake here, or from
+ * the PROXY header of a balancer in front; and the header that passes it on to the node.
+ */
+#ifndef PROXY_SESSION_PROXIED_H
+#define PROXY_SESSION_PROXIED_H
+
+#include "base/buffer.h"
+#include "net/address.h"
+#include "net/tls/context.h"
+#include "wire/proxy/protocol.h"
+#include "wire/proxy/read.h"
+
+struct session;
+
+/* A PROXY header as it came; its spans point into `bytes`. */
+struct proxied {
+    struct buffer bytes;
+    struct proxy_header header;
+    struct address destination; /* when header.has_address */
+};
+
+/* The header is whole: the device's address is what it says, if it says one. */
+void proxied_take_address(struct session *s);
+
+/*
+ * Everything known of the device's identity and its TLS: our own handshake's facts where TLS
+ * ended here, the header's otherwise. Spans live as long as the session's client stream and
+ * `tls`, which is filled on the way.
+ */
+void proxied_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *out);
+
+/*
+ * Compose the PROXY header for the session's cluster. Returns its bytes; 0 when the cluster
+ * wants none.
+ */
+size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX]);
+
+/* A session id as it stands in logs and in the unique id TLV: 16 digits and a terminator. */
+#define SESSION_ID_TEXT_MAX 17u
+const char *session_id_text(const struct session *s, char text[SESSION_ID_TEXT_MAX]);
+
+void proxied_free(struct proxied *proxied);
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * session.h - one device connection on its way through the corridor.
+ *
+ * A stage is a function that looks at the session, moves it on with session_goto() or
+ * session_close(), and says what now. It reads only what earlier stages wrote, and calls no
+ * other stage.
+ */
+#ifndef PROXY_SESSION_SESSION_H
+#define PROXY_SESSION_SESSION_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "away.h"
+#include "base/buffer.h"
+#include "base/list.h"
+#include "flow.h"
+#include "model/close_reason.h"
+#include "net/address.h"
+#include "net/stream.h"
+#include "net/tls/context.h"
+#include "proxy/admission/admission.h"
+#include "proxy/node_live.h"
+#include "proxy/session_state.h"
+#include "wire/mqtt/connect.h"
+
+struct listener;
+struct listener_tag;
+struct proxied;
+struct roster;
+struct worker;
+
+/* What a stage says when it returns. */
+enum step {
+    MOVED, /* the state changed: run its stage */
+    WAIT,  /* for a socket (the flows' masks) or the deadline */
+    YIELD, /* there is more to do at once; let others have a turn */
+    QUEUE  /* for its turn to take a step of its TLS handshake */
+};
+
+/* Bytes of a client id or user name kept for the log. */
+#define SESSION_NAME_MAX 128u
+
+/* A first read of this many bytes takes nearly every CONNECT whole. */
+#define SESSION_FIRST_READ_BYTES 2048u
+
+/* Short copies of a peer's texts, cut to SESSION_NAME_MAX + 1 so that the log sees the cut. */
+struct session_names {
+    bool knows_username : 1; /* only where it is a route key */
+    bool has_username : 1;   /* it is known, and the device sent one */
+    uint8_t client_id_n, username_n;
+    uint8_t text[]; /* the client identifier, then the user name */
+};
+
+/*
+ * What a session needs until it is relayed, by the stages that set it: given back then, since most
+ * sessions of a fleet are idle, for months.
+ */
+struct arrival {
+    /* accept */
+    struct listener *listener; /* a reference */
+
+    /* admission: at accept, or when a trusted proxy has told the source */
+    bool asked;          /* the source was judged */
+    uint8_t turned_away; /* enum close_reason: it must not come in; CLOSE_REASON_COUNT = it may */
+    bool shaking;        /* `client` is a TLS stream already */
+
+    /* connect */
+    struct mqtt_connect connect;
+    struct buffer first; /* CONNECT and all that came behind it so far */
+    uint32_t held;       /* bytes of `first` and `answer` counted in the worker's */
+
+    /* route */
+    struct admission_key key; /* when has_key */
+    bool has_key;             /* limits.flapping is on, and it has a client identifier */
+    bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
+    struct roster *roster;    /* a reference */
+    struct placement placement;
+    uint8_t away_cause; /* enum away_cause, if it is not placed at its home although that is up */
+
+    /* dial */
+    uint32_t first_sent;      /* bytes of `first` the node took */
+    uint8_t unanswered;       /* bit per try: charged to its node by place_prove() */
+    bool replayed;            /* a node had the CONNECT already */
+    bool tried_home_twice;    /* home was busy once, and gets the CONNECT again */
+    bool waits_for_busy_home; /* ... after a short wait, which is not over yet */
+    bool header_put;          /* the PROXY header stands in front of `first` */
+
+    /* connack */
+    struct buffer answer; /* the node's first packet, while it is in pieces */
+
+    /* farewell */
+    uint8_t farewell[MQTT_CONNACK_REFUSAL_MAX];
+    uint8_t farewell_n, farewell_sent;
+};
+
+/*
+ * Grouped by the stage that sets them, in corridor order. A relayed session may live for
+ * months: it holds on to the records of its nodes, and to nothing of the configuration it
+ * came in by.
+ */
+struct session {
+    struct worker *w;
+    struct list link;     /* in the worker's sessions */
+    struct list runnable; /* in the worker's runnable list, while yielding */
+    struct list stuck;    /* in the worker's stuck list, while relayed data waits */
+    uint32_t heard_ds;    /* relay: when the node's last byte came, in 0.1 s */
+    uint32_t farewell_ms, spent_ms[SESSION_RELAY]; /* there, and in the states before the relay */
+    uint64_t relay_ms;                             /* for months, maybe */
+    uint64_t entered_us;                           /* when it entered the state */
+    struct ev_io client_io, node_io;               /* masks: session_watch() only */
+    struct ev_timer deadline;
+    struct arrival *arrival; /* owned; null once it is relayed */
+
+    /* small ones of all stages, together so that they leave no holes */
+    uint16_t keep_alive_s;        /* connect */
+    uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
+    uint8_t tries : 4;            /* dial: candidates used up, PLACEMENT_TRIES_MAX at most */
+    bool deadline_moved : 1;      /* session_watch() has to tell libev */
+    bool counted : 1;             /* dial: among the node's sessions */
+    bool seated_clean : 1;        /* relay: in the seat's clean list, not in kept */
+    bool settled : 1;             /* relay: it has been there for a while */
+    enum session_state state : 8; /* session_goto() only */
+    enum placement_kind kind : 8; /* dial: of the node being tried or used */
+    enum close_reason reason : 8; /* farewell */
+    bool half_closed : 1;         /* relay: one side has ended, the other not yet */
+    bool client_left_first : 1;   /* relay: the client's end came before the node's */
+    bool failed : 1;              /* connack, relay: `reason` and `detail` name the first fault */
+    bool probe : 1;               /* farewell: a health check or a port scan, no device */
+    bool said : 1;                /* farewell: the writing side towards the client is closed */
+
+    /* accept */
+    struct listener_tag *tag; /* a reference */
+    uint64_t id;
+    struct address source;
+    admission_place place; /* among its source's connections */
+    struct stream *client; /* owned; the top of the client's layers */
+
+    /* proxy in */
+    struct proxied *proxied; /* owned; null where no PROXY header comes in */
+
+    /* tls */
+    struct stream *tls; /* borrowed: the layer of `client` that shook hands; null = none did */
+
+    /* connect */
+    struct session_names *names; /* owned; null = none are known */
+
+    /* dial */
+    struct node_live *node;     /* a reference: tried or used; stays for the log when let go */
+    struct list seat_link;      /* in one of the node's seat's lists while it counts there */
+    struct away *away;          /* owned; null = it is at home, or has none to go to */
+    struct stream *node_stream; /* owned */
+    char *tried; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
+
+    /* connack */
+    struct mqtt_connack connack; /* when connack_seen */
+    bool connack_seen;           /* the node's first bytes were a whole CONNACK */
+
+    /* relay */
+    struct flow up, down; /* client to node, node to client */
+    uint64_t active_us;   /* monotonic: when a byte was last moved */
+
+    /* farewell */
+    char *detail; /* owned; null = none */
+};
+
+/*
+ * Begin a session on an accepted descriptor, which it takes. It runs from then on by itself;
+ * the caller keeps no pointer to it.
+ */
+void session_begin(struct worker *w, struct listener *listener, int fd,
+                   const struct address *source);
+
+/* Run the session's stages until they wait, then watch what they wait for. May free s. */
+void session_run(struct session *s);
+
+/* End a session from outside its stages (shutdown). May free s. */
+void session_end(struct session *s, enum close_reason reason);
+
+/* For stages: the only writer of the state. Asserts that the corridor has this edge. */
+void session_goto(struct session *s, enum session_state state);
+
+/*
+ * For stages: close for a reason, by way of the farewell it carries, if any; answers MOVED.
+ * `detail` is for the log and is copied; null = none.
+ */
+enum step session_close(struct session *s, enum close_reason reason, const char *detail);
+
+/*
+ * For stages: a stream of the session is dead, but what its peer sent before is still delivered.
+ * The session ends with this reason later, and the client's close frame carries its code. Only the
+ * first fault counts.
+ */
+void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
+
+/*
+ * For stages before the CONNECT: the client has closed or reset the connection. It was a probe if
+ * it sent no byte (`heard`), or came from a proxy that names no device. Returns MOVED.
+ */
+enum step session_left_early(struct session *s, bool heard, const char *detail);
+
+/* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
+void session_set_deadline(struct session *s, double ms);
+
+/* Milliseconds in a state that it has left. */
+uint64_t session_spent_ms(const struct session *s, enum session_state state);
+
+/* For stages: milliseconds of the corridor's placement part (route to now) used so far. */
+uint64_t session_placing_ms(const struct session *s);
+
+/* For stages: limit_ms, or what is left of timeouts.placement_ms if that is less; 1 at least. */
+double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
+
+/* For stages: attach a descriptor to watch as the node's. */
+void session_watch_node(struct session *s, int fd);
+
+/* The stages, one file each. */
+enum step stage_accept(struct session *s);
+enum step stage_proxy_in(struct session *s);
+enum step stage_tls(struct session *s);
+enum step stage_websocket(struct session *s);
+enum step stage_connect(struct session *s);
+enum step stage_route(struct session *s);
+enum step stage_dial(struct session *s);
+enum step stage_connack(struct session *s);
+enum step stage_relay(struct session *s);
+enum step stage_farewell(struct session *s);
+
+/* What a stage does when its deadline passes; null rows close with the table's reason. */
+enum step stage_dial_timed_out(struct session *s);
+enum step stage_connack_timed_out(struct session *s);
+enum step stage_relay_timed_out(struct session *s);
+
+/* For stage_connack.c: the node has answered, and the client has it. */
+enum step relay_begin(struct session *s);
+
+/* The client identifier and the user name, as far as they are kept; p is null when there is none.
+ */
+struct span session_client_id(const struct session *s);
+struct span session_username(const struct session *s);
+
+/* It is relayed from now on, or never will be: let go of its arrival. */
+void session_settle(struct session *s);
+
+/* Its node is down: a session that is still being placed there goes on to the next. May free s. */
+void session_node_lost(struct session *s);
+
+/* ---- placing, stage_place.c; also for stage_connack.c ---- */
+
+/*
+ * The present try has failed after the node had the CONNECT, or part of it. Tries the next
+ * candidate when there is one and time is left: MOVED to DIAL; else closes with `reason`.
+ *
+ *   why   for the log, behind the node's name
+ */
+enum step place_again(struct session *s, enum close_reason reason, const char *why);
+
+/* connack_seen, of the node being tried: note what it tells about the node. */
+void place_note_answer(struct session *s);
+
+/* Would place_again() find another candidate, and may it (the cluster's `replay`)? */
+bool place_may_go_on(const struct session *s);
+
+/*
+ * The node refuses because of its own state, and place_may_go_on() holds. If it is the session's
+ * home and seems to be busy only for a moment, the CONNECT goes to it once more after a short wait,
+ * and this returns true: MOVED to DIAL. Otherwise the caller continues with place_again().
+ *
+ * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
+ * identifier; another node would accept it, and the device would be away from home. 3.x has no such
+ * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 counts as busy only
+ * while the node accepts others; an evacuated node delays few devices.
+ */
+MUST_USE bool place_again_at_home(struct session *s);
+
+/*
+ * A node's answer proves that a healthy node answers this CONNECT: the nodes that were tried
+ * before and did not answer are charged with a failure each.
+ */
+void place_prove(struct session *s);
+
+/* The session no longer counts among its node's. Safe to repeat. */
+void dial_uncount(struct session *s);
+
+/* The session has its node: count it there as what it is. */
+void place_settle(struct session *s);
+
+/* Drop the node that was tried; the next candidate may follow. */
+void dial_abandon(struct session *s);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * stage_connack.c - wait for the node's first packet, and judge by it whether the session has
+ * found its node or the CONNECT goes to the next one.
+ *
+ *    the node ...                                      the session
+ *    closes, resets, says nothing for connack_ms   ->  next candidate, else refused by us
+ *    refuses because of its own state (rc 3; 5.0:
+ *    0x88, 0x89, 0x9C, 0x9D)                       ->  next candidate, else the node's refusal;
+ *                                                      a busy home gets one more try before
+ *    says anything else, AUTH too                  ->  RELAY
+ *
+ * What the device sends meanwhile goes to the node, and is kept behind the CONNECT, so that
+ * the next node gets all of it. The device sees nothing of a node that was given up.
+ */
+#include <ev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/reader.h"
+#include "pipelined.h"
+#include "proxy/admission/admit.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+#include "wire/mqtt/connack.h"
+
+/* A CONNACK with more in it is not waited for: it would be properties for the device alone. */
+#define CONNACK_LOOK_MAX 4096u
+
+#define CONNACK_TYPE 0x20u
+#define AUTH_TYPE    0xf0u
+
+/* ---- client to node ---- */
+
+static enum stream_result send_kept(struct session *s)
+{
+    while (s->arrival->first_sent < buffer_len(&s->arrival->first)) {
+        size_t put = 0;
+        enum stream_result r =
+            stream_write(s->node_stream, buffer_bytes(&s->arrival->first) + s->arrival->first_sent,
+                         buffer_len(&s->arrival->first) - s->arrival->first_sent, &put);
+        if (r != STREAM_OK)
+            return r;
+        s->arrival->first_sent += (uint32_t)put;
+    }
+    return STREAM_OK;
+}
+
+/*
+ * Pass on what the device sends. WAIT when up's masks say for what, MOVED when the session is
+ * closed. A node that takes nothing more may have said why: then its side is looked at.
+ */
+static enum step pass_up(struct session *s)
+{
+    s->up.due = false;
+    s->up.read_wait = s->up.write_wait = 0;
+    for (;;) {
+        enum stream_result r = send_kept(s);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.write_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+        if (r != STREAM_OK) {
+            s->down.due = true;
+            return WAIT;
+        }
+        if (!pipelined_may_read(s))
+            return WAIT;
+        if (!pipelined_read(s, &r))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+            s->up.read_wait = flow_wait_mask(r);
+            return WAIT;
+        }
+    }
+}
+
+/* ---- node to client ---- */
+
+/* Is what has arrived of a CONNACK enough to see that it accepts? Then the session exists. */
+static bool accepts_in_part(struct span answer)
+{
+    struct reader rd = reader_from(answer, 0);
+    if (answer.n == 0 || reader_u8(&rd) != CONNACK_TYPE)
+        return false;
+    while (reader_u8(&rd) & 0x80) /* remaining length */
+        continue;
+    (void)reader_u8(&rd); /* flags */
+    return reader_u8(&rd) == 0 && !rd.cut;
+}
+
+/* What has arrived of an answer that came in pieces. */
+static struct span answer_so_far(const struct session *s)
+{
+    const struct buffer *answer = &s->arrival->answer;
+    return answer->mem ? span_of(buffer_bytes(answer), buffer_len(answer)) : (struct span){0};
+}
+
+/* Why a session ends whose client has left. */
+static enum close_reason client_end(const struct session *s)
+{
+    return s->failed ? s->reason : CLOSE_CLIENT_CLOSED;
+}
+
+/* The node has left without an answer. A client that left first did not wait for one. */
+static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
+{
+    if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
+        return session_close(s, client_end(s), s->failed ? NULL : why);
+    if (accepts_in_part(answer_so_far(s)))
+        return session_close(s, reason, why);
+    if (!s->arrival->answer.mem)
+        node_live_note_unanswered(s->node);
+    s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
+    return place_again(s, reason, why);
+}
+
+/* Does the node refuse for reasons of its own, which another node need not share? */
+static bool refuses_for_itself(const struct session *s)
+{
+    return s->connack_seen && mqtt_connack_subject(s->arrival->connect.version, s->connack.code) ==
+                                  MQTT_CONNACK_ABOUT_NODE;
+}
+
+/*
+ * Does the answer prove that a healthy node answers this CONNECT? Then the nodes that were tried
+ * before and did not answer were at fault. A node that is busy, or gives no reason, proves nothing.
+ */
+static bool proves_the_connect(const struct session *s, struct span answer)
+{
+    const uint8_t version = s->arrival->connect.version;
+    if (!s->connack_seen)
+        return accepts_in_part(answer) || (version == 5 && answer.p[0] == AUTH_TYPE);
+    const enum mqtt_connack_subject subject = mqtt_connack_subject(version, s->connack.code);
+    return subject == MQTT_CONNACK_ACCEPTED || subject == MQTT_CONNACK_ABOUT_DEVICE;
+}
+
+/*
+ * Look at what the node has said so far. True when there is nothing more to wait for: it is a
+ * whole CONNACK, or none that we can read, or as much as fits the scratch block.
+ */
+static bool look(struct session *s, struct span said)
+{
+    enum parse_result result = mqtt_connack_read(said, s->arrival->connect.version, &s->connack);
+    s->connack_seen = result == PARSE_DONE;
+    return result != PARSE_MORE || said.n >= size_min(CONNACK_LOOK_MAX, s->w->relay_pool.size);
+}
+
+static void count_connack(const struct session *s)
+{
+    struct connack_counters *c = &s->w->counters.connacks[s->connack.code];
+    counter_add(s->connack.session_present ? &c->present : &c->absent, 1);
+}
+
+/*
+ * The session has its node: what that sent is in the scratch block, and goes on to the client. A
+ * client that cannot take it may have sent more than its CONNECT: that is delivered.
+ */
+static enum step settle(struct session *s, size_t n)
+{
+    const struct flow_room room = {.scratch = s->w->scratch, .pool = &s->w->relay_pool};
+    buffer_release(&s->arrival->answer);
+    s->down.bytes += n;
+    if (s->connack_seen)
+        count_connack(s);
+    if (s->connack_seen && s->connack.code == 0)
+        admit_accepted(s);
+    enum flow_result down = flow_forward(&s->down, s->client, n, &room);
+    if (down == FLOW_NO_MEMORY)
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (down == FLOW_WRITE_ERROR) {
+        if (!s->up.ended)
+            session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+        flow_discard(&s->down, &s->w->relay_pool);
+    }
+    return relay_begin(s);
+}
+
+/* n bytes of the node stand in the scratch block. */
+static enum step node_spoke(struct session *s, size_t n)
+{
+    struct span said = span_of(s->w->scratch, n);
+    bool in_pieces = s->arrival->answer.mem;
+    if (in_pieces) {
+        if (!pipelined_keep(s, &s->arrival->answer, n))
+            return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+        said = span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer));
+    }
+    if (!look(s, said)) {
+        s->down.due = true; /* for the rest of it */
+        return in_pieces || pipelined_keep(s, &s->arrival->answer, n)
+                   ? YIELD
+                   : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    }
+    if (proves_the_connect(s, said))
+        place_prove(s);
+    if (s->connack_seen)
+        place_note_answer(s);
+    if (refuses_for_itself(s) && place_may_go_on(s)) {
+        char code[24];
+        (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
+        s->connack_seen = false;
+        if (place_again_at_home(s))
+            return MOVED;
+        return place_again(s, CLOSE_NO_NODE, code);
+    }
+    if (in_pieces)
+        memcpy(s->w->scratch, said.p, said.n);
+    return settle(s, said.n);
+}
+
+enum step stage_connack(struct session *s)
+{
+    if (s->up.due && pass_up(s) == MOVED)
+        return MOVED;
+    if (!s->down.due)
+        return WAIT;
+    s->down.due = false;
+    size_t room = s->w->relay_pool.size - buffer_len(&s->arrival->answer), got = 0;
+    enum stream_result r = stream_read(s->node_stream, s->w->scratch, room, &got);
+    if (r == STREAM_OK)
+        return node_spoke(s, got);
+    if (r == STREAM_EOF || r == STREAM_ERR)
+        return unanswered(s, CLOSE_NODE_CLOSED_EARLY,
+                          r == STREAM_ERR ? stream_error(s->node_stream) : NULL);
+    s->down.read_wait = flow_wait_mask(r);
+    return WAIT;
+}
+
+enum step stage_connack_timed_out(struct session *s)
+{
+    return unanswered(s, CLOSE_CONNACK_TIMEOUT, NULL);
+}

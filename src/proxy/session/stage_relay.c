@@ -1,0 +1,201 @@
+/*
+ * stage_relay.c - both legs are open, and the node has spoken: pass bytes, opaquely, until both
+ * sides have ended. Every byte is theirs, only the idle time is ours.
+ */
+#include <assert.h>
+#include <ev.h>
+#include <string.h>
+
+#include "access_log.h"
+#include "net/socket.h"
+#include "proxy/admission/memory.h"
+#include "proxy/worker/worker.h"
+#include "session.h"
+
+/* A session that lives so long, or half of its idle time, is there to stay. */
+#define SETTLED_MS 60000.0
+
+/* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
+#define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
+
+/*
+ * How long both sides may be silent. "auto": the broker gives a device 1.5 x its keep alive
+ * [MQTT-3.1.2-22]; 30 s more leaves that verdict, and its will message, to the broker. A 5.0
+ * broker may have told the device to use another keep alive [MQTT-3.2.2-21].
+ */
+static double idle_limit_ms(const struct session *s)
+{
+    const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
+    uint16_t keep_alive_s =
+        s->connack.has_server_keep_alive ? s->connack.server_keep_alive_s : s->keep_alive_s;
+    if (s->half_closed)
+        return timeouts->half_closed_ms;
+    if (timeouts->idle_ms > 0)
+        return timeouts->idle_ms;
+    if (keep_alive_s == 0)
+        return IDLE_WITHOUT_KEEP_ALIVE_MS;
+    return keep_alive_s * 1500.0 + 30000.0;
+}
+
+static void note_heard(struct session *s)
+{
+    s->heard_ds = (uint32_t)(s->w->now_us / 100000u);
+}
+
+/*
+ * A leg has failed. That is why the session ends, unless one side had ended it before: a peer that
+ * gets bytes after it has closed resets the connection.
+ */
+static void note_fault(struct session *s, bool client)
+{
+    if (client)
+        session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
+    else
+        session_note_fault(s, CLOSE_NODE_ERROR, stream_error(s->node_stream));
+}
+
+/* Both directions have ended, or none will in time. */
+static enum step close_ended(struct session *s, const char *detail)
+{
+    if (s->failed)
+        return session_close(s, s->reason, detail);
+    return session_close(s, s->client_left_first ? CLOSE_CLIENT_CLOSED : CLOSE_NODE_CLOSED, detail);
+}
+
+/*
+ * Pump one direction if something happened to it. A dead stream ends only what it has to do with:
+ * nothing more is written to it, but what its peer sent before is still read and delivered. A
+ * client that sends PUBLISH and DISCONNECT and closes may answer our next write with RST.
+ */
+static enum flow_result pump(struct session *s, bool up, const struct flow_room *room)
+{
+    struct flow *f = up ? &s->up : &s->down, *back = up ? &s->down : &s->up;
+    const bool first = !s->up.ended && !s->down.ended;
+    if (!f->due)
+        return FLOW_WAIT;
+    enum flow_result r = up ? flow_pump(f, s->client, s->node_stream, room)
+                            : flow_pump(f, s->node_stream, s->client, room);
+    if (r != FLOW_READ_ERROR && r != FLOW_WRITE_ERROR)
+        return r;
+    if (first)
+        note_fault(s, up == (r == FLOW_READ_ERROR));
+    if (r == FLOW_READ_ERROR)
+        flow_discard(back,
+                     room->pool); /* a peer that resets, or breaks a rule, gets nothing more */
+    back->due = true;             /* no event of a dead socket need come for it */
+    return r;
+}
+
+/*
+ * What the node has not taken yet of the bytes that came before its answer: at most one block,
+ * since they are read when all before them is gone.
+ */
+static bool take_rest(struct session *s)
+{
+    size_t rest = buffer_len(&s->arrival->first) - s->arrival->first_sent;
+    if (rest > 0) {
+        assert(rest <= s->w->relay_pool.size);
+        s->up.waiting = pool_get(&s->w->relay_pool);
+        if (!s->up.waiting)
+            return false;
+        memcpy(s->up.waiting, buffer_bytes(&s->arrival->first) + s->arrival->first_sent, rest);
+        s->up.at = 0;
+        s->up.n = (uint32_t)rest;
+    }
+    buffer_release(&s->arrival->first);
+    memory_note_held(s);
+    return true;
+}
+
+enum step relay_begin(struct session *s)
+{
+    if (!take_rest(s))
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    /* the CONNACK stage has read what the client sent, unless it could not pass it on */
+    s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
+    s->down.due = true;
+    session_goto(s, SESSION_RELAY);
+    place_settle(s);
+    session_settle(s);
+    counter_add(&s->w->counters.bytes_up, s->up.bytes);
+    counter_add(&s->w->counters.bytes_down, s->down.bytes);
+    access_log_placed(s);
+    note_heard(s);
+    s->active_us = s->w->now_us;
+    session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
+    return MOVED;
+}
+
+/*
+ * One side has ended, or is dead. What the other still sends is passed on, but it gets
+ * timeouts.half_closed_ms for the next byte that can be delivered; and a node that has left is no
+ * longer loaded with the session.
+ */
+static void note_first_end(struct session *s, bool client_left_first)
+{
+    s->half_closed = true;
+    s->client_left_first = client_left_first;
+    s->active_us = s->w->now_us;
+    session_set_deadline(s, idle_limit_ms(s));
+    if (s->down.ended || s->up.discards)
+        dial_uncount(s);
+}
+
+/* Has a side ended, or died? */
+static bool has_end(const struct session *s)
+{
+    return s->up.ended || s->down.ended || s->up.discards || s->down.discards;
+}
+
+/* Pump the directions that something happened to. */
+enum step stage_relay(struct session *s)
+{
+    const struct flow_room room = {
+        .scratch = s->w->scratch, .pool = &s->w->relay_pool, .pipe = &s->w->relay_pipe};
+    const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
+    const bool waited = s->up.waiting || s->down.waiting;
+
+    /* where nothing waits there is room: the configuration sees to that */
+    if (s->w->relay_pool.n_held > 0)
+        memory_make_room(s);
+    enum flow_result up = pump(s, true, &room);
+    const bool client_ended = s->up.ended;
+    enum flow_result down = pump(s, false, &room);
+    const bool up_moved = s->up.bytes != up_before, down_moved = s->down.bytes != down_before;
+    if (waited || s->up.waiting || s->down.waiting)
+        memory_note_waiting(s, (up_moved || !s->up.waiting) && (down_moved || !s->down.waiting));
+
+    if (down_moved)
+        note_heard(s);
+    if (up_moved || down_moved) {
+        s->active_us = s->w->now_us;
+        counter_add(&s->w->counters.bytes_up, s->up.bytes - up_before);
+        counter_add(&s->w->counters.bytes_down, s->down.bytes - down_before);
+    }
+    if (up == FLOW_NO_MEMORY || down == FLOW_NO_MEMORY)
+        return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
+    if (!s->half_closed && has_end(s))
+        note_first_end(s, client_ended || s->down.discards);
+    if (s->down.closed && (s->up.closed || s->up.discards))
+        return close_ended(s, NULL);
+    return s->up.due || s->down.due ? YIELD : WAIT;
+}
+
+/*
+ * The deadline is set once and looks back when it fires: traffic costs it nothing. The first look
+ * is also when the node's socket gets its TCP keepalive, four system calls that sessions which
+ * come and go do not pay.
+ */
+enum step stage_relay_timed_out(struct session *s)
+{
+    if (!s->settled && s->node_stream)
+        socket_keep_alive(s->node_io.fd);
+    s->settled = true;
+    double left_ms = idle_limit_ms(s) - (double)(s->w->now_us - s->active_us) / 1000.0;
+    if (left_ms <= 0 && s->half_closed)
+        return close_ended(s, "the other side did not end in time");
+    if (left_ms <= 0)
+        return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
+    session_set_deadline(s, left_ms);
+    return WAIT;
+}

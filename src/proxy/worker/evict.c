@@ -1,0 +1,143 @@
+/*
+ * evict.c - what the nodes' records tell a worker to do with its sessions.
+ *
+ * The main thread hands out closings as credit on a node's record (control/evictor.h); each
+ * worker takes from it one by one, for sessions it has. And sessions that wait for a node that
+ * has been found down need not wait for their deadline: they go on to the next.
+ */
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "proxy/session/session.h"
+#include "worker.h"
+
+/* Sessions closed before others get a turn: a deadline may tell us to close thousands. */
+#define EVICTED_A_TURN 256u
+
+/* Sessions of a suspected node that are looked at in a turn, to find one that it does not serve. */
+#define LOOKED_AT_A_TURN 1024u
+
+/* A session that has had no byte from a suspected node for so long is not served, in 0.1 s. */
+#define SERVED_WITHIN_DS 600u
+
+static const enum close_reason reasons[] = {
+    [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
+    [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
+    [EVICT_DOWN] = CLOSE_NODE_DOWN,
+    [EVICT_HOME] = CLOSE_HOMECOMING, /* and those behind it */
+};
+
+/*
+ * Whether the session has received bytes from its node since the node's checks began to time out:
+ * for this device the node works.
+ */
+static bool is_served(const struct session *s)
+{
+    const uint64_t since_us = NODE_LIVE_READ(s->node->suspected_since_us);
+    if (since_us == 0)
+        return false;
+    const uint32_t now_ds = (uint32_t)(s->w->now_us / 100000u);
+    return s->heard_ds > (uint32_t)(since_us / 100000u) && now_ds - s->heard_ds < SERVED_WITHIN_DS;
+}
+
+/* The first session that its node does not serve; those before it go to the list's end. */
+static struct session *first_unserved(struct list *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && i < LOOKED_AT_A_TURN && !list_empty(list); i++) {
+        struct session *s = CONTAINER_OF(list->next, struct session, seat_link);
+        if (!is_served(s))
+            return s;
+        list_remove(&s->seat_link);
+        list_append(list, &s->seat_link);
+    }
+    return NULL;
+}
+
+/* A session of a node that is down, clean ones first; null when this worker has none to close. */
+static struct session *next_of_down(struct node_live *live, struct node_seat *seat)
+{
+    struct session *s = first_unserved(&seat->clean, NODE_LIVE_READ(live->clean));
+    return s ? s : first_unserved(&seat->kept, NODE_LIVE_READ(live->kept));
+}
+
+/* The oldest session to close; null when this worker has none. */
+static struct session *next_to_go(struct node_live *live, struct node_seat *seat, enum eviction why)
+{
+    if (why == EVICT_DOWN)
+        return next_of_down(live, seat);
+    if (why >= EVICT_HOME) {
+        const struct list *away = &seat->away[why - EVICT_HOME];
+        return list_empty(away) ? NULL : CONTAINER_OF(away->next, struct away, link)->session;
+    }
+    if (!list_empty(&seat->clean))
+        return CONTAINER_OF(seat->clean.next, struct session, seat_link);
+    if (why == EVICT_DRAIN_CLEAN || list_empty(&seat->kept))
+        return NULL;
+    return CONTAINER_OF(seat->kept.next, struct session, seat_link);
+}
+
+static bool take_credit(_Atomic uint32_t *credit)
+{
+    uint32_t left = atomic_load_explicit(credit, memory_order_relaxed);
+    while (left > 0)
+        if (atomic_compare_exchange_weak_explicit(credit, &left, left - 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+/* Returns how many were closed. */
+static unsigned evict(struct worker *w, struct node_live *live, enum eviction why)
+{
+    struct session *s;
+    unsigned n = 0;
+    while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->index], why)) &&
+           take_credit(&live->evictions[why])) {
+        session_end(s, reasons[why < EVICT_HOME ? why : EVICT_HOME]);
+        n++;
+    }
+    return n;
+}
+
+static bool is_lost(const struct node_live *live)
+{
+    enum node_status status = node_live_status(live);
+    return status == NODE_DOWN || status == NODE_OFF;
+}
+
+/* Each goes to another node, or is closed: the list empties. */
+static void move_waiting(struct worker *w, struct node_live *live)
+{
+    struct list waiting;
+    list_init(&waiting);
+    list_move_all(&live->seats[w->index].waiting, &waiting);
+    while (!list_empty(&waiting)) {
+        struct session *s = CONTAINER_OF(waiting.next, struct session, seat_link);
+        list_remove(&s->seat_link);
+        list_append(&live->seats[w->index].waiting, &s->seat_link);
+        session_node_lost(s);
+    }
+}
+
+static void look_at(struct worker *w, struct node_live *live)
+{
+    for (int why = 0; why < EVICTION_COUNT; why++)
+        if (NODE_LIVE_READ(live->evictions[why]) > 0 &&
+            evict(w, live, (enum eviction)why) == EVICTED_A_TURN)
+            worker_wake(w); /* there may be more: in the next turn of the loop */
+    if (is_lost(live))
+        move_waiting(w, live);
+    if (away_forgive(live, w->index))
+        worker_wake(w);
+}
+
+void worker_look_at_nodes(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_rosters; i++) {
+        /* held: a session that ends may be the last one to hold it, and it must not go now */
+        struct roster *roster = roster_ref(w->rosters[i]);
+        for (size_t k = 0; k < roster->cluster->n_all; k++)
+            look_at(w, roster->cluster->nodes[k].live);
+        roster_unref(roster);
+    }
+}

@@ -1,0 +1,198 @@
+/*
+ * listener.c - accept connections on one worker's share of a listening socket.
+ *
+ * Takes a batch at a time, and only after everything else that is due in a turn of the loop, so
+ * that a storm of new devices does not keep the old ones waiting. How fast it may go is the
+ * worker's business: worker_accept.c.
+ */
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/socket.h"
+#include "proxy/session/session.h"
+#include "worker.h"
+
+#define ACCEPT_BATCH_MAX 64
+
+static bool is_wildcard(const struct address *a)
+{
+    if (a->sa.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+    return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static struct listener_tag *tag_new(const struct door *door)
+{
+    const struct listener_conf *conf = door->conf;
+    size_t n = strlen(conf->name) + 1;
+    struct listener_tag *tag = malloc(sizeof(*tag) + n);
+    if (!tag)
+        return NULL;
+    tag->refs = 1;
+    tag->websocket = conf->websocket;
+    tag->live = listener_live_ref(door->live);
+    memcpy(tag->name, conf->name, n);
+    return tag;
+}
+
+void listener_tag_unref(struct listener_tag *tag)
+{
+    if (!tag || --tag->refs > 0)
+        return;
+    listener_live_unref(tag->live);
+    free(tag);
+}
+
+static bool ask_local(struct listener *listener)
+{
+    if (listener->fd < 0)
+        return true;
+    if (!socket_local_address(listener->fd, &listener->local))
+        return false;
+    listener->wildcard = is_wildcard(&listener->local);
+    return true;
+}
+
+struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const struct door *door,
+                              int fd)
+{
+    struct listener *listener = calloc(1, sizeof(*listener));
+    if (!listener) {
+        if (fd >= 0)
+            close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    const struct listener_conf *conf = door->conf;
+    listener->refs = 1;
+    listener->batch = 1;
+    listener->w = w;
+    listener->snapshot = snapshot_ref(snapshot);
+    listener->conf = conf;
+    listener->fd = fd;
+    if (conf->websocket)
+        listener->websocket.upgrade = (struct ws_upgrade_conf){
+            .path = span_of_str(conf->websocket->path),
+            .client_address_header = span_of_str(conf->client_address_header),
+        };
+    listener->tag = tag_new(door);
+    if (listener->tag && ask_local(listener))
+        return listener;
+    int saved = listener->tag ? errno : ENOMEM;
+    listener_unref(listener);
+    errno = saved;
+    return NULL;
+}
+
+struct listener *listener_ref(struct listener *listener)
+{
+    listener->refs++;
+    return listener;
+}
+
+void listener_unref(struct listener *listener)
+{
+    if (!listener || --listener->refs > 0)
+        return;
+    listener_close(listener);
+    tls_context_free(listener->tls);
+    roster_unref(listener->roster);
+    listener_tag_unref(listener->tag);
+    snapshot_unref(listener->snapshot);
+    free(listener);
+}
+
+/* Accept one connection; false when there is none, or none can be had now. */
+static bool accept_one(struct listener *listener)
+{
+    struct address source;
+    int fd = worker_accept(listener->w, listener, &source);
+    if (fd < 0)
+        return false;
+    session_begin(listener->w, listener, fd, &source);
+    return true;
+}
+
+/*
+ * The queue says that it is empty with a system call, which devices that come one at a time
+ * need not pay: so a batch is one, and grows only while turn after turn finds more.
+ */
+static void accept_batch(struct listener *listener)
+{
+    const unsigned turn = ev_iteration(listener->w->loop);
+    const bool goes_on = turn == listener->turn + 1;
+    unsigned n = 0;
+    while (n < listener->batch && accept_one(listener))
+        n++;
+    if (n < listener->batch || !goes_on)
+        listener->batch = n > 1 ? n : 1;
+    else if (listener->batch < ACCEPT_BATCH_MAX)
+        listener->batch *= 2;
+    listener->turn = turn;
+}
+
+static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    struct listener *listener = CONTAINER_OF(io, struct listener, io);
+    if (events & EV_ERROR)
+        worker_cannot_watch(listener->w); /* libev has stopped it: for good, if we did nothing */
+    else
+        accept_batch(listener);
+}
+
+void listener_start(struct listener *listener)
+{
+    ev_io_init(&listener->io, on_connection, listener->fd, EV_READ);
+    ev_set_priority(&listener->io, EV_MINPRI); /* the last to be called in its turn */
+    listener_resume(listener);
+}
+
+void listener_take_over(struct listener *listener, struct listener *old)
+{
+    listener_pause(old);
+    listener->fd = old->fd;
+    listener->local = old->local;
+    listener->wildcard = old->wildcard;
+    old->fd = -1;
+    /* changed on a socket that listens already, this counts from now on */
+    (void)listen(listener->fd, (int)listener->conf->backlog);
+}
+
+void listener_retire(struct listener *listener)
+{
+    struct address source;
+    for (uint32_t i = 0; listener->fd >= 0 && i < listener->conf->backlog; i++) {
+        int fd = socket_accept(listener->fd, &source);
+        if (fd < 0)
+            break;
+        session_begin(listener->w, listener, fd, &source);
+    }
+    listener_close(listener);
+}
+
+void listener_pause(struct listener *listener)
+{
+    ev_io_stop(listener->w->loop, &listener->io);
+}
+
+void listener_resume(struct listener *listener)
+{
+    if (listener->fd >= 0)
+        ev_io_start(listener->w->loop, &listener->io);
+}
+
+void listener_close(struct listener *listener)
+{
+    if (listener->fd < 0)
+        return;
+    if (listener->w && listener->w->loop)
+        ev_io_stop(listener->w->loop, &listener->io);
+    close(listener->fd);
+    listener->fd = -1;
+}

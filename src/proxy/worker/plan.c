@@ -1,0 +1,222 @@
+/*
+ * plan.c - what the main thread makes ready for a worker, and how it is taken up.
+ *
+ * Made on the main thread with everything that can fail; taken up on the worker's, between
+ * two turns of its loop, by moving pointers. Sockets of unchanged doors move from the old
+ * listener to the new one: closing a SO_REUSEPORT socket would drop its accept queue.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "worker.h"
+
+/* ---- made on the main thread ---- */
+
+static bool add_rosters(struct worker_plan *plan, const struct worker *w)
+{
+    const size_t n = plan->snapshot->config->n_clusters;
+    plan->rosters = calloc(n, sizeof(*plan->rosters));
+    for (size_t i = 0; plan->rosters && i < n; i++) {
+        plan->rosters[i] = roster_new(plan->snapshot, i, w->shared->registry);
+        if (!plan->rosters[i])
+            return false;
+    }
+    return plan->rosters;
+}
+
+static void close_from(const struct worker_door *doors, size_t at, size_t n)
+{
+    for (; at < n; at++)
+        if (doors[at].fd >= 0)
+            close(doors[at].fd);
+}
+
+static bool add_listeners(struct worker_plan *plan, struct worker *w,
+                          const struct worker_door *doors, char error[WORKER_TLS_ERROR_MAX])
+{
+    const size_t n = plan->snapshot->n_doors;
+    plan->listeners = calloc(n, sizeof(*plan->listeners));
+    plan->takes_over = calloc(n, sizeof(*plan->takes_over));
+    (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
+    if (!plan->listeners || !plan->takes_over) {
+        close_from(doors, 0, n);
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct door *door = &plan->snapshot->doors[i];
+        plan->takes_over[i] = doors[i].takes_over;
+        plan->listeners[i] = listener_new(w, plan->snapshot, door, doors[i].fd);
+        if (plan->listeners[i]) {
+            plan->listeners[i]->roster = roster_ref(plan->rosters[door->conf->cluster]);
+            continue;
+        }
+        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", door->conf->name,
+                       strerrordesc_np(errno));
+        close_from(doors, i + 1, n);
+        return false;
+    }
+    return true;
+}
+
+struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
+                                    struct worker_door *doors, struct tls_ticket_keys *const *keys,
+                                    char error[WORKER_TLS_ERROR_MAX])
+{
+    struct worker_plan *plan = calloc(1, sizeof(*plan));
+    (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
+    if (plan)
+        plan->snapshot = snapshot_ref(snapshot);
+    if (!plan || !add_rosters(plan, w)) {
+        if (doors)
+            close_from(doors, 0, snapshot->n_doors);
+        worker_plan_free(plan);
+        return NULL;
+    }
+    if (!doors)
+        return plan;
+    if (add_listeners(plan, w, doors, error))
+        plan->tls = worker_tls_load(w->tls_library, snapshot, keys, error);
+    if (plan->tls)
+        return plan;
+    worker_plan_free(plan);
+    return NULL;
+}
+
+void worker_plan_free(struct worker_plan *plan)
+{
+    if (!plan)
+        return;
+    for (size_t i = 0; plan->listeners && i < plan->snapshot->n_doors; i++)
+        listener_unref(plan->listeners[i]);
+    for (size_t i = 0; plan->rosters && i < plan->snapshot->config->n_clusters; i++)
+        roster_unref(plan->rosters[i]);
+    free(plan->listeners);
+    free(plan->takes_over);
+    free(plan->rosters);
+    worker_tls_free(plan->tls);
+    snapshot_unref(plan->snapshot);
+    free(plan);
+}
+
+bool worker_give_tls(struct worker *w, struct worker_tls *tls)
+{
+    struct worker_plan *plan = calloc(1, sizeof(*plan));
+    if (!plan) {
+        worker_tls_free(tls);
+        return false;
+    }
+    plan->tls = tls;
+    worker_give_plan(w, plan);
+    return true;
+}
+
+/* ---- taken up on the worker's thread ---- */
+
+/* Put what was loaded in its place; what was there goes with the connections that use it. */
+static void take_tls(struct worker *w, struct worker_tls *tls)
+{
+    assert(tls->n_doors == w->n_listeners && tls->n_clusters == w->n_rosters);
+    for (size_t i = 0; i < tls->n_doors; i++) {
+        struct listener *listener = w->listeners[i];
+        struct tls_context *old = listener->tls;
+        if (tls->doors[i]) {
+            listener->tls = tls->doors[i];
+            tls->doors[i] = old;
+        }
+        if (tls->keys[i] && listener->tls)
+            tls_context_set_ticket_keys(listener->tls, tls->keys[i]);
+    }
+    for (size_t i = 0; i < tls->n_clusters; i++) {
+        struct tls_client_context *old = w->rosters[i]->tls;
+        if (tls->clusters[i]) {
+            w->rosters[i]->tls = tls->clusters[i];
+            tls->clusters[i] = old;
+        }
+    }
+}
+
+/* With the same configuration: each cluster has other nodes, and the TLS it had. */
+static void keep_tls(struct worker *w, struct roster **rosters)
+{
+    for (size_t i = 0; i < w->n_rosters; i++)
+        if (w->rosters[i]->tls)
+            rosters[i]->tls = tls_client_context_ref(w->rosters[i]->tls);
+}
+
+static void take_rosters(struct worker *w, struct worker_plan *plan)
+{
+    if (!plan->listeners)
+        keep_tls(w, plan->rosters);
+    for (size_t i = 0; i < w->n_rosters; i++)
+        roster_unref(w->rosters[i]);
+    free(w->rosters);
+    w->rosters = plan->rosters;
+    w->n_rosters = plan->snapshot->config->n_clusters;
+    plan->rosters = NULL;
+}
+
+/* The doors stay as they are and lead to the clusters' new nodes. */
+static void turn_listeners(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_listeners; i++) {
+        struct listener *listener = w->listeners[i];
+        roster_unref(listener->roster);
+        listener->roster = roster_ref(w->rosters[listener->conf->cluster]);
+    }
+}
+
+static void take_listeners(struct worker *w, struct worker_plan *plan)
+{
+    struct listener **old = w->listeners;
+    const size_t n_old = w->n_listeners;
+    w->listeners = plan->listeners;
+    w->n_listeners = plan->snapshot->n_doors;
+    plan->listeners = NULL;
+    for (size_t i = 0; i < w->n_listeners; i++)
+        if (w->listeners[i]->fd < 0)
+            listener_take_over(w->listeners[i], old[plan->takes_over[i]]);
+    for (size_t i = 0; i < n_old; i++) {
+        listener_retire(old[i]);
+        listener_unref(old[i]);
+    }
+    free(old);
+}
+
+/* Never less than a few blocks: with two, one session would be closed for the next. */
+static uint64_t share_of_memory(const struct worker *w)
+{
+    const uint64_t least = 8 * (uint64_t)w->relay_pool.size;
+    const uint64_t share =
+        w->snapshot->config->limits.relay_memory_bytes / w->shared->registry->workers;
+    return w->snapshot->config->limits.relay_memory_bytes == 0 || share >= least ? share : least;
+}
+
+void worker_take_plan(struct worker *w, struct worker_plan *plan)
+{
+    if (plan->snapshot) {
+        struct snapshot *old = w->snapshot;
+        bool doors_too = plan->listeners;
+        w->snapshot = snapshot_ref(plan->snapshot);
+        w->held_max = share_of_memory(w);
+        take_rosters(w, plan);
+        if (doors_too)
+            take_listeners(w, plan);
+        else
+            turn_listeners(w);
+        worker_begin_recount(w);
+        snapshot_unref(old);
+    }
+    bool new_doors = w->running && plan->takes_over;
+    if (plan->tls)
+        take_tls(w, plan->tls);
+    for (size_t i = 0; new_doors && i < w->n_listeners; i++)
+        listener_start(w->listeners[i]);
+    if (ev_is_active(&w->accept_pause))
+        worker_pause_listeners(w);
+    worker_plan_free(plan);
+}

@@ -1,0 +1,124 @@
+/*
+ * connack.c - compose the CONNACK of a refusal by the router, and classify a node's codes.
+ *
+ * Composes refusals only: session present 0 and no properties, so 4 bytes in 3.x and 5 in 5.0.
+ */
+#include "wire/mqtt/connack.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The CONNACK of 3.1 and 3.1.1, and that of 5.0. */
+enum form { FORM_NONE, FORM_3, FORM_5 };
+
+static const uint8_t return_code[] = {
+#define X(suffix, rc3, rc5) rc3,
+    MQTT_REFUSALS(X)
+#undef X
+};
+
+static const uint8_t reason_code[] = {
+#define X(suffix, rc3, rc5) rc5,
+    MQTT_REFUSALS(X)
+#undef X
+};
+
+_Static_assert(ARRAY_LEN(return_code) == MQTT_REFUSAL_COUNT, "every refusal has a code");
+_Static_assert(ARRAY_LEN(reason_code) == MQTT_REFUSAL_COUNT, "every refusal has a code");
+
+static enum form form_for(const struct mqtt_connect *c)
+{
+    if (c->version != 0)
+        return c->version == 5 ? FORM_5 : FORM_3;
+    if (!c->level_seen)
+        return FORM_NONE;
+    /* A version after 5 reads 5.0's form if any; the bridge bit is not part of the number. */
+    return !c->name_is_mqisdp && (c->level & 0x7f) > 4 ? FORM_5 : FORM_3;
+}
+
+size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out)
+{
+    assert(refusal < MQTT_REFUSAL_COUNT);
+    const uint8_t form_3[] = {0x20, 2, 0, return_code[refusal]};
+    const uint8_t form_5[] = {0x20, 3, 0, reason_code[refusal], 0};
+
+    switch (form_for(c)) {
+    case FORM_NONE:
+        break;
+    case FORM_3:
+        if (return_code[refusal] == 0) /* would mean "accepted" */
+            break;
+        memcpy(out, form_3, sizeof(form_3));
+        return sizeof(form_3);
+    case FORM_5:
+        /* [MQTT-3.1.2-24]; 0 is absent, or the protocol error that is being refused */
+        if (c->max_packet_size != 0 && c->max_packet_size < sizeof(form_5))
+            break;
+        memcpy(out, form_5, sizeof(form_5));
+        return sizeof(form_5);
+    }
+    return 0;
+}
+
+/* MQTT 5.0 says which faults are Protocol Errors; all others are Malformed Packets. */
+static enum mqtt_refusal refusal_for(enum mqtt_fault fault)
+{
+    switch (fault) {
+    case MQTT_FAULT_TOO_LARGE:
+        return MQTT_REFUSAL_PACKET_TOO_LARGE;
+    case MQTT_FAULT_PROTOCOL_LEVEL:
+        return MQTT_REFUSAL_UNSUPPORTED_VERSION;
+    case MQTT_FAULT_CLIENT_ID_EMPTY: /* 3.1.1: [MQTT-3.1.3-9] */
+        return MQTT_REFUSAL_CLIENT_ID_INVALID;
+    case MQTT_FAULT_PROPERTY_DUPLICATE:
+    case MQTT_FAULT_PROPERTY_VALUE:
+    case MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD:
+        return MQTT_REFUSAL_PROTOCOL_ERROR;
+    default:
+        return MQTT_REFUSAL_MALFORMED;
+    }
+}
+
+size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out)
+{
+    return mqtt_connack_refuse(c, refusal_for(c->fault), out);
+}
+
+static enum mqtt_connack_subject subject_of_return_code(uint8_t code)
+{
+    switch (code) {
+    case 0:
+        return MQTT_CONNACK_ACCEPTED;
+    case 2:
+    case 4:
+    case 5:
+        return MQTT_CONNACK_ABOUT_DEVICE;
+    case 3:
+        return MQTT_CONNACK_ABOUT_NODE;
+    default:
+        return MQTT_CONNACK_ABOUT_OTHER;
+    }
+}
+
+enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code)
+{
+    if (version != 5)
+        return subject_of_return_code(code);
+    switch (code) {
+    case 0x00:
+        return MQTT_CONNACK_ACCEPTED;
+    case 0x85:
+    case 0x86:
+    case 0x87:
+    case 0x8a:
+    case 0x8c:
+        return MQTT_CONNACK_ABOUT_DEVICE;
+    case 0x88:
+    case 0x89:
+    case 0x9c:
+    case 0x9d:
+        return MQTT_CONNACK_ABOUT_NODE;
+    default:
+        return MQTT_CONNACK_ABOUT_OTHER;
+    }
+}

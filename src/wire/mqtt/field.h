@@ -1,0 +1,69 @@
+/*
+ * field.h - the encodings that CONNECT's fields are made of, as they arrive.
+ *
+ * For each, what the bytes at hand already say: a field whose beginning rules out every
+ * ending is refused without waiting for its ending.
+ *
+ * Source: MQTT 5.0 section 1.5.
+ */
+#ifndef WIRE_MQTT_FIELD_H
+#define WIRE_MQTT_FIELD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/parse.h"
+#include "base/reader.h"
+
+#define MQTT_STRING_MAX 65535u /* bytes, without the two bytes of its length */
+
+/* Lengths that are still possible; min == max when the length is known. */
+struct mqtt_range {
+    uint32_t min, max;
+};
+
+/* The two-byte length of a string or of binary data at the reader, of which 0..2 bytes are here. */
+static inline struct mqtt_range mqtt_string_length(struct reader rd)
+{
+    size_t left = reader_left(&rd);
+
+    if (left >= 2) {
+        uint32_t n = reader_u16_be(&rd);
+        return (struct mqtt_range){n, n};
+    }
+    if (left == 1) {
+        uint32_t high = (uint32_t)reader_u8(&rd) << 8;
+        return (struct mqtt_range){high, high | 0xff};
+    }
+    return (struct mqtt_range){0, MQTT_STRING_MAX};
+}
+
+/* A variable byte integer, as far as it is here. */
+struct mqtt_varint {
+    uint32_t value; /* the final value is never smaller */
+    uint8_t n;      /* bytes read */
+    bool minimal;   /* whole, and without a byte to spare */
+};
+
+/*
+ * Read a variable byte integer. DONE: whole; MORE: it goes on behind the last byte at hand;
+ * BAD: it goes on behind its fourth byte. *out is filled in any case.
+ */
+static inline enum parse_result mqtt_varint_read(struct reader rd, struct mqtt_varint *out)
+{
+    *out = (struct mqtt_varint){0};
+    while (reader_left(&rd) > 0) {
+        uint8_t b = reader_u8(&rd);
+        out->value |= (uint32_t)(b & 0x7f) << (7 * out->n);
+        out->n++;
+        if (b < 0x80) {
+            out->minimal = b != 0 || out->n == 1;
+            return PARSE_DONE;
+        }
+        if (out->n == 4)
+            return PARSE_BAD;
+    }
+    return PARSE_MORE;
+}
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * test_http.c - a request whose handler answers later, never, or to nobody any more; and a
+ * peer that takes its time.
+ *
+ * The handlers are this file's own: POST reload holds its call, everything else answers at once.
+ * The clock is the test's.
+ */
+#include "control/admin/http.h"
+
+#include <sys/socket.h>
+
+#include "control/admin/call.h"
+#include "control/admin/routes.h"
+#include "control/ground.h"
+#include "net/endpoint.h"
+#include "net/socket.h"
+
+#define CALLS_MAX 80u
+#define TURNS_MAX 200u /* of the loop, until something is waited for in vain */
+
+struct house {
+    struct ground g;
+    struct admin_house house;
+    struct admin_http *http;
+    struct admin_token token;
+    struct endpoint at;
+    int listen_fd;
+    enum admin_phase phase;
+    struct admin_call *held[CALLS_MAX]; /* null = gone, or answered */
+    unsigned n_held, n_gone, n_refused;
+};
+
+static enum admin_phase phase_of(const void *arg)
+{
+    return ((const struct house *)arg)->phase;
+}
+
+/* ---- handlers ---- */
+
+static void on_gone(void *arg)
+{
+    struct admin_call **held = arg;
+    *held = NULL;
+}
+
+void admin_reload(struct admin_call *call)
+{
+    struct house *h = CONTAINER_OF(admin_call_house(call), struct house, house);
+    struct admin_call **place = &h->held[h->n_held];
+    assert_true(h->n_held < CALLS_MAX);
+    if (!admin_hold(call, on_gone, place)) {
+        h->n_refused++;
+        return;
+    }
+    *place = call;
+    h->n_held++;
+}
+
+/* Holds, and has its answer before it returns. */
+void admin_homecoming(struct admin_call *call)
+{
+    static struct admin_call *nobody; /* no gone is called */
+    assert_true(admin_hold(call, on_gone, &nobody));
+    admin_reply_json(call, 200, json_pack("{s:i}", "at_once", 1));
+}
+
+#define ANSWERS(name)                                                                              \
+    void admin_##name(struct admin_call *call)                                                     \
+    {                                                                                              \
+        admin_reply_json(call, 200, json_object());                                                \
+    }
+ANSWERS(page)
+ANSWERS(healthz)
+ANSWERS(readyz)
+ANSWERS(metrics)
+ANSWERS(status)
+ANSWERS(nodes)
+ANSWERS(node_steer)
+ANSWERS(listeners)
+ANSWERS(certificates)
+ANSWERS(config)
+ANSWERS(route)
+ANSWERS(sessions)
+ANSWERS(session)
+ANSWERS(session_disconnect)
+ANSWERS(history)
+ANSWERS(events)
+ANSWERS(log_level)
+
+/* ---- the stage ---- */
+
+static struct house *house_new(void)
+{
+    const struct listen_options options = {.backlog = 128};
+    struct house *h = calloc(1, sizeof(*h));
+    assert_non_null(h);
+    ground_init(&h->g);
+    h->phase = ADMIN_SERVING;
+    h->house = (struct admin_house){.phase = phase_of, .arg = h};
+    assert_true(endpoint_parse("127.0.0.1:0", true, &h->at));
+    h->listen_fd = socket_listen(&h->at, &options);
+    assert_true(h->listen_fd >= 0 && socket_local_address(h->listen_fd, &h->at.address));
+    const struct admin_http_conf conf = {.listen_fd = h->listen_fd,
+                                         .loop = h->g.loop,
+                                         .log = h->g.log,
+                                         .house = &h->house,
+                                         .token = &h->token};
+    h->http = admin_http_new(&conf);
+    assert_non_null(h->http);
+    return h;
+}
+
+static void house_free(struct house *h)
+{
+    admin_http_free(h->http);
+    close(h->listen_fd);
+    ground_fini(&h->g);
+    free(h);
+}
+
+static void turn(struct house *h)
+{
+    ground_now_us += GROUND_STEP_US;
+    ev_run(h->g.loop, EVRUN_NOWAIT);
+}
+
+static void pass(struct house *h, double seconds)
+{
+    for (double step = 0.25; seconds > 0; seconds -= step) {
+        ground_now_us += (uint64_t)(step * 1e6);
+        turn(h);
+    }
+}
+
+static int dial(struct house *h, const char *request)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0 && connect(fd, &h->at.address.sa, endpoint_len(&h->at)) == 0);
+    assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
+    return fd;
+}
+
+/* Turn the loop until bytes or an end are there to be read: as text, empty for an end. */
+static const char *hear(struct house *h, int fd, char text[1024])
+{
+    ssize_t n = -1;
+    for (unsigned i = 0; i < TURNS_MAX && n < 0; i++) {
+        turn(h);
+        n = recv(fd, text, 1023, MSG_DONTWAIT);
+    }
+    assert_true(n >= 0);
+    text[n] = '\0';
+    return text;
+}
+
+static bool is_silent(struct house *h, int fd)
+{
+    char byte;
+    for (unsigned i = 0; i < 20; i++)
+        turn(h);
+    return recv(fd, &byte, 1, MSG_DONTWAIT) < 0;
+}
+
+static void wait_held(struct house *h, unsigned count)
+{
+    for (unsigned i = 0; i < TURNS_MAX && h->n_held + h->n_refused < count; i++)
+        turn(h);
+    assert_int_equal(h->n_held + h->n_refused, count);
+}
+
+#define POST(path)                                                                                 \
+    "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"              \
+    "Content-Length: 2\r\n\r\n{}"
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+/* ---- tests ---- */
+
+static void a_held_call_is_answered_later_and_the_next_after_it(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct house *h = house_new();
+    int fd = dial(h, POST("/api/v1/reload") GET("/healthz"));
+    wait_held(h, 1);
+    assert_true(is_silent(h, fd));
+    admin_reply_json(h->held[0], 201, json_pack("{s:i}", "later", 1));
+    hear(h, fd, text);
+    assert_memory_equal(text, "HTTP/1.1 201 ", 13);
+    assert_non_null(strstr(text, "{\"later\":1}\n"));
+    if (!strstr(text, "{}\n"))
+        assert_non_null(strstr(hear(h, fd, text), "{}\n"));
+    close(fd);
+    house_free(h);
+}
+
+static void a_call_that_was_held_may_be_answered_before_its_handler_returns(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct house *h = house_new();
+    int fd = dial(h, POST("/api/v1/homecoming") POST("/api/v1/reload"));
+    hear(h, fd, text);
+    assert_non_null(strstr(text, "{\"at_once\":1}\n"));
+    wait_held(h, 1);
+    assert_true(is_silent(h, fd)); /* nothing of the former is left over for it */
+    admin_reply_json(h->held[0], 200, json_pack("{s:i}", "later", 1));
+    assert_non_null(strstr(hear(h, fd, text), "{\"later\":1}\n"));
+    close(fd);
+    house_free(h);
+}
+
+static void who_leaves_while_its_call_is_held_is_told_of_within_seconds(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    int leaves = dial(h, POST("/api/v1/reload")), stays = dial(h, POST("/api/v1/reload"));
+    wait_held(h, 2);
+    close(leaves);
+    pass(h, 3);
+    assert_int_equal(!h->held[0] + !h->held[1], 1);
+    struct admin_call *left = h->held[0] ? h->held[0] : h->held[1];
+    char text[1024];
+    admin_reply_json(left, 200, json_object());
+    assert_memory_equal(hear(h, stays, text), "HTTP/1.1 200 ", 13);
+    close(stays);
+    house_free(h);
+}
+
+static void sixty_four_may_be_held_and_the_rest_hears_so_at_once(void **state)
+{
+    (void)state;
+    char text[1024];
+    int fds[ADMIN_HELD_MAX], more;
+    struct house *h = house_new();
+    for (unsigned i = 0; i < ADMIN_HELD_MAX; i++)
+        fds[i] = dial(h, POST("/api/v1/reload"));
+    wait_held(h, ADMIN_HELD_MAX);
+    more = dial(h, POST("/api/v1/reload"));
+    assert_memory_equal(hear(h, more, text), "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(text, "\"busy\""));
+    int probe = dial(h, GET("/healthz"));
+    assert_memory_equal(hear(h, probe, text), "HTTP/1.1 200 ", 13);
+    admin_reply_json(h->held[0], 200, json_object());
+    hear(h, fds[0], text);
+    close(more);
+    more = dial(h, POST("/api/v1/reload"));
+    wait_held(h, ADMIN_HELD_MAX + 2);
+    assert_int_equal(h->n_refused, 1);
+    for (unsigned i = 0; i < ADMIN_HELD_MAX; i++)
+        close(fds[i]);
+    close(more);
+    close(probe);
+    house_free(h);
+}
+
+static void a_held_call_has_no_deadline_and_ends_with_the_interface(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct house *h = house_new();
+    int fd = dial(h, POST("/api/v1/reload"));
+    wait_held(h, 1);
+    pass(h, 200);
+    assert_non_null(h->held[0]);
+    admin_http_free(h->http);
+    h->http = NULL;
+    assert_null(h->held[0]);
+    ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+    assert_true(n > 13);
+    assert_memory_equal(text, "HTTP/1.1 503 ", 13);
+    close(fd);
+    house_free(h);
+}
+
+static void a_request_that_comes_at_the_very_end_is_not_held(void **state)
+{
+    (void)state;
+    char text[1024];
+    const char *const request = POST("/api/v1/reload");
+    struct house *h = house_new();
+    int fd = dial(h, "P"), held = dial(h, POST("/api/v1/reload"));
+    wait_held(h, 1);
+    assert_true(is_silent(h, fd));
+    assert_int_equal(send(fd, request + 1, strlen(request) - 1, 0), strlen(request) - 1);
+    admin_http_free(h->http);
+    h->http = NULL;
+    assert_int_equal(h->n_refused, 1);
+    assert_true(recv(fd, text, 13, MSG_DONTWAIT) == 13);
+    assert_memory_equal(text, "HTTP/1.1 503 ", 13);
+    close(fd);
+    close(held);
+    house_free(h);
+}
+
+static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **state)
+{
+    (void)state;
+    char text[1024];
+    static const char body_to_come[] = "POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n"
+                                       "Content-Type: application/json\r\n"
+                                       "Content-Length: 90\r\n\r\n";
+    static const char *const halves[] = {"G", "GET /healthz HTTP/1.1\r\nX: ", body_to_come};
+    for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+        struct house *h = house_new();
+        int fd = dial(h, halves[i]);
+        for (unsigned s = 0; s < ADMIN_REQUEST_S - 1; s++) {
+            pass(h, 1);
+            assert_int_equal(send(fd, " ", 1, MSG_NOSIGNAL), 1);
+        }
+        assert_true(is_silent(h, fd));
+        pass(h, 4);
+        assert_string_equal(hear(h, fd, text), "");
+        close(fd);
+        house_free(h);
+    }
+}
+
+static void a_connection_waits_longer_for_its_next_request(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct house *h = house_new();
+    int fd = dial(h, GET("/healthz"));
+    hear(h, fd, text);
+    pass(h, ADMIN_IDLE_S - 5);
+    assert_int_equal(send(fd, GET("/healthz"), strlen(GET("/healthz")), 0),
+                     strlen(GET("/healthz")));
+    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 200 ", 13);
+    pass(h, ADMIN_IDLE_S + 5);
+    assert_string_equal(hear(h, fd, text), "");
+    close(fd);
+    house_free(h);
+}
+
+static void before_the_start_only_probes_are_answered(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct house *h = house_new();
+    h->phase = ADMIN_STARTING;
+    int fd = dial(h, GET("/healthz"));
+    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 200 ", 13);
+    close(fd);
+    fd = dial(h, GET("/metrics"));
+    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(text, "\"starting\""));
+    close(fd);
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_held_call_is_answered_later_and_the_next_after_it),
+        cmocka_unit_test(a_call_that_was_held_may_be_answered_before_its_handler_returns),
+        cmocka_unit_test(who_leaves_while_its_call_is_held_is_told_of_within_seconds),
+        cmocka_unit_test(sixty_four_may_be_held_and_the_rest_hears_so_at_once),
+        cmocka_unit_test(a_held_call_has_no_deadline_and_ends_with_the_interface),
+        cmocka_unit_test(a_request_that_comes_at_the_very_end_is_not_held),
+        cmocka_unit_test(half_a_request_ends_after_ten_seconds_however_it_dribbles),
+        cmocka_unit_test(a_connection_waits_longer_for_its_next_request),
+        cmocka_unit_test(before_the_start_only_probes_are_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

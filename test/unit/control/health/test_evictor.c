@@ -1,0 +1,1031 @@
+/*
+ * test_evictor.c - sessions of nodes that drain, are down or are away are closed paced: never
+ * faster than the rate, never for nothing, and to the last one.
+ *
+ * The workers are played by a step that takes all credit at once when it is woken, as workers
+ * that have nothing else to do.
+ *
+ * Compiles evictor.c into itself, with an allocator that fails on demand.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+
+static size_t allowed = SIZE_MAX; /* allocations until one fails */
+
+static void *failing_calloc(size_t n, size_t size)
+{
+    if (allowed == 0)
+        return NULL;
+    allowed--;
+    return calloc(n, size);
+}
+
+#define calloc failing_calloc
+#include "control/health/evictor.c"
+#undef calloc
+
+#include "control/ground.h"
+
+#define HISTORY 200000u
+
+struct play {
+    struct ground g;
+    struct evictor *evictor;
+    unsigned wakes;
+    bool woken;
+    bool workers_stuck;
+    uint64_t closed_us[HISTORY]; /* when each session was closed */
+    uint32_t closed, closed_clean, closed_away;
+};
+
+static void note_wake(void *arg)
+{
+    struct play *p = arg;
+    p->wakes++;
+    p->woken = true;
+}
+
+static struct play *play_new(const char *more, size_t n_nodes)
+{
+    struct play *p = calloc(1, sizeof(*p));
+    char *nodes = ground_nodes(n_nodes);
+    assert_non_null(p);
+    ground_init(&p->g);
+    p->g.snapshot = ground_snapshot(&p->g, more, nodes);
+    p->evictor = evictor_new(p->g.loop, p->g.log, &p->g.registry, note_wake, p);
+    assert_non_null(p->evictor);
+    assert_true(evictor_take(p->evictor, p->g.snapshot));
+    free(nodes);
+    return p;
+}
+
+static void play_free(struct play *p)
+{
+    evictor_free(p->evictor);
+    ground_fini(&p->g);
+    free(p);
+}
+
+static void set_status(struct play *p, size_t node, enum node_status status)
+{
+    struct node_live *live = ground_live(&p->g, node);
+    if (status == NODE_UP)
+        atomic_store(&live->up_since_us, ground_now_us);
+    node_live_set_status(&p->g.registry, live, status);
+    evictor_look(p->evictor);
+}
+
+static void seat(struct play *p, size_t node, uint32_t clean, uint32_t kept)
+{
+    struct node_live *live = ground_live(&p->g, node);
+    atomic_store(&live->clean, clean);
+    atomic_store(&live->kept, kept);
+    atomic_store(&live->sessions, clean + kept);
+}
+
+/* One session fewer there, when credit and session are there. */
+static bool close_one(struct play *p, struct node_live *live, _Atomic uint32_t *credit,
+                      _Atomic uint32_t *seats)
+{
+    if (atomic_load(credit) == 0 || atomic_load(seats) == 0)
+        return false;
+    atomic_fetch_sub(credit, 1);
+    atomic_fetch_sub(seats, 1);
+    const bool is_away = seats >= live->away && seats < live->away + AWAY_CAUSE_COUNT;
+    if (!is_away)
+        atomic_fetch_sub(&live->sessions, 1);
+    p->closed_clean += seats == &live->clean;
+    p->closed_away += is_away;
+    assert_true(p->closed < HISTORY);
+    p->closed_us[p->closed++] = ground_now_us;
+    return true;
+}
+
+/* Those with kept sessions alone are the first to take credit that is good for any session. */
+static void work(void *arg)
+{
+    struct play *p = arg;
+    if (p->workers_stuck || !p->woken)
+        return;
+    p->woken = false;
+    for (size_t i = 0; i < p->g.snapshot->clusters[0].n; i++) {
+        struct node_live *live = ground_live(&p->g, i);
+        while (close_one(p, live, &live->evictions[EVICT_DRAIN_CLEAN], &live->clean))
+            continue;
+        for (int why = EVICT_DRAIN; why <= EVICT_DOWN; why++)
+            while (close_one(p, live, &live->evictions[why], &live->kept) ||
+                   close_one(p, live, &live->evictions[why], &live->clean))
+                continue;
+        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+            while (close_one(p, live, &live->evictions[EVICT_HOME + cause], &live->away[cause]))
+                continue;
+    }
+}
+
+static void pass(struct play *p, uint64_t ms)
+{
+    ground_pass(&p->g, ms, work, p);
+}
+
+static uint32_t busiest_second(const struct play *p)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0, from = 0; i < p->closed; i++) {
+        while (p->closed_us[i] - p->closed_us[from] >= 1000000u)
+            from++;
+        if (i - from + 1 > most)
+            most = i - from + 1;
+    }
+    return most;
+}
+
+static uint32_t handed_out(const struct node_live *live)
+{
+    uint32_t n = 0;
+    for (int why = 0; why < EVICTION_COUNT; why++)
+        n += NODE_LIVE_READ(live->evictions[why]);
+    return n;
+}
+
+/* ---- draining ---- */
+
+static void a_drain_keeps_its_pace_in_every_second(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {1, 3, 7, 10, 19, 200, 5000};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        char more[64];
+        (void)snprintf(more, sizeof(more), "\"drain_rate_per_s\":%u,", rates[i]);
+        struct play *p = play_new(more, 2);
+        seat(p, 0, 5 * rates[i], 5 * rates[i]);
+        set_status(p, 0, NODE_DRAINING);
+        pass(p, 10000); /* below four fifths of the pace is too slow ... */
+        assert_true(p->closed * 10u >= rates[i] * 80u);
+        pass(p, 2500);
+        assert_int_equal(p->closed, 10 * rates[i]); /* ... and all go */
+        assert_true(busiest_second(p) * 10u <= rates[i] * 11u);
+        assert_int_equal(ground_logged(&p->g, "node.draining", "node=\"n0\"", NULL), 1);
+        assert_int_equal(ground_logged(&p->g, "node.drained", "node=\"n0\"", "took_ms="), 1);
+        play_free(p);
+    }
+}
+
+static void clean_sessions_go_first(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    seat(p, 0, 55, 200);
+    set_status(p, 0, NODE_DRAINING);
+    while (p->closed < 50)
+        pass(p, 10);
+    assert_int_equal(p->closed_clean, p->closed);
+    pass(p, 4000);
+    assert_int_equal(p->closed, 255);
+    play_free(p);
+}
+
+static void at_the_deadline_all_that_is_left_goes(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":1,\"drain_deadline_ms\":5000,", 2);
+    seat(p, 0, 300, 300);
+    atomic_store(&ground_live(&p->g, 0)->sessions, 601); /* one waits for its CONNACK */
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 4900);
+    assert_in_range(p->closed, 3, 5);
+    pass(p, 300);
+    assert_int_equal(p->closed, 600);
+    seat(p, 0, 0, 1);
+    pass(p, 300);
+    assert_int_equal(p->closed, 601);
+    play_free(p);
+}
+
+static void a_session_that_was_waiting_when_the_drain_began_goes_too(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    atomic_store(&ground_live(&p->g, 0)->sessions, 1);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 500);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 0);
+    seat(p, 0, 0, 1);
+    pass(p, 1300);
+    assert_int_equal(p->closed, 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    play_free(p);
+}
+
+/* A replay goes by candidates that were picked before. */
+static void a_session_that_lands_on_a_drained_node_goes_too(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 1000);
+    assert_int_equal(p->closed, 10);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    pass(p, 60000);
+    seat(p, 0, 1, 2);
+    evictor_look(p->evictor);
+    pass(p, 1000);
+    assert_int_equal(p->closed, 13);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 2);
+    play_free(p);
+}
+
+static void a_drain_called_off_with_a_session_waiting_is_not_done(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    atomic_store(&ground_live(&p->g, 0)->sessions, 1);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 500);
+    set_status(p, 0, NODE_UP);
+    pass(p, 500);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 0);
+    play_free(p);
+}
+
+static void an_empty_node_is_drained_at_once(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 100);
+    assert_int_equal(ground_logged(&p->g, "node.draining", "sessions=0", "rate_per_s=100"), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    play_free(p);
+}
+
+static void a_drain_is_over_once(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 1000);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    play_free(p);
+}
+
+static void looking_all_the_time_neither_hurries_nor_hinders(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    seat(p, 0, 0, 300);
+    set_status(p, 0, NODE_DRAINING);
+    for (int i = 0; i < 400; i++) {
+        evictor_look(p->evictor);
+        pass(p, 10);
+    }
+    assert_int_equal(p->closed, 300);
+    assert_true(busiest_second(p) <= 110);
+    play_free(p);
+}
+
+static void routers_do_not_close_in_step(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
+    uint64_t shortest_us = UINT64_MAX, longest_us = 0;
+    seat(p, 0, 0, 3000);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 2000);
+    for (uint32_t i = 1; i < p->closed; i++) {
+        uint64_t us = p->closed_us[i] - p->closed_us[i - 1];
+        if (us == 0)
+            continue; /* of the same tick */
+        shortest_us = us < shortest_us ? us : shortest_us;
+        longest_us = us > longest_us ? us : longest_us;
+    }
+    assert_in_range(shortest_us, 38000, 47000);
+    assert_in_range(longest_us, 53000, 64000);
+    play_free(p);
+}
+
+static void a_drain_called_off_takes_its_credit_back(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
+    seat(p, 0, 500, 0);
+    set_status(p, 0, NODE_DRAINING);
+    p->workers_stuck = true;
+    pass(p, 200);
+    assert_in_range(handed_out(ground_live(&p->g, 0)), 1, 60);
+    set_status(p, 0, NODE_UP);
+    pass(p, 100);
+    assert_int_equal(handed_out(ground_live(&p->g, 0)), 0);
+    p->workers_stuck = false;
+    pass(p, 1000);
+    assert_int_equal(p->closed, 0);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 0);
+    play_free(p);
+}
+
+static void credit_that_nobody_takes_does_not_pile_up(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    seat(p, 0, 0, 2000);
+    set_status(p, 0, NODE_DRAINING);
+    p->workers_stuck = true;
+    pass(p, 5000);
+    assert_in_range(handed_out(ground_live(&p->g, 0)), 1, 7);
+    p->workers_stuck = false;
+    pass(p, 5000);
+    assert_true(busiest_second(p) <= 110);
+    play_free(p);
+}
+
+static void a_main_thread_that_was_held_up_does_not_catch_up(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    seat(p, 0, 0, 3000);
+    set_status(p, 0, NODE_DRAINING);
+    for (int i = 0; i < 50; i++) {
+        pass(p, 20 + (uint64_t)i * 4);
+        ground_now_us += 10000u * (uint64_t)i; /* busy elsewhere for up to half a second */
+    }
+    assert_true(p->closed > 300);
+    assert_true(busiest_second(p) <= 110);
+    play_free(p);
+}
+
+/* Workers that come as late as can be, when the main thread was held up for as long. */
+static void no_timing_of_workers_and_main_thread_makes_a_burst(void **state)
+{
+    (void)state;
+    static const uint32_t rates[] = {5, 50, 200, 2000};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        char more[64];
+        (void)snprintf(more, sizeof(more), "\"drain_rate_per_s\":%u,", rates[i]);
+        struct play *p = play_new(more, 2);
+        seat(p, 0, 0, 60 * rates[i]);
+        set_status(p, 0, NODE_DRAINING);
+        for (unsigned k = 0; k < 20; k++) {
+            p->workers_stuck = true;
+            pass(p, 40 + k);
+            ground_now_us += 500000; /* the main thread does something else */
+            p->workers_stuck = false;
+            work(p);
+            pass(p, 1100);
+        }
+        assert_in_range(p->closed, 10 * rates[i], 30 * rates[i]);
+        if (busiest_second(p) * 10u > rates[i] * 11u)
+            fail_msg("%u in a second at %u/s", busiest_second(p), rates[i]);
+        play_free(p);
+    }
+}
+
+static void an_operators_pace_counts_for_one_drain(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":10,", 2);
+    seat(p, 0, 0, 1000);
+    /* said ahead of the drain or behind it: both are meant for it */
+    evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 3000);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 2000);
+    assert_in_range(p->closed, 170, 210);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, "rate_per_s=100"), 1);
+    pass(p, 1200);
+    assert_int_equal(p->closed, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 200);
+    seat(p, 0, 0, 1000);
+    p->closed = 0;
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 4000);
+    assert_in_range(p->closed, 35, 42);
+    play_free(p);
+}
+
+static void a_pace_for_the_next_drain_outlives_the_end_of_the_last(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":10,", 2);
+    seat(p, 0, 0, 1000);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 500);
+    set_status(p, 0, NODE_UP);
+    evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 0); /* before a tick saw that */
+    pass(p, 500);
+    p->closed = 0;
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 2000);
+    assert_in_range(p->closed, 170, 210);
+    play_free(p);
+}
+
+/* ---- down ---- */
+
+static void sessions_of_a_node_that_is_down_are_closed_paced(void **state)
+{
+    (void)state;
+    static const enum node_status lost[] = {NODE_DOWN, NODE_OFF};
+    for (size_t i = 0; i < ARRAY_LEN(lost); i++) {
+        struct play *p = play_new("\"close_rate_per_s\":50,", 2);
+        seat(p, 0, 50, 50);
+        set_status(p, 0, lost[i]);
+        pass(p, 1000);
+        assert_in_range(p->closed, 40, 55);
+        pass(p, 2000);
+        assert_int_equal(p->closed, 100);
+        assert_int_equal(ground_logged(&p->g, "node.closing", "sessions=100", NULL), 1);
+        assert_int_equal(ground_logged(&p->g, "node.closed", "took_ms=", NULL), 1);
+        play_free(p);
+    }
+}
+
+static void nobody_is_closed_while_there_is_nowhere_to_go(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"close_rate_per_s\":50,", 2);
+    seat(p, 0, 50, 0);
+    set_status(p, 1, NODE_EJECTED);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    assert_int_equal(ground_logged(&p->g, "node.closing", NULL, NULL), 0);
+    set_status(p, 1, NODE_UP);
+    pass(p, 2000);
+    assert_int_equal(p->closed, 50);
+    play_free(p);
+}
+
+/* The other node: its keys in JSON, its status, its sessions. */
+static const struct {
+    const char *keys;
+    enum node_status status;
+    uint32_t sessions;
+} useless[] = {
+    {",\"weight\":0", NODE_UP, 0},
+    {",\"max_connections\":5", NODE_UP, 5},
+    {"", NODE_PAUSED, 0},
+    {"", NODE_EJECTED, 0},
+    {"", NODE_DRAINING, 0},
+    {"", NODE_DOWN, 0},
+    {"", NODE_OFF, 0},
+};
+
+static struct play *play_with_useless(size_t i, const char *more)
+{
+    struct play *p = play_new(more, 2);
+    char nodes[256];
+    (void)snprintf(nodes, sizeof(nodes),
+                   "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
+                   "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"%s}",
+                   useless[i].keys);
+    struct snapshot *next = ground_snapshot(&p->g, more, nodes);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 1, useless[i].sessions, 0);
+    set_status(p, 1, useless[i].status);
+    return p;
+}
+
+static void set_taking(struct play *p)
+{
+    char *nodes = ground_nodes(2);
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 1, 0, 0);
+    set_status(p, 1, NODE_UP);
+    free(nodes);
+}
+
+static void a_down_node_keeps_its_sessions_while_no_other_node_takes_them(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+        struct play *p = play_with_useless(i, "");
+        seat(p, 0, 5, 5);
+        set_status(p, 0, NODE_DOWN);
+        pass(p, 3000);
+        assert_int_equal(p->closed, 0);
+        set_taking(p);
+        pass(p, 2000);
+        assert_int_equal(p->closed, 10);
+        play_free(p);
+    }
+}
+
+static void a_drain_is_held_while_no_other_node_takes_its_sessions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+        struct play *p = play_with_useless(i, "");
+        struct evictor_drain drain;
+        seat(p, 0, 5, 5);
+        set_status(p, 0, NODE_DRAINING);
+        pass(p, 3000);
+        assert_int_equal(p->closed, 0);
+        assert_true(evictor_look_at_drain(p->evictor, ground_live(&p->g, 0), &drain));
+        assert_true(drain.held);
+        assert_int_equal(ground_logged(&p->g, "node.held", "node=\"n0\"", "sessions=10"), 1);
+        set_taking(p);
+        pass(p, 2000);
+        assert_int_equal(p->closed, 10);
+        assert_int_equal(ground_logged(&p->g, "node.drained", "node=\"n0\"", NULL), 1);
+        play_free(p);
+    }
+}
+
+static void a_drain_goes_on_as_soon_as_another_node_has_room(void **state)
+{
+    (void)state;
+    struct play *p = play_with_useless(1, "");
+    seat(p, 0, 0, 10);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    seat(p, 1, 4, 0); /* nothing else tells the evictor */
+    pass(p, 3000);
+    assert_int_equal(p->closed, 10);
+    play_free(p);
+}
+
+static void the_deadline_of_a_drain_closes_also_what_no_other_node_takes(void **state)
+{
+    (void)state;
+    struct play *p = play_with_useless(0, "\"drain_deadline_ms\":5000,");
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DRAINING);
+    pass(p, 4500);
+    assert_int_equal(p->closed, 0);
+    pass(p, 2000);
+    assert_int_equal(p->closed, 10);
+    play_free(p);
+}
+
+/* It has only sessions left, and gets no new one, although it is up. */
+static void a_departed_node_takes_no_sessions(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    static const char one[] =
+        "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"c\"}],"
+        "\"clusters\":[{\"name\":\"c\",\"nodes\":["
+        "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"}]}]}";
+    struct config_messages messages;
+    struct config *config = config_parse(one, sizeof(one) - 1, "config.json", &messages);
+    config_messages_fini(&messages);
+    seat(p, 1, 0, 1);
+    assert_non_null(config);
+    struct snapshot *next = snapshot_new(config, &p->g.registry, NULL, p->g.snapshot);
+    assert_non_null(next);
+    assert_int_equal(next->clusters[0].n_all, 2);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 5, 5);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    play_free(p);
+}
+
+static void no_session_comes_home_while_the_home_is_full(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    struct snapshot *next =
+        ground_snapshot(&p->g, "\"homecoming\":{\"after_ms\":1000,\"rate_per_s\":20},",
+                        "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\",\"max_connections\":50},"
+                        "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"}");
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 0, 50);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 10);
+    pass(p, 5000);
+    assert_int_equal(p->closed, 0);
+    seat(p, 0, 0, 40);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 10);
+    play_free(p);
+}
+
+static void nodes_of_another_cluster_are_no_place_to_go(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 1);
+    struct snapshot *next = ground_parse(
+        &p->g, "{\"listeners\":[{\"name\":\"l\",\"address\":\"127.0.0.1:1883\",\"cluster\":\"c\"},"
+               "{\"name\":\"m\",\"address\":\"127.0.0.1:1884\",\"cluster\":\"d\"}],\"clusters\":["
+               "{\"name\":\"c\",\"nodes\":[{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"}]},"
+               "{\"name\":\"d\",\"nodes\":[{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"}]}]}");
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    seat(p, 0, 0, 10);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    play_free(p);
+}
+
+static void on_node_down_keep_keeps(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"on_node_down\":\"keep\",", 2);
+    seat(p, 0, 10, 10);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 5000);
+    assert_int_equal(p->closed, 0);
+    play_free(p);
+}
+
+static void paused_and_ejected_nodes_keep_their_sessions(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 3);
+    seat(p, 0, 10, 10);
+    set_status(p, 0, NODE_PAUSED);
+    pass(p, 2000);
+    set_status(p, 0, NODE_EJECTED);
+    pass(p, 2000);
+    assert_int_equal(p->closed, 0);
+    assert_false(ground_logged(&p->g, "node.", NULL, NULL));
+    play_free(p);
+}
+
+static void a_node_that_was_left_empty_says_nothing(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 1000);
+    assert_false(ground_logged(&p->g, "node.", NULL, NULL));
+    assert_int_equal(p->wakes, 0);
+    play_free(p);
+}
+
+/* ---- homecoming ---- */
+
+#define HOMECOMING "\"homecoming\":{\"after_ms\":10000,\"rate_per_s\":20},"
+
+static void sessions_come_home_when_home_has_been_up_for_long_enough(void **state)
+{
+    (void)state;
+    struct play *p = play_new(HOMECOMING, 2);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 500);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    pass(p, 20000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 9500);
+    assert_int_equal(p->closed, 0);
+    pass(p, 4500);
+    assert_in_range(p->closed, 45, 85);
+    pass(p, 6000);
+    assert_int_equal(p->closed_away, 100);
+    assert_true(busiest_second(p) <= 22);
+    assert_int_equal(ground_logged(&p->g, "node.homecoming", "sessions=100", NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.home ", "took_ms=", NULL), 1);
+    play_free(p);
+}
+
+static void without_homecoming_they_stay_where_they_are(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_status(p, 0, NODE_DOWN);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 600000);
+    assert_int_equal(p->closed, 0);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 100); /* an operator wants it, once */
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    evictor_look(p->evictor);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 100);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 100);
+    set_status(p, 0, NODE_UP);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 100);
+    play_free(p);
+}
+
+static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    pass(p, 100);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
+    pass(p, 1000);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    evictor_look(p->evictor);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 0);
+    assert_int_equal(ground_logged(&p->g, "node.home", NULL, NULL), 0);
+    play_free(p);
+}
+
+static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 1000);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    set_status(p, 0, NODE_UP);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before a tick saw that */
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 100);
+    play_free(p);
+}
+
+static void a_home_that_fails_sessions_is_no_home_yet(void **state)
+{
+    (void)state;
+    struct play *p = play_new(HOMECOMING, 2);
+    set_status(p, 0, NODE_DOWN);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 9000);
+    atomic_fetch_add(&ground_live(&p->g, 0)->failures, 1);
+    pass(p, 9000);
+    assert_int_equal(p->closed, 0);
+    pass(p, 9000); /* two looks, each within 1.2 s; 10 s; 100 at 20 a second */
+    assert_int_equal(p->closed, 100);
+    play_free(p);
+}
+
+static void a_home_that_goes_again_calls_nobody(void **state)
+{
+    (void)state;
+    struct play *p = play_new(HOMECOMING, 2);
+    set_status(p, 0, NODE_DOWN);
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 9000);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 9000);
+    assert_int_equal(p->closed, 0);
+    play_free(p);
+}
+
+static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void **state)
+{
+    (void)state;
+    struct play *p = play_new(HOMECOMING "\"node_defaults\":{\"slow_start_ms\":30000},", 2);
+    set_status(p, 0, NODE_DOWN);
+    pass(p, 1000);
+    set_status(p, 0, NODE_UP);
+    pass(p, 15000); /* nobody was away: nothing to wait for, it seems */
+    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT],
+                 40); /* home was still warming up for them */
+    pass(p, 14000);
+    assert_int_equal(p->closed, 0); /* it would not have them yet */
+    pass(p, 10000);
+    assert_int_equal(p->closed_away, 40);
+    play_free(p);
+}
+
+static void set_away(struct play *p, enum away_cause cause, uint32_t n)
+{
+    atomic_store(&ground_live(&p->g, 0)->away[cause], n);
+    evictor_look(p->evictor);
+}
+
+static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)
+{
+    (void)state;
+    static const enum away_cause others[] = {AWAY_MOVED, AWAY_REFUSED, AWAY_OVERFLOW};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct play *p = play_new(HOMECOMING, 2);
+        set_status(p, 0, NODE_UP);
+        set_away(p, others[i], 100);
+        pass(p, 30000);
+        assert_int_equal(p->closed, 0);
+        set_away(p, AWAY_OUT, 10);
+        pass(p, 5000);
+        assert_int_equal(p->closed_away, 10);
+        assert_int_equal(NODE_LIVE_READ(ground_live(&p->g, 0)->away[others[i]]), 100);
+        play_free(p);
+    }
+}
+
+static void after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"homecoming\":{\"after_ms\":10000,\"rate_per_s\":20,"
+                              "\"after_scale_out\":true},",
+                              2);
+    set_status(p, 0, NODE_UP);
+    set_away(p, AWAY_MOVED, 50);
+    set_away(p, AWAY_OVERFLOW, 50);
+    pass(p, 9000);
+    assert_int_equal(p->closed, 0);
+    pass(p, 9000);
+    assert_int_equal(p->closed_away, 50);
+    assert_true(busiest_second(p) <= 22);
+    play_free(p);
+}
+
+static void an_operator_brings_home_sessions_of_every_cause(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
+        set_away(p, (enum away_cause)cause, 20);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    pass(p, 4000);
+    assert_int_equal(p->closed_away, 20 * AWAY_CAUSE_COUNT);
+    assert_true(busiest_second(p) <= 55);
+    play_free(p);
+}
+
+/* Home has no room for them, and sends each away again. */
+static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    set_away(p, AWAY_OVERFLOW, 30);
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    for (int i = 0; i < 100; i++) {
+        pass(p, 100);
+        set_away(p, AWAY_OVERFLOW, 30);
+    }
+    assert_int_equal(p->closed_away, 30);
+    assert_int_equal(ground_logged(&p->g, "node.homecoming", NULL, NULL), 1);
+    play_free(p);
+}
+
+static void an_operators_homecoming_waits_until_the_workers_have_counted(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    atomic_store(&p->g.registry.recounts, 2); /* the nodes have just changed */
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
+    pass(p, 3000);
+    set_away(p, AWAY_MOVED, 10);
+    atomic_store(&p->g.registry.recounts, 1);
+    pass(p, 3000);
+    set_away(p, AWAY_MOVED, NODE_LIVE_READ(ground_live(&p->g, 0)->away[AWAY_MOVED]) + 10);
+    atomic_store(&p->g.registry.recounts, 0);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 20);
+    set_away(p, AWAY_MOVED, 10);
+    pass(p, 3000);
+    assert_int_equal(p->closed_away, 20);
+    play_free(p);
+}
+
+/* ---- snapshots ---- */
+
+static void a_reload_goes_on_with_the_drain(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    char *nodes = ground_nodes(3);
+    seat(p, 0, 0, 400);
+    set_status(p, 0, NODE_DRAINING);
+    for (int i = 0; i < 20; i++) {
+        pass(p, 100);
+        struct snapshot *next = ground_snapshot(&p->g, "\"drain_rate_per_s\":100,", nodes);
+        assert_true(evictor_take(p->evictor, next));
+        snapshot_unref(p->g.snapshot);
+        p->g.snapshot = next;
+        node_registry_sweep(&p->g.registry);
+    }
+    assert_in_range(p->closed, 150, 210);
+    pass(p, 4000);
+    assert_int_equal(p->closed, 400);
+    assert_true(busiest_second(p) <= 110);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
+    free(nodes);
+    play_free(p);
+}
+
+static void a_node_that_is_gone_has_no_credit_left(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
+    struct node_live *live = ground_live(&p->g, 1);
+    node_live_ref(live); /* as its relayed sessions do */
+    seat(p, 1, 0, 400);
+    p->workers_stuck = true;
+    set_status(p, 1, NODE_DRAINING);
+    pass(p, 200);
+    assert_true(handed_out(live) > 0);
+    atomic_store(&live->sessions, 0); /* else it would stay as a departed node */
+    char *nodes = ground_nodes(1);
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes);
+    assert_true(evictor_take(p->evictor, next));
+    snapshot_unref(p->g.snapshot);
+    p->g.snapshot = next;
+    pass(p, 200);
+    assert_int_equal(handed_out(live), 0);
+    node_live_unref(live);
+    free(nodes);
+    play_free(p);
+}
+
+static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
+{
+    (void)state;
+    struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
+    char *nodes = ground_nodes(1);
+    seat(p, 1, 0, 300);
+    set_status(p, 1, NODE_DRAINING);
+    pass(p, 1000);
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes); /* without the node that drains */
+    allowed = 0;
+    assert_false(evictor_take(p->evictor, next));
+    assert_null(evictor_new(p->g.loop, p->g.log, &p->g.registry, note_wake, p));
+    allowed = SIZE_MAX;
+    snapshot_unref(next);
+    evictor_free(NULL);
+    pass(p, 3000);
+    assert_int_equal(p->closed, 300);
+    assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
+    free(nodes);
+    play_free(p);
+}
+
+static void with_nothing_to_do_it_does_nothing(void **state)
+{
+    (void)state;
+    struct play *p = play_new("", 2);
+    seat(p, 0, 10, 10);
+    pass(p, 1000);
+    assert_int_equal(ev_pending_count(p->g.loop), 0);
+    ev_run(p->g.loop, 0); /* returns: no timer is active */
+    play_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_drain_keeps_its_pace_in_every_second),
+        cmocka_unit_test(clean_sessions_go_first),
+        cmocka_unit_test(at_the_deadline_all_that_is_left_goes),
+        cmocka_unit_test(a_session_that_was_waiting_when_the_drain_began_goes_too),
+        cmocka_unit_test(a_session_that_lands_on_a_drained_node_goes_too),
+        cmocka_unit_test(a_drain_called_off_with_a_session_waiting_is_not_done),
+        cmocka_unit_test(an_empty_node_is_drained_at_once),
+        cmocka_unit_test(a_drain_is_over_once),
+        cmocka_unit_test(looking_all_the_time_neither_hurries_nor_hinders),
+        cmocka_unit_test(routers_do_not_close_in_step),
+        cmocka_unit_test(a_drain_called_off_takes_its_credit_back),
+        cmocka_unit_test(credit_that_nobody_takes_does_not_pile_up),
+        cmocka_unit_test(a_main_thread_that_was_held_up_does_not_catch_up),
+        cmocka_unit_test(no_timing_of_workers_and_main_thread_makes_a_burst),
+        cmocka_unit_test(an_operators_pace_counts_for_one_drain),
+        cmocka_unit_test(a_pace_for_the_next_drain_outlives_the_end_of_the_last),
+        cmocka_unit_test(sessions_of_a_node_that_is_down_are_closed_paced),
+        cmocka_unit_test(nobody_is_closed_while_there_is_nowhere_to_go),
+        cmocka_unit_test(nodes_of_another_cluster_are_no_place_to_go),
+        cmocka_unit_test(a_down_node_keeps_its_sessions_while_no_other_node_takes_them),
+        cmocka_unit_test(a_drain_is_held_while_no_other_node_takes_its_sessions),
+        cmocka_unit_test(a_drain_goes_on_as_soon_as_another_node_has_room),
+        cmocka_unit_test(the_deadline_of_a_drain_closes_also_what_no_other_node_takes),
+        cmocka_unit_test(a_departed_node_takes_no_sessions),
+        cmocka_unit_test(no_session_comes_home_while_the_home_is_full),
+        cmocka_unit_test(on_node_down_keep_keeps),
+        cmocka_unit_test(paused_and_ejected_nodes_keep_their_sessions),
+        cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
+        cmocka_unit_test(sessions_come_home_when_home_has_been_up_for_long_enough),
+        cmocka_unit_test(without_homecoming_they_stay_where_they_are),
+        cmocka_unit_test(an_operator_calls_home_those_who_are_away_and_nobody_later),
+        cmocka_unit_test(an_operator_calls_home_as_soon_as_home_is_back),
+        cmocka_unit_test(a_home_that_fails_sessions_is_no_home_yet),
+        cmocka_unit_test(a_home_that_goes_again_calls_nobody),
+        cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),
+        cmocka_unit_test(a_homecoming_takes_only_those_whose_home_was_not_up),
+        cmocka_unit_test(after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it),
+        cmocka_unit_test(an_operator_brings_home_sessions_of_every_cause),
+        cmocka_unit_test(an_operators_homecoming_closes_as_many_as_were_away_and_no_more),
+        cmocka_unit_test(an_operators_homecoming_waits_until_the_workers_have_counted),
+        cmocka_unit_test(a_reload_goes_on_with_the_drain),
+        cmocka_unit_test(a_node_that_is_gone_has_no_credit_left),
+        cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),
+        cmocka_unit_test(with_nothing_to_do_it_does_nothing),
+    };
+    return cmocka_run_group_tests_name("evictor", tests, NULL, NULL);
+}

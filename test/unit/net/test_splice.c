@@ -1,0 +1,69 @@
+/*
+ * test_splice.c - a worker's pipe: there, taken back whole, given up, or never there. What passes
+ * through it is test_flow.c, test_stream_tcp.c and the end-to-end tests.
+ */
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "net/splice.h"
+#include "unit.h"
+
+static void what_is_in_the_pipe_is_taken_back_whole(void **state)
+{
+    (void)state;
+    static uint8_t in[SPLICE_BYTES_MAX], out[SPLICE_BYTES_MAX];
+    struct splice_pipe pipe;
+    splice_init(&pipe);
+    assert_true(splice_is_there(&pipe));
+    for (size_t i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 2654435761u >> 24);
+    assert_int_equal(write(pipe.in, in, sizeof(in)), sizeof(in)); /* it holds so many */
+    assert_true(splice_take_back(&pipe, out, 5));
+    assert_true(splice_take_back(&pipe, out + 5, sizeof(out) - 5));
+    assert_memory_equal(out, in, sizeof(in));
+    assert_true(splice_is_there(&pipe));
+    splice_fini(&pipe);
+    assert_false(splice_is_there(&pipe));
+}
+
+/* No kernel does that: but whose bytes would the next session get? */
+static void a_pipe_that_does_not_give_what_is_in_it_is_given_up(void **state)
+{
+    (void)state;
+    uint8_t out[8];
+    struct splice_pipe pipe;
+    splice_init(&pipe);
+    const int in = pipe.in;
+    assert_int_equal(write(pipe.in, "abc", 3), 3);
+    assert_false(splice_take_back(&pipe, out, 4));
+    assert_false(splice_is_there(&pipe));
+    assert_int_equal(write(in, "abc", 3), -1); /* closed */
+    splice_fini(&pipe);                        /* safe to repeat */
+}
+
+static void without_descriptors_there_is_no_pipe(void **state)
+{
+    (void)state;
+    struct rlimit before, none;
+    struct splice_pipe pipe;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    splice_init(&pipe);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_false(splice_is_there(&pipe));
+    assert_false(splice_is_there(NULL));
+    splice_fini(&pipe);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_in_the_pipe_is_taken_back_whole),
+        cmocka_unit_test(a_pipe_that_does_not_give_what_is_in_it_is_given_up),
+        cmocka_unit_test(without_descriptors_there_is_no_pipe),
+    };
+    return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+/*
+ * test_memory.c - what a WebSocket stream costs, over a real socket: idle, and while a
+ * request or a frame is half read.
+ *
+ * Counts what the C library gives out, by standing in front of its malloc(). Sanitizers bring
+ * their own, so with them this program is skipped.
+ */
+#include <malloc.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ws_testing.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MALLOC_IS_OURS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MALLOC_IS_OURS 0
+#endif
+#endif
+#ifndef MALLOC_IS_OURS
+#define MALLOC_IS_OURS 1
+#endif
+
+static size_t in_use; /* bytes given out and not taken back */
+
+#define ROOM_AROUND 512u /* blocks come a little larger than they were asked for */
+
+#if MALLOC_IS_OURS
+/* glibc's own names for its functions; no header has them. */
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void __libc_free(void *p);
+
+void *malloc(size_t n)
+{
+    void *p = __libc_malloc(n);
+    in_use += p ? malloc_usable_size(p) : 0;
+    return p;
+}
+
+void *calloc(size_t n, size_t size)
+{
+    void *p = __libc_calloc(n, size);
+    in_use += p ? malloc_usable_size(p) : 0;
+    return p;
+}
+
+__attribute__((noinline)) void *realloc(void *p, size_t n)
+{
+    size_t before = p ? malloc_usable_size(p) : 0;
+    void *moved = __libc_realloc(p, n);
+    if (moved)
+        in_use += malloc_usable_size(moved) - before;
+    return moved;
+}
+
+void free(void *p)
+{
+    in_use -= p ? malloc_usable_size(p) : 0;
+    __libc_free(p);
+}
+#endif
+
+/* A stream over one end of a socket pair; the other end is *peer. *before: in use without it. */
+static struct stream *ws_over_socket(int *peer, size_t *before)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct stream *tcp = stream_tcp_new(fds[0]);
+    assert_non_null(tcp);
+    *peer = fds[1];
+    *before = in_use;
+    struct stream *st = stream_ws_accept(tcp, &ws_conf);
+    assert_non_null(st);
+    return st;
+}
+
+static void send_to(int peer, struct span bytes)
+{
+    assert_int_equal(send(peer, bytes.p, bytes.n, 0), bytes.n);
+}
+
+/* Read although the last short read left a WANT_READ behind, see stream_read(). */
+static enum stream_result read_again(struct stream *st, void *p, size_t n, size_t *got)
+{
+    enum stream_result r = stream_read(st, p, n, got);
+    return r == STREAM_WANT_READ ? stream_read(st, p, n, got) : r;
+}
+
+/* One upgrade beforehand: OpenSSL sets itself up with the first digest. */
+static int warm_up(void **state)
+{
+    size_t before;
+    int peer;
+    (void)state;
+    struct stream *st = ws_over_socket(&peer, &before);
+    send_to(peer, span_of_str(WS_REQUEST_TEXT));
+    assert_int_equal(stream_open(st), STREAM_OK);
+    stream_free(st);
+    close(peer);
+    return 0;
+}
+
+static void idle_stream_costs_less_than_a_kilobyte(void **state)
+{
+    struct bytes input = {0};
+    char piece[4096];
+    size_t before, got = 0;
+    int peer;
+    (void)state;
+    add_text_frame(&input, FIN | BINARY, "a message");
+    struct stream *st = ws_over_socket(&peer, &before);
+    send_to(peer, span_of_str(WS_REQUEST_TEXT));
+    assert_int_equal(stream_open(st), STREAM_OK);
+    const size_t idle_n = in_use - before;
+    print_message("%zu bytes after the upgrade\n", idle_n);
+    assert_in_range(idle_n, 1, 1023);
+
+    send_to(peer, span_of(input.p, input.n - 1));
+    assert_int_equal(read_again(st, piece, sizeof(piece), &got), STREAM_OK);
+    print_message("%zu bytes in the middle of a frame\n", in_use - before);
+    assert_in_range(in_use - before, idle_n + 4096, idle_n + 4096 + ROOM_AROUND);
+    send_to(peer, span_of(input.p + input.n - 1, 1));
+    assert_int_equal(read_again(st, piece, sizeof(piece), &got), STREAM_OK);
+    assert_int_equal(in_use - before, idle_n);
+
+    send_to(peer, span_of(input.p, 3)); /* half a header */
+    assert_int_equal(read_again(st, piece, sizeof(piece), &got), STREAM_WANT_READ);
+    assert_true(in_use - before > idle_n);
+    send_to(peer, span_of(input.p + 3, input.n - 3));
+    assert_int_equal(read_again(st, piece, sizeof(piece), &got), STREAM_OK);
+    assert_int_equal(in_use - before, idle_n);
+    stream_free(st);
+    close(peer);
+    bytes_free(&input);
+}
+
+static void large_frames_cost_no_more_than_small_ones(void **state)
+{
+    struct bytes input = {0};
+    char *piece = malloc(65536);
+    size_t before, n = 0;
+    int peer;
+    (void)state;
+    assert_non_null(piece);
+    memset(piece, 'x', 65536);
+    add_frame(&input, FIN | BINARY, piece, 65536);
+    struct stream *st = ws_over_socket(&peer, &before);
+    send_to(peer, span_of_str(WS_REQUEST_TEXT));
+    assert_int_equal(stream_open(st), STREAM_OK);
+    for (size_t at = 0; at < input.n; at += n) {
+        size_t got = 0;
+        n = size_min(10000, input.n - at);
+        send_to(peer, span_of(input.p + at, n));
+        while (read_again(st, piece, 16384, &got) == STREAM_OK)
+            ;
+        assert_in_range(in_use - before, 1, 4096 + 2 * ROOM_AROUND);
+    }
+    const size_t idle_n = in_use - before;
+    assert_in_range(idle_n, 1, 1023);
+    assert_int_equal(stream_write(st, piece, 65536, &n), STREAM_OK);
+    assert_int_equal(in_use - before, idle_n);
+    stream_free(st);
+    close(peer);
+    bytes_free(&input);
+    free(piece);
+}
+
+static void frames_that_came_with_the_request_are_forgotten_once_read(void **state)
+{
+    struct bytes input = {0};
+    char piece[16];
+    size_t before, got = 0;
+    int peer;
+    (void)state;
+    bytes_add(&input, WS_REQUEST_TEXT, strlen(WS_REQUEST_TEXT));
+    add_text_frame(&input, FIN | BINARY, "early");
+    struct stream *st = ws_over_socket(&peer, &before);
+    send_to(peer, bytes_span(&input));
+    assert_int_equal(stream_open(st), STREAM_OK);
+    assert_true(in_use - before > 1024);
+    assert_int_equal(stream_read(st, piece, sizeof(piece), &got), STREAM_OK);
+    assert_in_range(in_use - before, 1, 1023);
+    stream_free(st);
+    close(peer);
+    bytes_free(&input);
+}
+
+static void request_takes_memory_as_it_comes(void **state)
+{
+    size_t before;
+    int peer;
+    char *text = malloc(8000);
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'a', 8000);
+    memcpy(text, "GET /mqtt?", 10);
+    struct stream *st = ws_over_socket(&peer, &before);
+    send_to(peer, span_of(text, 10));
+    assert_int_equal(stream_open(st), STREAM_WANT_READ);
+    print_message("%zu bytes at the beginning of a request\n", in_use - before);
+    assert_in_range(in_use - before, 1024, 4096);
+    send_to(peer, span_of(text + 10, 7990));
+    while (stream_open(st) != STREAM_WANT_READ || in_use - before < WS_UPGRADE_HEAD_MAX)
+        ;
+    assert_in_range(in_use - before, WS_UPGRADE_HEAD_MAX, WS_UPGRADE_HEAD_MAX + 4096);
+    stream_free(st);
+    assert_true(in_use < before); /* the stream below is gone as well */
+    close(peer);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(idle_stream_costs_less_than_a_kilobyte),
+        cmocka_unit_test(large_frames_cost_no_more_than_small_ones),
+        cmocka_unit_test(frames_that_came_with_the_request_are_forgotten_once_read),
+        cmocka_unit_test(request_takes_memory_as_it_comes),
+    };
+    if (!MALLOC_IS_OURS)
+        return 77; /* skipped */
+    return cmocka_run_group_tests_name("stream_ws_memory", tests, warm_up, NULL);
+}
