@@ -347,7 +347,7 @@ static void note_difference(const struct verdict *ours)
             return;
         }
     }
-    (void)fprintf(stderr, "%s (property %#x)\n", mqtt_fault_word(ours->fault), (unsigned)ours->id);
+    (void)fprintf(stderr, "%s (property %#x)\n", mqtt_fault_name(ours->fault), (unsigned)ours->id);
     law_broken("a difference is a row of the table", __FILE__, __LINE__);
 }
 
@@ -358,7 +358,7 @@ bool fuzz_corpus_is_complete(void)
 
     for (size_t i = 0; i < ARRAY_LEN(differences); i++) {
         const struct difference *d = &differences[i];
-        printf("%6zu  %-24s %-13s %s\n", hits[i], mqtt_fault_word(d->fault), d->clause, d->words);
+        printf("%6zu  %-24s %-13s %s\n", hits[i], mqtt_fault_name(d->fault), d->clause, d->words);
         complete = complete && hits[i] > 0;
     }
     return complete;

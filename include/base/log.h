@@ -35,8 +35,8 @@ enum log_level {
 
 enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMAT_COUNT };
 
-const char *log_level_word(enum log_level level);    /* "info" */
-const char *log_format_word(enum log_format format); /* "json" */
+const char *log_level_name(enum log_level level);    /* "info" */
+const char *log_format_name(enum log_format format); /* "json" */
 
 struct log;
 

@@ -119,6 +119,6 @@ struct close_reason_row {
 const struct close_reason_row *close_reason_row(enum close_reason reason);
 
 /* "client", "node" or "router". */
-const char *closed_by_word(enum closed_by by);
+const char *closed_by_name(enum closed_by by);
 
 #endif

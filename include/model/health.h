@@ -31,7 +31,7 @@ enum node_status {
         NODE_STATUS_COUNT
 };
 
-const char *node_status_word(enum node_status status);
+const char *node_status_name(enum node_status status);
 
 /*
  * Result of one active check, from the best to the worst: enum suffix, word in log and metrics.
@@ -53,7 +53,7 @@ enum check_result {
 #define HEALTH_CHECK_RESULTS ((unsigned)CHECK_BAD + 1u)
 #define HEALTH_WINDOW_SLOTS  10u
 
-const char *check_result_word(enum check_result result);
+const char *check_result_name(enum check_result result);
 
 /*
  * One node's health. Private to health.c except for the decree and `spared`, which the owner

@@ -44,7 +44,7 @@ enum placement_kind {
         PLACEMENT_KIND_COUNT
 };
 
-const char *placement_kind_word(enum placement_kind kind);
+const char *placement_kind_name(enum placement_kind kind);
 
 /* What stands between one open node and one session. */
 enum placement_bar {

@@ -30,6 +30,6 @@ enum session_state {
         SESSION_STATE_COUNT
 };
 
-const char *session_state_word(enum session_state state);
+const char *session_state_name(enum session_state state);
 
 #endif

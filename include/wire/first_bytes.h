@@ -25,6 +25,6 @@ enum first_protocol {
 enum first_protocol first_bytes_protocol(struct span in);
 
 /* "MQTT", "TLS", "HTTP", "PROXY protocol"; null for NOTHING and UNKNOWN. */
-const char *first_protocol_word(enum first_protocol protocol);
+const char *first_protocol_name(enum first_protocol protocol);
 
 #endif

@@ -21,7 +21,7 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(levels) == LOG_LEVEL_COUNT, "every level has its words");
 
-const char *log_level_word(enum log_level level)
+const char *log_level_name(enum log_level level)
 {
     assert(level < LOG_LEVEL_COUNT);
     return levels[level].word;
@@ -33,7 +33,7 @@ const char *log_level_loud(enum log_level level)
     return levels[level].loud;
 }
 
-const char *log_format_word(enum log_format format)
+const char *log_format_name(enum log_format format)
 {
     assert(format < LOG_FORMAT_COUNT);
     return format == LOG_JSON ? "json" : "text";

@@ -188,7 +188,7 @@ static void put_head(struct log_form *form, bool json, const struct log_line *li
     put_time(form, now);
     if (json) {
         put_str(form, "\",\"level\":\"");
-        put_str(form, log_level_word(line->level));
+        put_str(form, log_level_name(line->level));
         put_str(form, "\",\"event\":\"");
     } else {
         char loud[16];

@@ -14,7 +14,7 @@ static void log_node(struct log *log, const struct node_live *live, bool departe
     log_begin(&line, log, LOG_NOTICE, "node.gauges");
     log_text(&line, "cluster", live->cluster);
     log_text(&line, "node", live->name);
-    log_text(&line, "status", node_status_word(node_live_status(live)));
+    log_text(&line, "status", node_status_name(node_live_status(live)));
     if (departed)
         log_bool(&line, "departed", true);
     log_u64(&line, "sessions", NODE_LIVE_READ(live->sessions));
@@ -24,7 +24,7 @@ static void log_node(struct log *log, const struct node_live *live, bool departe
     for (int kind = 0; kind < PLACEMENT_KIND_COUNT; kind++) {
         char key[32];
         (void)snprintf(key, sizeof(key), "placed_%s_total",
-                       placement_kind_word((enum placement_kind)kind));
+                       placement_kind_name((enum placement_kind)kind));
         log_u64(&line, key, NODE_LIVE_READ(live->placed[kind]));
     }
     log_emit(&line);
@@ -59,11 +59,11 @@ static void add(const struct counters *c, struct gauges *out)
     out->bytes_down += counter_read(&c->bytes_down);
 }
 
-void gauges_sum(const struct crew *crew, struct gauges *out)
+void gauges_sum(const struct workers *workers, struct gauges *out)
 {
     *out = (struct gauges){0};
-    for (unsigned i = 0; i < crew->n; i++)
-        add(worker_counters(crew->workers[i]), out);
+    for (unsigned i = 0; i < workers->n; i++)
+        add(worker_counters(workers->list[i]), out);
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
         out->sessions += out->in_state[state];
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
@@ -71,16 +71,16 @@ void gauges_sum(const struct crew *crew, struct gauges *out)
 }
 
 void gauges_log(struct log *log, const struct worker_shared *shared,
-                const struct snapshot *snapshot, const struct crew *crew, uint64_t ports_low)
+                const struct snapshot *snapshot, const struct workers *workers, uint64_t ports_low)
 {
     struct gauges gauges;
     struct log_line line;
-    gauges_sum(crew, &gauges);
+    gauges_sum(workers, &gauges);
     log_begin(&line, log, LOG_NOTICE, "router.gauges");
     for (int state = 0; state < SESSION_STATE_COUNT; state++) {
         char key[32];
         (void)snprintf(key, sizeof(key), "sessions_%s",
-                       session_state_word((enum session_state)state));
+                       session_state_name((enum session_state)state));
         log_u64(&line, key, gauges.in_state[state]);
     }
     log_u64(&line, "sessions", gauges.sessions);

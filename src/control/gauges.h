@@ -27,7 +27,7 @@ struct gauges {
     uint64_t bytes_up, bytes_down;
 };
 
-void gauges_sum(const struct crew *crew, struct gauges *out);
+void gauges_sum(const struct workers *workers, struct gauges *out);
 
 /*
  * Log one event `router.gauges` (sessions in each state, totals since the start) and one
@@ -36,6 +36,6 @@ void gauges_sum(const struct crew *crew, struct gauges *out);
  *   ports_low   how often local ports ran low: ports_watch_warnings()
  */
 void gauges_log(struct log *log, const struct worker_shared *shared,
-                const struct snapshot *snapshot, const struct crew *crew, uint64_t ports_low);
+                const struct snapshot *snapshot, const struct workers *workers, uint64_t ports_low);
 
 #endif

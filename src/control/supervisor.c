@@ -39,7 +39,7 @@
 
 static void log_gauges(const struct supervisor *sup)
 {
-    gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.crew,
+    gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.workers,
                ports_watch_warnings(sup->ports));
 }
 
@@ -50,8 +50,8 @@ static void order_all(struct supervisor *sup, enum worker_order order)
     if (order <= sup->ordered)
         return;
     sup->ordered = order;
-    for (unsigned i = 0; i < sup->service.crew.n; i++)
-        worker_order(sup->service.crew.workers[i], order);
+    for (unsigned i = 0; i < sup->service.workers.n; i++)
+        worker_order(sup->service.workers.list[i], order);
     if (!sup->started)
         ev_break(sup->loop, EVBREAK_ALL);
 }
@@ -132,7 +132,7 @@ static void on_worker_ended(struct ev_loop *loop, struct ev_async *async, int ev
     (void)events;
     struct supervisor *sup = async->data;
     /* acquire: pairs with note_ended() */
-    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->service.crew.n)
+    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->service.workers.n)
         ev_break(loop, EVBREAK_ALL);
 }
 
@@ -173,8 +173,8 @@ static void on_trim(struct ev_loop *loop, struct ev_timer *timer, int events)
 static void wake_all(void *arg)
 {
     struct supervisor *sup = arg;
-    for (unsigned i = 0; i < sup->service.crew.n; i++)
-        worker_wake(sup->service.crew.workers[i]);
+    for (unsigned i = 0; i < sup->service.workers.n; i++)
+        worker_wake(sup->service.workers.list[i]);
 }
 
 static void on_node_changed(void *arg, struct node_live *live)
@@ -230,7 +230,7 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
     connect_watch_look(sup->service.connects, sup->service.snapshot, sup->service.prober, sup->log);
     evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
-    history_look(sup->house.history, &sup->service);
+    history_look(sup->context.history, &sup->service);
 }
 
 /* ---- starting ---- */
@@ -271,7 +271,7 @@ static void init_loop(struct supervisor *sup)
 static void announce_doors(struct supervisor *sup)
 {
     const struct listening_place place = {
-        .workers = sup->service.crew.n, .log = sup->log, .out = sup->out};
+        .workers = sup->service.workers.n, .log = sup->log, .out = sup->out};
     listening_announce(sup->service.snapshot, sup->doors, &place);
     free(sup->doors);
     sup->doors = NULL;
@@ -295,7 +295,7 @@ static void serve(struct supervisor *sup)
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
     log_text(&line, "version", MQTT_ROUTER_VERSION);
-    log_u64(&line, "workers", service->crew.n);
+    log_u64(&line, "workers", service->workers.n);
     log_u64(&line, "max_connections",
             atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
@@ -313,16 +313,16 @@ static void fini(struct supervisor *sup)
 {
     struct service *service = &sup->service;
     admin_free(service->admin);
-    history_free(sup->house.history);
-    key_shares_free(sup->house.shares);
-    overrides_free(sup->house.overrides);
+    history_free(sup->context.history);
+    key_shares_free(sup->context.shares);
+    overrides_free(sup->context.overrides);
     prober_free(service->prober);
     evictor_free(service->evictor);
     discovery_free(service->discovery);
-    for (unsigned i = 0; i < service->crew.n; i++)
-        worker_free(service->crew.workers[i]);
-    free(service->crew.workers);
-    session_desk_free(sup->house.desk); /* the workers' last answers went there */
+    for (unsigned i = 0; i < service->workers.n; i++)
+        worker_free(service->workers.list[i]);
+    free(service->workers.list);
+    session_desk_free(sup->context.desk); /* the workers' last answers went there */
     free(sup->doors);
     if (sup->doors_are_open && !sup->trial)
         listening_ended(service->snapshot, NULL, sup->log);
@@ -355,18 +355,18 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                 .registry = &sup->registry,
                                 .shared = &sup->shared};
     sup->ports = ports_watch_new();
-    sup->house = (struct admin_house){.service = service,
-                                      .ports = sup->ports,
-                                      .history = history_new(),
-                                      .overrides = overrides_new(),
-                                      .shares = key_shares_new(),
-                                      .desk = session_desk_new(sup->loop),
-                                      .phase = phase,
-                                      .arg = sup,
-                                      .started_us = clock_monotonic_us(),
-                                      .started_unix_ms = clock_unix_ms()};
+    sup->context = (struct admin_context){.service = service,
+                                          .ports = sup->ports,
+                                          .history = history_new(),
+                                          .overrides = overrides_new(),
+                                          .shares = key_shares_new(),
+                                          .desk = session_desk_new(sup->loop),
+                                          .phase = phase,
+                                          .arg = sup,
+                                          .started_us = clock_monotonic_us(),
+                                          .started_unix_ms = clock_unix_ms()};
     service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
-    service->overrides = sup->house.overrides;
+    service->overrides = sup->context.overrides;
     service->connects = connect_watch_new();
     service->members = (struct members_source){.of = members_of,
                                                .arg = service->discovery,
@@ -376,8 +376,8 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     service->evictor = evictor_new(sup->loop, sup->log, &sup->registry, wake_all, sup);
     const struct prober_news news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
-    return (sup->ports && sup->house.history && sup->house.overrides && sup->house.shares &&
-            sup->house.desk && service->connects && service->discovery && service->evictor &&
+    return (sup->ports && sup->context.history && sup->context.overrides && sup->context.shares &&
+            sup->context.desk && service->connects && service->discovery && service->evictor &&
             service->prober) ||
            supervisor_no_memory(sup);
 }
@@ -476,10 +476,10 @@ static bool run(struct supervisor *sup, const char *config_path)
         config_free(config);
     if (started && !sup->trial)
         serve(sup);
-    else if (sup->service.crew.n)
+    else if (sup->service.workers.n)
         order_all(sup, WORKER_STOP);
-    for (unsigned i = 0; i < sup->service.crew.n; i++)
-        worker_join(sup->service.crew.workers[i]);
+    for (unsigned i = 0; i < sup->service.workers.n; i++)
+        worker_join(sup->service.workers.list[i]);
     fini(sup);
     return started;
 }

@@ -23,7 +23,7 @@ struct supervisor {
     struct service service;
     struct node_registry registry;
     struct ports_watch *ports; /* owned */
-    struct admin_house house;
+    struct admin_context context;
     struct log *log; /* owned */
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr1, on_usr2;

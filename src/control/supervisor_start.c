@@ -41,17 +41,17 @@ bool supervisor_no_memory(const struct supervisor *sup)
     return false;
 }
 
-static bool make_workers(struct supervisor *sup, const struct config *config, unsigned workers)
+static bool make_workers(struct supervisor *sup, const struct config *config, unsigned count)
 {
-    struct crew *crew = &sup->service.crew;
-    crew->workers = calloc(workers, sizeof(struct worker *));
-    while (crew->workers && crew->n < workers) {
-        struct worker *w = worker_new(&sup->shared, crew->n, config->limits.relay_buffer_bytes);
+    struct workers *workers = &sup->service.workers;
+    workers->list = calloc(count, sizeof(struct worker *));
+    while (workers->list && workers->n < count) {
+        struct worker *w = worker_new(&sup->shared, workers->n, config->limits.relay_buffer_bytes);
         if (!w)
             break;
-        crew->workers[crew->n++] = w;
+        workers->list[workers->n++] = w;
     }
-    return crew->n == workers || supervisor_no_memory(sup);
+    return workers->n == count || supervisor_no_memory(sup);
 }
 
 /* The nodes that are known by now, and those who watch over them. */
@@ -82,20 +82,20 @@ static bool publish_first(struct supervisor *sup, const struct privileges *to)
 {
     struct service *service = &sup->service;
     const struct socket_rights rights = own_rights(to);
-    const struct listening_place place = {.workers = service->crew.n,
+    const struct listening_place place = {.workers = service->workers.n,
                                           .log = sup->log,
                                           .out = sup->out,
                                           .trial = sup->trial,
                                           .rights = &rights};
     char error[WORKER_TLS_ERROR_MAX];
     struct publication publication;
-    sup->doors = calloc(service->crew.n * service->snapshot->n_doors, sizeof(*sup->doors));
+    sup->doors = calloc(service->workers.n * service->snapshot->n_doors, sizeof(*sup->doors));
     if (!sup->doors)
         return supervisor_no_memory(sup);
     sup->doors_are_open = listening_open(service->snapshot, NULL, sup->doors, &place);
     if (!sup->doors_are_open)
         return false;
-    if (!publication_prepare(&publication, &service->crew, service->snapshot, sup->doors,
+    if (!publication_prepare(&publication, &service->workers, service->snapshot, sup->doors,
                              tls_keeper_keys(service->tls), error)) {
         (void)fprintf(sup->out, "error: %s\n", error);
         return false;
@@ -111,7 +111,7 @@ static bool open_admin(struct supervisor *sup, const struct privileges *to)
     const struct socket_rights rights = own_rights(to);
     const struct admin_place place = {.rights = &rights, .trial = sup->trial, .out = sup->out};
     if (conf)
-        sup->service.admin = admin_new(conf, &sup->house, &place);
+        sup->service.admin = admin_new(conf, &sup->context, &place);
     return !conf || sup->service.admin;
 }
 
@@ -125,7 +125,7 @@ static bool give_up_privileges(struct supervisor *sup, const struct privileges *
 {
     const struct service *service = &sup->service;
     const struct config *config = service->snapshot->config;
-    for (size_t i = 0; i < service->crew.n * service->snapshot->n_doors; i++)
+    for (size_t i = 0; i < service->workers.n * service->snapshot->n_doors; i++)
         privileges_hand_over(to, sup->doors[i].fd);
     if (service->admin && admin_fd(service->admin) >= 0)
         privileges_hand_over(to, admin_fd(service->admin));
@@ -173,8 +173,8 @@ static bool start_workers(struct supervisor *sup)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     sup->started = true;
-    for (unsigned i = 0; sup->started && i < service->crew.n; i++) {
-        sup->started = worker_start(service->crew.workers[i]);
+    for (unsigned i = 0; sup->started && i < service->workers.n; i++) {
+        sup->started = worker_start(service->workers.list[i]);
         if (!sup->started)
             (void)fprintf(sup->out, "error: cannot start a thread: %s\n", strerror(errno));
     }

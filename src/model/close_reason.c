@@ -22,7 +22,7 @@ const struct close_reason_row *close_reason_row(enum close_reason reason)
     return &rows[reason];
 }
 
-const char *closed_by_word(enum closed_by by)
+const char *closed_by_name(enum closed_by by)
 {
     static const char *const words[] = {"client", "node", "router"};
     _Static_assert(ARRAY_LEN(words) == CLOSED_BY_COUNT, "every side has a word");

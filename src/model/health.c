@@ -20,7 +20,7 @@ _Static_assert(CHECK_GOOD < CHECK_NO_NEW && CHECK_NO_NEW < CHECK_TIMEOUT &&
                    CHECK_TIMEOUT < CHECK_BAD,
                "results are in order, from the best to the worst");
 
-const char *node_status_word(enum node_status status)
+const char *node_status_name(enum node_status status)
 {
     static const char *const words[] = {
 #define X(suffix, word) [NODE_##suffix] = word,
@@ -32,7 +32,7 @@ const char *node_status_word(enum node_status status)
     return words[status];
 }
 
-const char *check_result_word(enum check_result result)
+const char *check_result_name(enum check_result result)
 {
     static const char *const words[] = {
 #define X(suffix, word) [CHECK_##suffix] = word,

@@ -15,7 +15,7 @@
 
 #include <assert.h>
 
-const char *placement_kind_word(enum placement_kind kind)
+const char *placement_kind_name(enum placement_kind kind)
 {
     static const char *const words[] = {
 #define X(suffix, word) [PLACEMENT_##suffix] = word,

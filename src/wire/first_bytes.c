@@ -65,7 +65,7 @@ enum first_protocol first_bytes_protocol(struct span in)
     return FIRST_UNKNOWN;
 }
 
-const char *first_protocol_word(enum first_protocol protocol)
+const char *first_protocol_name(enum first_protocol protocol)
 {
     static const char *const words[FIRST_COUNT] = {[FIRST_MQTT] = "MQTT",
                                                    [FIRST_TLS] = "TLS",

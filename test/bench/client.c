@@ -23,9 +23,9 @@
 #define ID_SIZE       20
 #define CONNECT_MAX   (14 + ID_SIZE)
 
-void client_init(struct client *c, struct client_house *house)
+void client_init(struct client *c, struct client_context *context)
 {
-    *c = (struct client){.house = house};
+    *c = (struct client){.context = context};
     c->io.fd = -1;
     c->io.data = c;
 }
@@ -34,7 +34,7 @@ void client_init(struct client *c, struct client_house *house)
 
 void client_drop(struct client *c)
 {
-    ev_io_stop(c->house->loop, &c->io);
+    ev_io_stop(c->context->loop, &c->io);
     if (c->ssl) {
         /* Or OpenSSL takes the missing goodbye for an attack, and the ticket for void. */
         SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
@@ -67,7 +67,7 @@ void client_leave(struct client *c)
 static void fail(struct client *c)
 {
     client_drop(c);
-    c->house->failed(c);
+    c->context->failed(c);
 }
 
 void client_fini(struct client *c)
@@ -84,9 +84,9 @@ void client_watch(struct client *c, int events)
 {
     if (ev_is_active(&c->io) && (c->io.events & (EV_READ | EV_WRITE)) == events)
         return;
-    ev_io_stop(c->house->loop, &c->io);
+    ev_io_stop(c->context->loop, &c->io);
     ev_io_init(&c->io, on_io, c->io.fd, events);
-    ev_io_start(c->house->loop, &c->io);
+    ev_io_start(c->context->loop, &c->io);
 }
 
 /* Does OpenSSL want to go on later? Then what it waits for is watched. */
@@ -170,7 +170,7 @@ static void read_connack(struct client *c)
         return;
     }
     c->stage = CLIENT_UP;
-    c->house->up(c);
+    c->context->up(c);
 }
 
 /* The key is that of RFC 6455 section 1.3's example; sink.c knows what answers it. */
@@ -220,7 +220,7 @@ static void shake_hands(struct client *c)
 static void begin_tls(struct client *c)
 {
     c->stage = CLIENT_TLS;
-    c->ssl = SSL_new(c->house->tls[c->door]);
+    c->ssl = SSL_new(c->context->tls[c->door]);
     if (!c->ssl || !SSL_set_fd(c->ssl, c->io.fd))
         errx(1, "out of memory");
     tls_client_keep(c->ssl, &c->session, c->resume);
@@ -233,7 +233,7 @@ static void tcp_done(struct client *c)
     socklen_t n = sizeof(error);
     if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error)
         fail(c);
-    else if (c->house->tls[c->door])
+    else if (c->context->tls[c->door])
         begin_tls(c);
     else if (c->door == DOOR_WS)
         send_upgrade(c);
@@ -259,7 +259,7 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
         read_connack(c);
         return;
     case CLIENT_UP:
-        c->house->ready(c, events);
+        c->context->ready(c, events);
         return;
     default:
         return;
@@ -269,9 +269,9 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int events)
 void client_connect(struct client *c)
 {
     int on = 1;
-    c->number = c->house->serial++ % CLIENT_FLEET;
+    c->number = c->context->serial++ % CLIENT_FLEET;
     struct sockaddr_in own = {.sin_family = AF_INET};
-    const struct sockaddr_in *to = &c->house->at[c->door];
+    const struct sockaddr_in *to = &c->context->at[c->door];
     own.sin_addr.s_addr = htonl(FIRST_ADDRESS + c->number);
     c->io.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->io.fd < 0)

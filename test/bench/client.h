@@ -26,7 +26,7 @@ enum client_stage { CLIENT_OFF, CLIENT_TCP, CLIENT_TLS, CLIENT_UPGRADE, CLIENT_C
 struct client;
 
 /* What the clients of one load share. */
-struct client_house {
+struct client_context {
     struct ev_loop *loop;
     SSL_CTX *tls[DOOR_COUNT]; /* null where no TLS is spoken */
     struct sockaddr_in at[DOOR_COUNT];
@@ -38,7 +38,7 @@ struct client_house {
 
 struct client {
     struct ev_io io;
-    struct client_house *house;
+    struct client_context *context;
     unsigned number; /* of the device it is now: its address, and in its client identifier */
     enum client_stage stage;
     enum door door;
@@ -54,7 +54,7 @@ struct client {
     bool waits;
 };
 
-void client_init(struct client *c, struct client_house *house);
+void client_init(struct client *c, struct client_context *context);
 
 /* From OFF on the way to UP; `door`, `kind` and `resume` are set. Ends in up() or failed(). */
 void client_connect(struct client *c);

@@ -44,7 +44,7 @@
 enum job { JOB_NONE, JOB_CYCLE, JOB_OPEN, JOB_ECHO, JOB_BULK };
 
 struct load {
-    struct client_house house;
+    struct client_context context;
     struct ev_io input;
     struct ev_io tick; /* a timerfd: the loop's own timers are good to a millisecond */
     struct ev_timer over;
@@ -65,7 +65,7 @@ struct load {
 
 static struct load *load_of(struct client *c)
 {
-    return (struct load *)c->house; /* its first member */
+    return (struct load *)c->context; /* its first member */
 }
 
 /* When something falls due next; 0 = nothing does. */
@@ -80,10 +80,10 @@ static void set_tick(struct load *l, double at_ms)
 static void report(struct load *l)
 {
     set_tick(l, 0);
-    ev_timer_stop(l->house.loop, &l->over);
+    ev_timer_stop(l->context.loop, &l->over);
     printf("{\"done\": %lu, \"resumed\": %lu, \"failures\": %lu, \"bytes\": %llu, "
            "\"serial\": %u, \"elapsed_ms\": %.1f, ",
-           l->done, l->resumed, l->failures, l->bytes, l->house.serial, now_ms() - l->began_ms);
+           l->done, l->resumed, l->failures, l->bytes, l->context.serial, now_ms() - l->began_ms);
     samples_print(&l->latency, "latency_ms", stdout);
     puts("}");
     fflush(stdout);
@@ -105,9 +105,9 @@ static void begin(struct load *l, enum job job)
 static void run_for(struct load *l, unsigned ms, unsigned rate)
 {
     l->rate = rate / 1e3;
-    ev_now_update(l->house.loop);
+    ev_now_update(l->context.loop);
     ev_timer_set(&l->over, ms / 1e3, 0);
-    ev_timer_start(l->house.loop, &l->over);
+    ev_timer_start(l->context.loop, &l->over);
     if (rate > 0)
         set_tick(l, l->due_ms);
 }
@@ -365,7 +365,7 @@ static void make_clients(struct load *l, unsigned n)
         err(1, "devices");
     l->n_clients = n;
     for (unsigned i = 0; i < n; i++)
-        client_init(&l->clients[i], &l->house);
+        client_init(&l->clients[i], &l->context);
 }
 
 static enum door door_of(char **rest)
@@ -454,16 +454,16 @@ static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
 static void set_up(struct load *l, char **ports)
 {
     static const int port_of[DOOR_COUNT] = {0, 1, 1, 2};
-    l->house.loop = ev_default_loop(0);
-    l->house.up = on_up;
-    l->house.ready = on_ready;
-    l->house.failed = on_failed;
-    l->house.tls[DOOR_TLS13] = tls_client_new(TLS1_3_VERSION);
-    l->house.tls[DOOR_TLS12] = tls_client_new(TLS1_2_VERSION);
+    l->context.loop = ev_default_loop(0);
+    l->context.up = on_up;
+    l->context.ready = on_ready;
+    l->context.failed = on_failed;
+    l->context.tls[DOOR_TLS13] = tls_client_new(TLS1_3_VERSION);
+    l->context.tls[DOOR_TLS12] = tls_client_new(TLS1_2_VERSION);
     for (int i = 0; i < DOOR_COUNT; i++) {
-        l->house.at[i] = (struct sockaddr_in){.sin_family = AF_INET};
-        l->house.at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        l->house.at[i].sin_port = htons((uint16_t)number_between(ports[port_of[i]], 0, 65535));
+        l->context.at[i] = (struct sockaddr_in){.sin_family = AF_INET};
+        l->context.at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        l->context.at[i].sin_port = htons((uint16_t)number_between(ports[port_of[i]], 0, 65535));
     }
     ev_timer_init(&l->over, on_over, 0, 0);
     ev_io_init(&l->tick, on_tick, timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), EV_READ);
@@ -471,8 +471,8 @@ static void set_up(struct load *l, char **ports)
         err(1, "timerfd_create");
     ev_io_init(&l->input, on_input, STDIN_FILENO, EV_READ);
     l->over.data = l->tick.data = l->input.data = l;
-    ev_io_start(l->house.loop, &l->tick);
-    ev_io_start(l->house.loop, &l->input);
+    ev_io_start(l->context.loop, &l->tick);
+    ev_io_start(l->context.loop, &l->input);
 }
 
 int main(int argc, char **argv)
@@ -484,13 +484,13 @@ int main(int argc, char **argv)
     if (!l)
         err(1, "load");
     set_up(l, argv + 1);
-    ev_run(l->house.loop, 0);
+    ev_run(l->context.loop, 0);
 
     drop_clients(l);
     samples_fini(&l->latency);
-    SSL_CTX_free(l->house.tls[DOOR_TLS13]);
-    SSL_CTX_free(l->house.tls[DOOR_TLS12]);
-    ev_loop_destroy(l->house.loop);
+    SSL_CTX_free(l->context.tls[DOOR_TLS13]);
+    SSL_CTX_free(l->context.tls[DOOR_TLS12]);
+    ev_loop_destroy(l->context.loop);
     free(l);
     return 0;
 }

@@ -656,17 +656,17 @@ static struct node_live *live_of(struct rig *rig, size_t cluster, size_t k)
 
 void rig_node_down(struct rig *rig, size_t k)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++)
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
         node_live_set_status(&rig->registry, live_of(rig, i, k), NODE_DOWN);
     worker_look_at_nodes(rig->w);
 }
 
 void rig_node_evicts(struct rig *rig, size_t k)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++)
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 1);
     worker_look_at_nodes(rig->w);
-    for (size_t i = 0; i < rig->w->n_rosters; i++)
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 0);
 }
 
@@ -680,7 +680,7 @@ static void take_turns(struct rig *rig, const struct node *n, unsigned turns)
 
 void rig_take_turns(struct rig *rig, unsigned turns)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++) {
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
         const struct cluster *c = &rig->w->snapshot->clusters[i];
         for (size_t k = 0; k < c->n; k++)
             take_turns(rig, &c->nodes[k], turns);
@@ -689,7 +689,7 @@ void rig_take_turns(struct rig *rig, unsigned turns)
 
 void rig_nodes_up(struct rig *rig)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++) {
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
         for (size_t k = 0; k < rig->w->snapshot->clusters[i].n; k++) {
             node_live_set_status(&rig->registry, live_of(rig, i, k), NODE_UP);
             atomic_store(&live_of(rig, i, k)->next_turn_us, 0);
@@ -718,7 +718,7 @@ enum close_reason rig_reason(const struct rig *rig)
 
 static const char *nodes_residue(const struct rig *rig)
 {
-    for (size_t i = 0; i < rig->w->n_rosters; i++) {
+    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
         const struct cluster *c = &rig->w->snapshot->clusters[i];
         for (size_t k = 0; k < c->n; k++) {
             const struct node_live *live = c->nodes[k].live;
@@ -737,8 +737,8 @@ static const char *nodes_residue(const struct rig *rig)
         }
         unsigned doors = 0;
         for (size_t d = 0; d < rig->w->n_listeners; d++)
-            doors += rig->w->listeners[d]->roster == rig->w->rosters[i];
-        if (rig->w->rosters[i]->refs != 1 + doors)
+            doors += rig->w->listeners[d]->cluster_view == rig->w->cluster_views[i];
+        if (rig->w->cluster_views[i]->refs != 1 + doors)
             return "a reference to a roster";
     }
     return NULL;
@@ -749,7 +749,7 @@ const char *rig_residue(const struct rig *rig)
     const struct worker *w = rig->w;
     for (int i = 0; i < SESSION_STATE_COUNT; i++)
         if (counter_read(&w->counters.in_state[i]) != 0)
-            return session_state_word((enum session_state)i);
+            return session_state_name((enum session_state)i);
     if (!list_empty(&w->sessions) || w->n_sessions != 0 || rig->shared.connections != 0)
         return "a session";
     if (!list_empty(&w->runnable) || !list_empty(&w->stuck) || worker_has_handshakes(w))

@@ -53,6 +53,6 @@ enum tls_failure {
 enum tls_failure tls_alert_failure(uint8_t code);
 
 /* "unknown_ca", "other", "none". Never null. */
-const char *tls_failure_word(enum tls_failure failure);
+const char *tls_failure_name(enum tls_failure failure);
 
 #endif

@@ -51,7 +51,7 @@ enum mqtt_fault {
 };
 
 /* The log word of a fault ("reserved_flag") and the clause it breaks. Never null. */
-const char *mqtt_fault_word(enum mqtt_fault fault);
+const char *mqtt_fault_name(enum mqtt_fault fault);
 const char *mqtt_fault_clause(enum mqtt_fault fault);
 
 /* True for a FRAMING fault: refused in lenient mode too. */

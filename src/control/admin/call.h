@@ -17,10 +17,10 @@
 #include "base/util.h"
 
 struct admin_call;
-struct admin_house;
+struct admin_context;
 
-/* What the router is made of: admin_house.h. */
-struct admin_house *admin_call_house(const struct admin_call *call);
+/* What the router is made of: admin_context.h. */
+struct admin_context *admin_call_context(const struct admin_call *call);
 
 /* The text that stands for the i-th {...} of the route's pattern, percent-decoded. Never null. */
 const char *admin_call_part(const struct admin_call *call, unsigned i);

@@ -109,8 +109,9 @@ static void check_token(struct admin_call *call)
 /* Handlers look at what is not there yet before the workers run. */
 static void check_phase(struct admin_call *call)
 {
-    const struct admin_house *house = call->http->conf.house;
-    if (call->target.route->access == ADMIN_SECRET && house->phase(house->arg) == ADMIN_STARTING)
+    const struct admin_context *context = call->http->conf.context;
+    if (call->target.route->access == ADMIN_SECRET &&
+        context->phase(context->arg) == ADMIN_STARTING)
         refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "starting", "the router is not serving yet");
 }
 

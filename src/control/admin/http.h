@@ -9,7 +9,7 @@
 #include "base/bearer_token.h"
 #include "base/log.h"
 #include "base/util.h"
-#include "house.h"
+#include "context.h"
 #include "server.h"
 
 struct admin_http;
@@ -26,7 +26,7 @@ struct admin_http_conf {
     int listen_fd;
     struct ev_loop *loop;
     struct log *log;
-    struct admin_house *house;
+    struct admin_context *context;
     const struct admin_token *token; /* asked at each request: it may change */
 };
 

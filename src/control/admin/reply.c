@@ -14,9 +14,9 @@
 
 #define DETAIL_MAX 512u
 
-struct admin_house *admin_call_house(const struct admin_call *call)
+struct admin_context *admin_call_context(const struct admin_call *call)
 {
-    return call->http->conf.house;
+    return call->http->conf.context;
 }
 
 const char *admin_call_part(const struct admin_call *call, unsigned i)

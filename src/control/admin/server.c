@@ -17,10 +17,10 @@
 #define BACKLOG 256
 
 struct admin {
-    struct admin_house *house; /* borrowed */
-    char *address;             /* owned; as the configuration had it at the start */
-    struct endpoint endpoint;  /* as bound: a port of 0 has become one */
-    int fd;                    /* owned */
+    struct admin_context *context; /* borrowed */
+    char *address;                 /* owned; as the configuration had it at the start */
+    struct endpoint endpoint;      /* as bound: a port of 0 has become one */
+    int fd;                        /* owned */
     struct admin_token token, prepared;
     struct admin_http *http; /* owned; null until it serves */
 };
@@ -69,7 +69,7 @@ static bool listen_on(struct admin *admin, const struct admin_conf *conf,
     return false;
 }
 
-struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house,
+struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
                         const struct admin_place *place)
 {
     FILE *out = place->out;
@@ -78,7 +78,7 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house
         (void)fprintf(out, "error: out of memory\n");
         return NULL;
     }
-    admin->house = house;
+    admin->context = context;
     admin->fd = -1;
     admin->address = strdup(conf->address);
     if (!admin->address) {
@@ -107,7 +107,7 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
     const struct admin_http_conf conf = {.listen_fd = admin->fd,
                                          .loop = loop,
                                          .log = log,
-                                         .house = admin->house,
+                                         .context = admin->context,
                                          .token = &admin->token};
     admin->http = admin_http_new(&conf);
     if (!admin->http) {

@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "base/util.h"
-#include "house.h"
+#include "context.h"
 #include "model/config/config.h"
 #include "net/socket.h"
 
@@ -33,7 +33,7 @@ struct admin_place {
     bool trial;                         /* nothing listens: an address in use is a warning */
     FILE *out;
 };
-MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_house *house,
+MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
                                  const struct admin_place *place);
 
 /* The listening socket, to be handed over; -1 in a trial whose address is in use. */

@@ -101,8 +101,8 @@ static void say_status(const struct probe *p, enum node_status status, enum node
     struct log_line line;
     log_begin(&line, p->place->log, fine ? LOG_NOTICE : LOG_WARN, "node.status");
     log_names(&line, p);
-    log_text(&line, "status", node_status_word(status));
-    log_text(&line, "was", node_status_word(was));
+    log_text(&line, "status", node_status_name(status));
+    log_text(&line, "was", node_status_name(was));
     log_text(&line, "why", reason(p, status, was, text));
     if (status == NODE_EJECTED)
         log_u64(&line, "for_ms", p->health.ejected_until_ms - now_ms);
@@ -187,7 +187,7 @@ static void log_result(const struct probe *p, enum check_result result)
     struct log_line line;
     log_begin(&line, p->place->log, LOG_DEBUG, "check.done");
     log_names(&line, p);
-    log_text(&line, "result", check_result_word(result));
+    log_text(&line, "result", check_result_name(result));
     log_text(&line, "why", p->why);
     log_emit(&line);
 }

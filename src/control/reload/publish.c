@@ -10,24 +10,24 @@
 
 #include "listening.h"
 
-bool publication_prepare(struct publication *out, const struct crew *crew,
+bool publication_prepare(struct publication *out, const struct workers *workers,
                          struct snapshot *snapshot, struct worker_door *doors,
                          struct tls_ticket_keys *const *keys, char error[WORKER_TLS_ERROR_MAX])
 {
     const size_t each = snapshot->n_doors;
-    *out =
-        (struct publication){.crew = crew, .plans = calloc(crew->n, sizeof(struct worker_plan *))};
+    *out = (struct publication){.workers = workers,
+                                .plans = calloc(workers->n, sizeof(struct worker_plan *))};
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
-    for (unsigned i = 0; i < crew->n; i++) {
+    for (unsigned i = 0; i < workers->n; i++) {
         struct worker_door *mine = doors ? doors + i * each : NULL;
         if (out->plans)
-            out->plans[i] = worker_plan_new(crew->workers[i], snapshot, mine, keys, error);
+            out->plans[i] = worker_plan_new(workers->list[i], snapshot, mine, keys, error);
         else if (mine)
             listening_close(mine, each);
         if (out->plans && out->plans[i])
             continue;
         if (doors)
-            listening_close(doors + (i + 1) * each, (crew->n - i - 1) * each);
+            listening_close(doors + (i + 1) * each, (workers->n - i - 1) * each);
         publication_drop(out);
         return false;
     }
@@ -36,15 +36,15 @@ bool publication_prepare(struct publication *out, const struct crew *crew,
 
 void publication_commit(struct publication *publication)
 {
-    for (unsigned i = 0; i < publication->crew->n; i++)
-        worker_give_plan(publication->crew->workers[i], publication->plans[i]);
+    for (unsigned i = 0; i < publication->workers->n; i++)
+        worker_give_plan(publication->workers->list[i], publication->plans[i]);
     free(publication->plans);
     publication->plans = NULL;
 }
 
 void publication_drop(struct publication *publication)
 {
-    for (unsigned i = 0; publication->plans && i < publication->crew->n; i++)
+    for (unsigned i = 0; publication->plans && i < publication->workers->n; i++)
         worker_plan_free(publication->plans[i]);
     free(publication->plans);
     publication->plans = NULL;

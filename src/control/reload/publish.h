@@ -10,14 +10,14 @@
 #include "proxy/worker/workers.h"
 
 /* The workers of the process; borrowed. */
-struct crew {
-    struct worker **workers;
+struct workers {
+    struct worker **list;
     unsigned n;
 };
 
 /* One plan for each worker, ready to be given. Null entries: none. */
 struct publication {
-    const struct crew *crew;
+    const struct workers *workers;
     struct worker_plan **plans; /* owned */
 };
 
@@ -30,7 +30,7 @@ struct publication {
  *
  * On failure there is nothing in *out, and `error` has one line.
  */
-MUST_USE bool publication_prepare(struct publication *out, const struct crew *crew,
+MUST_USE bool publication_prepare(struct publication *out, const struct workers *workers,
                                   struct snapshot *snapshot, struct worker_door *doors,
                                   struct tls_ticket_keys *const *keys,
                                   char error[WORKER_TLS_ERROR_MAX]);

@@ -64,12 +64,13 @@ static struct snapshot *read_snapshot(const struct service *service, FILE *out)
 static bool prepare_plans(const struct service *service, struct ready *ready, FILE *out)
 {
     const struct listening_place place = {
-        .workers = service->crew.n, .log = service->log, .out = out};
+        .workers = service->workers.n, .log = service->log, .out = out};
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
-    struct worker_door *doors = calloc(service->crew.n * ready->snapshot->n_doors, sizeof(*doors));
+    struct worker_door *doors =
+        calloc(service->workers.n * ready->snapshot->n_doors, sizeof(*doors));
     bool open = doors && listening_open(ready->snapshot, service->snapshot, doors, &place);
     bool prepared =
-        open && publication_prepare(&ready->publication, &service->crew, ready->snapshot, doors,
+        open && publication_prepare(&ready->publication, &service->workers, ready->snapshot, doors,
                                     tls_keeper_keys(ready->tls), error);
     if (!doors || (open && !prepared))
         (void)fprintf(out, "error: %s\n", error);
@@ -171,7 +172,7 @@ static void on_tls_reloaded(void *arg)
 void service_start_tls(struct service *service)
 {
     tls_keeper_tell(service->tls, on_tls_reloaded, service);
-    tls_keeper_start(service->tls, service->loop, service->crew.workers, service->crew.n);
+    tls_keeper_start(service->tls, service->loop, service->workers.list, service->workers.n);
 }
 
 uint32_t service_max_connections(const struct service *service)
@@ -199,7 +200,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
 {
     const struct config *config = ready->snapshot->config;
     struct snapshot *before = service->snapshot;
-    const struct listening_place place = {.workers = service->crew.n, .log = service->log};
+    const struct listening_place place = {.workers = service->workers.n, .log = service->log};
     connect_watch_reload(service->connects, before, ready->snapshot);
     overrides_settle(service->overrides, ready->snapshot);
     overrides_decree(service->overrides, ready->snapshot, service->prober);
@@ -273,8 +274,8 @@ bool reload_members(struct service *service)
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
     struct snapshot *snapshot =
         snapshot_renew(service->snapshot, service->registry, &service->members);
-    bool prepared =
-        snapshot && publication_prepare(&publication, &service->crew, snapshot, NULL, NULL, error);
+    bool prepared = snapshot && publication_prepare(&publication, &service->workers, snapshot, NULL,
+                                                    NULL, error);
     if (prepared && !watchers_take(service, snapshot)) {
         (void)watchers_take(service, service->snapshot);
         publication_drop(&publication);

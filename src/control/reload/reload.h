@@ -28,7 +28,7 @@ struct service {
     struct log *log;
     struct node_registry *registry;
     struct members_source members;
-    struct crew crew;
+    struct workers workers;
     struct worker_shared *shared;
     uint32_t carried; /* connections that the open files allow */
     struct discovery *discovery;

@@ -170,7 +170,7 @@ void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *e
         each(arg, &calendar->list[i].facts);
 }
 
-const char *tls_validity_word(enum tls_validity_kind kind)
+const char *tls_validity_name(enum tls_validity_kind kind)
 {
     return rows[kind].word;
 }

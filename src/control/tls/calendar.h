@@ -35,7 +35,7 @@ typedef void tls_calendar_each(void *arg, const struct tls_calendar_entry *entry
 void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg);
 
 /* "certificate", "authority", "crl", "ocsp_response". */
-const char *tls_validity_word(enum tls_validity_kind kind);
+const char *tls_validity_name(enum tls_validity_kind kind);
 
 /*
  * Log an event for each entry that is closer to its end than 30, 7 or 1 days, or past it:

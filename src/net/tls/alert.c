@@ -20,7 +20,7 @@ enum tls_failure tls_alert_failure(uint8_t code)
     }
 }
 
-const char *tls_failure_word(enum tls_failure failure)
+const char *tls_failure_name(enum tls_failure failure)
 {
     static const char *const words[] = {
 #define X(name, code) #name,

@@ -141,7 +141,7 @@ static bool can_use(const SSL_CIPHER *cipher, unsigned key_types)
     }
 }
 
-static const char *key_type_word(unsigned key_types)
+static const char *key_type_name(unsigned key_types)
 {
     return key_types & (TLS_KEY_RSA | TLS_KEY_RSA_PSS) ? "RSA" : "ECDSA or EdDSA";
 }
@@ -163,7 +163,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
         (void)snprintf(error, TLS_ERROR_MAX,
                        "ciphers: no suite of this list works with the %s key of %s, so that no "
                        "device could use TLS 1.2",
-                       key_type_word(key_types), file);
+                       key_type_name(key_types), file);
     sk_SSL_CIPHER_free(all);
     SSL_free(ssl);
     ERR_clear_error();

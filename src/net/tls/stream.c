@@ -89,8 +89,8 @@ static void say_protocol_fault(struct stream_tls *t)
 {
     unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
-    if (SSL_is_server(t->ssl) && t->first != FIRST_TLS && first_protocol_word(t->first))
-        say(t, "not TLS: the client speaks %s", first_protocol_word(t->first));
+    if (SSL_is_server(t->ssl) && t->first != FIRST_TLS && first_protocol_name(t->first))
+        say(t, "not TLS: the client speaks %s", first_protocol_name(t->first));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
         say(t, "received alert: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)

@@ -15,7 +15,7 @@
 #include "session.h"
 #include "tried.h"
 
-static const char *mqtt_version_word(uint8_t version)
+static const char *mqtt_version_name(uint8_t version)
 {
     switch (version) {
     case 3:
@@ -55,7 +55,7 @@ static void log_who(struct log_line *line, const struct session *s)
     log_text(line, "source", address_format(&s->source, text));
     log_peer(line, "client_id", session_client_id(s));
     log_peer(line, "username", session_username(s));
-    log_text(line, "mqtt_version", mqtt_version_word(s->mqtt_version));
+    log_text(line, "mqtt_version", mqtt_version_name(s->mqtt_version));
     if (s->mqtt_version)
         log_u64(line, "keep_alive_s", s->keep_alive_s);
     log_tls(line, s);
@@ -67,7 +67,7 @@ static void log_node(struct log_line *line, const struct session *s)
     log_text(line, "node", s->node ? s->node->name : NULL);
     log_u64(line, "tries", s->tries);
     log_text(line, "tried", tried_text(s, tried));
-    log_text(line, "placement", s->node ? placement_kind_word(s->kind) : NULL);
+    log_text(line, "placement", s->node ? placement_kind_name(s->kind) : NULL);
 }
 
 static void log_stages(struct log_line *line, const struct session *s)
@@ -154,7 +154,7 @@ void access_log_session(const struct session *s)
     log_u64(&line, "bytes_down", s->down.bytes);
     log_stages(&line, s);
     log_text(&line, "reason", row->word);
-    log_text(&line, "closed_by", closed_by_word(row->by));
+    log_text(&line, "closed_by", closed_by_name(row->by));
     log_text(&line, "detail", s->detail);
     if (sampled > 1)
         log_u64(&line, "sampled", sampled);

@@ -8,7 +8,7 @@
 
 #include "model/route_key.h"
 #include "proxied.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "proxy/worker/worker.h"
 #include "session.h"
 
@@ -75,7 +75,7 @@ bool away_forgive(struct node_live *home, unsigned worker)
 void away_note(struct session *s)
 {
     const struct arrival *a = s->arrival;
-    const struct cluster *cluster = a->roster->cluster;
+    const struct cluster *cluster = a->cluster_view->cluster;
     if (!a->placement.has_home || a->placement.candidates[s->tries - 1] == a->placement.home)
         return;
     struct node_live *home = cluster->nodes[a->placement.home].live;
@@ -120,9 +120,9 @@ static bool is_member(const struct cluster *cluster, const struct node_live *liv
     return false;
 }
 
-void away_recount(struct session *s, const struct roster *roster)
+void away_recount(struct session *s, const struct cluster_view *cluster_view)
 {
-    const struct cluster *cluster = roster->cluster;
+    const struct cluster *cluster = cluster_view->cluster;
     const struct placement_homes homes = {cluster->homes, cluster->backup, cluster->n};
     char text[ADDRESS_TEXT_MAX];
     struct tls_facts tls;

@@ -16,7 +16,7 @@
 #include "base/util.h"
 #include "proxy/node_live.h"
 
-struct roster;
+struct cluster_view;
 struct session;
 
 /* A session that is not at its home. */
@@ -35,7 +35,7 @@ void away_note(struct session *s);
 void away_forget(struct session *s);
 
 /* Compare a relayed session's node with its home by the nodes of this roster, its cluster's. */
-void away_recount(struct session *s, const struct roster *roster);
+void away_recount(struct session *s, const struct cluster_view *cluster_view);
 
 /*
  * Sessions that the node refused, or did not answer, while it was up: if it has been down since,

@@ -89,7 +89,7 @@ static struct address destination_of(const struct session *s)
 
 size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
-    const struct cluster_conf *conf = s->arrival->roster->cluster->conf;
+    const struct cluster_conf *conf = s->arrival->cluster_view->cluster->conf;
     struct address local = destination_of(s);
     struct proxy_endpoint source = proxy_endpoint_of(&s->source);
     struct proxy_endpoint destination = proxy_endpoint_of(&local);

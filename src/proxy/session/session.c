@@ -18,7 +18,7 @@
 #include "proxied.h"
 #include "proxy/admission/admit.h"
 #include "proxy/admission/memory.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "proxy/worker/listener.h"
 #include "proxy/worker/worker.h"
 
@@ -52,7 +52,7 @@ static const struct {
 _Static_assert(ARRAY_LEN(corridor) == SESSION_STATE_COUNT, "every state has a row");
 _Static_assert(CLOSE_REASON_COUNT <= 256 && PLACEMENT_KIND_COUNT <= 256, "a session keeps 8 bits");
 
-const char *session_state_word(enum session_state state)
+const char *session_state_name(enum session_state state)
 {
     static const char *const words[] = {
 #define X(suffix, word) word,
@@ -223,7 +223,7 @@ void session_settle(struct session *s)
 {
     struct arrival *arrival = s->arrival;
     release_packets(s);
-    roster_unref(arrival->roster);
+    cluster_view_unref(arrival->cluster_view);
     listener_unref(arrival->listener);
     free(arrival);
     s->arrival = NULL;

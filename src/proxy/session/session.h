@@ -29,7 +29,7 @@
 struct listener;
 struct listener_tag;
 struct proxied;
-struct roster;
+struct cluster_view;
 struct worker;
 
 /* What a stage says when it returns. */
@@ -76,7 +76,7 @@ struct arrival {
     struct admission_key key; /* when has_key */
     bool has_key;             /* limits.flapping is on, and it has a client identifier */
     bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
-    struct roster *roster;    /* a reference */
+    struct cluster_view *cluster_view; /* a reference */
     struct placement placement;
     uint8_t away_cause; /* enum away_cause, if it is not placed at its home although that is up */
 

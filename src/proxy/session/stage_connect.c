@@ -47,7 +47,8 @@ static enum step connect_done(struct session *s)
     const struct arrival *a = s->arrival;
     const uint8_t *p = buffer_bytes(&a->first);
     struct span username = {0};
-    const bool keeps_username = route_key_asks(a->listener->roster->cluster->conf, ROUTE_USERNAME);
+    const bool keeps_username =
+        route_key_asks(a->listener->cluster_view->cluster->conf, ROUTE_USERNAME);
     if (keeps_username)
         username = mqtt_connect_username(&a->connect, p);
     keep_names(s, mqtt_connect_client_id(&a->connect, p), username, keeps_username);
@@ -63,11 +64,11 @@ static enum step connect_bad(struct session *s)
     const enum first_protocol speaks =
         first_bytes_protocol(span_of(buffer_bytes(first), buffer_len(first)));
     enum mqtt_fault fault = s->arrival->connect.fault;
-    const char *other = speaks == FIRST_MQTT ? NULL : first_protocol_word(speaks);
+    const char *other = speaks == FIRST_MQTT ? NULL : first_protocol_name(speaks);
     char detail[128];
     if (other)
         fault = MQTT_FAULT_NOT_CONNECT;
-    (void)snprintf(detail, sizeof(detail), "%s [%s]%s%s", mqtt_fault_word(fault),
+    (void)snprintf(detail, sizeof(detail), "%s [%s]%s%s", mqtt_fault_name(fault),
                    mqtt_fault_clause(fault), other ? ": the client speaks " : "",
                    other ? other : "");
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);

@@ -106,7 +106,7 @@ enum step stage_accept(struct session *s)
 static bool lacks_address(const struct session *s)
 {
     return s->source.sa.sa_family == AF_UNIX &&
-           s->arrival->listener->roster->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
+           s->arrival->listener->cluster_view->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
 /* The usual cause of a wrong signature: the balancer in front sends no header. */
@@ -116,10 +116,10 @@ static enum step header_is_bad(struct session *s)
     const struct span bytes = span_of(buffer_bytes(&proxied->bytes), buffer_len(&proxied->bytes));
     const enum first_protocol speaks = first_bytes_protocol(bytes);
     char detail[96];
-    if (strcmp(proxied->header.fault, "signature") != 0 || !first_protocol_word(speaks))
+    if (strcmp(proxied->header.fault, "signature") != 0 || !first_protocol_name(speaks))
         return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
     (void)snprintf(detail, sizeof(detail), "signature: no PROXY header, the client speaks %s",
-                   first_protocol_word(speaks));
+                   first_protocol_name(speaks));
     return session_close(s, CLOSE_PROXY_REFUSED, detail);
 }
 

@@ -28,7 +28,7 @@
 #include "pipelined.h"
 #include "proxied.h"
 #include "proxy/admission/admit.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "proxy/worker/listener.h"
 #include "proxy/worker/worker.h"
 #include "session.h"
@@ -47,7 +47,7 @@
 
 static const struct cluster *cluster_of(const struct session *s)
 {
-    return s->arrival->roster->cluster;
+    return s->arrival->cluster_view->cluster;
 }
 
 /* ---- a node's count of sessions ---- */
@@ -200,7 +200,7 @@ static bool can_never_be_disproved(const struct session *s)
 static void put_proxy_header(struct session *s)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (s->arrival->header_put || s->arrival->roster->tls)
+    if (s->arrival->header_put || s->arrival->cluster_view->tls)
         return;
     buffer_prepend(&s->arrival->first, header, proxied_compose(s, header));
     s->arrival->header_put = true;
@@ -210,11 +210,11 @@ static void put_proxy_header(struct session *s)
 static struct stream *node_stream_new(struct session *s, int fd)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (!s->arrival->roster->tls)
+    if (!s->arrival->cluster_view->tls)
         return stream_tcp_new_connecting(fd);
     const struct tls_peer peer = {.name = cluster_of(s)->conf->tls->server_name,
                                   .address = &trying(s)->endpoint.address};
-    return stream_tls_connect(s->arrival->roster->tls, fd, &peer, header,
+    return stream_tls_connect(s->arrival->cluster_view->tls, fd, &peer, header,
                               proxied_compose(s, header));
 }
 
@@ -247,7 +247,7 @@ static const struct address *next_source(struct session *s, const struct endpoin
     const struct cluster *cluster = cluster_of(s);
     for (size_t i = 0; i < cluster->n_sources; i++) {
         const struct address *source =
-            &cluster->sources[s->arrival->roster->source_turn++ % cluster->n_sources];
+            &cluster->sources[s->arrival->cluster_view->source_turn++ % cluster->n_sources];
         if (source->sa.sa_family == to->address.sa.sa_family)
             return source;
     }
@@ -380,7 +380,7 @@ static bool was_connected(const struct session *s, const char *why)
  */
 static enum step retry(struct session *s, const char *why)
 {
-    if (s->arrival->roster->tls && was_connected(s, why))
+    if (s->arrival->cluster_view->tls && was_connected(s, why))
         node_live_note_unanswered(s->node);
     return try_failed(s, why) == MOVED ? MOVED : dial_next(s);
 }
@@ -450,7 +450,7 @@ enum step stage_dial(struct session *s)
         return WAIT;
     s->up.due = false;
     /* of plain TCP the first write tells as well, and costs no system call more */
-    enum stream_result r = s->arrival->roster->tls ? stream_open(s->node_stream) : STREAM_OK;
+    enum stream_result r = s->arrival->cluster_view->tls ? stream_open(s->node_stream) : STREAM_OK;
     bool gone = false;
     if (r == STREAM_OK && s->arrival->first_sent == 0 && !look_for_end(s, &gone))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
@@ -474,8 +474,8 @@ enum step stage_dial(struct session *s)
         admit_placed(s);
     session_goto(s, SESSION_CONNACK);
     s->up.due = true;
-    s->down.due =
-        s->arrival->roster->tls; /* a record may hold the answer; else it cannot be here yet */
+    s->down.due = s->arrival->cluster_view
+                      ->tls; /* a record may hold the answer; else it cannot be here yet */
     s->down.read_wait = EV_READ;
     return MOVED;
 }
@@ -628,7 +628,7 @@ void place_settle(struct session *s)
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&s->node->placed[s->kind], 1, memory_order_relaxed);
     away_note(s);
-    const struct roster *now = worker_roster_of(s->w, s->node->cluster);
-    if (now && now != s->arrival->roster) /* the nodes have changed since it was placed */
+    const struct cluster_view *now = worker_cluster_view_of(s->w, s->node->cluster);
+    if (now && now != s->arrival->cluster_view) /* the nodes have changed since it was placed */
         away_recount(s, now);
 }

@@ -5,13 +5,13 @@
 #include "model/route_key.h"
 #include "proxied.h"
 #include "proxy/admission/admit.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "proxy/worker/listener.h"
 #include "session.h"
 
 static enum step pick(struct session *s, const struct route_facts *facts)
 {
-    const struct cluster_conf *conf = s->arrival->roster->cluster->conf;
+    const struct cluster_conf *conf = s->arrival->cluster_view->cluster->conf;
     struct span key = {0};
     if (!route_key_pick(conf, facts, &key)) {
         if (conf->empty_client_id == EMPTY_ID_REFUSE)
@@ -19,7 +19,7 @@ static enum step pick(struct session *s, const struct route_facts *facts)
         key = (struct span){0};
     }
     bool warming;
-    roster_place(s->arrival->roster, key, &s->arrival->placement, &warming);
+    cluster_view_place(s->arrival->cluster_view, key, &s->arrival->placement, &warming);
     if (s->arrival->placement.n == 0)
         return s->arrival->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
                                           : session_close(s, CLOSE_NO_NODE, "no node is up");
@@ -33,7 +33,7 @@ static struct span source_ip_of(const struct session *s, char text[ADDRESS_TEXT_
 {
     const struct address source = address_unmap(&s->source);
     if (source.sa.sa_family == AF_UNIX ||
-        !route_key_asks(s->arrival->roster->cluster->conf, ROUTE_SOURCE_IP))
+        !route_key_asks(s->arrival->cluster_view->cluster->conf, ROUTE_SOURCE_IP))
         return (struct span){0};
     return span_of_str(address_format_host(&source, text));
 }
@@ -45,7 +45,7 @@ enum step stage_route(struct session *s)
     uint8_t server_name[ROUTE_SERVER_NAME_MAX];
     struct tls_facts tls;
     struct proxy_facts device;
-    s->arrival->roster = roster_ref(s->arrival->listener->roster);
+    s->arrival->cluster_view = cluster_view_ref(s->arrival->listener->cluster_view);
     proxied_facts(s, &tls, &device);
     if (s->arrival->turned_away != CLOSE_REASON_COUNT)
         return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);

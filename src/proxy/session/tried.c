@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *try_outcome_word(enum try_outcome outcome)
+const char *try_outcome_name(enum try_outcome outcome)
 {
     static const char *const words[] = {
 #define X(suffix, word) word,
@@ -26,7 +26,7 @@ void tried_note(struct session *s, enum try_outcome outcome)
 {
     char *longer;
     if (asprintf(&longer, "%s%s:%s,", s->tried ? s->tried : "", s->node->name,
-                 try_outcome_word(outcome)) < 0)
+                 try_outcome_name(outcome)) < 0)
         return;
     free(s->tried);
     s->tried = longer;
@@ -45,7 +45,7 @@ const char *tried_text(const struct session *s, char text[TRIED_MAX])
     const size_t n = strlen(before);
     if (s->down.bytes > 0 && s->node)
         (void)snprintf(text, TRIED_MAX, "%s%s:%s", before, s->node->name,
-                       try_outcome_word(!s->connack_seen       ? TRY_ANSWERED
+                       try_outcome_name(!s->connack_seen       ? TRY_ANSWERED
                                         : s->connack.code == 0 ? TRY_OK
                                                                : TRY_REFUSED));
     else if (n > 0) /* without the last comma */

@@ -22,7 +22,7 @@ enum try_outcome {
         TRY_OUTCOME_COUNT
 };
 
-const char *try_outcome_word(enum try_outcome outcome);
+const char *try_outcome_name(enum try_outcome outcome);
 
 /* The present try has failed. Short of memory the log will not say so. */
 void tried_note(struct session *s, enum try_outcome outcome);

@@ -133,11 +133,11 @@ static void look_at(struct worker *w, struct node_live *live)
 
 void worker_look_at_nodes(struct worker *w)
 {
-    for (size_t i = 0; i < w->n_rosters; i++) {
+    for (size_t i = 0; i < w->n_cluster_views; i++) {
         /* held: a session that ends may be the last one to hold it, and it must not go now */
-        struct roster *roster = roster_ref(w->rosters[i]);
-        for (size_t k = 0; k < roster->cluster->n_all; k++)
-            look_at(w, roster->cluster->nodes[k].live);
-        roster_unref(roster);
+        struct cluster_view *cluster_view = cluster_view_ref(w->cluster_views[i]);
+        for (size_t k = 0; k < cluster_view->cluster->n_all; k++)
+            look_at(w, cluster_view->cluster->nodes[k].live);
+        cluster_view_unref(cluster_view);
     }
 }

@@ -101,7 +101,7 @@ void listener_unref(struct listener *listener)
         return;
     listener_close(listener);
     tls_context_free(listener->tls);
-    roster_unref(listener->roster);
+    cluster_view_unref(listener->cluster_view);
     listener_tag_unref(listener->tag);
     snapshot_unref(listener->snapshot);
     free(listener);

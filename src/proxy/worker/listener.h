@@ -11,7 +11,7 @@
 #include "net/address.h"
 #include "net/tls/context.h"
 #include "net/ws/stream.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "proxy/snapshot.h"
 
 struct worker;
@@ -34,15 +34,15 @@ struct listener {
     unsigned batch; /* to accept when the socket is ready next */
     unsigned turn;  /* of the loop, when it was last */
     struct worker *w;
-    struct snapshot *snapshot;        /* a reference */
-    const struct listener_conf *conf; /* of that snapshot */
-    struct roster *roster;            /* a reference: of its cluster, as it is now */
-    struct listener_tag *tag;         /* a reference */
-    struct address local;             /* the address bound; AF_UNIX has no more */
-    bool wildcard;                    /* bound to all addresses: ask each socket for its own */
-    struct tls_context *tls;          /* owned; null = plain */
-    struct stream_ws_conf websocket;  /* when conf has one; its spans are the configuration's */
-    int fd;                           /* owned; -1 = none (any more) */
+    struct snapshot *snapshot;         /* a reference */
+    const struct listener_conf *conf;  /* of that snapshot */
+    struct cluster_view *cluster_view; /* a reference: of its cluster, as it is now */
+    struct listener_tag *tag;          /* a reference */
+    struct address local;              /* the address bound; AF_UNIX has no more */
+    bool wildcard;                     /* bound to all addresses: ask each socket for its own */
+    struct tls_context *tls;           /* owned; null = plain */
+    struct stream_ws_conf websocket;   /* when conf has one; its spans are the configuration's */
+    int fd;                            /* owned; -1 = none (any more) */
 };
 
 /*

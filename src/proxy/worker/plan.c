@@ -17,16 +17,16 @@
 
 /* ---- made on the main thread ---- */
 
-static bool add_rosters(struct worker_plan *plan, const struct worker *w)
+static bool add_cluster_views(struct worker_plan *plan, const struct worker *w)
 {
     const size_t n = plan->snapshot->config->n_clusters;
-    plan->rosters = calloc(n, sizeof(*plan->rosters));
-    for (size_t i = 0; plan->rosters && i < n; i++) {
-        plan->rosters[i] = roster_new(plan->snapshot, i, w->shared->registry);
-        if (!plan->rosters[i])
+    plan->cluster_views = calloc(n, sizeof(*plan->cluster_views));
+    for (size_t i = 0; plan->cluster_views && i < n; i++) {
+        plan->cluster_views[i] = cluster_view_new(plan->snapshot, i, w->shared->registry);
+        if (!plan->cluster_views[i])
             return false;
     }
-    return plan->rosters;
+    return plan->cluster_views;
 }
 
 static void close_from(const struct worker_door *doors, size_t at, size_t n)
@@ -52,7 +52,8 @@ static bool add_listeners(struct worker_plan *plan, struct worker *w,
         plan->takes_over[i] = doors[i].takes_over;
         plan->listeners[i] = listener_new(w, plan->snapshot, door, doors[i].fd);
         if (plan->listeners[i]) {
-            plan->listeners[i]->roster = roster_ref(plan->rosters[door->conf->cluster]);
+            plan->listeners[i]->cluster_view =
+                cluster_view_ref(plan->cluster_views[door->conf->cluster]);
             continue;
         }
         (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", door->conf->name,
@@ -71,7 +72,7 @@ struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
     if (plan)
         plan->snapshot = snapshot_ref(snapshot);
-    if (!plan || !add_rosters(plan, w)) {
+    if (!plan || !add_cluster_views(plan, w)) {
         if (doors)
             close_from(doors, 0, snapshot->n_doors);
         worker_plan_free(plan);
@@ -93,11 +94,11 @@ void worker_plan_free(struct worker_plan *plan)
         return;
     for (size_t i = 0; plan->listeners && i < plan->snapshot->n_doors; i++)
         listener_unref(plan->listeners[i]);
-    for (size_t i = 0; plan->rosters && i < plan->snapshot->config->n_clusters; i++)
-        roster_unref(plan->rosters[i]);
+    for (size_t i = 0; plan->cluster_views && i < plan->snapshot->config->n_clusters; i++)
+        cluster_view_unref(plan->cluster_views[i]);
     free(plan->listeners);
     free(plan->takes_over);
-    free(plan->rosters);
+    free(plan->cluster_views);
     worker_tls_free(plan->tls);
     snapshot_unref(plan->snapshot);
     free(plan);
@@ -120,7 +121,7 @@ bool worker_give_tls(struct worker *w, struct worker_tls *tls)
 /* Put what was loaded in its place; what was there goes with the connections that use it. */
 static void take_tls(struct worker *w, struct worker_tls *tls)
 {
-    assert(tls->n_doors == w->n_listeners && tls->n_clusters == w->n_rosters);
+    assert(tls->n_doors == w->n_listeners && tls->n_clusters == w->n_cluster_views);
     for (size_t i = 0; i < tls->n_doors; i++) {
         struct listener *listener = w->listeners[i];
         struct tls_context *old = listener->tls;
@@ -132,32 +133,32 @@ static void take_tls(struct worker *w, struct worker_tls *tls)
             tls_context_set_ticket_keys(listener->tls, tls->keys[i]);
     }
     for (size_t i = 0; i < tls->n_clusters; i++) {
-        struct tls_client_context *old = w->rosters[i]->tls;
+        struct tls_client_context *old = w->cluster_views[i]->tls;
         if (tls->clusters[i]) {
-            w->rosters[i]->tls = tls->clusters[i];
+            w->cluster_views[i]->tls = tls->clusters[i];
             tls->clusters[i] = old;
         }
     }
 }
 
 /* With the same configuration: each cluster has other nodes, and the TLS it had. */
-static void keep_tls(struct worker *w, struct roster **rosters)
+static void keep_tls(struct worker *w, struct cluster_view **cluster_views)
 {
-    for (size_t i = 0; i < w->n_rosters; i++)
-        if (w->rosters[i]->tls)
-            rosters[i]->tls = tls_client_context_ref(w->rosters[i]->tls);
+    for (size_t i = 0; i < w->n_cluster_views; i++)
+        if (w->cluster_views[i]->tls)
+            cluster_views[i]->tls = tls_client_context_ref(w->cluster_views[i]->tls);
 }
 
-static void take_rosters(struct worker *w, struct worker_plan *plan)
+static void take_cluster_views(struct worker *w, struct worker_plan *plan)
 {
     if (!plan->listeners)
-        keep_tls(w, plan->rosters);
-    for (size_t i = 0; i < w->n_rosters; i++)
-        roster_unref(w->rosters[i]);
-    free(w->rosters);
-    w->rosters = plan->rosters;
-    w->n_rosters = plan->snapshot->config->n_clusters;
-    plan->rosters = NULL;
+        keep_tls(w, plan->cluster_views);
+    for (size_t i = 0; i < w->n_cluster_views; i++)
+        cluster_view_unref(w->cluster_views[i]);
+    free(w->cluster_views);
+    w->cluster_views = plan->cluster_views;
+    w->n_cluster_views = plan->snapshot->config->n_clusters;
+    plan->cluster_views = NULL;
 }
 
 /* The doors stay as they are and lead to the clusters' new nodes. */
@@ -165,8 +166,8 @@ static void turn_listeners(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++) {
         struct listener *listener = w->listeners[i];
-        roster_unref(listener->roster);
-        listener->roster = roster_ref(w->rosters[listener->conf->cluster]);
+        cluster_view_unref(listener->cluster_view);
+        listener->cluster_view = cluster_view_ref(w->cluster_views[listener->conf->cluster]);
     }
 }
 
@@ -203,7 +204,7 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
         bool doors_too = plan->listeners;
         w->snapshot = snapshot_ref(plan->snapshot);
         w->held_max = share_of_memory(w);
-        take_rosters(w, plan);
+        take_cluster_views(w, plan);
         if (doors_too)
             take_listeners(w, plan);
         else

@@ -15,11 +15,11 @@
 #define HASHES_A_TURN   4096u
 #define SESSIONS_A_TURN 512u
 
-struct roster *worker_roster_of(const struct worker *w, const char *cluster)
+struct cluster_view *worker_cluster_view_of(const struct worker *w, const char *cluster)
 {
-    for (size_t i = 0; i < w->n_rosters; i++)
-        if (strcmp(w->rosters[i]->cluster->conf->name, cluster) == 0)
-            return w->rosters[i];
+    for (size_t i = 0; i < w->n_cluster_views; i++)
+        if (strcmp(w->cluster_views[i]->cluster->conf->name, cluster) == 0)
+            return w->cluster_views[i];
     return NULL;
 }
 
@@ -34,13 +34,13 @@ static size_t recount(struct worker *w, struct session *s)
 {
     if (s->state != SESSION_RELAY || !s->counted)
         return 0;
-    const struct roster *roster = worker_roster_of(w, s->node->cluster);
-    if (!roster) {
+    const struct cluster_view *cluster_view = worker_cluster_view_of(w, s->node->cluster);
+    if (!cluster_view) {
         away_forget(s);
         return 0;
     }
-    away_recount(s, roster);
-    return roster->cluster->n;
+    away_recount(s, cluster_view);
+    return cluster_view->cluster->n;
 }
 
 static void finish(struct worker *w)

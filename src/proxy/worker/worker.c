@@ -326,9 +326,9 @@ void worker_free(struct worker *w)
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_unref(w->listeners[i]);
     free(w->listeners);
-    for (size_t i = 0; i < w->n_rosters; i++)
-        roster_unref(w->rosters[i]);
-    free(w->rosters);
+    for (size_t i = 0; i < w->n_cluster_views; i++)
+        cluster_view_unref(w->cluster_views[i]);
+    free(w->cluster_views);
     for (struct worker_plan *p = w->plans, *next; p; p = next) {
         next = p->next;
         worker_plan_free(p);

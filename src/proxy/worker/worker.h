@@ -13,8 +13,8 @@
 #include "base/pool.h"
 #include "listener.h"
 #include "net/splice.h"
+#include "proxy/cluster_view.h"
 #include "proxy/counters.h"
-#include "proxy/roster.h"
 #include "proxy/worker/session_query.h"
 #include "proxy/worker/workers.h"
 
@@ -23,8 +23,9 @@ struct session;
 /* What the main thread has made ready, in the order it was made. Null parts: no news of them. */
 struct worker_plan {
     struct worker_plan *next;
-    struct snapshot *snapshot;   /* a reference */
-    struct roster **rosters;     /* with the snapshot: of each of its clusters, a reference */
+    struct snapshot *snapshot; /* a reference */
+    struct cluster_view *
+        *cluster_views;          /* with the snapshot: of each of its clusters, a reference */
     struct listener **listeners; /* of each of its doors, a reference */
     size_t *takes_over;          /* with the listeners: whose socket, where they have none */
     struct worker_tls *tls;
@@ -50,8 +51,8 @@ struct worker {
 
     struct listener **listeners; /* one for each door of the snapshot, references */
     size_t n_listeners;
-    struct roster **rosters; /* one for each of its clusters, references */
-    size_t n_rosters;
+    struct cluster_view **cluster_views; /* one for each of its clusters, references */
+    size_t n_cluster_views;
     struct tls_library *tls_library;
 
     struct list sessions;
@@ -115,7 +116,7 @@ void worker_recount(struct worker *w);
 void worker_recount_leaves(struct worker *w, const struct session *s);
 
 /* The worker's present view of a cluster; null = it is not there any more. */
-struct roster *worker_roster_of(const struct worker *w, const char *cluster);
+struct cluster_view *worker_cluster_view_of(const struct worker *w, const char *cluster);
 
 /* ---- questions about sessions, worker_query.c ---- */
 

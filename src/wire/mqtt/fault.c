@@ -19,7 +19,7 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(faults) == MQTT_FAULT_COUNT, "every fault has a word");
 
-const char *mqtt_fault_word(enum mqtt_fault fault)
+const char *mqtt_fault_name(enum mqtt_fault fault)
 {
     assert(fault < MQTT_FAULT_COUNT);
     return faults[fault].word;

@@ -47,13 +47,13 @@ static void only_lines_of_the_level_and_more_urgent_ones_leave(void **state)
 static void levels_and_formats_have_the_words_of_the_configuration(void **state)
 {
     (void)state;
-    assert_string_equal(log_level_word(LOG_ERROR), "error");
-    assert_string_equal(log_level_word(LOG_WARN), "warn");
-    assert_string_equal(log_level_word(LOG_NOTICE), "notice");
-    assert_string_equal(log_level_word(LOG_INFO), "info");
-    assert_string_equal(log_level_word(LOG_DEBUG), "debug");
-    assert_string_equal(log_format_word(LOG_JSON), "json");
-    assert_string_equal(log_format_word(LOG_TEXT), "text");
+    assert_string_equal(log_level_name(LOG_ERROR), "error");
+    assert_string_equal(log_level_name(LOG_WARN), "warn");
+    assert_string_equal(log_level_name(LOG_NOTICE), "notice");
+    assert_string_equal(log_level_name(LOG_INFO), "info");
+    assert_string_equal(log_level_name(LOG_DEBUG), "debug");
+    assert_string_equal(log_format_name(LOG_JSON), "json");
+    assert_string_equal(log_format_name(LOG_TEXT), "text");
 }
 
 /* Log lines that hardly differ, until one is dropped; how many were not. */

@@ -33,9 +33,9 @@ static void every_reason_is_explained_in_a_sentence(void **state)
 static void who_closed_is_one_of_three_words(void **state)
 {
     (void)state;
-    assert_string_equal(closed_by_word(CLOSED_BY_CLIENT), "client");
-    assert_string_equal(closed_by_word(CLOSED_BY_NODE), "node");
-    assert_string_equal(closed_by_word(CLOSED_BY_ROUTER), "router");
+    assert_string_equal(closed_by_name(CLOSED_BY_CLIENT), "client");
+    assert_string_equal(closed_by_name(CLOSED_BY_NODE), "node");
+    assert_string_equal(closed_by_name(CLOSED_BY_ROUTER), "router");
     for (enum close_reason reason = 0; reason < CLOSE_REASON_COUNT; reason++)
         assert_in_range(close_reason_row(reason)->by, 0, CLOSED_BY_COUNT - 1);
 }

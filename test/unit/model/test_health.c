@@ -328,7 +328,7 @@ static void the_voice_with_the_last_word_speaks(void **state)
         (void)health_check_done(&h, &conf, rows[r].check);
         if (rows[r].ejected)
             assert_true(sessions_fail(&h, 5, LONG_AGO));
-        print_message("%zu: %s\n", r, node_status_word(health_status(&h, LONG_AGO)));
+        print_message("%zu: %s\n", r, node_status_name(health_status(&h, LONG_AGO)));
         assert_int_equal(health_status(&h, LONG_AGO), rows[r].status);
     }
 }

@@ -66,10 +66,10 @@ static void only_known_protocols_have_a_name(void **state)
 {
     (void)state;
     for (int i = 0; i < FIRST_COUNT; i++) {
-        const char *word = first_protocol_word((enum first_protocol)i);
+        const char *word = first_protocol_name((enum first_protocol)i);
         assert_int_equal(word != NULL, i > FIRST_UNKNOWN);
     }
-    assert_string_equal(first_protocol_word(FIRST_TLS), "TLS");
+    assert_string_equal(first_protocol_name(FIRST_TLS), "TLS");
 }
 
 int main(void)

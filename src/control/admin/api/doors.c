@@ -3,7 +3,7 @@
  */
 #include <time.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/admin/time.h"
 #include "control/tls/calendar.h"
@@ -38,7 +38,7 @@ static json_t *listener_json(const struct snapshot *snapshot, size_t i)
 
 void admin_listeners(struct admin_call *call)
 {
-    const struct snapshot *snapshot = admin_call_house(call)->service->snapshot;
+    const struct snapshot *snapshot = admin_call_context(call)->service->snapshot;
     json_t *list = json_array();
     for (size_t i = 0; i < snapshot->config->n_listeners; i++)
         json_array_append_new(list, listener_json(snapshot, i));
@@ -51,7 +51,7 @@ static void add_certificate(void *arg, const struct tls_calendar_entry *entry)
     const time_t left_s = entry->not_after - time(NULL);
     json_array_append_new(
         list, json_pack("{s:s?, s:s?, s:s, s:s, s:s, s:o, s:I}", "listener", entry->listener,
-                        "cluster", entry->cluster, "kind", tls_validity_word(entry->kind), "file",
+                        "cluster", entry->cluster, "kind", tls_validity_name(entry->kind), "file",
                         entry->file, "subject", entry->name, "not_after",
                         admin_time((uint64_t)entry->not_after * 1000), "days_left",
                         (json_int_t)(left_s < 0 ? (left_s - DAY_S + 1) / DAY_S : left_s / DAY_S)));
@@ -60,6 +60,6 @@ static void add_certificate(void *arg, const struct tls_calendar_entry *entry)
 void admin_certificates(struct admin_call *call)
 {
     json_t *list = json_array();
-    tls_keeper_walk(admin_call_house(call)->service->tls, add_certificate, list);
+    tls_keeper_walk(admin_call_context(call)->service->tls, add_certificate, list);
     admin_reply_json(call, 200, json_pack("{s:o}", "certificates", list));
 }

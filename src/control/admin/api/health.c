@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "health.h"
 
@@ -63,14 +63,14 @@ static bool can_serve(const struct service *service, enum admin_scope scope, siz
     return scope == ADMIN_ANY_LISTENER ? able > 0 : able == asked;
 }
 
-json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope, size_t cluster,
+json_t *admin_readiness(const struct admin_context *context, enum admin_scope scope, size_t cluster,
                         bool *ready)
 {
-    const enum admin_phase phase = house->phase(house->arg);
+    const enum admin_phase phase = context->phase(context->arg);
     json_t *reasons = json_array();
     if (phase != ADMIN_SERVING)
         json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
-    const bool able = can_serve(house->service, scope, cluster, reasons);
+    const bool able = can_serve(context->service, scope, cluster, reasons);
     *ready = able && phase == ADMIN_SERVING;
     if (*ready)
         json_array_clear(reasons);
@@ -86,7 +86,7 @@ void admin_healthz(struct admin_call *call)
 /* False: the call is answered. */
 static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
 {
-    const struct config *config = admin_call_house(call)->service->snapshot->config;
+    const struct config *config = admin_call_context(call)->service->snapshot->config;
     const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
     if (all && (name || (*all && strcmp(all, "true") != 0))) {
         admin_problem(call, 400, "invalid_query",
@@ -111,6 +111,6 @@ void admin_readyz(struct admin_call *call)
     bool ready;
     if (!read_scope(call, &scope, &cluster))
         return;
-    json_t *answer = admin_readiness(admin_call_house(call), scope, cluster, &ready);
+    json_t *answer = admin_readiness(admin_call_context(call), scope, cluster, &ready);
     admin_reply_json(call, ready ? 200 : 503, answer);
 }

@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 
 /* Which clusters must have a node that takes new sessions. */
 enum admin_scope {
@@ -23,7 +23,7 @@ enum admin_scope {
  *
  *   cluster   with ADMIN_ONE_CLUSTER: its index
  */
-json_t *admin_readiness(const struct admin_house *house, enum admin_scope scope, size_t cluster,
+json_t *admin_readiness(const struct admin_context *context, enum admin_scope scope, size_t cluster,
                         bool *ready);
 
 #endif

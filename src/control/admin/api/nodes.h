@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 
 /* Where a node stands in the present snapshot. */
 struct admin_node {
@@ -15,9 +15,9 @@ struct admin_node {
 };
 
 /* Null parts: memory is short. */
-json_t *admin_node_json(const struct admin_house *house, const struct admin_node *at);
+json_t *admin_node_json(const struct admin_context *context, const struct admin_node *at);
 
-const char *admin_state_word(enum node_state state);
+const char *admin_state_name(enum node_state state);
 
 /* What undoes an operator's word on a node, for people. */
 #define ADMIN_UNDONE_STATE                                                                         \

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "control/admin/body.h"
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/reload/report.h"
 #include "nodes.h"
@@ -48,19 +48,19 @@ static void refuse(struct admin_call *call, const char *said)
 
 void admin_reload(struct admin_call *call)
 {
-    struct admin_house *house = admin_call_house(call);
+    struct admin_context *context = admin_call_context(call);
     struct reload_outcome outcome;
     if (!admin_body_has_only(call, ""))
         return;
-    if (house->phase(house->arg) != ADMIN_SERVING) {
+    if (context->phase(context->arg) != ADMIN_SERVING) {
         admin_problem(call, 409, "not_serving", "the router is starting, or ending");
         return;
     }
-    if (reload(house->service, &outcome))
+    if (reload(context->service, &outcome))
         admin_reply_json(call, 200,
                          json_pack("{s:o, s:o, s:i}", "warnings",
                                    lines_of(outcome.said, "warning: "), "clusters",
-                                   clusters_json(house->service->snapshot, outcome.clusters),
+                                   clusters_json(context->service->snapshot, outcome.clusters),
                                    "moved_permille", (int)outcome.moved_permille));
     else
         refuse(call, outcome.said);
@@ -71,7 +71,7 @@ void admin_reload(struct admin_call *call)
 static bool find_level(const char *text, enum log_level *out)
 {
     for (int level = 0; text && level < LOG_LEVEL_COUNT; level++) {
-        if (strcmp(text, log_level_word((enum log_level)level)) != 0)
+        if (strcmp(text, log_level_name((enum log_level)level)) != 0)
             continue;
         *out = (enum log_level)level;
         return true;
@@ -81,7 +81,7 @@ static bool find_level(const char *text, enum log_level *out)
 
 void admin_log_level(struct admin_call *call)
 {
-    const struct service *service = admin_call_house(call)->service;
+    const struct service *service = admin_call_context(call)->service;
     const struct log_conf *conf = &service->snapshot->config->log;
     const char *text = NULL;
     enum log_level level;
@@ -94,7 +94,7 @@ void admin_log_level(struct admin_call *call)
     }
     log_set(service->log, level, conf->format);
     admin_reply_json(call, 200,
-                     json_pack("{s:s, s:s, s:s?}", "log_level", log_level_word(level),
-                               "log_level_in_file", log_level_word(conf->level), "undone_by",
+                     json_pack("{s:s, s:s, s:s?}", "log_level", log_level_name(level),
+                               "log_level_in_file", log_level_name(conf->level), "undone_by",
                                level == conf->level ? NULL : ADMIN_UNDONE_LEVEL));
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "model/placement.h"
 #include "model/route_key.h"
@@ -15,7 +15,7 @@
 
 static const struct cluster *find_cluster(struct admin_call *call)
 {
-    const struct snapshot *snapshot = admin_call_house(call)->service->snapshot;
+    const struct snapshot *snapshot = admin_call_context(call)->service->snapshot;
     const char *name = admin_call_query(call, "cluster");
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
         if (!name || strcmp(snapshot->config->clusters[i].name, name) == 0)
@@ -68,7 +68,7 @@ static json_t *candidates_json(const struct cluster *cluster, const struct place
         const struct node *node = &cluster->nodes[placement->candidates[i]];
         json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "node", node->conf->name,
                                               "address", node->conf->address, "status",
-                                              node_status_word(node_live_status(node->live))));
+                                              node_status_name(node_live_status(node->live))));
     }
     return list;
 }

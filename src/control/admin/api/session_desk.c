@@ -91,7 +91,7 @@ void session_desk_free(struct session_desk *desk)
     free(desk);
 }
 
-struct session_ticket *session_desk_ask(struct session_desk *desk, const struct crew *crew,
+struct session_ticket *session_desk_ask(struct session_desk *desk, const struct workers *workers,
                                         const struct session_terms *terms,
                                         void (*done)(void *arg, const struct session_query *query),
                                         void *arg)
@@ -99,14 +99,14 @@ struct session_ticket *session_desk_ask(struct session_desk *desk, const struct 
     const unsigned one = session_id_worker(terms->id);
     const bool all = !terms->by_id;
     if (atomic_load_explicit(&desk->alive, memory_order_relaxed) >= SESSION_DESK_MAX ||
-        (!all && one >= crew->n))
+        (!all && one >= workers->n))
         return NULL;
     struct session_ticket *ticket = calloc(1, sizeof(*ticket));
     if (!ticket)
         return NULL;
     const struct session_query_news news = {
         .answered = note_answered, .arg = desk, .alive = &desk->alive};
-    ticket->query = session_query_new(terms, all ? crew->n : 1, &news);
+    ticket->query = session_query_new(terms, all ? workers->n : 1, &news);
     if (!ticket->query) {
         free(ticket);
         return NULL;
@@ -117,8 +117,8 @@ struct session_ticket *session_desk_ask(struct session_desk *desk, const struct 
     list_append(&desk->tickets, &ticket->link);
     ev_timer_init(&ticket->patience, on_patience_over, SESSION_DESK_PATIENCE_S, 0);
     ev_timer_start(desk->loop, &ticket->patience);
-    for (unsigned i = 0; i < (all ? crew->n : 1); i++)
-        session_query_ask(ticket->query, i, crew->workers[all ? i : one]);
+    for (unsigned i = 0; i < (all ? workers->n : 1); i++)
+        session_query_ask(ticket->query, i, workers->list[all ? i : one]);
     return ticket;
 }
 

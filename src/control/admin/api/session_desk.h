@@ -33,7 +33,7 @@ void session_desk_free(struct session_desk *desk);
  * Null when too many are under way, or memory is short.
  */
 MUST_USE struct session_ticket *
-session_desk_ask(struct session_desk *desk, const struct crew *crew,
+session_desk_ask(struct session_desk *desk, const struct workers *workers,
                  const struct session_terms *terms,
                  void (*done)(void *arg, const struct session_query *query), void *arg);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/admin/time.h"
 #include "proxy/node_live.h"
@@ -83,7 +83,7 @@ static void add_node(json_t *out, const struct session_facts *facts)
                                   : facts->placement == PLACEMENT_HOME ? node
                                                                        : NULL));
     json_object_set_new(out, "placement",
-                        node ? json_string(placement_kind_word(facts->placement)) : json_null());
+                        node ? json_string(placement_kind_name(facts->placement)) : json_null());
     json_object_set_new(out, "tries", json_integer(facts->tries));
     json_object_set_new(out, "connack_code",
                         facts->connack_seen ? json_integer(facts->connack_code) : json_null());
@@ -107,7 +107,7 @@ static json_t *session_json(const struct session_facts *facts)
     json_t *out = json_pack("{s:s, s:s, s:s}", "id", id, "listener", facts->listener->name,
                             "source", address_format(&facts->source, source));
     add_connect(out, facts);
-    json_object_set_new(out, "stage", json_string(session_state_word(facts->stage)));
+    json_object_set_new(out, "stage", json_string(session_state_name(facts->stage)));
     add_node(out, facts);
     add_tls(out, facts);
     json_object_set_new(out, "bytes_up", json_integer((json_int_t)facts->bytes_up));
@@ -184,7 +184,7 @@ static void on_gone(void *arg)
 /* The terms' texts are the call's, and copied by the query. */
 static void ask(struct admin_call *call, const struct session_terms *terms)
 {
-    struct admin_house *house = admin_call_house(call);
+    struct admin_context *context = admin_call_context(call);
     struct inquiry *inquiry = calloc(1, sizeof(*inquiry));
     if (!inquiry) {
         admin_problem(call, 500, "out_of_memory", "memory is short");
@@ -192,7 +192,8 @@ static void ask(struct admin_call *call, const struct session_terms *terms)
     }
     inquiry->call = call;
     inquiry->terms = *terms;
-    inquiry->ticket = session_desk_ask(house->desk, &house->service->crew, terms, on_done, inquiry);
+    inquiry->ticket =
+        session_desk_ask(context->desk, &context->service->workers, terms, on_done, inquiry);
     if (!inquiry->ticket) {
         admin_problem(call, 503, "busy", "too many questions at a time");
         free(inquiry);
@@ -232,7 +233,7 @@ static bool take_id(struct admin_call *call, struct session_terms *terms)
     *terms = (struct session_terms){.by_id = true, .limit = 1};
     if (strlen(text) == ID_DIGITS && strspn(text, "0123456789abcdef") == ID_DIGITS) {
         terms->id = strtoull(text, NULL, 16);
-        if (session_id_worker(terms->id) < admin_call_house(call)->service->crew.n)
+        if (session_id_worker(terms->id) < admin_call_context(call)->service->workers.n)
             return true;
     }
     no_such_session(call);

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/admin/time.h"
 #include "control/gauges.h"
@@ -29,33 +29,33 @@ static void add_override(json_t *list, const char *what, const struct admin_node
                                                                  : ADMIN_UNDONE_STATE));
 }
 
-static void add_node_overrides(json_t *list, const struct admin_house *house,
+static void add_node_overrides(json_t *list, const struct admin_context *context,
                                const struct admin_node *at)
 {
     const struct node *node = &at->cluster->nodes[at->index];
     struct prober_facts facts;
-    if (prober_look(house->service->prober, node->live, &facts) && facts.decree != facts.in_file)
-        add_override(list, "node_state", at, json_string(admin_state_word(facts.decree)),
-                     json_string(admin_state_word(facts.in_file)));
+    if (prober_look(context->service->prober, node->live, &facts) && facts.decree != facts.in_file)
+        add_override(list, "node_state", at, json_string(admin_state_name(facts.decree)),
+                     json_string(admin_state_name(facts.in_file)));
     if (node->weight != node->conf->weight)
         add_override(list, "node_weight", at, json_integer(node->weight),
                      json_integer(node->conf->weight));
 }
 
-static json_t *overrides_json(const struct admin_house *house)
+static json_t *overrides_json(const struct admin_context *context)
 {
-    const struct snapshot *snapshot = house->service->snapshot;
-    const enum log_level now = log_level(house->service->log);
+    const struct snapshot *snapshot = context->service->snapshot;
+    const enum log_level now = log_level(context->service->log);
     const enum log_level in_file = snapshot->config->log.level;
     json_t *list = json_array();
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         struct admin_node at = {.cluster = &snapshot->clusters[i]};
         for (; at.index < at.cluster->n; at.index++)
-            add_node_overrides(list, house, &at);
+            add_node_overrides(list, context, &at);
     }
     if (now != in_file)
-        add_override(list, "log_level", NULL, json_string(log_level_word(now)),
-                     json_string(log_level_word(in_file)));
+        add_override(list, "log_level", NULL, json_string(log_level_name(now)),
+                     json_string(log_level_name(in_file)));
     return list;
 }
 
@@ -74,14 +74,14 @@ static void add_panic(json_t *list, const struct cluster *cluster)
                      cluster->conf->name, suspected, cluster->n));
 }
 
-static json_t *warnings_json(const struct admin_house *house)
+static json_t *warnings_json(const struct admin_context *context)
 {
-    const struct snapshot *snapshot = house->service->snapshot;
+    const struct snapshot *snapshot = context->service->snapshot;
     json_t *list = json_array();
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const char *unanswered =
-            connect_watch_warning(house->service->connects, snapshot->clusters[i].conf->name);
-        if (prober_panics(house->service->prober, i))
+            connect_watch_warning(context->service->connects, snapshot->clusters[i].conf->name);
+        if (prober_panics(context->service->prober, i))
             add_panic(list, &snapshot->clusters[i]);
         if (unanswered)
             json_array_append_new(list, json_string(unanswered));
@@ -95,7 +95,7 @@ static json_t *states_json(const struct gauges *gauges)
 {
     json_t *states = json_object();
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
-        json_object_set_new(states, session_state_word((enum session_state)state),
+        json_object_set_new(states, session_state_name((enum session_state)state),
                             json_integer((json_int_t)gauges->in_state[state]));
     return states;
 }
@@ -114,7 +114,7 @@ static void add_counts(json_t *out, const struct service *service)
 {
     const struct worker_shared *shared = service->shared;
     struct gauges gauges;
-    gauges_sum(&service->crew, &gauges);
+    gauges_sum(&service->workers, &gauges);
     json_object_set_new(
         out, "connections",
         json_integer(atomic_load_explicit(&shared->connections, memory_order_relaxed)));
@@ -136,31 +136,31 @@ static void add_counts(json_t *out, const struct service *service)
 
 void admin_status(struct admin_call *call)
 {
-    const struct admin_house *house = admin_call_house(call);
-    const struct service *service = house->service;
-    const uint64_t up_ms = (clock_monotonic_us() - house->started_us) / 1000;
+    const struct admin_context *context = admin_call_context(call);
+    const struct service *service = context->service;
+    const uint64_t up_ms = (clock_monotonic_us() - context->started_us) / 1000;
     bool ready;
     json_t *out = json_pack("{s:s, s:i, s:o, s:I}", "version", MQTT_ROUTER_VERSION, "pid",
-                            (int)getpid(), "started", admin_time(house->started_unix_ms),
+                            (int)getpid(), "started", admin_time(context->started_unix_ms),
                             "uptime_s", (json_int_t)(up_ms / 1000));
-    json_t *readiness = admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready);
+    json_t *readiness = admin_readiness(context, ADMIN_ANY_LISTENER, 0, &ready);
     json_object_update(out, readiness);
     json_decref(readiness);
-    json_object_set_new(out, "warnings", warnings_json(house));
-    json_object_set_new(out, "workers", json_integer(service->crew.n));
+    json_object_set_new(out, "warnings", warnings_json(context));
+    json_object_set_new(out, "workers", json_integer(service->workers.n));
     json_object_set_new(out, "config_file", json_string(service->config_path));
     json_object_set_new(out, "config_loaded", admin_time(service->loaded_unix_ms));
     add_counts(out, service);
-    json_object_set_new(out, "log_level", json_string(log_level_word(log_level(service->log))));
+    json_object_set_new(out, "log_level", json_string(log_level_name(log_level(service->log))));
     json_object_set_new(out, "log_level_in_file",
-                        json_string(log_level_word(service->snapshot->config->log.level)));
-    json_object_set_new(out, "overrides", overrides_json(house));
+                        json_string(log_level_name(service->snapshot->config->log.level)));
+    json_object_set_new(out, "overrides", overrides_json(context));
     admin_reply_json(call, 200, out);
 }
 
 void admin_config(struct admin_call *call)
 {
-    const struct service *service = admin_call_house(call)->service;
+    const struct service *service = admin_call_context(call)->service;
     char *text = config_dump(service->snapshot->config);
     json_t *config = text ? json_loads(text, 0, NULL) : NULL;
     free(text);

@@ -25,8 +25,8 @@ struct word {
 
 static bool is_serving(struct admin_call *call)
 {
-    const struct admin_house *house = admin_call_house(call);
-    if (house->phase(house->arg) == ADMIN_SERVING)
+    const struct admin_context *context = admin_call_context(call);
+    if (context->phase(context->arg) == ADMIN_SERVING)
         return true;
     admin_problem(call, 409, "not_serving", "the router is starting, or ending");
     return false;
@@ -56,7 +56,7 @@ static bool read_state(struct admin_call *call, struct word *word)
     if (!text)
         return true;
     for (int state = NODE_STATE_UP; state < NODE_STATE_COUNT; state++) {
-        if (strcmp(text, admin_state_word((enum node_state)state)) != 0)
+        if (strcmp(text, admin_state_name((enum node_state)state)) != 0)
             continue;
         word->has_state = true;
         word->state = (enum node_state)state;
@@ -90,7 +90,7 @@ static bool read_word(struct admin_call *call, struct word *word)
 }
 
 /* False: memory is short, and nothing has changed. */
-static bool set_weight(const struct admin_house *house, const struct admin_node *at,
+static bool set_weight(const struct admin_context *context, const struct admin_node *at,
                        const struct word *word)
 {
     const struct node_conf *conf = at->cluster->nodes[at->index].conf;
@@ -99,23 +99,23 @@ static bool set_weight(const struct admin_house *house, const struct admin_node 
     if (!word->has_weight && !word->weight_of_file)
         return true;
     const uint32_t wanted = word->has_weight ? word->weight : conf->weight;
-    if (!overrides_set_weight(house->overrides, cluster, conf->name, wanted, conf->weight))
+    if (!overrides_set_weight(context->overrides, cluster, conf->name, wanted, conf->weight))
         return false;
-    if (reload_members(house->service))
+    if (reload_members(context->service))
         return true;
-    (void)!overrides_set_weight(house->overrides, cluster, conf->name, before, conf->weight);
+    (void)!overrides_set_weight(context->overrides, cluster, conf->name, before, conf->weight);
     return false;
 }
 
-static void say(const struct admin_house *house, const struct node_live *live,
+static void say(const struct admin_context *context, const struct node_live *live,
                 const struct word *word)
 {
     struct log_line line;
-    log_begin(&line, house->service->log, LOG_NOTICE, "node.steered");
+    log_begin(&line, context->service->log, LOG_NOTICE, "node.steered");
     log_text(&line, "cluster", live->cluster);
     log_text(&line, "node", live->name);
     if (word->has_state)
-        log_text(&line, "state", admin_state_word(word->state));
+        log_text(&line, "state", admin_state_name(word->state));
     if (word->has_weight)
         log_u64(&line, "weight", word->weight);
     if (word->weight_of_file)
@@ -127,20 +127,20 @@ static void say(const struct admin_house *house, const struct node_live *live,
     log_emit(&line);
 }
 
-static void carry_out(const struct admin_house *house, const struct admin_node *at,
+static void carry_out(const struct admin_context *context, const struct admin_node *at,
                       const struct word *word)
 {
     const struct cluster_conf *conf = at->cluster->conf;
     struct node_live *live = at->cluster->nodes[at->index].live;
     const enum node_state in_file = at->cluster->nodes[at->index].conf->state;
-    say(house, live, word);
+    say(context, live, word);
     if (word->has_state) /* short of memory it is forgotten when the node goes */
-        (void)!overrides_set_state(house->overrides, live->cluster, live->name, word->state,
+        (void)!overrides_set_state(context->overrides, live->cluster, live->name, word->state,
                                    in_file);
     if (word->has_state)
-        (void)prober_decree(house->service->prober, live->cluster, live->name, word->state);
+        (void)prober_decree(context->service->prober, live->cluster, live->name, word->state);
     if (word->drain_rate_per_s || word->drain_deadline_ms)
-        evictor_set_drain(house->service->evictor, live,
+        evictor_set_drain(context->service->evictor, live,
                           word->drain_rate_per_s ? word->drain_rate_per_s : conf->drain_rate_per_s,
                           word->drain_deadline_ms ? word->drain_deadline_ms
                                                   : conf->drain_deadline_ms);
@@ -148,11 +148,11 @@ static void carry_out(const struct admin_house *house, const struct admin_node *
 
 void admin_node_steer(struct admin_call *call)
 {
-    struct admin_house *house = admin_call_house(call);
+    struct admin_context *context = admin_call_context(call);
     const char *cluster = admin_call_part(call, 0), *node = admin_call_part(call, 1);
     struct admin_node at;
     struct word word;
-    if (!find_node(house->service->snapshot, cluster, node, &at)) {
+    if (!find_node(context->service->snapshot, cluster, node, &at)) {
         admin_problem(call, 404, "node_unknown", "cluster \"%s\" has no node \"%s\"", cluster,
                       node);
         return;
@@ -163,13 +163,13 @@ void admin_node_steer(struct admin_call *call)
         admin_problem(call, 400, "invalid_body", "weight: the node has departed, and has no keys");
         return;
     }
-    if (!set_weight(house, &at, &word)) {
+    if (!set_weight(context, &at, &word)) {
         admin_problem(call, 500, "out_of_memory", "memory is short");
         return;
     }
-    if (find_node(house->service->snapshot, cluster, node, &at)) { /* of the new snapshot */
-        carry_out(house, &at, &word);
-        admin_reply_json(call, 200, admin_node_json(house, &at));
+    if (find_node(context->service->snapshot, cluster, node, &at)) { /* of the new snapshot */
+        carry_out(context, &at, &word);
+        admin_reply_json(call, 200, admin_node_json(context, &at));
     } else {
         admin_problem(call, 404, "node_unknown", "the node has just gone");
     }
@@ -189,9 +189,9 @@ static bool is_meant(const struct homecoming *asked, const struct node_live *liv
 }
 
 /* Begin it on every node that is meant; answers with them. */
-static json_t *bring_home(const struct admin_house *house, const struct homecoming *asked)
+static json_t *bring_home(const struct admin_context *context, const struct homecoming *asked)
 {
-    const struct snapshot *snapshot = house->service->snapshot;
+    const struct snapshot *snapshot = context->service->snapshot;
     json_t *nodes = json_array();
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
@@ -202,7 +202,7 @@ static json_t *bring_home(const struct admin_house *house, const struct homecomi
             json_array_append_new(nodes, json_pack("{s:s, s:s, s:i}", "cluster", live->cluster,
                                                    "node", live->name, "sessions_away",
                                                    (int)node_live_away(live)));
-            evictor_bring_home(house->service->evictor, live, asked->rate_per_s);
+            evictor_bring_home(context->service->evictor, live, asked->rate_per_s);
         }
     }
     return nodes;
@@ -220,7 +220,7 @@ void admin_homecoming(struct admin_call *call)
         admin_problem(call, 400, "invalid_body", "rate_per_s: want an integer in 1..%u", RATE_MAX);
         return;
     }
-    json_t *nodes = bring_home(admin_call_house(call), &asked);
+    json_t *nodes = bring_home(admin_call_context(call), &asked);
     if (json_array_size(nodes) > 0) {
         admin_reply_json(call, 200, json_pack("{s:o}", "nodes", nodes));
         return;

@@ -68,7 +68,7 @@ static uint64_t placed(const struct node_registry *registry)
 static void add_up(const struct service *service, struct totals *out)
 {
     struct gauges gauges;
-    gauges_sum(&service->crew, &gauges);
+    gauges_sum(&service->workers, &gauges);
     *out = (struct totals){.sessions = gauges.sessions,
                            .accepts = gauges.count[COUNT_accepted],
                            .connects = placed(service->registry),

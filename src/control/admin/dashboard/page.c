@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/clock.h"
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/admin/time.h"
 #include "dashboard.h"
@@ -33,7 +33,7 @@ static json_t *series(const struct history *history, size_t at)
 
 void admin_history(struct admin_call *call)
 {
-    const struct history *history = admin_call_house(call)->history;
+    const struct history *history = admin_call_context(call)->history;
     const uint64_t end_us = history_end_us(history);
     json_t *all = json_object();
 #define X(name)                                                                                    \
@@ -55,7 +55,7 @@ static void add_event(void *arg, const char *json, size_t n)
 void admin_events(struct admin_call *call)
 {
     json_t *list = json_array();
-    if (log_recent(admin_call_house(call)->service->log, add_event, list)) {
+    if (log_recent(admin_call_context(call)->service->log, add_event, list)) {
         admin_reply_json(call, 200, json_pack("{s:o}", "events", list));
         return;
     }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "control/admin/api/health.h"
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/admin/routes.h"
 #include "control/gauges.h"
 #include "control/health/ports_watch.h"
@@ -41,7 +41,7 @@ static double resident_bytes(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-static void put_process(struct metrics_text *m, const struct admin_house *house)
+static void put_process(struct metrics_text *m, const struct admin_context *context)
 {
     struct timespec cpu = {0};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
@@ -49,18 +49,18 @@ static void put_process(struct metrics_text *m, const struct admin_house *house)
     metrics_label(m, "version", MQTT_ROUTER_VERSION);
     metrics_sample(m, 1);
     put_one(m, "process_start_time_seconds", METRIC_GAUGE, "When it was started, since 1970.",
-            (double)house->started_unix_ms / 1e3);
+            (double)context->started_unix_ms / 1e3);
     put_one(m, "process_cpu_seconds_total", METRIC_COUNTER, "Processor time used.",
             (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
     put_one(m, "process_resident_memory_bytes", METRIC_GAUGE, "Memory held, as the system counts.",
             resident_bytes());
 }
 
-static void put_life(struct metrics_text *m, const struct admin_house *house)
+static void put_life(struct metrics_text *m, const struct admin_context *context)
 {
-    const struct service *service = house->service;
+    const struct service *service = context->service;
     bool ready;
-    json_decref(admin_readiness(house, ADMIN_ANY_LISTENER, 0, &ready));
+    json_decref(admin_readiness(context, ADMIN_ANY_LISTENER, 0, &ready));
     put_one(m, "ready", METRIC_GAUGE, "1 while devices should be sent here: as /readyz.", ready);
     put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
             "When the configuration was last taken up, since 1970.",
@@ -70,7 +70,7 @@ static void put_life(struct metrics_text *m, const struct admin_house *house)
     put_one(m, "config_reload_failures_total", METRIC_COUNTER, "Reloads that changed nothing.",
             (double)service->reloads_failed);
     put_one(m, "ports_low_total", METRIC_COUNTER, "Times local ports to a node ran low.",
-            (double)ports_watch_warnings(house->ports));
+            (double)ports_watch_warnings(context->ports));
     put_one(m, "log_lines_dropped_total", METRIC_COUNTER, "Lines lost because nobody read them.",
             (double)log_dropped(service->log));
     put_one(m, "log_lines_suppressed_total", METRIC_COUNTER,
@@ -174,14 +174,14 @@ static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
 {
     metrics_family(m, "sessions", METRIC_GAUGE, "Sessions by the stage they are in.");
     for (int state = 0; state < SESSION_CLOSED; state++) {
-        metrics_label(m, "stage", session_state_word((enum session_state)state));
+        metrics_label(m, "stage", session_state_name((enum session_state)state));
         metrics_sample(m, (double)gauges->in_state[state]);
     }
     metrics_family(m, "sessions_closed_total", METRIC_COUNTER, "Sessions ended, by reason.");
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
         const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
         metrics_label(m, "reason", row->word);
-        metrics_label(m, "closed_by", closed_by_word(row->by));
+        metrics_label(m, "closed_by", closed_by_name(row->by));
         metrics_sample(m, (double)gauges->closed[reason]);
     }
     metrics_family(m, "relayed_bytes_total", METRIC_COUNTER,
@@ -192,7 +192,7 @@ static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
     metrics_sample(m, (double)gauges->bytes_down);
 }
 
-static void put_counts(struct metrics_text *m, const struct admin_house *house,
+static void put_counts(struct metrics_text *m, const struct admin_context *context,
                        const struct gauges *gauges)
 {
     static const struct {
@@ -202,7 +202,7 @@ static void put_counts(struct metrics_text *m, const struct admin_house *house,
         COUNTERS(X)
 #undef X
     };
-    const struct worker_shared *shared = house->service->shared;
+    const struct worker_shared *shared = context->service->shared;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const size_t n = strlen(rows[i].word);
         const bool total = n > 6 && strcmp(rows[i].word + n - 6, "_total") == 0;
@@ -215,7 +215,7 @@ static void put_counts(struct metrics_text *m, const struct admin_house *house,
     put_one(m, "connections_limit", METRIC_GAUGE, "limits.max_connections, as it can be kept.",
             atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
     put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: none.",
-            house->service->snapshot->config->limits.relay_memory_bytes);
+            context->service->snapshot->config->limits.relay_memory_bytes);
 }
 
 static void put_admission(struct metrics_text *m, struct admission *admission)
@@ -234,23 +234,23 @@ static void put_admission(struct metrics_text *m, struct admission *admission)
 
 void admin_metrics(struct admin_call *call)
 {
-    const struct admin_house *house = admin_call_house(call);
-    const struct service *service = house->service;
+    const struct admin_context *context = admin_call_context(call);
+    const struct service *service = context->service;
     struct metrics_text *m = metrics_text_new();
     struct gauges gauges;
     size_t n = 0;
     char *text = NULL;
     if (m) {
-        gauges_sum(&service->crew, &gauges);
-        put_process(m, house);
-        put_life(m, house);
+        gauges_sum(&service->workers, &gauges);
+        put_process(m, context);
+        put_life(m, context);
         put_listeners(m, service->snapshot);
         put_tls(m, service->tls);
         put_sessions(m, &gauges);
-        put_counts(m, house, &gauges);
+        put_counts(m, context, &gauges);
         put_admission(m, service->shared->admission);
-        metrics_workers(m, &service->crew, gauges.closed[CLOSE_TLS_TIMEOUT]);
-        metrics_nodes(m, house);
+        metrics_workers(m, &service->workers, gauges.closed[CLOSE_TLS_TIMEOUT]);
+        metrics_nodes(m, context);
         text = metrics_text_take(m, &n);
     }
     if (text)

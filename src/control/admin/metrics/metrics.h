@@ -6,17 +6,17 @@
 
 #include <stdint.h>
 
-struct admin_house;
-struct crew;
+struct admin_context;
+struct workers;
 struct metrics_text;
 
 /*
  * CONNACKs, TLS handshakes and durations, from the workers' counters; `too_long` handshakes ended
  * by the router's deadline.
  */
-void metrics_workers(struct metrics_text *m, const struct crew *crew, uint64_t too_long);
+void metrics_workers(struct metrics_text *m, const struct workers *workers, uint64_t too_long);
 
 /* Families with a sample for each node. */
-void metrics_nodes(struct metrics_text *m, const struct admin_house *house);
+void metrics_nodes(struct metrics_text *m, const struct admin_context *context);
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "control/admin/house.h"
+#include "control/admin/context.h"
 #include "control/health/key_shares.h"
 #include "control/health/ports_watch.h"
 #include "metrics.h"
@@ -15,7 +15,7 @@
 /* One node, with what is known of it. */
 struct view {
     struct metrics_text *m;
-    const struct admin_house *house;
+    const struct admin_context *context;
     const struct cluster *cluster;
     const struct node *node;
     const struct node_live *live;
@@ -39,7 +39,7 @@ static void put_status(const struct view *v)
 {
     for (int status = 0; status < NODE_STATUS_COUNT; status++) {
         label_node(v);
-        metrics_label(v->m, "status", node_status_word((enum node_status)status));
+        metrics_label(v->m, "status", node_status_name((enum node_status)status));
         metrics_sample(v->m, node_live_status(v->live) == (enum node_status)status);
     }
 }
@@ -48,7 +48,7 @@ static void put_placements(const struct view *v)
 {
     for (int kind = 0; kind < PLACEMENT_KIND_COUNT; kind++) {
         label_node(v);
-        metrics_label(v->m, "placement", placement_kind_word((enum placement_kind)kind));
+        metrics_label(v->m, "placement", placement_kind_name((enum placement_kind)kind));
         metrics_sample(v->m, (double)NODE_LIVE_READ(v->live->placed[kind]));
     }
 }
@@ -57,14 +57,14 @@ static void put_checks(const struct view *v)
 {
     for (unsigned i = 0; v->facts.has_checks && i < HEALTH_CHECK_RESULTS; i++) {
         label_node(v);
-        metrics_label(v->m, "result", check_result_word((enum check_result)i));
+        metrics_label(v->m, "result", check_result_name((enum check_result)i));
         metrics_sample(v->m, (double)v->facts.checks[i]);
     }
 }
 
 static void put_ports(const struct view *v)
 {
-    const uint64_t ports = ports_watch_ports(v->house->ports, v->cluster, v->node);
+    const uint64_t ports = ports_watch_ports(v->context->ports, v->cluster, v->node);
     if (ports > 0)
         put_of(v, (double)ports);
 }
@@ -147,12 +147,12 @@ static const struct {
 };
 
 /* A view of every node. Null: memory is short. */
-static struct view *look_at_nodes(struct metrics_text *m, const struct admin_house *house,
+static struct view *look_at_nodes(struct metrics_text *m, const struct admin_context *context,
                                   size_t *n)
 {
-    struct service *service = house->service;
+    struct service *service = context->service;
     const struct snapshot *snapshot = service->snapshot;
-    const uint32_t *shares = key_shares_look(house->shares, service->snapshot, service->registry);
+    const uint32_t *shares = key_shares_look(context->shares, service->snapshot, service->registry);
     *n = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
         *n += snapshot->clusters[i].n_all;
@@ -164,7 +164,7 @@ static struct view *look_at_nodes(struct metrics_text *m, const struct admin_hou
             const struct node *node = &cluster->nodes[k];
             struct view *v = &views[at++];
             *v = (struct view){
-                .m = m, .house = house, .cluster = cluster, .node = node, .live = node->live};
+                .m = m, .context = context, .cluster = cluster, .node = node, .live = node->live};
             if (!prober_look(service->prober, node->live, &v->facts))
                 v->facts = (struct prober_facts){0};
             v->key_share = shares && k < cluster->n ? *shares++ / 1000.0 : 0;
@@ -185,11 +185,11 @@ static void put_clusters(struct metrics_text *m, const struct service *service)
     }
 }
 
-void metrics_nodes(struct metrics_text *m, const struct admin_house *house)
+void metrics_nodes(struct metrics_text *m, const struct admin_context *context)
 {
     size_t n;
-    put_clusters(m, house->service);
-    struct view *views = look_at_nodes(m, house, &n);
+    put_clusters(m, context->service);
+    struct view *views = look_at_nodes(m, context, &n);
     for (size_t i = 0; views && i < ARRAY_LEN(node_families); i++) {
         metrics_family(m, node_families[i].name, node_families[i].type, node_families[i].help);
         for (size_t k = 0; k < n; k++)

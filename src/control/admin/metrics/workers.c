@@ -21,12 +21,12 @@ static const uint32_t bounds_us[] = {
 };
 
 /* One counter of all workers, by its place in the struct. */
-static uint64_t sum(const struct crew *crew, size_t offset)
+static uint64_t sum(const struct workers *workers, size_t offset)
 {
     uint64_t n = 0;
-    for (unsigned i = 0; i < crew->n; i++)
+    for (unsigned i = 0; i < workers->n; i++)
         n += counter_read(
-            (const counter *)((const char *)worker_counters(crew->workers[i]) + offset));
+            (const counter *)((const char *)worker_counters(workers->list[i]) + offset));
     return n;
 }
 
@@ -47,7 +47,7 @@ static bool is_connack_code(unsigned code)
 }
 
 /* Codes that there may be are always there, so that rate() sees the first one. */
-static void put_connacks(struct metrics_text *m, const struct crew *crew)
+static void put_connacks(struct metrics_text *m, const struct workers *workers)
 {
     char text[4];
     metrics_family(m, "connacks_total", METRIC_COUNTER,
@@ -55,8 +55,8 @@ static void put_connacks(struct metrics_text *m, const struct crew *crew)
     for (unsigned code = 0; code < 256; code++) {
         const size_t at =
             offsetof(struct counters, connacks) + code * sizeof(struct connack_counters);
-        const uint64_t absent = sum(crew, at + offsetof(struct connack_counters, absent));
-        const uint64_t present = sum(crew, at + offsetof(struct connack_counters, present));
+        const uint64_t absent = sum(workers, at + offsetof(struct connack_counters, absent));
+        const uint64_t present = sum(workers, at + offsetof(struct connack_counters, present));
         if (code == 0 || present > 0) {
             label_code(m, text, code);
             metrics_label(m, "session_present", "true");
@@ -70,7 +70,7 @@ static void put_connacks(struct metrics_text *m, const struct crew *crew)
     }
 }
 
-static void put_refusals(struct metrics_text *m, const struct crew *crew)
+static void put_refusals(struct metrics_text *m, const struct workers *workers)
 {
     bool ours[256] = {false};
     char text[4];
@@ -84,49 +84,50 @@ static void put_refusals(struct metrics_text *m, const struct crew *crew)
             continue; /* 0 stands for silence in MQTT_REFUSALS */
         label_code(m, text, code);
         metrics_sample(
-            m, (double)sum(crew, offsetof(struct counters, refused) + code * sizeof(counter)));
+            m, (double)sum(workers, offsetof(struct counters, refused) + code * sizeof(counter)));
     }
 }
 
-static void put_handshakes(struct metrics_text *m, const struct crew *crew, uint64_t too_long)
+static void put_handshakes(struct metrics_text *m, const struct workers *workers, uint64_t too_long)
 {
     metrics_family(m, "tls_handshakes_total", METRIC_COUNTER, "TLS handshakes that succeeded.");
     metrics_label(m, "resumed", "false");
-    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_full)));
+    metrics_sample(m, (double)sum(workers, offsetof(struct counters, tls_full)));
     metrics_label(m, "resumed", "true");
-    metrics_sample(m, (double)sum(crew, offsetof(struct counters, tls_resumed)));
+    metrics_sample(m, (double)sum(workers, offsetof(struct counters, tls_resumed)));
     metrics_family(m, "tls_handshake_failures_total", METRIC_COUNTER,
                    "TLS handshakes that failed, by the alert; \"timeout\": took too long.");
     for (int failure = 0; failure < TLS_FAILURE_COUNT; failure++) {
         const size_t at = offsetof(struct counters, tls_failed) + (size_t)failure * sizeof(counter);
-        metrics_label(m, "alert", tls_failure_word((enum tls_failure)failure));
-        metrics_sample(m, (double)sum(crew, at));
+        metrics_label(m, "alert", tls_failure_name((enum tls_failure)failure));
+        metrics_sample(m, (double)sum(workers, at));
     }
     metrics_label(m, "alert", "timeout");
     metrics_sample(m, (double)too_long);
 }
 
-static void put_histogram(struct metrics_text *m, const struct crew *crew, size_t offset)
+static void put_histogram(struct metrics_text *m, const struct workers *workers, size_t offset)
 {
     uint64_t buckets[HISTOGRAM_BOUND_COUNT + 1];
     for (size_t i = 0; i <= HISTOGRAM_BOUND_COUNT; i++)
-        buckets[i] = sum(crew, offset + offsetof(struct histogram, buckets) + i * sizeof(counter));
+        buckets[i] =
+            sum(workers, offset + offsetof(struct histogram, buckets) + i * sizeof(counter));
     metrics_histogram(m, bounds_us, buckets, HISTOGRAM_BOUND_COUNT,
-                      sum(crew, offset + offsetof(struct histogram, sum_us)));
+                      sum(workers, offset + offsetof(struct histogram, sum_us)));
 }
 
-static void put_durations(struct metrics_text *m, const struct crew *crew)
+static void put_durations(struct metrics_text *m, const struct workers *workers)
 {
     metrics_family(m, "tls_handshake_duration_seconds", METRIC_HISTOGRAM,
                    "From accept to the end of a TLS handshake that succeeded.");
-    put_histogram(m, crew, offsetof(struct counters, tls_us));
+    put_histogram(m, workers, offsetof(struct counters, tls_us));
     metrics_family(m, "connect_duration_seconds", METRIC_HISTOGRAM,
                    "From a whole CONNECT to the node's answer, passed on.");
-    put_histogram(m, crew, offsetof(struct counters, connack_us));
+    put_histogram(m, workers, offsetof(struct counters, connack_us));
     metrics_family(m, "loop_turn_seconds", METRIC_HISTOGRAM,
                    "How long others had to wait for a worker's loop.");
-    for (unsigned i = 0; i < crew->n; i++) {
-        const struct crew one = {.workers = &crew->workers[i], .n = 1};
+    for (unsigned i = 0; i < workers->n; i++) {
+        const struct workers one = {.list = &workers->list[i], .n = 1};
         char number[12];
         (void)snprintf(number, sizeof(number), "%u", i);
         metrics_label(m, "worker", number);
@@ -134,10 +135,10 @@ static void put_durations(struct metrics_text *m, const struct crew *crew)
     }
 }
 
-void metrics_workers(struct metrics_text *m, const struct crew *crew, uint64_t too_long)
+void metrics_workers(struct metrics_text *m, const struct workers *workers, uint64_t too_long)
 {
-    put_connacks(m, crew);
-    put_refusals(m, crew);
-    put_handshakes(m, crew, too_long);
-    put_durations(m, crew);
+    put_connacks(m, workers);
+    put_refusals(m, workers);
+    put_handshakes(m, workers, too_long);
+    put_durations(m, workers);
 }

@@ -18,9 +18,9 @@
 #define CALLS_MAX 80u
 #define TURNS_MAX 200u /* of the loop, until something is waited for in vain */
 
-struct house {
+struct context {
     struct ground g;
-    struct admin_house house;
+    struct admin_context context;
     struct admin_http *http;
     struct admin_token token;
     struct endpoint at;
@@ -32,7 +32,7 @@ struct house {
 
 static enum admin_phase phase_of(const void *arg)
 {
-    return ((const struct house *)arg)->phase;
+    return ((const struct context *)arg)->phase;
 }
 
 /* ---- handlers ---- */
@@ -45,7 +45,7 @@ static void on_gone(void *arg)
 
 void admin_reload(struct admin_call *call)
 {
-    struct house *h = CONTAINER_OF(admin_call_house(call), struct house, house);
+    struct context *h = CONTAINER_OF(admin_call_context(call), struct context, context);
     struct admin_call **place = &h->held[h->n_held];
     assert_true(h->n_held < CALLS_MAX);
     if (!admin_hold(call, on_gone, place)) {
@@ -89,28 +89,28 @@ ANSWERS(log_level)
 
 /* ---- the stage ---- */
 
-static struct house *house_new(void)
+static struct context *house_new(void)
 {
     const struct listen_options options = {.backlog = 128};
-    struct house *h = calloc(1, sizeof(*h));
+    struct context *h = calloc(1, sizeof(*h));
     assert_non_null(h);
     ground_init(&h->g);
     h->phase = ADMIN_SERVING;
-    h->house = (struct admin_house){.phase = phase_of, .arg = h};
+    h->context = (struct admin_context){.phase = phase_of, .arg = h};
     assert_true(endpoint_parse("127.0.0.1:0", true, &h->at));
     h->listen_fd = socket_listen(&h->at, &options);
     assert_true(h->listen_fd >= 0 && socket_local_address(h->listen_fd, &h->at.address));
     const struct admin_http_conf conf = {.listen_fd = h->listen_fd,
                                          .loop = h->g.loop,
                                          .log = h->g.log,
-                                         .house = &h->house,
+                                         .context = &h->context,
                                          .token = &h->token};
     h->http = admin_http_new(&conf);
     assert_non_null(h->http);
     return h;
 }
 
-static void house_free(struct house *h)
+static void house_free(struct context *h)
 {
     admin_http_free(h->http);
     close(h->listen_fd);
@@ -118,13 +118,13 @@ static void house_free(struct house *h)
     free(h);
 }
 
-static void turn(struct house *h)
+static void turn(struct context *h)
 {
     ground_now_us += GROUND_STEP_US;
     ev_run(h->g.loop, EVRUN_NOWAIT);
 }
 
-static void pass(struct house *h, double seconds)
+static void pass(struct context *h, double seconds)
 {
     for (double step = 0.25; seconds > 0; seconds -= step) {
         ground_now_us += (uint64_t)(step * 1e6);
@@ -132,7 +132,7 @@ static void pass(struct house *h, double seconds)
     }
 }
 
-static int dial(struct house *h, const char *request)
+static int dial(struct context *h, const char *request)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0 && connect(fd, &h->at.address.sa, endpoint_len(&h->at)) == 0);
@@ -141,7 +141,7 @@ static int dial(struct house *h, const char *request)
 }
 
 /* Turn the loop until bytes or an end are there to be read: as text, empty for an end. */
-static const char *hear(struct house *h, int fd, char text[1024])
+static const char *hear(struct context *h, int fd, char text[1024])
 {
     ssize_t n = -1;
     for (unsigned i = 0; i < TURNS_MAX && n < 0; i++) {
@@ -153,7 +153,7 @@ static const char *hear(struct house *h, int fd, char text[1024])
     return text;
 }
 
-static bool is_silent(struct house *h, int fd)
+static bool is_silent(struct context *h, int fd)
 {
     char byte;
     for (unsigned i = 0; i < 20; i++)
@@ -161,7 +161,7 @@ static bool is_silent(struct house *h, int fd)
     return recv(fd, &byte, 1, MSG_DONTWAIT) < 0;
 }
 
-static void wait_held(struct house *h, unsigned count)
+static void wait_held(struct context *h, unsigned count)
 {
     for (unsigned i = 0; i < TURNS_MAX && h->n_held + h->n_refused < count; i++)
         turn(h);
@@ -179,7 +179,7 @@ static void a_held_call_is_answered_later_and_the_next_after_it(void **state)
 {
     (void)state;
     char text[1024];
-    struct house *h = house_new();
+    struct context *h = house_new();
     int fd = dial(h, POST("/api/v1/reload") GET("/healthz"));
     wait_held(h, 1);
     assert_true(is_silent(h, fd));
@@ -197,7 +197,7 @@ static void a_call_that_was_held_may_be_answered_before_its_handler_returns(void
 {
     (void)state;
     char text[1024];
-    struct house *h = house_new();
+    struct context *h = house_new();
     int fd = dial(h, POST("/api/v1/homecoming") POST("/api/v1/reload"));
     hear(h, fd, text);
     assert_non_null(strstr(text, "{\"at_once\":1}\n"));
@@ -212,7 +212,7 @@ static void a_call_that_was_held_may_be_answered_before_its_handler_returns(void
 static void who_leaves_while_its_call_is_held_is_told_of_within_seconds(void **state)
 {
     (void)state;
-    struct house *h = house_new();
+    struct context *h = house_new();
     int leaves = dial(h, POST("/api/v1/reload")), stays = dial(h, POST("/api/v1/reload"));
     wait_held(h, 2);
     close(leaves);
@@ -231,7 +231,7 @@ static void sixty_four_may_be_held_and_the_rest_hears_so_at_once(void **state)
     (void)state;
     char text[1024];
     int fds[ADMIN_HELD_MAX], more;
-    struct house *h = house_new();
+    struct context *h = house_new();
     for (unsigned i = 0; i < ADMIN_HELD_MAX; i++)
         fds[i] = dial(h, POST("/api/v1/reload"));
     wait_held(h, ADMIN_HELD_MAX);
@@ -257,7 +257,7 @@ static void a_held_call_has_no_deadline_and_ends_with_the_interface(void **state
 {
     (void)state;
     char text[1024];
-    struct house *h = house_new();
+    struct context *h = house_new();
     int fd = dial(h, POST("/api/v1/reload"));
     wait_held(h, 1);
     pass(h, 200);
@@ -277,7 +277,7 @@ static void a_request_that_comes_at_the_very_end_is_not_held(void **state)
     (void)state;
     char text[1024];
     const char *const request = POST("/api/v1/reload");
-    struct house *h = house_new();
+    struct context *h = house_new();
     int fd = dial(h, "P"), held = dial(h, POST("/api/v1/reload"));
     wait_held(h, 1);
     assert_true(is_silent(h, fd));
@@ -301,7 +301,7 @@ static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **sta
                                        "Content-Length: 90\r\n\r\n";
     static const char *const halves[] = {"G", "GET /healthz HTTP/1.1\r\nX: ", body_to_come};
     for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
-        struct house *h = house_new();
+        struct context *h = house_new();
         int fd = dial(h, halves[i]);
         for (unsigned s = 0; s < ADMIN_REQUEST_S - 1; s++) {
             pass(h, 1);
@@ -319,7 +319,7 @@ static void a_connection_waits_longer_for_its_next_request(void **state)
 {
     (void)state;
     char text[1024];
-    struct house *h = house_new();
+    struct context *h = house_new();
     int fd = dial(h, GET("/healthz"));
     hear(h, fd, text);
     pass(h, ADMIN_IDLE_S - 5);
@@ -336,7 +336,7 @@ static void before_the_start_only_probes_are_answered(void **state)
 {
     (void)state;
     char text[1024];
-    struct house *h = house_new();
+    struct context *h = house_new();
     h->phase = ADMIN_STARTING;
     int fd = dial(h, GET("/healthz"));
     assert_memory_equal(hear(h, fd, text), "HTTP/1.1 200 ", 13);

@@ -26,11 +26,11 @@ static void every_state_has_a_word_of_its_own(void **state)
 {
     (void)state;
     for (enum session_state a = 0; a < SESSION_STATE_COUNT; a++) {
-        const char *word = session_state_word(a);
+        const char *word = session_state_name(a);
         assert_true(strlen(word) > 0);
         assert_int_equal(strspn(word, "abcdefghijklmnopqrstuvwxyz_"), strlen(word));
         for (enum session_state b = 0; b < a; b++)
-            assert_string_not_equal(word, session_state_word(b));
+            assert_string_not_equal(word, session_state_name(b));
     }
 }
 

@@ -150,12 +150,12 @@ static void every_fault_is_named_on_its_byte(void **state)
         if (result != want || c.fault != faulty[i].fault ||
             (want == PARSE_BAD && at != faulty[i].bad_at))
             fail_msg("%s: answer %d, %s at byte %zu", faulty[i].hex, result,
-                     mqtt_fault_word(c.fault), at);
+                     mqtt_fault_name(c.fault), at);
         produced |= UINT64_C(1) << c.fault;
     }
     for (int fault = 0; fault < MQTT_FAULT_COUNT; fault++)
         if (!(produced & UINT64_C(1) << fault))
-            fail_msg("no packet breaks %s", mqtt_fault_word((enum mqtt_fault)fault));
+            fail_msg("no packet breaks %s", mqtt_fault_name((enum mqtt_fault)fault));
 }
 
 static void a_fault_is_the_same_however_it_is_cut(void **state)
@@ -172,7 +172,7 @@ static void a_fault_is_the_same_however_it_is_cut(void **state)
             assert_int_not_equal(mqtt_connect_read(&c, guard_page_put(&guard, bytes, n), n),
                                  PARSE_DONE);
             if (c.fault != faulty[i].fault)
-                fail_msg("%s cut at %zu: %s", faulty[i].hex, cut, mqtt_fault_word(c.fault));
+                fail_msg("%s cut at %zu: %s", faulty[i].hex, cut, mqtt_fault_name(c.fault));
         }
     }
 }
@@ -199,7 +199,7 @@ static void assert_flags_give(const char *packet, unsigned flags, bool lenient,
     snprintf(hex, sizeof(hex), "1%x %s", flags, packet);
     enum parse_result result = read_hex(hex, lenient, &c, &at);
     if (result != want || at != want_at)
-        fail_msg("%s: answer %d, %s at byte %zu", hex, result, mqtt_fault_word(c.fault), at);
+        fail_msg("%s: answer %d, %s at byte %zu", hex, result, mqtt_fault_name(c.fault), at);
     if (want == PARSE_BAD)
         assert_int_equal(c.fault, MQTT_FAULT_FIXED_HEADER_FLAGS);
 }
@@ -244,7 +244,7 @@ static void lenient_refuses_framing_faults_only(void **state)
         enum parse_result result = read_hex(faulty[i].hex, true, &c, &at);
         if (result != faulty[i].lenient || (result != PARSE_BAD && c.fault != MQTT_FAULT_NONE))
             fail_msg("%s: answer %d, %s at byte %zu", faulty[i].hex, result,
-                     mqtt_fault_word(c.fault), at);
+                     mqtt_fault_name(c.fault), at);
         if (result == PARSE_BAD)
             assert_true(mqtt_fault_is_framing(c.fault));
     }
@@ -254,10 +254,10 @@ static void every_fault_has_a_word_and_a_clause(void **state)
 {
     (void)state;
     for (int i = MQTT_FAULT_NONE + 1; i < MQTT_FAULT_COUNT; i++) {
-        assert_true(strlen(mqtt_fault_word((enum mqtt_fault)i)) > 0);
+        assert_true(strlen(mqtt_fault_name((enum mqtt_fault)i)) > 0);
         assert_true(strlen(mqtt_fault_clause((enum mqtt_fault)i)) > 0);
     }
-    assert_string_equal(mqtt_fault_word(MQTT_FAULT_RESERVED_FLAG), "reserved_flag");
+    assert_string_equal(mqtt_fault_name(MQTT_FAULT_RESERVED_FLAG), "reserved_flag");
     assert_string_equal(mqtt_fault_clause(MQTT_FAULT_RESERVED_FLAG), "MQTT-3.1.2-3");
 }
 
@@ -519,7 +519,7 @@ static void a_megabyte_byte_by_byte_is_linear_work(void **state)
     mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_LIMIT);
     for (size_t i = 0; i < n; i++)
         if (mqtt_connect_read(&c, p, i) != PARSE_MORE)
-            fail_msg("%s at byte %zu", mqtt_fault_word(c.fault), i);
+            fail_msg("%s at byte %zu", mqtt_fault_name(c.fault), i);
     assert_int_equal(mqtt_connect_read(&c, p, n), PARSE_DONE);
     assert_int_equal(c.client_id_n, 1);
     assert_int_equal(c.packet_n, n);
@@ -543,7 +543,7 @@ static void a_long_client_id_byte_by_byte_is_linear_work(void **state)
     mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_LIMIT);
     for (size_t i = 0; i < n; i++)
         if (mqtt_connect_read(&c, p, i) != PARSE_MORE)
-            fail_msg("%s at byte %zu", mqtt_fault_word(c.fault), i);
+            fail_msg("%s at byte %zu", mqtt_fault_name(c.fault), i);
         else if (i > 16)
             assert_int_equal(c.checked, i - 16);
     assert_int_equal(mqtt_connect_read(&c, p, n), PARSE_DONE);
@@ -565,7 +565,7 @@ static void a_long_property_byte_by_byte_is_linear_work(void **state)
     mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_LIMIT);
     for (size_t i = 0; i < n; i++)
         if (mqtt_connect_read(&c, p, i) != PARSE_MORE)
-            fail_msg("%s at byte %zu", mqtt_fault_word(c.fault), i);
+            fail_msg("%s at byte %zu", mqtt_fault_name(c.fault), i);
         else if (i > 20)
             assert_int_equal(c.properties.checked, size_min(i - 20, 65535));
     assert_int_equal(mqtt_connect_read(&c, p, n), PARSE_DONE);

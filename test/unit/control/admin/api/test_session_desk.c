@@ -37,7 +37,7 @@ struct office {
     struct node_registry registry;
     struct worker_shared shared;
     struct worker *workers[2]; /* one that runs, one that does not */
-    struct crew crew;
+    struct workers all;
 
     /* what was told */
     unsigned told;
@@ -102,7 +102,7 @@ static int set_up(void **state)
         office->workers[i] = worker_new(&office->shared, i, 1024);
         assert_non_null(office->workers[i]);
     }
-    office->crew = (struct crew){.workers = office->workers, .n = 2};
+    office->all = (struct workers){.list = office->workers, .n = 2};
     give_plan(office, office->workers[0]);
     assert_true(worker_start(office->workers[0]));
     return 0;
@@ -135,7 +135,7 @@ static void turn_until_told(struct office *office)
 
 static struct session_ticket *ask(struct office *office, const struct session_terms *terms)
 {
-    return session_desk_ask(office->desk, &office->crew, terms, note_told, office);
+    return session_desk_ask(office->desk, &office->all, terms, note_told, office);
 }
 
 static void a_silent_worker_does_not_lose_what_another_found(void **state)

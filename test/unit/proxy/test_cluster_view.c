@@ -1,19 +1,19 @@
 /*
- * test_roster.c - a worker's view of a cluster follows the nodes' records: status, limits, slow
- * start, bounded load.
+ * test_cluster_view.c - a worker's view of a cluster follows the nodes' records: status, limits,
+ * slow start, bounded load.
  */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "proxy/roster.h"
+#include "proxy/cluster_view.h"
 #include "unit.h"
 
 struct ground {
     struct node_registry registry;
     struct snapshot *snapshot;
-    struct roster *roster;
+    struct cluster_view *cluster_view;
 };
 
 /* more: keys of the cluster, each with its comma; names are n0, n1, ... */
@@ -38,13 +38,13 @@ static void ground_init(struct ground *g, size_t nodes, const char *more)
     node_registry_init(&g->registry, 1);
     g->snapshot = snapshot_new(config, &g->registry, NULL, NULL);
     assert_non_null(g->snapshot);
-    g->roster = roster_new(g->snapshot, 0, &g->registry);
-    assert_non_null(g->roster);
+    g->cluster_view = cluster_view_new(g->snapshot, 0, &g->registry);
+    assert_non_null(g->cluster_view);
 }
 
 static void ground_fini(struct ground *g)
 {
-    roster_unref(g->roster);
+    cluster_view_unref(g->cluster_view);
     snapshot_unref(g->snapshot);
     node_registry_fini(&g->registry);
 }
@@ -58,7 +58,7 @@ static struct placement place(struct ground *g, const char *key)
 {
     struct placement placement;
     bool warming;
-    roster_place(g->roster, span_of_str(key), &placement, &warming);
+    cluster_view_place(g->cluster_view, span_of_str(key), &placement, &warming);
     return placement;
 }
 

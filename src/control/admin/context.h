@@ -1,9 +1,9 @@
 /*
- * house.h - what the handlers of the admin interface look at and steer; all of the main
+ * context.h - what the handlers of the admin interface look at and steer; all of the main
  * thread, and borrowed from the supervisor.
  */
-#ifndef CONTROL_ADMIN_HOUSE_H
-#define CONTROL_ADMIN_HOUSE_H
+#ifndef CONTROL_ADMIN_CONTEXT_H
+#define CONTROL_ADMIN_CONTEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ struct session_desk;
 
 enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 
-struct admin_house {
+struct admin_context {
     struct service *service; /* snapshot, workers, prober, evictor, ...: follow it each time */
     struct ports_watch *ports;
     struct history *history;     /* the last 15 minutes, for the dashboard */

@@ -1,12 +1,12 @@
 /*
- * roster.h - a cluster's nodes as one worker sees them: which are open, and which to try for a
- * session. Of one thread, so its counts are plain.
+ * cluster_view.h - a cluster's nodes as one worker sees them: which are open, and which to try for
+ * a session. Of one thread, so its counts are plain.
  *
  * A roster is made anew with each snapshot; sessions hold on to theirs from ROUTE until they
  * are relayed.
  */
-#ifndef PROXY_ROSTER_H
-#define PROXY_ROSTER_H
+#ifndef PROXY_CLUSTER_VIEW_H
+#define PROXY_CLUSTER_VIEW_H
 
 #include <stdbool.h>
 
@@ -16,7 +16,7 @@
 #include "net/tls/client.h"
 #include "proxy/snapshot.h"
 
-struct roster {
+struct cluster_view {
     unsigned refs;
     struct snapshot *snapshot;      /* a reference */
     const struct cluster *cluster;  /* of that snapshot */
@@ -32,10 +32,10 @@ struct roster {
 };
 
 /* One reference, the caller's. May be made on another thread and handed over. Null: no memory. */
-MUST_USE struct roster *roster_new(struct snapshot *snapshot, size_t cluster,
-                                   const struct node_registry *registry);
-struct roster *roster_ref(struct roster *roster);
-void roster_unref(struct roster *roster); /* null is allowed */
+MUST_USE struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
+                                               const struct node_registry *registry);
+struct cluster_view *cluster_view_ref(struct cluster_view *cluster_view);
+void cluster_view_unref(struct cluster_view *cluster_view); /* null is allowed */
 
 /*
  * Where to try a session, in order.
@@ -43,6 +43,7 @@ void roster_unref(struct roster *roster); /* null is allowed */
  *   key       absent: the session has none
  *   warming   whether a node was passed over because it is slowly starting
  */
-void roster_place(struct roster *roster, struct span key, struct placement *out, bool *warming);
+void cluster_view_place(struct cluster_view *cluster_view, struct span key, struct placement *out,
+                        bool *warming);
 
 #endif
