@@ -80,10 +80,10 @@ static const char config_json[] =
 enum header { HEADER_NONE, HEADER_V1, HEADER_V2 };
 
 /* The doors, as the configuration has them. */
-static const struct door_facts {
+static const struct listener_facts {
     enum header header;
     bool proxied, websocket, lenient, replay;
-} doors[] = {
+} listeners[] = {
     {HEADER_V2, false, false, false, true},  {HEADER_V1, false, false, true, false},
     {HEADER_NONE, true, false, false, true}, {HEADER_V2, false, true, false, true},
     {HEADER_V1, true, true, false, false},   {HEADER_V1, false, false, false, true},
@@ -91,7 +91,7 @@ static const struct door_facts {
 
 /* What stands in front of an input. */
 struct script {
-    uint8_t door;
+    uint8_t listener;
     uint8_t given; /* enum given, bits */
     uint8_t client_read_max, client_write_max, client_waits, client_room;
     uint8_t node_read_max, node_write_max, node_waits, node_room;
@@ -153,7 +153,7 @@ struct bytes {
 };
 
 struct game {
-    const struct door_facts *door;
+    const struct listener_facts *listener;
     struct script script;
     struct rig_peer client, nodes[NODES];
     struct bytes client_says, nodes_say[NODES];
@@ -201,14 +201,14 @@ static struct bytes said(const struct game *g, struct span in)
     struct bytes out = {0};
 
     append(&out, NULL, 0);
-    if (g->door->proxied) {
+    if (g->listener->proxied) {
         struct proxy_header header;
         size_t header_n = 0;
         if (proxy_read(in, &header, &header_n) != PARSE_DONE)
             return out;
         in = span_of(in.p + header_n, in.n - header_n);
     }
-    if (g->door->websocket) {
+    if (g->listener->websocket) {
         free(out.p);
         return unframed(in);
     }
@@ -222,7 +222,7 @@ static void connect_is_whole(void *arg)
     struct bytes so_far = said(g, span_of(g->client_says.p, g->client.read_n));
     struct mqtt_connect connect;
 
-    mqtt_connect_init(&connect, g->door->lenient, CONNECT_MAX);
+    mqtt_connect_init(&connect, g->listener->lenient, CONNECT_MAX);
     LAW(mqtt_connect_read(&connect, so_far.p, so_far.n) == PARSE_DONE);
     free(so_far.p);
 }
@@ -252,7 +252,7 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
 
     for (size_t i = 0; i < NODES; i++) {
         const struct rig_peer *node = &g->nodes[i];
-        size_t at = header_n(g->door->header, node->got, node->got_n);
+        size_t at = header_n(g->listener->header, node->got, node->got_n);
         LAW(node->got_n - at <= all.n);
         LAW(node->got_n == at || memcmp(node->got + at, all.p, node->got_n - at) == 0);
         if (node->got_n == 0)
@@ -260,11 +260,11 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
         told++;
         if (first) /* it has its header anew, and it is the same */
             LAW(memcmp(first->got, node->got,
-                       size_min(header_n(g->door->header, first->got, first->got_n), at)) == 0);
+                       size_min(header_n(g->listener->header, first->got, first->got_n), at)) == 0);
         else
             first = node;
     }
-    LAW(told <= 1 || g->door->replay);
+    LAW(told <= 1 || g->listener->replay);
 }
 
 /* Payload of the frames we sent, as far as they left. */
@@ -308,7 +308,7 @@ static void client_is_told_what_came(const struct game *g, struct span all)
     struct bytes payload = {0};
     bool told = false, whole = false;
 
-    if (g->door->websocket && client->got_n > 0)
+    if (g->listener->websocket && client->got_n > 0)
         payload = sent_in_frames(span_of(client->got, client->got_n));
     else
         append(&payload, client->got, client->got_n);
@@ -319,7 +319,7 @@ static void client_is_told_what_came(const struct game *g, struct span all)
         told |= beginning;
         whole |=
             beginning && payload.n == node.n &&
-            g->nodes[i].got_n - header_n(g->door->header, g->nodes[i].got, g->nodes[i].got_n) ==
+            g->nodes[i].got_n - header_n(g->listener->header, g->nodes[i].got, g->nodes[i].got_n) ==
                 all.n;
     }
     LAW(told || is_refusal(span_of(payload.p, payload.n)));
@@ -358,11 +358,11 @@ static void compose_client(struct game *g, struct span rest)
     append(out, NULL, 0);
     append(&mqtt, front_connect, g->script.given & GIVEN_CONNECT ? sizeof(front_connect) - 1 : 0);
     append(&mqtt, rest.p, rest.n);
-    if (g->script.given & GIVEN_FRONT && g->door->proxied)
+    if (g->script.given & GIVEN_FRONT && g->listener->proxied)
         append(out, front_header, sizeof(front_header) - 1);
-    if (g->script.given & GIVEN_FRONT && g->door->websocket)
+    if (g->script.given & GIVEN_FRONT && g->listener->websocket)
         append(out, front_upgrade, sizeof(front_upgrade) - 1);
-    if (g->script.given & GIVEN_FRAMES && g->door->websocket)
+    if (g->script.given & GIVEN_FRAMES && g->listener->websocket)
         append_framed(out, mqtt.p, mqtt.n);
     else
         append(out, mqtt.p, mqtt.n);
@@ -496,7 +496,7 @@ static void play(struct game *g, struct rig *rig)
     rig_take_turns(rig, (g->script.dials >> 6) * 2u); /* a second each; six are too long */
     rig_on_dial(rig, connect_is_whole, g);
     set_faults(g);
-    rig_begin(rig, (size_t)(g->door - doors), &g->client, g->nodes, NODES);
+    rig_begin(rig, (size_t)(g->listener - listeners), &g->client, g->nodes, NODES);
     for (size_t i = 0; i < STEPS; i++)
         take_step(g, rig, g->script.step[i]);
     (void)rig_settle(rig);
@@ -553,7 +553,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < sizeof(g.script) || size > INPUT_MAX)
         return 0;
     memcpy(&g.script, data, sizeof(g.script));
-    g.door = &doors[g.script.door % ARRAY_LEN(doors)];
+    g.listener = &listeners[g.script.listener % ARRAY_LEN(listeners)];
     compose(&g, span_of(data + sizeof(g.script), size - sizeof(g.script)));
     play(&g, the_rig);
     check(&g, the_rig);

@@ -60,8 +60,8 @@ const char *check_result_name(enum check_result result);
  * writes. All zero is a node that has not been checked yet: up.
  */
 struct health {
-    enum node_state decree;
-    bool spared; /* set by the owner: the cluster is in panic mode, so time-outs do not count */
+    enum node_state admin_state;
+    bool panic; /* set by the owner: the cluster is in panic mode, so time-outs do not count */
 
     bool checked;              /* a check has answered: the first verdict counts at once */
     enum check_result verdict; /* of the active checks; good until the first has answered */

@@ -32,7 +32,7 @@ struct node {
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
     struct members found;            /* when it is discovered: its nodes' conf points into it */
-    struct members departed;         /* not any more in it, but sessions are: the same */
+    struct members removed;          /* not any more in it, but sessions are: the same */
     struct node *nodes;              /* n, and behind them those departed: n_all */
     struct rendezvous_node *homes;   /* n, in the same order, as the hash wants them */
     bool *backup;                    /* the same */
@@ -42,8 +42,8 @@ struct cluster {
     size_t n_sources;
 };
 
-/* One address of a listener. */
-struct door {
+/* One address that a listener is bound to. */
+struct binding {
     const struct listener_conf *conf; /* borrowed from the snapshot's configuration */
     struct listener_live *live;       /* borrowed from the snapshot */
     struct endpoint endpoint;         /* port 0 = whatever is free */
@@ -54,8 +54,8 @@ struct snapshot {
     struct snapshot *base; /* a reference; whose configuration this is; null = our own */
     struct config *config;
     struct listener_live **listeners; /* of config->listeners, a reference to each */
-    struct door *doors; /* every address of every listener, in the configuration's order */
-    size_t n_doors;
+    struct binding *bindings; /* every address of every listener, in the configuration's order */
+    size_t n_bindings;
     struct cluster *clusters; /* as many as config->n_clusters */
 };
 

@@ -127,8 +127,8 @@ static int verdict(const struct watch *watch, const json_t *node)
 {
     FILE *out = watch->link->client->out;
     const char *state = client_word(node, "state");
-    const bool departed = json_is_true(json_object_get(node, "departed"));
-    if (!departed && (!state || strcmp(state, "draining") != 0)) {
+    const bool removed = json_is_true(json_object_get(node, "departed"));
+    if (!removed && (!state || strcmp(state, "draining") != 0)) {
         end_line(watch);
         (void)fprintf(watch->link->client->err, "error: the draining was ended: its state is ");
         escape_print(state, watch->link->client->err);

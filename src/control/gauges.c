@@ -8,14 +8,14 @@
 
 #include "proxy/admission/admission.h"
 
-static void log_node(struct log *log, const struct node_live *live, bool departed)
+static void log_node(struct log *log, const struct node_live *live, bool removed)
 {
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "node.gauges");
     log_text(&line, "cluster", live->cluster);
     log_text(&line, "node", live->name);
     log_text(&line, "status", node_status_name(node_live_status(live)));
-    if (departed)
+    if (removed)
         log_bool(&line, "departed", true);
     log_u64(&line, "sessions", NODE_LIVE_READ(live->sessions));
     log_u64(&line, "sessions_clean", NODE_LIVE_READ(live->clean));

@@ -45,13 +45,13 @@ static void log_gauges(const struct supervisor *sup)
 
 /* ---- ending ---- */
 
-static void order_all(struct supervisor *sup, enum worker_order order)
+static void order_all(struct supervisor *sup, enum worker_mode order)
 {
     if (order <= sup->ordered)
         return;
     sup->ordered = order;
     for (unsigned i = 0; i < sup->service.workers.n; i++)
-        worker_order(sup->service.workers.list[i], order);
+        worker_set_mode(sup->service.workers.list[i], order);
     if (!sup->started)
         ev_break(sup->loop, EVBREAK_ALL);
 }
@@ -181,7 +181,7 @@ static void on_node_changed(void *arg, struct node_live *live)
 {
     (void)live;
     struct supervisor *sup = arg;
-    evictor_look(sup->service.evictor);
+    evictor_check(sup->service.evictor);
     wake_all(sup); /* sessions that wait for it go elsewhere */
 }
 
@@ -197,7 +197,7 @@ static void on_node_failing(struct ev_loop *loop, struct ev_async *async, int ev
 {
     (void)loop, (void)events;
     struct supervisor *sup = async->data;
-    prober_look_at_failures(sup->service.prober);
+    prober_check_failures(sup->service.prober);
 }
 
 static void take_members(struct supervisor *sup)
@@ -227,9 +227,10 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     if (sup->members_pending)
         take_members(sup);
     log_tell_suppressed(sup->log);
-    ports_watch_look(sup->ports, sup->service.snapshot, sup->log);
-    connect_watch_look(sup->service.connects, sup->service.snapshot, sup->service.prober, sup->log);
-    evictor_look(sup->service.evictor); /* sessions may be away from a home that was never down */
+    ports_watch_check(sup->ports, sup->service.snapshot, sup->log);
+    connect_watch_check(sup->service.connects, sup->service.snapshot, sup->service.prober,
+                        sup->log);
+    evictor_check(sup->service.evictor); /* sessions may be away from a home that was never down */
     history_look(sup->context.history, &sup->service);
 }
 
@@ -268,13 +269,13 @@ static void init_loop(struct supervisor *sup)
     (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
 }
 
-static void announce_doors(struct supervisor *sup)
+static void announce_bindings(struct supervisor *sup)
 {
     const struct listening_place place = {
         .workers = sup->service.workers.n, .log = sup->log, .out = sup->out};
-    listening_announce(sup->service.snapshot, sup->doors, &place);
-    free(sup->doors);
-    sup->doors = NULL;
+    listening_announce(sup->service.snapshot, sup->sockets, &place);
+    free(sup->sockets);
+    sup->sockets = NULL;
 }
 
 /* What was asked for while there was nobody to do it. */
@@ -290,7 +291,7 @@ static void catch_up(struct supervisor *sup)
 static void serve(struct supervisor *sup)
 {
     struct service *service = &sup->service;
-    announce_doors(sup);
+    announce_bindings(sup);
     host_limits_warn(sup->log, service->snapshot->config, service->carried);
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
@@ -323,8 +324,8 @@ static void fini(struct supervisor *sup)
         worker_free(service->workers.list[i]);
     free(service->workers.list);
     session_desk_free(sup->context.desk); /* the workers' last answers went there */
-    free(sup->doors);
-    if (sup->doors_are_open && !sup->trial)
+    free(sup->sockets);
+    if (sup->listening && !sup->trial)
         listening_ended(service->snapshot, NULL, sup->log);
     tls_keeper_free(service->tls);
     snapshot_unref(service->snapshot);
@@ -374,7 +375,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                                .weights = service->overrides};
     service->loaded_unix_ms = clock_unix_ms();
     service->evictor = evictor_new(sup->loop, sup->log, &sup->registry, wake_all, sup);
-    const struct prober_news news = {.changed = on_node_changed, .arg = sup};
+    const struct prober_callbacks news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && sup->context.history && sup->context.overrides && sup->context.shares &&
             sup->context.desk && service->connects && service->discovery && service->evictor &&

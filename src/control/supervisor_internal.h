@@ -31,15 +31,15 @@ struct supervisor {
     struct ev_async worker_ended, worker_emptied, node_failing;
     struct ev_timer trim, waited, look_around;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
-    enum worker_order ordered;
+    enum worker_mode ordered;
     bool started;         /* the workers' threads have begun */
     bool members_pending; /* were found before they had, or there was no memory to take them */
     bool reload_pending;  /* was asked for before they had */
-    bool doors_are_open;
-    bool trial;                /* supervisor_check(): nothing that others can see may change */
-    int trial_fd;              /* a file in memory with the log lines of a trial; -1 = none */
-    struct worker_door *doors; /* owned; of the first snapshot, until they are announced */
-    FILE *out;                 /* borrowed */
+    bool listening;
+    bool trial;                    /* supervisor_check(): nothing that others can see may change */
+    int trial_fd;                  /* a file in memory with the log lines of a trial; -1 = none */
+    struct worker_socket *sockets; /* owned; of the first snapshot, until they are announced */
+    FILE *out;                     /* borrowed */
 };
 
 /* How many threads a configuration wants, on this machine. */

@@ -89,13 +89,14 @@ static bool publish_first(struct supervisor *sup, const struct privileges *to)
                                           .rights = &rights};
     char error[WORKER_TLS_ERROR_MAX];
     struct publication publication;
-    sup->doors = calloc(service->workers.n * service->snapshot->n_doors, sizeof(*sup->doors));
-    if (!sup->doors)
+    sup->sockets =
+        calloc(service->workers.n * service->snapshot->n_bindings, sizeof(*sup->sockets));
+    if (!sup->sockets)
         return supervisor_no_memory(sup);
-    sup->doors_are_open = listening_open(service->snapshot, NULL, sup->doors, &place);
-    if (!sup->doors_are_open)
+    sup->listening = listening_open(service->snapshot, NULL, sup->sockets, &place);
+    if (!sup->listening)
         return false;
-    if (!publication_prepare(&publication, &service->workers, service->snapshot, sup->doors,
+    if (!publication_prepare(&publication, &service->workers, service->snapshot, sup->sockets,
                              tls_keeper_keys(service->tls), error)) {
         (void)fprintf(sup->out, "error: %s\n", error);
         return false;
@@ -125,8 +126,8 @@ static bool give_up_privileges(struct supervisor *sup, const struct privileges *
 {
     const struct service *service = &sup->service;
     const struct config *config = service->snapshot->config;
-    for (size_t i = 0; i < service->workers.n * service->snapshot->n_doors; i++)
-        privileges_hand_over(to, sup->doors[i].fd);
+    for (size_t i = 0; i < service->workers.n * service->snapshot->n_bindings; i++)
+        privileges_hand_over(to, sup->sockets[i].fd);
     if (service->admin && admin_fd(service->admin) >= 0)
         privileges_hand_over(to, admin_fd(service->admin));
     if (!privileges_drop(to, sup->out))

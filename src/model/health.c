@@ -211,11 +211,11 @@ bool health_may_eject(const struct passive_conf *conf, size_t n_nodes, size_t n_
 
 enum node_status health_status(const struct health *h, uint64_t now_ms)
 {
-    if (h->decree == NODE_STATE_DOWN)
+    if (h->admin_state == NODE_STATE_DOWN)
         return NODE_OFF;
-    if (h->decree == NODE_STATE_DRAINING)
+    if (h->admin_state == NODE_STATE_DRAINING)
         return NODE_DRAINING;
-    if (is_down(h->verdict) && !(h->spared && h->verdict == CHECK_TIMEOUT))
+    if (is_down(h->verdict) && !(h->panic && h->verdict == CHECK_TIMEOUT))
         return NODE_DOWN;
     if (is_ejected(h, now_ms))
         return NODE_EJECTED;
@@ -224,7 +224,7 @@ enum node_status health_status(const struct health *h, uint64_t now_ms)
 
 bool health_is_suspected(const struct health *h)
 {
-    return h->decree == NODE_STATE_UP && h->verdict == CHECK_TIMEOUT;
+    return h->admin_state == NODE_STATE_UP && h->verdict == CHECK_TIMEOUT;
 }
 
 static bool has_enough_up(uint32_t percent, const struct health_tally *tally, int role)

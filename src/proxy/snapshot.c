@@ -102,8 +102,8 @@ static bool is_among(const struct node_conf *nodes, size_t n, const char *name)
 }
 
 /* Nodes of the cluster as it was that are not in it any more and have sessions. */
-static bool departed_init(struct cluster *cluster, const struct cluster *before,
-                          const struct node_conf *nodes, size_t n)
+static bool removed_init(struct cluster *cluster, const struct cluster *before,
+                         const struct node_conf *nodes, size_t n)
 {
     struct members left = {.nodes = before ? calloc(before->n_all + 1, sizeof(*nodes)) : NULL};
     if (!before)
@@ -115,7 +115,7 @@ static bool departed_init(struct cluster *cluster, const struct cluster *before,
         if (NODE_LIVE_READ(old->live->sessions) > 0 && !is_among(nodes, n, old->conf->name))
             left.nodes[left.n++] = *old->conf;
     }
-    bool copied = members_copy(&left, &cluster->departed);
+    bool copied = members_copy(&left, &cluster->removed);
     free(left.nodes);
     return copied;
 }
@@ -152,9 +152,9 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
     size_t n;
     cluster->conf = conf;
     if (!sources_init(cluster, conf) || !nodes_of(cluster, origin, &nodes, &n) ||
-        !departed_init(cluster, before, nodes, n))
+        !removed_init(cluster, before, nodes, n))
         return false;
-    cluster->nodes = calloc(n + cluster->departed.n + 1, /* + 1: none is no failure */
+    cluster->nodes = calloc(n + cluster->removed.n + 1, /* + 1: none is no failure */
                             sizeof(*cluster->nodes));
     cluster->homes = calloc(n + 1, sizeof(*cluster->homes));
     cluster->backup = calloc(n + 1, sizeof(*cluster->backup));
@@ -167,7 +167,7 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
         cluster->backup[i] = nodes[i].backup;
     }
     if (!nodes_init(cluster, nodes, n, origin->registry) ||
-        !nodes_init(cluster, cluster->departed.nodes, cluster->departed.n, origin->registry))
+        !nodes_init(cluster, cluster->removed.nodes, cluster->removed.n, origin->registry))
         return false;
     weigh(cluster, origin->members);
     return true;
@@ -182,7 +182,7 @@ static void cluster_fini(struct cluster *cluster)
     free(cluster->backup);
     free(cluster->sources);
     members_fini(&cluster->found);
-    members_fini(&cluster->departed);
+    members_fini(&cluster->removed);
 }
 
 static struct listener_live *listener_live_of(const struct snapshot *before, const char *name)
@@ -213,16 +213,16 @@ static bool doors_init(struct snapshot *snapshot)
     size_t n = 0;
     for (size_t i = 0; i < config->n_listeners; i++)
         n += config->listeners[i].n_addresses;
-    snapshot->doors = calloc(n, sizeof(*snapshot->doors));
-    if (!snapshot->doors)
+    snapshot->bindings = calloc(n, sizeof(*snapshot->bindings));
+    if (!snapshot->bindings)
         return false;
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct listener_conf *conf = &config->listeners[i];
         for (size_t k = 0; k < conf->n_addresses; k++) {
-            struct door *door = &snapshot->doors[snapshot->n_doors++];
-            door->conf = conf;
-            door->live = snapshot->listeners[i];
-            if (!endpoint_parse(conf->addresses[k], true, &door->endpoint))
+            struct binding *binding = &snapshot->bindings[snapshot->n_bindings++];
+            binding->conf = conf;
+            binding->live = snapshot->listeners[i];
+            if (!endpoint_parse(conf->addresses[k], true, &binding->endpoint))
                 return false;
         }
     }
@@ -278,7 +278,7 @@ static void snapshot_free(struct snapshot *snapshot)
     for (size_t i = 0; snapshot->clusters && i < snapshot->config->n_clusters; i++)
         cluster_fini(&snapshot->clusters[i]);
     free(snapshot->clusters);
-    free(snapshot->doors);
+    free(snapshot->bindings);
     for (size_t i = 0; snapshot->listeners && i < snapshot->config->n_listeners; i++)
         listener_live_unref(snapshot->listeners[i]);
     free(snapshot->listeners);

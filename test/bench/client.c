@@ -148,7 +148,7 @@ static size_t compose_frame(const struct client *c, unsigned char frame[static 6
 static void send_connect(struct client *c)
 {
     unsigned char packet[6 + CONNECT_MAX];
-    const size_t n = c->door == DOOR_WS ? compose_frame(c, packet) : compose_connect(c, packet);
+    const size_t n = c->binding == DOOR_WS ? compose_frame(c, packet) : compose_connect(c, packet);
     c->stage = CLIENT_CONNACK;
     c->got = 0;
     if (client_write(c, packet, n) != (long)n) { /* an empty socket takes these few bytes whole */
@@ -161,7 +161,7 @@ static void send_connect(struct client *c)
 static void read_connack(struct client *c)
 {
     unsigned char bytes[64];
-    const size_t frame = c->door == DOOR_WS ? 2 : 0;
+    const size_t frame = c->binding == DOOR_WS ? 2 : 0;
     const long n = client_read(c, bytes, sizeof(bytes));
     if (n == 0)
         return;
@@ -220,7 +220,7 @@ static void shake_hands(struct client *c)
 static void begin_tls(struct client *c)
 {
     c->stage = CLIENT_TLS;
-    c->ssl = SSL_new(c->context->tls[c->door]);
+    c->ssl = SSL_new(c->context->tls[c->binding]);
     if (!c->ssl || !SSL_set_fd(c->ssl, c->io.fd))
         errx(1, "out of memory");
     tls_client_keep(c->ssl, &c->session, c->resume);
@@ -233,9 +233,9 @@ static void tcp_done(struct client *c)
     socklen_t n = sizeof(error);
     if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error)
         fail(c);
-    else if (c->context->tls[c->door])
+    else if (c->context->tls[c->binding])
         begin_tls(c);
-    else if (c->door == DOOR_WS)
+    else if (c->binding == DOOR_WS)
         send_upgrade(c);
     else
         send_connect(c);
@@ -271,7 +271,7 @@ void client_connect(struct client *c)
     int on = 1;
     c->number = c->context->serial++ % CLIENT_FLEET;
     struct sockaddr_in own = {.sin_family = AF_INET};
-    const struct sockaddr_in *to = &c->context->at[c->door];
+    const struct sockaddr_in *to = &c->context->at[c->binding];
     own.sin_addr.s_addr = htonl(FIRST_ADDRESS + c->number);
     c->io.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->io.fd < 0)

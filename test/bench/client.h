@@ -19,7 +19,7 @@
 
 #define CLIENT_FLEET 16384u
 
-enum door { DOOR_PLAIN, DOOR_TLS13, DOOR_TLS12, DOOR_WS, DOOR_COUNT };
+enum binding { DOOR_PLAIN, DOOR_TLS13, DOOR_TLS12, DOOR_WS, DOOR_COUNT };
 
 enum client_stage { CLIENT_OFF, CLIENT_TCP, CLIENT_TLS, CLIENT_UPGRADE, CLIENT_CONNACK, CLIENT_UP };
 
@@ -41,7 +41,7 @@ struct client {
     struct client_context *context;
     unsigned number; /* of the device it is now: its address, and in its client identifier */
     enum client_stage stage;
-    enum door door;
+    enum binding binding;
     bool resume;          /* with its newest ticket, if it has one */
     bool resumed;         /* it was taken */
     const char *kind;     /* static; the client identifier begins with it */

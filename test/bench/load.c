@@ -368,20 +368,20 @@ static void make_clients(struct load *l, unsigned n)
         client_init(&l->clients[i], &l->context);
 }
 
-static enum door door_of(char **rest)
+static enum binding door_of(char **rest)
 {
     static const char *const words[DOOR_COUNT] = {"plain", "tls13", "tls12", "ws"};
-    return (enum door)one_of(word(rest), words, DOOR_COUNT);
+    return (enum binding)one_of(word(rest), words, DOOR_COUNT);
 }
 
 static void do_cycle(struct load *l, char **rest)
 {
-    const enum door door = door_of(rest);
+    const enum binding binding = door_of(rest);
     const bool resume = number(rest, 0, 1);
     make_clients(l, number(rest, 1, 10000));
     const unsigned ms = number(rest, 1, 3600000), rate = number(rest, 0, 1000000);
     for (unsigned i = 0; i < l->n_clients; i++) {
-        l->clients[i].door = door;
+        l->clients[i].binding = binding;
         l->clients[i].resume = resume;
         l->clients[i].kind = "idle"; /* the same devices as those that stay */
     }
@@ -391,12 +391,12 @@ static void do_cycle(struct load *l, char **rest)
 static void do_open(struct load *l, char **rest)
 {
     static const char *const kinds[] = {"echo", "take", "pour", "idle"};
-    const enum door door = door_of(rest);
+    const enum binding binding = door_of(rest);
     const char *kind = kinds[one_of(word(rest), kinds, 4)];
     drop_clients(l);
     make_clients(l, number(rest, 1, 100000));
     for (unsigned i = 0; i < l->n_clients; i++) {
-        l->clients[i].door = door;
+        l->clients[i].binding = binding;
         l->clients[i].kind = kind;
     }
     begin(l, JOB_OPEN);

@@ -455,20 +455,20 @@ static struct config *parse(const char *text)
 static struct worker_plan *plan_new(struct rig *rig, struct snapshot *snapshot)
 {
     char error[WORKER_TLS_ERROR_MAX] = "";
-    struct worker_door *doors = calloc(snapshot->n_doors, sizeof(*doors));
-    struct tls_ticket_keys **keys = calloc(snapshot->n_doors, sizeof(struct tls_ticket_keys *));
+    struct worker_socket *sockets = calloc(snapshot->n_bindings, sizeof(*sockets));
+    struct tls_ticket_keys **keys = calloc(snapshot->n_bindings, sizeof(struct tls_ticket_keys *));
     const struct listen_options options = {.backlog = 128};
     struct worker_plan *plan = NULL;
-    bool listening = doors && keys;
-    for (size_t i = 0; listening && i < snapshot->n_doors; i++) {
-        doors[i].fd = socket_listen(&snapshot->doors[i].endpoint, &options);
-        listening = doors[i].fd >= 0;
+    bool listening = sockets && keys;
+    for (size_t i = 0; listening && i < snapshot->n_bindings; i++) {
+        sockets[i].fd = socket_listen(&snapshot->bindings[i].endpoint, &options);
+        listening = sockets[i].fd >= 0;
     }
     if (listening)
-        plan = worker_plan_new(rig->w, snapshot, doors, keys, error);
+        plan = worker_plan_new(rig->w, snapshot, sockets, keys, error);
     if (!plan)
         (void)fprintf(stderr, "rig: no plan: %s\n", error);
-    free(doors);
+    free(sockets);
     free(keys);
     return plan;
 }
@@ -556,19 +556,19 @@ void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg)
     rig->told_arg = arg;
 }
 
-static void begin(struct rig *rig, size_t door, int fd)
+static void begin(struct rig *rig, size_t listener, int fd)
 {
     struct address source = {0};
     source.in = (struct sockaddr_in){.sin_family = AF_INET,
                                      .sin_port = htons(40000),
                                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    assert(!rig_lives(rig) && door < rig->w->n_listeners);
+    assert(!rig_lives(rig) && listener < rig->w->n_listeners);
     for (int i = 0; i < CLOSE_REASON_COUNT; i++)
         rig->closed_before[i] = counter_read(&rig->w->counters.closed[i]);
-    session_begin(rig->w, rig->w->listeners[door], fd, &source);
+    session_begin(rig->w, rig->w->listeners[listener], fd, &source);
 }
 
-void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig_peer *nodes,
+void rig_begin(struct rig *rig, size_t listener, struct rig_peer *client, struct rig_peer *nodes,
                size_t n_nodes)
 {
     rig->client = client;
@@ -577,20 +577,20 @@ void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig
     rig->dialled = 0;
     rig->client_fd = always_ready(rig);
     size_t fds = rig->open_fds;
-    begin(rig, door, rig->client_fd);
+    begin(rig, listener, rig->client_fd);
     /* no memory for a session at all: then the router itself has closed it */
     if (!rig_lives(rig) && !client->closed && rig->open_fds == fds)
         rig->open_fds--;
 }
 
-void rig_begin_on(struct rig *rig, size_t door, int fd, struct rig_peer *nodes, size_t n_nodes)
+void rig_begin_on(struct rig *rig, size_t listener, int fd, struct rig_peer *nodes, size_t n_nodes)
 {
     rig->client = NULL;
     rig->nodes = nodes;
     rig->n_nodes = n_nodes;
     rig->dialled = 0;
     rig->client_fd = -1;
-    begin(rig, door, fd);
+    begin(rig, listener, fd);
 }
 
 void rig_turn(struct rig *rig)
@@ -735,10 +735,10 @@ static const char *nodes_residue(const struct rig *rig)
                 if (!list_empty(&seat->away[cause]))
                     return "a place among a node's sessions that are away";
         }
-        unsigned doors = 0;
+        unsigned listeners = 0;
         for (size_t d = 0; d < rig->w->n_listeners; d++)
-            doors += rig->w->listeners[d]->cluster_view == rig->w->cluster_views[i];
-        if (rig->w->cluster_views[i]->refs != 1 + doors)
+            listeners += rig->w->listeners[d]->cluster_view == rig->w->cluster_views[i];
+        if (rig->w->cluster_views[i]->refs != 1 + listeners)
             return "a reference to a roster";
     }
     return NULL;
@@ -774,15 +774,15 @@ void rig_dial_in_earnest(struct rig *rig, bool earnest)
     rig->earnest = earnest;
 }
 
-void rig_open_doors(struct rig *rig)
+void rig_start_listening(struct rig *rig)
 {
     for (size_t i = 0; i < rig->w->n_listeners; i++)
         listener_start(rig->w->listeners[i]);
 }
 
-uint16_t rig_port(const struct rig *rig, size_t door)
+uint16_t rig_port(const struct rig *rig, size_t listener)
 {
-    return ntohs(rig->w->listeners[door]->local.in.sin_port);
+    return ntohs(rig->w->listeners[listener]->local.in.sin_port);
 }
 
 bool rig_pause_over(struct rig *rig)

@@ -61,11 +61,11 @@ void rig_free(struct rig *rig); /* null is allowed; no session may live */
  *   client, nodes   borrowed until the session has ended; node k is who is dialled k-th, and
  *                   dials behind n_nodes are refused (ECONNREFUSED)
  */
-void rig_begin(struct rig *rig, size_t door, struct rig_peer *client, struct rig_peer *nodes,
+void rig_begin(struct rig *rig, size_t listener, struct rig_peer *client, struct rig_peer *nodes,
                size_t n_nodes);
 
 /* The same for a client that is real: a descriptor, which is taken. */
-void rig_begin_on(struct rig *rig, size_t door, int fd, struct rig_peer *nodes, size_t n_nodes);
+void rig_begin_on(struct rig *rig, size_t listener, int fd, struct rig_peer *nodes, size_t n_nodes);
 
 /* Before rig_begin(): told of each dial, with the bytes its client was read of so far. */
 void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg);
@@ -137,8 +137,8 @@ void rig_dial_in_earnest(struct rig *rig, bool earnest);
 /* ---- doors in earnest ---- */
 
 /* The worker watches its doors, as it does when its thread runs; the port of one. */
-void rig_open_doors(struct rig *rig);
-uint16_t rig_port(const struct rig *rig, size_t door);
+void rig_start_listening(struct rig *rig);
+uint16_t rig_port(const struct rig *rig, size_t listener);
 
 /* One turn of the loop, without waiting. */
 void rig_turn(struct rig *rig);

@@ -1,6 +1,6 @@
 /*
- * tls.h - what one worker needs for TLS on all its doors and towards all its clusters,
- * loaded as a whole: on the main thread, so that a broken file is found before anything changes.
+ * tls.h - the TLS contexts of one worker, for all its listeners and clusters. Loaded together on
+ * the main thread, so that a bad file is found before anything changes.
  */
 #ifndef PROXY_WORKER_TLS_H
 #define PROXY_WORKER_TLS_H
@@ -13,21 +13,22 @@
 #include "proxy/snapshot.h"
 
 struct worker_tls {
-    size_t n_doors, n_clusters;           /* of the snapshot it was loaded for */
-    struct tls_context **doors;           /* null entries: plain, or no news */
+    size_t n_listeners, n_clusters;       /* of the snapshot it was loaded for */
+    struct tls_context **listeners;       /* null entries: no TLS, or unchanged */
     struct tls_client_context **clusters; /* the same */
-    struct tls_ticket_keys **keys; /* for each door, newer than its context's; null: no news */
+    struct tls_ticket_keys *
+        *keys; /* for each listener, newer than its context's; null: unchanged */
 };
 
 #define WORKER_TLS_ERROR_MAX (TLS_ERROR_MAX + 256u)
 
-/* Nothing in it, for news to be put in. Null when memory is short. */
+/* Empty; the caller fills in what has changed. Null if memory is short. */
 MUST_USE struct worker_tls *worker_tls_new(const struct snapshot *snapshot);
 
 /*
  * Load every certificate, key and authority the snapshot names.
  *
- *   keys    the ticket keys of each door; entries may be null
+ *   keys    the ticket keys of each binding; entries may be null
  *   error   on failure, one line that names the listener or cluster, the file and the rule
  *
  * Null on failure.

@@ -19,7 +19,7 @@ struct admission;
 struct worker;
 
 /* What the main thread can tell a worker; a later one outranks an earlier one. */
-enum worker_order {
+enum worker_mode {
     WORKER_RUN,
     WORKER_DRAIN, /* stop accepting, close the sessions paced, end when none is left */
     WORKER_STOP   /* close everything now and end */
@@ -40,7 +40,8 @@ struct worker_shared {
     void *arg;                        /* argument of the callbacks above */
 };
 
-/* Make a worker on the main thread: its loop, its pools. It has no doors yet: give it a plan. */
+/* Make a worker on the main thread: its loop, its pools. It does not listen until it gets a plan.
+ */
 MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
                                    uint32_t relay_buffer_bytes);
 
@@ -48,23 +49,22 @@ MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
 struct tls_library *worker_tls_library(const struct worker *w);
 
 /*
- * A snapshot to serve by, made ready on the main thread so that the worker cannot fail at it.
- * Its parts:
+ * A snapshot for one worker, prepared on the main thread: applying it cannot fail.
  *
- *   doors   for each of the snapshot's: a new listening socket (taken, on failure too), or,
- *           where fd is -1, the number of the door whose socket it takes over from the
- *           snapshot before. Doors that nobody takes over are closed, when who waits in their
- *           queues has been accepted. Null: configuration and doors are those of before
- *   keys    the ticket keys of each door: the same on all workers, so a ticket resumes on any
- *   error   on failure, one line that says what is wrong
+ *   sockets   for each binding of the snapshot: a new listening socket (taken, on failure too), or,
+ *             if fd is -1, the index in the old snapshot of the binding whose socket it takes over.
+ *             The other old sockets are closed after their pending connections are accepted.
+ *             Null: configuration and listeners stay the same
+ *   keys      the ticket keys of each binding, shared by all workers so that each can resume
+ *   error     on failure, one line with the reason
  */
 struct worker_plan;
-struct worker_door {
+struct worker_socket {
     int fd;
     size_t takes_over;
 };
 MUST_USE struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
-                                             struct worker_door *doors,
+                                             struct worker_socket *sockets,
                                              struct tls_ticket_keys *const *keys,
                                              char error[WORKER_TLS_ERROR_MAX]);
 void worker_plan_free(struct worker_plan *plan); /* one that was not given; null is allowed */
@@ -85,7 +85,7 @@ void worker_wake(struct worker *w);
 MUST_USE bool worker_start(struct worker *w);
 
 /* From the main thread: give an order; it is obeyed soon. */
-void worker_order(struct worker *w, enum worker_order order);
+void worker_set_mode(struct worker *w, enum worker_mode order);
 
 /* Wait for the thread to end. */
 void worker_join(struct worker *w);

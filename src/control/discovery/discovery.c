@@ -26,7 +26,7 @@ struct watch {
     bool has_members;        /* n > 0, always, then */
     struct dns_answer *last; /* owned; of this question; null = none yet */
 
-    struct resolver_look *look; /* null = waiting */
+    struct resolver_query *look; /* null = waiting */
     struct ev_timer next;
     bool answered; /* well or badly */
     bool failing;
@@ -200,7 +200,7 @@ static void on_look_done(void *arg, struct dns_answer *answer)
 
 static void look(struct watch *w)
 {
-    w->look = resolver_look_start(w->discovery->loop, &w->conf, on_look_done, w);
+    w->look = resolver_query_start(w->discovery->loop, &w->conf, on_look_done, w);
     if (w->look)
         return;
     w->answered = true;
@@ -221,7 +221,7 @@ static void watch_free(struct watch *w)
 {
     if (!w)
         return;
-    resolver_look_cancel(w->look);
+    resolver_query_cancel(w->look);
     ev_timer_stop(w->discovery->loop, &w->next);
     dns_answer_free(w->last);
     members_fini(&w->members);

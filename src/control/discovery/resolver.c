@@ -34,11 +34,11 @@
 
 /* What c-ares hands back with an answer. */
 struct question {
-    struct resolver_look *look;
+    struct resolver_query *look;
     size_t host;
 };
 
-struct resolver_look {
+struct resolver_query {
     struct ev_loop *loop;              /* borrowed */
     const struct discovery_conf *conf; /* borrowed */
     resolver_done *done;
@@ -76,7 +76,7 @@ static const char *family_word(int family)
     return family == AF_INET ? "A" : "AAAA";
 }
 
-static void host_done(struct resolver_look *look, struct dns_host *host, int status)
+static void host_done(struct resolver_query *look, struct dns_host *host, int status)
 {
     host->state = status == ARES_SUCCESS ? DNS_HOST_FOUND
                   : is_empty(status)     ? DNS_HOST_EMPTY
@@ -88,7 +88,7 @@ static void on_addresses(void *arg, int status, int timeouts, unsigned char *p, 
 {
     (void)timeouts;
     struct question *question = arg;
-    struct resolver_look *look = question->look;
+    struct resolver_query *look = question->look;
     struct dns_host *host = &look->answer->hosts[question->host];
     if (status == ARES_EDESTRUCTION)
         return;
@@ -101,7 +101,7 @@ static void on_addresses(void *arg, int status, int timeouts, unsigned char *p, 
 static void on_services(void *arg, int status, int timeouts, unsigned char *p, int n)
 {
     (void)timeouts;
-    struct resolver_look *look = arg;
+    struct resolver_query *look = arg;
     if (status == ARES_EDESTRUCTION)
         return;
     look->in_flight--;
@@ -114,7 +114,7 @@ static void on_services(void *arg, int status, int timeouts, unsigned char *p, i
 
 /* ---- questions ------------------------------------------------------------------------- */
 
-static bool make_questions(struct resolver_look *look)
+static bool make_questions(struct resolver_query *look)
 {
     if (look->questions || look->answer->n_hosts == 0)
         return true;
@@ -125,7 +125,7 @@ static bool make_questions(struct resolver_look *look)
 }
 
 /* No more questions: whoever has not answered by now has failed. */
-static void give_up(struct resolver_look *look, int status)
+static void give_up(struct resolver_query *look, int status)
 {
     ares_cancel(look->channel);
     while (look->asked < look->answer->n_hosts)
@@ -133,7 +133,7 @@ static void give_up(struct resolver_look *look, int status)
 }
 
 /* A question may be answered, with a failure, before ares_query() is back. */
-static void ask(struct resolver_look *look)
+static void ask(struct resolver_query *look)
 {
     if (look->in_flight > 0 && look->answer->n_hosts == 0)
         return; /* SRV first */
@@ -150,7 +150,7 @@ static void ask(struct resolver_look *look)
     }
 }
 
-static bool begin(struct resolver_look *look)
+static bool begin(struct resolver_query *look)
 {
     if (look->conf->record != DNS_RECORD_SRV)
         return dns_answer_add_name(look->answer, look->conf);
@@ -159,14 +159,14 @@ static bool begin(struct resolver_look *look)
     return true;
 }
 
-static bool is_over(const struct resolver_look *look)
+static bool is_over(const struct resolver_query *look)
 {
     return look->in_flight == 0 && look->asked == look->answer->n_hosts;
 }
 
 /* ---- c-ares on libev ------------------------------------------------------------------- */
 
-static void arm_tick(struct resolver_look *look)
+static void arm_tick(struct resolver_query *look)
 {
     struct timeval left = {.tv_sec = 0};
     if (!is_over(look))
@@ -176,7 +176,7 @@ static void arm_tick(struct resolver_look *look)
     ev_timer_start(look->loop, &look->tick);
 }
 
-static void step(struct resolver_look *look)
+static void step(struct resolver_query *look)
 {
     ask(look);
     if (!is_over(look)) {
@@ -187,14 +187,14 @@ static void step(struct resolver_look *look)
     resolver_done *done = look->done;
     void *arg = look->arg;
     look->answer = NULL;
-    resolver_look_cancel(look);
+    resolver_query_cancel(look);
     done(arg, answer);
 }
 
 static void on_socket(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
-    struct resolver_look *look = io->data;
+    struct resolver_query *look = io->data;
     ares_process_fd(look->channel, events & EV_READ ? io->fd : ARES_SOCKET_BAD,
                     events & EV_WRITE ? io->fd : ARES_SOCKET_BAD);
     step(look);
@@ -204,7 +204,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct resolver_look *look = timer->data;
+    struct resolver_query *look = timer->data;
     ares_process_fd(look->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     step(look);
 }
@@ -213,7 +213,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
 {
     (void)loop;
     (void)events;
-    struct resolver_look *look = timer->data;
+    struct resolver_query *look = timer->data;
     give_up(look, ARES_ECANCELLED);
     step(look);
 }
@@ -221,7 +221,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
 /* c-ares says what it waits for at a socket; nothing, when it closes it. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
-    struct resolver_look *look = arg;
+    struct resolver_query *look = arg;
     struct ev_io *io = NULL;
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
         struct ev_io *slot = &look->sockets[i];
@@ -243,7 +243,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
 
 /* ---- life ------------------------------------------------------------------------------ */
 
-static bool open_channel(struct resolver_look *look)
+static bool open_channel(struct resolver_query *look)
 {
     struct ares_options options = {.flags = ARES_FLAG_EDNS,
                                    .timeout = TRY_MS,
@@ -261,7 +261,7 @@ static bool open_channel(struct resolver_look *look)
            ares_set_servers_ports_csv(look->channel, look->conf->resolver) == ARES_SUCCESS;
 }
 
-static void init_watchers(struct resolver_look *look)
+static void init_watchers(struct resolver_query *look)
 {
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
         ev_init(&look->sockets[i], on_socket);
@@ -269,22 +269,22 @@ static void init_watchers(struct resolver_look *look)
     }
     ev_init(&look->tick, on_tick);
     look->tick.data = look;
-    ev_timer_init(&look->deadline, on_deadline, RESOLVER_LOOK_MS / 1000., 0.);
+    ev_timer_init(&look->deadline, on_deadline, RESOLVER_QUERY_MS / 1000., 0.);
     look->deadline.data = look;
 }
 
-struct resolver_look *resolver_look_start(struct ev_loop *loop, const struct discovery_conf *conf,
-                                          resolver_done *done, void *arg)
+struct resolver_query *resolver_query_start(struct ev_loop *loop, const struct discovery_conf *conf,
+                                            resolver_done *done, void *arg)
 {
-    struct resolver_look *look = calloc(1, sizeof(*look));
+    struct resolver_query *look = calloc(1, sizeof(*look));
     if (!look)
         return NULL;
-    *look = (struct resolver_look){
+    *look = (struct resolver_query){
         .loop = loop, .conf = conf, .done = done, .arg = arg, .answer = dns_answer_new()};
     init_watchers(look);
     (void)ares_library_init(ARES_LIB_INIT_ALL); /* counted, and never fails here */
     if (!look->answer || !open_channel(look) || !begin(look)) {
-        resolver_look_cancel(look);
+        resolver_query_cancel(look);
         return NULL;
     }
     ev_timer_start(loop, &look->deadline);
@@ -293,7 +293,7 @@ struct resolver_look *resolver_look_start(struct ev_loop *loop, const struct dis
     return look;
 }
 
-void resolver_look_cancel(struct resolver_look *look)
+void resolver_query_cancel(struct resolver_query *look)
 {
     if (!look)
         return;

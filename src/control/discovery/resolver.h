@@ -13,10 +13,10 @@
 #include "dns_answer.h"
 #include "model/config/config.h"
 
-struct resolver_look;
+struct resolver_query;
 
 /* A look is over after so long, whatever its servers do. */
-#define RESOLVER_LOOK_MS 10000u
+#define RESOLVER_QUERY_MS 10000u
 
 /* Takes the answer; never null. */
 typedef void resolver_done(void *arg, struct dns_answer *answer);
@@ -28,11 +28,11 @@ typedef void resolver_done(void *arg, struct dns_answer *answer);
  * `done` is called once, later, never from inside this call and never from inside c-ares; the
  * look has gone by then. conf is borrowed until then. Null when memory is short.
  */
-MUST_USE struct resolver_look *resolver_look_start(struct ev_loop *loop,
-                                                   const struct discovery_conf *conf,
-                                                   resolver_done *done, void *arg);
+MUST_USE struct resolver_query *resolver_query_start(struct ev_loop *loop,
+                                                     const struct discovery_conf *conf,
+                                                     resolver_done *done, void *arg);
 
 /* Forget it; done is not called. Null is allowed. */
-void resolver_look_cancel(struct resolver_look *look);
+void resolver_query_cancel(struct resolver_query *look);
 
 #endif

@@ -91,8 +91,8 @@ static struct findings look_at(const struct cluster *cluster, const struct probe
     for (size_t i = 0; i < cluster->n; i++) {
         const struct node_live *live = cluster->nodes[i].live;
         struct prober_facts facts;
-        if (cluster->nodes[i].weight == 0 || !prober_look(prober, live, &facts) ||
-            facts.decree != NODE_STATE_UP)
+        if (cluster->nodes[i].weight == 0 || !prober_read(prober, live, &facts) ||
+            facts.admin_state != NODE_STATE_UP)
             continue;
         const bool answered = NODE_LIVE_READ(live->answered);
         const uint32_t unanswered =
@@ -142,8 +142,8 @@ static void warn(struct entry *entry, const struct cluster_conf *conf, const str
     log_emit(&line);
 }
 
-void connect_watch_look(struct connect_watch *watch, const struct snapshot *snapshot,
-                        const struct prober *prober, struct log *log)
+void connect_watch_check(struct connect_watch *watch, const struct snapshot *snapshot,
+                         const struct prober *prober, struct log *log)
 {
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];

@@ -27,8 +27,8 @@ void connect_watch_free(struct connect_watch *watch); /* null is allowed */
  * there are fewer. If a node has answered before, at least ten unanswered CONNECTs are required. If
  * memory is short, a cluster is not watched.
  */
-void connect_watch_look(struct connect_watch *watch, const struct snapshot *snapshot,
-                        const struct prober *prober, struct log *log);
+void connect_watch_check(struct connect_watch *watch, const struct snapshot *snapshot,
+                         const struct prober *prober, struct log *log);
 
 /* The warning about a cluster from the last look, for people; null = none. Valid until the next. */
 const char *connect_watch_warning(const struct connect_watch *watch, const char *cluster);

@@ -432,7 +432,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         set_tick(evictor, !busy);
 }
 
-void evictor_look(struct evictor *evictor)
+void evictor_check(struct evictor *evictor)
 {
     if (!evictor->snapshot || (ev_is_active(&evictor->tick) && !evictor->idle))
         return;
@@ -502,7 +502,7 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
     evictor->n = n;
     snapshot_unref(evictor->snapshot);
     evictor->snapshot = snapshot_ref(snapshot);
-    evictor_look(evictor);
+    evictor_check(evictor);
     return true;
 }
 
@@ -515,11 +515,11 @@ void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t
     note_status(p, clock_monotonic_us()); /* else the change of status would forget it again */
     p->drain_rate_per_s = rate_per_s;
     p->drain_deadline_ms = deadline_ms;
-    evictor_look(evictor);
+    evictor_check(evictor);
 }
 
-bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live *live,
-                           struct evictor_drain *out)
+bool evictor_read_drain(const struct evictor *evictor, const struct node_live *live,
+                        struct evictor_drain *out)
 {
     const struct patient *p = find(evictor, live);
     if (!p || p->job != JOB_DRAIN)
@@ -544,7 +544,7 @@ void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_
     p->home_rate_per_s = rate_per_s;
     p->home_left = node_live_away(live);
     p->home_recounts = is_recounting(evictor);
-    evictor_look(evictor);
+    evictor_check(evictor);
 }
 
 /* ---- life ---- */

@@ -46,7 +46,7 @@ void evictor_free(struct evictor *evictor); /* null is allowed */
 MUST_USE bool evictor_take(struct evictor *evictor, struct snapshot *snapshot);
 
 /* A node's status has changed, or homecoming is asked for: look at all of them. */
-void evictor_look(struct evictor *evictor);
+void evictor_check(struct evictor *evictor);
 
 /*
  * An operator's pace for one drain, the present one or the next, instead of the configuration's.
@@ -66,8 +66,8 @@ struct evictor_drain {
 };
 
 /* False: the node does not drain. */
-MUST_USE bool evictor_look_at_drain(const struct evictor *evictor, const struct node_live *live,
-                                    struct evictor_drain *out);
+MUST_USE bool evictor_read_drain(const struct evictor *evictor, const struct node_live *live,
+                                 struct evictor_drain *out);
 
 /*
  * Start homecoming of a node's sessions at this rate, regardless of the configuration. It closes

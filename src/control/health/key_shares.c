@@ -71,8 +71,8 @@ static bool fill(struct key_shares *shares, struct snapshot *snapshot)
     return permille;
 }
 
-const uint32_t *key_shares_look(struct key_shares *shares, struct snapshot *snapshot,
-                                const struct node_registry *registry)
+const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snapshot,
+                               const struct node_registry *registry)
 {
     /* the writer of both is this thread */
     const uint32_t news = atomic_load_explicit(&registry->news, memory_order_relaxed);

@@ -21,7 +21,7 @@ void key_shares_free(struct key_shares *shares); /* null is allowed */
  * Of all clusters' nodes, in permille of their cluster: cluster by cluster, each with its n nodes
  * (not those departed). Borrowed until the next call. Null when memory is short.
  */
-const uint32_t *key_shares_look(struct key_shares *shares, struct snapshot *snapshot,
-                                const struct node_registry *registry);
+const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snapshot,
+                               const struct node_registry *registry);
 
 #endif

@@ -137,7 +137,7 @@ static void forget_gone(struct ports_watch *watch, const struct snapshot *snapsh
             watch->warned[i] = watch->warned[--watch->n];
 }
 
-void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
+void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
     if (++watch->looks % LOOKS_OF_A_RANGE == 0)
         read_range_again(watch);

@@ -20,7 +20,7 @@ void ports_watch_free(struct ports_watch *watch); /* null is allowed */
  * net.ipv4.ip_local_port_range for each source address that can dial it. From 80 % on an
  * event `ports.low` says so, once until it has been below 70 % again.
  */
-void ports_watch_look(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
+void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 
 /* Number of local ports for connections to a node, as last read; 0 = cannot be read, or a Unix
  * socket. Valid from ports_watch_new() on. */

@@ -125,9 +125,9 @@ static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
     *out = (struct health_tally){{0}, {0}};
     for (size_t i = 0; i < n; i++) {
         struct probe *p = probes[i];
-        if (p->health.decree != NODE_STATE_UP || p->node->weight == 0)
+        if (p->health.admin_state != NODE_STATE_UP || p->node->weight == 0)
             continue;
-        p->health.spared = false;
+        p->health.panic = false;
         out->n[p->node->conf->backup]++;
         out->up[p->node->conf->backup] += health_status(&p->health, now_ms) == NODE_UP;
         suspected += health_is_suspected(&p->health);
@@ -169,7 +169,7 @@ static void judge(const struct prober *prober, struct prober_cluster *cluster,
     else if (was)
         group->panic = !is_calm(cluster, now_us);
     for (size_t i = 0; i < cluster->cluster->n_all; i++)
-        probes[i]->health.spared = group->panic && i < cluster->cluster->n;
+        probes[i]->health.panic = group->panic && i < cluster->cluster->n;
     if (group->panic && !was)
         say_panic(prober, cluster, &tally, suspected);
     if (was && !group->panic)
@@ -229,7 +229,7 @@ bool prober_note_failing(struct prober *prober)
     return !atomic_exchange_explicit(&prober->failing, true, memory_order_acq_rel);
 }
 
-void prober_look_at_failures(struct prober *prober)
+void prober_check_failures(struct prober *prober)
 {
     if (prober->tick.repeat > TICK_S && prober->plan)
         on_tick(prober->place.loop, &prober->tick, 0);
@@ -361,34 +361,34 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
     return true;
 }
 
-bool prober_decree(struct prober *prober, const char *cluster, const char *node,
-                   enum node_state state)
+bool prober_override(struct prober *prober, const char *cluster, const char *node,
+                     enum node_state state)
 {
     for (size_t i = 0; i < prober->n; i++) {
         struct probe *p = prober->probes[i];
         if (strcmp(p->live->name, node) != 0 || strcmp(p->live->cluster, cluster) != 0)
             continue;
-        probe_decree(p, state);
+        probe_override(p, state);
         on_judged(prober, p);
         return true;
     }
     return false;
 }
 
-bool prober_look(const struct prober *prober, const struct node_live *live,
+bool prober_read(const struct prober *prober, const struct node_live *live,
                  struct prober_facts *out)
 {
     size_t hint = 0;
     const struct probe *p = prober->n ? find(prober, live, &hint) : NULL;
     if (!p)
         return false;
-    *out = (struct prober_facts){.decree = p->health.decree,
+    *out = (struct prober_facts){.admin_state = p->health.admin_state,
                                  .in_file = p->configured,
                                  .has_checks = p->cluster && p->cluster->able,
                                  .checked = p->health.checked,
                                  .latest = p->health.latest,
                                  .checked_us = p->checked_us,
-                                 .suspected = p->health.spared && health_is_suspected(&p->health),
+                                 .suspected = p->health.panic && health_is_suspected(&p->health),
                                  .unanswered = p->unanswered,
                                  .unreachable = p->health.latest >= CHECK_TIMEOUT &&
                                                 p->contact == CHECK_UNREACHED};
@@ -407,7 +407,7 @@ bool prober_panics(const struct prober *prober, size_t cluster)
 /* ---- life ---- */
 
 struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry, struct log *log,
-                          uint64_t boot_id, const struct prober_news *news)
+                          uint64_t boot_id, const struct prober_callbacks *news)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
     if (!prober)

@@ -24,7 +24,7 @@
 struct prober;
 
 /* Called after a node's status changed, with its record. */
-struct prober_news {
+struct prober_callbacks {
     void (*changed)(void *arg, struct node_live *live);
     void *arg;
 };
@@ -35,7 +35,7 @@ struct prober_news {
  */
 MUST_USE struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry,
                                    struct log *log, uint64_t boot_id,
-                                   const struct prober_news *news);
+                                   const struct prober_callbacks *news);
 void prober_free(struct prober *prober); /* null is allowed */
 
 /*
@@ -44,7 +44,7 @@ void prober_free(struct prober *prober); /* null is allowed */
  * are forgotten; those departed are checked on while they have sessions, which would hang if
  * they were down. A node that was departed and is back, or has another address, keeps its
  * verdict until its next check, which comes soon and decides alone. The decree of each node is
- * the configuration's, unless prober_decree() was called and the configuration's has not changed
+ * the configuration's, unless prober_override() was called and the configuration's has not changed
  * since.
  *
  * Password files and certificates are read anew, also when it is the same snapshot again.
@@ -58,22 +58,22 @@ void prober_free(struct prober *prober); /* null is allowed */
 MUST_USE bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first);
 
 /* An operator's word on a node: as "state" in the configuration. False: no such node. */
-bool prober_decree(struct prober *prober, const char *cluster, const char *node,
-                   enum node_state state);
+bool prober_override(struct prober *prober, const char *cluster, const char *node,
+                     enum node_state state);
 
 /*
  * A session has failed, as its node's record says. From any thread; true when nobody has said so
- * since the last look: then the main thread is to be woken, for prober_look_at_failures().
+ * since the last look: then the main thread is to be woken, for prober_check_failures().
  */
 MUST_USE bool prober_note_failing(struct prober *prober);
-void prober_look_at_failures(struct prober *prober);
+void prober_check_failures(struct prober *prober);
 
 #define PROBER_WHY_MAX 160u
 
 /* What is known of a node's health. */
 struct prober_facts {
-    enum node_state decree, in_file; /* an operator's word, or the file's; and the file's */
-    bool has_checks, checked;        /* checks are made; one has answered */
+    enum node_state admin_state, in_file; /* an operator's word, or the file's; and the file's */
+    bool has_checks, checked;             /* checks are made; one has answered */
     enum check_result latest;
     uint64_t checked_us;                   /* of the monotonic clock: when it did */
     char why[PROBER_WHY_MAX];              /* reason for its status; "" = none known */
@@ -88,7 +88,7 @@ struct prober_facts {
 bool prober_panics(const struct prober *prober, size_t cluster);
 
 /* False: it is not observed. */
-MUST_USE bool prober_look(const struct prober *prober, const struct node_live *live,
+MUST_USE bool prober_read(const struct prober *prober, const struct node_live *live,
                           struct prober_facts *out);
 
 #endif

@@ -34,20 +34,20 @@ static double random_share(struct prober_place *place)
 
 /* ---- status ---- */
 
-static const char *who_decreed(const struct probe *p)
+static const char *set_by(const struct probe *p)
 {
     return p->by_operator ? "by an operator" : "by configuration";
 }
 
-static bool is_by_decree(enum node_status status)
+static bool is_admin_status(enum node_status status)
 {
     return status == NODE_OFF || status == NODE_DRAINING;
 }
 
 /* The node takes sessions although its checks fail. */
-static bool is_spared(const struct probe *p)
+static bool is_kept_up(const struct probe *p)
 {
-    return p->health.spared && health_is_suspected(&p->health);
+    return p->health.panic && health_is_suspected(&p->health);
 }
 
 const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
@@ -55,17 +55,17 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
     switch (node_live_status(p->live)) {
     case NODE_OFF:
     case NODE_DRAINING:
-        return who_decreed(p);
+        return set_by(p);
     case NODE_EJECTED:
         (void)snprintf(text, PROBE_WHY_MAX, "%" PRIu32 " sessions failed within %" PRIu32 " ms",
                        p->failures_told, p->cluster->cluster->conf->passive.window_ms);
         return text;
     case NODE_UP:
-        if (!is_spared(p) && NODE_LIVE_READ(p->live->unanswered) > 0 &&
+        if (!is_kept_up(p) && NODE_LIVE_READ(p->live->unanswered) > 0 &&
             !NODE_LIVE_READ(p->live->answered))
             return "it has answered no CONNECT so far: is \"proxy_protocol\" the same on both "
                    "sides?";
-        if (!is_spared(p))
+        if (!is_kept_up(p))
             return p->why;
         (void)snprintf(text, PROBE_WHY_MAX, "suspected: %.140s", p->why);
         return text;
@@ -78,10 +78,10 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
 static const char *reason(const struct probe *p, enum node_status status, enum node_status was,
                           char text[PROBE_WHY_MAX])
 {
-    if (status != NODE_UP || is_spared(p))
+    if (status != NODE_UP || is_kept_up(p))
         return probe_why(p, text);
-    if (is_by_decree(was))
-        return who_decreed(p);
+    if (is_admin_status(was))
+        return set_by(p);
     if (was == NODE_EJECTED)
         return "its ejection is over";
     return rules(p) ? p->why : "it no longer has a health check";
@@ -96,7 +96,7 @@ static void log_names(struct log_line *line, const struct probe *p)
 static void say_status(const struct probe *p, enum node_status status, enum node_status was,
                        uint64_t now_ms)
 {
-    const bool fine = status == NODE_UP || is_by_decree(status); /* as somebody wants it */
+    const bool fine = status == NODE_UP || is_admin_status(status); /* as somebody wants it */
     char text[PROBE_WHY_MAX];
     struct log_line line;
     log_begin(&line, p->place->log, fine ? LOG_NOTICE : LOG_WARN, "node.status");
@@ -128,7 +128,7 @@ void probe_settle(struct probe *p)
         return;
     /* Stored before the status, so that readers of the status see it. No slow start in panic mode.
      */
-    if (status == NODE_UP && !is_spared(p))
+    if (status == NODE_UP && !is_kept_up(p))
         atomic_store_explicit(&p->live->up_since_us, now_us, memory_order_relaxed);
     node_live_set_status(p->place->registry, p->live, status);
     say_status(p, status, was, now_us / 1000u);
@@ -143,9 +143,9 @@ uint32_t probe_take_failures(struct probe *p)
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-void probe_decree(struct probe *p, enum node_state state)
+void probe_override(struct probe *p, enum node_state state)
 {
-    p->health.decree = state;
+    p->health.admin_state = state;
     p->by_operator = true;
 }
 
@@ -255,7 +255,7 @@ static void not_started(struct probe *p)
 }
 
 /* It has left its cluster, in the snapshot that is served. */
-static bool has_departed(const struct probe *p)
+static bool is_removed(const struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
     return p->node >= cluster->nodes + cluster->n;
@@ -264,7 +264,7 @@ static bool has_departed(const struct probe *p)
 static void begin_check(struct probe *p)
 {
     const struct cluster_conf *conf = p->cluster->cluster->conf;
-    if (has_departed(p) && NODE_LIVE_READ(p->live->sessions) == 0) {
+    if (is_removed(p) && NODE_LIVE_READ(p->live->sessions) == 0) {
         /* no check; but a session that was placed by the snapshot before may still come */
         check_after(p, rules(p)->interval_ms / 1000.);
         return;
@@ -332,7 +332,7 @@ void probe_free(struct probe *p)
 
 bool probe_joins(const struct probe *p, const struct node *node)
 {
-    return !p->plan || has_departed(p) || !endpoint_equal(&p->node->endpoint, &node->endpoint);
+    return !p->plan || is_removed(p) || !endpoint_equal(&p->node->endpoint, &node->endpoint);
 }
 
 void probe_begin(struct probe *p, enum probe_begin how)
@@ -379,16 +379,16 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
  * An operator's override stays until the file has another state for the node; and while the node
  * is missing in DNS, but not while it is missing in the file (overrides.h).
  */
-static bool keeps_decree(const struct probe *p, const struct cluster_conf *conf,
-                         enum node_state configured)
+static bool keeps_override(const struct probe *p, const struct cluster_conf *conf,
+                           enum node_state configured)
 {
     return p->plan && configured == p->configured &&
-           (!p->renewed || !has_departed(p) || conf->discovery);
+           (!p->renewed || !is_removed(p) || conf->discovery);
 }
 
-static void take_decree(struct probe *p, enum node_state configured)
+static void take_configured_state(struct probe *p, enum node_state configured)
 {
-    p->configured = p->health.decree = configured;
+    p->configured = p->health.admin_state = configured;
     p->by_operator = false;
 }
 
@@ -399,8 +399,8 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     struct endpoint before;
     bool checked =
         old && p->cluster->able && prober_endpoint(p->cluster->cluster->conf, p->node, &before);
-    if (!keeps_decree(p, cluster->cluster->conf, node->conf->state))
-        take_decree(p, node->conf->state);
+    if (!keeps_override(p, cluster->cluster->conf, node->conf->state))
+        take_configured_state(p, node->conf->state);
     p->plan = prober_plan_ref(plan);
     p->cluster = cluster;
     p->node = node;

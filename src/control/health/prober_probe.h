@@ -22,7 +22,7 @@ struct prober_place {
     struct ev_loop *loop;           /* borrowed, as the next two */
     struct node_registry *registry; /* whose record's status is written */
     struct log *log;
-    struct prober_news news;
+    struct prober_callbacks news;
     /* called when the verdict of a probe's checks has changed: its cluster is settled then */
     void (*judged)(void *arg, struct probe *probe);
     void *arg;               /* of judged */
@@ -97,7 +97,7 @@ void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cl
 void probe_begin(struct probe *probe, enum probe_begin how);
 
 /* Set an operator's override; the probe must be settled afterwards. */
-void probe_decree(struct probe *probe, enum node_state state);
+void probe_override(struct probe *probe, enum node_state state);
 
 /* Reason for its status; points into the probe or into `text`. */
 const char *probe_why(const struct probe *probe, char text[PROBE_WHY_MAX]);

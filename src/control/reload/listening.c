@@ -35,11 +35,11 @@ bool listening_rights(const struct socket_conf *conf, const struct socket_rights
     return errno == 0;
 }
 
-static int open_one(const struct opening *o, const struct door *door,
+static int open_one(const struct opening *o, const struct binding *binding,
                     const struct endpoint *endpoint, int first)
 {
     const struct timeouts_conf *timeouts = &o->snapshot->config->timeouts;
-    const struct listener_conf *conf = door->conf;
+    const struct listener_conf *conf = binding->conf;
     struct socket_rights rights;
     if (endpoint_is_unix(endpoint) && !listening_rights(&conf->socket, o->base, &rights))
         return -1;
@@ -57,16 +57,16 @@ static int open_one(const struct opening *o, const struct door *door,
     return o->trial ? socket_try(endpoint, &options) : socket_listen(endpoint, &options);
 }
 
-static bool refuse(const struct opening *o, const struct door *door)
+static bool refuse(const struct opening *o, const struct binding *binding)
 {
     char text[ENDPOINT_TEXT_MAX];
-    const struct endpoint *at = &door->endpoint;
+    const struct endpoint *at = &binding->endpoint;
     const char *why =
         errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno);
     /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
-    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", door->conf->name,
+    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", binding->conf->name,
                   endpoint_format(at, text), why,
                   low ? ": a port below 1024 takes privileges that only a start has: restart" : "");
     return false;
@@ -77,16 +77,16 @@ static bool is_any_port(const struct endpoint *endpoint)
     return !endpoint_is_unix(endpoint) && address_port(&endpoint->address) == 0;
 }
 
-static bool same_door(const struct door *a, const struct door *b)
+static bool same_binding(const struct binding *a, const struct binding *b)
 {
     return endpoint_equal(&a->endpoint, &b->endpoint) &&
            (!is_any_port(&a->endpoint) || strcmp(a->conf->name, b->conf->name) == 0);
 }
 
-bool listening_find(const struct snapshot *in, const struct door *door, size_t *found)
+bool listening_find(const struct snapshot *in, const struct binding *binding, size_t *found)
 {
-    for (size_t i = 0; in && i < in->n_doors; i++) {
-        if (!same_door(&in->doors[i], door))
+    for (size_t i = 0; in && i < in->n_bindings; i++) {
+        if (!same_binding(&in->bindings[i], binding))
             continue;
         *found = i;
         return true;
@@ -95,65 +95,66 @@ bool listening_find(const struct snapshot *in, const struct door *door, size_t *
 }
 
 /* One socket for each worker; a port of 0 is whatever the first one gets. */
-static bool open_door(const struct opening *o, size_t index, struct worker_door *doors)
+static bool open_sockets(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
-    const struct door *door = &o->snapshot->doors[index];
-    struct endpoint endpoint = door->endpoint;
+    const struct binding *binding = &o->snapshot->bindings[index];
+    struct endpoint endpoint = binding->endpoint;
     for (unsigned i = 0; i < o->workers; i++) {
-        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
-        mine->fd = open_one(o, door, &endpoint, doors[index].fd);
+        struct worker_socket *mine = &sockets[i * o->snapshot->n_bindings + index];
+        mine->fd = open_one(o, binding, &endpoint, sockets[index].fd);
         if (mine->fd < 0 ||
             (!endpoint_is_unix(&endpoint) && !socket_local_address(mine->fd, &endpoint.address)))
-            return refuse(o, door);
+            return refuse(o, binding);
     }
     return true;
 }
 
 /* Do we listen on this port already, on another address? Then that is who has it. */
-static bool have_port(const struct opening *o, const struct door *door)
+static bool have_port(const struct opening *o, const struct binding *binding)
 {
-    for (size_t i = 0; o->before && i < o->before->n_doors; i++) {
-        const struct endpoint *ours = &o->before->doors[i].endpoint;
-        if (!endpoint_is_unix(ours) && !endpoint_is_unix(&door->endpoint) &&
-            address_port(&ours->address) == address_port(&door->endpoint.address))
+    for (size_t i = 0; o->before && i < o->before->n_bindings; i++) {
+        const struct endpoint *ours = &o->before->bindings[i].endpoint;
+        if (!endpoint_is_unix(ours) && !endpoint_is_unix(&binding->endpoint) &&
+            address_port(&ours->address) == address_port(&binding->endpoint.address))
             return true;
     }
     return false;
 }
 
-static bool is_free(const struct opening *o, const struct door *door)
+static bool is_free(const struct opening *o, const struct binding *binding)
 {
-    if (is_any_port(&door->endpoint) || have_port(o, door) || !socket_is_taken(&door->endpoint))
+    if (is_any_port(&binding->endpoint) || have_port(o, binding) ||
+        !socket_is_taken(&binding->endpoint))
         return true;
     errno = EADDRINUSE;
     return false;
 }
 
 /* In a trial, the process that uses the address may be the router that runs this configuration. */
-static bool pretend(const struct opening *o, size_t index, struct worker_door *doors)
+static bool open_placeholders(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     char text[ENDPOINT_TEXT_MAX];
-    const struct door *door = &o->snapshot->doors[index];
+    const struct binding *binding = &o->snapshot->bindings[index];
     (void)fprintf(
         o->out,
         "warning: listener %s: %s is in use: a start succeeds only if the router that uses it has "
         "stopped\n",
-        door->conf->name, endpoint_format(&door->endpoint, text));
+        binding->conf->name, endpoint_format(&binding->endpoint, text));
     for (unsigned i = 0; i < o->workers; i++) {
-        struct worker_door *mine = &doors[i * o->snapshot->n_doors + index];
-        mine->fd = socket(door->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct worker_socket *mine = &sockets[i * o->snapshot->n_bindings + index];
+        mine->fd = socket(binding->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (mine->fd < 0)
-            return refuse(o, door);
+            return refuse(o, binding);
     }
     return true;
 }
 
-static bool open_new(const struct opening *o, size_t index, struct worker_door *doors)
+static bool open_new(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
-    const struct door *door = &o->snapshot->doors[index];
-    if (is_free(o, door))
-        return open_door(o, index, doors);
-    return o->trial ? pretend(o, index, doors) : refuse(o, door);
+    const struct binding *binding = &o->snapshot->bindings[index];
+    if (is_free(o, binding))
+        return open_sockets(o, index, sockets);
+    return o->trial ? open_placeholders(o, index, sockets) : refuse(o, binding);
 }
 
 /* ---- rights of files that are there ---- */
@@ -183,29 +184,30 @@ bool listening_change_all_rights(const struct snapshot *to, const struct snapsho
     char text[ENDPOINT_TEXT_MAX];
     size_t old;
     bool good = true;
-    for (size_t i = 0; i < to->n_doors; i++) {
-        const struct door *door = &to->doors[i];
-        if (!listening_find(from, door, &old) ||
-            listening_change_rights(&door->endpoint, &door->conf->socket,
-                                    &from->doors[old].conf->socket))
+    for (size_t i = 0; i < to->n_bindings; i++) {
+        const struct binding *binding = &to->bindings[i];
+        if (!listening_find(from, binding, &old) ||
+            listening_change_rights(&binding->endpoint, &binding->conf->socket,
+                                    &from->bindings[old].conf->socket))
             continue;
         good = false;
         if (out)
             (void)fprintf(out, "error: listener %s: cannot change the rights of %s: %s%s\n",
-                          door->conf->name, endpoint_format(&door->endpoint, text),
+                          binding->conf->name, endpoint_format(&binding->endpoint, text),
                           strerrordesc_np(errno), errno == EPERM ? ": restart" : "");
     }
     return good;
 }
 
-static void take_over(const struct opening *o, size_t index, size_t old, struct worker_door *doors)
+static void take_over(const struct opening *o, size_t index, size_t old,
+                      struct worker_socket *sockets)
 {
     for (unsigned i = 0; i < o->workers; i++)
-        doors[i * o->snapshot->n_doors + index].takes_over = old;
+        sockets[i * o->snapshot->n_bindings + index].takes_over = old;
 }
 
 bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
-                    struct worker_door *doors, const struct listening_place *place)
+                    struct worker_socket *sockets, const struct listening_place *place)
 {
     const struct opening o = {.snapshot = snapshot,
                               .before = before,
@@ -213,25 +215,25 @@ bool listening_open(const struct snapshot *snapshot, const struct snapshot *befo
                               .workers = place->workers,
                               .trial = place->trial,
                               .base = place->rights};
-    size_t n = o.workers * snapshot->n_doors, old;
+    size_t n = o.workers * snapshot->n_bindings, old;
     for (size_t i = 0; i < n; i++)
-        doors[i] = (struct worker_door){.fd = -1};
+        sockets[i] = (struct worker_socket){.fd = -1};
     bool ready = true;
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
-        const struct door *door = &snapshot->doors[i];
-        if (listening_find(before, door, &old))
-            take_over(&o, i, old, doors);
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
+        const struct binding *binding = &snapshot->bindings[i];
+        if (listening_find(before, binding, &old))
+            take_over(&o, i, old, sockets);
         else
-            ready = open_new(&o, i, doors) && ready;
+            ready = open_new(&o, i, sockets) && ready;
     }
     if (!ready)
-        listening_close(doors, n);
+        listening_close(sockets, n);
     return ready;
 }
 
 /* ---- saying so ---- */
 
-static const char *door_words(const struct listener_conf *conf, const struct endpoint *endpoint)
+static const char *transport_name(const struct listener_conf *conf, const struct endpoint *endpoint)
 {
     if (conf->websocket)
         return conf->tls ? "WebSocket over TLS" : "WebSocket";
@@ -249,7 +251,7 @@ static void announce(const struct listening_place *place, const struct config *c
     if (place->out)
         (void)fprintf(
             place->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
-            text, door_words(conf, endpoint),
+            text, transport_name(conf, endpoint),
             conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name, cluster);
     struct log_line line;
     log_begin(&line, place->log, LOG_NOTICE, "listener.open");
@@ -262,16 +264,16 @@ static void announce(const struct listening_place *place, const struct config *c
     log_emit(&line);
 }
 
-void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+void listening_announce(const struct snapshot *snapshot, const struct worker_socket *sockets,
                         const struct listening_place *place)
 {
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
-        struct endpoint endpoint = snapshot->doors[i].endpoint;
-        if (doors[i].fd < 0)
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
+        struct endpoint endpoint = snapshot->bindings[i].endpoint;
+        if (sockets[i].fd < 0)
             continue;
         if (is_any_port(&endpoint)) /* was asked before: it does not fail now */
-            (void)socket_local_address(doors[i].fd, &endpoint.address);
-        announce(place, snapshot->config, snapshot->doors[i].conf, &endpoint);
+            (void)socket_local_address(sockets[i].fd, &endpoint.address);
+        announce(place, snapshot->config, snapshot->bindings[i].conf, &endpoint);
     }
 }
 
@@ -286,23 +288,23 @@ static void remove_file(int fd)
         socket_remove_file(&local);
 }
 
-void listening_close(const struct worker_door *doors, size_t n)
+void listening_close(const struct worker_socket *sockets, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (doors[i].fd < 0)
+        if (sockets[i].fd < 0)
             continue;
-        remove_file(doors[i].fd);
-        close(doors[i].fd);
+        remove_file(sockets[i].fd);
+        close(sockets[i].fd);
     }
 }
 
 void listening_undo(const struct snapshot *snapshot, const struct snapshot *before)
 {
     size_t found;
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
-        const struct door *door = &snapshot->doors[i];
-        if (!listening_find(before, door, &found))
-            socket_remove_file(&door->endpoint);
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
+        const struct binding *binding = &snapshot->bindings[i];
+        if (!listening_find(before, binding, &found))
+            socket_remove_file(&binding->endpoint);
     }
 }
 
@@ -310,18 +312,18 @@ void listening_ended(const struct snapshot *snapshot, const struct snapshot *aft
 {
     char text[ENDPOINT_TEXT_MAX];
     size_t found;
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
-        const struct door *door = &snapshot->doors[i];
-        if (listening_find(after, door, &found))
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
+        const struct binding *binding = &snapshot->bindings[i];
+        if (listening_find(after, binding, &found))
             continue;
-        socket_remove_file(&door->endpoint); /* otherwise clients would connect to a socket that
+        socket_remove_file(&binding->endpoint); /* otherwise clients would connect to a socket that
                                                 nobody accepts from */
         if (!after)
             continue;
         struct log_line line;
         log_begin(&line, log, LOG_NOTICE, "listener.closed");
-        log_text(&line, "listener", door->conf->name);
-        log_text(&line, "address", endpoint_format(&door->endpoint, text));
+        log_text(&line, "listener", binding->conf->name);
+        log_text(&line, "address", endpoint_format(&binding->endpoint, text));
         log_emit(&line);
     }
 }

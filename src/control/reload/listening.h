@@ -26,18 +26,18 @@ struct listening_place {
  * workers share a Unix socket. Nothing is said of a door that opens: see listening_announce().
  *
  *   before   whose doors are open; null = none
- *   doors    room for workers * snapshot->n_doors; filled worker by worker
+ *   doors    room for workers * snapshot->n_bindings; filled worker by worker
  *
  * On failure every door that cannot be opened is named, and nothing stays open.
  */
 MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
-                             struct worker_door *doors, const struct listening_place *place);
+                             struct worker_socket *sockets, const struct listening_place *place);
 
 /*
  * Say of each door that listening_open() opened that it is open: a sentence, an event
  * `listener.open`. For when nothing can fail any more, while the descriptors are open.
  */
-void listening_announce(const struct snapshot *snapshot, const struct worker_door *doors,
+void listening_announce(const struct snapshot *snapshot, const struct worker_socket *sockets,
                         const struct listening_place *place);
 
 /*
@@ -60,7 +60,7 @@ MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struc
                                           FILE *out);
 
 /* Close what listening_open() opened, and remove the files of Unix sockets; -1 is skipped. */
-void listening_close(const struct worker_door *doors, size_t n);
+void listening_close(const struct worker_socket *sockets, size_t n);
 
 /*
  * listening_open() succeeded, but its sockets went down with a plan that was dropped: remove the
@@ -69,7 +69,8 @@ void listening_close(const struct worker_door *doors, size_t n);
 void listening_undo(const struct snapshot *snapshot, const struct snapshot *before);
 
 /* The number of the same door in another snapshot. False when it has none; null has none. */
-MUST_USE bool listening_find(const struct snapshot *in, const struct door *door, size_t *found);
+MUST_USE bool listening_find(const struct snapshot *in, const struct binding *binding,
+                             size_t *found);
 
 /*
  * The snapshot's doors that are not in `after` (null = the router ends) have closed: remove the

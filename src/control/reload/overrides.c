@@ -127,16 +127,16 @@ static const struct node *find_node(const struct cluster *cluster, const char *n
     return NULL;
 }
 
-void overrides_decree(const struct overrides *overrides, const struct snapshot *snapshot,
-                      struct prober *prober)
+void overrides_apply(const struct overrides *overrides, const struct snapshot *snapshot,
+                     struct prober *prober)
 {
     for (struct list *l = overrides->states.next; l != &overrides->states; l = l->next) {
         const struct word *w = CONTAINER_OF(l, struct word, link);
         const struct node *node = find_node(find_cluster(snapshot, w->names), w->node);
         struct prober_facts facts;
-        if (node && node->conf->state == w->in_file && prober_look(prober, node->live, &facts) &&
-            facts.decree != w->value)
-            (void)prober_decree(prober, w->names, w->node, (enum node_state)w->value);
+        if (node && node->conf->state == w->in_file && prober_read(prober, node->live, &facts) &&
+            facts.admin_state != w->value)
+            (void)prober_override(prober, w->names, w->node, (enum node_state)w->value);
     }
 }
 

@@ -41,8 +41,8 @@ MUST_USE bool overrides_set_state(struct overrides *overrides, const char *clust
                                   const char *node, enum node_state state, enum node_state in_file);
 
 /* Let the prober hear it of the nodes that have come again: after it has taken a snapshot. */
-void overrides_decree(const struct overrides *overrides, const struct snapshot *snapshot,
-                      struct prober *prober);
+void overrides_apply(const struct overrides *overrides, const struct snapshot *snapshot,
+                     struct prober *prober);
 
 /* What a node weighs whose weight in the file is this: as members_source wants it. */
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,

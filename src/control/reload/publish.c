@@ -11,23 +11,23 @@
 #include "listening.h"
 
 bool publication_prepare(struct publication *out, const struct workers *workers,
-                         struct snapshot *snapshot, struct worker_door *doors,
+                         struct snapshot *snapshot, struct worker_socket *sockets,
                          struct tls_ticket_keys *const *keys, char error[WORKER_TLS_ERROR_MAX])
 {
-    const size_t each = snapshot->n_doors;
+    const size_t each = snapshot->n_bindings;
     *out = (struct publication){.workers = workers,
                                 .plans = calloc(workers->n, sizeof(struct worker_plan *))};
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
     for (unsigned i = 0; i < workers->n; i++) {
-        struct worker_door *mine = doors ? doors + i * each : NULL;
+        struct worker_socket *mine = sockets ? sockets + i * each : NULL;
         if (out->plans)
             out->plans[i] = worker_plan_new(workers->list[i], snapshot, mine, keys, error);
         else if (mine)
             listening_close(mine, each);
         if (out->plans && out->plans[i])
             continue;
-        if (doors)
-            listening_close(doors + (i + 1) * each, (workers->n - i - 1) * each);
+        if (sockets)
+            listening_close(sockets + (i + 1) * each, (workers->n - i - 1) * each);
         publication_drop(out);
         return false;
     }

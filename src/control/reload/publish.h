@@ -31,7 +31,7 @@ struct publication {
  * On failure there is nothing in *out, and `error` has one line.
  */
 MUST_USE bool publication_prepare(struct publication *out, const struct workers *workers,
-                                  struct snapshot *snapshot, struct worker_door *doors,
+                                  struct snapshot *snapshot, struct worker_socket *sockets,
                                   struct tls_ticket_keys *const *keys,
                                   char error[WORKER_TLS_ERROR_MAX]);
 

@@ -25,8 +25,9 @@ struct ready {
     struct snapshot *snapshot;
     struct tls_keeper *tls;
     struct publication publication;
-    struct log_output *log;    /* null = lines go where they went */
-    struct worker_door *doors; /* their descriptors belong to the publication; null = none open */
+    struct log_output *log; /* null = lines go where they went */
+    struct worker_socket
+        *sockets; /* their descriptors belong to the publication; null = none open */
 };
 
 /* ---- what was said, line by line, becomes events ---- */
@@ -66,18 +67,18 @@ static bool prepare_plans(const struct service *service, struct ready *ready, FI
     const struct listening_place place = {
         .workers = service->workers.n, .log = service->log, .out = out};
     char error[WORKER_TLS_ERROR_MAX] = "out of memory";
-    struct worker_door *doors =
-        calloc(service->workers.n * ready->snapshot->n_doors, sizeof(*doors));
-    bool open = doors && listening_open(ready->snapshot, service->snapshot, doors, &place);
+    struct worker_socket *sockets =
+        calloc(service->workers.n * ready->snapshot->n_bindings, sizeof(*sockets));
+    bool open = sockets && listening_open(ready->snapshot, service->snapshot, sockets, &place);
     bool prepared =
-        open && publication_prepare(&ready->publication, &service->workers, ready->snapshot, doors,
-                                    tls_keeper_keys(ready->tls), error);
-    if (!doors || (open && !prepared))
+        open && publication_prepare(&ready->publication, &service->workers, ready->snapshot,
+                                    sockets, tls_keeper_keys(ready->tls), error);
+    if (!sockets || (open && !prepared))
         (void)fprintf(out, "error: %s\n", error);
     if (open)
-        ready->doors = doors;
+        ready->sockets = sockets;
     else
-        free(doors);
+        free(sockets);
     return prepared;
 }
 
@@ -171,7 +172,7 @@ static void on_tls_reloaded(void *arg)
 
 void service_start_tls(struct service *service)
 {
-    tls_keeper_tell(service->tls, on_tls_reloaded, service);
+    tls_keeper_on_reload(service->tls, on_tls_reloaded, service);
     tls_keeper_start(service->tls, service->loop, service->workers.list, service->workers.n);
 }
 
@@ -203,9 +204,9 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     const struct listening_place place = {.workers = service->workers.n, .log = service->log};
     connect_watch_reload(service->connects, before, ready->snapshot);
     overrides_settle(service->overrides, ready->snapshot);
-    overrides_decree(service->overrides, ready->snapshot, service->prober);
-    listening_announce(ready->snapshot, ready->doors, &place); /* the workers take the sockets */
-    free(ready->doors);
+    overrides_apply(service->overrides, ready->snapshot, service->prober);
+    listening_announce(ready->snapshot, ready->sockets, &place); /* the workers take the sockets */
+    free(ready->sockets);
     publication_commit(&ready->publication);
     service->snapshot = ready->snapshot;
     tls_keeper_free(service->tls);
@@ -222,7 +223,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     listening_ended(before, service->snapshot, service->log);
     reload_report_restart(service->log, outcome ? &outcome->said : NULL, before, service->snapshot);
     report(service, before, outcome);
-    evictor_look(service->evictor);
+    evictor_check(service->evictor);
     snapshot_unref(before);
     node_registry_sweep(service->registry);
     service->loaded_unix_ms = clock_unix_ms();
@@ -254,9 +255,9 @@ bool reload(struct service *service, struct reload_outcome *outcome)
         commit(service, &ready, outcome);
         return true;
     }
-    if (ready.doors)
+    if (ready.sockets)
         listening_undo(ready.snapshot, service->snapshot);
-    free(ready.doors);
+    free(ready.sockets);
     log_output_free(ready.log);
     tls_keeper_free(ready.tls);
     snapshot_unref(ready.snapshot);
@@ -286,11 +287,11 @@ bool reload_members(struct service *service)
         snapshot_unref(snapshot);
         return false;
     }
-    overrides_decree(service->overrides, snapshot, service->prober);
+    overrides_apply(service->overrides, snapshot, service->prober);
     publication_commit(&publication);
     snapshot_unref(service->snapshot);
     service->snapshot = snapshot;
-    evictor_look(service->evictor);
+    evictor_check(service->evictor);
     node_registry_sweep(service->registry);
     return true;
 }

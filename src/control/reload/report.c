@@ -41,8 +41,8 @@ static void say_restart(const struct hearers *to, const char *listener, const ch
 }
 
 /* Options of a socket that is open and stays so. */
-static void compare_door(const struct hearers *to, const struct listener_conf *a,
-                         const struct listener_conf *b)
+static void compare_socket_options(const struct hearers *to, const struct listener_conf *a,
+                                   const struct listener_conf *b)
 {
     if (a->dual_stack != b->dual_stack)
         say_restart(to, b->name, "dual_stack");
@@ -93,9 +93,9 @@ void reload_report_restart(struct log *log, char **said, const struct snapshot *
         say_restart(to, NULL, "limits.flapping.table_size");
     compare_privileges(to, before->config, after->config);
     compare_admin(to, before->config->admin, after->config->admin);
-    for (size_t i = 0; i < after->n_doors; i++)
-        if (listening_find(before, &after->doors[i], &old))
-            compare_door(to, before->doors[old].conf, after->doors[i].conf);
+    for (size_t i = 0; i < after->n_bindings; i++)
+        if (listening_find(before, &after->bindings[i], &old))
+            compare_socket_options(to, before->bindings[old].conf, after->bindings[i].conf);
 }
 
 /* ---- what changed ---- */
@@ -169,11 +169,11 @@ static void say_cluster(struct log *log, const char *name, const struct reload_c
     log_emit(&line);
 }
 
-static size_t count_new_doors(const struct snapshot *a, const struct snapshot *b)
+static size_t count_new_bindings(const struct snapshot *a, const struct snapshot *b)
 {
     size_t new = 0, found;
-    for (size_t i = 0; i < a->n_doors; i++)
-        new += !listening_find(b, &a->doors[i], &found);
+    for (size_t i = 0; i < a->n_bindings; i++)
+        new += !listening_find(b, &a->bindings[i], &found);
     return new;
 }
 
@@ -192,8 +192,8 @@ uint32_t reload_report(struct log *log, const struct snapshot *before, const str
     }
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "reload.done");
-    log_u64(&line, "addresses_added", count_new_doors(after, before));
-    log_u64(&line, "addresses_removed", count_new_doors(before, after));
+    log_u64(&line, "addresses_added", count_new_bindings(after, before));
+    log_u64(&line, "addresses_removed", count_new_bindings(before, after));
     log_u64(&line, "moved_permille", most_moved);
     log_emit(&line);
     return most_moved;

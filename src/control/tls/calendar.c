@@ -150,10 +150,10 @@ void tls_calendar_fill(struct tls_calendar *calendar, const struct worker_tls *t
     struct tls_calendar before = *calendar;
     struct noting noting = {.calendar = calendar, .before = &before};
     *calendar = (struct tls_calendar){0};
-    for (size_t i = 0; i < tls->n_doors; i++) {
-        noting.listener = snapshot->doors[i].conf->name;
-        if (tls->doors[i])
-            tls_context_validity(tls->doors[i], add, &noting);
+    for (size_t i = 0; i < tls->n_listeners; i++) {
+        noting.listener = snapshot->bindings[i].conf->name;
+        if (tls->listeners[i])
+            tls_context_validity(tls->listeners[i], add, &noting);
     }
     noting.listener = NULL;
     for (size_t i = 0; i < tls->n_clusters; i++) {

@@ -61,13 +61,13 @@ static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
                                           char error[WORKER_TLS_ERROR_MAX])
 {
     const struct snapshot *snapshot = keeper->snapshot;
-    struct tls_ticket_keys **keys = calloc(snapshot->n_doors, sizeof(struct tls_ticket_keys *));
+    struct tls_ticket_keys **keys = calloc(snapshot->n_bindings, sizeof(struct tls_ticket_keys *));
     if (!keys) {
         (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
         return NULL;
     }
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
-        const struct listener_conf *conf = snapshot->doors[i].conf;
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
+        const struct listener_conf *conf = snapshot->bindings[i].conf;
         char why[TLS_ERROR_MAX];
         if (!wants_tickets(conf))
             continue;
@@ -78,7 +78,7 @@ static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
         keys[i] = tls_ticket_keys_load(conf->tls->session_ticket_key_file, why);
         if (!keys[i]) {
             (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", conf->name, why);
-            unref_keys(keys, snapshot->n_doors);
+            unref_keys(keys, snapshot->n_bindings);
             return NULL;
         }
     }
@@ -205,12 +205,12 @@ static void load_all(struct tls_keeper *keeper, bool is_retry)
     struct tls_ticket_keys **keys = load_keys(keeper, error);
     if (!keys || !load_own(keeper, keys, error) || !load_workers(keeper, keys, error)) {
         note_failure(keeper, error, is_retry);
-        unref_keys(keys, keeper->snapshot->n_doors);
+        unref_keys(keys, keeper->snapshot->n_bindings);
         return;
     }
     keeper->failed = false;
     tls_files_note_served(keeper->files);
-    unref_keys(keeper->keys, keeper->snapshot->n_doors);
+    unref_keys(keeper->keys, keeper->snapshot->n_bindings);
     keeper->keys = keys;
     log_event(keeper->log, LOG_NOTICE, "tls.reloaded", NULL, NULL);
     tls_calendar_log(keeper->calendar, keeper->log);
@@ -218,7 +218,7 @@ static void load_all(struct tls_keeper *keeper, bool is_retry)
         keeper->reloaded(keeper->arg);
 }
 
-void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg)
+void tls_keeper_on_reload(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg)
 {
     keeper->reloaded = reloaded;
     keeper->arg = arg;
@@ -308,7 +308,7 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
         log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error", "no new ticket key");
         return;
     }
-    for (size_t i = 0; i < snapshot->n_doors; i++) {
+    for (size_t i = 0; i < snapshot->n_bindings; i++) {
         if (keeper->keys[i] != keeper->generated || !keeper->keys[i])
             continue;
         tls_ticket_keys_unref(keeper->keys[i]);
@@ -318,7 +318,7 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
     keeper->generated = fresh;
     for (unsigned k = 0; k < keeper->n_workers; k++) {
         struct worker_tls *news = worker_tls_new(snapshot);
-        for (size_t i = 0; news && i < snapshot->n_doors; i++)
+        for (size_t i = 0; news && i < snapshot->n_bindings; i++)
             if (keeper->keys[i] == fresh)
                 news->keys[i] = tls_ticket_keys_ref(fresh);
         if (!news || !worker_give_tls(keeper->workers[k], news))
@@ -396,7 +396,7 @@ void tls_keeper_free(struct tls_keeper *keeper)
         ev_timer_stop(keeper->loop, &keeper->rotate);
     }
     tls_watch_free(keeper->watch);
-    unref_keys(keeper->keys, keeper->snapshot ? keeper->snapshot->n_doors : 0);
+    unref_keys(keeper->keys, keeper->snapshot ? keeper->snapshot->n_bindings : 0);
     tls_ticket_keys_unref(keeper->generated);
     tls_calendar_free(keeper->calendar);
     tls_files_free(keeper->files);

@@ -46,7 +46,7 @@ void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
                       struct worker *const *workers, unsigned n_workers);
 
 /* Call this after files were loaded anew: others may have loaded them, too. */
-void tls_keeper_tell(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
+void tls_keeper_on_reload(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
 
 /* Everything in use that expires: see tls_calendar.h. */
 void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);

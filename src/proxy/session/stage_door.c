@@ -53,15 +53,15 @@ static enum session_state next_door(const struct session *s, enum session_state 
 
 static enum step go_on(struct session *s)
 {
-    enum session_state door = next_door(s, s->state);
-    if (door == SESSION_WEBSOCKET) {
+    enum session_state next = next_door(s, s->state);
+    if (next == SESSION_WEBSOCKET) {
         s->client = stream_ws_accept(s->client, &s->arrival->listener->websocket);
         if (!s->client) {
             s->tls = NULL; /* went with the layers above it */
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         }
     }
-    session_goto(s, door);
+    session_goto(s, next);
     return MOVED;
 }
 

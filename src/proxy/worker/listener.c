@@ -26,16 +26,16 @@ static bool is_wildcard(const struct address *a)
     return a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static struct listener_tag *tag_new(const struct door *door)
+static struct listener_tag *tag_new(const struct binding *binding)
 {
-    const struct listener_conf *conf = door->conf;
+    const struct listener_conf *conf = binding->conf;
     size_t n = strlen(conf->name) + 1;
     struct listener_tag *tag = malloc(sizeof(*tag) + n);
     if (!tag)
         return NULL;
     tag->refs = 1;
     tag->websocket = conf->websocket;
-    tag->live = listener_live_ref(door->live);
+    tag->live = listener_live_ref(binding->live);
     memcpy(tag->name, conf->name, n);
     return tag;
 }
@@ -58,8 +58,8 @@ static bool ask_local(struct listener *listener)
     return true;
 }
 
-struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const struct door *door,
-                              int fd)
+struct listener *listener_new(struct worker *w, struct snapshot *snapshot,
+                              const struct binding *binding, int fd)
 {
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener) {
@@ -68,7 +68,7 @@ struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const
         errno = ENOMEM;
         return NULL;
     }
-    const struct listener_conf *conf = door->conf;
+    const struct listener_conf *conf = binding->conf;
     listener->refs = 1;
     listener->batch = 1;
     listener->w = w;
@@ -80,7 +80,7 @@ struct listener *listener_new(struct worker *w, struct snapshot *snapshot, const
             .path = span_of_str(conf->websocket->path),
             .client_address_header = span_of_str(conf->client_address_header),
         };
-    listener->tag = tag_new(door);
+    listener->tag = tag_new(binding);
     if (listener->tag && ask_local(listener))
         return listener;
     int saved = listener->tag ? errno : ENOMEM;

@@ -50,7 +50,7 @@ struct listener {
  * descriptor, on failure too; -1 when listener_take_over() will bring one. Null with errno.
  */
 MUST_USE struct listener *listener_new(struct worker *w, struct snapshot *snapshot,
-                                       const struct door *door, int fd);
+                                       const struct binding *binding, int fd);
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener); /* null is allowed */
 void listener_tag_unref(struct listener_tag *tag);

@@ -29,43 +29,44 @@ static bool add_cluster_views(struct worker_plan *plan, const struct worker *w)
     return plan->cluster_views;
 }
 
-static void close_from(const struct worker_door *doors, size_t at, size_t n)
+static void close_from(const struct worker_socket *sockets, size_t at, size_t n)
 {
     for (; at < n; at++)
-        if (doors[at].fd >= 0)
-            close(doors[at].fd);
+        if (sockets[at].fd >= 0)
+            close(sockets[at].fd);
 }
 
 static bool add_listeners(struct worker_plan *plan, struct worker *w,
-                          const struct worker_door *doors, char error[WORKER_TLS_ERROR_MAX])
+                          const struct worker_socket *sockets, char error[WORKER_TLS_ERROR_MAX])
 {
-    const size_t n = plan->snapshot->n_doors;
+    const size_t n = plan->snapshot->n_bindings;
     plan->listeners = calloc(n, sizeof(*plan->listeners));
     plan->takes_over = calloc(n, sizeof(*plan->takes_over));
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
     if (!plan->listeners || !plan->takes_over) {
-        close_from(doors, 0, n);
+        close_from(sockets, 0, n);
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct door *door = &plan->snapshot->doors[i];
-        plan->takes_over[i] = doors[i].takes_over;
-        plan->listeners[i] = listener_new(w, plan->snapshot, door, doors[i].fd);
+        const struct binding *binding = &plan->snapshot->bindings[i];
+        plan->takes_over[i] = sockets[i].takes_over;
+        plan->listeners[i] = listener_new(w, plan->snapshot, binding, sockets[i].fd);
         if (plan->listeners[i]) {
             plan->listeners[i]->cluster_view =
-                cluster_view_ref(plan->cluster_views[door->conf->cluster]);
+                cluster_view_ref(plan->cluster_views[binding->conf->cluster]);
             continue;
         }
-        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", door->conf->name,
+        (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", binding->conf->name,
                        strerrordesc_np(errno));
-        close_from(doors, i + 1, n);
+        close_from(sockets, i + 1, n);
         return false;
     }
     return true;
 }
 
 struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
-                                    struct worker_door *doors, struct tls_ticket_keys *const *keys,
+                                    struct worker_socket *sockets,
+                                    struct tls_ticket_keys *const *keys,
                                     char error[WORKER_TLS_ERROR_MAX])
 {
     struct worker_plan *plan = calloc(1, sizeof(*plan));
@@ -73,14 +74,14 @@ struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
     if (plan)
         plan->snapshot = snapshot_ref(snapshot);
     if (!plan || !add_cluster_views(plan, w)) {
-        if (doors)
-            close_from(doors, 0, snapshot->n_doors);
+        if (sockets)
+            close_from(sockets, 0, snapshot->n_bindings);
         worker_plan_free(plan);
         return NULL;
     }
-    if (!doors)
+    if (!sockets)
         return plan;
-    if (add_listeners(plan, w, doors, error))
+    if (add_listeners(plan, w, sockets, error))
         plan->tls = worker_tls_load(w->tls_library, snapshot, keys, error);
     if (plan->tls)
         return plan;
@@ -92,7 +93,7 @@ void worker_plan_free(struct worker_plan *plan)
 {
     if (!plan)
         return;
-    for (size_t i = 0; plan->listeners && i < plan->snapshot->n_doors; i++)
+    for (size_t i = 0; plan->listeners && i < plan->snapshot->n_bindings; i++)
         listener_unref(plan->listeners[i]);
     for (size_t i = 0; plan->cluster_views && i < plan->snapshot->config->n_clusters; i++)
         cluster_view_unref(plan->cluster_views[i]);
@@ -121,13 +122,13 @@ bool worker_give_tls(struct worker *w, struct worker_tls *tls)
 /* Put what was loaded in its place; what was there goes with the connections that use it. */
 static void take_tls(struct worker *w, struct worker_tls *tls)
 {
-    assert(tls->n_doors == w->n_listeners && tls->n_clusters == w->n_cluster_views);
-    for (size_t i = 0; i < tls->n_doors; i++) {
+    assert(tls->n_listeners == w->n_listeners && tls->n_clusters == w->n_cluster_views);
+    for (size_t i = 0; i < tls->n_listeners; i++) {
         struct listener *listener = w->listeners[i];
         struct tls_context *old = listener->tls;
-        if (tls->doors[i]) {
-            listener->tls = tls->doors[i];
-            tls->doors[i] = old;
+        if (tls->listeners[i]) {
+            listener->tls = tls->listeners[i];
+            tls->listeners[i] = old;
         }
         if (tls->keys[i] && listener->tls)
             tls_context_set_ticket_keys(listener->tls, tls->keys[i]);
@@ -176,7 +177,7 @@ static void take_listeners(struct worker *w, struct worker_plan *plan)
     struct listener **old = w->listeners;
     const size_t n_old = w->n_listeners;
     w->listeners = plan->listeners;
-    w->n_listeners = plan->snapshot->n_doors;
+    w->n_listeners = plan->snapshot->n_bindings;
     plan->listeners = NULL;
     for (size_t i = 0; i < w->n_listeners; i++)
         if (w->listeners[i]->fd < 0)
@@ -201,21 +202,21 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
 {
     if (plan->snapshot) {
         struct snapshot *old = w->snapshot;
-        bool doors_too = plan->listeners;
+        bool listeners_too = plan->listeners;
         w->snapshot = snapshot_ref(plan->snapshot);
         w->held_max = share_of_memory(w);
         take_cluster_views(w, plan);
-        if (doors_too)
+        if (listeners_too)
             take_listeners(w, plan);
         else
             turn_listeners(w);
         worker_begin_recount(w);
         snapshot_unref(old);
     }
-    bool new_doors = w->running && plan->takes_over;
+    bool new_listeners = w->running && plan->takes_over;
     if (plan->tls)
         take_tls(w, plan->tls);
-    for (size_t i = 0; new_doors && i < w->n_listeners; i++)
+    for (size_t i = 0; new_listeners && i < w->n_listeners; i++)
         listener_start(w->listeners[i]);
     if (ev_is_active(&w->accept_pause))
         worker_pause_listeners(w);

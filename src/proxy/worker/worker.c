@@ -1,7 +1,7 @@
 /*
  * worker.c - one thread: make it, run it, drain it, free it.
  *
- * The mailbox is an atomic order, atomic chains of plans and of questions, and one ev_async. An
+ * The mailbox is an atomic mode, atomic chains of plans and of questions, and one ev_async. An
  * ev_async coalesces, so it carries no message: it says "look".
  *
  *    main thread                      worker
@@ -9,8 +9,8 @@
  *    node records   --ev_async-->     worker_look_at_nodes(): close and move sessions
  *    (a plan)       --ev_async-->     worker_recount(): count sessions off home
  *    questions      --ev_async-->     worker_look_for_sessions()
- *    order = DRAIN  --ev_async-->     close listeners, pace the sessions out
- *    order = STOP   --ev_async-->     close everything, leave the loop
+ *    mode = DRAIN  --ev_async-->     close listeners, pace the sessions out
+ *    mode = STOP   --ev_async-->     close everything, leave the loop
  *    ended() <---------------------   last act of the thread
  */
 #include "worker.h"
@@ -90,7 +90,7 @@ bool worker_admits(const struct worker *w)
 
 static void end_if_empty(struct worker *w)
 {
-    if (w->obeyed >= WORKER_DRAIN && list_empty(&w->sessions))
+    if (w->mode_entered >= WORKER_DRAIN && list_empty(&w->sessions))
         ev_break(w->loop, EVBREAK_ALL);
 }
 
@@ -176,7 +176,7 @@ static void take_plans(struct worker *w)
         struct worker_plan *plan = oldest;
         oldest = plan->next;
         w->recounts += plan->counted;
-        if (w->obeyed >= WORKER_DRAIN)
+        if (w->mode_entered >= WORKER_DRAIN)
             worker_plan_free(plan); /* no new connections any more */
         else
             worker_take_plan(w, plan);
@@ -192,12 +192,12 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     worker_look_at_nodes(w);
     worker_recount(w);
     worker_look_for_sessions(w);
-    /* acquire: pairs with the release in worker_order() */
-    int order = atomic_load_explicit(&w->order, memory_order_acquire);
-    if (order <= w->obeyed)
+    /* acquire: pairs with the release in worker_set_mode() */
+    int mode = atomic_load_explicit(&w->mode, memory_order_acquire);
+    if (mode <= w->mode_entered)
         return;
-    w->obeyed = order;
-    if (order == WORKER_DRAIN)
+    w->mode_entered = mode;
+    if (mode == WORKER_DRAIN)
         drain(w);
     else
         stop(w);
@@ -221,9 +221,9 @@ void worker_give_plan(struct worker *w, struct worker_plan *plan)
     worker_wake(w);
 }
 
-void worker_order(struct worker *w, enum worker_order order)
+void worker_set_mode(struct worker *w, enum worker_mode mode)
 {
-    atomic_store_explicit(&w->order, (int)order, memory_order_release);
+    atomic_store_explicit(&w->mode, (int)mode, memory_order_release);
     worker_wake(w);
 }
 

@@ -84,8 +84,8 @@ struct worker {
     struct list *recount_at, *recount_last;   /* in `sessions`, see worker_recount.c; null = none */
     uint32_t recounts;                        /* of the registry's, those of this worker */
     struct list asking;   /* questions under way: a turn of the loop is for the first of them */
-    _Atomic int order;    /* enum worker_order; release by the main thread, acquire here */
-    int obeyed;           /* the last order carried out */
+    _Atomic int mode;     /* enum worker_mode; release by the main thread, acquire here */
+    int mode_entered;     /* the last mode carried out */
     struct ev_timer pace; /* closes sessions while draining */
     size_t pace_each;     /* sessions a tick */
     struct ev_timer accept_pause; /* active while accepting is paused */

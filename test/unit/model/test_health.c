@@ -78,7 +78,7 @@ static void verdicts_follow_the_results(void **state)
     for (size_t r = 0; r < ARRAY_LEN(verdict_rows); r++) {
         struct health_check_conf conf = {.fall = verdict_rows[r].fall,
                                          .rise = verdict_rows[r].rise};
-        struct health h = {.decree = NODE_STATE_UP};
+        struct health h = {.admin_state = NODE_STATE_UP};
         enum check_result before = CHECK_GOOD;
         char got[32];
         size_t n = strlen(verdict_rows[r].results);
@@ -103,7 +103,7 @@ static void a_node_is_changing_while_its_results_gainsay_its_verdict(void **stat
         bool changing;
     } steps[] = {{CHECK_BAD, false},  {CHECK_GOOD, true}, {CHECK_BAD, false},   {CHECK_GOOD, true},
                  {CHECK_GOOD, false}, {CHECK_BAD, true},  {CHECK_NO_NEW, false}};
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(health_is_changing(&h));
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         (void)health_check_done(&h, &conf, steps[i].result);
@@ -115,7 +115,7 @@ static void checks_that_are_forgotten_leave_a_node_as_new(void **state)
 {
     (void)state;
     const struct health_check_conf conf = {.fall = 3, .rise = 3};
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_true(health_check_done(&h, &conf, CHECK_BAD));
     health_forget_checks(&h);
     assert_int_equal(health_status(&h, 0), NODE_UP);
@@ -133,7 +133,7 @@ static bool sessions_fail(struct health *h, uint32_t n, uint64_t now_ms)
 static void five_failures_within_the_window_eject(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     for (uint64_t i = 0; i < 4; i++)
         assert_false(sessions_fail(&h, 1, LONG_AGO + i * 2000));
     assert_int_equal(health_status(&h, LONG_AGO + 7999), NODE_UP);
@@ -146,7 +146,7 @@ static void five_failures_within_the_window_eject(void **state)
 static void failures_further_apart_never_eject(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     for (uint64_t i = 0; i < 1000; i++) /* five of these take more than 10 s */
         assert_false(sessions_fail(&h, 1, LONG_AGO + i * 2501));
 }
@@ -154,7 +154,7 @@ static void failures_further_apart_never_eject(void **state)
 static void one_failure_after_a_quiet_while_does_nothing(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(sessions_fail(&h, 4, LONG_AGO));
     assert_false(sessions_fail(&h, 1, LONG_AGO + 10000));
     assert_false(sessions_fail(&h, 3, LONG_AGO + 10000));
@@ -164,7 +164,7 @@ static void one_failure_after_a_quiet_while_does_nothing(void **state)
 static void an_ejected_node_comes_back_with_an_empty_window(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_true(sessions_fail(&h, 9, LONG_AGO));
     assert_false(
         sessions_fail(&h, 100, LONG_AGO + 9999)); /* sessions from before; they do not count */
@@ -194,7 +194,7 @@ static void ejections_that_follow_soon_grow_to_32_times(void **state)
 {
     (void)state;
     static const uint64_t s[] = {10, 20, 40, 80, 160, 320, 320, 320};
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     uint64_t now_ms = LONG_AGO;
     for (size_t i = 0; i < ARRAY_LEN(s); i++) {
         assert_int_equal(eject_at(&h, now_ms), s[i] * 1000);
@@ -210,7 +210,7 @@ static void ejections_that_follow_soon_grow_to_32_times(void **state)
 static void what_is_not_allowed_waits_until_it_is(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(health_sessions_failed(&h, &usual, 5, LONG_AGO, false));
     assert_int_equal(health_status(&h, LONG_AGO), NODE_UP);
     assert_true(health_sessions_failed(&h, &usual, 0, LONG_AGO + 1000, true));
@@ -224,7 +224,7 @@ static void switched_off_it_forgets_everything(void **state)
     (void)state;
     struct passive_conf off = usual;
     off.off = true;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_true(sessions_fail(&h, 5, LONG_AGO));
     assert_false(health_sessions_failed(&h, &off, 5, LONG_AGO + 1, true));
     assert_int_equal(health_status(&h, LONG_AGO + 1), NODE_UP);
@@ -235,7 +235,7 @@ static void switched_off_it_forgets_everything(void **state)
 static void a_clock_that_goes_back_keeps_nobody_out(void **state)
 {
     (void)state;
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(sessions_fail(&h, 4, LONG_AGO));
     assert_false(sessions_fail(&h, 4, 1000)); /* the four before are of no known time */
     assert_true(sessions_fail(&h, 1, 1000));
@@ -253,7 +253,7 @@ static void numbers_at_their_limits_do_not_wrap(void **state)
                                 .window_ms = 9, /* less than a millisecond a tenth */
                                 .eject_ms = UINT32_MAX,
                                 .max_ejected_percent = 100};
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(health_sessions_failed(&h, &conf, UINT32_MAX - 1, LONG_AGO, true));
     assert_false(health_sessions_failed(&h, &conf, UINT32_MAX, LONG_AGO, false));
     assert_true(health_sessions_failed(&h, &conf, 0, LONG_AGO, true));
@@ -269,7 +269,7 @@ static void no_failure_at_all_ejects_nobody(void **state)
     (void)state;
     struct passive_conf conf = usual;
     conf.failures = 0; /* which no configuration says */
-    struct health h = {.decree = NODE_STATE_UP};
+    struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(health_sessions_failed(&h, &conf, 0, LONG_AGO, true));
     assert_true(health_sessions_failed(&h, &conf, 1, LONG_AGO, true));
 }
@@ -305,7 +305,7 @@ static void the_voice_with_the_last_word_speaks(void **state)
     (void)state;
     const struct health_check_conf conf = {.fall = 1, .rise = 1};
     static const struct {
-        enum node_state decree;
+        enum node_state admin_state;
         enum check_result check;
         bool ejected;
         enum node_status status;
@@ -324,7 +324,7 @@ static void the_voice_with_the_last_word_speaks(void **state)
         {NODE_STATE_DOWN, CHECK_BAD, true, NODE_OFF},
     };
     for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
-        struct health h = {.decree = rows[r].decree};
+        struct health h = {.admin_state = rows[r].admin_state};
         (void)health_check_done(&h, &conf, rows[r].check);
         if (rows[r].ejected)
             assert_true(sessions_fail(&h, 5, LONG_AGO));

@@ -128,7 +128,7 @@ static void discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configurat
     assert_string_equal(again->clusters[0].nodes[0].conf->name, "pod-0");
     assert_ptr_not_equal(again->clusters[0].nodes[0].conf, &node);
     assert_int_equal(again->clusters[0].nodes[0].max_connects_per_s, 9);
-    assert_string_equal(again->doors[0].conf->name, "a");
+    assert_string_equal(again->bindings[0].conf->name, "a");
     snapshot_unref(again);
     node_registry_fini(&registry);
 }

@@ -15,10 +15,10 @@ static json_t *addresses_json(const struct snapshot *snapshot, const struct list
 {
     char text[ENDPOINT_TEXT_MAX];
     json_t *list = json_array();
-    for (size_t i = 0; i < snapshot->n_doors; i++)
-        if (snapshot->doors[i].conf == conf)
-            json_array_append_new(list,
-                                  json_string(endpoint_format(&snapshot->doors[i].endpoint, text)));
+    for (size_t i = 0; i < snapshot->n_bindings; i++)
+        if (snapshot->bindings[i].conf == conf)
+            json_array_append_new(
+                list, json_string(endpoint_format(&snapshot->bindings[i].endpoint, text)));
     return list;
 }
 

@@ -27,7 +27,7 @@ static bool has_node_up(const struct prober *prober, const struct cluster *clust
         struct prober_facts facts;
         const enum node_status status = node_live_status(cluster->nodes[i].live);
         if ((status == NODE_UP || status == NODE_PAUSED) && cluster->homes[i].weight > 0 &&
-            !(prober_look(prober, cluster->nodes[i].live, &facts) && facts.suspected &&
+            !(prober_read(prober, cluster->nodes[i].live, &facts) && facts.suspected &&
               facts.unreachable))
             return true;
     }

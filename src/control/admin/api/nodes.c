@@ -39,7 +39,7 @@ static json_t *drain_json(const struct admin_context *context, const struct node
 {
     struct evictor_drain drain;
     if (node_live_status(live) != NODE_DRAINING ||
-        !evictor_look_at_drain(context->service->evictor, live, &drain))
+        !evictor_read_drain(context->service->evictor, live, &drain))
         return json_null();
     return json_pack("{s:i, s:i, s:o, s:i, s:b}", "rate_per_s", (int)drain.rate_per_s,
                      "deadline_ms", (int)drain.deadline_ms, "began", time_of(drain.begun_us),
@@ -60,7 +60,7 @@ static json_t *placed_json(const struct node_live *live)
 static json_t *key_share(const struct admin_context *context, const struct admin_node *at)
 {
     struct service *service = context->service;
-    const uint32_t *shares = key_shares_look(context->shares, service->snapshot, service->registry);
+    const uint32_t *shares = key_shares_get(context->shares, service->snapshot, service->registry);
     if (!shares || at->index >= at->cluster->n)
         return shares ? json_integer(0) : json_null();
     for (const struct cluster *c = service->snapshot->clusters; c != at->cluster; c++)
@@ -81,10 +81,10 @@ static json_t *session_share(const struct admin_node *at)
 
 static void add_by_operator(json_t *out, const struct node *node, const struct prober_facts *facts)
 {
-    const char *undone = facts->decree != facts->in_file      ? ADMIN_UNDONE_STATE
+    const char *undone = facts->admin_state != facts->in_file ? ADMIN_UNDONE_STATE
                          : node->weight != node->conf->weight ? ADMIN_UNDONE_WEIGHT
                                                               : NULL;
-    json_object_set_new(out, "state", json_string(admin_state_name(facts->decree)));
+    json_object_set_new(out, "state", json_string(admin_state_name(facts->admin_state)));
     json_object_set_new(out, "state_in_file", json_string(admin_state_name(facts->in_file)));
     json_object_set_new(out, "weight", json_integer(node->weight));
     json_object_set_new(out, "weight_in_file", json_integer(node->conf->weight));
@@ -111,7 +111,7 @@ json_t *admin_node_json(const struct admin_context *context, const struct admin_
     const struct node *node = &at->cluster->nodes[at->index];
     const uint64_t up_since_us = NODE_LIVE_READ(node->live->up_since_us);
     struct prober_facts facts;
-    if (!prober_look(context->service->prober, node->live, &facts))
+    if (!prober_read(context->service->prober, node->live, &facts))
         facts = (struct prober_facts){.why = ""};
     json_t *out = json_pack("{s:s, s:s, s:s, s:s, s:s?}", "cluster", at->cluster->conf->name,
                             "name", node->conf->name, "address", node->conf->address, "status",

@@ -34,8 +34,9 @@ static void add_node_overrides(json_t *list, const struct admin_context *context
 {
     const struct node *node = &at->cluster->nodes[at->index];
     struct prober_facts facts;
-    if (prober_look(context->service->prober, node->live, &facts) && facts.decree != facts.in_file)
-        add_override(list, "node_state", at, json_string(admin_state_name(facts.decree)),
+    if (prober_read(context->service->prober, node->live, &facts) &&
+        facts.admin_state != facts.in_file)
+        add_override(list, "node_state", at, json_string(admin_state_name(facts.admin_state)),
                      json_string(admin_state_name(facts.in_file)));
     if (node->weight != node->conf->weight)
         add_override(list, "node_weight", at, json_integer(node->weight),

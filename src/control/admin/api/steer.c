@@ -138,7 +138,7 @@ static void carry_out(const struct admin_context *context, const struct admin_no
         (void)!overrides_set_state(context->overrides, live->cluster, live->name, word->state,
                                    in_file);
     if (word->has_state)
-        (void)prober_decree(context->service->prober, live->cluster, live->name, word->state);
+        (void)prober_override(context->service->prober, live->cluster, live->name, word->state);
     if (word->drain_rate_per_s || word->drain_deadline_ms)
         evictor_set_drain(context->service->evictor, live,
                           word->drain_rate_per_s ? word->drain_rate_per_s : conf->drain_rate_per_s,

@@ -111,7 +111,7 @@ static void put_suspected(const struct view *v)
 
 static void put_overridden(const struct view *v)
 {
-    put_of(v, v->facts.decree != v->facts.in_file || v->node->weight != v->node->conf->weight);
+    put_of(v, v->facts.admin_state != v->facts.in_file || v->node->weight != v->node->conf->weight);
 }
 
 static const struct {
@@ -152,7 +152,7 @@ static struct view *look_at_nodes(struct metrics_text *m, const struct admin_con
 {
     struct service *service = context->service;
     const struct snapshot *snapshot = service->snapshot;
-    const uint32_t *shares = key_shares_look(context->shares, service->snapshot, service->registry);
+    const uint32_t *shares = key_shares_get(context->shares, service->snapshot, service->registry);
     *n = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++)
         *n += snapshot->clusters[i].n_all;
@@ -165,7 +165,7 @@ static struct view *look_at_nodes(struct metrics_text *m, const struct admin_con
             struct view *v = &views[at++];
             *v = (struct view){
                 .m = m, .context = context, .cluster = cluster, .node = node, .live = node->live};
-            if (!prober_look(service->prober, node->live, &v->facts))
+            if (!prober_read(service->prober, node->live, &v->facts))
                 v->facts = (struct prober_facts){0};
             v->key_share = shares && k < cluster->n ? *shares++ / 1000.0 : 0;
         }

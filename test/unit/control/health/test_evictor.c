@@ -72,7 +72,7 @@ static void set_status(struct play *p, size_t node, enum node_status status)
     if (status == NODE_UP)
         atomic_store(&live->up_since_us, ground_now_us);
     node_live_set_status(&p->g.registry, live, status);
-    evictor_look(p->evictor);
+    evictor_check(p->evictor);
 }
 
 static void seat(struct play *p, size_t node, uint32_t clean, uint32_t kept)
@@ -229,7 +229,7 @@ static void a_session_that_lands_on_a_drained_node_goes_too(void **state)
     assert_int_equal(ground_logged(&p->g, "node.drained", NULL, NULL), 1);
     pass(p, 60000);
     seat(p, 0, 1, 2);
-    evictor_look(p->evictor);
+    evictor_check(p->evictor);
     pass(p, 1000);
     assert_int_equal(p->closed, 13);
     assert_int_equal(ground_logged(&p->g, "node.draining", NULL, NULL), 1);
@@ -282,7 +282,7 @@ static void looking_all_the_time_neither_hurries_nor_hinders(void **state)
     seat(p, 0, 0, 300);
     set_status(p, 0, NODE_DRAINING);
     for (int i = 0; i < 400; i++) {
-        evictor_look(p->evictor);
+        evictor_check(p->evictor);
         pass(p, 10);
     }
     assert_int_equal(p->closed, 300);
@@ -531,7 +531,7 @@ static void a_drain_is_held_while_no_other_node_takes_its_sessions(void **state)
         set_status(p, 0, NODE_DRAINING);
         pass(p, 3000);
         assert_int_equal(p->closed, 0);
-        assert_true(evictor_look_at_drain(p->evictor, ground_live(&p->g, 0), &drain));
+        assert_true(evictor_read_drain(p->evictor, ground_live(&p->g, 0), &drain));
         assert_true(drain.held);
         assert_int_equal(ground_logged(&p->g, "node.held", "node=\"n0\"", "sessions=10"), 1);
         set_taking(p);
@@ -713,7 +713,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100); /* an operator wants it, once */
     atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
-    evictor_look(p->evictor);
+    evictor_check(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
@@ -733,7 +733,7 @@ static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **st
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
     pass(p, 1000);
     atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
-    evictor_look(p->evictor);
+    evictor_check(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed, 0);
     assert_int_equal(ground_logged(&p->g, "node.home", NULL, NULL), 0);
@@ -808,7 +808,7 @@ static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void *
 static void set_away(struct play *p, enum away_cause cause, uint32_t n)
 {
     atomic_store(&ground_live(&p->g, 0)->away[cause], n);
-    evictor_look(p->evictor);
+    evictor_check(p->evictor);
 }
 
 static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)

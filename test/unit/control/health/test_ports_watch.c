@@ -43,7 +43,7 @@ static uint64_t look(struct watch *w, size_t node, unsigned sources, unsigned pe
 {
     uint64_t sessions = (uint64_t)w->range * sources * percent / 100u;
     atomic_store(&ground_live(&w->g, node)->sessions, (uint32_t)sessions);
-    ports_watch_look(w->ports, w->g.snapshot, w->g.log);
+    ports_watch_check(w->ports, w->g.snapshot, w->g.log);
     assert_int_equal(ports_watch_warnings(w->ports),
                      ground_logged(&w->g, "WARN ports.low", "cluster=\"c\"", NULL));
     return ports_watch_warnings(w->ports);

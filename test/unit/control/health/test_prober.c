@@ -119,7 +119,7 @@ static void scene_init(struct scene *s)
     memset(played, 0, sizeof(played));
     *s = (struct scene){0};
     ground_init(&s->g);
-    const struct prober_news news = {.changed = note_change, .arg = s};
+    const struct prober_callbacks news = {.changed = note_change, .arg = s};
     s->prober = prober_new(s->g.loop, &s->g.registry, s->g.log, BOOT_ID, &news);
     assert_non_null(s->prober);
 }
@@ -166,7 +166,7 @@ static void note_failures(struct scene *s, size_t node, unsigned n)
 {
     atomic_fetch_add(&ground_live(&s->g, node)->failures, n);
     if (prober_note_failing(s->prober))
-        prober_look_at_failures(s->prober);
+        prober_check_failures(s->prober);
 }
 
 static void fail_sessions(struct scene *s, size_t node, unsigned n)
@@ -454,7 +454,7 @@ static void the_last_node_is_never_ejected(void **state)
 
     scene_init(&s); /* whatever keeps the other away */
     take_n(&s, PASSIVE, 2, true);
-    assert_true(prober_decree(s.prober, "c", "n1", NODE_STATE_DRAINING));
+    assert_true(prober_override(s.prober, "c", "n1", NODE_STATE_DRAINING));
     fail_sessions(&s, 0, 1000);
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
@@ -470,7 +470,7 @@ static void the_last_node_is_never_ejected(void **state)
 
     scene_init(&s); /* two of them fail at once */
     take_n(&s, "\"passive\":{\"max_ejected_percent\":100},", 3, true);
-    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     atomic_store(&ground_live(&s.g, 0)->failures, 1000);
     fail_sessions(&s, 1, 1000);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
@@ -520,9 +520,9 @@ static void what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back(v
     struct scene s;
     scene_init(&s);
     take_n(&s, PASSIVE, 3, true);
-    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_DRAINING));
+    assert_true(prober_override(s.prober, "c", "n0", NODE_STATE_DRAINING));
     fail_sessions(&s, 0, 100);
-    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_UP));
+    assert_true(prober_override(s.prober, "c", "n0", NODE_STATE_UP));
     pass(&s, 300);
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
@@ -620,9 +620,9 @@ static void an_operators_word_stands_until_the_configuration_says_another(void *
     struct scene s;
     scene_init(&s);
     take_state(&s, "up", true);
-    assert_false(prober_decree(s.prober, "c", "n9", NODE_STATE_DOWN));
-    assert_false(prober_decree(s.prober, "d", "n0", NODE_STATE_DOWN));
-    assert_true(prober_decree(s.prober, "c", "n0", NODE_STATE_DRAINING));
+    assert_false(prober_override(s.prober, "c", "n9", NODE_STATE_DOWN));
+    assert_false(prober_override(s.prober, "d", "n0", NODE_STATE_DOWN));
+    assert_true(prober_override(s.prober, "c", "n0", NODE_STATE_DRAINING));
     assert_int_equal(status(&s, 0), NODE_DRAINING);
     expect_logged(&s, 1, "node.status", "status=\"draining\"", "why=\"by an operator\"");
     take_state(&s, "up", false);
@@ -813,7 +813,7 @@ static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
     pass(&s, 2000);
     suspect(&s, 3);
     played[3].result = CHECK_BAD; /* refused: a fact */
-    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     pass(&s, 12000);
     assert_int_equal(status(&s, 0), NODE_UP);
     assert_int_equal(status(&s, 2), NODE_DRAINING);
@@ -821,11 +821,11 @@ static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
     fail_sessions(&s, 0, 5);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     struct prober_facts facts;
-    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_string_equal(facts.why, "5 sessions failed within 10000 ms");
     fail_sessions(&s, 1, 100); /* the last one that is open */
     assert_int_equal(status(&s, 1), NODE_UP);
-    assert_true(prober_look(s.prober, ground_live(&s.g, 1), &facts));
+    assert_true(prober_read(s.prober, ground_live(&s.g, 1), &facts));
     assert_string_equal(facts.why, "suspected: no CONNACK within 3000 ms");
     assert_true(facts.suspected && !facts.unreachable);
     scene_fini(&s);
@@ -948,13 +948,13 @@ static void silent_checks_ask_for_proxy_protocol_unless_something_was_answered(v
     take_n(&s, CHECK_MQTT ",", 2, true);
     atomic_store(&ground_live(&s.g, 1)->answered, true); /* a device, before the first check */
     pass(&s, 2000);
-    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_true(facts.unanswered && strstr(facts.why, "proxy_protocol"));
-    assert_true(prober_look(s.prober, ground_live(&s.g, 1), &facts));
+    assert_true(prober_read(s.prober, ground_live(&s.g, 1), &facts));
     assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
     played[1] = (struct played){.result = CHECK_GOOD, .contact = CHECK_ANSWERED};
     pass(&s, 12000); /* one check was answered: from now on silence is silence */
-    assert_true(prober_look(s.prober, ground_live(&s.g, 0), &facts));
+    assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
     scene_fini(&s);
 }
@@ -1015,7 +1015,7 @@ static void an_override_of_a_node_that_left_the_file_is_gone(void **state)
     struct scene s;
     scene_init(&s);
     take_n(&s, "", 3, true);
-    assert_true(prober_decree(s.prober, "c", "n2", NODE_STATE_DRAINING));
+    assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     leave_with_a_session(&s, "");
     assert_int_equal(status(&s, 2), NODE_DRAINING); /* the drain goes on */
     take_n(&s, "", 3, false);

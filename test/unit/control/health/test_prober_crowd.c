@@ -135,7 +135,7 @@ static struct crowd_scene *scene_new(void)
     memset(played, 0, sizeof(played));
     takes_ms = 10;
     ground_init(&s->g);
-    const struct prober_news news = {.changed = note_change, .arg = s};
+    const struct prober_callbacks news = {.changed = note_change, .arg = s};
     s->prober = prober_new(s->g.loop, &s->g.registry, s->g.log, BOOT_ID, &news);
     assert_non_null(s->prober);
     return s;
@@ -253,7 +253,7 @@ static void all_are_checked_in_the_first_second_by_names_of_their_own(void **sta
 static void routers_have_names_of_their_own(void **state)
 {
     (void)state;
-    const struct prober_news news = {.changed = note_change, .arg = NULL};
+    const struct prober_callbacks news = {.changed = note_change, .arg = NULL};
     const size_t which[] = {7};
     struct crowd_scene *s = scene_new();
     struct prober *other = prober_new(s->g.loop, &s->g.registry, s->g.log,
@@ -295,11 +295,11 @@ static void each_cluster_is_watched_by_its_own_rules(void **state)
     atomic_store(&c->nodes[0].live->failures, 10);
     atomic_store(&d->nodes[1].live->failures, 10);
     assert_true(prober_note_failing(s->prober));
-    prober_look_at_failures(s->prober);
+    prober_check_failures(s->prober);
     pass(s, 150);
     assert_int_equal(node_live_status(c->nodes[0].live), NODE_UP);
     assert_int_equal(node_live_status(d->nodes[1].live), NODE_EJECTED);
-    assert_true(prober_decree(s->prober, "d", "n0", NODE_STATE_DOWN));
+    assert_true(prober_override(s->prober, "d", "n0", NODE_STATE_DOWN));
     assert_int_equal(node_live_status(c->nodes[0].live), NODE_UP);
     assert_int_equal(node_live_status(d->nodes[0].live), NODE_OFF);
     scene_free(s);
@@ -390,8 +390,8 @@ static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
             atomic_fetch_add(&ground_live(&s->g, i)->failures, (unsigned)rand_r(&seed) % 4);
             const char *name = ground_live(&s->g, i)->name;
             if (rand_r(&seed) % 8 == 0)
-                assert_true(prober_decree(s->prober, "c", name,
-                                          (enum node_state)(rand_r(&seed) % NODE_STATE_COUNT)));
+                assert_true(prober_override(s->prober, "c", name,
+                                            (enum node_state)(rand_r(&seed) % NODE_STATE_COUNT)));
         }
         pass(s, (unsigned)rand_r(&seed) % 500);
         for (size_t i = 0; i < NODES; i++) /* one at a time */
@@ -405,7 +405,7 @@ static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
 static void without_memory_there_is_no_prober(void **state)
 {
     (void)state;
-    const struct prober_news news = {.changed = note_change, .arg = NULL};
+    const struct prober_callbacks news = {.changed = note_change, .arg = NULL};
     struct ground g;
     ground_init(&g);
     allowed = 0;
@@ -432,7 +432,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
     played[0].result = CHECK_BAD;
     assert_true(take(s, more, before, 3));
     pass(s, 1200);
-    assert_true(prober_decree(s->prober, "c", "n1", NODE_STATE_DRAINING));
+    assert_true(prober_override(s->prober, "c", "n1", NODE_STATE_DRAINING));
     takes_ms = 2000;
     while (played[2].begun == played[2].done)
         pass(s, 10);

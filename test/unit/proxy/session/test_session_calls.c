@@ -78,7 +78,7 @@ static void accepting_pauses_in_a_shortage_and_resumes_behind_it(void **state)
 {
     static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
     struct rig *rig = *state;
-    rig_open_doors(rig);
+    rig_start_listening(rig);
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
         uint64_t accepted = rig_accepted(rig), pauses = rig_pauses(rig);
         (void)rig_fail_call(RIG_ACCEPT, 1000000, errors[i]);
@@ -102,7 +102,7 @@ static void what_befell_a_waiting_connection_does_not_pause_accepting(void **sta
 {
     static const int errors[] = {EINTR, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH};
     struct rig *rig = *state;
-    rig_open_doors(rig);
+    rig_start_listening(rig);
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
         uint64_t accepted = rig_accepted(rig), pauses = rig_pauses(rig);
         (void)rig_fail_call(RIG_ACCEPT, 3, errors[i]);
@@ -157,7 +157,7 @@ static void a_door_that_cannot_be_watched_is_tried_again(void **state)
     (void)state;
     assert_non_null(rig);
     (void)rig_fail_call(RIG_EPOLL, 1000000, ENOSPC);
-    rig_open_doors(rig);
+    rig_start_listening(rig);
     turns(rig);
     assert_in_range(rig_fail_call(RIG_EPOLL, 0, 0), 1, CALLS_A_FEW * KIND_COUNT);
     int fd = device(rig);

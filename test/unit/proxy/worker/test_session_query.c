@@ -415,7 +415,7 @@ static int set_up(void **state)
     *state = &ground;
     if (!ground.rig)
         return 1;
-    rig_open_doors(ground.rig);
+    rig_start_listening(ground.rig);
     return 0;
 }
 

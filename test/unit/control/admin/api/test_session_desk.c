@@ -77,9 +77,9 @@ static void give_plan(struct office *office, struct worker *w)
     struct snapshot *snapshot = snapshot_new(config, &office->registry, NULL, NULL);
     assert_non_null(snapshot);
     const struct listen_options options = {.backlog = 1};
-    struct worker_door door = {.fd = socket_listen(&snapshot->doors[0].endpoint, &options)};
+    struct worker_socket socket = {.fd = socket_listen(&snapshot->bindings[0].endpoint, &options)};
     struct tls_ticket_keys *keys = NULL;
-    struct worker_plan *plan = worker_plan_new(w, snapshot, &door, &keys, error);
+    struct worker_plan *plan = worker_plan_new(w, snapshot, &socket, &keys, error);
     assert_non_null(plan);
     snapshot_unref(snapshot);
     worker_give_plan(w, plan);
@@ -110,7 +110,7 @@ static int set_up(void **state)
 
 static void let_end(struct worker *w)
 {
-    worker_order(w, WORKER_STOP);
+    worker_set_mode(w, WORKER_STOP);
     worker_join(w);
 }
 
