@@ -87,6 +87,12 @@ MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_regist
 MUST_USE struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
                                          const struct members_source *members);
 
+/* Find a cluster by name; a null name finds the first one. Null if there is none; borrowed. */
+const struct cluster *snapshot_find_cluster(const struct snapshot *snapshot, const char *name);
+
+/* Find a configured or discovered node by name. Null if there is none; borrowed. */
+const struct node *cluster_find_node(const struct cluster *cluster, const char *name);
+
 /* From any thread. */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* null is allowed */

@@ -45,10 +45,8 @@ struct plan {
 
 static const struct cluster_conf *find(const struct config *config, const char *name)
 {
-    for (size_t i = 0; i < config->n_clusters; i++)
-        if (strcmp(config->clusters[i].name, name) == 0)
-            return &config->clusters[i];
-    return NULL;
+    size_t i;
+    return config_find_cluster(config, name, &i) ? &config->clusters[i] : NULL;
 }
 
 /* A prefix of an address, or one of several sources, may be any text. */

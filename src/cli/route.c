@@ -10,14 +10,6 @@
 #include "model/route_key.h"
 #include "proxy/snapshot.h"
 
-static const struct cluster *find_cluster(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        if (!name || strcmp(snapshot->config->clusters[i].name, name) == 0)
-            return &snapshot->clusters[i];
-    return NULL;
-}
-
 static enum placement_bar never(void *arg, uint32_t index, struct span key)
 {
     (void)arg;
@@ -78,7 +70,7 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
 static int print_found(const struct snapshot *snapshot, const struct route_query *query, FILE *out,
                        FILE *err)
 {
-    const struct cluster *cluster = find_cluster(snapshot, query->cluster);
+    const struct cluster *cluster = snapshot_find_cluster(snapshot, query->cluster);
     if (cluster && !cluster->conf->discovery)
         return print_candidates(cluster, query, out, err);
     if (cluster)

@@ -14,11 +14,17 @@ struct origin {
     const struct snapshot *before;        /* null = none */
 };
 
-static const struct cluster *find_cluster(const struct snapshot *in, const char *name)
+const struct cluster *snapshot_find_cluster(const struct snapshot *snapshot, const char *name)
 {
-    for (size_t i = 0; in && i < in->config->n_clusters; i++)
-        if (strcmp(in->config->clusters[i].name, name) == 0)
-            return &in->clusters[i];
+    size_t i;
+    return config_find_cluster(snapshot->config, name, &i) ? &snapshot->clusters[i] : NULL;
+}
+
+const struct node *cluster_find_node(const struct cluster *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->n; i++)
+        if (strcmp(cluster->nodes[i].conf->name, name) == 0)
+            return &cluster->nodes[i];
     return NULL;
 }
 
@@ -54,7 +60,7 @@ static bool sources_init(struct cluster *cluster, const struct cluster_conf *con
 static const struct cluster *stand_in(const struct snapshot *before,
                                       const struct cluster_conf *conf)
 {
-    const struct cluster *same = find_cluster(before, conf->name);
+    const struct cluster *same = before ? snapshot_find_cluster(before, conf->name) : NULL;
     for (size_t i = 0; !same && before && i < before->config->n_clusters; i++) {
         const struct discovery_conf *question = before->clusters[i].conf->discovery;
         if (question && members_same_question(question, conf->discovery))
@@ -147,7 +153,8 @@ static bool nodes_init(struct cluster *cluster, const struct node_conf *nodes, s
 static bool cluster_init(struct cluster *cluster, const struct cluster_conf *conf,
                          const struct origin *origin)
 {
-    const struct cluster *before = find_cluster(origin->before, conf->name);
+    const struct cluster *before =
+        origin->before ? snapshot_find_cluster(origin->before, conf->name) : NULL;
     const struct node_conf *nodes;
     size_t n;
     cluster->conf = conf;

@@ -426,6 +426,12 @@ uint32_t config_line(const struct config *config, const char *path);
 void config_messages_fini(struct config_messages *messages);
 
 /*
+ * Find a cluster by name; a null name finds the first one. On success, *index is its place in
+ * config->clusters; otherwise it is left untouched.
+ */
+MUST_USE bool config_find_cluster(const struct config *config, const char *name, size_t *index);
+
+/*
  * Print the reference of all keys as a Markdown table: key, value, default, meaning. It is
  * made from the rows that the parser works by; the README holds a copy.
  */

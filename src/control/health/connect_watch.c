@@ -176,26 +176,18 @@ static void begin_anew(struct connect_watch *watch, const struct cluster *cluste
     }
 }
 
-static const struct cluster *find_cluster(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        if (strcmp(snapshot->clusters[i].conf->name, name) == 0)
-            return &snapshot->clusters[i];
-    return NULL;
-}
-
 void connect_watch_reload(struct connect_watch *watch, const struct snapshot *before,
                           const struct snapshot *after)
 {
     for (struct list *l = watch->entries.next, *next; l != &watch->entries; l = next) {
         next = l->next;
         struct entry *entry = CONTAINER_OF(l, struct entry, link);
-        if (!find_cluster(after, entry->cluster))
+        if (!snapshot_find_cluster(after, entry->cluster))
             drop(entry);
     }
     for (size_t i = 0; i < after->config->n_clusters; i++) {
         const struct cluster *now = &after->clusters[i];
-        const struct cluster *was = find_cluster(before, now->conf->name);
+        const struct cluster *was = snapshot_find_cluster(before, now->conf->name);
         if (!was || !prober_same_way(was->conf, now->conf))
             begin_anew(watch, now);
     }

@@ -111,20 +111,9 @@ uint32_t overrides_weigh(const void *overrides, const char *cluster, const char 
     return w && w->in_file == in_file ? w->value : in_file;
 }
 
-static const struct cluster *find_cluster(const struct snapshot *snapshot, const char *name)
-{
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        if (strcmp(snapshot->clusters[i].conf->name, name) == 0)
-            return &snapshot->clusters[i];
-    return NULL;
-}
-
 static const struct node *find_node(const struct cluster *cluster, const char *name)
 {
-    for (size_t i = 0; cluster && i < cluster->n; i++)
-        if (strcmp(cluster->nodes[i].conf->name, name) == 0)
-            return &cluster->nodes[i];
-    return NULL;
+    return cluster ? cluster_find_node(cluster, name) : NULL;
 }
 
 void overrides_apply(const struct overrides *overrides, const struct snapshot *snapshot,
@@ -132,7 +121,7 @@ void overrides_apply(const struct overrides *overrides, const struct snapshot *s
 {
     for (struct list *l = overrides->states.next; l != &overrides->states; l = l->next) {
         const struct word *w = CONTAINER_OF(l, struct word, link);
-        const struct node *node = find_node(find_cluster(snapshot, w->names), w->node);
+        const struct node *node = find_node(snapshot_find_cluster(snapshot, w->names), w->node);
         struct prober_facts facts;
         if (node && node->conf->state == w->in_file && prober_read(prober, node->live, &facts) &&
             facts.admin_state != w->value)
@@ -145,7 +134,7 @@ static void settle(struct list *words, const struct snapshot *snapshot, bool wei
     for (struct list *l = words->next, *next; l != words; l = next) {
         next = l->next;
         struct word *w = CONTAINER_OF(l, struct word, link);
-        const struct cluster *cluster = find_cluster(snapshot, w->names);
+        const struct cluster *cluster = snapshot_find_cluster(snapshot, w->names);
         const struct node *node = find_node(cluster, w->node);
         const bool said_otherwise =
             node && (weights ? node->conf->weight : (uint32_t)node->conf->state) != w->in_file;

@@ -122,10 +122,8 @@ static bool prepare_log(const struct service *service, struct ready *ready, FILE
 static const struct members *nodes_now(const void *arg, const char *cluster)
 {
     const struct snapshot *snapshot = arg;
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        if (strcmp(snapshot->clusters[i].conf->name, cluster) == 0)
-            return snapshot->clusters[i].found.n > 0 ? &snapshot->clusters[i].found : NULL;
-    return NULL;
+    const struct cluster *now = snapshot_find_cluster(snapshot, cluster);
+    return now && now->found.n > 0 ? &now->found : NULL;
 }
 
 static bool change_rights(const struct service *service, const struct snapshot *to,

@@ -100,14 +100,6 @@ void reload_report_restart(struct log *log, char **said, const struct snapshot *
 
 /* ---- what changed ---- */
 
-static const struct cluster *find_cluster(const struct snapshot *in, const char *name)
-{
-    for (size_t i = 0; i < in->config->n_clusters; i++)
-        if (strcmp(in->config->clusters[i].name, name) == 0)
-            return &in->clusters[i];
-    return NULL;
-}
-
 /* Nodes of a that are not in b; records are the same where names are. */
 static size_t count_missing(const struct cluster *a, const struct cluster *b)
 {
@@ -184,7 +176,7 @@ uint32_t reload_report(struct log *log, const struct snapshot *before, const str
     for (size_t i = 0; i < after->config->n_clusters; i++) {
         const struct cluster *cluster = &after->clusters[i];
         const struct reload_cluster now =
-            compare_clusters(find_cluster(before, cluster->conf->name), cluster);
+            compare_clusters(snapshot_find_cluster(before, cluster->conf->name), cluster);
         say_cluster(log, cluster->conf->name, &now);
         most_moved = now.moved_permille > most_moved ? now.moved_permille : most_moved;
         if (out)

@@ -87,6 +87,18 @@ uint32_t config_line(const struct config *config, const char *path)
     return line || !index ? line : line_of(config, path, (size_t)(index - path));
 }
 
+bool config_find_cluster(const struct config *config, const char *name, size_t *index)
+{
+    for (size_t i = 0; i < config->n_clusters; i++) {
+        const char *candidate = config->clusters[i].name;
+        if (!name || (candidate && strcmp(candidate, name) == 0)) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 void config_free(struct config *config)
 {
     if (!config)

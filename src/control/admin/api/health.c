@@ -94,11 +94,7 @@ static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t 
         return false;
     }
     *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
-    *cluster = 0;
-    while (name && *cluster < config->n_clusters &&
-           strcmp(config->clusters[*cluster].name, name) != 0)
-        ++*cluster;
-    if (*cluster < config->n_clusters)
+    if (config_find_cluster(config, name, cluster))
         return true;
     admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
     return false;

@@ -17,11 +17,10 @@ static const struct cluster *find_cluster(struct admin_call *call)
 {
     const struct snapshot *snapshot = admin_call_context(call)->service->snapshot;
     const char *name = admin_call_query(call, "cluster");
-    for (size_t i = 0; i < snapshot->config->n_clusters; i++)
-        if (!name || strcmp(snapshot->config->clusters[i].name, name) == 0)
-            return &snapshot->clusters[i];
-    admin_problem(call, 404, "cluster_unknown", "no cluster is called \"%s\"", name);
-    return NULL;
+    const struct cluster *cluster = snapshot_find_cluster(snapshot, name);
+    if (!cluster)
+        admin_problem(call, 404, "cluster_unknown", "no cluster is called \"%s\"", name);
+    return cluster;
 }
 
 /* False: memory is short. */

@@ -38,19 +38,14 @@ static void unknown_cluster(struct config_load *load, const struct config_place 
 /* The cluster's name becomes its index; false when there is none by that name. */
 static bool resolve(struct config_load *load, const struct config_place *listener, size_t *cluster)
 {
-    struct config *config = load->config;
     struct config_place at;
     if (!config_place_member(load, listener, "cluster", &at))
         return false;
     const char *name = json_string_value(at.value);
     if (!name || !*name || strlen(name) != json_string_length(at.value))
         return false;
-    for (size_t i = 0; i < config->n_clusters; i++) {
-        if (config->clusters[i].name && strcmp(config->clusters[i].name, name) == 0) {
-            *cluster = i;
-            return true;
-        }
-    }
+    if (config_find_cluster(load->config, name, cluster))
+        return true;
     unknown_cluster(load, &at, name);
     return false;
 }
