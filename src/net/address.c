@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ipv4_mapped.h"
 #include "base/span.h"
 
 /* Digits only: strtoul() would take signs and blanks. */
@@ -163,12 +164,12 @@ bool address_equal(const struct address *a, const struct address *b)
 
 struct address address_unmap(const struct address *a)
 {
-    if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+    if (a->sa.sa_family != AF_INET6 || !ipv4_is_mapped(a->in6.sin6_addr.s6_addr))
         return *a;
     struct address plain;
     memset(&plain, 0, sizeof(plain));
     plain.in.sin_family = AF_INET;
     plain.in.sin_port = a->in6.sin6_port;
-    memcpy(&plain.in.sin_addr, &a->in6.sin6_addr.s6_addr[12], sizeof(plain.in.sin_addr));
+    memcpy(&plain.in.sin_addr, ipv4_unmap(a->in6.sin6_addr.s6_addr), 4);
     return plain;
 }

@@ -8,18 +8,17 @@
 
 #include <string.h>
 
-/* ::ffff:0:0/96, RFC 4291 section 2.5.5.2 */
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+#include "base/ipv4_mapped.h"
 
 static bool is_ipv4(const struct proxy_endpoint *end)
 {
-    return !end->is_ipv6 || memcmp(end->ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    return !end->is_ipv6 || ipv4_is_mapped(end->ip);
 }
 
 static struct proxy_endpoint as_ipv4(const struct proxy_endpoint *end)
 {
     struct proxy_endpoint out = {.is_ipv6 = false, .port_be = end->port_be};
-    memcpy(out.ip, end->is_ipv6 ? end->ip + sizeof(mapped_prefix) : end->ip, 4);
+    memcpy(out.ip, end->is_ipv6 ? ipv4_unmap(end->ip) : end->ip, 4);
     return out;
 }
 
@@ -28,8 +27,7 @@ static struct proxy_endpoint as_ipv6(const struct proxy_endpoint *end)
     if (end->is_ipv6)
         return *end;
     struct proxy_endpoint out = {.is_ipv6 = true, .port_be = end->port_be};
-    memcpy(out.ip, mapped_prefix, sizeof(mapped_prefix));
-    memcpy(out.ip + sizeof(mapped_prefix), end->ip, 4);
+    ipv4_map(end->ip, out.ip);
     return out;
 }
 
