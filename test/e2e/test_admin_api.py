@@ -36,7 +36,7 @@ def pair(start_router, recording_node):
 
 
 @pytest.mark.sanitized
-def test_status_says_the_same_as_the_gauges(pair, device):
+def test_status_matches_the_gauges(pair, device):
     router, _, made = pair
     raws = [device(router) for _ in range(5)]
     for i, raw in enumerate(raws):
@@ -83,7 +83,7 @@ def test_a_node_is_drained_and_restored(pair, device):
     wait_until(lambda: node_of(router, "a")["sessions"] == 1, "it to be home again")
 
 
-def test_a_weight_moves_keys_until_the_file_says_otherwise(pair, device):
+def test_a_weight_set_by_an_operator_lasts_until_the_file_changes_it(pair, device):
     router, nodes, made = pair
     ports = {name: node.port for name, node in nodes.items()}
     before = {n: node_of(router, n)["key_share_permille"] for n in ("a", "b")}
@@ -106,7 +106,7 @@ def test_a_weight_moves_keys_until_the_file_says_otherwise(pair, device):
     assert not admin.get(router, "/api/v1/status")["overrides"]
 
 
-def test_a_state_stays_over_reloads_until_the_files_is_another_one(pair):
+def test_a_state_set_by_an_operator_lasts_until_the_file_changes_it(pair):
     router, _, made = pair
     steer(router, "a", state="down")
     router.reload(made)
@@ -117,7 +117,7 @@ def test_a_state_stays_over_reloads_until_the_files_is_another_one(pair):
     assert not admin.get(router, "/api/v1/status")["overrides"]
 
 
-def test_route_agrees_with_where_a_device_lands_with_a_node_down(pair, device):
+def test_route_names_the_node_that_a_device_reaches_with_a_node_down(pair, device):
     router, nodes, _ = pair
     ports = {name: node.port for name, node in nodes.items()}
     nodes["a"].close()
@@ -142,7 +142,7 @@ def test_route_agrees_with_where_a_device_lands_with_a_node_down(pair, device):
     [], {"state": "away"}, {"state": 1}, {"weight": -1}, {"weight": 65536}, {"weight": 1.5}, {"weight": 1e30}, {"weight": 65536.0}, {"weight": "1"},
     {"drain_rate_per_s": 0}, {"drain_rate_per_s": 10 ** 30}, {"stat": "up"}, {}, {"weight": True},
     {"state": "down", "weight": "x"}), ids=str)
-def test_a_word_that_is_wrong_changes_nothing(pair, word):
+def test_an_invalid_request_changes_nothing(pair, word):
     router, _, _ = pair
     assert admin.refusal(router, "POST", "/api/v1/nodes/c/a", word) == (400, "invalid_body")
     assert node_of(router, "a")["state"] == "up" and not router.find("node.steered")
@@ -156,7 +156,7 @@ def test_an_integer_may_be_written_with_a_fraction_or_an_exponent(pair):
         assert (status, json.loads(body)["weight"]) == (200, weight)
 
 
-def test_names_with_odd_characters_are_reached(start_router, recording_node):
+def test_node_names_with_special_characters_are_accepted_in_paths(start_router, recording_node):
     router = start_router(with_admin(one_cluster({ODD: recording_node().port})))
     assert steer(router, ODD, state="down")["status"] == "off"
     status, _, body = admin.ask(router, "GET", "/readyz")
@@ -170,7 +170,7 @@ def readiness(router, query=""):
     return status, json.loads(body)
 
 
-def test_a_router_is_ready_while_one_listener_has_a_node(start_router, closing, recording_node):
+def test_a_router_is_ready_if_one_listener_has_a_node(start_router, closing, recording_node):
     made = with_admin(one_cluster({"a": recording_node().port}, **CHECKED))
     made["clusters"] += [{"name": "dead", "nodes": [{"name": "b", "address": "127.0.0.1:1"}], **CHECKED},
                          {"name": "unused", "nodes": [{"name": "c", "address": "127.0.0.1:1"}], **CHECKED}]
@@ -197,7 +197,7 @@ def test_a_router_is_ready_while_one_listener_has_a_node(start_router, closing, 
     assert answer["reasons"] == [f'no node of cluster "{name}" takes new sessions' for name in ("c", "dead")]
 
 
-def test_a_reload_says_what_it_did_or_what_is_wrong(pair, device):
+def test_a_reload_reports_its_changes_or_its_errors(pair, device):
     router, _, made = pair
     answer = admin.post(router, "/api/v1/reload")
     [warning] = answer["warnings"]
@@ -220,7 +220,7 @@ def test_a_reload_says_what_it_did_or_what_is_wrong(pair, device):
     assert device(router).connect("dev") == (0, 0)
 
 
-def test_the_level_of_the_log_is_changed_until_a_reload(pair):
+def test_a_log_level_set_by_an_operator_lasts_until_a_reload(pair):
     router, _, made = pair
     answer = admin.post(router, "/api/v1/log_level", {"level": "error"})
     assert answer["log_level"] == "error" and "reload" in answer["undone_by"]
@@ -232,7 +232,7 @@ def test_the_level_of_the_log_is_changed_until_a_reload(pair):
 
 
 @pytest.mark.sanitized
-def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
+def test_certificates_and_listeners_match_openssl_and_the_sockets(
         start_router, recording_node, certificates, device):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     router = start_router(made)
@@ -249,7 +249,7 @@ def test_certificates_and_doors_are_what_openssl_and_the_sockets_say(
     assert found["server.pem"]["days_left"] >= 0
 
 
-def test_sessions_that_are_away_are_brought_home(start_router, recording_node, device):
+def test_an_ordered_homecoming_moves_off_home_sessions(start_router, recording_node, device):
     nodes = {name: recording_node() for name in ("a", "b")}
     ports = {name: node.port for name, node in nodes.items()}
     router = start_router(with_admin(one_cluster(ports, **CHECKED)))
@@ -265,7 +265,7 @@ def test_sessions_that_are_away_are_brought_home(start_router, recording_node, d
     wait_until(lambda: node_of(router, "a")["sessions_away"] == 0, "none to be away")
 
 
-def test_a_router_that_drains_is_not_steered(pair, device):
+def test_a_draining_router_rejects_changes(pair, device):
     router, _, _ = pair
     raw = device(router)
     raw.connect("dev")
@@ -278,7 +278,7 @@ def test_a_router_that_drains_is_not_steered(pair, device):
     assert router.process.wait(PATIENCE_S) == 0
 
 
-def test_a_body_that_is_nested_too_deep_is_refused(pair):
+def test_a_body_nested_too_deeply_is_rejected(pair):
     router, _, _ = pair
     deep = b'{"state": ' + b"[" * 5000 + b"]" * 5000 + b"}"
     status, _, answer = admin.ask(router, "POST", "/api/v1/nodes/c/a", deep,
@@ -287,14 +287,14 @@ def test_a_body_that_is_nested_too_deep_is_refused(pair):
     assert node_of(router, "a")["state"] == "up"
 
 
-def test_a_long_name_in_a_refusal_is_cut_between_characters(pair):
+def test_a_long_name_in_an_error_is_truncated_between_characters(pair):
     router, _, _ = pair
     for shift in range(4):
         assert admin.refusal(router, "GET", "/api/v1/route", cluster="x" * shift + "\U0001f697" * 300) == (
             404, "cluster_unknown")
 
 
-def test_a_node_that_has_departed_is_drained_and_is_nobodys_word(pair, device):
+def test_a_removed_node_can_be_drained_but_not_overridden(pair, device):
     router, nodes, made = pair
     ports = {name: node.port for name, node in nodes.items()}
     raw = device(router)
@@ -311,7 +311,7 @@ def test_a_node_that_has_departed_is_drained_and_is_nobodys_word(pair, device):
     assert raw.read_to_end() == (b"", "end")
 
 
-def test_a_reload_names_what_waits_for_a_restart(pair):
+def test_a_reload_lists_the_changes_that_need_a_restart(pair):
     router, _, made = pair
     made["workers"] = made["workers"] + 1
     made["sandbox"] = False

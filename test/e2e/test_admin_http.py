@@ -37,7 +37,7 @@ def start(start_router, closing):
 # ---- health ----
 
 @pytest.mark.sanitized
-def test_it_answers_who_asks_whether_it_lives_and_is_ready(start):
+def test_livez_and_readyz_report_liveness_and_readiness(start):
     _, asks = start()
     alive = asks.get("/healthz")
     assert (alive.status, alive.json) == (200, {"status": "alive"})
@@ -63,7 +63,7 @@ def test_readyz_all_requires_a_node_that_is_up_in_each_cluster(start):
         'no node of cluster "two" takes new sessions', 'no node of cluster "three" takes new sessions']}
 
 
-def test_a_draining_router_says_so_until_it_ends(start, recording_node, device):
+def test_a_draining_router_reports_it_until_it_exits(start, recording_node, device):
     node = recording_node()
     router, asks = start(harness.one_cluster({"n": node.port}, passive=False))
     with device(router) as stays:
@@ -82,7 +82,7 @@ def say_there_is_none(server, questions):
         server.sendto(question[:2] + b"\x81\x83" + question[4:], peer)  # NXDOMAIN
 
 
-def test_it_is_alive_but_not_ready_while_nodes_are_still_looked_for(start_router, closing):
+def test_a_router_is_live_but_not_ready_before_the_first_dns_answer(start_router, closing):
     """A start waits for its name server, which waits here until the router was asked."""
     place = ("127.0.0.1", harness.free_port())
     found = {}
@@ -137,7 +137,7 @@ def test_it_is_alive_but_not_ready_while_nodes_are_still_looked_for(start_router
     ("GET", "/api/v1/sessions?limit=1&limit=1", 400, "invalid_query", None),
     ("GET", "/api/v1/sessions?source=%C3%28", 400, "invalid_query", None),
 ])
-def test_what_is_not_there_is_refused_and_named(start, method, path, status, reason, allow):
+def test_an_unknown_path_is_rejected_and_named(start, method, path, status, reason, allow):
     _, asks = start()
     answer = asks.ask(method, path, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.reason, answer.headers["Allow"]) == (status, reason, allow)
@@ -164,7 +164,7 @@ def test_head_answers_like_get_without_a_body(start):
     (b" " * 65537, {}, 413, "body_too_large"),
     (b" " * 300000, {}, 413, "body_too_large"),
 ], ids=lambda value: repr(value)[:40])
-def test_a_body_that_is_no_small_json_object_is_refused(start, body, headers, status, reason):
+def test_a_body_other_than_a_small_json_object_is_rejected(start, body, headers, status, reason):
     router, asks = start()
     answer = asks.post("/api/v1/reload", body, headers)
     assert (answer.status, answer.reason) == (status, reason)
@@ -173,7 +173,7 @@ def test_a_body_that_is_no_small_json_object_is_refused(start, body, headers, st
     assert router.wait_event("admin.call", status=status)["target"] == "/api/v1/reload"
 
 
-def test_a_body_in_chunks_is_bounded_as_well(start):
+def test_a_chunked_body_is_limited_too(start):
     router, asks = start()
     with asks.connect() as s:
         s.sendall(b"POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\n"
@@ -186,7 +186,7 @@ def test_a_body_in_chunks_is_bounded_as_well(start):
     assert not router.find("reload.done")
 
 
-def test_a_request_of_two_lengths_is_refused_and_what_follows_is_no_request(start):
+def test_a_request_with_two_lengths_is_rejected_and_ends_the_connection(start):
     router, asks = start()
     with asks.connect() as s:
         s.sendall(b"POST /api/v1/log_level HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -198,7 +198,7 @@ def test_a_request_of_two_lengths_is_refused_and_what_follows_is_no_request(star
     assert asks.get("/healthz").status == 200 and not router.find("reload.done")
 
 
-def test_a_head_without_end_is_refused(start):
+def test_an_endless_request_head_is_rejected(start):
     _, asks = start()
     with asks.connect() as s:
         s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000)
@@ -220,7 +220,7 @@ def test_a_head_without_end_is_refused(start):
     ("localhost", "http://page.example", 403, "forbidden_origin"),
     ("localhost", "null", 403, "forbidden_origin"),
 ])
-def test_a_page_of_somebody_else_is_refused(start, host, origin, status, reason):
+def test_a_request_from_another_origin_is_rejected(start, host, origin, status, reason):
     router, asks = start()
     headers = {"Host": host, **({"Origin": origin} if origin else {})}
     answer = asks.get("/readyz", headers)
@@ -230,7 +230,7 @@ def test_a_page_of_somebody_else_is_refused(start, host, origin, status, reason)
         assert router.wait_event("admin.refused", status=403)["source"].startswith("127.0.0.1:")
 
 
-def test_a_host_may_be_missing_from_http_1_0(start):
+def test_an_http_1_0_request_needs_no_host(start):
     _, asks = start()
     with asks.connect() as s:
         assert exchange(s, b"GET /healthz HTTP/1.0\r\n\r\n") == [200]
@@ -239,7 +239,7 @@ def test_a_host_may_be_missing_from_http_1_0(start):
 # ---- the token ----
 
 @pytest.mark.sanitized
-def test_with_a_token_file_the_api_wants_the_token(start, tmp_path):
+def test_with_a_token_file_the_api_requires_the_token(start, tmp_path):
     token = make_token(tmp_path)
     router, asks = start(token_file=str(token))
     for path in ("/healthz", "/readyz"):
@@ -257,7 +257,7 @@ def test_with_a_token_file_the_api_wants_the_token(start, tmp_path):
     assert admin_connection.TOKEN not in router.log_path.read_text() + router.stderr_path.read_text()
 
 
-def test_a_reload_reads_the_token_anew_and_keeps_it_when_that_fails(start, tmp_path):
+def test_a_reload_rereads_the_token_and_keeps_it_on_failure(start, tmp_path):
     token = make_token(tmp_path)
     router, asks = start(token_file=str(token))
     second = "another-token-as-good"
@@ -272,7 +272,7 @@ def test_a_reload_reads_the_token_anew_and_keeps_it_when_that_fails(start, tmp_p
     assert asks.get("/api/v1/status", new).status != 401
 
 
-def test_another_address_waits_for_a_restart_and_the_token_with_it(start, tmp_path):
+def test_a_new_admin_address_and_its_token_wait_for_a_restart(start, tmp_path):
     """Else the old address would be open to all until then."""
     config = harness.one_cluster(NODE, passive=False)
     router, asks = start(dict(config), token_file=str(make_token(tmp_path)))
@@ -297,7 +297,7 @@ def test_another_address_waits_for_a_restart_and_the_token_with_it(start, tmp_pa
     ("\ufeff" + "x" * 20 + "\n", 0o600, "begins with a byte order mark"),
     ("\n" + "y" * 20 + "\n", 0o600, "must not be empty"),
 ])
-def test_a_token_that_is_none_is_said_by_a_start_and_by_check(tmp_path, content, mode, said):
+def test_start_and_check_report_an_invalid_token(tmp_path, content, mode, said):
     token = tmp_path / "token"
     if content:
         token.write_text(content)
@@ -310,7 +310,7 @@ def test_a_token_that_is_none_is_said_by_a_start_and_by_check(tmp_path, content,
         assert f": admin.token_file: {token}: " in result.stderr and said in result.stderr
 
 
-def test_a_token_that_everybody_can_read_is_warned_of(tmp_path):
+def test_a_world_readable_token_causes_a_warning(tmp_path):
     token = make_token(tmp_path)
     config = harness.write_config(
         with_admin(harness.one_cluster(NODE), token_file=str(token)), tmp_path)
@@ -321,7 +321,7 @@ def test_a_token_that_everybody_can_read_is_warned_of(tmp_path):
     assert "warning" in result.stderr and "every user" in result.stderr
 
 
-def test_an_address_that_others_reach_wants_a_token(tmp_path):
+def test_an_address_beyond_loopback_requires_a_token(tmp_path):
     config = with_admin(harness.one_cluster(NODE), address="0.0.0.0:0")
     path = harness.write_config(config, tmp_path)
     result = harness.run_router("--config", path)
@@ -329,7 +329,7 @@ def test_an_address_that_others_reach_wants_a_token(tmp_path):
     assert "token_file" in result.stderr
 
 
-def test_an_address_that_is_taken_ends_the_start(tmp_path):
+def test_an_admin_address_in_use_fails_the_start(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         path = harness.write_config(with_admin(harness.one_cluster(NODE), address=address),
@@ -341,7 +341,7 @@ def test_an_address_that_is_taken_ends_the_start(tmp_path):
 
 # ---- a Unix socket ----
 
-def test_a_unix_socket_is_for_its_owner_and_group_and_goes_with_the_router(start, tmp_path):
+def test_a_unix_socket_admits_owner_and_group_and_is_removed_on_exit(start, tmp_path):
     path = tmp_path / "admin.sock"
     router, asks = start(address=f"unix:{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -356,7 +356,7 @@ def test_a_unix_socket_is_for_its_owner_and_group_and_goes_with_the_router(start
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change to another user")
 @pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
 @pytest.mark.parametrize("user", ["root", "nobody"])
-def test_in_the_sandbox_it_serves_whoever_it_runs_as(start, tmp_path, user):
+def test_the_admin_interface_works_in_the_sandbox_as_any_user(start, tmp_path, user):
     folder = tmp_path / "run"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
@@ -383,7 +383,7 @@ def test_in_the_sandbox_it_serves_whoever_it_runs_as(start, tmp_path, user):
 # ---- connections ----
 
 @pytest.mark.sanitized
-def test_a_connection_is_kept_and_requests_may_come_all_at_once(start):
+def test_a_connection_is_kept_open_and_requests_may_be_pipelined(start):
     _, asks = start()
     with asks.connect() as s:
         assert exchange(s, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") == [200]
@@ -402,7 +402,7 @@ def test_a_connection_is_kept_and_requests_may_come_all_at_once(start):
         assert statuses == [200, 200, 200, 404, 200]
 
 
-def test_a_request_may_come_byte_by_byte(start):
+def test_a_request_may_arrive_byte_by_byte(start):
     _, asks = start()
     with asks.connect() as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -412,7 +412,7 @@ def test_a_request_may_come_byte_by_byte(start):
         assert exchange(s, b"\n") == [200]
 
 
-def test_silent_connections_do_not_keep_others_out(start, closing):
+def test_idle_connections_do_not_block_others(start, closing):
     _, asks = start()
     held = [closing(asks.connect()) for _ in range(200)]
     assert asks.get("/healthz").status == 200
@@ -430,7 +430,7 @@ def is_ended(s):
         return True
 
 
-def test_devices_do_not_wait_for_the_admin_interface(start, recording_node, device, closing):
+def test_admin_requests_do_not_delay_devices(start, recording_node, device, closing):
     node = recording_node()
     router, asks = start(harness.one_cluster({"n": node.port}, passive=False))
     for _ in range(100):
@@ -440,7 +440,7 @@ def test_devices_do_not_wait_for_the_admin_interface(start, recording_node, devi
         one.connect("one")
 
 
-def test_without_a_free_descriptor_it_waits_and_does_not_spin(start, closing):
+def test_without_a_free_descriptor_the_admin_interface_waits_without_spinning(start, closing):
     """A limit lowered at run time stands for a table that is full."""
     router, asks = start()
     assert asks.get("/healthz").status == 200
@@ -462,7 +462,7 @@ def test_without_a_free_descriptor_it_waits_and_does_not_spin(start, closing):
     assert exchange(waits, b"") == [200]
 
 
-def test_a_peer_that_leaves_in_the_middle_takes_nothing_with_it(start):
+def test_a_peer_that_disconnects_mid_request_does_no_harm(start):
     router, asks = start()
     assert asks.get("/healthz").status == 200
     before = router.descriptors()
@@ -480,7 +480,7 @@ def test_a_peer_that_leaves_in_the_middle_takes_nothing_with_it(start):
 
 # ---- what the README says ----
 
-def test_the_readme_names_every_route_and_no_other():
+def test_the_readme_lists_exactly_the_routes():
     table = (harness.ROOT / "src" / "control" / "admin_routes.h").read_text()
     routes = {f"{m} {path}" for m, path in re.findall(r'X\((GET|POST), "([^"]+)"', table)}
     readme = (harness.ROOT / "README.md").read_text()

@@ -36,7 +36,7 @@ def crowd(start_router, recording_node, device):
     return router, raws, made
 
 
-def test_a_device_is_found_by_its_client_identifier_with_all_its_facts(crowd):
+def test_a_session_is_found_by_client_identifier_with_all_its_fields(crowd):
     router, raws, _ = crowd
     [found] = sessions(router, client_id="dev-7")
     placed = {e["session"]: e for e in router.find("session.placed", client_id="dev-7")}
@@ -52,7 +52,7 @@ def test_a_device_is_found_by_its_client_identifier_with_all_its_facts(crowd):
     assert not sessions(router, client_id="dev-") and not sessions(router, client_id="dev-70")
 
 
-def test_filters_are_combined_and_the_limit_says_that_there_is_more(crowd):
+def test_filters_combine_and_the_limit_marks_a_truncated_list(crowd):
     router, _, made = crowd
     ports = {n["name"]: int(n["address"].split(":")[1]) for n in made["clusters"][0]["nodes"]}
     at_a = {s["client_id"] for s in sessions(router, node="a")}
@@ -69,7 +69,7 @@ def test_filters_are_combined_and_the_limit_says_that_there_is_more(crowd):
     assert not sessions(router, client_id=next(iter(at_a)), node="b")
 
 
-def test_one_is_ended_and_no_other(crowd):
+def test_only_the_given_session_is_closed(crowd):
     router, raws, _ = crowd
     [found] = sessions(router, client_id="dev-3")
     answer = admin.post(router, f"/api/v1/sessions/{found['id']}/disconnect")
@@ -82,7 +82,7 @@ def test_one_is_ended_and_no_other(crowd):
         404, "session_unknown")
 
 
-def test_a_question_that_makes_no_sense_is_refused(start_router, recording_node):
+def test_an_invalid_query_is_rejected(start_router, recording_node):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     for query in ({"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"limit": ""},
                   {"source": "10.0.0.1/8"}, {"source": "here"}, {"client": "x"}):
@@ -91,7 +91,8 @@ def test_a_question_that_makes_no_sense_is_refused(start_router, recording_node)
         assert admin.refusal(router, "GET", "/api/v1/sessions/" + wrong) == (404, "session_unknown")
 
 
-def test_names_come_as_they_are_and_long_ones_are_marked(start_router, recording_node, device):
+def test_names_are_returned_unchanged_and_long_ones_are_marked_as_truncated(
+        start_router, recording_node, device):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     long = "x" * 200
     # The 128th byte is amid a character: none is cut.
@@ -108,7 +109,8 @@ def test_names_come_as_they_are_and_long_ones_are_marked(start_router, recording
         assert [s["client_id"] for s in sessions(router, client_id=client_id)] == [told]
 
 
-def test_a_session_says_what_its_door_knows(start_router, recording_node, certificates, device):
+def test_a_session_shows_what_its_listener_knows(
+        start_router, recording_node, certificates, device):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     router = start_router(made)
     device(router, tls=mqtt.tls_context(certificates)).connect("secure", version=5)
@@ -122,7 +124,7 @@ def test_a_session_says_what_its_door_knows(start_router, recording_node, certif
     assert waiting["client_id"] is waiting["node"] is waiting["connack_code"] is None
 
 
-def test_fifty_at_once_are_answered_or_told_to_come_again(crowd):
+def test_fifty_simultaneous_queries_are_answered_or_get_503(crowd):
     router, _, _ = crowd
     answers = []
 
@@ -137,7 +139,7 @@ def test_fifty_at_once_are_answered_or_told_to_come_again(crowd):
     assert len(sessions(router)) == 40
 
 
-def test_asking_while_it_ends_stops_nothing(crowd):
+def test_queries_do_not_delay_the_exit(crowd):
     router, raws, _ = crowd
     stop = threading.Event()
 

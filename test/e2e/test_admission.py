@@ -50,7 +50,7 @@ def is_closed_in_silence(port, **how):
 
 # ---- by address ---------------------------------------------------------------------------
 
-def test_only_who_is_allowed_and_not_denied_is_let_in(start):
+def test_only_allowed_and_not_denied_addresses_are_accepted(start):
     router = start(allow=["127.0.0.0/30", "127.0.1.1"], deny="127.0.0.2")
     for source, wanted in (("127.0.0.1", True), ("127.0.0.2", False), ("127.0.0.3", True),
                            ("127.0.0.4", False), ("127.0.1.1", True), ("127.0.1.2", False)):
@@ -58,14 +58,14 @@ def test_only_who_is_allowed_and_not_denied_is_let_in(start):
     router.session_end(count=3, reason="source_denied")
 
 
-def test_who_is_denied_is_closed_before_tls(start, certificates):
+def test_a_denied_address_is_closed_before_tls(start, certificates):
     config = {"allow": "192.0.2.0/24"}
     router = start(door={**config, "tls_dir": certificates})
     assert is_closed_in_silence(router.ports["door"])
     assert router.session_end(reason="source_denied")["ms_tls"] == 0
 
 
-def test_behind_a_proxy_it_is_the_devices_own_address_that_counts(start):
+def test_behind_a_proxy_the_device_address_is_checked(start):
     router = start(door={"accept_proxy_protocol": True, "trusted_proxies": "127.0.0.1",
                          "deny": "192.0.2.0/24"})
     port = router.ports["door"]
@@ -82,7 +82,7 @@ def v6(source):
     return f"PROXY TCP6 {source} 2001:db8::1 1234 1883\r\n".encode()
 
 
-def test_who_is_denied_by_its_header_hears_it_in_mqtt(start):
+def test_an_address_denied_by_its_proxy_header_gets_a_connack(start):
     router = start(door={"websocket": {}, "client_address_header": "X-Forwarded-For",
                          "trusted_proxies": "127.0.0.1", "deny": "192.0.2.0/24"})
     for version, answer in BANNED.items():
@@ -94,7 +94,7 @@ def test_who_is_denied_by_its_header_hears_it_in_mqtt(start):
         assert device.connect("dev") == (0, 0)
 
 
-def test_a_reload_changes_who_is_denied(start_router, recording_node):
+def test_a_reload_changes_the_denied_networks(start_router, recording_node):
     config = one_cluster({"n": recording_node().port}, address=f"127.0.0.1:{free_port()}")
     router = start_router(config)
     assert is_let_in(router.port)
@@ -108,7 +108,7 @@ def test_a_reload_changes_who_is_denied(start_router, recording_node):
 
 # ---- by how many --------------------------------------------------------------------------
 
-def test_a_listener_takes_no_more_than_its_share(start, closing):
+def test_a_listener_accepts_no_more_than_its_limit(start, closing):
     router = start(max_connections=3, door={})
     inside = [closing(mqtt.Device(router.port)) for _ in range(3)]
     for i, device in enumerate(inside):
@@ -123,7 +123,7 @@ def test_a_listener_takes_no_more_than_its_share(start, closing):
     assert is_let_in(router.port)
 
 
-def test_a_source_has_no_more_connections_than_it_may(start, closing):
+def test_a_source_has_no_more_connections_than_its_limit(start, closing):
     router = start({"per_source": {"max_connections": 2, "exempt": "127.0.0.9"}})
     inside = [closing(mqtt.Device(router.port, source="127.0.0.2")) for _ in range(2)]
     for i, device in enumerate(inside):
@@ -139,7 +139,7 @@ def test_a_source_has_no_more_connections_than_it_may(start, closing):
     assert is_let_in(router.port, source="127.0.0.2")
 
 
-def test_a_network_of_ipv6_is_one_source(start, closing):
+def test_an_ipv6_network_is_one_source(start, closing):
     """The addresses of a /64 are one customer's: it can take a new one for each connection."""
     router = start({"per_source": {"max_connections": 2}},
                    door={"accept_proxy_protocol": True, "trusted_proxies": "127.0.0.1"})
@@ -152,7 +152,7 @@ def test_a_network_of_ipv6_is_one_source(start, closing):
     router.session_end(reason="source_connections")
 
 
-def test_a_source_is_the_same_on_every_worker_and_listener(start, closing):
+def test_a_source_is_counted_across_workers_and_listeners(start, closing):
     router = start({"per_source": {"max_connections": 20}}, door={})
     inside = []
     for i in range(40):
@@ -164,7 +164,7 @@ def test_a_source_is_the_same_on_every_worker_and_listener(start, closing):
     router.session_end(count=20, reason="source_connections")
 
 
-def test_what_a_header_tells_of_a_crowded_source_is_answered_in_mqtt(start, closing):
+def test_a_source_over_its_limit_by_proxy_header_gets_a_connack(start, closing):
     router = start({"per_source": {"max_connections": 1}},
                    door={"websocket": {}, "client_address_header": "X-Forwarded-For",
                          "trusted_proxies": "127.0.0.1"})
@@ -179,7 +179,7 @@ def test_what_a_header_tells_of_a_crowded_source_is_answered_in_mqtt(start, clos
 
 # ---- by how often -------------------------------------------------------------------------
 
-def test_a_source_that_connects_too_often_is_closed_and_others_are_not(start):
+def test_a_source_that_connects_too_often_is_closed_alone(start):
     router = start({"per_source": {"max_connects_per_s": 1, "burst": 5}})
     let_in = [is_let_in(router.port, source="127.0.0.2") for _ in range(12)]
     assert let_in[:5] == [True] * 5
@@ -206,7 +206,7 @@ def publish_with_mosquitto(port, client_id, count):
             for _ in range(count)].count(0)
 
 
-def test_by_default_a_client_id_that_flaps_is_logged_and_served(start_router, mosquittos):
+def test_by_default_a_flapping_client_id_is_logged_and_served(start_router, mosquittos):
     """A shell loop around mosquitto_pub is the commonest case."""
     made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
     made["limits"] = {"flapping": {"window_ms": 3600000}}  # of the default's 20, however slow the machine
@@ -220,7 +220,7 @@ def test_by_default_a_client_id_that_flaps_is_logged_and_served(start_router, mo
     assert router.find("session.end", reason="flapping") == []
 
 
-def test_with_refuse_a_client_id_that_flaps_is_refused(start_router, mosquittos):
+def test_with_refuse_a_flapping_client_id_is_refused(start_router, mosquittos):
     made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
     made["limits"] = {"flapping": {**FLAPPING, "max_connects": 20}}
     router = start_router(made)
@@ -239,7 +239,7 @@ def test_each_flapping_connect_is_counted_and_each_penalty_logged_once(start):
     assert len(router.find("client_id.flapping")) == 1
 
 
-def test_a_reload_sets_refuse(start_router, recording_node):
+def test_a_reload_turns_refuse_on(start_router, recording_node):
     config = one_cluster({"n": recording_node().port}, address=f"127.0.0.1:{free_port()}")
     config["limits"] = {"flapping": {**FLAPPING, "refuse": False}}
     router = start_router(config)
@@ -252,7 +252,7 @@ def test_a_reload_sets_refuse(start_router, recording_node):
     assert is_let_in(router.port, "flapper")
 
 
-def test_a_client_id_that_flaps_gets_a_connack_with_the_reason(start):
+def test_a_flapping_client_id_gets_a_connack_with_the_reason(start):
     router = start({"flapping": FLAPPING})
     for _ in range(5):
         assert is_let_in(router.port, "flapper")
@@ -268,7 +268,7 @@ def test_a_client_id_that_flaps_gets_a_connack_with_the_reason(start):
     assert event["source"].startswith("127.0.0.1:")
 
 
-def test_the_penalty_ends_and_the_next_is_longer(start):
+def test_the_penalty_expires_and_the_next_one_is_longer(start):
     router = start({"flapping": {**FLAPPING, "penalty_ms": 200}})
     for _ in range(5):
         assert is_let_in(router.port, "flapper")
@@ -282,7 +282,7 @@ def test_the_penalty_ends_and_the_next_is_longer(start):
     assert (first["penalty_ms"], second["penalty_ms"]) == (200, 400)
 
 
-def test_nobody_can_lock_out_a_device_by_its_name(start_router, recording_node):
+def test_another_source_cannot_lock_out_a_device_by_its_client_id(start_router, recording_node):
     """An impostor whom no node accepts is refused; the device itself, from elsewhere, is not."""
     def answer(record):
         return bytes.fromhex("20020000" if b"secret" in record.data else "20020005")
@@ -296,7 +296,7 @@ def test_nobody_can_lock_out_a_device_by_its_name(start_router, recording_node):
         assert device.connect("victim", username="x", password=b"secret") == (0, 0)
 
 
-def test_behind_one_address_who_was_accepted_is_not_locked_out_by_who_is_refused(
+def test_refused_devices_do_not_lock_out_an_accepted_one_at_the_same_address(
         start_router, recording_node):
     """A carrier's NAT: the impostor has the victim's address."""
     def answer(record):
@@ -314,7 +314,7 @@ def test_behind_one_address_who_was_accepted_is_not_locked_out_by_who_is_refused
     assert not router.find("client_id.flapping")
 
 
-def test_with_certificates_nobody_is_locked_out_before_it_is_known_either(
+def test_a_device_without_the_certificate_does_not_lock_out_its_owner(
         start_router, recording_node, authority):
     door = {"tls": {"certificates": [authority.issue("server").conf()], "client_auth": "require",
                     "client_ca_file": str(authority.file)},
@@ -334,7 +334,7 @@ def test_with_certificates_nobody_is_locked_out_before_it_is_known_either(
     assert come("victim") == 0
 
 
-def test_who_keeps_trying_while_no_node_is_up_is_not_locked_out_when_one_is(
+def test_retries_while_no_node_is_up_cause_no_lockout(
         start_router, recording_node):
     node = recording_node()
     config = one_cluster({"n": node.port}, address=f"127.0.0.1:{free_port()}")
@@ -350,7 +350,7 @@ def test_who_keeps_trying_while_no_node_is_up_is_not_locked_out_when_one_is(
     router.session_end(count=10, reason="no_node")
 
 
-def test_two_sources_that_take_one_client_id_from_each_other_are_named(start):
+def test_two_sources_that_share_a_client_id_are_logged(start):
     router = start({"flapping": {**FLAPPING, "max_connects": 50}})
     for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"):
         assert is_let_in(router.port, "twin", source=source)
@@ -364,14 +364,14 @@ def test_two_sources_that_take_one_client_id_from_each_other_are_named(start):
     assert len(router.find("client_id.contested")) == 1
 
 
-def test_devices_without_an_identifier_are_not_taken_for_one(start):
+def test_devices_with_an_empty_client_id_are_distinct(start):
     router = start({"flapping": FLAPPING})
     assert all(is_let_in(router.port, "") for _ in range(10))
 
 
 # ---- memory -------------------------------------------------------------------------------
 
-def test_who_reads_nothing_goes_when_memory_is_short_and_who_reads_stays(
+def test_when_memory_is_short_only_clients_that_do_not_read_are_closed(
         start_router, recording_node, closing):
     node = recording_node()
     config = one_cluster({"n": node.port})
@@ -395,7 +395,7 @@ def test_who_reads_nothing_goes_when_memory_is_short_and_who_reads_stays(
         assert device.read(5) == b"hello"
 
 
-def test_half_of_a_large_connect_is_refused_when_memory_is_short_and_small_ones_go_on(
+def test_when_memory_is_short_only_large_partial_connects_are_refused(
         start_router, recording_node, closing):
     config = one_cluster({"n": recording_node().port})
     config["workers"] = 1
@@ -419,7 +419,8 @@ def test_half_of_a_large_connect_is_refused_when_memory_is_short_and_small_ones_
     assert is_let_in(router.port, "small")
 
 
-def test_many_small_beginnings_evict_nobody_who_relays(start_router, recording_node, closing):
+def test_many_small_partial_connects_evict_no_established_session(
+        start_router, recording_node, closing):
     node = recording_node()
     config = one_cluster({"n": node.port})
     config["workers"] = 1
@@ -441,7 +442,8 @@ def test_many_small_beginnings_evict_nobody_who_relays(start_router, recording_n
     assert (gauges["sessions_relay"], gauges["sessions_connect"]) == (3, 100)
 
 
-def test_who_does_not_read_keeps_no_large_connect_out(start_router, recording_node, closing):
+def test_clients_that_do_not_read_do_not_block_a_large_connect(
+        start_router, recording_node, closing):
     node = recording_node()
     config = one_cluster({"n": node.port})
     config["workers"] = 1

@@ -66,7 +66,7 @@ def pair(start_router, recording_node):
 
 
 @pytest.mark.parametrize("version", (4, 5))
-def test_a_device_whose_home_is_busy_once_is_placed_there(pair, device, version):
+def test_a_device_whose_home_is_busy_once_is_placed_at_home(pair, device, version):
     both = pair(busy_for(1, version))
     both.warm_up(device, version)
     raw = device(both.router).send(mqtt.connect(both.ids[0], version=version) + mqtt.PING)
@@ -102,7 +102,7 @@ def test_return_code_3_for_all_devices_causes_no_wait(pair, device):
     assert both.connects_at_home() == len(both.ids) == len(both.other.records)
 
 
-def test_return_code_3_is_taken_for_busy_while_the_node_accepts_others(pair, device):
+def test_return_code_3_means_busy_while_the_node_accepts_others(pair, device):
     answers = iter([0] + [3, 0] * 11)
 
     def answer(record):
@@ -151,7 +151,7 @@ def test_without_replay_the_device_gets_the_refusal(pair, device):
 
 
 @pytest.mark.parametrize("how", ("close", "reset"))
-def test_a_device_that_leaves_during_the_wait_is_not_placed(pair, device, how):
+def test_a_device_that_disconnects_during_the_wait_is_not_placed(pair, device, how):
     left = {}
     both = pair(busy_for(1000, 5, more=lambda: getattr(left["raw"], how)()))
     left["raw"] = device(both.router)
@@ -161,7 +161,7 @@ def test_a_device_that_leaves_during_the_wait_is_not_placed(pair, device, how):
     assert both.connects_at_home() == 1 and not [r for r in both.other.records if r.mqtt]
 
 
-def test_a_home_that_goes_down_during_the_wait_sends_its_devices_on(
+def test_a_home_that_fails_during_the_wait_loses_its_devices_to_the_next_node(
         start_router, recording_node, device):
     both = Pair(start_router, recording_node, busy_for(1000, 5))
     raws = [device(both.router).send(mqtt.connect(i, version=5)) for i in both.ids]
@@ -174,7 +174,7 @@ def test_a_home_that_goes_down_during_the_wait_sends_its_devices_on(
     both.router.session_end(count=12, node="other")
 
 
-def test_the_wait_respects_the_pace_of_the_node(start_router, recording_node, device):
+def test_the_wait_respects_the_connect_rate_of_the_node(start_router, recording_node, device):
     home, other = recording_node(answer=busy_for(1000, 5)), recording_node()
     nodes = {"home": home.port, "other": other.port}
     config = one_cluster(nodes, node_defaults={"connect_queue_ms": 0})

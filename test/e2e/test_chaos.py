@@ -13,7 +13,7 @@ SEED = 20  # the same play each time; other seeds are for the script
 
 
 @pytest.mark.sanitized
-def test_whatever_happens_to_the_nodes_no_device_waits_longer_than_the_deadlines(
+def test_no_device_waits_beyond_the_deadlines_whatever_the_nodes_do(
         start_router, closing, capsys):
     seconds, devices = (20, 100) if harness.SANITIZED else (6, 400)
     play = closing(chaos.Chaos(start_router, devices, SEED))

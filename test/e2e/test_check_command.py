@@ -83,7 +83,7 @@ def admin_socket_group(made, tmp_path):
 
 @pytest.mark.parametrize("break_it", (folder_of_log, log_that_is_a_folder, log_with_two_names, password,
                                       source_address, user, group, socket_owner, admin_socket_group))
-def test_what_a_start_rejects_check_rejects_with_the_same_line(made, tmp_path, break_it):
+def test_check_rejects_what_a_start_rejects_with_the_same_line(made, tmp_path, break_it):
     key, rule = break_it(made, tmp_path)
     config = write_config(made, tmp_path)
     (code, errors), started = both(config)
@@ -98,7 +98,7 @@ def test_what_a_start_rejects_check_rejects_with_the_same_line(made, tmp_path, b
 @pytest.mark.parametrize("address, rule", (
     ("198.51.100.77:0", "Cannot assign requested address"), ("unix:none/s", "No such file or directory"),
     ("unix:config.json", "the path is a file that is not a socket")))
-def test_an_address_that_cannot_be_listened_on_is_an_error_of_both(made, tmp_path, address, rule):
+def test_check_and_start_reject_an_address_that_cannot_be_bound(made, tmp_path, address, rule):
     harness.add_door(made, "door", address=address)
     config = write_config(made, tmp_path)
     (code, errors), started = both(config)
@@ -113,7 +113,7 @@ def test_an_address_that_cannot_be_listened_on_is_an_error_of_both(made, tmp_pat
 
 
 @needs_root
-def test_check_rejects_a_user_that_may_not_start_the_router(made, tmp_path):
+def test_check_rejects_a_user_that_cannot_start_the_router(made, tmp_path):
     made["user"] = "daemon"
     directory = tmp_path / "open"
     directory.mkdir()
@@ -123,7 +123,7 @@ def test_check_rejects_a_user_that_may_not_start_the_router(made, tmp_path):
     assert (code, errors) == started and code == 1 and "only root can become another" in errors[0]
 
 
-def test_all_faults_are_reported_together(made, tmp_path):
+def test_all_errors_are_reported_together(made, tmp_path):
     keys = [fault(made, tmp_path)[0] for fault in (folder_of_log, password, source_address, user, socket_owner)]
     errors = next(both(write_config(made, tmp_path)))[1]
     assert len(errors) == len(keys) and all(any(f": {key}: " in line for line in errors) for key in keys), errors
@@ -152,7 +152,7 @@ def listing(folder):
             for p in folder.iterdir()}
 
 
-def test_check_beside_a_running_router_disturbs_nothing(start_router, recording_node, device, tmp_path):
+def test_check_does_not_disturb_a_running_router(start_router, recording_node, device, tmp_path):
     made = one_cluster({"n": recording_node().port}, proxy_protocol="none")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -196,7 +196,7 @@ def foreign_stale_file_in_a_sticky_folder(made, folder):
 @needs_root
 @pytest.mark.parametrize("break_it", (foreign_owner, foreign_group, foreign_owner_of_admin,
                                       foreign_stale_file_in_a_sticky_folder))
-def test_a_unix_socket_that_only_root_can_make_is_an_error_of_both(made, tmp_path, break_it):
+def test_check_and_start_reject_a_unix_socket_that_only_root_can_create(made, tmp_path, break_it):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         break_it(made, folder)
@@ -208,7 +208,7 @@ def test_a_unix_socket_that_only_root_can_make_is_an_error_of_both(made, tmp_pat
     assert "cannot listen on" in line and line.endswith("Operation not permitted")
 
 
-def test_check_makes_and_changes_no_file(made, tmp_path):
+def test_check_creates_and_changes_no_file(made, tmp_path):
     log = tmp_path / "router.log"
     made["log"] = {"target": "file", "file": str(log)}
     harness.add_door(made, "door", address=f"unix:{tmp_path}/s")

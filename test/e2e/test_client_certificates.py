@@ -77,7 +77,7 @@ def told(node, index=0):
 
 
 @VERSIONS
-def test_require_lets_only_verified_certificates_in(door, context, issued, version):
+def test_require_accepts_only_verified_certificates(door, context, issued, version):
     router, node = door()
     assert enters(router, context(issued["device"], version))
     for name in (None, "foreign", "server_only"):
@@ -89,7 +89,7 @@ def test_require_lets_only_verified_certificates_in(door, context, issued, versi
 
 
 @VERSIONS
-def test_request_takes_devices_without_a_certificate_but_no_wrong_one(
+def test_request_accepts_no_certificate_but_rejects_an_invalid_one(
         door, context, issued, version):
     router, node = door("request")
     assert enters(router, context(None, version))
@@ -99,7 +99,7 @@ def test_request_takes_devices_without_a_certificate_but_no_wrong_one(
     assert not enters(router, context(issued["foreign"], version))
 
 
-def test_none_asks_for_no_certificate(door, context, issued):
+def test_none_requests_no_certificate(door, context, issued):
     router, node = door("none")
     assert enters(router, context(issued["device"]))
     assert told(node)["verified_cn"] is None and told(node)["client"] == 1
@@ -107,7 +107,7 @@ def test_none_asks_for_no_certificate(door, context, issued):
 
 @VERSIONS
 @pytest.mark.parametrize("name", ("device", "rsa"))
-def test_the_node_hears_of_certificate_and_handshake(door, context, issued, version, name):
+def test_the_node_gets_certificate_and_handshake_facts(door, context, issued, version, name):
     router, node = door()
     with mqtt.Device(router.tls_port, tls=context(issued[name], version)) as device:
         device.connect("dev")
@@ -125,7 +125,7 @@ def test_the_node_hears_of_certificate_and_handshake(door, context, issued, vers
 
 
 @VERSIONS
-def test_a_resumed_session_still_knows_its_certificate(door, context, issued, version):
+def test_a_resumed_session_keeps_its_certificate(door, context, issued, version):
     router, node = door(listener={"identity": {}})
     tls = context(issued["device"], version)
     with mqtt.Device(router.tls_port, tls=tls) as device:
@@ -148,7 +148,7 @@ def test_a_revoked_certificate_is_refused(door, context, authority, issued, tmp_
     assert "revoked" in router.session_end(reason="tls_failed")["detail"]
 
 
-def test_a_new_revocation_list_counts_at_once(door, context, authority, issued, tmp_path):
+def test_a_new_revocation_list_applies_immediately(door, context, authority, issued, tmp_path):
     crl = authority.crl(tmp_path / "crl.pem")
     router, _ = door(tls={"client_crl_files": [str(crl)]})
     assert enters(router, context(issued["late"]))
@@ -159,7 +159,7 @@ def test_a_new_revocation_list_counts_at_once(door, context, authority, issued, 
 
 
 @pytest.mark.parametrize("mqtt_version", (4, 5))
-def test_a_device_is_only_who_its_certificate_says(door, context, issued, mqtt_version):
+def test_the_client_id_must_match_the_certificate(door, context, issued, mqtt_version):
     router, node = door(listener={"identity": {"claim": "client_id", "names": ["cn"]}})
     with mqtt.Device(router.tls_port, tls=context(issued["device"])) as device:
         assert device.connect("device-7", version=mqtt_version) == (0, 0)
@@ -176,7 +176,7 @@ def test_a_device_is_only_who_its_certificate_says(door, context, issued, mqtt_v
 @pytest.mark.parametrize("kind, name", (
     ("cn", "device-8"), ("san_dns", "dev.example"), ("san_uri", "urn:dev:mac:0024be"),
     ("san_email", "dev@example.com")))
-def test_the_user_name_may_be_held_against_any_kind_of_name(door, context, issued, kind, name):
+def test_the_user_name_can_be_matched_with_any_kind_of_name(door, context, issued, kind, name):
     router, _ = door(listener={"identity": {"claim": "username", "names": kind}})
     for user, code in ((name, 0), ("someone", 5), ("device-7", 5), (None, 5)):
         with mqtt.Device(router.tls_port, tls=context(issued["sans"])) as device:
@@ -184,7 +184,7 @@ def test_the_user_name_may_be_held_against_any_kind_of_name(door, context, issue
     assert name in router.session_end(reason="identity_refused")["detail"]
 
 
-def test_one_of_several_names_is_enough(door, context, issued):
+def test_one_matching_name_of_several_is_enough(door, context, issued):
     router, _ = door(listener={"identity": {"names": ["san_dns", "cn"]}})
     for claim in ("device-8", "dev.example"):
         assert enters(router, context(issued["sans"]), claim)
@@ -224,7 +224,7 @@ def test_devices_of_one_tenant_share_a_node(start_router, recording_node):
     assert len(set.union(*homes.values())) > 1
 
 
-def test_rabbitmq_takes_the_header_with_a_certificate_in_it(
+def test_rabbitmq_accepts_a_proxy_header_with_a_certificate(
         start_router, rabbitmq, authority, issued, context):
     """The address at least: its MQTT plugin reads the user from TLS of its own only."""
     made = config(rabbitmq, authority, issued)

@@ -72,7 +72,7 @@ class House:
 
 # -- where the router is ------------------------------------------------------------------------
 
-def test_a_router_that_is_not_there_is_said_with_its_address(tmp_path):
+def test_an_unreachable_router_is_reported_with_its_address(tmp_path):
     port = free_port()
     for address, why in ((f"127.0.0.1:{port}", "Connection refused"),
                          (f"unix:{tmp_path}/nowhere.sock", "No such file")):
@@ -83,7 +83,7 @@ def test_a_router_that_is_not_there_is_said_with_its_address(tmp_path):
 
 @pytest.mark.parametrize("address", ("nowhere", "a b:1", "127.0.0.1:0", "127.0.0.1:65536", "unix:",
                                      "user@host:80", "host:80/path", "[::1:80", "http://x:80"))
-def test_an_address_that_is_none_is_said_to_be_none(address):
+def test_an_invalid_address_is_reported_as_invalid(address):
     result = run("status", "--admin", address)
     assert result.returncode == 1 and "HOST:PORT" in result.stderr
 
@@ -103,7 +103,7 @@ def test_the_router_is_found_by_option_file_and_environment(house, tmp_path):
     assert run("status", "--admin", house.admin, http_proxy="http://127.0.0.1:9").returncode == 0
 
 
-def test_a_token_is_asked_for_and_taken_from_a_file(start_router, recording_node, tmp_path):
+def test_a_required_token_is_read_from_a_file(start_router, recording_node, tmp_path):
     right, wrong = tmp_path / "token", tmp_path / "wrong"
     right.write_text(TOKEN + "\n")
     wrong.write_text(TOKEN[::-1] + "\n")
@@ -122,7 +122,7 @@ def test_a_token_is_asked_for_and_taken_from_a_file(start_router, recording_node
     assert result.returncode == 1 and "nowhere" in result.stderr
 
 
-def test_a_unix_socket_will_do(start_router, recording_node):
+def test_commands_work_over_a_unix_socket(start_router, recording_node):
     config = one_cluster({"a": recording_node().port})
     config["admin"] = {"address": "unix:admin.sock"}
     router = start_router(config)
@@ -131,7 +131,7 @@ def test_a_unix_socket_will_do(start_router, recording_node):
     assert (result.returncode, result.stdout) == (0, "c/a\n")
 
 
-def test_without_libcurl_it_is_said_what_to_install(tmp_path):
+def test_without_libcurl_a_command_names_the_package_to_install(tmp_path):
     """The loader takes the first file of that name, and this one is no library."""
     (tmp_path / "libcurl.so.4").write_bytes(b"")
     result = run("status", LD_LIBRARY_PATH=str(tmp_path))
@@ -139,7 +139,7 @@ def test_without_libcurl_it_is_said_what_to_install(tmp_path):
     assert "libcurl.so.4 is missing" in result.stderr and "apt-get install libcurl4" in result.stderr
 
 
-def test_the_daemon_does_without_libcurl():
+def test_the_router_runs_without_libcurl():
     linked = subprocess.run(["ldd", BINARY], capture_output=True, text=True, check=True).stdout
     assert "libev" in linked and "curl" not in linked
 
@@ -161,7 +161,7 @@ class Impostor(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_what_is_no_router_is_not_believed():
+def test_an_answer_that_is_not_a_routers_is_rejected():
     server = http.server.HTTPServer(("127.0.0.1", 0), Impostor)
     server.asked = []
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -182,7 +182,7 @@ def test_what_is_no_router_is_not_believed():
 # -- looking ------------------------------------------------------------------------------------
 
 @pytest.mark.sanitized
-def test_status_is_one_screen(house, device):
+def test_status_fits_one_screen(house, device):
     house.come(device, 3)
     with device(house.router) as stranger:
         stranger.send(b"GET / HTTP/1.1\r\n\r\n")
@@ -195,7 +195,7 @@ def test_status_is_one_screen(house, device):
     assert house.json("status")["pid"] == house.router.pid
 
 
-def test_status_of_a_router_that_is_not_ready_is_1(house):
+def test_status_of_a_router_that_is_not_ready_exits_with_1(house):
     for name in NODES:
         house.nodes[name].close()
         house.router.wait_event("node.status", node=name, status="down")
@@ -204,7 +204,7 @@ def test_status_of_a_router_that_is_not_ready_is_1(house):
     assert "NOT READY" in result.stdout and "0 of 2 up" in result.stdout and "c/a is down" in result.stdout
 
 
-def test_status_names_certificates_that_end_soon(start_router, recording_node, authority):
+def test_status_names_certificates_that_expire_soon(start_router, recording_node, authority):
     config = one_cluster({"a": recording_node().port})
     for name, days in (("soon", 8), ("late", 90)):
         issued = authority.issue(name, days=days)
@@ -233,7 +233,7 @@ def test_status_lists_a_certificate_once(start_router, recording_node, authority
     assert len(listed) == 6, "the API names each listener"
 
 
-def test_nodes_is_a_table(house, device):
+def test_nodes_prints_a_table(house, device):
     house.come(device, 3)
     wait_until(lambda: house.node("a")["SESSIONS"] == "3", "three sessions at a")
     a, b = house.node("a"), house.node("b")
@@ -247,7 +247,7 @@ def test_nodes_is_a_table(house, device):
     assert names == list(NODES)
 
 
-def test_backups_and_departed_nodes_are_marked(house, device):
+def test_backups_and_removed_nodes_are_marked(house, device):
     come = house.come(device, 4)
     wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
     first, second = house.config["clusters"][0]["nodes"]
@@ -263,7 +263,7 @@ def test_backups_and_departed_nodes_are_marked(house, device):
         one.close()
 
 
-def test_sessions_are_found_by_what_they_are(house, device):
+def test_sessions_are_found_by_their_properties(house, device):
     come = house.come(device, 2)
     other, = ids_of("b", NODES)
     assert device(house.router).connect(other) == (0, 0)
@@ -284,7 +284,7 @@ def test_sessions_are_found_by_what_they_are(house, device):
 
 
 @pytest.mark.sanitized
-def test_a_hostile_client_identifier_steers_no_terminal(house, device):
+def test_a_client_id_with_control_characters_is_escaped(house, device):
     assert device(house.router).connect(HOSTILE, version=5) == (0, 0)
     for arguments in (("sessions",), ("sessions", "--json"), ("sessions", "--client-id", HOSTILE)):
         said = wait_until(lambda a=arguments: "gnp.exe" in (out := house.good(*a)) and out, "the session")
@@ -294,7 +294,7 @@ def test_a_hostile_client_identifier_steers_no_terminal(house, device):
     assert json.loads(house.good("sessions", "--json"))["sessions"][0]["client_id"] == HOSTILE
 
 
-def test_route_by_the_health_of_now_is_where_the_device_lands(house, device):
+def test_route_with_admin_names_the_node_that_the_device_reaches(house, device):
     client_id, = ids_of(["a", "b"], NODES)
     first = house.good("route", "--client-id", client_id).splitlines()[0].split()
     assert first == ["1", "a", house.nodes["a"].address, "up"]
@@ -314,7 +314,7 @@ def test_route_by_the_health_of_now_is_where_the_device_lands(house, device):
 
 # -- steering -----------------------------------------------------------------------------------
 
-def test_a_drain_is_watched_to_its_end(house, device):
+def test_drain_with_wait_follows_the_drain_to_its_end(house, device):
     come = house.come(device, 12)
     wait_until(lambda: house.node("a")["SESSIONS"] == "12", "twelve sessions at a")
     result = run("drain", "a", "--rate", 5, "--deadline", 1, "--wait", "--admin", house.admin)
@@ -336,7 +336,7 @@ def test_a_drain_is_watched_to_its_end(house, device):
     assert house.good("route", "--client-id", back).split()[1] == "a"
 
 
-def test_control_c_ends_the_watching_and_not_the_drain(house, device):
+def test_ctrl_c_ends_the_wait_but_not_the_drain(house, device):
     house.come(device, 4)
     wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
     main, terminal = pty.openpty()
@@ -358,7 +358,7 @@ def test_control_c_ends_the_watching_and_not_the_drain(house, device):
     assert house.node("a")["STATE"] == "draining*"
 
 
-def test_a_node_is_called_by_a_name_that_is_its_own(start_router, recording_node):
+def test_a_node_name_must_be_unambiguous(start_router, recording_node):
     config = one_cluster({"a": recording_node().port})
     config["clusters"].append({**config["clusters"][0], "name": "d"})
     config["listeners"].append({**config["listeners"][0], "name": "other", "cluster": "d"})
@@ -388,7 +388,7 @@ def test_one_session_is_closed_by_its_id(house, device):
     assert odd.returncode == 1
 
 
-def test_a_reload_says_what_it_did_or_what_is_wrong(house, recording_node):
+def test_a_reload_reports_its_changes_or_its_errors(house, recording_node):
     assert "reloaded" in house.good("reload")
     house.config["clusters"][0]["nodes"].append({"name": "new", "address": recording_node().address})
     house.router.config_path.write_text(json.dumps(house.config))
@@ -409,7 +409,7 @@ COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconn
 @pytest.mark.parametrize(("option", "wanted"), (("rate", "1 to 1000000 sessions per second"),
                                                 ("deadline", "1 to 86400 seconds"),
                                                 ("limit", "1 to 1000 sessions")))
-def test_a_number_out_of_range_is_named_in_the_options_own_unit(option, wanted):
+def test_a_number_out_of_range_is_reported_in_the_unit_of_the_option(option, wanted):
     """The command sends no request: the fault is in its arguments, and the exit code is 2."""
     command = ("sessions",) if option == "limit" else ("drain", "a")
     for value in ("0", "-1", "1.5", "1h", "", "86401" if option == "deadline" else "1000001", "9" * 30):
@@ -420,7 +420,7 @@ def test_a_number_out_of_range_is_named_in_the_options_own_unit(option, wanted):
         assert usage.startswith(f"usage: mqtt-router {command[0]}")
 
 
-def test_every_command_has_help_and_refuses_what_is_not_its_own():
+def test_every_command_has_help_and_rejects_other_options():
     overview = run("--help").stdout
     for command in COMMANDS:
         assert f"\n  {command}" in overview
@@ -436,7 +436,7 @@ def test_every_command_has_help_and_refuses_what_is_not_its_own():
 
 
 @pytest.mark.parametrize("what", ("--version", "--help", "--config-reference"))
-def test_what_could_not_be_printed_is_no_success(what):
+def test_a_failed_write_to_standard_output_is_an_error(what):
     with open("/dev/full", "w", encoding="utf-8") as full:
         result = subprocess.run([BINARY, what], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 1 and "No space left" in result.stderr
@@ -453,7 +453,7 @@ def complete(line, **environment):
     return done.stdout.split("\n")[:-1]
 
 
-def test_bash_completes_commands_options_and_nodes(start_router, recording_node, tmp_path):
+def test_bash_completion_offers_commands_options_and_nodes(start_router, recording_node, tmp_path):
     assert set(complete("mqtt-router ")) >= set(COMMANDS)
     assert complete("mqtt-router dr") == ["drain"]
     assert set(complete("mqtt-router drain a --")) >= {"--rate", "--wait", "--admin"}

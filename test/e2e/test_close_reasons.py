@@ -481,7 +481,7 @@ def _(stage):
     return router
 
 
-def test_every_reason_of_the_table_has_a_producer():
+def test_every_close_reason_has_a_test_that_produces_it():
     assert set(PRODUCERS) == set(reasons())
 
 
@@ -494,7 +494,7 @@ def test_close_reason_is_produced_and_logged(stage, word):
 
 
 @pytest.mark.sanitized
-def test_a_refusal_is_read_even_when_much_was_pipelined_behind_the_connect(stage):
+def test_a_refusal_arrives_although_much_was_pipelined_after_the_connect(stage):
     """A close with unread input would send RST, and the CONNACK would be lost.
 
     16 MiB fit into no socket's buffers: only a router that goes on reading takes them.
@@ -516,7 +516,7 @@ def test_a_refusal_is_read_even_when_much_was_pipelined_behind_the_connect(stage
 
 
 @pytest.mark.sanitized
-def test_a_refusal_over_tls_is_read_and_ends_with_close_notify(stage):
+def test_a_refusal_over_tls_arrives_and_ends_with_close_notify(stage):
     router = stage.router(stage.closing(RefusingPort()))
     raw = stage.device(router, tls=mqtt.tls_context(stage.certificates))
     raw.send(mqtt.connect("dev", version=5) + mqtt.publish("t", bytes(30_000)))
@@ -524,7 +524,7 @@ def test_a_refusal_over_tls_is_read_and_ends_with_close_notify(stage):
 
 
 @pytest.mark.sanitized
-def test_a_client_that_takes_no_5_byte_packet_is_refused_in_silence(stage):
+def test_a_client_with_a_packet_limit_below_5_bytes_is_closed_without_connack(stage):
     router = stage.router(stage.closing(RefusingPort()))
     for size, answer in ((4, b""), (5, UNAVAILABLE[5])):
         maximum = b"\x27" + struct.pack(">I", size)
@@ -533,7 +533,7 @@ def test_a_client_that_takes_no_5_byte_packet_is_refused_in_silence(stage):
 
 
 @pytest.mark.sanitized
-def test_a_device_that_never_reads_its_refusal_is_let_go(stage):
+def test_a_device_that_never_reads_its_refusal_is_closed(stage):
     router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 300})
     raw = stage.device(router).send(mqtt.connect("dev"))
     router.session_end(reason="no_node")  # although the device neither reads nor closes

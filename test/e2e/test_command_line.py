@@ -44,7 +44,7 @@ def secrets(authority, tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
-def test_shipped_configuration_is_right(path, secrets):
+def test_a_shipped_configuration_is_valid(path, secrets):
     """As it ships, but with the files it names, and without the accounts and addresses of its host."""
     names = "|".join(re.escape(p.name) for p in secrets.iterdir())
     copy = secrets / path.name
@@ -65,7 +65,7 @@ def test_shipped_configuration_is_right(path, secrets):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_doors_of_the_how_tos_ship():
+def test_the_listeners_of_the_how_tos_are_shipped():
     shipped = {p.name: json.loads(p.read_text()) for p in SHIPPED}
     mtls, = shipped["mtls.json"]["listeners"]
     assert mtls["tls"]["client_auth"] == "require" and mtls["identity"]
@@ -74,7 +74,7 @@ def test_the_doors_of_the_how_tos_ship():
                for door in shipped["behind-balancer.json"]["listeners"])
 
 
-def test_the_configuration_of_the_issue_ships():
+def test_the_configuration_of_the_first_issue_is_valid():
     assert {"emqx-cluster.json", "compose.json"} <= {p.name for p in SHIPPED}
     cluster = json.loads((ROOT / "config" / "emqx-cluster.json").read_text())
     addresses = {n["address"] for c in cluster["clusters"] for n in c["nodes"]}
@@ -83,7 +83,7 @@ def test_the_configuration_of_the_issue_ships():
     assert {"1883", "8883"} <= ports
 
 
-def test_check_says_everything_that_is_wrong_at_once(tmp_path):
+def test_check_reports_all_errors_together(tmp_path):
     config = one_cluster({"n": 1883})
     config["listeners"][0]["adress"] = "127.0.0.1:1"
     config["clusters"][0]["nodes"][0]["weight"] = "heavy"
@@ -101,17 +101,17 @@ def test_check_says_everything_that_is_wrong_at_once(tmp_path):
 
 @pytest.mark.parametrize("text", ("", "{", "[]", "null", '{"listeners": []}', "\xff", "{}",
                                   '{"listeners": 1, "clusters": 2}', "{" * 100_000))
-def test_no_file_is_too_broken_to_be_told(tmp_path, text):
+def test_any_broken_file_gets_an_error_message(tmp_path, text):
     code, said = check(tmp_path, text)
     assert code == 1 and "config.json" in said
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     result = run_router("--check", "--config", tmp_path / "nowhere.json")
     assert result.returncode == 1 and "nowhere.json" in result.stdout + result.stderr
 
 
-def test_version_and_help():
+def test_version_and_help_are_printed():
     version = run_router("--version")
     assert version.returncode == 0 and "mqtt-router" in version.stdout and "0." in version.stdout
     usage = run_router("--help")
@@ -123,7 +123,7 @@ def test_version_and_help():
 @pytest.mark.parametrize("arguments", (
     (), ("--nonsense",), ("--config",), ("route",), ("fly",), ("--check",),
     ("route", "--config", "config/emqx-cluster.json"), ("--config", "a", "b")))
-def test_wrong_usage_is_2(arguments):
+def test_wrong_usage_exits_with_2(arguments):
     result = subprocess.run([BINARY, *arguments], cwd=ROOT, capture_output=True, text=True,
                             timeout=PATIENCE_S, check=False)
     assert result.returncode == 2, result
@@ -154,7 +154,7 @@ def test_a_certificate_that_cannot_be_loaded_is_a_start_error(tmp_path, certific
         assert code == 1 and value.rsplit("/", 1)[-1] in said
 
 
-def test_paths_start_at_the_directory_of_the_file(start_router, certificates, tmp_path):
+def test_relative_paths_start_at_the_directory_of_the_file(start_router, certificates, tmp_path):
     config = one_cluster({"n": 1}, tls_dir=certificates)
     config["listeners"][1]["tls"]["certificates"][0] = {
         "certificate_file": "server.pem", "private_key_file": "server.key"}
@@ -174,7 +174,7 @@ def test_paths_start_at_the_directory_of_the_file(start_router, certificates, tm
     assert process.returncode == 0
 
 
-def test_too_few_open_files_are_warned_about(tmp_path):
+def test_a_low_open_file_limit_causes_a_warning(tmp_path):
     config = one_cluster({"n": 1}, address=f"127.0.0.1:{free_port()}")
     config["limits"] = {"max_connections": 5_000_000}
     path = tmp_path / "config.json"

@@ -102,7 +102,7 @@ def row(node):
     return f"#clusters tr[data-key={node}]"
 
 
-def test_a_node_that_goes_down_and_comes_back_is_seen_and_said(opened, nodes, browser):
+def test_a_node_that_fails_and_recovers_is_shown_and_announced(opened, nodes, browser):
     nodes["b"].kill()
     browser.wait(f"{row('b')} .pill.bad:text('down')")
     assert "refused" in browser.text(f"{row('b')} td")
@@ -113,7 +113,7 @@ def test_a_node_that_goes_down_and_comes_back_is_seen_and_said(opened, nodes, br
     browser.wait(f"{row('b')} .pill.good:text('up')")
 
 
-def test_a_drain_is_asked_for_first_then_shown_then_undone(opened, browser, closing):
+def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     fleet = closing(Fleet(opened.port, ids_of("a", NODES, 60)))
     fleet.come_all()
     browser.wait(f"{row('a')} td.number:has-text('60')")
@@ -178,7 +178,7 @@ def test_a_device_is_found_with_its_home_and_session_and_disconnected(opened, br
     browser.wait("#found:has-text('no session')")
 
 
-def test_a_hostile_client_identifier_is_text(opened, browser, closing):
+def test_a_hostile_client_identifier_is_shown_as_text(opened, browser, closing):
     closing(Device(opened.port)).connect(HOSTILE)
     browser.fill("#client-id", HOSTILE)
     browser.press("Enter")
@@ -192,7 +192,7 @@ def test_a_hostile_client_identifier_is_text(opened, browser, closing):
     assert "owned" not in browser.title()
 
 
-def test_a_router_that_goes_is_said_and_one_that_comes_back_too(
+def test_a_lost_and_a_recovered_router_are_announced(
         start_router, nodes, browser):
     port = free_port()
     router = start_router(config(nodes, address=f"127.0.0.1:{port}"))
@@ -241,7 +241,7 @@ CONTRAST = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisi
 CONTROLS = {"button", "textbox", "spinbutton", "link", "slider", "table", "searchbox", "progressbar"}
 
 
-def test_it_is_legible_in_both_themes_and_on_a_phone_and_named_for_readers(
+def test_the_dashboard_is_legible_in_both_themes_on_a_phone_and_to_screen_readers(
         opened, browser, nodes, closing):
     fleet = closing(Fleet(opened.port, [f"dev-{i}" for i in range(30)]))
     fleet.come_all()

@@ -79,7 +79,7 @@ def test_last_bytes_of_a_client_that_reads_nothing_reach_the_node(setup, transpo
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_last_bytes_of_a_client_reach_the_node_while_that_is_sending(setup, transport):
+def test_last_bytes_of_a_client_reach_the_node_while_it_is_sending(setup, transport):
     """The client has closed in order, and our next write is answered with RST."""
     router, node, dial = setup(echo_after=0)
     records = []
@@ -94,7 +94,7 @@ def test_last_bytes_of_a_client_reach_the_node_while_that_is_sending(setup, tran
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_last_bytes_and_the_reset_may_come_at_the_same_time(setup, transport):
+def test_last_bytes_and_the_reset_may_arrive_together(setup, transport):
     router, node, dial = setup()
     records = []
     for i in range(RUNS):
@@ -126,7 +126,7 @@ def test_last_bytes_sent_before_the_connack_reach_the_node(setup, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_client_that_resets_before_the_connack_is_delivered(setup, transport):
+def test_the_bytes_of_a_client_that_resets_before_the_connack_are_delivered(setup, transport):
     """The node answers only after the reset was seen."""
     router, node, dial = setup(answer=None)
     records = []
@@ -146,7 +146,7 @@ def test_a_client_that_resets_before_the_connack_is_delivered(setup, transport):
 
 @pytest.mark.parametrize("ending", ("close", "reset"))
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_client_that_waits_for_nothing_is_delivered(setup, transport, ending):
+def test_the_bytes_of_a_client_that_does_not_wait_are_delivered(setup, transport, ending):
     """CONNECT, PUBLISH, DISCONNECT and the end: with TLS there are session tickets it never reads."""
     router, node, dial = setup()
     names = [f"hasty-{i}-" for i in range(RUNS)]
@@ -176,7 +176,7 @@ def send_until_full(device):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_all_that_a_node_sent_arrives_when_it_resets_what_the_client_sends(setup, transport):
+def test_all_bytes_of_a_node_arrive_although_it_resets_the_connection(setup, transport):
     router, node, dial = setup()
     device, record = connected(node, dial, transport, "tail")
     tail = bytes(i * 7 % 251 for i in range(307_204))
@@ -211,7 +211,7 @@ def test_all_that_a_node_sent_arrives_when_it_resets_what_the_client_sends(setup
 
 
 @pytest.mark.parametrize("transport", ("tcp", "wss"))
-def test_a_node_that_sends_without_end_to_a_dead_client_is_closed_in_time(setup, transport):
+def test_a_node_that_keeps_sending_to_a_dead_client_is_closed_in_time(setup, transport):
     router, node, dial = setup(timeouts={"half_closed_ms": 300}, keep_open_after_eof=True)
     device, record = connected(node, dial, transport, "flooded")
     record.write(bytes(UNREAD_BYTES))
@@ -228,7 +228,7 @@ def test_a_node_that_sends_without_end_to_a_dead_client_is_closed_in_time(setup,
     router.wait_idle()
 
 
-def test_bytes_that_wait_for_a_slow_node_are_delivered_after_the_client_dies(setup):
+def test_bytes_waiting_for_a_slow_node_are_delivered_after_the_client_dies(setup):
     """The bytes are in the router and in its kernel when the client's reset is seen."""
     router, node, dial = setup()
     device, record = connected(node, dial, "tcp", "slow-node")

@@ -172,7 +172,7 @@ def is_cut(raw, parts):
         raw.close()
 
 
-def test_a_deadline_counts_from_the_start_of_its_stage_however_bytes_dribble(
+def test_slow_bytes_do_not_extend_the_deadline_of_a_stage(
         start_router, recording_node, certificates):
     node = recording_node()
     made = one_cluster({"n": node.port})
@@ -198,7 +198,7 @@ def test_a_deadline_counts_from_the_start_of_its_stage_however_bytes_dribble(
     assert not node.records
 
 
-def test_who_is_refused_has_farewell_ms_to_go_however_it_dribbles(
+def test_slow_bytes_do_not_extend_farewell_ms_after_a_refusal(
         start_router, recording_node):
     made = one_cluster({"n": recording_node().port})
     made["timeouts"] = {"farewell_ms": 500}

@@ -12,7 +12,7 @@ from harness import one_cluster, wait_until
 pytestmark = pytest.mark.sanitized
 
 
-def test_who_waits_for_a_descriptor_is_parted_from_and_the_next_is_served(
+def test_a_connection_waiting_for_a_descriptor_is_closed_and_the_next_is_served(
         start_router, recording_node, closing):
     node = recording_node()
     config = one_cluster({"n": node.port})

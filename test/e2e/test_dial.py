@@ -41,7 +41,7 @@ def test_the_keys_next_candidate_takes_over(start_router, recording_node, device
     assert nodes[lost].records == []
 
 
-def test_the_connect_and_all_behind_it_reach_the_second_candidate_unchanged(
+def test_the_connect_and_all_pipelined_bytes_reach_the_second_candidate_unchanged(
         start_router, recording_node, device, closing):
     node = recording_node()
     refusing = closing(RefusingPort())
@@ -66,7 +66,7 @@ def test_no_more_than_three_candidates_are_tried(start_router, device, closing):
     assert "refused" in end["detail"].lower()
 
 
-def test_all_nodes_hang_and_the_device_hears_within_placement_ms(start_router, device, closing):
+def test_if_all_nodes_hang_the_device_is_refused_within_placement_ms(start_router, device, closing):
     router = start_router(config({f"n{i}": closing(HangingPort()).port for i in range(3)},
                                  dial_ms=400, placement_ms=700))
     raw = device(router).send(mqtt.connect("dev", version=5))
@@ -76,7 +76,7 @@ def test_all_nodes_hang_and_the_device_hears_within_placement_ms(start_router, d
     assert 600 <= end["ms_total"] < 3000
 
 
-def test_a_device_that_leaves_while_its_node_is_dialled_leaves_nothing_behind(
+def test_a_device_that_disconnects_during_the_dial_leaves_nothing_behind(
         start_router, device, closing):
     router = start_router(config({"n": closing(HangingPort()).port}, dial_ms=500))
     for end in ("close", "reset"):
@@ -84,7 +84,7 @@ def test_a_device_that_leaves_while_its_node_is_dialled_leaves_nothing_behind(
     router.wait_event("session.end", count=2)
 
 
-def test_a_node_of_weight_0_gets_nobody(start_router, recording_node, device):
+def test_a_node_of_weight_0_gets_no_device(start_router, recording_node, device):
     nodes = {f"n{i}": recording_node() for i in range(2)}
     made = config({name: node.port for name, node in nodes.items()})
     made["clusters"][0]["nodes"][0]["weight"] = 0

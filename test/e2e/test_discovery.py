@@ -76,7 +76,7 @@ def all_come_home(router, device, nodes, ids):
 # -- records change -------------------------------------------------------------------------------
 
 @pytest.mark.sanitized
-def test_a_new_record_is_a_new_node_with_its_share_and_sessions_stay(
+def test_a_new_record_adds_a_node_with_its_share_and_sessions_stay(
         start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes[:2])))
     router = start_router(found_by(dns, port))
@@ -96,7 +96,8 @@ def test_a_new_record_is_a_new_node_with_its_share_and_sessions_stay(
     comes_to(router, device, moving, nodes[2])
 
 
-def test_a_record_that_is_gone_gets_no_new_device(start_router, device, closing, nodes, port):
+def test_the_node_of_a_removed_record_gets_no_new_device(
+        start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(found_by(dns, port))
     wait_nodes(router, 3)
@@ -145,14 +146,14 @@ def test_higher_priorities_are_backups(start_router, device, closing, nodes, por
 
 # -- when it is asked -----------------------------------------------------------------------------
 
-def test_it_is_asked_when_the_time_to_live_is_over(start_router, closing, nodes, port):
+def test_dns_is_queried_when_the_time_to_live_is_over(start_router, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes), ttl_s=2))
     router = start_router(found_by(dns, port, refresh_ms=60_000))
     assert wait_nodes(router, 3)["next_ms"] == 2000
     wait_until(lambda: dns.queries(NAME) >= 3, "two more questions")
 
 
-def test_it_is_asked_after_refresh_ms_at_the_latest(start_router, closing, nodes, port):
+def test_dns_is_queried_after_refresh_ms_at_the_latest(start_router, closing, nodes, port):
     dns = closing(DnsServer({**hosts_of(*nodes), "slow.test": ["127.0.0.2"]}, ttl_s=3600))
     config = found_by(dns, port)
     slow = found_by(dns, port, name="slow.test", refresh_ms=3_600_000)["clusters"][0]
@@ -168,7 +169,7 @@ def test_it_is_asked_after_refresh_ms_at_the_latest(start_router, closing, nodes
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_without_a_server_everything_goes_on(start_router, device, closing, nodes, port, how):
+def test_without_a_dns_server_the_nodes_stay(start_router, device, closing, nodes, port, how):
     dns = closing(DnsServer(hosts_of(*nodes[:2])))
     router = start_router(found_by(dns, port))
     wait_nodes(router, 2)
@@ -193,7 +194,7 @@ def test_without_a_server_everything_goes_on(start_router, device, closing, node
     assert is_alive(raw)
 
 
-def test_a_name_that_is_gone_takes_no_node_away(start_router, device, closing, nodes, port):
+def test_a_name_that_no_longer_exists_removes_no_node(start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(found_by(dns, port))
     wait_nodes(router, 3)
@@ -207,7 +208,7 @@ def test_a_name_that_is_gone_takes_no_node_away(start_router, device, closing, n
 
 
 @pytest.mark.sanitized
-def test_a_router_that_starts_without_a_server_refuses_until_it_comes(
+def test_a_router_that_starts_without_a_dns_server_refuses_until_it_answers(
         start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes), begin=False))
     router = start_router(found_by(dns, port))
@@ -220,7 +221,7 @@ def test_a_router_that_starts_without_a_server_refuses_until_it_comes(
     all_come_home(router, device, {n.address: n for n in nodes}, [f"dev-{i}" for i in range(10)])
 
 
-def test_a_router_that_starts_with_a_silent_server_serves_its_other_clusters(
+def test_a_router_that_starts_with_a_silent_dns_server_serves_its_other_clusters(
         start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes)))
     dns.hang()
@@ -239,7 +240,7 @@ def test_a_router_that_starts_with_a_silent_server_serves_its_other_clusters(
 
 # -- reload ---------------------------------------------------------------------------------------
 
-def test_a_reload_keeps_the_nodes_until_a_new_question_is_answered(
+def test_a_reload_keeps_the_nodes_until_a_new_query_is_answered(
         start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes[:2])))
     router = start_router(found_by(dns, port))
@@ -253,7 +254,7 @@ def test_a_reload_keeps_the_nodes_until_a_new_question_is_answered(
     comes_to(router, device, "dev-new", nodes[2])
 
 
-def test_a_reload_without_a_new_question_asks_nothing(start_router, closing, nodes, port):
+def test_a_reload_without_a_discovery_change_sends_no_query(start_router, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes), ttl_s=3600))
     config = found_by(dns, port, refresh_ms=3_600_000)
     router = start_router(config)
@@ -265,7 +266,7 @@ def test_a_reload_without_a_new_question_asks_nothing(start_router, closing, nod
     assert len(router.find("discovery.changed")) == 1
 
 
-def test_discovery_may_come_and_go_with_a_reload(start_router, device, closing, nodes, port):
+def test_a_reload_can_add_and_remove_discovery(start_router, device, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes[1:])))
     fixed = one_cluster({nodes[0].address: nodes[0].address}, proxy_protocol="none")
     router = start_router(fixed)
@@ -300,7 +301,7 @@ def test_a_reload_from_nodes_to_discovery_keeps_them_until_dns_answers(
     all_come_home(router, device, named, [f"more-{i}" for i in range(10)])
 
 
-def test_a_router_can_end_while_it_asks(start_router, closing, nodes, port):
+def test_a_router_can_exit_during_a_query(start_router, closing, nodes, port):
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(found_by(dns, port))
     wait_nodes(router, 3)
@@ -312,7 +313,7 @@ def test_a_router_can_end_while_it_asks(start_router, closing, nodes, port):
     router.stop(signal.SIGTERM)
 
 
-def test_what_an_operator_said_outlives_an_answer_without_the_node(start_router, closing, nodes, port):
+def test_an_override_outlives_an_answer_without_the_node(start_router, closing, nodes, port):
     """A drained node has no sessions left: nobody but the operator's word remembers it."""
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(with_admin(found_by(dns, port)))

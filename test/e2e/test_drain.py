@@ -45,7 +45,7 @@ def with_state(made, state):
 
 @pytest.mark.scale
 @pytest.mark.skipif(harness.SANITIZED, reason="2,000 devices are for the release build")
-def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_a_second(
+def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_per_second(
         start_router, nodes, closing, capsys):
     made = config(nodes, drain_rate_per_s=RATE_PER_S)
     router = start_router(made)
@@ -77,7 +77,7 @@ def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_a_second(
 
 
 @pytest.mark.sanitized
-def test_a_draining_node_gets_nobody_new_and_is_said_to_be_empty(start_router, nodes, closing):
+def test_a_draining_node_gets_no_new_device_and_is_logged_as_empty(start_router, nodes, closing):
     made = config(nodes, drain_rate_per_s=100)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 40)))
@@ -100,7 +100,7 @@ def test_a_draining_node_gets_nobody_new_and_is_said_to_be_empty(start_router, n
 
 
 @pytest.mark.sanitized
-def test_at_the_deadline_what_is_left_goes_at_once(start_router, nodes, closing):
+def test_at_the_deadline_all_remaining_sessions_are_closed(start_router, nodes, closing):
     made = config(nodes, drain_rate_per_s=1, drain_deadline_ms=1000)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 60)))
@@ -112,7 +112,7 @@ def test_at_the_deadline_what_is_left_goes_at_once(start_router, nodes, closing)
 
 
 @pytest.mark.sanitized
-def test_a_drain_that_is_called_off_closes_nobody_more(start_router, nodes, closing):
+def test_a_cancelled_drain_closes_no_more_sessions(start_router, nodes, closing):
     made = config(nodes, drain_rate_per_s=10)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 100)))
@@ -129,7 +129,7 @@ def test_a_drain_that_is_called_off_closes_nobody_more(start_router, nodes, clos
 
 
 @pytest.mark.sanitized
-def test_a_node_that_is_draining_from_the_start_has_nobody(start_router, nodes, closing):
+def test_a_node_that_is_draining_from_the_start_gets_no_session(start_router, nodes, closing):
     router = start_router(with_state(config(nodes), "draining"))
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 10)))
     fleet.come_all()

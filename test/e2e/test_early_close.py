@@ -40,7 +40,7 @@ def leave(device, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_client_that_has_left_does_not_reach_the_next_node(setup, transport):
+def test_a_client_that_has_closed_does_not_reach_the_next_node(setup, transport):
     router, node, dial, name = setup()
     device = dial(transport).send(mqtt.connect(name))
     leave(device, transport)
@@ -52,7 +52,7 @@ def test_a_client_that_has_left_does_not_reach_the_next_node(setup, transport):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_client_that_resets_does_not_reach_the_next_node(setup, transport):
+def test_a_client_that_has_reset_does_not_reach_the_next_node(setup, transport):
     router, node, dial, name = setup()
     dial(transport).send(mqtt.connect(name)).reset()
     end = router.session_end()
@@ -63,7 +63,7 @@ def test_a_client_that_resets_does_not_reach_the_next_node(setup, transport):
 
 @pytest.mark.parametrize("ending", ("in order", "reset"))
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_what_follows_the_connect_is_delivered_though_the_client_has_left(
+def test_bytes_after_the_connect_are_delivered_although_the_client_has_closed(
         setup, transport, ending):
     router, node, dial, name = setup()
     device = dial(transport).send(mqtt.connect(name)).send(LAST)

@@ -10,7 +10,7 @@ from authority import Authority
 from harness import PATIENCE_S, one_cluster, run_router, wait_until, write_config
 from test_client_certificates import enters
 from test_metrics import samples, scrape, value
-from test_tls_doors import client
+from test_tls_listeners import client
 from test_tls_files import device_context, put
 
 pytestmark = pytest.mark.sanitized
@@ -45,7 +45,7 @@ def config(node, server, authority, *lists, **certificate):
 @pytest.mark.parametrize("left, level", (
     ({"days": 30}, None), ({"days": 8}, None), ({"days": 6, "hours": 12}, "warn"),
     ({"hours": 12}, "error")), ids=lambda x: str(x))
-def test_the_end_of_a_revocation_list_is_logged_ahead(
+def test_the_expiry_of_a_revocation_list_is_logged_in_advance(
         start_router, recording_node, authority, server, tmp_path, left, level):
     end = at(**left)
     crl = authority.crl(tmp_path / "list.crl", ends=end)
@@ -93,7 +93,7 @@ def test_only_the_latest_list_of_an_issuer_counts(
         assert enters(router, device_context(authority, authority.issue("expiry-latest")))
 
 
-def test_the_end_of_an_ocsp_response_is_logged_ahead(
+def test_the_expiry_of_an_ocsp_response_is_logged_in_advance(
         start_router, recording_node, authority, server, tmp_path):
     staple = authority.ocsp_response(server, tmp_path / "staple.der", days=5)
     router = start_router(config(recording_node(), server, authority,
@@ -107,7 +107,8 @@ def test_the_end_of_an_ocsp_response_is_logged_ahead(
     assert abs(end - seconds(at(days=5))) < 3600
 
 
-def test_the_end_of_an_authority_is_logged_ahead(start_router, recording_node, server, tmp_path):
+def test_the_expiry_of_an_authority_is_logged_in_advance(
+        start_router, recording_node, server, tmp_path):
     soon = Authority(tmp_path / "soon", name="soon over", days=5)
     router = start_router(config(recording_node(), server, soon, soon.crl(tmp_path / "soon.crl")))
     event = router.wait_event("certificate.expires", certificate="soon over")
@@ -159,7 +160,7 @@ def check(made, tmp_path):
     return result.returncode, [line for line in lines if line.startswith(f"warning: {path}:")]
 
 
-def test_check_warns_of_what_has_expired_and_of_nothing_else(
+def test_check_warns_of_expired_files_only(
         recording_node, authority, server, tmp_path):
     node = recording_node()
     good = authority.crl(tmp_path / "good.crl", ends=at(hours=1))

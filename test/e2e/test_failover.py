@@ -79,7 +79,7 @@ def through_haproxy(nodes, closing):
 
 @pytest.mark.scale
 @pytest.mark.skipif(harness.SANITIZED, reason="9,000 devices are for the release build")
-def test_9000_devices_and_a_node_that_dies_move_only_its_own_and_all_come_home(
+def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
         start_router, nodes, closing, capsys):
     router = start_router(cluster_of(nodes, passive={}))
     fleet = closing(Fleet(router.port, DEVICES))
@@ -110,7 +110,7 @@ def test_9000_devices_and_a_node_that_dies_move_only_its_own_and_all_come_home(
         print(f"\n{said}\n{through_haproxy(nodes, closing)}")
 
 
-def test_devices_of_a_node_that_hangs_are_elsewhere_within_connack_ms(
+def test_devices_of_a_hung_node_reach_another_within_connack_ms(
         start_router, nodes, closing):
     """SIGSTOP: the kernel goes on accepting for it, and nothing is ever answered."""
     made = cluster_of(nodes, timeouts={"connack_ms": 1000}, level="debug")
@@ -129,7 +129,7 @@ def test_devices_of_a_node_that_hangs_are_elsewhere_within_connack_ms(
 
 
 @pytest.mark.sanitized
-def test_a_node_that_hangs_is_found_out_by_its_check_and_lets_its_devices_go(
+def test_a_hung_node_is_detected_by_its_check_and_its_sessions_are_closed(
         start_router, nodes, closing):
     made = cluster_of(nodes, timeouts={"connack_ms": 2000})
     made["clusters"][0]["health_check"] = MQTT_CHECK
@@ -147,7 +147,7 @@ def test_a_node_that_hangs_is_found_out_by_its_check_and_lets_its_devices_go(
 
 
 @pytest.mark.sanitized
-def test_a_node_that_hangs_is_ejected_after_a_few_devices_and_the_rest_do_not_wait(
+def test_a_hung_node_is_ejected_after_a_few_devices_and_the_rest_do_not_wait(
         start_router, nodes, closing):
     made = cluster_of(nodes, timeouts={"connack_ms": 500}, level="debug",
                       passive={"failures": 3, "window_ms": 60_000, "eject_ms": 60_000})
@@ -181,7 +181,7 @@ def test_the_only_node_of_a_cluster_is_never_ejected(start_router, closing):
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("version,code", ((4, 3), (5, 0x88)))
-def test_all_nodes_are_down_and_a_device_hears_so_at_once(
+def test_if_all_nodes_are_down_a_device_is_refused_immediately(
         start_router, closing, device, version, code):
     nodes = {f"n{i}": closing(RefusingPort()) for i in range(3)}
     made = cluster_of(nodes)
@@ -196,7 +196,7 @@ def test_all_nodes_are_down_and_a_device_hears_so_at_once(
 
 
 @pytest.mark.sanitized
-def test_a_cluster_that_was_all_down_serves_again_when_one_node_is_back(
+def test_a_cluster_with_all_nodes_down_recovers_when_one_is_back(
         start_router, closing, device):
     nodes = {name: closing(Mosquitto(name)) for name in NAMES[:2]}
     router = start_router(cluster_of(nodes))

@@ -72,7 +72,7 @@ class Caller:
                 self.hear()
 
 
-def test_a_crowd_shakes_hands_in_turns_and_nobody_is_lost(router, certificates, closing):
+def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing):
     with stopped(router):
         callers = [Caller(router.tls_port, certificates) for _ in range(80)]
         for caller in callers:
@@ -109,13 +109,13 @@ def answered_before_a_plain_device(router, certificates, n):
     return answered
 
 
-def test_a_crowd_at_a_tls_door_does_not_shut_the_others(router, certificates):
+def test_a_busy_tls_listener_does_not_block_the_others(router, certificates):
     n = 200
     wait_until(lambda: answered_before_a_plain_device(router, certificates, n) < n,
                "a plain device to be served before all of a crowd have been")
 
 
-def test_one_who_has_left_meanwhile_gets_no_cryptography(router, certificates):
+def test_no_handshake_is_computed_for_a_client_that_has_disconnected(router, certificates):
     """A ClientHello waits, and its sender gives up: that costs no key exchange."""
     with stopped(router):
         gone = [Caller(router.tls_port, certificates) for _ in range(20)]
@@ -131,7 +131,7 @@ def test_one_who_has_left_meanwhile_gets_no_cryptography(router, certificates):
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers have memory of their own")
-def test_silent_tls_devices_cost_no_tls_memory(start_router, recording_node, certificates, closing):
+def test_silent_tls_clients_cost_no_tls_memory(start_router, recording_node, certificates, closing):
     router = start_router(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     router.gauges()
     before = router.memory_bytes()

@@ -103,7 +103,7 @@ def test_an_mqtt_check_leaves_no_session_and_no_error(start_router, mosquitto, d
     assert not router.find("node.status"), "it was up all the time"
 
 
-def test_checks_of_two_routers_do_not_throw_each_other_out(start_router, mosquitto):
+def test_mqtt_checks_of_two_routers_do_not_take_over_each_others_session(start_router, mosquitto):
     node = mosquitto()
     config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT)
     routers = [start_router(config), start_router(config)]
@@ -132,7 +132,7 @@ def faults_in(log):
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_rabbitmq_takes_the_check_and_its_proxy_header(start_router, rabbitmq, version):
+def test_rabbitmq_accepts_the_check_and_its_proxy_header(start_router, rabbitmq, version):
     before = len(rabbitmq.log())
     router = start_router(one_cluster({"r": rabbitmq.port}, proxy_protocol=version,
                                       health_check=MQTT))
@@ -161,7 +161,8 @@ def test_rabbitmq_logs_no_error_for_the_tcp_check(start_router, rabbitmq, versio
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_the_proxy_header_tells_the_routers_own_addresses(start_router, recording_node, version):
+def test_the_proxy_header_of_a_check_has_the_addresses_of_the_router(
+        start_router, recording_node, version):
     node = recording_node()
     start_router(one_cluster({"n": node.address}, proxy_protocol=version, health_check=MQTT))
     record = node.record()
@@ -174,7 +175,7 @@ def test_the_proxy_header_tells_the_routers_own_addresses(start_router, recordin
     assert record.error is None
 
 
-def test_user_name_and_password_are_told_and_a_refusal_is_a_sign_of_life(
+def test_user_name_and_password_are_sent_and_a_refusal_counts_as_up(
         start_router, mosquitto, tmp_path):
     passwords = tmp_path / "passwords"
     passwords.touch(mode=0o600)
@@ -193,7 +194,7 @@ def test_user_name_and_password_are_told_and_a_refusal_is_a_sign_of_life(
     assert not knows.find("node.status") and not does_not.find("node.status")
 
 
-def test_a_check_goes_through_tls(start_router, mosquitto, authority):
+def test_a_check_can_use_tls(start_router, mosquitto, authority):
     issued = authority.issue("check-node", cn="node.example", sans=["DNS:node.example"])
     node = mosquitto(more=[f"certfile {issued.certificate}", f"keyfile {issued.key}"])
     tls = {"ca_file": str(authority.file), "server_name": "node.example"}
@@ -213,7 +214,7 @@ def test_a_check_goes_through_tls(start_router, mosquitto, authority):
 # ---- what the router makes of it --------------------------------------------------------
 
 
-def test_a_node_that_dies_or_hangs_is_down_with_words_and_comes_back(start_router, mosquitto):
+def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mosquitto):
     node = mosquitto()
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
         **MQTT, "timeout_ms": 500, "panic_percent": 0}))
@@ -233,7 +234,8 @@ def test_a_node_that_dies_or_hangs_is_down_with_words_and_comes_back(start_route
     router.wait_event("node.status", count=2, status="up", was="down")
 
 
-def test_return_code_3_pauses_a_node_and_garbage_takes_it_down(start_router, recording_node):
+def test_return_code_3_pauses_a_node_and_an_invalid_answer_takes_it_down(
+        start_router, recording_node):
     answers = {"now": bytes.fromhex("20020003")}
     node = recording_node(answer=lambda record: answers["now"])
     router = start_router(one_cluster({"n1": node.address}, proxy_protocol="none",
@@ -246,7 +248,7 @@ def test_return_code_3_pauses_a_node_and_garbage_takes_it_down(start_router, rec
     router.wait_event("node.status", status="up", was="down")
 
 
-def test_http_503_keeps_who_is_there_and_takes_nobody_new(
+def test_http_503_keeps_established_sessions_and_stops_new_ones(
         start_router, mosquitto, closing, device):
     nodes = {name: mosquitto(name) for name in ("a", "b")}
     server = closing(StatusServer(200))
@@ -322,7 +324,8 @@ def shipped_emqx_cluster(nodes, apis):
     return config
 
 
-def test_the_shipped_emqx_cluster_works_with_each_edition(start_router, recording_node, closing, device):
+def test_the_shipped_emqx_cluster_works_with_each_edition(
+        start_router, recording_node, closing, device):
     """a has node evacuation (Enterprise, or 5.9 and later); b is the open-source edition up to 5.8."""
     nodes = {name: recording_node() for name in ("a", "b")}
     apis = {"a": closing(EmqxApi(True)), "b": closing(EmqxApi(False))}
@@ -340,7 +343,7 @@ def test_the_shipped_emqx_cluster_works_with_each_edition(start_router, recordin
     assert not router.find("node.status", node="b")
 
 
-def test_the_status_path_of_emqx_takes_a_node_down_that_does_not_run(start_router, recording_node, closing):
+def test_the_status_path_of_emqx_takes_down_a_stopped_node(start_router, recording_node, closing):
     """What the README recommends for the open-source edition: "/status" and no "no_new"."""
     nodes, apis = {"a": recording_node()}, {"a": closing(EmqxApi(False))}
     config = shipped_emqx_cluster(nodes, apis)
@@ -364,7 +367,7 @@ def test_checks_go_to_the_check_address(start_router, mosquitto, closing):
     assert down["why"] == "connect: Connection refused"
 
 
-def test_it_takes_fall_bad_results_in_a_row_and_rise_good_ones(start_router, closing, mosquitto):
+def test_a_node_changes_state_after_fall_or_rise_results_in_a_row(start_router, closing, mosquitto):
     node = mosquitto()
     falling = [200, 500, 500, 200, 500, 200, 500, 500, 500]
     rising = [200, 500, 200, 200, 500, 200, 200, 200]
@@ -390,7 +393,7 @@ def paused_and(start_router, mosquitto, closing, other):
     return router, server
 
 
-def test_a_paused_node_takes_devices_if_no_other_node_is_up(
+def test_a_paused_node_accepts_devices_if_no_other_node_is_up(
         start_router, mosquitto, closing, device):
     refusing = closing(RefusingPort())
     router, server = paused_and(start_router, mosquitto, closing,
@@ -406,7 +409,7 @@ def test_a_paused_node_takes_devices_if_no_other_node_is_up(
     assert device(router).connect("late")[1] == 3
 
 
-def test_a_paused_node_takes_a_device_that_no_other_node_accepts(
+def test_a_paused_node_gets_a_device_that_no_other_node_accepts(
         start_router, mosquitto, closing, device):
     """The other node is up as far as its check knows, and refuses the connection."""
     router, _ = paused_and(start_router, mosquitto, closing,

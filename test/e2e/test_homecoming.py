@@ -44,7 +44,7 @@ def stage(start_router, closing):
     return lambda **cluster: Stage(start_router, closing, **cluster)
 
 
-def test_those_who_are_away_come_home_and_nobody_else_moves(stage):
+def test_only_off_home_sessions_move_home(stage):
     s = stage(homecoming={"after_ms": 500, "rate_per_s": 20})
     s.lose_and_find("n2")
     away = set(s.homes["n2"])
@@ -59,7 +59,7 @@ def test_those_who_are_away_come_home_and_nobody_else_moves(stage):
         name: len(ids) for name, ids in s.homes.items()}
 
 
-def test_without_homecoming_they_stay_until_they_reconnect(stage):
+def test_without_homecoming_sessions_stay_until_they_reconnect(stage):
     s = stage()
     s.lose_and_find("n2")
     s.fleet.run_for(1.5)
@@ -69,7 +69,7 @@ def test_without_homecoming_they_stay_until_they_reconnect(stage):
     wait_until(lambda: s.router.gauges()["node n2"] == len(s.homes["n2"]), "all to be home")
 
 
-def test_a_home_that_goes_again_calls_nobody(stage):
+def test_a_home_that_fails_again_stops_homecoming(stage):
     s = stage(homecoming={"after_ms": 2000, "rate_per_s": 1000})
     s.lose_and_find("n2")
     s.nodes["n2"].kill()
@@ -79,7 +79,7 @@ def test_a_home_that_goes_again_calls_nobody(stage):
     assert not s.router.find("session.end", reason="homecoming")
 
 
-def test_a_home_that_refuses_for_itself_calls_nobody(start_router, recording_node, device):
+def test_a_home_that_refuses_connects_starts_no_homecoming(start_router, recording_node, device):
     busy = recording_node(answer=lambda r: b"\x20\x02\x00\x03" if accept_connect(r) else None)
     other = recording_node()
     ports = {"busy": busy.port, "other": other.port}
@@ -100,7 +100,7 @@ def sessions_away(router):
 
 
 @pytest.mark.parametrize("refusal", ("20020003", None), ids=("return code 3", "silence"))
-def test_sessions_that_home_refused_come_home_once_it_has_been_away(
+def test_sessions_refused_by_their_home_return_after_its_next_outage(
         start_router, recording_node, device, refusal):
     """As an EMQX node that is evacuated, restarted, and up again."""
     answers = {"now": bytes.fromhex(refusal) if refusal else None}
@@ -146,7 +146,7 @@ def scaled_out(start_router, recording_node, device, **cluster):
     return router, raws, by_home(NODES, raws)["n3"]
 
 
-def test_after_a_scale_out_sessions_stay_away_until_an_operator_orders_homecoming(
+def test_after_a_scale_out_sessions_stay_until_an_operator_orders_homecoming(
         start_router, recording_node, device):
     router, raws, moved = scaled_out(start_router, recording_node, device,
                                      homecoming={"after_ms": 0, "rate_per_s": 1000})
@@ -165,7 +165,7 @@ def test_after_a_scale_out_sessions_stay_away_until_an_operator_orders_homecomin
     assert len(router.find("session.end")) == len(moved), "nobody else moved"
 
 
-def test_a_homecoming_that_is_ordered_right_after_the_scale_out_is_for_all(
+def test_a_homecoming_ordered_right_after_the_scale_out_moves_all_sessions(
         start_router, recording_node, device):
     router, _, moved = scaled_out(start_router, recording_node, device)
     admin.post(router, "/api/v1/homecoming", {"rate_per_s": 1000})
@@ -182,7 +182,8 @@ def test_sessions_come_home_after_a_scale_out_if_configured(
     assert {e["client_id"] for e in ends} == set(moved)
 
 
-def test_a_session_whose_home_it_is_again_is_not_away(start_router, recording_node, device):
+def test_a_session_whose_node_becomes_its_home_again_is_at_home(
+        start_router, recording_node, device):
     nodes = {name: recording_node() for name in NODES}
     config = one_cluster({name: node.port for name, node in nodes.items()})
     router = start_router(config)

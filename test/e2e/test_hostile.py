@@ -73,7 +73,7 @@ def cpu_ms(pid):
 
 
 @pytest.mark.sanitized
-def test_9000_half_open_clients_do_not_slow_a_device_down_and_are_gone_at_their_deadlines(
+def test_9000_half_open_clients_do_not_slow_down_a_device_and_end_at_their_deadlines(
         start_router, mosquittos, certificates, closing, capsys):
     """A device costs at most twice what it costs an idle router. Noise only adds, so the quietest
     of several batches counts, against the middle of idle ones before and after. If the clients
@@ -126,7 +126,7 @@ def cpu_s(pid):
 
 
 @pytest.mark.sanitized
-def test_out_of_descriptors_it_waits_without_spinning_and_serves_again_when_it_can(
+def test_without_descriptors_accept_pauses_without_spinning_and_resumes(
         start_router, mosquittos, certificates, closing):
     made = door_of_each_kind(mosquittos["node1"], certificates)
     made["timeouts"] = {}
@@ -166,7 +166,7 @@ def answered(router):
 
 
 @pytest.mark.sanitized
-def test_connects_that_never_end_do_not_crowd_out_those_who_relay(
+def test_unfinished_connects_do_not_evict_established_sessions(
         start_router, recording_node, closing):
     """Who has not even said CONNECT has half of relay_memory_bytes at most."""
     node = recording_node()
@@ -195,7 +195,7 @@ def test_connects_that_never_end_do_not_crowd_out_those_who_relay(
 
 
 @pytest.mark.sanitized
-def test_whatever_comes_all_at_once_leaves_nothing_behind(start_router, certificates, closing):
+def test_all_attacks_together_leave_nothing_behind(start_router, certificates, closing):
     """Every attack of test/tools/attack.py, a few clients each. Nodes and descriptors stay well."""
     ground = closing(attack.Ground(certificates, 12, start_router=start_router))
     habits = []

@@ -19,7 +19,7 @@ FIELDS = {"time", "level", "event", "session", "listener", "source", "client_id"
           "ms_connack", "ms_relay", "ms_total", "reason", "closed_by"}
 
 
-def test_a_session_has_one_line_with_all_that_is_known(
+def test_a_session_has_one_line_with_all_fields(
         start_router, recording_node, device, certificates):
     router = start_router(one_cluster({"n1": recording_node().port}, tls_dir=certificates))
     with mqtt.Device(router.tls_port, tls=mqtt.tls_context(certificates)) as raw:
@@ -38,7 +38,7 @@ def test_a_session_has_one_line_with_all_that_is_known(
 
 
 @pytest.mark.parametrize("level", ("debug", "info"))
-def test_debug_tells_where_a_session_was_placed_while_it_lives(
+def test_debug_logs_the_placement_of_a_session_before_its_end(
         start_router, recording_node, device, level):
     made = one_cluster({"n1": recording_node().port})
     made["log"]["level"] = level
@@ -49,7 +49,7 @@ def test_debug_tells_where_a_session_was_placed_while_it_lives(
     assert placed == ([("dev-1", "n1", 1)] if level == "debug" else [])
 
 
-def test_passwords_and_payloads_are_in_no_line(start_router, recording_node, device):
+def test_no_line_contains_a_password_or_a_payload(start_router, recording_node, device):
     router = start_router(one_cluster({"n": recording_node().port},
                                       route_by=["username", "client_id"]))
     with mqtt.Device(router.port) as raw:
@@ -69,7 +69,7 @@ def test_passwords_and_payloads_are_in_no_line(start_router, recording_node, dev
         assert secret not in text
 
 
-def test_no_secret_of_any_door_is_in_any_line(
+def test_no_line_contains_a_secret_of_any_listener(
         start_router, recording_node, certificates, closing, tmp_path):
     """HTTP headers and query, PROXY TLVs, a health check's password, files that are wrong."""
     (tmp_path / "check.password").write_text("secret-check\n")
@@ -114,7 +114,7 @@ def test_no_secret_of_any_door_is_in_any_line(
         assert hidden.hex() not in text
 
 
-def test_an_attack_fills_no_disk(start_router, recording_node):
+def test_an_attack_does_not_flood_the_log(start_router, recording_node):
     """Lines a second are bounded, what is left out is counted and said, and what is urgent stays."""
     config = one_cluster({"n": recording_node().port})
     config["listeners"][0]["deny"] = "127.0.0.0/8"
@@ -142,7 +142,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-def test_what_a_device_calls_itself_cannot_break_a_line(start_router, recording_node, device, name):
+def test_a_client_id_cannot_break_a_log_line(start_router, recording_node, device, name):
     config = one_cluster({"n": recording_node().port})
     config["listeners"][0]["connect_validation"] = "lenient"
     router = start_router(config)
@@ -155,7 +155,7 @@ def test_what_a_device_calls_itself_cannot_break_a_line(start_router, recording_
     assert line.decode().isprintable()
 
 
-def test_a_name_that_is_no_utf8_is_still_a_line(start_router, recording_node, device):
+def test_a_client_id_that_is_not_utf8_is_logged(start_router, recording_node, device):
     config = one_cluster({"n": recording_node().port})
     config["listeners"][0]["connect_validation"] = "lenient"
     router = start_router(config)
@@ -164,7 +164,7 @@ def test_a_name_that_is_no_utf8_is_still_a_line(start_router, recording_node, de
     assert "bad" in router.session_end()["client_id"]
 
 
-def test_a_very_long_name_is_cut_and_marked(start_router, recording_node, device):
+def test_a_very_long_client_id_is_truncated_and_marked(start_router, recording_node, device):
     router = start_router(one_cluster({"n": recording_node().port}))
     with mqtt.Device(router.port) as raw:
         raw.connect("n" * 5000)
@@ -172,7 +172,7 @@ def test_a_very_long_name_is_cut_and_marked(start_router, recording_node, device
     assert len(told) < 200 and told.startswith("nnn") and told.endswith("...")
 
 
-def test_the_text_format_is_one_line_an_event(start_router, recording_node, tmp_path):
+def test_the_text_format_is_one_line_per_event(start_router, recording_node, tmp_path):
     config = one_cluster({"n": recording_node().port})
     config["log"] = {"level": "info", "format": "text"}
     path = tmp_path / "config.json"
@@ -180,7 +180,7 @@ def test_the_text_format_is_one_line_an_event(start_router, recording_node, tmp_
     assert run_router("--check", "--config", path).returncode == 0
 
 
-def test_the_start_says_what_it_listens_on_and_where_devices_go(start_router, recording_node, certificates):
+def test_the_start_logs_listeners_and_nodes(start_router, recording_node, certificates):
     router = start_router(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     opened = {e["listener"]: e for e in router.find("listener.open")}
     assert set(opened) == {"mqtt", "mqtts"}

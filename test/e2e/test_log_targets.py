@@ -53,7 +53,7 @@ def file_router(tmp_path, closing):
 
 
 @pytest.mark.sanitized
-def test_a_renamed_file_is_followed_by_a_new_one_and_no_line_is_lost(file_router, recording_node):
+def test_a_rotated_log_file_is_reopened_without_losing_a_line(file_router, recording_node):
     made = one_cluster({"n": recording_node().port})
     made["workers"] = 4
     made["limits"] = {"flapping": False}
@@ -93,7 +93,7 @@ def current_umask():
     return umask
 
 
-def test_a_file_that_cannot_be_opened_anew_is_kept(file_router, recording_node, tmp_path):
+def test_a_log_file_that_cannot_be_reopened_is_kept(file_router, recording_node, tmp_path):
     router = file_router(one_cluster({"n": recording_node().port}))
     old = tmp_path / "old.log"
     router.path.rename(old)
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_opened_anew_is_kept(file_router, recording_node, 
     wait_until(lambda: events_of(old, "session.end"), "the line in the old file")
 
 
-def test_a_file_that_cannot_be_opened_ends_the_start_and_fails_the_reload(
+def test_a_log_file_that_cannot_be_opened_fails_start_and_reload(
         file_router, recording_node, tmp_path):
     made = one_cluster({"n": recording_node().port})
     made["log"].update(target="file", file=str(tmp_path / "no" / "router.log"))
@@ -128,7 +128,8 @@ def test_a_file_that_cannot_be_opened_ends_the_start_and_fails_the_reload(
 
 
 @pytest.mark.skipif(SANITIZED or os.geteuid() != 0, reason="becomes another user, behind its sandbox")
-def test_as_another_user_in_its_sandbox_it_opens_its_file_anew(file_router, recording_node, tmp_path):
+def test_an_unprivileged_router_in_its_sandbox_reopens_its_log_file(
+        file_router, recording_node, tmp_path):
     made = one_cluster({"n": recording_node().port})
     made["user"] = "nobody"
     harness.open_to_all(tmp_path)
@@ -146,7 +147,7 @@ def test_as_another_user_in_its_sandbox_it_opens_its_file_anew(file_router, reco
 
 
 @pytest.mark.skipif(SANITIZED, reason="it has no sandbox then")
-def test_a_reload_in_its_sandbox_goes_back_to_a_terminal(recording_node, tmp_path, closing):
+def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp_path, closing):
     """Opened again, the terminal would be the end of the router and of all its sessions."""
     ours, its = (os.fdopen(fd, "rb", buffering=0) for fd in os.openpty())
     closing(ours)
@@ -174,7 +175,7 @@ def test_a_reload_in_its_sandbox_goes_back_to_a_terminal(recording_node, tmp_pat
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="it is root who must not be led astray")
 @pytest.mark.parametrize("link", (os.symlink, os.link), ids=("symbolic", "hard"))
-def test_a_link_in_the_folder_leads_a_start_as_root_nowhere(recording_node, tmp_path, link):
+def test_a_start_as_root_follows_no_symbolic_link_to_its_log(recording_node, tmp_path, link):
     made = one_cluster({"n": recording_node().port})
     made["user"] = "nobody"
     folder = tmp_path / "log"
@@ -196,7 +197,7 @@ def can_unshare():
 
 
 @pytest.mark.skipif(SANITIZED or not can_unshare(), reason="no mount namespace to be had")
-def test_the_systems_log_gets_lines_and_may_be_stuck_or_started_anew(
+def test_syslog_gets_lines_and_may_block_or_restart(
         recording_node, tmp_path, closing, start_router):
     daemon = closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
     daemon.bind(str(tmp_path / "log"))
@@ -248,7 +249,8 @@ def test_the_systems_log_gets_lines_and_may_be_stuck_or_started_anew(
 
 
 @pytest.mark.sanitized
-def test_in_a_storm_one_line_stands_for_many_and_no_refusal_is_left_out(start_router, recording_node):
+def test_lines_over_the_limit_are_summarised_and_every_refusal_is_counted(
+        start_router, recording_node):
     made = one_cluster({"n": recording_node().port})
     made["workers"] = 2
     made["limits"] = {"flapping": False}
@@ -272,7 +274,7 @@ def test_in_a_storm_one_line_stands_for_many_and_no_refusal_is_left_out(start_ro
     assert gauges["log_sessions_sampled_total"] == 108 - len(well)
 
 
-def test_one_grep_tells_what_happened_to_a_device(start_router, recording_node, closing):
+def test_one_grep_shows_what_happened_to_a_device(start_router, recording_node, closing):
     """Refused, elsewhere, replayed, drained, disconnected: every line has its name."""
     refuse = {"a": False, "b": False}
 
@@ -321,7 +323,7 @@ def test_one_grep_tells_what_happened_to_a_device(start_router, recording_node, 
                      "node_drained", "disconnected"]
 
 
-def test_recent_events_are_there_for_who_looks(start_router, recording_node):
+def test_recent_events_are_returned_by_the_api(start_router, recording_node):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     admin.post(router, "/api/v1/log_level", {"level": "error"})
     admin.post(router, "/api/v1/nodes/c/n", {"state": "draining"})

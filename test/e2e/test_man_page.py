@@ -13,14 +13,14 @@ def run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
 
 
-def test_mandoc_has_no_word_against_it():
+def test_mandoc_reports_nothing():
     # whether other pages are installed here is not its fault
     found = [line for line in run("mandoc", "-T", "lint", "-W", "style", str(PAGE)).splitlines()
              if "lacks" not in line]
     assert not found
 
 
-def test_it_has_what_help_has():
+def test_the_man_page_lists_what_help_lists():
     page, usage = PAGE.read_text(), run(BINARY, "--help")
     commands = re.findall(r"^  ([a-z]+)(?: |$)", usage.split("commands:")[1].split("where the")[0], re.M)
     assert len(commands) >= 9

@@ -51,7 +51,7 @@ def value(found, name, **labels):
     return sum(rows)
 
 
-def test_promtool_has_nothing_to_say(start_router, recording_node, certificates, device):
+def test_promtool_reports_nothing(start_router, recording_node, certificates, device):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
     router = start_router(made)
     device(router).connect(HOSTILE, username=HOSTILE)
@@ -61,7 +61,7 @@ def test_promtool_has_nothing_to_say(start_router, recording_node, certificates,
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_alerts_are_right_and_each_has_a_test():
+def test_the_alerts_pass_their_tests_and_each_has_one():
     subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=PATIENCE_S)
     tests = RULES.with_suffix(".test.yml")
     subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=2 * PATIENCE_S)
@@ -70,7 +70,8 @@ def test_the_alerts_are_right_and_each_has_a_test():
     assert len(alerts) == len(set(alerts)) and set(fired) == set(alerts)
 
 
-def test_alerts_and_dashboard_name_metrics_that_there_are(start_router, recording_node, certificates, device):
+def test_alerts_and_dashboard_use_metrics_that_exist(
+        start_router, recording_node, certificates, device):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
     router = start_router(made)
     names = set(re.findall(r"^# TYPE (\S+)", scrape(router), re.M))
@@ -130,7 +131,7 @@ def resume(router, context):
 
 
 @pytest.mark.sanitized
-def test_what_happened_is_counted(start_router, recording_node, certificates, device):
+def test_events_are_counted(start_router, recording_node, certificates, device):
     node = recording_node(answer=answer_by_name)
     made = with_admin(one_cluster({"n": node.port}, tls_dir=certificates, empty_client_id="refuse"))
     router = start_router(made)
@@ -175,7 +176,8 @@ def test_what_happened_is_counted(start_router, recording_node, certificates, de
     assert "known" not in re.sub("unknown_|_unknown", "", text)
 
 
-def test_a_node_that_dies_shows_and_its_devices_are_fallbacks(start_router, recording_node, device):
+def test_a_dead_node_is_shown_and_its_devices_count_as_fallbacks(
+        start_router, recording_node, device):
     nodes = {name: recording_node() for name in ("a", "b")}
     ports = {name: node.port for name, node in nodes.items()}
     router = start_router(with_admin(one_cluster(ports, **CHECKED)))
@@ -312,7 +314,7 @@ def test_no_device_can_add_a_series(start_router, recording_node, device, certif
     assert value(found, "tls_handshake_failures_total", alert="other") == 2
 
 
-def test_a_handshake_that_takes_too_long_has_failed(start_router, recording_node, certificates):
+def test_a_handshake_that_times_out_counts_as_failed(start_router, recording_node, certificates):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     made["timeouts"] = {"tls_handshake_ms": 100}
     router = start_router(made)
@@ -336,7 +338,7 @@ def test_every_row_of_the_tables_has_its_series(start_router, recording_node):
     assert counters and {("mqtt_router_" + word, frozenset()) for word in counters} <= set(found)
 
 
-def test_when_it_was_started_stands_still(start_router, recording_node):
+def test_the_start_time_is_constant(start_router, recording_node):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     times = ("process_start_time_seconds", "mqtt_router_config_loaded_timestamp_seconds")
     scrapes = [samples(scrape(router)) for _ in range(5)]
@@ -344,7 +346,7 @@ def test_when_it_was_started_stands_still(start_router, recording_node):
         assert len({found[name, frozenset()] for found in scrapes}) == 1, name
 
 
-def test_a_reload_that_fails_shows_until_one_is_good(start_router, recording_node):
+def test_a_failed_reload_is_shown_until_one_succeeds(start_router, recording_node):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     text = router.config_path.read_text()
     router.config_path.write_text("{")
@@ -357,7 +359,8 @@ def test_a_reload_that_fails_shows_until_one_is_good(start_router, recording_nod
     assert value(samples(scrape(router)), "config_last_reload_successful") == 1
 
 
-def test_certificates_that_share_name_or_file_are_one_series(start_router, recording_node, certificates, tmp_path):
+def test_certificates_that_share_name_or_file_are_one_series(
+        start_router, recording_node, certificates, tmp_path):
     """A bundle with two authorities of one name, and a certificate of two listeners."""
     for days, name in ((40, "old"), (80, "new")):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

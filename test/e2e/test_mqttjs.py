@@ -12,7 +12,7 @@ pytestmark = pytest.mark.sanitized
 
 @pytest.mark.parametrize("transport", ("ws", "wss"))
 @pytest.mark.parametrize("version", ("4", "5"))
-def test_mqttjs_talks_over_websocket(start_router, mosquittos, certificates, transport, version):
+def test_mqttjs_works_over_websocket(start_router, mosquittos, certificates, transport, version):
     node = javascript.node_with("mqtt")
     made = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
     add_door(made, "ws", websocket={})

@@ -63,7 +63,7 @@ def test_the_document_has_the_routes_and_parameters_of_the_server():
                     for method, path, query, access, handler in rows}
 
 
-def test_the_document_keeps_the_rules_of_openapi():
+def test_the_document_is_valid_openapi():
     assert DOCUMENT["openapi"].startswith("3.1.") and DOCUMENT["info"]["title"] and DOCUMENT["info"]["version"]
     for at in nodes_of(DOCUMENT):
         if "$ref" in at:
@@ -103,7 +103,7 @@ def served(start_router, recording_node, certificates, device):
     return router
 
 
-def test_every_answer_to_get_is_as_the_document_says(served):
+def test_every_answer_to_get_matches_the_document(served):
     for (method, path), item in operations().items():
         if method != "get" or "{" in path:
             continue
@@ -115,7 +115,7 @@ def test_every_answer_to_get_is_as_the_document_says(served):
     assert admin.get(served, "/api/v1/certificates")["certificates"]
 
 
-def test_every_answer_to_post_is_as_the_document_says(served):
+def test_every_answer_to_post_matches_the_document(served):
     for path, body, wanted in (
             ("nodes/{cluster}/{node}", {"state": "up", "weight": None}, 200),
             ("nodes/{cluster}/{node}", {"state": "gone"}, 400),
@@ -135,7 +135,7 @@ def test_every_answer_to_post_is_as_the_document_says(served):
     check_answer(operations()["post", "/api/v1/reload"], *answer)
 
 
-def test_methods_that_are_not_in_the_document_are_refused(served):
+def test_methods_not_in_the_document_are_rejected(served):
     problem = {"$ref": "#/components/schemas/Problem"}
     for path, methods in DOCUMENT["paths"].items():
         for method in ("get", "post", "put", "delete"):

@@ -40,7 +40,8 @@ def stage(start_router, closing):
     return lambda **cluster: Stage(start_router, closing, **cluster)
 
 
-def test_its_sessions_are_closed_at_a_pace_and_land_elsewhere(stage, closing):
+def test_sessions_of_an_unreachable_node_are_closed_at_a_limited_rate_and_reconnect_elsewhere(
+        stage, closing):
     s = stage(on_node_down="close", close_rate_per_s=40)
     fleet = closing(Fleet(s.router.port, 200))
     fleet.come_all()
@@ -59,7 +60,7 @@ def test_its_sessions_are_closed_at_a_pace_and_land_elsewhere(stage, closing):
     assert s.router.gauges()["node far"] == len(homes["far"])
 
 
-def test_they_are_closed_at_once_when_many_a_second_may_be(stage, closing):
+def test_with_a_high_rate_the_sessions_are_closed_immediately(stage, closing):
     s = stage()
     fleet = closing(Fleet(s.router.port, ids_of("far", NODES, 100)))
     fleet.come_all()
@@ -68,7 +69,7 @@ def test_they_are_closed_at_once_when_many_a_second_may_be(stage, closing):
     assert not fleet.refusals and not fleet.cut
 
 
-def test_with_keep_they_outlive_the_cut(stage, device):
+def test_with_keep_the_sessions_outlive_the_partition(stage, device):
     s = stage(on_node_down="keep")
     there, here = (ids_of(name, NODES)[0] for name in NODES)
     raws = {name: device(s.router) for name in (there, here)}
@@ -87,7 +88,7 @@ def test_with_keep_they_outlive_the_cut(stage, device):
     assert not s.router.find("session.end")
 
 
-def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
+def test_while_no_other_node_is_up_no_session_is_closed(stage, device):
     """They have nowhere to go; and when it was the router's own cable, they are all still there."""
     s = stage(on_node_down="close", health_check={**FAST_CHECK, "panic_percent": 0})
     raw = device(s.router)
@@ -101,7 +102,7 @@ def test_while_no_other_node_is_up_nobody_is_closed(stage, device):
     assert raw.packet()[0] == mqtt.PINGRESP
 
 
-def test_a_node_that_is_taken_out_while_it_hangs_keeps_nobody(start_router, closing, device):
+def test_a_hung_node_that_is_removed_keeps_no_session(start_router, closing, device):
     nodes = {name: closing(Mosquitto(name)) for name in ("hung", "well")}
     made = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
                        passive=False, health_check={**FAST_CHECK, "type": "mqtt"},

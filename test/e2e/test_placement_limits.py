@@ -56,7 +56,7 @@ def leave(router, raws):
 
 # -- weights and backups ------------------------------------------------------------------------
 
-def test_weights_are_shares(start_router, two, connect):
+def test_weights_set_the_shares_of_devices(start_router, two, connect):
     router = start_router(config(two, {"a": {"weight": 3}}))
     connect(router, [f"dev-{i}" for i in range(200)])
     assert 125 <= len(two["a"].records) <= 175
@@ -89,7 +89,7 @@ def test_a_backup_does_not_help_while_another_node_is_up(start_router, recording
     assert not [r for r in nodes["spare"].records if r.mqtt]
 
 
-def test_the_first_device_finds_the_backup_of_a_dead_node_nobody_knows_of(
+def test_a_device_reaches_the_backup_before_any_check_has_failed(
         start_router, recording_node, closing, connect):
     nodes = {"a": closing(RefusingPort()), "spare": recording_node()}
     router = start_router(config(nodes, {"spare": {"backup": True}}, passive=False))
@@ -98,7 +98,7 @@ def test_the_first_device_finds_the_backup_of_a_dead_node_nobody_knows_of(
     assert not router.find("node.status")
 
 
-def test_a_living_node_leaves_nothing_to_its_backup(start_router, two, connect):
+def test_a_backup_gets_no_device_while_a_node_is_up(start_router, two, connect):
     router = start_router(config(two, {"b": {"backup": True}}, passive=False))
     leave(router, connect(router, [f"dev-{i}" for i in range(20)]))
     assert placements(router) == {("a", "home"): 20}
@@ -106,7 +106,7 @@ def test_a_living_node_leaves_nothing_to_its_backup(start_router, two, connect):
 
 
 @pytest.mark.parametrize("state,session_lives", (("draining", False), ("down", False)))
-def test_the_state_of_a_node_in_the_file_closes_it(start_router, two, connect, state,
+def test_a_node_closed_in_the_file_gets_no_device(start_router, two, connect, state,
                                                    session_lives):
     made = config(two)
     router = start_router(made)
@@ -126,7 +126,7 @@ def test_the_state_of_a_node_in_the_file_closes_it(start_router, two, connect, s
 
 # -- limits -------------------------------------------------------------------------------------
 
-def test_a_full_node_overflows_to_the_keys_next_one(start_router, two, connect):
+def test_a_full_node_overflows_to_the_next_node_of_the_key(start_router, two, connect):
     router = start_router(config(two, {"a": {"max_connections": 5}}))
     ids = ids_of("a", TWO, 20)
     raws = connect(router, ids)
@@ -139,7 +139,7 @@ def test_a_full_node_overflows_to_the_keys_next_one(start_router, two, connect):
     assert placements(router) == {("a", "home"): 7, ("b", "overflow"): 17}
 
 
-def test_the_default_of_all_nodes_holds_for_those_that_say_nothing(start_router, two, connect):
+def test_the_default_limit_applies_to_nodes_without_their_own(start_router, two, connect):
     router = start_router(config(two, {"a": {"max_connections": 3}},
                                  node_defaults={"max_connections": 6}))
     connect(router, ids_of("a", TWO, 6) + ids_of("b", TWO, 3))
@@ -160,7 +160,7 @@ def test_when_all_nodes_are_full_a_device_is_refused(start_router, two, connect,
     connect(router, ["dev-8"])
 
 
-def test_sessions_that_only_wait_for_a_node_count_as_well(start_router, recording_node, device,
+def test_sessions_that_wait_for_a_node_count_too(start_router, recording_node, device,
                                                           connect):
     nodes = {"a": recording_node(answer=None), "b": recording_node()}
     router = start_router(config(nodes, {"a": {"max_connections": 2}}))
@@ -172,7 +172,7 @@ def test_sessions_that_only_wait_for_a_node_count_as_well(start_router, recordin
     assert [len(nodes[name].records) for name in TWO] == [2, 4]
 
 
-def test_bounded_load_keeps_a_crowd_from_one_node(start_router, two, connect):
+def test_bounded_load_keeps_skewed_keys_from_one_node(start_router, two, connect):
     """40 devices of one home: with 1.25 it takes at most 1.25 times its half."""
     router = start_router(config(two, bounded_load=1.25))
     raws = connect(router, ids_of("a", TWO, 40))
@@ -182,7 +182,7 @@ def test_bounded_load_keeps_a_crowd_from_one_node(start_router, two, connect):
     assert placements(router) == {("a", "home"): at_a, ("b", "overflow"): 40 - at_a}
 
 
-def test_bounded_load_leaves_a_fair_crowd_alone(start_router, two, connect):
+def test_bounded_load_does_not_move_evenly_spread_keys(start_router, two, connect):
     router = start_router(config(two, bounded_load=2))
     raws = connect(router, [i for pair in zip(ids_of("a", TWO, 30), ids_of("b", TWO, 30))
                             for i in pair])
@@ -192,7 +192,8 @@ def test_bounded_load_leaves_a_fair_crowd_alone(start_router, two, connect):
 
 # -- pacing -------------------------------------------------------------------------------------
 
-def test_a_paced_node_gets_its_devices_one_after_the_other(start_router, recording_node, closing):
+def test_a_node_with_a_connect_rate_gets_its_devices_one_by_one(
+        start_router, recording_node, closing):
     node = recording_node()
     router = start_router(config({"a": node}, {"a": {"max_connects_per_s": 20}},
                                  node_defaults={"connect_queue_ms": 10_000}))
@@ -206,7 +207,7 @@ def test_a_paced_node_gets_its_devices_one_after_the_other(start_router, recordi
     router.session_end(count=30, placement="home", node="a")
 
 
-def test_what_the_queue_does_not_hold_overflows(start_router, two, closing):
+def test_devices_beyond_the_queue_limit_overflow(start_router, two, closing):
     router = start_router(config(two, {"a": {"max_connects_per_s": 10}},
                                  node_defaults={"connect_queue_ms": 500}))
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
@@ -219,7 +220,7 @@ def test_what_the_queue_does_not_hold_overflows(start_router, two, closing):
     assert 5 <= got["a", "home"] <= 40 and sum(got.values()) == 60
 
 
-def test_a_device_waits_for_its_turn_no_longer_than_placing_may_take(start_router, two, closing):
+def test_a_device_waits_in_the_queue_for_at_most_placement_ms(start_router, two, closing):
     made = config(two, {"a": {"max_connects_per_s": 1}}, node_defaults={"connect_queue_ms": 60_000})
     made["timeouts"] = {"placement_ms": 2500, "connack_ms": 2000}
     router = start_router(made)
@@ -233,7 +234,7 @@ def test_a_device_waits_for_its_turn_no_longer_than_placing_may_take(start_route
     assert got["a", "home"] <= 5 and sum(got.values()) == 12
 
 
-def test_a_device_is_refused_if_its_turn_comes_after_the_time_for_placing(
+def test_a_device_whose_turn_comes_after_placement_ms_is_refused(
         start_router, recording_node, device):
     made = config({"a": recording_node()}, {"a": {"max_connects_per_s": 1}},
                   node_defaults={"connect_queue_ms": 60_000})
@@ -280,7 +281,7 @@ def returned(start_router, closing, slow_start_ms):
     return router, fleet
 
 
-def test_a_returning_node_begins_with_few_devices(start_router, closing):
+def test_a_returning_node_starts_with_few_devices(start_router, closing):
     router, fleet = returned(start_router, closing, slow_start_ms=120_000)
     fleet.come_all()
     fleet.leave()
@@ -290,7 +291,7 @@ def test_a_returning_node_begins_with_few_devices(start_router, closing):
     assert not fleet.refusals
 
 
-def test_a_returning_node_has_all_its_devices_in_the_end(start_router, closing):
+def test_a_returning_node_gets_all_its_devices_in_the_end(start_router, closing):
     router, fleet = returned(start_router, closing, slow_start_ms=1000)
 
     def all_home():

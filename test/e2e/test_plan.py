@@ -40,7 +40,7 @@ def files(tmp_path):
     return write(tmp_path / "old.json", BEFORE), write(tmp_path / "new.json", AFTER)
 
 
-def test_the_very_ids_that_move_are_those_of_the_second_implementation(files):
+def test_plan_moves_the_same_ids_as_the_reference_implementation(files):
     assert homes  # puts the reference on the path
     ids = [f"dev-{i}" for i in range(500)] + ['x"y', "é", " blank "]
     printed = plan(*files, "--ids", "-", stdin="\r\n".join(ids) + "\n\n")
@@ -62,7 +62,7 @@ def test_source_addresses_are_hashed_in_one_form(tmp_path):
     assert "error: -:3: must be an IPv4 or IPv6 address" in refused
 
 
-def test_the_shares_are_those_of_many_ids(files):
+def test_the_shares_match_those_of_many_ids(files):
     [cluster] = json.loads(plan(*files, "--json"))["clusters"]
     ids = [f"device/{i}" for i in range(6000)]
     moved = [(home(BEFORE, i), home(AFTER, i)) for i in ids]
@@ -75,7 +75,7 @@ def test_the_shares_are_those_of_many_ids(files):
     assert f"cluster c: {cluster['moved_percent']:.1f} % of the keys move" in plan(*files)
 
 
-def test_a_node_that_goes_moves_only_its_own(tmp_path):
+def test_a_removed_node_moves_only_its_own_ids(tmp_path):
     old = write(tmp_path / "old.json", {"a": 1, "b": 1, "c": 1})
     new = write(tmp_path / "new.json", {"a": 1, "b": 1})
     [cluster] = json.loads(plan(old, new, "--json"))["clusters"]
@@ -84,7 +84,7 @@ def test_a_node_that_goes_moves_only_its_own(tmp_path):
     assert json.loads(plan(old, old, "--json"))["clusters"][0]["moved_percent"] == 0
 
 
-def test_clusters_come_and_go(tmp_path):
+def test_clusters_can_be_added_and_removed(tmp_path):
     old, new = write(tmp_path / "old.json", {"a": 1}, "x"), write(tmp_path / "new.json", {"a": 1}, "y")
     found = {c["name"]: c for c in json.loads(plan(old, new, "--json"))["clusters"]}
     assert (found["x"]["change"], found["y"]["change"]) == ("removed", "added")
@@ -92,7 +92,7 @@ def test_clusters_come_and_go(tmp_path):
     assert [c["name"] for c in json.loads(plan(old, new, "--json", "--cluster", "y"))["clusters"]] == ["y"]
 
 
-def test_what_cannot_be_said_is_said(tmp_path, files):
+def test_plan_reports_what_it_cannot_compute(tmp_path, files):
     found = write(tmp_path / "dns.json", {}, discovery={"type": "dns", "name": "emqx.example"})
     assert 'the nodes of cluster "c" are found by DNS' in plan(files[0], found, code=1)
     assert 'no cluster is called "z"' in plan(*files, "--cluster", "z", code=1)
@@ -101,6 +101,6 @@ def test_what_cannot_be_said_is_said(tmp_path, files):
     assert "cannot be read" in plan(files[0], str(tmp_path / "none.json"), code=1)
 
 
-def test_an_id_steers_no_terminal(files):
+def test_an_id_with_control_characters_is_escaped(files):
     printed = plan(*files, "--ids", "-", stdin="".join(f"\x1b[31m{i}\u202e\n" for i in range(50)))
     assert printed.startswith("\\u001b[31m") and "\x1b" not in printed and "\u202e" not in printed

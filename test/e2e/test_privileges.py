@@ -85,7 +85,8 @@ def nobodys(tmp_path_factory):
 
 @needs_root
 @pytest.mark.sanitized
-def test_every_thread_becomes_the_user_and_keeps_nothing(start_router, made, device, nobodys):
+def test_every_thread_switches_to_the_user_and_drops_all_capabilities(
+        start_router, made, device, nobodys):
     made.update(user="nobody")
     made["listeners"][0]["address"] = f"127.0.0.1:{low_port()}"
     harness.add_door(made, "mqtts", nobodys)
@@ -101,7 +102,7 @@ def test_every_thread_becomes_the_user_and_keeps_nothing(start_router, made, dev
 
 
 @needs_root
-def test_user_and_group_may_be_numbers_that_no_file_knows(start_router, made):
+def test_user_and_group_may_be_numbers_without_a_name(start_router, made):
     made.update(user="54321", group="12345")
     for status in expect_threads(start_router(made), uid=54321):
         assert status["Gid"].split() == ["12345"] * 4
@@ -109,7 +110,7 @@ def test_user_and_group_may_be_numbers_that_no_file_knows(start_router, made):
 
 
 @needs_root
-def test_root_without_a_user_stays_root_without_capabilities_and_is_warned(
+def test_root_without_a_user_drops_capabilities_and_logs_a_warning(
         start_router, made, device):
     router = start_router(made)
     expect_threads(router, uid=0)
@@ -120,7 +121,7 @@ def test_root_without_a_user_stays_root_without_capabilities_and_is_warned(
 
 @needs_root
 @pytest.mark.sanitized
-def test_who_is_not_root_gives_up_what_there_is(start_router, made, device):
+def test_a_user_other_than_root_drops_its_capabilities(start_router, made, device):
     router = start_router(made, wrapper=AS_NOBODY)
     expect_threads(router, uid=NOBODY.pw_uid, bounding=False)
     assert not router.find("host.root") and not router.find("host.unreadable")
@@ -137,7 +138,7 @@ def test_without_the_sandbox_there_is_no_filter(start_router, made):
 
 
 @no_sandbox
-def test_where_the_kernel_has_no_seccomp_a_warning_says_so(start_router, made, device, tmp_path):
+def test_a_kernel_without_seccomp_causes_a_warning(start_router, made, device, tmp_path):
     """strace makes the call fail, as container hosts do that forbid it."""
     router = start_router(made, wrapper=(
         "strace", "-D", "-f", "-qq", "-o", str(tmp_path / "trace"),
@@ -151,7 +152,7 @@ def test_where_the_kernel_has_no_seccomp_a_warning_says_so(start_router, made, d
     ("group", "no-such-group", "no such group"),
     pytest.param("user", "daemon", "only root can become another", marks=needs_root),
     pytest.param("group", "daemon", "only root can become another", marks=needs_root)))
-def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key, name, why):
+def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key, name, why):
     made[key] = name
     directory = tmp_path / "open"
     directory.mkdir()
@@ -172,7 +173,7 @@ def test_a_user_or_group_that_cannot_be_taken_ends_the_start(tmp_path, made, key
     ("setresuid", "error=EAGAIN", "cannot change the user: Resource temporarily unavailable"),
     ("setresuid", "retval=0", "cannot give up privileges"),  # it says it did, and did not
     ("capset", "error=EPERM", "cannot give up capabilities")))
-def test_privileges_that_do_not_go_end_the_start(tmp_path, made, call, result, why):
+def test_privileges_that_cannot_be_dropped_fail_the_start(tmp_path, made, call, result, why):
     """strace makes the call fail."""
     made["user"] = "nobody"
     path = harness.write_config(made, tmp_path)
@@ -188,7 +189,7 @@ def test_privileges_that_do_not_go_end_the_start(tmp_path, made, call, result, w
 
 @needs_root
 @pytest.mark.skipif(FREE_PORTS <= 600, reason="ports below 1024 are free for all in this container")
-def test_a_reload_cannot_open_a_port_below_1024_and_says_so(start_router, made, device):
+def test_a_reload_that_needs_a_port_below_1024_fails_with_a_reason(start_router, made, device):
     made["user"] = "nobody"
     router = start_router(made)
     open_up(router)
@@ -203,7 +204,7 @@ def test_a_reload_cannot_open_a_port_below_1024_and_says_so(start_router, made, 
 
 @needs_root
 @pytest.mark.sanitized
-def test_files_that_the_user_cannot_read_are_named_at_start_and_at_the_reload(
+def test_unreadable_files_are_named_at_start_and_at_the_reload(
         start_router, made, device, nobodys):
     made["user"] = "nobody"
     key = nobodys / "server.key"
@@ -223,7 +224,7 @@ def test_files_that_the_user_cannot_read_are_named_at_start_and_at_the_reload(
 
 
 @needs_root
-def test_a_reload_opens_one_more_address_on_a_port_that_root_opened(start_router, made, device):
+def test_a_reload_adds_an_address_on_a_port_that_root_opened(start_router, made, device):
     """SO_REUSEPORT goes by the user: the kernel must not take the old sockets for another's."""
     port = harness.free_port()
     made["user"] = "nobody"
@@ -236,7 +237,7 @@ def test_a_reload_opens_one_more_address_on_a_port_that_root_opened(start_router
 
 
 @needs_root
-def test_a_unix_socket_where_the_user_cannot_write_is_left_behind_and_taken_over(
+def test_a_unix_socket_in_an_unwritable_directory_is_left_and_taken_over(
         start_router, made, closing, tmp_path):
     made["user"] = "nobody"
     path = tmp_path / "door"
@@ -255,7 +256,7 @@ def test_a_unix_socket_where_the_user_cannot_write_is_left_behind_and_taken_over
 
 
 @needs_root
-def test_a_unix_socket_where_the_user_may_write_comes_and_goes_with_reloads(
+def test_a_unix_socket_in_a_writable_directory_is_added_and_removed_by_reloads(
         start_router, made, tmp_path):
     made["user"] = "nobody"
     folder = tmp_path / "run"

@@ -159,7 +159,7 @@ CONNECT, HTTP, PROXY = mqtt.connect("dev"), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     ("proxied tcp", CONNECT, "proxy_refused", "MQTT"),
     ("proxied tls", HELLO, "proxy_refused", "TLS"), ("proxied ws", HTTP, "proxy_refused", "HTTP"),
 ), ids=lambda value: None if isinstance(value, str) else value[:6].hex())
-def test_another_protocol_than_the_listeners_is_named(router, listener, sent, reason, speaks):
+def test_another_protocol_on_a_listener_is_named(router, listener, sent, reason, speaks):
     raw = mqtt.Device(router.ports[listener]).send(sent)
     raw.read_to_end()
     raw.close()
@@ -167,7 +167,7 @@ def test_another_protocol_than_the_listeners_is_named(router, listener, sent, re
     assert probes(router) == 0
 
 
-def test_a_device_that_speaks_tls_to_a_plain_listener_is_named(router, certificates):
+def test_tls_on_a_plain_listener_is_named(router, certificates):
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         mqtt.Device(router.port, tls=mqtt.tls_context(certificates))
     assert router.session_end(reason="connect_refused")["detail"] == \

@@ -40,7 +40,7 @@ def heard(node):
 
 
 @pytest.mark.parametrize("how", ("send-proxy", "send-proxy-v2"))
-def test_haproxy_in_front_names_the_device(behind, closing, how):
+def test_haproxy_in_front_passes_the_device_address(behind, closing, how):
     router, node = behind(accept_proxy_protocol=True)
     port = free_port()
     closing(HAProxy({port: ("mode tcp", f"bind 127.0.0.1:{port}",
@@ -53,7 +53,7 @@ def test_haproxy_in_front_names_the_device(behind, closing, how):
     assert router.session_end(client_id="dev")["source"] == f"{SOURCE}:{device.name[1]}"
 
 
-def test_haproxy_ends_tls_and_the_node_still_hears_the_certificates_name(
+def test_haproxy_terminates_tls_and_the_node_still_gets_the_certificate_name(
         behind, closing, authority):
     router, node = behind(accept_proxy_protocol=True, identity={},
                           cluster={"route_by": "tls_cn"})
@@ -76,7 +76,7 @@ def test_haproxy_ends_tls_and_the_node_still_hears_the_certificates_name(
     assert "device-9" in router.session_end(reason="identity_refused")["detail"]
 
 
-def test_nginx_in_front_names_the_device(behind, closing):
+def test_nginx_in_front_passes_the_device_address(behind, closing):
     router, node = behind(accept_proxy_protocol=True)
     port = free_port()
     closing(Nginx([port], stream=f"server {{ listen 127.0.0.1:{port}; proxy_protocol on; "
@@ -120,7 +120,7 @@ def test_an_ipv6_device_of_a_dual_stack_balancer_is_an_ipv6_device(behind, closi
     assert heard(node)["source"] == ("::1", device.name[1])
 
 
-def test_nginx_behind_another_balancer_names_an_ipv6_device_and_its_own_ipv4_address(
+def test_nginx_behind_another_balancer_passes_an_ipv6_source_and_an_ipv4_destination(
         behind, closing):
     router, node = behind(accept_proxy_protocol=True)
     port = free_port()
@@ -147,7 +147,7 @@ def http_front(kind, port, to):
 
 
 @pytest.mark.parametrize("kind", ("haproxy", "nginx"))
-def test_an_http_balancer_in_front_of_websocket_names_the_device(behind, closing, kind):
+def test_an_http_balancer_in_front_of_websocket_passes_the_device_address(behind, closing, kind):
     router, node = behind(websocket={}, client_address_header="X-Forwarded-For")
     port = free_port()
     closing(http_front(kind, port, router.ports["door"]))
@@ -161,7 +161,7 @@ def test_an_http_balancer_in_front_of_websocket_names_the_device(behind, closing
     node.wait_mqtt(mqtt.connect("dev") + data)
 
 
-def test_an_http_balancer_that_is_not_trusted_is_the_device_itself(
+def test_an_untrusted_http_balancer_is_taken_as_the_device(
         start_router, recording_node, closing):
     node = recording_node()
     made = add_door(one_cluster({"n": node.port}), "door", websocket={},
@@ -176,7 +176,7 @@ def test_an_http_balancer_that_is_not_trusted_is_the_device_itself(
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("version", ("v1", "v2"))
-def test_a_router_in_front_of_a_router_names_the_device(
+def test_a_router_in_front_of_a_router_passes_the_device_address(
         behind, start_router, device, version):
     inner, node = behind(accept_proxy_protocol=True)
     outer = start_router(one_cluster({"inner": inner.ports["door"]}, proxy_protocol=version))
@@ -187,7 +187,7 @@ def test_a_router_in_front_of_a_router_names_the_device(
 
 
 @pytest.mark.sanitized
-def test_two_routers_pass_certificate_and_unique_id_on_to_the_node(
+def test_two_routers_pass_certificate_name_and_unique_id_to_the_node(
         behind, start_router, closing, authority):
     tlvs = {"proxy_protocol_tlvs": ["ssl", "authority", "unique_id", "alpn"]}
     inner, node = behind(accept_proxy_protocol=True, identity={},

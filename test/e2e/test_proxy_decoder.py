@@ -27,7 +27,7 @@ def verdict(data):
         return "reject"
 
 
-def test_the_decoder_judges_headers_as_the_vectors_do():
+def test_the_decoder_agrees_with_the_vectors():
     judged = 0
     for vector in load_vectors("proxy.jsonl"):
         data = bytes.fromhex(vector["hex"])
@@ -61,7 +61,7 @@ def test_the_decoder_waits_for_every_byte():
         assert {verdict(data[:n]) for n in range(len(data))} == {"more"}
 
 
-def test_the_decoder_sees_a_wrong_checksum():
+def test_the_decoder_rejects_a_wrong_checksum():
     vector = next(v for v in load_vectors("proxy_send.jsonl") if "crc32c" in v["name"])
     data = bytearray.fromhex(vector["hex"])
     addresses, checksum = range(16, 28), range(len(data) - 4, len(data))
@@ -80,7 +80,7 @@ def ssl_tlv(client, verify, subs):
     return struct.pack(">BHBI", proxy_v2_decoder.SSL, 5 + len(subs), client, verify) + subs
 
 
-def test_the_decoder_names_a_device_only_by_a_verified_certificate():
+def test_the_decoder_uses_a_certificate_name_only_if_verified():
     name = b"\x22\0\x08" + "gerät-7".encode()
     for client, verify, cn in ((3, 0, "gerät-7"), (5, 0, "gerät-7"), (1, 0, None), (3, 1, None)):
         facts, _ = proxy_v2_decoder.decode(with_tlvs(ssl_tlv(client, verify, name)))
@@ -110,7 +110,7 @@ def test_the_decoder_takes_the_last_tlv_of_a_type_and_one_checksum_only():
     assert verdict(with_tlvs(b"\x03\0\x04abcd\x03\0\x04abcd")) == "reject"
 
 
-def test_the_decoder_refuses_names_that_are_no_text_and_long_unique_ids():
+def test_the_decoder_rejects_names_that_are_not_text_and_long_unique_ids():
     for tlvs in (b"\x05\0\x81" + bytes(129), ssl_tlv(3, 0, b"\x22\0\x01\xe4")):
         assert verdict(with_tlvs(tlvs)) == "reject"
     facts, _ = proxy_v2_decoder.decode(with_tlvs(b"\x05\0\x80" + bytes(128)))

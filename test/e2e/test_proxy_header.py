@@ -32,7 +32,7 @@ def start(start_router, node, certificates=None, address="127.0.0.1:0", **cluste
                                     **cluster))
 
 
-def test_version_2_names_the_device_and_the_listener(start_router, recording_node, device):
+def test_version_2_has_the_addresses_of_device_and_listener(start_router, recording_node, device):
     node = recording_node()
     router = start(start_router, node)
     raw = device(router, source="127.0.0.77")
@@ -51,7 +51,7 @@ def test_version_1_is_one_line_of_text(start_router, recording_node, device):
     assert header == f"PROXY TCP4 127.0.0.78 127.0.0.1 {raw.name[1]} {router.port}\r\n".encode()
 
 
-def test_none_sends_the_connect_alone(start_router, recording_node, device):
+def test_none_sends_no_header(start_router, recording_node, device):
     node = recording_node()
     router = start(start_router, node, proxy_protocol="none")
     device(router).connect("dev-1")
@@ -59,7 +59,7 @@ def test_none_sends_the_connect_alone(start_router, recording_node, device):
 
 
 @pytest.mark.parametrize("version", ("v1", "v2"))
-def test_an_ipv6_listener_tells_ipv6_addresses(start_router, recording_node, device, version):
+def test_an_ipv6_listener_sends_ipv6_addresses(start_router, recording_node, device, version):
     node = recording_node()
     router = start(start_router, node, address="[::1]:0", proxy_protocol=version)
     raw = device(router, host="::1")
@@ -71,7 +71,7 @@ def test_an_ipv6_listener_tells_ipv6_addresses(start_router, recording_node, dev
         assert header == f"PROXY TCP6 ::1 ::1 {raw.name[1]} {router.port}\r\n".encode()
 
 
-def test_a_listener_on_any_address_tells_the_one_the_device_came_to(
+def test_a_wildcard_listener_sends_the_address_that_the_device_connected_to(
         start_router, recording_node, device):
     node = recording_node()
     router = start(start_router, node, address="0.0.0.0:0")
@@ -90,7 +90,7 @@ def test_a_node_may_have_an_ipv6_address(start_router, recording_node, device):
 
 
 @pytest.mark.parametrize("maximum", (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3))
-def test_tls_facts_are_told(start_router, recording_node, device, certificates, maximum):
+def test_tls_facts_are_sent(start_router, recording_node, device, certificates, maximum):
     node = recording_node()
     router = start(start_router, node, certificates)
     context = mqtt.tls_context(certificates, maximum)
@@ -107,7 +107,7 @@ def test_tls_facts_are_told(start_router, recording_node, device, certificates, 
     assert not facts["ssl"].keys() - {0x21, 0x22, 0x23, 0x24, 0x25}
 
 
-def test_the_agreed_protocol_is_told(start_router, recording_node, device, certificates):
+def test_the_negotiated_protocol_is_sent(start_router, recording_node, device, certificates):
     node = recording_node()
     router = start(start_router, node, certificates)
     context = mqtt.tls_context(certificates)
@@ -121,7 +121,7 @@ def test_the_agreed_protocol_is_told(start_router, recording_node, device, certi
 
 @pytest.mark.parametrize("version", ("v1", "v2"))
 @pytest.mark.parametrize("transport", ("tcp", "tls"))
-def test_rabbitmq_reports_the_devices_own_address(
+def test_rabbitmq_shows_the_address_of_the_device(
         start_router, rabbitmq, device, certificates, version, transport):
     router = start_router(one_cluster({"rabbit": rabbitmq.port}, tls_dir=certificates,
                                       proxy_protocol=version))

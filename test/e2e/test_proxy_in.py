@@ -94,7 +94,7 @@ class Run:
 
 
 @pytest.mark.parametrize("way", ("whole", "cut", "bytewise"))
-def test_every_proxy_vector_gives_the_right_result(door, way):
+def test_every_proxy_vector_gives_the_expected_result(door, way):
     router, node = door()
     runs = [Run(v, way, router.port, f"dev-{i}") for i, v in enumerate(load_vectors("proxy.jsonl"))]
     faults = []
@@ -105,7 +105,7 @@ def test_every_proxy_vector_gives_the_right_result(door, way):
     assert not faults, f"{len(faults)} of {len(runs)}:\n" + "\n".join(faults)
 
 
-def test_a_second_header_is_the_payload_and_no_header(door, closing):
+def test_a_second_header_is_payload(door, closing):
     router, node = door()
     raw = closing(mqtt.Device(router.port, before=v2() + v2()))
     assert raw.read_to_end()[0] == b""
@@ -114,7 +114,7 @@ def test_a_second_header_is_the_payload_and_no_header(door, closing):
     assert not node.records
 
 
-def test_a_peer_that_is_not_trusted_is_closed_unheard(door, closing):
+def test_an_untrusted_peer_is_closed_before_its_header_is_read(door, closing):
     router, node = door()
     raw = closing(mqtt.Device(router.port, source="127.0.0.2"))
     try:
@@ -127,7 +127,7 @@ def test_a_peer_that_is_not_trusted_is_closed_unheard(door, closing):
 
 
 @pytest.mark.parametrize("name", ("mqtt", "mqtts", "ws", "wss"))
-def test_the_header_stands_below_tls_and_below_websocket(door, certificates, closing, name):
+def test_the_header_precedes_tls_and_websocket(door, certificates, closing, name):
     router, node = door(certificates)
     tls = mqtt.tls_context(certificates) if name in ("mqtts", "wss") else None
     kind = WsDevice if name in ("ws", "wss") else mqtt.Device
@@ -139,7 +139,7 @@ def test_the_header_stands_below_tls_and_below_websocket(door, certificates, clo
 
 
 @pytest.mark.parametrize("header", (v2(command=0x20), b"PROXY UNKNOWN\r\n"), ids=("LOCAL", "UNKNOWN"))
-def test_local_and_unknown_mean_the_sockets_own_address(door, closing, header):
+def test_local_and_unknown_mean_the_address_of_the_socket(door, closing, header):
     router, node = door()
     raw = closing(mqtt.Device(router.port, before=header))
     assert raw.connect("dev") == (0, 0)
@@ -254,7 +254,7 @@ def test_an_ipv4_device_of_a_dual_stack_listener_is_an_ipv4_device(
 
 @pytest.mark.parametrize("header, believed", ((b"PROXY UNKNOWN\r\n", False), (v2("127.0.0.9:1"), True)),
                          ids=("nobody named", "a trusted balancer named"))
-def test_a_forwarded_address_counts_only_behind_a_named_proxy(
+def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
         start_router, recording_node, closing, header, believed):
     made = add_door(one_cluster({"n": recording_node().port}), "balanced", websocket={},
                     client_address_header="X-Forwarded-For", accept_proxy_protocol=True,
@@ -267,7 +267,7 @@ def test_a_forwarded_address_counts_only_behind_a_named_proxy(
     assert router.session_end()["source"].startswith("203.0.113.1:") == believed
 
 
-def test_what_the_proxy_says_of_tls_is_passed_on(door, closing):
+def test_tls_facts_from_the_proxy_are_passed_on(door, closing):
     router, node = door(proxy_protocol_tlvs=["alpn", "authority", "ssl", "unique_id"])
     tlvs = (tlv(ALPN, b"mqtt") + tlv(AUTHORITY, b"broker.example") + tlv(UNIQUE_ID, b"abc-123") +
             ssl_tlv(b"device-7"))
@@ -281,7 +281,7 @@ def test_what_the_proxy_says_of_tls_is_passed_on(door, closing):
     assert facts["ssl"][SSL_CIPHER] == b"TLS_AES_128_GCM_SHA256"
 
 
-def test_the_name_of_a_certificate_that_did_not_verify_is_not_passed_on(door, closing):
+def test_an_unverified_certificate_name_is_not_passed_on(door, closing):
     router, node = door()
     header = v2(tlvs=ssl_tlv(b"mallory", verify=1))
     assert closing(mqtt.Device(router.port, before=header)).connect("dev") == (0, 0)
@@ -289,7 +289,7 @@ def test_the_name_of_a_certificate_that_did_not_verify_is_not_passed_on(door, cl
     assert facts["verify"] != 0 and SSL_CN not in facts["ssl"]
 
 
-def test_tls_that_ends_here_counts_before_what_the_proxy_says(door, certificates, closing):
+def test_tls_terminated_here_takes_precedence_over_the_header(door, certificates, closing):
     router, node = door(certificates)
     header = v2(tlvs=tlv(AUTHORITY, b"elsewhere.example") + ssl_tlv(b"mallory"))
     tls = mqtt.tls_context(certificates)
@@ -300,7 +300,7 @@ def test_tls_that_ends_here_counts_before_what_the_proxy_says(door, certificates
 
 
 @pytest.mark.parametrize("source", ("tls_cn", "sni", "source_ip"))
-def test_devices_are_routed_by_what_the_proxy_says(start_router, recording_node, closing, source):
+def test_devices_are_routed_by_facts_from_the_proxy(start_router, recording_node, closing, source):
     nodes = [recording_node() for _ in range(3)]
     made = config(nodes[0], route_by=source)
     made["clusters"][0]["nodes"] = [{"name": f"n{i}", "address": n.address}
@@ -322,7 +322,7 @@ def test_devices_are_routed_by_what_the_proxy_says(start_router, recording_node,
     assert len(set(homes.values())) > 1
 
 
-def test_a_header_that_does_not_come_is_not_waited_for_long(start_router, recording_node, closing):
+def test_a_missing_header_times_out(start_router, recording_node, closing):
     made = config(recording_node())
     made["timeouts"] = {"proxy_header_ms": 300}
     router = start_router(made)

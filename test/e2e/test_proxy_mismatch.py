@@ -59,7 +59,8 @@ def is_named_everywhere(router):
 
 
 @pytest.mark.parametrize("wrong,nodes", (("none", "expecting"), ("v1", "plain"), ("v2", "plain")))
-def test_devices_are_refused_and_the_log_asks_for_proxy_protocol(start_router, request, wrong, nodes):
+def test_devices_are_refused_and_the_log_hints_at_proxy_protocol(
+        start_router, request, wrong, nodes):
     nodes = request.getfixturevalue(nodes)
     made = with_admin(one_cluster(nodes, proxy_protocol=wrong, health_check=FAST_CHECK))
     router = start_router(made)
@@ -83,7 +84,7 @@ def test_devices_are_refused_and_the_log_asks_for_proxy_protocol(start_router, r
 
 
 @pytest.mark.parametrize("wrong,nodes", (("none", "expecting"), ("v2", "plain")))
-def test_mqtt_checks_give_the_same_hint(start_router, request, wrong, nodes):
+def test_failed_mqtt_checks_log_the_same_hint(start_router, request, wrong, nodes):
     made = with_admin(one_cluster(request.getfixturevalue(nodes), proxy_protocol=wrong, health_check=MQTT))
     router = start_router(made)
     for node in ("n0", "n1"):
@@ -96,7 +97,7 @@ def test_mqtt_checks_give_the_same_hint(start_router, request, wrong, nodes):
     wait_until(lambda: not admin.get(router, "/api/v1/status")["warnings"], "the warning to go")
 
 
-def test_nodes_that_wait_for_a_header_are_named_too(start_router, closing):
+def test_nodes_that_wait_for_a_header_cause_the_hint_too(start_router, closing):
     node = closing(RecordingNode(answer=None))  # it takes the CONNECT for the beginning of something
     made = with_admin(one_cluster({"n": node.port}, proxy_protocol="none", health_check=FAST_CHECK))
     made["timeouts"] = {"connack_ms": 300}
@@ -115,7 +116,7 @@ def close_on_bad(record):
     return accept_connect(record)
 
 
-def test_a_packet_that_nodes_choke_on_is_no_mismatch_once_one_was_answered(start_router, closing):
+def test_no_hint_is_logged_once_a_connect_was_answered(start_router, closing):
     nodes = {f"n{i}": closing(RecordingNode(answer=close_on_bad)).port for i in range(2)}
     router = start_router(with_admin(one_cluster(nodes, proxy_protocol="none", health_check=FAST_CHECK)))
     for i in range(10):

@@ -46,12 +46,12 @@ def test_readme_has_the_configuration_reference_the_program_prints():
     assert printed.stdout.strip() in README
 
 
-def test_readme_shows_no_path_that_is_not_there():
+def test_readme_shows_only_paths_that_exist():
     for path in re.findall(r"`((?:docker|test|src|include|config|fuzz)/[\w./-]+)`", README):
         assert (SOURCE / path).exists(), path
 
 
-def test_readme_names_every_event_and_every_field_of_a_sessions_end():
+def test_readme_lists_every_event_and_every_field_of_session_end():
     log = README[README.index("## The log"):README.index("## Admin interface")]
     code = "\n".join(path.read_text() for path in sorted((SOURCE / "src").rglob("*.c")))
     # beside a level, or in a table of their own

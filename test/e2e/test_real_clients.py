@@ -109,7 +109,7 @@ def paho_device(router, certificates, closing):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("version", (4, 5))
-def test_two_devices_of_one_node_talk_with_qos_0_1_and_2(router, paho_device, version, transport):
+def test_two_devices_exchange_messages_with_qos_0_1_and_2(router, paho_device, version, transport):
     home = home_of(router, "listener")
     speaker_id, = ids_at(router, home, "speaker", 1)
     listener = paho_device("listener", version=version, transport=transport)
@@ -122,7 +122,7 @@ def test_two_devices_of_one_node_talk_with_qos_0_1_and_2(router, paho_device, ve
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("version", (4, 5))
-def test_a_persistent_session_is_found_again(router, paho_device, version, transport):
+def test_a_persistent_session_is_resumed(router, paho_device, version, transport):
     name = f"sleeper-{version}-{transport}"
     first = paho_device(name, version=version, transport=transport, clean=False)
     assert first.session_present == 0
@@ -135,7 +135,7 @@ def test_a_persistent_session_is_found_again(router, paho_device, version, trans
     assert again.message()[1] == b"while you slept"
 
 
-def test_a_retained_message_reaches_a_device_that_comes_later(router, paho_device):
+def test_a_retained_message_reaches_a_device_that_connects_later(router, paho_device):
     writer, reader = ids_at(router, "node2", "retained", 2)
     paho_device(writer).publish("state/door", "open", 1, retain=True)
     late = paho_device(reader, version=5)
@@ -144,7 +144,7 @@ def test_a_retained_message_reaches_a_device_that_comes_later(router, paho_devic
 
 
 @pytest.mark.parametrize("version", (4, 5))
-def test_the_will_is_published_when_a_device_vanishes(router, paho_device, version):
+def test_the_will_is_published_when_a_device_is_lost(router, paho_device, version):
     watcher, mortal = ids_at(router, "node1", f"will-{version}", 2)
     watching = paho_device(watcher)
     watching.subscribe("wills/#", 1)
@@ -195,7 +195,7 @@ def test_the_paho_c_client_works(router, certificates, paho_device, version, tra
     run("return")
 
 
-def test_a_session_present_flag_comes_through_unchanged(router, device):
+def test_the_session_present_flag_is_relayed_unchanged(router, device):
     for version, expiry in ((3, b""), (4, b""), (5, bytes.fromhex("1100000e10"))):
         name = f"present-{version}"
         for expected in (0, 1):

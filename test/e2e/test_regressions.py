@@ -62,7 +62,7 @@ class Drained:
         self.hanging.close()
 
 
-def test_the_connect_of_a_device_that_reset_during_the_dial_reaches_no_node(
+def test_a_device_that_resets_during_the_dial_reaches_no_node(
         start_router, device, closing):
     node = closing(Drained())
     config = one_cluster({"n": node.port})
@@ -79,7 +79,8 @@ def test_the_connect_of_a_device_that_reset_during_the_dial_reaches_no_node(
     assert end["reason"] in ("client_error", "client_closed", "client_closed_early"), end
 
 
-def test_a_device_that_ignores_its_nodes_end_is_let_go(start_router, recording_node, device):
+def test_a_device_that_ignores_the_close_of_its_node_is_closed(
+        start_router, recording_node, device):
     node = recording_node()
     config = one_cluster({"n": node.port})
     config["timeouts"] = {"half_closed_ms": 6000}
@@ -96,7 +97,7 @@ def test_a_device_that_ignores_its_nodes_end_is_let_go(start_router, recording_n
     assert raw.read_to_end()[0] == b""
 
 
-def test_a_connack_in_pieces_is_read_and_its_keep_alive_heeded(
+def test_a_connack_in_pieces_is_parsed_and_its_keep_alive_used(
         start_router, recording_node, device):
     # CONNACK 5.0 with Server Keep Alive 1: the idle time is 1.5 s and 30 s, not the two hours of 0.
     connack = bytes.fromhex("2006000003130001")
@@ -113,7 +114,7 @@ def test_a_connack_in_pieces_is_read_and_its_keep_alive_heeded(
     assert end["connack_code"] == 0 and end["session_present"] is False
 
 
-def test_more_sigterms_do_not_prolong_the_end(start_router, recording_node, device):
+def test_repeated_sigterms_do_not_delay_the_exit(start_router, recording_node, device):
     config = one_cluster({"n": recording_node().port})
     config["timeouts"] = {"shutdown_ms": 1000, "farewell_ms": 300}
     router = start_router(config)
@@ -133,7 +134,7 @@ def test_more_sigterms_do_not_prolong_the_end(start_router, recording_node, devi
 
 
 @pytest.mark.parametrize("closed", ((0,), (1,), (0, 1), (0, 1, 2)), ids=str)
-def test_a_closed_standard_stream_never_lets_the_log_into_a_socket(
+def test_with_a_closed_standard_stream_no_log_line_goes_to_a_socket(
         recording_node, tmp_path, closed):
     node = recording_node()
     with socket.socket() as probe:
@@ -168,7 +169,7 @@ def test_a_closed_standard_stream_never_lets_the_log_into_a_socket(
 
 
 @pytest.mark.parametrize("version, answer", ((4, "20020003"), (5, "2003008900")))
-def test_a_dial_without_a_descriptor_is_our_shortage_and_not_the_nodes(
+def test_a_dial_without_a_free_descriptor_does_not_count_against_the_node(
         start_router, recording_node, device, version, answer):
     router = start_router(one_cluster({"n": recording_node().port}))
     raw = device(router)

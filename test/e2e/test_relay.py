@@ -46,7 +46,7 @@ def pair(start_router, recording_node, device, certificates):
 
 @pytest.mark.parametrize("transport", ("tcp", "tls"))
 @pytest.mark.parametrize("behind", (1, 100_000, 300_000))
-def test_bytes_pipelined_behind_connect_arrive_unchanged(
+def test_bytes_pipelined_after_connect_arrive_unchanged(
         start_router, recording_node, device, certificates, transport, behind):
     node = recording_node()
     router = start_router(one_cluster({"n": node.address}, tls_dir=certificates))
@@ -91,7 +91,7 @@ def same(got, wanted):
 
 
 @pytest.mark.parametrize("transport", ("tcp", "tls"))
-def test_big_transfers_in_both_directions_at_once(pair, transport):
+def test_big_transfers_in_both_directions_arrive_unchanged(pair, transport):
     raw, record, _, node, n = pair(transport)
     up, down = noise(BIG, b"up"), noise(BIG, b"down")
     record.write(down)
@@ -115,7 +115,7 @@ def test_sizes_around_the_buffer_arrive_both_ways(pair, transport):
 
 
 @pytest.mark.parametrize("transport", ("tcp", "tls"))
-def test_a_slow_device_stops_its_own_node_only_and_memory_stays_bounded(pair, transport):
+def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, transport):
     slow, slow_record, router, node, _ = pair(transport, router_config={"workers": 1})
     before = router.memory_bytes("Rss")
     much = (32 if SANITIZED else 64) * MEGABYTE  # the kernel takes up to 10 on each leg
@@ -145,7 +145,7 @@ def stalled(record):
     return before and record.transport.get_write_buffer_size() == before
 
 
-def test_a_slow_node_stops_its_own_device(pair):
+def test_a_slow_node_slows_its_own_device(pair):
     raw, record, router, node, n = pair()
     record.pause()
     data = noise(64 * MEGABYTE if not SANITIZED else 16 * MEGABYTE)
@@ -165,7 +165,7 @@ def test_a_slow_node_stops_its_own_device(pair):
     wait_until(lambda: router.gauges()["buffers_held"] == 0, "the buffer to go back")
 
 
-def test_a_device_that_half_closes_still_hears_its_node(pair):
+def test_a_device_that_half_closes_still_receives(pair):
     raw, record, router, node, n = pair(keep_open_after_eof=True)
     raw.send(b"last words")
     raw.half_close()
@@ -181,7 +181,7 @@ def test_a_device_that_half_closes_still_hears_its_node(pair):
 
 
 @pytest.mark.parametrize("transport", ("tcp", "tls"))
-def test_a_node_that_half_closes_still_hears_its_device(pair, transport):
+def test_a_node_that_half_closes_still_receives(pair, transport):
     raw, record, router, node, n = pair(transport, keep_open_after_eof=True)
     record.write(b"bye")
     record.write_eof()
@@ -195,7 +195,7 @@ def test_a_node_that_half_closes_still_hears_its_device(pair, transport):
     router.session_end(reason="node_closed")
 
 
-def test_what_the_node_said_before_it_closed_is_delivered(pair):
+def test_bytes_sent_by_a_node_before_its_close_are_delivered(pair):
     raw, record, router, _, _ = pair()
     data = noise(BIG)
     record.write(data)
@@ -206,7 +206,7 @@ def test_what_the_node_said_before_it_closed_is_delivered(pair):
     router.session_end(reason="node_closed")
 
 
-def test_a_device_that_sends_byte_by_byte_is_relayed_at_once(pair):
+def test_single_bytes_are_relayed_immediately(pair):
     raw, record, _, node, n = pair()
     for i in range(200):
         raw.send(bytes([i]))
@@ -243,12 +243,12 @@ def options_of_legs(router, level, option):
     return found
 
 
-def test_both_legs_have_nodelay(pair):
+def test_both_sockets_have_nodelay(pair):
     _, _, router, _, _ = pair()
     assert options_of_legs(router, socket.IPPROTO_TCP, socket.TCP_NODELAY) == [1, 1]
 
 
-def test_a_node_s_leg_gets_keepalive_once_the_session_has_settled(pair):
+def test_the_socket_to_a_node_gets_keepalive_once_the_session_is_established(pair):
     raw, _, router, _, _ = pair(router_config={"timeouts": {"idle_ms": 2000}})
 
     def of_both():
@@ -260,7 +260,7 @@ def test_a_node_s_leg_gets_keepalive_once_the_session_has_settled(pair):
     assert options_of_legs(router, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == [120, 120]
 
 
-def test_counts_in_the_log_are_what_went_through(pair):
+def test_byte_counts_in_the_log_match_the_relayed_bytes(pair):
     raw, record, router, node, n = pair()
     raw.send(noise(70_001))
     node.wait(lambda _: len(record.mqtt) == n + 70_001, "all bytes")

@@ -45,7 +45,7 @@ def still_speaks(raw, node):
 # -- what takes effect ----------------------------------------------------------------------------
 
 @pytest.mark.sanitized
-def test_a_node_that_is_added_gets_its_share_and_sessions_stay(start_router, nodes, device):
+def test_an_added_node_gets_its_share_and_sessions_stay(start_router, nodes, device):
     made = config(nodes, NODES[:2])
     router = start_router(made)
     moving = next(i for i in (f"dev-{i}" for i in range(100)) if order(NODES, i)[0] == "n3")
@@ -62,7 +62,7 @@ def test_a_node_that_is_added_gets_its_share_and_sessions_stay(start_router, nod
 
 
 @pytest.mark.sanitized
-def test_a_node_that_is_removed_keeps_who_is_there_and_gets_nobody_new(
+def test_a_removed_node_keeps_its_sessions_and_gets_no_new_ones(
         start_router, nodes, device):
     router = start_router(config(nodes))
     client_id = ids_of("n2", NODES)[0]
@@ -81,7 +81,7 @@ def test_a_node_that_is_removed_keeps_who_is_there_and_gets_nobody_new(
 
 
 @pytest.mark.sanitized
-def test_weights_and_addresses_change_and_a_node_is_known_by_its_name(
+def test_weights_and_addresses_change_for_a_node_of_the_same_name(
         start_router, nodes, recording_node, device):
     made = config(nodes)
     router = start_router(made)
@@ -97,7 +97,8 @@ def test_weights_and_addresses_change_and_a_node_is_known_by_its_name(
 
 
 @pytest.mark.sanitized
-def test_listeners_come_and_go_and_their_sessions_stay(start_router, nodes, device, closing):
+def test_listeners_are_added_and_removed_and_their_sessions_stay(
+        start_router, nodes, device, closing):
     made = config(nodes)
     router = start_router(made)
     more = add_door(copy.deepcopy(made), "second")
@@ -115,7 +116,7 @@ def test_listeners_come_and_go_and_their_sessions_stay(start_router, nodes, devi
 
 
 @pytest.mark.sanitized
-def test_a_listener_that_changes_keeps_its_socket(start_router, nodes, certificates, closing):
+def test_a_changed_listener_keeps_its_socket(start_router, nodes, certificates, closing):
     """From TCP to TLS, on the same address: no moment without a listening socket."""
     made = config(nodes)
     router = start_router(made)
@@ -133,7 +134,7 @@ def test_a_listener_that_changes_keeps_its_socket(start_router, nodes, certifica
 
 
 @pytest.mark.sanitized
-def test_timeouts_limits_and_the_log_level_change(start_router, nodes, device):
+def test_a_reload_changes_timeouts_limits_and_the_log_level(start_router, nodes, device):
     made = config(nodes)
     router = start_router(made)
     first = device(router)
@@ -157,7 +158,7 @@ def test_timeouts_limits_and_the_log_level_change(start_router, nodes, device):
 
 
 @pytest.mark.sanitized
-def test_certificates_change(start_router, nodes, certificates, closing, tmp_path):
+def test_a_reload_changes_certificates(start_router, nodes, certificates, closing, tmp_path):
     for part in ("ca.pem", "server.pem", "server.key"):
         shutil.copy(certificates / part, tmp_path / part)
     made = one_cluster({"n1": nodes["n1"].port}, tls_dir=tmp_path)
@@ -179,7 +180,7 @@ def test_certificates_change(start_router, nodes, certificates, closing, tmp_pat
 
 
 @pytest.mark.sanitized
-def test_health_outlives_a_reload_and_checks_come_and_go(start_router, closing, device):
+def test_health_outlives_a_reload_and_checks_are_added_and_removed(start_router, closing, device):
     real = {name: closing(Mosquitto(name)) for name in NODES[:2]}
     made = config(real, NODES[:2], proxy_protocol="none", **CHECKED)
     router = start_router(made)
@@ -217,7 +218,7 @@ BROKEN = {
 
 @pytest.mark.sanitized
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_file_leaves_everything_and_says_all_that_is_wrong(
+def test_a_broken_file_changes_nothing_and_all_errors_are_reported(
         start_router, nodes, device, how):
     made = config(nodes)
     router = start_router(made)
@@ -260,7 +261,7 @@ UNFIT = ("clusters[0].source_addresses[1]: 203.0.113.9: Cannot assign requested 
 
 
 @pytest.mark.sanitized
-def test_what_this_host_does_not_have_leaves_everything(start_router, nodes, device, tmp_path):
+def test_a_resource_missing_on_the_host_changes_nothing(start_router, nodes, device, tmp_path):
     made = config(nodes)
     router = start_router(made)
     router.reload(fitting_no_host(copy.deepcopy(made), tmp_path), expect="reload.failed")
@@ -273,7 +274,7 @@ def test_what_this_host_does_not_have_leaves_everything(start_router, nodes, dev
     router.reload(made)
 
 
-def test_a_router_does_not_start_without_what_its_file_wants_of_the_host(nodes, tmp_path):
+def test_a_router_does_not_start_without_the_resources_in_its_file(nodes, tmp_path):
     path = harness.write_config(fitting_no_host(config(nodes), tmp_path), tmp_path)
     result = harness.run_router("--config", path)
     assert result.returncode == 1, result
@@ -283,7 +284,7 @@ def test_a_router_does_not_start_without_what_its_file_wants_of_the_host(nodes, 
 
 
 @pytest.mark.sanitized
-def test_a_node_that_left_with_a_session_and_is_back_is_checked_again(
+def test_a_node_removed_with_a_session_and_added_again_is_checked(
         start_router, closing, device):
     nodes = {name: closing(Mosquitto(name)) for name in NODES}
     made = config(nodes, proxy_protocol="none", **CHECKED)
@@ -302,7 +303,7 @@ def test_a_node_that_left_with_a_session_and_is_back_is_checked_again(
     router.wait_event("node.status", node="n3", status="up")
 
 
-def test_a_reload_that_fails_leaves_no_trace_of_its_doors(
+def test_a_failed_reload_leaves_no_listener_open(
         start_router, nodes, closing, tmp_path):
     made = config(nodes, proxy_protocol="none")
     router = start_router(made)
@@ -324,7 +325,7 @@ def test_a_reload_that_fails_leaves_no_trace_of_its_doors(
 
 
 @pytest.mark.sanitized
-def test_an_address_that_is_taken_leaves_everything(start_router, nodes, device, closing):
+def test_an_address_in_use_changes_nothing(start_router, nodes, device, closing):
     made = config(nodes)
     router = start_router(made)
     holder = closing(nodes["n1"])  # listens without SO_REUSEPORT
@@ -339,7 +340,7 @@ def test_an_address_that_is_taken_leaves_everything(start_router, nodes, device,
 
 
 @pytest.mark.sanitized
-def test_a_file_that_is_gone_leaves_everything(start_router, nodes, device):
+def test_a_missing_file_changes_nothing(start_router, nodes, device):
     router = start_router(config(nodes))
     kept = router.config_path.read_text()
     router.config_path.unlink()
@@ -349,7 +350,7 @@ def test_a_file_that_is_gone_leaves_everything(start_router, nodes, device):
 
 
 @pytest.mark.sanitized
-def test_what_needs_a_restart_is_named_and_the_rest_is_taken_up(start_router, nodes, device):
+def test_changes_that_need_a_restart_are_named_and_the_rest_applies(start_router, nodes, device):
     made = config(nodes, NODES[:2])
     router = start_router(made)
     other = config(nodes)
@@ -363,7 +364,7 @@ def test_what_needs_a_restart_is_named_and_the_rest_is_taken_up(start_router, no
 # -- often ----------------------------------------------------------------------------------------
 
 @pytest.mark.sanitized
-def test_reload_after_reload_closes_no_session_and_refuses_nobody(start_router, closing, capsys):
+def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, closing, capsys):
     """200 reloads under 500 connects a second: nodes, weights, doors and timeouts change."""
     reloads, per_s = (20, 100) if harness.SANITIZED else (200, 500)
     real = {name: closing(Mosquitto(name)) for name in NODES}
@@ -437,7 +438,7 @@ def test_a_reload_that_changes_nothing_moves_nothing(start_router, nodes, device
 
 
 @pytest.mark.sanitized
-def test_two_signals_in_a_row_and_the_last_file_counts(start_router, nodes, device):
+def test_of_two_signals_in_a_row_the_last_file_applies(start_router, nodes, device):
     router = start_router(config(nodes, NODES[:1]))
     for names in (NODES[:2], NODES[1:]):
         harness.write_config(config(nodes, names), router.directory.name)
@@ -457,7 +458,7 @@ HUP_AT_ONCE = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$
                '[ $i = 1000 ]; do i=$((i + 1)); done; kill -HUP $$) & exec "$@"', "sh")
 
 
-def test_a_signal_while_the_router_starts_is_heeded_when_it_serves(start_router):
+def test_a_signal_during_the_start_is_handled_once_the_router_serves(start_router):
     """The start waits for a DNS server that says nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -100,7 +100,7 @@ def test_the_next_node_takes_over_and_the_device_sees_one_clean_connack(pair, de
 
 @pytest.mark.parametrize("version,answer", KEPT, ids=lambda v: v.hex() if isinstance(v, bytes)
                          else str(v))
-def test_an_answer_that_is_about_the_device_is_the_devices(pair, device, version, answer):
+def test_a_refusal_about_the_device_is_relayed_to_it(pair, device, version, answer):
     both = pair(says(answer))
     raw = device(both.router).send(mqtt.connect(both.id, version=version))
     assert raw.packet()[1] == answer
@@ -113,7 +113,7 @@ def test_an_answer_that_is_about_the_device_is_the_devices(pair, device, version
 
 
 @pytest.mark.parametrize("version", (4, 5))
-def test_a_node_that_closes_right_after_it_accepted_is_no_reason_to_ask_another(
+def test_a_node_that_closes_right_after_its_connack_causes_no_replay(
         pair, device, version):
     def answer(record):
         record.transport.write(ACCEPTED[version])
@@ -129,7 +129,7 @@ def test_a_node_that_closes_right_after_it_accepted_is_no_reason_to_ask_another(
 
 @pytest.mark.parametrize("version,refusal", (
     (4, connack_4(3)), (5, connack_5(0x9C, "other:1883"))), ids=("3.1.1", "5.0"))
-def test_a_refusal_that_comes_byte_by_byte_is_kept_from_the_device(
+def test_a_refusal_that_arrives_byte_by_byte_is_withheld_from_the_device(
         pair, device, version, refusal):
     both = pair(None)
     raw = device(both.router).send(mqtt.connect(both.id, version=version))
@@ -144,7 +144,7 @@ def test_a_refusal_that_comes_byte_by_byte_is_kept_from_the_device(
     assert both.router.session_end()["node"] == "good"
 
 
-def test_a_connack_that_comes_byte_by_byte_reaches_the_device_whole(pair, device):
+def test_a_connack_that_arrives_byte_by_byte_reaches_the_device_whole(pair, device):
     success = connack_5(0, "welcome")
     both = pair(None)
     raw = device(both.router).send(mqtt.connect(both.id, version=5))
@@ -157,7 +157,7 @@ def test_a_connack_that_comes_byte_by_byte_reaches_the_device_whole(pair, device
     assert not both.good.records
 
 
-def test_auth_before_the_connack_is_between_the_device_and_its_node(pair, device):
+def test_auth_before_the_connack_is_relayed(pair, device):
     """From the node's first AUTH on, the router understands nothing and asks nobody else."""
     both = pair(says(AUTH), connack_ms=600)
     connect = mqtt.connect(both.id, version=5, properties=b"\x15" + mqtt.text("scram-1"))
@@ -190,7 +190,7 @@ def test_replay_can_be_turned_off(pair, device, how, seen):
 
 
 @pytest.mark.parametrize("n_nodes", (1, 2, 3))
-def test_when_all_refuse_the_device_hears_the_last_ones_own_words(
+def test_if_all_nodes_refuse_the_device_gets_the_last_refusal(
         start_router, recording_node, device, n_nodes):
     names = [f"n{i}" for i in range(n_nodes)]
     nodes = {name: recording_node(answer=says(connack_5(0x88, f"from {name}"))) for name in names}
@@ -204,7 +204,7 @@ def test_when_all_refuse_the_device_hears_the_last_ones_own_words(
         assert (end["node"], end["tries"], end["connack_code"]) == (last, n_nodes, 0x88)
 
 
-def test_no_more_than_three_nodes_are_asked(start_router, recording_node, device):
+def test_no_more_than_three_nodes_are_tried(start_router, recording_node, device):
     nodes = {f"n{i}": recording_node(answer=says(connack_4(3))) for i in range(5)}
     router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
     assert device(router).connect("dev")[1] == 3
@@ -225,7 +225,7 @@ def test_dial_failures_and_refusals_share_the_three_tries(start_router, recordin
 
 @pytest.mark.parametrize("proxy_protocol", ("v1", "v2", "none"))
 @pytest.mark.parametrize("refusal", ("return code 3", "close"))
-def test_all_that_was_pipelined_reaches_the_second_node_whole_and_in_order(
+def test_all_pipelined_bytes_reach_the_second_node_in_order(
         pair, device, proxy_protocol, refusal):
     both = pair(None, proxy_protocol=proxy_protocol)
     connect = mqtt.connect(both.id)
@@ -247,7 +247,7 @@ def test_all_that_was_pipelined_reaches_the_second_node_whole_and_in_order(
     both.good.wait_mqtt(connect + b"".join(behind) + mqtt.PING)
 
 
-def test_more_than_any_buffer_behind_the_connect_waits_at_the_device(pair, device):
+def test_pipelined_bytes_beyond_the_buffer_wait_at_the_device(pair, device):
     """What cannot be kept for a second node is not taken from the device's socket."""
     both = pair(None)
     connect = mqtt.connect(both.id)
@@ -264,7 +264,7 @@ def test_more_than_any_buffer_behind_the_connect_waits_at_the_device(pair, devic
 
 
 @pytest.mark.parametrize("how", ("close", "reset"))
-def test_a_device_that_left_while_its_node_was_thinking_is_not_placed_again(pair, device, how):
+def test_a_device_that_disconnects_before_the_refusal_is_not_replayed(pair, device, how):
     both = pair(None, connack_ms=700)
     raw = device(both.router).send(mqtt.connect(both.id))
     both.bad.record()
@@ -275,7 +275,7 @@ def test_a_device_that_left_while_its_node_was_thinking_is_not_placed_again(pair
     assert not both.good.records
 
 
-def test_the_time_for_placing_covers_all_tries(start_router, recording_node, device):
+def test_placement_ms_covers_all_tries(start_router, recording_node, device):
     nodes = {f"n{i}": recording_node(answer=None) for i in range(3)}
     made = one_cluster({name: node.port for name, node in nodes.items()})
     made["timeouts"] = {"connack_ms": 400, "placement_ms": 600}
@@ -286,7 +286,7 @@ def test_the_time_for_placing_covers_all_tries(start_router, recording_node, dev
     assert router.session_end()["tries"] < 3
 
 
-def test_a_real_node_takes_over_from_one_that_is_evacuated(start_router, recording_node, device,
+def test_a_real_node_takes_over_from_an_evacuated_one(start_router, recording_node, device,
                                                            closing):
     """The second CONNECT finds Mosquitto and its kept session as if it had come there at once."""
     evacuated = recording_node(answer=says(connack_5(0x9C, "other:1883")))
@@ -303,7 +303,7 @@ def test_a_real_node_takes_over_from_one_that_is_evacuated(start_router, recordi
         router.session_end(count=present + 1, placement="replay")
 
 
-def test_a_candidate_that_was_drained_meanwhile_is_passed_over(
+def test_a_candidate_that_starts_draining_is_skipped(
         start_router, recording_node, device):
     homes = {name: recording_node(answer=None if name == "n1" else says(CONNACK_3))
              for name in ("n1", "n2", "n3")}
@@ -326,7 +326,7 @@ def test_a_candidate_that_was_drained_meanwhile_is_passed_over(
     assert not homes[second].records, "a draining node gets no new session"
 
 
-def test_the_limit_of_a_node_holds_for_replayed_devices_too(start_router, recording_node, device):
+def test_the_limit_of_a_node_applies_to_replayed_devices_too(start_router, recording_node, device):
     silent, small = recording_node(answer=None), recording_node(answer=says(CONNACK_3))
     ports = {"silent": silent.port, "small": small.port}
     config = one_cluster(ports)
@@ -384,7 +384,7 @@ class StallingPort(ChokingPort):
                 return
 
 
-def test_half_a_connect_goes_to_no_other_node_without_replay(
+def test_without_replay_a_partly_sent_connect_goes_to_no_other_node(
         start_router, recording_node, closing, device):
     other = recording_node()
     ports = {"stalls": closing(StallingPort()).port, "other": other.port}
@@ -403,7 +403,7 @@ def test_half_a_connect_goes_to_no_other_node_without_replay(
     assert not other.records
 
 
-def test_a_connect_that_nodes_choke_on_ejects_none_of_them(start_router, closing, device):
+def test_a_connect_that_makes_nodes_fail_ejects_none_of_them(start_router, closing, device):
     nodes = {name: closing(ChokingPort()).port for name in ("n1", "n2", "n3")}
     router = start_router(one_cluster(
         nodes, passive={"failures": 2, "window_ms": 60_000, "eject_ms": 60_000},
@@ -450,7 +450,7 @@ NO_PROOF = [(4, connack_4(1)), (4, connack_4(3)), (4, mqtt.PING)] + [
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("version,answer", PROOF, ids=lambda v: v.hex() if isinstance(v, bytes)
                          else str(v))
-def test_an_answer_about_the_device_proves_that_the_node_before_was_at_fault(
+def test_an_answer_about_the_device_counts_as_a_failure_of_the_previous_node(
         start_router, recording_node, device, first, version, answer):
     router = failed_before(start_router, recording_node, device, FIRST[first], version, answer)
     assert failures_of(router, "home") == 1 and failures_of(router, "next") == 0
@@ -460,14 +460,14 @@ def test_an_answer_about_the_device_proves_that_the_node_before_was_at_fault(
 @pytest.mark.parametrize("first", FIRST)
 @pytest.mark.parametrize("version,answer", NO_PROOF, ids=lambda v: v.hex()
                          if isinstance(v, bytes) else str(v))
-def test_an_answer_about_anything_else_proves_nothing_about_the_node_before(
+def test_another_answer_does_not_count_against_the_previous_node(
         start_router, recording_node, device, first, version, answer):
     router = failed_before(start_router, recording_node, device, FIRST[first], version, answer)
     assert failures_of(router, "home") == 0 and failures_of(router, "next") == 0
     assert not router.find("node.status")
 
 
-def test_a_node_is_not_charged_for_silence_if_all_nodes_are_silent(
+def test_silence_does_not_count_against_a_node_if_all_nodes_are_silent(
         start_router, recording_node, device):
     ports = {name: recording_node(answer=None).port for name in ("n1", "n2", "n3")}
     config = one_cluster(ports, passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
@@ -478,7 +478,7 @@ def test_a_node_is_not_charged_for_silence_if_all_nodes_are_silent(
     assert not router.find("node.status")
 
 
-def test_silence_counts_if_the_configuration_lets_no_other_node_be_tried(
+def test_silence_counts_if_no_other_node_may_be_tried(
         start_router, recording_node, device):
     ports = {name: recording_node(answer=None).port for name in ("n1", "n2", "n3")}
     config = one_cluster(ports, replay=False,

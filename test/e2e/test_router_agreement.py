@@ -67,7 +67,7 @@ def expected(up):
     return {client_id: next(n for n in order(NODES, client_id) if n in up) for client_id in IDS}
 
 
-def test_views_that_differ_agree_again_when_they_are_the_same(routers, closing):
+def test_routers_agree_again_once_their_views_of_the_nodes_match(routers, closing):
     three, view = routers
     assert all(landing(router, closing) == expected(NODES) for router in three)
     view.close()
@@ -82,7 +82,7 @@ def test_views_that_differ_agree_again_when_they_are_the_same(routers, closing):
     assert all(landing(router, closing) == expected(NODES) for router in three)
 
 
-def test_a_node_that_died_has_the_same_heirs_everywhere(routers, nodes, closing):
+def test_all_routers_choose_the_same_substitutes_for_a_dead_node(routers, nodes, closing):
     three, _ = routers
     nodes["n3"].kill()
     for router in three:

@@ -96,7 +96,7 @@ def look_inside(router):
     return "main thread: {:.1f} ms a scrape, {:.1f} ms to find one of 9,000, {:.1f} ms for 1,000".format(*cost_ms)
 
 
-def test_9000_devices_at_a_time_none_fails_and_nothing_stays_behind(
+def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
         start_router, nodes, certificates, capsys):
     router = start(start_router, nodes, certificates, admin={"address": "127.0.0.1:0"})
     # A first device and its end, so that what is set up once is set up.
@@ -135,7 +135,7 @@ def test_9000_devices_at_a_time_none_fails_and_nothing_stays_behind(
     assert peak < 1.1 * per_session * DEVICES + (1 << 20)
 
 
-def test_2000_idle_tls_devices_cost_less_than_15_kib_each_and_give_it_back(
+def test_2000_idle_tls_devices_cost_under_15_kib_each_and_release_it(
         start_router, nodes, certificates, capsys):
     router = start(start_router, nodes, certificates)
     tls = mqtt.tls_context(certificates)
@@ -155,7 +155,8 @@ def test_2000_idle_tls_devices_cost_less_than_15_kib_each_and_give_it_back(
     assert each < TLS_SESSION_MAX
 
 
-def test_the_open_file_limit_stops_newcomers_and_harms_nobody(start_router, nodes, device):
+def test_the_open_file_limit_stops_new_connections_and_harms_no_session(
+        start_router, nodes, device):
     """Out of descriptors, the router waits; it neither spins nor drops who is there."""
     config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none")
     router = start_router(config)

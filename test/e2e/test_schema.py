@@ -36,7 +36,7 @@ def test_every_shipped_configuration_is_valid(validator):
         validator.validate(load(path))
 
 
-def test_what_the_loader_takes_the_schema_takes_and_both_refuse_unknown_keys(validator):
+def test_loader_and_schema_accept_the_same_and_reject_unknown_keys(validator):
     refused = 0
     for path in sorted(CASES.glob("*.json")):
         value = load(path)
@@ -56,13 +56,13 @@ def test_what_the_loader_takes_the_schema_takes_and_both_refuse_unknown_keys(val
     ({"timeouts": {"dial_ms": 1}}, "timeouts/dial_ms"), ({"colour": 1}, ""), ({"admin": True}, "admin"),
     ({"listeners": []}, "listeners"), ({"sandbox": "yes"}, "sandbox"),
     ({"limits": {"flapping": {"max_connects": 1.5}}}, "limits/flapping")), ids=str)
-def test_a_wrong_value_is_refused_at_its_place(validator, change, path):
+def test_a_wrong_value_is_rejected_at_its_path(validator, change, path):
     value = {**json.loads((ROOT / "config" / "emqx-cluster.json").read_text()), **change}
     [error] = validator.iter_errors(value)
     assert "/".join(str(p) for p in error.path) == path
 
 
-def test_the_effective_configuration_is_valid_too_and_has_the_defaults(validator, start_router, recording_node,
+def test_the_effective_configuration_is_valid_and_has_the_defaults(validator, start_router, recording_node,
                                                                        certificates):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     router = start_router(made)

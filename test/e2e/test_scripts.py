@@ -30,7 +30,7 @@ def group_members(group):
     return found
 
 
-def test_quickstart_says_what_to_type_and_ctrl_c_ends_all_of_it():
+def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
     process = subprocess.Popen(QUICKSTART, env=ENVIRONMENT, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, start_new_session=True)
     said = []
@@ -69,13 +69,13 @@ def test_quickstart_says_what_to_type_and_ctrl_c_ends_all_of_it():
     assert not os.path.exists(work)
 
 
-def test_quickstart_wants_no_other_words():
+def test_quickstart_rejects_other_arguments():
     result = subprocess.run([*QUICKSTART, "--chekc"], env=ENVIRONMENT, capture_output=True,
                             text=True, timeout=PATIENCE_S, check=False)
     assert result.returncode == 2 and "usage" in result.stderr
 
 
-def test_the_broken_router_makes_the_check_fail():
+def test_a_broken_router_fails_the_quickstart_check():
     environment = dict(ENVIRONMENT, MQTT_ROUTER="/bin/false")
     result = subprocess.run([*QUICKSTART, "--check"], env=environment, capture_output=True,
                             text=True, timeout=60, check=False)

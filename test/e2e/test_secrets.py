@@ -31,7 +31,7 @@ def leaves_core(pid_of, directory):
     return any(directory.iterdir())
 
 
-def test_a_router_that_crashes_leaves_no_core(start_router, made, tmp_path):
+def test_a_crash_leaves_no_core_file(start_router, made, tmp_path):
     wrapper = ("sh", "-c", 'ulimit -c unlimited && cd "$0" && exec "$@"')
     other, ours = tmp_path / "other", tmp_path / "ours"
     other.mkdir()
@@ -100,7 +100,7 @@ def gone(router, needles, capsys, what, before):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into it")
-def test_a_key_that_a_reload_replaced_is_nowhere_in_memory(
+def test_a_replaced_key_is_erased_from_memory(
         start_router, made, device, authority, tmp_path, capsys):
     old, new = (authority.issue(name, sans=["DNS:localhost"]) for name in ("old", "new"))
     tickets = tmp_path / "tickets"

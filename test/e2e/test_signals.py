@@ -21,7 +21,7 @@ def start(start_router, node, shutdown_ms=2000, **top):
     return start_router(config)
 
 
-def test_sigterm_refuses_new_devices_and_lets_the_others_go_at_a_pace(
+def test_sigterm_refuses_new_devices_and_closes_the_others_at_a_limited_rate(
         start_router, recording_node, device):
     router = start(start_router, recording_node())
     raws = [device(router) for _ in range(40)]
@@ -40,7 +40,7 @@ def test_sigterm_refuses_new_devices_and_lets_the_others_go_at_a_pace(
     assert spread > 0.5, f"40 devices within {spread} s are a herd, not a pace"
 
 
-def test_nobody_gets_in_while_the_router_drains(start_router, recording_node, device):
+def test_no_device_is_accepted_while_the_router_drains(start_router, recording_node, device):
     router = start(start_router, recording_node(), shutdown_ms=3000)
     raws = [device(router) for _ in range(10)]
     for i, raw in enumerate(raws):
@@ -57,13 +57,13 @@ def test_nobody_gets_in_while_the_router_drains(start_router, recording_node, de
     router.stop()
 
 
-def test_sigterm_without_devices_ends_at_once(start_router, recording_node):
+def test_sigterm_without_devices_exits_immediately(start_router, recording_node):
     router = start(start_router, recording_node(), shutdown_ms=LONG_MS)
     router.stop()
 
 
 @pytest.mark.parametrize("how", (signal.SIGINT, signal.SIGTERM))
-def test_a_second_signal_or_sigint_ends_at_once(start_router, recording_node, device, how):
+def test_a_second_signal_or_sigint_exits_immediately(start_router, recording_node, device, how):
     router = start(start_router, recording_node(), shutdown_ms=LONG_MS)
     for i in range(20):
         device(router).connect(f"dev-{i}")
@@ -74,7 +74,8 @@ def test_a_second_signal_or_sigint_ends_at_once(start_router, recording_node, de
     assert len(router.find("session.end")) == 20, "each session still has its line"
 
 
-def test_sigterm_in_every_stage_ends_clean(start_router, recording_node, device, closing, certificates):
+def test_sigterm_in_every_stage_exits_cleanly(
+        start_router, recording_node, device, closing, certificates):
     """Devices in their handshake, their CONNECT, their CONNACK and their relay."""
     mute = recording_node(answer=lambda record: None if b"mute" in record.data else
                           bytes.fromhex("20020000"))

@@ -78,7 +78,7 @@ def test_a_path_that_is_not_a_regular_file_fails_check_and_start(tmp_path, what,
     (b"a-secret-of-two\rlines\n", "must not contain a carriage return"),
     (b"\r\n", "must not be empty"), (b"", "must not be empty"),
     (b"a-secret-with\0a-nul\n", "must not contain a NUL byte"), (b"x" * 70000, "must have at most ")), ids=range(7))
-def test_every_secret_keeps_the_same_rules(tmp_path, what, content, rule):
+def test_every_secret_file_follows_the_same_rules(tmp_path, what, content, rule):
     path = tmp_path / "secret"
     path.write_bytes(content)
     config = write_config(with_file(what, path, tmp_path), tmp_path)
@@ -104,7 +104,7 @@ def test_a_reload_rejects_a_fifo_without_waiting_for_it(start_router, recording_
     assert "is a FIFO: must be a regular file" in router.find("reload.fault")[-1]["error"]
 
 
-def test_a_configuration_may_come_out_of_a_pipe(tmp_path):
+def test_a_configuration_may_come_from_a_pipe(tmp_path):
     made = json.dumps(one_cluster({"n": 1}))
     command = 'printf "%s" "$1" | "$0" --check --config /dev/stdin && "$0" --check --config <(printf "%s" "$1")'
     result = subprocess.run(["bash", "-c", command, BINARY, made], capture_output=True, text=True,
@@ -123,14 +123,14 @@ def test_a_configuration_fifo_without_a_writer_is_an_error(tmp_path):
 @pytest.mark.parametrize("content, rule", (
     (b"\xef\xbb\xbf{}", "begins with a byte order mark"), ("{}".encode("utf-16"), "begins with a byte order mark"),
     (b" " * (16 << 20) + b"{}", "must have at most 16777216 bytes")), ids=range(3))
-def test_a_configuration_keeps_the_rules_of_small_files(tmp_path, content, rule):
+def test_a_configuration_follows_the_rules_for_small_files(tmp_path, content, rule):
     path = tmp_path / "config.json"
     path.write_bytes(content)
     result = run_router("--check", "--config", path)
     assert result.returncode == 1 and f"error: {path}: cannot be read: {rule}" in result.stderr
 
 
-def test_a_token_for_a_command_may_come_out_of_a_pipe(start_router, recording_node, tmp_path):
+def test_a_token_for_a_command_may_come_from_a_pipe(start_router, recording_node, tmp_path):
     token = tmp_path / "token"
     token.write_text("a-token-of-one-line\n")
     token.chmod(0o600)

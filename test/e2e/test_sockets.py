@@ -40,7 +40,7 @@ def test_a_unix_listener_serves_devices(door, closing, tmp_path):
     assert router.session_end()["source"].startswith("unix")
 
 
-def test_a_proxy_on_a_unix_socket_needs_no_other_trust(door, closing, tmp_path):
+def test_a_proxy_on_a_unix_socket_is_trusted(door, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
     _, node = door(address=f"unix:{path}", accept_proxy_protocol=True)
     device = closing(mqtt.Device(str(path), before=v2()))
@@ -50,13 +50,13 @@ def test_a_proxy_on_a_unix_socket_needs_no_other_trust(door, closing, tmp_path):
     assert facts["destination"] == ("203.0.113.9", 8883)
 
 
-def test_a_unix_socket_without_a_proxy_cannot_feed_nodes_that_want_an_address(tmp_path):
+def test_a_unix_listener_without_a_proxy_is_rejected_for_nodes_with_proxy_protocol(tmp_path):
     made = add_door(one_cluster({"n": 1}), "door", address=f"unix:{tmp_path}/mqtt.sock")
     result = run_router("--check", "--config", write_config(made, tmp_path))
     assert result.returncode == 1 and "no address to tell" in result.stdout + result.stderr
 
 
-def test_a_local_connection_on_a_unix_socket_is_never_told_a_made_up_address(
+def test_a_local_connection_on_a_unix_socket_sends_no_invented_address(
         door, closing, tmp_path):
     """LOCAL means the socket's own address, and this socket has none."""
     path = tmp_path / "mqtt.sock"
@@ -91,14 +91,14 @@ def test_a_node_may_be_a_unix_socket(start_router, recording_node, device, tmp_p
     assert decode(node.wait_mqtt(mqtt.connect("dev")).proxy)[0]["source"] == raw.name
 
 
-def test_a_node_socket_that_is_not_there_is_no_node(start_router, device, tmp_path):
+def test_a_node_with_a_missing_unix_socket_is_down(start_router, device, tmp_path):
     router = start_router(one_cluster({"n": f"unix:{tmp_path}/nowhere.sock"}))
     raw = device(router).send(mqtt.connect("dev"))
     assert raw.read_to_end() == (bytes.fromhex("20020003"), "end")
     assert router.session_end(reason="no_node")["detail"]
 
 
-def test_a_socket_file_left_by_a_dead_router_is_no_obstacle_and_goes_at_the_end(
+def test_a_stale_socket_file_is_replaced_and_removed_on_exit(
         start_router, recording_node, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
     made = add_door(one_cluster({"n": recording_node().port}, proxy_protocol="none"), "door",
@@ -115,7 +115,7 @@ def test_a_socket_file_left_by_a_dead_router_is_no_obstacle_and_goes_at_the_end(
     assert not path.exists()
 
 
-def test_a_unix_socket_of_a_living_router_is_an_address_in_use(door, closing, tmp_path):
+def test_a_unix_socket_of_a_running_router_is_an_address_in_use(door, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
     door(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
     made = add_door(one_cluster({"n": 1}, proxy_protocol="none"), "door", address=f"unix:{path}")
@@ -124,7 +124,7 @@ def test_a_unix_socket_of_a_living_router_is_an_address_in_use(door, closing, tm
     assert closing(mqtt.Device(str(path))).connect("dev") == (0, 0)
 
 
-def test_one_listener_has_several_addresses(door, tmp_path):
+def test_one_listener_may_have_several_addresses(door, tmp_path):
     path = tmp_path / "mqtt.sock"
     router, node = door(cluster={"proxy_protocol": "none"}, address=[
         "127.0.0.1:0", "127.0.0.2:0", "[::1]:0", f"unix:{path}"])
@@ -142,7 +142,7 @@ def test_one_listener_has_several_addresses(door, tmp_path):
     assert router.wait_event("session.end", count=4, listener="door")
 
 
-def test_dual_stack_takes_ipv4_and_tells_it_as_ipv4(door, closing):
+def test_dual_stack_accepts_ipv4_and_sends_it_as_ipv4(door, closing):
     router, node = door(address="[::]:0", dual_stack=True)
     for index, (host, family) in enumerate((("127.0.0.1", "TCP4"), ("::1", "TCP6"))):
         device = closing(mqtt.Device(router.ports["door"], host=host))
@@ -153,7 +153,7 @@ def test_dual_stack_takes_ipv4_and_tells_it_as_ipv4(door, closing):
         assert facts["destination"] == (host, router.ports["door"])
 
 
-def test_without_dual_stack_an_ipv6_address_is_ipv6_alone(door):
+def test_without_dual_stack_an_ipv6_address_accepts_only_ipv6(door):
     router, _ = door(address="[::]:0")
     with socket.socket() as raw:
         assert raw.connect_ex(("127.0.0.1", router.ports["door"])) != 0
@@ -161,7 +161,7 @@ def test_without_dual_stack_an_ipv6_address_is_ipv6_alone(door):
         assert device.connect("dev") == (0, 0)
 
 
-def test_the_backlog_is_what_was_asked_for(door):
+def test_the_backlog_is_the_configured_one(door):
     router, _ = door(backlog=7)
     port = router.ports["door"]
     said = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True,
@@ -179,7 +179,7 @@ def test_defer_accept_waits_for_the_first_bytes(door, closing):
     assert router.gauges()["accepted_total"] == before + 1
 
 
-def test_fast_open_is_offered_to_who_asks(door):
+def test_fast_open_is_enabled_if_configured(door):
     """The option is on the listening sockets; whether SYN data is taken is the kernel's setting."""
     router, node = door(fast_open=16)
     connect = mqtt.connect("dev")

@@ -52,7 +52,7 @@ def stage(namespace, start_router, closing):
     return lambda pool: Stage(namespace, start_router, closing, pool)
 
 
-def test_three_addresses_pass_more_sessions_than_one_has_ports(stage):
+def test_three_addresses_carry_more_sessions_than_one_has_ports(stage):
     s = stage(pool=3)
     fleet = s.fleet_of(250)
     fleet.come_all()
@@ -62,7 +62,7 @@ def test_three_addresses_pass_more_sessions_than_one_has_ports(stage):
     assert max(used.values()) <= PORTS
 
 
-def test_before_the_ports_run_out_it_is_said_once(stage):
+def test_one_warning_is_logged_before_the_ports_run_out(stage):
     s = stage(pool=3)
     fleet = s.fleet_of(290)
     fleet.come_all()
@@ -73,14 +73,14 @@ def test_before_the_ports_run_out_it_is_said_once(stage):
     assert s.router.gauges()["ports_low_total"] == len(s.router.find("ports.low"))
 
 
-def test_few_sessions_are_no_reason_to_warn(stage):
+def test_few_sessions_cause_no_warning(stage):
     s = stage(pool=3)
     s.fleet_of(100).come_all()
     assert not s.router.find("ports.low")
 
 
 @pytest.mark.parametrize("pool", (0, 1))
-def test_without_a_pool_the_ports_of_one_address_are_all_there_is(stage, pool):
+def test_without_a_pool_sessions_are_limited_by_the_ports_of_one_address(stage, pool):
     s = stage(pool=pool)
     first = s.fleet_of(PORTS)
     first.come_all()

@@ -35,7 +35,7 @@ def pairs(start_router, recording_node, device):
     return make
 
 
-def test_what_is_cut_anywhere_ends_there(pairs):
+def test_a_stream_cut_at_any_byte_ends_there(pairs):
     for n in CUTS:
         data = noise(n, str(n).encode())
         raw, record, before = pairs()
@@ -50,7 +50,7 @@ def test_what_is_cut_anywhere_ends_there(pairs):
         raw.close()
 
 
-def test_a_device_that_reads_a_little_at_a_time_gets_all(pairs):
+def test_a_device_that_reads_slowly_gets_all_bytes(pairs):
     raw, record, _ = pairs()
     data = noise(BIG)
     record.write(data)
@@ -61,7 +61,7 @@ def test_a_device_that_reads_a_little_at_a_time_gets_all(pairs):
     assert pairs.router.gauges()["buffers_held"] == 0
 
 
-def test_a_node_that_stalls_and_goes_on_gets_all(pairs):
+def test_a_node_that_stalls_and_resumes_gets_all_bytes(pairs):
     raw, record, before = pairs()
     other, other_record, other_before = pairs()
     data, more = noise(BIG), noise(BIG, b"other")
@@ -104,7 +104,7 @@ def leave_in_the_middle(pairs, who):
 
 
 @pytest.mark.parametrize("who", ("device", "node"))
-def test_who_breaks_in_the_middle_leaves_nothing_to_the_next(pairs, who):
+def test_bytes_of_a_broken_session_never_reach_the_next(pairs, who):
     leave_in_the_middle(pairs, who)
     raw, record, before = pairs()
     data = noise(BIG, b"next")

@@ -30,7 +30,7 @@ def landing(port, client_id):
 
 
 @pytest.mark.sanitized
-def test_200_devices_come_home_through_two_routers_that_list_the_nodes_in_another_order(
+def test_200_devices_reach_the_same_home_through_routers_with_different_node_order(
         start_router, mosquittos):
     one = start_router(one_cluster(nodes_of(mosquittos), proxy_protocol="none"))
     two = start_router(one_cluster(nodes_of(mosquittos, reverse=True), proxy_protocol="none"))
@@ -43,7 +43,7 @@ def test_200_devices_come_home_through_two_routers_that_list_the_nodes_in_anothe
         assert list(homes.values()).count(name) > 40, homes
 
 
-def test_route_says_where_a_device_then_lands(start_router, mosquittos):
+def test_route_names_the_node_that_a_device_reaches(start_router, mosquittos):
     router = start_router(one_cluster(nodes_of(mosquittos), proxy_protocol="none"))
     for client_id in IDS[:40]:
         said = run_router("route", "--config", router.config_path, "--client-id", client_id)
@@ -69,7 +69,7 @@ def test_the_python_reference_picks_the_same_nodes(tmp_path):
     assert ", 0 differ" in result.stdout
 
 
-def test_a_device_routed_by_username_shares_its_home_with_the_name(start_router, recording_node, device):
+def test_devices_with_one_user_name_share_a_home(start_router, recording_node, device):
     names = {f"node{i}": recording_node() for i in range(3)}
     router = start_router(one_cluster({k: v.address for k, v in names.items()},
                                       route_by=["username", "client_id"]))
@@ -97,7 +97,8 @@ def test_empty_client_ids_are_spread_over_all_nodes(start_router, recording_node
     assert sum(counts) == 40 and min(counts) >= 8, counts
 
 
-def test_empty_client_ids_follow_the_source_address_when_told_to(start_router, recording_node, device):
+def test_empty_client_ids_follow_the_source_address_if_configured(
+        start_router, recording_node, device):
     nodes = [recording_node() for _ in range(4)]
     router = start_router(one_cluster({f"n{i}": n.address for i, n in enumerate(nodes)},
                                       empty_client_id="source_ip"))
@@ -116,7 +117,7 @@ def test_empty_client_ids_follow_the_source_address_when_told_to(start_router, r
     assert said.stdout.split()[1] == f"n{homes[bytes([127, 0, 0, 9])].pop()}"
 
 
-def test_route_hashes_a_source_address_as_a_connection_from_there(start_router, recording_node, device):
+def test_route_hashes_a_source_address_like_a_connection(start_router, recording_node, device):
     nodes = [recording_node() for _ in range(4)]
     router = start_router(admin.with_admin(one_cluster({f"n{i}": n.address for i, n in enumerate(nodes)},
                                                        route_by="source_ip")))
@@ -135,7 +136,7 @@ def test_route_hashes_a_source_address_as_a_connection_from_there(start_router, 
     assert admin.get(router, "/api/v1/route", source_ip="2001:DB8:0::1")["key"] == "2001:db8::1"
 
 
-def test_route_rejects_a_source_that_is_no_address(start_router, recording_node):
+def test_route_rejects_an_invalid_source_address(start_router, recording_node):
     router = start_router(admin.with_admin(one_cluster({"n": recording_node().address}, route_by="source_ip")))
     for form in ("", "*", "localhost", "127.0.0.1:1883", "[::1]", "127.1", "127.0.0.01", "10.0.0.0/8", "fe80::1%lo"):
         printed = run_router("route", "--config", router.config_path, "--source-ip", form)
@@ -144,7 +145,7 @@ def test_route_rejects_a_source_that_is_no_address(start_router, recording_node)
         assert admin.refusal(router, "GET", "/api/v1/route", source_ip=form) == (400, "invalid_query"), form
 
 
-def test_empty_client_ids_are_refused_when_told_to(start_router, recording_node, device):
+def test_empty_client_ids_are_refused_if_configured(start_router, recording_node, device):
     node = recording_node()
     router = start_router(one_cluster({"n": node.address}, empty_client_id="refuse"))
     for version, answer in ((4, "20020002"), (5, "2003008500")):

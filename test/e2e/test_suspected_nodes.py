@@ -81,7 +81,7 @@ def status_of(router):
                           capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
-def test_one_hung_node_whose_cluster_answers_no_check_leaves_the_others_in_service(
+def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
         start_router, nodes, answers, device, closing):
     made = cluster_of(nodes, answers, passive={"failures": 3, "window_ms": 60_000, "eject_ms": 60_000})
     made["timeouts"] = {"connack_ms": 1000}
@@ -119,7 +119,7 @@ def test_one_hung_node_whose_cluster_answers_no_check_leaves_the_others_in_servi
     assert admin.get(router, "/api/v1/status")["warnings"] == []
 
 
-def test_without_panic_mode_time_outs_take_out_all_nodes(start_router, nodes, answers):
+def test_without_panic_mode_timeouts_take_down_all_nodes(start_router, nodes, answers):
     made = cluster_of(nodes, answers, health_check={**CHECK, "panic_percent": 0})
     router = start_router(made)
     silence(answers)
@@ -128,7 +128,7 @@ def test_without_panic_mode_time_outs_take_out_all_nodes(start_router, nodes, an
     assert not router.find("cluster.panic")
 
 
-def test_a_router_that_reaches_no_node_is_not_ready_though_in_panic(start_router, closing):
+def test_a_router_that_reaches_no_node_is_not_ready_in_panic_mode(start_router, closing):
     router = start_router(with_admin(one_cluster({"n": closing(HangingPort()).port}, health_check=FAST_CHECK)))
     router.wait_event("cluster.panic")
     status, _, body = admin.ask(router, "GET", "/readyz")

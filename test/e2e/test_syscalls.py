@@ -97,7 +97,7 @@ def test_bulk_between_sockets_is_spliced(traced, tmp_path, capsys, transport, sp
     assert calls["pipe2"] == 0
 
 
-def test_header_and_connect_leave_in_one_call(start_router, recording_node, device, tmp_path):
+def test_header_and_connect_are_sent_in_one_call(start_router, recording_node, device, tmp_path):
     node = recording_node()
     config = one_cluster({"n": node.port})
     config["workers"] = 1
@@ -126,7 +126,7 @@ LEAST_TLS = {**LEAST, "reads": 7, "writes": 6, "poll": 1, "epoll_ctl": 6, "getpi
 
 
 @pytest.mark.parametrize("transport, least", (("tcp", LEAST), ("tls", LEAST_TLS)))
-def test_a_device_that_comes_and_goes_costs_what_it_must(
+def test_a_short_session_costs_the_expected_calls(
         start_router, recording_node, device, certificates, tmp_path, capsys, transport, least):
     node = recording_node()
     config = one_cluster({"n": node.port}, tls_dir=certificates)

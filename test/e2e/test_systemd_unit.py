@@ -63,18 +63,18 @@ def allowed_calls():
     return allowed
 
 
-def test_systemd_understands_the_unit(unit):
+def test_systemd_verifies_the_unit(unit):
     done = analyze("verify", unit)
     assert done.returncode == 0 and not done.stderr.strip(), done
 
 
-def test_the_unit_leaves_little_open(unit):
+def test_the_unit_has_a_low_exposure_score(unit):
     done = analyze("security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE_MAX}", unit)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a capability")
-def test_the_router_needs_no_call_and_no_family_that_the_unit_forbids(
+def test_the_router_needs_no_syscall_or_address_family_that_the_unit_denies(
         start_router, recording_node, device, certificates, tmp_path):
     """From its start to its end, as the unit starts it: a user with one capability."""
     trace = tmp_path / "trace"

@@ -47,13 +47,14 @@ def test_connect_packet_ms_counts_from_accept_not_from_the_last_byte(
     router.session_end(reason="connect_timeout")
 
 
-def test_a_silent_tls_client_is_let_go(start_router, recording_node, certificates, closing):
+def test_a_silent_tls_client_times_out(start_router, recording_node, certificates, closing):
     router = start(start_router, recording_node(), certificates, tls_handshake_ms=500)
     assert seconds_to_end(closing(mqtt.Device(router.tls_port))) >= 0.4
     router.session_end(reason="tls_timeout")
 
 
-def test_a_tls_client_that_stops_half_way_is_let_go(start_router, recording_node, certificates, closing):
+def test_a_tls_client_that_stops_mid_handshake_times_out(
+        start_router, recording_node, certificates, closing):
     router = start(start_router, recording_node(), certificates, tls_handshake_ms=500)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = mqtt.tls_context(certificates).wrap_bio(incoming, outgoing, server_hostname="localhost")
@@ -64,7 +65,7 @@ def test_a_tls_client_that_stops_half_way_is_let_go(start_router, recording_node
     router.session_end(reason="tls_timeout")
 
 
-def test_connect_packet_ms_counts_anew_after_the_handshake(
+def test_connect_packet_ms_starts_again_after_the_handshake(
         start_router, recording_node, device, certificates):
     router = start(start_router, recording_node(), certificates, tls_handshake_ms=600_000,
                    connect_packet_ms=500)
@@ -73,7 +74,7 @@ def test_connect_packet_ms_counts_anew_after_the_handshake(
     router.session_end(reason="connect_timeout")
 
 
-def test_idle_ms_spares_a_device_that_speaks_and_ends_one_that_does_not(
+def test_idle_ms_ends_only_a_silent_device(
         start_router, recording_node, device):
     node = recording_node()
     router = start(start_router, node, idle_ms=IDLE_MS)
@@ -98,7 +99,7 @@ def test_idle_ms_spares_a_device_that_speaks_and_ends_one_that_does_not(
     node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING * 2) for r in n.records), "the busy one")
 
 
-def test_a_node_that_speaks_keeps_the_session_too(start_router, recording_node, device):
+def test_traffic_from_the_node_keeps_the_session_open_too(start_router, recording_node, device):
     node = recording_node()
     router = start(start_router, node, idle_ms=IDLE_MS)
     raw = device(router)
@@ -113,7 +114,7 @@ def test_a_node_that_speaks_keeps_the_session_too(start_router, recording_node, 
     assert not router.find("session.end")
 
 
-def test_auto_idle_outlasts_the_keep_alive_of_the_broker(start_router, device, mosquittos):
+def test_automatic_idle_ms_exceeds_the_keep_alive_of_the_broker(start_router, device, mosquittos):
     """Keep alive 1: the broker, not the router, ends the device, and its will is the broker's."""
     config = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
     config["timeouts"] = {"idle": "auto"}
@@ -125,7 +126,7 @@ def test_auto_idle_outlasts_the_keep_alive_of_the_broker(start_router, device, m
     assert router.session_end(client_id="sleepy")["reason"] == "node_closed"
 
 
-def test_a_slow_connack_in_time_is_fine(start_router, recording_node, device):
+def test_a_slow_connack_within_connack_ms_is_accepted(start_router, recording_node, device):
     node = recording_node(answer=None)
     router = start(start_router, node, connack_ms=60_000)
     raw = device(router).send(mqtt.connect("patient"))

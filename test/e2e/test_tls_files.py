@@ -14,7 +14,7 @@ from authority import Authority
 from harness import PATIENCE_S, one_cluster, wait_until
 from test_client_certificates import enters
 from test_metrics import samples, scrape, value
-from test_tls_doors import client, make_key, s_client, session_of
+from test_tls_listeners import client, make_key, s_client, session_of
 from test_upstream_tls import TlsNode, trusting
 
 pytestmark = pytest.mark.sanitized
@@ -261,7 +261,7 @@ def test_another_file_in_the_directory_does_not_delay_a_renewal(
     all_show(router, authority, generations[1])
 
 
-def test_a_file_that_changes_all_the_time_does_not_delay_a_renewal(
+def test_a_constantly_changing_file_does_not_delay_a_renewal(
         start, closing, authority, generations, tmp_path):
     put(tmp_path / "certs", generations[0])
     keys = tmp_path / "certs" / "ticket.keys"
@@ -289,7 +289,7 @@ def unserved(router):
     return value(samples(scrape(router)), "tls_files_not_served")
 
 
-def test_a_certificate_without_its_key_is_reported_until_the_key_comes(
+def test_a_certificate_without_its_key_is_reported_until_the_key_arrives(
         start, authority, generations, tmp_path):
     put(tmp_path, generations[0])
     router = start(from_folder(tmp_path))

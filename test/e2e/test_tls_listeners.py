@@ -97,7 +97,7 @@ def test_the_certificate_is_chosen_by_server_name(door, authority, names):
         assert shown_cn(router.tls_port, context, name) == want, name
 
 
-def test_a_trailing_dot_of_the_server_name_does_not_matter(door, names):
+def test_a_trailing_dot_of_the_server_name_is_ignored(door, names):
     router = door({"certificates": [names[n].conf() for n in ("default", "exact", "wildcard")],
                    "strict_sni": True})
     for name, want in (("a.example.", "a.example"), ("A.Example.", "a.example"),
@@ -107,7 +107,7 @@ def test_a_trailing_dot_of_the_server_name_does_not_matter(door, names):
         assert shown == ([f"subject=CN = {want}"] if want else []), (name, said.stdout, said.stderr)
 
 
-def test_strict_sni_refuses_other_names_and_none(door, authority, names):
+def test_strict_sni_rejects_unknown_and_missing_names(door, authority, names):
     router = door({"certificates": [names["default"].conf(), names["wildcard"].conf()],
                    "strict_sni": True})
     context = client(authority)
@@ -125,7 +125,7 @@ def s_client(port, *arguments, text="", timeout_s=PATIENCE_S):
 
 
 @pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
-def test_ecdsa_and_rsa_for_one_name_serve_each_client_what_it_can_verify(door, names, version):
+def test_each_client_gets_the_ecdsa_or_rsa_certificate_that_it_supports(door, names, version):
     router = door({"certificates": [names["default"].conf(), names["exact"].conf(),
                                     names["rsa"].conf()]})
     for algorithms, want in (("ECDSA+SHA256", "ECDSA"), ("RSA-PSS+SHA256", "RSA-PSS")):
@@ -144,7 +144,7 @@ def test_an_encrypted_key_is_opened_by_its_passphrase_file(door, authority, tmp_
 
 @pytest.mark.parametrize("text, word", (("wrong\n", "locked2.key"), ("", "passphrase"),
                                         (None, "locked2.key")))
-def test_a_wrong_passphrase_is_told_by_check(authority, recording_node, tmp_path, text, word):
+def test_check_reports_a_wrong_passphrase(authority, recording_node, tmp_path, text, word):
     issued = authority.issue("locked2", passphrase="open sesame")
     conf = issued.conf()
     if text is not None:
@@ -157,7 +157,7 @@ def test_a_wrong_passphrase_is_told_by_check(authority, recording_node, tmp_path
     assert "open sesame" not in said
 
 
-def test_check_names_every_bad_certificate_of_a_listener_at_once(
+def test_check_reports_all_invalid_certificates_of_a_listener_together(
         authority, names, recording_node, tmp_path):
     (tmp_path / "junk.pem").write_text("no certificate\n")
     bad = [{"certificate_file": "junk.pem", "private_key_file": str(names["exact"].key)},
@@ -200,7 +200,7 @@ VERSIONS = pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 
 @VERSIONS
 @pytest.mark.parametrize("size", (48, 80))
-def test_a_client_resumes_at_another_router_that_has_the_key_file(
+def test_a_client_resumes_at_another_router_with_the_same_ticket_key(
         door, authority, names, tmp_path, version, size):
     keys = ticket_keys(tmp_path / "keys", make_key(size), make_key(size))
     tls = {"certificates": [names["default"].conf()], "session_tickets": {"key_file": keys}}
@@ -214,7 +214,8 @@ def test_a_client_resumes_at_another_router_that_has_the_key_file(
 
 
 @VERSIONS
-def test_a_client_does_not_resume_at_a_router_with_another_key(door, authority, names, version):
+def test_a_client_does_not_resume_at_a_router_with_another_ticket_key(
+        door, authority, names, version):
     tls = {"certificates": [names["default"].conf()]}
     first, second = door(tls), door(tls)
     context = client(authority, maximum_version=version)
@@ -260,7 +261,7 @@ def replace(issued, by, how="rename"):
 
 
 @pytest.mark.parametrize("how", ("rename", "write"))
-def test_a_replaced_certificate_is_shown_to_newcomers_and_the_old_sessions_go_on(
+def test_a_replaced_certificate_is_sent_to_new_clients_and_old_sessions_stay(
         door, authority, names, how):
     issued = authority.issue(f"changing-{how}", cn="before.example")
     later = authority.issue(f"later-{how}", cn="after.example")
@@ -277,7 +278,7 @@ def test_a_replaced_certificate_is_shown_to_newcomers_and_the_old_sessions_go_on
         assert not router.find("session.end", client_id="living")
 
 
-def test_a_broken_new_file_is_reported_and_the_old_one_stays(door, authority, tmp_path):
+def test_a_broken_new_file_is_reported_and_the_old_one_is_kept(door, authority, tmp_path):
     issued = authority.issue("fragile", cn="good.example")
     later = authority.issue("fragile-later", cn="better.example")
     router = door({"certificates": [issued.conf()]})
@@ -291,7 +292,7 @@ def test_a_broken_new_file_is_reported_and_the_old_one_stays(door, authority, tm
     wait_until(lambda: shown_cn(router.tls_port, context, "x") == "better.example", "the new one")
 
 
-def test_sighup_reads_the_files_again(door, authority, names):
+def test_sighup_rereads_the_files(door, authority, names):
     router = door({"certificates": [names["default"].conf()]})
     router.process.send_signal(signal.SIGHUP)
     router.wait_event("reload.done")
@@ -299,7 +300,7 @@ def test_sighup_reads_the_files_again(door, authority, names):
 
 
 @pytest.mark.parametrize("days, level", ((25, "warn"), (5, "error"), (60, None)))
-def test_the_end_of_a_certificate_is_logged_ahead(door, authority, days, level):
+def test_the_expiry_of_a_certificate_is_logged_in_advance(door, authority, days, level):
     issued = authority.issue(f"ends-{days}", cn="ends.example", days=days)
     router = door({"certificates": [issued.conf()]})
     if level is None:
@@ -311,21 +312,21 @@ def test_the_end_of_a_certificate_is_logged_ahead(door, authority, days, level):
     assert "ends.example" in said["certificate"]
 
 
-def test_min_version_1_3_refuses_1_2(door, authority, names):
+def test_min_version_1_3_rejects_1_2(door, authority, names):
     router = door({"certificates": [names["default"].conf()], "min_version": "1.3"})
     assert refused(router.tls_port, client(authority, maximum_version=ssl.TLSVersion.TLSv1_2), "x")
     assert not refused(router.tls_port, client(authority), "x")
 
 
 @pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))
-def test_versions_below_1_2_are_refused(door, names, version):
+def test_versions_below_1_2_are_rejected(door, names, version):
     router = door({"certificates": [names["default"].conf()]})
     said = s_client(router.tls_port, version, "-cipher", "ALL:@SECLEVEL=0")
     assert "alert protocol version" in said.stderr, said.stderr
     assert router.session_end(reason="tls_failed")["detail"]
 
 
-def test_renegotiation_is_refused(door, names):
+def test_renegotiation_is_rejected(door, names):
     router = door({"certificates": [names["default"].conf()]})
     said = s_client(router.tls_port, "-tls1_2", text="R\n")
     assert "no renegotiation" in said.stderr, said.stderr
@@ -346,7 +347,7 @@ def test_early_data_is_off(door, names, tmp_path):
         process.communicate()
 
 
-def test_a_staple_is_shown_and_read_again(door, authority, tmp_path):
+def test_an_ocsp_staple_is_sent_and_reread(door, authority, tmp_path):
     issued = authority.issue("stapled", cn="stapled.example")
     staple = authority.ocsp_response(issued, tmp_path / "staple.der")
     router = door({"certificates": [issued.conf(ocsp_response_file=str(staple))]})
@@ -360,7 +361,7 @@ def test_a_staple_is_shown_and_read_again(door, authority, tmp_path):
     assert shown() >= first
 
 
-def test_protocols_are_agreed_in_the_listeners_order(start_router, recording_node, authority, names):
+def test_alpn_follows_the_order_of_the_listener(start_router, recording_node, authority, names):
     node = recording_node()
     router = start_router(config(node, {"certificates": [names["default"].conf()],
                                         "alpn": ["mqtt/5", "mqtt"]}))
@@ -376,7 +377,7 @@ def test_protocols_are_agreed_in_the_listeners_order(start_router, recording_nod
         assert device.connect("dev") == (0, 0)
 
 
-def test_devices_are_routed_by_the_server_name_they_ask_for(
+def test_devices_are_routed_by_server_name(
         start_router, recording_node, authority, names):
     made = config(recording_node(), {"certificates": [names["wildcard"].conf()]}, route_by="sni")
     made["clusters"][0]["nodes"] = [
@@ -394,7 +395,7 @@ def test_devices_are_routed_by_the_server_name_they_ask_for(
     assert len(set(homes.values())) > 1
 
 
-def test_all_forms_of_a_server_name_lead_to_one_node(
+def test_all_forms_of_a_server_name_map_to_one_node(
         start_router, recording_node, closing, names):
     nodes = [recording_node() for _ in range(4)]
     made = config(nodes[0], {"certificates": [names["wildcard"].conf()]}, route_by="sni")
@@ -421,7 +422,7 @@ def test_all_forms_of_a_server_name_lead_to_one_node(
     assert len(records) == count and not any(name.endswith(b".") for name in records)
 
 
-def test_plan_takes_server_names_in_any_form(recording_node, names, tmp_path):
+def test_plan_accepts_server_names_in_any_form(recording_node, names, tmp_path):
     paths = []
     for n in (2, 3):
         made = config(recording_node(), {"certificates": [names["wildcard"].conf()]}, route_by="sni")

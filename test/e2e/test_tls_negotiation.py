@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from harness import PATIENCE_S, run_router, write_config
-from test_tls_doors import config, s_client
+from test_tls_listeners import config, s_client
 
 pytestmark = pytest.mark.sanitized
 DHE_RSA_GCM = 0x009E
@@ -63,7 +63,7 @@ def test_groups_do_not_restrict_device_certificates(
 
 
 @pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
-def test_curves_of_device_certificates_are_no_groups_for_the_key_exchange(
+def test_curves_of_device_certificates_are_not_offered_as_groups(
         start, authority, servers, version):
     router = start(certificates=[servers["rsa"].conf()], client_auth="request",
                    client_ca_file=str(authority.file))
@@ -109,7 +109,7 @@ def answer(port, hello):
     ("ECDHE+AESGCM:DHE+AESGCM", {}, ("alert", HANDSHAKE_FAILURE)),
     ("ECDHE+AESGCM:DHE+AESGCM:@SECLEVEL=0", {}, ("suite", DHE_RSA_GCM)),
     ("ECDHE+AESGCM:kRSA+AESGCM", SIGNATURE_ALGORITHMS, ("suite", RSA_GCM))))
-def test_a_hello_without_supported_groups_is_served_where_dhe_is_configured(
+def test_a_hello_without_supported_groups_is_served_if_dhe_is_configured(
         start, servers, ciphers, extensions, want):
     router = start(certificates=[servers["rsa"].conf()], **({"ciphers": ciphers} if ciphers else {}))
     hello = client_hello((ECDHE_RSA_GCM, DHE_RSA_GCM, RSA_GCM), extensions)
@@ -117,7 +117,7 @@ def test_a_hello_without_supported_groups_is_served_where_dhe_is_configured(
 
 
 @pytest.mark.parametrize("ciphers", ("DHE-RSA-AES128-GCM-SHA256", "DHE+AESGCM", "ECDHE+AESGCM:DHE+AESGCM"))
-def test_dhe_has_parameters_when_it_is_configured(start, servers, ciphers):
+def test_dhe_has_parameters_if_configured(start, servers, ciphers):
     router = start(certificates=[servers["rsa"].conf()], ciphers=ciphers)
     said = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
     assert cipher_of(said) == "DHE-RSA-AES128-GCM-SHA256"
@@ -143,7 +143,7 @@ ECDSA_ONLY, RSA_ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SH
     (ECDSA_ONLY, "rsa"), ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384", "rsa"),
     (RSA_ONLY, "ec"), (RSA_ONLY, "p521"), (RSA_ONLY, "ed25519"), ("DHE+AESGCM", "ec"),
     ("kRSA+AESGCM", "ec"), ("PSK+AESGCM", "rsa"), ("aNULL", "rsa")))
-def test_check_and_start_name_a_list_that_cannot_be_negotiated(
+def test_check_and_start_reject_a_list_that_cannot_be_negotiated(
         recording_node, servers, tmp_path, ciphers, key):
     code, said, path = check(recording_node(), tmp_path, certificates=[servers[key].conf()],
                              ciphers=ciphers)
@@ -160,7 +160,7 @@ def test_check_and_start_name_a_list_that_cannot_be_negotiated(
     (RSA_ONLY, ("rsa",), {}), ("kRSA+AESGCM", ("rsa",), {}),
     (ECDSA_ONLY, ("rsa", "ec"), {}), (ECDSA_ONLY, ("ec", "rsa"), {}), (RSA_ONLY, ("ec", "rsa"), {}),
     (None, ("rsa", "ec"), {}), (ECDSA_ONLY, ("rsa",), {"min_version": "1.3"})))
-def test_check_takes_lists_that_can_be_negotiated(
+def test_check_accepts_lists_that_can_be_negotiated(
         recording_node, servers, tmp_path, ciphers, keys, more):
     """Certificates with the same names are one: it is enough that one of them serves TLS 1.2."""
     if ciphers:
@@ -170,7 +170,7 @@ def test_check_takes_lists_that_can_be_negotiated(
     assert code == 0, said
 
 
-def test_each_server_name_needs_a_suite(recording_node, authority, servers, tmp_path):
+def test_each_server_name_needs_a_usable_cipher_suite(recording_node, authority, servers, tmp_path):
     other = authority.issue("negotiation-other", sans=["DNS:other.example"], key="rsa")
     code, said, _ = check(recording_node(), tmp_path, ciphers=ECDSA_ONLY,
                           certificates=[servers["ec"].conf(), other.conf()])

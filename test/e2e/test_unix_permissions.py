@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 @pytest.mark.sanitized
-def test_the_mode_counts_whatever_the_umask(start_router, made, tmp_path):
+def test_the_mode_applies_whatever_the_umask(start_router, made, tmp_path):
     start_router(with_sockets(made, tmp_path, socket_mode="0666"), wrapper=UNIT)
     for path in files(tmp_path):
         assert rights(path)[0] == 0o666
@@ -63,7 +63,7 @@ def test_without_keys_a_listener_follows_the_umask_and_admin_is_0660(start_route
 
 @needs_root
 @pytest.mark.parametrize("user", (None, "nobody"))
-def test_owner_and_group_are_given_before_privileges_go(start_router, made, tmp_path, user):
+def test_owner_and_group_are_set_before_privileges_are_dropped(start_router, made, tmp_path, user):
     if user:
         made["user"] = user
     start_router(with_sockets(made, tmp_path, socket_mode="660", socket_owner="daemon", socket_group="daemon"))
@@ -72,14 +72,14 @@ def test_owner_and_group_are_given_before_privileges_go(start_router, made, tmp_
 
 
 @needs_root
-def test_a_group_alone_leaves_the_owner_to_the_user_it_runs_as(start_router, made, tmp_path):
+def test_with_a_group_alone_the_owner_is_the_user_of_the_router(start_router, made, tmp_path):
     made["user"] = "nobody"
     start_router(with_sockets(made, tmp_path, socket_mode="0660", socket_group=str(DAEMON.gr_gid)))
     for path in files(tmp_path):
         assert rights(path) == (0o660, NOBODY.pw_uid, DAEMON.gr_gid)
 
 
-def test_a_reload_changes_only_the_rights(start_router, made, tmp_path):
+def test_a_reload_changes_only_the_permissions(start_router, made, tmp_path):
     router = start_router(with_sockets(made, tmp_path, socket_mode="0600"))
     before = [path.stat().st_ino for path in files(tmp_path)]
     for part in (made["listeners"][1], made["admin"]):
@@ -92,7 +92,7 @@ def test_a_reload_changes_only_the_rights(start_router, made, tmp_path):
     router.wait_idle()
 
 
-def test_a_reload_opens_a_new_socket_with_its_rights(start_router, made, tmp_path):
+def test_a_reload_opens_a_new_socket_with_its_permissions(start_router, made, tmp_path):
     router = start_router(made, wrapper=UNIT)
     harness.add_door(made, "door", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0622",
                      socket_group=grp.getgrgid(os.getegid()).gr_name)
@@ -101,7 +101,7 @@ def test_a_reload_opens_a_new_socket_with_its_rights(start_router, made, tmp_pat
 
 
 @needs_root
-def test_a_reload_that_may_not_change_the_owner_fails_and_changes_nothing(start_router, made, tmp_path):
+def test_a_reload_that_cannot_change_the_owner_changes_nothing(start_router, made, tmp_path):
     made["user"] = "nobody"
     router = start_router(with_sockets(made, tmp_path, socket_mode="0600"))
     os.chmod(router.directory.name, 0o755)
@@ -125,7 +125,8 @@ def test_an_unknown_name_in_a_reload_is_an_error_inside_the_sandbox(start_router
 
 
 @pytest.mark.sanitized
-def test_a_router_that_ends_leaves_the_socket_of_its_successor(start_router, made, tmp_path, recording_node):
+def test_an_exiting_router_keeps_the_socket_of_its_successor(
+        start_router, made, tmp_path, recording_node):
     first = start_router(with_sockets(made, tmp_path))
     device = mqtt.Device(str(tmp_path / "mqtt.sock"))
     assert device.connect("dev") == (0, 0)
@@ -142,7 +143,7 @@ def test_a_router_that_ends_leaves_the_socket_of_its_successor(start_router, mad
     assert not any(path.exists() for path in files(tmp_path))
 
 
-def test_a_listener_that_a_reload_ends_leaves_the_file_of_another(start_router, made, tmp_path):
+def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router, made, tmp_path):
     path = tmp_path / "mqtt.sock"
     harness.add_door(made, "door", address=f"unix:{path}")
     router = start_router(made)
@@ -162,7 +163,7 @@ def test_a_mode_is_three_octal_digits(made, tmp_path, mode):
     assert done.returncode == 1 and "listeners[1].socket_mode: want access rights as three octal digits" in done.stderr
 
 
-def test_rights_without_a_unix_socket_are_a_warning(made, tmp_path):
+def test_permissions_without_a_unix_socket_cause_a_warning(made, tmp_path):
     made["listeners"][0]["socket_mode"] = "0660"
     admin.with_admin(made, socket_group="0")
     done = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))

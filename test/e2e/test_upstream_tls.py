@@ -116,7 +116,7 @@ def trusting(authority, **more):
     return {"ca_file": str(authority.file), "server_name": "node.example", **more}
 
 
-def test_the_header_comes_in_clear_and_the_connect_in_tls(
+def test_the_header_is_sent_in_clear_and_the_connect_in_tls(
         start_router, device, closing, authority, issued):
     node = closing(TlsNode(issued["node"]))
     router = start_router(config({"n": node.port}, trusting(authority)))
@@ -148,7 +148,7 @@ def test_a_real_mosquitto_with_tls_serves_devices(
     assert packets[mqtt.PUBLISH].endswith(payload) and mqtt.PUBACK in packets
 
 
-def test_a_node_without_our_trust_gets_no_connect_and_the_next_one_does(
+def test_an_untrusted_node_gets_no_connect_and_the_next_one_does(
         start_router, device, closing, authority, issued):
     good, bad = closing(TlsNode(issued["node"])), closing(TlsNode(issued["foreign"]))
     router = start_router(config({"good": good.port, "bad": bad.port}, trusting(authority)))
@@ -162,7 +162,7 @@ def test_a_node_without_our_trust_gets_no_connect_and_the_next_one_does(
 @pytest.mark.parametrize("fault, more, word", (
     ("foreign", {}, "certificate"), ("node", {"server_name": "other.example"}, "name"),
     ("node", {"server_name": None}, "address")))
-def test_a_certificate_that_does_not_verify_is_no_node(
+def test_a_node_with_an_unverifiable_certificate_is_not_used(
         start_router, device, closing, authority, issued, fault, more, word):
     node = closing(TlsNode(issued[fault]))
     tls = {key: value for key, value in trusting(authority, **more).items() if value}
@@ -174,7 +174,7 @@ def test_a_certificate_that_does_not_verify_is_no_node(
     assert not node.connects
 
 
-def test_without_a_server_name_the_certificate_names_the_address(
+def test_without_a_server_name_the_certificate_must_name_the_address(
         start_router, device, closing, authority, issued):
     node = closing(TlsNode(issued["by_ip"]))
     router = start_router(config({"n": node.port}, {"ca_file": str(authority.file)}))
@@ -182,13 +182,13 @@ def test_without_a_server_name_the_certificate_names_the_address(
     assert node.names == [None]
 
 
-def test_verify_false_takes_any_certificate(start_router, device, closing, issued):
+def test_verify_false_accepts_any_certificate(start_router, device, closing, issued):
     node = closing(TlsNode(issued["foreign"]))
     router = start_router(config({"n": node.port}, {"verify": False}))
     assert device(router).connect("dev") == (0, 0)
 
 
-def test_a_node_that_wants_our_certificate_gets_it(
+def test_a_node_that_requests_a_client_certificate_gets_it(
         start_router, device, closing, authority, issued):
     node = closing(TlsNode(issued["node"], authority))
     tls = trusting(authority, certificate_file=str(issued["router"].certificate),
@@ -199,7 +199,7 @@ def test_a_node_that_wants_our_certificate_gets_it(
     assert ((("commonName", "router.example"),),) == node.peers[0]["subject"]
 
 
-def test_a_node_that_is_silent_in_the_handshake_counts_as_out_of_reach(
+def test_a_node_that_is_silent_in_the_handshake_counts_as_unreachable(
         start_router, device, closing, authority, issued):
     good, silent = closing(TlsNode(issued["node"])), closing(Silent())
     router = start_router(config({"good": good.port, "silent": silent.port}, trusting(authority)))

@@ -169,7 +169,7 @@ def config(node, **listener):
 WAYS = ("whole",) if SANITIZED else ("whole", "cut", "bytewise")
 
 
-def test_every_connect_vector_gives_the_same_right_result_whole_and_in_pieces(
+def test_every_connect_vector_gives_the_expected_result_whole_and_in_pieces(
         start_router, recording_node):
     node = recording_node(answer=accept_connect)
     router = start_router(config(node))
@@ -196,7 +196,7 @@ def check_log(router, runs):
             assert end["client_id"] == name, run.vector["name"]
 
 
-def test_a_lenient_listener_leaves_semantic_faults_to_the_broker_and_no_others(
+def test_a_lenient_listener_passes_only_semantic_faults_to_the_broker(
         start_router, recording_node):
     node = recording_node(answer=accept_connect)
     router = start_router(config(node, connect_validation="lenient"))
@@ -208,7 +208,7 @@ def test_a_lenient_listener_leaves_semantic_faults_to_the_broker_and_no_others(
     check_log(router, [r for r in semantic if r.accepted])
 
 
-def test_a_packet_over_the_limit_is_refused_from_its_length_bytes(start_router, recording_node, device):
+def test_an_oversized_packet_is_refused_by_its_length_field(start_router, recording_node, device):
     node = recording_node()
     made = config(node)
     made["limits"]["connect_max_bytes"] = 1024

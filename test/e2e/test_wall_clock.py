@@ -29,7 +29,7 @@ def clock(tmp_path):
             "DONT_FAKE_MONOTONIC=1"], set_by
 
 
-def test_devices_that_ping_stay_when_the_clock_is_set_forward(
+def test_devices_that_ping_survive_a_clock_set_forward(
         start_router, mosquittos, closing, clock):
     wrapper, set_by = clock
     made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
@@ -52,7 +52,7 @@ def test_devices_that_ping_stay_when_the_clock_is_set_forward(
 
 
 @pytest.mark.parametrize("seconds", (3600, -3600))
-def test_silent_devices_are_ended_in_time_when_the_clock_is_set(
+def test_silent_devices_time_out_correctly_when_the_clock_is_set(
         start_router, mosquittos, closing, clock, seconds):
     wrapper, set_by = clock
     made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")

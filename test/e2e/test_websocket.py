@@ -129,7 +129,7 @@ class Run:
 
 
 @pytest.mark.parametrize("bytewise", (False, True), ids=("as_written", "byte_by_byte"))
-def test_every_websocket_vector_gives_the_right_result(door, bytewise):
+def test_every_websocket_vector_gives_the_expected_result(door, bytewise):
     vectors = load_vectors("websocket.jsonl")
     router, node = door()
     faults = []
@@ -157,7 +157,7 @@ def test_every_websocket_vector_gives_the_right_result(door, bytewise):
     (upgrade(KEY, headers=("X: " + "x" * 9000,)), 431, {}),
 ), ids=("other_path", "longer_path", "version_12", "no_upgrade", "put", "put_upgrade",
         "case_of_mqtt", "short_key", "head_over_8_kib"))
-def test_a_refused_upgrade_is_answered_as_http_wants(
+def test_a_rejected_upgrade_gets_a_valid_http_answer(
         door, closing, request_head, status, headers):
     router, node = door()
     raw = closing(mqtt.Device(router.ports["ws"])).send(request_head)
@@ -174,7 +174,7 @@ def test_a_refused_upgrade_is_answered_as_http_wants(
     assert not node.records
 
 
-def test_a_query_behind_the_path_is_ignored(door, closing):
+def test_a_query_after_the_path_is_ignored(door, closing):
     router, node = door()
     device = closing(WsDevice(router.ports["ws"], path="/mqtt?token=secret"))
     assert device.connect("dev") == (0, 0)
@@ -240,7 +240,7 @@ def test_a_broken_frame_ends_the_session_with_its_code(door, closing, data, code
 
 @pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
 @pytest.mark.parametrize("version, answer", ((4, "20020003"), (5, "2003008800")))
-def test_our_refusal_is_a_connack_frame_and_a_close_frame(
+def test_a_refusal_is_a_connack_frame_and_a_close_frame(
         start_router, certificates, closing, secure, version, answer):
     router = start_router(config({"n": closing(RefusingPort()).port}, certificates))
     tls = mqtt.tls_context(certificates) if secure else None
@@ -249,7 +249,7 @@ def test_our_refusal_is_a_connack_frame_and_a_close_frame(
     assert device.read_to_close() == (bytes.fromhex(answer), 1013)
 
 
-def test_the_nodes_end_is_a_close_frame(door, closing):
+def test_the_close_of_the_node_becomes_a_close_frame(door, closing):
     router, node = door()
     device = closing(WsDevice(router.ports["ws"]))
     device.connect("dev")
@@ -260,7 +260,7 @@ def test_the_nodes_end_is_a_close_frame(door, closing):
     router.session_end(reason="node_closed")
 
 
-def test_python_paho_answers_the_nodes_end_unmasked_and_is_still_closed_by_the_node(
+def test_an_unmasked_close_frame_from_python_paho_still_counts_as_closed_by_the_node(
         start_router, recording_node):
     node = recording_node()
     router = start_router(config({"n": node.port}))
@@ -274,7 +274,7 @@ def test_python_paho_answers_the_nodes_end_unmasked_and_is_still_closed_by_the_n
     assert (end["reason"], end["closed_by"]) == ("node_closed", "node"), end
 
 
-def test_the_real_python_paho_is_closed_by_the_node(start_router, recording_node):
+def test_a_real_python_paho_client_is_closed_by_the_node(start_router, recording_node):
     node = recording_node()
     router = start_router(config({"n": node.port}))
     gone = queue.Queue()
@@ -293,7 +293,7 @@ def test_the_real_python_paho_is_closed_by_the_node(start_router, recording_node
 
 
 @pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
-def test_big_payloads_pass_both_ways_unchanged(
+def test_big_payloads_arrive_unchanged_both_ways(
         start_router, recording_node, certificates, closing, secure):
     node = recording_node(echo_after=None)
     router = start_router(config({"n": node.port}, certificates))
@@ -309,7 +309,7 @@ def test_big_payloads_pass_both_ways_unchanged(
     assert device.read(len(data)) == data
 
 
-def test_the_device_is_named_by_its_own_address_below_ws_and_wss(
+def test_the_node_gets_the_address_of_the_device_over_ws_and_wss(
         start_router, recording_node, certificates, closing):
     node = recording_node()
     router = start_router(config({"n": node.port}, certificates))
@@ -319,7 +319,7 @@ def test_the_device_is_named_by_its_own_address_below_ws_and_wss(
         assert proxy_source(node.record(index).proxy)[0] == source
 
 
-def test_the_same_client_id_lands_on_the_same_node_by_every_door(
+def test_one_client_id_reaches_the_same_node_through_every_listener(
         start_router, mosquittos, certificates):
     nodes = {name: node.port for name, node in mosquittos.items()}
     router = start_router(config(nodes, certificates, proxy_protocol="none"))
@@ -339,7 +339,7 @@ def test_the_same_client_id_lands_on_the_same_node_by_every_door(
 
 @pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
 @pytest.mark.parametrize("version", (4, 5))
-def test_python_paho_talks_over_websocket(
+def test_python_paho_works_over_websocket(
         start_router, mosquittos, certificates, secure, version):
     router = start_router(config({"node1": mosquittos["node1"].port}, certificates,
                                  proxy_protocol="none"))
@@ -364,7 +364,7 @@ def test_python_paho_talks_over_websocket(
         client.loop_stop()
 
 
-def test_a_forwarded_address_counts_only_from_a_trusted_proxy(
+def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
         start_router, recording_node, closing):
     node = recording_node()
     made = one_cluster({"n": node.port})

@@ -44,7 +44,7 @@ def leave(router, raws):
 
 @pytest.mark.scale
 @pytest.mark.parametrize("secure", (False, True), ids=("ws", "wss"))
-def test_an_idle_websocket_session_costs_under_2_kib_more_than_its_plain_counterpart(
+def test_an_idle_websocket_session_costs_under_2_kib_more_than_a_plain_one(
         start_router, closing, certificates, capsys, secure):
     node = closing(Mosquitto("ws-scale"))
     tls = mqtt.tls_context(certificates) if secure else None
