@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "control/admin/api/session_desk.h"
+#include "control/admin/api/session_queries.h"
 #include "control/admin/dashboard/history.h"
 #include "control/health/connect_watch.h"
 #include "control/health/key_shares.h"
@@ -231,7 +231,7 @@ static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int eve
     connect_watch_check(sup->service.connects, sup->service.snapshot, sup->service.prober,
                         sup->log);
     evictor_check(sup->service.evictor); /* sessions may be away from a home that was never down */
-    history_look(sup->context.history, &sup->service);
+    history_update(sup->context.history, &sup->service);
 }
 
 /* ---- starting ---- */
@@ -323,7 +323,7 @@ static void fini(struct supervisor *sup)
     for (unsigned i = 0; i < service->workers.n; i++)
         worker_free(service->workers.list[i]);
     free(service->workers.list);
-    session_desk_free(sup->context.desk); /* the workers' last answers went there */
+    session_queries_free(sup->context.queries); /* the workers' last answers went there */
     free(sup->sockets);
     if (sup->listening && !sup->trial)
         listening_ended(service->snapshot, NULL, sup->log);
@@ -361,7 +361,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                           .history = history_new(),
                                           .overrides = overrides_new(),
                                           .shares = key_shares_new(),
-                                          .desk = session_desk_new(sup->loop),
+                                          .queries = session_queries_new(sup->loop),
                                           .phase = phase,
                                           .arg = sup,
                                           .started_us = clock_monotonic_us(),
@@ -378,7 +378,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
     const struct prober_callbacks news = {.changed = on_node_changed, .arg = sup};
     service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
     return (sup->ports && sup->context.history && sup->context.overrides && sup->context.shares &&
-            sup->context.desk && service->connects && service->discovery && service->evictor &&
+            sup->context.queries && service->connects && service->discovery && service->evictor &&
             service->prober) ||
            supervisor_no_memory(sup);
 }

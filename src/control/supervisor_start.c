@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/admin/api/routes.h"
 #include "control/host/accounts.h"
 #include "control/host/limits.h"
 #include "control/host/privileges.h"
@@ -110,9 +111,9 @@ static bool open_admin(struct supervisor *sup, const struct privileges *to)
 {
     const struct admin_conf *conf = sup->service.snapshot->config->admin;
     const struct socket_rights rights = own_rights(to);
-    const struct admin_place place = {.rights = &rights, .trial = sup->trial, .out = sup->out};
+    const struct admin_options options = {.rights = &rights, .trial = sup->trial, .out = sup->out};
     if (conf)
-        sup->service.admin = admin_new(conf, &sup->context, &place);
+        sup->service.admin = admin_new(conf, &sup->context, &admin_routes, &options);
     return !conf || sup->service.admin;
 }
 

@@ -11,7 +11,7 @@ from admin import with_admin
 from harness import CHECKED, ROOT, one_cluster, wait_until
 
 DOCUMENT = json.loads((ROOT / "config/openapi.json").read_text())
-HEADER = (ROOT / "src/control/admin/routes.h").read_text()
+HEADER = (ROOT / "src/control/admin/api/routes.h").read_text()
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 

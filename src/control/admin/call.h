@@ -45,6 +45,17 @@ MUST_USE bool admin_call_number(struct admin_call *call, const char *key, uint32
  */
 json_t *admin_call_body(const struct admin_call *call);
 
+/* Are these all of its keys (separated by blanks)? Else the call is answered. */
+MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
+
+/*
+ * Read an integer (2.0 is one), or a string. *out is untouched when the key is missing. False: the
+ * value has another type or is out of range, and the call is answered.
+ */
+MUST_USE bool admin_body_number(struct admin_call *call, const char *key, uint32_t min,
+                                uint32_t max, uint32_t *out);
+MUST_USE bool admin_body_text(struct admin_call *call, const char *key, const char **out);
+
 /* ---- answers; each may be the call's end ---- */
 
 /* Takes the value, also when memory is short (then the answer is a 500 without a body). */
@@ -72,5 +83,13 @@ void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken
  * false, and the call is answered (503).
  */
 MUST_USE bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg);
+
+/* ---- times in answers: RFC 3339, UTC, with milliseconds ---- */
+
+/* "2026-01-02T03:04:05.678Z"; from the real-time clock, in milliseconds since 1970. */
+json_t *admin_time(uint64_t unix_ms);
+
+/* What time it was so long ago. */
+json_t *admin_time_ago(uint64_t ago_ms);
 
 #endif

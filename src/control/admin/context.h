@@ -14,7 +14,7 @@ struct history;
 struct key_shares;
 struct overrides;
 struct ports_watch;
-struct session_desk;
+struct session_queries;
 
 enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 
@@ -24,7 +24,7 @@ struct admin_context {
     struct history *history;     /* the last 15 minutes, for the dashboard */
     struct overrides *overrides; /* what was changed at run time */
     struct key_shares *shares;
-    struct session_desk *desk; /* questions to the workers */
+    struct session_queries *queries; /* questions to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
     uint64_t started_us;      /* of the monotonic clock */

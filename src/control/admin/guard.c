@@ -67,7 +67,8 @@ static void find_target(struct admin_call *call)
         method = &get;
     else if (strcmp(call->method, "POST") == 0)
         method = &post;
-    refuse_target(call, call->raw ? admin_target_parse(call->raw, method, &call->target)
+    refuse_target(call, call->raw ? admin_target_parse(call->http->conf.routes, call->raw, method,
+                                                       &call->target)
                                   : ADMIN_NO_MEMORY);
 }
 

@@ -18,33 +18,6 @@
 #define CONNECTION_BYTES 32768u /* a request's line and headers, and what MHD keeps with them */
 #define SWALLOWED_MAX    (16u * ADMIN_BODY_MAX) /* of a body that nobody wants; then it is closed */
 
-/* ---- turns of the loop ---- */
-
-void admin_http_turn(struct admin_http *http)
-{
-    MHD_UNSIGNED_LONG_LONG ms;
-    (void)MHD_run(http->daemon);
-    ev_timer_stop(http->conf.loop, &http->timeout);
-    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
-        ev_timer_set(&http->timeout, (double)ms / 1000.0, 0);
-        ev_timer_start(http->conf.loop, &http->timeout);
-    }
-}
-
-static void on_turn(struct ev_loop *loop, struct ev_io *io, int events)
-{
-    (void)loop;
-    (void)events;
-    admin_http_turn(io->data);
-}
-
-static void on_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    admin_http_turn(timer->data);
-}
-
 /* ---- a request comes in ---- */
 
 /* The target as it came, before anything is decoded: the call begins here. */
@@ -182,15 +155,6 @@ static struct MHD_Daemon *start_daemon(struct admin_http *http)
         http, MHD_OPTION_UNESCAPE_CALLBACK, leave_encoded, NULL, MHD_OPTION_END);
 }
 
-static void start(struct admin_http *http, int epoll_fd)
-{
-    ev_io_init(&http->turning, on_turn, epoll_fd, EV_READ);
-    ev_init(&http->timeout, on_timeout);
-    http->turning.data = http->timeout.data = http;
-    ev_io_start(http->conf.loop, &http->turning);
-    admin_listen_start(http);
-}
-
 struct admin_http *admin_http_new(const struct admin_http_conf *conf)
 {
     struct admin_http *http = calloc(1, sizeof(*http));
@@ -202,7 +166,7 @@ struct admin_http *admin_http_new(const struct admin_http_conf *conf)
     const union MHD_DaemonInfo *info =
         http->daemon ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info) {
-        start(http, info->epoll_fd);
+        admin_connections_start(http, info->epoll_fd);
         return http;
     }
     if (http->daemon)
@@ -230,9 +194,7 @@ void admin_http_free(struct admin_http *http)
         return;
     answer_held(http);
     (void)MHD_run(http->daemon); /* what is answered may still go out */
-    admin_listen_stop(http);
-    ev_io_stop(http->conf.loop, &http->turning);
-    ev_timer_stop(http->conf.loop, &http->timeout);
+    admin_connections_stop(http);
     MHD_stop_daemon(http->daemon);
     free(http);
 }

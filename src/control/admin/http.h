@@ -11,6 +11,7 @@
 #include "base/util.h"
 #include "context.h"
 #include "server.h"
+#include "target.h"
 
 struct admin_http;
 
@@ -27,6 +28,7 @@ struct admin_http_conf {
     struct ev_loop *loop;
     struct log *log;
     struct admin_context *context;
+    const struct admin_routes *routes;
     const struct admin_token *token; /* asked at each request: it may change */
 };
 

@@ -64,12 +64,10 @@ struct admin_call {
     void *arg;
 };
 
-/* admin_http.c: let libmicrohttpd do what there is to do. Never from inside a call of its own. */
-void admin_http_turn(struct admin_http *http);
-
-/* admin_listen.c */
-void admin_listen_start(struct admin_http *http);
-void admin_listen_stop(struct admin_http *http);
+/* connections.c: let libmicrohttpd do its pending work. Never called from one of its callbacks. */
+void admin_connections_run(struct admin_http *http);
+void admin_connections_start(struct admin_http *http, int epoll_fd);
+void admin_connections_stop(struct admin_http *http);
 void admin_peer_note(struct admin_http *http, struct MHD_Connection *connection, void **context,
                      enum MHD_ConnectionNotificationCode code);
 void admin_peer_busy(struct admin_peer *peer, struct admin_call *call);

@@ -18,9 +18,10 @@
 
 struct admin {
     struct admin_context *context; /* borrowed */
-    char *address;                 /* owned; as the configuration had it at the start */
-    struct endpoint endpoint;      /* as bound: a port of 0 has become one */
-    int fd;                        /* owned */
+    const struct admin_routes *routes;
+    char *address;            /* owned; as the configuration had it at the start */
+    struct endpoint endpoint; /* as bound: a port of 0 has become one */
+    int fd;                   /* owned */
     struct admin_token token, prepared;
     struct admin_http *http; /* owned; null until it serves */
 };
@@ -31,7 +32,7 @@ static void say_fault(FILE *out, const char *key, const char *what, const char *
 }
 
 static bool listen_at(struct admin *admin, const struct admin_conf *conf,
-                      const struct admin_place *place)
+                      const struct admin_options *options)
 {
     struct socket_rights rights;
     if (!endpoint_parse(conf->address, true, &admin->endpoint)) {
@@ -40,45 +41,46 @@ static bool listen_at(struct admin *admin, const struct admin_conf *conf,
     }
     const bool is_unix = endpoint_is_unix(&admin->endpoint);
     const bool any_port = !is_unix && address_port(&admin->endpoint.address) == 0;
-    if (is_unix && !listening_rights(&conf->socket, place->rights, &rights))
+    if (is_unix && !listening_rights(&conf->socket, options->rights, &rights))
         return false;
-    const struct listen_options options = {.backlog = BACKLOG, .rights = is_unix ? &rights : NULL};
+    const struct listen_options listen = {.backlog = BACKLOG, .rights = is_unix ? &rights : NULL};
     if (!any_port && socket_is_taken(&admin->endpoint))
         errno = EADDRINUSE;
     else
-        admin->fd = place->trial ? socket_try(&admin->endpoint, &options)
-                                 : socket_listen(&admin->endpoint, &options);
+        admin->fd = options->trial ? socket_try(&admin->endpoint, &listen)
+                                   : socket_listen(&admin->endpoint, &listen);
     return admin->fd >= 0 && (is_unix || socket_local_address(admin->fd, &admin->endpoint.address));
 }
 
 static bool listen_on(struct admin *admin, const struct admin_conf *conf,
-                      const struct admin_place *place)
+                      const struct admin_options *options)
 {
-    if (listen_at(admin, conf, place))
+    if (listen_at(admin, conf, options))
         return true;
-    if (place->trial && errno == EADDRINUSE) {
-        (void)fprintf(place->out,
+    if (options->trial && errno == EADDRINUSE) {
+        (void)fprintf(options->out,
                       "warning: admin.address: %s is in use: a start succeeds only if the router "
                       "that uses it has "
                       "stopped\n",
                       conf->address);
         return true;
     }
-    say_fault(place->out, "admin.address: cannot listen on", conf->address,
+    say_fault(options->out, "admin.address: cannot listen on", conf->address,
               errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno));
     return false;
 }
 
 struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
-                        const struct admin_place *place)
+                        const struct admin_routes *routes, const struct admin_options *options)
 {
-    FILE *out = place->out;
+    FILE *out = options->out;
     struct admin *admin = calloc(1, sizeof(*admin));
     if (!admin) {
         (void)fprintf(out, "error: out of memory\n");
         return NULL;
     }
     admin->context = context;
+    admin->routes = routes;
     admin->fd = -1;
     admin->address = strdup(conf->address);
     if (!admin->address) {
@@ -90,7 +92,7 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_context *con
     const bool read = admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
     if (!read)
         say_fault(out, "admin.token_file", conf->token_file, why);
-    if (read && listen_on(admin, conf, place))
+    if (read && listen_on(admin, conf, options))
         return admin;
     admin_free(admin);
     return NULL;
@@ -108,6 +110,7 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
                                          .loop = loop,
                                          .log = log,
                                          .context = admin->context,
+                                         .routes = admin->routes,
                                          .token = &admin->token};
     admin->http = admin_http_new(&conf);
     if (!admin->http) {

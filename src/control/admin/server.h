@@ -19,6 +19,7 @@
 #include "net/socket.h"
 
 struct admin;
+struct admin_routes;
 
 #define ADMIN_DESCRIPTORS 96u /* it has at most so many connections */
 
@@ -28,13 +29,14 @@ struct admin;
  *
  *   house   borrowed
  */
-struct admin_place {
+struct admin_options {
     const struct socket_rights *rights; /* of a Unix socket's file, where conf has none */
     bool trial;                         /* nothing listens: an address in use is a warning */
     FILE *out;
 };
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
-                                 const struct admin_place *place);
+                                 const struct admin_routes *routes,
+                                 const struct admin_options *options);
 
 /* The listening socket, to be handed over; -1 in a trial whose address is in use. */
 int admin_fd(const struct admin *admin);

@@ -14,14 +14,6 @@
 #include "base/utf8.h"
 #include "net/address.h"
 
-const struct admin_route admin_routes[] = {
-#define X(method, pattern, query, access, handler)                                                 \
-    {ADMIN_##method, pattern, query, ADMIN_##access, admin_##handler},
-    ADMIN_ROUTES(X)
-#undef X
-};
-const size_t admin_n_routes = ARRAY_LEN(admin_routes);
-
 /* ---- decoding ---- */
 
 static int hex_digit(char c)
@@ -105,12 +97,13 @@ static bool take_parts(struct admin_target *out, char *room, const char *starts[
     return true;
 }
 
-static enum admin_found find_route(const char *path, const enum admin_method *method, char *room,
+static enum admin_found find_route(const struct admin_routes *routes, const char *path,
+                                   const enum admin_method *method, char *room,
                                    struct admin_target *out)
 {
     enum admin_found found = ADMIN_NOT_FOUND;
-    for (size_t i = 0; i < admin_n_routes; i++) {
-        const struct admin_route *route = &admin_routes[i];
+    for (size_t i = 0; i < routes->n; i++) {
+        const struct admin_route *route = &routes->list[i];
         const char *starts[ADMIN_PARTS_MAX] = {0};
         size_t sizes[ADMIN_PARTS_MAX];
         if (!fits(route->pattern, path, starts, sizes))
@@ -177,8 +170,8 @@ static bool take_query(struct admin_target *out, char *query)
     return true;
 }
 
-enum admin_found admin_target_parse(const char *raw, const enum admin_method *method,
-                                    struct admin_target *out)
+enum admin_found admin_target_parse(const struct admin_routes *routes, const char *raw,
+                                    const enum admin_method *method, struct admin_target *out)
 {
     *out = (struct admin_target){0};
     const size_t n = strlen(raw);
@@ -189,7 +182,7 @@ enum admin_found admin_target_parse(const char *raw, const enum admin_method *me
     char *query = strchr(out->text, '?');
     if (query)
         *query++ = '\0';
-    enum admin_found found = find_route(out->text, method, out->text + n + 1, out);
+    enum admin_found found = find_route(routes, out->text, method, out->text + n + 1, out);
     if (found == ADMIN_FOUND && !take_query(out, query))
         found = ADMIN_BAD_QUERY;
     return found;

@@ -9,12 +9,18 @@
 #include <stddef.h>
 
 #include "base/util.h"
-#include "routes.h"
 
 #define ADMIN_PARTS_MAX 2u
 #define ADMIN_QUERY_MAX 8u
 
+struct admin_call;
+
 enum admin_method { ADMIN_GET, ADMIN_POST };
+
+enum admin_access {
+    ADMIN_OPEN,   /* to any client that can connect: no secrets, changes nothing */
+    ADMIN_SECRET, /* requires the token, if one is configured */
+};
 
 struct admin_route {
     enum admin_method method;
@@ -24,8 +30,12 @@ struct admin_route {
     void (*handle)(struct admin_call *call);
 };
 
-extern const struct admin_route admin_routes[];
-extern const size_t admin_n_routes;
+/* All routes, passed in by pointer: this layer does not call the handlers by name. */
+struct admin_routes {
+    const struct admin_route *list;
+    size_t n;
+    const char *page_policy; /* Content-Security-Policy, sent with every response */
+};
 
 enum admin_found {
     ADMIN_FOUND,
@@ -50,8 +60,8 @@ struct admin_target {
  * 2.1; "+" in a query is a blank, as forms have it). `method` null = neither GET nor POST.
  * admin_target_fini() in any case.
  */
-enum admin_found admin_target_parse(const char *raw, const enum admin_method *method,
-                                    struct admin_target *out);
+enum admin_found admin_target_parse(const struct admin_routes *routes, const char *raw,
+                                    const enum admin_method *method, struct admin_target *out);
 void admin_target_fini(struct admin_target *target);
 
 /* Is it one of these words, separated by blanks? */

@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "control/admin/routes.h"
-#include "control/admin/time.h"
 #include "control/health/key_shares.h"
+#include "routes.h"
 
 const char *admin_state_name(enum node_state state)
 {

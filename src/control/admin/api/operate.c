@@ -4,11 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/admin/body.h"
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
 #include "control/reload/report.h"
 #include "nodes.h"
+#include "routes.h"
 
 /* The lines of `said` that begin with this word, without it. */
 static json_t *lines_of(const char *said, const char *word)

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
 #include "model/placement.h"
 #include "model/route_key.h"
 #include "net/address.h"
+#include "routes.h"
 
 static const struct cluster *find_cluster(struct admin_call *call)
 {

@@ -2,7 +2,7 @@
  * sessions.c - where is device X? Sessions by client identifier, node or source; one by its
  * id; and ending one.
  *
- * The workers are asked (session_desk.h); the call is held until they have answered.
+ * The workers are asked (session_queries.h); the call is held until they have answered.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,10 +11,9 @@
 
 #include "base/utf8.h"
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
-#include "control/admin/time.h"
 #include "proxy/node_live.h"
-#include "session_desk.h"
+#include "routes.h"
+#include "session_queries.h"
 
 #define LIMIT_DEFAULT 100u
 #define ID_DIGITS     16u
@@ -22,7 +21,7 @@
 /* One call that waits for the workers. */
 struct inquiry {
     struct admin_call *call;
-    struct session_ticket *ticket;
+    struct pending_query *ticket;
     struct session_terms terms;
 };
 
@@ -177,7 +176,7 @@ static void on_done(void *arg, const struct session_query *query)
 static void on_gone(void *arg)
 {
     struct inquiry *inquiry = arg;
-    session_desk_forget(inquiry->ticket);
+    session_queries_cancel(inquiry->ticket);
     free(inquiry);
 }
 
@@ -192,8 +191,8 @@ static void ask(struct admin_call *call, const struct session_terms *terms)
     }
     inquiry->call = call;
     inquiry->terms = *terms;
-    inquiry->ticket =
-        session_desk_ask(context->desk, &context->service->workers, terms, on_done, inquiry);
+    inquiry->ticket = session_queries_start(context->queries, &context->service->workers, terms,
+                                            on_done, inquiry);
     if (!inquiry->ticket) {
         admin_problem(call, 503, "busy", "too many questions at a time");
         free(inquiry);

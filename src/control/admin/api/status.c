@@ -2,17 +2,17 @@
  * status.c - GET status and config: how is it, and by what.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
-#include "control/admin/time.h"
+#include "control/admin/readiness.h"
 #include "control/gauges.h"
 #include "control/health/connect_watch.h"
-#include "health.h"
 #include "model/config/dump.h"
 #include "nodes.h"
+#include "routes.h"
 
 /* ---- what was changed at run time ---- */
 
@@ -171,4 +171,39 @@ void admin_config(struct admin_call *call)
                                    admin_time(service->loaded_unix_ms), "config", config));
     else
         admin_problem(call, 500, "out_of_memory", "memory is short");
+}
+
+/* ---- probes ---- */
+
+void admin_healthz(struct admin_call *call)
+{
+    admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
+}
+
+/* False: the call is answered. */
+static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
+{
+    const struct config *config = admin_call_context(call)->service->snapshot->config;
+    const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
+    if (all && (name || (*all && strcmp(all, "true") != 0))) {
+        admin_problem(call, 400, "invalid_query",
+                      "use ?all or ?cluster=NAME; \"all\" takes no value, or \"true\"");
+        return false;
+    }
+    *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
+    if (config_find_cluster(config, name, cluster))
+        return true;
+    admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
+    return false;
+}
+
+void admin_readyz(struct admin_call *call)
+{
+    enum admin_scope scope;
+    size_t cluster;
+    bool ready;
+    if (!read_scope(call, &scope, &cluster))
+        return;
+    json_t *answer = admin_readiness(admin_call_context(call), scope, cluster, &ready);
+    admin_reply_json(call, ready ? 200 : 503, answer);
 }

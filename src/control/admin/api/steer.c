@@ -6,10 +6,9 @@
  */
 #include <string.h>
 
-#include "control/admin/body.h"
-#include "control/admin/routes.h"
 #include "control/reload/overrides.h"
 #include "nodes.h"
+#include "routes.h"
 
 #define WEIGHT_MAX   65535u
 #define RATE_MAX     1000000u

@@ -7,6 +7,12 @@
 
 #include "base/span.h"
 
+struct admin_call;
+
+void admin_page(struct admin_call *call);    /* GET / */
+void admin_history(struct admin_call *call); /* GET /api/v1/history */
+void admin_events(struct admin_call *call);  /* GET /api/v1/events */
+
 /* UTF-8; lives as long as the program. */
 struct span dashboard_page(void);
 

@@ -103,7 +103,7 @@ static void take(struct history *history, const struct totals *now)
     history->n += history->n < HISTORY_SAMPLES;
 }
 
-void history_look(struct history *history, const struct service *service)
+void history_update(struct history *history, const struct service *service)
 {
     const uint64_t due_us = history->before.at_us + HISTORY_EVERY_S * 1000000ull;
     struct totals now;

@@ -1,7 +1,7 @@
 /*
  * history.h - the last 15 minutes, one sample every 5 seconds: what the dashboard plots.
  *
- * Of the main thread; history_look() is called once a second and takes a sample when it is time:
+ * Of the main thread; history_update() is called once a second and takes a sample when it is time:
  * a few loads of each worker and each node.
  */
 #ifndef CONTROL_ADMIN_DASHBOARD_HISTORY_H
@@ -36,7 +36,7 @@ struct history;
 
 MUST_USE struct history *history_new(void);
 void history_free(struct history *history); /* null is allowed */
-void history_look(struct history *history, const struct service *service);
+void history_update(struct history *history, const struct service *service);
 
 /* The i-th sample, 0 = the oldest. Null: there are not so many. Borrowed until the next look. */
 const struct history_sample *history_sample(const struct history *history, unsigned i);

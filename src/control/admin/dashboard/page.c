@@ -5,9 +5,8 @@
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "control/admin/call.h"
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
-#include "control/admin/time.h"
 #include "dashboard.h"
 #include "history.h"
 

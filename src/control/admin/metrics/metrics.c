@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/admin/api/health.h"
+#include "control/admin/call.h"
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
+#include "control/admin/readiness.h"
 #include "control/gauges.h"
 #include "control/health/ports_watch.h"
 #include "metrics.h"

@@ -6,9 +6,12 @@
 
 #include <stdint.h>
 
+struct admin_call;
 struct admin_context;
 struct workers;
 struct metrics_text;
+
+void admin_metrics(struct admin_call *call); /* GET /metrics */
 
 /*
  * CONNACKs, TLS handshakes and durations, from the workers' counters; `too_long` handshakes ended

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "control/admin/call.h"
-#include "control/admin/routes.h"
+#include "control/admin/target.h"
 #include "control/ground.h"
 #include "net/endpoint.h"
 #include "net/socket.h"
@@ -43,7 +43,7 @@ static void on_gone(void *arg)
     *held = NULL;
 }
 
-void admin_reload(struct admin_call *call)
+static void hold(struct admin_call *call)
 {
     struct context *h = CONTAINER_OF(admin_call_context(call), struct context, context);
     struct admin_call **place = &h->held[h->n_held];
@@ -57,35 +57,26 @@ void admin_reload(struct admin_call *call)
 }
 
 /* Holds, and has its answer before it returns. */
-void admin_homecoming(struct admin_call *call)
+static void hold_and_answer(struct admin_call *call)
 {
     static struct admin_call *nobody; /* no gone is called */
     assert_true(admin_hold(call, on_gone, &nobody));
     admin_reply_json(call, 200, json_pack("{s:i}", "at_once", 1));
 }
 
-#define ANSWERS(name)                                                                              \
-    void admin_##name(struct admin_call *call)                                                     \
-    {                                                                                              \
-        admin_reply_json(call, 200, json_object());                                                \
-    }
-ANSWERS(page)
-ANSWERS(healthz)
-ANSWERS(readyz)
-ANSWERS(metrics)
-ANSWERS(status)
-ANSWERS(nodes)
-ANSWERS(node_steer)
-ANSWERS(listeners)
-ANSWERS(certificates)
-ANSWERS(config)
-ANSWERS(route)
-ANSWERS(sessions)
-ANSWERS(session)
-ANSWERS(session_disconnect)
-ANSWERS(history)
-ANSWERS(events)
-ANSWERS(log_level)
+static void answer(struct admin_call *call)
+{
+    admin_reply_json(call, 200, json_object());
+}
+
+static const struct admin_route list[] = {
+    {ADMIN_GET, "/healthz", "", ADMIN_OPEN, answer},
+    {ADMIN_GET, "/metrics", "", ADMIN_SECRET, answer},
+    {ADMIN_POST, "/api/v1/reload", "", ADMIN_SECRET, hold},
+    {ADMIN_POST, "/api/v1/homecoming", "", ADMIN_SECRET, hold_and_answer},
+};
+static const struct admin_routes routes = {
+    .list = list, .n = ARRAY_LEN(list), .page_policy = "default-src 'none'"};
 
 /* ---- the stage ---- */
 
@@ -104,6 +95,7 @@ static struct context *house_new(void)
                                          .loop = h->g.loop,
                                          .log = h->g.log,
                                          .context = &h->context,
+                                         .routes = &routes,
                                          .token = &h->token};
     h->http = admin_http_new(&conf);
     assert_non_null(h->http);

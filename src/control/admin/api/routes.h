@@ -2,15 +2,11 @@
  * routes.h - every path of the admin interface: one table for the server, the OpenAPI
  * document's test and the README.
  */
-#ifndef CONTROL_ADMIN_ROUTES_H
-#define CONTROL_ADMIN_ROUTES_H
+#ifndef CONTROL_ADMIN_API_ROUTES_H
+#define CONTROL_ADMIN_API_ROUTES_H
 
-#include "call.h"
-
-enum admin_access {
-    ADMIN_OPEN,   /* to whoever reaches the address: no secrets, nothing that steers */
-    ADMIN_SECRET, /* wants the token, where there is one */
-};
+#include "control/admin/call.h"
+#include "control/admin/target.h"
 
 /*
  * Method, pattern, parameters of the query (separated by blanks), access, handler.
@@ -37,9 +33,11 @@ enum admin_access {
     X(POST, "/api/v1/log_level", "", SECRET, log_level)                                            \
     X(POST, "/api/v1/homecoming", "", SECRET, homecoming)
 
-/* The handlers, in admin_*.c. */
+/* The handlers. Those of metrics/ and dashboard/ are also declared there. */
 #define X(method, pattern, query, access, handler) void admin_##handler(struct admin_call *call);
 ADMIN_ROUTES(X)
 #undef X
+
+extern const struct admin_routes admin_routes;
 
 #endif

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/admin/api/session_desk.h"
+#include "control/admin/api/session_queries.h"
 #include "model/config/config.h"
 #include "net/socket.h"
 #include "proxy/node_live.h"
@@ -33,7 +33,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 
 struct office {
     struct ev_loop *loop;
-    struct session_desk *desk;
+    struct session_queries *queries;
     struct node_registry registry;
     struct worker_shared shared;
     struct worker *workers[2]; /* one that runs, one that does not */
@@ -92,7 +92,7 @@ static int set_up(void **state)
     *state = office;
     office->loop = ev_loop_new(EVFLAG_NOENV);
     assert_non_null(office->loop);
-    office->desk = session_desk_new(office->loop);
+    office->queries = session_queries_new(office->loop);
     node_registry_init(&office->registry, 2);
     office->shared = (struct worker_shared){.registry = &office->registry,
                                             .ended = do_nothing,
@@ -120,7 +120,7 @@ static int tear_down(void **state)
     let_end(office->workers[0]);
     for (unsigned i = 0; i < 2; i++)
         worker_free(office->workers[i]);
-    session_desk_free(office->desk);
+    session_queries_free(office->queries);
     node_registry_fini(&office->registry);
     ev_loop_destroy(office->loop);
     free(office);
@@ -133,9 +133,9 @@ static void turn_until_told(struct office *office)
         (void)ev_run(office->loop, EVRUN_NOWAIT);
 }
 
-static struct session_ticket *ask(struct office *office, const struct session_terms *terms)
+static struct pending_query *ask(struct office *office, const struct session_terms *terms)
 {
-    return session_desk_ask(office->desk, &office->all, terms, note_told, office);
+    return session_queries_start(office->queries, &office->all, terms, note_told, office);
 }
 
 static void a_silent_worker_does_not_lose_what_another_found(void **state)
@@ -146,7 +146,7 @@ static void a_silent_worker_does_not_lose_what_another_found(void **state)
     let_end(office->workers[0]); /* it takes its orders behind its questions */
     (void)ev_run(office->loop, EVRUN_NOWAIT);
     assert_int_equal(office->told, 0);
-    later_s += (long)SESSION_DESK_PATIENCE_S + 1;
+    later_s += (long)SESSION_QUERIES_TIMEOUT_S + 1;
     turn_until_told(office);
     assert_int_equal(office->told, 1);
     assert_true(office->there[0] && office->complete[0]);
@@ -174,10 +174,10 @@ static void what_a_worker_holds_is_bounded_not_who_waits(void **state)
     struct office *office = *state;
     const struct session_terms silent = {.by_id = true, .id = UINT64_C(1) << 32, .limit = 1};
     const struct session_terms lively = {.by_id = true, .id = 0, .limit = 1};
-    for (unsigned i = 0; i < SESSION_DESK_MAX; i++) {
-        struct session_ticket *ticket = ask(office, &silent);
+    for (unsigned i = 0; i < SESSION_QUERIES_MAX; i++) {
+        struct pending_query *ticket = ask(office, &silent);
         assert_non_null(ticket);
-        session_desk_forget(ticket);
+        session_queries_cancel(ticket);
     }
     assert_null(ask(office, &lively));
     worker_free(office->workers[1]);

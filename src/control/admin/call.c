@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bucket.h"
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "control/admin/dashboard/dashboard.h"
 #include "http_internal.h"
 
 #define DETAIL_MAX 512u
@@ -55,6 +55,52 @@ json_t *admin_call_body(const struct admin_call *call)
     return call->body;
 }
 
+/* ---- the body ---- */
+
+bool admin_body_has_only(struct admin_call *call, const char *keys)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(admin_call_body(call), key, value)
+    {
+        if (admin_is_among(keys, key))
+            continue;
+        admin_problem(call, 400, "invalid_body", "%.64s: unknown key; known here: %s", key,
+                      *keys ? keys : "none");
+        return false;
+    }
+    return true;
+}
+
+bool admin_body_number(struct admin_call *call, const char *key, uint32_t min, uint32_t max,
+                       uint32_t *out)
+{
+    const json_t *value = json_object_get(admin_call_body(call), key);
+    int64_t number = json_integer_value(value);
+    if (!value)
+        return true;
+    bool integer = json_is_integer(value) || exact_integer(json_real_value(value), &number);
+    if (json_is_number(value) && integer && number >= min && number <= max) {
+        *out = (uint32_t)number;
+        return true;
+    }
+    admin_problem(call, 400, "invalid_body", "%s: want an integer in %u..%u", key, min, max);
+    return false;
+}
+
+bool admin_body_text(struct admin_call *call, const char *key, const char **out)
+{
+    const json_t *value = json_object_get(admin_call_body(call), key);
+    if (!value)
+        return true;
+    if (json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value)) {
+        *out = json_string_value(value);
+        return true;
+    }
+    admin_problem(call, 400, "invalid_body", "%s: want a text", key);
+    return false;
+}
+
 /* ---- answers ---- */
 
 static void add(const struct admin_call *call, const char *name, const char *value)
@@ -69,11 +115,11 @@ static void add_headers(const struct admin_call *call, const char *content_type)
         {"X-Content-Type-Options", "nosniff"},
         {"X-Frame-Options", "DENY"},
         {"Referrer-Policy", "no-referrer"},
-        {"Content-Security-Policy", dashboard_policy},
     };
     add(call, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
     for (size_t i = 0; i < ARRAY_LEN(always); i++)
         add(call, always[i][0], always[i][1]);
+    add(call, "Content-Security-Policy", call->http->conf.routes->page_policy);
     if (call->status == MHD_HTTP_UNAUTHORIZED)
         add(call, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
     if (call->status == MHD_HTTP_METHOD_NOT_ALLOWED)
@@ -237,4 +283,25 @@ void admin_call_abandon(struct admin_call *call)
     call->left = true;
     call->gone(call->arg);
     unhold(call);
+}
+
+/* ---- times ---- */
+
+json_t *admin_time(uint64_t unix_ms)
+{
+    const time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm utc;
+    char text[64];
+    gmtime_r(&seconds, &utc);
+    (void)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900,
+                   utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                   (unsigned)(unix_ms % 1000));
+    return json_string(text);
+}
+
+json_t *admin_time_ago(uint64_t ago_ms)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return admin_time((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 - ago_ms);
 }

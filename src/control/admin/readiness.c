@@ -1,13 +1,7 @@
 /*
- * health.c - is the process alive, and should devices be sent here? For those who look
- * after many routers: Kubernetes, load balancers.
+ * readiness.c - whether devices should be sent to this router, for load balancers and Kubernetes.
  */
-#include <stdio.h>
-#include <string.h>
-
-#include "control/admin/context.h"
-#include "control/admin/routes.h"
-#include "health.h"
+#include "readiness.h"
 
 static const char *phase_word(enum admin_phase phase)
 {
@@ -76,37 +70,4 @@ json_t *admin_readiness(const struct admin_context *context, enum admin_scope sc
         json_array_clear(reasons);
     return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_word(phase), "reasons",
                      reasons);
-}
-
-void admin_healthz(struct admin_call *call)
-{
-    admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
-}
-
-/* False: the call is answered. */
-static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
-{
-    const struct config *config = admin_call_context(call)->service->snapshot->config;
-    const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
-    if (all && (name || (*all && strcmp(all, "true") != 0))) {
-        admin_problem(call, 400, "invalid_query",
-                      "use ?all or ?cluster=NAME; \"all\" takes no value, or \"true\"");
-        return false;
-    }
-    *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
-    if (config_find_cluster(config, name, cluster))
-        return true;
-    admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
-    return false;
-}
-
-void admin_readyz(struct admin_call *call)
-{
-    enum admin_scope scope;
-    size_t cluster;
-    bool ready;
-    if (!read_scope(call, &scope, &cluster))
-        return;
-    json_t *answer = admin_readiness(admin_call_context(call), scope, cluster, &ready);
-    admin_reply_json(call, ready ? 200 : 503, answer);
 }

@@ -4,9 +4,8 @@
 #include <time.h>
 
 #include "control/admin/context.h"
-#include "control/admin/routes.h"
-#include "control/admin/time.h"
 #include "control/tls/calendar.h"
+#include "routes.h"
 
 #define DAY_S 86400
 

@@ -1,16 +1,16 @@
 /*
- * health.h - whether devices should be sent here, as GET readyz answers and status repeats.
+ * readiness.h - whether devices should be sent here, as GET readyz answers and status repeats.
  *
  * Ready means that the router serves, and that some listener has a node for its devices. So one
  * dead cluster does not take the others out of the load balancer.
  */
-#ifndef CONTROL_ADMIN_API_HEALTH_H
-#define CONTROL_ADMIN_API_HEALTH_H
+#ifndef CONTROL_ADMIN_READINESS_H
+#define CONTROL_ADMIN_READINESS_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "control/admin/context.h"
+#include "context.h"
 
 /* Which clusters must have a node that takes new sessions. */
 enum admin_scope {

@@ -18,6 +18,35 @@
 
 #define SWEEP_EVERY_S 1.0
 
+/* ---- turns of the loop ---- */
+
+void admin_connections_run(struct admin_http *http)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    (void)MHD_run(http->daemon);
+    ev_timer_stop(http->conf.loop, &http->timeout);
+    if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
+        ev_timer_set(&http->timeout, (double)ms / 1000.0, 0);
+        ev_timer_start(http->conf.loop, &http->timeout);
+    }
+}
+
+static void on_turn(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    admin_connections_run(io->data);
+}
+
+static void on_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    admin_connections_run(timer->data);
+}
+
+/* ---- room ---- */
+
 static bool is_held(const struct admin_peer *peer)
 {
     return peer->call && peer->call->held;
@@ -33,8 +62,6 @@ static void end_peer(const struct admin_peer *peer)
 {
     (void)shutdown(peer->fd, SHUT_RDWR);
 }
-
-/* ---- room ---- */
 
 /* Who has waited longest: without a request, else with one. Null: all wait for us. */
 static struct admin_peer *find_least_wanted(const struct admin_http *http)
@@ -57,7 +84,7 @@ static bool make_room(struct admin_http *http)
     const struct admin_peer *peer = find_least_wanted(http);
     if (peer) {
         end_peer(peer);
-        admin_http_turn(http);
+        admin_connections_run(http);
     }
     return http->n_peers < ADMIN_CONNECTIONS_MAX;
 }
@@ -73,7 +100,7 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
         http->arriving = &from;
         (void)MHD_add_connection(http->daemon, fd, &from.sa, sizeof(from)); /* or closes it */
         http->arriving = NULL;
-        admin_http_turn(http);
+        admin_connections_run(http);
     } else if (errno != EAGAIN) {
         ev_io_stop(loop, io); /* until the next sweep */
     }
@@ -156,12 +183,16 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
         next = l->next;
         look_at(CONTAINER_OF(l, struct admin_peer, link), now_us);
     }
-    admin_http_turn(http);
+    admin_connections_run(http);
     ev_io_start(loop, &http->acceptable);
 }
 
-void admin_listen_start(struct admin_http *http)
+void admin_connections_start(struct admin_http *http, int epoll_fd)
 {
+    ev_io_init(&http->turning, on_turn, epoll_fd, EV_READ);
+    ev_init(&http->timeout, on_timeout);
+    http->turning.data = http->timeout.data = http;
+    ev_io_start(http->conf.loop, &http->turning);
     ev_io_init(&http->acceptable, on_acceptable, http->conf.listen_fd, EV_READ);
     ev_timer_init(&http->sweep, on_sweep, SWEEP_EVERY_S, SWEEP_EVERY_S);
     http->acceptable.data = http->sweep.data = http;
@@ -169,8 +200,10 @@ void admin_listen_start(struct admin_http *http)
     ev_timer_start(http->conf.loop, &http->sweep);
 }
 
-void admin_listen_stop(struct admin_http *http)
+void admin_connections_stop(struct admin_http *http)
 {
     ev_io_stop(http->conf.loop, &http->acceptable);
     ev_timer_stop(http->conf.loop, &http->sweep);
+    ev_io_stop(http->conf.loop, &http->turning);
+    ev_timer_stop(http->conf.loop, &http->timeout);
 }
