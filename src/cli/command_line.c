@@ -246,10 +246,10 @@ void command_line_overview(const struct command *commands, size_t n, FILE *out)
     (void)fputs("\ncommands:\n", out);
     for (size_t i = 1; i < n; i++) {
         const int column = put_name(" ", &commands[i], out);
-        put_options(commands[i].options & ~COMMAND_WHERE, column, (int)strlen("      "), out);
+        put_options(commands[i].options & ~COMMAND_REMOTE, column, (int)strlen("      "), out);
         (void)fprintf(out, "      %s.\n", commands[i].summary);
     }
     (void)fputs("\nwhere the router is, of each command that asks one:\n", out);
-    put_meanings(COMMAND_WHERE, out);
+    put_meanings(COMMAND_REMOTE, out);
     (void)fputc('\n', out);
 }

@@ -52,15 +52,18 @@ enum command_option {
 _Static_assert(OPTION_COUNT <= 32, "one bit for each option");
 
 /* What every command needs that talks to a running router. */
-#define COMMAND_WHERE                                                                              \
+#define COMMAND_REMOTE                                                                             \
     (COMMAND_OPTION_BIT(ADMIN) | COMMAND_OPTION_BIT(CONFIG) | COMMAND_OPTION_BIT(TOKEN_FILE))
 
 #define COMMAND_OPERANDS_MAX 2u
+
+struct command_server;
 
 struct arguments {
     const struct command *command;
     const char *value[OPTION_COUNT]; /* null = not given; "" for an option without a value */
     const char *operands[COMMAND_OPERANDS_MAX];
+    const struct command_server *server; /* borrowed; set by commands_run() */
 };
 
 struct command {

@@ -267,8 +267,8 @@ static CURLcode perform(struct client_http *http, const char *path, const char *
     return code;
 }
 
-bool client_http_ask(struct client_http *http, const char *path, const char *body,
-                     struct client_answer *out)
+bool client_http_request(struct client_http *http, const char *path, const char *body,
+                         struct client_response *out)
 {
     struct inflow in = {.text = calloc(1, 1), .size = 1};
     long status = 0;
@@ -281,12 +281,12 @@ bool client_http_ask(struct client_http *http, const char *path, const char *bod
         free(in.text);
         return false;
     }
-    *out = (struct client_answer){.status = status, .text = in.text, .n = in.n};
+    *out = (struct client_response){.status = status, .text = in.text, .n = in.n};
     return true;
 }
 
-void client_answer_fini(struct client_answer *answer)
+void client_response_fini(struct client_response *answer)
 {
     free(answer->text);
-    *answer = (struct client_answer){0};
+    *answer = (struct client_response){0};
 }

@@ -13,9 +13,9 @@
 struct client_http;
 
 /* What came back. */
-struct client_answer {
+struct client_response {
     long status; /* of HTTP */
-    char *text;  /* owned, terminated; client_answer_fini() */
+    char *text;  /* owned, terminated; client_response_fini() */
     size_t n;
 };
 
@@ -39,8 +39,8 @@ void client_http_free(struct client_http *http); /* null is allowed */
  *
  * False when there is none: said on `err`, but for that SIGINT.
  */
-MUST_USE bool client_http_ask(struct client_http *http, const char *path, const char *body,
-                              struct client_answer *out);
-void client_answer_fini(struct client_answer *answer);
+MUST_USE bool client_http_request(struct client_http *http, const char *path, const char *body,
+                                  struct client_response *out);
+void client_response_fini(struct client_response *answer);
 
 #endif

@@ -79,7 +79,7 @@ bool client_link_open(struct client_link *link, const struct client *client)
 
 void client_link_close(struct client_link *link)
 {
-    client_answer_fini(&link->answer);
+    client_response_fini(&link->answer);
     client_http_free(link->http);
 }
 
@@ -101,18 +101,31 @@ static bool add(char **path, const char *joint, const char *key, const char *val
     return true;
 }
 
-bool client_path_query(char **path, const char *key, const char *value)
+char *client_path_query(const char *base, const struct client_parameter *list, size_t n)
 {
-    if (!value)
-        return true;
-    char joined[32];
-    (void)snprintf(joined, sizeof(joined), "%s=", key);
-    return add(path, strchr(*path, '?') ? "&" : "?", joined, value);
+    char *path = strdup(base);
+    const char *joint = "?";
+    for (size_t i = 0; path && i < n; i++) {
+        char key[32];
+        if (!list[i].value)
+            continue;
+        (void)snprintf(key, sizeof(key), "%s=", list[i].key);
+        if (!add(&path, joint, key, list[i].value)) {
+            free(path);
+            return NULL;
+        }
+        joint = "&";
+    }
+    return path;
 }
 
-bool client_path_part(char **path, const char *part)
+char *client_path_segments(const char *base, const char *first, const char *second)
 {
-    return add(path, "/", "", part);
+    char *path = strdup(base);
+    if (path && add(&path, "/", "", first) && add(&path, "/", "", second))
+        return path;
+    free(path);
+    return NULL;
 }
 
 /* ---- answers ---- */
@@ -139,8 +152,8 @@ void client_link_print(const struct client_link *link)
 static void say_problem(const struct client_link *link, const json_t *problem)
 {
     FILE *err = link->client->err;
-    const char *detail = client_word(problem, "detail");
-    const char *reason = client_word(problem, "reason");
+    const char *detail = member_string(problem, "detail");
+    const char *reason = member_string(problem, "reason");
     (void)fputs("error: the router said no: ", err);
     if (detail || reason)
         escape_print(detail ? detail : reason, err);
@@ -158,15 +171,15 @@ static void say_problem(const struct client_link *link, const json_t *problem)
     }
 }
 
-json_t *client_link_ask(struct client_link *link, const char *path, json_t *body)
+json_t *client_link_request(struct client_link *link, const char *path, json_t *body)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     const bool ready = text || !body;
     json_decref(body);
-    client_answer_fini(&link->answer);
+    client_response_fini(&link->answer);
     if (!ready)
         (void)fprintf(link->client->err, "error: out of memory\n");
-    const bool came = ready && client_http_ask(link->http, path, text, &link->answer);
+    const bool came = ready && client_http_request(link->http, path, text, &link->answer);
     free(text);
     if (!came)
         return NULL;
@@ -182,5 +195,136 @@ json_t *client_link_ask(struct client_link *link, const char *path, json_t *body
     else
         say_problem(link, json);
     json_decref(json);
+    return NULL;
+}
+
+int client_run(const struct client *client, char *path, json_t *body,
+               int (*print)(const struct client *client, const json_t *response, const void *arg),
+               const void *arg)
+{
+    struct client_link link;
+    json_t *response = NULL;
+    int code = 1;
+    if (!path)
+        (void)fprintf(client->err, "error: out of memory\n");
+    else if (client_link_open(&link, client))
+        response = client_link_request(&link, path, json_incref(body));
+    if (response && client->json) {
+        client_link_print(&link);
+        code = 0;
+    } else if (response) {
+        code = print(client, response, arg);
+    }
+    json_decref(response);
+    json_decref(body);
+    if (path)
+        client_link_close(&link);
+    free(path);
+    return code;
+}
+
+/* ---- nodes ---- */
+
+void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg)
+{
+    size_t i, k;
+    json_t *cluster, *node;
+    json_array_foreach(json_object_get(answer, "clusters"), i, cluster)
+    {
+        json_array_foreach(json_object_get(cluster, "nodes"), k, node)
+        {
+            see(arg, node);
+        }
+    }
+}
+
+void client_node_print_name(const json_t *node, FILE *out)
+{
+    escape_print(member_string(node, "cluster"), out);
+    (void)fputc('/', out);
+    escape_print(member_string(node, "name"), out);
+}
+
+const char *client_node_why(const json_t *node)
+{
+    static const char *const told[] = {"paused", "ejected", "down"};
+    const char *status = member_string(node, "status");
+    for (size_t i = 0; status && i < ARRAY_LEN(told); i++)
+        if (strcmp(status, told[i]) == 0)
+            return member_string(node, "why");
+    if (json_is_true(json_object_get(node, "suspected")) ||
+        json_is_true(json_object_get(node, "unanswered")))
+        return member_string(node, "why");
+    return NULL;
+}
+
+struct search {
+    const char *name;
+    FILE *err; /* where the names of matching nodes go; null = nowhere */
+    bool all;  /* names of nodes that do not match, too */
+    size_t found;
+    const json_t *node; /* the last one found */
+};
+
+static bool matches(const json_t *node, const char *wanted)
+{
+    const char *cluster = member_string(node, "cluster"), *name = member_string(node, "name");
+    if (!cluster || !name)
+        return false;
+    const size_t n = strlen(cluster);
+    return strcmp(name, wanted) == 0 || (strncmp(cluster, wanted, n) == 0 && wanted[n] == '/' &&
+                                         strcmp(wanted + n + 1, name) == 0);
+}
+
+static void search_one(void *arg, const json_t *node)
+{
+    struct search *search = arg;
+    const bool match = matches(node, search->name);
+    if (match) {
+        search->found++;
+        search->node = node;
+    }
+    if (search->err && (match || search->all)) {
+        (void)fputs("  ", search->err);
+        client_node_print_name(node, search->err);
+        (void)fputc('\n', search->err);
+    }
+}
+
+char *client_node_path(const json_t *node)
+{
+    return client_path_segments("/api/v1/nodes", member_string(node, "cluster"),
+                                member_string(node, "name"));
+}
+
+char *client_node_find(struct client_link *link, const char *name)
+{
+    FILE *err = link->client->err;
+    char *path = NULL;
+    json_t *answer = client_link_request(link, "/api/v1/nodes", NULL);
+    struct search search = {.name = name};
+    client_node_each(answer, search_one, &search);
+    if (search.found == 1) {
+        path = client_node_path(search.node);
+        if (!path)
+            (void)fprintf(err, "error: out of memory\n");
+    } else if (answer) {
+        (void)fputs(search.found ? "error: several nodes are called \""
+                                 : "error: no node is called \"",
+                    err);
+        escape_print(name, err);
+        (void)fputs(search.found ? "\"; which one?\n" : "\"; there are:\n", err);
+        struct search list = {.name = name, .err = err, .all = search.found == 0};
+        client_node_each(answer, search_one, &list);
+    }
+    json_decref(answer);
+    return path;
+}
+
+json_t *client_node_post(struct client_link *link, const char *path, json_t *body)
+{
+    if (body)
+        return client_link_request(link, path, body);
+    (void)fprintf(link->client->err, "error: out of memory\n");
     return NULL;
 }

@@ -1,54 +1,23 @@
 /*
- * nodes.c - `mqtt-router nodes` and `restore`; how a node is found by its name.
+ * nodes.c - `mqtt-router nodes`, `restore` and `drain`.
+ *
+ * drain --wait blocks SIGINT and takes it with sigtimedwait(), so it needs no signal handler. The
+ * drain itself runs in the router and goes on when the command is interrupted.
  */
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
-#include "node.h"
+#include "remote.h"
 #include "text.h"
 
-/* ---- all of them ---- */
-
-void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg)
-{
-    size_t i, k;
-    json_t *cluster, *node;
-    json_array_foreach(json_object_get(answer, "clusters"), i, cluster)
-    {
-        json_array_foreach(json_object_get(cluster, "nodes"), k, node)
-        {
-            see(arg, node);
-        }
-    }
-}
-
-void client_node_print_name(const json_t *node, FILE *out)
-{
-    escape_print(client_word(node, "cluster"), out);
-    (void)fputc('/', out);
-    escape_print(client_word(node, "name"), out);
-}
-
-const char *client_node_why(const json_t *node)
-{
-    static const char *const told[] = {"paused", "ejected", "down"};
-    const char *status = client_word(node, "status");
-    for (size_t i = 0; status && i < ARRAY_LEN(told); i++)
-        if (strcmp(status, told[i]) == 0)
-            return client_word(node, "why");
-    if (json_is_true(json_object_get(node, "suspected")) ||
-        json_is_true(json_object_get(node, "unanswered")))
-        return client_word(node, "why");
-    return NULL;
-}
-
-static void print_name_line(void *arg, const json_t *node)
-{
-    client_node_print_name(node, arg);
-    (void)fputc('\n', arg);
-}
+/* ---- nodes ---- */
 
 static bool is_true(const json_t *node, const char *key)
 {
@@ -56,17 +25,18 @@ static bool is_true(const json_t *node, const char *key)
 }
 
 /* A value, with a star when the file has another one. */
-static void add_changed(struct client_table *table, const char *value, bool changed)
+static void add_changed(struct table *table, const char *value, bool changed)
 {
     char text[80];
     (void)snprintf(text, sizeof(text), "%s%s", value, changed ? "*" : "");
-    client_table_text(table, text);
+    table_text(table, text);
 }
 
-static void add_state(struct client_table *table, const json_t *node)
+static void add_state(struct table *table, const json_t *node)
 {
     char text[64];
-    const char *state = client_word(node, "state"), *in_file = client_word(node, "state_in_file");
+    const char *state = member_string(node, "state"),
+               *in_file = member_string(node, "state_in_file");
     state = state ? state : "-";
     (void)snprintf(text, sizeof(text), "%s%s", is_true(node, "departed") ? "departed" : state,
                    is_true(node, "backup") ? " (backup)" : "");
@@ -75,21 +45,21 @@ static void add_state(struct client_table *table, const json_t *node)
 
 static void add_node(void *arg, const json_t *node)
 {
-    struct client_table *table = arg;
-    char value[CLIENT_VALUE_MAX];
+    struct table *table = arg;
+    char value[FORMAT_MAX];
     const json_t *weight = json_object_get(node, "weight");
     const json_t *file_weight = json_object_get(node, "weight_in_file");
-    client_table_text(table, client_word(node, "cluster"));
-    client_table_text(table, client_word(node, "name"));
-    client_table_text(table, client_word(node, "address"));
-    client_table_text(table, client_word(node, "status"));
+    table_text(table, member_string(node, "cluster"));
+    table_text(table, member_string(node, "name"));
+    table_text(table, member_string(node, "address"));
+    table_text(table, member_string(node, "status"));
     add_state(table, node);
-    (void)snprintf(value, sizeof(value), "%" PRId64, client_number(node, "weight"));
+    (void)snprintf(value, sizeof(value), "%" PRId64, member_number(node, "weight"));
     add_changed(table, value, file_weight && !json_equal(weight, file_weight));
-    client_table_number(table, client_number(node, "sessions"));
-    client_table_text(table, client_share(client_number(node, "session_share_permille"), value));
-    client_table_text(table, client_share(client_number(node, "key_share_permille"), value));
-    client_table_text(table, client_node_why(node));
+    table_number(table, member_number(node, "sessions"));
+    table_text(table, format_permille(member_number(node, "session_share_permille"), value));
+    table_text(table, format_permille(member_number(node, "key_share_permille"), value));
+    table_text(table, client_node_why(node));
 }
 
 static bool print_table(const json_t *answer, FILE *out, FILE *err)
@@ -97,105 +67,32 @@ static bool print_table(const json_t *answer, FILE *out, FILE *err)
     static const char *const titles[] = {"CLUSTER", "NODE",    "ADDRESS",   "STATUS",
                                          "STATE",   ">WEIGHT", ">SESSIONS", ">OF ALL",
                                          ">KEYS",   "WHY",     NULL};
-    struct client_table *table = client_table_new(titles);
+    struct table *table = table_new(titles);
     client_node_each(answer, add_node, table);
-    return client_table_end(table, out, err);
+    return table_end(table, out, err);
+}
+
+static void print_name_line(void *arg, const json_t *node)
+{
+    client_node_print_name(node, arg);
+    (void)fputc('\n', arg);
+}
+
+static int print_nodes(const struct client *client, const json_t *response, const void *arg)
+{
+    const bool *names = arg;
+    if (!*names)
+        return print_table(response, client->out, client->err) ? 0 : 1;
+    client_node_each(response, print_name_line, client->out);
+    return 0;
 }
 
 int client_nodes(const struct client *client, bool names)
 {
-    struct client_link link;
-    bool done = false;
-    json_t *answer = NULL;
-    if (client_link_open(&link, client))
-        answer = client_link_ask(&link, "/api/v1/nodes", NULL);
-    if (answer && client->json)
-        client_link_print(&link);
-    else if (answer && names)
-        client_node_each(answer, print_name_line, client->out);
-    else if (answer)
-        done = print_table(answer, client->out, client->err);
-    done = done || (answer && (client->json || names));
-    json_decref(answer);
-    client_link_close(&link);
-    return done ? 0 : 1;
+    return client_run(client, strdup("/api/v1/nodes"), NULL, print_nodes, &names);
 }
 
-/* ---- one of them ---- */
-
-struct search {
-    const char *name;
-    FILE *err; /* where the names of matching nodes go; null = nowhere */
-    bool all;  /* names of nodes that do not match, too */
-    size_t found;
-    const json_t *node; /* the last one found */
-};
-
-static bool matches(const json_t *node, const char *wanted)
-{
-    const char *cluster = client_word(node, "cluster"), *name = client_word(node, "name");
-    if (!cluster || !name)
-        return false;
-    const size_t n = strlen(cluster);
-    return strcmp(name, wanted) == 0 || (strncmp(cluster, wanted, n) == 0 && wanted[n] == '/' &&
-                                         strcmp(wanted + n + 1, name) == 0);
-}
-
-static void search_one(void *arg, const json_t *node)
-{
-    struct search *search = arg;
-    const bool match = matches(node, search->name);
-    if (match) {
-        search->found++;
-        search->node = node;
-    }
-    if (search->err && (match || search->all)) {
-        (void)fputs("  ", search->err);
-        print_name_line(search->err, node);
-    }
-}
-
-char *client_node_path(const json_t *node)
-{
-    char *path = strdup("/api/v1/nodes");
-    if (path && client_path_part(&path, client_word(node, "cluster")) &&
-        client_path_part(&path, client_word(node, "name")))
-        return path;
-    free(path);
-    return NULL;
-}
-
-char *client_node_find(struct client_link *link, const char *name)
-{
-    FILE *err = link->client->err;
-    char *path = NULL;
-    json_t *answer = client_link_ask(link, "/api/v1/nodes", NULL);
-    struct search search = {.name = name};
-    client_node_each(answer, search_one, &search);
-    if (search.found == 1) {
-        path = client_node_path(search.node);
-        if (!path)
-            (void)fprintf(err, "error: out of memory\n");
-    } else if (answer) {
-        (void)fputs(search.found ? "error: several nodes are called \""
-                                 : "error: no node is called \"",
-                    err);
-        escape_print(name, err);
-        (void)fputs(search.found ? "\"; which one?\n" : "\"; there are:\n", err);
-        struct search list = {.name = name, .err = err, .all = search.found == 0};
-        client_node_each(answer, search_one, &list);
-    }
-    json_decref(answer);
-    return path;
-}
-
-json_t *client_node_steer(struct client_link *link, const char *path, json_t *body)
-{
-    if (body)
-        return client_link_ask(link, path, body);
-    (void)fprintf(link->client->err, "error: out of memory\n");
-    return NULL;
-}
+/* ---- restore ---- */
 
 int client_restore(const struct client *client, const char *name)
 {
@@ -205,13 +102,13 @@ int client_restore(const struct client *client, const char *name)
     if (client_link_open(&link, client))
         path = client_node_find(&link, name);
     if (path)
-        node = client_node_steer(&link, path, json_pack("{s:s}", "state", "up"));
+        node = client_node_post(&link, path, json_pack("{s:s}", "state", "up"));
     if (node && client->json) {
         client_link_print(&link);
     } else if (node) {
         client_node_print_name(node, client->out);
         (void)fputs(": its state is up, its status ", client->out);
-        escape_print(client_word(node, "status"), client->out);
+        escape_print(member_string(node, "status"), client->out);
         (void)fputc('\n', client->out);
     }
     const bool done = node;
@@ -219,4 +116,214 @@ int client_restore(const struct client *client, const char *name)
     free(path);
     client_link_close(&link);
     return done ? 0 : 1;
+}
+
+/* ---- drain ---- */
+
+/* One drain that is being watched. */
+struct watch {
+    struct client_link *link;
+    const char *path; /* of the node, in the API */
+    uint64_t began_us;
+    int64_t at_first; /* sessions */
+    bool terminal;    /* one line, written again and again */
+    bool silent;      /* --json */
+};
+
+static json_t *order_of(const struct client_drain *drain)
+{
+    json_t *body = json_pack("{s:s}", "state", "draining");
+    int bad = body ? 0 : -1;
+    if (drain->rate)
+        bad |= json_object_set_new(body, "drain_rate_per_s", json_integer(atoll(drain->rate)));
+    if (drain->deadline)
+        bad |= json_object_set_new(body, "drain_deadline_ms",
+                                   json_integer(1000 * atoll(drain->deadline)));
+    if (bad == 0)
+        return body;
+    json_decref(body);
+    return NULL;
+}
+
+/* "c/n1: 1200 of 9000 sessions left after 4 s" in place of the line before, or in one of its own.
+ */
+static void print_progress(const struct watch *watch, const json_t *node)
+{
+    FILE *out = watch->link->client->out;
+    char age[FORMAT_MAX];
+    const int64_t left = member_number(node, "sessions");
+    if (watch->silent)
+        return;
+    if (watch->terminal)
+        (void)fputs("\r\033[K", out); /* to the line's beginning; clear it */
+    client_node_print_name(node, out);
+    (void)fprintf(
+        out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_first,
+        format_duration((int64_t)((clock_monotonic_us() - watch->began_us) / 1000000u), age));
+    if (json_is_true(json_object_get(json_object_get(node, "drain"), "held")))
+        (void)fputs(" (waiting: no other node takes sessions)", out);
+    if (!watch->terminal)
+        (void)fputc('\n', out);
+    (void)fflush(out);
+}
+
+static void end_line(const struct watch *watch)
+{
+    if (watch->terminal)
+        (void)fputc('\n', watch->link->client->out);
+}
+
+static void block_interrupt(sigset_t *set, int how)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    (void)sigprocmask(how, set, NULL);
+}
+
+/* Wait for the next look. False: SIGINT came first. */
+static bool wait_a_while(const struct watch *watch, const sigset_t *interrupt)
+{
+    const struct timespec time = {.tv_sec = watch->terminal ? 0 : 1,
+                                  .tv_nsec = watch->terminal ? 250000000 : 0};
+    int got;
+    do
+        got = sigtimedwait(interrupt, NULL, &time);
+    while (got < 0 && errno == EINTR);
+    return got != SIGINT;
+}
+
+/* Did SIGINT end a request? */
+static bool is_interrupted(const sigset_t *interrupt)
+{
+    const struct timespec now = {0};
+    return sigtimedwait(interrupt, NULL, &now) == SIGINT;
+}
+
+struct lookup {
+    const char *path;
+    json_t *found; /* a reference of ours */
+};
+
+static void look_up_one(void *arg, const json_t *node)
+{
+    struct lookup *lookup = arg;
+    char *path = client_node_path(node);
+    if (path && strcmp(path, lookup->path) == 0 && !lookup->found)
+        lookup->found = json_incref((json_t *)node);
+    free(path);
+}
+
+/* The node as it is now, the caller's. Null is said. */
+static json_t *look(const struct watch *watch)
+{
+    struct lookup lookup = {.path = watch->path};
+    json_t *answer = client_link_request(watch->link, "/api/v1/nodes", NULL);
+    client_node_each(answer, look_up_one, &lookup);
+    if (answer && !lookup.found)
+        (void)fprintf(watch->link->client->err, "error: the node is gone from the configuration\n");
+    json_decref(answer);
+    return lookup.found;
+}
+
+/* What ends a watch: 0 empty, 1 anything else; -1 = go on. */
+static int verdict(const struct watch *watch, const json_t *node)
+{
+    FILE *out = watch->link->client->out;
+    const char *state = member_string(node, "state");
+    const bool removed = json_is_true(json_object_get(node, "departed"));
+    if (!removed && (!state || strcmp(state, "draining") != 0)) {
+        end_line(watch);
+        (void)fprintf(watch->link->client->err, "error: the draining was ended: its state is ");
+        escape_print(state, watch->link->client->err);
+        (void)fputs(" now\n", watch->link->client->err);
+        return 1;
+    }
+    if (member_number(node, "sessions") > 0)
+        return -1;
+    end_line(watch);
+    if (watch->silent) {
+        (void)json_dumpf(node, out, JSON_COMPACT | JSON_ENSURE_ASCII);
+        (void)fputc('\n', out);
+        return 0;
+    }
+    client_node_print_name(node, out);
+    (void)fputs(" is empty\n", out);
+    return 0;
+}
+
+static int stop_watching(const struct watch *watch)
+{
+    end_line(watch);
+    (void)fprintf(watch->link->client->err, "Stopped watching; the node goes on draining. "
+                                            "`mqtt-router restore` ends that.\n");
+    return 1;
+}
+
+/* Takes the node as the order was answered. */
+static int watch_drain(struct watch *watch, json_t *node, const sigset_t *interrupt)
+{
+    int code = -1;
+    watch->began_us = clock_monotonic_us();
+    watch->at_first = member_number(node, "sessions");
+    while (code < 0) {
+        print_progress(watch, node);
+        code = verdict(watch, node);
+        if (code >= 0)
+            break;
+        bool go_on = wait_a_while(watch, interrupt);
+        json_decref(node);
+        node = go_on ? look(watch) : NULL;
+        if (!node)
+            code = !go_on || is_interrupted(interrupt) ? stop_watching(watch) : 1;
+    }
+    json_decref(node);
+    return code;
+}
+
+static void print_ordered(const struct client_link *link, const json_t *node)
+{
+    FILE *out = link->client->out;
+    if (link->client->json) {
+        client_link_print(link);
+        return;
+    }
+    client_node_print_name(node, out);
+    (void)fprintf(out, ": draining, %" PRId64 " sessions left\n", member_number(node, "sessions"));
+}
+
+/* Order, then watch or not. */
+static int drain_at(struct client_link *link, const char *path, const struct client_drain *drain)
+{
+    const struct client *client = link->client;
+    sigset_t interrupt;
+    struct watch watch = {.link = link,
+                          .path = path,
+                          .terminal = !client->json && isatty(fileno(client->out)) == 1,
+                          .silent = client->json};
+    json_t *node = client_node_post(link, path, order_of(drain));
+    if (!node)
+        return 1;
+    if (!drain->wait) {
+        print_ordered(link, node);
+        json_decref(node);
+        return 0;
+    }
+    block_interrupt(&interrupt, SIG_BLOCK);
+    int code = watch_drain(&watch, node, &interrupt);
+    block_interrupt(&interrupt, SIG_UNBLOCK);
+    return code;
+}
+
+int client_drain(const struct client *client, const struct client_drain *drain)
+{
+    struct client_link link;
+    int code = 1;
+    char *path = NULL;
+    if (client_link_open(&link, client))
+        path = client_node_find(&link, drain->node);
+    if (path)
+        code = drain_at(&link, path, drain);
+    free(path);
+    client_link_close(&link);
+    return code;
 }

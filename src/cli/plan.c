@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,7 +20,7 @@
 #include "model/placement.h"
 #include "model/route_key.h"
 #include "net/address.h"
-#include "plan_json.h"
+#include "route.h"
 
 #define SAMPLES_MAX      65536u
 #define SAMPLES_MIN      2048u
@@ -29,11 +30,32 @@
 /* A cluster's nodes that are home to keys. */
 struct side {
     const struct cluster_conf *conf; /* null = there is no such cluster on this side */
-    struct rendezvous_node *nodes;   /* owned */
-    bool *backup;                    /* owned */
-    struct placement_homes homes;
+    struct route_nodes nodes;
     bool by_address; /* its keys are source addresses */
 };
+
+#define PLAN_NOWHERE "-" /* a key without a home */
+
+/* Keys that move from one node to another. */
+struct plan_move {
+    const char *from, *to; /* borrowed from the configurations, or PLAN_NOWHERE */
+    uint64_t keys;
+};
+
+enum plan_fate { PLAN_STAYS, PLAN_ADDED, PLAN_REMOVED };
+
+struct plan_cluster {
+    const char *name; /* borrowed */
+    enum plan_fate fate;
+    uint64_t keys, moved;
+    struct plan_move *moves; /* owned; the largest first */
+    size_t n;
+};
+
+static double plan_percent(const struct plan_cluster *cluster, uint64_t keys)
+{
+    return cluster->keys ? 100.0 * (double)keys / (double)cluster->keys : 0;
+}
 
 struct plan {
     const struct plan_query *query;
@@ -56,30 +78,16 @@ static bool is_by_address(const struct cluster_conf *conf)
            !conf->route_by[0].prefix_until;
 }
 
-/* Nodes that are down or drain by the file have no keys. False: memory is short. */
+/* False: memory is short. */
 static bool side_init(struct side *side, const struct cluster_conf *conf)
 {
-    const size_t n = conf ? conf->n_nodes : 0;
-    *side = (struct side){.conf = conf,
-                          .by_address = is_by_address(conf),
-                          .nodes = calloc(n + 1, sizeof(*side->nodes)),
-                          .backup = calloc(n + 1, sizeof(*side->backup))};
-    for (size_t i = 0; side->nodes && side->backup && i < n; i++) {
-        const struct node_conf *node = &conf->nodes[i];
-        side->nodes[i] =
-            (struct rendezvous_node){.name = node->name,
-                                     .seed = rendezvous_seed(node->name),
-                                     .weight = node->state == NODE_STATE_UP ? node->weight : 0};
-        side->backup[i] = node->backup;
-    }
-    side->homes = (struct placement_homes){.nodes = side->nodes, .backup = side->backup, .n = n};
-    return side->nodes && side->backup;
+    *side = (struct side){.conf = conf, .by_address = is_by_address(conf)};
+    return route_nodes_init(&side->nodes, conf);
 }
 
 static void side_fini(struct side *side)
 {
-    free(side->nodes);
-    free(side->backup);
+    route_nodes_fini(&side->nodes);
 }
 
 static const char *home_of(const struct side *side, struct span key)
@@ -87,7 +95,9 @@ static const char *home_of(const struct side *side, struct span key)
     uint8_t server_name[ROUTE_SERVER_NAME_MAX];
     if (side->conf && route_key_is_server_name(side->conf))
         key = route_key_server_name(key, server_name);
-    const char *name = placement_home(&side->homes, key);
+    const struct placement_homes homes = {
+        .nodes = side->nodes.nodes, .backup = side->nodes.backup, .n = side->nodes.n};
+    const char *name = placement_home(&homes, key);
     return name ? name : PLAN_NOWHERE;
 }
 
@@ -124,7 +134,7 @@ static int by_size(const void *a, const void *b)
 static bool sample(struct plan_cluster *cluster, const struct side *before,
                    const struct side *after)
 {
-    const size_t nodes = size_max(before->homes.n + after->homes.n, 1);
+    const size_t nodes = size_max(before->nodes.n + after->nodes.n, 1);
     const size_t samples = size_max(size_min(SAMPLE_HASHES / nodes, SAMPLES_MAX), SAMPLES_MIN);
     for (uint64_t i = 0; i < samples; i++) {
         const struct span key = span_of(&i, sizeof(i));
@@ -167,6 +177,47 @@ static void print_cluster(const struct plan *plan, const struct plan_cluster *cl
         (void)fputc('\n', plan->out);
     }
 }
+
+/* ---- JSON ---- */
+
+static json_t *node_json(const char *name)
+{
+    return strcmp(name, PLAN_NOWHERE) == 0 ? json_null() : json_string(name);
+}
+
+static json_t *cluster_json(const struct plan_cluster *cluster)
+{
+    static const char *const fates[] = {
+        [PLAN_STAYS] = "stays", [PLAN_ADDED] = "added", [PLAN_REMOVED] = "removed"};
+    json_t *moves = json_array();
+    for (size_t i = 0; i < cluster->n; i++) {
+        const struct plan_move *move = &cluster->moves[i];
+        json_array_append_new(moves, json_pack("{s:o, s:o, s:f}", "from", node_json(move->from),
+                                               "to", node_json(move->to), "percent",
+                                               plan_percent(cluster, move->keys)));
+    }
+    return json_pack("{s:s, s:s, s:f, s:o}", "name", cluster->name, "change", fates[cluster->fate],
+                     "moved_percent", plan_percent(cluster, cluster->moved), "moves", moves);
+}
+
+/*
+ * {"clusters": [{"name", "change": "stays" | "added" | "removed", "moved_percent",
+ *                "moves": [{"from", "to", "percent"}]}]}; a node null = no home. False: memory is
+ * short, or it cannot be written.
+ */
+static bool print_json(const struct plan_cluster *clusters, size_t n, FILE *out)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, cluster_json(&clusters[i]));
+    json_t *plan = json_pack("{s:o}", "clusters", list);
+    bool whole = plan && json_dumpf(plan, out, JSON_INDENT(2) | JSON_REAL_PRECISION(4)) == 0 &&
+                 fputc('\n', out) != EOF;
+    json_decref(plan);
+    return whole;
+}
+
+/* ---- clusters ---- */
 
 static bool is_known(const struct plan *plan, const struct cluster_conf *conf)
 {
@@ -233,7 +284,7 @@ static bool print_shares(const struct plan *plan)
         good = false;
     }
     if (good && plan->query->json)
-        good = plan_print_json(found, used, plan->out);
+        good = print_json(found, used, plan->out);
     for (size_t i = 0; i < used; i++)
         free(found[i].moves);
     free(found);

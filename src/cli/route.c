@@ -8,34 +8,48 @@
 
 #include "model/placement.h"
 #include "model/route_key.h"
-#include "proxy/snapshot.h"
 
-static enum placement_bar never(void *arg, uint32_t index, struct span key)
+bool route_nodes_init(struct route_nodes *nodes, const struct cluster_conf *conf)
 {
-    (void)arg;
-    (void)index;
-    (void)key;
-    return PLACEMENT_FREE;
+    const size_t n = conf ? conf->n_nodes : 0;
+    *nodes = (struct route_nodes){.nodes = calloc(n + 1, sizeof(*nodes->nodes)),
+                                  .backup = calloc(n + 1, sizeof(*nodes->backup)),
+                                  .n = n};
+    for (size_t i = 0; nodes->nodes && nodes->backup && i < n; i++) {
+        const struct node_conf *node = &conf->nodes[i];
+        nodes->nodes[i] =
+            (struct rendezvous_node){.name = node->name,
+                                     .seed = rendezvous_seed(node->name),
+                                     .weight = node->state == NODE_STATE_UP ? node->weight : 0};
+        nodes->backup[i] = node->backup;
+    }
+    return nodes->nodes && nodes->backup;
 }
 
-/* Nodes are taken to be up unless the configuration says otherwise. False: memory is short. */
-static bool place(const struct cluster *cluster, struct span key, struct placement *out)
+void route_nodes_fini(struct route_nodes *nodes)
 {
-    bool *open = calloc(cluster->n + 1, sizeof(*open));
-    const struct placement_view view = {.nodes = cluster->homes,
-                                        .open = open,
-                                        .backup = cluster->backup,
-                                        .n = cluster->n,
-                                        .bar = never};
-    for (size_t i = 0; open && i < cluster->n; i++)
-        open[i] = cluster->nodes[i].conf->state == NODE_STATE_UP;
-    if (open)
+    free(nodes->nodes);
+    free(nodes->backup);
+}
+
+/* False: memory is short. */
+static bool place(const struct cluster_conf *conf, struct span key, struct placement *out)
+{
+    struct route_nodes nodes;
+    bool *open = malloc((conf->n_nodes + 1) * sizeof(*open));
+    const bool ready = route_nodes_init(&nodes, conf) && open;
+    if (ready) {
+        const struct placement_view view = {
+            .nodes = nodes.nodes, .open = open, .backup = nodes.backup, .n = nodes.n};
+        memset(open, true, nodes.n * sizeof(*open));
         placement_by_key(&view, key, out);
+    }
     free(open);
-    return open;
+    route_nodes_fini(&nodes);
+    return ready;
 }
 
-static int print_candidates(const struct cluster *cluster, const struct route_query *query,
+static int print_candidates(const struct cluster_conf *cluster, const struct route_query *query,
                             FILE *out, FILE *err)
 {
     uint8_t server_name[ROUTE_SERVER_NAME_MAX];
@@ -45,9 +59,9 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
                                 .tls_cn = span_of_str(query->tls_cn),
                                 .sni = route_key_server_name(span_of_str(query->sni), server_name)};
     struct span key;
-    if (!route_key_pick(cluster->conf, &facts, &key)) {
-        (void)fprintf(err, "no route key: cluster \"%s\" would %s\n", cluster->conf->name,
-                      cluster->conf->empty_client_id == EMPTY_ID_REFUSE
+    if (!route_key_pick(cluster, &facts, &key)) {
+        (void)fprintf(err, "no route key: cluster \"%s\" would %s\n", cluster->name,
+                      cluster->empty_client_id == EMPTY_ID_REFUSE
                           ? "refuse this device"
                           : "send this device to its least loaded node");
         return 1;
@@ -58,40 +72,25 @@ static int print_candidates(const struct cluster *cluster, const struct route_qu
         return 1;
     }
     for (size_t i = 0; i < placement.n; i++) {
-        const struct node_conf *conf = cluster->nodes[placement.candidates[i]].conf;
+        const struct node_conf *conf = &cluster->nodes[placement.candidates[i]];
         (void)fprintf(out, "%zu %s %s\n", i + 1, conf->name, conf->address);
     }
     if (placement.n == 0)
-        (void)fprintf(err, "no node of cluster \"%s\" takes new sessions\n", cluster->conf->name);
+        (void)fprintf(err, "no node of cluster \"%s\" takes new sessions\n", cluster->name);
     return placement.n > 0 ? 0 : 1;
 }
 
-/* A discovered cluster has no nodes here: nobody was asked. */
-static int print_found(const struct snapshot *snapshot, const struct route_query *query, FILE *out,
-                       FILE *err)
+int route_command(const struct config *config, const struct route_query *query, FILE *out,
+                  FILE *err)
 {
-    const struct cluster *cluster = snapshot_find_cluster(snapshot, query->cluster);
-    if (cluster && !cluster->conf->discovery)
+    size_t index;
+    const bool found = config_find_cluster(config, query->cluster, &index);
+    const struct cluster_conf *cluster = found ? &config->clusters[index] : NULL;
+    if (cluster && !cluster->discovery)
         return print_candidates(cluster, query, out, err);
     if (cluster)
-        (void)fprintf(err, "error: the nodes of cluster \"%s\" are found by DNS\n",
-                      cluster->conf->name);
+        (void)fprintf(err, "error: the nodes of cluster \"%s\" are found by DNS\n", cluster->name);
     else
         (void)fprintf(err, "error: no cluster is called \"%s\"\n", query->cluster);
     return 1;
-}
-
-int route_command(struct config *config, const struct route_query *query, FILE *out, FILE *err)
-{
-    int code = 1;
-    struct node_registry registry;
-    node_registry_init(&registry, 0);
-    struct snapshot *snapshot = snapshot_new(config, &registry, NULL, NULL);
-    if (snapshot)
-        code = print_found(snapshot, query, out, err);
-    else
-        (void)fprintf(err, "error: out of memory\n");
-    snapshot_unref(snapshot);
-    node_registry_fini(&registry);
-    return code;
 }

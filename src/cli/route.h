@@ -8,6 +8,21 @@
 
 #include "base/util.h"
 #include "model/config/config.h"
+#include "model/rendezvous.h"
+
+/*
+ * The nodes of a cluster by the configuration alone, as placement takes them. A node whose state is
+ * not "up" has weight 0, so no key belongs to it.
+ */
+struct route_nodes {
+    struct rendezvous_node *nodes; /* owned, n of them */
+    bool *backup;                  /* owned, the same */
+    size_t n;
+};
+
+/* conf null: no nodes. False: memory is short. route_nodes_fini() in any case. */
+MUST_USE bool route_nodes_init(struct route_nodes *nodes, const struct cluster_conf *conf);
+void route_nodes_fini(struct route_nodes *nodes);
 
 /* A device as described on the command line; null = not given. */
 struct route_query {
@@ -23,11 +38,9 @@ struct route_query {
  * Print every node of the cluster that would be tried, one a line, home first:
  * "1 NAME ADDRESS". A device without a route key is said to have none.
  *
- *   config   taken
- *
  * Returns an exit code: 0 printed, 1 no such cluster, no key or no node.
  */
-MUST_USE int route_command(struct config *config, const struct route_query *query, FILE *out,
+MUST_USE int route_command(const struct config *config, const struct route_query *query, FILE *out,
                            FILE *err);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/escape.h"
-#include "node.h"
+#include "remote.h"
 #include "text.h"
 
 #define LABEL       "%-14s "
@@ -19,12 +19,12 @@
 
 static void print_head(const json_t *status, FILE *out)
 {
-    char value[CLIENT_VALUE_MAX];
+    char value[FORMAT_MAX];
     (void)fputs("mqtt-router ", out);
-    escape_print(client_word(status, "version"), out);
-    (void)fprintf(out, " (pid %" PRId64 "), ", client_number(status, "pid"));
-    escape_print(client_word(status, "phase"), out);
-    (void)fprintf(out, " for %s, %s\n", client_duration(client_number(status, "uptime_s"), value),
+    escape_print(member_string(status, "version"), out);
+    (void)fprintf(out, " (pid %" PRId64 "), ", member_number(status, "pid"));
+    escape_print(member_string(status, "phase"), out);
+    (void)fprintf(out, " for %s, %s\n", format_duration(member_number(status, "uptime_s"), value),
                   json_is_true(json_object_get(status, "ready")) ? "ready" : "NOT READY");
     size_t i;
     json_t *reason;
@@ -41,9 +41,9 @@ static void print_head(const json_t *status, FILE *out)
         (void)fputc('\n', out);
     }
     (void)fprintf(out, LABEL, "configuration");
-    escape_print(client_word(status, "config_file"), out);
+    escape_print(member_string(status, "config_file"), out);
     (void)fputs(", read ", out);
-    escape_print(client_word(status, "config_loaded"), out);
+    escape_print(member_string(status, "config_loaded"), out);
     (void)fputc('\n', out);
 }
 
@@ -81,21 +81,21 @@ static void print_counts(const json_t *counts, FILE *out)
 
 static void print_numbers(const json_t *status, FILE *out)
 {
-    char up[CLIENT_VALUE_MAX], down[CLIENT_VALUE_MAX];
+    char up[FORMAT_MAX], down[FORMAT_MAX];
     (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", "connections",
-                  client_number(status, "connections"), client_number(status, "max_connections"));
+                  member_number(status, "connections"), member_number(status, "max_connections"));
     print_counts(json_object_get(status, "sessions"), out);
-    (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", client_number(status, "accepted_total"));
-    (void)fprintf(out, LABEL "%" PRId64, "ended", client_number(status, "closed_total"));
+    (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", member_number(status, "accepted_total"));
+    (void)fprintf(out, LABEL "%" PRId64, "ended", member_number(status, "closed_total"));
     print_counts(json_object_get(status, "closed_by_reason"), out);
     (void)fprintf(out, LABEL "%s up, %s down\n", "bytes",
-                  client_bytes(client_number(status, "bytes_up_total"), up),
-                  client_bytes(client_number(status, "bytes_down_total"), down));
+                  format_bytes(member_number(status, "bytes_up_total"), up),
+                  format_bytes(member_number(status, "bytes_down_total"), down));
     const json_t *memory = json_object_get(status, "relay_memory");
-    const int64_t most = client_number(memory, "max_bytes");
+    const int64_t most = member_number(memory, "max_bytes");
     (void)fprintf(out, LABEL "%s waits to be relayed, ", "memory",
-                  client_bytes(client_number(memory, "used_bytes"), up));
-    (void)fprintf(out, most > 0 ? "of %s at most\n" : "no limit\n", client_bytes(most, down));
+                  format_bytes(member_number(memory, "used_bytes"), up));
+    (void)fprintf(out, most > 0 ? "of %s at most\n" : "no limit\n", format_bytes(most, down));
 }
 
 /* What was changed at run time. */
@@ -105,12 +105,12 @@ static void print_overrides(const json_t *status, FILE *out)
     json_t *change;
     json_array_foreach(json_object_get(status, "overrides"), i, change)
     {
-        const char *node = client_word(change, "node");
+        const char *node = member_string(change, "node");
         (void)fprintf(out, LABEL, i == 0 ? "changed" : "");
-        escape_print(client_word(change, "what"), out);
+        escape_print(member_string(change, "what"), out);
         if (node) {
             (void)fputs(" of ", out);
-            escape_print(client_word(change, "cluster"), out);
+            escape_print(member_string(change, "cluster"), out);
             (void)fputc('/', out);
             escape_print(node, out);
         }
@@ -134,7 +134,7 @@ struct tally {
 static void tally_node(void *arg, const json_t *node)
 {
     struct tally *tally = arg;
-    const char *status = client_word(node, "status");
+    const char *status = member_string(node, "status");
     const bool up = status && strcmp(status, "up") == 0;
     tally->all++;
     tally->up += up;
@@ -161,7 +161,7 @@ static void print_nodes(const json_t *nodes, FILE *out)
 
 static bool has_same(const json_t *a, const json_t *b, const char *key)
 {
-    const char *of_a = client_word(a, key), *of_b = client_word(b, key);
+    const char *of_a = member_string(a, key), *of_b = member_string(b, key);
     return of_a && of_b && strcmp(of_a, of_b) == 0;
 }
 
@@ -180,7 +180,7 @@ static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
 /* What the entry is; *days: from when on it is shown. An older router sends no kind. */
 static const char *kind_of(const json_t *certificate, int64_t *days)
 {
-    const char *kind = client_word(certificate, "kind");
+    const char *kind = member_string(certificate, "kind");
     const bool is_crl = kind && strcmp(kind, "crl") == 0;
     const bool is_ocsp = kind && strcmp(kind, "ocsp_response") == 0;
     *days = is_crl || is_ocsp ? LIST_DAYS : CERT_DAYS;
@@ -191,9 +191,9 @@ static void print_certificate(const json_t *certificate, int64_t days, FILE *out
 {
     int64_t shown_days;
     (void)fprintf(out, LABEL, kind_of(certificate, &shown_days));
-    escape_print(client_word(certificate, "file"), out);
+    escape_print(member_string(certificate, "file"), out);
     (void)fputs(" (", out);
-    escape_print(client_word(certificate, "subject"), out);
+    escape_print(member_string(certificate, "subject"), out);
     if (days == -1) /* the router rounds down */
         (void)fputs(") EXPIRED less than a day ago\n", out);
     else if (days < 0)
@@ -221,8 +221,8 @@ static void print_certificates(const json_t *answer, FILE *out)
 /* The parts beside the status itself; the screen is whole without them when they fail. */
 static void print_rest(struct client_link *link)
 {
-    json_t *nodes = client_link_ask(link, "/api/v1/nodes", NULL);
-    json_t *certificates = client_link_ask(link, "/api/v1/certificates", NULL);
+    json_t *nodes = client_link_request(link, "/api/v1/nodes", NULL);
+    json_t *certificates = client_link_request(link, "/api/v1/certificates", NULL);
     if (nodes)
         print_nodes(nodes, link->client->out);
     if (certificates)
@@ -237,7 +237,7 @@ int client_status(const struct client *client)
     int code = 1;
     json_t *status = NULL;
     if (client_link_open(&link, client))
-        status = client_link_ask(&link, "/api/v1/status", NULL);
+        status = client_link_request(&link, "/api/v1/status", NULL);
     if (status)
         code = json_is_true(json_object_get(status, "ready")) ? 0 : 1;
     if (status && client->json) {

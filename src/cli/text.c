@@ -18,7 +18,7 @@
 
 #define COLUMNS_MAX 16u
 
-struct client_table {
+struct table {
     const char *const *titles; /* borrowed */
     size_t columns;
     char **cells; /* row after row, the titles not among them */
@@ -26,17 +26,17 @@ struct client_table {
     bool failed; /* memory was short */
 };
 
-const char *client_word(const json_t *object, const char *key)
+const char *member_string(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-int64_t client_number(const json_t *object, const char *key)
+int64_t member_number(const json_t *object, const char *key)
 {
     return (int64_t)json_number_value(json_object_get(object, key));
 }
 
-const char *client_bytes(int64_t bytes, char out[CLIENT_VALUE_MAX])
+const char *format_bytes(int64_t bytes, char out[FORMAT_MAX])
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
     double value = (double)bytes / 1024;
@@ -44,38 +44,37 @@ const char *client_bytes(int64_t bytes, char out[CLIENT_VALUE_MAX])
     for (; value >= 999.95 && unit + 1 < ARRAY_LEN(units); unit++)
         value /= 1024;
     if (bytes < 1024)
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " B", bytes);
+        (void)snprintf(out, FORMAT_MAX, "%" PRId64 " B", bytes);
     else
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%.1f %s", value, units[unit]);
+        (void)snprintf(out, FORMAT_MAX, "%.1f %s", value, units[unit]);
     return out;
 }
 
-const char *client_duration(int64_t seconds, char out[CLIENT_VALUE_MAX])
+const char *format_duration(int64_t seconds, char out[FORMAT_MAX])
 {
     const int64_t minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
     if (minutes == 0)
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " s", seconds);
+        (void)snprintf(out, FORMAT_MAX, "%" PRId64 " s", seconds);
     else if (hours == 0)
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " min", minutes);
+        (void)snprintf(out, FORMAT_MAX, "%" PRId64 " min", minutes);
     else if (days == 0)
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
+        (void)snprintf(out, FORMAT_MAX, "%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
     else
-        (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 " d %" PRId64 " h", days, hours % 24);
+        (void)snprintf(out, FORMAT_MAX, "%" PRId64 " d %" PRId64 " h", days, hours % 24);
     return out;
 }
 
-const char *client_share(int64_t permille, char out[CLIENT_VALUE_MAX])
+const char *format_permille(int64_t permille, char out[FORMAT_MAX])
 {
-    (void)snprintf(out, CLIENT_VALUE_MAX, "%" PRId64 ".%" PRId64 " %%", permille / 10,
-                   permille % 10);
+    (void)snprintf(out, FORMAT_MAX, "%" PRId64 ".%" PRId64 " %%", permille / 10, permille % 10);
     return out;
 }
 
 /* ---- tables ---- */
 
-struct client_table *client_table_new(const char *const *titles)
+struct table *table_new(const char *const *titles)
 {
-    struct client_table *table = calloc(1, sizeof(*table));
+    struct table *table = calloc(1, sizeof(*table));
     if (!table)
         return NULL;
     table->titles = titles;
@@ -84,7 +83,7 @@ struct client_table *client_table_new(const char *const *titles)
     return table;
 }
 
-void client_table_free(struct client_table *table)
+void table_free(struct table *table)
 {
     if (!table)
         return;
@@ -107,7 +106,7 @@ static char *shown(const char *text)
     return copy;
 }
 
-void client_table_text(struct client_table *table, const char *text)
+void table_text(struct table *table, const char *text)
 {
     if (!table || table->failed)
         return;
@@ -127,11 +126,11 @@ void client_table_text(struct client_table *table, const char *text)
     table->failed = !cell;
 }
 
-void client_table_number(struct client_table *table, int64_t number)
+void table_number(struct table *table, int64_t number)
 {
-    char text[CLIENT_VALUE_MAX];
+    char text[FORMAT_MAX];
     (void)snprintf(text, sizeof(text), "%" PRId64, number);
-    client_table_text(table, text);
+    table_text(table, text);
 }
 
 /* The places a text takes on a terminal. In the caller's locale, which has to be one of UTF-8. */
@@ -156,14 +155,13 @@ static int width_of(const char *text)
     return width;
 }
 
-static const char *title_of(const struct client_table *table, size_t column)
+static const char *title_of(const struct table *table, size_t column)
 {
     const char *title = table->titles[column];
     return *title == '>' ? title + 1 : title;
 }
 
-static void print_row(const struct client_table *table, char *const *cells, const int *widths,
-                      FILE *out)
+static void print_row(const struct table *table, char *const *cells, const int *widths, FILE *out)
 {
     for (size_t i = 0; i < table->columns; i++) {
         const char *text = cells ? cells[i] : title_of(table, i);
@@ -175,7 +173,7 @@ static void print_row(const struct client_table *table, char *const *cells, cons
     (void)fputc('\n', out);
 }
 
-static void print_table(const struct client_table *table, FILE *out)
+static void print_table(const struct table *table, FILE *out)
 {
     int widths[COLUMNS_MAX] = {0};
     for (size_t i = 0; i < table->columns; i++)
@@ -190,7 +188,7 @@ static void print_table(const struct client_table *table, FILE *out)
         print_row(table, table->cells + i, widths, out);
 }
 
-bool client_table_end(struct client_table *table, FILE *out, FILE *err)
+bool table_end(struct table *table, FILE *out, FILE *err)
 {
     const bool whole = table && !table->failed;
     locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -203,6 +201,6 @@ bool client_table_end(struct client_table *table, FILE *out, FILE *err)
         (void)uselocale(before);
         freelocale(utf8);
     }
-    client_table_free(table);
+    table_free(table);
     return whole;
 }

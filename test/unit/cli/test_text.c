@@ -15,10 +15,10 @@ static char *printed(const char *const *cells, size_t n)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    struct client_table *table = client_table_new(titles);
+    struct table *table = table_new(titles);
     for (size_t i = 0; i < n; i++)
-        client_table_text(table, cells[i]);
-    assert_true(client_table_end(table, out, stderr));
+        table_text(table, cells[i]);
+    assert_true(table_end(table, out, stderr));
     assert_int_equal(fclose(out), 0);
     return text;
 }
@@ -77,18 +77,18 @@ static void a_long_text_is_cut_between_characters(void **state)
 static void values_are_of_a_size_that_is_read_at_a_glance(void **state)
 {
     (void)state;
-    char value[CLIENT_VALUE_MAX];
-    assert_string_equal(client_bytes(0, value), "0 B");
-    assert_string_equal(client_bytes(1023, value), "1023 B");
-    assert_string_equal(client_bytes(1024, value), "1.0 KiB");
-    assert_string_equal(client_bytes(1048575, value), "1.0 MiB");
-    assert_string_equal(client_bytes(INT64_MAX, value), "8192.0 PiB");
-    assert_string_equal(client_duration(59, value), "59 s");
-    assert_string_equal(client_duration(3599, value), "59 min");
-    assert_string_equal(client_duration(3660, value), "1 h 1 min");
-    assert_string_equal(client_duration(90000, value), "1 d 1 h");
-    assert_string_equal(client_share(333, value), "33.3 %");
-    assert_string_equal(client_share(1000, value), "100.0 %");
+    char value[FORMAT_MAX];
+    assert_string_equal(format_bytes(0, value), "0 B");
+    assert_string_equal(format_bytes(1023, value), "1023 B");
+    assert_string_equal(format_bytes(1024, value), "1.0 KiB");
+    assert_string_equal(format_bytes(1048575, value), "1.0 MiB");
+    assert_string_equal(format_bytes(INT64_MAX, value), "8192.0 PiB");
+    assert_string_equal(format_duration(59, value), "59 s");
+    assert_string_equal(format_duration(3599, value), "59 min");
+    assert_string_equal(format_duration(3660, value), "1 h 1 min");
+    assert_string_equal(format_duration(90000, value), "1 d 1 h");
+    assert_string_equal(format_permille(333, value), "33.3 %");
+    assert_string_equal(format_permille(1000, value), "100.0 %");
 }
 
 int main(void)

@@ -1,30 +1,18 @@
 /*
- * client.h - commands that ask a running router, over its admin interface.
+ * remote.h - commands that ask a running router, over its admin interface.
  *
  * Each returns an exit code: 0 done, 1 the router said no or cannot be reached; that is said on
  * `err` with the address and the reason. Text of devices is escaped as in the log.
  */
-#ifndef CLI_CLIENT_H
-#define CLI_CLIENT_H
+#ifndef CLI_REMOTE_H
+#define CLI_REMOTE_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "base/util.h"
+#include "link.h"
 #include "route.h"
-
-/* Where the router is, and how to answer. All borrowed. */
-struct client {
-    /*
-     * "127.0.0.1:9090", "[::1]:9090", "router.example:9090" or "unix:PATH"; null = that of
-     * config_path, else of the environment's MQTT_ROUTER_ADMIN, else 127.0.0.1:9090.
-     */
-    const char *address;
-    const char *token_file; /* null = that of config_path, else MQTT_ROUTER_TOKEN_FILE, else none */
-    const char *config_path; /* whose "admin" is taken; null = none */
-    bool json;               /* print answers as they are */
-    FILE *out, *err;
-};
 
 /* One screen; 1 also when the router is not ready, as /readyz says. */
 MUST_USE int client_status(const struct client *client);
