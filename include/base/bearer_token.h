@@ -10,24 +10,24 @@
 #include "small_file.h"
 #include "util.h"
 
-#define ADMIN_TOKEN_MIN 16u
-#define ADMIN_TOKEN_MAX 512u
+#define BEARER_TOKEN_MIN 16u
+#define BEARER_TOKEN_MAX 512u
 
-struct admin_token {
+struct bearer_token {
     size_t n; /* 0 = none is asked for */
-    char text[ADMIN_TOKEN_MAX];
+    char text[BEARER_TOKEN_MAX];
 };
 
 /*
- * Read the token in a file: one line of ADMIN_TOKEN_MIN..ADMIN_TOKEN_MAX visible ASCII characters.
- * Null path: no token. False with the rule in `error`; *out is untouched then.
+ * Read the token in a file: one line of BEARER_TOKEN_MIN..BEARER_TOKEN_MAX visible ASCII
+ * characters. Null path: no token. False with the rule in `error`; *out is untouched then.
  */
-MUST_USE bool admin_token_read(const char *path, enum small_file_type type, struct admin_token *out,
-                               char error[SMALL_FILE_ERROR_MAX]);
+MUST_USE bool bearer_token_read(const char *path, enum small_file_type type,
+                                struct bearer_token *out, char error[SMALL_FILE_ERROR_MAX]);
 
 /* Does an Authorization header (null = none) hold it? Takes as long for a wrong one. */
-bool admin_token_fits(const struct admin_token *token, const char *authorization);
+bool bearer_token_matches(const struct bearer_token *token, const char *authorization);
 
-void admin_token_wipe(struct admin_token *token);
+void bearer_token_wipe(struct bearer_token *token);
 
 #endif

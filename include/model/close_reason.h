@@ -107,7 +107,7 @@ enum close_reason {
 };
 
 struct close_reason_row {
-    const char *word;
+    const char *name;
     enum closed_by by;
     enum farewell farewell;
     enum mqtt_refusal refusal;

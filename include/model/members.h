@@ -58,7 +58,7 @@ MUST_USE bool members_copy(const struct members *from, struct members *out);
 MUST_USE bool members_of_nodes(const struct node_conf *const *nodes, size_t n, struct members *out);
 
 /* Whether both send the same DNS query. refresh_ms is not part of the query. */
-bool members_same_question(const struct discovery_conf *a, const struct discovery_conf *b);
+bool members_same_query(const struct discovery_conf *a, const struct discovery_conf *b);
 bool members_equal(const struct members *a, const struct members *b);
 void members_fini(struct members *members); /* leaves it empty */
 

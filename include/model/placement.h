@@ -47,7 +47,7 @@ enum placement_kind {
 const char *placement_kind_name(enum placement_kind kind);
 
 /* What stands between one open node and one session. */
-enum placement_bar {
+enum placement_availability {
     PLACEMENT_FREE,
     PLACEMENT_WARMING, /* slow start, and not warm for this key: placement_is_warm_for() */
     PLACEMENT_BUSY,    /* beyond its share of bounded load: placement_capacity() */
@@ -65,7 +65,7 @@ struct placement_view {
      * Called for open and paused nodes that are in question only, perhaps more than once; key
      * absent = session without a key. Null = nothing stands in the way of any.
      */
-    enum placement_bar (*bar)(void *arg, uint32_t index, struct span key);
+    enum placement_availability (*availability)(void *arg, uint32_t index, struct span key);
     void *arg;
 };
 

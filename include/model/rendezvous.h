@@ -61,19 +61,19 @@ size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct spa
                        uint32_t *out);
 
 /* The nodes of a pick, when not every one with a weight may be picked. */
-struct rendezvous_field {
+struct rendezvous_candidates {
     const struct rendezvous_node *nodes;
     size_t n;
     /*
      * May this node be picked? Asked of nodes that are among the best so far, so of a few of
      * many, and of the same node perhaps again; null = all may.
      */
-    bool (*admits)(void *arg, uint32_t index);
+    bool (*is_eligible)(void *arg, uint32_t index);
     void *arg;
 };
 
-/* As rendezvous_pick(), among the nodes that the field admits. */
-size_t rendezvous_pick_from(const struct rendezvous_field *field, struct span key, size_t max,
+/* As rendezvous_pick(), among the nodes that is_eligible() accepts. */
+size_t rendezvous_pick_from(const struct rendezvous_candidates *field, struct span key, size_t max,
                             uint32_t *out);
 
 #endif

@@ -14,7 +14,7 @@ static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
 
 static bool is_token(const struct small_file *line, char error[SMALL_FILE_ERROR_MAX])
 {
-    if (line->n < ADMIN_TOKEN_MIN)
+    if (line->n < BEARER_TOKEN_MIN)
         return refuse(error, "must have at least 16 bytes");
     for (size_t i = 0; i < line->n; i++)
         if (line->text[i] <= ' ' || line->text[i] > '~')
@@ -22,16 +22,16 @@ static bool is_token(const struct small_file *line, char error[SMALL_FILE_ERROR_
     return true;
 }
 
-bool admin_token_read(const char *path, enum small_file_type type, struct admin_token *out,
-                      char error[SMALL_FILE_ERROR_MAX])
+bool bearer_token_read(const char *path, enum small_file_type type, struct bearer_token *out,
+                       char error[SMALL_FILE_ERROR_MAX])
 {
     struct small_file line = {0};
-    if (path && (!small_file_read_line(path, type, ADMIN_TOKEN_MAX, &line, error) ||
+    if (path && (!small_file_read_line(path, type, BEARER_TOKEN_MAX, &line, error) ||
                  !is_token(&line, error))) {
         small_file_free(&line);
         return false;
     }
-    admin_token_wipe(out);
+    bearer_token_wipe(out);
     if (line.n > 0)
         memcpy(out->text, line.text, line.n);
     out->n = line.n;
@@ -39,7 +39,7 @@ bool admin_token_read(const char *path, enum small_file_type type, struct admin_
     return true;
 }
 
-bool admin_token_fits(const struct admin_token *token, const char *authorization)
+bool bearer_token_matches(const struct bearer_token *token, const char *authorization)
 {
     static const char scheme[] = "Bearer ";
     if (token->n == 0)
@@ -55,7 +55,7 @@ bool admin_token_fits(const struct admin_token *token, const char *authorization
     return differ == 0;
 }
 
-void admin_token_wipe(struct admin_token *token)
+void bearer_token_wipe(struct bearer_token *token)
 {
     explicit_bzero(token, sizeof(*token));
 }

@@ -41,11 +41,11 @@ static struct config *load_config(const char *path, FILE *err)
 static bool open_at(struct client_link *link, const char *address, const char *token_file)
 {
     FILE *err = link->client->err;
-    struct admin_token token = {0};
+    struct bearer_token token = {0};
     char why[SMALL_FILE_ERROR_MAX] = "out of memory";
-    const bool read = admin_token_read(token_file, SMALL_FILE_OR_PIPE, &token, why);
+    const bool read = bearer_token_read(token_file, SMALL_FILE_OR_PIPE, &token, why);
     char *text = token.n > 0 ? strndup(token.text, token.n) : NULL;
-    admin_token_wipe(&token);
+    bearer_token_wipe(&token);
     if (!read || (token_file && !text))
         (void)fprintf(err, "error: %s: %s\n", token_file, why);
     else

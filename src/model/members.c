@@ -282,7 +282,7 @@ static bool same_text(const char *a, const char *b)
     return (a && b) ? strcmp(a, b) == 0 : a == b;
 }
 
-bool members_same_question(const struct discovery_conf *a, const struct discovery_conf *b)
+bool members_same_query(const struct discovery_conf *a, const struct discovery_conf *b)
 {
     return a->type == b->type && a->record == b->record && a->port == b->port &&
            a->node_name == b->node_name && same_text(a->name, b->name) &&

@@ -44,9 +44,10 @@ struct search {
     const struct placement *taken; /* these no more; what bars them may have changed since */
 };
 
-static enum placement_bar bar_of(const struct placement_view *view, uint32_t index, struct span key)
+static enum placement_availability bar_of(const struct placement_view *view, uint32_t index,
+                                          struct span key)
 {
-    return view->bar ? view->bar(view->arg, index, key) : PLACEMENT_FREE;
+    return view->availability ? view->availability(view->arg, index, key) : PLACEMENT_FREE;
 }
 
 static bool is_taken(const struct placement *placement, size_t index)
@@ -58,7 +59,7 @@ static bool is_taken(const struct placement *placement, size_t index)
 }
 
 /* All but the weight. */
-static bool search_admits(void *arg, uint32_t index)
+static bool search_accepts(void *arg, uint32_t index)
 {
     const struct search *search = arg;
     const struct placement_view *view = search->view;
@@ -70,7 +71,7 @@ static bool search_admits(void *arg, uint32_t index)
         return false;
     if (search->rank == RANK_OPEN)
         return true;
-    enum placement_bar bar = bar_of(view, index, search->key);
+    enum placement_availability bar = bar_of(view, index, search->key);
     return search->rank == RANK_FREE ? bar == PLACEMENT_FREE
                                      : bar == PLACEMENT_WARMING || bar == PLACEMENT_BUSY;
 }
@@ -79,8 +80,8 @@ static bool search_admits(void *arg, uint32_t index)
 static void add_by_key(struct search *search, enum rank rank, struct placement *out)
 {
     const struct placement_view *view = search->view;
-    struct rendezvous_field field = {
-        .nodes = view->nodes, .n = view->n, .admits = search_admits, .arg = search};
+    struct rendezvous_candidates field = {
+        .nodes = view->nodes, .n = view->n, .is_eligible = search_accepts, .arg = search};
     search->rank = rank;
     out->n += (uint8_t)rendezvous_pick_from(&field, search->key, PLACEMENT_TRIES_MAX - out->n,
                                             out->candidates + out->n);
@@ -199,7 +200,7 @@ static size_t count_equals(struct search *search, const struct loads *loads, uin
     size_t equals = 0;
     for (size_t i = 0; i < search->view->n; i++) {
         int order = equals > 0 ? compare_load(search, loads, i, *first) : -1;
-        if (order > 0 || search->view->nodes[i].weight == 0 || !search_admits(search, (uint32_t)i))
+        if (order > 0 || search->view->nodes[i].weight == 0 || !search_accepts(search, (uint32_t)i))
             continue;
         if (order < 0) {
             *first = (uint32_t)i;
@@ -229,7 +230,7 @@ static void add_by_load(struct search *search, enum rank rank, struct loads *loa
         /* What bars a node may have changed since it was counted: then it stays the one before. */
         for (size_t i = chosen; nth > 0 && ++i < search->view->n;)
             if (search->view->nodes[i].weight > 0 && compare_load(search, loads, i, chosen) == 0 &&
-                search_admits(search, (uint32_t)i)) {
+                search_accepts(search, (uint32_t)i)) {
                 chosen = (uint32_t)i;
                 nth--;
             }

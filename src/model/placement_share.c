@@ -52,10 +52,10 @@ static bool is_no_backup(void *arg, uint32_t index)
 
 bool placement_home_index(const struct placement_homes *homes, struct span key, uint32_t *index)
 {
-    struct rendezvous_field field = {.nodes = homes->nodes,
-                                     .n = homes->n,
-                                     .admits = homes->backup ? is_no_backup : NULL,
-                                     .arg = (void *)homes->backup}; /* only read */
+    struct rendezvous_candidates field = {.nodes = homes->nodes,
+                                          .n = homes->n,
+                                          .is_eligible = homes->backup ? is_no_backup : NULL,
+                                          .arg = (void *)homes->backup}; /* only read */
     return rendezvous_pick_from(&field, key, 1, index) > 0;
 }
 
@@ -98,7 +98,7 @@ static bool is_home(const struct sharing *s, uint32_t index)
     return s->open[index] && s->homes->nodes[index].weight > 0 && backup == s->backups;
 }
 
-static bool admits(void *arg, uint32_t index)
+static bool is_open(void *arg, uint32_t index)
 {
     return is_home(arg, index);
 }
@@ -126,8 +126,8 @@ static void to_permille(uint32_t *out, size_t n, size_t keys)
 void placement_shares(const struct placement_homes *homes, const bool *open, uint32_t *out)
 {
     struct sharing sharing = {.homes = homes, .open = open};
-    const struct rendezvous_field field = {
-        .nodes = homes->nodes, .n = homes->n, .admits = admits, .arg = &sharing};
+    const struct rendezvous_candidates field = {
+        .nodes = homes->nodes, .n = homes->n, .is_eligible = is_open, .arg = &sharing};
     memset(out, 0, homes->n * sizeof(*out));
     sharing.backups = !has_home(&sharing);
     if (!has_home(&sharing))

@@ -86,12 +86,13 @@ static bool goes_before(struct scored *a, struct scored *b)
 }
 
 static void podium_offer(struct podium *podium, struct scored *candidate,
-                         const struct rendezvous_field *field)
+                         const struct rendezvous_candidates *field)
 {
     size_t at = podium->n;
     while (at > 0 && goes_before(candidate, &podium->place[at - 1]))
         at--;
-    if (at == podium->max || (field->admits && !field->admits(field->arg, candidate->index)))
+    if (at == podium->max ||
+        (field->is_eligible && !field->is_eligible(field->arg, candidate->index)))
         return;
     if (podium->n < podium->max)
         podium->n++;
@@ -101,7 +102,7 @@ static void podium_offer(struct podium *podium, struct scored *candidate,
 }
 
 /* The best that go behind `last`, or of all when its node is null. */
-static void podium_fill(struct podium *podium, const struct rendezvous_field *field,
+static void podium_fill(struct podium *podium, const struct rendezvous_candidates *field,
                         struct span key, struct scored *last)
 {
     for (size_t i = 0; i < field->n; i++) {
@@ -116,7 +117,7 @@ static void podium_fill(struct podium *podium, const struct rendezvous_field *fi
     }
 }
 
-size_t rendezvous_pick_from(const struct rendezvous_field *field, struct span key, size_t max,
+size_t rendezvous_pick_from(const struct rendezvous_candidates *field, struct span key, size_t max,
                             uint32_t *out)
 {
     struct scored last = {.node = NULL};
@@ -136,6 +137,6 @@ size_t rendezvous_pick_from(const struct rendezvous_field *field, struct span ke
 size_t rendezvous_pick(const struct rendezvous_node *nodes, size_t n, struct span key, size_t max,
                        uint32_t *out)
 {
-    struct rendezvous_field all = {.nodes = nodes, .n = n, .admits = NULL, .arg = NULL};
+    struct rendezvous_candidates all = {.nodes = nodes, .n = n, .is_eligible = NULL, .arg = NULL};
     return rendezvous_pick_from(&all, key, max, out);
 }

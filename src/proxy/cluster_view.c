@@ -114,7 +114,7 @@ static bool is_warming(const struct asking *a, uint32_t index, struct span key)
     return !placement_is_warm_for(cluster->homes[index].seed, key, up_ms, slow_start_ms);
 }
 
-static enum placement_bar bar(void *arg, uint32_t index, struct span key)
+static enum placement_availability availability(void *arg, uint32_t index, struct span key)
 {
     struct asking *a = arg;
     const struct node *n = &a->cluster_view->cluster->nodes[index];
@@ -140,7 +140,7 @@ void cluster_view_place(struct cluster_view *cluster_view, struct span key, stru
                                         .paused =
                                             cluster_view->has_paused ? cluster_view->paused : NULL,
                                         .n = cluster->n,
-                                        .bar = bar,
+                                        .availability = availability,
                                         .arg = &asking};
     if (key.p) {
         placement_by_key(&view, key, out);

@@ -63,7 +63,7 @@ static const struct cluster *stand_in(const struct snapshot *before,
     const struct cluster *same = before ? snapshot_find_cluster(before, conf->name) : NULL;
     for (size_t i = 0; !same && before && i < before->config->n_clusters; i++) {
         const struct discovery_conf *question = before->clusters[i].conf->discovery;
-        if (question && members_same_question(question, conf->discovery))
+        if (question && members_same_query(question, conf->discovery))
             same = &before->clusters[i]; /* it has another name now */
     }
     return same && same->n > 0 ? same : NULL;

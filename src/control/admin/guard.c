@@ -102,7 +102,7 @@ static void check_origin(struct admin_call *call)
 static void check_token(struct admin_call *call)
 {
     if (call->target.route->access == ADMIN_SECRET &&
-        !admin_token_fits(call->http->conf.token, header(call, MHD_HTTP_HEADER_AUTHORIZATION)))
+        !bearer_token_matches(call->http->conf.token, header(call, MHD_HTTP_HEADER_AUTHORIZATION)))
         refuse(call, MHD_HTTP_UNAUTHORIZED, "unauthorized",
                "want \"Authorization: Bearer\" with the token");
 }

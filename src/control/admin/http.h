@@ -29,7 +29,7 @@ struct admin_http_conf {
     struct log *log;
     struct admin_context *context;
     const struct admin_routes *routes;
-    const struct admin_token *token; /* asked at each request: it may change */
+    const struct bearer_token *token; /* asked at each request: it may change */
 };
 
 MUST_USE struct admin_http *admin_http_new(const struct admin_http_conf *conf);

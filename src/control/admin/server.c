@@ -22,7 +22,7 @@ struct admin {
     char *address;            /* owned; as the configuration had it at the start */
     struct endpoint endpoint; /* as bound: a port of 0 has become one */
     int fd;                   /* owned */
-    struct admin_token token, prepared;
+    struct bearer_token token, prepared;
     struct admin_http *http; /* owned; null until it serves */
 };
 
@@ -89,7 +89,7 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_context *con
         return NULL;
     }
     char why[SMALL_FILE_ERROR_MAX];
-    const bool read = admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
+    const bool read = bearer_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
     if (!read)
         say_fault(out, "admin.token_file", conf->token_file, why);
     if (read && listen_on(admin, conf, options))
@@ -133,7 +133,7 @@ bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out
         return true;
     }
     char why[SMALL_FILE_ERROR_MAX];
-    if (admin_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->prepared, why))
+    if (bearer_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->prepared, why))
         return true;
     say_fault(out, "admin.token_file", conf->token_file, why);
     return false;
@@ -153,7 +153,7 @@ bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
 void admin_commit(struct admin *admin)
 {
     admin->token = admin->prepared;
-    admin_token_wipe(&admin->prepared);
+    bearer_token_wipe(&admin->prepared);
 }
 
 void admin_free(struct admin *admin)
@@ -165,8 +165,8 @@ void admin_free(struct admin *admin)
         close(admin->fd);
         socket_remove_file(&admin->endpoint);
     }
-    admin_token_wipe(&admin->token);
-    admin_token_wipe(&admin->prepared);
+    bearer_token_wipe(&admin->token);
+    bearer_token_wipe(&admin->prepared);
     free(admin->address);
     free(admin);
 }

@@ -279,7 +279,7 @@ static struct watch **gather(struct discovery *discovery, const struct config *c
         if (!cluster->discovery)
             continue;
         struct watch *w = find_watch(discovery, cluster->name);
-        if (!w || !members_same_question(&w->conf, cluster->discovery))
+        if (!w || !members_same_query(&w->conf, cluster->discovery))
             w = watch_new(discovery, cluster, kept ? kept->of(kept->arg, cluster->name) : NULL);
         if (w) {
             watches[(*n)++] = w;

@@ -41,11 +41,11 @@ static bool check_password(const struct faults *faults, const struct cluster_con
 static bool check_token(const struct faults *faults)
 {
     struct stat st;
-    struct admin_token token = {0};
+    struct bearer_token token = {0};
     char why[SMALL_FILE_ERROR_MAX];
     const char *path = faults->config->admin ? faults->config->admin->token_file : NULL;
-    const bool good = admin_token_read(path, SMALL_FILE_REGULAR, &token, why);
-    admin_token_wipe(&token);
+    const bool good = bearer_token_read(path, SMALL_FILE_REGULAR, &token, why);
+    bearer_token_wipe(&token);
     if (!good)
         fault_error(faults, "admin.token_file", "%s: %s", path, why);
     else if (path && stat(path, &st) == 0 && (st.st_mode & S_IROTH))

@@ -37,11 +37,11 @@ static json_t *dump_text(const char *text)
     return text ? json_string(text) : NULL;
 }
 
-static json_t *dump_word(const struct config_key *key, uint32_t value)
+static json_t *dump_enum(const struct config_key *key, uint32_t value)
 {
-    for (size_t i = 0; i < key->n_words; i++)
-        if (key->words[i].value == value)
-            return json_string(key->words[i].word);
+    for (size_t i = 0; i < key->n_choices; i++)
+        if (key->choices[i].value == value)
+            return json_string(key->choices[i].name);
     return NULL;
 }
 
@@ -66,14 +66,14 @@ static json_t *dump_network(const struct cidr *network)
 
 /* ---- several ---- */
 
-static json_t *dump_words(const struct config_key *key, const void *object)
+static json_t *dump_choices(const struct config_key *key, const void *object)
 {
     json_t *list = json_array();
     const size_t n = config_count(key, object);
     for (size_t i = 0; i < n; i++) {
         uint32_t value;
         memcpy(&value, (const char *)field(key, object) + i * sizeof(value), sizeof(value));
-        json_array_append_new(list, dump_word(key, value));
+        json_array_append_new(list, dump_enum(key, value));
     }
     return list;
 }
@@ -81,9 +81,9 @@ static json_t *dump_words(const struct config_key *key, const void *object)
 static json_t *dump_set(const struct config_key *key, uint32_t set)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < key->n_words; i++)
-        if (set & key->words[i].value)
-            json_array_append_new(list, json_string(key->words[i].word));
+    for (size_t i = 0; i < key->n_choices; i++)
+        if (set & key->choices[i].value)
+            json_array_append_new(list, json_string(key->choices[i].name));
     return list;
 }
 
@@ -96,7 +96,7 @@ static json_t *dump_list(const struct config *config, const struct config_key *k
     json_t *out = list ? json_array() : NULL;
     for (size_t i = 0; list && i < n; i++) {
         json_t *element;
-        if (key->kind == KEY_TEXT_LIST)
+        if (key->kind == KEY_STRING_LIST)
             element = dump_text(((char *const *)(const void *)list)[i]);
         else if (key->kind == KEY_INTEGER_LIST)
             element = json_integer(((const uint32_t *)(const void *)list)[i]);
@@ -111,8 +111,8 @@ static json_t *dump_list(const struct config *config, const struct config_key *k
 
 /* ---- any value ---- */
 
-static json_t *dump_false_or_keys(const struct config *config, const struct config_key *key,
-                                  const void *object)
+static json_t *dump_false_or_object(const struct config *config, const struct config_key *key,
+                                    const void *object)
 {
     bool off;
     memcpy(&off, field(key, object), sizeof(off));
@@ -141,32 +141,32 @@ static json_t *dump_value(const struct config *config, const struct config_key *
                           const void *object)
 {
     switch (key->kind) {
-    case KEY_TEXT:
+    case KEY_STRING:
     case KEY_FILE:
     case KEY_LISTEN_ADDRESS:
     case KEY_NODE_ADDRESS:
     case KEY_SERVER_ADDRESS:
         return dump_text(config_pointer(key, object));
-    case KEY_FLAG:
+    case KEY_BOOL:
         return json_boolean(number(key, object));
     case KEY_INTEGER:
         return dump_integer(key, number(key, object));
     case KEY_FACTOR:
         return dump_factor(key, number(key, object));
-    case KEY_WORD:
-        return dump_word(key, number(key, object));
-    case KEY_WORD_LIST:
-        return dump_words(key, object);
-    case KEY_WORD_SET:
+    case KEY_ENUM:
+        return dump_enum(key, number(key, object));
+    case KEY_ENUM_LIST:
+        return dump_choices(key, object);
+    case KEY_ENUM_SET:
         return dump_set(key, number(key, object));
     case KEY_CLUSTER:
         return dump_cluster(config, key, object);
     case KEY_OBJECT:
         return dump_object(config, key->table, field(key, object));
-    case KEY_OPTIONAL:
+    case KEY_OPTIONAL_OBJECT:
         return dump_optional(config, key, object);
-    case KEY_FALSE_OR_KEYS:
-        return dump_false_or_keys(config, key, object);
+    case KEY_FALSE_OR_OBJECT:
+        return dump_false_or_object(config, key, object);
     default:
         return dump_list(config, key, object);
     }

@@ -34,7 +34,7 @@ static void read_cluster(struct config_load *load, const struct config_key *key,
 
 /* ---- numbers and words --------------------------------------------------------------- */
 
-static void read_flag(struct config_load *load, const struct config_key *key,
+static void read_bool(struct config_load *load, const struct config_key *key,
                       const struct config_place *at, void *object)
 {
     if (json_is_boolean(at->value))
@@ -87,43 +87,44 @@ static void read_factor(struct config_load *load, const struct config_key *key,
     config_want(load, at, rule.bytes);
 }
 
-const struct config_word *config_find_word(const struct config_key *key, const json_t *value)
+const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value)
 {
     const char *text = config_plain_text(value);
-    for (size_t i = 0; text && i < key->n_words; i++) {
-        if (strcmp(key->words[i].word, text) == 0)
-            return &key->words[i];
+    for (size_t i = 0; text && i < key->n_choices; i++) {
+        if (strcmp(key->choices[i].name, text) == 0)
+            return &key->choices[i];
     }
     return NULL;
 }
 
-void config_put_words(const struct config_key *key, struct config_text *text)
+void config_put_choices(const struct config_key *key, struct config_text *text)
 {
-    for (size_t i = 0; i < key->n_words; i++) {
-        const char *join = i == 0 ? "" : i + 1 < key->n_words ? ", " : " or ";
-        config_text_put(text, "%s\"%s\"", join, key->words[i].word);
+    for (size_t i = 0; i < key->n_choices; i++) {
+        const char *join = i == 0 ? "" : i + 1 < key->n_choices ? ", " : " or ";
+        config_text_put(text, "%s\"%s\"", join, key->choices[i].name);
     }
 }
 
-const struct config_word *config_want_word(struct config_load *load, const struct config_key *key,
-                                           const struct config_place *at, const char *or_else)
+const struct config_choice *config_want_choice(struct config_load *load,
+                                               const struct config_key *key,
+                                               const struct config_place *at, const char *or_else)
 {
-    const struct config_word *word = config_find_word(key, at->value);
-    if (!word) {
+    const struct config_choice *choice = config_find_choice(key, at->value);
+    if (!choice) {
         struct config_text rule = {0};
-        config_put_words(key, &rule);
+        config_put_choices(key, &rule);
         config_text_put(&rule, "%s", or_else);
         config_want(load, at, rule.bytes);
     }
-    return word;
+    return choice;
 }
 
-static void read_word(struct config_load *load, const struct config_key *key,
+static void read_enum(struct config_load *load, const struct config_key *key,
                       const struct config_place *at, void *object)
 {
-    const struct config_word *word = config_want_word(load, key, at, "");
-    if (word)
-        config_store_number(key, object, word->value);
+    const struct config_choice *choice = config_want_choice(load, key, at, "");
+    if (choice)
+        config_store_number(key, object, choice->value);
 }
 
 /* ---- objects and lists --------------------------------------------------------------- */
@@ -155,8 +156,8 @@ static void read_optional(struct config_load *load, const struct config_key *key
 }
 
 /* `false` is a choice of its own; the keys of an object are fields of the same struct. */
-static void read_false_or_keys(struct config_load *load, const struct config_key *key,
-                               const struct config_place *at, void *object)
+static void read_false_or_object(struct config_load *load, const struct config_key *key,
+                                 const struct config_place *at, void *object)
 {
     if (json_is_false(at->value))
         config_store_number(key, object, true);
@@ -167,26 +168,26 @@ static void read_false_or_keys(struct config_load *load, const struct config_key
 }
 
 static config_reader *const reader[] = {
-    [KEY_TEXT] = read_text,
+    [KEY_STRING] = read_text,
     [KEY_FILE] = read_text,
     [KEY_LISTEN_ADDRESS] = read_text,
     [KEY_NODE_ADDRESS] = read_text,
     [KEY_SERVER_ADDRESS] = read_text,
-    [KEY_TEXT_LIST] = config_read_text_list,
+    [KEY_STRING_LIST] = config_read_string_list,
     [KEY_NETWORK_LIST] = config_read_network_list,
-    [KEY_FLAG] = read_flag,
+    [KEY_BOOL] = read_bool,
     [KEY_INTEGER] = read_integer,
     [KEY_INTEGER_LIST] = config_read_integer_list,
     [KEY_FACTOR] = read_factor,
-    [KEY_WORD] = read_word,
-    [KEY_WORD_LIST] = config_read_word_list,
-    [KEY_WORD_SET] = config_read_word_set,
+    [KEY_ENUM] = read_enum,
+    [KEY_ENUM_LIST] = config_read_enum_list,
+    [KEY_ENUM_SET] = config_read_enum_set,
     [KEY_CLUSTER] = read_cluster,
     [KEY_OBJECT] = read_object,
-    [KEY_OPTIONAL] = read_optional,
-    [KEY_FALSE_OR_KEYS] = read_false_or_keys,
+    [KEY_OPTIONAL_OBJECT] = read_optional,
+    [KEY_FALSE_OR_OBJECT] = read_false_or_object,
     [KEY_LIST] = config_read_list,
-    [KEY_SHORT_LIST] = config_read_short_list,
+    [KEY_SHORTHAND_LIST] = config_read_shorthand_list,
 };
 _Static_assert(ARRAY_LEN(reader) == CONFIG_KIND_COUNT, "every kind of key has a reader");
 

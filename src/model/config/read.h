@@ -18,13 +18,13 @@
 typedef void config_reader(struct config_load *load, const struct config_key *key,
                            const struct config_place *at, void *object);
 
-config_reader config_read_text_list;
+config_reader config_read_string_list;
 config_reader config_read_integer_list;
 config_reader config_read_network_list;
-config_reader config_read_word_list;
-config_reader config_read_word_set;
+config_reader config_read_enum_list;
+config_reader config_read_enum_set;
 config_reader config_read_list;
-config_reader config_read_short_list;
+config_reader config_read_shorthand_list;
 
 /* The value as a C string; null when it is no text, or has a NUL and would be cut by it. */
 const char *config_plain_text(const json_t *value);
@@ -42,11 +42,12 @@ MUST_USE bool config_want_integer(struct config_load *load, const struct config_
                                   const struct config_place *at, uint32_t *out);
 
 /* The word of a row that a value is; null = none. */
-const struct config_word *config_find_word(const struct config_key *key, const json_t *value);
+const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value);
 /* The same, and a message unless it is one: `want "a", "b" or "c"OR_ELSE`. */
-const struct config_word *config_want_word(struct config_load *load, const struct config_key *key,
-                                           const struct config_place *at, const char *or_else);
+const struct config_choice *config_want_choice(struct config_load *load,
+                                               const struct config_key *key,
+                                               const struct config_place *at, const char *or_else);
 /* "a", "b" or "c" */
-void config_put_words(const struct config_key *key, struct config_text *text);
+void config_put_choices(const struct config_key *key, struct config_text *text);
 
 #endif

@@ -59,59 +59,61 @@ static void *begin_list(struct config_load *load, const struct config_key *key, 
 
 /* ---- words --------------------------------------------------------------------------- */
 
-static const struct config_word *new_word(struct config_load *load, const struct config_key *key,
-                                          const struct config_place *list,
-                                          const struct config_place *at)
+static const struct config_choice *new_choice(struct config_load *load,
+                                              const struct config_key *key,
+                                              const struct config_place *list,
+                                              const struct config_place *at)
 {
-    const struct config_word *word = config_want_word(load, key, at, "");
-    if (!word || !repeated(list, at))
-        return word;
-    config_error(load, at, "\"%s\" is in the list already", word->word);
+    const struct config_choice *choice = config_want_choice(load, key, at, "");
+    if (!choice || !repeated(list, at))
+        return choice;
+    config_error(load, at, "\"%s\" is in the list already", choice->name);
     return NULL;
 }
 
-void config_read_word_list(struct config_load *load, const struct config_key *key,
+void config_read_enum_list(struct config_load *load, const struct config_key *key,
                            const struct config_place *at, void *object)
 {
     size_t n = json_array_size(at->value);
     if (!json_is_array(at->value) || n < key->min) {
-        const struct config_word *word = config_want_word(load, key, at, ", or a list of them");
-        if (word)
-            config_store_element(key, object, 0, word->value);
+        const struct config_choice *choice =
+            config_want_choice(load, key, at, ", or a list of them");
+        if (choice)
+            config_store_element(key, object, 0, choice->value);
         return;
     }
     size_t kept = 0;
     struct config_place element;
     for (size_t i = 0; i < n && config_place_element(load, at, i, &element); i++) {
-        const struct config_word *word = new_word(load, key, at, &element);
-        if (word)
-            config_store_element(key, object, kept++, word->value);
+        const struct config_choice *choice = new_choice(load, key, at, &element);
+        if (choice)
+            config_store_element(key, object, kept++, choice->value);
     }
     config_store_count(key, object, kept);
 }
 
-void config_read_word_set(struct config_load *load, const struct config_key *key,
+void config_read_enum_set(struct config_load *load, const struct config_key *key,
                           const struct config_place *at, void *object)
 {
     uint32_t set = 0;
     struct config_place element;
     if (!json_is_array(at->value)) {
         struct config_text rule = {.bytes = "a list of ", .n = strlen("a list of ")};
-        config_put_words(key, &rule);
+        config_put_choices(key, &rule);
         config_want(load, at, rule.bytes);
         return;
     }
     for (size_t i = 0; config_place_element(load, at, i, &element); i++) {
-        const struct config_word *word = new_word(load, key, at, &element);
-        set |= word ? word->value : 0;
+        const struct config_choice *choice = new_choice(load, key, at, &element);
+        set |= choice ? choice->value : 0;
     }
     config_store_number(key, object, set);
 }
 
 /* ---- texts --------------------------------------------------------------------------- */
 
-void config_read_text_list(struct config_load *load, const struct config_key *key,
-                           const struct config_place *at, void *object)
+void config_read_string_list(struct config_load *load, const struct config_key *key,
+                             const struct config_place *at, void *object)
 {
     size_t n = config_place_items(at);
     if (!want_count(load, key, at, "texts"))
@@ -234,13 +236,13 @@ static void read_short(struct config_load *load, const struct config_table *tabl
             config_store_number(first, object, first->default_value);
         return;
     }
-    const struct config_word *word = config_want_word(load, first, at, or_else);
-    if (word)
-        config_store_number(first, object, word->value);
+    const struct config_choice *choice = config_want_choice(load, first, at, or_else);
+    if (choice)
+        config_store_number(first, object, choice->value);
 }
 
-void config_read_short_list(struct config_load *load, const struct config_key *key,
-                            const struct config_place *at, void *object)
+void config_read_shorthand_list(struct config_load *load, const struct config_key *key,
+                                const struct config_place *at, void *object)
 {
     size_t size = key->table->struct_size;
     size_t n = config_place_items(at);

@@ -9,16 +9,16 @@
 #include "model/config/config.h"
 #include "model/config/keys/keys.h"
 
-static void put_words(FILE *out, const struct config_key *key, const char *join)
+static void put_choices(FILE *out, const struct config_key *key, const char *join)
 {
-    for (size_t i = 0; i < key->n_words; i++)
-        fprintf(out, "%s`\"%s\"`", i ? join : "", key->words[i].word);
+    for (size_t i = 0; i < key->n_choices; i++)
+        fprintf(out, "%s`\"%s\"`", i ? join : "", key->choices[i].name);
 }
 
 static void put_value(FILE *out, const struct config_key *key, enum config_kind kind)
 {
     switch (kind) {
-    case KEY_TEXT:
+    case KEY_STRING:
         fprintf(out, "%s, up to %" PRIu32 " bytes", key->shape ? key->shape->reference : "text",
                 key->shape ? key->shape->max : key->max);
         return;
@@ -32,7 +32,7 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     case KEY_SERVER_ADDRESS:
         fputs("numeric address, with a port or without", out);
         return;
-    case KEY_TEXT_LIST:
+    case KEY_STRING_LIST:
         put_value(out, key, key->element);
         fprintf(out, "; or a list of up to %" PRIu32, key->max);
         return;
@@ -40,7 +40,7 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
         fprintf(out, "address, or network with its prefix length; or a list of up to %" PRIu32,
                 key->max);
         return;
-    case KEY_FLAG:
+    case KEY_BOOL:
         fputs("`true`, `false`", out);
         return;
     case KEY_INTEGER:
@@ -54,29 +54,29 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     case KEY_FACTOR:
         fprintf(out, "number, %g to %g", key->min / 1000.0, key->max / 1000.0);
         return;
-    case KEY_WORD:
-        put_words(out, key, ", ");
+    case KEY_ENUM:
+        put_choices(out, key, ", ");
         return;
-    case KEY_WORD_LIST:
-        put_words(out, key, ", ");
+    case KEY_ENUM_LIST:
+        put_choices(out, key, ", ");
         fputs(", or a list of them", out);
         return;
-    case KEY_WORD_SET:
+    case KEY_ENUM_SET:
         fputs("list of ", out);
-        put_words(out, key, ", ");
+        put_choices(out, key, ", ");
         return;
     case KEY_CLUSTER:
         fputs("a `clusters[].name`", out);
         return;
     case KEY_OBJECT:
-    case KEY_OPTIONAL:
+    case KEY_OPTIONAL_OBJECT:
         fputs(key->off_allowed ? "`false`, object" : "object", out);
         return;
-    case KEY_FALSE_OR_KEYS:
+    case KEY_FALSE_OR_OBJECT:
         fputs("`false`, object", out);
         return;
-    case KEY_SHORT_LIST:
-        put_words(out, &key->table->keys[0], ", ");
+    case KEY_SHORTHAND_LIST:
+        put_choices(out, &key->table->keys[0], ", ");
         fprintf(out, ", object; or a list of up to %" PRIu32, key->max);
         return;
     case KEY_LIST:
@@ -87,11 +87,11 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
     }
 }
 
-static const char *word_of(const struct config_key *key, uint32_t value)
+static const char *choice_of(const struct config_key *key, uint32_t value)
 {
-    for (size_t i = 0; i < key->n_words; i++) {
-        if (key->words[i].value == value)
-            return key->words[i].word;
+    for (size_t i = 0; i < key->n_choices; i++) {
+        if (key->choices[i].value == value)
+            return key->choices[i].name;
     }
     return "";
 }
@@ -104,14 +104,14 @@ static void put_default(FILE *out, const struct config_key *key)
         fputs(key->default_text, out);
     else if (key->kind == KEY_INTEGER || key->kind == KEY_INTEGER_LIST)
         fprintf(out, "`%" PRIu32 "`", key->default_value);
-    else if (key->kind == KEY_FLAG)
+    else if (key->kind == KEY_BOOL)
         fprintf(out, "`%s`", key->default_value ? "true" : "false");
     else if (key->default_string)
         fprintf(out, "`\"%s\"`", key->default_string);
-    else if (key->kind == KEY_SHORT_LIST)
-        fprintf(out, "`\"%s\"`", word_of(&key->table->keys[0], key->default_value));
-    else if (key->kind == KEY_WORD || key->kind == KEY_WORD_LIST)
-        fprintf(out, "`\"%s\"`", word_of(key, key->default_value));
+    else if (key->kind == KEY_SHORTHAND_LIST)
+        fprintf(out, "`\"%s\"`", choice_of(&key->table->keys[0], key->default_value));
+    else if (key->kind == KEY_ENUM || key->kind == KEY_ENUM_LIST)
+        fprintf(out, "`\"%s\"`", choice_of(key, key->default_value));
 }
 
 static void put_table(FILE *out, const struct config_table *table, struct config_text *path)

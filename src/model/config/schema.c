@@ -13,19 +13,19 @@
 
 static json_t *object_schema(const struct config_table *table);
 
-static json_t *words_schema(const struct config_key *key)
+static json_t *enum_schema(const struct config_key *key)
 {
-    json_t *words = json_array();
-    for (size_t i = 0; i < key->n_words; i++)
-        json_array_append_new(words, json_string(key->words[i].word));
-    return json_pack("{s:o}", "enum", words);
+    json_t *choices = json_array();
+    for (size_t i = 0; i < key->n_choices; i++)
+        json_array_append_new(choices, json_string(key->choices[i].name));
+    return json_pack("{s:o}", "enum", choices);
 }
 
 static json_t *text_schema(const struct config_key *key, enum config_kind kind)
 {
     json_t *out = json_pack("{s:s}", "type", "string");
     const uint32_t max = key->shape ? key->shape->max : key->max;
-    if (kind != KEY_TEXT || max == 0)
+    if (kind != KEY_STRING || max == 0)
         return out;
     json_object_set_new(out, "minLength", json_integer(1));
     json_object_set_new(out, "maxLength",
@@ -69,25 +69,25 @@ static json_t *network_schema(void)
 
 static json_t *short_schema(const struct config_key *key)
 {
-    return one_or_list(either(words_schema(&key->table->keys[0]), object_schema(key->table)),
+    return one_or_list(either(enum_schema(&key->table->keys[0]), object_schema(key->table)),
                        key->min, key->max);
 }
 
 static json_t *value_schema(const struct config_key *key)
 {
     switch (key->kind) {
-    case KEY_TEXT:
+    case KEY_STRING:
     case KEY_FILE:
     case KEY_LISTEN_ADDRESS:
     case KEY_NODE_ADDRESS:
     case KEY_SERVER_ADDRESS:
     case KEY_CLUSTER:
         return text_schema(key, key->kind);
-    case KEY_TEXT_LIST:
+    case KEY_STRING_LIST:
         return one_or_list(text_schema(key, key->element), key->min, key->max);
     case KEY_NETWORK_LIST:
         return one_or_list(network_schema(), key->min, key->max);
-    case KEY_FLAG:
+    case KEY_BOOL:
         return json_pack("{s:s}", "type", "boolean");
     case KEY_INTEGER:
         return integer_schema(key);
@@ -96,21 +96,21 @@ static json_t *value_schema(const struct config_key *key)
     case KEY_FACTOR:
         return json_pack("{s:s, s:f, s:f}", "type", "number", "minimum", key->min / 1000.0,
                          "maximum", key->max / 1000.0);
-    case KEY_WORD:
-        return words_schema(key);
-    case KEY_WORD_LIST:
-        return one_or_list(words_schema(key), key->min, (uint32_t)key->n_words);
-    case KEY_WORD_SET:
-        return list_schema(words_schema(key), 0, (uint32_t)key->n_words);
+    case KEY_ENUM:
+        return enum_schema(key);
+    case KEY_ENUM_LIST:
+        return one_or_list(enum_schema(key), key->min, (uint32_t)key->n_choices);
+    case KEY_ENUM_SET:
+        return list_schema(enum_schema(key), 0, (uint32_t)key->n_choices);
     case KEY_OBJECT:
         return object_schema(key->table);
-    case KEY_OPTIONAL:
+    case KEY_OPTIONAL_OBJECT:
         return key->off_allowed ? false_or(object_schema(key->table)) : object_schema(key->table);
-    case KEY_FALSE_OR_KEYS:
+    case KEY_FALSE_OR_OBJECT:
         return false_or(object_schema(key->table));
     case KEY_LIST:
         return list_schema(object_schema(key->table), key->min, key->max);
-    case KEY_SHORT_LIST:
+    case KEY_SHORTHAND_LIST:
         return short_schema(key);
     case CONFIG_KIND_COUNT:
         break;
@@ -124,13 +124,13 @@ static void add_default(json_t *schema, const struct config_key *key)
         return;
     if (key->kind == KEY_INTEGER)
         json_object_set_new(schema, "default", json_integer(key->default_value));
-    else if (key->kind == KEY_FLAG)
+    else if (key->kind == KEY_BOOL)
         json_object_set_new(schema, "default", json_boolean(key->default_value));
     else if (key->default_string)
         json_object_set_new(schema, "default", json_string(key->default_string));
-    for (size_t i = 0; key->kind == KEY_WORD && i < key->n_words; i++)
-        if (key->words[i].value == key->default_value)
-            json_object_set_new(schema, "default", json_string(key->words[i].word));
+    for (size_t i = 0; key->kind == KEY_ENUM && i < key->n_choices; i++)
+        if (key->choices[i].value == key->default_value)
+            json_object_set_new(schema, "default", json_string(key->choices[i].name));
 }
 
 static json_t *object_schema(const struct config_table *table)

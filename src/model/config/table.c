@@ -104,17 +104,17 @@ static bool default_integer_list(const struct config_key *key, void *object)
 static bool default_value(const struct config_key *key, void *object)
 {
     switch (key->kind) {
-    case KEY_TEXT:
+    case KEY_STRING:
     case KEY_LISTEN_ADDRESS:
         return default_text(key, object);
-    case KEY_FLAG:
+    case KEY_BOOL:
     case KEY_INTEGER:
     case KEY_FACTOR:
-    case KEY_WORD:
-    case KEY_WORD_SET:
+    case KEY_ENUM:
+    case KEY_ENUM_SET:
         config_store_number(key, object, key->default_value);
         return true;
-    case KEY_WORD_LIST:
+    case KEY_ENUM_LIST:
         config_store_element(key, object, 0, key->default_value);
         config_store_count(key, object, 1);
         return true;
@@ -122,9 +122,9 @@ static bool default_value(const struct config_key *key, void *object)
         return default_integer_list(key, object);
     case KEY_OBJECT:
         return config_table_defaults(key->table, config_field(key, object));
-    case KEY_FALSE_OR_KEYS:
+    case KEY_FALSE_OR_OBJECT:
         return config_table_defaults(key->table, object);
-    case KEY_SHORT_LIST:
+    case KEY_SHORTHAND_LIST:
         return default_list(key, object);
     default: /* required, or it begins as nothing */
         return true;
@@ -147,7 +147,7 @@ void config_release_list(const struct config_key *key, void *object)
     for (size_t i = 0; list && i < n; i++) {
         if (key->table)
             config_table_release(key->table, list + i * key->table->struct_size);
-        else if (key->kind == KEY_TEXT_LIST)
+        else if (key->kind == KEY_STRING_LIST)
             free(((char **)config_pointer(key, object))[i]);
     }
     free(list);
@@ -156,7 +156,7 @@ void config_release_list(const struct config_key *key, void *object)
 static void release_value(const struct config_key *key, void *object)
 {
     switch (key->kind) {
-    case KEY_TEXT:
+    case KEY_STRING:
     case KEY_FILE:
     case KEY_LISTEN_ADDRESS:
     case KEY_NODE_ADDRESS:
@@ -166,19 +166,19 @@ static void release_value(const struct config_key *key, void *object)
     case KEY_OBJECT:
         config_table_release(key->table, config_field(key, object));
         return;
-    case KEY_OPTIONAL:
+    case KEY_OPTIONAL_OBJECT:
         if (config_pointer(key, object))
             config_table_release(key->table, config_pointer(key, object));
         free(config_pointer(key, object));
         return;
-    case KEY_FALSE_OR_KEYS:
+    case KEY_FALSE_OR_OBJECT:
         config_table_release(key->table, object);
         return;
-    case KEY_TEXT_LIST:
+    case KEY_STRING_LIST:
     case KEY_INTEGER_LIST:
     case KEY_NETWORK_LIST:
     case KEY_LIST:
-    case KEY_SHORT_LIST:
+    case KEY_SHORTHAND_LIST:
         config_release_list(key, object);
         return;
     default:

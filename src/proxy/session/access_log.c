@@ -153,7 +153,7 @@ void access_log_session(const struct session *s)
     log_u64(&line, "bytes_up", s->up.bytes);
     log_u64(&line, "bytes_down", s->down.bytes);
     log_stages(&line, s);
-    log_text(&line, "reason", row->word);
+    log_text(&line, "reason", row->name);
     log_text(&line, "closed_by", closed_by_name(row->by));
     log_text(&line, "detail", s->detail);
     if (sampled > 1)

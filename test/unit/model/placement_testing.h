@@ -18,7 +18,7 @@ struct fleet {
     char names[FLEET_MAX][16];
     struct rendezvous_node nodes[FLEET_MAX];
     bool open[FLEET_MAX], backup[FLEET_MAX], paused[FLEET_MAX];
-    enum placement_bar bars[FLEET_MAX];
+    enum placement_availability bars[FLEET_MAX];
     uint32_t sessions[FLEET_MAX];
     size_t asked; /* how often what bars a node */
 };
@@ -37,7 +37,7 @@ static inline void fleet_init(struct fleet *f, size_t n, unsigned from)
     }
 }
 
-static inline enum placement_bar fleet_bar(void *arg, uint32_t index, struct span key)
+static inline enum placement_availability fleet_bar(void *arg, uint32_t index, struct span key)
 {
     struct fleet *f = arg;
     (void)key;
@@ -53,7 +53,7 @@ static inline struct placement_view fleet_view(struct fleet *f)
                                    .backup = f->backup,
                                    .paused = f->paused,
                                    .n = f->n,
-                                   .bar = fleet_bar,
+                                   .availability = fleet_bar,
                                    .arg = f};
 }
 

@@ -11,11 +11,11 @@ static void every_reason_has_a_word_of_its_own(void **state)
 {
     (void)state;
     for (enum close_reason a = 0; a < CLOSE_REASON_COUNT; a++) {
-        const char *word = close_reason_row(a)->word;
+        const char *word = close_reason_row(a)->name;
         assert_true(strlen(word) > 0);
         assert_int_equal(strspn(word, "abcdefghijklmnopqrstuvwxyz_"), strlen(word));
         for (enum close_reason b = 0; b < a; b++)
-            assert_string_not_equal(word, close_reason_row(b)->word);
+            assert_string_not_equal(word, close_reason_row(b)->name);
     }
 }
 
@@ -70,7 +70,7 @@ static void farewells_are_what_was_decided(void **state)
     (void)state;
     static const struct {
         enum close_reason reason;
-        const char *word;
+        const char *name;
         enum closed_by by;
         enum farewell farewell;
         enum mqtt_refusal refusal;
@@ -88,7 +88,7 @@ static void farewells_are_what_was_decided(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct close_reason_row *row = close_reason_row(rows[i].reason);
-        assert_string_equal(row->word, rows[i].word);
+        assert_string_equal(row->name, rows[i].name);
         assert_int_equal(row->by, rows[i].by);
         assert_int_equal(row->farewell, rows[i].farewell);
         if (row->farewell == FAREWELL_REFUSAL)

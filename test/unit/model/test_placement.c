@@ -18,9 +18,9 @@ static bool open_primary(const struct fleet *f, size_t i)
     return f->open[i] && !f->backup[i] && f->nodes[i].weight > 0;
 }
 
-static bool reluctant(enum placement_bar bar)
+static bool reluctant(enum placement_availability availability)
 {
-    return bar == PLACEMENT_WARMING || bar == PLACEMENT_BUSY;
+    return availability == PLACEMENT_WARMING || availability == PLACEMENT_BUSY;
 }
 
 static bool is_candidate(const struct placement *p, uint32_t i)
@@ -119,7 +119,7 @@ static void fleet_shake(struct fleet *f, uint64_t *random)
         f->backup[i] = (r >> 24 & 3) < (mood >> 16 & 3);
         f->bars[i] = (mood >> 24 & 3) == 0   ? PLACEMENT_FREE
                      : (mood >> 24 & 3) == 1 ? PLACEMENT_FULL
-                                             : (enum placement_bar)(r >> 32 & 3);
+                                             : (enum placement_availability)(r >> 32 & 3);
     }
 }
 
@@ -162,7 +162,8 @@ static void a_pick_among_some_is_the_order_of_all_without_the_others(void **stat
         }
         uint32_t all[FLEET_MAX], some[FLEET_MAX];
         struct span key = span_of(&round, sizeof(round));
-        struct rendezvous_field field = {.nodes = f.nodes, .n = f.n, .admits = is_open, .arg = &f};
+        struct rendezvous_candidates field = {
+            .nodes = f.nodes, .n = f.n, .is_eligible = is_open, .arg = &f};
         size_t n_all = rendezvous_pick(f.nodes, f.n, key, FLEET_MAX, all), n = 0;
         size_t n_some = rendezvous_pick_from(&field, key, FLEET_MAX, some);
         for (size_t i = 0; i < n_all; i++)
@@ -244,7 +245,7 @@ static void backups_stand_behind_all_open_primaries(void **state)
     f.bars[3] = PLACEMENT_FULL;
     for (uint32_t i = 0; i < 500; i++) {
         for (int bar = PLACEMENT_FREE; bar <= PLACEMENT_FULL; bar++) {
-            f.bars[0] = (enum placement_bar)bar;
+            f.bars[0] = (enum placement_availability)bar;
             struct placement both[] = {fleet_place(&f, i), fleet_spread(&f, i)};
             for (size_t k = 0; k < ARRAY_LEN(both); k++) {
                 assert_int_equal(both[k].n, bar == PLACEMENT_FULL ? 1 : 3);
@@ -442,12 +443,12 @@ static void sessions_without_a_key_end_up_as_the_weights_say(void **state)
 }
 
 /* A node whose bar changes between two questions. */
-static enum placement_bar fickle_bar(void *arg, uint32_t index, struct span key)
+static enum placement_availability fickle_bar(void *arg, uint32_t index, struct span key)
 {
     uint64_t *random = arg;
     (void)index;
     (void)key;
-    return (enum placement_bar)(next_random(random) & 3);
+    return (enum placement_availability)(next_random(random) & 3);
 }
 
 static void a_bar_that_changes_under_the_search_offers_no_node_twice(void **state)
@@ -457,7 +458,7 @@ static void a_bar_that_changes_under_the_search_offers_no_node_twice(void **stat
     uint64_t random = 9;
     fleet_with_gaps(&f);
     struct placement_view view = fleet_view(&f);
-    view.bar = fickle_bar;
+    view.availability = fickle_bar;
     view.arg = &random;
     for (uint32_t i = 0; i < 20000; i++) {
         struct placement p;

@@ -106,7 +106,7 @@ static json_t *reasons_json(const struct gauges *gauges)
     json_t *reasons = json_object();
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
         if (gauges->closed[reason] > 0)
-            json_object_set_new(reasons, close_reason_row((enum close_reason)reason)->word,
+            json_object_set_new(reasons, close_reason_row((enum close_reason)reason)->name,
                                 json_integer((json_int_t)gauges->closed[reason]));
     return reasons;
 }

@@ -180,7 +180,7 @@ static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
     metrics_family(m, "sessions_closed_total", METRIC_COUNTER, "Sessions ended, by reason.");
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
         const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
-        metrics_label(m, "reason", row->word);
+        metrics_label(m, "reason", row->name);
         metrics_label(m, "closed_by", closed_by_name(row->by));
         metrics_sample(m, (double)gauges->closed[reason]);
     }

@@ -18,7 +18,7 @@ static bool same(const struct config_key *key, const char *a, const char *b)
 {
     if (!a || !b)
         return false;
-    return key->kind == KEY_TEXT ? strcmp(a, b) == 0 : config_address_equal(a, b);
+    return key->kind == KEY_STRING ? strcmp(a, b) == 0 : config_address_equal(a, b);
 }
 
 /* The text of element i's field. */

@@ -41,7 +41,7 @@ static void check_type(struct config_load *load, const struct config_place *chec
     static const struct {
         const char *key;
         enum check_type type;
-        const char *word;
+        const char *name;
     } row[] = {
         {"username", CHECK_TYPE_MQTT, "mqtt"}, {"password_file", CHECK_TYPE_MQTT, "mqtt"},
         {"method", CHECK_TYPE_HTTP, "http"},   {"path", CHECK_TYPE_HTTP, "http"},
@@ -51,7 +51,7 @@ static void check_type(struct config_load *load, const struct config_place *chec
     struct config_place at;
     for (size_t i = 0; conf->type != CHECK_TYPE_COUNT && i < ARRAY_LEN(row); i++) {
         if (conf->type != row[i].type && config_place_member(load, check, row[i].key, &at))
-            config_error(load, &at, "want \"type\" \"%s\" with it", row[i].word);
+            config_error(load, &at, "want \"type\" \"%s\" with it", row[i].name);
     }
 }
 

@@ -4,36 +4,36 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word route_words[] = {{"client_id", ROUTE_CLIENT_ID},
-                                                 {"username", ROUTE_USERNAME},
-                                                 {"source_ip", ROUTE_SOURCE_IP},
-                                                 {"tls_cn", ROUTE_TLS_CN},
-                                                 {"sni", ROUTE_SNI}};
-static const struct config_word empty_id_words[] = {
+static const struct config_choice route_choices[] = {{"client_id", ROUTE_CLIENT_ID},
+                                                     {"username", ROUTE_USERNAME},
+                                                     {"source_ip", ROUTE_SOURCE_IP},
+                                                     {"tls_cn", ROUTE_TLS_CN},
+                                                     {"sni", ROUTE_SNI}};
+static const struct config_choice empty_id_choices[] = {
     {"spread", EMPTY_ID_SPREAD}, {"source_ip", EMPTY_ID_SOURCE_IP}, {"refuse", EMPTY_ID_REFUSE}};
-static const struct config_word proxy_words[] = {
+static const struct config_choice proxy_choices[] = {
     {"v2", PROXY_PROTOCOL_V2}, {"v1", PROXY_PROTOCOL_V1}, {"none", PROXY_PROTOCOL_NONE}};
-static const struct config_word tlv_words[] = {{"alpn", PROXY_TLV_ALPN},
-                                               {"authority", PROXY_TLV_AUTHORITY},
-                                               {"ssl", PROXY_TLV_SSL},
-                                               {"unique_id", PROXY_TLV_UNIQUE_ID},
-                                               {"crc32c", PROXY_TLV_CRC32C}};
-static const struct config_word node_down_words[] = {{"close", ON_NODE_DOWN_CLOSE},
-                                                     {"keep", ON_NODE_DOWN_KEEP}};
+static const struct config_choice tlv_choices[] = {{"alpn", PROXY_TLV_ALPN},
+                                                   {"authority", PROXY_TLV_AUTHORITY},
+                                                   {"ssl", PROXY_TLV_SSL},
+                                                   {"unique_id", PROXY_TLV_UNIQUE_ID},
+                                                   {"crc32c", PROXY_TLV_CRC32C}};
+static const struct config_choice node_down_choices[] = {{"close", ON_NODE_DOWN_CLOSE},
+                                                         {"keep", ON_NODE_DOWN_KEEP}};
 
-_Static_assert(ARRAY_LEN(route_words) == ROUTE_SOURCE_COUNT, "every route source has a word");
-_Static_assert(ARRAY_LEN(node_down_words) == ON_NODE_DOWN_COUNT, "every choice has a word");
+_Static_assert(ARRAY_LEN(route_choices) == ROUTE_SOURCE_COUNT, "every route source has a name");
+_Static_assert(ARRAY_LEN(node_down_choices) == ON_NODE_DOWN_COUNT, "every choice has a name");
 
 static const struct config_key route_rule_keys[] = {
     {.key = "from",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      .required = true,
      FIELD(struct route_rule, from),
-     WORDS(route_words),
+     CHOICES(route_choices),
      .default_value = ROUTE_SOURCE_COUNT, /* not read */
      .help = "What to take: as if the word stood there without an object."},
     {.key = "prefix_until",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 128),
      FIELD(struct route_rule, prefix_until),
      .default_text = "none",
@@ -57,7 +57,7 @@ static const struct config_key homecoming_keys[] = {
      .default_value = 50,
      .help = "Sessions closed per second so that they reconnect to their home node."},
     {.key = "after_scale_out",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct homecoming_conf, after_scale_out),
      .help = "Whether homecoming includes sessions whose home changed because nodes were added, "
              "removed or given another weight; if `false`, only `POST /api/v1/homecoming` includes "
@@ -67,7 +67,7 @@ static const struct config_table homecoming_table = TABLE(struct homecoming_conf
 
 static const struct config_key cluster_keys[] = {
     {.key = "name",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .required = true,
      .unique = true,
      RANGE(1, 128),
@@ -82,7 +82,7 @@ static const struct config_key cluster_keys[] = {
      .default_text = "required without `discovery`",
      .help = "The brokers. Their order does not matter."},
     {.key = "discovery",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct cluster_conf, discovery),
      .table = &config_discovery_table,
      .default_text = "the nodes are `nodes`",
@@ -93,7 +93,7 @@ static const struct config_key cluster_keys[] = {
      .table = &config_node_defaults_table,
      .help = "What holds for every node that does not say otherwise."},
     {.key = "route_by",
-     .kind = KEY_SHORT_LIST,
+     .kind = KEY_SHORTHAND_LIST,
      FIELD(struct cluster_conf, route_by),
      COUNT(struct cluster_conf, n_route_by),
      RANGE(1, 16),
@@ -101,37 +101,37 @@ static const struct config_key cluster_keys[] = {
      .default_value = ROUTE_CLIENT_ID,
      .help = "What decides a device's home. In a list, the first that the device has."},
     {.key = "empty_client_id",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct cluster_conf, empty_client_id),
-     WORDS(empty_id_words),
+     CHOICES(empty_id_choices),
      .default_value = EMPTY_ID_SPREAD,
      .help =
          "A device that has nothing of `route_by`: to the node with the fewest sessions, by its "
          "address, or refused."},
     {.key = "proxy_protocol",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct cluster_conf, proxy_protocol),
-     WORDS(proxy_words),
+     CHOICES(proxy_choices),
      .default_value = PROXY_PROTOCOL_V2,
      .help = "How the nodes are told the device's address. Must match their listener's setting."},
     {.key = "proxy_protocol_tlvs",
-     .kind = KEY_WORD_SET,
+     .kind = KEY_ENUM_SET,
      FIELD(struct cluster_conf, proxy_protocol_tlvs),
-     WORDS(tlv_words),
+     CHOICES(tlv_choices),
      .default_value = PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL,
      .default_text = "`[\"alpn\", \"authority\", \"ssl\"]`",
      .help = "What a version 2 header tells besides: the protocol and the server name of the TLS "
              "handshake, its version, cipher and device certificate, the session's id in our log, "
              "a checksum."},
     {.key = "tls",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct cluster_conf, tls),
      .table = &config_upstream_tls_table,
      .default_text = "plain TCP",
      .help = "The nodes speak TLS, behind the PROXY header."},
     {.key = "source_addresses",
-     .kind = KEY_TEXT_LIST,
-     .element = KEY_TEXT,
+     .kind = KEY_STRING_LIST,
+     .element = KEY_STRING,
      .of_host = true,
      RANGE(1, 256),
      .shape = &config_ip_shape,
@@ -141,7 +141,7 @@ static const struct config_key cluster_keys[] = {
      .help = "Own addresses to dial the nodes from, in turns: each is good for about 28,000 "
              "sessions a node, as `net.ipv4.ip_local_port_range` says."},
     {.key = "replay",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct cluster_conf, replay),
      .default_value = true,
      .help = "When a node closes, stays silent or says that it is unavailable before it has taken "
@@ -154,14 +154,14 @@ static const struct config_key cluster_keys[] = {
      .help = "No node gets more than this many times its share of the sessions, `1.25` for a "
              "quarter above; the rest goes to each device's next node."},
     {.key = "health_check",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct cluster_conf, health_check),
      .table = &config_health_table,
      .default_text = "none",
      .help = "How nodes are probed. Without it a node is only known by the sessions it fails "
              "(`passive`)."},
     {.key = "passive",
-     .kind = KEY_FALSE_OR_KEYS,
+     .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct cluster_conf, passive.off),
      .table = &config_passive_table,
      .default_text = "on",
@@ -169,9 +169,9 @@ static const struct config_key cluster_keys[] = {
              "node that closes or stays silent before its CONNACK. `false`: never. A node "
              "without others beside it stays."},
     {.key = "on_node_down",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct cluster_conf, on_node_down),
-     WORDS(node_down_words),
+     CHOICES(node_down_choices),
      .default_value = ON_NODE_DOWN_CLOSE,
      .help = "What becomes of the sessions that a node which is down still has: closed at "
              "`close_rate_per_s` while another node is up, or kept until they end by themselves."},
@@ -195,7 +195,7 @@ static const struct config_key cluster_keys[] = {
      .default_value = 0,
      .help = "When the rest is closed at once, from the start of the drain; 0: never."},
     {.key = "homecoming",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      .off_allowed = true,
      FIELD(struct cluster_conf, homecoming),
      .table = &homecoming_table,

@@ -5,10 +5,10 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word check_words[] = {
+static const struct config_choice check_choices[] = {
     {"tcp", CHECK_TYPE_TCP}, {"mqtt", CHECK_TYPE_MQTT}, {"http", CHECK_TYPE_HTTP}};
 
-_Static_assert(ARRAY_LEN(check_words) == CHECK_TYPE_COUNT, "every check has a word");
+_Static_assert(ARRAY_LEN(check_choices) == CHECK_TYPE_COUNT, "every check has a name");
 
 #define CHECK_MS    RANGE(100, 3600000)
 #define IN_A_ROW    RANGE(1, 100)
@@ -16,10 +16,10 @@ _Static_assert(ARRAY_LEN(check_words) == CHECK_TYPE_COUNT, "every check has a wo
 
 static const struct config_key health_keys[] = {
     {.key = "type",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      .required = true,
      FIELD(struct health_check_conf, type),
-     WORDS(check_words),
+     CHOICES(check_choices),
      .default_value = CHECK_TYPE_COUNT, /* not read */
      .help = "Condition for a good check: the node accepts a connection (`\"tcp\"`), answers a "
              "CONNECT with a CONNACK (`\"mqtt\"`; return code 3 means that it takes no new "
@@ -65,7 +65,7 @@ static const struct config_key health_keys[] = {
      .help = "Panic threshold, in percent of the cluster's nodes: if timed-out checks would leave "
              "fewer nodes up, suspected nodes keep taking sessions (panic mode); `0` disables it."},
     {.key = "username",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 256),
      FIELD(struct health_check_conf, username),
      .default_text = "none",
@@ -76,13 +76,13 @@ static const struct config_key health_keys[] = {
      .default_text = "none",
      .help = "With `\"mqtt\"`: file with the password of the CONNECT, on its first line."},
     {.key = "method",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_method_shape,
      FIELD(struct health_check_conf, method),
      .default_string = "GET",
      .help = "With `\"http\"`: of the request."},
     {.key = "path",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_target_shape,
      FIELD(struct health_check_conf, path),
      .default_string = "/status",

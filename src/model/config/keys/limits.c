@@ -69,7 +69,7 @@ static const struct config_key flapping_keys[] = {
      .help = "Maximum length of a penalty, in milliseconds; after this time without flapping, the "
              "next penalty is `penalty_ms` again."},
     {.key = "refuse",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct limits_conf, flapping.refuse),
      .default_value = false,
      .help = "Refuse the CONNECTs of a client identifier during its penalty; `false`: only log and "
@@ -126,7 +126,7 @@ static const struct config_key limits_keys[] = {
      .help = "Of one IPv4 address, or one IPv6 /64: the device's own, where `trusted_proxies` tell "
              "it."},
     {.key = "flapping",
-     .kind = KEY_FALSE_OR_KEYS,
+     .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct limits_conf, flapping.off),
      .table = &flapping_table,
      .default_text = "on",

@@ -4,20 +4,20 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word validation_words[] = {{"strict", false}, {"lenient", true}};
-static const struct config_word claim_words[] = {{"client_id", IDENTITY_CLIENT_ID},
-                                                 {"username", IDENTITY_USERNAME}};
-static const struct config_word name_words[] = {{"cn", IDENTITY_CN},
-                                                {"san_dns", IDENTITY_SAN_DNS},
-                                                {"san_uri", IDENTITY_SAN_URI},
-                                                {"san_email", IDENTITY_SAN_EMAIL}};
+static const struct config_choice validation_choices[] = {{"strict", false}, {"lenient", true}};
+static const struct config_choice claim_choices[] = {{"client_id", IDENTITY_CLIENT_ID},
+                                                     {"username", IDENTITY_USERNAME}};
+static const struct config_choice name_choices[] = {{"cn", IDENTITY_CN},
+                                                    {"san_dns", IDENTITY_SAN_DNS},
+                                                    {"san_uri", IDENTITY_SAN_URI},
+                                                    {"san_email", IDENTITY_SAN_EMAIL}};
 
-_Static_assert(ARRAY_LEN(claim_words) == IDENTITY_CLAIM_COUNT, "every claim has a word");
-_Static_assert(ARRAY_LEN(name_words) == IDENTITY_NAME_COUNT, "every name has a word");
+_Static_assert(ARRAY_LEN(claim_choices) == IDENTITY_CLAIM_COUNT, "every claim has a name");
+_Static_assert(ARRAY_LEN(name_choices) == IDENTITY_NAME_COUNT, "every name has a name");
 
 static const struct config_key websocket_keys[] = {
     {.key = "path",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_path_shape,
      FIELD(struct websocket_conf, path),
      .default_string = "/mqtt",
@@ -28,17 +28,17 @@ static const struct config_table websocket_table = TABLE(struct websocket_conf, 
 
 static const struct config_key identity_keys[] = {
     {.key = "claim",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct identity_conf, claim),
-     WORDS(claim_words),
+     CHOICES(claim_choices),
      .default_value = IDENTITY_CLIENT_ID,
      .help = "What of the CONNECT the certificate has to confirm."},
     {.key = "names",
-     .kind = KEY_WORD_LIST,
+     .kind = KEY_ENUM_LIST,
      FIELD(struct identity_conf, names),
      COUNT(struct identity_conf, n_names),
      RANGE(1, IDENTITY_NAME_COUNT),
-     WORDS(name_words),
+     CHOICES(name_choices),
      .default_value = IDENTITY_CN,
      .help = "Where in the certificate: its common name, or alternative names of a kind. It must "
              "equal one of them, byte for byte."},
@@ -47,14 +47,14 @@ static const struct config_table identity_table = TABLE(struct identity_conf, id
 
 static const struct config_key listener_keys[] = {
     {.key = "name",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .required = true,
      .unique = true,
      RANGE(1, 128),
      FIELD(struct listener_conf, name),
      .help = "What logs and metrics call it."},
     {.key = "address",
-     .kind = KEY_TEXT_LIST,
+     .kind = KEY_STRING_LIST,
      .element = KEY_LISTEN_ADDRESS,
      .required = true,
      RANGE(1, 16),
@@ -63,7 +63,7 @@ static const struct config_key listener_keys[] = {
      .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`, `\"unix:/run/mqtt.sock\"`; "
              "`\"*:1883\"` is any IPv4 address, port 0 a free port."},
     {.key = "dual_stack",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct listener_conf, dual_stack),
      .help = "`\"[::]:PORT\"` takes IPv4 connections, too."},
     {.key = "cluster",
@@ -73,33 +73,33 @@ static const struct config_key listener_keys[] = {
      FIELD(struct listener_conf, cluster),
      .help = "The name of the cluster its devices go to."},
     {.key = "tls",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, tls),
      .table = &config_tls_table,
      .default_text = "no TLS",
      .help = "Devices speak TLS, and it ends here."},
     {.key = "websocket",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, websocket),
      .table = &websocket_table,
      .default_text = "no WebSocket",
      .help = "Devices speak MQTT over WebSocket; with `tls`, over wss."},
     {.key = "identity",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, identity),
      .table = &identity_table,
      .default_text = "not checked",
      .help = "A device is only who its certificate says. Needs `tls.client_auth` `\"require\"`, or "
              "`accept_proxy_protocol` from a proxy that ends TLS."},
     {.key = "connect_validation",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct listener_conf, lenient),
-     WORDS(validation_words),
+     CHOICES(validation_choices),
      .default_value = false,
      .help = "`\"lenient\"` leaves the contents of CONNECT to the node; its framing is always "
              "checked."},
     {.key = "accept_proxy_protocol",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct listener_conf, accept_proxy_protocol),
      .help = "Every connection begins with a PROXY protocol header, version 1 or 2. Needs "
              "`trusted_proxies`, except on Unix sockets."},
@@ -111,7 +111,7 @@ static const struct config_key listener_keys[] = {
      .default_text = "none",
      .help = "Whose word about a device's address counts: `\"10.0.0.0/8\"`, `\"2001:db8::/32\"`."},
     {.key = "client_address_header",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_header_shape,
      FIELD(struct listener_conf, client_address_header),
      .default_text = "none",
@@ -139,7 +139,7 @@ static const struct config_key listener_keys[] = {
      .default_value = 0,
      .help = "Devices at a time that came in here; 0: any number."},
     {.key = "socket_mode",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_mode_shape,
      .of_host = true,
      FIELD(struct listener_conf, socket.mode),
@@ -147,14 +147,14 @@ static const struct config_key listener_keys[] = {
      .help = "Permissions of the Unix socket file, in octal, such as `\"0660\"`; clients need "
              "write permission."},
     {.key = "socket_owner",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct listener_conf, socket.owner),
      .default_text = "the router's user",
      .help = "Owner of the Unix socket file, as a user name or number; requires a start as root."},
     {.key = "socket_group",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct listener_conf, socket.group),
@@ -168,7 +168,7 @@ static const struct config_key listener_keys[] = {
      .default_value = 4096,
      .help = "How many connections may wait to be accepted; `net.core.somaxconn` limits it."},
     {.key = "tcp_defer_accept",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct listener_conf, tcp_defer_accept),
      .help = "Let the kernel hold a connection back until its first bytes are there."},
     {.key = "fast_open",

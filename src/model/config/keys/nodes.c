@@ -5,20 +5,20 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word state_words[] = {
+static const struct config_choice state_choices[] = {
     {"up", NODE_STATE_UP}, {"draining", NODE_STATE_DRAINING}, {"down", NODE_STATE_DOWN}};
-static const struct config_word discovery_words[] = {{"dns", DISCOVERY_DNS}};
-static const struct config_word record_words[] = {{"a", DNS_RECORD_A},
-                                                  {"aaaa", DNS_RECORD_AAAA},
-                                                  {"a+aaaa", DNS_RECORD_A_AAAA},
-                                                  {"srv", DNS_RECORD_SRV}};
-static const struct config_word name_from_words[] = {{"target", NODE_NAME_TARGET},
-                                                     {"address", NODE_NAME_ADDRESS}};
+static const struct config_choice discovery_choices[] = {{"dns", DISCOVERY_DNS}};
+static const struct config_choice record_choices[] = {{"a", DNS_RECORD_A},
+                                                      {"aaaa", DNS_RECORD_AAAA},
+                                                      {"a+aaaa", DNS_RECORD_A_AAAA},
+                                                      {"srv", DNS_RECORD_SRV}};
+static const struct config_choice name_from_choices[] = {{"target", NODE_NAME_TARGET},
+                                                         {"address", NODE_NAME_ADDRESS}};
 
-_Static_assert(ARRAY_LEN(state_words) == NODE_STATE_COUNT, "every state has a word");
-_Static_assert(ARRAY_LEN(discovery_words) == DISCOVERY_TYPE_COUNT, "every type has a word");
-_Static_assert(ARRAY_LEN(record_words) == DNS_RECORD_COUNT, "every record has a word");
-_Static_assert(ARRAY_LEN(name_from_words) == NODE_NAME_FROM_COUNT, "every source has a word");
+_Static_assert(ARRAY_LEN(state_choices) == NODE_STATE_COUNT, "every state has a name");
+_Static_assert(ARRAY_LEN(discovery_choices) == DISCOVERY_TYPE_COUNT, "every type has a name");
+_Static_assert(ARRAY_LEN(record_choices) == DNS_RECORD_COUNT, "every record has a name");
+_Static_assert(ARRAY_LEN(name_from_choices) == NODE_NAME_FROM_COUNT, "every source has a name");
 
 /* How much one node, and each of them, may get. */
 #define NODE_CONNECTIONS    RANGE(0, 10000000)
@@ -26,7 +26,7 @@ _Static_assert(ARRAY_LEN(name_from_words) == NODE_NAME_FROM_COUNT, "every source
 
 static const struct config_key node_keys[] = {
     {.key = "name",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .required = true,
      .unique = true,
      RANGE(1, 128),
@@ -48,14 +48,14 @@ static const struct config_key node_keys[] = {
      .default_value = 1,
      .help = "Its share of the devices against the other nodes' weights; 0 gets no new session."},
     {.key = "state",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct node_conf, state),
-     WORDS(state_words),
+     CHOICES(state_choices),
      .default_value = NODE_STATE_UP,
      .help = "By decree: `\"draining\"` gets no new session, and the present ones are closed at "
              "`drain_rate_per_s`; `\"down\"` gets none, and `on_node_down` says the rest."},
     {.key = "backup",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct node_conf, backup),
      .help = "Used only while no other node is up."},
     {.key = "max_connections",
@@ -115,13 +115,13 @@ const struct config_table config_node_defaults_table =
 
 static const struct config_key discovery_keys[] = {
     {.key = "type",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct discovery_conf, type),
-     WORDS(discovery_words),
+     CHOICES(discovery_choices),
      .default_value = DISCOVERY_DNS,
      .help = "Who is asked."},
     {.key = "name",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .required = true,
      .shape = &config_domain_shape,
      FIELD(struct discovery_conf, name),
@@ -134,9 +134,9 @@ static const struct config_key discovery_keys[] = {
      .default_value = 1883,
      .help = "The nodes' MQTT port; not with SRV records, which tell it."},
     {.key = "record",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct discovery_conf, record),
-     WORDS(record_words),
+     CHOICES(record_choices),
      .default_value = DNS_RECORD_COUNT, /* not read; filled when the whole is known */
      .default_text = "`\"a\"`",
      .help = "What is asked for. SRV tells weights and ports, and the lowest priority's targets "
@@ -148,9 +148,9 @@ static const struct config_key discovery_keys[] = {
      .default_value = 30000,
      .help = "The longest time between two questions; an answer's shorter TTL goes first."},
     {.key = "node_name",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct discovery_conf, node_name),
-     WORDS(name_from_words),
+     CHOICES(name_from_choices),
      .default_value = NODE_NAME_FROM_COUNT, /* as for record */
      .default_text = "`\"target\"` with SRV, else `\"address\"`",
      .help = "What nodes are called, and hashed by: with SRV's target a node that comes back with "

@@ -14,7 +14,7 @@
 #define COUNT(type, member) .count_offset = offsetof(type, member)
 #define RANGE(low, high)    .min = (low), .max = (high)
 #define COUNTS(low, high)   .count_min = (low), .count_max = (high)
-#define WORDS(list)         .words = (list), .n_words = ARRAY_LEN(list)
+#define CHOICES(list)       .choices = (list), .n_choices = ARRAY_LEN(list)
 /* The range of most timeouts: wide on purpose, to keep out seconds written for milliseconds. */
 #define SHORT_MS RANGE(100, 600000)
 /* Of sessions closed a second. */

@@ -7,14 +7,14 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word min_version_words[] = {{"1.2", 0x0303}, {"1.3", 0x0304}};
-static const struct config_word client_auth_words[] = {
+static const struct config_choice min_version_choices[] = {{"1.2", 0x0303}, {"1.3", 0x0304}};
+static const struct config_choice client_auth_choices[] = {
     {"none", CLIENT_AUTH_NONE}, {"request", CLIENT_AUTH_REQUEST}, {"require", CLIENT_AUTH_REQUIRE}};
-static const struct config_word crl_check_words[] = {{"leaf", CRL_CHECK_LEAF},
-                                                     {"chain", CRL_CHECK_CHAIN}};
+static const struct config_choice crl_check_choices[] = {{"leaf", CRL_CHECK_LEAF},
+                                                         {"chain", CRL_CHECK_CHAIN}};
 
-_Static_assert(ARRAY_LEN(client_auth_words) == CLIENT_AUTH_COUNT, "every client_auth has a word");
-_Static_assert(ARRAY_LEN(crl_check_words) == CRL_CHECK_COUNT, "every CRL check has a word");
+_Static_assert(ARRAY_LEN(client_auth_choices) == CLIENT_AUTH_COUNT, "every client_auth has a name");
+_Static_assert(ARRAY_LEN(crl_check_choices) == CRL_CHECK_COUNT, "every CRL check has a name");
 
 static const struct config_key certificate_keys[] = {
     {.key = "certificate_file",
@@ -66,19 +66,19 @@ static const struct config_key tls_keys[] = {
      .help = "What the listener can show to devices, chosen by the server name they ask for; the "
              "first is the default. ECDSA and RSA for one name may stand side by side."},
     {.key = "strict_sni",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct tls_conf, strict_sni),
      .help = "Refuse devices that ask for a name no certificate has, or for none."},
     {.key = "min_version",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct tls_conf, min_version),
-     WORDS(min_version_words),
+     CHOICES(min_version_choices),
      .default_value = 0x0303,
      .help = "The oldest TLS version a device may speak."},
     {.key = "client_auth",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct tls_conf, client_auth),
-     WORDS(client_auth_words),
+     CHOICES(client_auth_choices),
      .default_value = CLIENT_AUTH_NONE,
      .help = "Whether devices are asked for a certificate: `\"request\"` takes those that have "
              "none, but no wrong one; `\"require\"` takes no device without."},
@@ -89,7 +89,7 @@ static const struct config_key tls_keys[] = {
      .help = "PEM file: the authorities whose device certificates are accepted. Required with "
              "`client_auth`."},
     {.key = "client_crl_files",
-     .kind = KEY_TEXT_LIST,
+     .kind = KEY_STRING_LIST,
      .element = KEY_FILE,
      RANGE(1, 64),
      FIELD(struct tls_conf, client_crl_files),
@@ -97,9 +97,9 @@ static const struct config_key tls_keys[] = {
      .default_text = "none",
      .help = "PEM files: revocation lists of these authorities; read again when they change."},
     {.key = "client_crl_check",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct tls_conf, client_crl_check),
-     WORDS(crl_check_words),
+     CHOICES(crl_check_choices),
      .default_value = CRL_CHECK_LEAF,
      .help = "Which certificates must be in no list: the device's own, or all of its chain, each "
              "authority of which needs a list then."},
@@ -110,28 +110,28 @@ static const struct config_key tls_keys[] = {
      .default_value = 8,
      .help = "The most certificates between a device's and an authority of `client_ca_file`."},
     {.key = "ciphers",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, ciphers),
      .default_text = "ECDHE with AES-GCM, ChaCha20 or AES-CCM",
      .help = "TLS 1.2 cipher suites in OpenSSL's notation, such as `\"ECDHE+AESGCM:DHE+AESGCM\"`; "
              "each certificate must have one that works with its key."},
     {.key = "ciphersuites",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, ciphersuites),
      .default_text = "all three, AES-128 first",
      .help = "TLS 1.3 cipher suites: `\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384\"`."},
     {.key = "groups",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, groups),
      .default_text = "X25519, then P-256, P-384",
      .help = "Groups for the key exchange, such as `\"X25519:P-256\"`; they do not restrict the "
              "curves of device certificates."},
     {.key = "alpn",
-     .kind = KEY_TEXT_LIST,
-     .element = KEY_TEXT,
+     .kind = KEY_STRING_LIST,
+     .element = KEY_STRING,
      RANGE(1, 16),
      .shape = &config_protocol_shape,
      FIELD(struct tls_conf, alpn),
@@ -140,7 +140,7 @@ static const struct config_key tls_keys[] = {
      .help = "Protocols to agree on, the dearest first. A device that offers none of them is "
              "served all the same."},
     {.key = "session_tickets",
-     .kind = KEY_FALSE_OR_KEYS,
+     .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct tls_conf, session_tickets_off),
      .table = &session_tickets_table,
      .default_text = "on",
@@ -155,12 +155,12 @@ static const struct config_key upstream_tls_keys[] = {
      .default_text = "the system's",
      .help = "PEM file: the authorities whose node certificates are accepted."},
     {.key = "verify",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct upstream_tls_conf, verify),
      .default_value = true,
      .help = "`false` takes every certificate from a node, and so any node from whoever answers."},
     {.key = "server_name",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_host_shape,
      FIELD(struct upstream_tls_conf, server_name),
      .default_text = "none",
@@ -182,14 +182,14 @@ static const struct config_key upstream_tls_keys[] = {
      .default_text = "none",
      .help = "File with the passphrase of the private key, on its first line."},
     {.key = "min_version",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct upstream_tls_conf, min_version),
-     WORDS(min_version_words),
+     CHOICES(min_version_choices),
      .default_value = 0x0303,
      .help = "The oldest TLS version a node may speak."},
     {.key = "alpn",
-     .kind = KEY_TEXT_LIST,
-     .element = KEY_TEXT,
+     .kind = KEY_STRING_LIST,
+     .element = KEY_STRING,
      RANGE(1, 16),
      .shape = &config_protocol_shape,
      FIELD(struct upstream_tls_conf, alpn),

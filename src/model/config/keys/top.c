@@ -7,21 +7,21 @@
 #include "model/config/shape.h"
 #include "rows.h"
 
-static const struct config_word auto_words[] = {{"auto", 0}};
-static const struct config_word level_words[] = {
-#define X(suffix, word, loud) {word, LOG_##suffix},
+static const struct config_choice auto_choices[] = {{"auto", 0}};
+static const struct config_choice level_choices[] = {
+#define X(suffix, name, label) {name, LOG_##suffix},
     LOG_LEVELS(X)
 #undef X
 };
-static const struct config_word format_words[] = {{"json", LOG_JSON}, {"text", LOG_TEXT}};
-static const struct config_word target_words[] = {
+static const struct config_choice format_choices[] = {{"json", LOG_JSON}, {"text", LOG_TEXT}};
+static const struct config_choice target_choices[] = {
     {"stdout", LOG_TARGET_STDOUT}, {"file", LOG_TARGET_FILE}, {"syslog", LOG_TARGET_SYSLOG}};
-static const struct config_word facility_words[] = {
+static const struct config_choice facility_choices[] = {
     {"user", 1},    {"daemon", 3},  {"local0", 16}, {"local1", 17}, {"local2", 18},
     {"local3", 19}, {"local4", 20}, {"local5", 21}, {"local6", 22}, {"local7", 23}};
 
-_Static_assert(ARRAY_LEN(target_words) == LOG_TARGET_COUNT, "every log target has a word");
-_Static_assert(ARRAY_LEN(format_words) == LOG_FORMAT_COUNT, "every log format has a word");
+_Static_assert(ARRAY_LEN(target_choices) == LOG_TARGET_COUNT, "every log target has a name");
+_Static_assert(ARRAY_LEN(format_choices) == LOG_FORMAT_COUNT, "every log format has a name");
 
 static const struct config_key timeouts_keys[] = {
     {.key = "proxy_header_ms",
@@ -89,9 +89,9 @@ static const struct config_key timeouts_keys[] = {
      .default_value = 10000,
      .help = "After SIGTERM: over how long the sessions are closed."},
     {.key = "idle",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct timeouts_conf, idle_ms),
-     WORDS(auto_words),
+     CHOICES(auto_choices),
      .help = "`\"auto\"`: 1.5 times the keep alive that device and node agreed on, plus 30 s; two "
              "hours at keep alive 0."},
     {.key = "idle_ms",
@@ -105,15 +105,15 @@ static const struct config_table timeouts_table = TABLE(struct timeouts_conf, ti
 
 static const struct config_key log_keys[] = {
     {.key = "level",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct log_conf, level),
-     WORDS(level_words),
+     CHOICES(level_choices),
      .default_value = LOG_INFO,
      .help = "The least urgent event that is written. One line a session is `\"info\"`."},
     {.key = "format",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct log_conf, format),
-     WORDS(format_words),
+     CHOICES(format_choices),
      .default_value = LOG_JSON,
      .help = "One JSON object a line, or text for people."},
     {.key = "max_lines_per_s",
@@ -123,9 +123,9 @@ static const struct config_key log_keys[] = {
      .default_value = 2000,
      .help = "More are dropped and counted, after ten seconds' worth at once; 0: any number."},
     {.key = "target",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct log_conf, target),
-     WORDS(target_words),
+     CHOICES(target_choices),
      .default_value = LOG_TARGET_STDOUT,
      .help = "Where lines go: standard output, `log.file`, or the system's log."},
     {.key = "file",
@@ -134,9 +134,9 @@ static const struct config_key log_keys[] = {
      .default_text = "none",
      .help = "With target `\"file\"`: appended to; SIGUSR1 opens it anew, after it was renamed."},
     {.key = "syslog_facility",
-     .kind = KEY_WORD,
+     .kind = KEY_ENUM,
      FIELD(struct log_conf, syslog_facility),
-     WORDS(facility_words),
+     CHOICES(facility_choices),
      .default_value = 3,
      .help = "With target `\"syslog\"`."},
     {.key = "sample_above_per_s",
@@ -161,7 +161,7 @@ static const struct config_key admin_keys[] = {
      .default_string = "127.0.0.1:9090",
      .help = "One that others can reach needs a `token_file`."},
     {.key = "socket_mode",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .shape = &config_mode_shape,
      .of_host = true,
      FIELD(struct admin_conf, socket.mode),
@@ -169,14 +169,14 @@ static const struct config_key admin_keys[] = {
      .help = "Permissions of the Unix socket file, in octal, such as `\"0660\"`; clients need "
              "write permission."},
     {.key = "socket_owner",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct admin_conf, socket.owner),
      .default_text = "the router's user",
      .help = "Owner of the Unix socket file, as a user name or number; requires a start as root."},
     {.key = "socket_group",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 64),
      .of_host = true,
      FIELD(struct admin_conf, socket.group),
@@ -233,7 +233,7 @@ static const struct config_key top_keys[] = {
      .table = &log_table,
      .help = "What is written, and how."},
     {.key = "user",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .of_host = true,
      RANGE(1, 64),
      FIELD(struct config, user),
@@ -242,26 +242,26 @@ static const struct config_key top_keys[] = {
          "Whom to run as, once doors and keys are open; its capabilities are given up. Needs to "
          "be started as root."},
     {.key = "group",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      .of_host = true,
      RANGE(1, 64),
      FIELD(struct config, group),
      .default_text = "that of `user`",
      .help = "Which group to run as."},
     {.key = "sandbox",
-     .kind = KEY_FLAG,
+     .kind = KEY_BOOL,
      FIELD(struct config, sandbox),
      .default_value = true,
      .help = "Only the system calls that a running router needs; any other ends the process."},
     {.key = "admin",
-     .kind = KEY_OPTIONAL,
+     .kind = KEY_OPTIONAL_OBJECT,
      .off_allowed = true,
      FIELD(struct config, admin),
      .table = &admin_table,
      .default_text = "`false`",
      .help = "Metrics, a dashboard and control over HTTP."},
     {.key = "$schema",
-     .kind = KEY_TEXT,
+     .kind = KEY_STRING,
      RANGE(1, 1024),
      FIELD(struct config, schema),
      .default_text = "none",

@@ -22,7 +22,7 @@ struct context {
     struct ground g;
     struct admin_context context;
     struct admin_http *http;
-    struct admin_token token;
+    struct bearer_token token;
     struct endpoint at;
     int listen_fd;
     enum admin_phase phase;

@@ -65,7 +65,7 @@ static size_t sweep(struct rig *rig, enum kind kind, bool on, size_t *unharmed)
             ++*unharmed;
         else if (!speaks_of_memory(kind, reason))
             fail_msg("%s, allocation %zu: %s", kind_words[kind], at,
-                     close_reason_row(reason)->word);
+                     close_reason_row(reason)->name);
         assert_served(rig, kind);
     }
     fail();

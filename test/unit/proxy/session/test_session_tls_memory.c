@@ -159,7 +159,7 @@ static void sweep(struct rig *rig, int version, bool on)
             break;
         ended[reason]++;
         if (!served && !is_honest(reason))
-            fail_msg("allocation %zu: %s", at, close_reason_row(reason)->word);
+            fail_msg("allocation %zu: %s", at, close_reason_row(reason)->name);
         if (at % GOOD_EVERY == 0)
             assert_served(rig, version);
     }
@@ -167,7 +167,7 @@ static void sweep(struct rig *rig, int version, bool on)
     print_message("%zu allocations:", at);
     for (int i = 0; i < CLOSE_REASON_COUNT; i++)
         if (ended[i])
-            print_message(" %s %zu", close_reason_row((enum close_reason)i)->word, ended[i]);
+            print_message(" %s %zu", close_reason_row((enum close_reason)i)->name, ended[i]);
     print_message("\n");
 }
 
