@@ -1,4 +1,4 @@
-"""What a fleet takes, worked out from the measured costs of one connection, connect and message."""
+"""The requirements of a fleet, calculated from the measured costs of a connection, a connect and a message."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ import statistics
 BACK_WITHIN_S = 300  # all devices come back, over TLS with full handshakes, spread over so long
 PING_EVERY_S = 60  # each sends a PINGREQ or a message so often, and gets an answer
 CORES_BUSY = 0.6  # no more than this share of the cores is planned for
-PORTS = 65000 - 1024 + 1  # of one source address towards one node, as the README sets them
+PORTS = 65000 - 1024 + 1  # of one source address towards one node, as config/operations.md sets them
 PORTS_USED = 0.8  # of them: some are in TIME_WAIT, or another's
 ANFD_BYTES = 16  # libev's of each descriptor of the process, in each worker
 NODES = 3
@@ -61,10 +61,10 @@ def rows(figures):
                             for door, n in cases)]
     lines = [(name, [f"{need[key]:,.{digits}f}" for need in needs]) for name, key, digits in (
         (f"memory of the process, {MACHINE['cores']} workers, GiB", "process_gib", 2),
-        ("memory of the kernel, nothing in its buffers, GiB", "kernel_gib", 2),
-        (f"cores, while all come back within {BACK_WITHIN_S} s", "back_cores", 2),
-        (f"cores, with a message and an answer each in {PING_EVERY_S} s", "idle_cores", 2),
-        (f"source addresses, {PORTS:,} ports each, {NODES} nodes of which one is down", "addresses",
+        ("memory of the kernel, empty socket buffers, GiB", "kernel_gib", 2),
+        (f"cores, if all devices reconnect within {BACK_WITHIN_S} s", "back_cores", 2),
+        (f"cores, with one message and answer per device in {PING_EVERY_S} s", "idle_cores", 2),
+        (f"source addresses with {PORTS:,} ports each, {NODES} nodes, one of them down", "addresses",
          0))]
     lines.append(("descriptors", [f"{2 * n + 1000:,}" for _, n in cases]))
     return head, [[name, *cells] for name, cells in lines]
@@ -77,10 +77,10 @@ def sentence(figures):
     for door, name in (("plain", "TCP"), ("tls13", "TLS 1.3")):
         most = most_on_machine(units[door])
         routers = math.ceil(10_000_000 / most) if most else 0
-        parts.append(f"{name}: {most:,} connections a router, {routers} routers and one to spare")
+        parts.append(f"{name}: {most:,} connections per router, {routers} routers and one spare")
     about = figures.about
     return (f"Ten million devices, on machines of {MACHINE['cores']} cores and "
             f"{MACHINE['memory_gib']} GiB, half of the memory and {CORES_BUSY:.0%} of the cores "
-            f"planned for: {'; '.join(parts)}. Worked out from a machine with {about['cores']} cores, "
-            "where one worker was compared with two: that costs stay as they are on "
-            f"{MACHINE['cores']} was not measured.\n")
+            f"planned for: {'; '.join(parts)}. Calculated from a machine with {about['cores']} cores, "
+            "where one worker was compared with two; costs on "
+            f"{MACHINE['cores']} cores were not measured.\n")

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """
-report.py - tables and plots of what the bench found, and the README's part that shows them.
+report.py - tables and plots of the benchmark results, and the part of test/bench/README.md that shows them.
 
     report.py FIGURES.json            print the tables
-    report.py FIGURES.json --publish  write them into the README, and the plots beside the figures
-    report.py FIGURES.json --check    is that what the README says? (without the plots)
+    report.py FIGURES.json --publish  write them into the page, and the plots beside the figures
+    report.py FIGURES.json --check    compare with the page (without the plots)
 
-Nothing here is entered by hand: what the figures do not say, is not said.
+All numbers come from the figures; none is entered by hand.
 """
 import argparse
 import json
@@ -20,8 +20,8 @@ import capacity  # noqa: E402
 import work  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-README = ROOT / "README.md"
-# The README's parts that are written here, by name.
+PAGE = ROOT / "test" / "bench" / "README.md"
+# The parts of the page that are generated here, by name.
 MARKS = {name: (f"<!-- {name}: written by report.py -->\n", f"<!-- {name}: end -->\n")
          for name in ("bench", "capacity")}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
@@ -31,13 +31,13 @@ HANDSHAKES = {"connect, TLS 1.3 full, ECDSA": "tls13_full_ecdsa",
               "connect, TLS 1.3 resumed": "tls13_resumed",
               "connect, TLS 1.2 full, ECDSA": "tls12_full_ecdsa",
               "connect, TLS 1.2 resumed": "tls12_resumed"}
-MICRO = {"connect_v3_1_1_ns": "reading a CONNECT of 3.1.1 with user name and password",
+MICRO = {"connect_v3_1_1_ns": "parsing a CONNECT of 3.1.1 with user name and password",
          "connect_v5_ns": "a CONNECT of 5.0 with properties",
          "connect_v5_will_ns": "the same with a will",
          "connect_16_kb_ns": "a CONNECT of 16,000 bytes",
-         "pick_of_10_ns": "picking a home and two others of 10 nodes",
+         "pick_of_10_ns": "selecting home and two other candidates of 10 nodes",
          "proxy_v2_ns": "composing a PROXY v2 header",
-         "log_line_ns": "the line of log at a session's end"}
+         "log_line_ns": "writing the log line of a session"}
 # Of cpu_profile.py.
 PLACES = ("kernel, sockets", "kernel, bytes", "kernel, epoll", "kernel, else", "OpenSSL", "C library",
           "the program")
@@ -97,8 +97,8 @@ def cost_table(figures):
                                    for name in ("router", "haproxy", "nginx")), cell(floor),
                      verdict(figures.ratio(piece, "haproxy"), piece.target),
                      verdict(figures.ratio(piece, "floor"), piece.floor_target)])
-    return table(["CPU, µs a unit", *(NAMES[n] for n in ("router", "haproxy", "nginx")), "floor",
-                  "of HAProxy's", "of the floor's"], rows)
+    return table(["CPU, µs per unit", *(NAMES[n] for n in ("router", "haproxy", "nginx")), "floor",
+                  "ratio to HAProxy (goal)", "ratio to floor (goal)"], rows)
 
 
 def latency_table(figures):
@@ -110,7 +110,7 @@ def latency_table(figures):
                 for name in NAMES)])
         rows.append([f"{piece.name}, CPU µs", *(cell(figures.median(piece, name))
                                                 for name in NAMES)])
-    return table(["milliseconds, paced", *NAMES.values()], rows)
+    return table(["milliseconds at a fixed rate", *NAMES.values()], rows)
 
 
 def unseen_bytes(idle):
@@ -127,17 +127,17 @@ def idle_table(figures):
                     for n in NAMES]
         rows.append([f"{name}, process", *each("user_bytes")])
         rows.append([f"{name}, kernel", *each("slab_bytes")])
-        rows.append([f"{name}, CPU ms a second for all", *each("cpu_ms_per_s", 2)])
-    rows.append(["TCP, process, of a device not seen before", *(
+        rows.append([f"{name}, CPU, ms per second for all", *each("cpu_ms_per_s", 2)])
+    rows.append(["TCP, process, for a new device", *(
         cell(unseen_bytes(found[n, "plain"]) if (n, "plain") in found else None, 0)
         for n in NAMES)])
     plain = {n: found[n, "plain"] for n in NAMES if (n, "plain") in found}
-    rows.append(["the process before, KiB", *(
+    rows.append(["process without connections, KiB", *(
         cell(plain[n]["before_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
-    rows.append(["of that, what it remembers of 16,384 devices, KiB", *(
+    rows.append(["of that, for 16,384 known devices, KiB", *(
         cell(plain[n]["fleet_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
     n = figures.all["idle"][0]["n"]
-    return table([f"bytes an idle connection, {n:,} of them", *NAMES.values()], rows)
+    return table([f"bytes per idle connection, with {n:,} connections", *NAMES.values()], rows)
 
 
 def calls_table(figures):
@@ -148,7 +148,7 @@ def calls_table(figures):
                              for n in NAMES),
                      ", ".join(f"{call} {n:g}" for call, n in by_proxy["router"].items()
                                if n >= 0.05)])
-    return table(["system calls a unit", *NAMES.values(), "the router's"], rows) if rows else ""
+    return table(["system calls per unit", *NAMES.values(), "calls of mqtt-router"], rows) if rows else ""
 
 
 def profile_table(figures):
@@ -159,7 +159,7 @@ def profile_table(figures):
         cpu = figures.median(pieces[each["work"]], each["proxy"])
         rows.append([f"{each['work']}, {NAMES[each['proxy']]}",
                      *(cell(cpu * each["shares"].get(place, 0)) for place in PLACES)])
-    return table(["where it goes, CPU µs a unit", *PLACES], rows) if rows else ""
+    return table(["CPU time by place, µs per unit", *PLACES], rows) if rows else ""
 
 
 def calls_by_work(figures):
@@ -176,12 +176,12 @@ def storm_table(figures):
     rows = []
     for kind in ("full", "resumed"):
         for heading, value, digits in (
-                ("all back after, s", lambda r: r["elapsed_ms"] / 1000, 2),
+                ("all reconnected after, s", lambda r: r["elapsed_ms"] / 1000, 2),
                 ("connect p99, ms", lambda r: r["connect_ms"]["p99"], 0),
-                ("back for a CPU second", lambda r: r["back"] / max(
+                ("reconnected per CPU second", lambda r: r["back"] / max(
                     r["cpu"]["user_s"] + r["cpu"]["system_s"], 0.01), 0),
-                ("bystander's ping p99, ms", lambda r: r["ping"]["round_trip_ms"]["p99"], 1),
-                ("process when all are back, MB", lambda r: r["memory_mb"], 0)):
+                ("ping of a connected device, p99, ms", lambda r: r["ping"]["round_trip_ms"]["p99"], 1),
+                ("process afterwards, MB", lambda r: r["memory_mb"], 0)):
             rows.append([f"{kind}, {heading}", *(
                 cell(statistics.median(value(each[n][kind]) for each in rounds), digits)
                 for n in ("router", "haproxy", "nginx"))])
@@ -192,7 +192,7 @@ def storm_table(figures):
 
 def micro_table(figures):
     micro = figures.all["micro"]
-    return table(["by itself, warm", "ns"],
+    return table(["single function, warm cache", "ns"],
                  [[name, cell(micro[key], 0)] for key, name in MICRO.items()])
 
 
@@ -204,48 +204,49 @@ def rsa_sentence(figures):
 
 
 def least(figures, piece):
-    """A connect's floors together, OpenSSL's handshake and the bare relay, of HAProxy's: in words."""
+    """The floors of a connect (OpenSSL's handshake and the bare relay) together, relative to HAProxy."""
     plain = next(each for each in work.WORKS if each.name == "connect, plain")
     theirs, relay = figures.median(piece, "haproxy"), figures.median(plain, "floor")
     if piece.name not in HANDSHAKES or not theirs or not relay:
         return ""
     floors = figures.all["handshake_floor"][HANDSHAKES[piece.name]] + relay
-    return f" (both floors together: {floors / theirs:.2f})"
+    return f"{floors / theirs:.2f}"
 
 
 def misses(figures):
-    """What was aimed at, and not reached."""
+    """Goals that were missed: case, goal, measured, both floors."""
     found = []
     for piece in work.WORKS:
         for other, target in (("haproxy", piece.target), ("floor", piece.floor_target)):
             value = figures.ratio(piece, other) if target else None
             if value and value > target:
-                found.append(f"{piece.name}: {value:.2f} of {NAMES[other]}'s CPU, not {target:.2f}"
-                             + least(figures, piece))
+                found.append([piece.name, f"CPU, ratio to {NAMES[other]}", f"{target:.2f}", f"{value:.2f}",
+                              least(figures, piece)])
         if piece.paced:
             p99 = {name: figures.median(piece, name, lambda s: s["latency"]["p99"])
                    for name in ("router", "haproxy", "nginx")}
             best = min(v for n, v in p99.items() if n != "router" and v) if len(
                 [v for v in p99.values() if v]) > 1 else p99["router"]
             if p99["router"] > best:
-                found.append(f"{piece.name}: p99 {p99['router']:.2f} ms, not {best:.2f}")
+                found.append([piece.name, "p99, ms", f"{best:.2f}", f"{p99['router']:.2f}", ""])
             if figures.median(piece, "router", lambda s: s["behind"]) > 0.02:
-                found.append(f"{piece.name}: it fell behind")
+                found.append([piece.name, "keeps the rate", "yes", "no", ""])
     for each in figures.all["idle"]:
         if each["proxy"] == "router" and each["user_bytes"] > MEMORY_TARGETS.get(
                 each["door"], float("inf")):
-            found.append(f"idle, {DOORS[each['door']]}: {each['user_bytes']:.0f} bytes, not "
-                         f"{MEMORY_TARGETS[each['door']]:.0f}")
+            found.append([f"idle, {DOORS[each['door']]}", "bytes", f"{MEMORY_TARGETS[each['door']]:.0f}",
+                          f"{each['user_bytes']:.0f}", ""])
         if each["proxy"] == "router" and each["door"] == "plain" and unseen_bytes(
                 each) > MEMORY_TARGETS["plain"]:
-            found.append(f"idle, TCP, of a device not seen before: {unseen_bytes(each):.0f} bytes, "
-                         f"not {MEMORY_TARGETS['plain']:.0f}")
+            found.append(["idle, TCP, new device", "bytes", f"{MEMORY_TARGETS['plain']:.0f}",
+                          f"{unseen_bytes(each):.0f}", ""])
         if each["proxy"] == "router" and each["cpu_ms_per_s"] >= 0.5:
-            found.append(f"idle, {DOORS[each['door']]}: CPU {each['cpu_ms_per_s']:.1f} ms a second")
+            found.append([f"idle, {DOORS[each['door']]}", "CPU, ms per second", "0.5",
+                          f"{each['cpu_ms_per_s']:.1f}", ""])
     for key in ("connect_v3_1_1_ns", "connect_v5_ns"):
         if figures.all["micro"][key] > PARSE_TARGET_NS:
-            found.append(f"{MICRO[key]}: {figures.all['micro'][key]:.0f} ns, not {PARSE_TARGET_NS}")
-    return found + [f"grows too fast: {line}" for line in figures.all["grows_too_fast"]]
+            found.append([MICRO[key], "ns", f"{PARSE_TARGET_NS}", f"{figures.all['micro'][key]:.0f}", ""])
+    return found + [[line, "growth", "", "too fast", ""] for line in figures.all["grows_too_fast"]]
 
 
 def text(figures):
@@ -256,15 +257,16 @@ def text(figures):
         f"{about['kernel'].split('-')[0]}, OpenSSL {about['openssl']}, HAProxy "
         f"{about['haproxy']}, nginx {about['nginx']} with njs; {about['threads']} threads each, "
         f"{about['nodes']} nodes, {about['rounds']} rounds of {about['ms'] / 1000:g} s for each "
-        "proxy in turn; medians, and medians of each round's ratio. Everything shares the cores.\n",
-        cost_table(figures), "![CPU of a unit of work](test/bench/results/cpu.svg)\n",
-        "What was aimed at and not reached: " + "; ".join(missed) + ".\n" if missed else
-        "All that was aimed at was reached.\n",
+        "proxy in turn. Medians, and medians of the ratio in each round. All programs share the cores.\n",
+        cost_table(figures), "![CPU time per unit of work](results/cpu.svg)\n",
+        "Goals that were missed (\"both floors\": OpenSSL's handshake and the bare relay, relative to HAProxy):\n\n"
+        + table(["case", "measure", "goal", "measured", "both floors"], missed) if missed else
+        "All goals were reached.\n",
         profile_table(figures), latency_table(figures), idle_table(figures),
-        "The kernel's part is one look at the slab of the whole machine: good to a KiB or two.\n",
-        "![memory of idle connections](test/bench/results/memory.svg)\n",
+        "The kernel's part is measured on the whole machine, with an error of one or two KiB.\n",
+        "![memory of idle connections](results/memory.svg)\n",
         calls_table(figures), micro_table(figures), storm_table(figures),
-        "![how costs grow](test/bench/results/growth.svg)\n"]
+        "![growth of costs](results/growth.svg)\n"]
     return "\n".join(part for part in parts if part)
 
 
@@ -274,13 +276,13 @@ def capacity_text(figures):
 
 
 def published(figures):
-    """The README with its parts from these figures."""
-    readme = README.read_text()
+    """The page with its parts from these figures."""
+    page = PAGE.read_text()
     for name, part in (("bench", text(figures)), ("capacity", capacity_text(figures))):
         begin, end = MARKS[name]
-        before, rest = readme.split(begin)
-        readme = before + begin + "\n" + part + "\n" + end + rest.split(end)[1]
-    return readme
+        before, rest = page.split(begin)
+        page = before + begin + "\n" + part + "\n" + end + rest.split(end)[1]
+    return page
 
 
 def main():
@@ -292,11 +294,11 @@ def main():
     options = parser.parse_args()
     figures = Figures(options.figures)
     if options.check:
-        sys.exit(published(figures) != README.read_text() and
-                 "the README does not say what the figures do: test/bench/report.py --publish")
+        sys.exit(published(figures) != PAGE.read_text() and
+                 "test/bench/README.md differs from the figures: run test/bench/report.py --publish")
     if options.publish:
         import plots  # pylint: disable=import-outside-toplevel  # needs matplotlib
-        README.write_text(published(figures))
+        PAGE.write_text(published(figures))
         plots.draw(figures, options.figures.parent)
     else:
         print(text(figures))

@@ -2,7 +2,7 @@
 # The router beside HAProxy and nginx, on the same work: figures, tables, plots.
 #
 #   test/bench/run.sh            half an hour: figures and plots into test/bench/results, tables into
-#                                the README
+#                                test/bench/README.md
 #   test/bench/run.sh --quick    four minutes: tables to the terminal, nothing is kept
 #
 # Installs what is missing, and builds. Wants the machine for itself: what else runs on it goes into

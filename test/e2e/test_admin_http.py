@@ -478,11 +478,11 @@ def test_a_peer_that_disconnects_mid_request_does_no_harm(start):
     assert asks.get("/healthz").status == 200
 
 
-# ---- what the README says ----
+# ---- the page of the admin interface ----
 
-def test_the_readme_lists_exactly_the_routes():
-    table = (harness.ROOT / "src" / "control" / "admin_routes.h").read_text()
+def test_the_page_lists_exactly_the_routes():
+    table = next((harness.ROOT / "src" / "control" / "admin").rglob("routes.h")).read_text()
     routes = {f"{m} {path}" for m, path in re.findall(r'X\((GET|POST), "([^"]+)"', table)}
-    readme = (harness.ROOT / "README.md").read_text()
-    section = readme.split("\n## Admin interface\n")[1].split("\n## ")[0]
+    page = (harness.ROOT / "config" / "admin.md").read_text()
+    section = page.split("\n## HTTP API\n")[1].split("\n- ")[0]
     assert set(re.findall(r"`((?:GET|POST) /[^`]*)`", section)) == routes

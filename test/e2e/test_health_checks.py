@@ -344,7 +344,7 @@ def test_the_shipped_emqx_cluster_works_with_each_edition(
 
 
 def test_the_status_path_of_emqx_takes_down_a_stopped_node(start_router, recording_node, closing):
-    """What the README recommends for the open-source edition: "/status" and no "no_new"."""
+    """What config/brokers.md recommends for the open-source edition: "/status" and no "no_new"."""
     nodes, apis = {"a": recording_node()}, {"a": closing(EmqxApi(False))}
     config = shipped_emqx_cluster(nodes, apis)
     check = config["clusters"][0]["health_check"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import ssl
@@ -12,6 +13,7 @@ import pytest
 
 import admin
 import mqtt
+import test_docs
 import websocket
 from admin import with_admin
 from harness import CHECKED, FAST_CHECK, PATIENCE_S, ROOT, add_door, one_cluster, wait_until
@@ -81,7 +83,7 @@ def test_alerts_and_dashboard_use_metrics_that_exist(
     assert len(named) > 25 and named <= names, named - names
 
 
-def readme_table(text):
+def metrics_table(text):
     """What is scraped as a Markdown table: name, kind, labels, meaning."""
     helps = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
     labels = {}
@@ -95,7 +97,7 @@ def readme_table(text):
     return "\n".join(rows)
 
 
-def test_every_metric_is_in_the_readme_with_its_meaning(
+def test_observability_lists_every_metric_with_its_meaning(
         start_router, recording_node, certificates, authority, tmp_path):
     made = with_admin(one_cluster({"n": recording_node().port}, tls_dir=certificates, **CHECKED))
     server = authority.issue("metrics-server")
@@ -105,9 +107,10 @@ def test_every_metric_is_in_the_readme_with_its_meaning(
         "client_ca_file": str(authority.file),
         "client_crl_files": [str(authority.crl(tmp_path / "list.crl"))]}
     router = start_router(made)
-    table = readme_table(scrape(router))
-    print(table)  # for who has to paste it
-    assert table in (ROOT / "README.md").read_text()
+    table = metrics_table(scrape(router))
+    if os.environ.get("UPDATE_DOCS"):
+        test_docs.rewrite(test_docs.OBSERVABILITY, "metrics", table)
+    assert table == test_docs.generated(test_docs.OBSERVABILITY, "metrics")
 
 
 CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005", b"denied": "2003008700"}
