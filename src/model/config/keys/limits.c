@@ -9,33 +9,33 @@ static const struct config_key per_source_keys[] = {
      FIELD(struct per_source_conf, max_connections),
      RANGE(0, 10000000),
      .default_value = 0,
-     .help = "At a time; 0: any number."},
+     .help = "Maximum number of simultaneous connections from one source; 0 means no limit."},
     {.key = "max_connects_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct per_source_conf, max_connects_per_s),
      RANGE(0, 1000000),
      .default_value = 0,
-     .help = "New connections; 0: any number."},
+     .help = "Maximum number of new connections per second from one source; 0 means no limit."},
     {.key = "burst",
      .kind = KEY_INTEGER,
      FIELD(struct per_source_conf, burst),
      RANGE(1, 1000000),
      .default_value = 20,
-     .help = "So many of them may come at once, after a quiet time."},
+     .help = "Maximum burst of new connections from one source after a quiet period."},
     {.key = "exempt",
      .kind = KEY_NETWORK_LIST,
      RANGE(1, 256),
      FIELD(struct per_source_conf, exempt),
      COUNT(struct per_source_conf, n_exempt),
      .default_text = "none",
-     .help = "Not limited: gateways that many devices stand behind."},
+     .help = "Networks that are not limited, such as gateways that many devices share."},
     {.key = "table_size",
      .kind = KEY_INTEGER,
      FIELD(struct per_source_conf, table_size),
      RANGE(1024, 16777216),
      .default_value = 65536,
-     .help = "Sources remembered at a time, about 50 bytes each. When all of them are connected, "
-             "further ones are not limited."},
+     .help = "Maximum number of tracked sources, at about 50 bytes each; while all of them are "
+             "connected, further sources are not limited."},
 };
 static const struct config_table per_source_table = TABLE(struct per_source_conf, per_source_keys);
 
@@ -58,9 +58,9 @@ static const struct config_key flapping_keys[] = {
      FIELD(struct limits_conf, flapping.penalty_ms),
      RANGE(100, 3600000),
      .default_value = 2000,
-     .help = "Length of the first penalty, in milliseconds; it doubles each time the flapping "
-             "continues. Each penalty is logged once; with `refuse`, CONNECTs are refused until it "
-             "ends."},
+     .help = "Length of the first penalty, in milliseconds, which doubles each time the flapping "
+             "continues; each penalty is logged once, and with `refuse`, CONNECTs are refused "
+             "until it ends."},
     {.key = "penalty_max_ms",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, flapping.penalty_max_ms),
@@ -91,40 +91,43 @@ static const struct config_key limits_keys[] = {
      FIELD(struct limits_conf, max_connections),
      RANGE(0, 10000000),
      .default_value = 0,
-     .help = "Devices at a time, over all listeners; 0: as many as the open files allow."},
+     .help = "Maximum number of device connections over all listeners; 0 means as many as the "
+             "limit on open files allows."},
     {.key = "connect_max_bytes",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, connect_max_bytes),
      RANGE(128, 1048576),
      .default_value = 65536,
-     .help = "The largest CONNECT; a larger one is refused from its length bytes."},
+     .help = "Maximum size of a CONNECT, in bytes; a larger one is refused as soon as its length "
+             "has arrived."},
     {.key = "relay_buffer_bytes",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, relay_buffer_bytes),
      RANGE(1024, 1048576),
      .default_value = 16384,
-     .help = "Per session and direction, held only while data waits."},
+     .help = "Size of the relay buffer per session and direction, in bytes, which is allocated "
+             "only while data waits."},
     {.key = "relay_memory_bytes",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, relay_memory_bytes),
      RANGE(0, UINT32_MAX),
      .default_value = 268435456,
-     .help =
-         "Of data that waits, 0: any amount. Half of it is for relay buffers: when they have "
-         "it, the session that has not read for longest is closed. Half is for large CONNECTs."},
+     .help = "Maximum memory for waiting data, in bytes: half for relay buffers, where the session "
+             "that has not read for the longest time is closed when they are used up, and half for "
+             "large CONNECTs; 0 means no limit."},
     {.key = "handshakes_per_turn",
      .kind = KEY_INTEGER,
      FIELD(struct limits_conf, handshakes_per_turn),
      RANGE(1, 100000),
      .default_value = 8,
-     .help = "TLS handshake steps that a worker takes before it looks at its other sessions. While "
-             "more wait for their turn it accepts nobody new on TLS listeners."},
+     .help = "Number of TLS handshake steps that a worker takes before it serves its other "
+             "sessions; while more are waiting, it accepts no connections on TLS listeners."},
     {.key = "per_source",
      .kind = KEY_OBJECT,
      FIELD(struct limits_conf, per_source),
      .table = &per_source_table,
-     .help = "Of one IPv4 address, or one IPv6 /64: the device's own, where `trusted_proxies` tell "
-             "it."},
+     .help = "Limits per source, which is an IPv4 address or an IPv6 /64 network, of the device "
+             "itself if `trusted_proxies` send its address."},
     {.key = "flapping",
      .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct limits_conf, flapping.off),

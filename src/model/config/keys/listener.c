@@ -21,8 +21,8 @@ static const struct config_key websocket_keys[] = {
      .shape = &config_path_shape,
      FIELD(struct websocket_conf, path),
      .default_string = "/mqtt",
-     .help = "Where the upgrade is; other paths are answered with 404. A query behind it is "
-             "ignored."},
+     .help = "URL path of the WebSocket upgrade, compared without the query; other paths are "
+             "answered with status 404."},
 };
 static const struct config_table websocket_table = TABLE(struct websocket_conf, websocket_keys);
 
@@ -32,7 +32,7 @@ static const struct config_key identity_keys[] = {
      FIELD(struct identity_conf, claim),
      CHOICES(claim_choices),
      .default_value = IDENTITY_CLIENT_ID,
-     .help = "What of the CONNECT the certificate has to confirm."},
+     .help = "Field of the CONNECT that must match the device certificate."},
     {.key = "names",
      .kind = KEY_ENUM_LIST,
      FIELD(struct identity_conf, names),
@@ -40,8 +40,8 @@ static const struct config_key identity_keys[] = {
      RANGE(1, IDENTITY_NAME_COUNT),
      CHOICES(name_choices),
      .default_value = IDENTITY_CN,
-     .help = "Where in the certificate: its common name, or alternative names of a kind. It must "
-             "equal one of them, byte for byte."},
+     .help = "Kinds of names in the certificate, one of which must equal the claim byte for byte: "
+             "the common name, or alternative names of a type."},
 };
 static const struct config_table identity_table = TABLE(struct identity_conf, identity_keys);
 
@@ -52,7 +52,7 @@ static const struct config_key listener_keys[] = {
      .unique = true,
      RANGE(1, 128),
      FIELD(struct listener_conf, name),
-     .help = "What logs and metrics call it."},
+     .help = "Name of the listener in logs and metrics."},
     {.key = "address",
      .kind = KEY_STRING_LIST,
      .element = KEY_LISTEN_ADDRESS,
@@ -60,48 +60,52 @@ static const struct config_key listener_keys[] = {
      RANGE(1, 16),
      FIELD(struct listener_conf, addresses),
      COUNT(struct listener_conf, n_addresses),
-     .help = "Where it listens: `\"0.0.0.0:1883\"`, `\"[::]:1883\"`, `\"unix:/run/mqtt.sock\"`; "
-             "`\"*:1883\"` is any IPv4 address, port 0 a free port."},
+     .help = "Address to listen on, such as `\"0.0.0.0:1883\"`, `\"[::]:1883\"` or "
+             "`\"unix:/run/mqtt.sock\"`; `\"*:1883\"` means any IPv4 address, and port 0 any free "
+             "port."},
     {.key = "dual_stack",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, dual_stack),
-     .help = "`\"[::]:PORT\"` takes IPv4 connections, too."},
+     .help = "Accept IPv4 connections on `\"[::]:PORT\"` too."},
     {.key = "cluster",
      .kind = KEY_CLUSTER,
      .required = true,
      RANGE(1, 128),
      FIELD(struct listener_conf, cluster),
-     .help = "The name of the cluster its devices go to."},
+     .help = "Name of the cluster that devices are routed to."},
     {.key = "tls",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, tls),
      .table = &config_tls_table,
      .default_text = "no TLS",
-     .help = "Devices speak TLS, and it ends here."},
+     .help =
+         "TLS settings towards devices; without this key the listener accepts plain connections."},
     {.key = "websocket",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, websocket),
      .table = &websocket_table,
      .default_text = "no WebSocket",
-     .help = "Devices speak MQTT over WebSocket; with `tls`, over wss."},
+     .help = "WebSocket settings; with this key devices use MQTT over WebSocket, or over wss if "
+             "`tls` is set."},
     {.key = "identity",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, identity),
      .table = &identity_table,
      .default_text = "not checked",
-     .help = "A device is only who its certificate says. Needs `tls.client_auth` `\"require\"`, or "
-             "`accept_proxy_protocol` from a proxy that ends TLS."},
+     .help = "Identity check: a name in the device certificate must match the CONNECT, which "
+             "requires `tls.client_auth` `\"require\"`, or `accept_proxy_protocol` from a proxy "
+             "that terminates TLS."},
     {.key = "connect_validation",
      .kind = KEY_ENUM,
      FIELD(struct listener_conf, lenient),
      CHOICES(validation_choices),
      .default_value = false,
-     .help = "`\"lenient\"` leaves the contents of CONNECT to the node; its framing is always "
-             "checked."},
+     .help = "Validation of CONNECT; `\"lenient\"` checks only its framing and leaves its contents "
+             "to the node."},
     {.key = "accept_proxy_protocol",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, accept_proxy_protocol),
-     .help = "Every connection begins with a PROXY protocol header, version 1 or 2. Needs "
+     .help = "Require a PROXY protocol header, version 1 or 2, on every connection; requires "
              "`trusted_proxies`, except on Unix sockets."},
     {.key = "trusted_proxies",
      .kind = KEY_NETWORK_LIST,
@@ -109,35 +113,37 @@ static const struct config_key listener_keys[] = {
      FIELD(struct listener_conf, trusted_proxies),
      COUNT(struct listener_conf, n_trusted_proxies),
      .default_text = "none",
-     .help = "Whose word about a device's address counts: `\"10.0.0.0/8\"`, `\"2001:db8::/32\"`."},
+     .help = "Networks of proxies that are trusted to send the device's address, such as "
+             "`\"10.0.0.0/8\"` or `\"2001:db8::/32\"`."},
     {.key = "client_address_header",
      .kind = KEY_STRING,
      .shape = &config_header_shape,
      FIELD(struct listener_conf, client_address_header),
      .default_text = "none",
-     .help = "With `websocket`: the header in which `trusted_proxies` tell the device's address, "
-             "`\"X-Forwarded-For\"`. From anyone else it is ignored."},
+     .help = "HTTP header of the WebSocket upgrade in which `trusted_proxies` send the device's "
+             "address, such as `\"X-Forwarded-For\"`; ignored from any other peer."},
     {.key = "allow",
      .kind = KEY_NETWORK_LIST,
      RANGE(1, 1024),
      FIELD(struct listener_conf, allow),
      COUNT(struct listener_conf, n_allow),
-     .default_text = "everyone",
-     .help = "Only devices from there are let in: `\"10.0.0.0/8\"`, `\"2001:db8::/32\"`. It is the "
-             "device's own address that counts, where `trusted_proxies` tell it."},
+     .default_text = "all",
+     .help =
+         "Networks that devices may connect from, such as `\"10.0.0.0/8\"` or `\"2001:db8::/32\"`; "
+         "the device's own address is checked if `trusted_proxies` send it."},
     {.key = "deny",
      .kind = KEY_NETWORK_LIST,
      RANGE(1, 1024),
      FIELD(struct listener_conf, deny),
      COUNT(struct listener_conf, n_deny),
-     .default_text = "nobody",
-     .help = "Devices from there are not, whatever `allow` says."},
+     .default_text = "none",
+     .help = "Networks that devices may not connect from, even if `allow` contains them."},
     {.key = "max_connections",
      .kind = KEY_INTEGER,
      FIELD(struct listener_conf, max_connections),
      RANGE(0, 10000000),
      .default_value = 0,
-     .help = "Devices at a time that came in here; 0: any number."},
+     .help = "Maximum number of simultaneous connections to this listener; 0 means no limit."},
     {.key = "socket_mode",
      .kind = KEY_STRING,
      .shape = &config_mode_shape,
@@ -166,16 +172,17 @@ static const struct config_key listener_keys[] = {
      FIELD(struct listener_conf, backlog),
      RANGE(1, 65535),
      .default_value = 4096,
-     .help = "How many connections may wait to be accepted; `net.core.somaxconn` limits it."},
+     .help =
+         "Maximum number of connections that wait to be accepted; `net.core.somaxconn` limits it."},
     {.key = "tcp_defer_accept",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, tcp_defer_accept),
-     .help = "Let the kernel hold a connection back until its first bytes are there."},
+     .help = "Let the kernel hold a new connection back until its first bytes have arrived."},
     {.key = "fast_open",
      .kind = KEY_INTEGER,
      FIELD(struct listener_conf, fast_open),
      RANGE(0, 65535),
      .default_value = 0,
-     .help = "TCP Fast Open: how many such connections may wait; 0: off."},
+     .help = "Maximum number of pending TCP Fast Open connections; 0 disables TCP Fast Open."},
 };
 const struct config_table config_listener_table = TABLE(struct listener_conf, listener_keys);

@@ -31,53 +31,56 @@ static const struct config_key node_keys[] = {
      .unique = true,
      RANGE(1, 128),
      FIELD(struct node_conf, name),
-     .help =
-         "What logs and metrics call it. The hash goes by it: renaming a node moves its devices."},
+     .help = "Name of the node in logs, in metrics and in the hash; renaming a node moves its "
+             "devices."},
     {.key = "address",
      .kind = KEY_NODE_ADDRESS,
      .required = true,
      .unique_advised = true,
      FIELD(struct node_conf, address),
-     .help =
-         "Its MQTT port: `\"192.168.0.2:1883\"`, `\"[2001:db8::2]:1883\"`, numeric; or its Unix "
-         "socket."},
+     .help = "Numeric address of the node's MQTT port, such as `\"192.168.0.2:1883\"` or "
+             "`\"[2001:db8::2]:1883\"`, or its Unix socket."},
     {.key = "weight",
      .kind = KEY_INTEGER,
      FIELD(struct node_conf, weight),
      RANGE(0, 65535),
      .default_value = 1,
-     .help = "Its share of the devices against the other nodes' weights; 0 gets no new session."},
+     .help = "Share of the devices relative to the weights of the other nodes; 0 means no new "
+             "sessions."},
     {.key = "state",
      .kind = KEY_ENUM,
      FIELD(struct node_conf, state),
      CHOICES(state_choices),
      .default_value = NODE_STATE_UP,
-     .help = "By decree: `\"draining\"` gets no new session, and the present ones are closed at "
-             "`drain_rate_per_s`; `\"down\"` gets none, and `on_node_down` says the rest."},
+     .help = "Administrative state: a `\"draining\"` node gets no new sessions and its existing "
+             "ones are closed at `drain_rate_per_s`, and a `\"down\"` node gets none and its "
+             "existing ones are handled by `on_node_down`."},
     {.key = "backup",
      .kind = KEY_BOOL,
      FIELD(struct node_conf, backup),
-     .help = "Used only while no other node is up."},
+     .help = "Use the node only while no other node is up."},
     {.key = "max_connections",
      .kind = KEY_INTEGER,
      FIELD(struct node_conf, max_connections),
      NODE_CONNECTIONS,
      .default_value = NODE_AS_DEFAULT,
      .default_text = "as `node_defaults`",
-     .help = "The most sessions this router may have there; what is above goes to each device's "
-             "next node. 0: any number."},
+     .help = "Maximum number of sessions of this router on the node, beyond which devices go to "
+             "their next node; 0 means no limit."},
     {.key = "max_connects_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct node_conf, max_connects_per_s),
      NODE_CONNECTS_PER_S,
      .default_value = NODE_AS_DEFAULT,
      .default_text = "as `node_defaults`",
-     .help = "The most new sessions a second from this router. 0: any number."},
+     .help = "Maximum number of new sessions per second from this router to the node; 0 means no "
+             "limit."},
     {.key = "check_address",
      .kind = KEY_NODE_ADDRESS,
      FIELD(struct node_conf, check_address),
      .default_text = "as `address`",
-     .help = "Where `health_check` goes, if not to `address`; its `port` is not asked then."},
+     .help = "Address that `health_check` connects to instead of `address`, in which case its "
+             "`port` is ignored."},
 };
 const struct config_table config_node_table = TABLE(struct node_conf, node_keys);
 
@@ -87,13 +90,14 @@ static const struct config_key node_defaults_keys[] = {
      FIELD(struct node_defaults_conf, max_connections),
      NODE_CONNECTIONS,
      .default_value = 0,
-     .help = "The most sessions this router may have at one node; 0: any number."},
+     .help = "Maximum number of sessions of this router on each node; 0 means no limit."},
     {.key = "max_connects_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct node_defaults_conf, max_connects_per_s),
      NODE_CONNECTS_PER_S,
      .default_value = 0,
-     .help = "The most new sessions a second to one node from this router; 0: any number."},
+     .help = "Maximum number of new sessions per second from this router to each node; 0 means no "
+             "limit."},
     {.key = "connect_queue_ms",
      .kind = KEY_INTEGER,
      FIELD(struct node_defaults_conf, connect_queue_ms),
@@ -107,8 +111,8 @@ static const struct config_key node_defaults_keys[] = {
      FIELD(struct node_defaults_conf, slow_start_ms),
      RANGE(0, 3600000),
      .default_value = 0,
-     .help = "Over how long a node that comes back, or is new, gets its share; 0: all at once. "
-             "Not at the router's own start."},
+     .help = "Time that a new or returning node takes to reach its full share, in milliseconds, "
+             "except when the router itself starts; 0 means immediately."},
 };
 const struct config_table config_node_defaults_table =
     TABLE(struct node_defaults_conf, node_defaults_keys);
@@ -119,47 +123,49 @@ static const struct config_key discovery_keys[] = {
      FIELD(struct discovery_conf, type),
      CHOICES(discovery_choices),
      .default_value = DISCOVERY_DNS,
-     .help = "Who is asked."},
+     .help = "Method of discovery."},
     {.key = "name",
      .kind = KEY_STRING,
      .required = true,
      .shape = &config_domain_shape,
      FIELD(struct discovery_conf, name),
-     .help = "The name that is asked for: `\"emqx-headless.default.svc.cluster.local\"`, or "
+     .help = "DNS name that is queried, such as `\"emqx-headless.default.svc.cluster.local\"`, or "
              "`\"_mqtt._tcp.emqx-headless.default.svc.cluster.local\"` for SRV."},
     {.key = "port",
      .kind = KEY_INTEGER,
      FIELD(struct discovery_conf, port),
      RANGE(1, 65535),
      .default_value = 1883,
-     .help = "The nodes' MQTT port; not with SRV records, which tell it."},
+     .help = "MQTT port of the nodes; not allowed with SRV records, which contain it."},
     {.key = "record",
      .kind = KEY_ENUM,
      FIELD(struct discovery_conf, record),
      CHOICES(record_choices),
      .default_value = DNS_RECORD_COUNT, /* not read; filled when the whole is known */
      .default_text = "`\"a\"`",
-     .help = "What is asked for. SRV tells weights and ports, and the lowest priority's targets "
-             "are the nodes, all others backups."},
+     .help = "Type of DNS record; SRV records also contain ports and weights, and of their targets "
+             "those of the lowest priority value are the nodes and all others are backups."},
     {.key = "refresh_ms",
      .kind = KEY_INTEGER,
      FIELD(struct discovery_conf, refresh_ms),
      RANGE(1000, 86400000),
      .default_value = 30000,
-     .help = "The longest time between two questions; an answer's shorter TTL goes first."},
+     .help = "Maximum time between two queries, in milliseconds; a shorter TTL of an answer has "
+             "priority."},
     {.key = "node_name",
      .kind = KEY_ENUM,
      FIELD(struct discovery_conf, node_name),
      CHOICES(name_from_choices),
      .default_value = NODE_NAME_FROM_COUNT, /* as for record */
      .default_text = "`\"target\"` with SRV, else `\"address\"`",
-     .help = "What nodes are called, and hashed by: with SRV's target a node that comes back with "
-             "another address keeps its devices."},
+     .help = "Source of the names of nodes, which the hash uses: with the target of an SRV record, "
+             "a node that returns with another address keeps its devices."},
     {.key = "resolver",
      .kind = KEY_SERVER_ADDRESS,
      FIELD(struct discovery_conf, resolver),
      .default_value = 53,
      .default_text = "the system's",
-     .help = "The DNS server to ask, numeric: `\"10.96.0.10\"`, `\"[2001:db8::53]:5353\"`."},
+     .help = "Numeric address of the DNS server, such as `\"10.96.0.10\"` or "
+             "`\"[2001:db8::53]:5353\"`."},
 };
 const struct config_table config_discovery_table = TABLE(struct discovery_conf, discovery_keys);

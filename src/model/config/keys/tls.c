@@ -21,12 +21,12 @@ static const struct config_key certificate_keys[] = {
      .kind = KEY_FILE,
      .required = true,
      FIELD(struct certificate_conf, certificate_file),
-     .help = "PEM file: the certificate, then its chain."},
+     .help = "PEM file with the certificate, followed by its chain."},
     {.key = "private_key_file",
      .kind = KEY_FILE,
      .required = true,
      FIELD(struct certificate_conf, private_key_file),
-     .help = "PEM file: the private key. May be the same file."},
+     .help = "PEM file with the private key, which may be the same file as `certificate_file`."},
     {.key = "private_key_passphrase_file",
      .kind = KEY_FILE,
      FIELD(struct certificate_conf, private_key_passphrase_file),
@@ -36,8 +36,8 @@ static const struct config_key certificate_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct certificate_conf, ocsp_response_file),
      .default_text = "none",
-     .help = "OCSP response, DER or PEM, that is stapled to the certificate; read again when it "
-             "changes."},
+     .help = "File with the OCSP response that is stapled to the certificate, DER or PEM; reread "
+             "when it changes."},
 };
 static const struct config_table certificate_table =
     TABLE(struct certificate_conf, certificate_keys);
@@ -48,9 +48,9 @@ static const struct config_key session_tickets_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct tls_conf, session_ticket_key_file),
      .default_text = "generated, changed every 12 hours",
-     .help = "A key of 48 or 80 bytes in base64 on each line, as `openssl rand -base64 48` makes "
-             "it: the first seals, all open. Routers with the same file resume each other's "
-             "sessions. Read again when it changes."},
+     .help = "File with one key per line, 48 or 80 bytes in base64 as `openssl rand -base64 48` "
+             "prints it: the first key encrypts, all of them decrypt, routers with the same file "
+             "resume each other's sessions, and a changed file is reread."},
 };
 static const struct config_table session_tickets_table =
     TABLE(struct tls_conf, session_tickets_keys);
@@ -63,31 +63,32 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, certificates),
      COUNT(struct tls_conf, n_certificates),
      .table = &certificate_table,
-     .help = "What the listener can show to devices, chosen by the server name they ask for; the "
-             "first is the default. ECDSA and RSA for one name may stand side by side."},
+     .help = "Certificates of the listener, selected by the server name that the device sends, the "
+             "first one by default; a name may have both an ECDSA and an RSA certificate."},
     {.key = "strict_sni",
      .kind = KEY_BOOL,
      FIELD(struct tls_conf, strict_sni),
-     .help = "Refuse devices that ask for a name no certificate has, or for none."},
+     .help = "Refuse devices that send no server name, or one that no certificate contains."},
     {.key = "min_version",
      .kind = KEY_ENUM,
      FIELD(struct tls_conf, min_version),
      CHOICES(min_version_choices),
      .default_value = 0x0303,
-     .help = "The oldest TLS version a device may speak."},
+     .help = "Minimum TLS version for devices."},
     {.key = "client_auth",
      .kind = KEY_ENUM,
      FIELD(struct tls_conf, client_auth),
      CHOICES(client_auth_choices),
      .default_value = CLIENT_AUTH_NONE,
-     .help = "Whether devices are asked for a certificate: `\"request\"` takes those that have "
-             "none, but no wrong one; `\"require\"` takes no device without."},
+     .help = "Authentication of devices by certificate: `\"request\"` accepts devices without a "
+             "certificate but refuses invalid ones, and `\"require\"` also refuses devices without "
+             "one."},
     {.key = "client_ca_file",
      .kind = KEY_FILE,
      FIELD(struct tls_conf, client_ca_file),
      .default_text = "none",
-     .help = "PEM file: the authorities whose device certificates are accepted. Required with "
-             "`client_auth`."},
+     .help = "PEM file with the certificate authorities whose device certificates are accepted; "
+             "required with `client_auth`."},
     {.key = "client_crl_files",
      .kind = KEY_STRING_LIST,
      .element = KEY_FILE,
@@ -95,20 +96,22 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, client_crl_files),
      COUNT(struct tls_conf, n_client_crl_files),
      .default_text = "none",
-     .help = "PEM files: revocation lists of these authorities; read again when they change."},
+     .help = "PEM files with the revocation lists of the authorities in `client_ca_file`; reread "
+             "when they change."},
     {.key = "client_crl_check",
      .kind = KEY_ENUM,
      FIELD(struct tls_conf, client_crl_check),
      CHOICES(crl_check_choices),
      .default_value = CRL_CHECK_LEAF,
-     .help = "Which certificates must be in no list: the device's own, or all of its chain, each "
-             "authority of which needs a list then."},
+     .help = "Certificates that are checked for revocation: only the device's own, or its whole "
+             "chain, which requires a revocation list of every authority in it."},
     {.key = "client_verify_depth",
      .kind = KEY_INTEGER,
      FIELD(struct tls_conf, client_verify_depth),
      RANGE(1, 32),
      .default_value = 8,
-     .help = "The most certificates between a device's and an authority of `client_ca_file`."},
+     .help = "Maximum number of intermediate certificates between a device certificate and an "
+             "authority in `client_ca_file`."},
     {.key = "ciphers",
      .kind = KEY_STRING,
      .shape = &config_suite_shape,
@@ -121,7 +124,7 @@ static const struct config_key tls_keys[] = {
      .shape = &config_suite_shape,
      FIELD(struct tls_conf, ciphersuites),
      .default_text = "all three, AES-128 first",
-     .help = "TLS 1.3 cipher suites: `\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384\"`."},
+     .help = "TLS 1.3 cipher suites, such as `\"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384\"`."},
     {.key = "groups",
      .kind = KEY_STRING,
      .shape = &config_suite_shape,
@@ -137,14 +140,15 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, alpn),
      COUNT(struct tls_conf, n_alpn),
      .default_text = "`\"mqtt\"`, `\"x-amzn-mqtt-ca\"`",
-     .help = "Protocols to agree on, the dearest first. A device that offers none of them is "
-             "served all the same."},
+     .help = "Protocols accepted in ALPN, in order of preference; a device that offers none of "
+             "them is served too."},
     {.key = "session_tickets",
      .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct tls_conf, session_tickets_off),
      .table = &session_tickets_table,
      .default_text = "on",
-     .help = "How devices resume a session without a full handshake; `false`: not at all."},
+     .help = "Session tickets, by which devices resume a TLS session without a full handshake; "
+             "`false` disables them."},
 };
 const struct config_table config_tls_table = TABLE(struct tls_conf, tls_keys);
 
@@ -153,29 +157,30 @@ static const struct config_key upstream_tls_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, ca_file),
      .default_text = "the system's",
-     .help = "PEM file: the authorities whose node certificates are accepted."},
+     .help = "PEM file with the certificate authorities whose node certificates are accepted."},
     {.key = "verify",
      .kind = KEY_BOOL,
      FIELD(struct upstream_tls_conf, verify),
      .default_value = true,
-     .help = "`false` takes every certificate from a node, and so any node from whoever answers."},
+     .help = "Verify the certificates of nodes; `false` accepts any certificate, and so any server "
+             "that answers at a node's address."},
     {.key = "server_name",
      .kind = KEY_STRING,
      .shape = &config_host_shape,
      FIELD(struct upstream_tls_conf, server_name),
      .default_text = "none",
-     .help = "The name that is asked for (SNI) and that the nodes' certificates must have. Without "
-             "it they must have the node's IP address."},
+     .help = "Server name that is sent to the nodes (SNI) and that their certificates must "
+             "contain; without it they must contain the node's IP address."},
     {.key = "certificate_file",
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, certificate_file),
      .default_text = "none",
-     .help = "PEM file: the certificate that nodes are shown, then its chain."},
+     .help = "PEM file with the certificate that is sent to nodes, followed by its chain."},
     {.key = "private_key_file",
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, private_key_file),
      .default_text = "none",
-     .help = "PEM file: its private key."},
+     .help = "PEM file with the private key of `certificate_file`."},
     {.key = "private_key_passphrase_file",
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, private_key_passphrase_file),
@@ -186,7 +191,7 @@ static const struct config_key upstream_tls_keys[] = {
      FIELD(struct upstream_tls_conf, min_version),
      CHOICES(min_version_choices),
      .default_value = 0x0303,
-     .help = "The oldest TLS version a node may speak."},
+     .help = "Minimum TLS version for nodes."},
     {.key = "alpn",
      .kind = KEY_STRING_LIST,
      .element = KEY_STRING,
@@ -195,7 +200,7 @@ static const struct config_key upstream_tls_keys[] = {
      FIELD(struct upstream_tls_conf, alpn),
      COUNT(struct upstream_tls_conf, n_alpn),
      .default_text = "none",
-     .help = "Protocols offered to nodes."},
+     .help = "Protocols offered to nodes in ALPN."},
 };
 const struct config_table config_upstream_tls_table =
     TABLE(struct upstream_tls_conf, upstream_tls_keys);
