@@ -8,7 +8,7 @@ import harness
 import mqtt
 from harness import add_door, one_cluster, wait_until
 from nodes import Mosquitto
-from test_syscalls import READS, WRITES, Strace
+from test_syscalls import READS, WRITES, Strace, best_round
 from websocket import WsDevice
 
 pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="figures of a sanitized build say nothing")
@@ -82,18 +82,24 @@ def test_a_relayed_message_costs_two_calls_each_way(
     raw.send(mqtt.connect("dev"))
     raw.packet()
     raw.read(len(node.record().data))  # the echo of header and CONNECT
-    strace = Strace(router, tmp_path / "trace")
     message = mqtt.publish("t", bytes(100))
-    for _ in range(MESSAGES):  # one there, one back
-        raw.send(message)
-        assert raw.read(len(message)) == message
-    calls = collections.Counter(name for name, _ in strace.calls())
-    relayed = 2 * MESSAGES
-    reads = sum(calls[name] for name in READS) / relayed
-    writes = sum(calls[name] for name in WRITES) / relayed
-    waits = (calls["epoll_wait"] + calls["epoll_pwait"]) / relayed
-    with capsys.disabled():
-        print(f"\na message over {transport}: {reads:.2f} reads, {writes:.2f} writes, "
-              f"{waits:.2f} epoll_wait; all calls: {dict(calls)}")
-    assert sum(calls.values()) / relayed - waits <= 2.05
-    assert waits <= 1.05
+
+    def measure():
+        strace = Strace(router, tmp_path / "trace")
+        for _ in range(MESSAGES):  # one there, one back
+            raw.send(message)
+            assert raw.read(len(message)) == message
+        return collections.Counter(name for name, _ in strace.calls())
+
+    def check(calls):
+        relayed = 2 * MESSAGES
+        reads = sum(calls[name] for name in READS) / relayed
+        writes = sum(calls[name] for name in WRITES) / relayed
+        waits = (calls["epoll_wait"] + calls["epoll_pwait"]) / relayed
+        with capsys.disabled():
+            print(f"\na message over {transport}: {reads:.2f} reads, {writes:.2f} writes, "
+                  f"{waits:.2f} epoll_wait; all calls: {dict(calls)}")
+        assert sum(calls.values()) / relayed - waits <= 2.05
+        assert waits <= 1.05
+
+    best_round(measure, check)
