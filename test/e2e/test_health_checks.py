@@ -218,6 +218,8 @@ def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mo
     node = mosquitto()
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check={
         **MQTT, "timeout_ms": 500, "panic_percent": 0}))
+    # A node that has never answered a check gets a hint about "proxy_protocol" in its reason.
+    router.wait_event("check.done", result="good")
     node.kill()
     down = router.wait_event("node.status", status="down")
     assert (down["cluster"], down["node"], down["was"]) == ("c", "n1", "up")
