@@ -47,31 +47,50 @@ static inline void dnsmasq_write(const struct dnsmasq *d, const char *name, cons
     assert_int_equal(fclose(f), 0);
 }
 
-static inline int dnsmasq_connect(const struct dnsmasq *d)
+/*
+ * Whether the server answers a query (TXT of "ready.test", which no test counts). An accepted
+ * connection is not enough: it may still be reading its files.
+ */
+static inline bool dnsmasq_answers(const struct dnsmasq *d)
 {
+    static const char query[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0"
+                                "\5ready\4test\0\0\x10\0\1";
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(d->port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    int result = connect(fd, (struct sockaddr *)&at, sizeof(at));
+    const struct timeval wait = {.tv_sec = 1};
+    char answer[512];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    bool answers = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) == 0 &&
+                   connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+                   send(fd, query, sizeof(query) - 1, 0) == sizeof(query) - 1 &&
+                   recv(fd, answer, sizeof(answer), 0) > 0;
     close(fd);
-    return result;
+    return answers;
 }
 
-/* A port that is free for UDP and for TCP. */
+static inline bool dnsmasq_can_bind(int type, uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, type, 0);
+    bool bound = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+    close(fd);
+    return bound;
+}
+
+/*
+ * A port that is free for UDP and TCP, below the range of ephemeral ports: no other process may
+ * take it while the server is not running yet, or stopped.
+ */
 static inline uint16_t dnsmasq_free_port(void)
 {
-    for (int tries = 0; tries < 100; tries++) {
-        struct sockaddr_in at = {.sin_family = AF_INET};
-        socklen_t n = sizeof(at);
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        int udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
-        bool both = bind(udp, (struct sockaddr *)&at, n) == 0 &&
-                    getsockname(udp, (struct sockaddr *)&at, &n) == 0 &&
-                    bind(tcp, (struct sockaddr *)&at, n) == 0;
-        close(udp);
-        close(tcp);
-        if (both)
-            return ntohs(at.sin_port);
+    enum { LOWEST = 10000, COUNT = 20000 };
+    static unsigned next;
+    next = next ? next + 1 : (unsigned)getpid() * 131;
+    for (unsigned tries = 0; tries < 1000; tries++, next++) {
+        uint16_t port = (uint16_t)(LOWEST + next % COUNT);
+        if (dnsmasq_can_bind(SOCK_DGRAM, port) && dnsmasq_can_bind(SOCK_STREAM, port))
+            return port;
     }
     fail_msg("no free port");
     return 0;
@@ -100,7 +119,7 @@ static inline void dnsmasq_exec(const struct dnsmasq *d)
     _exit(127);
 }
 
-/* Start with these lines; hosts are what they were. */
+/* Start with these lines, and the hosts set last. Returns when the server answers queries. */
 static inline void dnsmasq_start(struct dnsmasq *d, unsigned ttl_s, const char *lines)
 {
     size_t size = strlen(lines) + 1024;
@@ -118,7 +137,7 @@ static inline void dnsmasq_start(struct dnsmasq *d, unsigned ttl_s, const char *
     if (d->pid == 0)
         dnsmasq_exec(d);
     time_t deadline = time(NULL) + PATIENCE_S;
-    while (dnsmasq_connect(d) != 0) {
+    while (!dnsmasq_answers(d)) {
         assert_int_equal(waitpid(d->pid, NULL, WNOHANG), 0);
         assert_true(time(NULL) < deadline);
         usleep(5000);
