@@ -14,7 +14,7 @@
 
 #include "base/utf8.h"
 #include "law.h"
-#include "net/tls/names.h"
+#include "net/tls/cert/names.h"
 
 #define INPUT_MAX 8192u
 

@@ -9,7 +9,7 @@
  *   - one more certificate, behind the others, changes no answer that was there
  */
 #include "law.h"
-#include "net/tls/names.h"
+#include "net/tls/cert/names.h"
 
 #define INPUT_MAX 4096u
 #define NAMES_MAX 512u

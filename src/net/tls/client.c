@@ -9,11 +9,11 @@
 #include <stdlib.h>
 
 #include "client_internal.h"
-#include "expiry.h"
-#include "file.h"
 #include "internal.h"
+#include "net/tls/cert/expiry.h"
+#include "net/tls/cert/pem.h"
+#include "net/tls/cert/verify.h"
 #include "settings.h"
-#include "verify.h"
 
 struct tls_client_context {
     unsigned refs; /* the owner's and one a stream; of one thread */

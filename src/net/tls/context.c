@@ -20,14 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "expiry.h"
-#include "file.h"
 #include "internal.h"
-#include "names.h"
+#include "net/tls/cert/expiry.h"
+#include "net/tls/cert/names.h"
+#include "net/tls/cert/pem.h"
+#include "net/tls/cert/staple.h"
+#include "net/tls/cert/verify.h"
 #include "settings.h"
-#include "staple.h"
 #include "ticket_keys.h"
-#include "verify.h"
 
 struct entry {
     SSL_CTX *ossl;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "internal.h"
-#include "names.h"
+#include "net/tls/cert/names.h"
 #include "stream.h"
 #include "wire/first_bytes.h"
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream_internal.h"
+#include "internal.h"
 
 #define FIN_BINARY 0x82u
 #define FIN_CLOSE  0x88u

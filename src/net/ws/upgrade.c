@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream_internal.h"
+#include "internal.h"
 
 #define HEAD_ROOM_FIRST 1024u /* a browser's request has 500 to 800 bytes */
 

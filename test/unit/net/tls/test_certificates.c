@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-#include "net/tls/names.h"
+#include "net/tls/cert/names.h"
 #include "tls_link.h"
 
 struct shop {

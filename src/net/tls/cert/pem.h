@@ -1,18 +1,18 @@
 /*
- * file.h - certificates, keys, revocation lists and private keys, read from files. Of net/
+ * pem.h - certificates, keys, revocation lists and private keys, read from files. Of net/
  * alone.
  *
  * Each function that fails has written one line into `error` that names file and rule.
  */
-#ifndef NET_TLS_FILE_H
-#define NET_TLS_FILE_H
+#ifndef NET_TLS_CERT_PEM_H
+#define NET_TLS_CERT_PEM_H
 
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "internal.h"
+#include "net/tls/internal.h"
 
 /* A certificate with all that is needed to show it. */
 struct tls_credential {

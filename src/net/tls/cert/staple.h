@@ -1,15 +1,15 @@
 /*
  * staple.h - OCSP responses from files, stapled to handshakes. Of net/ alone.
  */
-#ifndef NET_TLS_STAPLE_H
-#define NET_TLS_STAPLE_H
+#ifndef NET_TLS_CERT_STAPLE_H
+#define NET_TLS_CERT_STAPLE_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
-#include "internal.h"
+#include "net/tls/internal.h"
 
 struct tls_staple {
     X509 *leaf; /* a reference: whose state the response tells */

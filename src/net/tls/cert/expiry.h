@@ -1,8 +1,8 @@
 /*
  * expiry.h - expiry times of everything that a context has loaded. Private to net/.
  */
-#ifndef NET_TLS_EXPIRY_H
-#define NET_TLS_EXPIRY_H
+#ifndef NET_TLS_CERT_EXPIRY_H
+#define NET_TLS_CERT_EXPIRY_H
 
 #include <openssl/x509.h>
 #include <stdbool.h>

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "pem.h"
 
 #define DEPTH_DEFAULT 8
 

@@ -1,5 +1,5 @@
 /*
- * frames.c - a client's frames, turned into the bytes they carry.
+ * frames_in.c - a client's frames, turned into the bytes they carry.
  *
  * wslay takes a frame apart and unmasks it; what frames may follow each other, and what close
  * frames may say, is checked here. Payload is put back where the frames stood: it is never
@@ -18,7 +18,7 @@
 #include <wslay/wslay.h>
 
 #include "base/utf8.h"
-#include "stream_internal.h"
+#include "internal.h"
 
 static ssize_t give_bytes(uint8_t *buf, size_t n, int flags, void *user_data)
 {

@@ -1,13 +1,13 @@
 /*
- * stream_internal.h - the WebSocket stream's own state, shared by its four files.
+ * internal.h - the WebSocket stream's own state, shared by its four files.
  *
  *    stream_ws.c          the verbs, frames out, close
  *    stream_ws_upgrade.c  the request and its answer
  *    stream_ws_frames.c   frames in, by wslay
  *    stream_ws_accept_key.c  the one digest the handshake needs, by OpenSSL
  */
-#ifndef NET_WS_STREAM_INTERNAL_H
-#define NET_WS_STREAM_INTERNAL_H
+#ifndef NET_WS_INTERNAL_H
+#define NET_WS_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

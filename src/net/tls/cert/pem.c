@@ -1,9 +1,9 @@
 /*
- * file.c - certificates, keys, revocation lists and secrets from PEM files.
+ * pem.c - certificates, keys, revocation lists and secrets from PEM files.
  *
  * Nothing here ever asks a terminal for a passphrase: OpenSSL would, and wait.
  */
-#include "file.h"
+#include "pem.h"
 
 #include <errno.h>
 #include <openssl/err.h>

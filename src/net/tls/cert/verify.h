@@ -1,14 +1,14 @@
 /*
  * verify.h - by which rules a peer's certificate is verified. Of net/ alone.
  */
-#ifndef NET_TLS_VERIFY_H
-#define NET_TLS_VERIFY_H
+#ifndef NET_TLS_CERT_VERIFY_H
+#define NET_TLS_CERT_VERIFY_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
 #include "expiry.h"
-#include "internal.h"
+#include "net/tls/internal.h"
 
 #define TLS_SESSION_ID_CONTEXT_SIZE 32 /* SSL_MAX_SID_CTX_LENGTH, a SHA-256 */
 

@@ -2,8 +2,8 @@
  * names.h - the names in certificates, and which certificate a server name asks for.
  * Of net/ alone.
  */
-#ifndef NET_TLS_NAMES_H
-#define NET_TLS_NAMES_H
+#ifndef NET_TLS_CERT_NAMES_H
+#define NET_TLS_CERT_NAMES_H
 
 #include <openssl/x509.h>
 #include <stdbool.h>
