@@ -96,14 +96,14 @@ int socket_share(int fd)
 bool socket_is_taken(const struct endpoint *endpoint)
 {
     bool taken = false;
+    if (endpoint_is_unix(endpoint))
+        return socket_file_is_taken(endpoint);
     int fd = socket_for(endpoint);
     if (fd < 0)
         return false; /* who listens there will hear why */
-    if (endpoint_is_unix(endpoint)) {
-        taken = connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0 || errno == EAGAIN;
-    } else if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-               (endpoint->address.sa.sa_family != AF_INET6 ||
-                set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))) {
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+        (endpoint->address.sa.sa_family != AF_INET6 ||
+         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))) {
         taken = bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) < 0 && errno == EADDRINUSE;
     }
     close(fd);

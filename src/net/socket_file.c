@@ -118,6 +118,16 @@ bool socket_change_rights(const struct endpoint *endpoint, const struct socket_r
 
 /* ---- making ---- */
 
+bool socket_file_is_taken(const struct endpoint *endpoint)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool taken = connect(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0 || errno == EAGAIN;
+    close(fd);
+    return taken;
+}
+
 /* The file of a dead process stays, and bind() to its name then fails. */
 static bool remove_stale(const struct endpoint *endpoint, const char *path)
 {
@@ -126,7 +136,7 @@ static bool remove_stale(const struct endpoint *endpoint, const char *path)
         return errno == ENOENT;
     if (!S_ISSOCK(st.st_mode))
         errno = EEXIST;
-    else if (socket_is_taken(endpoint))
+    else if (socket_file_is_taken(endpoint))
         errno = EADDRINUSE;
     else
         return unlink(path) == 0;
@@ -221,7 +231,7 @@ bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights
         return false;
     if (lstat(path, &st) < 0)
         return errno == ENOENT;
-    if (S_ISSOCK(st.st_mode) && !socket_is_taken(endpoint))
+    if (S_ISSOCK(st.st_mode) && !socket_file_is_taken(endpoint))
         return can_remove(folder, &st);
     errno = S_ISSOCK(st.st_mode) ? EADDRINUSE : EEXIST;
     return false;

@@ -14,4 +14,7 @@ MUST_USE bool socket_file_listen(int fd, const struct endpoint *endpoint,
 /* Could the file be made, with these rights (or null)? False with errno. Changes nothing. */
 MUST_USE bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights *rights);
 
+/* Does a process accept connections there? */
+MUST_USE bool socket_file_is_taken(const struct endpoint *endpoint);
+
 #endif

@@ -19,6 +19,7 @@
 #include "base/util.h"
 #include "model/config/config.h"
 #include "net/stream.h"
+#include "net/tls/cert/report.h"
 #include "ticket.h"
 
 struct tls_context; /* one listener's certificates and rules on one worker */
@@ -62,27 +63,6 @@ void tls_context_set_ticket_keys(struct tls_context *ctx, struct tls_ticket_keys
 /* Every file that `conf` is loaded from, a name as often as it is configured. */
 void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, const char *file),
                        void *arg);
-
-/* What a context has loaded that is valid for a limited time. */
-enum tls_validity_kind {
-    TLS_VALIDITY_CERTIFICATE, /* a leaf or its chain */
-    TLS_VALIDITY_AUTHORITY,   /* trusted to have issued the peer's certificate */
-    TLS_VALIDITY_CRL,         /* a revocation list, unless a later one replaces it */
-    TLS_VALIDITY_OCSP,        /* a stapled OCSP response */
-    TLS_VALIDITY_KIND_COUNT
-};
-
-/*
- *   name   of a certificate or authority its common name, or one of its DNS names; of a list its
- *          issuer's common name, or else its whole name; of a response that of its certificate;
- *          "" when there is none. Like `file` the context's, for as long as it lives
- */
-struct tls_validity {
-    enum tls_validity_kind kind;
-    const char *name, *file;
-    time_t from, until; /* a list or a response without an end is not reported */
-};
-typedef void tls_validity_each(void *arg, const struct tls_validity *validity);
 
 /* Everything with an expiry time that the context has loaded. */
 void tls_context_validity(const struct tls_context *ctx, tls_validity_each *each, void *arg);

@@ -11,8 +11,7 @@
 #include <stddef.h>
 
 #include "base/util.h"
-
-#define TLS_ERROR_MAX 512u /* two paths and a reason */
+#include "net/tls/cert/report.h"
 
 #define TLS_TICKET_KEYS_MAX 8u
 

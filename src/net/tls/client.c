@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client_internal.h"
 #include "internal.h"
+#include "net/tls/cert/error.h"
 #include "net/tls/cert/expiry.h"
 #include "net/tls/cert/pem.h"
 #include "net/tls/cert/verify.h"

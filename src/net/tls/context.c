@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "net/tls/cert/error.h"
 #include "net/tls/cert/expiry.h"
 #include "net/tls/cert/names.h"
 #include "net/tls/cert/pem.h"

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "net/tls/client.h"
 #include "net/tls/context.h"
 
 struct tls_library {
@@ -36,13 +37,10 @@ const struct tls_library *tls_context_library(const struct tls_context *ctx);
 /* Another reference; tls_context_free() gives it back. Of the thread that serves alone. */
 struct tls_context *tls_context_ref(struct tls_context *ctx);
 
-/* An error code of OpenSSL's queue in words, system errors too. Never null, static text. */
-const char *tls_reason(unsigned long code);
+/* A new client connection, without a socket yet. Null when memory is short. */
+SSL *tls_client_context_connection(struct tls_client_context *ctx);
 
-/* Write "file: rule: the first thing OpenSSL complained about" into `error`; always false. */
-bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule);
-
-/* Write "out of memory" into `error`; always false. */
-bool tls_refuse_memory(char error[TLS_ERROR_MAX]);
+const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx);
+bool tls_client_context_verifies(const struct tls_client_context *ctx);
 
 #endif

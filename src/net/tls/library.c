@@ -96,24 +96,3 @@ void tls_library_free(struct tls_library *lib)
     OSSL_LIB_CTX_free(lib->ossl);
     free(lib);
 }
-
-const char *tls_reason(unsigned long code)
-{
-    /* OpenSSL has no words of its own for what the system refused. */
-    const char *words = ERR_SYSTEM_ERROR(code) ? strerrordesc_np(ERR_GET_REASON(code))
-                                               : ERR_reason_error_string(code);
-    return words ? words : "unknown error";
-}
-
-bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule)
-{
-    /* The first complaint; later ones only repeat it. */
-    (void)snprintf(error, TLS_ERROR_MAX, "%s: %s: %s", file, rule, tls_reason(ERR_peek_error()));
-    return false;
-}
-
-bool tls_refuse_memory(char error[TLS_ERROR_MAX])
-{
-    (void)snprintf(error, TLS_ERROR_MAX, "out of memory");
-    return false;
-}

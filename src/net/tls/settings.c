@@ -5,6 +5,7 @@
  * listener in silence, so every word is tried by itself first.
  */
 #include "settings.h"
+#include "net/tls/cert/error.h"
 
 #include <openssl/err.h>
 #include <stdio.h>

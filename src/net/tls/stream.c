@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "net/tls/cert/error.h"
 #include "stream.h"
 #include "wire/first_bytes.h"
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client_internal.h"
+#include "internal.h"
 #include "stream.h"
 
 struct stream_tls_connect {

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/small_file.h"
+#include "net/tls/cert/error.h"
 #include "ticket_keys.h"
 
 #define KEY_128_BYTES 48u /* name, 16 of AES, 16 of HMAC */

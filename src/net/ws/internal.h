@@ -100,6 +100,26 @@ void ws_queue_pong(struct stream_ws *ws, struct span payload);
 /* Queue the close frame, in the place of a pong that waits. Nothing when one is queued. */
 void ws_queue_close(struct stream_ws *ws, unsigned code);
 
+/* Is a data frame under way? Nothing may come in between. */
+bool ws_owes_bytes(const struct stream_ws *ws);
+
+/*
+ * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
+ * reader need not care about. While a data frame is in its way, whoever waits for the socket to
+ * finish that frame is woken for this one too.
+ */
+enum stream_result ws_flush_control(struct stream_ws *ws);
+
+/* Begin a data frame of up to n bytes. */
+void ws_begin_data_frame(struct stream_ws *ws, size_t n);
+
+/*
+ * Write what is left of the frame's header and n payload bytes at p as one. *put counts the
+ * payload; it is 0 when no more than header left.
+ */
+MUST_USE enum stream_result ws_write_frame(struct stream_ws *ws, const uint8_t *p, size_t n,
+                                           size_t *put);
+
 /* One step of open(). */
 MUST_USE enum stream_result ws_upgrade_step(struct stream_ws *ws);
 
@@ -113,8 +133,5 @@ void ws_handshake_free(struct stream_ws *ws);
  */
 MUST_USE size_t ws_deframe(struct stream_ws *ws, uint8_t *p, size_t n);
 void ws_frames_free(struct stream_ws *ws);
-
-/* The Sec-WebSocket-Accept for a key, terminated. False when the digest fails. */
-MUST_USE bool ws_accept_key(const char key[WS_KEY_N + 1], char out[WS_ACCEPT_N + 1]);
 
 #endif

@@ -16,10 +16,6 @@
 
 #include "internal.h"
 
-#define FIN_BINARY 0x82u
-#define FIN_CLOSE  0x88u
-#define FIN_PONG   0x8au
-
 /* Bytes without payload that one read() goes through before others get a turn. */
 #define EMPTY_BYTES_MAX 65536u
 
@@ -30,89 +26,10 @@ static struct stream_ws *ws_of(struct stream *st)
     return CONTAINER_OF(st, struct stream_ws, stream);
 }
 
-enum stream_result ws_inner_read(struct stream_ws *ws, void *p, size_t n, size_t *got)
-{
-    enum stream_result r = stream_read(ws->inner, p, n, got);
-    ws->dead |= r == STREAM_ERR;
-    ws->inner_ended |= r == STREAM_EOF;
-    ws->heard |= r == STREAM_OK;
-    return r;
-}
-
-enum stream_result ws_inner_write(struct stream_ws *ws, const void *p, size_t n, size_t *put)
-{
-    enum stream_result r = stream_write(ws->inner, p, n, put);
-    ws->write_dead |= r == STREAM_ERR;
-    return r;
-}
-
-/* The control frame out */
-
-static void queue_control(struct stream_ws *ws, unsigned first_byte, struct span payload)
-{
-    struct ws_control_out *control = &ws->control;
-    assert(!control->tried && payload.n <= WS_CONTROL_PAYLOAD_MAX);
-    control->bytes[0] = (uint8_t)first_byte;
-    control->bytes[1] = (uint8_t)payload.n;
-    if (payload.n > 0)
-        memcpy(control->bytes + 2, payload.p, payload.n);
-    control->n = (uint8_t)(2 + payload.n);
-    control->at = 0;
-}
-
-void ws_queue_pong(struct stream_ws *ws, struct span payload)
-{
-    if (ws->close_code_sent == 0 && !ws->write_closed)
-        queue_control(ws, FIN_PONG, payload);
-}
-
-void ws_queue_close(struct stream_ws *ws, unsigned code)
-{
-    if (ws->close_code_sent != 0 || ws->write_closed)
-        return;
-    const uint8_t payload[2] = {(uint8_t)(code >> 8), (uint8_t)code};
-    ws->close_code_sent = (uint16_t)code;
-    queue_control(ws, FIN_CLOSE, span_of(payload, sizeof(payload)));
-}
-
 /* Has the upgrade come about? */
 static bool has_frames(const struct stream_ws *ws)
 {
     return ws->state == WS_OPEN || ws->state == WS_ENDED || ws->state == WS_FAILED;
-}
-
-/* Is a data frame under way? Nothing may come in between. */
-static bool owes_bytes(const struct stream_ws *ws)
-{
-    return ws->out.owed > 0;
-}
-
-/*
- * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
- * reader need not care about. While a data frame is in its way, whoever waits for the socket to
- * finish that frame is woken for this one too.
- */
-static enum stream_result flush_control(struct stream_ws *ws)
-{
-    struct ws_control_out *control = &ws->control;
-    if (control->n == 0 || ws->write_closed || ws->write_dead)
-        return STREAM_OK;
-    if (owes_bytes(ws))
-        return STREAM_WANT_WRITE;
-    while (control->at < control->n) {
-        size_t put = 0;
-        control->tried = true;
-        enum stream_result r = ws_inner_write(ws, control->bytes + control->at,
-                                              (size_t)control->n - control->at, &put);
-        if (r == STREAM_ERR)
-            break; /* the client can no longer receive it */
-        if (r != STREAM_OK)
-            return r;
-        control->at = (uint8_t)(control->at + put);
-    }
-    control->n = control->at = 0;
-    control->tried = false;
-    return STREAM_OK;
 }
 
 /* Reading */
@@ -149,7 +66,7 @@ static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t 
         if (r != STREAM_OK)
             return r;
         size_t payload_n = ws_deframe(ws, p, raw_n);
-        r = flush_control(ws);
+        r = ws_flush_control(ws);
         if (payload_n > 0) {
             *got = payload_n;
             return STREAM_OK; /* a pong that could not leave is tried again first next time */
@@ -184,53 +101,11 @@ static enum stream_result ws_read(struct stream *st, void *p, size_t n, size_t *
         return STREAM_ERR;
     if (ws->state != WS_OPEN)
         return ws->write_closed ? discard(ws, p, n) : end_of_reading(ws);
-    enum stream_result r = flush_control(ws);
+    enum stream_result r = ws_flush_control(ws);
     return r == STREAM_OK ? read_payload(ws, p, n, got) : r;
 }
 
 /* Writing */
-
-static void begin_data_frame(struct stream_ws *ws, size_t n)
-{
-    struct ws_frame_out *out = &ws->out;
-    out->owed = (uint16_t)size_min(n, WS_FRAME_PAYLOAD_MAX);
-    out->header[0] = FIN_BINARY;
-    out->header_at = 0;
-    if (out->owed < 126) {
-        out->header[1] = (uint8_t)out->owed;
-        out->header_n = 2;
-        return;
-    }
-    out->header[1] = 126;
-    out->header[2] = (uint8_t)(out->owed >> 8);
-    out->header[3] = (uint8_t)out->owed;
-    out->header_n = 4;
-}
-
-/*
- * Write what is left of the frame's header and n payload bytes at p as one. *put counts the
- * payload; it is 0 when no more than header left.
- */
-static enum stream_result write_frame(struct stream_ws *ws, const uint8_t *p, size_t n, size_t *put)
-{
-    struct ws_frame_out *out = &ws->out;
-    uint8_t block[sizeof(out->header) + WS_FRAME_PAYLOAD_MAX];
-    const size_t header_n = (size_t)(out->header_n - out->header_at);
-    const uint8_t *from = p;
-    size_t gone = 0;
-    if (header_n > 0) {
-        memcpy(block, out->header + out->header_at, header_n);
-        memcpy(block + header_n, p, n);
-        from = block;
-    }
-    enum stream_result r = ws_inner_write(ws, from, header_n + n, &gone);
-    if (r != STREAM_OK)
-        return r;
-    out->header_at = (uint8_t)(out->header_at + size_min(gone, header_n));
-    *put = gone - size_min(gone, header_n);
-    out->owed = (uint16_t)(out->owed - *put);
-    return STREAM_OK;
-}
 
 static enum stream_result ws_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
@@ -239,8 +114,8 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
     assert(n > 0 && !ws->write_closed);
     if (ws->dead || ws->write_dead)
         return STREAM_ERR;
-    if (!owes_bytes(ws)) {
-        enum stream_result r = flush_control(ws);
+    if (!ws_owes_bytes(ws)) {
+        enum stream_result r = ws_flush_control(ws);
         if (ws->write_dead)
             return STREAM_ERR;
         if (r != STREAM_OK)
@@ -249,15 +124,15 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
             *put = n;
             return STREAM_OK;
         }
-        begin_data_frame(ws, n);
+        ws_begin_data_frame(ws, n);
     }
     while (payload_n == 0) {
-        enum stream_result r = write_frame(ws, p, size_min(n, ws->out.owed), &payload_n);
+        enum stream_result r = ws_write_frame(ws, p, size_min(n, ws->out.owed), &payload_n);
         if (r != STREAM_OK)
             return r;
     }
     *put = payload_n;
-    (void)flush_control(
+    (void)ws_flush_control(
         ws); /* it waited for the end of the frame; the next call returns its error */
     return STREAM_OK;
 }
@@ -266,12 +141,12 @@ static enum stream_result ws_close_write(struct stream *st)
 {
     struct stream_ws *ws = ws_of(st);
     const bool has_frames = ws->state == WS_OPEN || ws->state == WS_ENDED || ws->state == WS_FAILED;
-    if (has_frames && !ws->dead && !ws->write_dead && !ws->write_closed && !owes_bytes(ws)) {
-        enum stream_result r = flush_control(ws);
+    if (has_frames && !ws->dead && !ws->write_dead && !ws->write_closed && !ws_owes_bytes(ws)) {
+        enum stream_result r = ws_flush_control(ws);
         if (r != STREAM_OK)
             return r;
         ws_queue_close(ws, ws->close_code);
-        if ((r = flush_control(ws)) != STREAM_OK)
+        if ((r = ws_flush_control(ws)) != STREAM_OK)
             return r;
         if (ws->write_dead)
             return STREAM_ERR;

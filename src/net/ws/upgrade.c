@@ -7,6 +7,8 @@
  * The request's memory grows with what comes, so that a thousand silent clients cost little.
  * It is kept past the answer only while frames that came with the request wait to be read.
  */
+#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,12 +77,26 @@ static bool keep_forwarded(struct stream_ws *ws)
     return true;
 }
 
+static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 section 1.3 */
+
+static bool accept_key(const char key[WS_KEY_N + 1], char out[WS_ACCEPT_N + 1])
+{
+    uint8_t text[WS_KEY_N + sizeof(guid) - 1];
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned digest_n;
+    memcpy(text, key, WS_KEY_N);
+    memcpy(text + WS_KEY_N, guid, sizeof(guid) - 1);
+    if (EVP_Digest(text, sizeof(text), digest, &digest_n, EVP_sha1(), NULL) != 1)
+        return false;
+    return EVP_EncodeBlock((uint8_t *)out, digest, SHA_DIGEST_LENGTH) == (int)WS_ACCEPT_N;
+}
+
 static enum stream_result compose_response(struct stream_ws *ws)
 {
     struct ws_handshake *hs = ws->handshake;
     char accept[WS_ACCEPT_N + 1] = "";
     if (hs->upgrade.status == 101) {
-        if (!ws_accept_key(hs->upgrade.key, accept))
+        if (!accept_key(hs->upgrade.key, accept))
             return fail(ws, "no SHA-1 to be had");
         if (!keep_forwarded(ws))
             return fail(ws, "out of memory");

@@ -1,5 +1,5 @@
 /*
- * format.h - the numbers of a version 2 PROXY header, for its writer and its reader.
+ * format.h - what the writers and readers of PROXY headers share. Private to wire/proxy/.
  *
  *   signature 12 | version and command | family and transport | length 2 | addresses | TLVs
  *
@@ -8,7 +8,12 @@
 #ifndef WIRE_PROXY_FORMAT_H
 #define WIRE_PROXY_FORMAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "wire/proxy/protocol.h"
 
 #define PROXY_SIGNATURE      "\r\n\r\n\0\r\nQUIT\n" /* with a NUL in it, and one behind it */
 #define PROXY_SIGNATURE_SIZE 12u
@@ -50,5 +55,20 @@ enum pp2_subtype {
 };
 
 enum pp2_client { PP2_CLIENT_SSL = 0x01, PP2_CLIENT_CERT_CONN = 0x02, PP2_CLIENT_CERT_SESS = 0x04 };
+
+struct proxy_pair {
+    bool is_ipv6; /* of both ends */
+    struct proxy_endpoint source;
+    struct proxy_endpoint destination;
+};
+
+/* IPv4 when both ends are IPv4 or IPv4-mapped; otherwise IPv6, a lone IPv4 end mapped. */
+struct proxy_pair proxy_pair_of(const struct proxy_endpoint *source,
+                                const struct proxy_endpoint *destination);
+
+#define CRC32C_SIZE 4u /* bytes on the wire, big endian in a PROXY header */
+
+/* The checksum of what `crc` is the checksum of, with `more` behind it; of nothing it is 0. */
+uint32_t crc32c(uint32_t crc, struct span more);
 
 #endif

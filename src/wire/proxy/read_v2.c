@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/reader.h"
-#include "crc32c.h"
 #include "format.h"
 #include "read_versions.h"
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pair.h"
+#include "format.h"
 
 /* The longest line, its terminator and some slack, so that a mistake shows in an assert. */
 #define LINE_ROOM 128u

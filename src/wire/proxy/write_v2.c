@@ -13,9 +13,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "crc32c.h"
 #include "format.h"
-#include "pair.h"
 
 #define VERSION_2_PROXY (PROXY_VERSION_2 << 4 | PROXY_COMMAND_PROXY)
 #define TCP_OVER_IPV4   (PROXY_FAMILY_INET << 4 | PROXY_TRANSPORT_TCP)

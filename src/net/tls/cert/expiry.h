@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/util.h"
-#include "net/tls/context.h"
+#include "net/tls/cert/report.h"
 
 struct tls_expiry_row {
     struct tls_validity validity; /* its texts are owned */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/small_file.h"
+#include "error.h"
 
 #define PEM_MAX        (16 << 20)
 #define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */

@@ -12,7 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "net/tls/internal.h"
+#include "base/util.h"
+#include "model/config/config.h"
+#include "net/tls/cert/report.h"
 
 /* A certificate with all that is needed to show it. */
 struct tls_credential {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/small_file.h"
+#include "error.h"
 #include "expiry.h"
 
 #define CLOCK_SKEW_S 300

@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "net/tls/internal.h"
+#include "base/util.h"
+#include "net/tls/cert/report.h"
 
 struct tls_staple {
     X509 *leaf; /* a reference: whose state the response tells */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error.h"
 #include "pem.h"
 
 #define DEPTH_DEFAULT 8

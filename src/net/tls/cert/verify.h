@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 #include "expiry.h"
-#include "net/tls/internal.h"
+#include "model/config/config.h"
+#include "net/tls/cert/report.h"
 
 #define TLS_SESSION_ID_CONTEXT_SIZE 32 /* SSL_MAX_SID_CTX_LENGTH, a SHA-256 */
 

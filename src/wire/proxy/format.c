@@ -1,10 +1,10 @@
 /*
- * pair.c - bring both ends of a connection into one address family.
+ * format.c - the address pair and the checksum of a PROXY header.
  *
- * A dual-stack listener sees IPv4 devices as IPv4-mapped IPv6. A node must see the same
- * device under the same address whichever listener it came in by, so mapped means IPv4.
+ * A dual-stack listener sees IPv4 devices as IPv4-mapped IPv6. A node must see the same address for
+ * a device whichever listener it uses, so a mapped address is written as IPv4.
  */
-#include "pair.h"
+#include "format.h"
 
 #include <string.h>
 
@@ -39,4 +39,18 @@ struct proxy_pair proxy_pair_of(const struct proxy_endpoint *source,
             .is_ipv6 = false, .source = as_ipv4(source), .destination = as_ipv4(destination)};
     return (struct proxy_pair){
         .is_ipv6 = true, .source = as_ipv6(source), .destination = as_ipv6(destination)};
+}
+
+/* Bit by bit: a header is short, and a table would be longer than this. */
+#define CRC32C_POLYNOMIAL_REFLECTED 0x82f63b78u
+
+uint32_t crc32c(uint32_t crc, struct span more)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < more.n; i++) {
+        crc ^= more.p[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? CRC32C_POLYNOMIAL_REFLECTED : 0);
+    }
+    return ~crc;
 }

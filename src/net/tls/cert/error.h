@@ -1,0 +1,20 @@
+/*
+ * error.h - error messages about TLS files and settings, with OpenSSL's reason. Private to net/.
+ */
+#ifndef NET_TLS_CERT_ERROR_H
+#define NET_TLS_CERT_ERROR_H
+
+#include <stdbool.h>
+
+#include "net/tls/cert/report.h"
+
+/* An error code of OpenSSL's queue in words, system errors too. Never null, static text. */
+const char *tls_reason(unsigned long code);
+
+/* Write "file: rule: the first thing OpenSSL complained about" into `error`; always false. */
+bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule);
+
+/* Write "out of memory" into `error`; always false. */
+bool tls_refuse_memory(char error[TLS_ERROR_MAX]);
+
+#endif
