@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/util.h"
+#include "wire/proxy/protocol.h"
 
 /* One socket address; family AF_UNSPEC = none, AF_UNIX = a nameless local peer. IPv4-mapped IPv6 is
  * kept as it came. */
@@ -63,5 +64,9 @@ bool address_equal(const struct address *a, const struct address *b);
 
 /* ::ffff:a.b.c.d becomes a.b.c.d; anything else is copied. */
 struct address address_unmap(const struct address *a);
+
+/* A socket address as a PROXY header contains it; all zero if it is neither IPv4 nor IPv6. */
+struct proxy_endpoint address_to_proxy(const struct address *address);
+struct address address_from_proxy(const struct proxy_endpoint *endpoint);
 
 #endif

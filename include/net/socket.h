@@ -26,14 +26,14 @@ struct listen_options {
     bool dual_stack;    /* an IPv6 wildcard takes IPv4 too */
     int defer_accept_s; /* wake the listener only when the first bytes are there; 0 = off */
     int fast_open;      /* TCP Fast Open: connections that may wait with data; 0 = off */
-    const struct socket_rights *rights; /* of a Unix socket's file; null = by user and umask */
+    const struct socket_permissions *rights; /* of a Unix socket's file; null = by user and umask */
 };
 
 /* Permissions of a Unix socket's file. A client needs write permission to connect. */
-#define SOCKET_RIGHTS_KEEP UINT32_MAX
-struct socket_rights {
-    uint32_t mode;         /* 0..0777, or SOCKET_RIGHTS_KEEP: by umask */
-    uint32_t owner, group; /* or SOCKET_RIGHTS_KEEP */
+#define SOCKET_PERMISSIONS_KEEP UINT32_MAX
+struct socket_permissions {
+    uint32_t mode;         /* 0..0777, or SOCKET_PERMISSIONS_KEEP: by umask */
+    uint32_t owner, group; /* or SOCKET_PERMISSIONS_KEEP */
 };
 
 /*
@@ -49,14 +49,14 @@ MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_
  * socket, test whether its file could be created, with its permissions. The returned socket accepts
  * no connection. -1 with errno; EADDRINUSE if another process listens there.
  */
-MUST_USE int socket_try(const struct endpoint *endpoint, const struct listen_options *options);
+MUST_USE int socket_check(const struct endpoint *endpoint, const struct listen_options *options);
 
 /*
  * Change the permissions of a Unix socket's file that this process created. False with errno; the
  * permissions are then unchanged.
  */
-MUST_USE bool socket_change_rights(const struct endpoint *endpoint,
-                                   const struct socket_rights *rights);
+MUST_USE bool socket_set_permissions(const struct endpoint *endpoint,
+                                     const struct socket_permissions *rights);
 
 /*
  * Remove the file of a Unix socket if this process created it and it is still the same file: a
@@ -68,7 +68,7 @@ void socket_remove_file(const struct endpoint *endpoint);
 MUST_USE int socket_share(int fd);
 
 /* Is somebody listening there already? Neither leaves a trace. */
-MUST_USE bool socket_is_taken(const struct endpoint *endpoint);
+MUST_USE bool socket_is_in_use(const struct endpoint *endpoint);
 
 /* Accept one connection and say who it is (a Unix peer has a family and no more). -1 with
  * EAGAIN when there is none. */
@@ -88,14 +88,14 @@ bool socket_keep_alive(int fd);
 
 /* How much of a peer is there still? */
 enum socket_peer {
-    SOCKET_PEER_THERE,
+    SOCKET_PEER_OPEN,
     SOCKET_PEER_ENDED, /* it has ended its side, and all that it sent has been read */
     SOCKET_PEER_RESET
 };
-enum socket_peer socket_ask_peer(int fd);
+enum socket_peer socket_peer_state(int fd);
 
 /* Has the peer ended its side, or reset it, whether or not all it sent has been read? */
-bool socket_peer_has_left(int fd);
+bool socket_peer_has_closed(int fd);
 
 /* Whether unread bytes have arrived. Also false if the kernel does not report it. */
 bool socket_has_unread(int fd);

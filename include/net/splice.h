@@ -25,7 +25,7 @@ struct splice_pipe {
 void splice_init(struct splice_pipe *pipe);
 void splice_fini(struct splice_pipe *pipe);
 
-static inline bool splice_is_there(const struct splice_pipe *pipe)
+static inline bool splice_is_open(const struct splice_pipe *pipe)
 {
     return pipe && pipe->in >= 0;
 }
@@ -34,6 +34,6 @@ static inline bool splice_is_there(const struct splice_pipe *pipe)
  * Take the n bytes that are in the pipe. False when they cannot be had: then nobody knows what is
  * left in it, and there is no pipe any more.
  */
-MUST_USE bool splice_take_back(struct splice_pipe *pipe, uint8_t *p, size_t n);
+MUST_USE bool splice_read_back(struct splice_pipe *pipe, uint8_t *p, size_t n);
 
 #endif

@@ -121,7 +121,7 @@ static const struct number_row *find_bad_number(const struct arguments *args)
     return NULL;
 }
 
-static bool check_words(const struct arguments *args, char **words, int n)
+static bool check_items(const struct arguments *args, char **words, int n)
 {
     const struct command *command = args->command;
     const int most = count_words(command->operands, true);
@@ -171,7 +171,7 @@ bool command_line_read(const struct command *commands, size_t n, int argc, char 
         out->operands[i] = words[i];
     if (out->value[OPTION_HELP] || out->value[OPTION_VERSION])
         return true;
-    if (check_words(out, words, n_words))
+    if (check_items(out, words, n_words))
         return true;
     command_line_usage(out->command, stderr);
     return false;

@@ -70,19 +70,19 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
 }
 
 /* The file of a Unix socket belongs to the user that has to remove it. */
-static struct socket_rights own_rights(const struct privileges *to)
+static struct socket_permissions own_rights(const struct privileges *to)
 {
     const bool other = to->uid != geteuid();
-    return (struct socket_rights){.mode = SOCKET_RIGHTS_KEEP,
-                                  .owner = other ? to->uid : SOCKET_RIGHTS_KEEP,
-                                  .group = other ? to->gid : SOCKET_RIGHTS_KEEP};
+    return (struct socket_permissions){.mode = SOCKET_PERMISSIONS_KEEP,
+                                       .owner = other ? to->uid : SOCKET_PERMISSIONS_KEEP,
+                                       .group = other ? to->gid : SOCKET_PERMISSIONS_KEEP};
 }
 
 /* Doors and certificates: what can fail is said here, before a thread starts. */
 static bool publish_first(struct supervisor *sup, const struct privileges *to)
 {
     struct service *service = &sup->service;
-    const struct socket_rights rights = own_rights(to);
+    const struct socket_permissions rights = own_rights(to);
     const struct listening_place place = {.workers = service->workers.n,
                                           .log = sup->log,
                                           .out = sup->out,
@@ -110,7 +110,7 @@ static bool publish_first(struct supervisor *sup, const struct privileges *to)
 static bool open_admin(struct supervisor *sup, const struct privileges *to)
 {
     const struct admin_conf *conf = sup->service.snapshot->config->admin;
-    const struct socket_rights rights = own_rights(to);
+    const struct socket_permissions rights = own_rights(to);
     const struct admin_options options = {.rights = &rights, .trial = sup->trial, .out = sup->out};
     if (conf)
         sup->service.admin = admin_new(conf, &sup->context, &admin_routes, &options);

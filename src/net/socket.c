@@ -72,13 +72,13 @@ int socket_listen(const struct endpoint *endpoint, const struct listen_options *
     return fd;
 }
 
-int socket_try(const struct endpoint *endpoint, const struct listen_options *options)
+int socket_check(const struct endpoint *endpoint, const struct listen_options *options)
 {
     int fd = socket_for(endpoint);
     if (fd < 0)
         return -1;
     bool ready = endpoint_is_unix(endpoint)
-                     ? socket_file_try(endpoint, options->rights)
+                     ? socket_file_check(endpoint, options->rights)
                      : set_listen_options(fd, endpoint->address.sa.sa_family, options) &&
                            bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0;
     return ready ? fd : close_keeping_errno(fd);
@@ -93,11 +93,11 @@ int socket_share(int fd)
  * SO_REUSEPORT lets any process of this user share an address: a second router would take half
  * of the devices in silence. A bind without it finds out.
  */
-bool socket_is_taken(const struct endpoint *endpoint)
+bool socket_is_in_use(const struct endpoint *endpoint)
 {
     bool taken = false;
     if (endpoint_is_unix(endpoint))
-        return socket_file_is_taken(endpoint);
+        return socket_file_is_in_use(endpoint);
     int fd = socket_for(endpoint);
     if (fd < 0)
         return false; /* who listens there will hear why */
@@ -111,7 +111,7 @@ bool socket_is_taken(const struct endpoint *endpoint)
 }
 
 /* accept(2): errors that the waiting connection met in the network, not the listener */
-static bool is_of_the_connection(int error)
+static bool is_connection_error(int error)
 {
     switch (error) {
     case EINTR:
@@ -140,7 +140,7 @@ int socket_accept(int listen_fd, struct address *peer)
             *peer = from;
             return fd;
         }
-        if (!is_of_the_connection(errno))
+        if (!is_connection_error(errno))
             return -1;
     }
 }
@@ -176,7 +176,7 @@ bool socket_local_address(int fd, struct address *out)
     return true;
 }
 
-bool socket_peer_has_left(int fd)
+bool socket_peer_has_closed(int fd)
 {
     struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
     return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLERR | POLLHUP));
@@ -188,15 +188,15 @@ bool socket_has_unread(int fd)
     return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
-enum socket_peer socket_ask_peer(int fd)
+enum socket_peer socket_peer_state(int fd)
 {
     struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
     int unread = 0;
     if (poll(&peer, 1, 0) != 1)
-        return SOCKET_PEER_THERE;
+        return SOCKET_PEER_OPEN;
     if (peer.revents & (POLLERR | POLLHUP))
         return SOCKET_PEER_RESET;
     return (peer.revents & POLLRDHUP) && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0
                ? SOCKET_PEER_ENDED
-               : SOCKET_PEER_THERE;
+               : SOCKET_PEER_OPEN;
 }

@@ -79,9 +79,9 @@ static bool note(const char *path, int fd, const struct stat *st)
 
 /* ---- rights ---- */
 
-static bool change_owner(int path_fd, const struct socket_rights *rights)
+static bool change_owner(int path_fd, const struct socket_permissions *rights)
 {
-    if (rights->owner == SOCKET_RIGHTS_KEEP && rights->group == SOCKET_RIGHTS_KEEP)
+    if (rights->owner == SOCKET_PERMISSIONS_KEEP && rights->group == SOCKET_PERMISSIONS_KEEP)
         return true;
     return fchownat(path_fd, "", rights->owner, rights->group, AT_EMPTY_PATH) == 0;
 }
@@ -90,13 +90,14 @@ static bool change_owner(int path_fd, const struct socket_rights *rights)
 static bool change_mode(int path_fd, uint32_t mode)
 {
     char path[32];
-    if (mode == SOCKET_RIGHTS_KEEP)
+    if (mode == SOCKET_PERMISSIONS_KEEP)
         return true;
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
     return chmod(path, mode) == 0;
 }
 
-bool socket_change_rights(const struct endpoint *endpoint, const struct socket_rights *rights)
+bool socket_set_permissions(const struct endpoint *endpoint,
+                            const struct socket_permissions *rights)
 {
     char path[sizeof(own->path)];
     struct stat st;
@@ -105,7 +106,7 @@ bool socket_change_rights(const struct endpoint *endpoint, const struct socket_r
     errno = ENOENT;
     if (!file || fstat(file->fd, &st) < 0)
         return false;
-    const struct socket_rights old = {.owner = st.st_uid, .group = st.st_gid};
+    const struct socket_permissions old = {.owner = st.st_uid, .group = st.st_gid};
     if (!change_owner(file->fd, rights))
         return false;
     if (change_mode(file->fd, rights->mode))
@@ -118,7 +119,7 @@ bool socket_change_rights(const struct endpoint *endpoint, const struct socket_r
 
 /* ---- making ---- */
 
-bool socket_file_is_taken(const struct endpoint *endpoint)
+bool socket_file_is_in_use(const struct endpoint *endpoint)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -136,7 +137,7 @@ static bool remove_stale(const struct endpoint *endpoint, const char *path)
         return errno == ENOENT;
     if (!S_ISSOCK(st.st_mode))
         errno = EEXIST;
-    else if (socket_file_is_taken(endpoint))
+    else if (socket_file_is_in_use(endpoint))
         errno = EADDRINUSE;
     else
         return unlink(path) == 0;
@@ -146,7 +147,7 @@ static bool remove_stale(const struct endpoint *endpoint, const char *path)
 /* The umask sets the mode at creation. It is process-wide, but no other thread creates files. */
 static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mode)
 {
-    const bool by_umask = mode == SOCKET_RIGHTS_KEEP;
+    const bool by_umask = mode == SOCKET_PERMISSIONS_KEEP;
     const mode_t before = by_umask ? 0 : umask(~mode & ALL_RIGHTS);
     bool done = bind(fd, &endpoint->address.sa, endpoint_len(endpoint)) == 0;
     int error = errno;
@@ -157,7 +158,7 @@ static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mod
 }
 
 /* Of the file that bind() has just made. */
-static bool take(const char *path, const struct socket_rights *rights)
+static bool take(const char *path, const struct socket_permissions *rights)
 {
     struct stat st;
     int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -175,10 +176,10 @@ bool socket_file_listen(int fd, const struct endpoint *endpoint,
                         const struct listen_options *options)
 {
     char path[sizeof(own->path)];
-    const struct socket_rights *rights = options->rights;
+    const struct socket_permissions *rights = options->rights;
     path_of(endpoint, path);
     if (!remove_stale(endpoint, path) ||
-        !bind_with_mode(fd, endpoint, rights ? rights->mode : SOCKET_RIGHTS_KEEP))
+        !bind_with_mode(fd, endpoint, rights ? rights->mode : SOCKET_PERMISSIONS_KEEP))
         return false;
     if (take(path, rights) && listen(fd, options->backlog) == 0)
         return true;
@@ -192,7 +193,7 @@ bool socket_file_listen(int fd, const struct endpoint *endpoint,
 }
 
 /* May we give a file of ours this owner and group? Tried on one without a name. */
-static bool can_change_owner(const struct socket_rights *rights)
+static bool can_change_owner(const struct socket_permissions *rights)
 {
     int fd = memfd_create("owner", MFD_CLOEXEC);
     if (fd < 0)
@@ -217,7 +218,7 @@ static bool can_remove(const char *folder, const struct stat *file)
     return false;
 }
 
-bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights *rights)
+bool socket_file_check(const struct endpoint *endpoint, const struct socket_permissions *rights)
 {
     char path[sizeof(own->path)], folder[sizeof(own->path)] = ".";
     struct stat st;
@@ -231,7 +232,7 @@ bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights
         return false;
     if (lstat(path, &st) < 0)
         return errno == ENOENT;
-    if (S_ISSOCK(st.st_mode) && !socket_file_is_taken(endpoint))
+    if (S_ISSOCK(st.st_mode) && !socket_file_is_in_use(endpoint))
         return can_remove(folder, &st);
     errno = S_ISSOCK(st.st_mode) ? EADDRINUSE : EEXIST;
     return false;

@@ -12,9 +12,10 @@ MUST_USE bool socket_file_listen(int fd, const struct endpoint *endpoint,
                                  const struct listen_options *options);
 
 /* Could the file be made, with these rights (or null)? False with errno. Changes nothing. */
-MUST_USE bool socket_file_try(const struct endpoint *endpoint, const struct socket_rights *rights);
+MUST_USE bool socket_file_check(const struct endpoint *endpoint,
+                                const struct socket_permissions *rights);
 
 /* Does a process accept connections there? */
-MUST_USE bool socket_file_is_taken(const struct endpoint *endpoint);
+MUST_USE bool socket_file_is_in_use(const struct endpoint *endpoint);
 
 #endif

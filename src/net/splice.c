@@ -35,7 +35,7 @@ void splice_fini(struct splice_pipe *pipe)
     *pipe = (struct splice_pipe){.in = -1, .out = -1};
 }
 
-bool splice_take_back(struct splice_pipe *pipe, uint8_t *p, size_t n)
+bool splice_read_back(struct splice_pipe *pipe, uint8_t *p, size_t n)
 {
     while (n > 0) {
         ssize_t got = read(pipe->out, p, n);

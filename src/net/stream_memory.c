@@ -105,7 +105,7 @@ static enum stream_result memory_read(struct stream *st, void *p, size_t n, size
 }
 
 /* Remember what a waiting write offered, so that its repetition can be compared. */
-static enum stream_result write_waits(struct stream_memory *m, const void *p, size_t n)
+static enum stream_result write_would_block(struct stream_memory *m, const void *p, size_t n)
 {
     uint8_t *copy = realloc(m->repeat, n);
     if (!copy)
@@ -149,7 +149,7 @@ static enum stream_result memory_write(struct stream *st, const void *p, size_t 
         return memory_fail_write(m, "scripted write fault");
     size_t most = write_allowance(m, n);
     if (wait_is_due(m) || most == 0)
-        return write_waits(m, p, n);
+        return write_would_block(m, p, n);
     uint8_t *longer = realloc(m->output, m->output_n + most);
     if (!longer)
         return memory_fail_write(m, "out of memory");

@@ -69,7 +69,7 @@ static bool take_drained(struct stream_tcp *t)
 }
 
 /* What a call that reads has returned. */
-static enum stream_result has_read(struct stream_tcp *t, ssize_t r, size_t *got)
+static enum stream_result read_result(struct stream_tcp *t, ssize_t r, size_t *got)
 {
     if (r < 0)
         return errno == EAGAIN ? STREAM_WANT_READ : tcp_fail(t, errno);
@@ -81,7 +81,7 @@ static enum stream_result has_read(struct stream_tcp *t, ssize_t r, size_t *got)
     return STREAM_OK;
 }
 
-static enum stream_result has_written(struct stream_tcp *t, ssize_t r, size_t *put)
+static enum stream_result write_result(struct stream_tcp *t, ssize_t r, size_t *put)
 {
     if (r < 0)
         return errno == EAGAIN ? STREAM_WANT_WRITE : tcp_fail(t, errno);
@@ -101,7 +101,7 @@ static enum stream_result tcp_read(struct stream *st, void *p, size_t n, size_t 
         r = recv(t->fd, p, n, 0);
     while (r < 0 && errno == EINTR);
     t->drained = r > 0 && (size_t)r < n;
-    return has_read(t, r, got);
+    return read_result(t, r, got);
 }
 
 static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, size_t *put)
@@ -112,11 +112,11 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     do
         r = send(t->fd, p, n, MSG_NOSIGNAL);
     while (r < 0 && errno == EINTR);
-    return has_written(t, r, put);
+    return write_result(t, r, put);
 }
 
 /* No word on the connection: it goes on by copying, which a later try may find better, too. */
-static bool is_of_splice(int error)
+static bool is_splice_error(int error)
 {
     return error == EINVAL || error == ENOMEM || error == ENOSYS || error == EPERM;
 }
@@ -131,9 +131,9 @@ static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n
     do
         r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
-    if (r == 0 || (r < 0 && is_of_splice(errno)))
+    if (r == 0 || (r < 0 && is_splice_error(errno)))
         return STREAM_WANT_READ; /* the end, or urgent data in the way: recv() tells */
-    return has_read(t, r, got);
+    return read_result(t, r, got);
 }
 
 /* A dead receiver raises SIGPIPE, which splice() cannot be told not to: the process ignores it. */
@@ -145,9 +145,9 @@ static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_
     do
         r = splice(pipe, NULL, t->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
-    if (r < 0 && is_of_splice(errno))
+    if (r < 0 && is_splice_error(errno))
         return STREAM_WANT_WRITE; /* what is in the pipe is taken back, and sent */
-    return has_written(t, r, put);
+    return write_result(t, r, put);
 }
 
 static enum stream_result tcp_close_write(struct stream *st)

@@ -102,15 +102,15 @@ bool stream_tls_resumed(const struct stream *st);
 /* A fatal alert that ended a stream or its handshake; `sent` by us or received. */
 struct tls_alert {
     bool sent;
-    uint8_t code;     /* RFC 8446 section 6 */
-    const char *word; /* "unknown CA", static */
+    uint8_t code;            /* RFC 8446 section 6 */
+    const char *description; /* "unknown CA", static */
 };
 
 /* False when there was none. At any time, for a TLS stream. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);
 
 /* Has the peer ended or reset the connection before its first byte? For a TLS stream. */
-bool stream_tls_left_unheard(const struct stream *st);
+bool stream_tls_closed_without_data(const struct stream *st);
 
 /* Where a name may stand in a certificate. */
 enum tls_name_kind {

@@ -70,13 +70,13 @@ MUST_USE struct stream *stream_ws_accept(struct stream *inner, const struct stre
 
 /* What the upgrade agreed on, and how the client left. Pointers live as long as the stream. */
 struct ws_facts {
-    const char *subprotocol; /* "mqtt" or "mqttv3.1"; null before open() answered OK */
-    struct span forwarded;   /* see ws_upgrade_forwarded(); absent before open() answered OK */
-    unsigned status;         /* of the answer: 101, or the refusal; 0 before */
-    bool heard;              /* a byte came from the client */
-    bool ended_early;        /* the client's connection ended before there was an answer */
-    bool broke_early;        /* or was reset, or broke in another way */
-    bool plain_http;         /* refused: a request without any WebSocket header */
+    const char *subprotocol;     /* "mqtt" or "mqttv3.1"; null before open() answered OK */
+    struct span forwarded;       /* see ws_upgrade_forwarded(); absent before open() answered OK */
+    unsigned status;             /* of the answer: 101, or the refusal; 0 before */
+    bool received_data;          /* a byte came from the client */
+    bool closed_before_response; /* the client's connection ended before there was an answer */
+    bool failed_before_response; /* or was reset, or broke in another way */
+    bool plain_http;             /* refused: a request without any WebSocket header */
     unsigned
         close_code_received;  /* from its close frame; WS_CLOSE_NO_STATUS, _ABNORMAL; 0 = open */
     unsigned close_code_sent; /* in our close frame, queued or gone; 0 = none */

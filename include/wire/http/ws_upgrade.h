@@ -66,10 +66,10 @@ struct ws_upgrade {
     bool line_seen; /* the request line was read */
     bool is_get, is_head, path_matches;
     bool has_body;
-    bool asks_websocket;      /* Upgrade names it */
-    bool connection_upgrades; /* Connection names Upgrade */
-    bool version_matches;     /* Sec-WebSocket-Version is 13 */
-    bool host_is_bad, key_is_bad;
+    bool upgrades_to_websocket; /* Upgrade names it */
+    bool connection_is_upgrade; /* Connection names Upgrade */
+    bool version_matches;       /* Sec-WebSocket-Version is 13 */
+    bool host_is_invalid, key_is_invalid;
     bool offers_mqtt, offers_mqttv31;
     bool has_forwarded, forwarded_cut; /* cut: the list's beginning was not kept */
     uint8_t minor;                     /* of the HTTP version */

@@ -161,8 +161,8 @@ void admin_peer_idle(struct admin_peer *peer)
 static bool has_left(const struct admin_peer *peer)
 {
     if (is_held(peer))
-        return socket_peer_has_left(peer->fd);
-    return !peer->answered && socket_ask_peer(peer->fd) != SOCKET_PEER_THERE;
+        return socket_peer_has_closed(peer->fd);
+    return !peer->answered && socket_peer_state(peer->fd) != SOCKET_PEER_OPEN;
 }
 
 static void look_at(struct admin_peer *peer, uint64_t now_us)

@@ -34,7 +34,7 @@ static void say_fault(FILE *out, const char *key, const char *what, const char *
 static bool listen_at(struct admin *admin, const struct admin_conf *conf,
                       const struct admin_options *options)
 {
-    struct socket_rights rights;
+    struct socket_permissions rights;
     if (!endpoint_parse(conf->address, true, &admin->endpoint)) {
         errno = EINVAL;
         return false;
@@ -44,10 +44,10 @@ static bool listen_at(struct admin *admin, const struct admin_conf *conf,
     if (is_unix && !listening_rights(&conf->socket, options->rights, &rights))
         return false;
     const struct listen_options listen = {.backlog = BACKLOG, .rights = is_unix ? &rights : NULL};
-    if (!any_port && socket_is_taken(&admin->endpoint))
+    if (!any_port && socket_is_in_use(&admin->endpoint))
         errno = EADDRINUSE;
     else
-        admin->fd = options->trial ? socket_try(&admin->endpoint, &listen)
+        admin->fd = options->trial ? socket_check(&admin->endpoint, &listen)
                                    : socket_listen(&admin->endpoint, &listen);
     return admin->fd >= 0 && (is_unix || socket_local_address(admin->fd, &admin->endpoint.address));
 }

@@ -30,8 +30,8 @@ struct admin_routes;
  *   house   borrowed
  */
 struct admin_options {
-    const struct socket_rights *rights; /* of a Unix socket's file, where conf has none */
-    bool trial;                         /* nothing listens: an address in use is a warning */
+    const struct socket_permissions *rights; /* of a Unix socket's file, where conf has none */
+    bool trial;                              /* nothing listens: an address in use is a warning */
     FILE *out;
 };
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,

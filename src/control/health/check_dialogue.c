@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "net/proxy_address.h"
+#include "net/address.h"
 #include "wire/http/status.h"
 #include "wire/mqtt/check.h"
 #include "wire/mqtt/connack.h"
@@ -32,7 +32,7 @@ const char *check_awaited(enum check_type type)
 static struct proxy_endpoint proxy_end(const struct address *address)
 {
     const struct proxy_endpoint stand_in = {.ip = {127, 0, 0, 1}, .port_be = htons(STAND_IN_PORT)};
-    return address->sa.sa_family == AF_UNIX ? stand_in : proxy_endpoint_of(address);
+    return address->sa.sa_family == AF_UNIX ? stand_in : address_to_proxy(address);
 }
 
 size_t check_proxy_header(const struct check_target *target, const struct address *local,

@@ -140,7 +140,7 @@ const char *account_fault(int error, const char *none)
     return error == ENOENT || error == ESRCH ? none : strerrordesc_np(error);
 }
 
-int account_socket_rights(const struct socket_conf *conf, struct socket_rights *rights,
+int account_socket_rights(const struct socket_conf *conf, struct socket_permissions *rights,
                           const char **key)
 {
     uid_t uid;

@@ -33,7 +33,7 @@ void accounts_confine(void);
  * socket_mode, socket_owner and socket_group as numbers; a key that is not set in `conf` leaves
  * *rights unchanged. 0, or an errno value and *key = "socket_owner" or "socket_group".
  */
-MUST_USE int account_socket_rights(const struct socket_conf *conf, struct socket_rights *rights,
-                                   const char **key);
+MUST_USE int account_socket_rights(const struct socket_conf *conf,
+                                   struct socket_permissions *rights, const char **key);
 
 #endif

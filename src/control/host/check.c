@@ -98,7 +98,7 @@ static bool check_rights(const struct faults *faults, const struct socket_conf *
 {
     char path[FAULT_PATH_MAX];
     const char *key;
-    struct socket_rights rights;
+    struct socket_permissions rights;
     int error = account_socket_rights(conf, &rights, &key);
     if (!error)
         return true;

@@ -20,14 +20,15 @@ struct opening {
     FILE *out;
     unsigned workers;
     bool trial;
-    const struct socket_rights *base; /* null = owned by the router, mode from the umask */
+    const struct socket_permissions *base; /* null = owned by the router, mode from the umask */
 };
 
-static const struct socket_rights keep_all = {
-    .mode = SOCKET_RIGHTS_KEEP, .owner = SOCKET_RIGHTS_KEEP, .group = SOCKET_RIGHTS_KEEP};
+static const struct socket_permissions keep_all = {.mode = SOCKET_PERMISSIONS_KEEP,
+                                                   .owner = SOCKET_PERMISSIONS_KEEP,
+                                                   .group = SOCKET_PERMISSIONS_KEEP};
 
-bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
-                      struct socket_rights *out)
+bool listening_rights(const struct socket_conf *conf, const struct socket_permissions *base,
+                      struct socket_permissions *out)
 {
     const char *key;
     *out = base ? *base : keep_all;
@@ -40,7 +41,7 @@ static int open_one(const struct opening *o, const struct binding *binding,
 {
     const struct timeouts_conf *timeouts = &o->snapshot->config->timeouts;
     const struct listener_conf *conf = binding->conf;
-    struct socket_rights rights;
+    struct socket_permissions rights;
     if (endpoint_is_unix(endpoint) && !listening_rights(&conf->socket, o->base, &rights))
         return -1;
     const struct listen_options options = {
@@ -54,7 +55,7 @@ static int open_one(const struct opening *o, const struct binding *binding,
     /* a Unix socket has one queue: the workers take turns at it */
     if (endpoint_is_unix(endpoint) && first >= 0)
         return socket_share(first);
-    return o->trial ? socket_try(endpoint, &options) : socket_listen(endpoint, &options);
+    return o->trial ? socket_check(endpoint, &options) : socket_listen(endpoint, &options);
 }
 
 static bool refuse(const struct opening *o, const struct binding *binding)
@@ -124,7 +125,7 @@ static bool have_port(const struct opening *o, const struct binding *binding)
 static bool is_free(const struct opening *o, const struct binding *binding)
 {
     if (is_any_port(&binding->endpoint) || have_port(o, binding) ||
-        !socket_is_taken(&binding->endpoint))
+        !socket_is_in_use(&binding->endpoint))
         return true;
     errno = EADDRINUSE;
     return false;
@@ -173,10 +174,10 @@ static bool same_rights(const struct socket_conf *a, const struct socket_conf *b
 bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
                              const struct socket_conf *from)
 {
-    struct socket_rights rights;
+    struct socket_permissions rights;
     if (!endpoint_is_unix(endpoint) || same_rights(to, from))
         return true;
-    return listening_rights(to, NULL, &rights) && socket_change_rights(endpoint, &rights);
+    return listening_rights(to, NULL, &rights) && socket_set_permissions(endpoint, &rights);
 }
 
 bool listening_change_all_rights(const struct snapshot *to, const struct snapshot *from, FILE *out)

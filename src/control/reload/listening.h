@@ -16,9 +16,10 @@
 struct listening_place {
     unsigned workers;
     struct log *log;
-    FILE *out;                          /* where errors go, and sentences; null = no sentences */
-    const struct socket_rights *rights; /* of files of Unix sockets, unless a listener has others */
-    bool trial; /* socket_try() in place of socket_listen(): an address in use is a warning */
+    FILE *out; /* where errors go, and sentences; null = no sentences */
+    const struct socket_permissions
+        *rights; /* of files of Unix sockets, unless a listener has others */
+    bool trial;  /* socket_check() in place of socket_listen(): an address in use is a warning */
 };
 
 /*
@@ -44,8 +45,9 @@ void listening_announce(const struct snapshot *snapshot, const struct worker_soc
  * The rights that the configuration gives to the file of a Unix socket, on top of `base`. False
  * with errno when this host does not know its owner or group.
  */
-MUST_USE bool listening_rights(const struct socket_conf *conf, const struct socket_rights *base,
-                               struct socket_rights *out);
+MUST_USE bool listening_rights(const struct socket_conf *conf,
+                               const struct socket_permissions *base,
+                               struct socket_permissions *out);
 
 /*
  * Apply a new configuration's permissions to the file of a Unix socket that stays open. Keys that

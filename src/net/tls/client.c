@@ -29,12 +29,12 @@ static bool load_authorities(struct tls_client_context *ctx, OSSL_LIB_CTX *lib, 
     if (!file)
         return SSL_CTX_set_default_verify_paths(ctx->ossl) == 1
                    ? true
-                   : tls_refuse(error, "the system's certificates", "cannot be used");
+                   : tls_fail(error, "the system's certificates", "cannot be used");
     X509_STORE *store = SSL_CTX_get_cert_store(ctx->ossl);
     /* As for clients: what is in the bundle is trusted as it stands. */
     return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1
                ? tls_store_add_authorities(store, lib, file, &ctx->expiry, error)
-               : tls_refuse_memory(error);
+               : tls_fail_memory(error);
 }
 
 static bool load_own(struct tls_client_context *ctx, OSSL_LIB_CTX *lib,
@@ -59,7 +59,7 @@ static bool load_own(struct tls_client_context *ctx, OSSL_LIB_CTX *lib,
     const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
     if (used && (!tls_expiry_add(&ctx->expiry, kind, credential.leaf, files.certificate_file) ||
                  !tls_expiry_add_all(&ctx->expiry, kind, credential.chain, files.certificate_file)))
-        used = tls_refuse_memory(error);
+        used = tls_fail_memory(error);
     tls_credential_fini(&credential);
     return used;
 }
@@ -74,7 +74,7 @@ static bool load_alpn(struct tls_client_context *ctx, const struct upstream_tls_
     bool taken =
         alpn.n == 0 || SSL_CTX_set_alpn_protos(ctx->ossl, alpn.bytes, (unsigned)alpn.n) == 0;
     tls_alpn_fini(&alpn);
-    return taken ? true : tls_refuse_memory(error);
+    return taken ? true : tls_fail_memory(error);
 }
 
 struct tls_client_context *tls_client_context_new(struct tls_library *lib,
@@ -87,7 +87,7 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
         ctx->ossl = SSL_CTX_new_ex(lib->ossl, NULL, TLS_client_method());
     if (!ctx || !ctx->ossl) {
         free(ctx);
-        (void)tls_refuse_memory(error);
+        (void)tls_fail_memory(error);
         return NULL;
     }
     ctx->refs = 1;

@@ -98,7 +98,7 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
 static int staple_response(SSL *ssl, void *arg)
 {
     const struct tls_context *ctx = arg;
-    return tls_staple_answer(ssl, ctx->staples, ctx->n_staples);
+    return tls_staple_respond(ssl, ctx->staples, ctx->n_staples);
 }
 
 /* ---- sessions -------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
  * A ticket outlives what it attests: it is replaced at each return, so a device could come
  * back for ever on a certificate that has expired. Then it has to show one again.
  */
-static SSL_TICKET_RETURN judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+static SSL_TICKET_RETURN check_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                       size_t name_n, SSL_TICKET_STATUS status, void *arg)
 {
     (void)ssl, (void)name, (void)name_n, (void)arg;
@@ -147,7 +147,7 @@ static bool set_up_sessions(SSL_CTX *ossl, struct tls_context *ctx)
 {
     return SSL_CTX_set_app_data(ossl, ctx) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(ossl, ticket_key) == 1 &&
-           SSL_CTX_set_session_ticket_cb(ossl, NULL, judge_ticket, NULL) == 1 &&
+           SSL_CTX_set_session_ticket_cb(ossl, NULL, check_ticket, NULL) == 1 &&
            SSL_CTX_set_num_tickets(ossl, 1) == 1 && SSL_CTX_set_max_early_data(ossl, 0) == 1;
 }
 
@@ -177,7 +177,7 @@ static SSL_CTX *entry_context(struct tls_context *ctx, const struct tls_conf *co
     ERR_clear_error();
     SSL_CTX *ossl = SSL_CTX_new_ex(ctx->lib->ossl, NULL, TLS_server_method());
     if (!ossl) {
-        (void)tls_refuse(error, conf->certificates[0].certificate_file, "no TLS context");
+        (void)tls_fail(error, conf->certificates[0].certificate_file, "no TLS context");
         return NULL;
     }
     tls_settings_common(ossl);
@@ -187,7 +187,7 @@ static SSL_CTX *entry_context(struct tls_context *ctx, const struct tls_conf *co
     if (!tls_settings_server(ossl, conf, error))
         goto fail;
     if (!set_up_sessions(ossl, ctx) || !tls_client_rules_use(&ctx->rules, ossl)) {
-        (void)tls_refuse_memory(error);
+        (void)tls_fail_memory(error);
         goto fail;
     }
     return ossl;
@@ -241,7 +241,7 @@ static struct entry *entry_for(struct tls_context *ctx, const struct tls_conf *c
     }
     if (!tls_name_index_add(&ctx->index, &entry->names, ctx->n)) {
         ctx->n++;
-        (void)tls_refuse_memory(error);
+        (void)tls_fail_memory(error);
         return NULL;
     }
     ctx->n++;
@@ -259,7 +259,7 @@ static bool add_staple(struct tls_context *ctx, const char *file, X509 *leaf,
     ctx->n_staples++;
     return tls_expiry_add_response(&ctx->expiry, leaf, staple->from, staple->until, file)
                ? true
-               : tls_refuse_memory(error);
+               : tls_fail_memory(error);
 }
 
 static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf, size_t i,
@@ -268,7 +268,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
     const struct certificate_conf *files = &conf->certificates[i];
     struct tls_names names;
     if (!tls_names_init(&names, credential->leaf))
-        return tls_refuse_memory(error);
+        return tls_fail_memory(error);
     struct entry *entry = entry_for(ctx, conf, i, &names, error);
     if (!entry)
         return false;
@@ -283,7 +283,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
     const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
     if (!tls_expiry_add(&ctx->expiry, kind, credential->leaf, files->certificate_file) ||
         !tls_expiry_add_all(&ctx->expiry, kind, credential->chain, files->certificate_file))
-        return tls_refuse_memory(error);
+        return tls_fail_memory(error);
     return tls_credential_use(credential, entry->ossl, files, error) &&
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
 }
@@ -330,7 +330,7 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     assert(conf->n_certificates > 0);
     struct tls_context *ctx = calloc(1, sizeof(*ctx) + conf->n_certificates * sizeof(struct entry));
     if (!ctx) {
-        (void)tls_refuse_memory(error);
+        (void)tls_fail_memory(error);
         return NULL;
     }
     ctx->refs = 1;
@@ -340,7 +340,7 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     ctx->keys = tls_ticket_keys_ref(keys);
     ctx->staples = calloc(conf->n_certificates, sizeof(*ctx->staples));
     tls_wipe_begin();
-    bool loaded = ctx->staples ? true : tls_refuse_memory(error);
+    bool loaded = ctx->staples ? true : tls_fail_memory(error);
     loaded = loaded && tls_alpn_init(&ctx->alpn, conf->alpn, conf->n_alpn, error) &&
              tls_client_rules_load(lib->ossl, conf, &ctx->rules, &ctx->expiry, error) &&
              load_certificates(ctx, conf, error) && check_ciphers(ctx, conf, error);

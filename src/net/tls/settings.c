@@ -46,7 +46,8 @@ void tls_settings_common(SSL_CTX *ossl)
     SSL_CTX_set_session_cache_mode(ossl, SSL_SESS_CACHE_OFF);
 }
 
-static bool refuse_word(char error[TLS_ERROR_MAX], const char *setting, const char *word, size_t n)
+static bool setting_error(char error[TLS_ERROR_MAX], const char *setting, const char *word,
+                          size_t n)
 {
     (void)snprintf(error, TLS_ERROR_MAX, "%s: unknown or not usable: \"%.*s\"", setting,
                    (int)size_min(n, 100), word);
@@ -55,7 +56,7 @@ static bool refuse_word(char error[TLS_ERROR_MAX], const char *setting, const ch
 }
 
 /* Does OpenSSL take this word as the whole of a setting? */
-typedef bool word_trial(SSL_CTX *ossl, const char *word);
+typedef bool setting_test(SSL_CTX *ossl, const char *word);
 
 static bool try_cipher(SSL_CTX *ossl, const char *word)
 {
@@ -83,18 +84,18 @@ static bool try_group(SSL_CTX *ossl, const char *word)
 }
 
 /* Try each word of a list by itself; null = nothing was configured. */
-static bool check_words(SSL_CTX *ossl, const char *setting, const char *list, word_trial *try,
+static bool check_items(SSL_CTX *ossl, const char *setting, const char *list, setting_test *try,
                         char error[TLS_ERROR_MAX])
 {
     char word[100];
     while (list && *list) {
         size_t n = strcspn(list, ":, ");
         if (n >= sizeof(word))
-            return refuse_word(error, setting, list, n);
+            return setting_error(error, setting, list, n);
         memcpy(word, list, n);
         word[n] = '\0';
         if (n > 0 && !try(ossl, word))
-            return refuse_word(error, setting, list, n);
+            return setting_error(error, setting, list, n);
         list += n + (list[n] != '\0');
     }
     return true;
@@ -115,11 +116,11 @@ static bool set_lists(SSL_CTX *ossl, const char *suites, const char *ciphers, co
                       char error[TLS_ERROR_MAX])
 {
     if (SSL_CTX_set_ciphersuites(ossl, suites) != 1)
-        return refuse_word(error, "ciphersuites", suites, strlen(suites));
+        return setting_error(error, "ciphersuites", suites, strlen(suites));
     if (SSL_CTX_set_cipher_list(ossl, ciphers) != 1)
-        return refuse_word(error, "ciphers", ciphers, strlen(ciphers));
+        return setting_error(error, "ciphers", ciphers, strlen(ciphers));
     if (SSL_CTX_set1_groups_list(ossl, groups) != 1)
-        return refuse_word(error, "groups", groups, strlen(groups));
+        return setting_error(error, "groups", groups, strlen(groups));
     return true;
 }
 
@@ -159,7 +160,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
     for (int i = 0; i < sk_SSL_CIPHER_num(all) && !found; i++)
         found = can_use(sk_SSL_CIPHER_value(all, i), key_types);
     if (!ssl)
-        return tls_refuse_memory(error);
+        return tls_fail_memory(error);
     if (!found)
         (void)snprintf(error, TLS_ERROR_MAX,
                        "ciphers: no suite of this list works with the %s key of %s, so that no "
@@ -176,9 +177,9 @@ bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf, char error[
     /* Parameters for DHE, as strong as the certificate, if `ciphers` has such suites. */
     SSL_CTX_set_dh_auto(ossl, 1);
     return set_version(ossl, conf->min_version, error) &&
-           check_words(ossl, "ciphersuites", conf->ciphersuites, try_suite, error) &&
-           check_words(ossl, "ciphers", conf->ciphers, try_cipher, error) &&
-           check_words(ossl, "groups", conf->groups, try_group, error) &&
+           check_items(ossl, "ciphersuites", conf->ciphersuites, try_suite, error) &&
+           check_items(ossl, "ciphers", conf->ciphers, try_cipher, error) &&
+           check_items(ossl, "groups", conf->groups, try_group, error) &&
            set_lists(ossl, conf->ciphersuites ? conf->ciphersuites : SUITES_13,
                      conf->ciphers ? conf->ciphers : SUITES_12,
                      conf->groups ? conf->groups : GROUPS, error);
@@ -206,7 +207,7 @@ bool tls_alpn_init(struct tls_alpn *alpn, char *const *names, size_t n, char err
         return true;
     alpn->bytes = malloc(total);
     if (!alpn->bytes)
-        return tls_refuse_memory(error);
+        return tls_fail_memory(error);
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(names[i]);
         alpn->bytes[at] = (unsigned char)length;

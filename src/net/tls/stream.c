@@ -60,7 +60,8 @@ static void note_event(const SSL *ssl, int where, int value)
 }
 
 /* Put the fault into words. Few streams have one, and an idle one has no room for it. */
-__attribute__((format(printf, 2, 3))) static void say(struct stream_tls *t, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void set_fault(struct stream_tls *t,
+                                                            const char *format, ...)
 {
     char words[128];
     va_list arguments;
@@ -71,46 +72,48 @@ __attribute__((format(printf, 2, 3))) static void say(struct stream_tls *t, cons
         t->fault = strdup(words);
 }
 
-static void say_verify_fault(struct stream_tls *t)
+static void set_verify_fault(struct stream_tls *t)
 {
-    say(t, "%scertificate verify failed: %s", SSL_is_server(t->ssl) ? "client " : "",
-        X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+    set_fault(t, "%scertificate verify failed: %s", SSL_is_server(t->ssl) ? "client " : "",
+              X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
 }
 
 /* The peer's text is cut here and escaped by the log. */
-static void say_unrecognized_name(struct stream_tls *t)
+static void set_name_fault(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
-    say(t, "sent alert: unrecognized name (%s%.64s)",
-        name ? "no certificate for " : "the client asked for none", name ? name : "");
+    set_fault(t, "sent alert: unrecognized name (%s%.64s)",
+              name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
 /* The words for an error that the TLS protocol made, from OpenSSL's first complaint. */
-static void say_protocol_fault(struct stream_tls *t)
+static void set_protocol_fault(struct stream_tls *t)
 {
     unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     if (SSL_is_server(t->ssl) && t->first != FIRST_TLS && first_protocol_name(t->first))
-        say(t, "not TLS: the client speaks %s", first_protocol_name(t->first));
+        set_fault(t, "not TLS: the client speaks %s", first_protocol_name(t->first));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
-        say(t, "received alert: %s", SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+        set_fault(t, "received alert: %s",
+                  SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-        say_verify_fault(t);
+        set_verify_fault(t);
     else if (t->alert_sent == SSL_AD_UNRECOGNIZED_NAME)
-        say_unrecognized_name(t);
+        set_name_fault(t);
     else if (t->alert_sent != TLS_NO_ALERT)
-        say(t, "sent alert: %s (%s)", SSL_alert_desc_string_long(t->alert_sent), tls_reason(code));
+        set_fault(t, "sent alert: %s (%s)", SSL_alert_desc_string_long(t->alert_sent),
+                  tls_reason(code));
     else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
-        say(t, "not TLS: the %s speaks HTTP", SSL_is_server(t->ssl) ? "client" : "server");
+        set_fault(t, "not TLS: the %s speaks HTTP", SSL_is_server(t->ssl) ? "client" : "server");
     else if (reason == SSL_R_WRONG_VERSION_NUMBER)
-        say(t, "not TLS (wrong version number)");
+        set_fault(t, "not TLS (wrong version number)");
     else
-        say(t, "%s", tls_reason(code));
+        set_fault(t, "%s", tls_reason(code));
 }
 
-enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
+enum stream_result stream_tls_fail(struct stream_tls *t, const char *words)
 {
-    say(t, "%s", words);
+    set_fault(t, "%s", words);
     t->dead = true;
     return STREAM_ERR;
 }
@@ -119,7 +122,7 @@ enum stream_result stream_tls_end(struct stream_tls *t, const char *words)
  * What others left behind must not be taken for ours. ERR_clear_error() frees sixteen entries one
  * by one, empty or not: an eighth of the instructions that a relayed message takes.
  */
-static void forget_errors(void)
+static void clear_errors(void)
 {
     if (ERR_peek_error() != 0)
         ERR_clear_error();
@@ -129,10 +132,10 @@ static void forget_errors(void)
  * What an unfinished call of OpenSSL means. `result` is what it returned, `system_error`
  * errno as it was right after.
  */
-static enum stream_result tls_answer(struct stream_tls *t, int result, int system_error)
+static enum stream_result tls_result(struct stream_tls *t, int result, int system_error)
 {
     if (t->steps > STEPS_MAX)
-        return stream_tls_end(t, "too many key updates or renegotiations");
+        return stream_tls_fail(t, "too many key updates or renegotiations");
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return STREAM_WANT_READ;
@@ -143,11 +146,11 @@ static enum stream_result tls_answer(struct stream_tls *t, int result, int syste
     case SSL_ERROR_SYSCALL:
         if (system_error == 0)
             system_error = t->send_error; /* it has taken the socket's error with it */
-        say(t, "%s",
-            system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
+        set_fault(t, "%s",
+                  system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
         break;
     default:
-        say_protocol_fault(t);
+        set_protocol_fault(t);
         break;
     }
     t->dead = true;
@@ -160,15 +163,15 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
         return STREAM_ERR;
     if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE; /* the peer cannot answer what it has not received */
-    forget_errors();
+    clear_errors();
     int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
     if (result == 1)
         return STREAM_OK;
-    enum stream_result answer = tls_answer(t, result, system_error);
+    enum stream_result answer = tls_result(t, result, system_error);
     if (answer == STREAM_WANT_READ && t->unsent)
         return STREAM_WANT_WRITE;
-    return answer == STREAM_EOF ? stream_tls_end(t, "the peer left during the handshake") : answer;
+    return answer == STREAM_EOF ? stream_tls_fail(t, "the peer left during the handshake") : answer;
 }
 
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got)
@@ -183,12 +186,12 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
         t->drained = false;
         return STREAM_WANT_READ;
     }
-    forget_errors();
+    clear_errors();
     size_t moved;
     int result = SSL_read_ex(t->ssl, p, n, &moved);
     int system_error = errno;
     if (result != 1)
-        return tls_answer(t, result, system_error);
+        return tls_result(t, result, system_error);
     t->steps = 0;
     *got = moved;
     return STREAM_OK;
@@ -198,16 +201,16 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
 static bool write_record(struct stream_tls *t, const void *p, size_t n)
 {
     size_t moved = 0;
-    forget_errors();
+    clear_errors();
     int result = SSL_write_ex(t->ssl, p, n, &moved);
     int system_error = errno;
     if (result == 1) {
         t->accepted_n = (uint16_t)moved; /* SSL_MODE_ENABLE_PARTIAL_WRITE: one record, 16 KiB */
         return true;
     }
-    enum stream_result answer = tls_answer(t, result, system_error);
+    enum stream_result answer = tls_result(t, result, system_error);
     if (answer != STREAM_ERR)
-        (void)stream_tls_end(t, "the stream is closed");
+        (void)stream_tls_fail(t, "the stream is closed");
     return false;
 }
 
@@ -233,7 +236,7 @@ enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, 
         return STREAM_WANT_WRITE;
     t->pending_n = 0;
     if (flushed == STREAM_ERR) {
-        say(t, "%s", strerrordesc_np(t->send_error));
+        set_fault(t, "%s", strerrordesc_np(t->send_error));
         return STREAM_ERR;
     }
     *put = t->accepted_n;
@@ -247,12 +250,12 @@ enum stream_result stream_tls_close_write(struct stream *st)
     bool can_notify =
         !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
-        forget_errors();
+        clear_errors();
         t->parting = true;
         int result = SSL_shutdown(t->ssl);
         int system_error = errno;
         if (result < 0)
-            return tls_answer(t, result, system_error);
+            return tls_result(t, result, system_error);
         t->notified = true;
     }
     if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
@@ -261,7 +264,7 @@ enum stream_result stream_tls_close_write(struct stream *st)
         return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
     /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
-        return stream_tls_end(t, "cannot shut down the socket");
+        return stream_tls_fail(t, "cannot shut down the socket");
     return STREAM_OK;
 }
 
@@ -276,12 +279,12 @@ bool stream_is_tls(const struct stream *st)
     return st->ops->error == stream_tls_error;
 }
 
-bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
+bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
 {
     t->ssl = ssl;
     t->fd = fd;
     t->alert_sent = t->alert_received = TLS_NO_ALERT;
-    if (!stream_tls_put_socket(t, lib->socket))
+    if (!stream_tls_set_bio(t, lib->socket))
         return false;
     SSL_set_info_callback(ssl, note_event);
     return true;
@@ -328,7 +331,7 @@ struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
     if (!ssl)
         goto free_stream;
     SSL_set_accept_state(ssl);
-    if (!stream_tls_join(t, tls_context_library(ctx), ssl, fd))
+    if (!stream_tls_attach(t, tls_context_library(ctx), ssl, fd))
         goto free_ssl;
     t->context = tls_context_ref(ctx);
     return &t->stream;

@@ -52,11 +52,11 @@ static inline struct stream_tls *stream_tls_of(struct stream *st)
 bool stream_is_tls(const struct stream *st);
 
 /* Join a stream to an SSL and a socket, neither of which is freed on failure. */
-MUST_USE bool stream_tls_join(struct stream_tls *t, const struct tls_library *lib, SSL *ssl,
-                              int fd);
+MUST_USE bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl,
+                                int fd);
 
 /* Have the SSL read and write the stream's socket. False when memory is short. */
-MUST_USE bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *method);
+MUST_USE bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method);
 
 /* Whose SSL that is, once it has the socket. The SSL's own app data would take 96 bytes more. */
 struct stream_tls *stream_tls_of_ssl(const SSL *ssl);
@@ -71,7 +71,7 @@ enum stream_result stream_tls_flush(struct stream_tls *t);
 enum stream_result stream_tls_handshake(struct stream_tls *t);
 
 /* End the stream with these words; STREAM_ERR. */
-enum stream_result stream_tls_end(struct stream_tls *t, const char *words);
+enum stream_result stream_tls_fail(struct stream_tls *t, const char *words);
 
 /* The verbs, save open and free, which each side has of its own. */
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got);

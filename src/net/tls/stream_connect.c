@@ -34,7 +34,7 @@ static struct stream_tls_connect *connect_of(struct stream *st)
 /* What the TCP stream answered, with its words taken over when it failed. */
 static enum stream_result tcp_answer(struct stream_tls_connect *c, enum stream_result answer)
 {
-    return answer == STREAM_ERR ? stream_tls_end(&c->tls, stream_error(c->tcp)) : answer;
+    return answer == STREAM_ERR ? stream_tls_fail(&c->tls, stream_error(c->tcp)) : answer;
 }
 
 static enum stream_result send_preamble(struct stream_tls_connect *c)
@@ -124,9 +124,9 @@ static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
     bool expected = peer->name ? expect_name(ssl, peer->name) : expect_address(ssl, peer->address);
     if (expected || (!peer->name && !tls_client_context_verifies(c->context)))
         return;
-    (void)stream_tls_end(&c->tls, peer->name
-                                      ? "the server name cannot be used"
-                                      : "nothing to verify the certificate by: want a server name");
+    (void)stream_tls_fail(&c->tls,
+                          peer->name ? "the server name cannot be used"
+                                     : "nothing to verify the certificate by: want a server name");
 }
 
 static bool copy_preamble(struct stream_tls_connect *c, const void *preamble, size_t n)
@@ -154,7 +154,7 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
     *c = (struct stream_tls_connect){.tls.stream.ops = &connect_ops, .tcp = tcp};
     SSL *ssl = tls_client_context_connection(ctx);
     if (!ssl || !copy_preamble(c, preamble, preamble_n) ||
-        !stream_tls_join(&c->tls, tls_client_context_library(ctx), ssl, fd))
+        !stream_tls_attach(&c->tls, tls_client_context_library(ctx), ssl, fd))
         goto free_all;
     c->context = tls_client_context_ref(ctx);
     expect(c, peer);

@@ -84,11 +84,11 @@ bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
     if (code == TLS_NO_ALERT)
         return false;
     *out = (struct tls_alert){
-        .sent = sent, .code = (uint8_t)code, .word = SSL_alert_desc_string_long(code)};
+        .sent = sent, .code = (uint8_t)code, .description = SSL_alert_desc_string_long(code)};
     return true;
 }
 
-bool stream_tls_left_unheard(const struct stream *st)
+bool stream_tls_closed_without_data(const struct stream *st)
 {
     assert(stream_is_tls(st));
     const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, stream);

@@ -148,7 +148,7 @@ BIO_METHOD *stream_tls_socket_method(void)
     return NULL;
 }
 
-bool stream_tls_put_socket(struct stream_tls *t, const BIO_METHOD *method)
+bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method)
 {
     BIO *bio = BIO_new(method);
     if (!bio)

@@ -158,7 +158,7 @@ struct tls_ticket_keys *tls_ticket_keys_load(const char *file, char error[TLS_ER
     }
     struct tls_ticket_keys *keys = keys_new();
     if (!keys) {
-        (void)tls_refuse_memory(error);
+        (void)tls_fail_memory(error);
     } else if (!keys_from_text(keys, &text, file, error)) {
         tls_ticket_keys_unref(keys);
         keys = NULL;

@@ -20,7 +20,7 @@
 #include "base/utf8.h"
 #include "internal.h"
 
-static ssize_t give_bytes(uint8_t *buf, size_t n, int flags, void *user_data)
+static ssize_t recv_callback(uint8_t *buf, size_t n, int flags, void *user_data)
 {
     struct stream_ws *ws = user_data;
     (void)flags;
@@ -99,7 +99,7 @@ static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *fra
 }
 
 /* May this code stand in a close frame? Sections 7.4.1 and 7.4.2, and IANA's registry. */
-static bool close_code_is_good(unsigned code)
+static bool close_code_is_valid(unsigned code)
 {
     if (code >= 3000)
         return code <= 4999;
@@ -126,7 +126,7 @@ static void take_close(struct stream_ws *ws, struct span payload)
     }
     if (payload.n >= 2) {
         code = (unsigned)payload.p[0] << 8 | payload.p[1];
-        if (!close_code_is_good(code)) {
+        if (!close_code_is_valid(code)) {
             break_rule(ws, "close code that may not be sent");
             return;
         }
@@ -172,7 +172,7 @@ static void take_piece(struct stream_ws *ws, const struct wslay_frame_iocb *piec
 
 static bool make_frames(struct stream_ws *ws)
 {
-    static const struct wslay_frame_callbacks callbacks = {.recv_callback = give_bytes};
+    static const struct wslay_frame_callbacks callbacks = {.recv_callback = recv_callback};
     ws->held = 0;
     return wslay_frame_context_init(&ws->frames, &callbacks, ws) == 0;
 }

@@ -15,7 +15,7 @@ enum stream_result ws_inner_read(struct stream_ws *ws, void *p, size_t n, size_t
     enum stream_result r = stream_read(ws->inner, p, n, got);
     ws->dead |= r == STREAM_ERR;
     ws->inner_ended |= r == STREAM_EOF;
-    ws->heard |= r == STREAM_OK;
+    ws->received_data |= r == STREAM_OK;
     return r;
 }
 
@@ -54,7 +54,7 @@ void ws_queue_close(struct stream_ws *ws, unsigned code)
 }
 
 /* Is a data frame under way? Nothing may come in between. */
-bool ws_owes_bytes(const struct stream_ws *ws)
+bool ws_frame_is_unfinished(const struct stream_ws *ws)
 {
     return ws->out.owed > 0;
 }
@@ -69,7 +69,7 @@ enum stream_result ws_flush_control(struct stream_ws *ws)
     struct ws_control_out *control = &ws->control;
     if (control->n == 0 || ws->write_closed || ws->write_dead)
         return STREAM_OK;
-    if (ws_owes_bytes(ws))
+    if (ws_frame_is_unfinished(ws))
         return STREAM_WANT_WRITE;
     while (control->at < control->n) {
         size_t put = 0;

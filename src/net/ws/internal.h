@@ -77,7 +77,7 @@ struct stream_ws {
     uint16_t close_code_sent;     /* queued or gone; 0 = none */
     uint16_t close_code_received; /* see struct ws_facts */
     uint8_t state;                /* enum ws_state */
-    bool heard;                   /* a byte came from the client */
+    bool received_data;           /* a byte came from the client */
     bool plain_http;              /* see struct ws_facts */
     bool dead;                    /* the inner stream's read, or its opening, returned ERR */
     bool write_dead;              /* the inner stream's write returned ERR */
@@ -101,7 +101,7 @@ void ws_queue_pong(struct stream_ws *ws, struct span payload);
 void ws_queue_close(struct stream_ws *ws, unsigned code);
 
 /* Is a data frame under way? Nothing may come in between. */
-bool ws_owes_bytes(const struct stream_ws *ws);
+bool ws_frame_is_unfinished(const struct stream_ws *ws);
 
 /*
  * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
@@ -124,7 +124,7 @@ MUST_USE enum stream_result ws_write_frame(struct stream_ws *ws, const uint8_t *
 MUST_USE enum stream_result ws_upgrade_step(struct stream_ws *ws);
 
 /* Bytes that came behind the request, 1..n of them. False when there are none (any more). */
-MUST_USE bool ws_take_early(struct stream_ws *ws, void *p, size_t n, size_t *got);
+MUST_USE bool ws_read_after_request(struct stream_ws *ws, void *p, size_t n, size_t *got);
 void ws_handshake_free(struct stream_ws *ws);
 
 /*

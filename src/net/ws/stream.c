@@ -43,7 +43,7 @@ static enum stream_result end_of_reading(const struct stream_ws *ws)
 /* Read up to n bytes of frames: first those that came with the request. */
 static enum stream_result read_frames(struct stream_ws *ws, uint8_t *p, size_t n, size_t *got)
 {
-    if (ws_take_early(ws, p, n, got))
+    if (ws_read_after_request(ws, p, n, got))
         return STREAM_OK;
     enum stream_result r = ws_inner_read(ws, p, n, got);
     if (r == STREAM_EOF) {
@@ -114,7 +114,7 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
     assert(n > 0 && !ws->write_closed);
     if (ws->dead || ws->write_dead)
         return STREAM_ERR;
-    if (!ws_owes_bytes(ws)) {
+    if (!ws_frame_is_unfinished(ws)) {
         enum stream_result r = ws_flush_control(ws);
         if (ws->write_dead)
             return STREAM_ERR;
@@ -141,7 +141,8 @@ static enum stream_result ws_close_write(struct stream *st)
 {
     struct stream_ws *ws = ws_of(st);
     const bool has_frames = ws->state == WS_OPEN || ws->state == WS_ENDED || ws->state == WS_FAILED;
-    if (has_frames && !ws->dead && !ws->write_dead && !ws->write_closed && !ws_owes_bytes(ws)) {
+    if (has_frames && !ws->dead && !ws->write_dead && !ws->write_closed &&
+        !ws_frame_is_unfinished(ws)) {
         enum stream_result r = ws_flush_control(ws);
         if (r != STREAM_OK)
             return r;
@@ -213,9 +214,9 @@ void stream_ws_facts(const struct stream *st, struct ws_facts *out)
     *out = (struct ws_facts){.subprotocol = ws->subprotocol,
                              .forwarded = span_of(ws->forwarded, ws->forwarded_n),
                              .status = ws->status,
-                             .heard = ws->heard,
-                             .ended_early = ws->status == 0 && ws->inner_ended,
-                             .broke_early = ws->status == 0 && ws->dead,
+                             .received_data = ws->received_data,
+                             .closed_before_response = ws->status == 0 && ws->inner_ended,
+                             .failed_before_response = ws->status == 0 && ws->dead,
                              .plain_http = ws->plain_http,
                              .close_code_received = ws->close_code_received,
                              .close_code_sent = ws->close_code_sent};

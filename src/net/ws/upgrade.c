@@ -25,7 +25,7 @@ void ws_handshake_free(struct stream_ws *ws)
     ws->handshake = NULL;
 }
 
-bool ws_take_early(struct stream_ws *ws, void *p, size_t n, size_t *got)
+bool ws_read_after_request(struct stream_ws *ws, void *p, size_t n, size_t *got)
 {
     struct ws_handshake *hs = ws->handshake;
     if (!hs)

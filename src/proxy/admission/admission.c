@@ -14,7 +14,7 @@
 
 #include "model/cidr.h"
 #include "model/damping.h"
-#include "net/proxy_address.h"
+#include "net/address.h"
 #include "table.h"
 
 #define SHARD_BITS 4u
@@ -178,7 +178,7 @@ enum admission_verdict admission_enter(struct admission *a, const struct per_sou
         source->sa.sa_family == AF_UNIX)
         return ADMISSION_GRANTED;
     const struct address unmapped = address_unmap(source);
-    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped);
+    const struct proxy_endpoint from = address_to_proxy(&unmapped);
     if (cidr_contains(conf->exempt, conf->n_exempt, from.ip, from.is_ipv6))
         return ADMISSION_GRANTED;
     const struct key_hash key = source_key(a, &from);
@@ -219,7 +219,7 @@ void admission_leave(struct admission *a, admission_place place)
 static struct key_hash pair_key(const struct admission *a, const struct admission_client *client)
 {
     const struct address unmapped = address_unmap(client->source);
-    const struct proxy_endpoint from = proxy_endpoint_of(&unmapped); /* all zero for Unix */
+    const struct proxy_endpoint from = address_to_proxy(&unmapped); /* all zero for Unix */
     const uint64_t who = client->certificate.p
                              ? key_hash(client->certificate.p, client->certificate.n, a->seed).high
                              : 0;

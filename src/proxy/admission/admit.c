@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "model/cidr.h"
-#include "net/proxy_address.h"
+#include "net/address.h"
 #include "proxy/admission/admission.h"
 #include "proxy/session/access_log.h"
 #include "proxy/session/proxied.h"
@@ -30,7 +30,7 @@ bool admit_trusts_peer(const struct session *s)
     const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
         return true; /* who may reach the socket's file is the file system's business */
-    struct proxy_endpoint peer = proxy_endpoint_of(&s->source);
+    struct proxy_endpoint peer = address_to_proxy(&s->source);
     return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
 }
 
@@ -42,7 +42,7 @@ static bool is_denied(const struct session *s)
     const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
         return false;
-    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
+    struct proxy_endpoint source = address_to_proxy(&s->source);
     if (cidr_contains(conf->deny, conf->n_deny, source.ip, source.is_ipv6))
         return true;
     return conf->n_allow > 0 &&

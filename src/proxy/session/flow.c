@@ -86,7 +86,7 @@ static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t 
         put = 0;
     if (put == n)
         return FLOW_WAIT;
-    if (!splice_take_back(room->pipe, room->scratch, n - put) || r == STREAM_ERR)
+    if (!splice_read_back(room->pipe, room->scratch, n - put) || r == STREAM_ERR)
         return FLOW_WRITE_ERROR;
     return keep(f, room->scratch, n - put, room);
 }
@@ -95,7 +95,7 @@ static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t 
 static bool goes_by_pipe(const struct flow *f, const struct stream *from, const struct stream *to,
                          const struct flow_room *room)
 {
-    return f->full_reads == FLOW_BULK_READS && !f->discards && splice_is_there(room->pipe) &&
+    return f->full_reads == FLOW_BULK_READS && !f->discards && splice_is_open(room->pipe) &&
            stream_can_splice(from, to);
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/proxy_address.h"
+#include "net/address.h"
 #include "net/socket.h"
 #include "proxy/worker/worker.h"
 #include "session.h"
@@ -19,8 +19,8 @@ void proxied_take_address(struct session *s)
     struct proxied *proxied = s->proxied;
     if (!proxied->header.has_address)
         return;
-    s->source = proxy_endpoint_address(&proxied->header.source);
-    proxied->destination = proxy_endpoint_address(&proxied->header.destination);
+    s->source = address_from_proxy(&proxied->header.source);
+    proxied->destination = address_from_proxy(&proxied->header.destination);
 }
 
 void proxied_free(struct proxied *proxied)
@@ -91,8 +91,8 @@ size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
     const struct cluster_conf *conf = s->arrival->cluster_view->cluster->conf;
     struct address local = destination_of(s);
-    struct proxy_endpoint source = proxy_endpoint_of(&s->source);
-    struct proxy_endpoint destination = proxy_endpoint_of(&local);
+    struct proxy_endpoint source = address_to_proxy(&s->source);
+    struct proxy_endpoint destination = address_to_proxy(&local);
     if (conf->proxy_protocol == PROXY_PROTOCOL_NONE)
         return 0;
     if (conf->proxy_protocol == PROXY_PROTOCOL_V1)

@@ -78,7 +78,7 @@ static enum step connect_bad(struct session *s)
 static bool reset_before_mqtt(const struct session *s, enum stream_result how)
 {
     return how == STREAM_ERR && buffer_len(&s->arrival->first) == 0 &&
-           socket_ask_peer(s->client_io.fd) == SOCKET_PEER_RESET;
+           socket_peer_state(s->client_io.fd) == SOCKET_PEER_RESET;
 }
 
 /*

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "model/forwarded.h"
-#include "net/proxy_address.h"
+#include "net/address.h"
 #include "net/socket.h"
 #include "net/ws/stream.h"
 #include "proxied.h"
@@ -187,7 +187,7 @@ enum step stage_tls(struct session *s)
     if (!worker_lets_shake(s->w))
         return QUEUE;
     /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
-    if (!s->arrival->shaking && socket_peer_has_left(s->client_io.fd))
+    if (!s->arrival->shaking && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
                                   "before its TLS handshake began");
     if (!s->arrival->shaking && !begin_handshake(s))
@@ -197,7 +197,7 @@ enum step stage_tls(struct session *s)
         s->up.read_wait = flow_wait_mask(r);
         return WAIT;
     }
-    if (r != STREAM_OK && stream_tls_left_unheard(s->client))
+    if (r != STREAM_OK && stream_tls_closed_without_data(s->client))
         return session_left_early(s, false, stream_error(s->client));
     if (r != STREAM_OK) {
         count_failed(s);
@@ -222,7 +222,7 @@ static void take_forwarded_address(struct session *s)
     if (!conf->client_address_header || !facts.forwarded.p || unnamed || !admit_trusts_peer(s))
         return;
     if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
-        s->source = proxy_endpoint_address(&source);
+        s->source = address_from_proxy(&source);
 }
 
 /* There is no upgrade: the client has left, was no device, or broke a rule. */
@@ -231,10 +231,10 @@ static enum step upgrade_failed(struct session *s)
     const char *detail = stream_error(s->client);
     struct ws_facts facts;
     stream_ws_facts(s->client, &facts);
-    const bool heard = facts.heard || s->tls;
-    if (facts.ended_early || (facts.broke_early && !heard))
+    const bool heard = facts.received_data || s->tls;
+    if (facts.closed_before_response || (facts.failed_before_response && !heard))
         return session_left_early(s, heard, detail);
-    if (facts.broke_early)
+    if (facts.failed_before_response)
         return session_close(s, CLOSE_CLIENT_ERROR, detail);
     s->probe = facts.plain_http;
     return session_close(s, facts.plain_http ? CLOSE_HTTP_PROBE : CLOSE_WEBSOCKET_REFUSED, detail);

@@ -44,18 +44,18 @@ static void note_host(struct ws_upgrade *u, struct span value)
         uint8_t b = value.p[i];
         bool is_alphanumeric =
             (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z');
-        u->host_is_bad |= !is_alphanumeric && !memchr(marks, b, sizeof(marks) - 1);
+        u->host_is_invalid |= !is_alphanumeric && !memchr(marks, b, sizeof(marks) - 1);
     }
 }
 
 static void note_upgrade(struct ws_upgrade *u, struct span value)
 {
-    u->asks_websocket |= list_has(value, "websocket");
+    u->upgrades_to_websocket |= list_has(value, "websocket");
 }
 
 static void note_connection(struct ws_upgrade *u, struct span value)
 {
-    u->connection_upgrades |= list_has(value, "upgrade");
+    u->connection_is_upgrade |= list_has(value, "upgrade");
 }
 
 static void note_version(struct ws_upgrade *u, struct span value)
@@ -71,14 +71,14 @@ static void note_version(struct ws_upgrade *u, struct span value)
 static void note_key(struct ws_upgrade *u, struct span value)
 {
     u->n_keys++;
-    u->key_is_bad |= value.n != WS_KEY_N;
-    if (u->key_is_bad)
+    u->key_is_invalid |= value.n != WS_KEY_N;
+    if (u->key_is_invalid)
         return;
     for (size_t i = 0; i < WS_KEY_N; i++) {
         uint8_t b = value.p[i];
         bool is_base64 = (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') ||
                          (b >= 'a' && b <= 'z') || b == '+' || b == '/';
-        u->key_is_bad |= i < WS_KEY_N - 2 ? !is_base64 : b != '=';
+        u->key_is_invalid |= i < WS_KEY_N - 2 ? !is_base64 : b != '=';
     }
     memcpy(u->key, value.p, WS_KEY_N);
 }
@@ -206,7 +206,8 @@ static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, 
 /* A health check or a browser. A proxy that drops only the Upgrade header is none of these. */
 static bool is_plain_http(const struct ws_upgrade *u)
 {
-    return !u->asks_websocket && !u->connection_upgrades && u->n_keys == 0 && u->n_versions == 0;
+    return !u->upgrades_to_websocket && !u->connection_is_upgrade && u->n_keys == 0 &&
+           u->n_versions == 0;
 }
 
 static enum parse_result judge(struct ws_upgrade *u)
@@ -214,25 +215,25 @@ static enum parse_result judge(struct ws_upgrade *u)
     u->plain_http = is_plain_http(u);
     if (u->minor < 1)
         return refuse(u, 400, "not HTTP/1.1");
-    if (u->n_hosts != 1 || u->host_is_bad)
+    if (u->n_hosts != 1 || u->host_is_invalid)
         return refuse(u, 400, "not exactly one good Host");
     if (u->has_body)
         return refuse(u, 400, "a body in an upgrade request");
     if (!u->path_matches)
         return refuse(u, 404, "no such path");
-    if (!u->is_get && !u->asks_websocket)
+    if (!u->is_get && !u->upgrades_to_websocket)
         return refuse(u, 405, "method is not GET");
-    if (!u->asks_websocket)
+    if (!u->upgrades_to_websocket)
         return refuse(u, 426, "no Upgrade: websocket");
     if (!u->is_get)
         return refuse(u, 400, "method is not GET");
-    if (!u->connection_upgrades)
+    if (!u->connection_is_upgrade)
         return refuse(u, 400, "no Connection: Upgrade");
     if (u->n_versions > 1)
         return refuse(u, 400, "more than one Sec-WebSocket-Version");
     if (!u->version_matches)
         return refuse(u, 426, "Sec-WebSocket-Version is not 13");
-    if (u->n_keys != 1 || u->key_is_bad)
+    if (u->n_keys != 1 || u->key_is_invalid)
         return refuse(u, 400, "not exactly one good Sec-WebSocket-Key");
     if (!u->offers_mqtt && !u->offers_mqttv31)
         return refuse(u, 400, "no subprotocol mqtt"); /* [MQTT-6.0.0-3] */

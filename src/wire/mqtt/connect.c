@@ -132,7 +132,7 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
  * ignores them. In 3.1.1 and 5.0 they must be 0. The protocol name, or a length with no room
  * for "MQIsdp", rules out 3.1.
  */
-static bool type_flags_are_good(struct mqtt_connect *c, bool may_be_31)
+static bool type_flags_are_valid(struct mqtt_connect *c, bool may_be_31)
 {
     return may_be_31 || !c->type_flags || !refuse(c, MQTT_FAULT_FIXED_HEADER_FLAGS);
 }
@@ -148,7 +148,7 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
         return result;
     if (v.value < REMAINING_LENGTH_MIN && refuse(c, MQTT_FAULT_FIELD_OVERRUN))
         return PARSE_BAD;
-    if (!type_flags_are_good(c, v.value >= REMAINING_LENGTH_MIN_MQISDP))
+    if (!type_flags_are_valid(c, v.value >= REMAINING_LENGTH_MIN_MQISDP))
         return PARSE_BAD;
     c->length_minimal = v.minimal;
     c->end = c->at + v.n + v.value;
@@ -173,7 +173,7 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     /* [MQTT-3.1.2-1]; its length first, which also says what room there has to be */
     if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
-    if (left >= 2 && !type_flags_are_good(c, is_mqisdp))
+    if (left >= 2 && !type_flags_are_valid(c, is_mqisdp))
         return PARSE_BAD;
     if (left >= 2 && !room_after(c, c->at + n, STEP_LEVEL))
         return PARSE_BAD;
@@ -218,7 +218,7 @@ static enum parse_result read_level(struct mqtt_connect *c, struct span in)
 }
 
 /* The rules of the connect flags. Of 3.1 only those whose breach leaves a field in doubt. */
-static bool flags_are_good(struct mqtt_connect *c)
+static bool flags_are_valid(struct mqtt_connect *c)
 {
     const bool stray_will = !c->has_will && has(c, FLAG_WILL_QOS | FLAG_WILL_RETAIN);
     const bool qos_3 = c->has_will && (c->flags & FLAG_WILL_QOS) == FLAG_WILL_QOS;
@@ -246,7 +246,7 @@ static enum parse_result read_flags(struct mqtt_connect *c, struct span in)
     c->clean_start = has(c, FLAG_CLEAN);
     c->has_will = has(c, FLAG_WILL);
     c->has_username = has(c, FLAG_USERNAME);
-    if (!flags_are_good(c))
+    if (!flags_are_valid(c))
         return PARSE_BAD;
     const uint32_t between = c->version == 5 ? 2 + 1 : 2; /* keep alive, properties */
     if (!room_after(c, rd.at + between, STEP_CLIENT_ID))

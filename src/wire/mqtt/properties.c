@@ -70,7 +70,7 @@ static bool refuse(struct mqtt_properties *w, enum mqtt_fault fault)
  * Can the list end well when the property being read leaves `left` bytes of it? Asked
  * when a value's end becomes known, before the value itself is here.
  */
-static bool rest_is_good(struct mqtt_properties *w, uint32_t left)
+static bool rest_is_valid(struct mqtt_properties *w, uint32_t left)
 {
     const uint64_t data = UINT64_C(1) << MQTTPROPERTY_CODE_AUTHENTICATION_DATA;
     const uint64_t method = UINT64_C(1) << MQTTPROPERTY_CODE_AUTHENTICATION_METHOD;
@@ -83,7 +83,7 @@ static bool rest_is_good(struct mqtt_properties *w, uint32_t left)
     return true;
 }
 
-static bool identifier_is_good(struct mqtt_properties *w, uint8_t id)
+static bool identifier_is_valid(struct mqtt_properties *w, uint8_t id)
 {
     uint8_t here = w->in_will ? IN_WILL : IN_CONNECT;
     uint8_t place = id < ARRAY_LEN(places) ? places[id] : 0;
@@ -108,7 +108,7 @@ static bool begin(struct mqtt_properties *w, uint8_t id, int type)
     w->type = (uint8_t)type;
     w->repeated = w->seen & UINT64_C(1) << id;
     w->seen |= UINT64_C(1) << id;
-    return is_integer(type) ? rest_is_good(w, left - least) : true;
+    return is_integer(type) ? rest_is_valid(w, left - least) : true;
 }
 
 static enum parse_result read_identifier(struct mqtt_properties *w, struct span in)
@@ -128,7 +128,7 @@ static enum parse_result read_identifier(struct mqtt_properties *w, struct span 
         w->fault = MQTT_FAULT_PROPERTY_UNKNOWN;
         return PARSE_BAD;
     }
-    return identifier_is_good(w, id) && begin(w, id, type) ? PARSE_DONE : PARSE_BAD;
+    return identifier_is_valid(w, id) && begin(w, id, type) ? PARSE_DONE : PARSE_BAD;
 }
 
 /* The value ends before offset `end`: on to the next property. */
@@ -142,7 +142,7 @@ static enum parse_result finish(struct mqtt_properties *w, size_t end)
 }
 
 /* Does an integer value keep its property's rule? */
-static bool integer_is_good(struct mqtt_properties *w, uint32_t value)
+static bool integer_is_valid(struct mqtt_properties *w, uint32_t value)
 {
     switch (w->id) {
     case MQTTPROPERTY_CODE_REQUEST_PROBLEM_INFORMATION:
@@ -185,7 +185,7 @@ static enum parse_result read_integer(struct mqtt_properties *w, struct span in)
         value = reader_u32_be(&rd);
     if (rd.cut)
         return PARSE_MORE;
-    if (!integer_is_good(w, value))
+    if (!integer_is_valid(w, value))
         return PARSE_BAD;
     note_integer(w, value);
     return finish(w, rd.at);
@@ -227,13 +227,13 @@ static enum parse_result read_string_length(struct mqtt_properties *w, struct sp
     w->at += 2;
     w->value_end = w->at + length.min;
     w->checked = 0;
-    if (!second_follows && !rest_is_good(w, w->end - w->value_end))
+    if (!second_follows && !rest_is_valid(w, w->end - w->value_end))
         return PARSE_BAD;
     return PARSE_DONE;
 }
 
 /* The part of [w->at, w->value_end) that is here is good, as far as its type says. */
-static bool string_is_good(struct mqtt_properties *w, struct span in)
+static bool string_is_valid(struct mqtt_properties *w, struct span in)
 {
     size_t checked = w->checked, here = size_min(in.n, w->value_end) - w->at;
 
@@ -252,7 +252,7 @@ static enum parse_result read_string(struct mqtt_properties *w, struct span in)
         if (result != PARSE_DONE)
             return result;
     }
-    if (!string_is_good(w, in))
+    if (!string_is_valid(w, in))
         return PARSE_BAD;
     if (in.n < w->value_end)
         return PARSE_MORE;

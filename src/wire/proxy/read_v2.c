@@ -254,7 +254,7 @@ static void take_facts(const struct found *found, struct proxy_facts *facts)
 }
 
 /* The checksum is that of the header with zeros in its place. */
-static bool checksum_is_right(struct span header, struct span checksum)
+static bool checksum_matches(struct span header, struct span checksum)
 {
     static const uint8_t zeros[CRC32C_SIZE];
     const size_t at = (size_t)(checksum.p - header.p), behind = at + CRC32C_SIZE;
@@ -280,7 +280,7 @@ static enum parse_result read_rest(struct span in, const struct fixed *fixed,
     if (result != PARSE_DONE)
         return result;
     struct span checksum = found.value[PP2_TYPE_CRC32C];
-    if (checksum.p && !checksum_is_right(walk.in, checksum))
+    if (checksum.p && !checksum_matches(walk.in, checksum))
         return refuse(out, "crc32c");
     if (fixed->transport == PROXY_TRANSPORT_TCP && fixed->family != PROXY_FAMILY_UNIX)
         take_addresses(in.p + PROXY_FIXED_SIZE, fixed->family == PROXY_FAMILY_INET6, out);

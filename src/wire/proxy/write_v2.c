@@ -76,7 +76,7 @@ static struct span taken(size_t *room, struct span value)
 }
 
 /* A name that a broker may take for a user name: one nobody can write a second line with. */
-static bool is_good_name(struct span name)
+static bool name_is_valid(struct span name)
 {
     for (size_t at = 0; at < name.n;) {
         const uint8_t *c = name.p + at;
@@ -97,7 +97,7 @@ static struct proxy_facts facts_to_send(const struct proxy_facts *facts, size_t 
         out.client_cert_conn = facts->client_cert_conn;
         out.client_cert_sess = facts->client_cert_sess;
         out.verified = facts->verified && (out.client_cert_conn || out.client_cert_sess);
-        if (out.verified && is_good_name(facts->tls_cn))
+        if (out.verified && name_is_valid(facts->tls_cn))
             out.tls_cn = taken(&room, facts->tls_cn);
         out.tls_version = taken(&room, facts->tls_version);
         out.tls_cipher = taken(&room, facts->tls_cipher);

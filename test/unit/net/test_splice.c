@@ -15,16 +15,16 @@ static void what_is_in_the_pipe_is_taken_back_whole(void **state)
     static uint8_t in[SPLICE_BYTES_MAX], out[SPLICE_BYTES_MAX];
     struct splice_pipe pipe;
     splice_init(&pipe);
-    assert_true(splice_is_there(&pipe));
+    assert_true(splice_is_open(&pipe));
     for (size_t i = 0; i < sizeof(in); i++)
         in[i] = (uint8_t)(i * 2654435761u >> 24);
     assert_int_equal(write(pipe.in, in, sizeof(in)), sizeof(in)); /* it holds so many */
-    assert_true(splice_take_back(&pipe, out, 5));
-    assert_true(splice_take_back(&pipe, out + 5, sizeof(out) - 5));
+    assert_true(splice_read_back(&pipe, out, 5));
+    assert_true(splice_read_back(&pipe, out + 5, sizeof(out) - 5));
     assert_memory_equal(out, in, sizeof(in));
-    assert_true(splice_is_there(&pipe));
+    assert_true(splice_is_open(&pipe));
     splice_fini(&pipe);
-    assert_false(splice_is_there(&pipe));
+    assert_false(splice_is_open(&pipe));
 }
 
 /* No kernel does that: but whose bytes would the next session get? */
@@ -36,8 +36,8 @@ static void a_pipe_that_does_not_give_what_is_in_it_is_given_up(void **state)
     splice_init(&pipe);
     const int in = pipe.in;
     assert_int_equal(write(pipe.in, "abc", 3), 3);
-    assert_false(splice_take_back(&pipe, out, 4));
-    assert_false(splice_is_there(&pipe));
+    assert_false(splice_read_back(&pipe, out, 4));
+    assert_false(splice_is_open(&pipe));
     assert_int_equal(write(in, "abc", 3), -1); /* closed */
     splice_fini(&pipe);                        /* safe to repeat */
 }
@@ -53,8 +53,8 @@ static void without_descriptors_there_is_no_pipe(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     splice_init(&pipe);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_false(splice_is_there(&pipe));
-    assert_false(splice_is_there(NULL));
+    assert_false(splice_is_open(&pipe));
+    assert_false(splice_is_open(NULL));
     splice_fini(&pipe);
 }
 

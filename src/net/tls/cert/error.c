@@ -15,14 +15,14 @@ const char *tls_reason(unsigned long code)
     return words ? words : "unknown error";
 }
 
-bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule)
+bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule)
 {
     /* The first complaint; later ones only repeat it. */
     (void)snprintf(error, TLS_ERROR_MAX, "%s: %s: %s", file, rule, tls_reason(ERR_peek_error()));
     return false;
 }
 
-bool tls_refuse_memory(char error[TLS_ERROR_MAX])
+bool tls_fail_memory(char error[TLS_ERROR_MAX])
 {
     (void)snprintf(error, TLS_ERROR_MAX, "out of memory");
     return false;

@@ -12,9 +12,9 @@
 const char *tls_reason(unsigned long code);
 
 /* Write "file: rule: the first thing OpenSSL complained about" into `error`; always false. */
-bool tls_refuse(char error[TLS_ERROR_MAX], const char *file, const char *rule);
+bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule);
 
 /* Write "out of memory" into `error`; always false. */
-bool tls_refuse_memory(char error[TLS_ERROR_MAX]);
+bool tls_fail_memory(char error[TLS_ERROR_MAX]);
 
 #endif

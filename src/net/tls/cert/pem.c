@@ -24,7 +24,7 @@ struct passphrase {
     bool asked;
 };
 
-static int give_passphrase(char *buffer, int size, int writing, void *arg)
+static int passphrase_callback(char *buffer, int size, int writing, void *arg)
 {
     struct passphrase *passphrase = arg;
     (void)writing;
@@ -85,7 +85,7 @@ static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MA
 /* ---- certificates and revocation lists ------------------------------------------------- */
 
 /* The rule that a file of PEM blocks breaks: `what` is "certificate" or "revocation list". */
-static void refuse_pem(char error[TLS_ERROR_MAX], const char *file, const char *what)
+static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *what)
 {
     char rule[64];
     unsigned long code = ERR_peek_error();
@@ -93,11 +93,11 @@ static void refuse_pem(char error[TLS_ERROR_MAX], const char *file, const char *
         (void)snprintf(rule, sizeof(rule), "no %s in it", what);
     else
         (void)snprintf(rule, sizeof(rule), "the %s cannot be used", what);
-    (void)tls_refuse(error, file, rule);
+    (void)tls_fail(error, file, rule);
 }
 
 /* The end of a file of PEM blocks looks to OpenSSL like an error of its own kind. */
-static bool pem_is_over(void)
+static bool at_pem_end(void)
 {
     unsigned long code = ERR_peek_last_error();
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
@@ -107,7 +107,7 @@ static bool pem_is_over(void)
 static X509 *next_certificate(BIO *bio, OSSL_LIB_CTX *lib, struct passphrase *none)
 {
     X509 *x509 = X509_new_ex(lib, NULL);
-    if (x509 && PEM_read_bio_X509(bio, &x509, give_passphrase, none))
+    if (x509 && PEM_read_bio_X509(bio, &x509, passphrase_callback, none))
         return x509;
     X509_free(x509);
     return NULL;
@@ -127,9 +127,9 @@ STACK_OF(X509) *
             break;
         }
     }
-    bool good = all && bio && !x509 && sk_X509_num(all) > 0 && pem_is_over();
+    bool good = all && bio && !x509 && sk_X509_num(all) > 0 && at_pem_end();
     if (bio && !good)
-        refuse_pem(error, file, "certificate");
+        pem_error(error, file, "certificate");
     BIO_free(bio);
     if (!good) {
         sk_X509_pop_free(all, X509_free);
@@ -157,9 +157,9 @@ STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char err
             break;
         }
     }
-    bool good = all && bio && !crl && sk_X509_CRL_num(all) > 0 && pem_is_over();
+    bool good = all && bio && !crl && sk_X509_CRL_num(all) > 0 && at_pem_end();
     if (bio && !good)
-        refuse_pem(error, file, "revocation list");
+        pem_error(error, file, "revocation list");
     BIO_free(bio);
     if (!good) {
         sk_X509_CRL_pop_free(all, X509_CRL_free);
@@ -180,8 +180,8 @@ static bool read_passphrase(const char *file, struct small_file *out, char error
     return false;
 }
 
-static void say_no_key(const struct certificate_conf *files, const struct passphrase *passphrase,
-                       char error[TLS_ERROR_MAX])
+static void set_key_error(const struct certificate_conf *files, const struct passphrase *passphrase,
+                          char error[TLS_ERROR_MAX])
 {
     const char *file = files->private_key_file;
     if (passphrase->asked && passphrase->text)
@@ -211,9 +211,9 @@ static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *file
     ERR_clear_error();
     BIO *bio = open_pem(files->private_key_file, "private key", error);
     if (bio) {
-        key = PEM_read_bio_PrivateKey_ex(bio, NULL, give_passphrase, &passphrase, lib, NULL);
+        key = PEM_read_bio_PrivateKey_ex(bio, NULL, passphrase_callback, &passphrase, lib, NULL);
         if (!key)
-            say_no_key(files, &passphrase, error);
+            set_key_error(files, &passphrase, error);
     }
     BIO_free(bio);
     small_file_free(&text);
@@ -262,5 +262,5 @@ bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
     if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) ==
         1)
         return true;
-    return tls_refuse(error, files->certificate_file, "the certificate cannot be used");
+    return tls_fail(error, files->certificate_file, "the certificate cannot be used");
 }

@@ -126,7 +126,7 @@ bool tls_staple_load(const char *file, X509 *leaf, struct tls_staple *out,
     bool good = check_response(response, file, &staple, error);
     int n = good ? i2d_OCSP_RESPONSE(response, &staple.der) : 0;
     if (good && n <= 0)
-        good = tls_refuse_memory(error);
+        good = tls_fail_memory(error);
     OCSP_RESPONSE_free(response);
     ERR_clear_error();
     if (!good)
@@ -150,7 +150,7 @@ static bool is_valid_now(const struct tls_staple *staple)
     return staple->from <= now + CLOCK_SKEW_S && (!staple->until || now < staple->until);
 }
 
-int tls_staple_answer(SSL *ssl, const struct tls_staple *staples, size_t n)
+int tls_staple_respond(SSL *ssl, const struct tls_staple *staples, size_t n)
 {
     /* In this callback it is the one that was chosen, of several with different keys. */
     const X509 *shown = SSL_get_certificate(ssl);

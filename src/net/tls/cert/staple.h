@@ -29,6 +29,6 @@ MUST_USE bool tls_staple_load(const char *file, X509 *leaf, struct tls_staple *o
 void tls_staple_fini(struct tls_staple *staple);
 
 /* The status callback's work: staple what of the n fits the certificate that is shown now. */
-int tls_staple_answer(SSL *ssl, const struct tls_staple *staples, size_t n);
+int tls_staple_respond(SSL *ssl, const struct tls_staple *staples, size_t n);
 
 #endif

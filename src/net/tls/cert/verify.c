@@ -94,9 +94,9 @@ bool tls_store_add_authorities(X509_STORE *store, OSSL_LIB_CTX *lib, const char 
         return false;
     bool added = true;
     if (!add_all(store, all))
-        added = tls_refuse(error, file, "the authorities cannot be used");
+        added = tls_fail(error, file, "the authorities cannot be used");
     else if (!tls_expiry_add_all(expiry, TLS_VALIDITY_AUTHORITY, all, file))
-        added = tls_refuse_memory(error);
+        added = tls_fail_memory(error);
     sk_X509_pop_free(all, X509_free);
     return added;
 }
@@ -111,9 +111,9 @@ static bool add_crls(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
     for (int i = 0; added && i < sk_X509_CRL_num(all); i++) {
         X509_CRL *crl = sk_X509_CRL_value(all, i);
         if (X509_STORE_add_crl(store, crl) != 1)
-            added = tls_refuse(error, file, "the revocation list cannot be used");
+            added = tls_fail(error, file, "the revocation list cannot be used");
         else if (!tls_expiry_add_crl(expiry, crl, file))
-            added = tls_refuse_memory(error);
+            added = tls_fail_memory(error);
     }
     sk_X509_CRL_pop_free(all, X509_CRL_free);
     return added;
@@ -152,14 +152,14 @@ static bool load_store(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
 {
     rules->store = X509_STORE_new();
     if (!rules->store || X509_STORE_set_flags(rules->store, flags_of(conf)) != 1)
-        return tls_refuse_memory(error);
+        return tls_fail_memory(error);
     if (!tls_store_add_authorities(rules->store, lib, conf->client_ca_file, expiry, error))
         return false;
     for (size_t i = 0; i < conf->n_client_crl_files; i++)
         if (!add_crls(rules->store, lib, conf->client_crl_files[i], expiry, error))
             return false;
     rules->names = names_of(rules->store);
-    return rules->names ? true : tls_refuse_memory(error);
+    return rules->names ? true : tls_fail_memory(error);
 }
 
 bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
@@ -180,7 +180,7 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
         loaded = load_store(lib, conf, &rules, expiry, error);
     }
     if (loaded && !digest_rules(lib, conf, &rules))
-        loaded = tls_refuse_memory(error);
+        loaded = tls_fail_memory(error);
     if (!loaded)
         tls_client_rules_fini(&rules);
     *out = rules;

@@ -143,7 +143,7 @@ static void strict_sni_refuses_the_rest_by_name(void **state)
     assert_true(stream_tls_alert(l.server, &alert));
     assert_true(alert.sent);
     assert_int_equal(alert.code, SSL_AD_UNRECOGNIZED_NAME);
-    assert_string_equal(alert.word, "unrecognized name");
+    assert_string_equal(alert.description, "unrecognized name");
     ERR_clear_error();
     link_fini(&l);
     tls_context_free(ctx);

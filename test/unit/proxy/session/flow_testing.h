@@ -47,7 +47,7 @@ static inline void bench_init(struct bench *b, void **state, struct stream_memor
     *b = (struct bench){.way = *(const enum way *)*state, .scratch = malloc(BLOCK_BYTES)};
     pool_init(&b->pool, BLOCK_BYTES, 2);
     splice_init(&b->pipe);
-    assert_true(splice_is_there(&b->pipe));
+    assert_true(splice_is_open(&b->pipe));
     b->room = (struct flow_room){.scratch = b->scratch, .pool = &b->pool, .pipe = &b->pipe};
     from.splices = to.splices = b->way != COPIED;
     b->from = stream_memory_new(&from);
