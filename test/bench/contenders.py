@@ -114,7 +114,7 @@ class Router(Proxy):
             proxy_protocol="v2")
         config["workers"] = setting.threads
         config["log"] = {"level": "notice"}
-        harness.add_door(config, "ws", websocket={"path": "/mqtt"})
+        harness.add_listener(config, "ws", websocket={"path": "/mqtt"})
         for listener, port in zip(config["listeners"], (self.plain, self.tls, self.ws)):
             listener["address"], listener["backlog"] = f"127.0.0.1:{port}", BACKLOG
         config.update(more)

@@ -1,26 +1,26 @@
-"""The admin interface of a router under test, asked over HTTP."""
+"""Send requests to the admin interface of a router under test."""
 
 import http.client
 import json
 import urllib.parse
 
-from harness import PATIENCE_S
+from harness import WAIT_LIMIT_S
 
 
 def with_admin(config, **admin):
-    """The configuration, with the interface on a port that the kernel chooses."""
+    """Add an admin interface on a port that the kernel chooses."""
     config["admin"] = {"address": "127.0.0.1:0", **admin}
     return config
 
 
 def address(router):
-    """HOST, PORT of a router's admin interface."""
+    """Return (host, port) of a router's admin interface."""
     host, _, port = router.wait_event("admin.open")["address"].rpartition(":")
     return host, int(port)
 
 
-def ask(router, method, path, body=None, headers=(), timeout_s=PATIENCE_S):
-    """(status, headers, bytes) of one request; a body that is no bytes is sent as JSON."""
+def http_request(router, method, path, body=None, headers=(), timeout_s=WAIT_LIMIT_S):
+    """Return (status, headers, bytes) of one request; a body other than bytes is sent as JSON."""
     connection = http.client.HTTPConnection(*address(router), timeout=timeout_s)
     headers = dict(headers)
     if body is not None and not isinstance(body, bytes):
@@ -35,26 +35,26 @@ def ask(router, method, path, body=None, headers=(), timeout_s=PATIENCE_S):
 
 
 def get(router, path, **query):
-    """The JSON that GET answers with, which has to be a good answer."""
+    """Return the JSON of a GET request that must succeed."""
     if query:
         path += "?" + urllib.parse.urlencode(query)
-    status, _, body = ask(router, "GET", path)
+    status, _, body = http_request(router, "GET", path)
     assert status == 200, (status, body)
     return json.loads(body)
 
 
 def post(router, path, body=None):
-    """The same of POST."""
-    status, _, answer = ask(router, "POST", path, {} if body is None else body)
+    """Return the JSON of a POST request that must succeed."""
+    status, _, answer = http_request(router, "POST", path, {} if body is None else body)
     assert status == 200, (status, answer)
     return json.loads(answer)
 
 
-def refusal(router, method, path, body=None, **query):
-    """(status, reason) of a request that has to be refused, with a problem that says so."""
+def rejection(router, method, path, body=None, **query):
+    """Return (status, reason) of a request that must fail with a matching problem document."""
     if query:
         path += "?" + urllib.parse.urlencode(query)
-    status, headers, answer = ask(router, method, path, body)
+    status, headers, answer = http_request(router, method, path, body)
     assert headers["Content-Type"] == "application/problem+json", answer
     problem = json.loads(answer)
     assert problem["status"] == status >= 400 and problem["detail"] and problem["title"]

@@ -1,11 +1,11 @@
-"""The admin interface on a connection that is kept, over TCP or a Unix socket, and byte by byte."""
+"""Requests over one persistent admin connection, over TCP or a Unix socket, or byte by byte."""
 
 import http.client
 import json
 import socket
 import urllib.parse
 
-from harness import PATIENCE_S
+from harness import WAIT_LIMIT_S
 
 TOKEN = "a-token-of-twenty-four-by"
 
@@ -19,12 +19,12 @@ def make_token(directory, token=TOKEN, name="token"):
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=PATIENCE_S)
+        super().__init__("localhost", timeout=WAIT_LIMIT_S)
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE_S)
+        self.sock.settimeout(WAIT_LIMIT_S)
         self.sock.connect(self.path)
 
 
@@ -41,14 +41,14 @@ class Answer:
 
     @property
     def reason(self):
-        """Of a problem."""
+        """The reason of a problem document."""
         assert self.headers["Content-Type"] == "application/problem+json", self.body
         assert self.json["status"] == self.status
         return self.json["reason"]
 
 
 class Admin:
-    """Requests to a router's admin interface, on one connection that is kept."""
+    """Sends requests to a router's admin interface over one persistent connection."""
 
     def __init__(self, router, token=None):
         self.address = router.wait_event("admin.open")["address"]
@@ -57,25 +57,25 @@ class Admin:
 
     @property
     def place(self):
-        """(host, port), for sockets of a test's own."""
+        """(host, port), for a test's own sockets."""
         host, port = self.address.rsplit(":", 1)
         return host.strip("[]"), int(port)
 
     def connect(self):
-        """A socket that has said nothing yet."""
+        """Return a connected socket that has sent nothing."""
         if self.address.startswith("unix:"):
             s = socket.socket(socket.AF_UNIX)
-            s.settimeout(PATIENCE_S)
+            s.settimeout(WAIT_LIMIT_S)
             s.connect(self.address.removeprefix("unix:"))
             return s
-        return socket.create_connection(self.place, PATIENCE_S)
+        return socket.create_connection(self.place, WAIT_LIMIT_S)
 
     def open(self):
         if self.address.startswith("unix:"):
             return _UnixConnection(self.address.removeprefix("unix:"))
-        return http.client.HTTPConnection(*self.place, timeout=PATIENCE_S)
+        return http.client.HTTPConnection(*self.place, timeout=WAIT_LIMIT_S)
 
-    def ask(self, method, path, body=None, headers=()):
+    def request(self, method, path, body=None, headers=()):
         self.connection = self.connection or self.open()
         headers = dict(headers)
         if self.token:
@@ -91,13 +91,13 @@ class Admin:
     def get(self, path, headers=(), **query):
         if query:
             path += "?" + urllib.parse.urlencode(query)
-        return self.ask("GET", path, headers=headers)
+        return self.request("GET", path, headers=headers)
 
     def post(self, path, body=None, headers=()):
-        """body: a value for JSON, or bytes as they are"""
+        """body: a value to send as JSON, or bytes to send unchanged"""
         if not isinstance(body, bytes):
             body = json.dumps({} if body is None else body).encode()
-        return self.ask("POST", path, body, {"Content-Type": "application/json", **dict(headers)})
+        return self.request("POST", path, body, {"Content-Type": "application/json", **dict(headers)})
 
     def close(self):
         if self.connection:
@@ -106,7 +106,7 @@ class Admin:
 
 
 def exchange(s, request, answers=1):
-    """Send bytes as they are; the statuses of so many answers, by an HTTP reader of Python's."""
+    """Send raw bytes; return the status codes of that many responses, parsed by http.client."""
     if request:
         s.sendall(request)
     found = []

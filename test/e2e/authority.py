@@ -1,4 +1,4 @@
-"""A throw-away certificate authority that can issue every kind of certificate, and revoke."""
+"""A temporary certificate authority that can issue every kind of certificate, and revoke."""
 
 import datetime
 import pathlib
@@ -22,7 +22,7 @@ KEYS = {"ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
 
 
 class Issued:
-    """A certificate and its key as files."""
+    """The file names of a certificate and its key."""
 
     def __init__(self, certificate, key):
         self.certificate, self.key = certificate, key
@@ -32,7 +32,7 @@ class Issued:
 
 
 class Authority:
-    """Files stand in its directory: NAME.pem and NAME.key, and its own as ca.pem and ca.key."""
+    """Its directory contains NAME.pem and NAME.key, and ca.pem and ca.key of the authority."""
 
     def __init__(self, directory, name="mqtt-router test CA", days=30):
         self.directory = pathlib.Path(directory)
@@ -42,29 +42,29 @@ class Authority:
         openssl("req", "-x509", *KEYS["ec"], "-nodes", "-days", days, "-subj", f"/CN={name}",
                 "-keyout", self.key, "-out", self.file)
 
-    def issue(self, name, cn=None, sans=(), key="ec", **how):
-        """sans: as openssl writes them, "DNS:a.example"; how: days, passphrase, usage."""
+    def issue(self, name, cn=None, sans=(), key="ec", **options):
+        """sans: in openssl's notation, "DNS:a.example"; options: days, passphrase, usage."""
         request, extensions, certificate, key_file = (
             self.directory / f"{name}.{kind}" for kind in ("csr", "ext", "pem", "key"))
-        secret = ("-passout", f"pass:{how['passphrase']}") if "passphrase" in how else ("-nodes",)
+        secret = ("-passout", f"pass:{options['passphrase']}") if "passphrase" in options else ("-nodes",)
         openssl("req", *KEYS[key], *secret, "-utf8", "-subj", f"/CN={cn or name}", "-keyout",
                 key_file, "-out", request)
         lines = ["basicConstraints = CA:FALSE",
-                 f"extendedKeyUsage = {how.get('usage', 'serverAuth, clientAuth')}"]
+                 f"extendedKeyUsage = {options.get('usage', 'serverAuth, clientAuth')}"]
         if sans:
             lines.append("subjectAltName = " + ", ".join(sans))
         extensions.write_text("\n".join(lines) + "\n")
         openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self.key,
-                "-CAcreateserial", "-days", how.get("days", 20), "-extfile", extensions,
+                "-CAcreateserial", "-days", options.get("days", 20), "-extfile", extensions,
                 "-out", certificate)
         return Issued(certificate, key_file)
 
     def expire(self):
-        """Issue its own certificate again, so that it has expired."""
+        """Issue its own certificate again, already expired."""
         openssl("x509", "-in", self.file, "-signkey", self.key, "-days", "-1", "-out", self.file)
 
     def index(self, revoked=(), good=()):
-        """The database of `openssl ca`, with these certificates in it."""
+        """Write the database of `openssl ca` with these certificates; return its path."""
         index = self.directory / "index.txt"
         rows = [(i, state) for state, some in (("R", revoked), ("V", good)) for i in some]
         index.write_text("".join(
@@ -73,7 +73,7 @@ class Authority:
         return index
 
     def crl(self, file, revoked=(), ends=None):
-        """ends: when the next list is due, a datetime in UTC; 30 days from now by default."""
+        """ends: nextUpdate, a datetime in UTC; default: 30 days from now."""
         config = self.directory / "ca.cnf"
         span = () if ends is None else (
             "-crl_lastupdate", time_of(ends - datetime.timedelta(days=40)),

@@ -1,4 +1,4 @@
-"""Fixtures: everything a test starts is ended after it, and a router must end clean."""
+"""Fixtures: stop everything that a test starts, and require a clean exit of each router."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ from authority import Authority
 from websocket import WsDevice
 
 harness.raise_open_files()
-TEST_LIMIT_S = 5 * harness.PATIENCE_S  # for tests that hang, so that the others still run
+TEST_LIMIT_S = 5 * harness.WAIT_LIMIT_S  # fails a test that hangs, so that the others still run
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """A test that hangs fails by itself, with its place and the router's log."""
+    """Fail a test that hangs, with its traceback and the router's log."""
     def give_up(_signal, _frame):
-        pytest.fail(f"{item.nodeid} was not done after {TEST_LIMIT_S} s")
+        pytest.fail(f"{item.nodeid} did not finish within {TEST_LIMIT_S} s")
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(TEST_LIMIT_S)
     try:
@@ -33,8 +33,8 @@ def pytest_runtest_call(item):
 
 
 def pytest_configure(config):
-    """A folder of our own: the one that pytest would take is closed to other users whenever any
-    pytest starts, under the feet of routers that have given up root."""
+    """Use our own temporary directory. Each start of pytest makes its default one inaccessible to
+    other users, and so to running routers that have given up root."""
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="mqtt-router-pytest-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
@@ -48,7 +48,7 @@ def pytest_runtest_makereport(item, call):
     if os.geteuid() != 0 and isinstance(fault, PermissionError) and \
             str(fault.filename).startswith("/proc/"):
         report.outcome = "skipped"
-        report.longrepr = (str(item.path), 0, "Skipped: the router lets only root look into it")
+        report.longrepr = (str(item.path), 0, "Skipped: only root may read the router's /proc files")
     setattr(item, "result_of_" + call.when, report)
 
 
@@ -61,7 +61,7 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mosquittos():
-    """Three real nodes; each keeps a retained message `node/name` that says which one it is."""
+    """Three real nodes; each keeps a retained message `node/name` with its name."""
     started = {}
     try:
         for name in ("node1", "node2", "node3"):
@@ -98,7 +98,7 @@ def recording_node():
 
 @pytest.fixture
 def closing():
-    """closing(x) calls x.close() after the test, before the routers are asked to end."""
+    """closing(x) calls x.close() after the test, before the routers are stopped."""
     held = []
 
     def hold(thing):
@@ -111,7 +111,7 @@ def closing():
 
 @pytest.fixture
 def start_router(request):
-    """Start routers: start_router(config). Each must end idle and clean."""
+    """Start routers: start_router(config). Each must become idle and exit cleanly."""
     started = []
 
     def start(config, **how):
@@ -148,14 +148,14 @@ def device(closing):
 
 @pytest.fixture
 def every_transport(start_router, certificates, closing):
-    """start(nodes, **settings): (router, dial), with a listener for tcp, tls, ws and wss each.
+    """start(nodes, **settings): (router, dial), with one listener each for tcp, tls, ws and wss.
 
     dial(transport) connects a device that has sent no MQTT yet.
     """
     def start(nodes, **settings):
         config = harness.one_cluster(nodes, tls_dir=certificates)
-        harness.add_door(config, "ws", websocket={})
-        harness.add_door(config, "wss", tls_dir=certificates, websocket={})
+        harness.add_listener(config, "ws", websocket={})
+        harness.add_listener(config, "wss", tls_dir=certificates, websocket={})
         router = start_router({**config, **settings})
         tls = mqtt.tls_context(certificates)
 

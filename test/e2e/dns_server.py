@@ -1,25 +1,25 @@
-"""A real DNS server for a test: dnsmasq, authority for all of "test", whose records change."""
+"""A real DNS server for a test: dnsmasq, authoritative for "test", with records that can change."""
 
 import os
 import re
 import signal
 
-from harness import PATIENCE_S, free_port, wait_until
+from harness import WAIT_LIMIT_S, free_port, wait_until
 from nodes import Process
 
 BINARY = "/usr/sbin/dnsmasq"
 
 
 class DnsServer(Process):
-    """On a free port of 127.0.0.1, an ordinary process that ends with the test.
+    """Runs on a free port of 127.0.0.1.
 
     hosts: {name: [addresses]}, IPv4 and IPv6
-    srv: (name, target, port, priority, weight), one for each record
+    srv: (name, target, port, priority, weight) of each record
     """
 
     def __init__(self, hosts=None, srv=(), ttl_s=1, port=None, begin=True):
         super().__init__("dnsmasq")
-        self.directory.chmod(0o755)  # as root it gives up its rights, and reads its hosts again
+        self.directory.chmod(0o755)  # started as root, dnsmasq drops privileges and rereads its hosts
         self.port = port or free_port()
         self.hosts, self.srv, self.ttl_s = hosts or {}, tuple(srv), ttl_s
         if begin:
@@ -30,10 +30,10 @@ class DnsServer(Process):
         return f"127.0.0.1:{self.port}"
 
     def begin(self):
-        """Start it, or start it again, with the records of now."""
+        """Start or restart the server with the current records."""
         self._write()
         self.start([BINARY, "--keep-in-foreground", f"--conf-file={self.directory}/conf"])
-        self.wait_open(self.port, PATIENCE_S)
+        self.wait_open(self.port, WAIT_LIMIT_S)
 
     def _write(self):
         (self.directory / "hosts").write_text("".join(
@@ -47,8 +47,8 @@ class DnsServer(Process):
         (self.directory / "conf").write_text("\n".join(lines) + "\n")
 
     def set(self, hosts=None, srv=None):
-        """Other records from now on; None: these stay. A server that is stopped remembers them."""
-        restart = srv is not None and tuple(srv) != self.srv  # these it reads at its start alone
+        """Replace the records; None: keep. A paused server reads them when it resumes."""
+        restart = srv is not None and tuple(srv) != self.srv  # dnsmasq reads these only when it starts
         self.hosts = self.hosts if hosts is None else hosts
         self.srv = self.srv if srv is None else tuple(srv)
         if self.process is None or self.process.poll() is not None:
@@ -60,11 +60,11 @@ class DnsServer(Process):
         self._write()
         readings = self._readings()
         self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self._readings() > readings, "dnsmasq to read its hosts")
+        wait_until(lambda: self._readings() > readings, "dnsmasq to read its hosts file")
 
     def _readings(self):
         return len(re.findall(r"read .*/hosts", self.log()))
 
     def queries(self, name, record="A"):
-        """How often it was asked for this."""
+        """Return the number of queries for this name and record type."""
         return self.log().count(f"query[{record}] {name} ")

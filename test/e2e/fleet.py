@@ -1,9 +1,8 @@
-"""Thousands of devices in one loop, each coming back by itself as real ones do.
+"""Thousands of devices in one event loop, which reconnect as real ones do.
 
-A device connects, says CONNECT, waits for its CONNACK, stays; when it loses its connection, or
-is refused, it tries again after a random pause that doubles with each failure. The loop runs
-in the caller's thread, in run() alone: what a test does in between, the devices do not see
-until it runs again.
+A device connects, sends CONNECT, waits for its CONNACK and stays connected. If it loses its
+connection or is refused, it retries after a random pause that doubles with each failure. The
+loop runs only inside run() and turn(), in the caller's thread.
 """
 
 import collections
@@ -15,23 +14,23 @@ import socket
 import time
 
 import mqtt
-from harness import PATIENCE_S
+from harness import WAIT_LIMIT_S
 
-AWAY, DIALLING, WAITING, UP = "away", "dialling", "waiting", "up"
+OFFLINE, DIALLING, WAITING, UP = "away", "dialling", "waiting", "up"
 PAUSE_MAX_S = 2.0
 
 
 class FleetDevice:
-    """One device of a fleet, and what has happened to it."""
+    """One device of a fleet, and its history."""
 
     __slots__ = ("name", "connect", "state", "socket", "got", "began_at", "lost_at", "due_at",
                  "failures", "attempts", "losses", "codes")
 
     def __init__(self, name, connect):
         self.name, self.connect = name, connect
-        self.state, self.socket, self.got = AWAY, None, b""
-        self.began_at = 0.0  # of the present attempt
-        self.lost_at = None  # when it last had a session, while it has none
+        self.state, self.socket, self.got = OFFLINE, None, b""
+        self.began_at = 0.0  # of the current attempt
+        self.lost_at = None  # when it lost its session; None while it has one
         self.due_at = None  # of the next attempt
         self.failures = 0  # attempts in a row without a session
         self.attempts = 0
@@ -40,62 +39,62 @@ class FleetDevice:
 
 
 class Fleet:
-    """Devices `dev-0` to `dev-(count-1)`, or of these names, away until they are asked to come.
+    """Devices `dev-0` to `dev-(count-1)`, or with the given names; offline until connect().
 
-    who       how many, or a list of names
-    port      of the router, or of whatever stands in its place
-    clean     clean(i): does device i leave no session behind?
-    pause_s   the first pause of a device that lost its session, at most
-    at_once   attempts under way at the same time, at most
-    returns   False: a device that lost its session stays away
+    who          how many, or a list of names
+    port         of the router, or of what replaces it
+    clean        clean(i): does device i use a clean session?
+    pause_s      upper limit of the first pause of a device that lost its session
+    max_pending  limit of concurrent connection attempts
+    reconnects   False: a device that lost its session stays offline
     """
 
-    def __init__(self, port, who, version=4, clean=lambda i: True, pause_s=0.1, at_once=500,
-                 returns=True, host="127.0.0.1"):
+    def __init__(self, port, who, version=4, clean=lambda i: True, pause_s=0.1, max_pending=500,
+                 reconnects=True, host="127.0.0.1"):
         self.to = (host, port)
-        self.pause_s, self.at_once, self.returns = pause_s, at_once, returns
+        self.pause_s, self.max_pending, self.reconnects = pause_s, max_pending, reconnects
         names = [f"dev-{i}" for i in range(who)] if isinstance(who, int) else who
         self.devices = [
             FleetDevice(name, mqtt.connect(name, version=version, clean=clean(i), keep_alive_s=600))
             for i, name in enumerate(names)]
         self.selector = selectors.EpollSelector()
-        self.queue = collections.deque()  # due, waiting for room in at_once
-        self.later = []  # pausing: a heap of (due at, a number, device)
-        self.under_way = set()
-        self.n_up = 0
+        self.queue = collections.deque()  # due, waiting for room in max_pending
+        self.later = []  # pausing: a heap of (time, number, device)
+        self.pending = set()
+        self.n_connected = 0
         self.random = random.Random(len(names))
-        self.forget()
+        self.reset_counters()
 
-    def forget(self):
-        """Begin to count anew."""
-        self.longest_s = 0.0  # of one attempt, from its dial to CONNACK or the connection's end
-        self.back_s = []  # from the loss of a session to the next one
+    def reset_counters(self):
+        """Reset all counters."""
+        self.longest_s = 0.0  # of one attempt, from the dial to CONNACK or close
+        self.recovery_s = []  # from the loss of a session to the next session
         self.refusals = collections.Counter()  # by CONNACK code
         self.cut = 0  # attempts that ended without a CONNACK
-        self.unreachable = collections.Counter()  # attempts that got no connection, by errno
+        self.unreachable = collections.Counter()  # failed connects, by errno
         for device in self.devices:
             device.losses = device.attempts = device.failures = 0
             device.codes = []
 
-    # -- what a test asks for -----------------------------------------------------------
+    # -- for tests ------------------------------------------------------------------------
 
     @property
-    def is_whole(self):
-        return self.n_up == len(self.devices)
+    def all_connected(self):
+        return self.n_connected == len(self.devices)
 
     def lost(self):
-        """Names of the devices that have lost a session since forget()."""
+        """Names of the devices that have lost a session since reset_counters()."""
         return {device.name for device in self.devices if device.losses}
 
-    def come(self, devices=None):
-        """All (or these) devices are to have a session; run() makes it happen."""
+    def connect_devices(self, devices=None):
+        """Start to connect all (or these) devices; run() does the work."""
         for device in self.devices if devices is None else devices:
-            if device.state == AWAY and device.due_at is None:
+            if device.state == OFFLINE and device.due_at is None:
                 device.due_at = 0.0
                 self.queue.append(device)
 
-    def leave(self, devices=None, politely=True):
-        """All (or these) devices go, and do not come back by themselves."""
+    def disconnect(self, devices=None, politely=True):
+        """Disconnect all (or these) devices; they do not reconnect by themselves."""
         for device in self.devices if devices is None else devices:
             if device.state == UP and politely:
                 try:
@@ -109,17 +108,17 @@ class Fleet:
         self.later = [entry for entry in self.later if entry[2] not in gone]
         heapq.heapify(self.later)
 
-    def come_back(self, devices=None):
-        """Their next reconnect: leave and come again."""
-        self.leave(devices)
-        self.come(devices)
+    def reconnect(self, devices=None):
+        """Disconnect and connect again."""
+        self.disconnect(devices)
+        self.connect_devices(devices)
 
-    def come_all(self, timeout_s=6 * PATIENCE_S):
-        self.come()
-        self.run(lambda: self.is_whole, "all devices to have a session", timeout_s)
+    def connect_all(self, timeout_s=6 * WAIT_LIMIT_S):
+        self.connect_devices()
+        self.run(lambda: self.all_connected, "all devices to have a session", timeout_s)
 
-    def run(self, until, what, timeout_s=6 * PATIENCE_S):
-        """Let them live until until() is true; it is asked all the time."""
+    def run(self, until, what, timeout_s=6 * WAIT_LIMIT_S):
+        """Run the loop until until() is true; it is called in each turn."""
         deadline = time.monotonic() + timeout_s
         while not until():
             self.turn()
@@ -131,7 +130,7 @@ class Fleet:
             self.turn()
 
     def close(self):
-        self.leave(politely=False)
+        self.disconnect(politely=False)
         self.selector.close()
 
     def __str__(self):
@@ -145,17 +144,17 @@ class Fleet:
         now = time.monotonic()
         while self.later and self.later[0][0] <= now:
             self.queue.append(heapq.heappop(self.later)[2])
-        while self.queue and len(self.under_way) < self.at_once:
+        while self.queue and len(self.pending) < self.max_pending:
             self._dial(self.queue.popleft())
-        wait_s = 0 if self.queue and len(self.under_way) < self.at_once else wait_s
+        wait_s = 0 if self.queue and len(self.pending) < self.max_pending else wait_s
         for key, _ in self.selector.select(wait_s):
             device = key.data
             if device.socket is None:
                 continue
             try:
-                (self._say if device.state == DIALLING else self._hear)(device)
+                (self._send_connect if device.state == DIALLING else self._receive)(device)
             except OSError as error:
-                self._over(device, error)
+                self._handle_end(device, error)
 
     def _dial(self, device):
         device.due_at, device.got = None, b""
@@ -164,14 +163,14 @@ class Fleet:
         device.state = DIALLING
         device.socket = socket.socket()
         device.socket.setblocking(False)
-        self.under_way.add(device)
+        self.pending.add(device)
         code = device.socket.connect_ex(self.to)
         if code not in (0, errno.EINPROGRESS):
-            self._over(device, OSError(code, "connect"))
+            self._handle_end(device, OSError(code, "connect"))
             return
         self.selector.register(device.socket, selectors.EVENT_WRITE, device)
 
-    def _say(self, device):
+    def _send_connect(self, device):
         code = device.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, "connect")
@@ -179,16 +178,16 @@ class Fleet:
         device.socket.send(device.connect)
         self.selector.modify(device.socket, selectors.EVENT_READ, device)
 
-    def _hear(self, device):
+    def _receive(self, device):
         chunk = device.socket.recv(4096)
         if not chunk:
-            self._over(device, None)
+            self._handle_end(device, None)
         elif device.state == WAITING:
             device.got += chunk
             if len(device.got) >= 4:
-                self._answered(device)
+                self._handle_connack(device)
 
-    def _answered(self, device):
+    def _handle_connack(self, device):
         assert device.got[0] == mqtt.CONNACK << 4, f"{device.name}: {device.got.hex()}"
         now = time.monotonic()
         self.longest_s = max(self.longest_s, now - device.began_at)
@@ -198,15 +197,15 @@ class Fleet:
             self._drop(device)
             self._pause(device)
             return
-        self.under_way.discard(device)
+        self.pending.discard(device)
         device.state, device.failures = UP, 0
-        self.n_up += 1
+        self.n_connected += 1
         if device.lost_at is not None:
-            self.back_s.append(now - device.lost_at)
+            self.recovery_s.append(now - device.lost_at)
             device.lost_at = None
 
-    def _over(self, device, error):
-        """The connection has ended, or was never there."""
+    def _handle_end(self, device, error):
+        """Handle a closed connection or a failed dial."""
         now = time.monotonic()
         if device.state == UP:
             device.losses += 1
@@ -218,7 +217,7 @@ class Fleet:
             else:
                 self.cut += 1
         self._drop(device)
-        if self.returns:
+        if self.reconnects:
             self._pause(device)
 
     def _pause(self, device):
@@ -229,9 +228,9 @@ class Fleet:
 
     def _drop(self, device):
         if device.state == UP:
-            self.n_up -= 1
-        self.under_way.discard(device)
-        device.state = AWAY
+            self.n_connected -= 1
+        self.pending.discard(device)
+        device.state = OFFLINE
         if device.socket is None:
             return
         try:
@@ -242,8 +241,8 @@ class Fleet:
         device.socket = None
 
 
-class Visitors:
-    """Devices that come at a pace, get their CONNACK and go: so many connects a second."""
+class ShortSessions:
+    """Short sessions at a constant rate: connect, get the CONNACK, disconnect."""
 
     def __init__(self, fleet, per_s):
         self.fleet, self.per_s = fleet, per_s
@@ -252,16 +251,16 @@ class Visitors:
         self.waiting = collections.deque(fleet.devices)
 
     def turn(self):
-        """Send those whose time has come; let those go that have been answered."""
+        """Connect the devices that are due; disconnect those that have their CONNACK."""
         fleet = self.fleet
         due = int((time.monotonic() - self.started) * self.per_s) - self.sent
         for _ in range(min(due, len(self.waiting))):
             device = self.waiting.popleft()
-            fleet.come([device])
+            fleet.connect_devices([device])
             self.sent += 1
         fleet.turn(0.002)
-        if fleet.n_up:
+        if fleet.n_connected:
             done = [d for d in fleet.devices if d.state == UP]
             self.answered += len(done)
-            fleet.leave(done)
+            fleet.disconnect(done)
             self.waiting.extend(done)

@@ -1,8 +1,8 @@
-"""The router under test: one process per test, its log as events, its end checked.
+"""The router under test: one process per test, its log as events, a check of its exit.
 
-The binary comes from the environment variable ROUTER. A router that leaks a session, a
-buffer, or exits with anything but 0 fails the test that started it, and so does a
-sanitizer that said something. Waiting is always for an event or a state, with a deadline.
+The environment variable ROUTER names the binary. The test that starts a router fails if the
+router leaks a session or a buffer, exits with another code than 0, or prints a sanitizer report.
+Every wait is for an event or a state, with a deadline.
 """
 
 import json
@@ -18,23 +18,23 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# Test vectors made from the standards; VECTORS_DIR may name a larger set than the tree's own.
+# Test vectors derived from the standards; VECTORS_DIR may name a larger set.
 VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT / "test" / "vectors"))
 BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
 BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
-# Verdicts within a fraction of a second, at the first result.
-# The time limit is for nodes that hang: on a loaded machine a healthy one takes its time, too.
+# Decides within a fraction of a second, at the first result.
+# The time limit detects nodes that hang; on a loaded machine a healthy node can be slow too.
 FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 3000,
               "fall": 1, "rise": 1}
-# By checks alone: no ejection outlives what they say.
+# Decided by checks alone: no ejection outlasts their result.
 CHECKED = {"health_check": FAST_CHECK, "passive": False}
 SANITIZED = BUILD in ("asan", "tsan")
-# How long an event may take before a test gives up: only a test that fails waits so long.
-PATIENCE_S = 120 if SANITIZED else 60
+# How long a test waits for an event. Only a failing test waits this long.
+WAIT_LIMIT_S = 120 if SANITIZED else 60
 
 
-def wait_until(condition, what, timeout_s=PATIENCE_S):
-    """Poll a state that nobody announces; return the condition's first true value."""
+def wait_until(condition, what, timeout_s=WAIT_LIMIT_S):
+    """Poll a state that has no event; return the first true value of the condition."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -45,9 +45,9 @@ def wait_until(condition, what, timeout_s=PATIENCE_S):
 
 
 def free_port(host="127.0.0.1"):
-    """A port nobody has, from below those the kernel hands out by itself (32768 and up).
+    """Return an unused port below the kernel's ephemeral range (32768 and up).
 
-    From among those, another connection may take it before its server has started.
+    Another connection could get a port of that range before the server starts.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
@@ -60,7 +60,7 @@ def free_port(host="127.0.0.1"):
 
 
 def load_vectors(name):
-    """The vectors of one file; a missing or empty file fails."""
+    """Return the vectors of one file; a missing or empty file fails."""
     with open(VECTORS / name, encoding="utf-8") as lines:
         vectors = [json.loads(line) for line in lines]
     assert vectors, f"{VECTORS / name} is empty"
@@ -73,7 +73,7 @@ def raise_open_files():
 
 
 def open_to_all(*paths):
-    """Let any user read these, and pass through every directory of ours above them."""
+    """Let every user read these paths and search the directories above them."""
     for path in paths:
         path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
         for above in path.parents:
@@ -83,13 +83,13 @@ def open_to_all(*paths):
 
 
 def make_certificates(directory):
-    """A throw-away CA (ca.pem) and an ECDSA P-256 server certificate (server.pem, server.key)."""
+    """Make a temporary CA (ca.pem) and an ECDSA P-256 server certificate (server.pem, server.key)."""
     script = ROOT / "docker" / "make-certs.sh"
     subprocess.run(["bash", str(script), str(directory)], check=True, stdout=subprocess.DEVNULL)
 
 
 def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
-    """A configuration with listener `mqtt` (and `mqtts`) in front of one cluster.
+    """Return a configuration with listener `mqtt` (and `mqtts`) and one cluster.
 
     nodes: {name: port} or {name: "address:port"}
     """
@@ -115,8 +115,8 @@ def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
     return config
 
 
-def add_door(config, name, tls_dir=None, **keys):
-    """One more listener in front of the same cluster, of any listener keys."""
+def add_listener(config, name, tls_dir=None, **keys):
+    """Add a listener for the same cluster, with any listener keys."""
     door = {"name": name, "address": "127.0.0.1:0", "cluster": "c", **keys}
     if tls_dir:
         door["tls"] = {"certificates": [{"certificate_file": str(tls_dir / "server.pem"),
@@ -132,23 +132,23 @@ def write_config(config, directory):
     return path
 
 
-def run_router(*arguments, timeout_s=PATIENCE_S):
-    """The router as a command: --check, route, --version."""
+def run_router(*arguments, timeout_s=WAIT_LIMIT_S):
+    """Run the router as a command: --check, route, --version."""
     return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
                           timeout=timeout_s, check=False)
 
 
 class Router:
-    """A running router. `ports` names each listener's real port."""
+    """A running router. `ports` maps listener names to ports."""
 
     def __init__(self, config, wrapper=()):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-test-")
         self._count_nodes(config)
         self.config_path = write_config(config, self.directory.name)
         self.events = []
-        self.text = []  # lines that are no JSON
+        self.text = []  # lines that are not JSON
         self.stderr_path = pathlib.Path(self.directory.name) / "stderr"
-        # A file, not a pipe: the router drops lines rather than wait for a slow reader.
+        # A file, not a pipe: the router drops log lines if the reader is slow.
         self.log_path = pathlib.Path(self.directory.name) / "log"
         environment = dict(
             os.environ,
@@ -177,14 +177,14 @@ class Router:
         self.n_nodes = sum(len(cluster.get("nodes", ())) for cluster in config["clusters"])
 
     def _find_ports(self):
-        """The first address of each listener; a Unix socket is no port."""
+        """Record the port of each listener's first address; a Unix socket has none."""
         for e in self.find("listener.open"):
             port = str(e["address"]).rsplit(":", 1)[1]
             if port.isdigit():
                 self.ports.setdefault(e["listener"], int(port))
 
     def reload(self, config=None, expect="reload.done"):
-        """Another configuration, or its text, or what the file has in it now: the event."""
+        """Reload with a new configuration, a new text, or the unchanged file; return the event."""
         if isinstance(config, str):
             self.config_path.write_text(config)
         elif config:
@@ -213,7 +213,7 @@ class Router:
     # -- the log ------------------------------------------------------------------------
 
     def _read_log(self):
-        """Take up what the router has written since."""
+        """Parse the new lines."""
         *lines, self.line = (self.line + self.log_file.read()).split(b"\n")
         for line in lines:
             try:
@@ -228,15 +228,15 @@ class Router:
             if e.get("event") == name and all(e.get(k) == v for k, v in fields.items())
         ]
 
-    def wait_event(self, name, count=1, timeout_s=PATIENCE_S, **fields):
-        """The count-th event of this name and these fields, once it is there."""
+    def wait_event(self, name, count=1, timeout_s=WAIT_LIMIT_S, **fields):
+        """Wait for the count-th event with this name and these fields; return it."""
         deadline = time.monotonic() + timeout_s
         while True:
             ended = self.process.poll() is not None
             found = self.find(name, **fields)
             if len(found) >= count:
                 return found[count - 1]
-            assert not ended, f"the router ended ({self.process.returncode}) before {name} {fields}"
+            assert not ended, f"the router exited ({self.process.returncode}) before {name} {fields}"
             assert time.monotonic() < deadline, f"waited {timeout_s} s for {count} x {name} {fields}"
             time.sleep(0.005)
 
@@ -244,7 +244,7 @@ class Router:
         return self.wait_event("session.end", count=count, **fields)
 
     def gauges(self):
-        """router.gauges, with each node's sessions as "node NAME"."""
+        """Return router.gauges, with the sessions of each node as "node NAME"."""
         before, nodes_before = len(self.find("router.gauges")), len(self.find("node.gauges"))
         self.process.send_signal(signal.SIGUSR2)
         gauges = dict(self.wait_event("router.gauges", count=before + 1))
@@ -254,15 +254,15 @@ class Router:
         return gauges
 
     def gauges_left(self):
-        """The gauges that count sessions or what they hold and are not 0."""
+        """Return the gauges of sessions and their resources that are not 0."""
         return {k: v for k, v in self.gauges().items()
                 if isinstance(v, int) and not isinstance(v, bool) and v
                 and not k.endswith("_total") and not k.startswith("admission_")}
 
     def wait_idle(self):
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + WAIT_LIMIT_S
         while left := self.gauges_left():
-            assert time.monotonic() < deadline, f"gauges that do not go back to 0: {left}"
+            assert time.monotonic() < deadline, f"gauges that do not return to 0: {left}"
             time.sleep(0.05)
 
     def print_log(self, lines=60):
@@ -274,22 +274,22 @@ class Router:
             print(line.decode(errors="replace").rstrip())
         print(self.stderr_path.read_text(errors="replace")[-20000:])
 
-    # -- what it costs ------------------------------------------------------------------
+    # -- memory and descriptors ---------------------------------------------------------
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def memory_bytes(self, field="Private_Dirty"):
-        """Private_Dirty: pages only this process has and has written. Rss: all resident."""
+        """Private_Dirty: pages that only this process uses and has written. Rss: all resident."""
         for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"no {field} in smaps_rollup")
 
-    # -- the end ------------------------------------------------------------------------
+    # -- stop ---------------------------------------------------------------------------
 
-    def stop(self, how=signal.SIGTERM, timeout_s=PATIENCE_S):
-        """End the router and demand a clean end: exit 0, nothing from a sanitizer."""
+    def stop(self, how=signal.SIGTERM, timeout_s=WAIT_LIMIT_S):
+        """Stop the router and require a clean exit: code 0, no sanitizer report."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
@@ -300,7 +300,7 @@ class Router:
         stderr = self.stderr_path.read_text(errors="replace")
         assert "Sanitizer" not in stderr and "runtime error" not in stderr, stderr[-20000:]
         assert code == 0, f"exit code {code}, standard error: {stderr[-5000:]}"
-        # On standard output there is the log and nothing else.
+        # Standard output contains only the log.
         assert not self.text and not self.line, f"no JSON: {self.text[:5]} {self.line}"
 
     def kill(self):

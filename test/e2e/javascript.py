@@ -1,4 +1,4 @@
-"""Node and the packages of mqttjs/, or the command that installs them."""
+"""Node.js and the packages of mqttjs/, or the command that installs them."""
 
 import os
 import shutil

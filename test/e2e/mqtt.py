@@ -1,10 +1,10 @@
-"""Just enough MQTT to be a device that sends exact bytes; real clients do the rest."""
+"""A minimal MQTT device that sends exact bytes; other tests use real clients."""
 
 import socket
 import ssl
 import struct
 
-from harness import PATIENCE_S
+from harness import WAIT_LIMIT_S
 
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP = 2, 3, 4, 5, 6, 7, 9, 13
 
@@ -29,7 +29,7 @@ def packet(first, body):
 
 def connect(client_id, version=4, clean=True, keep_alive_s=60, username=None, password=None,
             will=None, properties=b""):
-    """CONNECT. will: (topic, payload, qos, retain)."""
+    """Return a CONNECT. will: (topic, payload, qos, retain)."""
     flags = 0x02 if clean else 0
     payload = text(client_id)
     if will:
@@ -72,20 +72,20 @@ def tls_context(directory, maximum=None):
 
 
 class Device:
-    """A socket to the router, plain or TLS, that reads whole MQTT packets.
+    """A socket to the router, plain or TLS, that reads complete MQTT packets.
 
-    port: a number, or the path of a Unix socket; before: bytes that go out below TLS
+    port: a number, or the path of a Unix socket; before: bytes sent before TLS
     """
 
     def __init__(self, port, tls=None, host="127.0.0.1", source=None, server_name="localhost",
                  before=b""):
         if isinstance(port, str):
             self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(PATIENCE_S)
+            self.socket.settimeout(WAIT_LIMIT_S)
             self.socket.connect(port)
         else:
             self.socket = socket.create_connection(
-                (host, port), timeout=PATIENCE_S, source_address=(source, 0) if source else None)
+                (host, port), timeout=WAIT_LIMIT_S, source_address=(source, 0) if source else None)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = self.socket.getsockname()
         self.socket.sendall(before)
@@ -106,7 +106,7 @@ class Device:
         return bytes(out)
 
     def packet(self):
-        """The next packet: (type, whole bytes)."""
+        """Return the next packet: (type, complete bytes)."""
         head = self.read(1)
         n, shift = 0, 0
         while True:
@@ -119,14 +119,14 @@ class Device:
         return head[0] >> 4, head + self.read(n)
 
     def connect(self, client_id, **fields):
-        """Say CONNECT and return (session present, return or reason code)."""
+        """Send CONNECT; return (session present, return or reason code)."""
         self.send(connect(client_id, **fields))
         kind, data = self.packet()
         assert kind == CONNACK, data.hex()
         return data[2] & 1, data[3]
 
     def read_to_end(self):
-        """Everything up to the router's close; a reset counts as an end and is told."""
+        """Read until the router closes; return (bytes, how it ended). A reset counts as an end."""
         out = bytearray()
         try:
             while chunk := self.socket.recv(65536):
@@ -141,7 +141,7 @@ class Device:
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Vanish as a device does that lost power and came back: RST."""
+        """Reset the connection, as a device does that restarted after a power loss."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -156,7 +156,7 @@ class Device:
 
 
 def retained(port, topic):
-    """The retained message of a topic, read by a device that is gone afterwards."""
+    """Return the retained message of a topic."""
     with Device(port) as device:
         assert device.connect("reader-of-" + topic)[1] == 0
         device.send(subscribe(topic))

@@ -1,7 +1,7 @@
-"""A machine of its own for a node or a router: a network namespace, and a cable that can be cut.
+"""A network namespace for a node or a router, and a link that can be cut.
 
-Needs root (CAP_NET_ADMIN); without it the tests that want one are skipped. What is made here
-carries this process's id in its name and is taken away by close(), with all it ran.
+Needs root (CAP_NET_ADMIN); without it the tests that use one are skipped. The names contain this
+process's id. close() removes everything, including the processes inside.
 """
 
 import itertools
@@ -19,16 +19,16 @@ def ip(*words, check=True):
 
 
 class Namespace:
-    """One namespace, joined to this machine by a veth pair, that of 10.x.y.0/24.
+    """One namespace, connected to the host by a veth pair in 10.x.y.0/24.
 
-    here      the address at this end
-    there     the first address inside; address(n) are others, made by add_address()
-    wrapper   goes before a command that is to run inside
+    here      the address on the host
+    there     the first address inside; address(n) are others, added by add_address()
+    wrapper   command prefix that runs a command inside
     """
 
     def __init__(self):
         number = next(counter)
-        # Interface names have 15 characters at most; a process id has up to 7 digits.
+        # Interface names have at most 15 characters; a process id has up to 7 digits.
         self.name = f"mqr-{os.getpid()}-{number}"
         self.near, self.far = f"mq{os.getpid()}.{number}a", f"mq{os.getpid()}.{number}b"
         self.net = f"10.{100 + os.getpid() % 100}.{(os.getpid() // 100 + number) % 250}"
@@ -36,7 +36,7 @@ class Namespace:
         self.wrapper = ("ip", "netns", "exec", self.name)
         made = ip("netns", "add", self.name, check=False)
         if made.returncode != 0:
-            pytest.skip(f"no network namespaces here: {made.stderr.strip()}")
+            pytest.skip(f"no network namespace available: {made.stderr.strip()}")
         try:
             self._join()
         except BaseException:
@@ -50,7 +50,7 @@ class Namespace:
         ip("link", "set", self.near, "up")
         self.inside("ip", "link", "set", "lo", "up")
         self.add_address(2)
-        self.mend()
+        self.restore()
 
     def inside(self, *command):
         return subprocess.run([*self.wrapper, *command], check=True, capture_output=True, text=True)
@@ -59,15 +59,15 @@ class Namespace:
         return f"{self.net}.{n}"
 
     def add_address(self, n):
-        # The address stays when the cable is cut, as on a machine that lost its power.
+        # The address stays when the link is cut, as with a machine that lost power.
         self.inside("ip", "address", "add", f"{self.address(n)}/24", "dev", self.far)
         return self.address(n)
 
     def cut(self):
-        """From now on nothing comes or goes, and nobody is told: no RST, no unreachable."""
+        """Drop all packets without any RST or ICMP error."""
         self.inside("ip", "link", "set", self.far, "down")
 
-    def mend(self):
+    def restore(self):
         self.inside("ip", "link", "set", self.far, "up")
 
     def close(self):

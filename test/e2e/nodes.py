@@ -1,4 +1,4 @@
-"""Real brokers as nodes: Mosquitto, and RabbitMQ, which speaks PROXY protocol."""
+"""Real brokers as nodes, Mosquitto and RabbitMQ (with PROXY protocol), and real balancers."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import PATIENCE_S, free_port, raise_open_files, wait_until
+from harness import WAIT_LIMIT_S, free_port, raise_open_files, wait_until
 
 RABBITMQ_SCRIPTS = pathlib.Path("/usr/lib/rabbitmq/bin")
 
@@ -21,7 +21,7 @@ def is_open(port, host="127.0.0.1"):
 
 
 class Process:
-    """A program with a directory of its own, its output in a file, ended by its id."""
+    """A program with its own directory and its output in a file."""
 
     def __init__(self, name):
         self.name = name
@@ -44,28 +44,28 @@ class Process:
             return is_open(port, host)
         wait_until(check, f"{self.name} to listen on {port}", timeout_s)
 
-    def wait_log(self, pattern, timeout_s=PATIENCE_S):
+    def wait_log(self, pattern, timeout_s=WAIT_LIMIT_S):
         return wait_until(lambda: re.search(pattern, self.log()),
                           f"{pattern!r} in the log of {self.name}", timeout_s)
 
     def kill(self):
-        """As a crash: the kernel resets its connections."""
+        """Kill it, as in a crash: the kernel resets its connections."""
         self.process.kill()
         self.process.wait()
 
     def hang(self):
-        """It does nothing any more, but its connections stay and new ones are accepted."""
+        """Stop it: its connections stay open and the kernel still accepts new ones."""
         self.process.send_signal(signal.SIGSTOP)
 
-    def go_on(self):
+    def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
     def end(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
-            self.go_on()  # or it would not hear that
+            self.resume()  # a stopped process does not handle SIGTERM
             try:
-                self.process.wait(PATIENCE_S)
+                self.process.wait(WAIT_LIMIT_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -76,10 +76,10 @@ class Process:
 
 
 class Mosquitto(Process):
-    """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs who came."""
+    """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs its clients."""
 
     def __init__(self, name="mosquitto", port=None, more=(), host="127.0.0.1", wrapper=()):
-        """more: lines for its listener, such as those of TLS; wrapper: as network.py's."""
+        """more: lines for its listener, such as TLS settings; wrapper: see network.py."""
         super().__init__(name)
         self.host, self.wrapper = host, wrapper
         self.port = port or free_port()
@@ -87,7 +87,7 @@ class Mosquitto(Process):
         config.write_text(
             f"listener {self.port} {host}\n"
             "allow_anonymous true\n"
-            "set_tcp_nodelay true\n"  # else Nagle and delayed ACKs make 40 ms of each answer
+            "set_tcp_nodelay true\n"  # else Nagle and delayed ACKs delay each answer by 40 ms
             "persistence true\n"
             f"persistence_location {self.directory}/\n"
             "log_dest stdout\n"
@@ -101,7 +101,7 @@ class Mosquitto(Process):
         """Start it, or start it again after kill() or end()."""
         self.start([*self.wrapper, "/usr/sbin/mosquitto", "-c",
                     str(self.directory / "mosquitto.conf")])
-        self.wait_open(self.port, PATIENCE_S, self.host)
+        self.wait_open(self.port, WAIT_LIMIT_S, self.host)
 
     @property
     def address(self):
@@ -112,23 +112,23 @@ class Mosquitto(Process):
 
 
 class RabbitMQ(Process):
-    """One RabbitMQ with only its MQTT plugin, which demands a PROXY header."""
+    """One RabbitMQ with only its MQTT plugin, which requires a PROXY header."""
 
     def __init__(self):
         super().__init__("rabbitmq")
         self.port = free_port()
         epmd_port = free_port()
-        # Our own epmd, in the foreground: RabbitMQ would leave a daemon behind.
+        # Our own epmd, in the foreground: RabbitMQ would leave a daemon running.
         self.epmd = Process("epmd")
         self.epmd.start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
-        self.epmd.wait_open(epmd_port, PATIENCE_S)
+        self.epmd.wait_open(epmd_port, WAIT_LIMIT_S)
         self.start([str(RABBITMQ_SCRIPTS / "rabbitmq-server")],
                    self._environment(epmd_port))
-        # A bare connect would be a PROXY fault in its log, so the log is asked instead.
+        # A bare connect would log a PROXY error, so wait for a line in its log.
         started = time.monotonic()
         while "Server startup complete" not in self.log():
             assert self.process.poll() is None, f"RabbitMQ ended:\n{self.log()[-3000:]}"
-            assert time.monotonic() < started + 4 * PATIENCE_S, f"RabbitMQ is slow:\n{self.log()[-3000:]}"
+            assert time.monotonic() < started + 4 * WAIT_LIMIT_S, f"RabbitMQ did not start:\n{self.log()[-3000:]}"
             time.sleep(0.1)
 
     def _environment(self, epmd_port):
@@ -158,7 +158,7 @@ class RabbitMQ(Process):
         )
 
     def wait_client(self, client_id):
-        """The address and port RabbitMQ says this client came from."""
+        """Return the address and port of this client, as RabbitMQ logs them."""
         found = self.wait_log(
             rf"accepting MQTT connection <[^>]+> \((\S+):(\d+) -> [^,]*, client id: {client_id}\)")
         return found.group(1), int(found.group(2))
@@ -182,11 +182,11 @@ class HAProxy(Process):
         config.write_text(text)
         self.start(["/usr/sbin/haproxy", "-db", "-f", str(config)])
         for port in listens:
-            self.wait_open(port, PATIENCE_S)
+            self.wait_open(port, WAIT_LIMIT_S)
 
 
 class Nginx(Process):
-    """An nginx in front of the router. stream, http: lines of that block."""
+    """An nginx in front of the router. stream, http: the lines of that block."""
 
     def __init__(self, ports, stream="", http=""):
         super().__init__("nginx")
@@ -203,4 +203,4 @@ class Nginx(Process):
             f"http {{\naccess_log off;\n{temporary}{http}\n}}\n")
         self.start(["/usr/sbin/nginx", "-e", "stderr", "-p", str(self.directory), "-c", str(config)])
         for port in ports:
-            self.wait_open(port, PATIENCE_S)
+            self.wait_open(port, WAIT_LIMIT_S)

@@ -1,4 +1,4 @@
-"""What a proxy in front of the router says: PROXY headers, exact and made up."""
+"""PROXY headers as a proxy in front of the router sends them."""
 
 import socket
 import struct

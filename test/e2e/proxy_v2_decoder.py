@@ -1,11 +1,11 @@
-"""A PROXY protocol receiver of its own: both versions, written from the specification.
+"""An independent PROXY protocol receiver: both versions, written from the specification.
 
-    decode(data) -> (facts, rest), or None when the header is not complete yet
+    decode(data) -> (facts, rest), or None if the header is incomplete
 
-facts: version 1 or 2, command "PROXY" or "LOCAL", family "TCP4" or "TCP6" (None: no address
-in it), source and destination as (text, port; IPv4-mapped as IPv4), tlvs {type: bytes}, and of the SSL TLV
-client, verify, ssl {subtype: bytes}, and verified_cn: the name as text, when verify says that
-a certificate was presented and good, else None. Raises Malformed, as a receiver must abort.
+facts: version 1 or 2, command "PROXY" or "LOCAL", family "TCP4" or "TCP6" (None: no address),
+source and destination as (text, port; IPv4-mapped as IPv4), tlvs {type: bytes}, and of the SSL TLV
+client, verify, ssl {subtype: bytes}, and verified_cn: the common name as text if a certificate was
+presented and verified, else None. Raises Malformed where a receiver must abort.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ V1_LINE = re.compile(rb"PROXY (TCP4|TCP6) ([0-9a-fA-F:.]+) ([0-9a-fA-F:.]+) " + 
 
 
 class Malformed(Exception):
-    """The bytes are no PROXY header; the text says why."""
+    """The bytes are not a PROXY header; the text is the reason."""
 
 
 def demand(condition, why):
@@ -60,7 +60,7 @@ def decode_v1(data):
     words = V1_LINE.fullmatch(line)
     demand(words, "not the grammar of section 2.1")
     family = words[1].decode()
-    # Senders write what inet_ntop() gives them: dotted tails, and nginx one address of each family.
+        # Senders use inet_ntop(): dotted tails, and nginx may mix one address of each family.
     demand(family == "TCP4" or b":" in words[2] + words[3], "two IPv4 addresses in a TCP6 line")
     ends = [(v1_ip(family, words[i]), v1_port(words[i + 2])) for i in (2, 3)]
     return facts_of(1, "PROXY", family, *ends), rest
@@ -75,7 +75,7 @@ def v1_ip(family, text):
 
 
 def ip_text(ip):
-    """As text; IPv4-mapped IPv6 is the IPv4 address in it."""
+    """Return the address as text; IPv4-mapped IPv6 as IPv4."""
     return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
@@ -111,7 +111,7 @@ def decode_v2(data):
 
 
 def tlvs_of(data, start):
-    """(type, value, its offset) of each TLV from start to the end."""
+    """Yield (type, value, offset of the value) of each TLV from start to the end."""
     at = start
     while at < len(data):
         demand(len(data) - at >= 3, "TLV head cut off")
@@ -124,7 +124,7 @@ def tlvs_of(data, start):
 def read_tlvs(header, start, facts):
     for kind, value, at in tlvs_of(header, start):
         demand(kind not in facts["tlvs"] or kind != CRC32C, "CRC32C twice")
-        facts["tlvs"][kind] = value  # of other types that occur twice the last one counts
+        facts["tlvs"][kind] = value  # if another type occurs twice, the last one applies
         if kind == CRC32C:
             demand(len(value) == 4, "CRC32C of another size than 4")
             zeroed = header[:at] + bytes(4) + header[at + 4:]

@@ -1,6 +1,6 @@
-"""A node that is a mock: for faults, and to see the router's bytes exactly.
+"""A mock node that records the router's exact bytes and can fail in defined ways.
 
-It records every connection, chunk by chunk as recv() gave them. Real brokers do the rest.
+It records every connection with the chunk sizes that recv() returned. Other tests use real brokers.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ V2_SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 
 
 def split_proxy_header(data):
-    """(header, rest); an empty header when there is none yet. Lengths only, nothing is judged."""
+    """Return (header, rest); an empty header if it is incomplete. Checks lengths only."""
     if data.startswith(V2_SIGNATURE) and len(data) >= 16:
         n = 16 + struct.unpack(">H", data[14:16])[0]
         return (data[:n], data[n:]) if len(data) >= n else (b"", b"")
@@ -25,7 +25,7 @@ def split_proxy_header(data):
 
 
 def proxy_source(header):
-    """(address, port) of the device, of a v1 or v2 header over IPv4 or IPv6."""
+    """Return (address, port) of the device from a v1 or v2 header over IPv4 or IPv6."""
     if header.startswith(V2_SIGNATURE):
         if header[13] >> 4 == 1:
             return socket.inet_ntoa(header[16:20]), struct.unpack(">H", header[24:26])[0]
@@ -36,7 +36,7 @@ def proxy_source(header):
 
 
 def accept_connect(record):
-    """The answer of a friendly node: CONNACK of the CONNECT's version, once it began."""
+    """Return a successful CONNACK in the version of the CONNECT, once its first bytes arrived."""
     _, rest = split_proxy_header(bytes(record.data))
     if len(rest) < 12:
         return None
@@ -94,7 +94,7 @@ class Record(asyncio.Protocol):
 
     @property
     def mqtt(self):
-        """Everything behind the PROXY header."""
+        """Everything after the PROXY header."""
         return split_proxy_header(bytes(self.data))[1]
 
     def call(self, what):
@@ -104,7 +104,7 @@ class Record(asyncio.Protocol):
         self.call(lambda: self.transport.write(data))
 
     def wait_calls(self):
-        """Return when the node's loop has run every call made before: its sends have begun."""
+        """Wait until the node's loop has run all calls made so far, so that their sends have begun."""
         ran = threading.Event()
         self.call(ran.set)
         assert ran.wait(60), "the recording node's loop does not run"
@@ -130,12 +130,12 @@ class Record(asyncio.Protocol):
 
 
 class RecordingNode:
-    """Listens on a free port of 127.0.0.1 (or ::1) or a Unix socket, in a thread of its own.
+    """Listens on a free port of 127.0.0.1 (or ::1) or a Unix socket, in its own thread.
 
-    answer               called with the record at each chunk until it returns bytes
-    never_read           accept and read nothing
-    keep_open_after_eof  half close: answer an EOF with nothing
-    echo_after           send back every chunk once more than this many bytes came
+    answer               called with the record for each chunk until it returns bytes
+    never_read           accept connections but read nothing
+    keep_open_after_eof  do not close after an EOF
+    echo_after           echo every chunk after this many bytes
     """
 
     def __init__(self, answer=accept_connect, never_read=False, keep_open_after_eof=False,
@@ -163,20 +163,20 @@ class RecordingNode:
             self.changed.notify_all()
 
     def wait(self, condition, what, timeout_s=None):
-        """Until condition(node) is true; returns its value."""
-        from harness import PATIENCE_S
+        """Wait until condition(node) is true; return its value."""
+        from harness import WAIT_LIMIT_S
         with self.changed:
-            value = self.changed.wait_for(lambda: condition(self), timeout_s or PATIENCE_S)
+            value = self.changed.wait_for(lambda: condition(self), timeout_s or WAIT_LIMIT_S)
             assert value, f"the node never saw {what}; {len(self.records)} connections"
             return value
 
     def record(self, index=0):
-        """The index-th connection, once there is one that sent something."""
+        """Return the index-th connection, once it exists and has sent something."""
         return self.wait(lambda n: len(n.records) > index and n.records[index],
                          f"connection {index}")
 
     def wait_mqtt(self, data, index=0):
-        """The index-th connection, once exactly these bytes followed its PROXY header."""
+        """Wait until exactly these bytes followed the PROXY header of the index-th connection."""
         record = self.record(index)
         try:
             self.wait(lambda n: len(record.mqtt) >= len(data), f"{len(data)} bytes")
@@ -202,7 +202,7 @@ def common(a, b):
 
 
 class RefusingPort:
-    """A port where nobody listens, held so that nobody else can take it."""
+    """A bound port without a listener: connections are refused, and nobody else can bind it."""
 
     def __init__(self):
         self.socket = socket.socket()
@@ -214,9 +214,9 @@ class RefusingPort:
 
 
 class HangingPort:
-    """A port that never completes a TCP handshake: its accept queue is full.
+    """A port that never completes a TCP handshake because its accept queue is full.
 
-    Linux drops the SYN of a queue that is full, so a dial hangs, as at a host that is gone.
+    Linux drops a SYN if the queue is full, so a dial hangs, as with a host that is down.
     """
 
     def __init__(self):

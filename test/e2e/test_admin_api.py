@@ -1,4 +1,4 @@
-"""The admin interface tells how it is, and an operator's word is carried out."""
+"""The admin API: its state matches the router's, and an operator's changes take effect."""
 
 import json
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 
 import admin
 from admin import with_admin
-from harness import CHECKED, PATIENCE_S, one_cluster, wait_until
+from harness import CHECKED, WAIT_LIMIT_S, one_cluster, wait_until
 from homes import by_home, order
 
 ODD = 'n/1 "é%'
@@ -29,7 +29,7 @@ def steer(router, name, **word):
 
 @pytest.fixture
 def pair(start_router, recording_node):
-    """A router in front of two nodes: (router, {name: node}, configuration)."""
+    """A router with two nodes: (router, {name: node}, configuration)."""
     nodes = {name: recording_node() for name in ("a", "b")}
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED))
     return start_router(made), nodes, made
@@ -41,7 +41,7 @@ def test_status_matches_the_gauges(pair, device):
     raws = [device(router) for _ in range(5)]
     for i, raw in enumerate(raws):
         raw.connect(f"dev-{i}")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all sessions to be relayed")
     raws[0].close()
     router.session_end()
     status, gauges = admin.get(router, "/api/v1/status"), router.gauges()
@@ -65,7 +65,7 @@ def test_a_node_is_drained_and_restored(pair, device):
     node = steer(router, "a", state="draining", drain_rate_per_s=1000)
     assert (node["status"], node["state"], node["state_in_file"]) == ("draining", "draining", "up")
     assert "restart" in node["undone_by"]
-    drain = wait_until(lambda: node_of(router, "a")["drain"], "it to begin")
+    drain = wait_until(lambda: node_of(router, "a")["drain"], "the drain to start")
     assert (drain["rate_per_s"], drain["sessions_at_start"]) == (1000, len(homes["a"]))
     for client_id in homes["a"]:
         assert raws[client_id].read_to_end() == (b"", "end")
@@ -80,7 +80,7 @@ def test_a_node_is_drained_and_restored(pair, device):
     again = device(router)
     again.connect(homes["a"][0])
     router.wait_event("session.end", count=len(homes["a"]), reason="node_drained")
-    wait_until(lambda: node_of(router, "a")["sessions"] == 1, "it to be home again")
+    wait_until(lambda: node_of(router, "a")["sessions"] == 1, "the session to be at home again")
 
 
 def test_a_weight_set_by_an_operator_lasts_until_the_file_changes_it(pair, device):
@@ -94,7 +94,7 @@ def test_a_weight_set_by_an_operator_lasts_until_the_file_changes_it(pair, devic
     assert admin.get(router, "/api/v1/route", client_id=client_id)["home"] == "b"
     raw = device(router)
     raw.connect(client_id)
-    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be there")
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "the session to be at b")
     router.reload(made)
     assert node_of(router, "a")["weight"] == 0, "a reload with the same weight in the file keeps it"
     made["clusters"][0]["nodes"][0]["weight"] = 3
@@ -129,13 +129,13 @@ def test_route_names_the_node_that_a_device_reaches_with_a_node_down(pair, devic
         assert (answer["key"], answer["key_from"], answer["without_key"]) == (client_id, "client_id", None)
         raw = device(router)
         raw.connect(client_id)
-    wait_until(lambda: node_of(router, "b")["sessions"] == 3, "all to be there")
+    wait_until(lambda: node_of(router, "b")["sessions"] == 3, "all sessions to be at b")
     down = node_of(router, "a")
     assert (down["status"], down["check"]["last"]) == ("down", "bad") and down["why"]
     assert down["key_share_permille"] == 0
     answer = admin.get(router, "/api/v1/route")
     assert (answer["key"], answer["candidates"], answer["without_key"]) == (None, [], "least_loaded")
-    assert admin.refusal(router, "GET", "/api/v1/route", cluster="x") == (404, "cluster_unknown")
+    assert admin.rejection(router, "GET", "/api/v1/route", cluster="x") == (404, "cluster_unknown")
 
 
 @pytest.mark.parametrize("word", (
@@ -144,14 +144,14 @@ def test_route_names_the_node_that_a_device_reaches_with_a_node_down(pair, devic
     {"state": "down", "weight": "x"}), ids=str)
 def test_an_invalid_request_changes_nothing(pair, word):
     router, _, _ = pair
-    assert admin.refusal(router, "POST", "/api/v1/nodes/c/a", word) == (400, "invalid_body")
+    assert admin.rejection(router, "POST", "/api/v1/nodes/c/a", word) == (400, "invalid_body")
     assert node_of(router, "a")["state"] == "up" and not router.find("node.steered")
 
 
 def test_an_integer_may_be_written_with_a_fraction_or_an_exponent(pair):
     router, _, _ = pair
     for text, weight in (("2.0", 2), ("6.5535e4", 65535), ("1e+00", 1)):
-        status, _, body = admin.ask(router, "POST", "/api/v1/nodes/c/a", b'{"weight": %s}' % text.encode(),
+        status, _, body = admin.http_request(router, "POST", "/api/v1/nodes/c/a", b'{"weight": %s}' % text.encode(),
                                     {"Content-Type": "application/json"})
         assert (status, json.loads(body)["weight"]) == (200, weight)
 
@@ -159,14 +159,14 @@ def test_an_integer_may_be_written_with_a_fraction_or_an_exponent(pair):
 def test_node_names_with_special_characters_are_accepted_in_paths(start_router, recording_node):
     router = start_router(with_admin(one_cluster({ODD: recording_node().port})))
     assert steer(router, ODD, state="down")["status"] == "off"
-    status, _, body = admin.ask(router, "GET", "/readyz")
+    status, _, body = admin.http_request(router, "GET", "/readyz")
     assert (status, json.loads(body)["ready"]) == (503, False)
-    assert admin.refusal(router, "POST", "/api/v1/nodes/c/nobody", {"state": "up"}) == (404, "node_unknown")
-    assert admin.refusal(router, "POST", "/api/v1/nodes/x/nobody", {"state": "up"}) == (404, "node_unknown")
+    assert admin.rejection(router, "POST", "/api/v1/nodes/c/nobody", {"state": "up"}) == (404, "node_unknown")
+    assert admin.rejection(router, "POST", "/api/v1/nodes/x/nobody", {"state": "up"}) == (404, "node_unknown")
 
 
 def readiness(router, query=""):
-    status, _, body = admin.ask(router, "GET", "/readyz" + query)
+    status, _, body = admin.http_request(router, "GET", "/readyz" + query)
     return status, json.loads(body)
 
 
@@ -187,11 +187,11 @@ def test_a_router_is_ready_if_one_listener_has_a_node(start_router, closing, rec
     for query in ("?all", "?all=true"):
         status, answer = readiness(router, query)
         assert status == 503 and len(answer["reasons"]) == 2
-    assert admin.refusal(router, "GET", "/readyz", cluster="nobody") == (404, "cluster_unknown")
-    assert admin.refusal(router, "GET", "/readyz", cluster="c", all="") == (400, "invalid_query")
-    assert admin.refusal(router, "GET", "/readyz", all="no") == (400, "invalid_query")
+    assert admin.rejection(router, "GET", "/readyz", cluster="nobody") == (404, "cluster_unknown")
+    assert admin.rejection(router, "GET", "/readyz", cluster="c", all="") == (400, "invalid_query")
+    assert admin.rejection(router, "GET", "/readyz", all="no") == (400, "invalid_query")
 
-    steer(router, "a", state="draining")  # the last one that a listener uses
+    steer(router, "a", state="draining")  # the last cluster that a listener uses
     status, answer = readiness(router)
     assert status == 503
     assert answer["reasons"] == [f'no node of cluster "{name}" takes new sessions' for name in ("c", "dead")]
@@ -208,12 +208,12 @@ def test_a_reload_reports_its_changes_or_its_errors(pair, device):
     router.config_path.write_text(json.dumps(made))
     answer = admin.post(router, "/api/v1/reload")
     [cluster] = answer["clusters"]
-    said = router.wait_event("reload.cluster", added=1)
-    assert cluster.pop("name") == said["cluster"] and cluster == {key: said[key] for key in cluster}
+    output = router.wait_event("reload.cluster", added=1)
+    assert cluster.pop("name") == output["cluster"] and cluster == {key: output[key] for key in cluster}
     assert (cluster["nodes"], cluster["added"], cluster["removed"]) == (2, 1, 1)
     assert 300 < cluster["moved_permille"] == answer["moved_permille"] < 800
     router.config_path.write_text('{\n"workers": "two"}')
-    status, _, body = admin.ask(router, "POST", "/api/v1/reload", {})
+    status, _, body = admin.http_request(router, "POST", "/api/v1/reload", {})
     problem = json.loads(body)
     assert (status, problem["reason"]) == (409, "reload_failed")
     assert any("config.json:2: workers" in fault for fault in problem["faults"]), problem
@@ -226,7 +226,7 @@ def test_a_log_level_set_by_an_operator_lasts_until_a_reload(pair):
     assert answer["log_level"] == "error" and "reload" in answer["undone_by"]
     [override] = admin.get(router, "/api/v1/status")["overrides"]
     assert (override["what"], override["now"]) == ("log_level", "error")
-    assert admin.refusal(router, "POST", "/api/v1/log_level", {"level": "loud"}) == (400, "invalid_body")
+    assert admin.rejection(router, "POST", "/api/v1/log_level", {"level": "loud"}) == (400, "invalid_body")
     admin.post(router, "/api/v1/reload")
     assert not admin.get(router, "/api/v1/status")["overrides"]
 
@@ -243,9 +243,9 @@ def test_certificates_and_listeners_match_openssl_and_the_sockets(
     found = {pathlib.Path(c["file"]).name: c
              for c in admin.get(router, "/api/v1/certificates")["certificates"]}
     assert (found["server.pem"]["listener"], found["server.pem"]["cluster"]) == ("mqtts", None)
-    said = subprocess.run(["openssl", "x509", "-in", certificates / "server.pem", "-noout", "-enddate",
+    output = subprocess.run(["openssl", "x509", "-in", certificates / "server.pem", "-noout", "-enddate",
                            "-dateopt", "iso_8601"], capture_output=True, text=True, check=True).stdout
-    assert found["server.pem"]["not_after"].replace(".000Z", "Z").replace("T", " ") in said
+    assert found["server.pem"]["not_after"].replace(".000Z", "Z").replace("T", " ") in output
     assert found["server.pem"]["days_left"] >= 0
 
 
@@ -256,32 +256,32 @@ def test_an_ordered_homecoming_moves_off_home_sessions(start_router, recording_n
     steer(router, "a", state="down")
     raw = device(router)
     raw.connect(by_home(ports, [f"dev-{i}" for i in range(12)])["a"][0])
-    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be at b")
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "the session to be at b")
     steer(router, "a", state="up")
-    wait_until(lambda: node_of(router, "a")["sessions_away"] == 1, "it to count as away")
+    wait_until(lambda: node_of(router, "a")["sessions_away"] == 1, "the session to count as off-home")
     answer = admin.post(router, "/api/v1/homecoming", {"cluster": "c", "node": "a", "rate_per_s": 1000})
     assert answer["nodes"] == [{"cluster": "c", "node": "a", "sessions_away": 1}]
     assert raw.read_to_end() == (b"", "end")
-    wait_until(lambda: node_of(router, "a")["sessions_away"] == 0, "none to be away")
+    wait_until(lambda: node_of(router, "a")["sessions_away"] == 0, "all sessions to be at home")
 
 
 def test_a_draining_router_rejects_changes(pair, device):
     router, _, _ = pair
     raw = device(router)
     raw.connect("dev")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "the session to be relayed")
     router.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: admin.get(router, "/api/v1/status")["phase"] == "draining", "it to drain")
+    wait_until(lambda: admin.get(router, "/api/v1/status")["phase"] == "draining", "the router to drain")
     for path, body in (("nodes/c/a", {"state": "down"}), ("reload", {}), ("homecoming", {"rate_per_s": 1})):
-        assert admin.refusal(router, "POST", "/api/v1/" + path, body) == (409, "not_serving")
+        assert admin.rejection(router, "POST", "/api/v1/" + path, body) == (409, "not_serving")
     raw.close()
-    assert router.process.wait(PATIENCE_S) == 0
+    assert router.process.wait(WAIT_LIMIT_S) == 0
 
 
 def test_a_body_nested_too_deeply_is_rejected(pair):
     router, _, _ = pair
     deep = b'{"state": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    status, _, answer = admin.ask(router, "POST", "/api/v1/nodes/c/a", deep,
+    status, _, answer = admin.http_request(router, "POST", "/api/v1/nodes/c/a", deep,
                                   {"Content-Type": "application/json"})
     assert (status, json.loads(answer)["reason"]) == (400, "invalid_body")
     assert node_of(router, "a")["state"] == "up"
@@ -290,7 +290,7 @@ def test_a_body_nested_too_deeply_is_rejected(pair):
 def test_a_long_name_in_an_error_is_truncated_between_characters(pair):
     router, _, _ = pair
     for shift in range(4):
-        assert admin.refusal(router, "GET", "/api/v1/route", cluster="x" * shift + "\U0001f697" * 300) == (
+        assert admin.rejection(router, "GET", "/api/v1/route", cluster="x" * shift + "\U0001f697" * 300) == (
             404, "cluster_unknown")
 
 
@@ -299,14 +299,14 @@ def test_a_removed_node_can_be_drained_but_not_overridden(pair, device):
     ports = {name: node.port for name, node in nodes.items()}
     raw = device(router)
     raw.connect(by_home(ports, [f"dev-{i}" for i in range(12)])["b"][0])
-    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "it to be there")
+    wait_until(lambda: node_of(router, "b")["sessions"] == 1, "the session to be at b")
     kept = made["clusters"][0]["nodes"].pop()
     assert kept["name"] == "b"
     router.reload(made)
     node = node_of(router, "b")
     assert (node["departed"], node["undone_by"], node["sessions"]) == (True, None, 1)
     assert not admin.get(router, "/api/v1/status")["overrides"]
-    assert admin.refusal(router, "POST", "/api/v1/nodes/c/b", {"weight": 3}) == (400, "invalid_body")
+    assert admin.rejection(router, "POST", "/api/v1/nodes/c/b", {"weight": 3}) == (400, "invalid_body")
     steer(router, "b", state="draining")
     assert raw.read_to_end() == (b"", "end")
 

@@ -1,4 +1,4 @@
-"""Where is device X? Sessions asked for over the admin interface, and ended there."""
+"""Find and close sessions over the admin interface."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ def sessions(router, **query):
 
 @pytest.fixture
 def crowd(start_router, recording_node, device):
-    """A router with four workers in front of two nodes, and 40 devices on it."""
+    """A router with four workers and two nodes, and 40 devices."""
     nodes = {"a": recording_node(), "b": recording_node()}
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED))
     made["workers"] = 4
@@ -32,7 +32,7 @@ def crowd(start_router, recording_node, device):
     raws = {f"dev-{i}": device(router) for i in range(40)}
     for client_id, raw in raws.items():
         assert raw.connect(client_id) == (0, 0)
-    wait_until(lambda: router.gauges()["sessions_relay"] == 40, "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 40, "all sessions to be relayed")
     return router, raws, made
 
 
@@ -78,7 +78,7 @@ def test_only_the_given_session_is_closed(crowd):
     end = router.session_end(client_id="dev-3")
     assert (end["session"], end["reason"], end["closed_by"]) == (found["id"], "disconnected", "router")
     assert len(sessions(router)) == 39 and len(router.find("session.end")) == 1
-    assert admin.refusal(router, "POST", f"/api/v1/sessions/{found['id']}/disconnect", {}) == (
+    assert admin.rejection(router, "POST", f"/api/v1/sessions/{found['id']}/disconnect", {}) == (
         404, "session_unknown")
 
 
@@ -86,27 +86,27 @@ def test_an_invalid_query_is_rejected(start_router, recording_node):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     for query in ({"limit": 0}, {"limit": 1001}, {"limit": "x"}, {"limit": ""},
                   {"source": "10.0.0.1/8"}, {"source": "here"}, {"client": "x"}):
-        assert admin.refusal(router, "GET", "/api/v1/sessions", **query) == (400, "invalid_query")
+        assert admin.rejection(router, "GET", "/api/v1/sessions", **query) == (400, "invalid_query")
     for wrong in ("0", "g" * 16, "A" * 16, "f" * 16, "0" * 17, "%20"):
-        assert admin.refusal(router, "GET", "/api/v1/sessions/" + wrong) == (404, "session_unknown")
+        assert admin.rejection(router, "GET", "/api/v1/sessions/" + wrong) == (404, "session_unknown")
 
 
 def test_names_are_returned_unchanged_and_long_ones_are_marked_as_truncated(
         start_router, recording_node, device):
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     long = "x" * 200
-    # The 128th byte is amid a character: none is cut.
+    # The 128th byte is inside a character: truncation must not split it.
     wide = {"a" * k + "\U0001f600" * 40: "a" * k + "\U0001f600" * 31 + "..." for k in (1, 2, 3)}
     ids = [HOSTILE, long, "x" * 128 + "y" * 72, *wide]
     raws = [device(router) for _ in ids]
     for raw, client_id in zip(raws, ids):
         raw.connect(client_id, username="u")
-    wait_until(lambda: router.gauges()["sessions_relay"] == len(ids), "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == len(ids), "all sessions to be relayed")
     assert [s["client_id"] for s in sessions(router, client_id=HOSTILE)] == [HOSTILE]
     [found] = sessions(router, client_id=long)
     assert found["client_id"] == "x" * 128 + "..."
-    for client_id, told in wide.items():
-        assert [s["client_id"] for s in sessions(router, client_id=client_id)] == [told]
+    for client_id, shown in wide.items():
+        assert [s["client_id"] for s in sessions(router, client_id=client_id)] == [shown]
 
 
 def test_a_session_shows_what_its_listener_knows(
@@ -129,7 +129,7 @@ def test_fifty_simultaneous_queries_are_answered_or_get_503(crowd):
     answers = []
 
     def look():
-        answers.append(admin.ask(router, "GET", "/api/v1/sessions?limit=1000")[0])
+        answers.append(admin.http_request(router, "GET", "/api/v1/sessions?limit=1000")[0])
     threads = [threading.Thread(target=look) for _ in range(50)]
     for thread in threads:
         thread.start()
@@ -146,7 +146,7 @@ def test_queries_do_not_delay_the_exit(crowd):
     def look():
         while not stop.is_set():
             try:
-                admin.ask(router, "GET", "/api/v1/sessions")
+                admin.http_request(router, "GET", "/api/v1/sessions")
             except OSError:
                 time.sleep(0.001)
     threads = [threading.Thread(target=look) for _ in range(4)]

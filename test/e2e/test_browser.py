@@ -1,4 +1,4 @@
-"""A page in a real browser, headless Chromium, that talks MQTT over WebSocket."""
+"""A page in headless Chromium that uses MQTT over WebSocket."""
 
 import functools
 import http.server
@@ -10,27 +10,27 @@ import urllib.parse
 import pytest
 
 import javascript
-from harness import SANITIZED, add_door, one_cluster
+from harness import SANITIZED, add_listener, one_cluster
 
-pytestmark = pytest.mark.skipif(SANITIZED, reason="once is enough: Node does the same there")
+pytestmark = pytest.mark.skipif(SANITIZED, reason="the Node.js test covers these builds")
 VERSIONS = ("4", "5")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a directory and says nothing of it."""
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a directory without logging."""
 
     def log_message(self, *_):
         pass
 
 
 @pytest.fixture
-def site(tmp_path):
-    """The page and its scripts on a free port of 127.0.0.1."""
+def web_server(tmp_path):
+    """Serve the page and its scripts on a free port of 127.0.0.1."""
     javascript.node_with("playwright-core")
     for path in (javascript.DIRECTORY / "page.html", javascript.DIRECTORY / "exchange.js",
                  javascript.MODULES / "mqtt" / "dist" / "mqtt.min.js"):
         shutil.copy(path, tmp_path)
-    handler = functools.partial(Quiet, directory=str(tmp_path))
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -38,15 +38,15 @@ def site(tmp_path):
 
 
 def test_a_page_in_chromium_publishes_and_subscribes(
-        site, start_router, mosquittos, tmp_path_factory):
+        web_server, start_router, mosquittos, tmp_path_factory):
     assert javascript.CHROMIUM, "no chromium: docker/install-deps.sh test"
     made = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
-    router = start_router(add_door(made, "ws", websocket={}))
+    router = start_router(add_listener(made, "ws", websocket={}))
     pages = []
     for version in VERSIONS:
         query = {"url": f"ws://127.0.0.1:{router.ports['ws']}/mqtt", "id": f"page-{version}",
                  "version": version}
-        pages.append(f"{site}/page.html?{urllib.parse.urlencode(query)}")
+        pages.append(f"{web_server}/page.html?{urllib.parse.urlencode(query)}")
     done = subprocess.run(
         [javascript.node_with("playwright-core"), str(javascript.DIRECTORY / "browser.js"),
          javascript.CHROMIUM, str(tmp_path_factory.mktemp("profile")), *pages],

@@ -1,4 +1,4 @@
-"""A home node that is busy for a moment gets the CONNECT again, before another node does."""
+"""A busy home node gets the CONNECT again before another node does."""
 
 import signal
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, one_cluster
+from harness import WAIT_LIMIT_S, one_cluster
 from homes import ids_of
 from recorder import CONNACK_3, CONNACK_5, RefusingPort, accept_connect
 
@@ -17,8 +17,8 @@ ACCEPTED = {4: CONNACK_3, 5: CONNACK_5}
 
 
 def busy_for(times, version, more=None):
-    """An answer for RecordingNode: busy for `times` CONNECTs, then it accepts. With MQTT 3.1.1 it
-    accepts one before: of a node that never did, return code 3 means nothing but a refusal."""
+    """Return an answer for RecordingNode: refuse `times` CONNECTs as busy, then accept. With MQTT
+    3.1.1 accept one first: until a node has accepted one, return code 3 is an ordinary refusal."""
     left = [times]
     accepts = [version == 4]
 
@@ -48,7 +48,7 @@ class Pair:
         self.ids = ids_of("home", self.nodes, 12)
 
     def connects_at_home(self):
-        """The CONNECTs there, without the one of warm_up()."""
+        """The CONNECTs at home, without the one of warm_up()."""
         return sum(1 for record in self.home.records[self.warm:] if record.mqtt)
 
     warm = 0
@@ -72,7 +72,7 @@ def test_a_device_whose_home_is_busy_once_is_placed_at_home(pair, device, versio
     raw = device(both.router).send(mqtt.connect(both.ids[0], version=version) + mqtt.PING)
     assert raw.packet()[1] == ACCEPTED[version]
     first, second = both.home.records[both.warm:]
-    both.home.wait(lambda n: second.mqtt.endswith(mqtt.PING), "all that the device sent")
+    both.home.wait(lambda n: second.mqtt.endswith(mqtt.PING), "all bytes of the device")
     assert second.mqtt == first.mqtt and second.proxy == first.proxy
     raw.close()
     end = both.router.session_end(client_id=both.ids[0])
@@ -95,7 +95,7 @@ def test_a_home_that_stays_busy_is_tried_twice_and_then_the_next_node(pair, devi
 
 
 def test_return_code_3_for_all_devices_causes_no_wait(pair, device):
-    """An evacuated node sends it too: there is no use in waiting for that."""
+    """An evacuated node sends it too, and waiting for that one is useless."""
     both = pair(lambda r: BUSY[4] if accept_connect(r) else None)
     for client_id in both.ids:
         assert device(both.router).connect(client_id) == (0, 0)
@@ -181,7 +181,7 @@ def test_the_wait_respects_the_connect_rate_of_the_node(start_router, recording_
     config["clusters"][0]["nodes"][0]["max_connects_per_s"] = 1
     router = start_router(config)
     assert device(router).connect(ids_of("home", nodes)[0], version=5) == (0, 0)
-    assert len(home.records) == 1, "its next turn is a second later"
+    assert len(home.records) == 1, "the next one may be sent a second later"
 
 
 def test_a_router_that_stops_does_not_wait_for_a_busy_home(pair, device):
@@ -191,12 +191,12 @@ def test_a_router_that_stops_does_not_wait_for_a_busy_home(pair, device):
     raw = device(both.router).send(mqtt.connect(both.ids[0], version=5))
     raw.read_to_end()
     raw.close()
-    assert both.router.process.wait(PATIENCE_S) == 0
+    assert both.router.process.wait(WAIT_LIMIT_S) == 0
 
 
 class CleaningNode:
-    """As EMQX: a CONNECT for a live identifier takes over, and the next ones are refused while the
-    session before is cleaned up."""
+    """Behaves like EMQX: a CONNECT with a live identifier takes over the session, and further ones
+    are refused while the previous session is cleaned up."""
 
     CLEANING_S = 0.1
 
@@ -230,5 +230,5 @@ def test_simultaneous_connects_with_one_identifier_stay_at_home(
         assert raw.packet()[1] == CONNACK_5
         raw.close()
     router.session_end(count=120)
-    away = [e for e in router.find("session.end") if e["placement"] != "home"]
-    assert not away, f"{len(away)} of 120 are away from home"
+    off_home = [e for e in router.find("session.end") if e["placement"] != "home"]
+    assert not off_home, f"{len(off_home)} of 120 are not at home"

@@ -1,4 +1,4 @@
-"""A short piece of test/tools/chaos.py: everything that can happen to nodes, at random."""
+"""A short run of test/tools/chaos.py: random node failures, reloads and DNS changes."""
 
 import sys
 
@@ -9,7 +9,7 @@ import harness
 sys.path.insert(0, str(harness.ROOT / "test" / "tools"))
 import chaos  # noqa: E402  pylint: disable=wrong-import-position
 
-SEED = 20  # the same play each time; other seeds are for the script
+SEED = 20  # repeatable; use the script for other seeds
 
 
 @pytest.mark.sanitized
@@ -20,4 +20,4 @@ def test_no_device_waits_beyond_the_deadlines_whatever_the_nodes_do(
     play.run(seconds)
     play.settle()
     with capsys.disabled():
-        print(f"\n{play.told()}")
+        print(f"\n{play.summary()}")

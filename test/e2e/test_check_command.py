@@ -1,4 +1,4 @@
-"""`--check` prepares what a start prepares: it accepts and rejects the same, and leaves no trace."""
+"""`--check` does what a start prepares: it accepts and rejects the same, and changes nothing."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 import admin
 import harness
 import mqtt
-from harness import BINARY, PATIENCE_S, one_cluster, run_router, wait_until, write_config
+from harness import BINARY, WAIT_LIMIT_S, one_cluster, run_router, wait_until, write_config
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 not_root = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups")
@@ -27,10 +27,10 @@ def made():
 
 
 def both(config, wrapper=()):
-    """The same configuration, checked and started: (code, errors) of each."""
+    """Run --check and a start with the same configuration; return (code, errors) of each."""
     for arguments in (("--check",), ()):
         done = subprocess.run([*wrapper, BINARY, "--config", str(config), *arguments], capture_output=True,
-                              text=True, timeout=PATIENCE_S, check=False)
+                              text=True, timeout=WAIT_LIMIT_S, check=False)
         yield done.returncode, [line for line in done.stderr.splitlines() if line.startswith("error: ")]
 
 
@@ -72,7 +72,7 @@ def group(made, tmp_path):
 
 
 def socket_owner(made, tmp_path):
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/s", socket_owner="no-such-user")
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/s", socket_owner="no-such-user")
     return "listeners[1].socket_owner", "no such user"
 
 
@@ -99,13 +99,13 @@ def test_check_rejects_what_a_start_rejects_with_the_same_line(made, tmp_path, b
     ("198.51.100.77:0", "Cannot assign requested address"), ("unix:none/s", "No such file or directory"),
     ("unix:config.json", "the path is a file that is not a socket")))
 def test_check_and_start_reject_an_address_that_cannot_be_bound(made, tmp_path, address, rule):
-    harness.add_door(made, "door", address=address)
+    harness.add_listener(made, "extra", address=address)
     config = write_config(made, tmp_path)
     (code, errors), started = both(config)
     assert (code, errors) == started and code == 1
-    assert "listener door: cannot listen on" in errors[0] and errors[0].endswith(rule)
+    assert "listener extra: cannot listen on" in errors[0] and errors[0].endswith(rule)
     if "unix" not in address:
-        return  # others could reach it
+        return  # reachable from other hosts: a token is required
     made["listeners"].pop()
     config = write_config(admin.with_admin(made, address=address), tmp_path)
     (code, errors), started = both(config)
@@ -138,7 +138,7 @@ def test_check_prints_the_warnings_that_a_start_logs(made, tmp_path):
     made["listeners"][0]["backlog"] = 65535
     config = write_config(made, tmp_path)
     done = subprocess.run([BINARY, "--config", str(config), "--check"], capture_output=True, text=True,
-                          timeout=PATIENCE_S, check=False, preexec_fn=few_files)
+                          timeout=WAIT_LIMIT_S, check=False, preexec_fn=few_files)
     assert done.returncode == 0 and f"{config}: good" in done.stdout
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert any("host.limit" in line and "RLIMIT_NOFILE" in line for line in warnings), done.stderr
@@ -157,7 +157,7 @@ def test_check_does_not_disturb_a_running_router(start_router, recording_node, d
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     made["listeners"][0]["address"] = f"127.0.0.1:{port}"
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0600")
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0600")
     admin.with_admin(made, address=f"unix:{tmp_path}/admin.sock")
     router = start_router(made)
     before = listing(tmp_path)
@@ -175,11 +175,11 @@ def test_check_does_not_disturb_a_running_router(start_router, recording_node, d
 
 
 def foreign_owner(made, folder):
-    harness.add_door(made, "door", address=f"unix:{folder}/s", socket_owner="root")
+    harness.add_listener(made, "extra", address=f"unix:{folder}/s", socket_owner="root")
 
 
 def foreign_group(made, folder):
-    harness.add_door(made, "door", address=f"unix:{folder}/s", socket_group="root")
+    harness.add_listener(made, "extra", address=f"unix:{folder}/s", socket_group="root")
 
 
 def foreign_owner_of_admin(made, folder):
@@ -190,7 +190,7 @@ def foreign_stale_file_in_a_sticky_folder(made, folder):
     os.chmod(folder, 0o1777)
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(f"{folder}/s")
-    harness.add_door(made, "door", address=f"unix:{folder}/s")
+    harness.add_listener(made, "extra", address=f"unix:{folder}/s")
 
 
 @needs_root
@@ -211,11 +211,11 @@ def test_check_and_start_reject_a_unix_socket_that_only_root_can_create(made, tm
 def test_check_creates_and_changes_no_file(made, tmp_path):
     log = tmp_path / "router.log"
     made["log"] = {"target": "file", "file": str(log)}
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/s")
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/s")
     stale = tmp_path / "stale"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(stale))
-    harness.add_door(made, "other", address=f"unix:{stale}")
+    harness.add_listener(made, "other", address=f"unix:{stale}")
     config = write_config(made, tmp_path)
     before = listing(tmp_path)
     assert run_router("--config", config, "--check").returncode == 0
@@ -228,7 +228,7 @@ def test_check_creates_and_changes_no_file(made, tmp_path):
 @needs_root
 def test_check_of_a_configuration_with_a_user_changes_no_owner(made, tmp_path):
     made["user"] = "nobody"
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/s")
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/s")
     config = write_config(made, tmp_path)
     os.chmod(tmp_path, 0o755)
     before = listing(tmp_path)
@@ -247,4 +247,4 @@ def test_a_reload_rejects_what_check_rejects(start_router, recording_node, tmp_p
     for key in keys:
         assert sum(f": {key}: " in fault and pathlib.Path(router.config_path).name in fault
                    for fault in faults) == 1, faults
-    wait_until(lambda: router.process.poll() is None, "it to serve on")
+    wait_until(lambda: router.process.poll() is None, "the router to continue")

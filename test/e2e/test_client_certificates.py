@@ -1,4 +1,4 @@
-"""Devices with certificates: who is let in, who they may be, and what the node hears of it."""
+"""Client certificates: who is accepted, as which client, and which facts the node gets."""
 
 import os
 import ssl
@@ -44,7 +44,7 @@ def config(node, authority, issued, auth="require", **more):
 
 
 @pytest.fixture
-def door(start_router, recording_node, authority, issued):
+def start(start_router, recording_node, authority, issued):
     def make(auth="require", **more):
         node = recording_node()
         return start_router(config(node, authority, issued, auth, **more)), node
@@ -63,7 +63,7 @@ def context(authority):
     return make
 
 
-def enters(router, context, client_id="dev"):
+def is_accepted(router, context, client_id="dev"):
     """Does a device with this context get its CONNACK?"""
     try:
         with mqtt.Device(router.tls_port, tls=context) as device:
@@ -72,17 +72,17 @@ def enters(router, context, client_id="dev"):
         return False
 
 
-def told(node, index=0):
+def facts_of(node, index=0):
     return decode(node.record(index).proxy)[0]
 
 
 @VERSIONS
-def test_require_accepts_only_verified_certificates(door, context, issued, version):
-    router, node = door()
-    assert enters(router, context(issued["device"], version))
+def test_require_accepts_only_verified_certificates(start, context, issued, version):
+    router, node = start()
+    assert is_accepted(router, context(issued["device"], version))
     for name in (None, "foreign", "server_only"):
         before = len(router.find("session.end", reason="tls_failed"))
-        assert not enters(router, context(name and issued[name], version)), name
+        assert not is_accepted(router, context(name and issued[name], version)), name
         end = router.session_end(count=before + 1, reason="tls_failed")
         assert end["detail"], end
     assert len(node.records) == 1
@@ -90,34 +90,34 @@ def test_require_accepts_only_verified_certificates(door, context, issued, versi
 
 @VERSIONS
 def test_request_accepts_no_certificate_but_rejects_an_invalid_one(
-        door, context, issued, version):
-    router, node = door("request")
-    assert enters(router, context(None, version))
-    assert told(node)["verify"] != 0 and SSL_CN not in told(node)["ssl"]
-    assert enters(router, context(issued["device"], version))
-    assert told(node, 1)["verified_cn"] == "device-7"
-    assert not enters(router, context(issued["foreign"], version))
+        start, context, issued, version):
+    router, node = start("request")
+    assert is_accepted(router, context(None, version))
+    assert facts_of(node)["verify"] != 0 and SSL_CN not in facts_of(node)["ssl"]
+    assert is_accepted(router, context(issued["device"], version))
+    assert facts_of(node, 1)["verified_cn"] == "device-7"
+    assert not is_accepted(router, context(issued["foreign"], version))
 
 
-def test_none_requests_no_certificate(door, context, issued):
-    router, node = door("none")
-    assert enters(router, context(issued["device"]))
-    assert told(node)["verified_cn"] is None and told(node)["client"] == 1
+def test_none_requests_no_certificate(start, context, issued):
+    router, node = start("none")
+    assert is_accepted(router, context(issued["device"]))
+    assert facts_of(node)["verified_cn"] is None and facts_of(node)["client"] == 1
 
 
 @VERSIONS
 @pytest.mark.parametrize("name", ("device", "rsa"))
-def test_the_node_gets_certificate_and_handshake_facts(door, context, issued, version, name):
-    router, node = door()
+def test_the_node_gets_certificate_and_handshake_facts(start, context, issued, version, name):
+    router, node = start()
     with mqtt.Device(router.tls_port, tls=context(issued[name], version)) as device:
         device.connect("dev")
         cipher = device.socket.cipher()[0].encode()
         spoken = device.socket.version().encode()
-    facts = told(node)
+    facts = facts_of(node)
     assert facts["verify"] == 0 and facts["client"] & 7 == 7
     assert facts["verified_cn"] == {"device": "device-7", "rsa": "rsa-device"}[name]
     assert facts["ssl"][SSL_CIPHER] == cipher and facts["ssl"][SSL_VERSION] == spoken
-    # Of the device's certificate or of the listener's: the text leaves it open, so does this.
+    # The specification does not say whether of the device's or the listener's certificate.
     assert facts["ssl"][SSL_KEY_ALG] in (b"EC256", b"RSA2048")
     assert facts["ssl"][SSL_SIG_ALG]
     assert not facts["ssl"].keys() - {0x21, 0x22, 0x23, 0x24, 0x25}
@@ -125,8 +125,8 @@ def test_the_node_gets_certificate_and_handshake_facts(door, context, issued, ve
 
 
 @VERSIONS
-def test_a_resumed_session_keeps_its_certificate(door, context, issued, version):
-    router, node = door(listener={"identity": {}})
+def test_a_resumed_session_keeps_its_certificate(start, context, issued, version):
+    router, node = start(listener={"identity": {}})
     tls = context(issued["device"], version)
     with mqtt.Device(router.tls_port, tls=tls) as device:
         assert device.connect("device-7") == (0, 0)
@@ -135,32 +135,32 @@ def test_a_resumed_session_keeps_its_certificate(door, context, issued, version)
     raw.socket = tls.wrap_socket(raw.socket, server_hostname="localhost", session=session)
     with raw:
         assert raw.connect("device-7") == (0, 0) and raw.socket.session_reused
-    facts = told(node, 1)
+    facts = facts_of(node, 1)
     assert (facts["verify"], facts["verified_cn"], facts["client"]) == (0, "device-7", 1 | 4)
 
 
 @pytest.mark.parametrize("check", ("leaf", "chain"))
-def test_a_revoked_certificate_is_refused(door, context, authority, issued, tmp_path, check):
+def test_a_revoked_certificate_is_refused(start, context, authority, issued, tmp_path, check):
     crl = authority.crl(tmp_path / "crl.pem", revoked=[issued["revoked"]])
-    router, _ = door(tls={"client_crl_files": str(crl), "client_crl_check": check})
-    assert enters(router, context(issued["device"]))
-    assert not enters(router, context(issued["revoked"]))
+    router, _ = start(tls={"client_crl_files": str(crl), "client_crl_check": check})
+    assert is_accepted(router, context(issued["device"]))
+    assert not is_accepted(router, context(issued["revoked"]))
     assert "revoked" in router.session_end(reason="tls_failed")["detail"]
 
 
-def test_a_new_revocation_list_applies_immediately(door, context, authority, issued, tmp_path):
+def test_a_new_revocation_list_applies_immediately(start, context, authority, issued, tmp_path):
     crl = authority.crl(tmp_path / "crl.pem")
-    router, _ = door(tls={"client_crl_files": [str(crl)]})
-    assert enters(router, context(issued["late"]))
+    router, _ = start(tls={"client_crl_files": [str(crl)]})
+    assert is_accepted(router, context(issued["late"]))
     os.replace(authority.crl(tmp_path / "next.pem", revoked=[issued["late"]]), crl)
     router.wait_event("tls.reloaded")
-    assert not enters(router, context(issued["late"]))
-    assert enters(router, context(issued["device"]))
+    assert not is_accepted(router, context(issued["late"]))
+    assert is_accepted(router, context(issued["device"]))
 
 
 @pytest.mark.parametrize("mqtt_version", (4, 5))
-def test_the_client_id_must_match_the_certificate(door, context, issued, mqtt_version):
-    router, node = door(listener={"identity": {"claim": "client_id", "names": ["cn"]}})
+def test_the_client_id_must_match_the_certificate(start, context, issued, mqtt_version):
+    router, node = start(listener={"identity": {"claim": "client_id", "names": ["cn"]}})
     with mqtt.Device(router.tls_port, tls=context(issued["device"])) as device:
         assert device.connect("device-7", version=mqtt_version) == (0, 0)
     for claim in ("device-8", "DEVICE-7", "device-7\u00e4", ""):
@@ -176,19 +176,19 @@ def test_the_client_id_must_match_the_certificate(door, context, issued, mqtt_ve
 @pytest.mark.parametrize("kind, name", (
     ("cn", "device-8"), ("san_dns", "dev.example"), ("san_uri", "urn:dev:mac:0024be"),
     ("san_email", "dev@example.com")))
-def test_the_user_name_can_be_matched_with_any_kind_of_name(door, context, issued, kind, name):
-    router, _ = door(listener={"identity": {"claim": "username", "names": kind}})
+def test_the_user_name_can_be_matched_with_any_kind_of_name(start, context, issued, kind, name):
+    router, _ = start(listener={"identity": {"claim": "username", "names": kind}})
     for user, code in ((name, 0), ("someone", 5), ("device-7", 5), (None, 5)):
         with mqtt.Device(router.tls_port, tls=context(issued["sans"])) as device:
             assert device.connect("dev", username=user)[1] == code, user
     assert name in router.session_end(reason="identity_refused")["detail"]
 
 
-def test_one_matching_name_of_several_is_enough(door, context, issued):
-    router, _ = door(listener={"identity": {"names": ["san_dns", "cn"]}})
+def test_one_matching_name_of_several_is_enough(start, context, issued):
+    router, _ = start(listener={"identity": {"names": ["san_dns", "cn"]}})
     for claim in ("device-8", "dev.example"):
-        assert enters(router, context(issued["sans"]), claim)
-    assert not enters(router, context(issued["sans"]), "dev@example.com")
+        assert is_accepted(router, context(issued["sans"]), claim)
+    assert not is_accepted(router, context(issued["sans"]), "dev@example.com")
 
 
 def test_devices_are_routed_by_the_name_in_their_certificate(
@@ -201,7 +201,7 @@ def test_devices_are_routed_by_the_name_in_their_certificate(
     count = 0
     for name, nodes in homes.items():
         for i in range(4):
-            assert enters(router, context(issued[name]), f"any-{i}")
+            assert is_accepted(router, context(issued[name]), f"any-{i}")
             count += 1
             nodes.add(router.wait_event("session.end", count=count)["node"])
     assert all(len(nodes) == 1 for nodes in homes.values()), homes
@@ -226,7 +226,7 @@ def test_devices_of_one_tenant_share_a_node(start_router, recording_node):
 
 def test_rabbitmq_accepts_a_proxy_header_with_a_certificate(
         start_router, rabbitmq, authority, issued, context):
-    """The address at least: its MQTT plugin reads the user from TLS of its own only."""
+    """The address at least: its MQTT plugin takes a user name only from its own TLS."""
     made = config(rabbitmq, authority, issued)
     router = start_router(made)
     with mqtt.Device(router.tls_port, tls=context(issued["device"]), source="127.0.0.61") as device:

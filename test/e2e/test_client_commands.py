@@ -1,4 +1,4 @@
-"""Commands that ask a running router: what they print, what they do, how they fail."""
+"""Commands that use a running router: output, effects and errors."""
 
 import http.server
 import json
@@ -13,35 +13,35 @@ import pytest
 
 import admin
 import mqtt
-from harness import BINARY, CHECKED, PATIENCE_S, ROOT, add_door, free_port, one_cluster, wait_until
+from harness import BINARY, CHECKED, WAIT_LIMIT_S, ROOT, add_listener, free_port, one_cluster, wait_until
 from homes import ids_of
 
 NODES = ("a", "b")
 TOKEN = "a-token-of-twenty-four-c"
-HOSTILE = 'x"y\\ \x85 \u202egnp.exe \u2028 <b>'  # MQTT allows every one of them
+HOSTILE = 'x"y\\ \x85 \u202egnp.exe \u2028 <b>'  # all are valid in MQTT
 
 
 def run(*arguments, **environment):
-    """A command; where its router is only comes from what is given here."""
+    """Run a command; only the arguments and the given environment name the router."""
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MQTT_ROUTER_")},
                    **environment}
     return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
-                          env=environment, timeout=PATIENCE_S, check=False)
+                          env=environment, timeout=WAIT_LIMIT_S, check=False)
 
 
 def rows(text):
-    """The cells of a table, by its titles: columns are two blanks or more apart."""
+    """Parse a table into dictionaries by column title; columns are separated by two or more blanks."""
     titles, *lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
     return [dict(zip(titles, line)) for line in lines]
 
 
 @pytest.fixture
-def house(start_router, recording_node):
-    """A router in front of two nodes, its admin address, and how to ask it."""
-    return House(start_router, {name: recording_node() for name in NODES})
+def setup(start_router, recording_node):
+    """A router with two nodes, its admin address, and helpers to run commands."""
+    return Setup(start_router, {name: recording_node() for name in NODES})
 
 
-class House:
+class Setup:
     def __init__(self, start_router, nodes):
         self.nodes = nodes
         self.config = one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED)
@@ -49,28 +49,28 @@ class House:
         self.config["admin"] = {"address": self.admin}
         self.router = start_router(self.config)
 
-    def good(self, *arguments):
-        """What a command prints that has to go well."""
+    def run_ok(self, *arguments):
+        """Run a command that must succeed; return its output."""
         result = run(*arguments, "--admin", self.admin)
         assert result.returncode == 0, result
         return result.stdout
 
     def json(self, *arguments):
-        return json.loads(self.good(*arguments, "--json"))
+        return json.loads(self.run_ok(*arguments, "--json"))
 
     def node(self, name):
-        found, = [n for n in rows(self.good("nodes")) if n["NODE"] == name]
+        found, = [n for n in rows(self.run_ok("nodes")) if n["NODE"] == name]
         return found
 
-    def come(self, device, count, node="a"):
-        """Devices whose home is that node, connected."""
-        come = {client_id: device(self.router) for client_id in ids_of(node, NODES, count)}
-        for client_id, one in come.items():
+    def connect(self, device, count, node="a"):
+        """Connect devices whose home is that node."""
+        devices = {client_id: device(self.router) for client_id in ids_of(node, NODES, count)}
+        for client_id, one in devices.items():
             assert one.connect(client_id) == (0, 0)
-        return come
+        return devices
 
 
-# -- where the router is ------------------------------------------------------------------------
+# -- finding the router -------------------------------------------------------------------------
 
 def test_an_unreachable_router_is_reported_with_its_address(tmp_path):
     port = free_port()
@@ -88,19 +88,19 @@ def test_an_invalid_address_is_reported_as_invalid(address):
     assert result.returncode == 1 and "HOST:PORT" in result.stderr
 
 
-def test_the_router_is_found_by_option_file_and_environment(house, tmp_path):
+def test_the_router_is_found_by_option_file_and_environment(setup, tmp_path):
     elsewhere = {"MQTT_ROUTER_ADMIN": f"127.0.0.1:{free_port()}"}
-    path = house.router.config_path
-    assert run("status", "--admin", house.admin, **elsewhere).returncode == 0
+    path = setup.router.config_path
+    assert run("status", "--admin", setup.admin, **elsewhere).returncode == 0
     assert run("status", "--config", path, **elsewhere).returncode == 0
-    assert run("status", MQTT_ROUTER_ADMIN=house.admin).returncode == 0
+    assert run("status", MQTT_ROUTER_ADMIN=setup.admin).returncode == 0
     assert run("status", **elsewhere).returncode == 1
     without = tmp_path / "without.json"
-    without.write_text(json.dumps({k: v for k, v in house.config.items() if k != "admin"}))
+    without.write_text(json.dumps({k: v for k, v in setup.config.items() if k != "admin"}))
     result = run("status", "--config", without)
     assert result.returncode == 1 and "admin" in result.stderr
-    # A proxy of the environment is not asked: it would get the token.
-    assert run("status", "--admin", house.admin, http_proxy="http://127.0.0.1:9").returncode == 0
+    # A proxy from the environment is not used: it would receive the token.
+    assert run("status", "--admin", setup.admin, http_proxy="http://127.0.0.1:9").returncode == 0
 
 
 def test_a_required_token_is_read_from_a_file(start_router, recording_node, tmp_path):
@@ -132,7 +132,7 @@ def test_commands_work_over_a_unix_socket(start_router, recording_node):
 
 
 def test_without_libcurl_a_command_names_the_package_to_install(tmp_path):
-    """The loader takes the first file of that name, and this one is no library."""
+    """The loader uses the first file of that name, and this one is not a library."""
     (tmp_path / "libcurl.so.4").write_bytes(b"")
     result = run("status", LD_LIBRARY_PATH=str(tmp_path))
     assert result.returncode == 1
@@ -144,8 +144,8 @@ def test_the_router_runs_without_libcurl():
     assert "libev" in linked and "curl" not in linked
 
 
-class Impostor(http.server.BaseHTTPRequestHandler):
-    """Not our admin interface; each path of its own kind."""
+class OtherServer(http.server.BaseHTTPRequestHandler):
+    """An HTTP server that is not our admin interface; each path fails in its own way."""
 
     def do_GET(self):  # pylint: disable=invalid-name
         status, body = {"/api/v1/status": (302, b""), "/api/v1/nodes": (200, b"<html>"),
@@ -162,7 +162,7 @@ class Impostor(http.server.BaseHTTPRequestHandler):
 
 
 def test_an_answer_that_is_not_a_routers_is_rejected():
-    server = http.server.HTTPServer(("127.0.0.1", 0), Impostor)
+    server = http.server.HTTPServer(("127.0.0.1", 0), OtherServer)
     server.asked = []
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -179,27 +179,27 @@ def test_an_answer_that_is_not_a_routers_is_rejected():
     assert "\\u001b[2J\\u202e" in problem.stderr and "409" in problem.stderr
 
 
-# -- looking ------------------------------------------------------------------------------------
+# -- reading ------------------------------------------------------------------------------------
 
 @pytest.mark.sanitized
-def test_status_fits_one_screen(house, device):
-    house.come(device, 3)
-    with device(house.router) as stranger:
+def test_status_fits_one_screen(setup, device):
+    setup.connect(device, 3)
+    with device(setup.router) as stranger:
         stranger.send(b"GET / HTTP/1.1\r\n\r\n")
-        house.router.session_end(reason="connect_refused")
-    wait_until(lambda: "relay 3" in house.good("status"), "three sessions to be relayed")
-    said = house.good("status")
-    assert f"pid {house.router.pid})" in said and ", ready" in said
-    assert "2 of 2 up" in said and "connect_refused 1" in said and str(house.router.config_path) in said
-    assert len(said.splitlines()) < 20 and max(map(len, said.splitlines())) <= 100
-    assert house.json("status")["pid"] == house.router.pid
+        setup.router.session_end(reason="connect_refused")
+    wait_until(lambda: "relay 3" in setup.run_ok("status"), "three sessions to be relayed")
+    output = setup.run_ok("status")
+    assert f"pid {setup.router.pid})" in output and ", ready" in output
+    assert "2 of 2 up" in output and "connect_refused 1" in output and str(setup.router.config_path) in output
+    assert len(output.splitlines()) < 20 and max(map(len, output.splitlines())) <= 100
+    assert setup.json("status")["pid"] == setup.router.pid
 
 
-def test_status_of_a_router_that_is_not_ready_exits_with_1(house):
+def test_status_of_a_router_that_is_not_ready_exits_with_1(setup):
     for name in NODES:
-        house.nodes[name].close()
-        house.router.wait_event("node.status", node=name, status="down")
-    result = run("status", "--admin", house.admin)
+        setup.nodes[name].close()
+        setup.router.wait_event("node.status", node=name, status="down")
+    result = run("status", "--admin", setup.admin)
     assert result.returncode == 1
     assert "NOT READY" in result.stdout and "0 of 2 up" in result.stdout and "c/a is down" in result.stdout
 
@@ -208,22 +208,22 @@ def test_status_names_certificates_that_expire_soon(start_router, recording_node
     config = one_cluster({"a": recording_node().port})
     for name, days in (("soon", 8), ("late", 90)):
         issued = authority.issue(name, days=days)
-        config = add_door(config, name, tls={"certificates": [
+        config = add_listener(config, name, tls={"certificates": [
             {"certificate_file": str(issued.certificate), "private_key_file": str(issued.key)}]})
     config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
     start_router(config)
-    said = run("status", "--admin", config["admin"]["address"]).stdout
-    assert re.search(r"certificate +\S+/soon\.pem \(soon\) expires in [78] days\n", said) and "late" not in said
+    output = run("status", "--admin", config["admin"]["address"]).stdout
+    assert re.search(r"certificate +\S+/soon\.pem \(soon\) expires in [78] days\n", output) and "late" not in output
 
 
 def test_status_lists_a_certificate_once(start_router, recording_node, authority):
-    """Though three listeners use it; two certificates of one file are two lines."""
+    """Three listeners use it; two certificates of one file are two lines."""
     issued, other = authority.issue("shared", days=8), authority.issue("other", days=9)
     bundle = issued.certificate.with_name("bundle.pem")
     bundle.write_text(issued.certificate.read_text() + other.certificate.read_text())
     config = one_cluster({"a": recording_node().port})
     for name in ("one", "two", "three"):
-        config = add_door(config, name, tls={"certificates": [
+        config = add_listener(config, name, tls={"certificates": [
             {"certificate_file": str(bundle), "private_key_file": str(issued.key)}]})
     config["admin"] = {"address": f"127.0.0.1:{free_port()}"}
     router = start_router(config)
@@ -233,129 +233,129 @@ def test_status_lists_a_certificate_once(start_router, recording_node, authority
     assert len(listed) == 6, "the API names each listener"
 
 
-def test_nodes_prints_a_table(house, device):
-    house.come(device, 3)
-    wait_until(lambda: house.node("a")["SESSIONS"] == "3", "three sessions at a")
-    a, b = house.node("a"), house.node("b")
+def test_nodes_prints_a_table(setup, device):
+    setup.connect(device, 3)
+    wait_until(lambda: setup.node("a")["SESSIONS"] == "3", "three sessions at a")
+    a, b = setup.node("a"), setup.node("b")
     assert (a["CLUSTER"], a["ADDRESS"], a["STATUS"], a["STATE"], a["WEIGHT"]) == \
-        ("c", house.nodes["a"].address, "up", "up", "1")
+        ("c", setup.nodes["a"].address, "up", "up", "1")
     assert (a["OF ALL"], b["OF ALL"], b["SESSIONS"]) == ("100.0 %", "0.0 %", "0")
     keys = [float(n["KEYS"].split()[0]) for n in (a, b)]
     assert 99.8 <= sum(keys) <= 100.1 and min(keys) > 45
-    assert house.good("nodes", "--names") == "c/a\nc/b\n"
-    names = [n["name"] for n in house.json("nodes")["clusters"][0]["nodes"]]
+    assert setup.run_ok("nodes", "--names") == "c/a\nc/b\n"
+    names = [n["name"] for n in setup.json("nodes")["clusters"][0]["nodes"]]
     assert names == list(NODES)
 
 
-def test_backups_and_removed_nodes_are_marked(house, device):
-    come = house.come(device, 4)
-    wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
-    first, second = house.config["clusters"][0]["nodes"]
+def test_backups_and_removed_nodes_are_marked(setup, device):
+    devices = setup.connect(device, 4)
+    wait_until(lambda: setup.node("a")["SESSIONS"] == "4", "four sessions at a")
+    first, second = setup.config["clusters"][0]["nodes"]
     spare = {**first, "name": "spare", "backup": True}
-    house.config["clusters"][0].update(nodes=[second, spare], drain_rate_per_s=1)
-    house.router.reload(house.config)
-    assert house.node("spare")["STATE"] == "up (backup)"
-    departed = [n["STATE"] for n in rows(house.good("nodes")) if n["NODE"] == "a"]
-    assert departed == ["departed"]  # it is there as long as it has sessions
-    assert run("drain", "a", "--rate", "100", "--wait", "--admin", house.admin).returncode == 0
-    house.router.session_end(count=4, node="a")
-    for one in come.values():
+    setup.config["clusters"][0].update(nodes=[second, spare], drain_rate_per_s=1)
+    setup.router.reload(setup.config)
+    assert setup.node("spare")["STATE"] == "up (backup)"
+    marks = [n["STATE"] for n in rows(setup.run_ok("nodes")) if n["NODE"] == "a"]
+    assert marks == ["departed"]  # it is listed as long as it has sessions
+    assert run("drain", "a", "--rate", "100", "--wait", "--admin", setup.admin).returncode == 0
+    setup.router.session_end(count=4, node="a")
+    for one in devices.values():
         one.close()
 
 
-def test_sessions_are_found_by_their_properties(house, device):
-    come = house.come(device, 2)
+def test_sessions_are_found_by_their_properties(setup, device):
+    devices = setup.connect(device, 2)
     other, = ids_of("b", NODES)
-    assert device(house.router).connect(other) == (0, 0)
-    one = next(iter(come))
-    wait_until(lambda: len(rows(house.good("sessions"))) == 3, "three sessions")
-    found, = rows(house.good("sessions", "--client-id", one))
+    assert device(setup.router).connect(other) == (0, 0)
+    one = next(iter(devices))
+    wait_until(lambda: len(rows(setup.run_ok("sessions"))) == 3, "three sessions")
+    found, = rows(setup.run_ok("sessions", "--client-id", one))
     assert (found["CLIENT ID"], found["NODE"], found["HOME"], found["STAGE"], found["LISTENER"]) == \
         (one, "a", "at home", "relay", "mqtt")
-    assert found["SOURCE"] == "%s:%d" % come[one].name
-    assert {s["CLIENT ID"] for s in rows(house.good("sessions", "--node", "c/a"))} == set(come)
-    assert len(rows(house.good("sessions", "--source", "127.0.0.0/8", "--node", "b"))) == 1
-    assert not rows(house.good("sessions", "--source", "192.0.2.1"))
-    assert [s["client_id"] for s in house.json("sessions", "--client-id", other)["sessions"]] == [other]
-    few = run("sessions", "--limit", 1, "--admin", house.admin)
+    assert found["SOURCE"] == "%s:%d" % devices[one].name
+    assert {s["CLIENT ID"] for s in rows(setup.run_ok("sessions", "--node", "c/a"))} == set(devices)
+    assert len(rows(setup.run_ok("sessions", "--source", "127.0.0.0/8", "--node", "b"))) == 1
+    assert not rows(setup.run_ok("sessions", "--source", "192.0.2.1"))
+    assert [s["client_id"] for s in setup.json("sessions", "--client-id", other)["sessions"]] == [other]
+    few = run("sessions", "--limit", 1, "--admin", setup.admin)
     assert len(rows(few.stdout)) == 1 and "more" in few.stderr
-    result = run("sessions", "--source", "nonsense", "--admin", house.admin)
+    result = run("sessions", "--source", "nonsense", "--admin", setup.admin)
     assert result.returncode == 1 and "400" in result.stderr
 
 
 @pytest.mark.sanitized
-def test_a_client_id_with_control_characters_is_escaped(house, device):
-    assert device(house.router).connect(HOSTILE, version=5) == (0, 0)
+def test_a_client_id_with_control_characters_is_escaped(setup, device):
+    assert device(setup.router).connect(HOSTILE, version=5) == (0, 0)
     for arguments in (("sessions",), ("sessions", "--json"), ("sessions", "--client-id", HOSTILE)):
-        said = wait_until(lambda a=arguments: "gnp.exe" in (out := house.good(*a)) and out, "the session")
-        for c in said:
-            assert c == "\n" or c.isprintable(), f"{c!r} in {said!r}"
-        assert "\\u202e" in said and "\\u0085" in said and "\\u2028" in said
-    assert json.loads(house.good("sessions", "--json"))["sessions"][0]["client_id"] == HOSTILE
+        output = wait_until(lambda a=arguments: "gnp.exe" in (out := setup.run_ok(*a)) and out, "the session")
+        for c in output:
+            assert c == "\n" or c.isprintable(), f"{c!r} in {output!r}"
+        assert "\\u202e" in output and "\\u0085" in output and "\\u2028" in output
+    assert json.loads(setup.run_ok("sessions", "--json"))["sessions"][0]["client_id"] == HOSTILE
 
 
-def test_route_with_admin_names_the_node_that_the_device_reaches(house, device):
+def test_route_with_admin_names_the_node_that_the_device_reaches(setup, device):
     client_id, = ids_of(["a", "b"], NODES)
-    first = house.good("route", "--client-id", client_id).splitlines()[0].split()
-    assert first == ["1", "a", house.nodes["a"].address, "up"]
-    house.nodes["a"].close()
-    house.router.wait_event("node.status", node="a", status="down")
-    result = run("route", "--client-id", client_id, "--admin", house.admin)
-    assert result.returncode == 0 and result.stdout.split()[:4] == ["1", "b", house.nodes["b"].address, "up"]
+    first = setup.run_ok("route", "--client-id", client_id).splitlines()[0].split()
+    assert first == ["1", "a", setup.nodes["a"].address, "up"]
+    setup.nodes["a"].close()
+    setup.router.wait_event("node.status", node="a", status="down")
+    result = run("route", "--client-id", client_id, "--admin", setup.admin)
+    assert result.returncode == 0 and result.stdout.split()[:4] == ["1", "b", setup.nodes["b"].address, "up"]
     assert "home is a" in result.stderr
-    assert device(house.router).connect(client_id) == (0, 0)
-    house.nodes["b"].wait_mqtt(mqtt.connect(client_id), index=-1)
-    # By the file alone nothing has happened.
-    offline = run("route", "--client-id", client_id, "--config", house.router.config_path)
+    assert device(setup.router).connect(client_id) == (0, 0)
+    setup.nodes["b"].wait_mqtt(mqtt.connect(client_id), index=-1)
+    # With the file alone, all nodes count as up.
+    offline = run("route", "--client-id", client_id, "--config", setup.router.config_path)
     assert offline.stdout.split()[:2] == ["1", "a"]
-    nobody = run("route", "--client-id", "", "--admin", house.admin)
+    nobody = run("route", "--client-id", "", "--admin", setup.admin)
     assert nobody.returncode == 1 and "no route key" in nobody.stderr
 
 
 # -- steering -----------------------------------------------------------------------------------
 
-def test_drain_with_wait_follows_the_drain_to_its_end(house, device):
-    come = house.come(device, 12)
-    wait_until(lambda: house.node("a")["SESSIONS"] == "12", "twelve sessions at a")
-    result = run("drain", "a", "--rate", 5, "--deadline", 1, "--wait", "--admin", house.admin)
+def test_drain_with_wait_follows_the_drain_to_its_end(setup, device):
+    devices = setup.connect(device, 12)
+    wait_until(lambda: setup.node("a")["SESSIONS"] == "12", "twelve sessions at a")
+    result = run("drain", "a", "--rate", 5, "--deadline", 1, "--wait", "--admin", setup.admin)
     assert result.returncode == 0, result
     *progress, end = result.stdout.splitlines()
     left = [int(re.fullmatch(r"c/a: (\d+) of 12 sessions left after \d+ s", line)[1]) for line in progress]
     assert left[0] == 12 and left[-1] == 0 and left == sorted(left, reverse=True)
     assert end == "c/a is empty"
-    for one in come.values():
+    for one in devices.values():
         one.read_to_end()
         one.close()
-    house.router.session_end(count=12, reason="node_drained", node="a")
-    assert house.node("a")["STATE"] == "draining*"
-    assert "changed" in house.good("status")
-    assert "c/a" in house.good("restore", "c/a")
-    assert (house.node("a")["STATE"], house.node("a")["STATUS"]) == ("up", "up")
-    back = next(iter(come))
-    assert device(house.router).connect(back) == (0, 0)
-    assert house.good("route", "--client-id", back).split()[1] == "a"
+    setup.router.session_end(count=12, reason="node_drained", node="a")
+    assert setup.node("a")["STATE"] == "draining*"
+    assert "changed" in setup.run_ok("status")
+    assert "c/a" in setup.run_ok("restore", "c/a")
+    assert (setup.node("a")["STATE"], setup.node("a")["STATUS"]) == ("up", "up")
+    back = next(iter(devices))
+    assert device(setup.router).connect(back) == (0, 0)
+    assert setup.run_ok("route", "--client-id", back).split()[1] == "a"
 
 
-def test_ctrl_c_ends_the_wait_but_not_the_drain(house, device):
-    house.come(device, 4)
-    wait_until(lambda: house.node("a")["SESSIONS"] == "4", "four sessions at a")
+def test_ctrl_c_ends_the_wait_but_not_the_drain(setup, device):
+    setup.connect(device, 4)
+    wait_until(lambda: setup.node("a")["SESSIONS"] == "4", "four sessions at a")
     main, terminal = pty.openpty()
-    process = subprocess.Popen([BINARY, "drain", "c/a", "--rate", "1", "--wait", "--admin", house.admin],
+    process = subprocess.Popen([BINARY, "drain", "c/a", "--rate", "1", "--wait", "--admin", setup.admin],
                                stdout=terminal, stderr=subprocess.PIPE, text=True)
     try:
         os.close(terminal)
         seen = b""
-        while seen.count(b"sessions left") < 2:  # on a terminal they are one line, written twice
+        while seen.count(b"sessions left") < 2:  # a terminal shows them as one line, rewritten
             seen += os.read(main, 4096)
         assert seen.count(b"\n") == 0 and seen.count(b"\r\x1b[K") >= 2
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=PATIENCE_S)[1]
+        output = process.communicate(timeout=WAIT_LIMIT_S)[1]
     finally:
         process.kill()
         process.wait()
         os.close(main)
-    assert process.returncode == 1 and "goes on draining" in said
-    assert house.node("a")["STATE"] == "draining*"
+    assert process.returncode == 1 and "goes on draining" in output
+    assert setup.node("a")["STATE"] == "draining*"
 
 
 def test_a_node_name_must_be_unambiguous(start_router, recording_node):
@@ -373,32 +373,32 @@ def test_a_node_name_must_be_unambiguous(start_router, recording_node):
     assert states == {"c": "up", "d": "draining*"}
 
 
-def test_one_session_is_closed_by_its_id(house, device):
-    come = house.come(device, 2)
-    (one, first), (_, second) = come.items()
-    found = wait_until(lambda: rows(house.good("sessions", "--client-id", one)), "the session")[0]
-    assert "disconnected" in house.good("disconnect", found["ID"])
+def test_one_session_is_closed_by_its_id(setup, device):
+    devices = setup.connect(device, 2)
+    (one, first), (_, second) = devices.items()
+    found = wait_until(lambda: rows(setup.run_ok("sessions", "--client-id", one)), "the session")[0]
+    assert "disconnected" in setup.run_ok("disconnect", found["ID"])
     assert first.read_to_end()[1] in ("end", "reset")
     first.close()
-    assert house.router.session_end(client_id=one)
+    assert setup.router.session_end(client_id=one)
     second.send(mqtt.PING)
-    again = run("disconnect", found["ID"], "--admin", house.admin)
+    again = run("disconnect", found["ID"], "--admin", setup.admin)
     assert again.returncode == 1 and "404" in again.stderr
-    odd = run("disconnect", "../status", "--admin", house.admin)
+    odd = run("disconnect", "../status", "--admin", setup.admin)
     assert odd.returncode == 1
 
 
-def test_a_reload_reports_its_changes_or_its_errors(house, recording_node):
-    assert "reloaded" in house.good("reload")
-    house.config["clusters"][0]["nodes"].append({"name": "new", "address": recording_node().address})
-    house.router.config_path.write_text(json.dumps(house.config))
-    moved = float(re.fullmatch(r"reloaded; ([\d.]+) % of the keys have another home\n", house.good("reload"))[1])
-    assert 25 < moved < 42 and len(rows(house.good("nodes"))) == 3
-    house.router.config_path.write_text("{")
-    result = run("reload", "--admin", house.admin)
+def test_a_reload_reports_its_changes_or_its_errors(setup, recording_node):
+    assert "reloaded" in setup.run_ok("reload")
+    setup.config["clusters"][0]["nodes"].append({"name": "new", "address": recording_node().address})
+    setup.router.config_path.write_text(json.dumps(setup.config))
+    moved = float(re.fullmatch(r"reloaded; ([\d.]+) % of the keys have another home\n", setup.run_ok("reload"))[1])
+    assert 25 < moved < 42 and len(rows(setup.run_ok("nodes"))) == 3
+    setup.router.config_path.write_text("{")
+    result = run("reload", "--admin", setup.admin)
     assert result.returncode == 1 and "config.json" in result.stderr
-    assert len(rows(house.good("nodes"))) == 3
-    house.router.config_path.write_text(json.dumps(house.config))
+    assert len(rows(setup.run_ok("nodes"))) == 3
+    setup.router.config_path.write_text(json.dumps(setup.config))
 
 
 # -- the command line ---------------------------------------------------------------------------
@@ -410,7 +410,7 @@ COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconn
                                                 ("deadline", "1 to 86400 seconds"),
                                                 ("limit", "1 to 1000 sessions")))
 def test_a_number_out_of_range_is_reported_in_the_unit_of_the_option(option, wanted):
-    """The command sends no request: the fault is in its arguments, and the exit code is 2."""
+    """The command rejects the argument with exit code 2 and sends no request."""
     command = ("sessions",) if option == "limit" else ("drain", "a")
     for value in ("0", "-1", "1.5", "1h", "", "86401" if option == "deadline" else "1000001", "9" * 30):
         result = run(*command, f"--{option}", value, "--admin", "127.0.0.1:1")
@@ -443,12 +443,12 @@ def test_a_failed_write_to_standard_output_is_an_error(what):
 
 
 def complete(line, **environment):
-    """What bash offers for the last word of a line."""
+    """Return what bash offers for the last word of a line."""
     script = ('source "$0"; COMP_LINE=$1 COMP_POINT=${#1}; read -ra COMP_WORDS <<<"$1";'
               ' COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _mqtt_router "$2"; printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-c", script, ROOT / "config" / "completion.bash", line, BINARY],
                           env={**os.environ, "LC_ALL": "C.UTF-8", **environment}, capture_output=True,
-                          text=True, timeout=PATIENCE_S, check=True)
+                          text=True, timeout=WAIT_LIMIT_S, check=True)
     assert not done.stderr
     return done.stdout.split("\n")[:-1]
 
@@ -459,7 +459,7 @@ def test_bash_completion_offers_commands_options_and_nodes(start_router, recordi
     assert set(complete("mqtt-router drain a --")) >= {"--rate", "--wait", "--admin"}
     assert complete("mqtt-router drain --rate 5 --dead") == ["--deadline"]
     assert complete(f"mqtt-router nodes --config {tmp_path}/", LC_ALL="C") == [""]
-    # A name that bash would run, if it were expanded; one with a colon, which breaks words.
+    # One name would run a command if it were expanded; another has a colon, which splits words.
     trap = tmp_path / "trapped"
     at = recording_node().port
     config = one_cluster({"n1": at, f"$(touch {trap})": at, "n:2": at})

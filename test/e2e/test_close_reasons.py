@@ -1,6 +1,6 @@
-"""Every reason of the table of include/model/close_reason.h, produced for real.
+"""Every reason of the table in include/model/close_reason.h, produced by real connections.
 
-Each producer below brings about one close and says what the device must have read.
+Each producer below causes one close and returns what the device must have received.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import pytest
 import admin
 import mqtt
 from admin import with_admin
-from harness import ROOT, SANITIZED, add_door, one_cluster, wait_until
+from harness import ROOT, SANITIZED, add_listener, one_cluster, wait_until
 from proxy_sender import ssl_tlv, v2
 from recorder import HangingPort, RefusingPort
 
@@ -25,20 +25,20 @@ PRODUCERS = {}
 
 
 def reasons():
-    """{word: who closes}, from the table itself."""
+    """Return {reason: closed_by}, read from the table."""
     rows = re.findall(r'X\(\w+, "(\w+)", (CLIENT|NODE|ROUTER)', TABLE.read_text())
-    return {word: by.lower() for word, by in rows}
+    return {reason: by.lower() for reason, by in rows}
 
 
-def produces(word):
+def produces(reason):
     def keep(function):
-        PRODUCERS[word] = function
+        PRODUCERS[reason] = function
         return function
     return keep
 
 
 class Stage:
-    """What a producer works with."""
+    """The environment of a producer."""
 
     def __init__(self, start_router, recording_node, device, certificates, closing):
         self.start_router, self.recording_node = start_router, recording_node
@@ -51,15 +51,15 @@ class Stage:
         config["limits"] = limits or {}
         return self.start_router(config)
 
-    def behind(self, timeouts=None, **listener):
-        """A router with one more door, a port of it: (router, port)."""
+    def router_with(self, timeouts=None, **listener):
+        """Start a router with one more listener; return (router, port)."""
         config = one_cluster({"n": self.recording_node().port})
         config["timeouts"] = {"farewell_ms": 300, **(timeouts or {})}
-        router = self.start_router(add_door(config, "door", **listener))
-        return router, router.ports["door"]
+        router = self.start_router(add_listener(config, "extra", **listener))
+        return router, router.ports["extra"]
 
     def proxied(self, timeouts=None, **listener):
-        return self.behind(timeouts, accept_proxy_protocol=True, trusted_proxies="127.0.0.1",
+        return self.router_with(timeouts, accept_proxy_protocol=True, trusted_proxies="127.0.0.1",
                            **listener)
 
     def relayed(self):
@@ -200,7 +200,7 @@ def _(stage):
 
 @produces("listener_full")
 def _(stage):
-    router, port = stage.behind(max_connections=1)
+    router, port = stage.router_with(max_connections=1)
     stage.closing(mqtt.Device(port)).connect("first")
     raw = stage.closing(mqtt.Device(port))
     assert raw.read_to_end() == (b"", "end")
@@ -209,7 +209,7 @@ def _(stage):
 
 @produces("source_denied")
 def _(stage):
-    router, port = stage.behind(deny="127.0.0.1")
+    router, port = stage.router_with(deny="127.0.0.1")
     raw = stage.closing(mqtt.Device(port))
     assert raw.read_to_end() == (b"", "end")
     return router
@@ -235,7 +235,7 @@ def _(stage):
             raw.send(mqtt.connect("dev"))
             return raw.socket.recv(4) == b""
         return True
-    wait_until(one_is_refused, "one too many")
+    wait_until(one_is_refused, "one connection to be refused")
     return router
 
 
@@ -284,14 +284,14 @@ def _(stage):
 
 @produces("out_of_memory")
 def _(stage):
-    """Nothing more may be mapped: the first CONNECT that finds no room ends its session."""
+    """Without memory for another mapping, a CONNECT that needs a buffer ends its session."""
     if SANITIZED:
-        pytest.skip("a sanitizer does not live under a memory limit")
+        pytest.skip("sanitizers do not work with a memory limit")
     config = one_cluster({"n": stage.recording_node().port})
     config["workers"] = 1
     config["limits"] = {"connect_max_bytes": 1 << 20}
     router = stage.start_router(config)
-    # While the event loop lives on its reserve nobody is let in: let its arrays grow beforehand.
+    # While the event loop uses its memory reserve no client is accepted: grow its arrays first.
     for raw in [stage.device(router) for _ in range(100)]:
         raw.close()
     router.session_end(count=100)
@@ -301,7 +301,7 @@ def _(stage):
     raws = []
     try:
         # Each CONNECT lacks its last byte, so that its megabyte stays in the router, until
-        # the 64 MiB that the C library reserved for the thread are full.
+        # the 64 MiB are full that the C library has reserved for the thread.
         pair = b"\x26" + 2 * mqtt.text("p" * 60_000)
         connect = mqtt.connect("dev", version=5, properties=8 * pair)
         for _ in range(90):
@@ -309,7 +309,7 @@ def _(stage):
             try:
                 raws[-1].send(connect[:-1])
             except (ConnectionResetError, BrokenPipeError):
-                break  # closed already, for want of memory
+                break  # already closed for lack of memory
         router.session_end(reason="out_of_memory")
     finally:
         resource.prlimit(router.pid, resource.RLIMIT_AS,
@@ -346,7 +346,7 @@ def _(stage):
 
 @produces("websocket_refused")
 def _(stage):
-    router, port = stage.behind(websocket={})
+    router, port = stage.router_with(websocket={})
     raw = stage.closing(mqtt.Device(port)).send(
         b"GET /elsewhere HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n")
     assert raw.read_to_end()[0].startswith(b"HTTP/1.1 404 ")
@@ -356,7 +356,7 @@ def _(stage):
 
 @produces("http_probe")
 def _(stage):
-    router, port = stage.behind(websocket={})
+    router, port = stage.router_with(websocket={})
     raw = stage.closing(mqtt.Device(port)).send(b"GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n")
     assert raw.read_to_end()[0].startswith(b"HTTP/1.1 426 ")
     return router
@@ -364,7 +364,7 @@ def _(stage):
 
 @produces("websocket_timeout")
 def _(stage):
-    router, port = stage.behind(timeouts={"websocket_upgrade_ms": 300}, websocket={})
+    router, port = stage.router_with(timeouts={"websocket_upgrade_ms": 300}, websocket={})
     raw = stage.closing(mqtt.Device(port)).send(b"GET /mqtt HTTP/1.1\r\n")
     raw.read_to_end()
     return router
@@ -383,11 +383,11 @@ def _(stage):
 
 @produces("local_limit")
 def _(stage):
-    """The device is in, but no descriptor is left to dial its node with."""
+    """The device is accepted, but no descriptor is left to dial its node."""
     router = stage.router(stage.recording_node())
     connect = mqtt.connect("dev")
     raw = stage.device(router).send(connect[:-1])
-    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the device to be there")
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the session to be counted")
     _, hard = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
     used = set(map(int, os.listdir(f"/proc/{router.pid}/fd")))
     lowest_free = min(set(range(len(used) + 1)) - used)
@@ -423,7 +423,7 @@ def _(stage):
 
 
 def two_nodes(stage, **cluster):
-    """(router, a device, the node it is on, the configuration)"""
+    """Return (router, a device, its node, the configuration)."""
     nodes = {name: stage.recording_node() for name in ("n1", "n2")}
     config = one_cluster({name: node.port for name, node in nodes.items()}, **cluster)
     config["timeouts"] = {"farewell_ms": 300}
@@ -434,7 +434,7 @@ def two_nodes(stage, **cluster):
     return router, raw, placed["node"], config
 
 
-def decree(router, config, name, state):
+def override(router, config, name, state):
     for node in config["clusters"][0]["nodes"]:
         if node["name"] == name:
             node["state"] = state
@@ -444,7 +444,7 @@ def decree(router, config, name, state):
 @produces("node_drained")
 def _(stage):
     router, raw, name, config = two_nodes(stage)
-    decree(router, config, name, "draining")
+    override(router, config, name, "draining")
     assert raw.read_to_end() == (b"", "end")
     return router
 
@@ -452,7 +452,7 @@ def _(stage):
 @produces("node_down")
 def _(stage):
     router, raw, name, config = two_nodes(stage, on_node_down="close")
-    decree(router, config, name, "down")
+    override(router, config, name, "down")
     assert raw.read_to_end() == (b"", "end")
     return router
 
@@ -461,11 +461,11 @@ def _(stage):
 def _(stage):
     router, raw, name, config = two_nodes(stage, homecoming={"after_ms": 1000},
                                           on_node_down="close")
-    decree(router, config, name, "down")
+    override(router, config, name, "down")
     assert raw.read_to_end() == (b"", "end")
     raw = stage.device(router)
     raw.connect("dev")
-    decree(router, config, name, "up")
+    override(router, config, name, "up")
     assert raw.read_to_end() == (b"", "end")
     return router
 
@@ -486,30 +486,30 @@ def test_every_close_reason_has_a_test_that_produces_it():
 
 
 @pytest.mark.sanitized
-@pytest.mark.parametrize("word", sorted(reasons()))
-def test_close_reason_is_produced_and_logged(stage, word):
-    router = PRODUCERS[word](stage)
-    end = router.session_end(reason=word)
-    assert end["closed_by"] == reasons()[word]
+@pytest.mark.parametrize("reason", sorted(reasons()))
+def test_close_reason_is_produced_and_logged(stage, reason):
+    router = PRODUCERS[reason](stage)
+    end = router.session_end(reason=reason)
+    assert end["closed_by"] == reasons()[reason]
 
 
 @pytest.mark.sanitized
 def test_a_refusal_arrives_although_much_was_pipelined_after_the_connect(stage):
     """A close with unread input would send RST, and the CONNACK would be lost.
 
-    16 MiB fit into no socket's buffers: only a router that goes on reading takes them.
+    16 MiB do not fit into socket buffers: the router has to keep reading.
     """
     router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 10_000})
-    behind = mqtt.publish("t", bytes((1 << 20) - 5)) * 16
+    pipelined = mqtt.publish("t", bytes((1 << 20) - 5)) * 16
     raws = []
     for version, answer in UNAVAILABLE.items():
-        raws.append(stage.device(router).send(mqtt.connect("dev", version=version) + behind))
+        raws.append(stage.device(router).send(mqtt.connect("dev", version=version) + pipelined))
         assert raws[-1].read_to_end() == (answer, "end")
     bad = mqtt.connect("dev", version=5, properties=b"\x7f")  # an unknown property
-    raws.append(stage.device(router).send(bad + behind))
+    raws.append(stage.device(router).send(bad + pipelined))
     reply, ending = raws[-1].read_to_end()
     assert (reply[:3], len(reply), ending) == (bytes.fromhex("200300"), 5, "end")
-    assert router.gauges()["sessions_farewell"] == 3, "it waits for the devices to close"
+    assert router.gauges()["sessions_farewell"] == 3, "the router waits for the devices to close"
     for raw in raws:
         raw.close()
     router.session_end(reason="connect_refused")
@@ -537,5 +537,5 @@ def test_a_device_that_never_reads_its_refusal_is_closed(stage):
     router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 300})
     raw = stage.device(router).send(mqtt.connect("dev"))
     router.session_end(reason="no_node")  # although the device neither reads nor closes
-    wait_until(lambda: router.gauges()["sessions"] == 0, "the session to go")
-    assert raw.read_to_end()[0] == UNAVAILABLE[4], "it was sent all the same"
+    wait_until(lambda: router.gauges()["sessions"] == 0, "the session to end")
+    assert raw.read_to_end()[0] == UNAVAILABLE[4], "it was sent nevertheless"

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import BINARY, PATIENCE_S, ROOT, free_port, one_cluster, run_router
+from harness import BINARY, WAIT_LIMIT_S, ROOT, free_port, one_cluster, run_router
 
 pytestmark = pytest.mark.sanitized
 SHIPPED = sorted(path for path in [*ROOT.glob("config/*.json"), ROOT / "docker" / "compose.json"]
@@ -125,7 +125,7 @@ def test_version_and_help_are_printed():
     ("route", "--config", "config/emqx-cluster.json"), ("--config", "a", "b")))
 def test_wrong_usage_exits_with_2(arguments):
     result = subprocess.run([BINARY, *arguments], cwd=ROOT, capture_output=True, text=True,
-                            timeout=PATIENCE_S, check=False)
+                            timeout=WAIT_LIMIT_S, check=False)
     assert result.returncode == 2, result
     assert result.stderr, "it says what would be right"
 
@@ -170,7 +170,7 @@ def test_relative_paths_start_at_the_directory_of_the_file(start_router, certifi
             pytest.fail("it never became ready")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE_S)
+        process.communicate(timeout=WAIT_LIMIT_S)
     assert process.returncode == 0
 
 
@@ -188,6 +188,6 @@ def test_a_low_open_file_limit_causes_a_warning(tmp_path):
                 break
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=PATIENCE_S)
+        process.communicate(timeout=WAIT_LIMIT_S)
     warnings = [line for line in lines if '"warn"' in line]
     assert any("open files" in line.lower() or "nofile" in line.lower() for line in warnings), lines

@@ -115,7 +115,7 @@ def test_a_node_that_fails_and_recovers_is_shown_and_announced(opened, nodes, br
 
 def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     fleet = closing(Fleet(opened.port, ids_of("a", NODES, 60)))
-    fleet.come_all()
+    fleet.connect_all()
     browser.wait(f"{row('a')} td.number:has-text('60')")
     browser.click(f"{row('a')} button")
     assert "its 60 sessions are closed" in browser.text("#ask-text")
@@ -244,10 +244,10 @@ CONTROLS = {"button", "textbox", "spinbutton", "link", "slider", "table", "searc
 def test_the_dashboard_is_legible_in_both_themes_on_a_phone_and_to_screen_readers(
         opened, browser, nodes, closing):
     fleet = closing(Fleet(opened.port, [f"dev-{i}" for i in range(30)]))
-    fleet.come_all()
+    fleet.connect_all()
     nodes["b"].kill()
     browser.wait(f"{row('b')} .pill.bad")
-    fleet.run(lambda: fleet.is_whole, "those of b to be elsewhere")
+    fleet.run(lambda: fleet.all_connected, "those of b to be elsewhere")
     history = wait_until(lambda: (all_ := get(opened, "/api/v1/history"))["end"] and all_,
                          "a first sample")
     assert history["series"]["sessions"][-1] == len(fleet.devices)

@@ -150,7 +150,7 @@ def test_dns_is_queried_when_the_time_to_live_is_over(start_router, closing, nod
     dns = closing(DnsServer(hosts_of(*nodes), ttl_s=2))
     router = start_router(found_by(dns, port, refresh_ms=60_000))
     assert wait_nodes(router, 3)["next_ms"] == 2000
-    wait_until(lambda: dns.queries(NAME) >= 3, "two more questions")
+    wait_until(lambda: dns.queries(NAME) >= 3, "two more queries")
 
 
 def test_dns_is_queried_after_refresh_ms_at_the_latest(start_router, closing, nodes, port):
@@ -161,7 +161,7 @@ def test_dns_is_queried_after_refresh_ms_at_the_latest(start_router, closing, no
     router = start_router(config)
     assert wait_nodes(router, 3, cluster="c")["next_ms"] == 1000
     assert wait_nodes(router, 1, cluster="slow")["next_ms"] == 3_600_000
-    wait_until(lambda: dns.queries(NAME) >= 4, "three more questions")
+    wait_until(lambda: dns.queries(NAME) >= 4, "three more queries")
     assert dns.queries("slow.test") == 1
 
 
@@ -186,7 +186,7 @@ def test_without_a_dns_server_the_nodes_stay(start_router, device, closing, node
         dns.set(hosts_of(*nodes))
         dns.begin()
     else:
-        dns.go_on()
+        dns.resume()
         dns.set(hosts_of(*nodes))
     router.wait_event("discovery.recovered", timeout_s=OUTAGE_S)
     wait_nodes(router, 3)
@@ -232,7 +232,7 @@ def test_a_router_that_starts_with_a_silent_dns_server_serves_its_other_clusters
     router = start_router(config)
     with mqtt.Device(router.ports["fixed"]) as raw:
         assert raw.connect("other") == (0, 0)
-    dns.go_on()
+    dns.resume()
     wait_nodes(router, 3, timeout_s=OUTAGE_S)
     comes_to(router, device, "at-last", next(
         n for n in nodes if by_home([n.address for n in nodes], ["at-last"])[n.address]))
@@ -307,7 +307,7 @@ def test_a_router_can_exit_during_a_query(start_router, closing, nodes, port):
     wait_nodes(router, 3)
     dns.hang()
     asked = dns.queries(NAME)
-    dns.go_on()
+    dns.resume()
     wait_until(lambda: dns.queries(NAME) > asked, "one more question")
     dns.hang()
     router.stop(signal.SIGTERM)

@@ -50,15 +50,15 @@ def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_per_second(
     made = config(nodes, drain_rate_per_s=RATE_PER_S)
     router = start_router(made)
     others = closing(Fleet(router.port, ids_of("b", NODES, 200)))
-    others.come_all()
+    others.connect_all()
     # Every other device leaves a session at the node.
     fleet = closing(Fleet(router.port, ids_of("a", NODES, DRAINED), clean=lambda i: i % 2 == 0))
-    fleet.come_all()
+    fleet.connect_all()
     started = router.reload(with_state(made, "draining"))
     router.wait_event("node.status", node="a", status="draining")
     router.wait_event("node.draining", node="a")
     fleet.run(lambda: router.find("node.drained", node="a"), "the node to be empty", 60)
-    fleet.run(lambda: fleet.is_whole, "all to be elsewhere")
+    fleet.run(lambda: fleet.all_connected, "all devices to reconnect elsewhere")
     ends = router.find("session.end", reason="node_drained")
     assert {e["node"] for e in ends} == {"a"} and len(ends) == DRAINED
     assert not fleet.refusals and not fleet.cut and not others.lost()
@@ -81,22 +81,22 @@ def test_a_draining_node_gets_no_new_device_and_is_logged_as_empty(start_router,
     made = config(nodes, drain_rate_per_s=100)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 40)))
-    fleet.come_all()
+    fleet.connect_all()
     router.reload(with_state(made, "draining"))
     router.wait_event("node.draining", node="a")
-    fleet.run(lambda: router.find("node.drained", node="a") and fleet.is_whole, "it to be empty")
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected, "it to be empty")
     assert len(fleet.lost()) == 40
-    fleet.forget()
-    fleet.come_back()
-    fleet.run(lambda: fleet.is_whole, "all to come back")
+    fleet.reset_counters()
+    fleet.reconnect()
+    fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
     assert router.gauges()["node a"] == 0
     # Taken back, it has its devices at their next reconnect.
     router.reload(with_state(made, "up"))
     router.wait_event("node.status", node="a", status="up", was="draining")
     assert not fleet.lost()
-    fleet.come_back()
-    fleet.run(lambda: fleet.is_whole, "all to come back")
-    wait_until(lambda: router.gauges()["node a"] == 40, "all to be home")
+    fleet.reconnect()
+    fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
+    wait_until(lambda: router.gauges()["node a"] == 40, "all sessions to be at home")
 
 
 @pytest.mark.sanitized
@@ -104,10 +104,10 @@ def test_at_the_deadline_all_remaining_sessions_are_closed(start_router, nodes, 
     made = config(nodes, drain_rate_per_s=1, drain_deadline_ms=1000)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 60)))
-    fleet.come_all()
+    fleet.connect_all()
     router.reload(with_state(made, "draining"))
     # A minute's worth of sessions.
-    fleet.run(lambda: router.find("node.drained", node="a") and fleet.is_whole, "it to be empty")
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected, "it to be empty")
     assert len(router.find("session.end", reason="node_drained")) == 60
 
 
@@ -116,12 +116,12 @@ def test_a_cancelled_drain_closes_no_more_sessions(start_router, nodes, closing)
     made = config(nodes, drain_rate_per_s=10)
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 100)))
-    fleet.come_all()
+    fleet.connect_all()
     router.reload(with_state(made, "draining"))
     fleet.run(lambda: len(router.find("session.end", reason="node_drained")) >= 5, "some to go")
     router.reload(with_state(made, "up"))
     router.wait_event("node.status", node="a", status="up")
-    fleet.run(lambda: fleet.is_whole, "all to have a session")
+    fleet.run(lambda: fleet.all_connected, "all devices to have a session")
     gone = len(router.find("session.end", reason="node_drained"))
     fleet.run_for(1)
     assert len(router.find("session.end", reason="node_drained")) == gone < 100
@@ -132,6 +132,6 @@ def test_a_cancelled_drain_closes_no_more_sessions(start_router, nodes, closing)
 def test_a_node_that_is_draining_from_the_start_gets_no_session(start_router, nodes, closing):
     router = start_router(with_state(config(nodes), "draining"))
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 10)))
-    fleet.come_all()
+    fleet.connect_all()
     gauges = router.gauges()
     assert (gauges["node a"], gauges["node b"]) == (0, 10)

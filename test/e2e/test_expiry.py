@@ -7,8 +7,8 @@ import pytest
 import admin
 from admin import with_admin
 from authority import Authority
-from harness import PATIENCE_S, one_cluster, run_router, wait_until, write_config
-from test_client_certificates import enters
+from harness import WAIT_LIMIT_S, one_cluster, run_router, wait_until, write_config
+from test_client_certificates import is_accepted
 from test_metrics import samples, scrape, value
 from test_tls_listeners import client
 from test_tls_files import device_context, put
@@ -66,17 +66,17 @@ def test_the_expiry_of_a_revocation_list_is_logged_in_advance(
 def test_the_moment_a_revocation_list_expires_is_logged(
         start_router, recording_node, authority, server, tmp_path):
     """Slow: the calendar is looked at every 10 seconds."""
-    crl = authority.crl(tmp_path / "list.crl", ends=at(seconds=PATIENCE_S))
+    crl = authority.crl(tmp_path / "list.crl", ends=at(seconds=WAIT_LIMIT_S))
     router = start_router(config(recording_node(), server, authority, crl))
     context = device_context(authority, authority.issue("expiry-device"))
-    assert enters(router, context, "before")
-    event = router.wait_event("crl.expires", count=2, timeout_s=2 * PATIENCE_S + 30)
+    assert is_accepted(router, context, "before")
+    event = router.wait_event("crl.expires", count=2, timeout_s=2 * WAIT_LIMIT_S + 30)
     assert event["level"] == "error" and event["expired"] is True and event["days_left"] == 0
-    assert not enters(router, context, "after")
+    assert not is_accepted(router, context, "after")
     assert "CRL has expired" in router.session_end(reason="tls_failed")["detail"]
     authority.crl(crl, ends=at(days=20))
-    wait_until(lambda: all(enters(router, context, f"renewed-{i}") for i in range(4)),
-               "the renewed list", PATIENCE_S + 30)
+    wait_until(lambda: all(is_accepted(router, context, f"renewed-{i}") for i in range(4)),
+               "the renewed list", WAIT_LIMIT_S + 30)
     assert len(router.find("crl.expires")) == 2
 
 
@@ -90,7 +90,7 @@ def test_only_the_latest_list_of_an_issuer_counts(
         named = [dict(labels)["file"] for (name, labels), _ in samples(scrape(router)).items()
                  if name == "mqtt_router_crl_expires_timestamp_seconds"]
         assert named == [str(new)] and not router.find("crl.expires")
-        assert enters(router, device_context(authority, authority.issue("expiry-latest")))
+        assert is_accepted(router, device_context(authority, authority.issue("expiry-latest")))
 
 
 def test_the_expiry_of_an_ocsp_response_is_logged_in_advance(
@@ -132,7 +132,7 @@ def test_a_reload_of_other_files_repeats_no_event(
     router = start_router(made)
     router.wait_event("crl.expires")
     put(folder, authority.issue("expiry-other", days=300))
-    router.wait_event("tls.reloaded", timeout_s=PATIENCE_S + 30)
+    router.wait_event("tls.reloaded", timeout_s=WAIT_LIMIT_S + 30)
     router.gauges()  # an answer of the main thread, after the reload
     assert len(router.find("crl.expires")) == 1
 

@@ -8,7 +8,7 @@ import pytest
 import harness
 import mqtt
 from fleet import Fleet
-from harness import CHECKED, FAST_CHECK, PATIENCE_S, one_cluster, wait_until
+from harness import CHECKED, FAST_CHECK, WAIT_LIMIT_S, one_cluster, wait_until
 from homes import by_home, ids_of
 from nodes import HAProxy, Mosquitto
 from recorder import RefusingPort
@@ -49,10 +49,10 @@ def cluster_of(nodes, level="info", timeouts=None, **keys):
 
 def lose(fleet, node, count):
     """Kill a node: seconds until each of its devices has a session again, sorted."""
-    fleet.forget()
+    fleet.reset_counters()
     node.kill()
-    fleet.run(lambda: len(fleet.lost()) >= count and fleet.is_whole, "all to be back")
-    return sorted(fleet.back_s)
+    fleet.run(lambda: len(fleet.lost()) >= count and fleet.all_connected, "all devices to reconnect")
+    return sorted(fleet.recovery_s)
 
 
 def told(name, back_s, fleet):
@@ -68,13 +68,13 @@ def through_haproxy(nodes, closing):
     lines += [f"server {name} 127.0.0.1:{node.port}" for name, node in nodes.items()]
     closing(HAProxy({port: lines}, maxconn=9_500))
     fleet = closing(Fleet(port, DEVICES))
-    fleet.come_all()
+    fleet.connect_all()
     # Which node has how many is HAProxy's own: as many are lost as the node's end resets.
-    fleet.forget()
+    fleet.reset_counters()
     nodes["n2"].kill()
     ended = time.monotonic() + 1
-    fleet.run(lambda: time.monotonic() > ended and fleet.is_whole, "all to be back")
-    return told("HAProxy", sorted(fleet.back_s), fleet)
+    fleet.run(lambda: time.monotonic() > ended and fleet.all_connected, "all devices to reconnect")
+    return told("HAProxy", sorted(fleet.recovery_s), fleet)
 
 
 @pytest.mark.scale
@@ -83,7 +83,7 @@ def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
         start_router, nodes, closing, capsys):
     router = start_router(cluster_of(nodes, passive={}))
     fleet = closing(Fleet(router.port, DEVICES))
-    fleet.come_all()
+    fleet.connect_all()
     homes = by_home(NAMES, [device.name for device in fleet.devices])
     back_s = lose(fleet, nodes["n2"], len(homes["n2"]))
     said = told("mqtt-router", back_s, fleet)
@@ -94,12 +94,12 @@ def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
 
     nodes["n2"].begin()
     router.wait_event("node.status", node="n2", status="up")
-    fleet.forget()
-    fleet.come_back()
-    fleet.run(lambda: fleet.is_whole, "all to come back")
+    fleet.reset_counters()
+    fleet.reconnect()
+    fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
     assert not fleet.refusals and not fleet.cut
     before = len(router.find("session.end"))
-    fleet.leave()
+    fleet.disconnect()
     router.session_end(count=before + DEVICES)
     last = {e["client_id"]: e for e in router.find("session.end")[before:]}
     away = [i for name, ids in homes.items() for i in ids if last[i]["node"] != name]
@@ -119,10 +119,10 @@ def test_devices_of_a_hung_node_reach_another_within_connack_ms(
     router = start_router(made)
     nodes["n3"].hang()
     fleet = closing(Fleet(router.port, ids_of("n3", NAMES, 60)))
-    fleet.come_all()
+    fleet.connect_all()
     # Each at its first attempt: it waited for n3 and then had its CONNACK from elsewhere.
     assert not fleet.refusals and not fleet.cut
-    assert fleet.longest_s < 1 + PATIENCE_S / 2, "the default is 20 s"
+    assert fleet.longest_s < 1 + WAIT_LIMIT_S / 2, "the default is 20 s"
     router.wait_event("session.placed", count=60)
     placed = router.find("session.placed")
     assert {(e["tries"], e["node"] != "n3") for e in placed} == {(2, True)}
@@ -135,14 +135,14 @@ def test_a_hung_node_is_detected_by_its_check_and_its_sessions_are_closed(
     made["clusters"][0]["health_check"] = MQTT_CHECK
     router = start_router(made)
     fleet = closing(Fleet(router.port, 200))
-    fleet.come_all()
+    fleet.connect_all()
     homes = by_home(NAMES, [device.name for device in fleet.devices])
     nodes["n1"].hang()
     router.wait_event("node.status", node="n1", status="down")
-    fleet.run(lambda: len(fleet.lost()) == len(homes["n1"]) and fleet.is_whole, "all to be back")
+    fleet.run(lambda: len(fleet.lost()) == len(homes["n1"]) and fleet.all_connected, "all devices to reconnect")
     assert fleet.lost() == set(homes["n1"])
     router.session_end(count=len(homes["n1"]), node="n1", reason="node_down")
-    nodes["n1"].go_on()
+    nodes["n1"].resume()
     router.wait_event("node.status", node="n1", status="up")
 
 
@@ -156,12 +156,12 @@ def test_a_hung_node_is_ejected_after_a_few_devices_and_the_rest_do_not_wait(
     nodes["n1"].hang()
     first, *rest = ids_of("n1", NAMES, 40)
     scouts = closing(Fleet(router.port, [first, *rest[:4]]))
-    scouts.come_all()
+    scouts.connect_all()
     status = router.wait_event("node.status", node="n1", status="ejected")
     assert status["was"] == "up" and status["why"]
     seen = len(router.find("session.placed"))
     fleet = closing(Fleet(router.port, rest[4:]))
-    fleet.come_all()
+    fleet.connect_all()
     router.wait_event("session.placed", count=seen + 35)
     assert {(e["tries"], e["node"] != "n1") for e in router.find("session.placed")[seen:]} == {
         (1, True)}

@@ -10,7 +10,7 @@ import ssl
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, SANITIZED, one_cluster, wait_until
+from harness import WAIT_LIMIT_S, SANITIZED, one_cluster, wait_until
 
 pytestmark = pytest.mark.sanitized
 
@@ -41,7 +41,7 @@ class Caller:
         self.inbox, self.outbox = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = mqtt.tls_context(certificates).wrap_bio(self.inbox, self.outbox,
                                                            server_hostname="localhost")
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
 
     def step(self):
         """Send what is due. True when the handshake is done on our side."""
@@ -81,7 +81,7 @@ def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing
     for i, caller in enumerate(callers):
         caller.finish()
         assert caller.connect(f"dev-{i}") == bytes.fromhex("20020000")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 80, "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 80, "all sessions to be relayed")
     gauges = router.gauges()
     assert gauges["handshakes_queued_total"] > 0
     assert gauges["accept_holds_total"] > 0
@@ -92,7 +92,7 @@ def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing
 def answered_before_a_plain_device(router, certificates, n):
     """n ClientHellos and a plain CONNECT at once: how many were answered before that was?"""
     callers = [Caller(router.tls_port, certificates) for _ in range(n)]
-    wait_until(lambda: router.gauges()["sessions_tls"] == n, "all of them are there")
+    wait_until(lambda: router.gauges()["sessions_tls"] == n, "all sessions to be counted")
     with stopped(router):
         for caller in callers:
             caller.step()
@@ -136,7 +136,7 @@ def test_silent_tls_clients_cost_no_tls_memory(start_router, recording_node, cer
     router.gauges()
     before = router.memory_bytes()
     silent = [closing(socket.create_connection(("127.0.0.1", router.tls_port))) for _ in range(1000)]
-    wait_until(lambda: router.gauges()["sessions_tls"] == len(silent), "all of them are there")
+    wait_until(lambda: router.gauges()["sessions_tls"] == len(silent), "all sessions to be counted")
     each = (router.memory_bytes() - before) / len(silent)
     assert each < 4096, f"{each:.0f} bytes for each"
     for one in silent:

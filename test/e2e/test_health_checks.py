@@ -232,7 +232,7 @@ def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mo
     node.hang()
     down = router.wait_event("node.status", count=2, status="down")
     assert down["why"] == "no CONNACK within 500 ms"
-    node.go_on()
+    node.resume()
     router.wait_event("node.status", count=2, status="up", was="down")
 
 

@@ -25,16 +25,16 @@ class Stage:
                            proxy_protocol="none", **CHECKED, **cluster)
         self.router = start_router(made)
         self.fleet = closing(Fleet(self.router.port, 120))
-        self.fleet.come_all()
+        self.fleet.connect_all()
         self.homes = by_home(NODES, [device.name for device in self.fleet.devices])
 
     def lose_and_find(self, name):
         self.nodes[name].kill()
         self.fleet.run(lambda: len(self.fleet.lost()) == len(self.homes[name]) and
-                       self.fleet.is_whole, "all to be elsewhere")
+                       self.fleet.all_connected, "all devices to reconnect elsewhere")
         self.router.wait_event("node.status", node=name, status="down")
         assert self.router.gauges()["node " + name] == 0
-        self.fleet.forget()
+        self.fleet.reset_counters()
         self.nodes[name].begin()
         self.router.wait_event("node.status", node=name, status="up")
 
@@ -48,7 +48,7 @@ def test_only_off_home_sessions_move_home(stage):
     s = stage(homecoming={"after_ms": 500, "rate_per_s": 20})
     s.lose_and_find("n2")
     away = set(s.homes["n2"])
-    s.fleet.run(lambda: len(s.fleet.lost()) == len(away) and s.fleet.is_whole, "them to come home")
+    s.fleet.run(lambda: len(s.fleet.lost()) == len(away) and s.fleet.all_connected, "them to come home")
     assert s.fleet.lost() == away
     ends = s.router.find("session.end", reason="homecoming")
     assert {e["client_id"] for e in ends} == away
@@ -64,9 +64,9 @@ def test_without_homecoming_sessions_stay_until_they_reconnect(stage):
     s.lose_and_find("n2")
     s.fleet.run_for(1.5)
     assert not s.fleet.lost()
-    s.fleet.come_back()
-    s.fleet.run(lambda: s.fleet.is_whole, "all to come back")
-    wait_until(lambda: s.router.gauges()["node n2"] == len(s.homes["n2"]), "all to be home")
+    s.fleet.reconnect()
+    s.fleet.run(lambda: s.fleet.all_connected, "all devices to reconnect")
+    wait_until(lambda: s.router.gauges()["node n2"] == len(s.homes["n2"]), "all sessions to be at home")
 
 
 def test_a_home_that_fails_again_stops_homecoming(stage):
@@ -123,7 +123,7 @@ def test_sessions_refused_by_their_home_return_after_its_next_outage(
     for raw in raws:
         assert raw.read_to_end() == (b"", "end")
     router.session_end(count=6, reason="homecoming")
-    wait_until(lambda: not sessions_away(router), "none to be away")
+    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
 
 
 def scaled_out(start_router, recording_node, device, **cluster):
@@ -158,7 +158,7 @@ def test_after_a_scale_out_sessions_stay_until_an_operator_orders_homecoming(
         assert raws[client_id].read_to_end() == (b"", "end")
     ends = [router.session_end(count=i + 1, reason="homecoming") for i in range(len(moved))]
     assert {e["client_id"] for e in ends} == set(moved)
-    wait_until(lambda: not sessions_away(router), "none to be away")
+    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
     for client_id in moved:
         assert device(router).connect(client_id) == (0, 0)
     assert router.gauges()["node n3"] == len(moved)
@@ -170,7 +170,7 @@ def test_a_homecoming_ordered_right_after_the_scale_out_moves_all_sessions(
     router, _, moved = scaled_out(start_router, recording_node, device)
     admin.post(router, "/api/v1/homecoming", {"rate_per_s": 1000})
     router.session_end(count=len(moved), reason="homecoming")
-    wait_until(lambda: not sessions_away(router), "none to be away")
+    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
 
 
 def test_sessions_come_home_after_a_scale_out_if_configured(

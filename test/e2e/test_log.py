@@ -9,7 +9,7 @@ import pytest
 
 import mqtt
 import websocket
-from harness import add_door, one_cluster, run_router, wait_until
+from harness import add_listener, one_cluster, run_router, wait_until
 from nodes import Mosquitto
 from proxy_sender import tlv, v2
 
@@ -44,7 +44,7 @@ def test_debug_logs_the_placement_of_a_session_before_its_end(
     made["log"]["level"] = level
     router = start_router(made)
     assert device(router).connect("dev-1")[1] == 0
-    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "the session to be relayed")
     placed = [(e["client_id"], e["node"], e["tries"]) for e in router.find("session.placed")]
     assert placed == ([("dev-1", "n1", 1)] if level == "debug" else [])
 
@@ -77,9 +77,9 @@ def test_no_line_contains_a_secret_of_any_listener(
     config = one_cluster({"n": node.port}, proxy_protocol="none", health_check={
         "type": "mqtt", "username": "checker", "password_file": str(tmp_path / "check.password"),
         "interval_ms": 200})
-    add_door(config, "ws", websocket={})
-    add_door(config, "proxied", accept_proxy_protocol=True, trusted_proxies="127.0.0.1")
-    add_door(config, "tls", tls_dir=certificates)
+    add_listener(config, "ws", websocket={})
+    add_listener(config, "proxied", accept_proxy_protocol=True, trusted_proxies="127.0.0.1")
+    add_listener(config, "tls", tls_dir=certificates)
     router = start_router(config)
     for path, headers in (("/mqtt?token=secret-query", ["Authorization: Bearer secret-bearer"]),
                           ("/secret-path?token=secret-query", ["Cookie: id=secret-cookie"])):
@@ -122,7 +122,7 @@ def test_an_attack_does_not_flood_the_log(start_router, recording_node):
     router = start_router(config)
     for _ in range(500):
         mqtt.Device(router.port).close()
-    wait_until(lambda: router.gauges()["closed_total"] == 500, "all to be refused")
+    wait_until(lambda: router.gauges()["closed_total"] == 500, "all connects to be refused")
     router.wait_event("log.suppressed")
     gauges = router.gauges()
     ends = len(router.find("session.end"))

@@ -38,12 +38,12 @@ class FileRouter:
         self.config_path = harness.write_config(config, self.directory)
         self.process = subprocess.Popen([*wrapper, harness.BINARY, "--config", str(self.config_path)],
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        wait_until(lambda: events_of(path, "router.ready"), "it to be ready")
+        wait_until(lambda: events_of(path, "router.ready"), "the router to be ready")
         self.port = int(events_of(path, "listener.open")[0]["address"].split(":")[-1])
 
     def close(self):
         self.process.terminate()
-        out, err = self.process.communicate(timeout=harness.PATIENCE_S)
+        out, err = self.process.communicate(timeout=harness.WAIT_LIMIT_S)
         assert self.process.returncode == 0 and out == b"", (out, err)
 
 
@@ -82,7 +82,7 @@ def test_a_rotated_log_file_is_reopened_without_losing_a_line(file_router, recor
     def ends():
         return [e["client_id"] for i in [*(f".{n}" for n in range(5)), ".log"]
                 for e in events_of(router.path.with_suffix(i), "session.end") if "client_id" in e]
-    wait_until(lambda: len(ends()) >= len(sent), "all to have ended")
+    wait_until(lambda: len(ends()) >= len(sent), "all sessions to end")
     assert sorted(ends()) == sorted(sent) and len(sent) > 10
     assert router.path.stat().st_mode & 0o777 == 0o640 & ~current_umask()
 
@@ -159,17 +159,17 @@ def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp
                                stderr=subprocess.DEVNULL)
     its.close()
     try:
-        wait_until(lambda: events_of(file, "router.ready"), "it to be ready")
+        wait_until(lambda: events_of(file, "router.ready"), "the router to be ready")
         made["log"] = {key: value for key, value in made["log"].items() if key not in ("target", "file")}
         harness.write_config(made, tmp_path)
         process.send_signal(signal.SIGHUP)
         said = b""
         while b"reload.done" not in said:
-            assert select.select([ours], [], [], harness.PATIENCE_S)[0], (process.poll(), said)
+            assert select.select([ours], [], [], harness.WAIT_LIMIT_S)[0], (process.poll(), said)
             said += ours.read(4096)
     finally:
         process.terminate()
-        code = process.wait(timeout=harness.PATIENCE_S)
+        code = process.wait(timeout=harness.WAIT_LIMIT_S)
     assert code == 0
 
 
@@ -201,7 +201,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
         recording_node, tmp_path, closing, start_router):
     daemon = closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
     daemon.bind(str(tmp_path / "log"))
-    daemon.settimeout(harness.PATIENCE_S)
+    daemon.settimeout(harness.WAIT_LIMIT_S)
     made = with_admin(one_cluster({"n": recording_node().port}))
     made["log"].update(target="syslog", syslog_facility="local3", format="text")
     address = f"127.0.0.1:{harness.free_port()}"
@@ -236,7 +236,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
         (tmp_path / "log").unlink()
         again = closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         again.bind(str(tmp_path / "log"))
-        again.settimeout(harness.PATIENCE_S)
+        again.settimeout(harness.WAIT_LIMIT_S)
         process.send_signal(signal.SIGUSR2)
         gauges = again.recv(65536).decode()
         while "router.gauges" not in gauges:
@@ -244,7 +244,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
         assert int(gauges.split("log_dropped_total=")[1].split()[0]) > 0
     finally:
         process.terminate()
-        out, _ = process.communicate(timeout=harness.PATIENCE_S)
+        out, _ = process.communicate(timeout=harness.WAIT_LIMIT_S)
     assert process.returncode == 0, out
 
 
@@ -263,7 +263,7 @@ def test_lines_over_the_limit_are_summarised_and_every_refusal_is_counted(
                 raw.read_to_end()
             else:
                 raw.connect(f"dev-{i}")
-    wait_until(lambda: router.gauges()["closed_total"] == 120, "all to have ended")
+    wait_until(lambda: router.gauges()["closed_total"] == 120, "all sessions to end")
     ends = router.find("session.end")
     assert len([e for e in ends if e["reason"] == "connect_refused"]) == 12
     well = [e for e in ends if e["reason"] == "client_closed"]
@@ -308,12 +308,12 @@ def test_one_grep_shows_what_happened_to_a_device(start_router, recording_node, 
     assert (second["tried"], second["placement"], second["node"]) == (f"{home}:refused,{other}:ok", "replay", other)
     refuse[home] = False
     raw, _ = connect()
-    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "the session to be relayed")
     admin.post(router, f"/api/v1/nodes/c/{home}", {"state": "draining"})
     assert end(3)["reason"] == "node_drained" and end(3)["tried"] == f"{home}:ok"
     raw.close()
     raw, _ = connect()
-    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "the session to be relayed")
     [session] = admin.get(router, "/api/v1/sessions", client_id="pump-7")["sessions"]
     admin.post(router, f"/api/v1/sessions/{session['id']}/disconnect")
     last = end(4)

@@ -4,13 +4,13 @@ import re
 import subprocess
 
 
-from harness import BINARY, PATIENCE_S, ROOT
+from harness import BINARY, WAIT_LIMIT_S, ROOT
 
 PAGE = ROOT / "config" / "mqtt-router.8"
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_LIMIT_S, check=False).stdout
 
 
 def test_mandoc_reports_nothing():

@@ -16,7 +16,7 @@ import mqtt
 import test_docs
 import websocket
 from admin import with_admin
-from harness import CHECKED, FAST_CHECK, PATIENCE_S, ROOT, add_door, one_cluster, wait_until
+from harness import CHECKED, FAST_CHECK, WAIT_LIMIT_S, ROOT, add_listener, one_cluster, wait_until
 from homes import by_home
 from recorder import accept_connect
 
@@ -28,7 +28,7 @@ LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def scrape(router):
-    status, headers, body = admin.ask(router, "GET", "/metrics")
+    status, headers, body = admin.http_request(router, "GET", "/metrics")
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     return body.decode()
 
@@ -59,14 +59,14 @@ def test_promtool_reports_nothing(start_router, recording_node, certificates, de
     device(router).connect(HOSTILE, username=HOSTILE)
     device(router, tls=mqtt.tls_context(certificates)).connect("secure")
     done = subprocess.run(["promtool", "check", "metrics"], input=scrape(router), capture_output=True,
-                          text=True, timeout=PATIENCE_S, check=False)
+                          text=True, timeout=WAIT_LIMIT_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_alerts_pass_their_tests_and_each_has_one():
-    subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=PATIENCE_S)
+    subprocess.run(["promtool", "check", "rules", RULES], check=True, timeout=WAIT_LIMIT_S)
     tests = RULES.with_suffix(".test.yml")
-    subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=2 * PATIENCE_S)
+    subprocess.run(["promtool", "test", "rules", tests], check=True, timeout=2 * WAIT_LIMIT_S)
     alerts = re.findall(r"- alert: (\w+)", RULES.read_text())
     fired = re.findall(r"alertname: (\w+)\n        exp_alerts:\n          - ", tests.read_text())
     assert len(alerts) == len(set(alerts)) and set(fired) == set(alerts)
@@ -125,7 +125,7 @@ def answer_by_name(record):
 def resume(router, context):
     """A device over TLS, and once more with the session it has got."""
     for session in (None, True):
-        plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=PATIENCE_S)
+        plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=WAIT_LIMIT_S)
         with context.wrap_socket(plain, server_hostname="localhost", session=session and kept) as tls:
             tls.sendall(mqtt.connect("fresh") + mqtt.publish("t", b"x" * 1000))
             assert tls.recv(4)[:1] == b"\x20"
@@ -151,7 +151,7 @@ def test_events_are_counted(start_router, recording_node, certificates, device):
     with mqtt.Device(router.port) as raw:
         assert raw.connect("")[1] == 2
     router.session_end(reason="client_id_refused")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 3, "all to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 3, "all sessions to be relayed")
     text = scrape(router)
     found = samples(text)
     expected = (
@@ -206,7 +206,7 @@ def say_alert(router, code):
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLWantReadError):
         context.wrap_bio(received, to_send).do_handshake()
-    with socket.create_connection(("127.0.0.1", router.tls_port), timeout=PATIENCE_S) as plain:
+    with socket.create_connection(("127.0.0.1", router.tls_port), timeout=WAIT_LIMIT_S) as plain:
         plain.sendall(to_send.read())
         assert plain.recv(1)
         plain.sendall(bytes((21, 3, 3, 0, 2, 2, code)))
@@ -219,12 +219,12 @@ def everything(nodes, certificates):
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
                                   empty_client_id="refuse", homecoming={"after_ms": 0, "rate_per_s": 1000},
                                   health_check=FAST_CHECK, bounded_load=1.5))
-    add_door(made, "ws", websocket={})
-    add_door(made, "wss", certificates, websocket={})
-    add_door(made, "mtls", certificates, tls={"client_auth": "require", "client_ca_file": str(certificates / "ca.pem")})
-    add_door(made, "proxied", accept_proxy_protocol=True, trusted_proxies="127.0.0.1")
-    add_door(made, "few", max_connections=1)
-    add_door(made, "nobody", allow="192.0.2.0/24")
+    add_listener(made, "ws", websocket={})
+    add_listener(made, "wss", certificates, websocket={})
+    add_listener(made, "mtls", certificates, tls={"client_auth": "require", "client_ca_file": str(certificates / "ca.pem")})
+    add_listener(made, "proxied", accept_proxy_protocol=True, trusted_proxies="127.0.0.1")
+    add_listener(made, "few", max_connections=1)
+    add_listener(made, "nobody", allow="192.0.2.0/24")
     made["limits"] = {"flapping": {"max_connects": 2, "refuse": True}, "per_source": {"max_connections": 10000}}
     made["timeouts"] = {"tls_handshake_ms": 500, "connect_packet_ms": 500}
     made["log"]["max_lines_per_s"] = 10
@@ -353,7 +353,7 @@ def test_a_failed_reload_is_shown_until_one_succeeds(start_router, recording_nod
     router = start_router(with_admin(one_cluster({"n": recording_node().port})))
     text = router.config_path.read_text()
     router.config_path.write_text("{")
-    assert admin.refusal(router, "POST", "/api/v1/reload", {}) == (409, "reload_failed")
+    assert admin.rejection(router, "POST", "/api/v1/reload", {}) == (409, "reload_failed")
     found = samples(scrape(router))
     assert value(found, "config_last_reload_successful") == 0
     assert value(found, "config_reload_failures_total") == 1

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 import javascript
-from harness import add_door, one_cluster
+from harness import add_listener, one_cluster
 
 pytestmark = pytest.mark.sanitized
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.sanitized
 def test_mqttjs_works_over_websocket(start_router, mosquittos, certificates, transport, version):
     node = javascript.node_with("mqtt")
     made = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
-    add_door(made, "ws", websocket={})
-    add_door(made, "wss", tls_dir=certificates, websocket={})
+    add_listener(made, "ws", websocket={})
+    add_listener(made, "wss", tls_dir=certificates, websocket={})
     router = start_router(made)
     name = f"mqttjs-{transport}-{version}"
     url = f"{transport}://localhost:{router.ports[transport]}/mqtt"

@@ -97,7 +97,7 @@ def served(start_router, recording_node, certificates, device):
         one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates, **CHECKED)))
     raw = device(router)
     raw.connect("dev")
-    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "it to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == 1, "the session to be relayed")
     admin.post(router, "/api/v1/nodes/c/a", {"state": "draining", "weight": 3, "drain_deadline_ms": 86400000})
     admin.post(router, "/api/v1/nodes/c/b", {"state": "down"})
     return router
@@ -107,11 +107,11 @@ def test_every_answer_to_get_matches_the_document(served):
     for (method, path), item in operations().items():
         if method != "get" or "{" in path:
             continue
-        status, headers, body = admin.ask(served, "GET", path)
+        status, headers, body = admin.http_request(served, "GET", path)
         check_answer(item, status, headers, body)
     for path in ("/api/v1/route?client_id=dev", "/api/v1/sessions?client_id=dev", "/api/v1/route?cluster=x",
                  "/api/v1/sessions?limit=0", "/api/v1/sessions?source=x", "/api/v1/route?x=1"):
-        check_answer(operations()["get", path.partition("?")[0]], *admin.ask(served, "GET", path))
+        check_answer(operations()["get", path.partition("?")[0]], *admin.http_request(served, "GET", path))
     assert admin.get(served, "/api/v1/certificates")["certificates"]
 
 
@@ -126,11 +126,11 @@ def test_every_answer_to_post_matches_the_document(served):
             ("homecoming", {"rate_per_s": 5}, 200), ("homecoming", {}, 400),
             ("homecoming", {"rate_per_s": 5, "node": "x"}, 404)):
         real = path.replace("{cluster}", "c").replace("{node}", "a")
-        answer = admin.ask(served, "POST", "/api/v1/" + real, body)
+        answer = admin.http_request(served, "POST", "/api/v1/" + real, body)
         assert answer[0] == wanted, (path, answer)
         check_answer(operations()["post", "/api/v1/" + path], *answer)
     served.config_path.write_text("{")
-    answer = admin.ask(served, "POST", "/api/v1/reload", {})
+    answer = admin.http_request(served, "POST", "/api/v1/reload", {})
     assert answer[0] == 409
     check_answer(operations()["post", "/api/v1/reload"], *answer)
 
@@ -142,7 +142,7 @@ def test_methods_not_in_the_document_are_rejected(served):
             if method in methods:
                 continue
             body = {} if method != "get" else None
-            status, headers, answer = admin.ask(served, method.upper(), re.sub(r"{\w+}", "x", path), body)
+            status, headers, answer = admin.http_request(served, method.upper(), re.sub(r"{\w+}", "x", path), body)
             assert (status, headers["Content-Type"]) == (405, "application/problem+json"), (method, path)
             assert next(iter(methods)).upper() in headers["Allow"]
             check(json.loads(answer), problem)

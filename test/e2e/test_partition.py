@@ -30,8 +30,8 @@ class Stage:
         self.namespace.cut()
         self.router.wait_event("node.status", node="far", status="down")
 
-    def mend(self):
-        self.namespace.mend()
+    def restore(self):
+        self.namespace.restore()
         self.router.wait_event("node.status", node="far", status="up")
 
 
@@ -44,28 +44,28 @@ def test_sessions_of_an_unreachable_node_are_closed_at_a_limited_rate_and_reconn
         stage, closing):
     s = stage(on_node_down="close", close_rate_per_s=40)
     fleet = closing(Fleet(s.router.port, 200))
-    fleet.come_all()
+    fleet.connect_all()
     homes = by_home(NODES, [device.name for device in fleet.devices])
     s.cut()
-    fleet.run(lambda: len(fleet.lost()) == len(homes["far"]) and fleet.is_whole, "all to be back")
+    fleet.run(lambda: len(fleet.lost()) == len(homes["far"]) and fleet.all_connected, "all devices to reconnect")
     assert fleet.lost() == set(homes["far"])
     assert not fleet.refusals and not fleet.cut
     ends = s.router.find("session.end", reason="node_down")
     assert {e["client_id"] for e in ends} == set(homes["far"])
     assert busiest_second(ends) <= 44
-    s.mend()
-    fleet.forget()
-    fleet.come_back()
-    fleet.run(lambda: fleet.is_whole, "all to come back")
+    s.restore()
+    fleet.reset_counters()
+    fleet.reconnect()
+    fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
     assert s.router.gauges()["node far"] == len(homes["far"])
 
 
 def test_with_a_high_rate_the_sessions_are_closed_immediately(stage, closing):
     s = stage()
     fleet = closing(Fleet(s.router.port, ids_of("far", NODES, 100)))
-    fleet.come_all()
+    fleet.connect_all()
     s.cut()
-    fleet.run(lambda: len(fleet.lost()) == 100 and fleet.is_whole, "all to be back")
+    fleet.run(lambda: len(fleet.lost()) == 100 and fleet.all_connected, "all devices to reconnect")
     assert not fleet.refusals and not fleet.cut
 
 
@@ -83,7 +83,7 @@ def test_with_keep_the_sessions_outlive_the_partition(stage, device):
     raws[here].send(mqtt.PING)
     assert raws[here].packet()[0] == mqtt.PINGRESP
     assert s.router.gauges()["node far"] == 1
-    s.mend()
+    s.restore()
     assert raws[there].packet()[0] == mqtt.PINGRESP
     assert not s.router.find("session.end")
 
@@ -97,7 +97,7 @@ def test_while_no_other_node_is_up_no_session_is_closed(stage, device):
     s.router.wait_event("node.status", node="near", status="down")
     s.cut()
     assert device(s.router).connect("late")[1] == 3
-    s.mend()
+    s.restore()
     raw.send(mqtt.PING)
     assert raw.packet()[0] == mqtt.PINGRESP
 
@@ -118,4 +118,4 @@ def test_a_hung_node_that_is_removed_keeps_no_session(start_router, closing, dev
     for raw in raws:
         assert raw.read_to_end() == (b"", "end")
     router.session_end(count=20, reason="node_down")
-    nodes["hung"].go_on()
+    nodes["hung"].resume()

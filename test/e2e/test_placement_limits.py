@@ -199,11 +199,11 @@ def test_a_node_with_a_connect_rate_gets_its_devices_one_by_one(
                                  node_defaults={"connect_queue_ms": 10_000}))
     fleet = closing(Fleet(router.port, 30))
     started = time.monotonic()
-    fleet.come_all()
+    fleet.connect_all()
     # The first two go at once, a tenth of a second's worth.
     assert time.monotonic() - started > 1.2
     assert not fleet.refusals and not fleet.cut
-    fleet.leave()
+    fleet.disconnect()
     router.session_end(count=30, placement="home", node="a")
 
 
@@ -211,9 +211,9 @@ def test_devices_beyond_the_queue_limit_overflow(start_router, two, closing):
     router = start_router(config(two, {"a": {"max_connects_per_s": 10}},
                                  node_defaults={"connect_queue_ms": 500}))
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
-    fleet.come_all()
+    fleet.connect_all()
     assert not fleet.refusals and not fleet.cut
-    fleet.leave()
+    fleet.disconnect()
     router.session_end(count=60)
     got = placements(router)
     assert set(got) == {("a", "home"), ("b", "overflow")}
@@ -225,9 +225,9 @@ def test_a_device_waits_in_the_queue_for_at_most_placement_ms(start_router, two,
     made["timeouts"] = {"placement_ms": 2500, "connack_ms": 2000}
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 12)))
-    fleet.come_all()
+    fleet.connect_all()
     assert not fleet.refusals and not fleet.cut
-    fleet.leave()
+    fleet.disconnect()
     router.session_end(count=12)
     got = placements(router)
     assert set(got) == {("a", "home"), ("b", "overflow")}
@@ -270,8 +270,8 @@ def returned(start_router, closing, slow_start_ms):
     made["limits"] = {"flapping": False}  # they come again and again
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
-    fleet.come_all()
-    fleet.leave()
+    fleet.connect_all()
+    fleet.disconnect()
     router.session_end(count=60)
     assert placements(router) == {("a", "home"): 60}, "no slow start at the router's own"
     nodes["a"].kill()
@@ -283,8 +283,8 @@ def returned(start_router, closing, slow_start_ms):
 
 def test_a_returning_node_starts_with_few_devices(start_router, closing):
     router, fleet = returned(start_router, closing, slow_start_ms=120_000)
-    fleet.come_all()
-    fleet.leave()
+    fleet.connect_all()
+    fleet.disconnect()
     router.session_end(count=120)
     got = placements(router, 60)
     assert got["a", "home"] <= 20 and got["b", "overflow"] >= 40, got
@@ -296,8 +296,8 @@ def test_a_returning_node_gets_all_its_devices_in_the_end(start_router, closing)
 
     def all_home():
         before = len(router.find("session.end"))
-        fleet.come_all()
-        fleet.leave()
+        fleet.connect_all()
+        fleet.disconnect()
         router.session_end(count=before + 60)
         return placements(router, before) == {("a", "home"): 60}
-    wait_until(all_home, "all to be home")
+    wait_until(all_home, "all sessions to be at home")

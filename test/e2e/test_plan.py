@@ -7,7 +7,7 @@ import pytest
 
 import homes
 import rendezvous_reference
-from harness import BINARY, PATIENCE_S
+from harness import BINARY, WAIT_LIMIT_S
 
 
 def write(path, nodes, cluster="c", **more):
@@ -22,7 +22,7 @@ def write(path, nodes, cluster="c", **more):
 
 def plan(*arguments, stdin=None, code=0):
     done = subprocess.run([BINARY, "plan", *arguments], input=stdin, capture_output=True, text=True,
-                          timeout=PATIENCE_S, check=False)
+                          timeout=WAIT_LIMIT_S, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout if code == 0 else done.stderr
 

@@ -89,7 +89,7 @@ def test_every_thread_switches_to_the_user_and_drops_all_capabilities(
         start_router, made, device, nobodys):
     made.update(user="nobody")
     made["listeners"][0]["address"] = f"127.0.0.1:{low_port()}"
-    harness.add_door(made, "mqtts", nobodys)
+    harness.add_listener(made, "mqtts", nobodys)
     router = start_router(made)
     for status in expect_threads(router, uid=NOBODY.pw_uid):
         assert status["Gid"].split() == [str(NOBODY.pw_gid)] * 4
@@ -160,7 +160,7 @@ def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key,
     wrapper = AS_NOBODY if "only root" in why else ()
     harness.open_to_all(directory)
     done = subprocess.run([*wrapper, harness.BINARY, "--config", str(path)], capture_output=True,
-                          text=True, timeout=harness.PATIENCE_S, check=False)
+                          text=True, timeout=harness.WAIT_LIMIT_S, check=False)
     assert done.returncode == 1, done
     assert re.search(f'{path.name}:[0-9]+: {key}: "{name}": {why}', done.stderr)
     assert "listening" not in done.stderr
@@ -180,7 +180,7 @@ def test_privileges_that_cannot_be_dropped_fail_the_start(tmp_path, made, call, 
     done = subprocess.run(
         ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), "-e", f"trace={call}", "-e",
          f"inject={call}:{result}", harness.BINARY, "--config", str(path)],
-        capture_output=True, text=True, timeout=harness.PATIENCE_S, check=False)
+        capture_output=True, text=True, timeout=harness.WAIT_LIMIT_S, check=False)
     assert done.returncode == 1, done
     assert f"error: {why}" in done.stderr and "listening" not in done.stderr
 
@@ -193,7 +193,7 @@ def test_a_reload_that_needs_a_port_below_1024_fails_with_a_reason(start_router,
     made["user"] = "nobody"
     router = start_router(made)
     open_up(router)
-    more = harness.add_door(copy.deepcopy(made), "low", address=f"127.0.0.1:{low_port()}")
+    more = harness.add_listener(copy.deepcopy(made), "low", address=f"127.0.0.1:{low_port()}")
     router.reload(more, expect="reload.failed")
     fault = router.find("reload.fault")[-1]["error"]
     assert "listener low" in fault and "below 1024" in fault and "restart" in fault
@@ -209,7 +209,7 @@ def test_unreadable_files_are_named_at_start_and_at_the_reload(
     made["user"] = "nobody"
     key = nobodys / "server.key"
     key.chmod(0o600)
-    harness.add_door(made, "mqtts", nobodys)
+    harness.add_listener(made, "mqtts", nobodys)
     router = start_router(made)
     unreadable = [e["file"] for e in router.find("host.unreadable")]
     assert unreadable == [str(router.config_path), str(key)]
@@ -241,7 +241,7 @@ def test_a_unix_socket_in_an_unwritable_directory_is_left_and_taken_over(
         start_router, made, closing, tmp_path):
     made["user"] = "nobody"
     path = tmp_path / "door"
-    harness.add_door(made, "local", address=f"unix:{path}")
+    harness.add_listener(made, "local", address=f"unix:{path}")
     router = start_router(made)
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
@@ -264,7 +264,7 @@ def test_a_unix_socket_in_a_writable_directory_is_added_and_removed_by_reloads(
     os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
     harness.open_to_all(folder)
     path = folder / "door"
-    with_door = harness.add_door(copy.deepcopy(made), "local", address=f"unix:{path}")
+    with_door = harness.add_listener(copy.deepcopy(made), "local", address=f"unix:{path}")
     router = start_router(with_door)
     assert not router.find("host.unwritable")
     open_up(router)

@@ -12,7 +12,7 @@ import pytest
 import admin
 import mqtt
 from admin import with_admin
-from harness import add_door, free_port, one_cluster, wait_until
+from harness import add_listener, free_port, one_cluster, wait_until
 from nodes import HAProxy
 from proxy_sender import v2
 from websocket import read_answer, upgrade
@@ -28,18 +28,18 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 def router(start_router, recording_node, certificates):
     """A listener of each kind, and one more of each behind PROXY headers: "proxied tcp" ..."""
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates)
-    add_door(made, "ws", websocket={})
-    add_door(made, "wss", tls_dir=certificates, websocket={})
+    add_listener(made, "ws", websocket={})
+    add_listener(made, "wss", tls_dir=certificates, websocket={})
     behind = {"accept_proxy_protocol": True, "trusted_proxies": ["127.0.0.1"]}
     for kind in KINDS:
         door = {**behind, "websocket": {}} if kind in ("ws", "wss") else behind
-        add_door(made, f"proxied {kind}", tls_dir=certificates if kind in ("tls", "wss") else None,
+        add_listener(made, f"proxied {kind}", tls_dir=certificates if kind in ("tls", "wss") else None,
                  **door)
     return start_router(with_admin(made))
 
 
 def metrics(router):
-    return admin.ask(router, "GET", "/metrics")[2].decode()
+    return admin.http_request(router, "GET", "/metrics")[2].decode()
 
 
 def probes(router):

@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 import mqtt
-from harness import add_door, free_port, one_cluster
+from harness import add_listener, free_port, one_cluster
 from nodes import HAProxy, Nginx
 from proxy_v2_decoder import AUTHORITY, UNIQUE_ID, decode
 from recorder import proxy_source
@@ -22,7 +22,7 @@ def behind(start_router, recording_node):
         node = recording_node()
         made = one_cluster({"n": node.port})
         made["clusters"][0].update(listener.pop("cluster", {}))
-        return start_router(add_door(made, "door", trusted_proxies=FRONT, **listener)), node
+        return start_router(add_listener(made, "door", trusted_proxies=FRONT, **listener)), node
     return make
 
 
@@ -164,7 +164,7 @@ def test_an_http_balancer_in_front_of_websocket_passes_the_device_address(behind
 def test_an_untrusted_http_balancer_is_taken_as_the_device(
         start_router, recording_node, closing):
     node = recording_node()
-    made = add_door(one_cluster({"n": node.port}), "door", websocket={},
+    made = add_listener(one_cluster({"n": node.port}), "door", websocket={},
                     client_address_header="X-Forwarded-For", trusted_proxies="10.0.0.0/8")
     router = start_router(made)
     port = free_port()
@@ -194,7 +194,7 @@ def test_two_routers_pass_certificate_name_and_unique_id_to_the_node(
                          cluster={"route_by": "tls_cn", **tlvs})
     server, certificate = authority.issue("outer", sans=["DNS:localhost"]), authority.issue("device-5")
     made = one_cluster({"inner": inner.ports["door"]}, **tlvs)
-    outer = start_router(add_door(made, "mqtts", tls={
+    outer = start_router(add_listener(made, "mqtts", tls={
         "certificates": [server.conf()], "client_auth": "require",
         "client_ca_file": str(authority.file)}))
     context = ssl.create_default_context(cafile=str(authority.file))

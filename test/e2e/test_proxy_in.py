@@ -6,7 +6,7 @@ import socket
 import pytest
 
 import mqtt
-from harness import add_door, load_vectors, one_cluster
+from harness import add_listener, load_vectors, one_cluster
 from proxy_sender import ssl_tlv, tlv, v2
 from proxy_v2_decoder import (ALPN, AUTHORITY, SIGNATURE, SSL_CIPHER, SSL_CN, SSL_VERSION, UNIQUE_ID,
                               decode)
@@ -20,11 +20,11 @@ def config(node, certificates=None, **cluster):
     made = one_cluster({"n": node.port}, **cluster)
     made["listeners"] = []
     behind = {"accept_proxy_protocol": True, "trusted_proxies": TRUSTED}
-    add_door(made, "mqtt", **behind)
-    add_door(made, "ws", websocket={}, **behind)
+    add_listener(made, "mqtt", **behind)
+    add_listener(made, "ws", websocket={}, **behind)
     if certificates:
-        add_door(made, "mqtts", tls_dir=certificates, **behind)
-        add_door(made, "wss", tls_dir=certificates, websocket={}, **behind)
+        add_listener(made, "mqtts", tls_dir=certificates, **behind)
+        add_listener(made, "wss", tls_dir=certificates, websocket={}, **behind)
     return made
 
 
@@ -224,7 +224,7 @@ def test_a_tcp6_line_with_one_ipv4_address_is_passed_on_as_ipv6(door, closing):
 def test_an_ipv4_mapped_address_in_a_http_header_is_the_ipv4_address(
         start_router, recording_node, closing, address):
     node = recording_node()
-    made = add_door(one_cluster({"n": node.port}), "balanced", websocket={}, deny="203.0.113.8",
+    made = add_listener(one_cluster({"n": node.port}), "balanced", websocket={}, deny="203.0.113.8",
                     client_address_header="X-Forwarded-For",
                     trusted_proxies=["::ffff:127.0.0.0/104", "::ffff:10.0.0.0/104"])
     router = start_router(made)
@@ -256,7 +256,7 @@ def test_an_ipv4_device_of_a_dual_stack_listener_is_an_ipv4_device(
                          ids=("nobody named", "a trusted balancer named"))
 def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
         start_router, recording_node, closing, header, believed):
-    made = add_door(one_cluster({"n": recording_node().port}), "balanced", websocket={},
+    made = add_listener(one_cluster({"n": recording_node().port}), "balanced", websocket={},
                     client_address_header="X-Forwarded-For", accept_proxy_protocol=True,
                     trusted_proxies=["127.0.0.0/8"])
     router = start_router(made)

@@ -7,7 +7,7 @@ import pytest
 import admin
 import mqtt
 from admin import with_admin
-from harness import BINARY, FAST_CHECK, PATIENCE_S, free_port, one_cluster, wait_until
+from harness import BINARY, FAST_CHECK, WAIT_LIMIT_S, free_port, one_cluster, wait_until
 from nodes import HAProxy, Mosquitto
 from recorder import RecordingNode, accept_connect
 
@@ -41,7 +41,7 @@ def try_device(router, name="dev"):
 
 def status_of(router):
     return subprocess.run([BINARY, "status", "--admin", ":".join(map(str, admin.address(router)))],
-                          capture_output=True, text=True, timeout=PATIENCE_S, check=False).stdout
+                          capture_output=True, text=True, timeout=WAIT_LIMIT_S, check=False).stdout
 
 
 def nodes_of(router):

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 import mqtt
-from harness import PATIENCE_S, ROOT, one_cluster, run_router
+from harness import WAIT_LIMIT_S, ROOT, one_cluster, run_router
 
 pytestmark = pytest.mark.sanitized
 PAHO_CLIENT = os.environ.get("PAHO_CLIENT", str(ROOT / "build/release/test/e2e/paho_client"))
@@ -70,20 +70,20 @@ class PahoDevice:
         port = router.tls_port if transport == "tls" else router.port
         self.client.connect("localhost" if transport == "tls" else "127.0.0.1", port, 60, **arguments)
         self.client.loop_start()
-        flags, rc = self.connected.get(timeout=PATIENCE_S)
+        flags, rc = self.connected.get(timeout=WAIT_LIMIT_S)
         assert int(getattr(rc, "value", rc)) == 0, rc
         self.session_present = flags["session present"]
 
     def subscribe(self, topic, qos):
         self.client.subscribe(topic, qos)
-        assert self.done.get(timeout=PATIENCE_S) == "subscribed"
+        assert self.done.get(timeout=WAIT_LIMIT_S) == "subscribed"
 
     def publish(self, topic, payload, qos, retain=False):
         self.client.publish(topic, payload, qos, retain)
-        assert self.done.get(timeout=PATIENCE_S) == "published"
+        assert self.done.get(timeout=WAIT_LIMIT_S) == "published"
 
     def message(self):
-        return self.messages.get(timeout=PATIENCE_S)
+        return self.messages.get(timeout=WAIT_LIMIT_S)
 
     def vanish(self):
         """Lose power: RST and no DISCONNECT."""
@@ -156,7 +156,7 @@ def mosquitto(program, port, *arguments, certificates=None):
     tls = ["-h", "localhost", "--cafile", str(certificates / "ca.pem")] if certificates else [
         "-h", "127.0.0.1"]
     return subprocess.run([program, "-p", str(port), *tls, *arguments], capture_output=True,
-                          text=True, timeout=PATIENCE_S, check=True).stdout
+                          text=True, timeout=WAIT_LIMIT_S, check=True).stdout
 
 
 @pytest.mark.parametrize("version", ("mqttv31", "mqttv311", "mqttv5"))

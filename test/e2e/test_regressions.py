@@ -13,7 +13,7 @@ import time
 import pytest
 
 import mqtt
-from harness import BINARY, PATIENCE_S, one_cluster, wait_until
+from harness import BINARY, WAIT_LIMIT_S, one_cluster, wait_until
 from recorder import HangingPort
 
 pytestmark = pytest.mark.sanitized
@@ -32,7 +32,7 @@ class Drained:
         """Accept and read everything until these bytes have come, and then nothing for 1.5 s: a SYN
         is sent again after 1 s."""
         got, last = b"", time.monotonic()
-        deadline = last + PATIENCE_S
+        deadline = last + WAIT_LIMIT_S
         for filler in self.hanging.fillers:
             filler.close()
         while until not in got or time.monotonic() < last + 1.5:
@@ -164,7 +164,7 @@ def test_with_a_closed_standard_stream_no_log_line_goes_to_a_socket(
             assert raw.read_to_end() == (b"", "end"), "no line of the log came"
     finally:
         process.terminate()
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(WAIT_LIMIT_S) == 0
     assert node.record().mqtt == mqtt.connect("dev")
 
 
@@ -174,7 +174,7 @@ def test_a_dial_without_a_free_descriptor_does_not_count_against_the_node(
     router = start_router(one_cluster({"n": recording_node().port}))
     raw = device(router)
     raw.send(mqtt.connect("dev", version=version)[:-1])
-    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the device to be there")
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the session to be counted")
     _, hard = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
     taken = max(map(int, os.listdir(f"/proc/{router.pid}/fd"))) + 1
     resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (lowest_free(router, taken), hard))

@@ -10,8 +10,8 @@ import pytest
 
 import harness
 import mqtt
-from fleet import Fleet, Visitors
-from harness import CHECKED, FAST_CHECK, add_door, one_cluster, wait_until
+from fleet import Fleet, ShortSessions
+from harness import CHECKED, FAST_CHECK, add_listener, one_cluster, wait_until
 from homes import by_home, ids_of, order
 from nodes import Mosquitto
 
@@ -101,7 +101,7 @@ def test_listeners_are_added_and_removed_and_their_sessions_stay(
         start_router, nodes, device, closing):
     made = config(nodes)
     router = start_router(made)
-    more = add_door(copy.deepcopy(made), "second")
+    more = add_listener(copy.deepcopy(made), "second")
     router.reload(more)
     raw = closing(mqtt.Device(router.ports["second"]))
     assert raw.connect("dev-1") == (0, 0)
@@ -146,7 +146,7 @@ def test_a_reload_changes_timeouts_limits_and_the_log_level(start_router, nodes,
     router.reload(made)
     seen = len(router.find("session.placed"))
     slow = device(router).send(mqtt.connect("slow")[:5])
-    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "it to be there")
+    wait_until(lambda: router.gauges()["sessions_connect"] == 1, "the session to be counted")
     refused = device(router)
     assert refused.read_to_end()[0] == b""
     router.session_end(reason="max_connections")
@@ -210,7 +210,7 @@ BROKEN = {
     "no JSON": lambda made: '{"listeners": [',
     "an unknown key": lambda made: {**made, "clutsers": []},
     "two faults": lambda made: {**made, "workers": "two", "limits": {"max_connections": -1}},
-    "a certificate that is not there": lambda made: add_door(
+    "a certificate that is not there": lambda made: add_listener(
         copy.deepcopy(made), "mqtts", tls={"certificates": [
             {"certificate_file": "none.pem", "private_key_file": "none.key"}]}),
 }
@@ -309,9 +309,9 @@ def test_a_failed_reload_leaves_no_listener_open(
     router = start_router(made)
     holder = closing(nodes["n1"])  # listens without SO_REUSEPORT
     path = tmp_path / "mqtt.sock"
-    more = add_door(copy.deepcopy(made), "local", address=f"unix:{path}")
-    more = add_door(more, "free")
-    broken = add_door(copy.deepcopy(more), "taken", address=f"127.0.0.1:{holder.port}")
+    more = add_listener(copy.deepcopy(made), "local", address=f"unix:{path}")
+    more = add_listener(more, "free")
+    broken = add_listener(copy.deepcopy(more), "taken", address=f"127.0.0.1:{holder.port}")
     router.reload(broken, expect="reload.failed")
     assert not path.exists()
     assert [e["listener"] for e in router.find("listener.open")] == ["mqtt"]
@@ -319,7 +319,7 @@ def test_a_failed_reload_leaves_no_listener_open(
     assert [e["listener"] for e in router.find("listener.open")] == ["mqtt", "local", "free"]
     assert closing(mqtt.Device(str(path))).connect("dev-1") == (0, 0)
     # A door that was there before is no part of what goes wrong.
-    router.reload(add_door(more, "taken", address=f"127.0.0.1:{holder.port}"),
+    router.reload(add_listener(more, "taken", address=f"127.0.0.1:{holder.port}"),
                   expect="reload.failed")
     assert closing(mqtt.Device(str(path))).connect("dev-2") == (0, 0)
 
@@ -329,8 +329,8 @@ def test_an_address_in_use_changes_nothing(start_router, nodes, device, closing)
     made = config(nodes)
     router = start_router(made)
     holder = closing(nodes["n1"])  # listens without SO_REUSEPORT
-    more = add_door(copy.deepcopy(made), "free")
-    more = add_door(more, "taken", address=f"127.0.0.1:{holder.port}")
+    more = add_listener(copy.deepcopy(made), "free")
+    more = add_listener(more, "taken", address=f"127.0.0.1:{holder.port}")
     more["clusters"][0]["nodes"] = more["clusters"][0]["nodes"][:1]
     router.reload(more, expect="reload.failed")
     assert any(str(holder.port) in str(e) for e in router.find("reload.fault"))
@@ -372,13 +372,13 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
     base["log"]["level"] = "info"
     router = start_router(base)
     stay = closing(Fleet(router.port, [f"stay-{i}" for i in range(100)]))
-    stay.come_all()
-    visitors = Visitors(closing(Fleet(router.port, 400)), per_s)
+    stay.connect_all()
+    visitors = ShortSessions(closing(Fleet(router.port, 400)), per_s)
     variants = variants_of(base)
     done = asked = descriptors = memory = 0
     next_at = time.monotonic()
     while done < reloads:
-        assert time.monotonic() < next_at + harness.PATIENCE_S, f"{done} reloads"
+        assert time.monotonic() < next_at + harness.WAIT_LIMIT_S, f"{done} reloads"
         if asked == done and time.monotonic() >= next_at:
             harness.write_config(variants[done % len(variants)], router.directory.name)
             router.process.send_signal(signal.SIGHUP)
@@ -392,7 +392,7 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
     while visitors.answered < wait_for:
         visitors.turn()
     fleet = visitors.fleet
-    fleet.leave()
+    fleet.disconnect()
     took = time.monotonic() - visitors.started
     with capsys.disabled():
         print(f"\n{reloads} reloads in {took:.1f} s under {visitors.answered / took:.0f} connects "
@@ -407,7 +407,7 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
     wait_until(lambda: router.descriptors() <= descriptors + 2 * 10, "the descriptors to go back")
     if not harness.SANITIZED:
         wait_until(lambda: router.memory_bytes() < memory + (2 << 20), "the memory to go back")
-    stay.leave()
+    stay.disconnect()
 
 
 def variants_of(base):
@@ -416,7 +416,7 @@ def variants_of(base):
     node_of(weighted, "n1")["weight"] = 5
     fewer = copy.deepcopy(base)
     fewer["clusters"][0]["nodes"] = fewer["clusters"][0]["nodes"][:2]
-    doors = add_door(copy.deepcopy(base), "second")
+    doors = add_listener(copy.deepcopy(base), "second")
     doors["timeouts"] = {"dial_ms": 2000}
     checked = copy.deepcopy(base)
     checked["clusters"][0]["health_check"] = FAST_CHECK

@@ -57,8 +57,8 @@ def landing(router, closing):
     """{client id: node} for all devices, through one router."""
     before = len(router.find("session.end"))
     fleet = closing(Fleet(router.port, IDS))
-    fleet.come_all()
-    fleet.leave()
+    fleet.connect_all()
+    fleet.disconnect()
     router.session_end(count=before + len(IDS))
     return {e["client_id"]: e["node"] for e in router.find("session.end")[before:]}
 

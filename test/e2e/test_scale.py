@@ -65,7 +65,7 @@ def cost(router, raws_before, connect):
     leave(router, raws_before)
     before = router.memory_bytes()
     raws = connect()
-    wait_until(lambda: router.gauges()["sessions"] == len(raws), "all to be there")
+    wait_until(lambda: router.gauges()["sessions"] == len(raws), "all sessions to be established")
     return raws, (router.memory_bytes() - before) / len(raws)
 
 
@@ -81,7 +81,7 @@ def main_thread_ms(router, call, times=10):
 def look_inside(router):
     """Metrics and sessions, asked for while all are there: right, and cheap for the main thread."""
     def scrape():
-        status, _, body = admin.ask(router, "GET", "/metrics")
+        status, _, body = admin.http_request(router, "GET", "/metrics")
         assert status == 200 and f'mqtt_router_sessions{{stage="relay"}} {DEVICES}\n'.encode() in body
 
     def find():
@@ -103,7 +103,7 @@ def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
     leave(router, connect_many(router, 200, name="warm"))
     descriptors, memory = router.descriptors(), router.memory_bytes()
     raws = connect_many(router, DEVICES)
-    wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all of them to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
     assert router.gauges()["sessions"] == DEVICES
     per_session = (router.memory_bytes() - memory) / DEVICES
     # All of them still speak.
@@ -128,7 +128,7 @@ def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
     # The second wave must fit into what the first left: what stays is a pool, no leak.
     raws = connect_many(router, DEVICES)
     peak = router.memory_bytes() - memory
-    wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all of them to be relayed")
+    wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
     with capsys.disabled():
         print(look_inside(router))
     leave(router, raws)

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 import harness
-from harness import BINARY, PATIENCE_S, ROOT, wait_until
+from harness import BINARY, WAIT_LIMIT_S, ROOT, wait_until
 
 pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="once is enough")
 QUICKSTART = ["bash", str(ROOT / "docker" / "quickstart.sh")]
@@ -46,19 +46,19 @@ def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
         commands = re.findall(r"^    (mosquitto_\w+ .*)$", text, re.M)
         assert len(commands) == 6, text
         landed = [subprocess.run(commands[i], shell=True, capture_output=True, text=True,
-                                 timeout=PATIENCE_S, check=True).stdout for i in (0, 0, 2)]
+                                 timeout=WAIT_LIMIT_S, check=True).stdout for i in (0, 0, 2)]
         assert len(set(landed)) == 1 and landed[0].startswith("node")
         for command in commands[3:]:
             last = subprocess.run(command, shell=True, capture_output=True, text=True,
-                                  timeout=PATIENCE_S, check=True).stdout
+                                  timeout=WAIT_LIMIT_S, check=True).stdout
         assert last == "while you slept\n"
         for command in re.findall(r"^    (\S+ (?:drain|restore) node1 .*)$", text, re.M):
-            subprocess.run(command, shell=True, timeout=PATIENCE_S, check=True, stdout=subprocess.DEVNULL)
-        with urllib.request.urlopen(re.search(r"http://127\S+/", text)[0], timeout=PATIENCE_S) as page:
+            subprocess.run(command, shell=True, timeout=WAIT_LIMIT_S, check=True, stdout=subprocess.DEVNULL)
+        with urllib.request.urlopen(re.search(r"http://127\S+/", text)[0], timeout=WAIT_LIMIT_S) as page:
             assert b"<title>mqtt-router" in page.read()
         assert len(group_members(process.pid)) >= 5
         os.killpg(process.pid, signal.SIGINT)  # as the terminal does it
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(WAIT_LIMIT_S) == 0
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -71,7 +71,7 @@ def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
 
 def test_quickstart_rejects_other_arguments():
     result = subprocess.run([*QUICKSTART, "--chekc"], env=ENVIRONMENT, capture_output=True,
-                            text=True, timeout=PATIENCE_S, check=False)
+                            text=True, timeout=WAIT_LIMIT_S, check=False)
     assert result.returncode == 2 and "usage" in result.stderr
 
 

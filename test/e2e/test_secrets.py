@@ -27,7 +27,7 @@ def leaves_core(pid_of, directory):
     """Did the process that was told to abort write a core file?"""
     process = pid_of.process if hasattr(pid_of, "process") else pid_of
     process.send_signal(signal.SIGABRT)
-    assert process.wait(harness.PATIENCE_S) == -signal.SIGABRT
+    assert process.wait(harness.WAIT_LIMIT_S) == -signal.SIGABRT
     return any(directory.iterdir())
 
 
@@ -113,7 +113,7 @@ def test_a_replaced_key_is_erased_from_memory(
         "password_file": str(password)}
     needles = key_needles(old.key) | ticket_needles(raw) | {
         "password": b"the-old-password-of-the-checks"}
-    harness.add_door(made, "mqtts", tls={"certificates": [old.conf()],
+    harness.add_listener(made, "mqtts", tls={"certificates": [old.conf()],
                                          "session_tickets": {"key_file": str(tickets)}})
     router = start_router(made)
     context = mqtt.tls_context(authority.directory)

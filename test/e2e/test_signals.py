@@ -7,11 +7,11 @@ import socket
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, one_cluster, wait_until
+from harness import WAIT_LIMIT_S, one_cluster, wait_until
 
 pytestmark = pytest.mark.sanitized
 
-LONG_MS = 10_000 * PATIENCE_S  # a router that waits so long has not ended in time for stop()
+LONG_MS = 10_000 * WAIT_LIMIT_S  # a router that waits so long has not ended in time for stop()
 
 
 def start(start_router, node, shutdown_ms=2000, **top):

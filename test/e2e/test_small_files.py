@@ -9,7 +9,7 @@ import pytest
 
 import admin
 import harness
-from harness import BINARY, PATIENCE_S, one_cluster, run_router, wait_until, write_config
+from harness import BINARY, WAIT_LIMIT_S, one_cluster, run_router, wait_until, write_config
 
 pytestmark = pytest.mark.sanitized
 CHECK = {"type": "mqtt", "username": "u"}
@@ -31,7 +31,7 @@ def with_file(what, path, tmp_path, port=1):
         made["clusters"][0]["tls"] = {"ca_file": str(path)}
         return made
     harness.make_certificates(tmp_path)
-    harness.add_door(made, "mqtts", tmp_path)
+    harness.add_listener(made, "mqtts", tmp_path)
     tls = made["listeners"][1]["tls"]
     key = {"passphrase": "private_key_passphrase_file", "certificate": "certificate_file",
            "key": "private_key_file", "ocsp": "ocsp_response_file"}.get(what)
@@ -108,7 +108,7 @@ def test_a_configuration_may_come_from_a_pipe(tmp_path):
     made = json.dumps(one_cluster({"n": 1}))
     command = 'printf "%s" "$1" | "$0" --check --config /dev/stdin && "$0" --check --config <(printf "%s" "$1")'
     result = subprocess.run(["bash", "-c", command, BINARY, made], capture_output=True, text=True,
-                            timeout=PATIENCE_S, check=False)
+                            timeout=WAIT_LIMIT_S, check=False)
     assert result.returncode == 0, result
     assert "/dev/stdin: good" in result.stdout
 
@@ -138,11 +138,11 @@ def test_a_token_for_a_command_may_come_from_a_pipe(start_router, recording_node
     address = "%s:%d" % admin.address(router)
     command = 'exec "$0" status --admin "$1" --token-file <(printf "a-token-of-one-line\\r\\n")'
     wait_until(lambda: subprocess.run(["bash", "-c", command, BINARY, address], capture_output=True,
-                                      timeout=PATIENCE_S, check=False).returncode == 0, "an answer")
+                                      timeout=WAIT_LIMIT_S, check=False).returncode == 0, "an answer")
 
 
 def test_ids_with_a_byte_order_mark_are_rejected(tmp_path):
     config = write_config(one_cluster({"n": 1}), tmp_path)
     result = subprocess.run([BINARY, "plan", config, config, "--ids", "-"], input=b"\xef\xbb\xbfdev-1\n",
-                            capture_output=True, timeout=PATIENCE_S, check=False)
+                            capture_output=True, timeout=WAIT_LIMIT_S, check=False)
     assert result.returncode == 1 and b"begins with a byte order mark" in result.stderr

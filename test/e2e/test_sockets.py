@@ -8,7 +8,7 @@ import time
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, add_door, one_cluster, run_router, write_config
+from harness import WAIT_LIMIT_S, add_listener, one_cluster, run_router, write_config
 from proxy_sender import v2
 from proxy_v2_decoder import decode
 from websocket import WsDevice
@@ -23,7 +23,7 @@ def door(start_router, recording_node):
     def make(cluster=None, **listener):
         node = recording_node()
         made = one_cluster({"n": node.address}, **(cluster or {}))
-        return start_router(add_door(made, "door", **listener)), node
+        return start_router(add_listener(made, "door", **listener)), node
     return make
 
 
@@ -51,7 +51,7 @@ def test_a_proxy_on_a_unix_socket_is_trusted(door, closing, tmp_path):
 
 
 def test_a_unix_listener_without_a_proxy_is_rejected_for_nodes_with_proxy_protocol(tmp_path):
-    made = add_door(one_cluster({"n": 1}), "door", address=f"unix:{tmp_path}/mqtt.sock")
+    made = add_listener(one_cluster({"n": 1}), "door", address=f"unix:{tmp_path}/mqtt.sock")
     result = run_router("--check", "--config", write_config(made, tmp_path))
     assert result.returncode == 1 and "no address to tell" in result.stdout + result.stderr
 
@@ -76,7 +76,7 @@ def test_tls_and_websocket_work_on_a_unix_listener(
         start_router, recording_node, certificates, closing, tmp_path):
     node = recording_node()
     path = tmp_path / "wss.sock"
-    made = add_door(one_cluster({"n": node.port}, proxy_protocol="none"), "wss", certificates,
+    made = add_listener(one_cluster({"n": node.port}, proxy_protocol="none"), "wss", certificates,
                     address=f"unix:{path}", websocket={})
     start_router(made)
     device = closing(WsDevice(str(path), tls=mqtt.tls_context(certificates)))
@@ -101,7 +101,7 @@ def test_a_node_with_a_missing_unix_socket_is_down(start_router, device, tmp_pat
 def test_a_stale_socket_file_is_replaced_and_removed_on_exit(
         start_router, recording_node, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
-    made = add_door(one_cluster({"n": recording_node().port}, proxy_protocol="none"), "door",
+    made = add_listener(one_cluster({"n": recording_node().port}, proxy_protocol="none"), "door",
                     address=f"unix:{path}")
     first = start_router(made)
     first.kill()
@@ -118,7 +118,7 @@ def test_a_stale_socket_file_is_replaced_and_removed_on_exit(
 def test_a_unix_socket_of_a_running_router_is_an_address_in_use(door, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
     door(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
-    made = add_door(one_cluster({"n": 1}, proxy_protocol="none"), "door", address=f"unix:{path}")
+    made = add_listener(one_cluster({"n": 1}, proxy_protocol="none"), "door", address=f"unix:{path}")
     result = run_router("--config", write_config(made, tmp_path))
     assert result.returncode == 1 and "mqtt.sock" in result.stdout + result.stderr
     assert closing(mqtt.Device(str(path))).connect("dev") == (0, 0)
@@ -187,6 +187,6 @@ def test_fast_open_is_enabled_if_configured(door):
         with socket.socket() as raw:
             sent = raw.sendto(connect, MSG_FASTOPEN, ("127.0.0.1", router.ports["door"]))
             raw.sendall(connect[sent:])
-            raw.settimeout(PATIENCE_S)
+            raw.settimeout(WAIT_LIMIT_S)
             assert raw.recv(4) == bytes.fromhex("20020000")
     assert len(node.records) == 2

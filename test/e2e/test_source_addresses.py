@@ -55,7 +55,7 @@ def stage(namespace, start_router, closing):
 def test_three_addresses_carry_more_sessions_than_one_has_ports(stage):
     s = stage(pool=3)
     fleet = s.fleet_of(250)
-    fleet.come_all()
+    fleet.connect_all()
     assert not fleet.refusals
     used = s.dialled_from()
     assert set(used) == set(s.pool) and sum(used.values()) == 250
@@ -65,7 +65,7 @@ def test_three_addresses_carry_more_sessions_than_one_has_ports(stage):
 def test_one_warning_is_logged_before_the_ports_run_out(stage):
     s = stage(pool=3)
     fleet = s.fleet_of(290)
-    fleet.come_all()
+    fleet.connect_all()
     assert not fleet.refusals
     low = s.router.wait_event("ports.low")
     assert low["level"] == "warn" and low["node"] == "n", low
@@ -75,7 +75,7 @@ def test_one_warning_is_logged_before_the_ports_run_out(stage):
 
 def test_few_sessions_cause_no_warning(stage):
     s = stage(pool=3)
-    s.fleet_of(100).come_all()
+    s.fleet_of(100).connect_all()
     assert not s.router.find("ports.low")
 
 
@@ -83,12 +83,12 @@ def test_few_sessions_cause_no_warning(stage):
 def test_without_a_pool_sessions_are_limited_by_the_ports_of_one_address(stage, pool):
     s = stage(pool=pool)
     first = s.fleet_of(PORTS)
-    first.come_all()
+    first.connect_all()
     second = s.fleet_of([f"late-{i}" for i in range(20)])
-    second.come()
-    second.run(lambda: sum(second.refusals.values()) >= 20, "all to be refused")
+    second.connect_devices()
+    second.run(lambda: sum(second.refusals.values()) >= 20, "all connects to be refused")
     s.router.session_end(reason="local_limit", count=20)
     # Ports that are free again are used again.
-    second.leave()
-    first.leave(first.devices[:20])
-    second.come_all()
+    second.disconnect()
+    first.disconnect(first.devices[:20])
+    second.connect_all()

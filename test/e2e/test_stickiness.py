@@ -142,7 +142,7 @@ def test_route_rejects_an_invalid_source_address(start_router, recording_node):
         printed = run_router("route", "--config", router.config_path, "--source-ip", form)
         assert (printed.returncode, printed.stdout) == (2, ""), form
         assert "--source-ip must be an IPv4 or IPv6 address" in printed.stderr
-        assert admin.refusal(router, "GET", "/api/v1/route", source_ip=form) == (400, "invalid_query"), form
+        assert admin.rejection(router, "GET", "/api/v1/route", source_ip=form) == (400, "invalid_query"), form
 
 
 def test_empty_client_ids_are_refused_if_configured(start_router, recording_node, device):

@@ -9,7 +9,7 @@ import admin
 import mqtt
 from admin import with_admin
 from fleet import Fleet
-from harness import BINARY, FAST_CHECK, PATIENCE_S, one_cluster, wait_until
+from harness import BINARY, FAST_CHECK, WAIT_LIMIT_S, one_cluster, wait_until
 from homes import ids_of
 from nodes import Mosquitto
 from recorder import HangingPort, RecordingNode, accept_connect
@@ -42,11 +42,11 @@ def cluster_of(nodes, answers, **keys):
 
 def talk(device, until, what):
     """Publish to a topic and read it back, again and again, until until() is true."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + WAIT_LIMIT_S
     while not until():
         device.send(mqtt.publish("busy", b"x"))
         assert device.packet()[0] == mqtt.PUBLISH
-        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s for {what}"
+        assert time.monotonic() < deadline, f"waited {WAIT_LIMIT_S} s for {what}"
 
 
 def test_sessions_that_a_suspected_node_still_serves_are_not_closed(
@@ -78,7 +78,7 @@ def silence(answers):
 
 def status_of(router):
     return subprocess.run([BINARY, "status", "--admin", ":".join(map(str, admin.address(router)))],
-                          capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+                          capture_output=True, text=True, timeout=WAIT_LIMIT_S, check=False)
 
 
 def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
@@ -87,7 +87,7 @@ def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
     made["timeouts"] = {"connack_ms": 1000}
     router = start_router(with_admin(made))
     fleet = closing(Fleet(router.port, ids_of("n2", NAMES, 5) + ids_of("n3", NAMES, 5, name="other")))
-    fleet.come_all()
+    fleet.connect_all()
     nodes["n1"].hang()
     silence(answers)
     event = router.wait_event("cluster.panic")
@@ -96,10 +96,10 @@ def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
                "all three to be suspected")
     # New devices get in, those of the hung node too; it is ejected by what happens to them.
     new = closing(Fleet(router.port, ids_of("n1", NAMES, 10, name="new") + [f"dev-{i}" for i in range(20)]))
-    new.come_all()
+    new.connect_all()
     router.wait_event("node.status", node="n1", status="ejected")
     assert not router.find("session.end", reason="node_down")
-    assert fleet.is_whole and not fleet.lost()
+    assert fleet.all_connected and not fleet.lost()
 
     cluster = admin.get(router, "/api/v1/nodes")["clusters"][0]
     found = {n["name"]: n for n in cluster["nodes"]}
@@ -109,10 +109,10 @@ def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
     answer = status_of(router)
     assert answer.returncode == 0 and 'cluster "c" is in panic mode' in answer.stdout, answer.stdout
     assert admin.get(router, "/readyz")["ready"] is True
-    metrics = admin.ask(router, "GET", "/metrics")[2].decode()
+    metrics = admin.http_request(router, "GET", "/metrics")[2].decode()
     assert 'mqtt_router_cluster_panic{cluster="c"} 1' in metrics
 
-    nodes["n1"].go_on()
+    nodes["n1"].resume()
     for answer in answers.values():
         answer.answer = accept_connect
     router.wait_event("cluster.panic_ended")
@@ -131,5 +131,5 @@ def test_without_panic_mode_timeouts_take_down_all_nodes(start_router, nodes, an
 def test_a_router_that_reaches_no_node_is_not_ready_in_panic_mode(start_router, closing):
     router = start_router(with_admin(one_cluster({"n": closing(HangingPort()).port}, health_check=FAST_CHECK)))
     router.wait_event("cluster.panic")
-    status, _, body = admin.ask(router, "GET", "/readyz")
+    status, _, body = admin.http_request(router, "GET", "/readyz")
     assert status == 503, body

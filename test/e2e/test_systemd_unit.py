@@ -23,7 +23,7 @@ pytestmark = [
 
 def analyze(*arguments):
     return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True,
-                          timeout=harness.PATIENCE_S, check=False)
+                          timeout=harness.WAIT_LIMIT_S, check=False)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_the_router_needs_no_syscall_or_address_family_that_the_unit_denies(
     trace = tmp_path / "trace"
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates, proxy_protocol="none",
                        health_check={"type": "tcp"})
-    harness.add_door(made, "low", address="127.0.0.1:1023")
+    harness.add_listener(made, "low", address="127.0.0.1:1023")
     readable = tmp_path / "certificates"
     shutil.copytree(certificates, readable)
     made["listeners"][1]["tls"]["certificates"] = [{

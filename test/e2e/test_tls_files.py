@@ -11,15 +11,15 @@ import pytest
 import mqtt
 from admin import with_admin
 from authority import Authority
-from harness import PATIENCE_S, one_cluster, wait_until
-from test_client_certificates import enters
+from harness import WAIT_LIMIT_S, one_cluster, wait_until
+from test_client_certificates import is_accepted
 from test_metrics import samples, scrape, value
 from test_tls_listeners import client, make_key, s_client, session_of
 from test_upstream_tls import TlsNode, trusting
 
 pytestmark = pytest.mark.sanitized
 # The files are compared every 10 seconds, whatever inotify reports.
-COMPARED_S = PATIENCE_S + 30
+COMPARED_S = WAIT_LIMIT_S + 30
 
 
 @pytest.fixture(scope="module")
@@ -352,10 +352,10 @@ def test_a_renewed_revocation_list_is_applied(start, authority, generations, tmp
     revoked = []
     for issued in (first, second):
         context = device_context(authority, issued)
-        assert enters(router, context, fresh_id())
+        assert is_accepted(router, context, fresh_id())
         revoked.append(issued)
         secret.renew(list_crl=authority.crl(tmp_path / "some.crl", revoked=revoked))
-        wait_until(lambda c=context: not any(enters(router, c, fresh_id()) for _ in range(6)),
+        wait_until(lambda c=context: not any(is_accepted(router, c, fresh_id()) for _ in range(6)),
                    "the new list on every worker", COMPARED_S)
 
 
@@ -366,9 +366,9 @@ def test_a_renewed_authority_for_devices_is_applied(start, authority, generation
                     "client_ca_file": secret.path("ca.pem")})
     for other in others:
         context = device_context(authority, other.issue("device"))
-        assert not enters(router, context, fresh_id())
+        assert not is_accepted(router, context, fresh_id())
         secret.renew(ca_pem=other.file)
-        wait_until(lambda c=context: all(enters(router, c, fresh_id()) for _ in range(6)),
+        wait_until(lambda c=context: all(is_accepted(router, c, fresh_id()) for _ in range(6)),
                    "the new authority on every worker", COMPARED_S)
 
 

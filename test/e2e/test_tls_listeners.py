@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, one_cluster, run_router, wait_until, write_config
+from harness import WAIT_LIMIT_S, one_cluster, run_router, wait_until, write_config
 from homes import rendezvous_reference
 from proxy_v2_decoder import ALPN, AUTHORITY, decode
 
@@ -119,7 +119,7 @@ def test_strict_sni_rejects_unknown_and_missing_names(door, authority, names):
     router.session_end(count=3, reason="tls_failed")
 
 
-def s_client(port, *arguments, text="", timeout_s=PATIENCE_S):
+def s_client(port, *arguments, text="", timeout_s=WAIT_LIMIT_S):
     return subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *map(str, arguments)],
                           input=text, capture_output=True, text=True, timeout=timeout_s, check=False)
 
@@ -176,7 +176,7 @@ def test_check_reports_all_invalid_certificates_of_a_listener_together(
 
 def session_of(port, context, session=None, client_id="dev"):
     """Connect; return (was it resumed, the session to resume)."""
-    raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
     with context.wrap_socket(raw, server_hostname="default.example", session=session) as tls:
         tls.sendall(mqtt.connect(client_id))
         assert tls.recv(4) == bytes.fromhex("20020000")  # the ticket of TLS 1.3 came before

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from harness import PATIENCE_S, run_router, write_config
+from harness import WAIT_LIMIT_S, run_router, write_config
 from test_tls_listeners import config, s_client
 
 pytestmark = pytest.mark.sanitized
@@ -91,7 +91,7 @@ SIGNATURE_ALGORITHMS = {13: bytes.fromhex("0006040105010601")}  # RSA with SHA-2
 
 def answer(port, hello):
     """("suite", number) of the ServerHello, or ("alert", number)."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S) as raw:
         raw.sendall(hello)
         head = raw.recv(5, socket.MSG_WAITALL)
         body = raw.recv(int.from_bytes(head[3:5], "big"), socket.MSG_WAITALL)

@@ -32,7 +32,7 @@ def made(recording_node):
 
 
 def with_sockets(made, tmp_path, **keys):
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/mqtt.sock", **keys)
+    harness.add_listener(made, "door", address=f"unix:{tmp_path}/mqtt.sock", **keys)
     return admin.with_admin(made, address=f"unix:{tmp_path}/admin.sock", **keys)
 
 
@@ -52,7 +52,7 @@ def test_the_mode_applies_whatever_the_umask(start_router, made, tmp_path):
                 os.chmod(parent, 0o755)
         code = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
         subprocess.run(["setpriv", "--reuid", "nobody", "--clear-groups", "/usr/bin/python3", "-c", code,
-                        str(tmp_path / "mqtt.sock")], check=True, timeout=harness.PATIENCE_S)
+                        str(tmp_path / "mqtt.sock")], check=True, timeout=harness.WAIT_LIMIT_S)
 
 
 def test_without_keys_a_listener_follows_the_umask_and_admin_is_0660(start_router, made, tmp_path):
@@ -94,7 +94,7 @@ def test_a_reload_changes_only_the_permissions(start_router, made, tmp_path):
 
 def test_a_reload_opens_a_new_socket_with_its_permissions(start_router, made, tmp_path):
     router = start_router(made, wrapper=UNIT)
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0622",
+    harness.add_listener(made, "door", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0622",
                      socket_group=grp.getgrgid(os.getegid()).gr_name)
     router.reload(made)
     assert rights(tmp_path / "mqtt.sock") == (0o622, os.geteuid(), os.getegid())
@@ -135,17 +135,17 @@ def test_an_exiting_router_keeps_the_socket_of_its_successor(
     second = start_router(with_sockets(one_cluster({"n": recording_node().port}, proxy_protocol="none"), tmp_path))
     device.close()
     first.process.send_signal(signal.SIGINT)
-    assert first.process.wait(harness.PATIENCE_S) == 0
+    assert first.process.wait(harness.WAIT_LIMIT_S) == 0
     with mqtt.Device(str(tmp_path / "mqtt.sock")) as raw:
         assert raw.connect("dev-2") == (0, 0)
     second.process.send_signal(signal.SIGINT)
-    assert second.process.wait(harness.PATIENCE_S) == 0
+    assert second.process.wait(harness.WAIT_LIMIT_S) == 0
     assert not any(path.exists() for path in files(tmp_path))
 
 
 def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router, made, tmp_path):
     path = tmp_path / "mqtt.sock"
-    harness.add_door(made, "door", address=f"unix:{path}")
+    harness.add_listener(made, "door", address=f"unix:{path}")
     router = start_router(made)
     path.unlink()
     with socket.socket(socket.AF_UNIX) as other:
@@ -158,7 +158,7 @@ def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router
 
 @pytest.mark.parametrize("mode", ("660x", "66", "1777", "0888", "", 660, "rw-rw----"))
 def test_a_mode_is_three_octal_digits(made, tmp_path, mode):
-    harness.add_door(made, "door", address=f"unix:{tmp_path}/s", socket_mode=mode)
+    harness.add_listener(made, "door", address=f"unix:{tmp_path}/s", socket_mode=mode)
     done = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))
     assert done.returncode == 1 and "listeners[1].socket_mode: want access rights as three octal digits" in done.stderr
 

@@ -8,7 +8,7 @@ import pytest
 
 import mqtt
 from authority import Authority
-from harness import PATIENCE_S, one_cluster
+from harness import WAIT_LIMIT_S, one_cluster
 from nodes import Mosquitto
 from proxy_v2_decoder import decode
 from recorder import CONNACK_3
@@ -50,7 +50,7 @@ class TlsNode:
                 raw, _ = self.socket.accept()
             except OSError:
                 return
-            raw.settimeout(PATIENCE_S)
+            raw.settimeout(WAIT_LIMIT_S)
             try:
                 self.talk(raw)
             except (OSError, EOFError):
@@ -75,7 +75,7 @@ class TlsNode:
 
     def wait(self, count=1):
         with self.done:
-            assert self.done.wait_for(lambda: len(self.connects) >= count, PATIENCE_S)
+            assert self.done.wait_for(lambda: len(self.connects) >= count, WAIT_LIMIT_S)
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)

@@ -12,7 +12,7 @@ import struct
 
 import pytest
 
-from harness import PATIENCE_S, SANITIZED, load_vectors, one_cluster
+from harness import WAIT_LIMIT_S, SANITIZED, load_vectors, one_cluster
 from recorder import accept_connect, proxy_source
 
 pytestmark = pytest.mark.sanitized
@@ -53,7 +53,7 @@ class Run:
             self.source = "%s:%d" % writer.get_extra_info("sockname")
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                await asyncio.wait_for(self.talk(reader, writer, node), PATIENCE_S + 10)
+                await asyncio.wait_for(self.talk(reader, writer, node), WAIT_LIMIT_S + 10)
             except TimeoutError:
                 self.ending = "still open"
             finally:

@@ -9,7 +9,7 @@ import paho.mqtt.client as paho
 import pytest
 
 import mqtt
-from harness import PATIENCE_S, add_door, load_vectors, one_cluster, wait_until
+from harness import WAIT_LIMIT_S, add_listener, load_vectors, one_cluster, wait_until
 from recorder import RefusingPort, proxy_source
 from websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WsDevice, frame, read_answer,
                        read_frame, upgrade)
@@ -20,9 +20,9 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 def config(nodes, certificates=None, **cluster):
     made = one_cluster(nodes, tls_dir=certificates, **cluster)
-    add_door(made, "ws", websocket={})
+    add_listener(made, "ws", websocket={})
     if certificates:
-        add_door(made, "wss", tls_dir=certificates, websocket={})
+        add_listener(made, "wss", tls_dir=certificates, websocket={})
     return made
 
 
@@ -50,7 +50,7 @@ class Run:
 
     def __init__(self, vector, port, bytewise):
         self.vector, self.bytewise = vector, bytewise
-        self.raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
         self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.name = self.raw.getsockname()
         self.payload, self.code, self.answer = b"", None, None
@@ -285,7 +285,7 @@ def test_a_real_python_paho_client_is_closed_by_the_node(start_router, recording
     try:
         wait_until(lambda: node.records and b"paho-unmasked" in node.record().mqtt, "its CONNECT")
         node.record().close()
-        gone.get(timeout=PATIENCE_S)
+        gone.get(timeout=WAIT_LIMIT_S)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -353,12 +353,12 @@ def test_python_paho_works_over_websocket(
     client.connect("localhost" if secure else "127.0.0.1", router.ports["wss" if secure else "ws"])
     client.loop_start()
     try:
-        assert connected.get(timeout=PATIENCE_S) == 0
+        assert connected.get(timeout=WAIT_LIMIT_S) == 0
         client.subscribe("paho/ws", 1)
-        connected.get(timeout=PATIENCE_S)
+        connected.get(timeout=WAIT_LIMIT_S)
         for payload in (b"hello", bytes(100_000)):
             client.publish("paho/ws", payload, 1)
-            assert came.get(timeout=PATIENCE_S) == payload
+            assert came.get(timeout=WAIT_LIMIT_S) == payload
     finally:
         client.disconnect()
         client.loop_stop()
@@ -368,7 +368,7 @@ def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
         start_router, recording_node, closing):
     node = recording_node()
     made = one_cluster({"n": node.port})
-    add_door(made, "ws", websocket={}, client_address_header="X-Forwarded-For",
+    add_listener(made, "ws", websocket={}, client_address_header="X-Forwarded-For",
              trusted_proxies=["127.0.0.2/32", "10.0.0.0/8"])
     router = start_router(made)
     chain = "X-Forwarded-For: 192.0.2.1, 203.0.113.9, 10.1.2.3"

@@ -6,7 +6,7 @@ import pytest
 
 import harness
 import mqtt
-from harness import add_door, one_cluster, wait_until
+from harness import add_listener, one_cluster, wait_until
 from nodes import Mosquitto
 from test_syscalls import READS, WRITES, Strace, best_round
 from websocket import WsDevice
@@ -20,8 +20,8 @@ MESSAGES = 500
 def config(port, certificates, **cluster):
     made = one_cluster({"n": port}, tls_dir=certificates, **cluster)
     made["workers"] = 1
-    add_door(made, "ws", websocket={})
-    return add_door(made, "wss", tls_dir=certificates, websocket={})
+    add_listener(made, "ws", websocket={})
+    return add_listener(made, "wss", tls_dir=certificates, websocket={})
 
 
 def connect_many(open_device, count):
@@ -57,7 +57,7 @@ def test_an_idle_websocket_session_costs_under_2_kib_more_than_a_plain_one(
         leave(router, connect_many(lambda: kind(router.ports[door], tls=tls), 50))
         before = router.memory_bytes()
         raws = connect_many(lambda: kind(router.ports[door], tls=tls), DEVICES)
-        wait_until(lambda: router.gauges()["sessions"] == DEVICES, "all to be there")
+        wait_until(lambda: router.gauges()["sessions"] == DEVICES, "all sessions to be established")
         each[kind] = (router.memory_bytes() - before) / DEVICES
         for raw in raws:
             raw.send(mqtt.PING)

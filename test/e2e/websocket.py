@@ -1,4 +1,4 @@
-"""Just enough WebSocket (RFC 6455) to be a device that sends exact bytes."""
+"""A minimal WebSocket (RFC 6455) device that sends exact bytes."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 def frame(payload, opcode=BINARY, fin=True, mask=b"\x37\xfa\x21\x3d"):
-    """A frame as a client sends it; mask=None: as it must not."""
+    """Return a client's frame; mask=None: invalidly without a mask."""
     n = len(payload)
     head = bytes([(0x80 if fin else 0) | opcode])
     bit = 0x80 if mask else 0
@@ -50,11 +50,11 @@ class Answer:
 
 
 class WsDevice(mqtt.Device):
-    """A device over ws, or over wss when tls is given. What it sends goes into one frame each."""
+    """A device over ws, or over wss if tls is given. Each send is one frame."""
 
     def __init__(self, port, path="/mqtt", subprotocol="mqtt", headers=(), **how):
         super().__init__(port, **how)
-        self.frames = []  # (opcode, payload) of everything that was no data
+        self.frames = []  # (opcode, payload) of all frames other than data
         self.payload = bytearray()
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(upgrade(key, path, subprotocol, headers))
@@ -85,13 +85,13 @@ class WsDevice(mqtt.Device):
         return read_frame(lambda n: mqtt.Device.read(self, n))
 
     def read_to_close(self):
-        """(data, close code or None) until the router's end of the connection."""
+        """Return (data, close code or None) when the router has closed the connection."""
         data, code = bytes(self.payload), None
         try:
             while True:
                 opcode, payload = self.read_frame()
                 if opcode in (BINARY, CONTINUATION):
-                    assert code is None, "data behind the close frame"
+                    assert code is None, "data after the close frame"
                     data += payload
                 elif opcode == CLOSE:
                     code = struct.unpack(">H", payload[:2])[0] if payload else None
@@ -100,7 +100,7 @@ class WsDevice(mqtt.Device):
 
 
 def read_frame(read):
-    """The router's next frame by read(n): (opcode, payload). It must be whole and unmasked."""
+    """Return the router's next frame by read(n): (opcode, payload). It must be complete and unmasked."""
     first, second = read(2)
     assert first & 0x80, "the router sends no fragments"
     assert not first & 0x70, "a reserved bit without an extension"
@@ -114,7 +114,7 @@ def read_frame(read):
 
 
 def read_answer(raw):
-    """The head of the answer and no byte more; None when the connection ends without one."""
+    """Return the answer's head without reading more; None if the connection ends before."""
     head = bytearray()
     try:
         while not head.endswith(b"\r\n\r\n"):

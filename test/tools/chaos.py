@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """
-chaos.py - nodes that are killed, stopped and continued, reloads and DNS changes at random,
-while devices keep reconnecting.
+chaos.py - kill, stop and continue nodes, reload and change DNS at random, while devices keep
+reconnecting.
 
     chaos.py [--seconds 300] [--devices 2000] [--seed N] [--quiet]
 
-The router is that of the environment's ROUTER, its kind (release, asan, tsan) ROUTER_BUILD.
-Laws: no device waits longer than the sum of the deadlines; in the end all are home, all
-gauges return to zero, no descriptor is left open; the process lives all along and no
-sanitizer has said a word. Exits 1 when one is broken; the seed makes the same play again.
+The environment variable ROUTER names the router, ROUTER_BUILD its build (release, asan, tsan).
+Invariants: no device waits longer than the sum of the deadlines; at the end all devices are at
+home, all gauges return to zero and no descriptor leaks; the process never dies and no sanitizer
+reports anything. Exits 1 if an invariant is failure; the same seed repeats the same actions.
 """
 import argparse
 import collections
@@ -27,40 +27,40 @@ from nodes import Mosquitto  # noqa: E402  pylint: disable=wrong-import-position
 
 NODES = 4
 NAME = "mqtt.chaos.test"
-# A SYN that finds a full accept queue is repeated after a second: no reason to give a node up.
+# If the accept queue is full, the SYN is retransmitted after a second; the node is not down.
 TIMEOUTS = {"dial_ms": 1500, "connack_ms": 1000, "placement_ms": 3000, "farewell_ms": 500}
-# The last try may begin when placement_ms is nearly over, and then has its own deadlines.
+# The last try may begin shortly before placement_ms has passed, and then has its own deadlines.
 DEADLINES_S = sum(TIMEOUTS.values()) / 1000
-SLACK_S = harness.PATIENCE_S / 2  # of this machine, this program's own pauses included
+SLACK_S = harness.WAIT_LIMIT_S / 2  # for a slow machine and the pauses of this program
 CHECK = {**harness.FAST_CHECK, "type": "mqtt", "interval_ms": 1000}
 
 
 class Chaos:
-    """A router with two clusters of the same nodes, one configured and one found by DNS."""
+    """A router with two clusters of the same nodes, one configured and one discovered by DNS."""
 
     def __init__(self, start_router, devices, seed, say=lambda text: None):
         self.random = random.Random(seed)
         self.say = say
         self.counts = collections.Counter()
-        self.well, self.killed, self.hung = set(range(NODES)), set(), set()
+        self.healthy, self.killed, self.hung = set(range(NODES)), set(), set()
         self.dns_hangs = False
-        self.doing = []
+        self.resources = []
         port = harness.free_port()
         self.nodes = [Mosquitto(f"n{i}", port=port, host=f"127.0.0.{11 + i}")
                       for i in range(NODES)]
-        self.doing += self.nodes
+        self.resources += self.nodes
         try:
             self.dns = DnsServer({NAME: [node.host for node in self.nodes]})
-            self.doing.append(self.dns)
+            self.resources.append(self.dns)
             self.base = self._config(port)
             self.router = start_router(self.base)
-            self.fleets = [Fleet(self.router.ports[door],
-                                 [f"{door}-{i}" for i in range(devices // 2)],
+            self.fleets = [Fleet(self.router.ports[listener],
+                                 [f"{listener}-{i}" for i in range(devices // 2)],
                                  version=version, clean=lambda i: i % 3 > 0, pause_s=0.5)
-                           for door, version in (("mqtt", 4), ("found", 5))]
-            self.doing += self.fleets
+                           for listener, version in (("mqtt", 4), ("found", 5))]
+            self.resources += self.fleets
             for fleet in self.fleets:
-                fleet.come_all()
+                fleet.connect_all()
             self.descriptors = self._idle_descriptors()
         except BaseException:
             self.close()
@@ -76,45 +76,45 @@ class Chaos:
             "name": "found", **copy.deepcopy(keys),
             "discovery": {"type": "dns", "name": NAME, "port": port, "record": "a",
                           "refresh_ms": 1000, "resolver": f"127.0.0.1:{self.dns.port}"}})
-        harness.add_door(made, "found", cluster="found")
+        harness.add_listener(made, "found", cluster="found")
         made["timeouts"] = dict(TIMEOUTS)
         made["log"]["level"] = "info"
-        # Moved about by this play twice a second, devices connect more often than any should.
+        # The devices reconnect more often here than the default limit allows.
         made["limits"] = {"flapping": {"max_connects": 1000}}
         return made
 
     def _idle_descriptors(self):
-        """What the router has open besides the two of each session; checks come and go."""
+        """Descriptors besides the two of each session; those of checks vary."""
         sessions = self.router.gauges()["sessions"]
         return self.router.descriptors() - 2 * sessions
 
-    # -- what can happen ----------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------
 
     def kill(self):
-        if len(self.well) > 1:
-            i = self._take(self.well, self.killed)
+        if len(self.healthy) > 1:
+            i = self._move(self.healthy, self.killed)
             self.nodes[i].kill()
             return self.nodes[i].name
 
     def start(self):
         if self.killed:
-            i = self._take(self.killed, self.well)
+            i = self._move(self.killed, self.healthy)
             self.nodes[i].begin()
             return self.nodes[i].name
 
     def hang(self):
-        if len(self.well) > 1:
-            i = self._take(self.well, self.hung)
+        if len(self.healthy) > 1:
+            i = self._move(self.healthy, self.hung)
             self.nodes[i].hang()
             return self.nodes[i].name
 
-    def go_on(self):
+    def resume(self):
         if self.hung:
-            i = self._take(self.hung, self.well)
-            self.nodes[i].go_on()
+            i = self._move(self.hung, self.healthy)
+            self.nodes[i].resume()
             return self.nodes[i].name
 
-    def _take(self, from_set, to_set):
+    def _move(self, from_set, to_set):
         i = self.random.choice(sorted(from_set))
         from_set.remove(i)
         to_set.add(i)
@@ -123,7 +123,7 @@ class Chaos:
     def reload(self):
         made = copy.deepcopy(self.base)
         nodes = made["clusters"][0]["nodes"]
-        what = self.random.choice(("base", "weights", "fewer", "drain", "door", "keep", "broken"))
+        what = self.random.choice(("base", "weights", "fewer", "drain", "listener", "keep", "failure"))
         one = self.random.choice(nodes)
         if what == "weights":
             one["weight"] = self.random.randrange(5)
@@ -131,21 +131,21 @@ class Chaos:
             nodes.remove(one)
         elif what == "drain":
             one["state"] = self.random.choice(("draining", "down"))
-        elif what == "door":
-            harness.add_door(made, "third")
+        elif what == "listener":
+            harness.add_listener(made, "third")
         elif what == "keep":
             for cluster in made["clusters"]:
                 cluster["on_node_down"] = "keep"
-        elif what == "broken":
+        elif what == "failure":
             made["clusters"][0]["nodes"] = []
-        self._take_up(made, "reload.failed" if what == "broken" else "reload.done")
+        self._reload(made, "reload.failed" if what == "failure" else "reload.done")
         return what
 
-    def _take_up(self, made, event):
+    def _reload(self, made, event):
         before = len(self.router.find(event))
         harness.write_config(made, self.router.directory.name)
         self.router.process.send_signal(signal.SIGHUP)
-        self._live(lambda: len(self.router.find(event)) > before, event)
+        self._run_until(lambda: len(self.router.find(event)) > before, event)
 
     def resolve(self):
         if self.dns_hangs:
@@ -155,87 +155,87 @@ class Chaos:
         return " ".join(sorted(node.name for node in some))
 
     def dns_stop_or_go_on(self):
-        (self.dns.go_on if self.dns_hangs else self.dns.hang)()
+        (self.dns.resume if self.dns_hangs else self.dns.hang)()
         self.dns_hangs = not self.dns_hangs
         return "hangs" if self.dns_hangs else "goes on"
 
     def reconnect(self):
         fleet = self.random.choice(self.fleets)
         some = self.random.sample(fleet.devices, max(1, len(fleet.devices) // 10))
-        fleet.come_back([d for d in some if d.state == "up"])
+        fleet.reconnect([d for d in some if d.state == "up"])
         return f"{len(some)} devices"
 
-    # -- the play -------------------------------------------------------------------------
+    # -- the run --------------------------------------------------------------------------
 
     def _turn(self):
         for fleet in self.fleets:
             fleet.turn(0.002)
 
-    def _live(self, until, what, timeout_s=6 * harness.PATIENCE_S):
+    def _run_until(self, until, what, timeout_s=6 * harness.WAIT_LIMIT_S):
         deadline = time.monotonic() + timeout_s
         while not until():
             self._turn()
             assert time.monotonic() < deadline, (
                 f"waited {timeout_s} s for {what}; " + "; ".join(map(str, self.fleets)))
 
-    def _laws(self):
-        assert self.router.process.poll() is None, "the router has ended"
+    def _check_invariants(self):
+        assert self.router.process.poll() is None, "the router has exited"
         longest = max(fleet.longest_s for fleet in self.fleets)
         assert longest < DEADLINES_S + SLACK_S, f"a device waited {longest:.1f} s"
 
     def run(self, seconds):
-        deeds = (self.kill, self.start, self.start, self.hang, self.go_on, self.go_on, self.reload,
+        actions = (self.kill, self.start, self.start, self.hang, self.resume, self.resume, self.reload,
                  self.resolve, self.dns_stop_or_go_on, self.reconnect, self.reconnect)
         started = time.monotonic()
         while (now := time.monotonic() - started) < seconds:
-            deed = self.random.choice(deeds)
-            what = deed()
+            action = self.random.choice(actions)
+            what = action()
             if what is not None:
-                self.counts[deed.__name__] += 1
-                self.say(f"{now:7.2f} {deed.__name__} {what}")
+                self.counts[action.__name__] += 1
+                self.say(f"{now:7.2f} {action.__name__} {what}")
             until = time.monotonic() + 0.8 * self.random.random()
-            self._live(lambda: time.monotonic() >= until, "time to pass")  # noqa: B023
-            self._laws()
+            self._run_until(lambda: time.monotonic() >= until, "time to pass")  # noqa: B023
+            self._check_invariants()
 
     def settle(self):
-        """All is well again: everyone has a session, at home, and then nobody has."""
+        """Repair everything: all devices must get a session at home; then disconnect all."""
         for i in sorted(self.killed):
             self.nodes[i].begin()
         for i in sorted(self.hung):
-            self.nodes[i].go_on()
+            self.nodes[i].resume()
         if self.dns_hangs:
-            self.dns.go_on()
+            self.dns.resume()
         self.dns.set({NAME: [node.host for node in self.nodes]})
         for fleet in self.fleets:
-            fleet.at_once = 50  # a herd fills the nodes' accept queues, which counts against them
-        self._take_up(self.base, "reload.done")
-        self._live(lambda: all(fleet.is_whole for fleet in self.fleets), "all to have a session")
-        # Homecoming and closings go on for a while; in the end nobody is away.
-        self._live(self._all_home, "all to be home")
-        self._laws()
-        self._live(lambda: self._idle_descriptors() <= self.descriptors + 2 * NODES,
-                   "the descriptors to be what they were")
+            fleet.max_pending = 50  # more would fill the accept queues, and count as node failures
+        self._reload(self.base, "reload.done")
+        self._run_until(lambda: all(fleet.all_connected for fleet in self.fleets), "all devices to have a session")
+        # Homecoming and closes take a while; at the end no session is off-home.
+        self._run_until(self._all_home, "all sessions to be at home")
+        self._check_invariants()
+        self._run_until(lambda: self._idle_descriptors() <= self.descriptors + 2 * NODES,
+                   "the descriptors to be closed")
         for fleet in self.fleets:
-            fleet.leave()
+            fleet.disconnect()
         self.router.wait_idle()
 
     def _all_home(self):
-        """Everyone reconnects, and each session of this round was at home."""
+        """Reconnect all devices; was each session of this round at home?"""
         for fleet in self.fleets:
-            fleet.come_back()
-        self._live(lambda: all(fleet.is_whole for fleet in self.fleets), "all to come back")
+            fleet.reconnect()
+        self._run_until(lambda: all(fleet.all_connected for fleet in self.fleets), "all to reconnect")
         before = len(self.router.find("session.end"))
         count = sum(len(fleet.devices) for fleet in self.fleets)
         for fleet in self.fleets:
-            fleet.leave()
+            fleet.disconnect()
         self.router.session_end(count=before + count)
         rounds = self.router.find("session.end")[before:]
         for fleet in self.fleets:
-            fleet.come()
-        self._live(lambda: all(fleet.is_whole for fleet in self.fleets), "all to come back")
+            fleet.connect_devices()
+        self._run_until(lambda: all(fleet.all_connected for fleet in self.fleets), "all to reconnect")
         return {e.get("placement") for e in rounds} == {"home"}
 
-    def told(self):
+    def summary(self):
         longest = max(fleet.longest_s for fleet in self.fleets)
         losses = sum(d.losses for fleet in self.fleets for d in fleet.devices)
         attempts = sum(d.attempts for fleet in self.fleets for d in fleet.devices)
@@ -244,7 +244,7 @@ class Chaos:
                 f"refused {dict(refused)}, longest attempt {longest:.2f} s")
 
     def close(self):
-        for thing in reversed(self.doing):
+        for thing in reversed(self.resources):
             thing.close()
 
 
@@ -253,7 +253,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--devices", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    parser.add_argument("--quiet", action="store_true", help="say the summary alone")
+    parser.add_argument("--quiet", action="store_true", help="print only the summary")
     arguments = parser.parse_args()
     harness.raise_open_files()
     print(f"seed {arguments.seed}, {harness.BINARY} ({harness.BUILD})", flush=True)
@@ -268,13 +268,13 @@ def main():
         chaos = Chaos(start_router, arguments.devices, arguments.seed, say)
         chaos.run(arguments.seconds)
         chaos.settle()
-        print(chaos.told())
+        print(chaos.summary())
         chaos.close()
         routers[0].stop()
-        print("all laws held")
+        print("all invariants held")
         return 0
-    except AssertionError as broken:
-        print(f"BROKEN: {broken}")
+    except AssertionError as failure:
+        print(f"BROKEN: {failure}")
         for router in routers:
             router.print_log(lines=1000)
         return 1

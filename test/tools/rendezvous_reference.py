@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-rendezvous_reference.py - the hash a second time, written from the README's steps alone.
+rendezvous_reference.py - a second implementation of the hash, written from the README alone.
 
     rendezvous_reference.py                        print the test vectors, one JSON line each
     rendezvous_reference.py --check FILE           verify a vectors file; exit 1 on a difference
@@ -9,8 +9,8 @@ rendezvous_reference.py - the hash a second time, written from the README's step
     rendezvous_reference.py --router PROGRAM --config FILE [--cluster NAME] [--ids N]
                                                    compare with `PROGRAM route` for N client ids
 
-Shares no code with the router: Python's integers, libxxhash through python3-xxhash, order
-by exact fractions. Needs python3-xxhash.
+Shares no code with the router: uses Python integers, libxxhash through python3-xxhash, and exact
+fractions to sort. Needs python3-xxhash.
 """
 import argparse
 import json
@@ -35,26 +35,26 @@ def x_of(name, key):
 def cost_of(x):
     """-log2(x / 2^64) with 32 fractional bits, digit by digit on a 32-bit mantissa."""
     k = x.bit_length() - 1
-    y = (x << 64 >> k) >> 33  # the leading one becomes bit 31, what is lower is cut
+    y = (x << 64 >> k) >> 33  # the leading one becomes bit 31, lower bits are truncated
     digits = 0
     for _ in range(32):
         y = y * y // 2**31
         digit, y = (1, y // 2) if y >= 2**32 else (0, y)
         digits = 2 * digits + digit
     cost = 64 * ONE - (k * ONE + digits)
-    # The recipe is ours, the logarithm is not: never more than 2^-28 apart.
+    # This algorithm against math.log2: they differ by less than 2^-28.
     assert abs(cost / ONE - (64 - math.log2(x))) < 2**-28, hex(x)
     return cost
 
 
 def server_name_key(name):
-    """The key of a server name: ASCII letters in lower case, without one trailing dot."""
+    """Return the key of a server name: ASCII lower case, without one trailing dot."""
     name = name[:-1] if name.endswith(b".") else name
     return bytes(c + 32 if 65 <= c <= 90 else c for c in name)
 
 
 def order(nodes, key):
-    """nodes: [(name, weight)]. Names, home first."""
+    """nodes: [(name, weight)]. Return the names, home first."""
     ranked = []
     for name, weight in nodes:
         if weight > 0:
@@ -71,7 +71,7 @@ WEIGHTED = [("emqx1", 1), ("emqx2", 1), ("emqx3", 2), ("emqx4", 4)]
 ODD = [("a", 3), ("b", 0), ("knoten-ä", 65535), ("n" * 300, 65534), ("emqx@10.0.0.5", 1)]
 TWELVE = [("node%02d" % i, 1 + i % 3) for i in range(12)]
 
-# XXH3 takes another path at 4, 9, 17, 129, 241 and from 1024 bytes on.
+# XXH3 uses other code at 4, 9, 17, 129 and 241 bytes, and from 1024 bytes.
 UNIT = b"device/0123456789-"
 LENGTHS = [1, 3, 4, 8, 9, 16, 17, 23, 128, 129, 240, 241, 1024, 1025, 65535]
 TEXTS = ["", "0", "device-000001", "device-000002", "gerät-ä", "センサー-7", "\U0001f697", "a\0b", " "]
@@ -142,7 +142,7 @@ def check(path):
 # --- a running router ------------------------------------------------------------------------
 
 def candidates(output):
-    """`route` prints "1 NAME ADDRESS", home first; names in that order."""
+    """Parse the output of `route`, lines of "1 NAME ADDRESS", home first; return the names."""
     rows = [line.split() for line in output.splitlines() if line.split()[:1] and line[0].isdigit()]
     assert [row[0] for row in rows] == [str(i + 1) for i in range(len(rows))], output
     return [row[1] for row in rows]
@@ -156,7 +156,7 @@ def nodes_of(config_path, cluster_name=None):
 
 
 def differences(router, config_path, ids, cluster_name=None):
-    """Client ids (text) for which `ROUTER route` and this program disagree."""
+    """Return the client ids for which `ROUTER route` and this program disagree."""
     nodes = nodes_of(config_path, cluster_name)
     found = []
     for client_id in ids:
@@ -174,7 +174,7 @@ def compare(args):
     ids = ["device-%06d" % i for i in range(args.ids)] + ["gerät-ä", "x" * 1000, " ", "-"]
     found = differences(args.router, args.config, ids, args.cluster)
     for client_id, theirs, ours in found:
-        print("%s: router says %s, reference says %s" % (client_id[:80], theirs, ours))
+        print("%s: router: %s, reference: %s" % (client_id[:80], theirs, ours))
     print("%d ids, %d differ" % (len(ids), len(found)))
     return 1 if found else 0
 
@@ -205,7 +205,7 @@ def main():
         return check(args.check)
     if args.router:
         if not args.config:
-            parser.error("--router wants --config")
+            parser.error("--router requires --config")
         return compare(args)
     if args.key is not None:
         return explain(args.key.encode(), args.nodes)

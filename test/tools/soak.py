@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 """
-soak.py - rounds of chaos against one router, whose memory and descriptors must stay flat.
+soak.py - run rounds of chaos against one router; its memory and descriptors must not grow.
 
     soak.py [--seconds 300] [--round 15] [--devices 500] [--seed N] [--wrapper COMMAND]
 
-A round is chaos.py's play, reloads included; then all is mended, all devices leave, and the
-router is looked at. The first quiet point is warm-up. Of the others, the median of the second
-half may exceed that of the first by TOLERANCE_MIB of Private_Dirty, and by no descriptor.
-A sanitizer keeps freed memory, and so does valgrind: there only descriptors are judged, and
-leaks by the tool itself when the router ends. --wrapper runs the router under a command.
-Exits 1 when a law is broken, 2 when there were too few quiet points to tell.
+A round is a run of chaos.py, with reloads; then all nodes are repaired, all devices disconnect,
+and memory and descriptors are measured. The first point is warm-up. Of the other points, the
+median of the second half may exceed that of the first by TOLERANCE_MIB of Private_Dirty, and by no
+descriptor. Sanitizers and valgrind keep freed memory: with them only descriptors are checked, and
+the tool reports leaks when the router exits. --wrapper runs the router under a command.
+Exits 1 if an invariant is failure, 2 if there are too few points.
 """
 import argparse
 import random
@@ -22,28 +22,28 @@ import chaos
 import harness
 
 TOLERANCE_MIB = 4
-LOOKS = 10  # checks and DNS queries hold a descriptor for a moment: the least of these counts
+SAMPLES = 10  # checks and DNS queries use a descriptor for a short time: the minimum counts
 MIN_POINTS = 5  # warm-up, and two in each half
 
 
 class Soak(chaos.Chaos):
     def quiet_point(self):
-        """(MiB, descriptors) when no device has a session; then everyone comes back."""
-        looks = []
-        for _ in range(LOOKS):
+        """Return (MiB, descriptors) without any session; then reconnect all devices."""
+        samples = []
+        for _ in range(SAMPLES):
             until = time.monotonic() + 0.1
-            self._live(lambda: time.monotonic() >= until, "time to pass")  # noqa: B023
-            looks.append(self.router.descriptors())
-        point = self.router.memory_bytes() / (1 << 20), min(looks)
-        self.well, self.killed, self.hung = set(range(chaos.NODES)), set(), set()
+            self._run_until(lambda: time.monotonic() >= until, "time to pass")  # noqa: B023
+            samples.append(self.router.descriptors())
+        point = self.router.memory_bytes() / (1 << 20), min(samples)
+        self.healthy, self.killed, self.hung = set(range(chaos.NODES)), set(), set()
         self.dns_hangs = False
         for fleet in self.fleets:
-            fleet.come_all()
+            fleet.connect_all()
         return point
 
 
 def growth(values):
-    """Median of the second half less that of the first."""
+    """Return the difference of the medians of the second and the first half."""
     half = len(values) // 2
     return statistics.median(values[-half:]) - statistics.median(values[:half])
 
@@ -53,16 +53,16 @@ def judge(points, memory_counts):
     mib, descriptors = (growth([point[i] for point in points]) for i in (0, 1))
     print(f"growth over {len(points)} quiet points: {mib:+.2f} MiB, {descriptors:+g} descriptors",
           flush=True)
-    assert descriptors <= 0, f"{descriptors:+g} descriptors are not flat"
-    assert not memory_counts or mib <= TOLERANCE_MIB, f"{mib:+.2f} MiB are not flat"
+    assert descriptors <= 0, f"{descriptors:+g} descriptors of growth"
+    assert not memory_counts or mib <= TOLERANCE_MIB, f"{mib:+.2f} MiB of growth"
 
 
-def soak(play, seconds, round_s):
+def soak(chaos_run, seconds, round_s):
     points, started = [], time.monotonic()
     while time.monotonic() - started < seconds:
-        play.run(round_s)
-        play.settle()
-        points.append(play.quiet_point())
+        chaos_run.run(round_s)
+        chaos_run.settle()
+        points.append(chaos_run.quiet_point())
         print(f"{time.monotonic() - started:6.0f} s  {points[-1][0]:7.2f} MiB  "
               f"{points[-1][1]} descriptors", flush=True)
     return points
@@ -75,36 +75,36 @@ def main():
     parser.add_argument("--devices", type=int, default=500)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--wrapper", type=shlex.split, default=[])
-    parser.add_argument("--unjudged", action="store_true", help="of the tool in --wrapper alone")
+    parser.add_argument("--unjudged", action="store_true", help="fail only if the tool in --wrapper does")
     arguments = parser.parse_args()
     harness.raise_open_files()
     print(f"seed {arguments.seed}, {harness.BINARY} ({harness.BUILD})", flush=True)
-    routers, play = [], None
+    routers, chaos_run = [], None
 
     def start_router(config):
         config["sandbox"] = config.get("sandbox", True) and not arguments.unjudged
         routers.append(harness.Router(config, wrapper=arguments.wrapper))
         return routers[0]
     try:
-        play = Soak(start_router, arguments.devices, arguments.seed)
-        points = soak(play, arguments.seconds, arguments.round)
-        print(play.told())
-        play.close()
-        routers[0].stop(timeout_s=6 * harness.PATIENCE_S)
+        chaos_run = Soak(start_router, arguments.devices, arguments.seed)
+        points = soak(chaos_run, arguments.seconds, arguments.round)
+        print(chaos_run.summary())
+        chaos_run.close()
+        routers[0].stop(timeout_s=6 * harness.WAIT_LIMIT_S)
         if arguments.unjudged:
             return 0
         if len(points) < MIN_POINTS:
-            print(f"{len(points)} quiet points are too few to tell: give it more time")
+            print(f"{len(points)} quiet points are too few: run it longer")
             return 2
         judge(points, memory_counts=not harness.SANITIZED)
         print("flat")
         return 0
-    except AssertionError as broken:
-        print(f"BROKEN: {broken}")
+    except AssertionError as failure:
+        print(f"BROKEN: {failure}")
         return 1
     finally:
-        if play:
-            play.close()
+        if chaos_run:
+            chaos_run.close()
         for router in routers:
             router.kill()
             router.directory.cleanup()
