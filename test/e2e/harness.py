@@ -117,12 +117,12 @@ def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
 
 def add_listener(config, name, tls_dir=None, **keys):
     """Add a listener for the same cluster, with any listener keys."""
-    door = {"name": name, "address": "127.0.0.1:0", "cluster": "c", **keys}
+    listener = {"name": name, "address": "127.0.0.1:0", "cluster": "c", **keys}
     if tls_dir:
-        door["tls"] = {"certificates": [{"certificate_file": str(tls_dir / "server.pem"),
+        listener["tls"] = {"certificates": [{"certificate_file": str(tls_dir / "server.pem"),
                                          "private_key_file": str(tls_dir / "server.key")}],
-                       **door.get("tls", {})}
-    config["listeners"].append(door)
+                       **listener.get("tls", {})}
+    config["listeners"].append(listener)
     return config
 
 

@@ -209,7 +209,8 @@ def publish_with_mosquitto(port, client_id, count):
 def test_by_default_a_flapping_client_id_is_logged_and_served(start_router, mosquittos):
     """A shell loop around mosquitto_pub is the most common case."""
     made = one_cluster({"n": mosquittos["node1"].port}, proxy_protocol="none")
-    made["limits"] = {"flapping": {"window_ms": 3600000}}  # the default limit of 20, but independent of the machine's speed
+    # The default limit of 20, but independent of the machine's speed.
+    made["limits"] = {"flapping": {"window_ms": 3600000}}
     router = start_router(made)
     assert detected(router) == 0
     assert publish_with_mosquitto(router.port, "same-id", 30) == 30

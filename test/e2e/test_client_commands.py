@@ -287,7 +287,8 @@ def test_sessions_are_found_by_their_properties(setup, device):
 def test_a_client_id_with_control_characters_is_escaped(setup, device):
     assert device(setup.router).connect(HOSTILE, version=5) == (0, 0)
     for arguments in (("sessions",), ("sessions", "--json"), ("sessions", "--client-id", HOSTILE)):
-        output = wait_until(lambda a=arguments: "gnp.exe" in (out := setup.run_ok(*a)) and out, "the session")
+        output = wait_until(lambda a=arguments: "gnp.exe" in (out := setup.run_ok(*a)) and out,
+                            "the session")
         for c in output:
             assert c == "\n" or c.isprintable(), f"{c!r} in {output!r}"
         assert "\\u202e" in output and "\\u0085" in output and "\\u2028" in output

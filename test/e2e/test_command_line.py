@@ -1,4 +1,4 @@
-"""Commands, their words and their exit codes: 0 done, 1 configuration or start, 2 usage."""
+"""Commands, their arguments and their exit codes: 0 success, 1 configuration or start, 2 usage."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from harness import BINARY, WAIT_LIMIT_S, ROOT, free_port, one_cluster, run_rout
 
 pytestmark = pytest.mark.sanitized
 SHIPPED = sorted(path for path in [*ROOT.glob("config/*.json"), ROOT / "docker" / "compose.json"]
-                 if "clusters" in json.loads(path.read_text()))  # there are dashboards too
+                 if "clusters" in json.loads(path.read_text()))  # other files are dashboards
 
 
 def check(tmp_path, text):
@@ -45,7 +45,7 @@ def secrets(authority, tmp_path_factory):
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
 def test_a_shipped_configuration_is_valid(path, secrets):
-    """As it ships, but with the files it names, and without the accounts and addresses of its host."""
+    """Checked as shipped, with generated files, and without the host's accounts and addresses."""
     names = "|".join(re.escape(p.name) for p in secrets.iterdir())
     copy = secrets / path.name
     made = json.loads(re.sub(rf'"[^"]*/({names})"', r'"\1"', path.read_text()))
@@ -69,9 +69,9 @@ def test_the_listeners_of_the_how_tos_are_shipped():
     shipped = {p.name: json.loads(p.read_text()) for p in SHIPPED}
     mtls, = shipped["mtls.json"]["listeners"]
     assert mtls["tls"]["client_auth"] == "require" and mtls["identity"]
-    assert any("websocket" in door and "tls" in door for door in shipped["websocket.json"]["listeners"])
-    assert any(door.get("accept_proxy_protocol") and door["trusted_proxies"]
-               for door in shipped["behind-balancer.json"]["listeners"])
+    assert any("websocket" in listener and "tls" in listener for listener in shipped["websocket.json"]["listeners"])
+    assert any(listener.get("accept_proxy_protocol") and listener["trusted_proxies"]
+               for listener in shipped["behind-balancer.json"]["listeners"])
 
 
 def test_the_configuration_of_the_first_issue_is_valid():
@@ -89,21 +89,21 @@ def test_check_reports_all_errors_together(tmp_path):
     config["clusters"][0]["nodes"][0]["weight"] = "heavy"
     config["clusters"][0]["route_by"] = "clientid"
     config["timeouts"] = {"dial_ms": 1}
-    code, said = check(tmp_path, config)
+    code, output = check(tmp_path, config)
     assert code == 1
     for word in ("adress", "weight", "route_by", "dial_ms"):
-        lines = [line for line in said.splitlines() if word in line]
-        assert lines, f"nothing about {word} in:\n{said}"
+        lines = [line for line in output.splitlines() if word in line]
+        assert lines, f"nothing about {word} in:\n{output}"
         assert any(f"config.json:{n}:" in lines[0] for n in range(1, 60)), lines
-    assert "address" in said  # the nearest known key
-    assert "client_id" in said
+    assert "address" in output  # the suggested key
+    assert "client_id" in output
 
 
 @pytest.mark.parametrize("text", ("", "{", "[]", "null", '{"listeners": []}', "\xff", "{}",
                                   '{"listeners": 1, "clusters": 2}', "{" * 100_000))
 def test_any_broken_file_gets_an_error_message(tmp_path, text):
-    code, said = check(tmp_path, text)
-    assert code == 1 and "config.json" in said
+    code, output = check(tmp_path, text)
+    assert code == 1 and "config.json" in output
 
 
 def test_a_missing_file_is_reported(tmp_path):
@@ -127,7 +127,7 @@ def test_wrong_usage_exits_with_2(arguments):
     result = subprocess.run([BINARY, *arguments], cwd=ROOT, capture_output=True, text=True,
                             timeout=WAIT_LIMIT_S, check=False)
     assert result.returncode == 2, result
-    assert result.stderr, "it says what would be right"
+    assert result.stderr, "an explanation"
 
 
 def start_and_end(tmp_path, config):
@@ -139,8 +139,8 @@ def start_and_end(tmp_path, config):
 
 def test_an_address_in_use_is_a_start_error(tmp_path, recording_node):
     taken = recording_node()
-    code, said = start_and_end(tmp_path, one_cluster({"n": 1}, address=taken.address))
-    assert code == 1 and taken.address in said
+    code, output = start_and_end(tmp_path, one_cluster({"n": 1}, address=taken.address))
+    assert code == 1 and taken.address in output
 
 
 def test_a_certificate_that_cannot_be_loaded_is_a_start_error(tmp_path, certificates):
@@ -150,8 +150,8 @@ def test_a_certificate_that_cannot_be_loaded_is_a_start_error(tmp_path, certific
                        ("private_key_file", str(certificates / "ca.pem"))):
         broken = json.loads(json.dumps(config))
         broken["listeners"][1]["tls"]["certificates"][0] = {**certificate, key: value}
-        code, said = start_and_end(tmp_path, broken)
-        assert code == 1 and value.rsplit("/", 1)[-1] in said
+        code, output = start_and_end(tmp_path, broken)
+        assert code == 1 and value.rsplit("/", 1)[-1] in output
 
 
 def test_relative_paths_start_at_the_directory_of_the_file(start_router, certificates, tmp_path):
@@ -167,7 +167,7 @@ def test_relative_paths_start_at_the_directory_of_the_file(start_router, certifi
             if "router.ready" in line:
                 break
         else:
-            pytest.fail("it never became ready")
+            pytest.fail("the router did not become ready")
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=WAIT_LIMIT_S)

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, headless Chromium: what an operator sees and does."""
+"""The dashboard in headless Chromium: what an operator sees and does."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from nodes import Mosquitto
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a page is the same in every build")
 NODES = ("a", "b", "c")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">\u202e'\"&amp;"
-SHOTS = os.environ.get("DASHBOARD_SHOTS")  # a directory, for those who want to look
+SHOTS = os.environ.get("DASHBOARD_SHOTS")  # a directory for screenshots
 
 
 class Browser:
-    """One page; its methods are Playwright's, by name."""
+    """One page; its methods have the names of Playwright's."""
 
     def __init__(self, profile):
         assert javascript.CHROMIUM, "no chromium: docker/install-deps.sh test"
@@ -46,7 +46,7 @@ class Browser:
             self.call("keyboard.press", key)
 
     def open(self, router):
-        """Its page, which asks each time it is looked at anew: five times a second."""
+        """Open the router's page, and make it refresh five times per second."""
         self.call("goto", "http://{}:{}/".format(*address(router)))
         self.call("evaluate", "void setInterval("
                   "() => document.dispatchEvent(new Event('visibilitychange')), 200)")
@@ -87,7 +87,7 @@ def config(nodes, **admin):
 
 @pytest.fixture
 def opened(start_router, nodes, browser):
-    """A router, its page open, everything on it drawn once."""
+    """A router with its page open and drawn."""
     router = start_router(config(nodes))
     browser.complaints()
     browser.emulateMedia({"colorScheme": "light"})
@@ -129,7 +129,8 @@ def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     opened.wait_event("node.draining", node="a")
     browser.wait(f"{row('a')} progress")
     browser.wait("#overrides:has-text('is draining, in the file up')")
-    fleet.run(lambda: len(opened.find("session.end", reason="node_drained")) > 15, "some to go")
+    fleet.run(lambda: len(opened.find("session.end", reason="node_drained")) > 15,
+              "some sessions to be closed")
     assert " gone, 10 a second" in browser.text(row("a"))
     browser.shot("drain")
     browser.click(f"{row('a')} button:text('Restore')")
@@ -149,12 +150,12 @@ def test_the_keyboard_alone_drains_a_node(opened, browser):
     browser.press("Enter")
     assert browser.evaluate("document.activeElement.id") == "ask-no"
     inside = set()
-    for _ in range(6):  # the dialog keeps the focus; between two rounds a browser has its own
+    for _ in range(6):  # focus stays in the dialog; a browser may also focus its own controls
         browser.press("Tab")
         inside.add(browser.evaluate("(document.activeElement.closest('dialog') || document.body).id"))
     assert inside <= {"ask", ""}
     browser.press("Escape")
-    assert browser.evaluate("document.activeElement.dataset.node") == "b"  # where it was
+    assert browser.evaluate("document.activeElement.dataset.node") == "b"  # the focus is restored
     browser.press("Enter", "Tab", "Enter")
     opened.wait_event("node.status", node="b", status="draining")
     browser.wait(f"{row('b')} button:text('Restore')")
@@ -225,7 +226,7 @@ def test_a_router_with_a_token_asks_for_it_once(start_router, nodes, browser, tm
     browser.evaluate("sessionStorage.clear()")
 
 
-# Of each text: its colour against the colour behind it, by WCAG 2's own formula.
+# Of each text: the contrast with its background, by the formula of WCAG 2.
 CONTRAST = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() &&
   [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && !e.closest(".unseen, svg, .skip"))
   .map((e) => {
@@ -247,7 +248,7 @@ def test_the_dashboard_is_legible_in_both_themes_on_a_phone_and_to_screen_reader
     fleet.connect_all()
     nodes["b"].kill()
     browser.wait(f"{row('b')} .pill.bad")
-    fleet.run(lambda: fleet.all_connected, "those of b to be elsewhere")
+    fleet.run(lambda: fleet.all_connected, "the devices of b to reconnect elsewhere")
     history = wait_until(lambda: (all_ := get(opened, "/api/v1/history"))["end"] and all_,
                          "a first sample")
     assert history["series"]["sessions"][-1] == len(fleet.devices)

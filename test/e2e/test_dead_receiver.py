@@ -1,4 +1,4 @@
-"""A receiver that is dead ends its own direction. What its peer sent before is still delivered."""
+"""A dead receiver ends only its own direction: bytes that its peer sent before are delivered."""
 
 import array
 import fcntl
@@ -32,7 +32,7 @@ def setup(every_transport, recording_node):
 
 
 class Stopped:
-    """The router does not run inside the `with`: what happens there meets it at the same time."""
+    """The router is stopped inside the `with`: it sees everything from there at the same time."""
 
     def __init__(self, router):
         self.pid = router.pid
@@ -80,13 +80,13 @@ def test_last_bytes_of_a_client_that_reads_nothing_reach_the_node(setup, transpo
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_last_bytes_of_a_client_reach_the_node_while_it_is_sending(setup, transport):
-    """The client has closed in order, and our next write is answered with RST."""
+    """The client closes cleanly, and the router's next write is answered with RST."""
     router, node, dial = setup(echo_after=0)
     records = []
     for i in range(RUNS):
         device, record = connected(node, dial, transport, f"echoed-{i}-")
         records.append(record)
-        # In one send: many would wait in the client's own queue for an ACK, and die there.
+        # In one send: several could wait in the client's send queue for an ACK and be lost there.
         device.send(20 * mqtt.publish("many", b"x" * 1000) + LAST_BYTES)
         device.close()
     wait_last_bytes(node, records)
@@ -127,7 +127,7 @@ def test_last_bytes_sent_before_the_connack_reach_the_node(setup, transport):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_bytes_of_a_client_that_resets_before_the_connack_are_delivered(setup, transport):
-    """The node answers only after the reset was seen."""
+    """The node answers only after the reset."""
     router, node, dial = setup(answer=None)
     records = []
     for i in range(RUNS):
@@ -147,7 +147,7 @@ def test_the_bytes_of_a_client_that_resets_before_the_connack_are_delivered(setu
 @pytest.mark.parametrize("ending", ("close", "reset"))
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_bytes_of_a_client_that_does_not_wait_are_delivered(setup, transport, ending):
-    """CONNECT, PUBLISH, DISCONNECT and the end: with TLS there are session tickets it never reads."""
+    """CONNECT, PUBLISH, DISCONNECT, close; with TLS the session tickets stay unread."""
     router, node, dial = setup()
     names = [f"hasty-{i}-" for i in range(RUNS)]
     for name in names:
@@ -158,14 +158,14 @@ def test_the_bytes_of_a_client_that_does_not_wait_are_delivered(setup, transport
 
 
 def unsent(raw):
-    """Bytes in a socket's send queue that its peer's kernel has not taken."""
+    """Return the bytes in a socket's send queue that the peer's kernel has not acknowledged."""
     n = array.array("i", [0])
     fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, n)
     return n[0]
 
 
 def send_until_full(device):
-    """More than one block: the first meets the node's closed socket, the next its RST."""
+    """Send more than one block: the first gets an RST from the closed socket, the next finds it."""
     device.socket.setblocking(False)
     try:
         for _ in range(8):
@@ -183,23 +183,23 @@ def test_all_bytes_of_a_node_arrive_although_it_resets_the_connection(setup, tra
     raw = record.transport.get_extra_info("socket")
 
     def is_taken():
-        """Has the router's socket the whole tail?"""
+        """Is the whole tail in the router's socket?"""
         try:
             return wait_until(lambda: record.transport.get_write_buffer_size() == 0 and
                               unsent(raw) == 0, "the tail to be in the router's socket", 3)
         except AssertionError:
             return False
 
-    # Bulk makes the kernel give the router's socket a receive buffer that the tail fits into.
+    # Bulk data makes the kernel enlarge the router's receive buffer, so that the tail fits.
     for _ in range(20):
         record.write(bytes(8 << 20))
         device.read(8 << 20)
         with Stopped(router):
             record.write(tail)
-            record.wait_calls()  # before that, nothing is unsent because nothing was written
+            record.wait_calls()  # else nothing is unsent only because nothing was written
             if is_taken():
                 record.close()
-                node.wait(lambda _: record.closed, "its own close")
+                node.wait(lambda _: record.closed, "the node to close")
                 send_until_full(device)
                 break
         device.read(len(tail))
@@ -220,16 +220,16 @@ def test_a_node_that_keeps_sending_to_a_dead_client_is_closed_in_time(setup, tra
     wait_last_bytes(node, [record])
     deadline = time.monotonic() + 30
     while not router.find("session.end"):
-        record.write(bytes(10_000))  # discarded, and no reason to stay
+        record.write(bytes(10_000))  # discarded; must not keep the session open
         assert time.monotonic() < deadline
         time.sleep(0.01)
     end = router.session_end()
-    assert end["reason"] in ("client_error", "client_closed")  # by which of its ends came first
+    assert end["reason"] in ("client_error", "client_closed")  # depends on which end is seen first
     router.wait_idle()
 
 
 def test_bytes_waiting_for_a_slow_node_are_delivered_after_the_client_dies(setup):
-    """The bytes are in the router and in its kernel when the client's reset is seen."""
+    """The bytes are in the router and in its kernel when the client resets."""
     router, node, dial = setup()
     device, record = connected(node, dial, "tcp", "slow-node")
     n = len(record.data)
@@ -237,7 +237,7 @@ def test_bytes_waiting_for_a_slow_node_are_delivered_after_the_client_dies(setup
     record.write(bytes(UNREAD_BYTES))
     much = mqtt.publish("much", bytes(1 << 20))
     device.send(much + LAST_BYTES)
-    wait_until(lambda: unsent(device.socket) == 0, "the router's kernel to have all of it")
+    wait_until(lambda: unsent(device.socket) == 0, "the router's kernel to have all bytes")
     device.close()
     record.resume()
     wait_last_bytes(node, [record])

@@ -1,7 +1,6 @@
-"""A deadline counts from the start of its stage, however the bytes dribble in.
+"""A deadline starts with its stage, and slow single bytes do not extend it.
 
-Whoever sends a byte now and then is no better than who says nothing. Each row below has a
-listener of its own, so that its session is known by that; all of them dribble side by side.
+Each row below has its own listener, which identifies its session; all clients run in parallel.
 """
 
 import concurrent.futures
@@ -18,16 +17,16 @@ from proxy_sender import v2
 
 pytestmark = pytest.mark.sanitized
 DEADLINE_MS = 3000
-DRIBBLE_S = WAIT_LIMIT_S / 2  # who has not been cut by then will not be
-EARLY_MS = 50  # what clocks and rounding may make of it
+LIMIT_S = WAIT_LIMIT_S / 2  # a client that is not closed by then fails the test
+EARLY_MS = 50  # tolerance for clocks and rounding
 PAUSE_S = 0.4
 LONG = "dribbling-" + "x" * 60
 HEAD = websocket.upgrade("AAAAAAAAAAAAAAAAAAAAAA==")
 V1 = b"PROXY TCP4 198.51.100.7 203.0.113.9 40000 1883\r\n"
 
 
-class Halfway:
-    """TLS whose bytes are ours to hold back: what the client would send, as bytes."""
+class HeldTls:
+    """A TLS client that returns its bytes instead of sending them."""
 
     def __init__(self, raw, context):
         self.raw = raw
@@ -35,7 +34,7 @@ class Halfway:
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
     def last_flight(self):
-        """Shake hands up to the client's last flight, and return that unsent."""
+        """Do the handshake up to the client's last flight; return that flight unsent."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -45,7 +44,7 @@ class Halfway:
                 self.incoming.write(self.raw.socket.recv(65536))
 
     def record(self, data):
-        """One TLS record with this in it, behind a handshake that is over."""
+        """Return one TLS record with this data, after a complete handshake."""
         self.raw.send(self.last_flight())
         self.tls.write(data)
         return self.outgoing.read()
@@ -56,13 +55,13 @@ def one_by_one(data):
 
 
 def slowly(raw, data):
-    """Half of a deadline for this, and it is whole."""
+    """Send all data within about half of a deadline."""
     for part in (data[:9], data[9:]):
         raw.send(part)
         time.sleep(DEADLINE_MS / 4000)
 
 
-# Each begins a connection and returns it with what it is to dribble.
+# Each starts a connection and returns it with the parts to send slowly.
 
 
 def proxy_v1(port, _):
@@ -77,7 +76,7 @@ def hello(port, _):
     return mqtt.Device(port), one_by_one(client_hello())
 
 
-def hello_behind_a_slow_proxy_header(port, _):
+def hello_after_a_slow_proxy_header(port, _):
     raw = mqtt.Device(port)
     slowly(raw, v2())
     return raw, one_by_one(client_hello())
@@ -85,7 +84,7 @@ def hello_behind_a_slow_proxy_header(port, _):
 
 def the_last_flight_of_a_handshake(port, tls):
     raw = mqtt.Device(port)
-    return raw, one_by_one(Halfway(raw, tls).last_flight())
+    return raw, one_by_one(HeldTls(raw, tls).last_flight())
 
 
 def http_head(port, _):
@@ -98,16 +97,16 @@ def http_head_in_records_of_a_byte(port, tls):
 
 def http_head_in_a_slow_record(port, tls):
     raw = mqtt.Device(port)
-    return raw, one_by_one(Halfway(raw, tls).record(HEAD))
+    return raw, one_by_one(HeldTls(raw, tls).record(HEAD))
 
 
-def http_head_behind_a_slow_proxy_header(port, _):
+def http_head_after_a_slow_proxy_header(port, _):
     raw = mqtt.Device(port)
     slowly(raw, v2())
     return raw, one_by_one(HEAD)
 
 
-def connect_behind_a_slow_proxy_header(port, _):
+def connect_after_a_slow_proxy_header(port, _):
     raw = mqtt.Device(port)
     slowly(raw, v2())
     return raw, one_by_one(mqtt.connect(LONG))
@@ -117,7 +116,7 @@ def connect_in_records_of_a_byte(port, tls):
     return mqtt.Device(port, tls=tls), one_by_one(mqtt.connect(LONG))
 
 
-def connect_behind_a_slow_http_head(port, _):
+def connect_after_a_slow_http_head(port, _):
     raw = mqtt.Device(port)
     slowly(raw, HEAD)
     return raw, [websocket.frame(byte) for byte in one_by_one(mqtt.connect(LONG))]
@@ -136,28 +135,28 @@ def pings_and_empty_fragments_and_no_connect(port, tls):
     return raw, [first] + rest * 50
 
 
-# What is dribbled: the stage and the reason it ends with, the doors its listener has.
+# What is sent slowly: the stage, the close reason, the layers of its listener.
 ROWS = {
     proxy_v1: ("proxy_in", "proxy_timeout", {"proxy"}),
     proxy_v2: ("proxy_in", "proxy_timeout", {"proxy", "tls"}),
     hello: ("tls", "tls_timeout", {"tls"}),
-    hello_behind_a_slow_proxy_header: ("tls", "tls_timeout", {"proxy", "tls"}),
+    hello_after_a_slow_proxy_header: ("tls", "tls_timeout", {"proxy", "tls"}),
     the_last_flight_of_a_handshake: ("tls", "tls_timeout", {"tls", "ws"}),
     http_head: ("websocket", "websocket_timeout", {"ws"}),
     http_head_in_records_of_a_byte: ("websocket", "websocket_timeout", {"tls", "ws"}),
     http_head_in_a_slow_record: ("websocket", "websocket_timeout", {"tls", "ws"}),
-    http_head_behind_a_slow_proxy_header: ("websocket", "websocket_timeout", {"proxy", "ws"}),
-    connect_behind_a_slow_proxy_header: ("connect", "connect_timeout", {"proxy"}),
+    http_head_after_a_slow_proxy_header: ("websocket", "websocket_timeout", {"proxy", "ws"}),
+    connect_after_a_slow_proxy_header: ("connect", "connect_timeout", {"proxy"}),
     connect_in_records_of_a_byte: ("connect", "connect_timeout", {"tls"}),
-    connect_behind_a_slow_http_head: ("connect", "connect_timeout", {"ws"}),
+    connect_after_a_slow_http_head: ("connect", "connect_timeout", {"ws"}),
     connect_in_a_slow_frame: ("connect", "connect_timeout", {"tls", "ws"}),
     pings_and_empty_fragments_and_no_connect: ("connect", "connect_timeout", {"tls", "ws"}),
 }
 
 
-def is_cut(raw, parts):
-    """Dribble until the router has had enough, or all is said, or it will not end."""
-    end = time.monotonic() + DRIBBLE_S
+def is_closed(raw, parts):
+    """Send the parts slowly; was the connection closed by the router in time?"""
+    end = time.monotonic() + LIMIT_S
     send = getattr(raw, "send_raw", raw.send)
     try:
         for part in parts:
@@ -178,21 +177,21 @@ def test_slow_bytes_do_not_extend_the_deadline_of_a_stage(
     made = one_cluster({"n": node.port})
     made["timeouts"] = {f"{stage}_ms": DEADLINE_MS for stage in (
         "proxy_header", "tls_handshake", "websocket_upgrade", "connect_packet")}
-    for begin, (_, _, doors) in ROWS.items():
-        keys = {"websocket": {}} if "ws" in doors else {}
-        if "proxy" in doors:
+    for begin, (_, _, layers) in ROWS.items():
+        keys = {"websocket": {}} if "ws" in layers else {}
+        if "proxy" in layers:
             keys.update(accept_proxy_protocol=True, trusted_proxies="127.0.0.0/8")
-        add_listener(made, begin.__name__, certificates if "tls" in doors else None, **keys)
+        add_listener(made, begin.__name__, certificates if "tls" in layers else None, **keys)
     router = start_router(made)
     tls = mqtt.tls_context(certificates)
     with concurrent.futures.ThreadPoolExecutor(len(ROWS)) as pool:
         cut = {begin.__name__: pool.submit(
-            lambda b: is_cut(*b(router.ports[b.__name__], tls)), begin) for begin in ROWS}
+            lambda b: is_closed(*b(router.ports[b.__name__], tls)), begin) for begin in ROWS}
     assert {name: future.result() for name, future in cut.items()} == dict.fromkeys(cut, True)
     for begin, (stage, reason, _) in ROWS.items():
         end = router.session_end(listener=begin.__name__)
         assert end["reason"] == reason, end
-        # All of the time it has, whatever the stages before took; and no more for each byte.
+        # At least its full deadline, whatever earlier stages used; and no more for any byte.
         assert DEADLINE_MS - EARLY_MS <= end[f"ms_{stage}"] < WAIT_LIMIT_S * 1000, end
     assert len(router.find("session.end")) == len(ROWS)
     assert not node.records
@@ -206,6 +205,6 @@ def test_slow_bytes_do_not_extend_farewell_ms_after_a_refusal(
     raw = mqtt.Device(router.port)
     raw.send(bytes.fromhex("101000044d5154540902003c0004646576"))  # protocol level 9
     assert raw.packet()[0] == mqtt.CONNACK
-    assert is_cut(raw, [b"\0"] * 1000)
+    assert is_closed(raw, [b"\0"] * 1000)
     end = router.session_end(reason="connect_refused")
     assert 500 - EARLY_MS <= end["ms_farewell"] < WAIT_LIMIT_S * 1000, end

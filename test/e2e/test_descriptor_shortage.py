@@ -1,4 +1,4 @@
-"""No descriptors left for a new connection: a pause, a parting, no spinning, and then service."""
+"""Without free descriptors: accept pauses, closes one connection, does not spin, and recovers."""
 
 import os
 import resource
@@ -20,7 +20,7 @@ def test_a_connection_waiting_for_a_descriptor_is_closed_and_the_next_is_served(
     router = start_router(config)
     present = closing(mqtt.Device(router.port))
     assert present.connect("present") == (0, 0)
-    # the highest descriptor in use is the limit: what is open stays, nothing comes to it
+    # The limit is the highest descriptor in use: open ones stay, no new one is possible.
     highest = max(map(int, os.listdir(f"/proc/{router.pid}/fd")))
     before = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
     holes = highest + 1 - router.descriptors()
@@ -44,4 +44,4 @@ def test_a_connection_waiting_for_a_descriptor_is_closed_and_the_next_is_served(
                 return device.connect("next") == (0, 0)
             except (EOFError, ConnectionResetError):
                 return False
-    wait_until(is_served, "accepting to go on")
+    wait_until(is_served, "accept to resume")

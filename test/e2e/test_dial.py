@@ -1,4 +1,4 @@
-"""A node that cannot be reached: the key's next candidates, then an honest refusal."""
+"""A node that cannot be reached: the next candidates of the key are tried, then a refusal."""
 
 import pytest
 

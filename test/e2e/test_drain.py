@@ -1,4 +1,4 @@
-"""A node is emptied: nobody new, those that are there go at a pace, the forgetful first."""
+"""A draining node gets no new sessions, and its sessions are closed at a limited rate, clean ones first."""
 
 import bisect
 
@@ -15,13 +15,13 @@ DRAINED, RATE_PER_S, RATE_MAX = 2_000, 200, 220
 
 
 def seconds(event):
-    """Of its timestamp "2026-01-31T12:34:56.789Z", within the day."""
+    """Return the time of day of its timestamp "2026-01-31T12:34:56.789Z", in seconds."""
     hours, minutes, rest = event["time"][11:-1].split(":")
     return 3600 * int(hours) + 60 * int(minutes) + float(rest)
 
 
 def busiest_second(events):
-    """The most events within any second, wherever it begins."""
+    """Return the maximum number of events within one second."""
     times = sorted(seconds(e) for e in events)
     return max(bisect.bisect_left(times, t + 1) - i for i, t in enumerate(times))
 
@@ -51,7 +51,7 @@ def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_per_second(
     router = start_router(made)
     others = closing(Fleet(router.port, ids_of("b", NODES, 200)))
     others.connect_all()
-    # Every other device leaves a session at the node.
+    # Every second device has a persistent session.
     fleet = closing(Fleet(router.port, ids_of("a", NODES, DRAINED), clean=lambda i: i % 2 == 0))
     fleet.connect_all()
     started = router.reload(with_state(made, "draining"))
@@ -66,11 +66,11 @@ def test_a_node_with_2000_sessions_is_empty_after_10_seconds_at_200_per_second(
     took = seconds(router.find("node.drained")[0]) - seconds(started)
     most = busiest_second(ends)
     with capsys.disabled():
-        print(f"\n{DRAINED} sessions at {RATE_PER_S} a second: empty after {took:.1f} s, "
-              f"at most {most} within any second")
+        print(f"\n{DRAINED} sessions at {RATE_PER_S} per second: empty after {took:.1f} s, "
+              f"at most {most} within one second")
     assert most <= RATE_MAX
     assert 8 < took < 20
-    # Those whose session the node forgets anyway went first.
+    # Sessions that the node does not keep are closed first.
     clean = {device.name for i, device in enumerate(fleet.devices) if i % 2 == 0}
     early = [e["client_id"] in clean for e in ends[:DRAINED // 2]]
     assert sum(early) >= 0.98 * len(early)
@@ -84,13 +84,14 @@ def test_a_draining_node_gets_no_new_device_and_is_logged_as_empty(start_router,
     fleet.connect_all()
     router.reload(with_state(made, "draining"))
     router.wait_event("node.draining", node="a")
-    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected, "it to be empty")
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected,
+              "the node to be empty")
     assert len(fleet.lost()) == 40
     fleet.reset_counters()
     fleet.reconnect()
     fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
     assert router.gauges()["node a"] == 0
-    # Taken back, it has its devices at their next reconnect.
+    # When the drain is cancelled, its devices return at their next reconnect.
     router.reload(with_state(made, "up"))
     router.wait_event("node.status", node="a", status="up", was="draining")
     assert not fleet.lost()
@@ -106,8 +107,9 @@ def test_at_the_deadline_all_remaining_sessions_are_closed(start_router, nodes, 
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 60)))
     fleet.connect_all()
     router.reload(with_state(made, "draining"))
-    # A minute's worth of sessions.
-    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected, "it to be empty")
+    # At this rate the drain would take a minute.
+    fleet.run(lambda: router.find("node.drained", node="a") and fleet.all_connected,
+              "the node to be empty")
     assert len(router.find("session.end", reason="node_drained")) == 60
 
 
@@ -118,7 +120,8 @@ def test_a_cancelled_drain_closes_no_more_sessions(start_router, nodes, closing)
     fleet = closing(Fleet(router.port, ids_of("a", NODES, 100)))
     fleet.connect_all()
     router.reload(with_state(made, "draining"))
-    fleet.run(lambda: len(router.find("session.end", reason="node_drained")) >= 5, "some to go")
+    fleet.run(lambda: len(router.find("session.end", reason="node_drained")) >= 5,
+              "some sessions to be closed")
     router.reload(with_state(made, "up"))
     router.wait_event("node.status", node="a", status="up")
     fleet.run(lambda: fleet.all_connected, "all devices to have a session")

@@ -1,4 +1,4 @@
-"""A client that leaves while its node is being dialled must not reach a node any more."""
+"""A client that closes while its node is being dialled must not reach another node."""
 
 import struct
 
@@ -16,7 +16,7 @@ LAST = mqtt.publish("last", b"words") + mqtt.DISCONNECT
 
 @pytest.fixture
 def setup(every_transport, recording_node, closing):
-    """(router, node, dial, name): the home of `name` accepts no connection, `node` comes next."""
+    """(router, node, dial, name): the home of `name` refuses connections, `node` is next."""
     def start():
         node = recording_node()
         router, dial = every_transport({"home": closing(HangingPort()).port, "next": node.port},
@@ -26,8 +26,8 @@ def setup(every_transport, recording_node, closing):
     return start
 
 
-def leave(device, transport):
-    """End in order: a close frame, a close_notify, a FIN, whatever the transport has."""
+def close_cleanly(device, transport):
+    """Close cleanly: with a close frame, close_notify or FIN, as the transport requires."""
     if transport.startswith("ws"):
         device.send_raw(frame(struct.pack(">H", 1000), opcode=CLOSE))
     if transport in ("tls", "wss"):
@@ -35,7 +35,7 @@ def leave(device, transport):
         try:
             device.socket.unwrap()  # sends close_notify
         except OSError:
-            pass  # and does not wait for ours
+            pass  # does not wait for the router's
     device.close()
 
 
@@ -43,7 +43,7 @@ def leave(device, transport):
 def test_a_client_that_has_closed_does_not_reach_the_next_node(setup, transport):
     router, node, dial, name = setup()
     device = dial(transport).send(mqtt.connect(name))
-    leave(device, transport)
+    close_cleanly(device, transport)
     end = router.session_end()
     assert (end["reason"], end["tries"]) == ("client_error", 2)
     assert end["detail"] == "left while a node was dialled"
@@ -70,7 +70,7 @@ def test_bytes_after_the_connect_are_delivered_although_the_client_has_closed(
     if ending == "reset":
         device.reset()
     else:
-        leave(device, transport)
-    node.wait(lambda n: n.records and n.records[0].mqtt == mqtt.connect(name) + LAST, "all of it")
+        close_cleanly(device, transport)
+    node.wait(lambda n: n.records and n.records[0].mqtt == mqtt.connect(name) + LAST, "all bytes")
     router.session_end(node="next")
     router.wait_idle()

@@ -1,4 +1,4 @@
-"""What expires: logged ahead, a metric, and a warning of --check."""
+"""Expiry dates: logged in advance, a metric, and a warning of --check."""
 
 import datetime
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sanitized
 
 
 def at(**span):
-    """A moment that far from now, on the second."""
+    """Return the time that far from now, rounded to the second."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     return now + datetime.timedelta(**span)
 
@@ -65,7 +65,7 @@ def test_the_expiry_of_a_revocation_list_is_logged_in_advance(
 
 def test_the_moment_a_revocation_list_expires_is_logged(
         start_router, recording_node, authority, server, tmp_path):
-    """Slow: the calendar is looked at every 10 seconds."""
+    """Slow: expiry dates are checked every 10 seconds."""
     crl = authority.crl(tmp_path / "list.crl", ends=at(seconds=WAIT_LIMIT_S))
     router = start_router(config(recording_node(), server, authority, crl))
     context = device_context(authority, authority.issue("expiry-device"))
@@ -99,7 +99,7 @@ def test_the_expiry_of_an_ocsp_response_is_logged_in_advance(
     router = start_router(config(recording_node(), server, authority,
                                  ocsp_response_file=str(staple)))
     event = router.wait_event("ocsp_response.expires")
-    # Whole days: 5 in the second in which the response was made.
+    # Whole days: 5 only in the second of creation.
     assert event["level"] == "warn" and event["days_left"] in (4, 5) and event["expired"] is False
     assert event["file"] == str(staple) and event["certificate"] == "expiry-server"
     end = value(samples(scrape(router)), "ocsp_response_expires_timestamp_seconds",
@@ -153,7 +153,7 @@ def test_status_shows_a_revocation_list_in_its_last_week_and_after(
 
 
 def check(made, tmp_path):
-    """The exit code, and warnings that name a place in the file: not those of log events."""
+    """Return the exit code and the warnings that name a place in the file, without log events."""
     path = write_config(made, tmp_path)
     result = run_router("--check", "--config", path)
     lines = (result.stdout + result.stderr).splitlines()

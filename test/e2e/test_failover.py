@@ -1,4 +1,4 @@
-"""A node dies, hangs, comes back: its devices go elsewhere and home again, nobody else moves."""
+"""A node dies, hangs and recovers: only its devices go to other nodes, and they return home."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ HAPROXY = (
     "timeout server 1h",
     "tcp-request inspect-delay 10s",
     "tcp-request content reject unless {{ req.payload(0,0),mqtt_is_valid }}",
-    # by way of a variable: 2.6 hashes nothing, and says nothing, when "balance hash" has it all
+    # Through a variable: HAProxy 2.6 silently hashes nothing if "balance hash" has the whole expression.
     "tcp-request content set-var(sess.client_id)"
     " req.payload(0,0),mqtt_field_value(connect,client_identifier)",
     "balance hash var(sess.client_id)",
@@ -47,34 +47,34 @@ def cluster_of(nodes, level="info", timeouts=None, **keys):
     return config
 
 
-def lose(fleet, node, count):
-    """Kill a node: seconds until each of its devices has a session again, sorted."""
+def kill_and_recover(fleet, node, count):
+    """Kill a node; return sorted times until each of its devices has a session again."""
     fleet.reset_counters()
     node.kill()
     fleet.run(lambda: len(fleet.lost()) >= count and fleet.all_connected, "all devices to reconnect")
     return sorted(fleet.recovery_s)
 
 
-def told(name, back_s, fleet):
-    return (f"{name}: {len(back_s)} devices back after {statistics.median(back_s):.2f} s (half), "
-            f"{back_s[-1]:.2f} s (all); refused {sum(fleet.refusals.values())} times, "
+def summarize(name, recovery_s, fleet):
+    return (f"{name}: {len(recovery_s)} devices back after {statistics.median(recovery_s):.2f} s (half), "
+            f"{recovery_s[-1]:.2f} s (all); refused {sum(fleet.refusals.values())} times, "
             f"cut {fleet.cut} times")
 
 
 def through_haproxy(nodes, closing):
-    """The same fleet, the same nodes, the same loss, with HAProxy in the router's place."""
+    """The same fleet, nodes and failure with HAProxy instead of the router."""
     port = harness.free_port()
     lines = [line.format(port=port) for line in HAPROXY]
     lines += [f"server {name} 127.0.0.1:{node.port}" for name, node in nodes.items()]
     closing(HAProxy({port: lines}, maxconn=9_500))
     fleet = closing(Fleet(port, DEVICES))
     fleet.connect_all()
-    # Which node has how many is HAProxy's own: as many are lost as the node's end resets.
+    # HAProxy distributes in its own way: count the sessions that the node's death resets.
     fleet.reset_counters()
     nodes["n2"].kill()
     ended = time.monotonic() + 1
     fleet.run(lambda: time.monotonic() > ended and fleet.all_connected, "all devices to reconnect")
-    return told("HAProxy", sorted(fleet.recovery_s), fleet)
+    return summarize("HAProxy", sorted(fleet.recovery_s), fleet)
 
 
 @pytest.mark.scale
@@ -85,9 +85,9 @@ def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
     fleet = closing(Fleet(router.port, DEVICES))
     fleet.connect_all()
     homes = by_home(NAMES, [device.name for device in fleet.devices])
-    back_s = lose(fleet, nodes["n2"], len(homes["n2"]))
-    said = told("mqtt-router", back_s, fleet)
-    assert fleet.lost() == set(homes["n2"]), "its own and nobody else"
+    recovery_s = kill_and_recover(fleet, nodes["n2"], len(homes["n2"]))
+    summary = summarize("mqtt-router", recovery_s, fleet)
+    assert fleet.lost() == set(homes["n2"]), "only the devices of n2"
     router.session_end(count=len(homes["n2"]))
     assert {e["node"] for e in router.find("session.end", tries=1)} <= {"n2"}
     assert router.wait_event("node.status", node="n2", status="down")["why"]
@@ -102,17 +102,17 @@ def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
     fleet.disconnect()
     router.session_end(count=before + DEVICES)
     last = {e["client_id"]: e for e in router.find("session.end")[before:]}
-    away = [i for name, ids in homes.items() for i in ids if last[i]["node"] != name]
-    assert not away, f"{len(away)} of {DEVICES} are not home"
+    off_home = [i for name, ids in homes.items() for i in ids if last[i]["node"] != name]
+    assert not off_home, f"{len(off_home)} of {DEVICES} are not home"
     assert {e["placement"] for e in last.values()} == {"home"}
 
     with capsys.disabled():
-        print(f"\n{said}\n{through_haproxy(nodes, closing)}")
+        print(f"\n{summary}\n{through_haproxy(nodes, closing)}")
 
 
 def test_devices_of_a_hung_node_reach_another_within_connack_ms(
         start_router, nodes, closing):
-    """SIGSTOP: the kernel goes on accepting for it, and nothing is ever answered."""
+    """SIGSTOP: the kernel still accepts connections, but nothing is answered."""
     made = cluster_of(nodes, timeouts={"connack_ms": 1000}, level="debug")
     made["clusters"][0].pop("health_check")
     made["clusters"][0]["passive"] = {"failures": 1000}
@@ -120,7 +120,7 @@ def test_devices_of_a_hung_node_reach_another_within_connack_ms(
     nodes["n3"].hang()
     fleet = closing(Fleet(router.port, ids_of("n3", NAMES, 60)))
     fleet.connect_all()
-    # Each at its first attempt: it waited for n3 and then had its CONNACK from elsewhere.
+    # Each device at its first attempt: it waited for n3 and then got its CONNACK from another node.
     assert not fleet.refusals and not fleet.cut
     assert fleet.longest_s < 1 + WAIT_LIMIT_S / 2, "the default is 20 s"
     router.wait_event("session.placed", count=60)
@@ -139,7 +139,8 @@ def test_a_hung_node_is_detected_by_its_check_and_its_sessions_are_closed(
     homes = by_home(NAMES, [device.name for device in fleet.devices])
     nodes["n1"].hang()
     router.wait_event("node.status", node="n1", status="down")
-    fleet.run(lambda: len(fleet.lost()) == len(homes["n1"]) and fleet.all_connected, "all devices to reconnect")
+    fleet.run(lambda: len(fleet.lost()) == len(homes["n1"]) and fleet.all_connected,
+              "all devices to reconnect")
     assert fleet.lost() == set(homes["n1"])
     router.session_end(count=len(homes["n1"]), node="n1", reason="node_down")
     nodes["n1"].resume()
@@ -175,7 +176,7 @@ def test_the_only_node_of_a_cluster_is_never_ejected(start_router, closing):
     for _ in range(10):
         with mqtt.Device(router.port) as raw:
             assert raw.connect("dev")[1] == 3
-    router.session_end(count=10, tries=1)  # it was tried each time
+    router.session_end(count=10, tries=1)  # the node was tried each time
     assert not router.find("node.status")
 
 
@@ -208,4 +209,4 @@ def test_a_cluster_with_all_nodes_down_recovers_when_one_is_back(
     router.wait_event("node.status", node="n2", status="up")
     for client_id in ids_of("n1", NAMES[:2], 5) + ids_of("n2", NAMES[:2], 5):
         assert device(router).connect(client_id)[1] == 0
-    wait_until(lambda: router.gauges()["node n2"] == 10, "all ten to be there")
+    wait_until(lambda: router.gauges()["node n2"] == 10, "ten sessions on n2")

@@ -1,4 +1,4 @@
-"""TLS handshakes when many come at once: in turns, and nobody new is accepted meanwhile."""
+"""Many simultaneous TLS handshakes take turns, and accept pauses meanwhile."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def router(start_router, recording_node, certificates):
 
 
 def stopped(router):
-    """The router is asleep until the block ends: what is sent in it arrives at once."""
+    """Stop the router until the end of the block: what is sent inside arrives at the same time."""
     class Asleep:
         def __enter__(self):
             os.kill(router.pid, signal.SIGSTOP)
@@ -35,7 +35,7 @@ def stopped(router):
 
 
 class Caller:
-    """A device whose handshake is taken step by step."""
+    """A device that does its handshake step by step."""
 
     def __init__(self, port, certificates):
         self.inbox, self.outbox = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -44,7 +44,7 @@ class Caller:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
 
     def step(self):
-        """Send what is due. True when the handshake is done on our side."""
+        """Send what is due; return True when the handshake is complete on the client's side."""
         try:
             self.tls.do_handshake()
             done = True
@@ -53,14 +53,14 @@ class Caller:
         self.socket.sendall(self.outbox.read())
         return done
 
-    def hear(self):
-        said = self.socket.recv(65536)
-        assert said, "the router closed"
-        self.inbox.write(said)
+    def receive(self):
+        data = self.socket.recv(65536)
+        assert data, "the router closed"
+        self.inbox.write(data)
 
     def finish(self):
         while not self.step():
-            self.hear()
+            self.receive()
 
     def connect(self, client_id):
         self.tls.write(mqtt.connect(client_id))
@@ -69,7 +69,7 @@ class Caller:
             try:
                 return self.tls.read(4)
             except ssl.SSLWantReadError:
-                self.hear()
+                self.receive()
 
 
 def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing):
@@ -90,7 +90,7 @@ def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing
 
 
 def answered_before_a_plain_device(router, certificates, n):
-    """n ClientHellos and a plain CONNECT at once: how many were answered before that was?"""
+    """Send n ClientHellos and a plain CONNECT together; return how many were answered before it."""
     callers = [Caller(router.tls_port, certificates) for _ in range(n)]
     wait_until(lambda: router.gauges()["sessions_tls"] == n, "all sessions to be counted")
     with stopped(router):
@@ -112,11 +112,11 @@ def answered_before_a_plain_device(router, certificates, n):
 def test_a_busy_tls_listener_does_not_block_the_others(router, certificates):
     n = 200
     wait_until(lambda: answered_before_a_plain_device(router, certificates, n) < n,
-               "a plain device to be served before all of a crowd have been")
+               "a plain device to be served before all TLS clients")
 
 
 def test_no_handshake_is_computed_for_a_client_that_has_disconnected(router, certificates):
-    """A ClientHello waits, and its sender gives up: that costs no key exchange."""
+    """A ClientHello waits and its sender closes: no key exchange is computed."""
     with stopped(router):
         gone = [Caller(router.tls_port, certificates) for _ in range(20)]
         for caller in gone:
@@ -130,7 +130,7 @@ def test_no_handshake_is_computed_for_a_client_that_has_disconnected(router, cer
         caller.socket.close()
 
 
-@pytest.mark.skipif(SANITIZED, reason="sanitizers have memory of their own")
+@pytest.mark.skipif(SANITIZED, reason="sanitizers use additional memory")
 def test_silent_tls_clients_cost_no_tls_memory(start_router, recording_node, certificates, closing):
     router = start_router(one_cluster({"n": recording_node().port}, tls_dir=certificates))
     router.gauges()
@@ -138,6 +138,6 @@ def test_silent_tls_clients_cost_no_tls_memory(start_router, recording_node, cer
     silent = [closing(socket.create_connection(("127.0.0.1", router.tls_port))) for _ in range(1000)]
     wait_until(lambda: router.gauges()["sessions_tls"] == len(silent), "all sessions to be counted")
     each = (router.memory_bytes() - before) / len(silent)
-    assert each < 4096, f"{each:.0f} bytes for each"
+    assert each < 4096, f"{each:.0f} bytes per connection"
     for one in silent:
         one.close()

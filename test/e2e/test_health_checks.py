@@ -1,4 +1,4 @@
-"""Active checks: what the broker notices of them, and what the router makes of the answers."""
+"""Active checks: their effect on the broker, and how the router evaluates the answers."""
 
 import http.server
 import json
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.sanitized
 
 MQTT = {**FAST_CHECK, "type": "mqtt", "timeout_ms": 2000}
 HTTP = {**FAST_CHECK, "type": "http", "timeout_ms": 2000}
-CHECK_ID = "[0-9a-zA-Z-]{1,23}"  # what every broker takes, MQTT 3.1.1 section 3.1.3.1 (and "-")
+CHECK_ID = "[0-9a-zA-Z-]{1,23}"  # what every broker accepts, MQTT 3.1.1 section 3.1.3.1 (and "-")
 
 
 class StatusServer:
-    """An HTTP server that answers GET with one code after the other; the last one stays."""
+    """An HTTP server that answers each GET with the next code of a list; the last one repeats."""
 
     def __init__(self, *codes, host="127.0.0.1", port=0):
         self.codes = list(codes)
@@ -42,7 +42,7 @@ class StatusServer:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-                # A client that closes with half the answer unread resets the connection.
+                # A client that closes with unread data would reset the connection.
                 self.connection.shutdown(socket.SHUT_WR)
                 try:
                     self.connection.recv(1)
@@ -72,18 +72,18 @@ def mosquitto(closing):
 
 
 def checks_of(node):
-    """The client identifiers of those who came, in order."""
+    """Return the client identifiers in the node's log, in order."""
     return re.findall(rf"New client connected from \S+ as ({CHECK_ID}) \(", node.log())
 
 
-# ---- what the broker notices ------------------------------------------------------------
+# ---- effect on the broker ---------------------------------------------------------------
 
 
 def test_an_mqtt_check_leaves_no_session_and_no_error(start_router, mosquitto, device):
     node = mosquitto()
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT))
     wait_until(lambda: node.log().count("Received DISCONNECT from") >= 5, "five checks")
-    # This one's session is to be found where those of the checks are not.
+    # The session of this device exists, those of the checks must not.
     device(router).connect("keeper", clean=False)
     router.stop()
     node.wait_log("Client keeper ")
@@ -94,26 +94,27 @@ def test_an_mqtt_check_leaves_no_session_and_no_error(start_router, mosquitto, d
         assert re.search(rf"as {name} \(p2, c1, k\d+\)", log)
         assert log.count(f"Received DISCONNECT from {name}\n") == ids.count(name)
         assert log.count(f"Client {name} disconnected.\n") == ids.count(name)
-    # The test's own look whether it listens is a connection that says nothing.
+    # Without the connection that the test itself makes to see whether the node listens.
     ends = re.findall(r"Client (\S+) (?:closed|disconnected due|has exceeded|already)", log)
     assert set(ends) <= {"<unknown>", "keeper"} and ends.count("<unknown>") == 1
     assert "rror" not in log
     kept = (node.directory / "mosquitto.db").read_bytes()
     assert b"keeper" in kept and not any(name.encode() in kept for name in ids)
-    assert not router.find("node.status"), "it was up all the time"
+    assert not router.find("node.status"), "the node was always up"
 
 
 def test_mqtt_checks_of_two_routers_do_not_take_over_each_others_session(start_router, mosquitto):
     node = mosquitto()
     config = one_cluster({"n1": node.port}, proxy_protocol="none", health_check=MQTT)
     routers = [start_router(config), start_router(config)]
-    wait_until(lambda: len(checks_of(node)) >= 10 and len(set(checks_of(node))) == 2, "ten checks of two routers")
+    wait_until(lambda: len(checks_of(node)) >= 10 and len(set(checks_of(node))) == 2,
+               "ten checks of two routers")
     assert "already connected" not in node.log()
     assert not any(router.find("node.status") for router in routers)
 
 
-# RabbitMQ's own supervisors sometimes trip over each other when a client leaves right after its
-# CONNECT, whoever it is and however properly it leaves: the child had ended before it was told to.
+# RabbitMQ's supervisors sometimes report an error if a client closes right after its CONNECT, even
+# if it closes cleanly: the child had already ended when it was asked to stop.
 OWN_TROUBLE = re.compile(r"\s*supervisor: \{<[\d.]+>,amqp_channel_sup_sup\}\n"
                          r"\s*errorContext: shutdown_error\n"
                          r"\s*reason: (?:noproc|shutdown)\n"
@@ -121,7 +122,7 @@ OWN_TROUBLE = re.compile(r"\s*supervisor: \{<[\d.]+>,amqp_channel_sup_sup\}\n"
 
 
 def faults_in(log):
-    """What RabbitMQ complains of, entry by entry, but for the trouble it makes itself."""
+    """Return the error entries of RabbitMQ's log, except those about its own supervisors."""
     entries = {}
     for line in re.sub(r"\x1b\[[\d;]*m", "", log).splitlines():
         entry = re.match(r"(\S+ \S+ \[(\w+)\] <[\d.]+>) ?(.*)", line)
@@ -136,15 +137,15 @@ def test_rabbitmq_accepts_the_check_and_its_proxy_header(start_router, rabbitmq,
     before = len(rabbitmq.log())
     router = start_router(one_cluster({"r": rabbitmq.port}, proxy_protocol=version,
                                       health_check=MQTT))
-    came = re.compile(rf"accepting MQTT connection (<[^>]+>) \((\S+):\d+ -> \S+:(\d+), "
+    connected = re.compile(rf"accepting MQTT connection (<[^>]+>) \((\S+):\d+ -> \S+:(\d+), "
                       rf"client id: ({CHECK_ID})\)")
-    wait_until(lambda: len(came.findall(rabbitmq.log()[before:])) >= 3, "three checks")
+    wait_until(lambda: len(connected.findall(rabbitmq.log()[before:])) >= 3, "three checks")
     router.stop()
     assert not router.find("node.status")
     log = rabbitmq.log()[before:]
-    for process, source, port, _ in came.findall(log):
+    for process, source, port, _ in connected.findall(log):
         assert (source, int(port)) == ("127.0.0.1", rabbitmq.port)
-        wait_until(lambda: f"closing MQTT connection {process}" in rabbitmq.log(), "its end")
+        wait_until(lambda: f"closing MQTT connection {process}" in rabbitmq.log(), "the check to end")
     assert not faults_in(log)
 
 
@@ -166,12 +167,12 @@ def test_the_proxy_header_of_a_check_has_the_addresses_of_the_router(
     node = recording_node()
     start_router(one_cluster({"n": node.address}, proxy_protocol=version, health_check=MQTT))
     record = node.record()
-    node.wait(lambda _: record.mqtt.endswith(b"\xe0\0") and record.closed, "DISCONNECT, and the end")
+    node.wait(lambda _: record.mqtt.endswith(b"\xe0\0") and record.closed, "DISCONNECT and close")
     facts, _ = decode(record.data)
     assert facts["version"] == int(version[1]) and facts["command"] == "PROXY"
     assert facts["source"] == record.transport.get_extra_info("peername")
     assert facts["destination"] == ("127.0.0.1", node.port)
-    assert record.chunks[0] == len(record.data) - 2, "header and CONNECT come together"
+    assert record.chunks[0] == len(record.data) - 2, "header and CONNECT are sent together"
     assert record.error is None
 
 
@@ -202,7 +203,7 @@ def test_a_check_can_use_tls(start_router, mosquitto, authority):
     router = start_router(config)
     wait_until(lambda: node.log().count("Received DISCONNECT from") >= 3, "three checks")
     assert not router.find("node.status")
-    # behind the first check: what stands before may be of the test's own look whether it listens
+    # after the first check: earlier lines may come from the test's own connection
     checks = node.log().split("Received DISCONNECT from", 1)[1]
     assert not re.search(r"OpenSSL Error|Client (?!<unknown>)\S+ closed its connection", checks)
     tls["server_name"] = "elsewhere.example"
@@ -211,7 +212,7 @@ def test_a_check_can_use_tls(start_router, mosquitto, authority):
     assert down["why"].startswith("TLS: certificate verify failed")
 
 
-# ---- what the router makes of it --------------------------------------------------------
+# ---- evaluation of the answers ----------------------------------------------------------
 
 
 def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mosquitto):
@@ -223,7 +224,7 @@ def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mo
     node.kill()
     down = router.wait_event("node.status", status="down")
     assert (down["cluster"], down["node"], down["was"]) == ("c", "n1", "up")
-    # Most likely the first; the node may have died in the middle of a check.
+    # Usually the first; the node may die during a check.
     assert down["why"] in ("connect: Connection refused", "closed before the CONNACK",
                            "before the CONNACK: Connection reset by peer")
     node.begin()
@@ -272,7 +273,7 @@ def test_http_503_keeps_established_sessions_and_stops_new_ones(
     assert (paused["was"], paused["why"]) == ("up", "HTTP 503")
     assert device(router).connect(second) == (0, 0)
     assert router.gauges()["node a"] == 1 and router.gauges()["node b"] == 1
-    # The one that is there stays: it is answered.
+    # The established session stays: it is answered.
     present.send(b"\xc0\0")
     assert present.packet()[1] == b"\xd0\0"
     server.codes = [500]
@@ -285,7 +286,7 @@ def test_http_503_keeps_established_sessions_and_stops_new_ones(
 
 
 class EmqxApi:
-    """Port 18083 of EMQX, as far as a check sees it: which paths exist, by edition."""
+    """Port 18083 of EMQX as a check sees it: the paths that exist in each edition."""
 
     AVAILABILITY = "/api/v5/load_rebalance/availability_check"
 
@@ -314,7 +315,7 @@ class EmqxApi:
 
 
 def shipped_emqx_cluster(nodes, apis):
-    """config/emqx-cluster.json with the addresses of these nodes, and fast checks."""
+    """Return config/emqx-cluster.json with the addresses of these nodes and fast checks."""
     config = json.loads((ROOT / "config" / "emqx-cluster.json").read_text())
     del config["listeners"][1]  # TLS
     config["listeners"][0]["address"] = "127.0.0.1:0"
@@ -346,7 +347,7 @@ def test_the_shipped_emqx_cluster_works_with_each_edition(
 
 
 def test_the_status_path_of_emqx_takes_down_a_stopped_node(start_router, recording_node, closing):
-    """What config/brokers.md recommends for the open-source edition: "/status" and no "no_new"."""
+    """config/brokers.md recommends "/status" without "no_new" for the open-source edition."""
     nodes, apis = {"a": recording_node()}, {"a": closing(EmqxApi(False))}
     config = shipped_emqx_cluster(nodes, apis)
     check = config["clusters"][0]["health_check"]
@@ -377,7 +378,7 @@ def test_a_node_changes_state_after_fall_or_rise_results_in_a_row(start_router, 
     check = {**HTTP, "port": server.port, "fall": 3, "rise": 3}
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check=check))
     router.wait_event("node.status", status="down")
-    # However late the event is seen, the checks before it were not enough.
+    # Even if the event is late, the checks before it were not enough.
     assert len(server.requests) >= len(falling)
     router.wait_event("node.status", status="up", was="down")
     assert len(server.requests) >= len(falling) + len(rising)
@@ -385,7 +386,7 @@ def test_a_node_changes_state_after_fall_or_rise_results_in_a_row(start_router, 
 
 
 def paused_and(start_router, mosquitto, closing, other):
-    """A router with node "a", whose check answers 503, and "b": (its port, its check's address)."""
+    """Start a router with node "a", whose check answers 503, and "b"; return (port, check address of a)."""
     server = closing(StatusServer(503))
     config = one_cluster({"a": mosquitto("a").port, "b": other[0]}, proxy_protocol="none",
                          passive=False, health_check={**HTTP, "port": server.port, "path": "/"})
@@ -403,9 +404,9 @@ def test_a_paused_node_accepts_devices_if_no_other_node_is_up(
     router.wait_event("node.status", node="b", status="down")
     for client_id in ids_of("a", "ab", 3) + ids_of("b", "ab", 3):
         assert device(router).connect(client_id) == (0, 0)
-    assert device(router).connect("")[1] == 0  # no key: by load
+    assert device(router).connect("")[1] == 0  # no key: chosen by load
     assert router.gauges()["node a"] == 7
-    # It is a last resort, no more: nobody is sent to it once it is down as well.
+    # Only a last resort: a paused node gets no devices once it is down.
     server.codes = [500]
     router.wait_event("node.status", node="a", status="down")
     assert device(router).connect("late")[1] == 3
@@ -413,7 +414,7 @@ def test_a_paused_node_accepts_devices_if_no_other_node_is_up(
 
 def test_a_paused_node_gets_a_device_that_no_other_node_accepts(
         start_router, mosquitto, closing, device):
-    """The other node is up as far as its check knows, and refuses the connection."""
+    """The check of the other node succeeds, but it refuses connections."""
     router, _ = paused_and(start_router, mosquitto, closing,
                            (closing(RefusingPort()).port, closing(StatusServer(200)).address))
     for client_id in ids_of("a", "ab", 2) + ids_of("b", "ab", 2):

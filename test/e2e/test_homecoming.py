@@ -1,4 +1,4 @@
-"""Sessions that landed elsewhere while their node was away can be called home, at a pace."""
+"""Sessions that went elsewhere while their home was down can return home at a limited rate."""
 
 import select
 
@@ -17,7 +17,7 @@ NODES = ("n1", "n2", "n3")
 
 
 class Stage:
-    """Three nodes, 120 devices, and one node that has been away."""
+    """Three nodes, 120 devices, and one node that has been down."""
 
     def __init__(self, start_router, closing, **cluster):
         self.nodes = {name: closing(Mosquitto(name)) for name in NODES}
@@ -28,7 +28,7 @@ class Stage:
         self.fleet.connect_all()
         self.homes = by_home(NODES, [device.name for device in self.fleet.devices])
 
-    def lose_and_find(self, name):
+    def kill_and_restart(self, name):
         self.nodes[name].kill()
         self.fleet.run(lambda: len(self.fleet.lost()) == len(self.homes[name]) and
                        self.fleet.all_connected, "all devices to reconnect elsewhere")
@@ -46,12 +46,13 @@ def stage(start_router, closing):
 
 def test_only_off_home_sessions_move_home(stage):
     s = stage(homecoming={"after_ms": 500, "rate_per_s": 20})
-    s.lose_and_find("n2")
-    away = set(s.homes["n2"])
-    s.fleet.run(lambda: len(s.fleet.lost()) == len(away) and s.fleet.all_connected, "them to come home")
-    assert s.fleet.lost() == away
+    s.kill_and_restart("n2")
+    off_home = set(s.homes["n2"])
+    s.fleet.run(lambda: len(s.fleet.lost()) == len(off_home) and s.fleet.all_connected,
+                "the off-home devices to return")
+    assert s.fleet.lost() == off_home
     ends = s.router.find("session.end", reason="homecoming")
-    assert {e["client_id"] for e in ends} == away
+    assert {e["client_id"] for e in ends} == off_home
     assert {e["placement"] for e in ends} <= {"fallback", "replay"}
     assert busiest_second(ends) <= 22
     gauges = s.router.gauges()
@@ -61,7 +62,7 @@ def test_only_off_home_sessions_move_home(stage):
 
 def test_without_homecoming_sessions_stay_until_they_reconnect(stage):
     s = stage()
-    s.lose_and_find("n2")
+    s.kill_and_restart("n2")
     s.fleet.run_for(1.5)
     assert not s.fleet.lost()
     s.fleet.reconnect()
@@ -71,7 +72,7 @@ def test_without_homecoming_sessions_stay_until_they_reconnect(stage):
 
 def test_a_home_that_fails_again_stops_homecoming(stage):
     s = stage(homecoming={"after_ms": 2000, "rate_per_s": 1000})
-    s.lose_and_find("n2")
+    s.kill_and_restart("n2")
     s.nodes["n2"].kill()
     s.router.wait_event("node.status", node="n2", status="down", count=2)
     s.fleet.run_for(2.5)
@@ -87,13 +88,13 @@ def test_a_home_that_refuses_connects_starts_no_homecoming(start_router, recordi
     raws = [device(router) for _ in range(5)]
     for raw, client_id in zip(raws, ids_of("busy", ports, 5)):
         raw.connect(client_id)
-    # The evictor looks at sessions that are away once a second: give it two looks.
+    # The evictor checks off-home sessions once per second: wait for two checks.
     select.select([], [], [], 2.2)
     assert not router.find("session.end") and not router.find("node.homecoming")
     wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all five to be relayed")
 
 
-def sessions_away(router):
+def off_home_sessions(router):
     router.gauges()
     latest = {e["node"]: e["sessions_away"] for e in router.find("node.gauges")}
     return {node: n for node, n in latest.items() if n}
@@ -102,7 +103,7 @@ def sessions_away(router):
 @pytest.mark.parametrize("refusal", ("20020003", None), ids=("return code 3", "silence"))
 def test_sessions_refused_by_their_home_return_after_its_next_outage(
         start_router, recording_node, device, refusal):
-    """As an EMQX node that is evacuated, restarted, and up again."""
+    """Like an EMQX node that is evacuated, restarted, and up again."""
     answers = {"now": bytes.fromhex(refusal) if refusal else None}
     home = recording_node(answer=lambda r: answers["now"] if accept_connect(r) else None)
     ports = {"home": home.port, "other": recording_node().port}
@@ -112,9 +113,9 @@ def test_sessions_refused_by_their_home_return_after_its_next_outage(
     raws = [device(router) for _ in range(6)]
     for raw, client_id in zip(raws, ids_of("home", ports, 6)):
         assert raw.connect(client_id) == (0, 0)
-    wait_until(lambda: sessions_away(router) == {"home": 6}, "all six to be away")
+    wait_until(lambda: off_home_sessions(router) == {"home": 6}, "six off-home sessions")
     answers["now"] = CONNACK_3
-    # It was up all the time: they stay. The evictor looks once a second: give it two looks.
+    # The node was always up: sessions stay. The evictor checks once per second: wait for two checks.
     select.select([], [], [], 2.2)
     assert not router.find("session.end")
     for state in ("draining", "up"):
@@ -123,13 +124,13 @@ def test_sessions_refused_by_their_home_return_after_its_next_outage(
     for raw in raws:
         assert raw.read_to_end() == (b"", "end")
     router.session_end(count=6, reason="homecoming")
-    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
+    wait_until(lambda: not off_home_sessions(router), "all sessions to be at home")
 
 
 def scaled_out(start_router, recording_node, device, **cluster):
-    """A router with 60 sessions on two nodes, and the third node it then gets.
+    """Start a router with 60 sessions on two nodes, and add a third node.
 
-    Returns (router, {client id: session}, the identifiers whose home the third node is)
+    Return (router, {client id: session}, the identifiers whose home is the third node).
     """
     nodes = {name: recording_node() for name in NODES}
     ports = {name: node.port for name, node in nodes.items()}
@@ -139,7 +140,7 @@ def scaled_out(start_router, recording_node, device, **cluster):
     raws = {f"dev-{i}": device(router) for i in range(60)}
     for client_id, raw in raws.items():
         assert raw.connect(client_id) == (0, 0)
-    assert not sessions_away(router)
+    assert not off_home_sessions(router)
     config["clusters"][0]["nodes"] = one_cluster(ports)["clusters"][0]["nodes"]
     router.n_nodes = 3
     router.reload(config)
@@ -150,19 +151,20 @@ def test_after_a_scale_out_sessions_stay_until_an_operator_orders_homecoming(
         start_router, recording_node, device):
     router, raws, moved = scaled_out(start_router, recording_node, device,
                                      homecoming={"after_ms": 0, "rate_per_s": 1000})
-    wait_until(lambda: sessions_away(router) == {"n3": len(moved)}, "them to count as away")
-    select.select([], [], [], 2.2)  # two looks of the evictor
+    wait_until(lambda: off_home_sessions(router) == {"n3": len(moved)},
+               "the sessions to count as off-home")
+    select.select([], [], [], 2.2)  # two checks of the evictor
     assert not router.find("session.end")
     admin.post(router, "/api/v1/homecoming", {"node": "n3", "rate_per_s": 1000})
     for client_id in moved:
         assert raws[client_id].read_to_end() == (b"", "end")
     ends = [router.session_end(count=i + 1, reason="homecoming") for i in range(len(moved))]
     assert {e["client_id"] for e in ends} == set(moved)
-    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
+    wait_until(lambda: not off_home_sessions(router), "all sessions to be at home")
     for client_id in moved:
         assert device(router).connect(client_id) == (0, 0)
     assert router.gauges()["node n3"] == len(moved)
-    assert len(router.find("session.end")) == len(moved), "nobody else moved"
+    assert len(router.find("session.end")) == len(moved), "only the off-home sessions moved"
 
 
 def test_a_homecoming_ordered_right_after_the_scale_out_moves_all_sessions(
@@ -170,7 +172,7 @@ def test_a_homecoming_ordered_right_after_the_scale_out_moves_all_sessions(
     router, _, moved = scaled_out(start_router, recording_node, device)
     admin.post(router, "/api/v1/homecoming", {"rate_per_s": 1000})
     router.session_end(count=len(moved), reason="homecoming")
-    wait_until(lambda: not sessions_away(router), "all sessions to be at home")
+    wait_until(lambda: not off_home_sessions(router), "all sessions to be at home")
 
 
 def test_sessions_come_home_after_a_scale_out_if_configured(
@@ -193,10 +195,11 @@ def test_a_session_whose_node_becomes_its_home_again_is_at_home(
     homes = by_home(NODES, [f"dev-{i}" for i in range(40)])
     config["clusters"][0]["nodes"][0]["weight"] = 0
     router.reload(config)
-    wait_until(lambda: sum(sessions_away(router).values()) == len(homes["n1"]), "n1 to be no home")
+    wait_until(lambda: sum(off_home_sessions(router).values()) == len(homes["n1"]),
+               "its sessions to count as off-home")
     config["clusters"][0]["nodes"][0]["weight"] = 1
     router.reload(config)
-    wait_until(lambda: not sessions_away(router), "all to be at home again")
+    wait_until(lambda: not off_home_sessions(router), "all sessions to be at home again")
     assert not router.find("session.end")
 
 
@@ -204,7 +207,7 @@ def test_a_session_whose_node_becomes_its_home_again_is_at_home(
     "username", "source_ip", {"from": "client_id", "prefix_until": "/"}), ids=str)
 def test_every_kind_of_key_is_computed_again_after_a_scale_out(
         start_router, recording_node, device, route_by):
-    """From what a session keeps anyway."""
+    """From facts that a session keeps anyway."""
     nodes = {name: recording_node() for name in NODES}
     ports = {name: node.port for name, node in nodes.items()}
     config = one_cluster({name: ports[name] for name in NODES[:1]}, route_by=[route_by])
@@ -218,5 +221,5 @@ def test_every_kind_of_key_is_computed_again_after_a_scale_out(
     keys = {"username": [f"user-{i}" for i in range(30)], "source_ip": ["127.0.0.1"] * 30}.get(
         route_by if isinstance(route_by, str) else "", [f"t{i}" for i in range(30)])
     homes = by_home(NODES, keys)
-    want = {name: len(ids) for name, ids in homes.items() if ids and name != "n1"}
-    wait_until(lambda: sessions_away(router) == want, f"{want} to be away")
+    expected = {name: len(ids) for name, ids in homes.items() if ids and name != "n1"}
+    wait_until(lambda: off_home_sessions(router) == expected, f"{expected} off-home sessions")

@@ -178,7 +178,8 @@ def test_unfinished_connects_do_not_evict_established_sessions(
         unread.append(closing(mqtt.Device(router.port)))
         assert unread[-1].connect(f"unread-{i}") == (0, 0)
         node.record(i).write(bytes(16 << 20))
-    harness.wait_until(lambda: router.gauges()["buffers_held"] == len(unread), "all buffers to be in use")
+    harness.wait_until(lambda: router.gauges()["buffers_held"] == len(unread),
+                       "all buffers to be in use")
     reader = closing(mqtt.Device(router.port))
     assert reader.connect("reader") == (0, 0)
     unfinished = [mqtt.connect("big", username="u", password="x" * n)[:-1] for n in (60_000, 3_000)]

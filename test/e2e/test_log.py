@@ -1,4 +1,4 @@
-"""The log: one line a session, whatever a device says about itself, and no secrets."""
+"""The log: one line per session, whatever a device sends, and no secrets."""
 
 import base64
 import contextlib
@@ -32,7 +32,7 @@ def test_a_session_has_one_line_with_all_fields(
     assert (end["mqtt_version"], end["keep_alive_s"], end["tries"]) == ("5.0", 77, 1)
     assert (end["tls_version"], end["tls_cipher"]) == ("TLSv1.3", cipher)
     assert end["source"].startswith("127.0.0.1:")
-    assert "username" not in end, "it is no route key here"
+    assert "username" not in end, "not logged unless it is the route key"
     router.wait_idle()
     assert len(router.find("session.end")) == 1
 
@@ -56,7 +56,7 @@ def test_no_line_contains_a_password_or_a_payload(start_router, recording_node, 
         raw.connect("dev-1", username="ann", password="correct horse",
                     will=("t", b"battery staple", 0, False))
         raw.send(mqtt.publish("t", b"tr0ub4dor"))
-    # and of a CONNECT that is refused
+    # Also for a CONNECT that is refused.
     bad = bytearray(mqtt.connect("dev-2", username="ann", password="correct horse"))
     bad[9] |= 1
     device(router).send(bytes(bad)).read_to_end()
@@ -71,7 +71,7 @@ def test_no_line_contains_a_password_or_a_payload(start_router, recording_node, 
 
 def test_no_line_contains_a_secret_of_any_listener(
         start_router, recording_node, certificates, closing, tmp_path):
-    """HTTP headers and query, PROXY TLVs, a health check's password, files that are wrong."""
+    """HTTP headers and query, PROXY TLVs, a health check's password, invalid files."""
     (tmp_path / "check.password").write_text("secret-check\n")
     node = closing(Mosquitto("secrets"))
     config = one_cluster({"n": node.port}, proxy_protocol="none", health_check={
@@ -107,7 +107,7 @@ def test_no_line_contains_a_secret_of_any_listener(
     text = json.dumps(router.events) + repr(router.text) + router.stderr_path.read_text()
     assert '"dev-proxied"' in text
     found = {word for word in re.findall(r"secret-[a-z]+", text)}
-    # the path of a request that is refused may be told; its query, with a token in it, not
+    # The path of a rejected request may be logged, but not its query with a token.
     assert found <= {"secret-path"}
     for hidden in (b"secret-password", b"secret-bearer", b"secret-check"):
         assert base64.b64encode(hidden).decode()[:16] not in text
@@ -115,7 +115,7 @@ def test_no_line_contains_a_secret_of_any_listener(
 
 
 def test_an_attack_does_not_flood_the_log(start_router, recording_node):
-    """Lines a second are bounded, what is left out is counted and said, and what is urgent stays."""
+    """Lines per second are limited, dropped lines are counted and logged, and urgent lines stay."""
     config = one_cluster({"n": recording_node().port})
     config["listeners"][0]["deny"] = "127.0.0.0/8"
     config["log"]["max_lines_per_s"] = 5
@@ -126,7 +126,7 @@ def test_an_attack_does_not_flood_the_log(start_router, recording_node):
     router.wait_event("log.suppressed")
     gauges = router.gauges()
     ends = len(router.find("session.end"))
-    assert 50 <= ends < 300  # 5 more for each second this takes
+    assert 50 <= ends < 300  # 5 more for each second of the test
     assert gauges["log_suppressed_total"] >= 500 - ends
     assert gauges["log_dropped_total"] == 0
 
@@ -168,8 +168,8 @@ def test_a_very_long_client_id_is_truncated_and_marked(start_router, recording_n
     router = start_router(one_cluster({"n": recording_node().port}))
     with mqtt.Device(router.port) as raw:
         raw.connect("n" * 5000)
-    told = router.session_end()["client_id"]
-    assert len(told) < 200 and told.startswith("nnn") and told.endswith("...")
+    shown = router.session_end()["client_id"]
+    assert len(shown) < 200 and shown.startswith("nnn") and shown.endswith("...")
 
 
 def test_the_text_format_is_one_line_per_event(start_router, recording_node, tmp_path):

@@ -1,4 +1,4 @@
-"""Where the log goes: a file that may be renamed, the system's log; and what is sampled in a storm."""
+"""Log targets: a file that is rotated, syslog; and sampling in a storm of events."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def events_of(path, name):
 
 
 class FileRouter:
-    """A router whose log is a file of our own."""
+    """A router whose log is a file of the test."""
 
     def __init__(self, config, path, wrapper=()):
         config["log"] = {**config["log"], "target": "file", "file": str(path)}
@@ -71,7 +71,7 @@ def test_a_rotated_log_file_is_reopened_without_losing_a_line(file_router, recor
     for thread in threads:
         thread.start()
     for i in range(5):
-        wait_until(lambda: events_of(router.path, "session.end"), "lines in the new file")
+        wait_until(lambda: events_of(router.path, "session.end"), "a line in the new file")
         router.path.rename(router.path.with_suffix(f".{i}"))
         router.process.send_signal(signal.SIGUSR1)
         wait_until(router.path.exists, "a new file")
@@ -99,7 +99,7 @@ def test_a_log_file_that_cannot_be_reopened_is_kept(file_router, recording_node,
     router.path.rename(old)
     router.path.mkdir()
     router.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: events_of(old, "log.not_reopened"), "it to say so")
+    wait_until(lambda: events_of(old, "log.not_reopened"), "the error event")
     with mqtt.Device(router.port) as raw:
         raw.connect("dev")
     wait_until(lambda: events_of(old, "session.end"), "the line in the old file")
@@ -116,18 +116,18 @@ def test_a_log_file_that_cannot_be_opened_fails_start_and_reload(
     made["log"]["file"] = str(tmp_path / "no" / "router.log")
     harness.write_config(made, tmp_path)
     router.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: events_of(router.path, "reload.failed"), "the reload to fail")
+    wait_until(lambda: events_of(router.path, "reload.failed"), "the failed reload")
     made["log"]["file"] = str(tmp_path / "other.log")
     harness.write_config(made, tmp_path)
     router.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: events_of(tmp_path / "other.log", "reload.done"), "lines elsewhere")
+    wait_until(lambda: events_of(tmp_path / "other.log", "reload.done"), "a line in the other file")
     with mqtt.Device(router.port) as raw:
         raw.connect("dev")
-    wait_until(lambda: events_of(tmp_path / "other.log", "session.end"), "the line")
+    wait_until(lambda: events_of(tmp_path / "other.log", "session.end"), "a line in the other file")
     assert not events_of(router.path, "session.end")
 
 
-@pytest.mark.skipif(SANITIZED or os.geteuid() != 0, reason="becomes another user, behind its sandbox")
+@pytest.mark.skipif(SANITIZED or os.geteuid() != 0, reason="needs to change its user and to use the sandbox")
 def test_an_unprivileged_router_in_its_sandbox_reopens_its_log_file(
         file_router, recording_node, tmp_path):
     made = one_cluster({"n": recording_node().port})
@@ -143,12 +143,12 @@ def test_an_unprivileged_router_in_its_sandbox_reopens_its_log_file(
     assert router.path.owner() == "nobody"
     with mqtt.Device(router.port) as raw:
         raw.connect("dev")
-    wait_until(lambda: events_of(router.path, "session.end"), "a line in it")
+    wait_until(lambda: events_of(router.path, "session.end"), "a line in the new file")
 
 
-@pytest.mark.skipif(SANITIZED, reason="it has no sandbox then")
+@pytest.mark.skipif(SANITIZED, reason="builds with sanitizers have no sandbox")
 def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp_path, closing):
-    """Opened again, the terminal would be the end of the router and of all its sessions."""
+    """If the router reopened the terminal, the sandbox would kill it."""
     ours, its = (os.fdopen(fd, "rb", buffering=0) for fd in os.openpty())
     closing(ours)
     made = one_cluster({"n": recording_node().port})
@@ -173,7 +173,7 @@ def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp
     assert code == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="it is root who must not be led astray")
+@pytest.mark.skipif(os.geteuid() != 0, reason="the protection concerns root")
 @pytest.mark.parametrize("link", (os.symlink, os.link), ids=("symbolic", "hard"))
 def test_a_start_as_root_follows_no_symbolic_link_to_its_log(recording_node, tmp_path, link):
     made = one_cluster({"n": recording_node().port})
@@ -196,7 +196,7 @@ def can_unshare():
         ["unshare", "-m", "true"], capture_output=True, check=False).returncode
 
 
-@pytest.mark.skipif(SANITIZED or not can_unshare(), reason="no mount namespace to be had")
+@pytest.mark.skipif(SANITIZED or not can_unshare(), reason="no mount namespace available")
 def test_syslog_gets_lines_and_may_block_or_restart(
         recording_node, tmp_path, closing, start_router):
     daemon = closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
@@ -206,7 +206,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
     made["log"].update(target="syslog", syslog_facility="local3", format="text")
     address = f"127.0.0.1:{harness.free_port()}"
     made["admin"]["address"] = address
-    # a /dev of its own, with our socket in it
+    # A private /dev, with the test's socket in it.
     wrapper = ("unshare", "-m", "sh", "-c",
                'mount --bind "$0" /mnt && mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && '
                'mknod -m 444 /dev/urandom c 1 9 && ln -s /mnt/log /dev/log && exec "$@"', str(tmp_path))
@@ -221,7 +221,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
         while "router.ready" not in first:
             first = daemon.recv(65536).decode()
         assert first.startswith("<157>")
-        # nobody reads: lines are lost and counted, nobody waits
+        # Nobody reads: lines are dropped and counted, and the router does not block.
         for _ in range(50):
             reply = subprocess.run(["curl", "-s", "-m", "60", "-X", "POST", "--json", '{"x":1}',
                                     f"http://{address}/api/v1/reload"], capture_output=True, check=True)
@@ -275,7 +275,7 @@ def test_lines_over_the_limit_are_summarised_and_every_refusal_is_counted(
 
 
 def test_one_grep_shows_what_happened_to_a_device(start_router, recording_node, closing):
-    """Refused, elsewhere, replayed, drained, disconnected: every line has its name."""
+    """Refused, placed elsewhere, replayed, drained, disconnected: every line has its client_id."""
     refuse = {"a": False, "b": False}
 
     def answer_of(name):
@@ -331,5 +331,5 @@ def test_recent_events_are_returned_by_the_api(start_router, recording_node):
     names = [e["event"] for e in events]
     assert names.index("listener.open") < names.index("router.ready") < names.index("node.steered")
     assert all(e["level"] in ("error", "warn", "notice") and e["time"].endswith("Z") for e in events)
-    assert not router.find("node.steered"), "it was not written"
+    assert not router.find("node.steered"), "the event was not written"
     admin.post(router, "/api/v1/reload")

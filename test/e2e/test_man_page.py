@@ -1,4 +1,4 @@
-"""The man page: well-formed, and with every command, option, signal and variable of --help."""
+"""The man page is well-formed and has every command, option, signal and variable of --help."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ def run(*command):
 
 
 def test_mandoc_reports_nothing():
-    # whether other pages are installed here is not its fault
+    # It may refer to pages that are not installed here.
     found = [line for line in run("mandoc", "-T", "lint", "-W", "style", str(PAGE)).splitlines()
              if "lacks" not in line]
     assert not found
@@ -34,5 +34,5 @@ def test_the_man_page_lists_what_help_lists():
     missing += [s for s in signals if f".It Dv {s}" not in page]
     missing += [v for v in set(re.findall(r"MQTT_ROUTER_\w+", usage)) if f".It Ev {v}" not in page]
     assert not missing
-    told = set(re.findall(r"Fl -([a-z-]+)", page))
-    assert told <= options | {"help", "version"}, "options that there are not"
+    documented = set(re.findall(r"Fl -([a-z-]+)", page))
+    assert documented <= options | {"help", "version"}, "options that do not exist"

@@ -1,4 +1,4 @@
-"""What Prometheus is told: in its format, by its rules, and true."""
+"""The metrics: correct format, naming rules, documentation and values."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ def scrape(router):
 
 
 def samples(text):
-    """{(name, frozenset of labels): value}."""
+    """Parse samples: {(name, frozenset of labels): value}."""
     found = {}
     for line in text.splitlines():
         if line.startswith("#"):
@@ -47,7 +47,7 @@ def samples(text):
 
 
 def value(found, name, **labels):
-    """The sum over all samples that have these labels."""
+    """Return the sum over all samples with these labels."""
     rows = [v for (n, of), v in found.items() if n == "mqtt_router_" + name and labels.items() <= dict(of).items()]
     assert rows, (name, labels)
     return sum(rows)
@@ -84,7 +84,7 @@ def test_alerts_and_dashboard_use_metrics_that_exist(
 
 
 def metrics_table(text):
-    """What is scraped as a Markdown table: name, kind, labels, meaning."""
+    """Return the scraped metrics as a Markdown table: name, type, labels, meaning."""
     helps = dict(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
     labels = {}
     for name, of in samples(text):
@@ -117,13 +117,13 @@ CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005", 
 
 
 def answer_by_name(record):
-    """Each client identifier has its CONNACK."""
+    """The CONNACK depends on the client identifier."""
     return next((bytes.fromhex(connack) for name, connack in CONNACKS.items() if name in record.data),
                 None) if accept_connect(record) else None
 
 
 def resume(router, context):
-    """A device over TLS, and once more with the session it has got."""
+    """Connect over TLS, then again with the session ticket."""
     for session in (None, True):
         plain = socket.create_connection(("127.0.0.1", router.tls_port), timeout=WAIT_LIMIT_S)
         with context.wrap_socket(plain, server_hostname="localhost", session=session and kept) as tls:
@@ -198,8 +198,8 @@ def test_a_dead_node_is_shown_and_its_devices_count_as_fallbacks(
     assert value(found, "node_sessions_away", node="a") == 1
 
 
-def say_alert(router, code):
-    """A device that answers the router's flight with a fatal alert, in the clear."""
+def send_alert(router, code):
+    """Answer the router's flight with a fatal alert in clear text."""
     received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -214,8 +214,8 @@ def say_alert(router, code):
             pass
 
 
-def everything(nodes, certificates):
-    """A configuration with each kind of listener, checks, limits, and ways to move sessions."""
+def full_config(nodes, certificates):
+    """Return a configuration with each kind of listener, checks, limits, and ways to move sessions."""
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
                                   empty_client_id="refuse", homecoming={"after_ms": 0, "rate_per_s": 1000},
                                   health_check=FAST_CHECK, bounded_load=1.5))
@@ -231,8 +231,8 @@ def everything(nodes, certificates):
     return made
 
 
-def what_a_device_can_do(router, certificates):
-    """Traffic of all kinds, good and bad, over each listener."""
+def device_traffic(router, certificates):
+    """Send valid and invalid traffic of all kinds over each listener."""
     context = mqtt.tls_context(certificates)
     for version in (3, 4, 5):
         for name in (b"fresh", b"known", b"refused", b"denied", b"", HOSTILE.encode() + b"fresh"):
@@ -243,15 +243,15 @@ def what_a_device_can_do(router, certificates):
         with mqtt.Device(router.port) as device, contextlib.suppress(EOFError, OSError):
             device.connect("fresh-flapper")
     for port in router.ports.values():
-        for said in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
+        for data in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n",
                      mqtt.connect("anyone")[:5], b"\x30\x00"):
             with mqtt.Device(port) as device, contextlib.suppress(OSError):
-                device.send(said)
+                device.send(data)
                 device.socket.shutdown(socket.SHUT_WR)
                 device.read_to_end()
-    for door in ("mqtts", "mtls"):
+    for name in ("mqtts", "mtls"):
         for wrong in (context, ssl.create_default_context()):
-            with contextlib.suppress(OSError, EOFError), mqtt.Device(router.ports[door], tls=wrong) as device:
+            with contextlib.suppress(OSError, EOFError), mqtt.Device(router.ports[name], tls=wrong) as device:
                 device.connect("fresh-secure")
     with websocket.WsDevice(router.ports["ws"]) as device:
         device.connect("fresh-web")
@@ -262,8 +262,8 @@ def what_a_device_can_do(router, certificates):
         slow.read_to_end()
 
 
-def what_an_operator_can_do(router, node):
-    """Reloads, steering, a node that dies and is back in the file."""
+def operator_actions(router, node):
+    """Reload, steer, and remove and add a node."""
     router.reload()
     text = router.config_path.read_text()
     router.reload("{", expect="reload.failed")
@@ -277,18 +277,19 @@ def what_an_operator_can_do(router, node):
 
 
 def test_every_series_exists_from_the_start(start_router, recording_node, certificates, device):
-    """rate() does not see the first event of a series that appears with it."""
+    """rate() does not count the first event of a series that appears with it."""
     nodes = {name: recording_node(answer=answer_by_name) for name in ("a", "b")}
-    router = start_router(everything(nodes, certificates))
+    router = start_router(full_config(nodes, certificates))
     before = set(samples(scrape(router)))
     relayed = device(router)
     relayed.connect("fresh-relayed")
-    what_a_device_can_do(router, certificates)
-    what_an_operator_can_do(router, nodes["a"])
-    what_a_device_can_do(router, certificates)
+    device_traffic(router, certificates)
+    operator_actions(router, nodes["a"])
+    device_traffic(router, certificates)
     relayed.close()
     router.wait_idle()
-    wait_until(lambda: value(samples(scrape(router)), "node_checks_total", node="a", result="bad"), "a bad check")
+    wait_until(lambda: value(samples(scrape(router)), "node_checks_total", node="a", result="bad"),
+               "a bad check")
     found = samples(scrape(router))
     assert set(found) - before == set(), "series that appeared late"
     assert before - set(found) == set(), "series that disappeared"
@@ -307,7 +308,7 @@ def test_no_device_can_add_a_series(start_router, recording_node, device, certif
         with mqtt.Device(router.port) as raw:
             raw.connect(f"{HOSTILE}{i}", username=f"user-{i}")
     for code in (48, 200, 255):
-        say_alert(router, code)
+        send_alert(router, code)
     with pytest.raises(ssl.SSLError):
         mqtt.Device(router.tls_port, tls=ssl.create_default_context())
     router.session_end(count=1004)
@@ -364,7 +365,7 @@ def test_a_failed_reload_is_shown_until_one_succeeds(start_router, recording_nod
 
 def test_certificates_that_share_name_or_file_are_one_series(
         start_router, recording_node, certificates, tmp_path):
-    """A bundle with two authorities of one name, and a certificate of two listeners."""
+    """A bundle with two authorities of one name, and a certificate used by two listeners."""
     for days, name in ((40, "old"), (80, "new")):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-keyout", tmp_path / "key", "-subj", "/CN=Same", "-days", str(days), "-out", tmp_path / name],

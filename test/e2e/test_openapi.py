@@ -1,4 +1,4 @@
-"""config/openapi.json says what the server does, no more and no less."""
+"""config/openapi.json matches the server exactly."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def operations():
 
 
 def resolve(what):
-    """What a local reference stands for."""
+    """Return the target of a local reference."""
     while "$ref" in what:
         at = DOCUMENT
         for step in what["$ref"].removeprefix("#/").split("/"):
@@ -30,13 +30,13 @@ def resolve(what):
 
 
 def check(value, schema):
-    """Is it valid by this schema of the document?"""
+    """Validate a value against a schema of the document."""
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": DOCUMENT["components"], **schema}
     jsonschema.Draft202012Validator(whole).validate(value)
 
 
 def check_answer(operation, status, headers, body):
-    """Is the answer one that the document has for this operation?"""
+    """Validate a response against the document's responses of this operation."""
     content = resolve(operation["responses"][str(status)])["content"]
     kind = headers["Content-Type"].partition(";")[0]
     assert kind in content, (status, kind)
@@ -45,7 +45,7 @@ def check_answer(operation, status, headers, body):
 
 
 def nodes_of(value):
-    """All objects in a JSON value."""
+    """Yield all objects in a JSON value."""
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from nodes_of(inner)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Weights, backups, limits, bounded load, pacing, slow start: who gets how many, and who else."""
+"""Weights, backups, limits, bounded load, connect rate, slow start: which node gets how many devices."""
 
 import collections
 import time
@@ -17,13 +17,13 @@ TWO = ("a", "b")
 
 
 def placements(router, since=0):
-    """{(node, placement): how many} of the sessions that have been placed."""
+    """Return {(node, placement): count} of the sessions placed so far."""
     return collections.Counter((e["node"], e["placement"])
                                for e in router.find("session.end")[since:])
 
 
 def config(nodes, keys=None, **cluster):
-    """keys: {node: its other keys}"""
+    """keys: {node: its additional keys}"""
     made = one_cluster({name: node.port for name, node in nodes.items()}, **cluster)
     for node in made["clusters"][0]["nodes"]:
         node.update((keys or {}).get(node["name"], {}))
@@ -37,7 +37,7 @@ def two(recording_node):
 
 @pytest.fixture
 def connect(device):
-    """Connect devices one after the other; each stays. Returns them."""
+    """Connect devices one after the other and keep them connected; return them."""
     def connect_all(router, client_ids):
         raws = []
         for client_id in client_ids:
@@ -85,7 +85,7 @@ def test_a_backup_does_not_help_while_another_node_is_up(start_router, recording
     router = start_router(config(nodes, {"spare": {"backup": True}}, **CHECKED))
     router.wait_event("node.status", node="a", status="down")
     connect(router, [f"dev-{i}" for i in range(20)])
-    assert len(nodes["b"].records) >= 20  # its checks come there too
+    assert len(nodes["b"].records) >= 20  # its checks are recorded too
     assert not [r for r in nodes["spare"].records if r.mqtt]
 
 
@@ -120,7 +120,7 @@ def test_a_node_closed_in_the_file_gets_no_device(start_router, two, connect, st
         raw.close()
     router.session_end(count=5, node="a")
     connect(router, ids)
-    wait_until(lambda: router.gauges()["node b"] == 5, "all to be at the other node")
+    wait_until(lambda: router.gauges()["node b"] == 5, "all sessions to be at b")
     assert len(two["a"].records) == 5
 
 
@@ -131,7 +131,7 @@ def test_a_full_node_overflows_to_the_next_node_of_the_key(start_router, two, co
     ids = ids_of("a", TWO, 20)
     raws = connect(router, ids)
     assert [len(two[name].records) for name in TWO] == [5, 15]
-    # A place that is free again is taken again.
+    # A free slot is used again.
     leave(router, raws[:2])
     more = connect(router, ids_of("a", TWO, 24)[20:])
     assert [len(two[name].records) for name in TWO] == [7, 17]
@@ -173,7 +173,7 @@ def test_sessions_that_wait_for_a_node_count_too(start_router, recording_node, d
 
 
 def test_bounded_load_keeps_skewed_keys_from_one_node(start_router, two, connect):
-    """40 devices of one home: with 1.25 it takes at most 1.25 times its half."""
+    """40 devices of one home: with 1.25 it gets at most 1.25 times its half."""
     router = start_router(config(two, bounded_load=1.25))
     raws = connect(router, ids_of("a", TWO, 40))
     at_a = len(two["a"].records)
@@ -190,7 +190,7 @@ def test_bounded_load_does_not_move_evenly_spread_keys(start_router, two, connec
     assert placements(router) == {("a", "home"): 30, ("b", "home"): 30}
 
 
-# -- pacing -------------------------------------------------------------------------------------
+# -- connect rate -------------------------------------------------------------------------------
 
 def test_a_node_with_a_connect_rate_gets_its_devices_one_by_one(
         start_router, recording_node, closing):
@@ -200,7 +200,7 @@ def test_a_node_with_a_connect_rate_gets_its_devices_one_by_one(
     fleet = closing(Fleet(router.port, 30))
     started = time.monotonic()
     fleet.connect_all()
-    # The first two go at once, a tenth of a second's worth.
+    # The first two are sent immediately: the burst of a tenth of a second.
     assert time.monotonic() - started > 1.2
     assert not fleet.refusals and not fleet.cut
     fleet.disconnect()
@@ -263,17 +263,17 @@ def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
 # -- slow start ---------------------------------------------------------------------------------
 
 def returned(start_router, closing, slow_start_ms):
-    """A router and its nodes, a of which was away and is back."""
+    """A router and its nodes; node a was down and is up again."""
     nodes = {name: closing(Mosquitto(name)) for name in TWO}
     made = config(nodes, proxy_protocol="none", **CHECKED,
                   node_defaults={"slow_start_ms": slow_start_ms})
-    made["limits"] = {"flapping": False}  # they come again and again
+    made["limits"] = {"flapping": False}  # the devices reconnect often
     router = start_router(made)
     fleet = closing(Fleet(router.port, ids_of("a", TWO, 60)))
     fleet.connect_all()
     fleet.disconnect()
     router.session_end(count=60)
-    assert placements(router) == {("a", "home"): 60}, "no slow start at the router's own"
+    assert placements(router) == {("a", "home"): 60}, "no slow start when the router starts"
     nodes["a"].kill()
     router.wait_event("node.status", node="a", status="down")
     nodes["a"].begin()

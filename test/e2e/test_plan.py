@@ -1,4 +1,4 @@
-"""`mqtt-router plan`: which devices a change moves, before it is made."""
+"""`mqtt-router plan`: the devices that a change of the configuration would move."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from harness import BINARY, WAIT_LIMIT_S
 
 
 def write(path, nodes, cluster="c", **more):
-    """A configuration with these nodes: {name: weight}."""
+    """Write a configuration with these nodes: {name: weight}."""
     path.write_text(json.dumps({
         "listeners": [{"name": "l", "address": "127.0.0.1:0", "cluster": cluster}],
         "clusters": [{"name": cluster, **more, **({"nodes": [
@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def test_plan_moves_the_same_ids_as_the_reference_implementation(files):
-    assert homes  # puts the reference on the path
+    assert homes  # importing homes puts the reference on the path
     ids = [f"dev-{i}" for i in range(500)] + ['x"y', "é", " blank "]
     printed = plan(*files, "--ids", "-", stdin="\r\n".join(ids) + "\n\n")
     moves = [tuple(line.split("\t")) for line in printed.splitlines()]

@@ -1,4 +1,4 @@
-"""What a router gives up once its doors are open, and what a reload can still do."""
+"""The privileges that a router drops after it has opened its listeners, and their effect on reloads."""
 
 import copy
 import os
@@ -19,23 +19,23 @@ NOBODY = pwd.getpwnam("nobody")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 no_sandbox = pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
 FREE_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
-# A directory of tempfile is for its owner alone. "$3" is the configuration.
+# A directory of tempfile is for its owner only. "$3" is the configuration.
 AS_NOBODY = ("sh", "-c", 'chmod 755 "${3%/*}" && exec setpriv --reuid nobody --regid '
              f'{NOBODY.pw_gid} --clear-groups "$@"', "sh")
 
 
 def threads(pid):
-    """The status of every thread: {"Uid": "0\t0\t0\t0", ...}."""
+    """Return the status of every thread: {"Uid": "0\t0\t0\t0", ...}."""
     tasks = sorted(os.listdir(f"/proc/{pid}/task"), key=int)
     if harness.BUILD == "tsan":
-        del tasks[1]  # of ThreadSanitizer itself, from before we gave up anything
+        del tasks[1]  # ThreadSanitizer's own, started before the drop
     for task in tasks:
         lines = pathlib.Path(f"/proc/{pid}/task/{task}/status").read_text().splitlines()
         yield dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def expect_threads(router, sandbox=True, uid=None, bounding=True):
-    """Every thread is without capabilities, and in the sandbox, or not."""
+    """Every thread has no capabilities, and the sandbox if expected."""
     all_of_them = list(threads(router.pid))
     assert len(all_of_them) == 3  # the main thread and two workers
     for status in all_of_them:
@@ -48,8 +48,8 @@ def expect_threads(router, sandbox=True, uid=None, bounding=True):
     return all_of_them
 
 
-def open_up(router):
-    """What a reload needs becomes readable for all."""
+def make_readable(router):
+    """Make the files of a reload readable for every user."""
     os.chmod(router.directory.name, 0o755)
 
 
@@ -73,32 +73,32 @@ def made(recording_node):
 
 
 @pytest.fixture
-def nobodys(tmp_path_factory):
-    """A directory that everybody can read, with certificates."""
-    directory = tmp_path_factory.mktemp("nobodys")
+def readable_dir(tmp_path_factory):
+    """A directory with certificates that every user can read."""
+    directory = tmp_path_factory.mktemp("readable_dir")
     harness.make_certificates(directory)
     harness.open_to_all(directory, *directory.iterdir())
     return directory
 
 
-# -- what is given up -----------------------------------------------------------------------------
+# -- dropped privileges ---------------------------------------------------------------------------
 
 @needs_root
 @pytest.mark.sanitized
 def test_every_thread_switches_to_the_user_and_drops_all_capabilities(
-        start_router, made, device, nobodys):
+        start_router, made, device, readable_dir):
     made.update(user="nobody")
     made["listeners"][0]["address"] = f"127.0.0.1:{low_port()}"
-    harness.add_listener(made, "mqtts", nobodys)
+    harness.add_listener(made, "mqtts", readable_dir)
     router = start_router(made)
     for status in expect_threads(router, uid=NOBODY.pw_uid):
         assert status["Gid"].split() == [str(NOBODY.pw_gid)] * 4
         assert status["Groups"].split() in ([], [str(NOBODY.pw_gid)])
-    assert serves(router, device) and serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)))
-    open_up(router)
+    assert serves(router, device) and serves(router, lambda r: device(r, tls=mqtt.tls_context(readable_dir)))
+    make_readable(router)
     router.reload(made)
     assert serves(router, device, "dev-2")
-    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)), "dev-3")
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(readable_dir)), "dev-3")
 
 
 @needs_root
@@ -139,7 +139,7 @@ def test_without_the_sandbox_there_is_no_filter(start_router, made):
 
 @no_sandbox
 def test_a_kernel_without_seccomp_causes_a_warning(start_router, made, device, tmp_path):
-    """strace makes the call fail, as container hosts do that forbid it."""
+    """strace makes the call fail, as container hosts that deny it do."""
     router = start_router(made, wrapper=(
         "strace", "-D", "-f", "-qq", "-o", str(tmp_path / "trace"),
         "-e", "trace=seccomp", "-e", "inject=seccomp:error=EINVAL"))
@@ -171,7 +171,7 @@ def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key,
 @pytest.mark.parametrize("call,result,why", (
     ("setgroups", "error=EPERM", "cannot change the group: Operation not permitted"),
     ("setresuid", "error=EAGAIN", "cannot change the user: Resource temporarily unavailable"),
-    ("setresuid", "retval=0", "cannot give up privileges"),  # it says it did, and did not
+    ("setresuid", "retval=0", "cannot give up privileges"),  # the call returns success without an effect
     ("capset", "error=EPERM", "cannot give up capabilities")))
 def test_privileges_that_cannot_be_dropped_fail_the_start(tmp_path, made, call, result, why):
     """strace makes the call fail."""
@@ -192,45 +192,45 @@ def test_privileges_that_cannot_be_dropped_fail_the_start(tmp_path, made, call, 
 def test_a_reload_that_needs_a_port_below_1024_fails_with_a_reason(start_router, made, device):
     made["user"] = "nobody"
     router = start_router(made)
-    open_up(router)
+    make_readable(router)
     more = harness.add_listener(copy.deepcopy(made), "low", address=f"127.0.0.1:{low_port()}")
     router.reload(more, expect="reload.failed")
     fault = router.find("reload.fault")[-1]["error"]
     assert "listener low" in fault and "below 1024" in fault and "restart" in fault
     assert serves(router, device)
-    # One that was open before the drop stays open.
+    # A listener opened before the drop stays open.
     router.reload(made)
 
 
 @needs_root
 @pytest.mark.sanitized
 def test_unreadable_files_are_named_at_start_and_at_the_reload(
-        start_router, made, device, nobodys):
+        start_router, made, device, readable_dir):
     made["user"] = "nobody"
-    key = nobodys / "server.key"
+    key = readable_dir / "server.key"
     key.chmod(0o600)
-    harness.add_listener(made, "mqtts", nobodys)
+    harness.add_listener(made, "mqtts", readable_dir)
     router = start_router(made)
     unreadable = [e["file"] for e in router.find("host.unreadable")]
     assert unreadable == [str(router.config_path), str(key)]
-    open_up(router)
+    make_readable(router)
     router.reload(made, expect="reload.failed")
     fault = router.find("reload.fault")[-1]["error"]
     assert f"listeners[1].tls.certificates[0]: {key}: " in fault and "Permission denied" in fault
-    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)))
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(readable_dir)))
     key.chmod(0o644)
     router.reload(made)
-    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(nobodys)), "dev-2")
+    assert serves(router, lambda r: device(r, tls=mqtt.tls_context(readable_dir)), "dev-2")
 
 
 @needs_root
 def test_a_reload_adds_an_address_on_a_port_that_root_opened(start_router, made, device):
-    """SO_REUSEPORT goes by the user: the kernel must not take the old sockets for another's."""
+    """SO_REUSEPORT requires the same user: the kernel must accept the old sockets as ours."""
     port = harness.free_port()
     made["user"] = "nobody"
     made["listeners"][0]["address"] = f"0.0.0.0:{port}"
     router = start_router(made)
-    open_up(router)
+    make_readable(router)
     made["listeners"][0]["address"] = f"127.0.0.1:{port}"
     router.reload(made)
     assert serves(router, device)
@@ -240,12 +240,12 @@ def test_a_reload_adds_an_address_on_a_port_that_root_opened(start_router, made,
 def test_a_unix_socket_in_an_unwritable_directory_is_left_and_taken_over(
         start_router, made, closing, tmp_path):
     made["user"] = "nobody"
-    path = tmp_path / "door"
+    path = tmp_path / "extra"
     harness.add_listener(made, "local", address=f"unix:{path}")
     router = start_router(made)
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
-    assert path.stat().st_uid == NOBODY.pw_uid, "its own to open"
+    assert path.stat().st_uid == NOBODY.pw_uid, "owned by the router's user"
     assert router.find("host.unwritable", folder=str(tmp_path))
     router.wait_idle()
     router.stop()
@@ -263,14 +263,14 @@ def test_a_unix_socket_in_a_writable_directory_is_added_and_removed_by_reloads(
     folder.mkdir()
     os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
     harness.open_to_all(folder)
-    path = folder / "door"
-    with_door = harness.add_listener(copy.deepcopy(made), "local", address=f"unix:{path}")
-    router = start_router(with_door)
+    path = folder / "extra"
+    with_listener = harness.add_listener(copy.deepcopy(made), "local", address=f"unix:{path}")
+    router = start_router(with_listener)
     assert not router.find("host.unwritable")
-    open_up(router)
+    make_readable(router)
     router.reload(made)
-    wait_until(lambda: not path.exists(), "the file to go with its door")
-    router.reload(with_door)
+    wait_until(lambda: not path.exists(), "the file to be removed with its listener")
+    router.reload(with_listener)
     with mqtt.Device(str(path)) as raw:
         assert raw.connect("dev") == (0, 0)
     router.wait_idle()

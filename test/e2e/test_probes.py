@@ -1,7 +1,6 @@
-"""What is no device: health checks, port scans, and clients that speak another protocol.
+"""Connections that are not devices: health checks, port scans, clients of other protocols.
 
-They are named in the log as what they are, and probes do not fill it: one counter, and lines of
-level debug.
+The log names them. Probes do not fill it: they have one counter, and log lines of level debug.
 """
 
 import re
@@ -26,15 +25,15 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 @pytest.fixture
 def router(start_router, recording_node, certificates):
-    """A listener of each kind, and one more of each behind PROXY headers: "proxied tcp" ..."""
+    """A router with a listener of each kind, and one more of each after PROXY headers: "proxied tcp" ..."""
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates)
     add_listener(made, "ws", websocket={})
     add_listener(made, "wss", tls_dir=certificates, websocket={})
-    behind = {"accept_proxy_protocol": True, "trusted_proxies": ["127.0.0.1"]}
+    proxied = {"accept_proxy_protocol": True, "trusted_proxies": ["127.0.0.1"]}
     for kind in KINDS:
-        door = {**behind, "websocket": {}} if kind in ("ws", "wss") else behind
+        keys = {**proxied, "websocket": {}} if kind in ("ws", "wss") else proxied
         add_listener(made, f"proxied {kind}", tls_dir=certificates if kind in ("tls", "wss") else None,
-                 **door)
+                 **keys)
     return start_router(with_admin(made))
 
 
@@ -54,13 +53,13 @@ def is_named(router, raw, reason, level="info", detail=""):
 
 
 def wait_read(router, kind):
-    """Until the router has read a PROXY header and waits for the device's first byte."""
+    """Wait until the router has read a PROXY header and expects the device's first byte."""
     stage = {"tcp": "connect", "ws": "websocket"}.get(kind, "tls")
     wait_until(lambda: router.gauges()[f"sessions_{stage}"] == 1, f"a session in {stage}")
 
 
 def wait_read_connect(router):
-    """Until TLS and the upgrade are done, and the router waits for the CONNECT."""
+    """Wait until TLS and the upgrade are done, and the router expects the CONNECT."""
     wait_until(lambda: router.gauges()["sessions_connect"] == 1, "a session in connect")
 
 
@@ -104,12 +103,12 @@ def test_a_reset_before_the_first_byte_of_mqtt_is_an_early_end(router, certifica
 
 
 def test_checks_of_a_balancer_are_probes(router, closing):
-    """HAProxy speaks for itself in a check: LOCAL in version 2, UNKNOWN in version 1."""
-    own, behind = free_port(), router.ports["proxied tcp"]
+    """HAProxy sends its checks as LOCAL in version 2 and UNKNOWN in version 1."""
+    own, proxied = free_port(), router.ports["proxied tcp"]
     closing(HAProxy({own: (
         "mode tcp", f"bind 127.0.0.1:{own}",
-        f"server local 127.0.0.1:{behind} check inter 100 send-proxy-v2 check-send-proxy",
-        f"server unknown 127.0.0.1:{behind} check inter 100 send-proxy check-send-proxy")}))
+        f"server local 127.0.0.1:{proxied} check inter 100 send-proxy-v2 check-send-proxy",
+        f"server unknown 127.0.0.1:{proxied} check inter 100 send-proxy check-send-proxy")}))
     router.wait_event("session.end", count=8)
     ends = router.find("session.end")
     assert {(e["reason"], e["level"]) for e in ends} == {("client_closed_early", "debug")}

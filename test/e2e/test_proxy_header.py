@@ -1,4 +1,4 @@
-"""What a node is told of the device, byte for byte, and that a real broker understands it."""
+"""The exact PROXY header that a node gets, and a real broker that accepts it."""
 
 import ssl
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.sanitized
 
 
 def decode_v2(header):
-    """(source, source port, destination, destination port, facts) of a whole v2 header."""
+    """Return (source, source port, destination, destination port, facts) of a complete v2 header."""
     assert header.startswith(SIGNATURE) and len(header) <= 16 + 500
     facts, rest = decode(header)
     assert rest == b"" and (facts["version"], facts["command"]) == (2, "PROXY")
@@ -20,9 +20,9 @@ def decode_v2(header):
 
 
 def first_header(node, connect):
-    """The header of the node's only connection, which came in one segment with the CONNECT."""
+    """Return the header of the node's only connection, sent in one segment with the CONNECT."""
     record = node.wait_mqtt(connect)
-    assert record.chunks == [len(record.data)], "header and CONNECT came apart"
+    assert record.chunks == [len(record.data)], "header and CONNECT came in separate segments"
     assert len(node.records) == 1
     return record.proxy
 
@@ -103,7 +103,7 @@ def test_tls_facts_are_sent(start_router, recording_node, device, certificates, 
     assert facts["verify"] != 0, "no client certificate was verified"
     assert facts["ssl"][SSL_VERSION] == raw.socket.version().encode()
     assert facts["ssl"][SSL_CIPHER] == raw.socket.cipher()[0].encode()
-    # RabbitMQ and VerneMQ turn away what is newer.
+    # RabbitMQ and VerneMQ reject newer versions of the header.
     assert not facts["ssl"].keys() - {0x21, 0x22, 0x23, 0x24, 0x25}
 
 
@@ -130,7 +130,7 @@ def test_rabbitmq_shows_the_address_of_the_device(
     raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None, source=host)
     assert raw.connect(name) == (0, 0)
     assert rabbitmq.wait_client(name) == (host, raw.name[1])
-    # And it is a broker's connection like any other: subscribe, publish, read back.
+    # A complete exchange with the broker: subscribe, publish, read back.
     raw.send(mqtt.subscribe("rabbit/" + name, qos=1))
     assert raw.packet()[0] == mqtt.SUBACK
     raw.send(mqtt.publish("rabbit/" + name, b"hello", qos=1, packet_id=7))

@@ -1,4 +1,4 @@
-"""Behind a proxy that speaks PROXY protocol: its word about the device is passed on, or nothing is."""
+"""A trusted proxy's PROXY header: its facts about the device are passed on, or nothing is."""
 
 import ipaddress
 import socket
@@ -29,7 +29,7 @@ def config(node, certificates=None, **cluster):
 
 
 @pytest.fixture
-def door(start_router, recording_node):
+def start(start_router, recording_node):
     def make(certificates=None, **cluster):
         node = recording_node()
         return start_router(config(node, certificates, **cluster)), node
@@ -54,7 +54,7 @@ def pieces(data, cuts):
 
 
 class Run:
-    """One vector sent one way, with a CONNECT behind it, and what came of it."""
+    """One vector sent in one way, followed by a CONNECT, and the result."""
 
     def __init__(self, vector, way, port, name):
         self.vector, self.way = vector, way
@@ -69,10 +69,10 @@ class Run:
             if vector.get("after") == "eof":
                 self.raw.half_close()
         except (ConnectionResetError, BrokenPipeError):
-            pass  # it was refused before all was said
+            pass  # the router closed before everything was sent
 
     def finish(self, node, port):
-        """The fault, or None."""
+        """Return the error, or None."""
         try:
             reply = self.raw.socket.recv(100)
         except ConnectionResetError:
@@ -82,20 +82,20 @@ class Run:
         if want == "reject":
             return "a node was connected" if record or reply else None
         if not record:
-            # A payload that begins with a second header is no CONNECT, so the node hears nothing.
+            # A payload that starts with a second header is not a CONNECT: the node gets nothing.
             return None if want == "either" or self.vector.get("note") else "refused"
         if want == "accept":
             source, destination = self.vector["src"], self.vector["dst"]
-            told = (pair(source) if source else self.raw.name,
+            expected = (pair(source) if source else self.raw.name,
                     pair(destination) if destination else ("127.0.0.1", port))
-            if ends(record) != told:
-                return f"told {ends(record)} instead of {told}"
+            if ends(record) != expected:
+                return f"sent {ends(record)} instead of {expected}"
         return None if reply[:1] == b"\x20" else "no CONNACK came back"
 
 
 @pytest.mark.parametrize("way", ("whole", "cut", "bytewise"))
-def test_every_proxy_vector_gives_the_expected_result(door, way):
-    router, node = door()
+def test_every_proxy_vector_gives_the_expected_result(start, way):
+    router, node = start()
     runs = [Run(v, way, router.port, f"dev-{i}") for i, v in enumerate(load_vectors("proxy.jsonl"))]
     faults = []
     for run in runs:
@@ -105,8 +105,8 @@ def test_every_proxy_vector_gives_the_expected_result(door, way):
     assert not faults, f"{len(faults)} of {len(runs)}:\n" + "\n".join(faults)
 
 
-def test_a_second_header_is_payload(door, closing):
-    router, node = door()
+def test_a_second_header_is_payload(start, closing):
+    router, node = start()
     raw = closing(mqtt.Device(router.port, before=v2() + v2()))
     assert raw.read_to_end()[0] == b""
     raw.close()
@@ -114,8 +114,8 @@ def test_a_second_header_is_payload(door, closing):
     assert not node.records
 
 
-def test_an_untrusted_peer_is_closed_before_its_header_is_read(door, closing):
-    router, node = door()
+def test_an_untrusted_peer_is_closed_before_its_header_is_read(start, closing):
+    router, node = start()
     raw = closing(mqtt.Device(router.port, source="127.0.0.2"))
     try:
         raw.send(v2() + mqtt.connect("dev"))
@@ -127,8 +127,8 @@ def test_an_untrusted_peer_is_closed_before_its_header_is_read(door, closing):
 
 
 @pytest.mark.parametrize("name", ("mqtt", "mqtts", "ws", "wss"))
-def test_the_header_precedes_tls_and_websocket(door, certificates, closing, name):
-    router, node = door(certificates)
+def test_the_header_precedes_tls_and_websocket(start, certificates, closing, name):
+    router, node = start(certificates)
     tls = mqtt.tls_context(certificates) if name in ("mqtts", "wss") else None
     kind = WsDevice if name in ("ws", "wss") else mqtt.Device
     device = closing(kind(router.ports[name], tls=tls, before=v2()))
@@ -139,15 +139,15 @@ def test_the_header_precedes_tls_and_websocket(door, certificates, closing, name
 
 
 @pytest.mark.parametrize("header", (v2(command=0x20), b"PROXY UNKNOWN\r\n"), ids=("LOCAL", "UNKNOWN"))
-def test_local_and_unknown_mean_the_address_of_the_socket(door, closing, header):
-    router, node = door()
+def test_local_and_unknown_mean_the_address_of_the_socket(start, closing, header):
+    router, node = start()
     raw = closing(mqtt.Device(router.port, before=header))
     assert raw.connect("dev") == (0, 0)
     assert ends(node.record()) == (raw.name, ("127.0.0.1", router.port))
 
 
 def mapped(device):
-    """The ways to say that the device 203.0.113.N:40000 came over IPv4 to 10.0.0.1:1883."""
+    """Return headers for the device 203.0.113.N:40000, connected over IPv4 to 10.0.0.1:1883."""
     source, destination = f"203.0.113.{device}", "10.0.0.1"
     ends = [socket.inet_pton(socket.AF_INET6, f"::ffff:{ip}") for ip in (source, destination)]
     v2_of_ipv6 = SIGNATURE + b"\x21\x21\0\x24" + b"".join(ends) + b"\x9c\x40\x07\x5b"
@@ -212,8 +212,8 @@ def test_an_ipv4_mapped_address_counts_as_the_ipv4_address_for_limits_of_a_sourc
     assert closing(mqtt.Device(router.port, before=mapped(10)[1])).connect("dev") == (0, 0)
 
 
-def test_a_tcp6_line_with_one_ipv4_address_is_passed_on_as_ipv6(door, closing):
-    router, node = door(proxy_protocol="v1")
+def test_a_tcp6_line_with_one_ipv4_address_is_passed_on_as_ipv6(start, closing):
+    router, node = start(proxy_protocol="v1")
     header = b"PROXY TCP6 2001:db8::7 127.0.0.1 40000 1883\r\n"
     assert closing(mqtt.Device(router.port, before=header)).connect("dev") == (0, 0)
     assert node.record().proxy == b"PROXY TCP6 2001:db8::7 ::ffff:7f00:1 40000 1883\r\n"
@@ -267,8 +267,8 @@ def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
     assert router.session_end()["source"].startswith("203.0.113.1:") == believed
 
 
-def test_tls_facts_from_the_proxy_are_passed_on(door, closing):
-    router, node = door(proxy_protocol_tlvs=["alpn", "authority", "ssl", "unique_id"])
+def test_tls_facts_from_the_proxy_are_passed_on(start, closing):
+    router, node = start(proxy_protocol_tlvs=["alpn", "authority", "ssl", "unique_id"])
     tlvs = (tlv(ALPN, b"mqtt") + tlv(AUTHORITY, b"broker.example") + tlv(UNIQUE_ID, b"abc-123") +
             ssl_tlv(b"device-7"))
     assert closing(mqtt.Device(router.port, before=v2(tlvs=tlvs))).connect("dev") == (0, 0)
@@ -281,16 +281,16 @@ def test_tls_facts_from_the_proxy_are_passed_on(door, closing):
     assert facts["ssl"][SSL_CIPHER] == b"TLS_AES_128_GCM_SHA256"
 
 
-def test_an_unverified_certificate_name_is_not_passed_on(door, closing):
-    router, node = door()
+def test_an_unverified_certificate_name_is_not_passed_on(start, closing):
+    router, node = start()
     header = v2(tlvs=ssl_tlv(b"mallory", verify=1))
     assert closing(mqtt.Device(router.port, before=header)).connect("dev") == (0, 0)
     facts, _ = decode(node.record().proxy)
     assert facts["verify"] != 0 and SSL_CN not in facts["ssl"]
 
 
-def test_tls_terminated_here_takes_precedence_over_the_header(door, certificates, closing):
-    router, node = door(certificates)
+def test_tls_terminated_here_takes_precedence_over_the_header(start, certificates, closing):
+    router, node = start(certificates)
     header = v2(tlvs=tlv(AUTHORITY, b"elsewhere.example") + ssl_tlv(b"mallory"))
     tls = mqtt.tls_context(certificates)
     assert closing(mqtt.Device(router.tls_port, tls=tls, before=header)).connect("dev") == (0, 0)
@@ -310,10 +310,10 @@ def test_devices_are_routed_by_facts_from_the_proxy(start_router, recording_node
     for turn in range(2):
         for i in range(10):
             key = f"key-{i}".encode()
-            name = key if turn == 0 else key.upper() + b"."  # the same server name
+            name = key if turn == 0 else key.upper() + b"."  # an equal server name
             header = {"tls_cn": v2(tlvs=ssl_tlv(key)), "sni": v2(tlvs=tlv(AUTHORITY, name)),
                       "source_ip": v2(f"198.51.100.{i}:{1000 + turn}")}[source]
-            # Another client id each time: it must not matter.
+            # A different client id each time must not matter.
             raw = mqtt.Device(router.port, before=header)
             assert raw.connect(f"dev-{turn}-{i}") == (0, 0)
             raw.close()

@@ -1,4 +1,4 @@
-"""PROXY protocol on one side only: the first-hour mistake is named where an operator looks."""
+"""PROXY protocol on one side only, a common mistake: the log, status and API name it."""
 
 import subprocess
 
@@ -30,7 +30,7 @@ def expecting(closing):
 
 @pytest.fixture
 def plain(closing):
-    """Two nodes that expect none."""
+    """Two nodes that expect no header."""
     return {f"n{i}": closing(Mosquitto(f"n{i}")).port for i in range(2)}
 
 
@@ -49,7 +49,7 @@ def nodes_of(router):
 
 
 def is_named_everywhere(router):
-    """Event, status, the API's nodes."""
+    """Check the event, the status and the nodes of the API."""
     event = router.wait_event("cluster.unanswered")
     assert event["cluster"] == "c" and QUESTION in event["why"], event
     assert QUESTION.replace("\"proxy_protocol\"", "\"proxy_protocol\" (here: %s)" % event["proxy_protocol"]) \
@@ -98,7 +98,7 @@ def test_failed_mqtt_checks_log_the_same_hint(start_router, request, wrong, node
 
 
 def test_nodes_that_wait_for_a_header_cause_the_hint_too(start_router, closing):
-    node = closing(RecordingNode(answer=None))  # it takes the CONNECT for the beginning of something
+    node = closing(RecordingNode(answer=None))  # it waits for more data
     made = with_admin(one_cluster({"n": node.port}, proxy_protocol="none", health_check=FAST_CHECK))
     made["timeouts"] = {"connack_ms": 300}
     router = start_router(made)
@@ -109,7 +109,7 @@ def test_nodes_that_wait_for_a_header_cause_the_hint_too(start_router, closing):
 
 
 def close_on_bad(record):
-    """A broker that chokes on some CONNECTs."""
+    """A broker that fails on some CONNECTs."""
     if b"bad" in record.data:
         record.transport.close()
         return None
@@ -127,6 +127,6 @@ def test_no_hint_is_logged_once_a_connect_was_answered(start_router, closing):
             raw.read_to_end()
     router.session_end(count=13)
     looked = admin.get(router, "/api/v1/status")["uptime_s"]
-    wait_until(lambda: admin.get(router, "/api/v1/status")["uptime_s"] > looked + 1, "a look or two")
+    wait_until(lambda: admin.get(router, "/api/v1/status")["uptime_s"] > looked + 1, "one or two checks")
     assert not router.find("cluster.unanswered")
     assert not any(node["unanswered"] for node in nodes_of(router))

@@ -1,6 +1,6 @@
-"""Real clients through the router to real Mosquitto nodes, over TCP and over TLS.
+"""Real clients through the router to real Mosquitto nodes, over TCP and TLS.
 
-The three nodes know nothing of each other, so two devices that talk have the same home.
+The three nodes share nothing, so two devices that exchange messages need the same home.
 """
 
 import os
@@ -41,11 +41,11 @@ def ids_at(router, home, stem, count):
             found.append(f"{stem}-{i}")
             if len(found) == count:
                 return found
-    raise AssertionError(f"no {count} ids live at {home}")
+    raise AssertionError(f"fewer than {count} ids have home {home}")
 
 
 class PahoDevice:
-    """Python's paho-mqtt, in MQTT 3.1.1 or 5.0."""
+    """A device with Python's paho-mqtt, in MQTT 3.1.1 or 5.0."""
 
     def __init__(self, router, client_id, version=4, transport="tcp", certificates=None,
                  clean=True, will=None):
@@ -86,7 +86,7 @@ class PahoDevice:
         return self.messages.get(timeout=WAIT_LIMIT_S)
 
     def vanish(self):
-        """Lose power: RST and no DISCONNECT."""
+        """Reset the connection without DISCONNECT, as after a power loss."""
         self.client.loop_stop()
         self.gone = True
         raw = self.client.socket()

@@ -1,4 +1,4 @@
-"""What a review found once, kept found."""
+"""Regression tests for bugs found in reviews."""
 
 import json
 import os
@@ -20,17 +20,17 @@ pytestmark = pytest.mark.sanitized
 
 
 class Drained:
-    """A node whose accept queue is full, and what it reads once it accepts after all."""
+    """A node with a full accept queue, and everything that it reads once it accepts."""
 
     def __init__(self):
         self.hanging = HangingPort()
         self.port = self.hanging.port
         self.accepted = []
-        self.reading = []  # those of them that have not ended
+        self.reading = []  # those that are still open
 
     def drain(self, until):
-        """Accept and read everything until these bytes have come, and then nothing for 1.5 s: a SYN
-        is sent again after 1 s."""
+        """Accept and read everything until these bytes have arrived and nothing has followed for
+        1.5 s: a SYN is retransmitted after 1 s."""
         got, last = b"", time.monotonic()
         deadline = last + WAIT_LIMIT_S
         for filler in self.hanging.fillers:
@@ -89,8 +89,8 @@ def test_a_device_that_ignores_the_close_of_its_node_is_closed(
     raw.connect("deaf")
     assert router.gauges()["node n"] == 1
     node.record().close()
-    wait_until(lambda: router.gauges()["node n"] == 0, "the node's session to be counted off")
-    assert not router.find("session.end"), "the device may still have something to say"
+    wait_until(lambda: router.gauges()["node n"] == 0, "the session not to count for the node")
+    assert not router.find("session.end"), "the device may still send"
     end = router.session_end(client_id="deaf")
     assert end["reason"] == "node_closed"
     assert end["ms_total"] >= 5900
@@ -107,7 +107,7 @@ def test_a_connack_in_pieces_is_parsed_and_its_keep_alive_used(
     record = node.wait_mqtt(mqtt.connect("patient", version=5, keep_alive_s=0))
     for byte in connack:
         record.write(bytes([byte]))
-    # Held until it is whole: a part of it could still be a refusal that another node takes back.
+    # Held until it is complete: until then it could be a refusal that causes a replay.
     assert raw.read(len(connack)) == connack
     raw.close()
     end = router.session_end(client_id="patient")
@@ -125,10 +125,10 @@ def test_repeated_sigterms_do_not_delay_the_exit(start_router, recording_node, d
     router.wait_event("router.stopping")
 
     def has_ended():
-        """One that begins anew with each signal never ends."""
+        """A drain that restarts with each signal would never end."""
         router.process.send_signal(signal.SIGTERM)
         return router.process.poll() is not None
-    wait_until(has_ended, "the end")
+    wait_until(has_ended, "the router to exit")
     assert len(router.find("session.end", reason="shutdown")) == 5
     router.stop()
 
@@ -150,7 +150,7 @@ def test_with_a_closed_standard_stream_no_log_line_goes_to_a_socket(
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=close)
     try:
         def answers():
-            assert process.poll() is None, "it ended"
+            assert process.poll() is None, "the router exited"
             with socket.socket() as s:
                 return s.connect_ex(("127.0.0.1", port)) == 0
         wait_until(answers, "the router to listen")
@@ -161,7 +161,7 @@ def test_with_a_closed_standard_stream_no_log_line_goes_to_a_socket(
             assert raw.connect("dev") == (0, 0)
             node.wait_mqtt(mqtt.connect("dev"))
             raw.half_close()
-            assert raw.read_to_end() == (b"", "end"), "no line of the log came"
+            assert raw.read_to_end() == (b"", "end"), "no log line was sent"
     finally:
         process.terminate()
         assert process.wait(WAIT_LIMIT_S) == 0
@@ -189,6 +189,6 @@ def test_a_dial_without_a_free_descriptor_does_not_count_against_the_node(
 
 
 def lowest_free(router, above):
-    """The limit below which no descriptor is free: the smallest number that is not open."""
+    """The limit below which no descriptor is free: the smallest unused number."""
     used = set(map(int, os.listdir(f"/proc/{router.pid}/fd")))
     return next(fd for fd in range(above + 1) if fd not in used)

@@ -1,4 +1,4 @@
-"""Bytes pass both ways unchanged, whatever their number, pace and direction."""
+"""Bytes are relayed unchanged in both directions, whatever their number and timing."""
 
 import ctypes
 import hashlib
@@ -17,12 +17,12 @@ from recorder import CONNACK_3, common
 
 pytestmark = pytest.mark.sanitized
 MEGABYTE = 1 << 20
-PIDFD_GETFD = 438  # the system call; Python has no word for it
+PIDFD_GETFD = 438  # system call number; Python has no function for it
 BIG = 4 * MEGABYTE if SANITIZED else 32 * MEGABYTE
 
 
 def noise(n, seed=b"mqtt-router"):
-    """n bytes that repeat nowhere near, the same at each run."""
+    """Return n pseudo-random bytes without short repetitions, the same in each run."""
     return hashlib.shake_128(seed).digest(n)
 
 
@@ -59,7 +59,7 @@ def test_bytes_pipelined_after_connect_arrive_unchanged(
 
 
 def exchange(raw, up, down_n):
-    """Send and receive at once, in one thread: Python's TLS sockets are not for two."""
+    """Send and receive concurrently in one thread: Python's TLS sockets are not thread-safe."""
     raw.socket.setblocking(False)
     got, sent = bytearray(), 0
     deadline = time.monotonic() + 60
@@ -75,7 +75,7 @@ def exchange(raw, up, down_n):
         try:
             if len(got) < down_n:
                 chunk = raw.socket.recv(65536)
-                assert chunk, f"the end after {len(got)} bytes"
+                assert chunk, f"closed after {len(got)} bytes"
                 got += chunk
                 moved = True
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -86,7 +86,7 @@ def exchange(raw, up, down_n):
 
 
 def same(got, wanted):
-    """Equal, without a page of bytes when not."""
+    """Compare without printing the bytes if they differ."""
     return got == wanted or f"changed after {common(got, wanted)} of {len(wanted)} bytes"
 
 
@@ -118,16 +118,16 @@ def test_sizes_around_the_buffer_arrive_both_ways(pair, transport):
 def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, transport):
     slow, slow_record, router, node, _ = pair(transport, router_config={"workers": 1})
     before = router.memory_bytes("Rss")
-    much = (32 if SANITIZED else 64) * MEGABYTE  # the kernel takes up to 10 on each leg
+    much = (32 if SANITIZED else 64) * MEGABYTE  # the kernel buffers up to 10 on each side
     data = noise(much)
     slow_record.write(data)
-    # Only what the sockets and one buffer take may leave the node.
+    # Only the bytes that sockets and one buffer can hold may leave the node.
     wait_until(lambda: stalled(slow_record), "the slow device's node to stall")
     left = slow_record.transport.get_write_buffer_size()
-    assert left > much / 4, "the router swallowed what nobody reads"
+    assert left > much / 4, "the router buffered what nobody reads"
     if not SANITIZED:
         assert router.memory_bytes("Rss") - before < 2 * MEGABYTE
-    # Another device on the same worker and node is served meanwhile.
+    # Another device on the same worker and node is served in the meantime.
     quick, quick_record, _, _, n = pair(transport, router=router, node=node)
     for i in range(50):
         ping = noise(2000, bytes([i]))
@@ -135,13 +135,13 @@ def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, tr
         node.wait(lambda _: quick_record.mqtt[n + 2000 * i:] == ping, "the quick device's bytes")
         quick_record.write(ping)
         assert quick.read(2000) == ping
-    # And the slow one has lost nothing.
+    # The slow device has lost nothing.
     assert same(slow.read(much), data) is True
 
 
 def stalled(record):
     before = record.transport.get_write_buffer_size()
-    time.sleep(0.3)  # a stall is the absence of an event: it has to be watched for a while
+    time.sleep(0.3)  # a stall is the absence of an event: wait a while
     return before and record.transport.get_write_buffer_size() == before
 
 
@@ -162,7 +162,7 @@ def test_a_slow_node_slows_its_own_device(pair):
     record.resume()
     node.wait(lambda _: len(record.mqtt) >= n + sent, "the rest", 60)
     assert same(record.mqtt[n:], data[:sent]) is True
-    wait_until(lambda: router.gauges()["buffers_held"] == 0, "the buffer to go back")
+    wait_until(lambda: router.gauges()["buffers_held"] == 0, "the buffer to be released")
 
 
 def test_a_device_that_half_closes_still_receives(pair):
@@ -188,10 +188,10 @@ def test_a_node_that_half_closes_still_receives(pair, transport):
     assert raw.read_to_end() == (b"bye", "end")
     if transport == "tcp":
         raw.send(noise(300_000))
-        node.wait(lambda _: len(record.mqtt) == n + 300_000, "what the device still had to say")
+        node.wait(lambda _: len(record.mqtt) == n + 300_000, "the rest of the device's bytes")
         assert record.mqtt[n:] == noise(300_000)
     raw.close()
-    node.wait(lambda _: record.eof, "the device's end")
+    node.wait(lambda _: record.eof, "the device's close")
     router.session_end(reason="node_closed")
 
 
@@ -215,7 +215,7 @@ def test_single_bytes_are_relayed_immediately(pair):
 
 
 def sockets_of(router):
-    """Copies of the router's connected TCP sockets, to ask them for their options."""
+    """Return copies of the router's connected TCP sockets, to read their options."""
     process = os.pidfd_open(router.pid)
     found = []
     for fd in os.listdir(f"/proc/{router.pid}/fd"):
@@ -229,7 +229,7 @@ def sockets_of(router):
         try:
             one.getpeername()
             found.append(one)
-        except OSError:  # it listens
+        except OSError:  # a listening socket
             one.close()
     os.close(process)
     return found
@@ -252,7 +252,7 @@ def test_the_socket_to_a_node_gets_keepalive_once_the_session_is_established(pai
     raw, _, router, _, _ = pair(router_config={"timeouts": {"idle_ms": 2000}})
 
     def of_both():
-        raw.send(mqtt.PING)  # or it would be idle
+        raw.send(mqtt.PING)  # keeps it from being idle
         return options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 1]
 
     assert options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 0]

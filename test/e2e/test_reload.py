@@ -1,4 +1,4 @@
-"""SIGHUP: another configuration is taken up in place, or none of it; who is there stays."""
+"""SIGHUP: a new configuration is applied completely or not at all, and sessions stable."""
 
 import copy
 import shutil
@@ -31,18 +31,18 @@ def node_of(made, name):
     return next(n for n in made["clusters"][0]["nodes"] if n["name"] == name)
 
 
-def has(node, client_id):
-    """How often a device came to a recording node."""
+def count_connects(node, client_id):
+    """Return how often a device count_connects connected to a recording node."""
     return sum(mqtt.connect(client_id) == r.mqtt for r in node.records)
 
 
-def still_speaks(raw, node):
-    """Bytes of a device reach the node that has it."""
+def still_relays(raw, node):
+    """Bytes of a device still reach its node."""
     raw.send(mqtt.PING)
     node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING) for r in n.records), "the ping")
 
 
-# -- what takes effect ----------------------------------------------------------------------------
+# -- applied changes ------------------------------------------------------------------------------
 
 @pytest.mark.sanitized
 def test_an_added_node_gets_its_share_and_sessions_stay(start_router, nodes, device):
@@ -53,11 +53,11 @@ def test_an_added_node_gets_its_share_and_sessions_stay(start_router, nodes, dev
     raw = device(router)
     raw.connect(moving)
     done = router.reload(config(nodes))
-    # A third of the key space goes to the third of three equal nodes.
+    # The third of three equal nodes gets a third of the keys.
     assert 250 <= int(str(done["moved_permille"])) <= 420, done
-    still_speaks(raw, nodes[before])
+    still_relays(raw, nodes[before])
     assert device(router).connect(moving) == (0, 0)
-    assert has(nodes["n3"], moving) == 1
+    assert count_connects(nodes["n3"], moving) == 1
     assert not router.find("session.end")
 
 
@@ -69,12 +69,12 @@ def test_a_removed_node_keeps_its_sessions_and_gets_no_new_ones(
     raw = device(router)
     raw.connect(client_id)
     router.reload(config(nodes, ("n1", "n3")))
-    still_speaks(raw, nodes["n2"])
+    still_relays(raw, nodes["n2"])
     assert device(router).connect(client_id) == (0, 0)
     assert len(nodes["n2"].records) == 1
     raw.close()
     assert router.session_end()["node"] == "n2"
-    # And it may come back by its name.
+    # A node that is added again under its name is the same node.
     router.reload(config(nodes))
     assert device(router).connect(client_id) == (0, 0)
     nodes["n2"].wait(lambda n: len(n.records) == 2, "the device")
@@ -117,7 +117,7 @@ def test_listeners_are_added_and_removed_and_their_sessions_stay(
 
 @pytest.mark.sanitized
 def test_a_changed_listener_keeps_its_socket(start_router, nodes, certificates, closing):
-    """From TCP to TLS, on the same address: no moment without a listening socket."""
+    """Change from TCP to TLS on the same address: the socket listens all the time."""
     made = config(nodes)
     router = start_router(made)
     raw = closing(mqtt.Device(router.port))
@@ -192,8 +192,8 @@ def test_health_outlives_a_reload_and_checks_are_added_and_removed(start_router,
     assert raw.connect(client_id) == (0, 0)
     raw.close()
     assert router.session_end()["tries"] == 1, "n1 is not tried"
-    assert len(router.find("node.status")) == 1, "it was down and is down"
-    # Without checks nobody says that it is down, and each session finds out for itself.
+    assert len(router.find("node.status")) == 1, "the node stays down"
+    # Without checks the node is not known to be down: each session tries it.
     bare = copy.deepcopy(made)
     del bare["clusters"][0]["health_check"]
     router.reload(bare)
@@ -204,7 +204,7 @@ def test_health_outlives_a_reload_and_checks_are_added_and_removed(start_router,
     assert router.session_end(count=2)["tries"] == 2
 
 
-# -- what does not --------------------------------------------------------------------------------
+# -- rejected changes -----------------------------------------------------------------------------
 
 BROKEN = {
     "no JSON": lambda made: '{"listeners": [',
@@ -231,17 +231,17 @@ def test_a_broken_file_changes_nothing_and_all_errors_are_reported(
     router.reload(broken, expect="reload.failed")
     faults = router.find("reload.fault")
     assert len(faults) == (2 if how == "two faults" else 1), faults
-    still_speaks(raw, nodes["n1"])
+    still_relays(raw, nodes["n1"])
     for client_id in ids_of("n2", NODES, 3):
         assert device(router).connect(client_id) == (0, 0)
     assert len(nodes["n2"].records) == 3
-    router.wait_event("session.placed", count=4)  # the log level is what it was
-    # And it is no reason to refuse the next one.
+    router.wait_event("session.placed", count=4)  # the log level count_connects not changed
+    # It does not affect the next reload.
     router.reload(made)
 
 
-def fitting_no_host(made, directory):
-    """The same, with two source addresses and two password files that are not to be had."""
+def missing_on_host(made, directory):
+    """The configuration with two source addresses and two password files that do not exist."""
     (directory / "empty").write_text("\n")
     here = made["clusters"][0]
     here["source_addresses"] = ["127.0.0.1", "203.0.113.9", "2001:db8::9"]
@@ -254,7 +254,7 @@ def fitting_no_host(made, directory):
     return made
 
 
-UNFIT = ("clusters[0].source_addresses[1]: 203.0.113.9: Cannot assign requested address",
+MISSING = ("clusters[0].source_addresses[1]: 203.0.113.9: Cannot assign requested address",
          "clusters[0].source_addresses[2]: 2001:db8::9: ",
          "clusters[0].health_check.password_file: ",
          "clusters[1].health_check.password_file: ")
@@ -264,10 +264,10 @@ UNFIT = ("clusters[0].source_addresses[1]: 203.0.113.9: Cannot assign requested 
 def test_a_resource_missing_on_the_host_changes_nothing(start_router, nodes, device, tmp_path):
     made = config(nodes)
     router = start_router(made)
-    router.reload(fitting_no_host(copy.deepcopy(made), tmp_path), expect="reload.failed")
+    router.reload(missing_on_host(copy.deepcopy(made), tmp_path), expect="reload.failed")
     faults = [str(e["error"]) for e in router.find("reload.fault")]
-    assert len(faults) == len(UNFIT), faults
-    for rule in UNFIT:
+    assert len(faults) == len(MISSING), faults
+    for rule in MISSING:
         assert sum(rule in fault for fault in faults) == 1, (rule, faults)
     assert any("must not be empty" in fault for fault in faults), faults
     assert device(router).connect(ids_of("n2", NODES)[0]) == (0, 0)
@@ -275,10 +275,10 @@ def test_a_resource_missing_on_the_host_changes_nothing(start_router, nodes, dev
 
 
 def test_a_router_does_not_start_without_the_resources_in_its_file(nodes, tmp_path):
-    path = harness.write_config(fitting_no_host(config(nodes), tmp_path), tmp_path)
+    path = harness.write_config(missing_on_host(config(nodes), tmp_path), tmp_path)
     result = harness.run_router("--config", path)
     assert result.returncode == 1, result
-    for rule in UNFIT:
+    for rule in MISSING:
         assert sum(rule in line for line in result.stderr.splitlines()) == 1, (rule, result.stderr)
     assert harness.run_router("--check", "--config", path).stderr == result.stderr
 
@@ -318,7 +318,7 @@ def test_a_failed_reload_leaves_no_listener_open(
     router.reload(more)
     assert [e["listener"] for e in router.find("listener.open")] == ["mqtt", "local", "free"]
     assert closing(mqtt.Device(str(path))).connect("dev-1") == (0, 0)
-    # A door that was there before is no part of what goes wrong.
+    # A listener that was open before is not affected.
     router.reload(add_listener(more, "taken", address=f"127.0.0.1:{holder.port}"),
                   expect="reload.failed")
     assert closing(mqtt.Device(str(path))).connect("dev-2") == (0, 0)
@@ -361,19 +361,19 @@ def test_changes_that_need_a_restart_are_named_and_the_rest_applies(start_router
     assert len(nodes["n3"].records) == 1
 
 
-# -- often ----------------------------------------------------------------------------------------
+# -- repeated reloads -----------------------------------------------------------------------------
 
 @pytest.mark.sanitized
 def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, closing, capsys):
-    """200 reloads under 500 connects a second: nodes, weights, doors and timeouts change."""
+    """200 reloads under 500 connects per second that change nodes, weights, listeners and timeouts."""
     reloads, per_s = (20, 100) if harness.SANITIZED else (200, 500)
     real = {name: closing(Mosquitto(name)) for name in NODES}
     base = config(real, proxy_protocol="none")
     base["log"]["level"] = "info"
     router = start_router(base)
-    stay = closing(Fleet(router.port, [f"stay-{i}" for i in range(100)]))
-    stay.connect_all()
-    visitors = ShortSessions(closing(Fleet(router.port, 400)), per_s)
+    stable = closing(Fleet(router.port, [f"stable-{i}" for i in range(100)]))
+    stable.connect_all()
+    load = ShortSessions(closing(Fleet(router.port, 400)), per_s)
     variants = variants_of(base)
     done = asked = descriptors = memory = 0
     next_at = time.monotonic()
@@ -383,44 +383,44 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
             harness.write_config(variants[done % len(variants)], router.directory.name)
             router.process.send_signal(signal.SIGHUP)
             asked, next_at = asked + 1, time.monotonic() + 0.02
-        visitors.turn()
+        load.turn()
         if done < asked == len(router.find("reload.done")):
             done += 1
             if done == reloads // 10:
                 descriptors, memory = router.descriptors(), router.memory_bytes()
-    wait_for = visitors.answered + 50
-    while visitors.answered < wait_for:
-        visitors.turn()
-    fleet = visitors.fleet
+    wait_for = load.answered + 50
+    while load.answered < wait_for:
+        load.turn()
+    fleet = load.fleet
     fleet.disconnect()
-    took = time.monotonic() - visitors.started
+    took = time.monotonic() - load.started
     with capsys.disabled():
-        print(f"\n{reloads} reloads in {took:.1f} s under {visitors.answered / took:.0f} connects "
+        print(f"\n{reloads} reloads in {took:.1f} s under {load.answered / took:.0f} connects "
               f"a second: {fleet}")
     assert not fleet.refusals and not fleet.cut and not fleet.unreachable
-    stay.turn()
-    assert not stay.lost(), "who is there stays"
+    stable.turn()
+    assert not stable.lost(), "established sessions stable"
     assert not router.find("reload.failed")
     assert {e["connack_code"] for e in router.find("session.end")} <= {0}
     router.reload(base)
-    wait_until(lambda: router.gauges()["sessions"] == 100, "the visitors to be gone")
-    wait_until(lambda: router.descriptors() <= descriptors + 2 * 10, "the descriptors to go back")
+    wait_until(lambda: router.gauges()["sessions"] == 100, "the short sessions to end")
+    wait_until(lambda: router.descriptors() <= descriptors + 2 * 10, "the descriptors to be closed")
     if not harness.SANITIZED:
-        wait_until(lambda: router.memory_bytes() < memory + (2 << 20), "the memory to go back")
-    stay.disconnect()
+        wait_until(lambda: router.memory_bytes() < memory + (2 << 20), "the memory to be released")
+    stable.disconnect()
 
 
 def variants_of(base):
-    """Configurations that differ in everything that a reload takes up."""
+    """Return configurations that differ in everything that a reload can change."""
     weighted = copy.deepcopy(base)
     node_of(weighted, "n1")["weight"] = 5
     fewer = copy.deepcopy(base)
     fewer["clusters"][0]["nodes"] = fewer["clusters"][0]["nodes"][:2]
-    doors = add_listener(copy.deepcopy(base), "second")
-    doors["timeouts"] = {"dial_ms": 2000}
+    added = add_listener(copy.deepcopy(base), "second")
+    added["timeouts"] = {"dial_ms": 2000}
     checked = copy.deepcopy(base)
     checked["clusters"][0]["health_check"] = FAST_CHECK
-    return [base, weighted, fewer, doors, checked]
+    return [base, weighted, fewer, added, checked]
 
 
 @pytest.mark.sanitized
@@ -434,7 +434,7 @@ def test_a_reload_that_changes_nothing_moves_nothing(start_router, nodes, device
     for client_id in ids:
         device(router).connect(client_id)
     for name, expected in by_home(NODES, ids).items():
-        assert all(has(nodes[name], client_id) == 2 for client_id in expected)
+        assert all(count_connects(nodes[name], client_id) == 2 for client_id in expected)
 
 
 @pytest.mark.sanitized
@@ -449,17 +449,17 @@ def test_of_two_signals_in_a_row_the_last_file_applies(start_router, nodes, devi
     def at_home():
         with mqtt.Device(router.port) as raw:
             assert raw.connect(client_id) == (0, 0)
-        return any(has(nodes[name], client_id) for name in NODES[1:])
-    wait_until(at_home, "the last file to count")
+        return any(count_connects(nodes[name], client_id) for name in NODES[1:])
+    wait_until(at_home, "the last file to apply")
 
 
-# Asks for a reload as soon as the router has ears for it.
-HUP_AT_ONCE = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$/status || '
+# Sends SIGHUP as soon as the router count_connects a handler for it.
+EARLY_HUP = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$/status || '
                '[ $i = 1000 ]; do i=$((i + 1)); done; kill -HUP $$) & exec "$@"', "sh")
 
 
 def test_a_signal_during_the_start_is_handled_once_the_router_serves(start_router):
-    """The start waits for a DNS server that says nothing."""
+    """The start waits for a silent DNS server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         made = one_cluster({}, proxy_protocol="none")
@@ -467,7 +467,7 @@ def test_a_signal_during_the_start_is_handled_once_the_router_serves(start_route
         made["clusters"][0]["discovery"] = {
             "type": "dns", "name": "emqx.test", "port": 1883,
             "resolver": f"127.0.0.1:{silent.getsockname()[1]}"}
-        router = start_router(made, wrapper=HUP_AT_ONCE)
+        router = start_router(made, wrapper=EARLY_HUP)
         router.wait_event("reload.done")
         assert len(router.find("router.ready")) == 1
         router.stop()

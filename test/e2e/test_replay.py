@@ -1,4 +1,4 @@
-"""A node that fails or refuses before its CONNACK: the next one is asked, the device sees one."""
+"""If a node fails or refuses before its CONNACK, the next one is tried; the device sees one CONNACK."""
 
 import socket
 import threading
@@ -22,19 +22,19 @@ def connack_4(code):
 
 
 def connack_5(code, reason=""):
-    """With a reason string, so that more than 5 bytes have to be told apart from a success."""
+    """Return one with a reason string, so that a refusal can be longer than a success."""
     properties = b"\x1f" + mqtt.text(reason) if reason else b""
     return mqtt.packet(0x20, bytes([0, code]) + mqtt.varint(len(properties)) + properties)
 
 
 def after_connect(what):
-    """An answer for RecordingNode: do something once a whole CONNECT is there."""
+    """Return an answer for RecordingNode: call an action once the CONNECT is complete."""
     def answer(record):
         return what(record) if accept_connect(record) else None
     return answer
 
 
-def says(data):
+def answer_with(data):
     return after_connect(lambda record: data)
 
 
@@ -43,14 +43,14 @@ def closes(record):
     return b""
 
 
-# {name: (MQTT version, what the first node answers)}
+# {name: (MQTT version, answer of the first node)}
 REPLAYED = {
-    "return code 3": (4, says(connack_4(3))),
-    "0x88 server unavailable": (5, says(connack_5(0x88))),
-    "0x88 with a reason string": (5, says(connack_5(0x88, "evacuated " * 20))),
-    "0x89 server busy": (5, says(connack_5(0x89))),
-    "0x9C use another server": (5, says(connack_5(0x9C, "other:1883"))),
-    "0x9D server moved": (5, says(connack_5(0x9D))),
+    "return code 3": (4, answer_with(connack_4(3))),
+    "0x88 server unavailable": (5, answer_with(connack_5(0x88))),
+    "0x88 with a reason string": (5, answer_with(connack_5(0x88, "evacuated " * 20))),
+    "0x89 server busy": (5, answer_with(connack_5(0x89))),
+    "0x9C use another server": (5, answer_with(connack_5(0x9C, "other:1883"))),
+    "0x9D server moved": (5, answer_with(connack_5(0x9D))),
     "a close": (4, after_connect(closes)),
     "a close, MQTT 5.0": (5, after_connect(closes)),
     "silence": (4, None),
@@ -63,7 +63,7 @@ KEPT = [(4, connack_4(code)) for code in (1, 2, 4, 5, 6)] + [
 
 
 class Pair:
-    """A device's home, which fails in some way, and the node after it, which does not."""
+    """A device's home, which fails in some way, and the next node, which does not."""
 
     def __init__(self, start_router, recording_node, answer, connack_ms=15_000, more=None, **keys):
         self.bad, self.good = recording_node(answer=answer), recording_node()
@@ -86,7 +86,7 @@ def test_the_next_node_takes_over_and_the_device_sees_one_clean_connack(pair, de
     both = pair(answer, connack_ms=15_000 if answer else 400)
     raw = device(both.router).send(mqtt.connect(both.id, version=version))
     assert raw.packet()[1] == ACCEPTED[version]
-    # And nothing else was said to it before or behind that.
+    # Nothing else is sent to it before or after that.
     record = both.good.wait_mqtt(mqtt.connect(both.id, version=version))
     assert record.proxy == both.bad.record().proxy
     record.write(mqtt.PING)
@@ -101,7 +101,7 @@ def test_the_next_node_takes_over_and_the_device_sees_one_clean_connack(pair, de
 @pytest.mark.parametrize("version,answer", KEPT, ids=lambda v: v.hex() if isinstance(v, bytes)
                          else str(v))
 def test_a_refusal_about_the_device_is_relayed_to_it(pair, device, version, answer):
-    both = pair(says(answer))
+    both = pair(answer_with(answer))
     raw = device(both.router).send(mqtt.connect(both.id, version=version))
     assert raw.packet()[1] == answer
     both.bad.record().close()
@@ -138,7 +138,7 @@ def test_a_refusal_that_arrives_byte_by_byte_is_withheld_from_the_device(
     for i, byte in enumerate(refusal):
         record.write(bytes([byte]))
         if not both.good.records and i < 3:
-            time.sleep(0.02)  # so that they arrive apart, not to wait for anything
+            time.sleep(0.02)  # so that they arrive separately
     assert raw.packet()[1] == ACCEPTED[version]
     raw.close()
     assert both.router.session_end()["node"] == "good"
@@ -158,14 +158,14 @@ def test_a_connack_that_arrives_byte_by_byte_reaches_the_device_whole(pair, devi
 
 
 def test_auth_before_the_connack_is_relayed(pair, device):
-    """From the node's first AUTH on, the router understands nothing and asks nobody else."""
-    both = pair(says(AUTH), connack_ms=600)
+    """After the node's first AUTH the router only relays, and tries no other node."""
+    both = pair(answer_with(AUTH), connack_ms=600)
     connect = mqtt.connect(both.id, version=5, properties=b"\x15" + mqtt.text("scram-1"))
     raw = device(both.router).send(connect)
     assert raw.packet()[1] == AUTH
     raw.send(AUTH)
     record = both.bad.wait_mqtt(connect + AUTH)
-    time.sleep(0.8)  # longer than connack_ms: the stage it belongs to is over
+    time.sleep(0.8)  # longer than connack_ms, which no longer applies
     record.write(connack_5(0x88))
     assert raw.packet()[1] == connack_5(0x88)
     record.close()
@@ -193,7 +193,7 @@ def test_replay_can_be_turned_off(pair, device, how, seen):
 def test_if_all_nodes_refuse_the_device_gets_the_last_refusal(
         start_router, recording_node, device, n_nodes):
     names = [f"n{i}" for i in range(n_nodes)]
-    nodes = {name: recording_node(answer=says(connack_5(0x88, f"from {name}"))) for name in names}
+    nodes = {name: recording_node(answer=answer_with(connack_5(0x88, f"from {name}"))) for name in names}
     router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
     for i in range(6):
         raw = device(router).send(mqtt.connect(f"dev-{i}", version=5))
@@ -205,7 +205,7 @@ def test_if_all_nodes_refuse_the_device_gets_the_last_refusal(
 
 
 def test_no_more_than_three_nodes_are_tried(start_router, recording_node, device):
-    nodes = {f"n{i}": recording_node(answer=says(connack_4(3))) for i in range(5)}
+    nodes = {f"n{i}": recording_node(answer=answer_with(connack_4(3))) for i in range(5)}
     router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
     assert device(router).connect("dev")[1] == 3
     assert sum(len(node.records) for node in nodes.values()) == 3
@@ -214,7 +214,7 @@ def test_no_more_than_three_nodes_are_tried(start_router, recording_node, device
 def test_dial_failures_and_refusals_share_the_three_tries(start_router, recording_node, device,
                                                           closing):
     names = ("a", "b", "c")
-    nodes = {"a": closing(RefusingPort()), "b": recording_node(answer=says(connack_4(3))),
+    nodes = {"a": closing(RefusingPort()), "b": recording_node(answer=answer_with(connack_4(3))),
              "c": recording_node()}
     router = start_router(one_cluster({name: node.port for name, node in nodes.items()}))
     client_id = ids_of(names, names)[0]
@@ -233,7 +233,7 @@ def test_all_pipelined_bytes_reach_the_second_node_in_order(
     raw = device(both.router).send(connect + b"".join(behind[:5]))
     record = both.bad.record()
     both.bad.wait(lambda n: len(record.mqtt) >= len(connect), "the CONNECT")
-    # These come while the first node is thinking.
+    # These arrive before the first node answers.
     for one in behind[5:]:
         raw.send(one)
     if refusal == "close":
@@ -248,7 +248,7 @@ def test_all_pipelined_bytes_reach_the_second_node_in_order(
 
 
 def test_pipelined_bytes_beyond_the_buffer_wait_at_the_device(pair, device):
-    """What cannot be kept for a second node is not taken from the device's socket."""
+    """Bytes that cannot be kept for a second node stay in the device's socket."""
     both = pair(None)
     connect = mqtt.connect(both.id)
     behind = b"".join(mqtt.publish("t", bytes([i % 251]) * 60_000) for i in range(100))
@@ -288,8 +288,8 @@ def test_placement_ms_covers_all_tries(start_router, recording_node, device):
 
 def test_a_real_node_takes_over_from_an_evacuated_one(start_router, recording_node, device,
                                                            closing):
-    """The second CONNECT finds Mosquitto and its kept session as if it had come there at once."""
-    evacuated = recording_node(answer=says(connack_5(0x9C, "other:1883")))
+    """With the second CONNECT Mosquitto resumes its session as after a direct connect."""
+    evacuated = recording_node(answer=answer_with(connack_5(0x9C, "other:1883")))
     mosquitto = closing(Mosquitto("good"))
     nodes = {"bad": evacuated.port, "good": mosquitto.port}
     router = start_router(one_cluster(nodes, proxy_protocol="none"))
@@ -305,7 +305,7 @@ def test_a_real_node_takes_over_from_an_evacuated_one(start_router, recording_no
 
 def test_a_candidate_that_starts_draining_is_skipped(
         start_router, recording_node, device):
-    homes = {name: recording_node(answer=None if name == "n1" else says(CONNACK_3))
+    homes = {name: recording_node(answer=None if name == "n1" else answer_with(CONNACK_3))
              for name in ("n1", "n2", "n3")}
     ports = {name: node.port for name, node in homes.items()}
     client_id = ids_of("n1", ports)[0]
@@ -327,7 +327,7 @@ def test_a_candidate_that_starts_draining_is_skipped(
 
 
 def test_the_limit_of_a_node_applies_to_replayed_devices_too(start_router, recording_node, device):
-    silent, small = recording_node(answer=None), recording_node(answer=says(CONNACK_3))
+    silent, small = recording_node(answer=None), recording_node(answer=answer_with(CONNACK_3))
     ports = {"silent": silent.port, "small": small.port}
     config = one_cluster(ports)
     config["clusters"][0]["nodes"][1]["max_connections"] = 3
@@ -339,10 +339,10 @@ def test_the_limit_of_a_node_applies_to_replayed_devices_too(start_router, recor
     assert router.gauges()["node small"] == 3
 
 
-class ChokingPort:
-    """Resets on the beginning of a CONNECT, as a broker does with a packet above its limit.
+class ResettingPort:
+    """Resets the connection after the first bytes of a CONNECT, as brokers do with an oversized packet.
 
-    Small segments and a small window: the reset comes while the CONNECT is still being sent.
+    Small segments and a small window: the reset arrives while the CONNECT is still being sent.
     """
 
     def __init__(self):
@@ -370,8 +370,8 @@ class ChokingPort:
         self.socket.close()
 
 
-class StallingPort(ChokingPort):
-    """Takes the connection and reads nothing: a large CONNECT stays half sent."""
+class StallingPort(ResettingPort):
+    """Accepts the connection but reads nothing: a large CONNECT stays partly sent."""
 
     def _run(self):
         taken = []
@@ -392,9 +392,9 @@ def test_without_replay_a_partly_sent_connect_goes_to_no_other_node(
     router = start_router(config)
     client_id = ids_of("stalls", ports)[0]
     raw = device(router).send(mqtt.connect(client_id, username="u", password=b"p" * 60_000))
-    # now and then the kernel has room for all of it: then the node is silent, which ends alike
+    # Sometimes the kernel buffers all of it: then the node is silent, with the same result.
     wait_until(lambda: sum(router.gauges()[s] for s in ("sessions_dial", "sessions_connack")) == 1,
-               "the CONNECT to be stuck")
+               "the CONNECT to be partly sent")
     config["clusters"][0]["nodes"][0]["state"] = "down"
     router.reload(config)
     assert raw.read_to_end() == (connack_4(3), "end")
@@ -404,7 +404,7 @@ def test_without_replay_a_partly_sent_connect_goes_to_no_other_node(
 
 
 def test_a_connect_that_makes_nodes_fail_ejects_none_of_them(start_router, closing, device):
-    nodes = {name: closing(ChokingPort()).port for name in ("n1", "n2", "n3")}
+    nodes = {name: closing(ResettingPort()).port for name in ("n1", "n2", "n3")}
     router = start_router(one_cluster(
         nodes, passive={"failures": 2, "window_ms": 60_000, "eject_ms": 60_000},
         proxy_protocol="none"))
@@ -416,22 +416,22 @@ def test_a_connect_that_makes_nodes_fail_ejects_none_of_them(start_router, closi
     ends = [router.session_end(client_id=f"large-{i}") for i in range(12)]
     assert {end["reason"] for end in ends} == {"node_closed_early"}
     assert router.gauges()["dial_failures_total"] == 0
-    assert not router.find("node.status"), "no node is to blame"
+    assert not router.find("node.status"), "no node is ejected"
 
 
 def failures_of(router, node):
-    """Failures of sessions that count against a node."""
+    """Return the session failures that count against a node."""
     router.gauges()
     return [e for e in router.find("node.gauges") if e["node"] == node][-1]["failures_total"]
 
 
 def failed_before(start_router, recording_node, device, first, version, answer):
-    """The home node fails as `first` does, the next one answers; returns (router, home's name)."""
+    """The home node fails as `first` does, the next one answers; return (router, home's name)."""
     ports = {"home": recording_node(answer=first).port,
-             "next": recording_node(answer=says(answer)).port}
+             "next": recording_node(answer=answer_with(answer)).port}
     config = one_cluster(ports, passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
     config["clusters"][0]["nodes"].append(
-        {"name": "spare", "address": "127.0.0.1:1", "weight": 0})  # so that one may be ejected
+        {"name": "spare", "address": "127.0.0.1:1", "weight": 0})  # so that a node may be ejected
     config["timeouts"] = {"connack_ms": 500, "farewell_ms": 500}
     router = start_router(config)
     raw = device(router).send(mqtt.connect(ids_of("home", ports)[0], version=version))
@@ -441,7 +441,7 @@ def failed_before(start_router, recording_node, device, first, version, answer):
 
 
 FIRST = {"silence": None, "a close": after_connect(closes)}
-# A few of each kind; test_mqtt_connack.c has the whole table.
+# Some of each kind; test_mqtt_connack.c has the complete table.
 PROOF = [(4, connack_4(0)), (4, connack_4(5)), (5, connack_5(0x87)), (5, AUTH)]
 NO_PROOF = [(4, connack_4(1)), (4, connack_4(3)), (4, mqtt.PING)] + [
     (5, connack_5(code)) for code in (0x80, 0x88, 0x89, 0x97, 0x9C, 0x9D)]

@@ -1,4 +1,4 @@
-"""Routers share nothing and agree all the same, as soon as they see the same nodes up."""
+"""Routers share no state, and place devices equally as soon as they see the same nodes up."""
 
 import socket
 
@@ -15,7 +15,7 @@ IDS = [f"dev-{i}" for i in range(120)]
 
 
 class CheckPort:
-    """What one router's checks of one node go to: open or not, whatever the node is."""
+    """The target of one router's checks of one node: open or closed, independent of the node."""
 
     def __init__(self):
         self.port = free_port()
@@ -37,7 +37,7 @@ def nodes(closing):
 
 @pytest.fixture
 def routers(start_router, nodes, closing):
-    """Three, and the port by which the second sees n2."""
+    """Three routers, and the port that the second uses to check n2."""
     view = closing(CheckPort())
     view.open()
     started = []
@@ -53,8 +53,8 @@ def routers(start_router, nodes, closing):
     return started, view
 
 
-def landing(router, closing):
-    """{client id: node} for all devices, through one router."""
+def placements(router, closing):
+    """Connect all devices through one router; return {client id: node}."""
     before = len(router.find("session.end"))
     fleet = closing(Fleet(router.port, IDS))
     fleet.connect_all()
@@ -69,17 +69,17 @@ def expected(up):
 
 def test_routers_agree_again_once_their_views_of_the_nodes_match(routers, closing):
     three, view = routers
-    assert all(landing(router, closing) == expected(NODES) for router in three)
+    assert all(placements(router, closing) == expected(NODES) for router in three)
     view.close()
     three[1].wait_event("node.status", node="n2", status="down")
     without = expected({"n1", "n3", "n4"})
-    assert landing(three[1], closing) == without
-    assert landing(three[0], closing) == landing(three[2], closing) == expected(NODES)
-    # It disagrees on the devices of n2 alone.
+    assert placements(three[1], closing) == without
+    assert placements(three[0], closing) == placements(three[2], closing) == expected(NODES)
+    # It disagrees only on the devices of n2.
     assert {i for i in IDS if without[i] != expected(NODES)[i]} == set(by_home(NODES, IDS)["n2"])
     view.open()
     three[1].wait_event("node.status", node="n2", status="up")
-    assert all(landing(router, closing) == expected(NODES) for router in three)
+    assert all(placements(router, closing) == expected(NODES) for router in three)
 
 
 def test_all_routers_choose_the_same_substitutes_for_a_dead_node(routers, nodes, closing):
@@ -87,8 +87,8 @@ def test_all_routers_choose_the_same_substitutes_for_a_dead_node(routers, nodes,
     nodes["n3"].kill()
     for router in three:
         router.wait_event("node.status", node="n3", status="down")
-    assert all(landing(router, closing) == expected({"n1", "n2", "n4"}) for router in three)
+    assert all(placements(router, closing) == expected({"n1", "n2", "n4"}) for router in three)
     nodes["n3"].begin()
     for router in three:
         router.wait_event("node.status", node="n3", status="up")
-    assert all(landing(router, closing) == expected(NODES) for router in three)
+    assert all(placements(router, closing) == expected(NODES) for router in three)

@@ -1,4 +1,4 @@
-"""What it must carry, and what it must cost. Release build only: figures are printed."""
+"""Load and memory requirements. Release build only: figures are printed."""
 
 import pathlib
 import resource
@@ -19,10 +19,10 @@ DEVICES = 9_000
 TLS_DEVICES = 2_000
 PLAIN_SESSION_MAX = 717  # 0.7 KiB
 TLS_SESSION_MAX = 15 * 1024
-# The allocator keeps pages that are not empty, libev its arrays: 1 to 4 MiB, from run to run, and
+# The allocator keeps partly used pages, libev its arrays: 1 to 4 MiB, varying from run to run, and
 # no more after the fourth fleet than after the first.
 LEFT_BEHIND_MAX = 4 << 20
-SCRAPE_MAX_MS = 20  # of the main thread's processor time, not of the clock
+SCRAPE_MAX_MS = 20  # CPU time of the main thread
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def start(start_router, nodes, certificates, **more):
     config = one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
                          proxy_protocol="none")
     config["log"]["level"] = "info"
-    # What is remembered of client identifiers is a table, up to its size, and no session's memory.
+    # The memory for client identifiers is a table of limited size, not part of a session.
     config["limits"] = {"flapping": {"table_size": 1024}}
     return start_router({**config, **more})
 
 
 def connect_many(router, count, tls=None, name="dev"):
-    """Devices in batches, so that each waits for its CONNACK among others."""
+    """Connect devices in batches, so that each waits for its CONNACK among others."""
     raws = []
     for start_at in range(0, count, 100):
         batch = []
@@ -61,7 +61,7 @@ def leave(router, raws):
 
 
 def cost(router, raws_before, connect):
-    """(devices, bytes of Private_Dirty each costs while idle)."""
+    """Return (devices, bytes of Private_Dirty per idle device)."""
     leave(router, raws_before)
     before = router.memory_bytes()
     raws = connect()
@@ -70,7 +70,7 @@ def cost(router, raws_before, connect):
 
 
 def main_thread_ms(router, call, times=10):
-    """Processor time of the main thread for one of these calls."""
+    """Return the main thread's CPU time per call."""
     stat = pathlib.Path(f"/proc/{router.pid}/task/{router.pid}/schedstat")
     before = int(stat.read_text().split()[0])
     for _ in range(times):
@@ -78,8 +78,8 @@ def main_thread_ms(router, call, times=10):
     return (int(stat.read_text().split()[0]) - before) / times / 1e6
 
 
-def look_inside(router):
-    """Metrics and sessions, asked for while all are there: right, and cheap for the main thread."""
+def check_admin(router):
+    """Metrics and sessions are correct under load, and cheap for the main thread."""
     def scrape():
         status, _, body = admin.http_request(router, "GET", "/metrics")
         assert status == 200 and f'mqtt_router_sessions{{stage="relay"}} {DEVICES}\n'.encode() in body
@@ -99,14 +99,14 @@ def look_inside(router):
 def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
         start_router, nodes, certificates, capsys):
     router = start(start_router, nodes, certificates, admin={"address": "127.0.0.1:0"})
-    # A first device and its end, so that what is set up once is set up.
+    # Warm-up with one device.
     leave(router, connect_many(router, 200, name="warm"))
     descriptors, memory = router.descriptors(), router.memory_bytes()
     raws = connect_many(router, DEVICES)
     wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
     assert router.gauges()["sessions"] == DEVICES
     per_session = (router.memory_bytes() - memory) / DEVICES
-    # All of them still speak.
+    # All of them still relay.
     for raw in raws:
         raw.send(mqtt.PING)
     for raw in raws:
@@ -116,21 +116,21 @@ def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
     leave(router, raws)
     router.session_end(count=DEVICES + 200)
     assert router.descriptors() == descriptors
-    wait_until(lambda: router.memory_bytes() - memory < LEFT_BEHIND_MAX, "the memory to go back")
+    wait_until(lambda: router.memory_bytes() - memory < LEFT_BEHIND_MAX, "the memory to be released")
     left = router.memory_bytes() - memory
     with capsys.disabled():
         print(f"\n{DEVICES} plain sessions: {per_session:.0f} bytes each when idle, "
               f"{after_traffic:.0f} after a message each way (Private_Dirty); "
-              f"{left // 1024} KiB left behind")
+              f"{left // 1024} KiB not released")
     reasons = {e["reason"] for e in router.find("session.end")}
     assert reasons == {"client_closed"}
     assert per_session < PLAIN_SESSION_MAX and after_traffic < PLAIN_SESSION_MAX
-    # The second wave must fit into what the first left: what stays is a pool, no leak.
+    # The second wave must fit into the memory of the first: a pool, not a leak.
     raws = connect_many(router, DEVICES)
     peak = router.memory_bytes() - memory
     wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
     with capsys.disabled():
-        print(look_inside(router))
+        print(check_admin(router))
     leave(router, raws)
     assert peak < 1.1 * per_session * DEVICES + (1 << 20)
 
@@ -147,17 +147,18 @@ def test_2000_idle_tls_devices_cost_under_15_kib_each_and_release_it(
         assert raw.packet()[0] == mqtt.PINGRESP
     descriptors, held = router.descriptors(), router.memory_bytes()
     leave(router, raws)
-    wait_until(lambda: held - router.memory_bytes() > 0.9 * TLS_DEVICES * each, "memory to go back")
+    wait_until(lambda: held - router.memory_bytes() > 0.9 * TLS_DEVICES * each,
+               "the memory to be released")
     with capsys.disabled():
         print(f"\n{TLS_DEVICES} TLS sessions: {each:.0f} bytes each when idle (Private_Dirty), "
-              f"{(held - router.memory_bytes()) / TLS_DEVICES:.0f} given back")
+              f"{(held - router.memory_bytes()) / TLS_DEVICES:.0f} released")
     assert router.descriptors() <= descriptors - 2 * TLS_DEVICES
     assert each < TLS_SESSION_MAX
 
 
 def test_the_open_file_limit_stops_new_connections_and_harms_no_session(
         start_router, nodes, device):
-    """Out of descriptors, the router waits; it neither spins nor drops who is there."""
+    """Without descriptors the router waits; it does not spin and drops no session."""
     config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none")
     router = start_router(config)
     few = router.descriptors() + 41
@@ -166,7 +167,7 @@ def test_the_open_file_limit_stops_new_connections_and_harms_no_session(
     served = [device(router) for _ in range(15)]
     for i, raw in enumerate(served):
         assert raw.connect(f"served-{i}")[1] == 0
-    # Twice as many as descriptors are left; some wait in the accept queue or are refused.
+    # Twice as many as free descriptors; some wait in the accept queue or are refused.
     waiting = [device(router).send(mqtt.connect(f"late-{i}")) for i in range(40)]
     for raw in served:
         raw.send(mqtt.PING)

@@ -41,14 +41,14 @@ def test_loader_and_schema_accept_the_same_and_reject_unknown_keys(validator):
     for path in sorted(CASES.glob("*.json")):
         value = load(path)
         if value is None:
-            continue  # no JSON at all
+            continue  # not JSON
         errors = [line for line in path.with_suffix(".txt").read_text().splitlines()
                   if not line.startswith("warning: ")]
         valid = validator.is_valid(value)
         assert errors or valid, path
         assert not valid or not any("unknown key" in error for error in errors), path
         refused += not valid
-    assert refused >= 15, "what one key has to do with another only the loader knows, but types it does"
+    assert refused >= 15, "only the loader checks relations between keys, but the schema checks types"
 
 
 @pytest.mark.parametrize("change, path", (

@@ -1,4 +1,4 @@
-"""docker/quickstart.sh as a person uses it: it explains itself, and Ctrl-C ends everything."""
+"""docker/quickstart.sh as a user runs it: it explains itself, and Ctrl-C stops everything."""
 
 import os
 import pathlib
@@ -33,15 +33,15 @@ def group_members(group):
 def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
     process = subprocess.Popen(QUICKSTART, env=ENVIRONMENT, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    said = []
+    output = []
     try:
         deadline = time.monotonic() + 60
         for line in process.stdout:
-            said.append(line)
+            output.append(line)
             if line.startswith("Ctrl-C"):
                 break
             assert time.monotonic() < deadline
-        text = "".join(said)
+        text = "".join(output)
         assert "Ctrl-C" in text, text
         commands = re.findall(r"^    (mosquitto_\w+ .*)$", text, re.M)
         assert len(commands) == 6, text
@@ -57,7 +57,7 @@ def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
         with urllib.request.urlopen(re.search(r"http://127\S+/", text)[0], timeout=WAIT_LIMIT_S) as page:
             assert b"<title>mqtt-router" in page.read()
         assert len(group_members(process.pid)) >= 5
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does it
+        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
         assert process.wait(WAIT_LIMIT_S) == 0
     finally:
         if process.poll() is None:

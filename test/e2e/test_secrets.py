@@ -1,4 +1,4 @@
-"""Keys and passwords: in no core file, and out of the memory when a reload has replaced them."""
+"""Keys and passwords are in no core file, and are erased when a reload has replaced them."""
 
 import base64
 import os
@@ -14,7 +14,7 @@ import mqtt
 from authority import openssl
 from harness import one_cluster, wait_until
 
-# The memory of a sanitizer's build is another one, and may be dumped.
+# Builds with sanitizers use memory differently and may be dumped.
 pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="a sanitizer keeps what was freed")
 
 
@@ -24,7 +24,7 @@ def made(recording_node):
 
 
 def leaves_core(pid_of, directory):
-    """Did the process that was told to abort write a core file?"""
+    """Abort a process; did it write a core file?"""
     process = pid_of.process if hasattr(pid_of, "process") else pid_of
     process.send_signal(signal.SIGABRT)
     assert process.wait(harness.WAIT_LIMIT_S) == -signal.SIGABRT
@@ -45,7 +45,7 @@ def test_a_crash_leaves_no_core_file(start_router, made, tmp_path):
 
 
 def memory_of(pid):
-    """All that the process can read, mapping by mapping; files that are mapped left out."""
+    """Return all readable memory, mapping by mapping, without mapped files."""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
             span, rights, _, _, inode, *name = line.split(None, 5)
@@ -60,7 +60,7 @@ def memory_of(pid):
 
 
 def found(router, needles):
-    """How often each is in the router's memory."""
+    """Return how often each needle is in the router's memory."""
     counts = dict.fromkeys(needles, 0)
     try:
         for chunk in memory_of(router.pid):
@@ -72,12 +72,12 @@ def found(router, needles):
 
 
 def key_needles(key_file):
-    """The private number of an EC key in both byte orders, and its PEM text."""
+    """Return the private number of an EC key in both byte orders, and its PEM text."""
     text = openssl("pkey", "-in", key_file, "-noout", "-text")
     digits = text.split("priv:")[1].split("pub:")[0]
     number = bytes.fromhex("".join(digits.replace(":", "").split()))[-32:]
     pem = key_file.read_text().splitlines()
-    # The first line of base64 has no more than 12 bytes of the number, the second the rest.
+    # The first line of base64 contains at most 12 bytes of the number, the second one the rest.
     return {"number": number, "number reversed": number[::-1], "pem": pem[2].encode(),
             "pem decoded": base64.b64decode(pem[2])[:20]}
 
@@ -86,20 +86,20 @@ def ticket_needles(raw):
     return {"aes": raw[16:48], "hmac": raw[48:80], "base64": base64.b64encode(raw)[:100]}
 
 
-def gone(router, needles, capsys, what, before):
+def check_erased(router, needles, capsys, what, before):
     left = {}
 
     def nowhere():
         left.update(found(router, needles))
         return not any(left.values())
     try:
-        wait_until(nowhere, f"{what} to leave the memory")
+        wait_until(nowhere, f"{what} to be erased")
     finally:
         with capsys.disabled():
             print(f"\n{what} in memory: before {before}, after {left}")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into it")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read its memory")
 def test_a_replaced_key_is_erased_from_memory(
         start_router, made, device, authority, tmp_path, capsys):
     old, new = (authority.issue(name, sans=["DNS:localhost"]) for name in ("old", "new"))
@@ -123,7 +123,7 @@ def test_a_replaced_key_is_erased_from_memory(
     router.wait_idle()
     router.wait_event("check.done", count=2)
     before = found(router, needles)
-    assert before["number"] + before["number reversed"] > 0  # it can be found
+    assert before["number"] + before["number reversed"] > 0  # the search works
     assert before["aes"] > 0 and before["password"] > 0
     tickets.write_bytes(base64.b64encode(random.randbytes(80)) + b"\n")
     password.write_text("another-one\n")
@@ -131,4 +131,4 @@ def test_a_replaced_key_is_erased_from_memory(
     router.reload(made)
     with mqtt.Device(router.tls_port, tls=context) as raw_device:
         assert raw_device.connect("dev") == (0, 0)
-    gone(router, needles, capsys, "the old keys", before)
+    check_erased(router, needles, capsys, "the old keys", before)

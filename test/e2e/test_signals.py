@@ -1,4 +1,4 @@
-"""SIGTERM lets devices go at a pace, SIGINT at once; workers share the load."""
+"""SIGTERM closes sessions at a limited rate, SIGINT immediately; workers share the connections."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from harness import WAIT_LIMIT_S, one_cluster, wait_until
 
 pytestmark = pytest.mark.sanitized
 
-LONG_MS = 10_000 * WAIT_LIMIT_S  # a router that waits so long has not ended in time for stop()
+LONG_MS = 10_000 * WAIT_LIMIT_S  # longer than stop() waits
 
 
 def start(start_router, node, shutdown_ms=2000, **top):
@@ -37,7 +37,7 @@ def test_sigterm_refuses_new_devices_and_closes_the_others_at_a_limited_rate(
     assert len(ends) == 40
     seconds = [float(t[17:-1]) for t in ends]
     spread = (max(seconds) - min(seconds)) % 60
-    assert spread > 0.5, f"40 devices within {spread} s are a herd, not a pace"
+    assert spread > 0.5, f"40 devices within {spread} s are too fast"
 
 
 def test_no_device_is_accepted_while_the_router_drains(start_router, recording_node, device):
@@ -51,7 +51,7 @@ def test_no_device_is_accepted_while_the_router_drains(start_router, recording_n
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", router.port)) != 0
     wait_until(refused, "the listener to close")
-    assert router.process.poll() is None, "it still serves who was there"
+    assert router.process.poll() is None, "established sessions are still served"
     for raw in raws:
         raw.close()
     router.stop()
@@ -76,7 +76,7 @@ def test_a_second_signal_or_sigint_exits_immediately(start_router, recording_nod
 
 def test_sigterm_in_every_stage_exits_cleanly(
         start_router, recording_node, device, closing, certificates):
-    """Devices in their handshake, their CONNECT, their CONNACK and their relay."""
+    """Sessions in their TLS handshake, CONNECT, CONNACK and relay stages."""
     mute = recording_node(answer=lambda record: None if b"mute" in record.data else
                           bytes.fromhex("20020000"))
     config = one_cluster({"n": mute.port}, tls_dir=certificates)
@@ -109,7 +109,7 @@ def test_four_workers_share_the_connections(start_router, recording_node, device
     for i, raw in enumerate(raws):
         raw.connect(f"dev-{i}")
     assert router.gauges()["sessions"] == 200
-    # SO_REUSEPORT hashes addresses and ports, so each worker's epoll has its share.
+    # SO_REUSEPORT hashes addresses and ports, so each worker's epoll gets a share.
     loops = worker_descriptors(router)
     assert len([n for n in loops if n >= 20]) == 4, loops
     for raw in raws:
@@ -118,7 +118,7 @@ def test_four_workers_share_the_connections(start_router, recording_node, device
 
 
 def worker_descriptors(router):
-    """How many descriptors each epoll instance of the process watches."""
+    """Return the number of descriptors of each epoll instance of the process."""
     counts = []
     for fd in os.listdir(f"/proc/{router.pid}/fd"):
         try:

@@ -1,4 +1,4 @@
-"""Small files the router reads: regular ones only, without waiting, by one set of rules."""
+"""Small files that the router reads: regular files only, without blocking, by common rules."""
 
 import json
 import os
@@ -20,7 +20,7 @@ KEYS = {"password": "clusters[0].health_check.password_file", "token": "admin.to
 
 
 def with_file(what, path, tmp_path, port=1):
-    """A configuration that reads `path` for this purpose, all else being well."""
+    """Return a valid configuration that reads `path` for this purpose."""
     made = one_cluster({"n": port}, proxy_protocol="none")
     if what == "token":
         return admin.with_admin(made, token_file=str(path))

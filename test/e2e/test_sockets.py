@@ -1,4 +1,4 @@
-"""The sockets themselves: Unix, several addresses, both families, and the kernel's options."""
+"""Sockets: Unix sockets, several addresses, both families, and kernel options."""
 
 import socket
 import stat
@@ -18,18 +18,18 @@ MSG_FASTOPEN = 0x20000000
 
 
 @pytest.fixture
-def door(start_router, recording_node):
-    """door(**listener): a router with this listener, named door, and its node."""
+def start(start_router, recording_node):
+    """start(**listener): a router with this additional listener, and its node."""
     def make(cluster=None, **listener):
         node = recording_node()
         made = one_cluster({"n": node.address}, **(cluster or {}))
-        return start_router(add_listener(made, "door", **listener)), node
+        return start_router(add_listener(made, "extra", **listener)), node
     return make
 
 
-def test_a_unix_listener_serves_devices(door, closing, tmp_path):
+def test_a_unix_listener_serves_devices(start, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
-    router, node = door(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
+    router, node = start(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
     assert stat.S_ISSOCK(path.stat().st_mode)
     device = closing(mqtt.Device(str(path)))
     assert device.connect("dev") == (0, 0)
@@ -40,9 +40,9 @@ def test_a_unix_listener_serves_devices(door, closing, tmp_path):
     assert router.session_end()["source"].startswith("unix")
 
 
-def test_a_proxy_on_a_unix_socket_is_trusted(door, closing, tmp_path):
+def test_a_proxy_on_a_unix_socket_is_trusted(start, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
-    _, node = door(address=f"unix:{path}", accept_proxy_protocol=True)
+    _, node = start(address=f"unix:{path}", accept_proxy_protocol=True)
     device = closing(mqtt.Device(str(path), before=v2()))
     assert device.connect("dev") == (0, 0)
     facts, _ = decode(node.record().proxy)
@@ -51,16 +51,16 @@ def test_a_proxy_on_a_unix_socket_is_trusted(door, closing, tmp_path):
 
 
 def test_a_unix_listener_without_a_proxy_is_rejected_for_nodes_with_proxy_protocol(tmp_path):
-    made = add_listener(one_cluster({"n": 1}), "door", address=f"unix:{tmp_path}/mqtt.sock")
+    made = add_listener(one_cluster({"n": 1}), "extra", address=f"unix:{tmp_path}/mqtt.sock")
     result = run_router("--check", "--config", write_config(made, tmp_path))
     assert result.returncode == 1 and "no address to tell" in result.stdout + result.stderr
 
 
 def test_a_local_connection_on_a_unix_socket_sends_no_invented_address(
-        door, closing, tmp_path):
-    """LOCAL means the socket's own address, and this socket has none."""
+        start, closing, tmp_path):
+    """LOCAL means the address of the socket, and a Unix socket has none."""
     path = tmp_path / "mqtt.sock"
-    router, node = door(address=f"unix:{path}", accept_proxy_protocol=True)
+    router, node = start(address=f"unix:{path}", accept_proxy_protocol=True)
     device = closing(mqtt.Device(str(path), before=v2(command=0x20)))
     try:
         device.send(mqtt.connect("dev"))
@@ -101,7 +101,7 @@ def test_a_node_with_a_missing_unix_socket_is_down(start_router, device, tmp_pat
 def test_a_stale_socket_file_is_replaced_and_removed_on_exit(
         start_router, recording_node, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
-    made = add_listener(one_cluster({"n": recording_node().port}, proxy_protocol="none"), "door",
+    made = add_listener(one_cluster({"n": recording_node().port}, proxy_protocol="none"), "extra",
                     address=f"unix:{path}")
     first = start_router(made)
     first.kill()
@@ -115,20 +115,20 @@ def test_a_stale_socket_file_is_replaced_and_removed_on_exit(
     assert not path.exists()
 
 
-def test_a_unix_socket_of_a_running_router_is_an_address_in_use(door, closing, tmp_path):
+def test_a_unix_socket_of_a_running_router_is_an_address_in_use(start, closing, tmp_path):
     path = tmp_path / "mqtt.sock"
-    door(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
-    made = add_listener(one_cluster({"n": 1}, proxy_protocol="none"), "door", address=f"unix:{path}")
+    start(cluster={"proxy_protocol": "none"}, address=f"unix:{path}")
+    made = add_listener(one_cluster({"n": 1}, proxy_protocol="none"), "extra", address=f"unix:{path}")
     result = run_router("--config", write_config(made, tmp_path))
     assert result.returncode == 1 and "mqtt.sock" in result.stdout + result.stderr
     assert closing(mqtt.Device(str(path))).connect("dev") == (0, 0)
 
 
-def test_one_listener_may_have_several_addresses(door, tmp_path):
+def test_one_listener_may_have_several_addresses(start, tmp_path):
     path = tmp_path / "mqtt.sock"
-    router, node = door(cluster={"proxy_protocol": "none"}, address=[
+    router, node = start(cluster={"proxy_protocol": "none"}, address=[
         "127.0.0.1:0", "127.0.0.2:0", "[::1]:0", f"unix:{path}"])
-    opened = [e["address"] for e in router.find("listener.open", listener="door")]
+    opened = [e["address"] for e in router.find("listener.open", listener="extra")]
     assert len(opened) == 4, opened
     for count, address in enumerate(opened):
         if address.startswith("unix:"):
@@ -139,53 +139,53 @@ def test_one_listener_may_have_several_addresses(door, tmp_path):
         with device:
             assert device.connect(f"dev-{count}") == (0, 0)
     assert len(node.records) == 4
-    assert router.wait_event("session.end", count=4, listener="door")
+    assert router.wait_event("session.end", count=4, listener="extra")
 
 
-def test_dual_stack_accepts_ipv4_and_sends_it_as_ipv4(door, closing):
-    router, node = door(address="[::]:0", dual_stack=True)
+def test_dual_stack_accepts_ipv4_and_sends_it_as_ipv4(start, closing):
+    router, node = start(address="[::]:0", dual_stack=True)
     for index, (host, family) in enumerate((("127.0.0.1", "TCP4"), ("::1", "TCP6"))):
-        device = closing(mqtt.Device(router.ports["door"], host=host))
+        device = closing(mqtt.Device(router.ports["extra"], host=host))
         assert device.connect(f"dev-{index}") == (0, 0)
         facts, _ = decode(node.record(index).proxy)
         assert facts["family"] == family
         assert facts["source"] == (host, device.name[1])
-        assert facts["destination"] == (host, router.ports["door"])
+        assert facts["destination"] == (host, router.ports["extra"])
 
 
-def test_without_dual_stack_an_ipv6_address_accepts_only_ipv6(door):
-    router, _ = door(address="[::]:0")
+def test_without_dual_stack_an_ipv6_address_accepts_only_ipv6(start):
+    router, _ = start(address="[::]:0")
     with socket.socket() as raw:
-        assert raw.connect_ex(("127.0.0.1", router.ports["door"])) != 0
-    with mqtt.Device(router.ports["door"], host="::1") as device:
+        assert raw.connect_ex(("127.0.0.1", router.ports["extra"])) != 0
+    with mqtt.Device(router.ports["extra"], host="::1") as device:
         assert device.connect("dev") == (0, 0)
 
 
-def test_the_backlog_is_the_configured_one(door):
-    router, _ = door(backlog=7)
-    port = router.ports["door"]
+def test_the_backlog_is_the_configured_one(start):
+    router, _ = start(backlog=7)
+    port = router.ports["extra"]
     said = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True,
                           check=True).stdout
     assert {line.split()[2] for line in said.splitlines()} == {"7"}, said
 
 
-def test_defer_accept_waits_for_the_first_bytes(door, closing):
-    router, _ = door(tcp_defer_accept=True)
+def test_defer_accept_waits_for_the_first_bytes(start, closing):
+    router, _ = start(tcp_defer_accept=True)
     before = router.gauges()["accepted_total"]
-    device = closing(mqtt.Device(router.ports["door"]))
-    time.sleep(0.2)  # the absence of an event
+    device = closing(mqtt.Device(router.ports["extra"]))
+    time.sleep(0.2)  # nothing must happen
     assert router.gauges()["accepted_total"] == before
     assert device.connect("dev") == (0, 0)
     assert router.gauges()["accepted_total"] == before + 1
 
 
-def test_fast_open_is_enabled_if_configured(door):
-    """The option is on the listening sockets; whether SYN data is taken is the kernel's setting."""
-    router, node = door(fast_open=16)
+def test_fast_open_is_enabled_if_configured(start):
+    """The option is set on the listening sockets; a kernel setting decides about data in a SYN."""
+    router, node = start(fast_open=16)
     connect = mqtt.connect("dev")
-    for _ in range(2):  # the first gets the cookie, the second may use it
+    for _ in range(2):  # the first gets the cookie, the second can use it
         with socket.socket() as raw:
-            sent = raw.sendto(connect, MSG_FASTOPEN, ("127.0.0.1", router.ports["door"]))
+            sent = raw.sendto(connect, MSG_FASTOPEN, ("127.0.0.1", router.ports["extra"]))
             raw.sendall(connect[sent:])
             raw.settimeout(WAIT_LIMIT_S)
             assert raw.recv(4) == bytes.fromhex("20020000")

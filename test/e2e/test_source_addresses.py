@@ -1,4 +1,4 @@
-"""More sessions to one node than one address has ports: a pool of addresses to dial from."""
+"""More sessions to one node than one address has ports: a pool of source addresses."""
 
 import collections
 
@@ -14,14 +14,14 @@ PORTS = 100  # of each address
 
 
 class Stage:
-    """A router on a machine with three addresses and very few ports; its node is here."""
+    """A router in a namespace with three addresses and very few ports; its node is outside."""
 
     def __init__(self, namespace, start_router, closing, pool):
         self.namespace = namespace
         addresses = [self.namespace.there] + [self.namespace.add_address(n) for n in (3, 4)]
         self.namespace.inside("sysctl", "-qw",
                               f"net.ipv4.ip_local_port_range=40000 {40000 + PORTS - 1}",
-                              "net.ipv4.tcp_tw_reuse=1")  # not a minute later
+                              "net.ipv4.tcp_tw_reuse=1")  # reuse ports in TIME_WAIT
         self.node = closing(Mosquitto("n", host=self.namespace.here))
         self.pool = addresses[:pool]
         keys = {"source_addresses": self.pool} if pool else {}
@@ -32,7 +32,7 @@ class Stage:
             Fleet(self.router.port, who, host=self.namespace.there))
 
     def dialled_from(self):
-        """{address: sessions} as the node sees them."""
+        """Return {address: sessions} as the node sees them."""
         found = self.namespace.inside("ss", "-Htn", "state", "established",
                                       f"( dport = :{self.node.port} )").stdout
         return collections.Counter(line.split()[2].rsplit(":", 1)[0]
@@ -41,7 +41,7 @@ class Stage:
 
 @pytest.fixture
 def namespace():
-    """Ends after the router in it, which could not end clean otherwise: its end kills all inside."""
+    """Closed after the router inside, which its end would kill."""
     made = Namespace()
     yield made
     made.close()
@@ -88,7 +88,7 @@ def test_without_a_pool_sessions_are_limited_by_the_ports_of_one_address(stage, 
     second.connect_devices()
     second.run(lambda: sum(second.refusals.values()) >= 20, "all connects to be refused")
     s.router.session_end(reason="local_limit", count=20)
-    # Ports that are free again are used again.
+    # Free ports are used again.
     second.disconnect()
     first.disconnect(first.devices[:20])
     second.connect_all()

@@ -1,4 +1,4 @@
-"""Bulk between two sockets goes through a pipe in the kernel: unchanged, and nobody else's."""
+"""Bulk data between two sockets goes through a pipe in the kernel, unchanged and never to another session."""
 
 import socket
 import struct
@@ -11,18 +11,18 @@ from test_relay import MEGABYTE, noise, same
 pytestmark = pytest.mark.sanitized
 BIG = 2 * MEGABYTE if SANITIZED else 8 * MEGABYTE
 BLOCK = 16384  # limits.relay_buffer_bytes
-BULK = 4 * BLOCK  # so much at once is copied, what follows is spliced
+BULK = 4 * BLOCK  # copied up to this amount, then spliced
 CUTS = (BULK - 1, BULK, BULK + 1, BULK + 4095, BULK + BLOCK, 2 * BULK + 1, 20 * BULK + 12345)
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
 
 
 @pytest.fixture
 def pairs(start_router, recording_node, device):
-    """Devices and their nodes' records, through one worker, which has one pipe."""
+    """Devices and their nodes' records on one worker, which has one pipe."""
     node = recording_node(keep_open_after_eof=True)
     config = one_cluster({"n": node.address})
     config["workers"] = 1
-    config["timeouts"] = {"half_closed_ms": 5000}  # the node keeps open what a dead device has left
+    config["timeouts"] = {"half_closed_ms": 5000}  # the node keeps the connection of a dead device open
     router = start_router(config)
 
     def make():
@@ -41,7 +41,7 @@ def test_a_stream_cut_at_any_byte_ends_there(pairs):
         raw, record, before = pairs()
         raw.send(data)
         raw.half_close()
-        pairs.node.wait(lambda _, r=record: r.eof, f"the end behind {n} bytes")
+        pairs.node.wait(lambda _, r=record: r.eof, f"the end after {n} bytes")
         assert same(record.mqtt[before:], data) is True
         record.write(data)
         record.write_eof()
@@ -72,16 +72,17 @@ def test_a_node_that_stalls_and_resumes_gets_all_bytes(pairs):
         while True:
             sent += raw.socket.send(data[sent % BIG:sent % BIG + 65536])
     assert pairs.router.gauges()["buffers_held"] == 1
-    other.send(more)  # the pipe is free for others meanwhile
-    pairs.node.wait(lambda _: len(other_record.mqtt) == other_before + len(more), "the other's")
+    other.send(more)  # meanwhile other sessions can use the pipe
+    pairs.node.wait(lambda _: len(other_record.mqtt) == other_before + len(more),
+                    "the bytes of the other session")
     assert same(other_record.mqtt[other_before:], more) is True
     record.resume()
     pairs.node.wait(lambda _: len(record.mqtt) == before + sent, "the rest", 60)
     assert same(record.mqtt[before:], (data * (sent // BIG + 1))[:sent]) is True
 
 
-def leave_in_the_middle(pairs, who):
-    """One side pours, the other breaks."""
+def reset_mid_transfer(pairs, who):
+    """One side sends bulk data, the other resets."""
     raw, record, before = pairs()
     data = noise(4 * BIG)
     if who == "device":
@@ -105,11 +106,11 @@ def leave_in_the_middle(pairs, who):
 
 @pytest.mark.parametrize("who", ("device", "node"))
 def test_bytes_of_a_broken_session_never_reach_the_next(pairs, who):
-    leave_in_the_middle(pairs, who)
+    reset_mid_transfer(pairs, who)
     raw, record, before = pairs()
     data = noise(BIG, b"next")
     record.write(data)
     assert same(raw.read(BIG), data) is True
     raw.send(data)
-    pairs.node.wait(lambda _: len(record.mqtt) == before + BIG, "the next one's", 60)
+    pairs.node.wait(lambda _: len(record.mqtt) == before + BIG, "the bytes of the next session", 60)
     assert same(record.mqtt[before:], data) is True

@@ -1,4 +1,4 @@
-"""The same device comes home to the same node, through any router, in any order of nodes."""
+"""One device reaches the same node through any router, in any order of nodes."""
 
 import json
 import subprocess
@@ -18,8 +18,8 @@ def nodes_of(mosquittos, reverse=False):
     return {name: mosquittos[name].port for name in names}
 
 
-def landing(port, client_id):
-    """The node where a device lands, as the node's own retained message says."""
+def node_reached(port, client_id):
+    """Return the node that a device reaches, by the node's own retained message."""
     with mqtt.Device(port) as device:
         assert device.connect(client_id)[1] == 0
         device.send(mqtt.subscribe("node/name"))
@@ -36,9 +36,9 @@ def test_200_devices_reach_the_same_home_through_routers_with_different_node_ord
     two = start_router(one_cluster(nodes_of(mosquittos, reverse=True), proxy_protocol="none"))
     homes = {}
     for client_id in IDS:
-        homes[client_id] = landing(one.port, client_id)
-        assert landing(one.port, client_id) == homes[client_id]
-        assert landing(two.port, client_id) == homes[client_id]
+        homes[client_id] = node_reached(one.port, client_id)
+        assert node_reached(one.port, client_id) == homes[client_id]
+        assert node_reached(two.port, client_id) == homes[client_id]
     for name in mosquittos:
         assert list(homes.values()).count(name) > 40, homes
 
@@ -46,13 +46,13 @@ def test_200_devices_reach_the_same_home_through_routers_with_different_node_ord
 def test_route_names_the_node_that_a_device_reaches(start_router, mosquittos):
     router = start_router(one_cluster(nodes_of(mosquittos), proxy_protocol="none"))
     for client_id in IDS[:40]:
-        said = run_router("route", "--config", router.config_path, "--client-id", client_id)
-        assert said.returncode == 0
-        rows = [line.split() for line in said.stdout.splitlines()]
+        output = run_router("route", "--config", router.config_path, "--client-id", client_id)
+        assert output.returncode == 0
+        rows = [line.split() for line in output.stdout.splitlines()]
         assert [row[0] for row in rows] == ["1", "2", "3"]
         assert {row[1] for row in rows} == set(mosquittos)
         assert all(row[2] == f"127.0.0.1:{mosquittos[row[1]].port}" for row in rows)
-        assert landing(router.port, client_id) == rows[0][1]
+        assert node_reached(router.port, client_id) == rows[0][1]
 
 
 def test_the_python_reference_picks_the_same_nodes(tmp_path):
@@ -79,9 +79,9 @@ def test_devices_with_one_user_name_share_a_home(start_router, recording_node, d
     with_name = [n for n, node in names.items()
                  if any(b"tenant-7" in r.mqtt for r in node.records)]
     assert len(with_name) == 1
-    said = run_router("route", "--config", router.config_path, "--client-id", "whoever",
+    output = run_router("route", "--config", router.config_path, "--client-id", "whoever",
                       "--username", "tenant-7")
-    assert said.stdout.split()[1] == with_name[0]
+    assert output.stdout.split()[1] == with_name[0]
     without = [n for n, node in names.items()
                if any(b"tenant-7" not in r.mqtt for r in node.records)]
     assert len(without) > 1
@@ -112,9 +112,9 @@ def test_empty_client_ids_follow_the_source_address_if_configured(
     assert len(homes) == 20
     assert all(len(home) == 1 for home in homes.values()), homes
     assert len(set.union(*homes.values())) > 1
-    said = run_router("route", "--config", router.config_path, "--client-id", "",
+    output = run_router("route", "--config", router.config_path, "--client-id", "",
                       "--source-ip", "127.0.0.9")
-    assert said.stdout.split()[1] == f"n{homes[bytes([127, 0, 0, 9])].pop()}"
+    assert output.stdout.split()[1] == f"n{homes[bytes([127, 0, 0, 9])].pop()}"
 
 
 def test_route_hashes_a_source_address_like_a_connection(start_router, recording_node, device):

@@ -1,4 +1,4 @@
-"""Checks that time out prove nothing: what the router does about a node that is only suspected."""
+"""Checks that time out prove nothing: the router only suspects such a node."""
 
 import subprocess
 import time
@@ -27,12 +27,12 @@ def nodes(closing):
 
 @pytest.fixture
 def answers(closing):
-    """What answers the checks, one for each node: `answer` None makes it silent."""
+    """The targets of the checks, one for each node: `answer` None makes one silent."""
     return {name: closing(RecordingNode()) for name in NAMES}
 
 
 def cluster_of(nodes, answers, **keys):
-    """Devices go to the nodes, checks to what answers for them."""
+    """Return a cluster whose devices use the nodes, and whose checks use the answers' ports."""
     config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
                          **{"health_check": CHECK, "passive": False, **keys})
     for node in config["clusters"][0]["nodes"]:
@@ -40,8 +40,8 @@ def cluster_of(nodes, answers, **keys):
     return config
 
 
-def talk(device, until, what):
-    """Publish to a topic and read it back, again and again, until until() is true."""
+def exchange_until(device, until, what):
+    """Publish to a topic and read it back repeatedly, until until() is true."""
     deadline = time.monotonic() + WAIT_LIMIT_S
     while not until():
         device.send(mqtt.publish("busy", b"x"))
@@ -59,19 +59,19 @@ def test_sessions_that_a_suspected_node_still_serves_are_not_closed(
     busy.send(mqtt.subscribe("busy"))
     assert busy.packet()[0] == mqtt.SUBACK
     answers["n1"].answer = None
-    talk(busy, lambda: router.find("node.status", node="n1", status="down"), "n1 to be down")
-    talk(busy, lambda: len(router.find("session.end", reason="node_down")) == 5, "five to be closed")
+    exchange_until(busy, lambda: router.find("node.status", node="n1", status="down"), "n1 to be down")
+    exchange_until(busy, lambda: len(router.find("session.end", reason="node_down")) == 5, "five to be closed")
     rounds = iter(range(100))
-    talk(busy, lambda: next(rounds, None) is None, "a hundred rounds more")
+    exchange_until(busy, lambda: next(rounds, None) is None, "a hundred rounds more")
     assert not router.find("session.end", client_id=busy_id)
     assert {e["client_id"] for e in router.find("session.end")} == set(silent_ids)
 
-    answers["n1"].close()  # a refused connection is a fact
+    answers["n1"].close()  # a refused connection is proof
     assert router.session_end(client_id=busy_id)["reason"] == "node_down"
 
 
 def silence(answers):
-    """No check is answered any more, as in EMQX while one node hangs: all wait for its lock."""
+    """No check is answered, as in EMQX while one node hangs: all wait for its lock."""
     for answer in answers.values():
         answer.answer = None
 
@@ -94,7 +94,7 @@ def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
     assert (event["cluster"], event["nodes"], event["panic_percent"]) == ("c", 3, 50)
     wait_until(lambda: sum(n["suspected"] for n in admin.get(router, "/api/v1/nodes")["clusters"][0]["nodes"]) == 3,
                "all three to be suspected")
-    # New devices get in, those of the hung node too; it is ejected by what happens to them.
+    # New devices are accepted, also those of the hung node, which failed sessions eject.
     new = closing(Fleet(router.port, ids_of("n1", NAMES, 10, name="new") + [f"dev-{i}" for i in range(20)]))
     new.connect_all()
     router.wait_event("node.status", node="n1", status="ejected")

@@ -1,4 +1,4 @@
-"""What a message costs in system calls, counted by strace."""
+"""The number of system calls of a message and a session, counted with strace."""
 
 import collections
 import re
@@ -66,7 +66,7 @@ def traced(start_router, recording_node, device, certificates, tmp_path):
         raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None)
         raw.send(mqtt.connect("dev"))
         raw.packet()
-        raw.read(len(node.record().data))  # the echo of header and CONNECT
+        raw.read(len(node.record().data))  # skip the echo of header and CONNECT
         return router, raw, node
     return make
 
@@ -78,7 +78,7 @@ def test_a_relayed_message_costs_one_read_and_one_write(traced, tmp_path, transp
 
     def measure():
         strace = Strace(router, tmp_path / "trace")
-        for _ in range(MESSAGES):  # one there, one back
+        for _ in range(MESSAGES):  # one in each direction
             raw.send(message)
             assert raw.read(len(message)) == message
         return collections.Counter(name for name, _ in strace.calls())
@@ -106,13 +106,13 @@ def test_bulk_between_sockets_is_spliced(traced, tmp_path, capsys, transport, sp
     router, raw, _ = traced(transport)
     strace = Strace(router, tmp_path / "trace")
     data = bytes(8 << 20)
-    raw.send(data)  # the node keeps what its device does not read yet
+    raw.send(data)  # the node buffers what the device has not read
     assert raw.read(len(data)) == data
     calls = collections.Counter(name for name, _ in strace.calls())
     with capsys.disabled():
         print(f"\n8 MiB and back over {transport}: {dict(calls)}")
-    # There, back, and for each block one into the pipe and one out of it; where a sender has a
-    # pause, or a receiver is full, some blocks are copied.
+    # Both directions, and for each block one call into the pipe and one out of it. If a sender
+    # pauses or a receiver is full, some blocks are copied.
     blocks = 2 * len(data) / 16384
     assert calls["splice"] == 0 if not spliced else calls["splice"] > 1.2 * blocks
     if spliced:
@@ -137,15 +137,15 @@ def test_header_and_connect_are_sent_in_one_call(start_router, recording_node, d
 
 
 CYCLES = 200
-# What a device that connects and leaves needs: two sockets made, watched and closed, and each
-# byte read and written once. The reads of two ends, and the FIN that goes ahead of a close. Two
-# epoll_ctl() are libev's, who hears of an end that nobody waits for, and of EPOLLHUP.
+# The calls that a device that connects and leaves requires: two sockets created, watched and
+# closed, and each byte read and written once; the reads of two EOFs, and the FIN before a close.
+# libev needs two epoll_ctl(): for an EOF that is not waited for, and for EPOLLHUP.
 LEAST = {"accept4": 1, "socket": 1, "connect": 1, "setsockopt": 1, "epoll_ctl": 5, "reads": 5,
          "writes": 3, "shutdown": 1, "close": 2}
-# TLS 1.3 besides: ClientHello and Finished are read, the last perhaps ahead of the CONNECT;
-# our flight, the ticket and close_notify are written. A look whether the device still waits for its
-# handshake; one more epoll_ctl() where its end is seen while the node's is waited for. OpenSSL's
-# random generators ask for getpid() each time, in case of a fork.
+# TLS 1.3 adds: reads of ClientHello and Finished, perhaps before the CONNECT; writes of the router's
+# flight, the ticket and close_notify; one check whether the client still waits for its handshake;
+# one more epoll_ctl() if its EOF arrives while the node's is waited for. OpenSSL's random generators
+# call getpid() each time, to detect a fork.
 LEAST_TLS = {**LEAST, "reads": 7, "writes": 6, "poll": 1, "epoll_ctl": 6, "getpid": 6}
 
 

@@ -1,4 +1,4 @@
-"""config/mqtt-router.service: understood by systemd, hard enough, and enough for the router."""
+"""config/mqtt-router.service: valid for systemd, hardened, and sufficient for the router."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ import mqtt
 from harness import ROOT, one_cluster
 
 UNIT = ROOT / "config" / "mqtt-router.service"
-EXPOSURE_MAX = 20  # tenths; systemd calls up to 4.9 "OK", and a unit without any of it has 9.6
+EXPOSURE_MAX = 20  # tenths; systemd rates up to 4.9 as "OK", and a unit without hardening as 9.6
 NOBODY = pwd.getpwnam("nobody")
 
 pytestmark = [
@@ -28,20 +28,20 @@ def analyze(*arguments):
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit with the router under test in it: systemd looks whether the program is there."""
+    """The unit with the router under test: systemd checks that the program exists."""
     path = tmp_path / UNIT.name
     path.write_text(UNIT.read_text().replace("/usr/bin/mqtt-router", harness.BINARY))
     return path
 
 
 def settings(key):
-    """The words of all lines `key=...`, in their order."""
+    """Return the values of all lines `key=...`, in order."""
     lines = re.findall(rf"^{key}=(.*)$", UNIT.read_text(), re.MULTILINE)
     return [line.split() for line in lines]
 
 
 def expand(names):
-    """System calls by name; @sets as systemd has them."""
+    """Return system calls by name; expand @sets with systemd."""
     calls = set()
     for name in names:
         if not name.startswith("@"):
@@ -54,7 +54,7 @@ def expand(names):
 
 
 def allowed_calls():
-    allowed = expand(["@default"])  # always
+    allowed = expand(["@default"])  # always allowed
     for words in settings("SystemCallFilter"):
         if words[0].startswith("~"):
             allowed -= expand([words[0][1:], *words[1:]])
@@ -76,7 +76,7 @@ def test_the_unit_has_a_low_exposure_score(unit):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a capability")
 def test_the_router_needs_no_syscall_or_address_family_that_the_unit_denies(
         start_router, recording_node, device, certificates, tmp_path):
-    """From its start to its end, as the unit starts it: a user with one capability."""
+    """From start to exit, started as the unit does: as a user with one capability."""
     trace = tmp_path / "trace"
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates, proxy_protocol="none",
                        health_check={"type": "tcp"})
@@ -100,9 +100,9 @@ def test_the_router_needs_no_syscall_or_address_family_that_the_unit_denies(
     router.stop()
     harness.wait_until(lambda: "exit_group(0" in trace.read_text(errors="replace"), "the trace")
     text = trace.read_text(errors="replace")
-    text = text[text.index(f'execve("{harness.BINARY}"'):]  # what setpriv did comes before
+    text = text[text.index(f'execve("{harness.BINARY}"'):]  # skip the calls of setpriv
     used = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", text, re.MULTILINE))
-    assert {"socket", "accept4", "capset", "seccomp"} <= used  # the trace is one
+    assert {"socket", "accept4", "capset", "seccomp"} <= used  # the trace is complete
     assert used <= allowed_calls() | {"execve"}, used - allowed_calls()
     families = set(re.findall(r"socket\((AF_\w+)", text))
     assert families <= set(sum(settings("RestrictAddressFamilies"), []))

@@ -1,4 +1,4 @@
-"""Each stage has its deadline, and no deadline cuts a device that behaves."""
+"""Each stage has its deadline, and no deadline closes a device that behaves correctly."""
 
 import socket
 import ssl
@@ -10,7 +10,7 @@ import mqtt
 from harness import WAIT_LIMIT_S, one_cluster
 
 pytestmark = pytest.mark.sanitized
-IDLE_MS = 4000  # a test that speaks every 0.2 s is not silent for so long, however slow the machine
+IDLE_MS = 4000  # a test that sends every 0.2 s is never silent for that long, even on a slow machine
 
 
 def start(start_router, node, certificates=None, **timeouts):
@@ -43,7 +43,7 @@ def test_connect_packet_ms_counts_from_accept_not_from_the_last_byte(
         except OSError:
             reply = b""
             break
-    assert reply == b"" and time.monotonic() - started >= 0.7  # all the bytes take 50 s
+    assert reply == b"" and time.monotonic() - started >= 0.7  # sending all bytes takes 50 s
     router.session_end(reason="connect_timeout")
 
 
@@ -96,7 +96,8 @@ def test_idle_ms_ends_only_a_silent_device(
     end = router.session_end(reason="idle_timeout")
     assert end["client_id"] == "silent" and len(router.find("session.end")) == 1
     busy.send(mqtt.PING)
-    node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING * 2) for r in n.records), "the busy one")
+    node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING * 2) for r in n.records),
+              "the pings of the busy device")
 
 
 def test_traffic_from_the_node_keeps_the_session_open_too(start_router, recording_node, device):
@@ -115,7 +116,7 @@ def test_traffic_from_the_node_keeps_the_session_open_too(start_router, recordin
 
 
 def test_automatic_idle_ms_exceeds_the_keep_alive_of_the_broker(start_router, device, mosquittos):
-    """Keep alive 1: the broker, not the router, ends the device, and its will is the broker's."""
+    """Keep alive 1: the broker ends the device, not the router, and publishes its will."""
     config = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
     config["timeouts"] = {"idle": "auto"}
     router = start_router(config)

@@ -1,4 +1,4 @@
-"""Renewals of TLS files as the usual tools make them; a real client must see the new files."""
+"""Renewals of TLS files as common tools do them; a real client must get the new files."""
 
 import itertools
 import os
@@ -30,7 +30,7 @@ def generations(authority):
 
 
 def put(directory, issued, key_first=True):
-    """Write a certificate and its key in the way most tools do: a new file over the old one."""
+    """Replace a certificate and its key as most tools do: a new file renamed over the old one."""
     directory.mkdir(parents=True, exist_ok=True)
     files = [("tls.key", issued.key), ("tls.crt", issued.certificate)]
     for name, source in files if key_first else reversed(files):
@@ -39,15 +39,15 @@ def put(directory, issued, key_first=True):
         os.replace(new, directory / name)
 
 
-def turn(link, target):
-    """Let a symbolic link lead elsewhere, atomically."""
+def relink(link, target):
+    """Change a symbolic link atomically."""
     new = link.with_name(link.name + ".new")
     new.symlink_to(target)
     os.replace(new, link)
 
 
 class InPlace:
-    """A folder whose files are replaced."""
+    """A directory whose files are replaced."""
 
     def __init__(self, top, issued):
         self.path = top / "certs"
@@ -71,11 +71,11 @@ class Certbot:
         for name, source in (("tls.key", issued.key), ("tls.crt", issued.certificate)):
             numbered = self.archive / name.replace(".", f"{number}.")
             shutil.copy(source, numbered)
-            turn(self.path / name, pathlib.Path("../../archive/router") / numbered.name)
+            relink(self.path / name, pathlib.Path("../../archive/router") / numbered.name)
 
 
 class LinkedFiles(Certbot):
-    """The links stay, and the files that they lead to are replaced."""
+    """The links stay, and their targets are replaced."""
 
     def renew(self, issued, number):
         put(self.archive, issued)
@@ -85,7 +85,7 @@ class LinkedFiles(Certbot):
 
 
 class Kubernetes:
-    """A mounted secret: tls.crt -> ..data/tls.crt, and ..data leads to a new folder each time."""
+    """A mounted secret: tls.crt -> ..data/tls.crt, and ..data points to a new directory each time."""
 
     def __init__(self, top, issued):
         self.path = self.mount = top / "mount"
@@ -96,7 +96,7 @@ class Kubernetes:
 
     def renew(self, issued, number):
         put(self.mount / f"..2026_{number}", issued)
-        turn(self.mount / "..data", f"..2026_{number}")
+        relink(self.mount / "..data", f"..2026_{number}")
         if number > 0:
             shutil.rmtree(self.mount / f"..2026_{number - 1}")
 
@@ -110,7 +110,7 @@ class KubernetesData(Kubernetes):
 
 
 class Release:
-    """The folder is a link that leads from one release to the next: current -> release-1."""
+    """The directory is a link that points to one release after the other: current -> release-1."""
 
     def __init__(self, top, issued):
         self.top = top
@@ -119,11 +119,11 @@ class Release:
 
     def renew(self, issued, number):
         put(self.top / f"release-{number}" / "certs", issued)
-        turn(self.top / "current", f"release-{number}")
+        relink(self.top / "current", f"release-{number}")
 
 
 class FarLink(Release):
-    """A link in the middle of the path leads to a link with an absolute target elsewhere."""
+    """A link in the middle of the path points to a link with an absolute target elsewhere."""
 
     def __init__(self, top, issued):
         (top / "elsewhere").mkdir()
@@ -132,8 +132,8 @@ class FarLink(Release):
         self.path = top / "far" / "certs"
 
 
-class MadeAnew:
-    """The folder is renamed, and another one takes its name."""
+class RecreatedDirectory:
+    """The directory is renamed, and a new one gets its name."""
 
     def __init__(self, top, issued):
         self.path = top / "certs"
@@ -145,16 +145,16 @@ class MadeAnew:
         self.path.with_name("fresh").rename(self.path)
 
 
-class Removed(MadeAnew):
-    """The folder is removed and written again, certificate first."""
+class RemovedDirectory(RecreatedDirectory):
+    """The directory is removed and written again, certificate first."""
 
     def renew(self, issued, number):
         shutil.rmtree(self.path)
         put(self.path, issued, key_first=False)
 
 
-class ParentMadeAnew(MadeAnew):
-    """Not the folder itself, but the one above it is exchanged."""
+class RecreatedParent(RecreatedDirectory):
+    """The parent directory is replaced."""
 
     def __init__(self, top, issued):
         self.top = top
@@ -168,7 +168,7 @@ class ParentMadeAnew(MadeAnew):
 
 
 class HardLink:
-    """The file is written under another name of it, in a folder that no path leads through."""
+    """The file is written through another hard link, outside the configured path."""
 
     def __init__(self, top, issued):
         self.path, self.other = top / "certs", top / "other"
@@ -183,12 +183,12 @@ class HardLink:
 
 
 def fresh_id(ids=itertools.count()):
-    """A client identifier that no connection had: one that returns too often is refused."""
+    """Return an unused client identifier: one that reconnects too often is refused."""
     return f"dev-{next(ids)}"
 
 
-LAYOUTS = (InPlace, Certbot, LinkedFiles, Kubernetes, KubernetesData, Release, FarLink, MadeAnew,
-           Removed, ParentMadeAnew, HardLink)
+LAYOUTS = (InPlace, Certbot, LinkedFiles, Kubernetes, KubernetesData, Release, FarLink, RecreatedDirectory,
+           RemovedDirectory, RecreatedParent, HardLink)
 
 
 def config(node, tls, **cluster):
@@ -207,21 +207,21 @@ def from_folder(path):
 def start(start_router, recording_node):
     def make(tls):
         router = start_router(config(recording_node(), tls))
-        router.gauges()  # an answer of the main thread: it watches the files now
+        router.gauges()  # after this answer the main thread watches the files
         return router
     return make
 
 
-def shown(router, authority):
-    """The common name of the certificate that a client is shown."""
+def served_cn(router, authority):
+    """Return the common name of the certificate that a client gets."""
     with mqtt.Device(router.tls_port, tls=client(authority)) as device:
         subject = device.socket.getpeercert()["subject"]
         return dict(pair for rdn in subject for pair in rdn)["commonName"]
 
 
-def all_show(router, authority, issued, timeout_s=COMPARED_S):
-    """Wait until every worker shows this certificate: two workers, so several clients."""
-    wait_until(lambda: {shown(router, authority) for _ in range(6)} == {issued.certificate.stem},
+def all_serve(router, authority, issued, timeout_s=COMPARED_S):
+    """Wait until every worker uses this certificate: two workers, so several clients."""
+    wait_until(lambda: {served_cn(router, authority) for _ in range(6)} == {issued.certificate.stem},
                f"{issued.certificate.stem}", timeout_s)
 
 
@@ -229,14 +229,14 @@ def all_show(router, authority, issued, timeout_s=COMPARED_S):
 def test_each_renewal_is_served(start, authority, generations, tmp_path, layout):
     made = layout(tmp_path, generations[0])
     router = start(from_folder(made.path))
-    assert shown(router, authority) == "generation-0"
+    assert served_cn(router, authority) == "generation-0"
     for number in (1, 2, 3):
         made.renew(generations[number], number)
-        all_show(router, authority, generations[number])
+        all_serve(router, authority, generations[number])
 
 
 class Writer(threading.Thread):
-    """Writes a file again and again, faster than files are waited for to be still."""
+    """Writes a file repeatedly, faster than the router's quiet time."""
 
     def __init__(self, path, text):
         super().__init__(daemon=True)
@@ -258,7 +258,7 @@ def test_another_file_in_the_directory_does_not_delay_a_renewal(
     writer = closing(Writer(tmp_path / "certs" / "statistics", "changes all the time\n"))
     writer.start()
     put(tmp_path / "certs", generations[1])
-    all_show(router, authority, generations[1])
+    all_serve(router, authority, generations[1])
 
 
 def test_a_constantly_changing_file_does_not_delay_a_renewal(
@@ -270,7 +270,7 @@ def test_a_constantly_changing_file_does_not_delay_a_renewal(
     writer = closing(Writer(keys, make_key() + "\n"))
     writer.start()
     put(tmp_path / "certs", generations[1])
-    all_show(router, authority, generations[1])
+    all_serve(router, authority, generations[1])
 
 
 def test_a_file_that_becomes_readable_is_loaded(start, authority, generations, tmp_path):
@@ -282,7 +282,7 @@ def test_a_file_that_becomes_readable_is_loaded(start, authority, generations, t
     event = router.wait_event("tls.file_not_served", file=str(tmp_path / "tls.key"))
     assert event["modified"] == "missing" and event["served_modified"].endswith("Z")
     put(tmp_path, generations[1])
-    all_show(router, authority, generations[1])
+    all_serve(router, authority, generations[1])
 
 
 def unserved(router):
@@ -300,9 +300,9 @@ def test_a_certificate_without_its_key_is_reported_until_the_key_arrives(
     assert "tls.crt" in event["error"] and "tls.key" in event["error"], "both files are named"
     assert event["modified"].endswith("Z") and event["served_modified"].endswith("Z")
     assert unserved(router) == 1
-    all_show(router, authority, generations[0])
+    all_serve(router, authority, generations[0])
     shutil.copy(generations[1].key, tmp_path / "tls.key")
-    all_show(router, authority, generations[1])
+    all_serve(router, authority, generations[1])
     assert unserved(router) == 0
     assert len(router.find("tls.file_not_served")) == 1
 
@@ -311,14 +311,14 @@ def test_a_certificate_without_its_key_is_reported_until_the_key_arrives(
 
 
 class Secret:
-    """A Kubernetes mount with any files; the configuration names them by way of ..data."""
+    """A Kubernetes mount with any files; the configuration names them through ..data."""
 
     def __init__(self, top):
         self.top, self.number = top / "secret", 0
         self.top.mkdir()
 
     def renew(self, **files):
-        """Replace the whole secret; the names of files have _ for the dot."""
+        """Replace the complete secret; in the arguments _ stands for the dot of a file name."""
         self.number += 1
         fresh = self.top / f"..2026_{self.number}"
         fresh.mkdir()
@@ -328,7 +328,7 @@ class Secret:
                 target.write_text(source)
             else:
                 shutil.copy(source, target)
-        turn(self.top / "..data", fresh.name)
+        relink(self.top / "..data", fresh.name)
         if self.number > 1:
             shutil.rmtree(self.top / f"..2026_{self.number - 1}")
         return self

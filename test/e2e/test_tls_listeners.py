@@ -1,4 +1,4 @@
-"""TLS towards devices: which certificate they see, how they resume, and files that change."""
+"""TLS for devices: choice of the certificate, resumption, and changed files."""
 
 import base64
 import os
@@ -24,18 +24,18 @@ def config(node, tls, **keys):
 
 
 @pytest.fixture
-def door(start_router, recording_node):
-    """door(tls): a router with this `tls` on its listener mqtts."""
+def start(start_router, recording_node):
+    """start(tls): a router with this `tls` on its listener mqtts."""
     def make(tls):
         router = start_router(config(recording_node(), tls))
-        router.gauges()  # an answer of its loop: from now on it watches the files
+        router.gauges()  # after this answer it watches the files
         return router
     return make
 
 
 @pytest.fixture(scope="module")
 def names(authority):
-    """Certificates by the server names they are for."""
+    """Certificates by server name."""
     return {
         "default": authority.issue("default.example", sans=["DNS:default.example"]),
         "exact": authority.issue("a.example", sans=["DNS:a.example"]),
@@ -46,7 +46,7 @@ def names(authority):
 
 
 class AnyName:
-    """`openssl s_client` as a device: it sends a server name as it is, which Python does not."""
+    """`openssl s_client` as a device: unlike Python it can send any server name."""
 
     def __init__(self, port, name, client_id):
         self.process = subprocess.Popen(
@@ -69,8 +69,8 @@ def client(authority, **how):
     return context
 
 
-def shown_cn(port, context, name):
-    """The common name of the certificate a client sees that asks for this name."""
+def served_cn(port, context, name):
+    """Return the common name of the certificate that a client with this server name gets."""
     with mqtt.Device(port, tls=context, server_name=name) as device:
         subject = device.socket.getpeercert()["subject"]
         return dict(pair for rdn in subject for pair in rdn)["commonName"]
@@ -86,33 +86,33 @@ def refused(port, context, name):
     return False
 
 
-def test_the_certificate_is_chosen_by_server_name(door, authority, names):
-    router = door({"certificates": [names[n].conf() for n in
+def test_the_certificate_is_chosen_by_server_name(start, authority, names):
+    router = start({"certificates": [names[n].conf() for n in
                                     ("default", "exact", "wildcard", "overlap")]})
     context = client(authority)
     for name, want in (("a.example", "a.example"), ("A.Example", "a.example"),
                        ("x.star.example", "star.example"), ("one.star.example", "one.star.example"),
                        ("x.y.star.example", "default.example"), ("star.example", "default.example"),
                        ("elsewhere.example", "default.example"), (None, "default.example")):
-        assert shown_cn(router.tls_port, context, name) == want, name
+        assert served_cn(router.tls_port, context, name) == want, name
 
 
-def test_a_trailing_dot_of_the_server_name_is_ignored(door, names):
-    router = door({"certificates": [names[n].conf() for n in ("default", "exact", "wildcard")],
+def test_a_trailing_dot_of_the_server_name_is_ignored(start, names):
+    router = start({"certificates": [names[n].conf() for n in ("default", "exact", "wildcard")],
                    "strict_sni": True})
     for name, want in (("a.example.", "a.example"), ("A.Example.", "a.example"),
                        ("x.star.example.", "star.example"), ("a.example..", None), (".", None)):
-        said = s_client(router.tls_port, "-servername", name)
-        shown = [line for line in said.stdout.splitlines() if line.startswith("subject=")]
-        assert shown == ([f"subject=CN = {want}"] if want else []), (name, said.stdout, said.stderr)
+        result = s_client(router.tls_port, "-servername", name)
+        shown = [line for line in result.stdout.splitlines() if line.startswith("subject=")]
+        assert shown == ([f"subject=CN = {want}"] if want else []), (name, result.stdout, result.stderr)
 
 
-def test_strict_sni_rejects_unknown_and_missing_names(door, authority, names):
-    router = door({"certificates": [names["default"].conf(), names["wildcard"].conf()],
+def test_strict_sni_rejects_unknown_and_missing_names(start, authority, names):
+    router = start({"certificates": [names["default"].conf(), names["wildcard"].conf()],
                    "strict_sni": True})
     context = client(authority)
-    assert shown_cn(router.tls_port, context, "default.example") == "default.example"
-    assert shown_cn(router.tls_port, context, "x.star.example") == "star.example"
+    assert served_cn(router.tls_port, context, "default.example") == "default.example"
+    assert served_cn(router.tls_port, context, "x.star.example") == "star.example"
     for name in ("elsewhere.example", "a.b.star.example", None):
         assert refused(router.tls_port, context, name), name
     assert all(e["detail"] for e in router.find("session.end", reason="tls_failed"))
@@ -125,21 +125,21 @@ def s_client(port, *arguments, text="", timeout_s=WAIT_LIMIT_S):
 
 
 @pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
-def test_each_client_gets_the_ecdsa_or_rsa_certificate_that_it_supports(door, names, version):
-    router = door({"certificates": [names["default"].conf(), names["exact"].conf(),
+def test_each_client_gets_the_ecdsa_or_rsa_certificate_that_it_supports(start, names, version):
+    router = start({"certificates": [names["default"].conf(), names["exact"].conf(),
                                     names["rsa"].conf()]})
     for algorithms, want in (("ECDSA+SHA256", "ECDSA"), ("RSA-PSS+SHA256", "RSA-PSS")):
-        said = s_client(router.tls_port, version, "-servername", "a.example", "-sigalgs", algorithms)
-        assert f"Peer signature type: {want}\n" in said.stdout, said.stdout + said.stderr
-        assert "CN = a.example" in said.stdout
+        result = s_client(router.tls_port, version, "-servername", "a.example", "-sigalgs", algorithms)
+        assert f"Peer signature type: {want}\n" in result.stdout, result.stdout + result.stderr
+        assert "CN = a.example" in result.stdout
 
 
-def test_an_encrypted_key_is_opened_by_its_passphrase_file(door, authority, tmp_path):
+def test_an_encrypted_key_is_opened_by_its_passphrase_file(start, authority, tmp_path):
     issued = authority.issue("locked.example", passphrase="open sesame")
     secret = tmp_path / "passphrase"
     secret.write_bytes(b"open sesame\r\n")
-    router = door({"certificates": [issued.conf(private_key_passphrase_file=str(secret))]})
-    assert shown_cn(router.tls_port, client(authority), None) == "locked.example"
+    router = start({"certificates": [issued.conf(private_key_passphrase_file=str(secret))]})
+    assert served_cn(router.tls_port, client(authority), None) == "locked.example"
 
 
 @pytest.mark.parametrize("text, word", (("wrong\n", "locked2.key"), ("", "passphrase"),
@@ -152,9 +152,9 @@ def test_check_reports_a_wrong_passphrase(authority, recording_node, tmp_path, t
         conf["private_key_passphrase_file"] = str(tmp_path / "passphrase")
     path = write_config(config(recording_node(), {"certificates": [conf]}), tmp_path)
     result = run_router("--check", "--config", path)
-    said = result.stdout + result.stderr
-    assert result.returncode == 1 and word in said, said
-    assert "open sesame" not in said
+    result = result.stdout + result.stderr
+    assert result.returncode == 1 and word in result, result
+    assert "open sesame" not in result
 
 
 def test_check_reports_all_invalid_certificates_of_a_listener_together(
@@ -166,12 +166,12 @@ def test_check_reports_all_invalid_certificates_of_a_listener_together(
             "private_key_file": str(names["rsa"].key)}]
     made = config(recording_node(), {"certificates": [names["default"].conf(), *bad]})
     result = run_router("--check", "--config", write_config(made, tmp_path))
-    said = result.stdout + result.stderr
+    result = result.stdout + result.stderr
     assert result.returncode == 1
     for place, word in ((1, "junk.pem"), (2, "nowhere.pem"), (3, "rsa.key")):
-        lines = [line for line in said.splitlines() if f"certificates[{place}]" in line]
-        assert len(lines) == 1 and word in lines[0], said
-    assert "certificates[0]" not in said
+        lines = [line for line in result.splitlines() if f"certificates[{place}]" in line]
+        assert len(lines) == 1 and word in lines[0], result
+    assert "certificates[0]" not in result
 
 
 def session_of(port, context, session=None, client_id="dev"):
@@ -179,7 +179,7 @@ def session_of(port, context, session=None, client_id="dev"):
     raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
     with context.wrap_socket(raw, server_hostname="default.example", session=session) as tls:
         tls.sendall(mqtt.connect(client_id))
-        assert tls.recv(4) == bytes.fromhex("20020000")  # the ticket of TLS 1.3 came before
+        assert tls.recv(4) == bytes.fromhex("20020000")  # the ticket of TLS 1.3 was read before
         return tls.session_reused, tls.session
 
 
@@ -201,10 +201,10 @@ VERSIONS = pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 @VERSIONS
 @pytest.mark.parametrize("size", (48, 80))
 def test_a_client_resumes_at_another_router_with_the_same_ticket_key(
-        door, authority, names, tmp_path, version, size):
+        start, authority, names, tmp_path, version, size):
     keys = ticket_keys(tmp_path / "keys", make_key(size), make_key(size))
     tls = {"certificates": [names["default"].conf()], "session_tickets": {"key_file": keys}}
-    first, second = door(tls), door(tls)
+    first, second = start(tls), start(tls)
     context = client(authority, maximum_version=version)
     reused, session = session_of(first.tls_port, context)
     assert not reused
@@ -215,42 +215,42 @@ def test_a_client_resumes_at_another_router_with_the_same_ticket_key(
 
 @VERSIONS
 def test_a_client_does_not_resume_at_a_router_with_another_ticket_key(
-        door, authority, names, version):
+        start, authority, names, version):
     tls = {"certificates": [names["default"].conf()]}
-    first, second = door(tls), door(tls)
+    first, second = start(tls), start(tls)
     context = client(authority, maximum_version=version)
     _, session = session_of(first.tls_port, context)
-    assert session_of(first.tls_port, context, session)[0], "with its own key it does"
+    assert session_of(first.tls_port, context, session)[0], "it resumes at the first router"
     assert not session_of(second.tls_port, context, session)[0]
 
 
 @VERSIONS
-def test_ticket_keys_rotate_by_replacing_the_file(door, authority, names, tmp_path, version):
+def test_ticket_keys_rotate_by_replacing_the_file(start, authority, names, tmp_path, version):
     old, new = make_key(), make_key()
     path = tmp_path / "keys"
     ticket_keys(path, old)
-    router = door({"certificates": [names["default"].conf()],
+    router = start({"certificates": [names["default"].conf()],
                    "session_tickets": {"key_file": str(path)}})
     context = client(authority, maximum_version=version)
     _, session = session_of(router.tls_port, context)
     ticket_keys(path, new, old)
     router.wait_event("tls.reloaded")
-    assert session_of(router.tls_port, context, session)[0], "the second key still opens"
+    assert session_of(router.tls_port, context, session)[0], "the second key still decrypts"
     ticket_keys(path, new)
     router.wait_event("tls.reloaded", count=2)
     assert not session_of(router.tls_port, context, session)[0]
 
 
 @VERSIONS
-def test_without_tickets_every_handshake_is_a_full_one(door, authority, names, version):
-    router = door({"certificates": [names["default"].conf()], "session_tickets": False})
+def test_without_tickets_every_handshake_is_a_full_one(start, authority, names, version):
+    router = start({"certificates": [names["default"].conf()], "session_tickets": False})
     context = client(authority, maximum_version=version)
     _, session = session_of(router.tls_port, context)
     assert not session or not session_of(router.tls_port, context, session)[0]
 
 
 def replace(issued, by, how="rename"):
-    """Put other files in the place of a certificate and its key."""
+    """Replace a certificate and its key."""
     for path, other in ((issued.key, by.key), (issued.certificate, by.certificate)):
         if how == "write":
             path.write_bytes(other.read_bytes())
@@ -262,78 +262,79 @@ def replace(issued, by, how="rename"):
 
 @pytest.mark.parametrize("how", ("rename", "write"))
 def test_a_replaced_certificate_is_sent_to_new_clients_and_old_sessions_stay(
-        door, authority, names, how):
+        start, authority, names, how):
     issued = authority.issue(f"changing-{how}", cn="before.example")
     later = authority.issue(f"later-{how}", cn="after.example")
-    router = door({"certificates": [issued.conf()]})
+    router = start({"certificates": [issued.conf()]})
     context = client(authority)
-    with mqtt.Device(router.tls_port, tls=context, server_name="x") as living:
-        living.connect("living")
+    with mqtt.Device(router.tls_port, tls=context, server_name="x") as established:
+        established.connect("established")
         replace(issued, later, how)
         router.wait_event("tls.reloaded")
-        wait_until(lambda: shown_cn(router.tls_port, context, "x") == "after.example",
+        wait_until(lambda: served_cn(router.tls_port, context, "x") == "after.example",
                    "the new certificate on every worker")
-        living.send(mqtt.PING)
-        wait_until(lambda: router.gauges()["sessions"] == 1, "only the living one")
-        assert not router.find("session.end", client_id="living")
+        established.send(mqtt.PING)
+        wait_until(lambda: router.gauges()["sessions"] == 1, "only the last session")
+        assert not router.find("session.end", client_id="established")
 
 
-def test_a_broken_new_file_is_reported_and_the_old_one_is_kept(door, authority, tmp_path):
+def test_a_broken_new_file_is_reported_and_the_old_one_is_kept(start, authority, tmp_path):
     issued = authority.issue("fragile", cn="good.example")
     later = authority.issue("fragile-later", cn="better.example")
-    router = door({"certificates": [issued.conf()]})
+    router = start({"certificates": [issued.conf()]})
     context = client(authority)
     issued.certificate.write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
     failed = router.wait_event("tls.reload_failed")
     assert "fragile.pem" in failed["error"] and failed["level"] == "error"
-    assert [shown_cn(router.tls_port, context, "x") for _ in range(6)] == 6 * ["good.example"]
+    assert [served_cn(router.tls_port, context, "x") for _ in range(6)] == 6 * ["good.example"]
     replace(issued, later)
     router.wait_event("tls.reloaded")
-    wait_until(lambda: shown_cn(router.tls_port, context, "x") == "better.example", "the new one")
+    wait_until(lambda: served_cn(router.tls_port, context, "x") == "better.example",
+               "the new certificate")
 
 
-def test_sighup_rereads_the_files(door, authority, names):
-    router = door({"certificates": [names["default"].conf()]})
+def test_sighup_rereads_the_files(start, authority, names):
+    router = start({"certificates": [names["default"].conf()]})
     router.process.send_signal(signal.SIGHUP)
     router.wait_event("reload.done")
-    assert shown_cn(router.tls_port, client(authority), "x") == "default.example"
+    assert served_cn(router.tls_port, client(authority), "x") == "default.example"
 
 
 @pytest.mark.parametrize("days, level", ((25, "warn"), (5, "error"), (60, None)))
-def test_the_expiry_of_a_certificate_is_logged_in_advance(door, authority, days, level):
+def test_the_expiry_of_a_certificate_is_logged_in_advance(start, authority, days, level):
     issued = authority.issue(f"ends-{days}", cn="ends.example", days=days)
-    router = door({"certificates": [issued.conf()]})
+    router = start({"certificates": [issued.conf()]})
     if level is None:
         assert not router.find("certificate.expires", certificate="ends.example")
         return
-    said = router.wait_event("certificate.expires")
-    assert said["level"] == level and said["days_left"] in (days - 1, days)
-    assert said["file"] == str(issued.certificate) and said["not_after"].endswith("Z")
-    assert "ends.example" in said["certificate"]
+    result = router.wait_event("certificate.expires")
+    assert result["level"] == level and result["days_left"] in (days - 1, days)
+    assert result["file"] == str(issued.certificate) and result["not_after"].endswith("Z")
+    assert "ends.example" in result["certificate"]
 
 
-def test_min_version_1_3_rejects_1_2(door, authority, names):
-    router = door({"certificates": [names["default"].conf()], "min_version": "1.3"})
+def test_min_version_1_3_rejects_1_2(start, authority, names):
+    router = start({"certificates": [names["default"].conf()], "min_version": "1.3"})
     assert refused(router.tls_port, client(authority, maximum_version=ssl.TLSVersion.TLSv1_2), "x")
     assert not refused(router.tls_port, client(authority), "x")
 
 
 @pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))
-def test_versions_below_1_2_are_rejected(door, names, version):
-    router = door({"certificates": [names["default"].conf()]})
-    said = s_client(router.tls_port, version, "-cipher", "ALL:@SECLEVEL=0")
-    assert "alert protocol version" in said.stderr, said.stderr
+def test_versions_below_1_2_are_rejected(start, names, version):
+    router = start({"certificates": [names["default"].conf()]})
+    result = s_client(router.tls_port, version, "-cipher", "ALL:@SECLEVEL=0")
+    assert "alert protocol version" in result.stderr, result.stderr
     assert router.session_end(reason="tls_failed")["detail"]
 
 
-def test_renegotiation_is_rejected(door, names):
-    router = door({"certificates": [names["default"].conf()]})
-    said = s_client(router.tls_port, "-tls1_2", text="R\n")
-    assert "no renegotiation" in said.stderr, said.stderr
+def test_renegotiation_is_rejected(start, names):
+    router = start({"certificates": [names["default"].conf()]})
+    result = s_client(router.tls_port, "-tls1_2", text="R\n")
+    assert "no renegotiation" in result.stderr, result.stderr
 
 
-def test_early_data_is_off(door, names, tmp_path):
-    router = door({"certificates": [names["default"].conf()]})
+def test_early_data_is_off(start, names, tmp_path):
+    router = start({"certificates": [names["default"].conf()]})
     process = subprocess.Popen(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{router.tls_port}", "-tls1_3"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -347,14 +348,14 @@ def test_early_data_is_off(door, names, tmp_path):
         process.communicate()
 
 
-def test_an_ocsp_staple_is_sent_and_reread(door, authority, tmp_path):
+def test_an_ocsp_staple_is_sent_and_reread(start, authority, tmp_path):
     issued = authority.issue("stapled", cn="stapled.example")
     staple = authority.ocsp_response(issued, tmp_path / "staple.der")
-    router = door({"certificates": [issued.conf(ocsp_response_file=str(staple))]})
+    router = start({"certificates": [issued.conf(ocsp_response_file=str(staple))]})
 
     def shown():
-        said = s_client(router.tls_port, "-status").stdout
-        return next(line for line in said.splitlines() if "Next Update" in line)
+        result = s_client(router.tls_port, "-status").stdout
+        return next(line for line in result.splitlines() if "Next Update" in line)
     first = shown()
     authority.ocsp_response(issued, staple)
     router.wait_event("tls.reloaded")

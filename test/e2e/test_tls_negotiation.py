@@ -1,4 +1,4 @@
-"""Suites, groups and curves: what is configured can be negotiated, and nothing else."""
+"""Cipher suites, groups and curves: exactly the configured ones can be negotiated."""
 
 import socket
 import struct
@@ -34,10 +34,10 @@ def start(start_router, recording_node):
     return make
 
 
-def cipher_of(said):
-    """What `openssl s_client` says was negotiated; "(NONE)" if nothing was."""
-    lines = [line for line in said.stdout.splitlines() if "Cipher is" in line]
-    return lines[0].split("Cipher is ")[1] if lines else said.stderr
+def cipher_of(result):
+    """Return the suite that `openssl s_client` reports; "(NONE)" if there is none."""
+    lines = [line for line in result.stdout.splitlines() if "Cipher is" in line]
+    return lines[0].split("Cipher is ")[1] if lines else result.stderr
 
 
 # ---- curves of device certificates --------------------------------------------------------------
@@ -53,13 +53,13 @@ def test_groups_do_not_restrict_device_certificates(
     keys = [key for key in DEVICE_KEYS if not (key == "brainpool" and version == "-tls1_3")]
     count = 0
     for key in keys:
-        # The client's list is for its certificate, too (RFC 8422 section 5.1).
+        # The client's list also applies to its certificate (RFC 8422 section 5.1).
         offered = "X25519:P-256:P-384:P-521:brainpoolP256r1"
-        said = s_client(router.tls_port, version, "-cert", devices[key].certificate, "-key",
+        result = s_client(router.tls_port, version, "-cert", devices[key].certificate, "-key",
                         devices[key].key, "-groups", offered, "-servername", key)
         count += 1
         end = router.session_end(count=count)
-        assert (end["sni"], end["reason"]) == (key, "client_closed_early"), (end, said.stderr)
+        assert (end["sni"], end["reason"]) == (key, "client_closed_early"), (end, result.stderr)
 
 
 @pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
@@ -72,11 +72,11 @@ def test_curves_of_device_certificates_are_not_offered_as_groups(
     assert "(NONE)" not in cipher_of(s_client(router.tls_port, version, "-groups", "P-521:P-384"))
 
 
-# ---- suites -------------------------------------------------------------------------------------
+# ---- cipher suites ------------------------------------------------------------------------------
 
 
 def client_hello(suites, extensions):
-    """A TLS 1.2 hello made by hand. extensions: {type: bytes}."""
+    """Return a TLS 1.2 ClientHello. extensions: {type: bytes}."""
     def sized(data, size):
         return len(data).to_bytes(size, "big") + data
     extra = b"".join(struct.pack("!H", kind) + sized(data, 2) for kind, data in extensions.items())
@@ -90,7 +90,7 @@ SIGNATURE_ALGORITHMS = {13: bytes.fromhex("0006040105010601")}  # RSA with SHA-2
 
 
 def answer(port, hello):
-    """("suite", number) of the ServerHello, or ("alert", number)."""
+    """Return ("suite", number) of the ServerHello, or ("alert", number)."""
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S) as raw:
         raw.sendall(hello)
         head = raw.recv(5, socket.MSG_WAITALL)
@@ -105,7 +105,7 @@ def answer(port, hello):
 @pytest.mark.parametrize("ciphers, extensions, want", (
     (None, SIGNATURE_ALGORITHMS, ("alert", HANDSHAKE_FAILURE)),
     ("ECDHE+AESGCM:DHE+AESGCM", SIGNATURE_ALGORITHMS, ("suite", DHE_RSA_GCM)),
-    # Without signature algorithms only SHA-1 is left to sign with (RFC 5246 section 7.4.1.4.1).
+    # Without signature algorithms only SHA-1 is left for signatures (RFC 5246 section 7.4.1.4.1).
     ("ECDHE+AESGCM:DHE+AESGCM", {}, ("alert", HANDSHAKE_FAILURE)),
     ("ECDHE+AESGCM:DHE+AESGCM:@SECLEVEL=0", {}, ("suite", DHE_RSA_GCM)),
     ("ECDHE+AESGCM:kRSA+AESGCM", SIGNATURE_ALGORITHMS, ("suite", RSA_GCM))))
@@ -119,15 +119,15 @@ def test_a_hello_without_supported_groups_is_served_if_dhe_is_configured(
 @pytest.mark.parametrize("ciphers", ("DHE-RSA-AES128-GCM-SHA256", "DHE+AESGCM", "ECDHE+AESGCM:DHE+AESGCM"))
 def test_dhe_has_parameters_if_configured(start, servers, ciphers):
     router = start(certificates=[servers["rsa"].conf()], ciphers=ciphers)
-    said = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
-    assert cipher_of(said) == "DHE-RSA-AES128-GCM-SHA256"
-    assert "Server Temp Key: DH, 2048 bits" in said.stdout, "as strong as the certificate"
+    result = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
+    assert cipher_of(result) == "DHE-RSA-AES128-GCM-SHA256"
+    assert "Server Temp Key: DH, 2048 bits" in result.stdout, "as strong as the certificate"
 
 
 def test_without_dhe_in_the_list_none_is_negotiated(start, servers):
     router = start(certificates=[servers["rsa"].conf()])
-    said = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
-    assert "(NONE)" in cipher_of(said)
+    result = s_client(router.tls_port, "-tls1_2", "-cipher", "DHE-RSA-AES128-GCM-SHA256")
+    assert "(NONE)" in cipher_of(result)
 
 
 def check(node, tmp_path, **tls):
@@ -145,10 +145,10 @@ ECDSA_ONLY, RSA_ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SH
     ("kRSA+AESGCM", "ec"), ("PSK+AESGCM", "rsa"), ("aNULL", "rsa")))
 def test_check_and_start_reject_a_list_that_cannot_be_negotiated(
         recording_node, servers, tmp_path, ciphers, key):
-    code, said, path = check(recording_node(), tmp_path, certificates=[servers[key].conf()],
+    code, result, path = check(recording_node(), tmp_path, certificates=[servers[key].conf()],
                              ciphers=ciphers)
-    lines = [line for line in said.splitlines() if line.startswith("error:")]
-    assert code == 1 and len(lines) == 1, said
+    lines = [line for line in result.splitlines() if line.startswith("error:")]
+    assert code == 1 and len(lines) == 1, result
     assert "listeners[1].tls: ciphers: " in lines[0]
     assert str(servers[key].certificate) in lines[0]
     started = run_router("--config", path)
@@ -162,16 +162,16 @@ def test_check_and_start_reject_a_list_that_cannot_be_negotiated(
     (None, ("rsa", "ec"), {}), (ECDSA_ONLY, ("rsa",), {"min_version": "1.3"})))
 def test_check_accepts_lists_that_can_be_negotiated(
         recording_node, servers, tmp_path, ciphers, keys, more):
-    """Certificates with the same names are one: it is enough that one of them serves TLS 1.2."""
+    """Certificates with the same names count as one: it is enough if one supports TLS 1.2."""
     if ciphers:
         more = {"ciphers": ciphers, **more}
-    code, said, _ = check(recording_node(), tmp_path,
+    code, result, _ = check(recording_node(), tmp_path,
                           certificates=[servers[key].conf() for key in keys], **more)
-    assert code == 0, said
+    assert code == 0, result
 
 
 def test_each_server_name_needs_a_usable_cipher_suite(recording_node, authority, servers, tmp_path):
     other = authority.issue("negotiation-other", sans=["DNS:other.example"], key="rsa")
-    code, said, _ = check(recording_node(), tmp_path, ciphers=ECDSA_ONLY,
+    code, result, _ = check(recording_node(), tmp_path, ciphers=ECDSA_ONLY,
                           certificates=[servers["ec"].conf(), other.conf()])
-    assert code == 1 and str(other.certificate) in said, said
+    assert code == 1 and str(other.certificate) in result, result

@@ -17,7 +17,7 @@ from harness import one_cluster, wait_until
 
 NOBODY, DAEMON = pwd.getpwnam("nobody"), grp.getgrnam("daemon")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-UNIT = ("sh", "-c", 'umask 0077 && exec "$@"', "sh")  # as the systemd unit has it
+UNIT = ("sh", "-c", 'umask 0077 && exec "$@"', "sh")  # as in the systemd unit
 
 
 def rights(path):
@@ -32,7 +32,7 @@ def made(recording_node):
 
 
 def with_sockets(made, tmp_path, **keys):
-    harness.add_listener(made, "door", address=f"unix:{tmp_path}/mqtt.sock", **keys)
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/mqtt.sock", **keys)
     return admin.with_admin(made, address=f"unix:{tmp_path}/admin.sock", **keys)
 
 
@@ -94,7 +94,7 @@ def test_a_reload_changes_only_the_permissions(start_router, made, tmp_path):
 
 def test_a_reload_opens_a_new_socket_with_its_permissions(start_router, made, tmp_path):
     router = start_router(made, wrapper=UNIT)
-    harness.add_listener(made, "door", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0622",
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/mqtt.sock", socket_mode="0622",
                      socket_group=grp.getgrgid(os.getegid()).gr_name)
     router.reload(made)
     assert rights(tmp_path / "mqtt.sock") == (0o622, os.geteuid(), os.getegid())
@@ -119,7 +119,7 @@ def test_an_unknown_name_in_a_reload_is_an_error_inside_the_sandbox(start_router
     made["listeners"][1]["socket_group"] = "no-such-group"
     router.reload(made, expect="reload.failed")
     assert "no such group" in router.find("reload.fault")[-1]["error"]
-    made["listeners"][1]["socket_group"] = "adm"  # known, but the capability is gone
+    made["listeners"][1]["socket_group"] = "adm"  # exists, but the capability is dropped
     router.reload(made, expect="reload.failed")
     assert "Operation not permitted: restart" in router.find("reload.fault")[-1]["error"]
 
@@ -130,7 +130,7 @@ def test_an_exiting_router_keeps_the_socket_of_its_successor(
     first = start_router(with_sockets(made, tmp_path))
     device = mqtt.Device(str(tmp_path / "mqtt.sock"))
     assert device.connect("dev") == (0, 0)
-    for path in files(tmp_path):  # what a successor does with a socket nobody listens on
+    for path in files(tmp_path):  # as a successor does with a stale socket
         path.unlink()
     second = start_router(with_sockets(one_cluster({"n": recording_node().port}, proxy_protocol="none"), tmp_path))
     device.close()
@@ -145,7 +145,7 @@ def test_an_exiting_router_keeps_the_socket_of_its_successor(
 
 def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router, made, tmp_path):
     path = tmp_path / "mqtt.sock"
-    harness.add_listener(made, "door", address=f"unix:{path}")
+    harness.add_listener(made, "extra", address=f"unix:{path}")
     router = start_router(made)
     path.unlink()
     with socket.socket(socket.AF_UNIX) as other:
@@ -158,7 +158,7 @@ def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router
 
 @pytest.mark.parametrize("mode", ("660x", "66", "1777", "0888", "", 660, "rw-rw----"))
 def test_a_mode_is_three_octal_digits(made, tmp_path, mode):
-    harness.add_listener(made, "door", address=f"unix:{tmp_path}/s", socket_mode=mode)
+    harness.add_listener(made, "extra", address=f"unix:{tmp_path}/s", socket_mode=mode)
     done = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))
     assert done.returncode == 1 and "listeners[1].socket_mode: want access rights as three octal digits" in done.stderr
 

@@ -1,4 +1,4 @@
-"""TLS towards the nodes: a real Mosquitto, and a node that wants the PROXY header first."""
+"""TLS to the nodes: a real Mosquitto, and a node that expects a PROXY header before TLS."""
 
 import socket
 import ssl
@@ -28,7 +28,7 @@ def issued(authority, tmp_path_factory):
 
 
 class TlsNode:
-    """A node as EMQX is one: a PROXY header in clear, then TLS, then MQTT."""
+    """A node like EMQX: a PROXY header in clear text, then TLS, then MQTT."""
 
     def __init__(self, issued, authority=None, proxy=True):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -59,7 +59,7 @@ class TlsNode:
     def talk(self, raw):
         header = b""
         while self.proxy and not (header and decode(header)):
-            byte = raw.recv(1)  # not a byte more: what follows is TLS
+            byte = raw.recv(1)  # byte by byte: TLS follows
             if not byte:
                 raise EOFError
             header += byte
@@ -85,7 +85,7 @@ class TlsNode:
 
 
 class Silent:
-    """Takes connections and never says a word of TLS."""
+    """Accepts connections and never starts TLS."""
 
     def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))

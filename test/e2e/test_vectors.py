@@ -1,9 +1,8 @@
 """Every CONNECT vector over real sockets: whole, in pieces, byte by byte.
 
-Each run comes from an address of its own in 127.0.0.0/8, so that the PROXY header says
-which run a node's record belongs to. `accept`
-means the node got exactly the vector's bytes, `reject` that no node was ever connected
-and the device read one of the allowed answers.
+Each run has its own address in 127.0.0.0/8, so that the PROXY header identifies the run of a
+node's record. `accept` means that the node got exactly the vector's bytes, `reject` that no node
+was connected and the device received one of the allowed answers.
 """
 
 import asyncio
@@ -21,13 +20,13 @@ CONNECT_PACKET_MS = 20_000  # long enough for the slowest CONNECT, byte by byte,
 
 
 def pieces(data, cuts):
-    """data cut at these offsets."""
+    """Split data at these offsets."""
     edges = [0, *[c for c in cuts if 0 < c < len(data)], len(data)]
     return [data[a:b] for a, b in zip(edges, edges[1:])]
 
 
 class Run:
-    """One vector sent one way, and what came of it."""
+    """One vector sent in one way, and the result."""
 
     def __init__(self, vector, way, number):
         self.vector, self.way = vector, way
@@ -62,7 +61,7 @@ class Run:
     async def talk(self, reader, writer, node):
         try:
             for piece in self.pieces():
-                # On loopback a returned write is in the router's receive queue.
+                # On loopback, written data is already in the router's receive queue.
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0.001 if self.way != "whole" else 0)
@@ -81,13 +80,13 @@ class Run:
 
 
 class Node:
-    """The recording node's view of the runs, by the device's address."""
+    """The recording node's records of the runs, by device address."""
 
     def __init__(self, recording):
         self.recording = recording
         self.by_host = {}
         self.seen = 0
-        self.silent = []  # connections whose header has not come yet
+        self.silent = []  # connections without a complete header
 
     def get(self, host):
         new = self.recording.records[self.seen:]
@@ -127,7 +126,7 @@ def play(vectors, ways, router, recording):
 
 
 def fault(run, want):
-    """What is wrong with a run that should have come out as `want`, or None."""
+    """Return the error of a run with this expected result, or None."""
     if run.accepted:
         if want == "reject":
             return "a node was connected"
@@ -136,15 +135,15 @@ def fault(run, want):
         return None if run.reply[:1] == b"\x20" else f"no CONNACK came back: {run.reply.hex()}"
     if want == "accept":
         return f"refused with {run.reply.hex() or 'silence'}, {run.ending}"
-    # Who closes without a word may reset; an answer must be followed by an orderly end.
+    # A close without an answer may be a reset; an answer must be followed by a clean close.
     if run.ending != "end" and (run.reply or run.ending != "reset"):
-        return f"ended with '{run.ending}' instead of an orderly close"
+        return f"ended with '{run.ending}' instead of a clean close"
     answers = [bytes.fromhex(a or "") for a in run.vector["connack_ok"]]
     if run.reply not in answers:
         return f"answered {run.reply.hex() or 'silence'}"
     preferred = run.vector["connack_hex_on_reject"]
     if run.vector.get("connack_rule") == "send" and not run.reply and preferred:
-        return "silence where a CONNACK is a must"
+        return "no CONNACK although it is required"
     return None
 
 
@@ -160,9 +159,9 @@ def judge(runs, want_of):
 def config(node, **listener):
     made = one_cluster({"node1": node.address}, proxy_protocol="v2")
     made["listeners"][0].update(listener)
-    # With a long farewell_ms a refusal is not lost to a client that still sends, however slowly.
+    # With a long farewell_ms a client that still sends slowly can receive the refusal.
     made["timeouts"] = {"connect_packet_ms": CONNECT_PACKET_MS, "farewell_ms": 60_000}
-    made["limits"] = {"flapping": False}  # most of them have one client identifier
+    made["limits"] = {"flapping": False}  # most vectors have the same client identifier
     return made
 
 
@@ -175,7 +174,7 @@ def test_every_connect_vector_gives_the_expected_result_whole_and_in_pieces(
     router = start_router(config(node))
     runs = play(load_vectors("connect.jsonl"), WAYS, router, node)
     judge(runs, lambda v: v["expect"])
-    # Where the standard leaves it open we may decide, but not by where the segments end.
+    # Where the standard leaves a choice, the result must not depend on segment boundaries.
     decided = {}
     for run in runs:
         decided.setdefault(run.vector["name"], set()).add((run.accepted, run.reply))
@@ -186,7 +185,7 @@ def test_every_connect_vector_gives_the_expected_result_whole_and_in_pieces(
 
 
 def check_log(router, runs):
-    """The access line names the version, and the client identifier where it is plain text."""
+    """The session's log line has the version, and the client identifier if it is plain text."""
     for run in runs:
         end = router.session_end(source=run.source)
         versions = {3: "3.1", 4: "3.1.1", 5: "5.0"}

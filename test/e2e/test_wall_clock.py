@@ -1,4 +1,4 @@
-"""Setting the clock ends no session and keeps none: the router counts monotonic time."""
+"""A clock change neither ends nor prolongs a session: the router uses monotonic time."""
 
 import glob
 import time
@@ -14,7 +14,7 @@ IDLE_MS = 6000
 
 @pytest.fixture
 def clock(tmp_path):
-    """(wrapper, set): a router behind the wrapper sees the time of day that set() asks for."""
+    """(wrapper, set): a router run by the wrapper sees the wall-clock time given to set()."""
     library, = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
     offset = tmp_path / "offset"
 
@@ -43,12 +43,12 @@ def test_devices_that_ping_survive_a_clock_set_forward(
             device.send(mqtt.PING)
             assert device.packet()[0] == mqtt.PINGRESP
         if turn == 1:
-            set_by(3600)  # the first look at each session, after half of its idle time, comes next
+            set_by(3600)  # before the first check of each session, after half of its idle time
         time.sleep(IDLE_MS / 3000)
     assert router.find("session.end") == []
     assert router.gauges()["sessions_relay"] == DEVICES
     hours = {event["time"][:13] for event in router.events}
-    assert len(hours) > 1, "the log has the time of day"
+    assert len(hours) > 1, "the log shows the new time"
 
 
 @pytest.mark.parametrize("seconds", (3600, -3600))

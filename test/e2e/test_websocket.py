@@ -1,4 +1,4 @@
-"""Devices over WebSocket: the upgrade, frames, refusals, and home for all transports alike."""
+"""Devices over WebSocket: upgrade, frames, refusals, and one home for all transports."""
 
 import json
 import queue
@@ -27,8 +27,8 @@ def config(nodes, certificates=None, **cluster):
 
 
 @pytest.fixture
-def door(start_router, recording_node):
-    """A router with a ws listener and its recording node."""
+def start(start_router, recording_node):
+    """Start a router with a ws listener; return it and its recording node."""
     def make(node=None, **more):
         node = node or recording_node()
         made = config({"n": node.port})
@@ -38,7 +38,7 @@ def door(start_router, recording_node):
 
 
 def record_of(node, source):
-    """The node's connection for the device at this port, or None."""
+    """Return the node's connection of the device at this port, or None."""
     for record in node.records:
         if record.proxy and proxy_source(record.proxy)[1] == source[1]:
             return record
@@ -46,7 +46,7 @@ def record_of(node, source):
 
 
 class Run:
-    """One vector over a real socket, and what came of it."""
+    """One vector over a real socket, and the result."""
 
     def __init__(self, vector, port, bytewise):
         self.vector, self.bytewise = vector, bytewise
@@ -61,7 +61,7 @@ class Run:
             for piece in [data[i:i + 1] for i in range(len(data))] if self.bytewise else [data]:
                 self.raw.sendall(piece)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # refused already
+            pass  # already refused
 
     def go(self, node):
         first, *rest = self.vector["chunks"]
@@ -94,7 +94,7 @@ class Run:
                 opcode, payload = read_frame(read)
                 if opcode == CLOSE:
                     self.code = struct.unpack(">H", payload[:2])[0] if payload else None
-                    self.raw.shutdown(socket.SHUT_WR)  # a reset may be there already
+                    self.raw.shutdown(socket.SHUT_WR)  # may fail after a reset
                 elif opcode in (BINARY, CONTINUATION):
                     self.payload += payload
         except (EOFError, OSError):
@@ -107,7 +107,7 @@ class Run:
                       f"the MQTT of {self.vector['name']}")
 
     def fault(self, node):
-        """What is wrong, or None."""
+        """Return the error, or None."""
         vector = self.vector
         record = record_of(node, self.name)
         if not self.answer:
@@ -119,7 +119,7 @@ class Run:
         if self.answer.headers.get("sec-websocket-protocol") != vector["subprotocol"]:
             return f"subprotocol {self.answer.headers.get('sec-websocket-protocol')}"
         if "sec-websocket-extensions" in self.answer.headers:
-            return "an extension was agreed on"
+            return "an extension was negotiated"
         got = record.mqtt.hex() if record else ""
         if got != vector["mqtt_hex"]:
             return f"the node got {got or 'nothing'}"
@@ -129,9 +129,9 @@ class Run:
 
 
 @pytest.mark.parametrize("bytewise", (False, True), ids=("as_written", "byte_by_byte"))
-def test_every_websocket_vector_gives_the_expected_result(door, bytewise):
+def test_every_websocket_vector_gives_the_expected_result(start, bytewise):
     vectors = load_vectors("websocket.jsonl")
-    router, node = door()
+    router, node = start()
     faults = []
     for vector in vectors:
         if bytewise and sum(map(len, vector["chunks"])) > 4000:
@@ -158,8 +158,8 @@ def test_every_websocket_vector_gives_the_expected_result(door, bytewise):
 ), ids=("other_path", "longer_path", "version_12", "no_upgrade", "put", "put_upgrade",
         "case_of_mqtt", "short_key", "head_over_8_kib"))
 def test_a_rejected_upgrade_gets_a_valid_http_answer(
-        door, closing, request_head, status, headers):
-    router, node = door()
+        start, closing, request_head, status, headers):
+    router, node = start()
     raw = closing(mqtt.Device(router.ports["ws"])).send(request_head)
     answer = read_answer(raw.socket)
     assert (answer.version, answer.status) == ("HTTP/1.1", status)
@@ -174,16 +174,16 @@ def test_a_rejected_upgrade_gets_a_valid_http_answer(
     assert not node.records
 
 
-def test_a_query_after_the_path_is_ignored(door, closing):
-    router, node = door()
+def test_a_query_after_the_path_is_ignored(start, closing):
+    router, node = start()
     device = closing(WsDevice(router.ports["ws"], path="/mqtt?token=secret"))
     assert device.connect("dev") == (0, 0)
     device.close()
     assert "secret" not in json.dumps(router.session_end())
 
 
-def test_packets_across_frames_and_many_in_one_frame_reach_the_node(door, closing):
-    router, node = door()
+def test_packets_across_frames_and_many_in_one_frame_reach_the_node(start, closing):
+    router, node = start()
     connect, message = mqtt.connect("dev"), mqtt.publish("t", bytes(range(256)) * 400)
     device = closing(WsDevice(router.ports["ws"]))
     for at in range(0, len(connect), 3):
@@ -205,10 +205,10 @@ def test_only_mqtt_31_may_set_flags_in_the_first_byte_of_a_connect(
     for listener in made["listeners"]:
         listener["connect_validation"] = validation
     router = start_router(made)
-    doors = (lambda: mqtt.Device(router.port), lambda: WsDevice(router.ports["ws"]))
-    for number, door in enumerate(doors):
+    connectors = (lambda: mqtt.Device(router.port), lambda: WsDevice(router.ports["ws"]))
+    for number, connect in enumerate(connectors):
         for version, first in ((3, 0x11), (3, 0x1f), (4, 0x11), (5, 0x1f)):
-            device = closing(door())
+            device = closing(connect())
             name = f"flags-{validation}-{number}-{version}-{first}"
             device.send(bytes([first]) + mqtt.connect(name, version=version)[1:])
             if version == 3:
@@ -227,8 +227,8 @@ def test_only_mqtt_31_may_set_flags_in_the_first_byte_of_a_connect(
     (frame(b"x" * 126, PING), 1002), (frame(b"x", PING, fin=False), 1002),
     (frame(b"x", CONTINUATION), 1002), (b"\xc2" + frame(b"x")[1:], 1002),
 ), ids=("unmasked", "text", "long_ping", "cut_ping", "lone_continuation", "reserved_bit"))
-def test_a_broken_frame_ends_the_session_with_its_code(door, closing, data, code):
-    router, node = door()
+def test_a_broken_frame_ends_the_session_with_its_code(start, closing, data, code):
+    router, node = start()
     device = closing(WsDevice(router.ports["ws"]))
     device.connect("dev")
     device.send_raw(data)
@@ -249,8 +249,8 @@ def test_a_refusal_is_a_connack_frame_and_a_close_frame(
     assert device.read_to_close() == (bytes.fromhex(answer), 1013)
 
 
-def test_the_close_of_the_node_becomes_a_close_frame(door, closing):
-    router, node = door()
+def test_the_close_of_the_node_becomes_a_close_frame(start, closing):
+    router, node = start()
     device = closing(WsDevice(router.ports["ws"]))
     device.connect("dev")
     node.record().write(b"last words")
@@ -326,11 +326,11 @@ def test_one_client_id_reaches_the_same_node_through_every_listener(
     tls = mqtt.tls_context(certificates)
     used = set()
     for i in range(12):
-        doors = [mqtt.Device(router.port), mqtt.Device(router.tls_port, tls=tls),
+        devices = [mqtt.Device(router.port), mqtt.Device(router.tls_port, tls=tls),
                  WsDevice(router.ports["ws"]), WsDevice(router.ports["wss"], tls=tls)]
-        for n, device in enumerate(doors):
+        for n, device in enumerate(devices):
             with device:
-                # One id at all doors in a row: the later one takes the session over.
+                # One id on all listeners in turn: the later one takes over the session.
                 assert device.connect(f"dev-{i}")[1] == 0
             end = router.wait_event("session.end", count=4 * i + n + 1)
             used.add((f"dev-{i}", end["node"]))

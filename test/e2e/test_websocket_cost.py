@@ -1,4 +1,4 @@
-"""What WebSocket adds to the cost of a session and of a message. Release build only."""
+"""The additional cost of WebSocket per session and per message. Release build only."""
 
 import collections
 
@@ -49,14 +49,14 @@ def test_an_idle_websocket_session_costs_under_2_kib_more_than_a_plain_one(
     node = closing(Mosquitto("ws-scale"))
     tls = mqtt.tls_context(certificates) if secure else None
     each = {}
-    doors = ("mqtts", "wss") if secure else ("mqtt", "ws")
-    for kind, door in zip((mqtt.Device, WsDevice), doors):
-        # A router each: the heap of one keeps room that a second wave would not pay for.
+    listeners = ("mqtts", "wss") if secure else ("mqtt", "ws")
+    for kind, listener in zip((mqtt.Device, WsDevice), listeners):
+        # One router each: a second wave would reuse the heap of the first.
         router = start_router({**config(node.port, certificates, proxy_protocol="none"),
                                "log": {"level": "info", "format": "json"}})
-        leave(router, connect_many(lambda: kind(router.ports[door], tls=tls), 50))
+        leave(router, connect_many(lambda: kind(router.ports[listener], tls=tls), 50))
         before = router.memory_bytes()
-        raws = connect_many(lambda: kind(router.ports[door], tls=tls), DEVICES)
+        raws = connect_many(lambda: kind(router.ports[listener], tls=tls), DEVICES)
         wait_until(lambda: router.gauges()["sessions"] == DEVICES, "all sessions to be established")
         each[kind] = (router.memory_bytes() - before) / DEVICES
         for raw in raws:
@@ -67,7 +67,7 @@ def test_an_idle_websocket_session_costs_under_2_kib_more_than_a_plain_one(
         router.stop()
     more = each[WsDevice] - each[mqtt.Device]
     with capsys.disabled():
-        print(f"\n{DEVICES} {door} sessions: {each[WsDevice]:.0f} bytes each "
+        print(f"\n{DEVICES} {listener} sessions: {each[WsDevice]:.0f} bytes each "
               f"when idle, {more:.0f} more than without WebSocket (Private_Dirty)")
     assert more < MORE_THAN_PLAIN_MAX
 
