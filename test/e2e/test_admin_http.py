@@ -40,7 +40,7 @@ def start(start_router, closing):
 def test_livez_and_readyz_report_liveness_and_readiness(start):
     _, api = start()
     live = api.get("/healthz")
-    assert (live.status, live.json) == (200, {"status": "live"})
+    assert (live.status, live.json) == (200, {"status": "alive"})
     ready = api.get("/readyz")
     assert (ready.status, ready.json) == (200, {"ready": True, "phase": "serving", "reasons": []})
     assert ready.headers["Cache-Control"] == "no-store"
