@@ -15,7 +15,7 @@ import sys
 import pytest
 
 import harness
-from harness import BINARY, PATIENCE_S, ROOT
+from harness import BINARY, WAIT_LIMIT_S, ROOT
 
 pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="once is enough")
 
@@ -68,7 +68,7 @@ def close_reason_table():
 
 
 def printed(*arguments):
-    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=PATIENCE_S,
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=WAIT_LIMIT_S,
                           check=True).stdout.strip()
 
 
@@ -135,7 +135,7 @@ def test_a_configuration_in_a_page_passes_the_check(text, authority, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(json.dumps(replace(whole, change)))
     done = subprocess.run([BINARY, "--check", "--config", file], capture_output=True, text=True,
-                          timeout=PATIENCE_S, check=False)
+                          timeout=WAIT_LIMIT_S, check=False)
     assert done.returncode == 0, done.stderr
 
 
