@@ -31,7 +31,7 @@
 #include "gauges.h"
 #include "net/tls/context.h"
 #include "proxy/admission/admission.h"
-#include "proxy/worker/loop_memory.h"
+#include "proxy/loop_memory.h"
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S 1.0

@@ -32,7 +32,7 @@
 #include "net/socket.h"
 #include "proxy/admission/admission.h"
 #include "proxy/session/session.h"
-#include "proxy/worker/listener.h"
+#include "proxy/listener.h"
 #include "proxy/worker/worker.h"
 
 #define QUIET_TURNS 4       /* without a movement: nothing moves any more */

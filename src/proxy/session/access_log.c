@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxied.h"
-#include "proxy/worker/listener.h"
+#include "attempts.h"
+#include "device.h"
+#include "proxy/listener.h"
 #include "proxy/worker/worker.h"
 #include "session.h"
-#include "tried.h"
 
 static const char *mqtt_version_name(uint8_t version)
 {

@@ -14,12 +14,12 @@
 
 #include "access_log.h"
 #include "base/clock.h"
+#include "device.h"
+#include "memory.h"
 #include "net/ws/stream.h"
-#include "proxied.h"
-#include "proxy/admission/admit.h"
-#include "proxy/admission/memory.h"
 #include "proxy/cluster_view.h"
-#include "proxy/worker/listener.h"
+#include "proxy/listener.h"
+#include "proxy/stages/admit.h"
 #include "proxy/worker/worker.h"
 
 #define BIT(state) (1u << SESSION_##state)

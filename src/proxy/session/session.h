@@ -13,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "away.h"
 #include "base/buffer.h"
 #include "base/list.h"
 #include "flow.h"
@@ -21,6 +20,7 @@
 #include "net/address.h"
 #include "net/stream.h"
 #include "net/tls/context.h"
+#include "off_home.h"
 #include "proxy/admission/admission.h"
 #include "proxy/node_live.h"
 #include "proxy/session_state.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listener.h"
+#include "proxy/listener.h"
 #include "worker.h"
 
 /* ---- made on the main thread ---- */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "proxy/session/proxied.h"
+#include "proxy/session/device.h"
 #include "proxy/session/session.h"
 #include "proxy/worker/session_query.h"
 #include "worker.h"

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "proxy/session/away.h"
+#include "proxy/session/off_home.h"
 #include "proxy/session/session.h"
 #include "worker.h"
 

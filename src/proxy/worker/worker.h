@@ -11,10 +11,10 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/pool.h"
-#include "listener.h"
 #include "net/splice.h"
 #include "proxy/cluster_view.h"
 #include "proxy/counters.h"
+#include "proxy/listener.h"
 #include "proxy/worker/session_query.h"
 #include "proxy/worker/workers.h"
 

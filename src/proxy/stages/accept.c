@@ -1,5 +1,5 @@
 /*
- * stage_door.c - the doors a device comes through before its CONNECT is read.
+ * accept.c - the doors a device comes through before its CONNECT is read.
  *
  *    ACCEPT -> PROXY_IN? -> TLS? -> WEBSOCKET? -> CONNECT
  *
@@ -14,16 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admit.h"
 #include "model/forwarded.h"
 #include "net/address.h"
 #include "net/socket.h"
 #include "net/ws/stream.h"
-#include "proxied.h"
-#include "proxy/admission/admit.h"
-#include "proxy/worker/listener.h"
-#include "proxy/worker/loop_memory.h"
+#include "proxy/listener.h"
+#include "proxy/loop_memory.h"
+#include "proxy/session/device.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 #include "wire/first_bytes.h"
 
 /* LOCAL and UNKNOWN: the proxy connects for itself, to check whether we are there. */

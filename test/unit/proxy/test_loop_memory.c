@@ -8,8 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "proxy/loop_memory.h"
 #include "proxy/session/session_kinds.h"
-#include "proxy/worker/loop_memory.h"
 #include "unit.h"
 
 #define TIMERS 3000

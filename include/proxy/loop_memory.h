@@ -5,8 +5,8 @@
  * a reserve for one such growth of each, a shortage refuses new sessions, and those that are
  * there go on.
  */
-#ifndef PROXY_WORKER_LOOP_MEMORY_H
-#define PROXY_WORKER_LOOP_MEMORY_H
+#ifndef PROXY_LOOP_MEMORY_H
+#define PROXY_LOOP_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

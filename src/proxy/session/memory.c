@@ -11,8 +11,8 @@
  */
 #include "memory.h"
 
-#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
+#include "session.h"
 #include "wire/proxy/protocol.h"
 
 /* Of each CONNECT: a first read, with room for a PROXY header in front. */

@@ -15,7 +15,7 @@
 
 #include "net/socket.h"
 #include "proxy/session/session.h"
-#include "worker.h"
+#include "proxy/worker/worker.h"
 
 #define ACCEPT_BATCH_MAX 64
 

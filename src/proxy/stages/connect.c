@@ -1,5 +1,5 @@
 /*
- * stage_connect.c - read the CONNECT, bounded, and keep what came with it.
+ * connect.c - read the CONNECT, bounded, and keep what came with it.
  */
 #include <assert.h>
 #include <ev.h>
@@ -9,10 +9,10 @@
 
 #include "model/route_key.h"
 #include "net/socket.h"
-#include "proxy/admission/memory.h"
-#include "proxy/worker/listener.h"
+#include "proxy/listener.h"
+#include "proxy/session/memory.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 #include "wire/first_bytes.h"
 #include "wire/proxy/protocol.h"
 

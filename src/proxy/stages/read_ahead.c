@@ -1,16 +1,16 @@
 /*
- * pipelined.c - read and keep what a client sends after its CONNECT, before its node has answered.
+ * read_ahead.c - read and keep what a client sends after its CONNECT, before its node has answered.
  *
  * It goes to the node after the CONNECT, and is kept with it, so that another node can be tried.
  * Session memory bounds it. Knows nothing of nodes.
  */
-#include "pipelined.h"
+#include "read_ahead.h"
 
 #include <string.h>
 
-#include "proxy/admission/memory.h"
+#include "proxy/session/memory.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 
 bool pipelined_keep(struct session *s, struct buffer *b, size_t n)
 {

@@ -1,8 +1,8 @@
 /*
- * tried.h - the nodes that were tried for a session, and how each try ended: the log's `tried`.
+ * attempts.h - the nodes that were tried for a session, and how each try ended: the log's `tried`.
  */
-#ifndef PROXY_SESSION_TRIED_H
-#define PROXY_SESSION_TRIED_H
+#ifndef PROXY_SESSION_ATTEMPTS_H
+#define PROXY_SESSION_ATTEMPTS_H
 
 #include "session.h"
 

@@ -1,5 +1,5 @@
 /*
- * stage_connack.c - wait for the node's first packet, and judge by it whether the session has
+ * connack.c - wait for the node's first packet, and judge by it whether the session has
  * found its node or the CONNECT goes to the next one.
  *
  *    the node ...                                      the session
@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admit.h"
 #include "base/reader.h"
-#include "pipelined.h"
-#include "proxy/admission/admit.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
+#include "read_ahead.h"
 #include "wire/mqtt/connack.h"
 
 /* A CONNACK with more in it is not waited for: it would be properties for the device alone. */

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "net/tls/context.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 
 static const struct {
     enum tls_name_kind kind;

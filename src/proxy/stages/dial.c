@@ -1,5 +1,5 @@
 /*
- * stage_place.c - find the session a node among its candidates: dial, try the next one.
+ * dial.c - find the session a node among its candidates: dial, try the next one.
  *
  *    ROUTE --candidates--> DIAL --PROXY header + CONNECT in one send--> CONNACK
  *                          |  ^                                          |
@@ -22,17 +22,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "base/clock.h"
 #include "net/socket.h"
 #include "net/tls/client.h"
-#include "pipelined.h"
-#include "proxied.h"
-#include "proxy/admission/admit.h"
 #include "proxy/cluster_view.h"
-#include "proxy/worker/listener.h"
+#include "proxy/listener.h"
+#include "proxy/session/attempts.h"
+#include "proxy/session/device.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
-#include "tried.h"
+#include "read_ahead.h"
 #include "wire/proxy/protocol.h"
 
 #define SLOW_DIAL_US 20000u

@@ -1,10 +1,10 @@
 /*
- * tried.c - the nodes that were tried for a session.
+ * attempts.c - the nodes that were tried for a session.
  *
  * Nearly every session is placed at the first try, which is told by its node; only what failed is
  * noted on the way.
  */
-#include "tried.h"
+#include "attempts.h"
 
 #include <assert.h>
 #include <stdio.h>

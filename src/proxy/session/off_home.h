@@ -1,5 +1,5 @@
 /*
- * away.h - which relayed sessions are not at their home, and why. For stages and the worker.
+ * off_home.h - which relayed sessions are not at their home, and why. For stages and the worker.
  *
  * A session keeps no route key. It is computed again, when the nodes of its cluster have
  * changed, from what a session keeps anyway: client identifier and user name (up to
@@ -7,8 +7,8 @@
  * the key is a longer name, or was not kept, the session keeps the state that it had when it was
  * placed.
  */
-#ifndef PROXY_SESSION_AWAY_H
-#define PROXY_SESSION_AWAY_H
+#ifndef PROXY_SESSION_OFF_HOME_H
+#define PROXY_SESSION_OFF_HOME_H
 
 #include <stdbool.h>
 

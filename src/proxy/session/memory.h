@@ -1,8 +1,8 @@
 /*
  * memory.h - how much a worker holds of data that waits, and who goes when it is too much.
  */
-#ifndef PROXY_ADMISSION_MEMORY_H
-#define PROXY_ADMISSION_MEMORY_H
+#ifndef PROXY_SESSION_MEMORY_H
+#define PROXY_SESSION_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

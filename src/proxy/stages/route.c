@@ -1,13 +1,13 @@
 /*
- * stage_route.c - what is known of a device, whether it is who it says, and which nodes to try.
+ * route.c - what is known of a device, whether it is who it says, and which nodes to try.
  */
+#include "admit.h"
 #include "identity.h"
 #include "model/route_key.h"
-#include "proxied.h"
-#include "proxy/admission/admit.h"
 #include "proxy/cluster_view.h"
-#include "proxy/worker/listener.h"
-#include "session.h"
+#include "proxy/listener.h"
+#include "proxy/session/device.h"
+#include "proxy/session/session.h"
 
 static enum step pick(struct session *s, const struct route_facts *facts)
 {

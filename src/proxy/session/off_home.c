@@ -1,13 +1,13 @@
 /*
- * away.c - which relayed sessions are not at their home, and why.
+ * off_home.c - which relayed sessions are not at their home, and why.
  */
-#include "away.h"
+#include "off_home.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "device.h"
 #include "model/route_key.h"
-#include "proxied.h"
 #include "proxy/cluster_view.h"
 #include "proxy/worker/worker.h"
 #include "session.h"

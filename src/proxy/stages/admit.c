@@ -18,10 +18,10 @@
 #include "model/cidr.h"
 #include "net/address.h"
 #include "proxy/admission/admission.h"
+#include "proxy/listener.h"
 #include "proxy/session/access_log.h"
-#include "proxy/session/proxied.h"
+#include "proxy/session/device.h"
 #include "proxy/session/session.h"
-#include "proxy/worker/listener.h"
 #include "proxy/worker/worker.h"
 #include "wire/proxy/protocol.h"
 

@@ -8,7 +8,7 @@
  * The state is global because the allocator is: ev_set_allocator() takes a function and no
  * argument.
  */
-#include "proxy/worker/loop_memory.h"
+#include "proxy/loop_memory.h"
 
 #include <ev.h>
 #include <malloc.h>

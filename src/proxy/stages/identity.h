@@ -1,8 +1,8 @@
 /*
  * identity.h - is a device who it says it is? Its certificate has to confirm it.
  */
-#ifndef PROXY_SESSION_IDENTITY_H
-#define PROXY_SESSION_IDENTITY_H
+#ifndef PROXY_STAGES_IDENTITY_H
+#define PROXY_STAGES_IDENTITY_H
 
 #include <stdbool.h>
 

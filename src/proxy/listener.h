@@ -1,17 +1,17 @@
 /*
  * listener.h - accept connections on one worker's share of a listening socket.
  */
-#ifndef PROXY_WORKER_LISTENER_H
-#define PROXY_WORKER_LISTENER_H
+#ifndef PROXY_LISTENER_H
+#define PROXY_LISTENER_H
 
 #include <ev.h>
 #include <stdbool.h>
 
+#include "cluster_view.h"
 #include "model/config/config.h"
 #include "net/address.h"
 #include "net/tls/context.h"
 #include "net/ws/stream.h"
-#include "proxy/cluster_view.h"
 #include "proxy/snapshot.h"
 
 struct worker;

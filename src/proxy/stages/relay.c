@@ -1,16 +1,16 @@
 /*
- * stage_relay.c - both legs are open, and the node has spoken: pass bytes, opaquely, until both
+ * relay.c - both legs are open, and the node has spoken: pass bytes, opaquely, until both
  * sides have ended. Every byte is theirs, only the idle time is ours.
  */
 #include <assert.h>
 #include <ev.h>
 #include <string.h>
 
-#include "access_log.h"
 #include "net/socket.h"
-#include "proxy/admission/memory.h"
+#include "proxy/session/access_log.h"
+#include "proxy/session/memory.h"
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 
 /* A session that lives so long, or half of its idle time, is there to stay. */
 #define SETTLED_MS 60000.0

@@ -1,8 +1,8 @@
 /*
  * admit.h - who may come in: by address, by how many and how often. For stages.
  */
-#ifndef PROXY_ADMISSION_ADMIT_H
-#define PROXY_ADMISSION_ADMIT_H
+#ifndef PROXY_STAGES_ADMIT_H
+#define PROXY_STAGES_ADMIT_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /*
- * pipelined.h - what a client sends after its CONNECT, before its node has answered.
+ * read_ahead.h - what a client sends after its CONNECT, before its node has answered.
  */
-#ifndef PROXY_SESSION_PIPELINED_H
-#define PROXY_SESSION_PIPELINED_H
+#ifndef PROXY_STAGES_READ_AHEAD_H
+#define PROXY_STAGES_READ_AHEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * stage_farewell.c - part from a client in order, within timeouts.farewell_ms.
+ * closing.c - part from a client in order, within timeouts.farewell_ms.
  *
  * Write what still waits for it and our own last words, close the writing side, then read
  * and discard until it closes too. Closing at once would not do: a close with unread input
@@ -7,8 +7,8 @@
  */
 #include <ev.h>
 
+#include "proxy/session/session.h"
 #include "proxy/worker/worker.h"
-#include "session.h"
 
 /* Blocks discarded before others get a turn. */
 #define DISCARD_ROUNDS_MAX 4

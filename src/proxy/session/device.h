@@ -1,9 +1,9 @@
 /*
- * proxied.h - what is known of a device beyond its socket: from its TLS handshake here, or from
+ * device.h - what is known of a device beyond its socket: from its TLS handshake here, or from
  * the PROXY header of a balancer in front; and the header that passes it on to the node.
  */
-#ifndef PROXY_SESSION_PROXIED_H
-#define PROXY_SESSION_PROXIED_H
+#ifndef PROXY_SESSION_DEVICE_H
+#define PROXY_SESSION_DEVICE_H
 
 #include "base/buffer.h"
 #include "net/address.h"

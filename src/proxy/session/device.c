@@ -1,10 +1,10 @@
 /*
- * proxied.c - what is known of a device beyond its socket, and how the node is told.
+ * device.c - what is known of a device beyond its socket, and how the node is told.
  *
  * Two routers in a row: the first ends TLS and says what it saw in its PROXY header, the second
  * takes that over into its own, so that the node hears of the device and not of the router.
  */
-#include "proxied.h"
+#include "device.h"
 
 #include <stdlib.h>
 #include <string.h>
