@@ -7,6 +7,7 @@
 #include "cluster_view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -35,6 +36,15 @@ struct cluster_view *cluster_view_ref(struct cluster_view *cluster_view)
 {
     cluster_view->refs++;
     return cluster_view;
+}
+
+struct cluster_view *cluster_view_find(struct cluster_view *const *views, size_t n,
+                                       const char *cluster)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(views[i]->cluster->conf->name, cluster) == 0)
+            return views[i];
+    return NULL;
 }
 
 void cluster_view_unref(struct cluster_view *cluster_view)

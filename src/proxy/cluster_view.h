@@ -37,6 +37,10 @@ MUST_USE struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t
 struct cluster_view *cluster_view_ref(struct cluster_view *cluster_view);
 void cluster_view_unref(struct cluster_view *cluster_view); /* null is allowed */
 
+/* The view of a cluster among n; null = it is no longer configured. */
+struct cluster_view *cluster_view_find(struct cluster_view *const *views, size_t n,
+                                       const char *cluster);
+
 /*
  * Where to try a session, in order.
  *

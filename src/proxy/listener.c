@@ -1,9 +1,8 @@
 /*
- * listener.c - accept connections on one worker's share of a listening socket.
+ * listener.c - one worker's share of a listening socket.
  *
- * Takes a batch at a time, and only after everything else that is due in a turn of the loop, so
- * that a storm of new devices does not keep the old ones waiting. How fast it may go is the
- * worker's business: worker_accept.c.
+ * Passive: holds the socket, its watcher and its part of the configuration. worker/accept.c takes
+ * the connections.
  */
 #include "listener.h"
 
@@ -14,10 +13,6 @@
 #include <unistd.h>
 
 #include "net/socket.h"
-#include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
-
-#define ACCEPT_BATCH_MAX 64
 
 static bool is_wildcard(const struct address *a)
 {
@@ -58,8 +53,7 @@ static bool ask_local(struct listener *listener)
     return true;
 }
 
-struct listener *listener_new(struct worker *w, struct snapshot *snapshot,
-                              const struct binding *binding, int fd)
+struct listener *listener_new(struct snapshot *snapshot, const struct binding *binding, int fd)
 {
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener) {
@@ -71,7 +65,6 @@ struct listener *listener_new(struct worker *w, struct snapshot *snapshot,
     const struct listener_conf *conf = binding->conf;
     listener->refs = 1;
     listener->batch = 1;
-    listener->w = w;
     listener->snapshot = snapshot_ref(snapshot);
     listener->conf = conf;
     listener->fd = fd;
@@ -107,49 +100,14 @@ void listener_unref(struct listener *listener)
     free(listener);
 }
 
-/* Accept one connection; false when there is none, or none can be had now. */
-static bool accept_one(struct listener *listener)
-{
-    struct address source;
-    int fd = worker_accept(listener->w, listener, &source);
-    if (fd < 0)
-        return false;
-    session_begin(listener->w, listener, fd, &source);
-    return true;
-}
-
-/*
- * The queue says that it is empty with a system call, which devices that come one at a time
- * need not pay: so a batch is one, and grows only while turn after turn finds more.
- */
-static void accept_batch(struct listener *listener)
-{
-    const unsigned turn = ev_iteration(listener->w->loop);
-    const bool goes_on = turn == listener->turn + 1;
-    unsigned n = 0;
-    while (n < listener->batch && accept_one(listener))
-        n++;
-    if (n < listener->batch || !goes_on)
-        listener->batch = n > 1 ? n : 1;
-    else if (listener->batch < ACCEPT_BATCH_MAX)
-        listener->batch *= 2;
-    listener->turn = turn;
-}
-
-static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
-{
-    (void)loop;
-    struct listener *listener = CONTAINER_OF(io, struct listener, io);
-    if (events & EV_ERROR)
-        worker_cannot_watch(listener->w); /* libev has stopped it: for good, if we did nothing */
-    else
-        accept_batch(listener);
-}
-
-void listener_start(struct listener *listener)
+void listener_watch(struct listener *listener, struct ev_loop *loop,
+                    void (*on_connection)(struct ev_loop *loop, struct ev_io *io, int events),
+                    void *data)
 {
     ev_io_init(&listener->io, on_connection, listener->fd, EV_READ);
+    listener->io.data = data;
     ev_set_priority(&listener->io, EV_MINPRI); /* the last to be called in its turn */
+    listener->loop = loop;
     listener_resume(listener);
 }
 
@@ -164,35 +122,23 @@ void listener_take_over(struct listener *listener, struct listener *old)
     (void)listen(listener->fd, (int)listener->conf->backlog);
 }
 
-void listener_retire(struct listener *listener)
-{
-    struct address source;
-    for (uint32_t i = 0; listener->fd >= 0 && i < listener->conf->backlog; i++) {
-        int fd = socket_accept(listener->fd, &source);
-        if (fd < 0)
-            break;
-        session_begin(listener->w, listener, fd, &source);
-    }
-    listener_close(listener);
-}
-
 void listener_pause(struct listener *listener)
 {
-    ev_io_stop(listener->w->loop, &listener->io);
+    if (listener->loop)
+        ev_io_stop(listener->loop, &listener->io);
 }
 
 void listener_resume(struct listener *listener)
 {
-    if (listener->fd >= 0)
-        ev_io_start(listener->w->loop, &listener->io);
+    if (listener->loop && listener->fd >= 0)
+        ev_io_start(listener->loop, &listener->io);
 }
 
 void listener_close(struct listener *listener)
 {
     if (listener->fd < 0)
         return;
-    if (listener->w && listener->w->loop)
-        ev_io_stop(listener->w->loop, &listener->io);
+    listener_pause(listener);
     close(listener->fd);
     listener->fd = -1;
 }

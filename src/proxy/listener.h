@@ -14,8 +14,6 @@
 #include "net/ws/stream.h"
 #include "proxy/snapshot.h"
 
-struct worker;
-
 /* What a relayed session has to know of the door it came through. */
 struct listener_tag {
     unsigned refs;
@@ -31,10 +29,10 @@ struct listener_tag {
 struct listener {
     unsigned refs; /* of one thread, so it is plain */
     struct ev_io io;
-    unsigned batch; /* to accept when the socket is ready next */
-    unsigned turn;  /* of the loop, when it was last */
-    struct worker *w;
-    struct snapshot *snapshot;         /* a reference */
+    struct ev_loop *loop;      /* null until it is watched */
+    unsigned batch;            /* accept.c: connections to accept when the socket is ready next */
+    unsigned turn;             /* accept.c: the loop's turn when it was last ready */
+    struct snapshot *snapshot; /* a reference */
     const struct listener_conf *conf;  /* of that snapshot */
     struct cluster_view *cluster_view; /* a reference: of its cluster, as it is now */
     struct listener_tag *tag;          /* a reference */
@@ -49,20 +47,19 @@ struct listener {
  * One reference, the caller's. May be made on another thread and handed over. Takes the
  * descriptor, on failure too; -1 when listener_take_over() will bring one. Null with errno.
  */
-MUST_USE struct listener *listener_new(struct worker *w, struct snapshot *snapshot,
-                                       const struct binding *binding, int fd);
+MUST_USE struct listener *listener_new(struct snapshot *snapshot, const struct binding *binding,
+                                       int fd);
 struct listener *listener_ref(struct listener *listener);
 void listener_unref(struct listener *listener); /* null is allowed */
 void listener_tag_unref(struct listener_tag *tag);
 
-/* Watch the socket. */
-void listener_start(struct listener *listener);
+/* Watch the socket: `on_connection` is called when it is readable, with io->data = data. */
+void listener_watch(struct listener *listener, struct ev_loop *loop,
+                    void (*on_connection)(struct ev_loop *loop, struct ev_io *io, int events),
+                    void *data);
 
 /* Have the socket of an old listener, which is left without. Not watched yet. */
 void listener_take_over(struct listener *listener, struct listener *old);
-
-/* It is not wanted any more: accept who is in its queue already, then close it. */
-void listener_retire(struct listener *listener);
 
 /* Close the socket: whoever still waits in its queue is reset. Safe to repeat. */
 void listener_close(struct listener *listener);

@@ -31,8 +31,10 @@
 #include "model/config/config.h"
 #include "net/socket.h"
 #include "proxy/admission/admission.h"
-#include "proxy/session/session.h"
 #include "proxy/listener.h"
+#include "proxy/session/session.h"
+#include "proxy/session/turn.h"
+#include "proxy/stages/run.h"
 #include "proxy/worker/worker.h"
 
 #define QUIET_TURNS 4       /* without a movement: nothing moves any more */
@@ -534,12 +536,12 @@ void rig_free(struct rig *rig)
 
 static struct session *session_of(const struct rig *rig)
 {
-    return rig_lives(rig) ? CONTAINER_OF(rig->w->sessions.next, struct session, link) : NULL;
+    return rig_lives(rig) ? CONTAINER_OF(rig->w->core.sessions.next, struct session, link) : NULL;
 }
 
 void rig_tidy(struct rig *rig)
 {
-    struct pool *pool = &rig->w->relay_pool;
+    struct pool *pool = &rig->w->core.relay_pool;
     pool_fini(pool);
     pool_init(pool, pool->size, pool->keep);
     rig_nodes_up(rig);
@@ -547,7 +549,7 @@ void rig_tidy(struct rig *rig)
 
 bool rig_lives(const struct rig *rig)
 {
-    return !list_empty(&rig->w->sessions);
+    return !list_empty(&rig->w->core.sessions);
 }
 
 void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg)
@@ -564,8 +566,8 @@ static void begin(struct rig *rig, size_t listener, int fd)
                                      .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     assert(!rig_lives(rig) && listener < rig->w->n_listeners);
     for (int i = 0; i < CLOSE_REASON_COUNT; i++)
-        rig->closed_before[i] = counter_read(&rig->w->counters.closed[i]);
-    session_begin(rig->w, rig->w->listeners[listener], fd, &source);
+        rig->closed_before[i] = counter_read(&rig->w->core.counters.closed[i]);
+    session_begin(&rig->w->core, rig->w->listeners[listener], fd, &source);
 }
 
 void rig_begin(struct rig *rig, size_t listener, struct rig_peer *client, struct rig_peer *nodes,
@@ -595,7 +597,7 @@ void rig_begin_on(struct rig *rig, size_t listener, int fd, struct rig_peer *nod
 
 void rig_turn(struct rig *rig)
 {
-    ev_run(rig->w->loop, EVRUN_NOWAIT);
+    ev_run(rig->w->core.loop, EVRUN_NOWAIT);
 }
 
 static void collect_all(struct rig *rig)
@@ -633,9 +635,9 @@ bool rig_deadline_early(struct rig *rig)
     struct session *s = session_of(rig);
     if (!s || !ev_is_active(&s->deadline))
         return false;
-    rig->w->now_us = rig->now_us; /* as the loop's next turn would */
-    ev_feed_event(rig->w->loop, &s->deadline, EV_TIMER);
-    ev_invoke_pending(rig->w->loop);
+    rig->w->core.now_us = rig->now_us; /* as the loop's next turn would */
+    ev_feed_event(rig->w->core.loop, &s->deadline, EV_TIMER);
+    ev_invoke_pending(rig->w->core.loop);
     (void)rig_settle(rig);
     return true;
 }
@@ -650,23 +652,29 @@ bool rig_deadline(struct rig *rig)
 
 static struct node_live *live_of(struct rig *rig, size_t cluster, size_t k)
 {
-    const struct cluster *c = &rig->w->snapshot->clusters[cluster];
+    const struct cluster *c = &rig->w->core.snapshot->clusters[cluster];
     return c->nodes[k % c->n].live;
+}
+
+static void check_nodes(struct rig *rig)
+{
+    if (worker_check_nodes(rig->w))
+        worker_wake(rig->w);
 }
 
 void rig_node_down(struct rig *rig, size_t k)
 {
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++)
         node_live_set_status(&rig->registry, live_of(rig, i, k), NODE_DOWN);
-    worker_look_at_nodes(rig->w);
+    check_nodes(rig);
 }
 
 void rig_node_evicts(struct rig *rig, size_t k)
 {
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 1);
-    worker_look_at_nodes(rig->w);
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++)
+    check_nodes(rig);
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++)
         atomic_store(&live_of(rig, i, k)->evictions[EVICT_DOWN], 0);
 }
 
@@ -680,8 +688,8 @@ static void take_turns(struct rig *rig, const struct node *n, unsigned turns)
 
 void rig_take_turns(struct rig *rig, unsigned turns)
 {
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
-        const struct cluster *c = &rig->w->snapshot->clusters[i];
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++) {
+        const struct cluster *c = &rig->w->core.snapshot->clusters[i];
         for (size_t k = 0; k < c->n; k++)
             take_turns(rig, &c->nodes[k], turns);
     }
@@ -689,8 +697,8 @@ void rig_take_turns(struct rig *rig, unsigned turns)
 
 void rig_nodes_up(struct rig *rig)
 {
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
-        for (size_t k = 0; k < rig->w->snapshot->clusters[i].n; k++) {
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++) {
+        for (size_t k = 0; k < rig->w->core.snapshot->clusters[i].n; k++) {
             node_live_set_status(&rig->registry, live_of(rig, i, k), NODE_UP);
             atomic_store(&live_of(rig, i, k)->next_turn_us, 0);
         }
@@ -708,7 +716,7 @@ enum close_reason rig_reason(const struct rig *rig)
 {
     int reason = CLOSE_REASON_COUNT;
     for (int i = 0; i < CLOSE_REASON_COUNT; i++) {
-        uint64_t times = counter_read(&rig->w->counters.closed[i]) - rig->closed_before[i];
+        uint64_t times = counter_read(&rig->w->core.counters.closed[i]) - rig->closed_before[i];
         assert(times == 0 || (times == 1 && reason == CLOSE_REASON_COUNT)); /* closed once */
         if (times == 1)
             reason = i;
@@ -718,8 +726,8 @@ enum close_reason rig_reason(const struct rig *rig)
 
 static const char *nodes_residue(const struct rig *rig)
 {
-    for (size_t i = 0; i < rig->w->n_cluster_views; i++) {
-        const struct cluster *c = &rig->w->snapshot->clusters[i];
+    for (size_t i = 0; i < rig->w->core.n_cluster_views; i++) {
+        const struct cluster *c = &rig->w->core.snapshot->clusters[i];
         for (size_t k = 0; k < c->n; k++) {
             const struct node_live *live = c->nodes[k].live;
             if (NODE_LIVE_READ(live->sessions) != 0)
@@ -737,8 +745,8 @@ static const char *nodes_residue(const struct rig *rig)
         }
         unsigned listeners = 0;
         for (size_t d = 0; d < rig->w->n_listeners; d++)
-            listeners += rig->w->listeners[d]->cluster_view == rig->w->cluster_views[i];
-        if (rig->w->cluster_views[i]->refs != 1 + listeners)
+            listeners += rig->w->listeners[d]->cluster_view == rig->w->core.cluster_views[i];
+        if (rig->w->core.cluster_views[i]->refs != 1 + listeners)
             return "a reference to a roster";
     }
     return NULL;
@@ -748,15 +756,16 @@ const char *rig_residue(const struct rig *rig)
 {
     const struct worker *w = rig->w;
     for (int i = 0; i < SESSION_STATE_COUNT; i++)
-        if (counter_read(&w->counters.in_state[i]) != 0)
+        if (counter_read(&w->core.counters.in_state[i]) != 0)
             return session_state_name((enum session_state)i);
-    if (!list_empty(&w->sessions) || w->n_sessions != 0 || rig->shared.connections != 0)
+    if (!list_empty(&w->core.sessions) || w->core.n_sessions != 0 || rig->shared.connections != 0)
         return "a session";
-    if (!list_empty(&w->runnable) || !list_empty(&w->stuck) || worker_has_handshakes(w))
+    if (!list_empty(&w->core.runnable) || !list_empty(&w->core.stuck) ||
+        turn_has_handshakes(&w->core))
         return "a place in a list";
-    if (w->relay_pool.n_held != 0 || counter_read(&w->counters.buffers_held) != 0)
+    if (w->core.relay_pool.n_held != 0 || counter_read(&w->core.counters.buffers_held) != 0)
         return "relay blocks";
-    if (w->held_bytes != 0 || counter_read(&w->counters.waiting_bytes) != 0)
+    if (w->core.held_bytes != 0 || counter_read(&w->core.counters.waiting_bytes) != 0)
         return "held bytes";
     for (size_t i = 0; i < w->n_listeners; i++)
         if (w->listeners[i]->refs != 1 || w->listeners[i]->tag->refs != 1 ||
@@ -777,7 +786,7 @@ void rig_dial_in_earnest(struct rig *rig, bool earnest)
 void rig_start_listening(struct rig *rig)
 {
     for (size_t i = 0; i < rig->w->n_listeners; i++)
-        listener_start(rig->w->listeners[i]);
+        worker_start_listener(rig->w, rig->w->listeners[i]);
 }
 
 uint16_t rig_port(const struct rig *rig, size_t listener)
@@ -789,8 +798,8 @@ bool rig_pause_over(struct rig *rig)
 {
     if (!ev_is_active(&rig->w->accept_pause))
         return false;
-    ev_feed_event(rig->w->loop, &rig->w->accept_pause, EV_TIMER);
-    ev_invoke_pending(rig->w->loop);
+    ev_feed_event(rig->w->core.loop, &rig->w->accept_pause, EV_TIMER);
+    ev_invoke_pending(rig->w->core.loop);
     return true;
 }
 
@@ -801,20 +810,20 @@ struct worker *rig_worker(struct rig *rig)
 
 void rig_use_ids(struct rig *rig, uint32_t n)
 {
-    rig->w->next_id += n;
+    rig->w->core.next_id += n;
 }
 
 size_t rig_sessions(const struct rig *rig)
 {
-    return rig->w->n_sessions;
+    return rig->w->core.n_sessions;
 }
 
 uint64_t rig_accepted(const struct rig *rig)
 {
-    return counter_read(&rig->w->counters.accepted);
+    return counter_read(&rig->w->core.counters.accepted);
 }
 
 uint64_t rig_pauses(const struct rig *rig)
 {
-    return counter_read(&rig->w->counters.accept_pauses);
+    return counter_read(&rig->w->core.counters.accept_pauses);
 }

@@ -23,6 +23,7 @@
 #include "proxy/listener_live.h"
 #include "proxy/node_live.h"
 #include "proxy/session_state.h"
+#include "proxy/session_walk.h"
 
 struct worker;
 
@@ -78,10 +79,9 @@ struct session_query;
 /* One worker's part. */
 struct session_part {
     struct session_query *query;
-    struct session_part *next; /* in the worker's mailbox */
-    struct list link;          /* among those the worker is at */
-    struct list *cursor; /* the worker's: the next session to look at; its list's head = no more */
-    struct list *last;   /* the last one to look at: who came when it had begun is not waited for */
+    struct session_part *next;   /* in the worker's mailbox */
+    struct list link;            /* among those the worker is at */
+    struct session_walk walk;    /* the worker's: over its sessions */
     struct session_facts *facts; /* room for terms.limit */
     size_t n;
     bool more;     /* there are others beyond the limit */

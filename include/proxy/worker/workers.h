@@ -4,7 +4,6 @@
 #ifndef PROXY_WORKER_WORKERS_H
 #define PROXY_WORKER_WORKERS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,9 +12,9 @@
 #include "net/tls/context.h"
 #include "proxy/counters.h"
 #include "proxy/snapshot.h"
+#include "proxy/worker_shared.h"
 #include "tls.h"
 
-struct admission;
 struct worker;
 
 /* What the main thread can tell a worker; a later one outranks an earlier one. */
@@ -23,21 +22,6 @@ enum worker_mode {
     WORKER_RUN,
     WORKER_DRAIN, /* stop accepting, close the sessions paced, end when none is left */
     WORKER_STOP   /* close everything now and end */
-};
-
-/* What the workers of a process share besides the snapshot. */
-struct worker_shared {
-    struct log *log;                  /* borrowed */
-    struct node_registry *registry;   /* borrowed */
-    struct admission *admission;      /* borrowed */
-    uint64_t boot_id;                 /* upper bits of every session id */
-    _Atomic uint32_t max_connections; /* of the whole process; relaxed */
-    _Atomic uint64_t pause_said_us;   /* when `accept.paused` was last logged; relaxed */
-    _Atomic uint32_t connections;     /* open client connections; relaxed, it orders nothing */
-    void (*ended)(void *arg);         /* called by a worker's thread as its last act */
-    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have left */
-    void (*failing)(void *arg);       /* called by a worker when a session has failed on a node */
-    void *arg;                        /* argument of the callbacks above */
 };
 
 /* Make a worker on the main thread: its loop, its pools. It does not listen until it gets a plan.

@@ -12,8 +12,8 @@
 #include "attempts.h"
 #include "device.h"
 #include "proxy/listener.h"
-#include "proxy/worker/worker.h"
 #include "session.h"
+#include "worker_core.h"
 
 static const char *mqtt_version_name(uint8_t version)
 {
@@ -63,10 +63,10 @@ static void log_who(struct log_line *line, const struct session *s)
 
 static void log_node(struct log_line *line, const struct session *s)
 {
-    char tried[TRIED_MAX];
+    char tried[ATTEMPTS_TEXT_MAX];
     log_text(line, "node", s->node ? s->node->name : NULL);
     log_u64(line, "tries", s->tries);
-    log_text(line, "tried", tried_text(s, tried));
+    log_text(line, "tried", attempts_text(s, tried));
     log_text(line, "placement", s->node ? placement_kind_name(s->kind) : NULL);
 }
 
@@ -115,21 +115,21 @@ static bool ended_well(const struct session *s)
  */
 static uint32_t stands_for(const struct session *s)
 {
-    struct worker *w = s->w;
+    struct worker_core *w = s->w;
     const struct log_conf *conf = &w->snapshot->config->log;
     const uint64_t second = s->entered_us / 1000000u;
     if (conf->sample_above_per_s == 0 || s->probe)
         return 1;
     if (w->ends.second != second)
-        w->ends = (struct worker_ends){.second = second, .unsaid = w->ends.unsaid};
+        w->ends = (struct worker_ends){.second = second, .sampled_n = w->ends.sampled_n};
     const uint32_t share = (conf->sample_above_per_s + w->n_workers - 1) / w->n_workers;
     if (w->ends.n++ < share || !ended_well(s))
         return 1;
-    if (++w->ends.unsaid < conf->sample_one_in) {
+    if (++w->ends.sampled_n < conf->sample_one_in) {
         counter_add(&w->counters.sampled_out, 1);
         return 0;
     }
-    w->ends.unsaid = 0;
+    w->ends.sampled_n = 0;
     return conf->sample_one_in;
 }
 

@@ -11,45 +11,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *try_outcome_name(enum try_outcome outcome)
+const char *attempt_outcome_name(enum attempt_outcome outcome)
 {
     static const char *const words[] = {
 #define X(suffix, word) word,
-        TRY_OUTCOMES(X)
+        ATTEMPT_OUTCOMES(X)
 #undef X
     };
-    assert(outcome < TRY_OUTCOME_COUNT);
+    assert(outcome < ATTEMPT_OUTCOME_COUNT);
     return words[outcome];
 }
 
-void tried_note(struct session *s, enum try_outcome outcome)
+void attempts_note(struct session *s, enum attempt_outcome outcome)
 {
     char *longer;
-    if (asprintf(&longer, "%s%s:%s,", s->tried ? s->tried : "", s->node->name,
-                 try_outcome_name(outcome)) < 0)
+    if (asprintf(&longer, "%s%s:%s,", s->attempts ? s->attempts : "", s->node->name,
+                 attempt_outcome_name(outcome)) < 0)
         return;
-    free(s->tried);
-    s->tried = longer;
+    free(s->attempts);
+    s->attempts = longer;
 }
 
-enum try_outcome tried_outcome(enum close_reason reason)
+enum attempt_outcome attempts_outcome_of(enum close_reason reason)
 {
-    return reason == CLOSE_CONNACK_TIMEOUT     ? TRY_SILENT
-           : reason == CLOSE_NODE_CLOSED_EARLY ? TRY_CLOSED
-                                               : TRY_REFUSED;
+    return reason == CLOSE_CONNACK_TIMEOUT     ? ATTEMPT_SILENT
+           : reason == CLOSE_NODE_CLOSED_EARLY ? ATTEMPT_CLOSED
+                                               : ATTEMPT_REFUSED;
 }
 
-const char *tried_text(const struct session *s, char text[TRIED_MAX])
+const char *attempts_text(const struct session *s, char text[ATTEMPTS_TEXT_MAX])
 {
-    const char *before = s->tried ? s->tried : "";
+    const char *before = s->attempts ? s->attempts : "";
     const size_t n = strlen(before);
     if (s->down.bytes > 0 && s->node)
-        (void)snprintf(text, TRIED_MAX, "%s%s:%s", before, s->node->name,
-                       try_outcome_name(!s->connack_seen       ? TRY_ANSWERED
-                                        : s->connack.code == 0 ? TRY_OK
-                                                               : TRY_REFUSED));
+        (void)snprintf(text, ATTEMPTS_TEXT_MAX, "%s%s:%s", before, s->node->name,
+                       attempt_outcome_name(!s->connack_seen       ? ATTEMPT_ANSWERED
+                                            : s->connack.code == 0 ? ATTEMPT_OK
+                                                                   : ATTEMPT_REFUSED));
     else if (n > 0) /* without the last comma */
-        (void)snprintf(text, TRIED_MAX, "%.*s", (int)n - 1, before);
+        (void)snprintf(text, ATTEMPTS_TEXT_MAX, "%.*s", (int)n - 1, before);
     else
         return NULL;
     return text;

@@ -7,7 +7,7 @@
 #include "session.h"
 
 /* How a try at a node ended: enum suffix, word in the log's `tried`. */
-#define TRY_OUTCOMES(X)                                                                            \
+#define ATTEMPT_OUTCOMES(X)                                                                        \
     X(OK, "ok")                   /* it accepted the CONNECT */                                    \
     X(REFUSED, "refused")         /* by its CONNACK */                                             \
     X(ANSWERED, "answered")       /* with something that is no CONNACK we can read */              \
@@ -15,28 +15,28 @@
     X(CLOSED, "closed")           /* it took the connection, and closed or reset without a word */ \
     X(SILENT, "silent")           /* ... and said nothing in time */
 
-enum try_outcome {
-#define X(suffix, word) TRY_##suffix,
-    TRY_OUTCOMES(X)
+enum attempt_outcome {
+#define X(suffix, word) ATTEMPT_##suffix,
+    ATTEMPT_OUTCOMES(X)
 #undef X
-        TRY_OUTCOME_COUNT
+        ATTEMPT_OUTCOME_COUNT
 };
 
-const char *try_outcome_name(enum try_outcome outcome);
+const char *attempt_outcome_name(enum attempt_outcome outcome);
 
 /* The present try has failed. Short of memory the log will not say so. */
-void tried_note(struct session *s, enum try_outcome outcome);
+void attempts_note(struct session *s, enum attempt_outcome outcome);
 
 /* How a try failed that ends with this reason. */
-enum try_outcome tried_outcome(enum close_reason reason);
+enum attempt_outcome attempts_outcome_of(enum close_reason reason);
 
 /* Names of PLACEMENT_TRIES_MAX nodes with their outcomes, and home twice. */
-#define TRIED_MAX 640u
+#define ATTEMPTS_TEXT_MAX 640u
 
 /*
  * "emqx2:refused,emqx1:ok": every try and how it ended; of one that is not over, what came before.
  * Null when there is nothing to say.
  */
-const char *tried_text(const struct session *s, char text[TRIED_MAX]);
+const char *attempts_text(const struct session *s, char text[ATTEMPTS_TEXT_MAX]);
 
 #endif

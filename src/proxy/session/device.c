@@ -11,8 +11,21 @@
 
 #include "net/address.h"
 #include "net/socket.h"
-#include "proxy/worker/worker.h"
+#include "proxy/cluster_view.h"
+#include "proxy/listener.h"
 #include "session.h"
+
+struct span session_client_id(const struct session *s)
+{
+    return s->names ? span_of(s->names->text, s->names->client_id_n) : (struct span){0};
+}
+
+struct span session_username(const struct session *s)
+{
+    if (!s->names || !s->names->has_username)
+        return (struct span){0};
+    return span_of(s->names->text + s->names->client_id_n, s->names->username_n);
+}
 
 void proxied_take_address(struct session *s)
 {

@@ -36,6 +36,10 @@ void proxied_facts(struct session *s, struct tls_facts *tls, struct proxy_facts 
  */
 size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX]);
 
+/* The client identifier and the user name, as far as they are kept; p is null if there is none. */
+struct span session_client_id(const struct session *s);
+struct span session_username(const struct session *s);
+
 /* A session id as it stands in logs and in the unique id TLV: 16 digits and a terminator. */
 #define SESSION_ID_TEXT_MAX 17u
 const char *session_id_text(const struct session *s, char text[SESSION_ID_TEXT_MAX]);

@@ -11,24 +11,25 @@
  */
 #include "memory.h"
 
-#include "proxy/worker/worker.h"
 #include "session.h"
+
 #include "wire/proxy/protocol.h"
+#include "worker_core.h"
 
 /* Of each CONNECT: a first read, with room for a PROXY header in front. */
 #define MEMORY_FREE_BYTES (SESSION_FIRST_READ_BYTES + PROXY_V2_MAX)
 
-static uint64_t blocks(const struct worker *w)
+static uint64_t blocks(const struct worker_core *w)
 {
     return (uint64_t)w->relay_pool.n_held * w->relay_pool.size;
 }
 
-static bool has_room(const struct worker *w, uint64_t taken, size_t n)
+static bool has_room(const struct worker_core *w, uint64_t taken, size_t n)
 {
     return w->held_max == 0 || taken + n <= w->held_max / 2;
 }
 
-static void show(struct worker *w)
+static void show(struct worker_core *w)
 {
     counter_set(&w->counters.buffers_held, w->relay_pool.n_held);
     counter_set(&w->counters.waiting_bytes, w->held_bytes + blocks(w));
@@ -49,22 +50,16 @@ void memory_note_held(struct session *s)
     show(s->w);
 }
 
-/* Null when all that wait are this session. */
-static struct session *longest_stuck(const struct session *but)
+struct session *memory_victim(const struct session *s)
 {
-    for (struct list *l = but->w->stuck.next; l != &but->w->stuck; l = l->next) {
-        struct session *s = CONTAINER_OF(l, struct session, stuck);
-        if (s != but)
-            return s;
+    if (has_room(s->w, blocks(s->w), 2 * s->w->relay_pool.size))
+        return NULL;
+    for (struct list *l = s->w->stuck.next; l != &s->w->stuck; l = l->next) {
+        struct session *stuck = CONTAINER_OF(l, struct session, stuck);
+        if (stuck != s)
+            return stuck;
     }
     return NULL;
-}
-
-void memory_make_room(struct session *s)
-{
-    struct session *victim;
-    while (!has_room(s->w, blocks(s->w), 2 * s->w->relay_pool.size) && (victim = longest_stuck(s)))
-        session_end(victim, CLOSE_RELAY_MEMORY);
 }
 
 void memory_note_waiting(struct session *s, bool moved)

@@ -18,10 +18,11 @@ MUST_USE bool memory_allows(const struct session *s, size_t n);
 void memory_note_held(struct session *s);
 
 /*
- * It is about to pump: if there is no room for what that may leave waiting, close the sessions
- * whose data has waited longest, but not this one.
+ * The session is about to pump: if there is no room for what that may leave waiting, returns the
+ * other session whose data has waited longest, which the caller ends. Null = there is room, or no
+ * other session has data waiting.
  */
-void memory_make_room(struct session *s);
+MUST_USE struct session *memory_victim(const struct session *s);
 
 /*
  * It has pumped. `moved`: every direction that has data waiting has moved some of it, so it is

@@ -9,8 +9,8 @@
 #include "device.h"
 #include "model/route_key.h"
 #include "proxy/cluster_view.h"
-#include "proxy/worker/worker.h"
 #include "session.h"
+#include "worker_core.h"
 
 #define FORGIVEN_A_TURN 256u
 

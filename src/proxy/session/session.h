@@ -20,17 +20,17 @@
 #include "net/address.h"
 #include "net/stream.h"
 #include "net/tls/context.h"
-#include "off_home.h"
 #include "proxy/admission/admission.h"
 #include "proxy/node_live.h"
 #include "proxy/session_state.h"
 #include "wire/mqtt/connect.h"
 
+struct away;
 struct listener;
 struct listener_tag;
 struct proxied;
 struct cluster_view;
-struct worker;
+struct worker_core;
 
 /* What a stage says when it returns. */
 enum step {
@@ -102,7 +102,7 @@ struct arrival {
  * came in by.
  */
 struct session {
-    struct worker *w;
+    struct worker_core *w;
     struct list link;     /* in the worker's sessions */
     struct list runnable; /* in the worker's runnable list, while yielding */
     struct list stuck;    /* in the worker's stuck list, while relayed data waits */
@@ -152,7 +152,7 @@ struct session {
     struct list seat_link;      /* in one of the node's seat's lists while it counts there */
     struct away *away;          /* owned; null = it is at home, or has none to go to */
     struct stream *node_stream; /* owned */
-    char *tried; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
+    char *attempts; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
 
     /* connack */
     struct mqtt_connack connack; /* when connack_seen */
@@ -166,128 +166,55 @@ struct session {
     char *detail; /* owned; null = none */
 };
 
-/*
- * Begin a session on an accepted descriptor, which it takes. It runs from then on by itself;
- * the caller keeps no pointer to it.
- */
-void session_begin(struct worker *w, struct listener *listener, int fd,
-                   const struct address *source);
-
-/* Run the session's stages until they wait, then watch what they wait for. May free s. */
-void session_run(struct session *s);
-
-/* End a session from outside its stages (shutdown). May free s. */
-void session_end(struct session *s, enum close_reason reason);
-
-/* For stages: the only writer of the state. Asserts that the corridor has this edge. */
+/* The only function that writes the state. Asserts that the transition is allowed. */
 void session_goto(struct session *s, enum session_state state);
 
 /*
- * For stages: close for a reason, by way of the farewell it carries, if any; answers MOVED.
+ * Close a session for a reason: sends the client what it is owed first, in FAREWELL. Returns MOVED.
  * `detail` is for the log and is copied; null = none.
  */
 enum step session_close(struct session *s, enum close_reason reason, const char *detail);
 
 /*
- * For stages: a stream of the session is dead, but what its peer sent before is still delivered.
- * The session ends with this reason later, and the client's close frame carries its code. Only the
- * first fault counts.
+ * A stream of the session is dead, but what its peer sent before is still delivered. The session
+ * ends with this reason later, and the client's close frame carries its code. Only the first fault
+ * counts.
  */
 void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
 
 /*
- * For stages before the CONNECT: the client has closed or reset the connection. It was a probe if
- * it sent no byte (`heard`), or came from a proxy that names no device. Returns MOVED.
+ * The client has closed or reset the connection before its CONNECT. It was a probe if it sent no
+ * byte (`heard`), or if it is a proxy that names no device. Returns MOVED.
  */
 enum step session_left_early(struct session *s, bool heard, const char *detail);
 
-/* For stages: move the deadline of the present state to `ms` from now, the loop's turn. */
+/* Move the deadline of the current state to `ms` from now, the loop's turn. */
 void session_set_deadline(struct session *s, double ms);
 
-/* Milliseconds in a state that it has left. */
+/* Milliseconds spent in a state that the session has left. */
 uint64_t session_spent_ms(const struct session *s, enum session_state state);
 
-/* For stages: milliseconds of the corridor's placement part (route to now) used so far. */
+/* Milliseconds of placement (ROUTE to CONNACK) used so far. */
 uint64_t session_placing_ms(const struct session *s);
 
-/* For stages: limit_ms, or what is left of timeouts.placement_ms if that is less; 1 at least. */
+/* limit_ms, or what is left of timeouts.placement_ms if that is less; at least 1. */
 double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
 
-/* For stages: attach a descriptor to watch as the node's. */
+/* Attach a descriptor to watch as the node's. */
 void session_watch_node(struct session *s, int fd);
 
-/* The stages, one file each. */
-enum step stage_accept(struct session *s);
-enum step stage_proxy_in(struct session *s);
-enum step stage_tls(struct session *s);
-enum step stage_websocket(struct session *s);
-enum step stage_connect(struct session *s);
-enum step stage_route(struct session *s);
-enum step stage_dial(struct session *s);
-enum step stage_connack(struct session *s);
-enum step stage_relay(struct session *s);
-enum step stage_farewell(struct session *s);
-
-/* What a stage does when its deadline passes; null rows close with the table's reason. */
-enum step stage_dial_timed_out(struct session *s);
-enum step stage_connack_timed_out(struct session *s);
-enum step stage_relay_timed_out(struct session *s);
-
-/* For stage_connack.c: the node has answered, and the client has it. */
-enum step relay_begin(struct session *s);
-
-/* The client identifier and the user name, as far as they are kept; p is null when there is none.
- */
-struct span session_client_id(const struct session *s);
-struct span session_username(const struct session *s);
-
-/* It is relayed from now on, or never will be: let go of its arrival. */
-void session_settle(struct session *s);
-
-/* Its node is down: a session that is still being placed there goes on to the next. May free s. */
-void session_node_lost(struct session *s);
-
-/* ---- placing, stage_place.c; also for stage_connack.c ---- */
-
 /*
- * The present try has failed after the node had the CONNECT, or part of it. Tries the next
- * candidate when there is one and time is left: MOVED to DIAL; else closes with `reason`.
+ * Watch what the flows wait for, and the deadline. Every stage sets its masks there: before the
+ * relay `up` stands for reading the client and writing the node, `down` for the other direction.
  *
- *   why   for the log, behind the node's name
+ *   exact   also stop watching for reads that nothing waits for, see set_mask()
  */
-enum step place_again(struct session *s, enum close_reason reason, const char *why);
+void session_watch(struct session *s, bool exact);
 
-/* connack_seen, of the node being tried: note what it tells about the node. */
-void place_note_answer(struct session *s);
+/* Close the stream to the node; the session no longer counts there. Safe to repeat. */
+void session_drop_node(struct session *s);
 
-/* Would place_again() find another candidate, and may it (the cluster's `replay`)? */
-bool place_may_go_on(const struct session *s);
-
-/*
- * The node refuses because of its own state, and place_may_go_on() holds. If it is the session's
- * home and seems to be busy only for a moment, the CONNECT goes to it once more after a short wait,
- * and this returns true: MOVED to DIAL. Otherwise the caller continues with place_again().
- *
- * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
- * identifier; another node would accept it, and the device would be away from home. 3.x has no such
- * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 counts as busy only
- * while the node accepts others; an evacuated node delays few devices.
- */
-MUST_USE bool place_again_at_home(struct session *s);
-
-/*
- * A node's answer proves that a healthy node answers this CONNECT: the nodes that were tried
- * before and did not answer are charged with a failure each.
- */
-void place_prove(struct session *s);
-
-/* The session no longer counts among its node's. Safe to repeat. */
-void dial_uncount(struct session *s);
-
-/* The session has its node: count it there as what it is. */
-void place_settle(struct session *s);
-
-/* Drop the node that was tried; the next candidate may follow. */
-void dial_abandon(struct session *s);
+/* The session is relayed from now on, or never will be: free its arrival. */
+void session_free_arrival(struct session *s);
 
 #endif

@@ -22,7 +22,7 @@
 #include "proxy/session/access_log.h"
 #include "proxy/session/device.h"
 #include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/worker_core.h"
 #include "wire/proxy/protocol.h"
 
 bool admit_trusts_peer(const struct session *s)

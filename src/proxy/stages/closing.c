@@ -7,8 +7,8 @@
  */
 #include <ev.h>
 
-#include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/worker_core.h"
+#include "stages.h"
 
 /* Blocks discarded before others get a turn. */
 #define DISCARD_ROUNDS_MAX 4

@@ -18,9 +18,10 @@
 
 #include "admit.h"
 #include "base/reader.h"
-#include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "candidates.h"
+#include "proxy/session/worker_core.h"
 #include "read_ahead.h"
+#include "stages.h"
 #include "wire/mqtt/connack.h"
 
 /* A CONNACK with more in it is not waited for: it would be properties for the device alone. */
@@ -63,9 +64,9 @@ static enum step pass_up(struct session *s)
             s->down.due = true;
             return WAIT;
         }
-        if (!pipelined_may_read(s))
+        if (!read_ahead_is_allowed(s))
             return WAIT;
-        if (!pipelined_read(s, &r))
+        if (!read_ahead_read(s, &r))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
@@ -111,7 +112,7 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
     if (!s->arrival->answer.mem)
         node_live_note_unanswered(s->node);
     s->arrival->unanswered |= (uint8_t)(1u << (s->tries - 1));
-    return place_again(s, reason, why);
+    return stage_dial_again(s, reason, why);
 }
 
 /* Does the node refuse for reasons of its own, which another node need not share? */
@@ -172,7 +173,7 @@ static enum step settle(struct session *s, size_t n)
             session_note_fault(s, CLOSE_CLIENT_ERROR, stream_error(s->client));
         flow_discard(&s->down, &s->w->relay_pool);
     }
-    return relay_begin(s);
+    return stage_relay_begin(s);
 }
 
 /* n bytes of the node stand in the scratch block. */
@@ -181,27 +182,27 @@ static enum step node_spoke(struct session *s, size_t n)
     struct span said = span_of(s->w->scratch, n);
     bool in_pieces = s->arrival->answer.mem;
     if (in_pieces) {
-        if (!pipelined_keep(s, &s->arrival->answer, n))
+        if (!read_ahead_keep(s, &s->arrival->answer, n))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         said = span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer));
     }
     if (!look(s, said)) {
         s->down.due = true; /* for the rest of it */
-        return in_pieces || pipelined_keep(s, &s->arrival->answer, n)
+        return in_pieces || read_ahead_keep(s, &s->arrival->answer, n)
                    ? YIELD
                    : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (proves_the_connect(s, said))
-        place_prove(s);
+        candidates_prove(s);
     if (s->connack_seen)
-        place_note_answer(s);
-    if (refuses_for_itself(s) && place_may_go_on(s)) {
+        candidate_note_answer(s);
+    if (refuses_for_itself(s) && candidates_may_replay(s)) {
         char code[24];
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
         s->connack_seen = false;
-        if (place_again_at_home(s))
+        if (stage_dial_again_at_home(s))
             return MOVED;
-        return place_again(s, CLOSE_NO_NODE, code);
+        return stage_dial_again(s, CLOSE_NO_NODE, code);
     }
     if (in_pieces)
         memcpy(s->w->scratch, said.p, said.n);

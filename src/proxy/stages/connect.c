@@ -11,8 +11,8 @@
 #include "net/socket.h"
 #include "proxy/listener.h"
 #include "proxy/session/memory.h"
-#include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/worker_core.h"
+#include "stages.h"
 #include "wire/first_bytes.h"
 #include "wire/proxy/protocol.h"
 

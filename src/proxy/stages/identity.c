@@ -10,8 +10,9 @@
 #include <string.h>
 
 #include "net/tls/context.h"
+#include "proxy/listener.h"
 #include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/worker_core.h"
 
 static const struct {
     enum tls_name_kind kind;

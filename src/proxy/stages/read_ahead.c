@@ -10,9 +10,9 @@
 
 #include "proxy/session/memory.h"
 #include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/worker_core.h"
 
-bool pipelined_keep(struct session *s, struct buffer *b, size_t n)
+bool read_ahead_keep(struct session *s, struct buffer *b, size_t n)
 {
     if (!buffer_reserve(b, 0, n))
         return false;
@@ -22,13 +22,13 @@ bool pipelined_keep(struct session *s, struct buffer *b, size_t n)
     return true;
 }
 
-bool pipelined_may_read(const struct session *s)
+bool read_ahead_is_allowed(const struct session *s)
 {
     const uint64_t kept = s->up.bytes - s->arrival->connect.packet_n;
     return !s->up.ended && kept < s->w->relay_pool.size && memory_allows(s, s->w->relay_pool.size);
 }
 
-bool pipelined_read(struct session *s, enum stream_result *result)
+bool read_ahead_read(struct session *s, enum stream_result *result)
 {
     size_t got = 0;
     *result = stream_read(s->client, s->w->scratch, s->w->relay_pool.size, &got);
@@ -40,5 +40,5 @@ bool pipelined_read(struct session *s, enum stream_result *result)
     if (s->up.ended)
         return true;
     s->up.bytes += got;
-    return pipelined_keep(s, &s->arrival->first, got);
+    return read_ahead_keep(s, &s->arrival->first, got);
 }

@@ -14,13 +14,13 @@
 struct session;
 
 /* Append n bytes of the scratch block to a buffer of the arrival. False when memory is short. */
-MUST_USE bool pipelined_keep(struct session *s, struct buffer *b, size_t n);
+MUST_USE bool read_ahead_keep(struct session *s, struct buffer *b, size_t n);
 
 /*
  * Whether more may be read: not after the end of the client's stream, nor at the memory limit, when
  * the client has to wait for its node.
  */
-bool pipelined_may_read(const struct session *s);
+bool read_ahead_is_allowed(const struct session *s);
 
 /*
  * Read what the client has sent, at most one block, and keep it. At its end, or when its stream is
@@ -28,6 +28,6 @@ bool pipelined_may_read(const struct session *s);
  *
  *   result   what stream_read() returned
  */
-MUST_USE bool pipelined_read(struct session *s, enum stream_result *result);
+MUST_USE bool read_ahead_read(struct session *s, enum stream_result *result);
 
 #endif

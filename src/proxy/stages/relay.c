@@ -9,8 +9,9 @@
 #include "net/socket.h"
 #include "proxy/session/access_log.h"
 #include "proxy/session/memory.h"
-#include "proxy/session/session.h"
-#include "proxy/worker/worker.h"
+#include "proxy/session/seat.h"
+#include "proxy/session/worker_core.h"
+#include "stages.h"
 
 /* A session that lives so long, or half of its idle time, is there to stay. */
 #define SETTLED_MS 60000.0
@@ -107,7 +108,7 @@ static bool take_rest(struct session *s)
     return true;
 }
 
-enum step relay_begin(struct session *s)
+enum step stage_relay_begin(struct session *s)
 {
     if (!take_rest(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
@@ -115,8 +116,8 @@ enum step relay_begin(struct session *s)
     s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
     s->down.due = true;
     session_goto(s, SESSION_RELAY);
-    place_settle(s);
-    session_settle(s);
+    seat_settle(s);
+    session_free_arrival(s);
     counter_add(&s->w->counters.bytes_up, s->up.bytes);
     counter_add(&s->w->counters.bytes_down, s->down.bytes);
     access_log_placed(s);
@@ -138,7 +139,7 @@ static void note_first_end(struct session *s, bool client_left_first)
     s->active_us = s->w->now_us;
     session_set_deadline(s, idle_limit_ms(s));
     if (s->down.ended || s->up.discards)
-        dial_uncount(s);
+        seat_leave(s);
 }
 
 /* Has a side ended, or died? */
@@ -155,9 +156,6 @@ enum step stage_relay(struct session *s)
     const uint64_t up_before = s->up.bytes, down_before = s->down.bytes;
     const bool waited = s->up.waiting || s->down.waiting;
 
-    /* where nothing waits there is room: the configuration sees to that */
-    if (s->w->relay_pool.n_held > 0)
-        memory_make_room(s);
     enum flow_result up = pump(s, true, &room);
     const bool client_ended = s->up.ended;
     enum flow_result down = pump(s, false, &room);

@@ -7,7 +7,7 @@
 #include "proxy/cluster_view.h"
 #include "proxy/listener.h"
 #include "proxy/session/device.h"
-#include "proxy/session/session.h"
+#include "stages.h"
 
 static enum step pick(struct session *s, const struct route_facts *facts)
 {

@@ -21,12 +21,14 @@
 
 #include "base/clock.h"
 #include "net/socket.h"
-#include "proxy/session/session.h"
+#include "proxy/session/turn.h"
+#include "proxy/stages/run.h"
 #include "worker.h"
 
-#define PAUSE_SAID_EVERY_US 1000000u
-#define ACCEPT_PAUSE_S      0.1
-#define SHED_MAX            512 /* parted from after a pause */
+#define PAUSE_LOG_EVERY_US 1000000u
+#define ACCEPT_PAUSE_S     0.1
+#define ACCEPT_BATCH_MAX   64
+#define SHED_MAX           512 /* parted from after a pause */
 
 void worker_pause_listeners(struct worker *w)
 {
@@ -48,17 +50,19 @@ static int open_reserve(void)
 }
 
 /* One line a second of the whole process: the state lasts, and its log must not add to it. */
-static void say_paused(struct worker *w, int why)
+static void log_paused(struct worker *w, int why)
 {
     uint64_t now_us = clock_monotonic_us();
-    uint64_t said_us = atomic_load_explicit(&w->shared->pause_said_us, memory_order_relaxed);
-    if (now_us - said_us < PAUSE_SAID_EVERY_US ||
-        !atomic_compare_exchange_strong_explicit(&w->shared->pause_said_us, &said_us, now_us,
-                                                 memory_order_relaxed, memory_order_relaxed))
+    uint64_t logged_us =
+        atomic_load_explicit(&w->core.shared->pause_logged_us, memory_order_relaxed);
+    if (now_us - logged_us < PAUSE_LOG_EVERY_US ||
+        !atomic_compare_exchange_strong_explicit(&w->core.shared->pause_logged_us, &logged_us,
+                                                 now_us, memory_order_relaxed,
+                                                 memory_order_relaxed))
         return;
     struct log_line line;
-    log_begin(&line, w->log, LOG_WARN, "accept.paused");
-    log_u64(&line, "worker", w->index);
+    log_begin(&line, w->core.log, LOG_WARN, "accept.paused");
+    log_u64(&line, "worker", w->core.index);
     log_text(&line, "error", strerrordesc_np(why));
     log_emit(&line);
 }
@@ -72,7 +76,7 @@ static void shed(struct worker *w, int listen_fd)
         int fd = socket_accept(listen_fd, &peer);
         if (fd >= 0) {
             close(fd);
-            counter_add(&w->counters.accept_shed, 1);
+            counter_add(&w->core.counters.accept_shed, 1);
         }
         w->reserve_fd = open_reserve();
         if (fd < 0)
@@ -82,19 +86,14 @@ static void shed(struct worker *w, int listen_fd)
 
 static void pause_accept(struct worker *w, int listen_fd, int why)
 {
-    say_paused(w, why);
-    counter_add(&w->counters.accept_pauses, 1);
+    log_paused(w, why);
+    counter_add(&w->core.counters.accept_pauses, 1);
     if (w->still_short && (why == EMFILE || why == ENFILE))
         shed(w, listen_fd);
     w->still_short = true;
     worker_pause_listeners(w);
     w->accept_pause.repeat = ACCEPT_PAUSE_S;
-    ev_timer_again(w->loop, &w->accept_pause);
-}
-
-void worker_cannot_watch(struct worker *w)
-{
-    pause_accept(w, -1, ENOMEM);
+    ev_timer_again(w->core.loop, &w->accept_pause);
 }
 
 static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -111,16 +110,20 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
 static void hold_tls(struct worker *w)
 {
     if (!w->accept_held)
-        counter_add(&w->counters.accept_holds, 1);
+        counter_add(&w->core.counters.accept_holds, 1);
     w->accept_held = true;
     for (size_t i = 0; i < w->n_listeners; i++)
         if (w->listeners[i]->conf->tls)
             listener_pause(w->listeners[i]);
 }
 
-int worker_accept(struct worker *w, struct listener *listener, struct address *peer)
+/*
+ * A connection of a listener. -1 if there is none, none may be accepted now, or none can be had for
+ * lack of descriptors or memory: then accepting is held or paused by this call.
+ */
+static int accept_fd(struct worker *w, struct listener *listener, struct address *peer)
 {
-    if (listener->conf->tls && worker_has_handshakes(w)) {
+    if (listener->conf->tls && turn_has_handshakes(&w->core)) {
         hold_tls(w);
         return -1;
     }
@@ -132,34 +135,71 @@ int worker_accept(struct worker *w, struct listener *listener, struct address *p
     return fd;
 }
 
-/* ---- TLS handshakes ---- */
-
-bool worker_lets_shake(struct worker *w)
+/* Accept one connection; false if there is none, or none can be accepted now. */
+static bool accept_one(struct worker *w, struct listener *listener)
 {
-    if (w->handshakes_left == 0)
+    struct address source;
+    int fd = accept_fd(w, listener, &source);
+    if (fd < 0)
         return false;
-    w->handshakes_left--;
+    session_begin(&w->core, listener, fd, &source);
     return true;
 }
 
-void worker_queue_handshake(struct worker *w, struct session *s, bool begun)
+/*
+ * The queue says that it is empty with a system call, which devices that come one at a time
+ * need not pay: so a batch is one, and grows only while turn after turn finds more.
+ */
+static void accept_batch(struct worker *w, struct listener *listener)
 {
-    counter_add(&w->counters.handshakes_queued, 1);
-    list_remove(&s->runnable);
-    list_append(begun ? &w->shaking : &w->knocking, &s->runnable);
-    ev_idle_start(w->loop, &w->keep_turning); /* the loop must not sleep now */
+    const unsigned turn = ev_iteration(w->core.loop);
+    const bool goes_on = turn == listener->turn + 1;
+    unsigned n = 0;
+    while (n < listener->batch && accept_one(w, listener))
+        n++;
+    if (n < listener->batch || !goes_on)
+        listener->batch = n > 1 ? n : 1;
+    else if (listener->batch < ACCEPT_BATCH_MAX)
+        listener->batch *= 2;
+    listener->turn = turn;
 }
+
+static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop;
+    struct worker *w = io->data;
+    if (events &
+        EV_ERROR) /* no memory to watch the socket: libev has stopped it, try again later */
+        pause_accept(w, -1, ENOMEM);
+    else
+        accept_batch(w, CONTAINER_OF(io, struct listener, io));
+}
+
+void worker_start_listener(struct worker *w, struct listener *listener)
+{
+    listener_watch(listener, w->core.loop, on_connection, w);
+}
+
+void worker_retire_listener(struct worker *w, struct listener *listener)
+{
+    struct address source;
+    for (uint32_t i = 0; listener->fd >= 0 && i < listener->conf->backlog; i++) {
+        int fd = socket_accept(listener->fd, &source);
+        if (fd < 0)
+            break;
+        session_begin(&w->core, listener, fd, &source);
+    }
+    listener_close(listener);
+}
+
+/* ---- TLS handshakes ---- */
 
 void worker_run_handshakes(struct worker *w)
 {
-    w->handshakes_left = w->snapshot->config->limits.handshakes_per_turn;
-    while (w->handshakes_left > 0 && worker_has_handshakes(w)) {
-        struct list *queue = list_empty(&w->shaking) ? &w->knocking : &w->shaking;
-        struct session *s = CONTAINER_OF(queue->next, struct session, runnable);
-        list_remove(&s->runnable);
-        session_run(s);
-    }
-    if (!w->accept_held || worker_has_handshakes(w))
+    w->core.handshakes_left = w->core.snapshot->config->limits.handshakes_per_turn;
+    while (w->core.handshakes_left > 0 && turn_has_handshakes(&w->core))
+        session_run(turn_pop_handshake(&w->core));
+    if (!w->accept_held || turn_has_handshakes(&w->core))
         return;
     w->accept_held = false;
     if (!ev_is_active(&w->accept_pause))
@@ -170,8 +210,6 @@ void worker_run_handshakes(struct worker *w)
 
 void worker_init_accept(struct worker *w)
 {
-    list_init(&w->shaking);
-    list_init(&w->knocking);
     w->reserve_fd = open_reserve();
     ev_init(&w->accept_pause, on_accept_pause_over);
 }

@@ -8,7 +8,10 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "proxy/session/off_home.h"
 #include "proxy/session/session.h"
+#include "proxy/stages/run.h"
+#include "proxy/stages/stages.h"
 #include "worker.h"
 
 /* Sessions closed before others get a turn: a deadline may tell us to close thousands. */
@@ -91,7 +94,7 @@ static unsigned evict(struct worker *w, struct node_live *live, enum eviction wh
 {
     struct session *s;
     unsigned n = 0;
-    while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->index], why)) &&
+    while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->core.index], why)) &&
            take_credit(&live->evictions[why])) {
         session_end(s, reasons[why < EVICT_HOME ? why : EVICT_HOME]);
         n++;
@@ -110,34 +113,37 @@ static void move_waiting(struct worker *w, struct node_live *live)
 {
     struct list waiting;
     list_init(&waiting);
-    list_move_all(&live->seats[w->index].waiting, &waiting);
+    list_move_all(&live->seats[w->core.index].waiting, &waiting);
     while (!list_empty(&waiting)) {
         struct session *s = CONTAINER_OF(waiting.next, struct session, seat_link);
         list_remove(&s->seat_link);
-        list_append(&live->seats[w->index].waiting, &s->seat_link);
-        session_node_lost(s);
+        list_append(&live->seats[w->core.index].waiting, &s->seat_link);
+        stage_dial_node_lost(s);
+        session_run(s);
     }
 }
 
-static void look_at(struct worker *w, struct node_live *live)
+/* True: there may be more to do, in the next turn of the loop. */
+static bool check_node(struct worker *w, struct node_live *live)
 {
+    bool more = false;
     for (int why = 0; why < EVICTION_COUNT; why++)
-        if (NODE_LIVE_READ(live->evictions[why]) > 0 &&
-            evict(w, live, (enum eviction)why) == EVICTED_A_TURN)
-            worker_wake(w); /* there may be more: in the next turn of the loop */
+        if (NODE_LIVE_READ(live->evictions[why]) > 0)
+            more |= evict(w, live, (enum eviction)why) == EVICTED_A_TURN;
     if (is_lost(live))
         move_waiting(w, live);
-    if (away_forgive(live, w->index))
-        worker_wake(w);
+    return away_forgive(live, w->core.index) || more;
 }
 
-void worker_look_at_nodes(struct worker *w)
+bool worker_check_nodes(struct worker *w)
 {
-    for (size_t i = 0; i < w->n_cluster_views; i++) {
-        /* held: a session that ends may be the last one to hold it, and it must not go now */
-        struct cluster_view *cluster_view = cluster_view_ref(w->cluster_views[i]);
+    bool more = false;
+    for (size_t i = 0; i < w->core.n_cluster_views; i++) {
+        /* held: a session that ends may be the last one to hold it */
+        struct cluster_view *cluster_view = cluster_view_ref(w->core.cluster_views[i]);
         for (size_t k = 0; k < cluster_view->cluster->n_all; k++)
-            look_at(w, cluster_view->cluster->nodes[k].live);
+            more |= check_node(w, cluster_view->cluster->nodes[k].live);
         cluster_view_unref(cluster_view);
     }
+    return more;
 }

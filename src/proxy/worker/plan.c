@@ -22,7 +22,7 @@ static bool add_cluster_views(struct worker_plan *plan, const struct worker *w)
     const size_t n = plan->snapshot->config->n_clusters;
     plan->cluster_views = calloc(n, sizeof(*plan->cluster_views));
     for (size_t i = 0; plan->cluster_views && i < n; i++) {
-        plan->cluster_views[i] = cluster_view_new(plan->snapshot, i, w->shared->registry);
+        plan->cluster_views[i] = cluster_view_new(plan->snapshot, i, w->core.shared->registry);
         if (!plan->cluster_views[i])
             return false;
     }
@@ -36,8 +36,8 @@ static void close_from(const struct worker_socket *sockets, size_t at, size_t n)
             close(sockets[at].fd);
 }
 
-static bool add_listeners(struct worker_plan *plan, struct worker *w,
-                          const struct worker_socket *sockets, char error[WORKER_TLS_ERROR_MAX])
+static bool add_listeners(struct worker_plan *plan, const struct worker_socket *sockets,
+                          char error[WORKER_TLS_ERROR_MAX])
 {
     const size_t n = plan->snapshot->n_bindings;
     plan->listeners = calloc(n, sizeof(*plan->listeners));
@@ -50,7 +50,7 @@ static bool add_listeners(struct worker_plan *plan, struct worker *w,
     for (size_t i = 0; i < n; i++) {
         const struct binding *binding = &plan->snapshot->bindings[i];
         plan->takes_over[i] = sockets[i].takes_over;
-        plan->listeners[i] = listener_new(w, plan->snapshot, binding, sockets[i].fd);
+        plan->listeners[i] = listener_new(plan->snapshot, binding, sockets[i].fd);
         if (plan->listeners[i]) {
             plan->listeners[i]->cluster_view =
                 cluster_view_ref(plan->cluster_views[binding->conf->cluster]);
@@ -81,7 +81,7 @@ struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
     }
     if (!sockets)
         return plan;
-    if (add_listeners(plan, w, sockets, error))
+    if (add_listeners(plan, sockets, error))
         plan->tls = worker_tls_load(w->tls_library, snapshot, keys, error);
     if (plan->tls)
         return plan;
@@ -122,7 +122,7 @@ bool worker_give_tls(struct worker *w, struct worker_tls *tls)
 /* Put what was loaded in its place; what was there goes with the connections that use it. */
 static void take_tls(struct worker *w, struct worker_tls *tls)
 {
-    assert(tls->n_listeners == w->n_listeners && tls->n_clusters == w->n_cluster_views);
+    assert(tls->n_listeners == w->n_listeners && tls->n_clusters == w->core.n_cluster_views);
     for (size_t i = 0; i < tls->n_listeners; i++) {
         struct listener *listener = w->listeners[i];
         struct tls_context *old = listener->tls;
@@ -134,9 +134,9 @@ static void take_tls(struct worker *w, struct worker_tls *tls)
             tls_context_set_ticket_keys(listener->tls, tls->keys[i]);
     }
     for (size_t i = 0; i < tls->n_clusters; i++) {
-        struct tls_client_context *old = w->cluster_views[i]->tls;
+        struct tls_client_context *old = w->core.cluster_views[i]->tls;
         if (tls->clusters[i]) {
-            w->cluster_views[i]->tls = tls->clusters[i];
+            w->core.cluster_views[i]->tls = tls->clusters[i];
             tls->clusters[i] = old;
         }
     }
@@ -145,20 +145,20 @@ static void take_tls(struct worker *w, struct worker_tls *tls)
 /* With the same configuration: each cluster has other nodes, and the TLS it had. */
 static void keep_tls(struct worker *w, struct cluster_view **cluster_views)
 {
-    for (size_t i = 0; i < w->n_cluster_views; i++)
-        if (w->cluster_views[i]->tls)
-            cluster_views[i]->tls = tls_client_context_ref(w->cluster_views[i]->tls);
+    for (size_t i = 0; i < w->core.n_cluster_views; i++)
+        if (w->core.cluster_views[i]->tls)
+            cluster_views[i]->tls = tls_client_context_ref(w->core.cluster_views[i]->tls);
 }
 
 static void take_cluster_views(struct worker *w, struct worker_plan *plan)
 {
     if (!plan->listeners)
         keep_tls(w, plan->cluster_views);
-    for (size_t i = 0; i < w->n_cluster_views; i++)
-        cluster_view_unref(w->cluster_views[i]);
-    free(w->cluster_views);
-    w->cluster_views = plan->cluster_views;
-    w->n_cluster_views = plan->snapshot->config->n_clusters;
+    for (size_t i = 0; i < w->core.n_cluster_views; i++)
+        cluster_view_unref(w->core.cluster_views[i]);
+    free(w->core.cluster_views);
+    w->core.cluster_views = plan->cluster_views;
+    w->core.n_cluster_views = plan->snapshot->config->n_clusters;
     plan->cluster_views = NULL;
 }
 
@@ -168,7 +168,7 @@ static void turn_listeners(struct worker *w)
     for (size_t i = 0; i < w->n_listeners; i++) {
         struct listener *listener = w->listeners[i];
         cluster_view_unref(listener->cluster_view);
-        listener->cluster_view = cluster_view_ref(w->cluster_views[listener->conf->cluster]);
+        listener->cluster_view = cluster_view_ref(w->core.cluster_views[listener->conf->cluster]);
     }
 }
 
@@ -183,7 +183,7 @@ static void take_listeners(struct worker *w, struct worker_plan *plan)
         if (w->listeners[i]->fd < 0)
             listener_take_over(w->listeners[i], old[plan->takes_over[i]]);
     for (size_t i = 0; i < n_old; i++) {
-        listener_retire(old[i]);
+        worker_retire_listener(w, old[i]);
         listener_unref(old[i]);
     }
     free(old);
@@ -192,19 +192,20 @@ static void take_listeners(struct worker *w, struct worker_plan *plan)
 /* Never less than a few blocks: with two, one session would be closed for the next. */
 static uint64_t share_of_memory(const struct worker *w)
 {
-    const uint64_t least = 8 * (uint64_t)w->relay_pool.size;
+    const uint64_t least = 8 * (uint64_t)w->core.relay_pool.size;
     const uint64_t share =
-        w->snapshot->config->limits.relay_memory_bytes / w->shared->registry->workers;
-    return w->snapshot->config->limits.relay_memory_bytes == 0 || share >= least ? share : least;
+        w->core.snapshot->config->limits.relay_memory_bytes / w->core.shared->registry->workers;
+    return w->core.snapshot->config->limits.relay_memory_bytes == 0 || share >= least ? share
+                                                                                      : least;
 }
 
 void worker_take_plan(struct worker *w, struct worker_plan *plan)
 {
     if (plan->snapshot) {
-        struct snapshot *old = w->snapshot;
+        struct snapshot *old = w->core.snapshot;
         bool listeners_too = plan->listeners;
-        w->snapshot = snapshot_ref(plan->snapshot);
-        w->held_max = share_of_memory(w);
+        w->core.snapshot = snapshot_ref(plan->snapshot);
+        w->core.held_max = share_of_memory(w);
         take_cluster_views(w, plan);
         if (listeners_too)
             take_listeners(w, plan);
@@ -217,7 +218,7 @@ void worker_take_plan(struct worker *w, struct worker_plan *plan)
     if (plan->tls)
         take_tls(w, plan->tls);
     for (size_t i = 0; new_listeners && i < w->n_listeners; i++)
-        listener_start(w->listeners[i]);
+        worker_start_listener(w, w->listeners[i]);
     if (ev_is_active(&w->accept_pause))
         worker_pause_listeners(w);
     worker_plan_free(plan);

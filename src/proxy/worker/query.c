@@ -9,7 +9,10 @@
 
 #include "base/clock.h"
 #include "proxy/session/device.h"
+#include "proxy/session/off_home.h"
 #include "proxy/session/session.h"
+#include "proxy/session/session_list.h"
+#include "proxy/stages/run.h"
 #include "proxy/worker/session_query.h"
 #include "worker.h"
 
@@ -126,6 +129,7 @@ static void finish(struct session_part *part, bool complete)
 {
     part->complete = complete;
     list_remove(&part->link);
+    session_walk_end(&part->walk);
     session_part_done(part);
 }
 
@@ -147,15 +151,6 @@ static bool look_at(struct session_part *part, struct session *s, uint64_t now_u
     return false; /* there is no other */
 }
 
-/*
- * To the next session, up to the last one there was at the beginning. Not by ids: they begin
- * again, and a session may stay for longer than that takes.
- */
-static void move_cursor(struct worker *w, struct session_part *part)
-{
-    part->cursor = part->cursor == part->last ? &w->sessions : part->cursor->next;
-}
-
 static void look(struct worker *w, struct session_part *part)
 {
     if (session_part_is_cancelled(part)) {
@@ -164,64 +159,38 @@ static void look(struct worker *w, struct session_part *part)
     }
     const uint64_t now_us = clock_monotonic_us();
     for (unsigned i = 0; i < SESSION_QUERY_SLICE; i++) {
-        struct session *s = CONTAINER_OF(part->cursor, struct session, link);
-        const bool more = part->cursor != &w->sessions;
-        if (more)
-            move_cursor(w, part); /* s may be gone after look_at() */
-        if (!more || !look_at(part, s, now_us)) {
+        struct session *s = session_walk_next(&w->core, &part->walk);
+        if (!s || !look_at(part, s, now_us)) {
             finish(part, true);
             return;
         }
     }
     list_remove(&part->link); /* behind the others */
-    list_append(&w->asking, &part->link);
+    list_append(&w->queries_active, &part->link);
 }
 
-static void take_questions(struct worker *w)
+static void take_queries(struct worker *w)
 {
-    struct session_part *part = atomic_exchange_explicit(&w->questions, NULL, memory_order_acq_rel);
+    struct session_part *part = worker_mailbox_take_queries(w);
     while (part) {
         struct session_part *next = part->next;
-        part->cursor = w->sessions.next;
-        part->last = w->sessions.prev;
-        list_append(&w->asking, &part->link);
+        session_walk_begin(&w->core, &part->walk);
+        list_append(&w->queries_active, &part->link);
         part = next;
     }
 }
 
-void worker_look_for_sessions(struct worker *w)
+bool worker_search_sessions(struct worker *w)
 {
-    take_questions(w);
-    if (list_empty(&w->asking))
-        return;
-    look(w, CONTAINER_OF(w->asking.next, struct session_part, link));
-    if (!list_empty(&w->asking))
-        worker_wake(w); /* in the next turn of the loop */
+    take_queries(w);
+    if (!list_empty(&w->queries_active))
+        look(w, CONTAINER_OF(w->queries_active.next, struct session_part, link));
+    return !list_empty(&w->queries_active);
 }
 
-void worker_session_leaves(struct worker *w, struct session *s)
+void worker_end_queries(struct worker *w)
 {
-    for (struct list *l = w->asking.next; l != &w->asking; l = l->next) {
-        struct session_part *part = CONTAINER_OF(l, struct session_part, link);
-        if (part->cursor == &s->link)
-            move_cursor(w, part);
-        if (part->last == &s->link)
-            part->last = s->link.prev; /* not before the cursor, unless that has nowhere to go */
-    }
-}
-
-void worker_answer_no_more(struct worker *w)
-{
-    take_questions(w);
-    while (!list_empty(&w->asking))
-        finish(CONTAINER_OF(w->asking.next, struct session_part, link), false);
-}
-
-void worker_give_question(struct worker *w, struct session_part *part)
-{
-    part->next = atomic_load_explicit(&w->questions, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&w->questions, &part->next, part,
-                                                  memory_order_acq_rel, memory_order_relaxed))
-        continue;
-    worker_wake(w);
+    take_queries(w);
+    while (!list_empty(&w->queries_active))
+        finish(CONTAINER_OF(w->queries_active.next, struct session_part, link), false);
 }

@@ -50,6 +50,7 @@ struct session_query *session_query_new(const struct session_terms *terms, size_
         struct session_part *part = &query->parts[i];
         part->query = query;
         list_init(&part->link);
+        list_init(&part->walk.link);
         part->facts = calloc(terms->limit, sizeof(*part->facts));
         good = good && part->facts;
     }
@@ -63,7 +64,7 @@ void session_query_ask(struct session_query *query, size_t part, struct worker *
 {
     atomic_fetch_add_explicit(&query->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&query->pending, 1, memory_order_relaxed);
-    worker_give_question(w, &query->parts[part]);
+    worker_give_query(w, &query->parts[part]);
 }
 
 const struct session_terms *session_part_terms(const struct session_part *part)

@@ -1,0 +1,56 @@
+/*
+ * websocket.c - the stage WEBSOCKET: the upgrade, and the device's address from its headers.
+ */
+#include "admit.h"
+#include "model/forwarded.h"
+#include "net/address.h"
+#include "net/ws/stream.h"
+#include "proxy/listener.h"
+#include "proxy/session/device.h"
+#include "stages.h"
+
+/*
+ * A balancer that speaks HTTP says in a header whom it speaks for. Behind a PROXY header that
+ * names nobody it is not known whose words these are: the trusted address is the balancer's.
+ */
+static void take_forwarded_address(struct session *s)
+{
+    const struct listener_conf *conf = s->arrival->listener->conf;
+    struct ws_facts facts;
+    stream_ws_facts(s->client, &facts);
+    struct proxy_endpoint source;
+    bool unnamed = s->proxied && !s->proxied->header.has_address;
+    if (!conf->client_address_header || !facts.forwarded.p || unnamed || !admit_trusts_peer(s))
+        return;
+    if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
+        s->source = address_from_proxy(&source);
+}
+
+/* There is no upgrade: the client has left, was no device, or broke a rule. */
+static enum step upgrade_failed(struct session *s)
+{
+    const char *detail = stream_error(s->client);
+    struct ws_facts facts;
+    stream_ws_facts(s->client, &facts);
+    const bool heard = facts.received_data || s->tls;
+    if (facts.closed_before_response || (facts.failed_before_response && !heard))
+        return session_left_early(s, heard, detail);
+    if (facts.failed_before_response)
+        return session_close(s, CLOSE_CLIENT_ERROR, detail);
+    s->probe = facts.plain_http;
+    return session_close(s, facts.plain_http ? CLOSE_HTTP_PROBE : CLOSE_WEBSOCKET_REFUSED, detail);
+}
+
+enum step stage_websocket(struct session *s)
+{
+    enum stream_result r = stream_open(s->client);
+    if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
+        s->up.read_wait = flow_wait_mask(r);
+        return WAIT;
+    }
+    if (r != STREAM_OK)
+        return upgrade_failed(s);
+    take_forwarded_address(s);
+    (void)!admit_source(s); /* it has got this far, and will be told why it gets no further */
+    return stage_accept_next(s);
+}

@@ -1,0 +1,60 @@
+/*
+ * mailbox.c - what other threads send to a worker: plans, session queries, a mode.
+ *
+ * An atomic mode, two atomic chains, and one ev_async. An ev_async coalesces, so it carries no
+ * message: the worker checks everything when it wakes.
+ */
+#include "worker.h"
+
+/* Push an element onto an atomic chain. acq_rel: pairs with the exchange that takes the chain. */
+#define PUSH(chain, element)                                                                       \
+    do {                                                                                           \
+        (element)->next = atomic_load_explicit(chain, memory_order_relaxed);                       \
+        while (!atomic_compare_exchange_weak_explicit(chain, &(element)->next, element,            \
+                                                      memory_order_acq_rel, memory_order_relaxed)) \
+            continue;                                                                              \
+    } while (0)
+
+void worker_wake(struct worker *w)
+{
+    ev_async_send(w->core.loop, &w->mail);
+}
+
+void worker_give_plan(struct worker *w, struct worker_plan *plan)
+{
+    plan->counted = plan->snapshot;
+    if (plan->counted)
+        atomic_fetch_add_explicit(&w->core.shared->registry->recounts, 1, memory_order_relaxed);
+    PUSH(&w->plans, plan);
+    worker_wake(w);
+}
+
+struct worker_plan *worker_mailbox_take_plans(struct worker *w)
+{
+    struct worker_plan *newest = atomic_exchange_explicit(&w->plans, NULL, memory_order_acq_rel);
+    struct worker_plan *oldest = NULL;
+    while (newest) {
+        struct worker_plan *before = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = before;
+    }
+    return oldest;
+}
+
+void worker_give_query(struct worker *w, struct session_part *part)
+{
+    PUSH(&w->queries, part);
+    worker_wake(w);
+}
+
+struct session_part *worker_mailbox_take_queries(struct worker *w)
+{
+    return atomic_exchange_explicit(&w->queries, NULL, memory_order_acq_rel);
+}
+
+void worker_set_mode(struct worker *w, enum worker_mode mode)
+{
+    atomic_store_explicit(&w->mode, (int)mode, memory_order_release);
+    worker_wake(w);
+}
