@@ -1,7 +1,7 @@
 /*
- * client.c - one device of the load, up to its CONNACK and from its end.
+ * client.c - connect and close one device of the load.
  *
- * The addresses are in 127.0.0.0/8; with one of its own for each, no ports run out.
+ * Each device has its own address in 127.0.0.0/8, so that no ports run out.
  */
 #include "client.h"
 
@@ -30,13 +30,13 @@ void client_init(struct client *c, struct client_context *context)
     c->io.data = c;
 }
 
-/* ---- its end ---- */
+/* ---- close ---- */
 
 void client_drop(struct client *c)
 {
     ev_io_stop(c->context->loop, &c->io);
     if (c->ssl) {
-        /* Or OpenSSL takes the missing goodbye for an attack, and the ticket for void. */
+        /* Without it OpenSSL treats the missing close_notify as an attack and drops the ticket. */
         SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(c->ssl);
         c->ssl = NULL;
@@ -89,7 +89,7 @@ void client_watch(struct client *c, int events)
     ev_io_start(c->context->loop, &c->io);
 }
 
-/* Does OpenSSL want to go on later? Then what it waits for is watched. */
+/* If OpenSSL has to wait, watch for its event and return true. */
 static bool wants_more(struct client *c, int result)
 {
     const int error = SSL_get_error(c->ssl, result);
@@ -120,7 +120,7 @@ long client_write(struct client *c, const void *p, size_t n)
     return r > 0 ? r : wants_more(c, r) ? 0 : -1;
 }
 
-/* ---- the way up ---- */
+/* ---- connect ---- */
 
 /* MQTT 3.1.1 section 3.1: clean session, and a client identifier of "KIND-NUMBER". */
 static size_t compose_connect(const struct client *c, unsigned char packet[static CONNECT_MAX])
@@ -136,7 +136,7 @@ static size_t compose_connect(const struct client *c, unsigned char packet[stati
     return sizeof(head) + (size_t)n;
 }
 
-/* RFC 6455 section 5.2: one binary frame, masked (with zeros: that is a mask). */
+/* RFC 6455 section 5.2: one binary frame, masked with zeros, which is valid. */
 static size_t compose_frame(const struct client *c, unsigned char frame[static 6 + CONNECT_MAX])
 {
     const size_t n = compose_connect(c, frame + 6);
@@ -148,10 +148,12 @@ static size_t compose_frame(const struct client *c, unsigned char frame[static 6
 static void send_connect(struct client *c)
 {
     unsigned char packet[6 + CONNECT_MAX];
-    const size_t n = c->binding == DOOR_WS ? compose_frame(c, packet) : compose_connect(c, packet);
+    const size_t n =
+        c->transport == TRANSPORT_WS ? compose_frame(c, packet) : compose_connect(c, packet);
     c->stage = CLIENT_CONNACK;
     c->got = 0;
-    if (client_write(c, packet, n) != (long)n) { /* an empty socket takes these few bytes whole */
+    if (client_write(c, packet, n) !=
+        (long)n) { /* an empty socket accepts these few bytes in one piece */
         fail(c);
         return;
     }
@@ -161,7 +163,7 @@ static void send_connect(struct client *c)
 static void read_connack(struct client *c)
 {
     unsigned char bytes[64];
-    const size_t frame = c->binding == DOOR_WS ? 2 : 0;
+    const size_t frame = c->transport == TRANSPORT_WS ? 2 : 0;
     const long n = client_read(c, bytes, sizeof(bytes));
     if (n == 0)
         return;
@@ -173,7 +175,7 @@ static void read_connack(struct client *c)
     c->context->up(c);
 }
 
-/* The key is that of RFC 6455 section 1.3's example; sink.c knows what answers it. */
+/* The key is the example of RFC 6455 section 1.3; sink.c has the matching answer. */
 static void send_upgrade(struct client *c)
 {
     static const char request[] = "GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -188,7 +190,7 @@ static void send_upgrade(struct client *c)
     client_watch(c, EV_READ);
 }
 
-/* The head of the answer comes in one piece: no proxy here sends less. */
+/* The head of the answer arrives in one piece with all proxies here. */
 static void read_upgrade(struct client *c)
 {
     char head[1024];
@@ -220,7 +222,7 @@ static void shake_hands(struct client *c)
 static void begin_tls(struct client *c)
 {
     c->stage = CLIENT_TLS;
-    c->ssl = SSL_new(c->context->tls[c->binding]);
+    c->ssl = SSL_new(c->context->tls[c->transport]);
     if (!c->ssl || !SSL_set_fd(c->ssl, c->io.fd))
         errx(1, "out of memory");
     tls_client_keep(c->ssl, &c->session, c->resume);
@@ -233,9 +235,9 @@ static void tcp_done(struct client *c)
     socklen_t n = sizeof(error);
     if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error)
         fail(c);
-    else if (c->context->tls[c->binding])
+    else if (c->context->tls[c->transport])
         begin_tls(c);
-    else if (c->binding == DOOR_WS)
+    else if (c->transport == TRANSPORT_WS)
         send_upgrade(c);
     else
         send_connect(c);
@@ -271,7 +273,7 @@ void client_connect(struct client *c)
     int on = 1;
     c->number = c->context->serial++ % CLIENT_FLEET;
     struct sockaddr_in own = {.sin_family = AF_INET};
-    const struct sockaddr_in *to = &c->context->at[c->binding];
+    const struct sockaddr_in *to = &c->context->at[c->transport];
     own.sin_addr.s_addr = htonl(FIRST_ADDRESS + c->number);
     c->io.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->io.fd < 0)

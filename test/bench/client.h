@@ -3,10 +3,9 @@
  *
  *    OFF -> TCP -> TLS? -> UPGRADE? -> CONNACK -> UP
  *
- * A fleet of CLIENT_FLEET devices, each with an address and a client identifier of its own, of
- * which each connection is the next: one that came back at once, again and again, would be taken
- * for flapping. What it does once it is up is its load's business. It never blocks, and has no
- * deadline: who runs the load has one.
+ * Each connection is the next of CLIENT_FLEET devices with different addresses and client
+ * identifiers: a device that reconnects immediately would count as flapping. The load decides what
+ * a connected device does. It never blocks, and has no deadline of its own: the caller has one.
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
@@ -19,36 +18,36 @@
 
 #define CLIENT_FLEET 16384u
 
-enum binding { DOOR_PLAIN, DOOR_TLS13, DOOR_TLS12, DOOR_WS, DOOR_COUNT };
+enum transport { TRANSPORT_PLAIN, TRANSPORT_TLS13, TRANSPORT_TLS12, TRANSPORT_WS, TRANSPORT_COUNT };
 
 enum client_stage { CLIENT_OFF, CLIENT_TCP, CLIENT_TLS, CLIENT_UPGRADE, CLIENT_CONNACK, CLIENT_UP };
 
 struct client;
 
-/* What the clients of one load share. */
+/* Shared by the clients of one load. */
 struct client_context {
     struct ev_loop *loop;
-    SSL_CTX *tls[DOOR_COUNT]; /* null where no TLS is spoken */
-    struct sockaddr_in at[DOOR_COUNT];
-    unsigned serial;              /* of the next device to connect: all come back in turn */
-    void (*up)(struct client *c); /* CONNACK is here */
-    void (*ready)(struct client *c, int events); /* its socket, while up */
-    void (*failed)(struct client *c);            /* it is off again */
+    SSL_CTX *tls[TRANSPORT_COUNT]; /* null without TLS */
+    struct sockaddr_in at[TRANSPORT_COUNT];
+    unsigned serial;                             /* of the next device to connect: all in turn */
+    void (*up)(struct client *c);                /* CONNACK received */
+    void (*ready)(struct client *c, int events); /* socket event while up */
+    void (*failed)(struct client *c);            /* closed */
 };
 
 struct client {
     struct ev_io io;
     struct client_context *context;
-    unsigned number; /* of the device it is now: its address, and in its client identifier */
+    unsigned number; /* of its current device: selects address and client identifier */
     enum client_stage stage;
-    enum binding binding;
+    enum transport transport;
     bool resume;          /* with its newest ticket, if it has one */
-    bool resumed;         /* it was taken */
+    bool resumed;         /* the ticket was accepted */
     const char *kind;     /* static; the client identifier begins with it */
     SSL *ssl;             /* owned, null without TLS and while off */
     SSL_SESSION *session; /* owned: the newest ticket */
 
-    /* the load's */
+    /* for the load */
     double due_ms, began_ms;
     size_t got, sent;
     bool waits;
@@ -56,24 +55,24 @@ struct client {
 
 void client_init(struct client *c, struct client_context *context);
 
-/* From OFF on the way to UP; `door`, `kind` and `resume` are set. Ends in up() or failed(). */
+/* Connect; set transport, kind and resume before. Calls up() or failed() in the end. */
 void client_connect(struct client *c);
 
-/* Watch the socket for this. */
+/* Watch the socket for these events. */
 void client_watch(struct client *c, int events);
 
 /*
- * Read or write what is possible now. Bytes moved; 0 = nothing now, for reading also because of
- * what TLS had to do; -1 = the connection is over.
+ * Read or write without blocking. Return the number of bytes; 0 = none now, for a read perhaps
+ * because TLS had work; -1 = the connection has ended.
  */
 long client_read(struct client *c, void *p, size_t n);
 long client_write(struct client *c, const void *p, size_t n);
 
-/* DISCONNECT, close_notify, FIN: as a device leaves in order. */
+/* Close cleanly: DISCONNECT, close_notify, FIN. */
 void client_leave(struct client *c);
-/* Without a word. */
+/* Close without DISCONNECT. */
 void client_drop(struct client *c);
-/* Reset: nothing of it stays in the kernel. */
+/* Reset: leaves no TIME_WAIT in the kernel. */
 void client_reset(struct client *c);
 
 void client_fini(struct client *c);

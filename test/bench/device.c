@@ -1,12 +1,12 @@
 /*
- * device.c - one device of the storm, as a device's library behaves.
+ * device.c - one device of the storm, which behaves like a client library.
  *
  *    OFF -> TCP -> TLS -> CONNACK -> BACK
  *            ^      |        |        |
  *            +---- PAUSE <---+--------+      1, 2, 4, 8 s, jittered
  *
- * Each device has an address of its own in 127.0.0.0/8 and asks for its session (clean start
- * 0) with its own client identifier.
+ * Each device has its own address in 127.0.0.0/8 and its own client identifier, and resumes its
+ * session (clean start 0).
  */
 #include "device.h"
 
@@ -26,7 +26,7 @@
 #define CLIENT_ID_SIZE      16
 #define HANDSHAKES_PER_TURN 32
 
-/* ---- a connection and its end ---- */
+/* ---- close ---- */
 
 static void wait_for(struct device *d, int events)
 {
@@ -42,7 +42,7 @@ static void hang_up(struct device *d, bool reset)
     ev_io_stop(d->storm->loop, &d->io);
     ev_timer_stop(d->storm->loop, &d->timer);
     if (d->ssl) {
-        /* Or OpenSSL takes the missing goodbye for an attack, and the ticket for void. */
+        /* Without it OpenSSL treats the missing close_notify as an attack and drops the ticket. */
         SSL_set_shutdown(d->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(d->ssl);
         d->ssl = NULL;
@@ -56,7 +56,7 @@ static void hang_up(struct device *d, bool reset)
     ev_io_set(&d->io, -1, EV_READ);
 }
 
-/* Full time at most, half of it at least: the jitter keeps devices apart that failed together. */
+/* Between half and all of the time: the jitter separates devices that failed together. */
 static double pause_s(const struct device *d)
 {
     unsigned doubled = d->n_failed - 1 < PAUSE_DOUBLED ? d->n_failed - 1 : PAUSE_DOUBLED;
@@ -67,7 +67,7 @@ static double pause_s(const struct device *d)
 static void start_timer(struct device *d, double seconds)
 {
     ev_timer_stop(d->storm->loop, &d->timer);
-    ev_now_update(d->storm->loop); /* a turn of this loop is long in a storm */
+    ev_now_update(d->storm->loop); /* in a storm a turn of this loop takes long */
     ev_timer_set(&d->timer, seconds, 0);
     ev_timer_start(d->storm->loop, &d->timer);
 }
@@ -124,7 +124,7 @@ static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- the stages ---- */
 
-/* What OpenSSL waits for is waited for: true. Else the connection is lost, and said to be. */
+/* If OpenSSL has to wait, watch for its event and return true. Else report a lost connection. */
 static bool goes_on(struct device *d, int result, enum failure closed, enum failure wrong)
 {
     switch (SSL_get_error(d->ssl, result)) {
@@ -135,7 +135,7 @@ static bool goes_on(struct device *d, int result, enum failure closed, enum fail
         wait_for(d, EV_WRITE);
         return true;
     case SSL_ERROR_SSL:
-        /* An end without a goodbye is one of these, too. */
+        /* A close without close_notify also ends here. */
         fail(d, SSL_get_shutdown(d->ssl) & SSL_RECEIVED_SHUTDOWN ? closed : wrong);
         return false;
     default:
@@ -144,7 +144,7 @@ static bool goes_on(struct device *d, int result, enum failure closed, enum fail
     }
 }
 
-/* MQTT 3.1.1 section 3.1, with a client identifier alone. */
+/* MQTT 3.1.1 section 3.1, with only a client identifier. */
 static int write_connect(const struct device *d,
                          unsigned char packet[static 12 + 2 + CLIENT_ID_SIZE])
 {
@@ -176,7 +176,7 @@ static void send_connect(struct device *d)
     if (SSL_session_reused(d->ssl))
         d->storm->resumed++;
     d->stage = DEVICE_CONNACK;
-    /* An empty socket takes these few bytes whole. */
+    /* An empty socket accepts these few bytes in one piece. */
     if (SSL_write(d->ssl, packet, n) != n) {
         fail(d, FAILURE_CONNACK_CLOSED);
         return;
@@ -225,15 +225,15 @@ static void tcp_done(struct device *d)
 }
 
 /*
- * The devices' sums are made here in turns, in order of arrival, and a CONNACK that is there goes
- * before them: one loop for all must not make the first wait until the last has been served.
+ * Handshakes are computed in order of arrival, a few per turn, and received CONNACKs are processed
+ * first: the first device must not wait until the last one is served.
  */
 static void queue_handshake(struct device *d)
 {
     struct storm *storm = d->storm;
     ev_io_stop(storm->loop, &d->io);
     if (d->queued)
-        return; /* since its last try, given up meanwhile */
+        return; /* queued by an earlier try that was given up */
     d->next = NULL;
     d->queued = true;
     *storm->last = d;
@@ -296,7 +296,7 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
             storm->last = &storm->first;
         d->queued = false;
         ERR_clear_error();
-        if (d->stage == DEVICE_TLS) /* its time may be over */
+        if (d->stage == DEVICE_TLS) /* it may have timed out */
             shake_hands(d);
     }
     if (!storm->first)
@@ -305,10 +305,10 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
 
 static void on_awake(struct ev_loop *loop, struct ev_idle *awake, int events)
 {
-    (void)loop, (void)awake, (void)events; /* it is there so that the loop does not sleep */
+    (void)loop, (void)awake, (void)events; /* keeps the loop from sleeping */
 }
 
-/* ---- life ---- */
+/* ---- life cycle ---- */
 
 void device_begin_turns(struct storm *storm)
 {

@@ -1,5 +1,5 @@
 /*
- * device.h - one device of the storm: TCP, TLS, CONNECT, CONNACK, and again when that fails.
+ * device.h - one device of the storm: TCP, TLS, CONNECT, CONNACK, and retries.
  */
 #ifndef BENCH_DEVICE_H
 #define BENCH_DEVICE_H
@@ -12,7 +12,7 @@
 
 #include "samples.h"
 
-/* Where a try ended, and how. */
+/* Where and how a try ended. */
 #define FAILURES(X)                                                                                \
     X(TCP_TIMEOUT, "tcp_timeout")                                                                  \
     X(TCP_REFUSED, "tcp_refused")                                                                  \
@@ -30,7 +30,7 @@ enum failure {
         FAILURE_COUNT
 };
 
-/* All devices, and what one storm of them has brought so far. */
+/* All devices, and the results of the current storm. */
 struct storm {
     struct ev_loop *loop;
     SSL_CTX *tls;
@@ -38,17 +38,17 @@ struct storm {
     struct device *devices;
     unsigned n_devices;
     unsigned connect_timeout_ms;
-    bool resume; /* with the ticket each has, if it has one */
+    bool resume; /* with the ticket of each device, if it has one */
 
-    struct device *first, **last; /* whose handshake goes on when it is their turn */
+    struct device *first, **last; /* devices waiting for their turn of the handshake */
     struct ev_prepare turn;
     struct ev_idle awake;
 
-    double started_ms, cpu_ms; /* the clock, and what this program had used by then */
+    double started_ms, cpu_ms; /* monotonic time and CPU time of this program at the start */
     unsigned n_back, tries, resumed;
     unsigned failures[FAILURE_COUNT];
-    struct samples connect; /* of the good try: connect() to CONNACK */
-    struct samples back;    /* from the storm's start to CONNACK */
+    struct samples connect; /* of the successful try: connect() to CONNACK */
+    struct samples back;    /* from the start of the storm to CONNACK */
     void (*all_back)(struct storm *storm);
 };
 
@@ -56,7 +56,7 @@ enum device_stage { DEVICE_OFF, DEVICE_TCP, DEVICE_TLS, DEVICE_CONNACK, DEVICE_B
 
 struct device {
     struct ev_io io;
-    struct ev_timer timer; /* of the try, then of the pause behind it */
+    struct ev_timer timer; /* of the try, then of the pause after it */
     struct storm *storm;
     struct device *next; /* in the storm's queue, if `queued` */
     bool queued;
@@ -68,23 +68,23 @@ struct device {
     SSL_SESSION *session; /* owned: the last ticket */
 };
 
-/* The queue of handshakes; the loop is set. */
+/* Initialize the queue of handshakes; the loop is set before. */
 void device_begin_turns(struct storm *storm);
 void device_init(struct device *d, struct storm *storm, unsigned index);
-/* Before a storm: make what the first try will send. */
+/* Before a storm: prepare the first flight of the first try. */
 void device_prepare(struct device *d);
-/* Its first try of a storm. It goes on by itself until it is back. */
+/* Start the first try of a storm. The device retries until it is connected. */
 void device_start(struct device *d);
-/* The power is cut: reset the connection, forget pauses, keep the ticket. */
+/* Simulate a power cut: reset the connection, cancel pauses, keep the ticket. */
 void device_cut(struct device *d);
 void device_fini(struct device *d);
 
 /*
- * Make the ClientHello ahead of the connection it is for: 9,000 devices do that at once, each on a
- * processor of its own, and here one would do it for all of them while the proxy waits.
+ * Compute the ClientHello before its connection: real devices do it in parallel, but here one CPU
+ * would do it for all of them while the proxy waits.
  */
 void device_make_hello(struct device *d);
-/* Send it: an empty socket takes it whole. From then on OpenSSL has the socket. */
+/* Send it: an empty socket accepts it in one piece. From now on OpenSSL uses the socket. */
 bool device_send_hello(struct device *d);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * device_tls.c - TLS of the storm's devices: ClientHellos made ahead.
+ * device_tls.c - TLS of the storm's devices: prepared ClientHellos.
  */
 #include "device.h"
 

@@ -1,9 +1,9 @@
 /*
- * handshake_floor.c - what OpenSSL itself takes for the server's side of a handshake.
+ * handshake_floor.c - measure OpenSSL's own CPU time for the server side of a handshake.
  *
- * Both sides in one process, over memory, so that there is no socket, no loop and no session: a
- * floor under what a TLS connection costs a proxy. Prints a line of JSON: CPU us of the server's
- * side of each kind, SSL_new() to SSL_free(), the median of BATCHES batches.
+ * Both sides run in one process over memory, without sockets, event loop or session: a lower bound
+ * of what a TLS connection costs a proxy. Prints a line of JSON: CPU us of the server side for each
+ * kind, SSL_new() to SSL_free(), the median of BATCHES batches.
  */
 #include <err.h>
 #include <openssl/ec.h>
@@ -64,7 +64,7 @@ static SSL_CTX *server_new(bool rsa)
     if (!SSL_CTX_use_certificate(tls, certificate) || !SSL_CTX_use_PrivateKey(tls, key) ||
         !SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
         !SSL_CTX_set1_groups_list(tls, "X25519:P-256") || !SSL_CTX_set_num_tickets(tls, 1))
-        errx(1, "OpenSSL does not take the settings");
+        errx(1, "OpenSSL rejects the settings");
     SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
     X509_free(certificate);
@@ -72,7 +72,8 @@ static SSL_CTX *server_new(bool rsa)
     return tls;
 }
 
-/* What the server's side of one took; the client's newest ticket is in *kept. */
+/* Return the CPU time of the server side of one handshake; *kept gets the client's newest ticket.
+ */
 static double shake_hands(SSL_CTX *server_tls, SSL_CTX *client_tls, SSL_SESSION **kept, bool resume)
 {
     BIO *server_end, *client_end;
@@ -97,10 +98,10 @@ static double shake_hands(SSL_CTX *server_tls, SSL_CTX *client_tls, SSL_SESSION 
         (void)SSL_do_handshake(server);
         taken += cpu_us() - began;
     }
-    (void)SSL_read(client, &byte, 1); /* the ticket comes with it */
+    (void)SSL_read(client, &byte, 1); /* also reads the ticket */
     if (!SSL_is_init_finished(server) || (resume && !SSL_session_reused(server)))
-        errx(1, "the handshake did not go as it should");
-    /* or OpenSSL takes the missing goodbye for an attack, and the ticket for void */
+        errx(1, "the handshake failed");
+    /* without it OpenSSL treats the missing close_notify as an attack and drops the ticket */
     SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(client);
     began = cpu_us();

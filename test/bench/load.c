@@ -1,25 +1,25 @@
 /*
  * load.c - the devices of the bench, in one thread.
  *
- *    load PLAIN TLS WS     ports of 127.0.0.1; 0 where there is none
+ *    load PLAIN TLS WS     ports of 127.0.0.1; 0 = none
  *
- * Obeys lines on its standard input and answers each with a line of JSON:
+ * Reads commands from standard input and answers each with a line of JSON:
  *
- *    cycle DOOR RESUME SLOTS MS RATE
- *        connect, CONNECT, CONNACK, DISCONNECT, close, for that long: SLOTS devices, each again as
- *        soon as it is done; or, when RATE is not 0, so many a second, whatever the others do
- *    open DOOR KIND N
- *        N devices connect and stay; KIND is sink.c's
+ *    cycle TRANSPORT RESUME SLOTS MS RATE
+ *        for MS: connect, CONNECT, CONNACK, DISCONNECT, close, with SLOTS devices, each again as
+ *        soon as it is done; or, if RATE is not 0, that many per second
+ *    open TRANSPORT KIND N
+ *        N devices connect and stay; KIND as in sink.c
  *    echo BYTES MS RATE
- *        those send PUBLISH packets of so many bytes in all and read them back: each the next at
- *        once, or RATE a second of all
+ *        they send PUBLISH packets of BYTES in total and read them back: each the next one
+ *        immediately, or all together RATE per second
  *    bulk MS
- *        those send (take-...) or read (pour-...) all they can
+ *        they send (take-...) or read (pour-...) as fast as possible
  *    close
- *        and leave, in order
+ *        they close cleanly
  *
- * DOOR is plain, tls13, tls12 or ws. Times count from when something was due, not from when it
- * could be begun. Ends when its input does.
+ * TRANSPORT is plain, tls13, tls12 or ws. Times count from when an action was due, not from when it
+ * started. Exits at the end of its input.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,26 +35,26 @@
 #include "samples.h"
 #include "tls_client.h"
 
-#define AT_ONCE      256 /* devices that are on their way up, when many are to stay */
-#define FAILURES_MAX 1000
-#define SCRATCH_MAX  (256u * 1024)
-#define ROUNDS       4
-#define RETRY_MS     0.1 /* when something is due, and every device has something to do */
+#define CONNECTING_MAX 256 /* limit of simultaneous connects for `open` */
+#define FAILURES_MAX   1000
+#define SCRATCH_MAX    (256u * 1024)
+#define ROUNDS         4
+#define RETRY_MS       0.1 /* if an action is due and every device is busy */
 
 enum job { JOB_NONE, JOB_CYCLE, JOB_OPEN, JOB_ECHO, JOB_BULK };
 
 struct load {
     struct client_context context;
     struct ev_io input;
-    struct ev_io tick; /* a timerfd: the loop's own timers are good to a millisecond */
+    struct ev_io tick; /* a timerfd: the loop's own timers have millisecond resolution */
     struct ev_timer over;
     struct client *clients;
     unsigned n_clients, n_begun, n_up, next;
 
     enum job job;
-    bool ending;         /* what is under way may end, nothing begins */
-    unsigned busy;       /* cycles, or messages, under way */
-    double rate, due_ms; /* per ms; of the next */
+    bool ending;         /* finish pending work, start none */
+    unsigned busy;       /* pending cycles or messages */
+    double rate, due_ms; /* per ms; time of the next action */
     size_t message_bytes;
     double began_ms;
     unsigned long done, resumed, failures;
@@ -68,7 +68,7 @@ static struct load *load_of(struct client *c)
     return (struct load *)c->context; /* its first member */
 }
 
-/* When something falls due next; 0 = nothing does. */
+/* When the next action is due; 0 = none. */
 static void set_tick(struct load *l, double at_ms)
 {
     const struct itimerspec at = {
@@ -101,7 +101,7 @@ static void begin(struct load *l, enum job job)
     l->began_ms = l->due_ms = now_ms();
 }
 
-/* For so long; then what is under way ends, and the report is made. */
+/* Run for this time, then finish pending work and report. */
 static void run_for(struct load *l, unsigned ms, unsigned rate)
 {
     l->rate = rate / 1e3;
@@ -160,7 +160,7 @@ static void begin_cycles(struct load *l, unsigned ms, unsigned rate)
 
 static void open_next(struct load *l)
 {
-    while (l->n_begun < l->n_clients && l->n_begun - l->n_up < AT_ONCE)
+    while (l->n_begun < l->n_clients && l->n_begun - l->n_up < CONNECTING_MAX)
         client_connect(&l->clients[l->n_begun++]);
 }
 
@@ -184,7 +184,7 @@ static void send_message(struct client *c, double due_ms)
     c->got = 0;
     l->busy++;
     const long n = client_write(c, l->message, l->message_bytes);
-    if (n != (long)l->message_bytes) /* the socket is empty, and takes 256 KiB */
+    if (n != (long)l->message_bytes) /* an empty socket accepts 256 KiB */
         errx(1, "%ld bytes of %zu could be sent", n, l->message_bytes);
 }
 
@@ -198,7 +198,7 @@ static void echo_ready(struct client *c)
             break;
     }
     if (n < 0 || c->got > l->message_bytes)
-        errx(1, "device %u: its connection ended, or it got too much", c->number);
+        errx(1, "device %u: its connection ended, or it received too much", c->number);
     if (!c->waits || c->got < l->message_bytes)
         return;
     samples_add(&l->latency, now_ms() - c->due_ms);
@@ -276,7 +276,7 @@ static void on_ready(struct client *c, int events)
         bulk_ready(c, events);
     else if (strcmp(c->kind, "pour") != 0)
         errx(1, "device %u: its connection ended",
-             c->number); /* nobody sends without being asked */
+             c->number); /* the sink sends nothing unrequested */
     else
         client_watch(c, 0);
 }
@@ -285,11 +285,11 @@ static void on_failed(struct client *c)
 {
     struct load *l = load_of(c);
     if (++l->failures > FAILURES_MAX || l->job != JOB_CYCLE)
-        errx(1, "device %u did not come up", c->number);
+        errx(1, "device %u did not connect", c->number);
     cycle_done(c);
 }
 
-/* Begin what has fallen due, as far as there are devices that have nothing to do. */
+/* Start due actions while there are idle devices. */
 static void on_tick(struct ev_loop *loop, struct ev_io *tick, int events)
 {
     (void)loop, (void)events;
@@ -327,7 +327,7 @@ static const char *word(char **rest)
 {
     const char *w = strtok_r(NULL, " \n", rest);
     if (!w)
-        errx(2, "a word is missing");
+        errx(2, "an argument is missing");
     return w;
 }
 
@@ -336,13 +336,13 @@ static unsigned number(char **rest, unsigned least, unsigned most)
     return number_between(word(rest), least, most);
 }
 
-/* One of the words; its place among them. */
+/* Return the index of the argument among the words. */
 static unsigned one_of(const char *w, const char *const *words, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         if (strcmp(w, words[i]) == 0)
             return i;
-    errx(2, "\"%s\" is not known", w);
+    errx(2, "\"%s\" is unknown", w);
 }
 
 static void drop_clients(struct load *l)
@@ -354,7 +354,7 @@ static void drop_clients(struct load *l)
     l->n_clients = l->n_begun = l->n_up = 0;
 }
 
-/* Where nothing of what is there fits, all are made anew; tickets of cycles are worth keeping. */
+/* Reallocate the clients only if they do not fit, to keep the tickets of cycles. */
 static void make_clients(struct load *l, unsigned n)
 {
     if (n == l->n_clients && l->n_begun == 0)
@@ -368,20 +368,20 @@ static void make_clients(struct load *l, unsigned n)
         client_init(&l->clients[i], &l->context);
 }
 
-static enum binding door_of(char **rest)
+static enum transport transport_of(char **rest)
 {
-    static const char *const words[DOOR_COUNT] = {"plain", "tls13", "tls12", "ws"};
-    return (enum binding)one_of(word(rest), words, DOOR_COUNT);
+    static const char *const words[TRANSPORT_COUNT] = {"plain", "tls13", "tls12", "ws"};
+    return (enum transport)one_of(word(rest), words, TRANSPORT_COUNT);
 }
 
 static void do_cycle(struct load *l, char **rest)
 {
-    const enum binding binding = door_of(rest);
+    const enum transport transport = transport_of(rest);
     const bool resume = number(rest, 0, 1);
     make_clients(l, number(rest, 1, 10000));
     const unsigned ms = number(rest, 1, 3600000), rate = number(rest, 0, 1000000);
     for (unsigned i = 0; i < l->n_clients; i++) {
-        l->clients[i].binding = binding;
+        l->clients[i].transport = transport;
         l->clients[i].resume = resume;
         l->clients[i].kind = "idle"; /* the same devices as those that stay */
     }
@@ -391,12 +391,12 @@ static void do_cycle(struct load *l, char **rest)
 static void do_open(struct load *l, char **rest)
 {
     static const char *const kinds[] = {"echo", "take", "pour", "idle"};
-    const enum binding binding = door_of(rest);
+    const enum transport transport = transport_of(rest);
     const char *kind = kinds[one_of(word(rest), kinds, 4)];
     drop_clients(l);
     make_clients(l, number(rest, 1, 100000));
     for (unsigned i = 0; i < l->n_clients; i++) {
-        l->clients[i].binding = binding;
+        l->clients[i].transport = transport;
         l->clients[i].kind = kind;
     }
     begin(l, JOB_OPEN);
@@ -438,7 +438,7 @@ static void obey(struct load *l, char *line)
     }
 }
 
-/* One line at a time: who writes them waits for the answer before the next. */
+/* One line at a time: the caller waits for each answer. */
 static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)events;
@@ -449,18 +449,18 @@ static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
         obey(io->data, line);
 }
 
-/* ---- life ---- */
+/* ---- life cycle ---- */
 
 static void set_up(struct load *l, char **ports)
 {
-    static const int port_of[DOOR_COUNT] = {0, 1, 1, 2};
+    static const int port_of[TRANSPORT_COUNT] = {0, 1, 1, 2};
     l->context.loop = ev_default_loop(0);
     l->context.up = on_up;
     l->context.ready = on_ready;
     l->context.failed = on_failed;
-    l->context.tls[DOOR_TLS13] = tls_client_new(TLS1_3_VERSION);
-    l->context.tls[DOOR_TLS12] = tls_client_new(TLS1_2_VERSION);
-    for (int i = 0; i < DOOR_COUNT; i++) {
+    l->context.tls[TRANSPORT_TLS13] = tls_client_new(TLS1_3_VERSION);
+    l->context.tls[TRANSPORT_TLS12] = tls_client_new(TLS1_2_VERSION);
+    for (int i = 0; i < TRANSPORT_COUNT; i++) {
         l->context.at[i] = (struct sockaddr_in){.sin_family = AF_INET};
         l->context.at[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         l->context.at[i].sin_port = htons((uint16_t)number_between(ports[port_of[i]], 0, 65535));
@@ -488,8 +488,8 @@ int main(int argc, char **argv)
 
     drop_clients(l);
     samples_fini(&l->latency);
-    SSL_CTX_free(l->context.tls[DOOR_TLS13]);
-    SSL_CTX_free(l->context.tls[DOOR_TLS12]);
+    SSL_CTX_free(l->context.tls[TRANSPORT_TLS13]);
+    SSL_CTX_free(l->context.tls[TRANSPORT_TLS12]);
     ev_loop_destroy(l->context.loop);
     free(l);
     return 0;

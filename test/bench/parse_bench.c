@@ -1,12 +1,12 @@
 /*
- * parse_bench.c - nanoseconds for what a device costs between the system calls: reading its
- * CONNECT, picking its node, composing the PROXY header, the line of log at its end.
+ * parse_bench.c - measure in nanoseconds what a device costs between system calls: parsing its
+ * CONNECT, choosing its node, composing the PROXY header, writing its log line.
  *
  *    parse_bench [BATCHES]
  *
- * Each is done so often in a batch that the clock does not matter; what is printed, as one object
- * of JSON, is the median of the batches. The same input again and again: branches are foreseen and
- * caches are warm, as they are in a storm of devices of one kind.
+ * A batch repeats each so often that the resolution of the clock does not matter. Prints the
+ * medians of the batches as one JSON object. The input is always the same: branches are predicted
+ * and caches are warm, as in a storm of devices of one kind.
  */
 #include <assert.h>
 #include <err.h>
@@ -26,7 +26,7 @@
 #define BATCH_NS    2e6
 #define BATCHES_MAX 1000u
 #define NODES_MAX   1000u
-#define PICKED      3 /* a home, and where to go when it fails */
+#define PICKED      3 /* a home and two alternatives */
 #define LARGE_BYTES 16000u
 #define KEY         "device-00000000042"
 
@@ -37,7 +37,7 @@ struct bench {
     char names[NODES_MAX][16];
     size_t n_nodes;
     struct log *log;
-    uint64_t sum; /* of results, so that none is left out */
+    uint64_t sum; /* of results, so that no call is optimized away */
 };
 
 /* ---- CONNECT packets ---- */
@@ -56,7 +56,7 @@ static void put_string(struct bench *b, const char *text, size_t n)
     put(b, text, n);
 }
 
-/* Put the type and the length in front of what was put so far. */
+/* Prepend type and length. */
 static void close_packet(struct bench *b)
 {
     uint8_t head[5] = {0x10};
@@ -104,7 +104,7 @@ static void make_v5(struct bench *b)
     close_packet(b);
 }
 
-/* With a user property besides, and a will that has a delay and a format. */
+/* Also with a user property, and a will with delay and format. */
 static void make_v5_will(struct bench *b)
 {
     static const uint8_t properties[] = {21, 0x11, 0,   0,   14,  16,  0x21, 0, 100, 0x26, 0,
@@ -120,7 +120,7 @@ static void make_v5_will(struct bench *b)
     close_packet(b);
 }
 
-/* With a token of so many bytes as its user name, as some clouds have it. */
+/* With a token of n bytes as user name, as some cloud services use. */
 static void make_large(struct bench *b)
 {
     static char token[LARGE_BYTES - 100];
@@ -141,7 +141,7 @@ static void read_connect(struct bench *b)
     b->sum += mqtt_connect_client_id(&connect, b->packet).n;
 }
 
-/* ---- the others ---- */
+/* ---- other operations ---- */
 
 static void make_nodes(struct bench *b, size_t n)
 {
@@ -186,7 +186,7 @@ static void compose_header(struct bench *b)
     b->sum += proxy_v2_write(&from, &to, &facts, out);
 }
 
-/* A line as access_log.c makes it, to /dev/null: its system call is in the figure. */
+/* A line as in access_log.c, to /dev/null; includes the system call. */
 static void write_line(struct bench *b)
 {
     static const char *const stages[] = {"ms_proxy_in", "ms_tls",      "ms_websocket",
@@ -252,7 +252,7 @@ static double median_ns(struct bench *b, void (*work)(struct bench *b), unsigned
 
 static const struct {
     const char *name;
-    void (*make)(struct bench *b); /* null: nothing is needed */
+    void (*make)(struct bench *b); /* null: no preparation */
     void (*work)(struct bench *b);
 } rows[] = {
     {"connect_v3_1_1", make_v311, read_connect},

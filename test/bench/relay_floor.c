@@ -1,12 +1,12 @@
 /*
- * relay_floor.c - the least that a relay can do: a floor under what proxies cost.
+ * relay_floor.c - a minimal relay: a lower bound of what proxies cost.
  *
- *    relay_floor THREADS PORT NODE_PORT...     until it is killed
+ *    relay_floor THREADS PORT NODE_PORT...     runs until it is killed
  *
- * Each thread has a listener and an epoll instance of its own. A connection gets one to the next
- * node at once; what one side sends is read once and written to the other; when one ends, both are
- * closed. It looks at no byte, has no timer, no memory of failures and no log, says no PROXY
- * header, and gives up on who does not read: a floor, not a proxy.
+ * Each thread has its own listener and epoll instance. Each client is connected to the next node
+ * immediately; bytes of one side are read once and written to the other; if one side closes, both
+ * are closed. It parses nothing, has no timers, no failure handling and no log, sends no PROXY
+ * header, and closes connections that do not read.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -29,7 +29,7 @@
 
 struct pair;
 
-/* One end of a pair; which one it is, epoll has to tell. */
+/* One end of a pair, the user data of its epoll events. */
 struct end {
     struct pair *pair;
     int fd;
@@ -37,8 +37,8 @@ struct end {
 
 struct pair {
     struct end device, node;
-    bool connected; /* the node's connection is there; until then the device is not read */
-    bool closed;    /* freed once the events that were fetched with it have been looked at */
+    bool connected; /* the node is connected; until then the device is not read */
+    bool closed;    /* freed after the current batch of events */
     struct pair *next;
 };
 
@@ -61,7 +61,7 @@ static void watch(const struct relay *r, int op, struct end *end, uint32_t event
 
 static void close_pair(struct relay *r, struct pair *p)
 {
-    close(p->device.fd); /* and so epoll forgets it */
+    close(p->device.fd); /* also removes it from epoll */
     close(p->node.fd);
     p->closed = true;
     p->next = r->dead;
@@ -108,7 +108,7 @@ static void on_connected(struct relay *r, struct pair *p)
     watch(r, EPOLL_CTL_ADD, &p->device, EPOLLIN);
 }
 
-/* Sockets that are read hold what a block has; who does not read is given up. */
+/* A socket that is read has room for a block; else close the pair. */
 static void copy(struct relay *r, struct pair *p, int from, int to)
 {
     ssize_t n = read(from, r->block, BLOCK);
@@ -168,7 +168,7 @@ static int listen_on(unsigned port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    no_delay(fd); /* accepted sockets have it from here */
+    no_delay(fd); /* inherited by accepted sockets */
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
         bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, BACKLOG) < 0)

@@ -1,5 +1,5 @@
 /*
- * samples.c - latencies, and what is told of them: exact percentiles of all that were taken.
+ * samples.c - collect latencies and print their exact percentiles.
  */
 #include "samples.h"
 
@@ -29,7 +29,7 @@ static int ascending(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* The smallest sample that at least this share of all does not exceed (nearest rank). */
+/* The percentile by the nearest-rank method. */
 static double percentile(const struct samples *samples, size_t percent)
 {
     if (samples->n == 0)
@@ -66,6 +66,6 @@ unsigned number_between(const char *text, unsigned least, unsigned most)
     char *end;
     unsigned long value = strtoul(text, &end, 10);
     if (!*text || *end || value < least || value > most)
-        errx(2, "want a number in %u..%u, got \"%s\"", least, most, text);
+        errx(2, "must be a number from %u to %u, got \"%s\"", least, most, text);
     return (unsigned)value;
 }

@@ -1,17 +1,17 @@
 /*
- * sink.c - a broker that does the least a bench asks of one.
+ * sink.c - a minimal broker for the benches.
  *
- *    sink PORT...     listens on 127.0.0.1, until its standard input ends
+ *    sink PORT...     listens on 127.0.0.1 until the end of its standard input
  *
- * Takes PROXY v1 and v2 headers and does not look into them, upgrades to WebSocket whoever asks,
- * and answers CONNECT with CONNACK. What it does then, the client identifier says:
+ * Accepts and ignores PROXY v1 and v2 headers, accepts WebSocket upgrades, and answers CONNECT with
+ * CONNACK. The client identifier selects what follows:
  *
  *    echo...   sends back every byte
- *    take...   reads and forgets
- *    pour...   sends zeros as fast as they are taken
+ *    take...   reads and discards
+ *    pour...   sends zeros as fast as possible
  *    else      answers PINGREQ with PINGRESP, and closes on DISCONNECT
  *
- * It costs a tenth of what Mosquitto does, so that what is measured in front of it is the proxy.
+ * It costs a tenth of Mosquitto, so that the proxy in front dominates the measurement.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -39,9 +39,9 @@ struct connection {
     struct ev_io io;
     enum stage stage;
     bool websocket;
-    size_t n; /* of bytes, in STAGE_HEAD and STAGE_PACKETS */
+    size_t n; /* bytes buffered in STAGE_HEAD and STAGE_PACKETS */
     unsigned char bytes[HEAD_MAX];
-    unsigned char *rest; /* owned: of an echo that was not taken whole; null = none */
+    unsigned char *rest; /* owned: unsent rest of an echo; null = none */
     size_t rest_at, rest_n;
 };
 
@@ -70,12 +70,13 @@ static void drop_front(struct connection *c, size_t n)
 
 static bool put(const struct connection *c, const void *p, size_t n)
 {
-    return write(c->io.fd, p, n) == (ssize_t)n; /* an empty socket takes these few bytes whole */
+    return write(c->io.fd, p, n) ==
+           (ssize_t)n; /* an empty socket accepts these few bytes in one piece */
 }
 
-/* ---- what comes before the packets ---- */
+/* ---- before the packets ---- */
 
-/* Length of a PROXY header at the front; 0 = none. -1: more is needed. */
+/* Return the length of a PROXY header at the start; 0 = none, -1 = incomplete. */
 static long proxy_header(const struct connection *c)
 {
     static const unsigned char v2[12] = "\r\n\r\n\0\r\nQUIT\n";
@@ -90,7 +91,7 @@ static long proxy_header(const struct connection *c)
     return end ? end + 1 - c->bytes : -1;
 }
 
-/* The length of a request for WebSocket, once it is whole; 0 until then. */
+/* Return the length of a complete WebSocket request, else 0. */
 static size_t upgrade(const struct connection *c)
 {
     const unsigned char *end = memmem(c->bytes, c->n, "\r\n\r\n", 4);
@@ -98,8 +99,7 @@ static size_t upgrade(const struct connection *c)
 }
 
 /*
- * The key of load.c is that of RFC 6455 section 1.3's example, and so is what answers it. A proxy
- * passes both on.
+ * The key of the load and this answer are the example of RFC 6455 section 1.3. A proxy relays both.
  */
 static bool accept_upgrade(struct connection *c)
 {
@@ -124,7 +124,7 @@ static bool answer(struct connection *c, unsigned char type)
     return type != 14;
 }
 
-/* MQTT 3.1.1 section 3.1: the client identifier begins behind 14 bytes. */
+/* MQTT 3.1.1 section 3.1: the client identifier starts at byte 14. */
 static enum stage stage_of(const unsigned char *connect, size_t n)
 {
     static const struct {
@@ -137,7 +137,7 @@ static enum stage stage_of(const unsigned char *connect, size_t n)
     return STAGE_PACKETS;
 }
 
-/* RFC 6455 section 5.2: unmask the one frame of up to 125 bytes in which a CONNECT comes. */
+/* RFC 6455 section 5.2: unmask the frame of up to 125 bytes with the CONNECT. */
 static bool unwrap(struct connection *c)
 {
     const size_t size = c->n >= 2 ? 6 + (c->bytes[1] & 0x7fu) : 0;
@@ -151,7 +151,7 @@ static bool unwrap(struct connection *c)
     return true;
 }
 
-/* Packets whose length takes one byte, which are all there are here. */
+/* All packets here have a length field of one byte. */
 static bool take_packets(struct connection *c)
 {
     while (c->n >= 2 && c->stage == STAGE_PACKETS) {
@@ -331,5 +331,5 @@ int main(int argc, char **argv)
     ev_io_init(&input, on_input, STDIN_FILENO, EV_READ);
     ev_io_start(loop, &input);
     ev_run(loop, 0);
-    return 0; /* the kernel closes what is open */
+    return 0; /* the kernel closes open sockets */
 }

@@ -1,15 +1,15 @@
 /*
- * storm_load.c - N devices that all connect at once over TLS, in one thread.
+ * storm_load.c - N devices that connect simultaneously over TLS, in one thread.
  *
  *    storm_load PORT N TIMEOUT_S LIMIT_S TLS     devices of 127.0.0.1:PORT; TLS is 1.2 or 1.3
  *
- * Obeys lines on its standard input and answers each with a line of JSON:
+ * Reads commands from standard input and answers each with a line of JSON:
  *
- *    full       the storm, without tickets; answered when all are back, or after LIMIT_S
- *    resumed    the same with the ticket that each device has
- *    cut        the power is cut: all connections are reset
+ *    full       a storm without tickets; answered when all are connected, or after LIMIT_S
+ *    resumed    the same with each device's ticket
+ *    cut        simulate a power cut: reset all connections
  *
- * Ends when its input does.
+ * Exits at the end of its input.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -66,7 +66,7 @@ static void on_all_back(struct storm *storm)
 {
     struct load *load = (struct load *)storm; /* its first member */
     if (!ev_is_active(&load->limit))
-        return; /* one was lost and came back, after the report */
+        return; /* a device reconnected after the report */
     ev_timer_stop(storm->loop, &load->limit);
     report(storm);
 }
@@ -105,7 +105,7 @@ static void cut(struct load *load)
     fflush(stdout);
 }
 
-/* One line at a time: who writes them waits for the answer before the next. */
+/* One line at a time: the caller waits for each answer. */
 static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)events;
@@ -118,7 +118,7 @@ static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
     else if (strcmp(line, "cut\n") == 0)
         cut(load);
     else
-        errx(2, "want full, resumed or cut, got \"%s\"", line);
+        errx(2, "must be full, resumed or cut, got \"%s\"", line);
 }
 
 int main(int argc, char **argv)

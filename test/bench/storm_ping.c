@@ -1,12 +1,12 @@
 /*
- * storm_ping.c - bystanders of the storm: devices that are connected, and want to be served.
+ * storm_ping.c - bystanders of the storm: connected devices that keep pinging.
  *
  *    storm_ping PORT N EVERY_MS     plain MQTT, through the proxy at 127.0.0.1:PORT
  *
  * Each sends PINGREQ every EVERY_MS and waits for the node's PINGRESP. A round trip counts from
- * when it was due, not from when it could be sent: while an answer is missing, further ones fall
- * due. Obeys lines on its standard input: "begin" forgets what was measured, "end" tells it as a
- * line of JSON. A program of its own, for the devices' program is busy in a storm.
+ * when it was due, not from when it was sent: while an answer is missing, further pings become due.
+ * Commands on standard input: "begin" discards the results so far, "end" prints them as a line of
+ * JSON. A separate program, because the program of the devices is busy in a storm.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -29,7 +29,7 @@ struct bystander {
     struct ev_io io;
     struct ev_timer timer;
     struct ping *ping;
-    double due_ms; /* of the ping under way, or the next */
+    double due_ms; /* of the pending ping, or the next one */
     bool waits;
 };
 
@@ -86,7 +86,7 @@ static void on_answer(struct ev_loop *loop, struct ev_io *io, int events)
     await_next(b);
 }
 
-/* One after the other and waiting: before the storm there is time. */
+/* Sequential and blocking: this runs before the storm. */
 static int connect_one(unsigned port, unsigned index)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;

@@ -1,20 +1,20 @@
 /*
- * tls_client.c - how the devices of all benches speak TLS.
+ * tls_client.c - TLS settings of the devices of all benches.
  */
 #include "tls_client.h"
 
 #include <err.h>
 
-/* TLS 1.3 sends its tickets behind the handshake, with the first bytes we read. */
+/* TLS 1.3 sends its tickets after the handshake, with the first bytes that we read. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     SSL_SESSION **kept = SSL_get_app_data(ssl);
     SSL_SESSION_free(*kept);
     *kept = session;
-    return 1; /* it is ours now */
+    return 1; /* we keep the reference */
 }
 
-/* Not even a chain is built. */
+/* Skips even the chain building. */
 static int take_any(X509_STORE_CTX *store, void *unused)
 {
     (void)store, (void)unused;
@@ -28,8 +28,8 @@ SSL_CTX *tls_client_new(int version)
         !SSL_CTX_set_max_proto_version(tls, version) ||
         !SSL_CTX_set_ciphersuites(tls, "TLS_AES_128_GCM_SHA256") ||
         !SSL_CTX_set_cipher_list(tls, "ECDHE+AES128+AESGCM") ||
-        !SSL_CTX_set1_groups_list(tls, "X25519:P-256")) /* TLS 1.2 wants the certificate's, too */
-        errx(1, "OpenSSL does not take the settings");
+        !SSL_CTX_set1_groups_list(tls, "X25519:P-256")) /* TLS 1.2 also needs the certificate's */
+        errx(1, "OpenSSL rejects the settings");
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(tls, keep_session);
     SSL_CTX_set_cert_verify_callback(tls, take_any, NULL);

@@ -1,5 +1,5 @@
 /*
- * tls_client.h - how the devices of all benches speak TLS.
+ * tls_client.h - TLS settings of the devices of all benches.
  */
 #ifndef BENCH_TLS_CLIENT_H
 #define BENCH_TLS_CLIENT_H
@@ -8,14 +8,14 @@
 
 /*
  * One protocol version (TLS1_2_VERSION, TLS1_3_VERSION), one cipher and one group, so that every
- * proxy does the same sums. The peer's certificate is not looked at: the devices' sums are not what
- * is measured. Ends the program when OpenSSL does not take that.
+ * proxy computes the same. The peer's certificate is not verified: the devices' cost is not
+ * measured. Exits if OpenSSL rejects the settings.
  */
 SSL_CTX *tls_client_new(int version);
 
 /*
- * Keep the newest session of ssl in *kept, which is owned by the caller and may be null; and ask
- * for the one that is there, if `resume`. *kept has to outlive ssl.
+ * Keep the newest session of ssl in *kept, which the caller owns and may be null. If `resume`, try
+ * to resume the current *kept. *kept must outlive ssl.
  */
 void tls_client_keep(SSL *ssl, SSL_SESSION **kept, int resume);
 

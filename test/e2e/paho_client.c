@@ -5,10 +5,10 @@
  *
  *   VERSION  4 (MQTT 3.1.1) or 5
  *   TASK     echo     publish to itself with QoS 0, 1 and 2 and read it back
- *            leave    make a persistent session with one subscription, then disconnect
- *            return   find it again: session present, and the message that waited in it
+ *            leave    create a persistent session with one subscription, then disconnect
+ *            return   resume it: expect session present, and the message stored in it
  *
- * Says what went wrong and exits 1, or says "ok" and exits 0.
+ * Prints "ok" and exits 0, or prints an error and exits 1.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static int device_open(struct device *d, const char *uri)
     return code == MQTTCLIENT_SUCCESS ? 0 : fail("create", code);
 }
 
-/* Returns 0 and whether the broker had a session, or 1. */
+/* Return 0 and set *session_present, or 1 on failure. */
 static int device_connect(struct device *d, bool clean, int *session_present)
 {
     MQTTClient_SSLOptions tls = MQTTClient_SSLOptions_initializer;
@@ -121,7 +121,7 @@ static int device_receive(struct device *d, const char *text)
                 memcmp(message->payload, text, strlen(text)) == 0;
     MQTTClient_freeMessage(&message);
     MQTTClient_free(topic);
-    return same ? 0 : fail("another message than was sent", code);
+    return same ? 0 : fail("the message differs from the sent one", code);
 }
 
 static int device_close(struct device *d)
@@ -151,7 +151,7 @@ static int task_leave(struct device *d)
     int present = 0;
     if (device_connect(d, false, &present) || device_subscribe(d, 1))
         return 1;
-    return present ? fail("a session was there before", present) : 0;
+    return present ? fail("the session already existed", present) : 0;
 }
 
 static int task_return(struct device *d)
@@ -159,8 +159,8 @@ static int task_return(struct device *d)
     int present = 0;
     if (device_connect(d, false, &present))
         return 1;
-    /* Paho 1.3.12 does not pass on the session present flag of MQTT 5.0; the message that
-     * waited proves the session there. */
+    /* Paho 1.3.12 does not report the session present flag of MQTT 5.0; there the stored
+     * message proves that the session existed. */
     if (!present && d->version != MQTTVERSION_5)
         return fail("no session was found", present);
     return device_receive(d, "while you slept");

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Every end-to-end test, then chaos for the rest of the time: memory and descriptors stay flat.
+# Run all end-to-end tests, then chaos for the rest of the time: memory and descriptors must not grow.
 #
 #   test/tools/soak.sh MINUTES [release|asan|tsan]   default: all three, MINUTES each
 #   test/tools/soak.sh valgrind                      once, a short run under memcheck
 #
-# What flat means is in test/tools/soak.py. The suite is not cut short when MINUTES are over; chaos
-# then still gets two minutes. On a bare Debian 12 it installs what is missing first.
+# test/tools/soak.py defines the limits. The tests always run completely, and chaos for at least two
+# minutes. On a bare Debian 12 it first installs missing packages.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -17,7 +17,7 @@ valgrind) minutes=0 && kinds=release ;;
 esac
 docker/install-deps.sh build run test soak
 
-soak() { # KIND: the suite, then chaos until the minutes are over
+soak() { # KIND: run the tests, then chaos until the minutes have passed
     local started=$SECONDS left devices=500 code=0
     [ "$1" = release ] || devices=200
     /usr/bin/python3 -m pytest -c test/e2e/pytest.ini -q test/e2e || code=1
@@ -27,7 +27,7 @@ soak() { # KIND: the suite, then chaos until the minutes are over
     return $code
 }
 
-# What is still reachable at the end, as of libraries, is no leak.
+# Memory that is still reachable at the exit, such as that of libraries, is not a leak.
 memcheck() {
     local log=$source/build/logs/valgrind.log
     mkdir -p "${log%/*}"

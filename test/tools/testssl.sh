@@ -1,12 +1,11 @@
 #!/bin/bash
 # Run testssl.sh against a TLS listener of the router: no finding may be worse than LOW.
 #
-#   test/tools/testssl.sh [ROUTER]     the binary, build/release/mqtt-router unless said otherwise
+#   test/tools/testssl.sh [ROUTER]     the binary; default: build/release/mqtt-router
 #
-# Outside CI, for it takes minutes. Installs Debian's testssl.sh when it is missing. Prints
-# the summary; the whole report is left in build/logs/testssl.json. What is said of our
-# throw-away certificate (its authority, its age, no revocation) says nothing of the router
-# and is left out.
+# Not part of CI because it takes minutes. Installs Debian's testssl.sh if it is missing. Prints the
+# summary and keeps the complete report in build/logs/testssl.json. Findings about the temporary test
+# certificate (its authority, its age, no revocation) are ignored.
 set -euo pipefail
 
 source=$(cd "$(dirname "$0")/../.." && pwd)

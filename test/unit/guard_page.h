@@ -1,6 +1,6 @@
 /*
- * guard_page.h - test inputs that end at a page nobody may touch: one byte read too far
- * is a crash, with or without a sanitizer.
+ * guard_page.h - test inputs that end at an inaccessible page: a read past the end crashes, with or
+ * without a sanitizer.
  */
 #ifndef TEST_GUARD_PAGE_H
 #define TEST_GUARD_PAGE_H
@@ -14,10 +14,10 @@
 
 struct guard_page {
     uint8_t *base;
-    size_t room; /* bytes before the forbidden page */
+    size_t room; /* bytes before the inaccessible page */
 };
 
-/* Room for inputs of up to `max` bytes. */
+/* Allocate room for inputs of up to `max` bytes. */
 static inline struct guard_page guard_page_new(size_t max)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (max + page) / page * page;
@@ -30,7 +30,8 @@ static inline struct guard_page guard_page_new(size_t max)
     return (struct guard_page){base, room};
 }
 
-/* Copy the bytes so that they end where the forbidden page starts. Valid until the next call. */
+/* Copy the bytes so that they end at the inaccessible page. The result is valid until the next
+ * call. */
 static inline const uint8_t *guard_page_put(const struct guard_page *g, const void *p, size_t n)
 {
     assert(n <= g->room);

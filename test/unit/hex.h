@@ -1,5 +1,5 @@
 /*
- * hex.h - bytes written as hexadecimal digits, for tests.
+ * hex.h - convert between bytes and hexadecimal digits, for tests.
  */
 #ifndef TEST_HEX_H
 #define TEST_HEX_H
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Decode pairs of digits, blanks between pairs allowed, into out. Returns the bytes written. */
+/* Decode pairs of digits, optionally separated by blanks, into out. Return the number of bytes. */
 static inline size_t hex_decode(const char *text, uint8_t *out, size_t max)
 {
     size_t n = 0;
@@ -27,7 +27,7 @@ static inline size_t hex_decode(const char *text, uint8_t *out, size_t max)
     return n;
 }
 
-/* Write n bytes as digits and a terminator: 2 * n + 1 characters. Returns text. */
+/* Write n bytes as 2 * n digits and a NUL. Return text. */
 static inline const char *hex_encode(const void *p, size_t n, char *text)
 {
     const uint8_t *b = p;

@@ -1,5 +1,5 @@
 /*
- * unit.h - cmocka, after the headers that it requires, and what all unit tests share.
+ * unit.h - cmocka with the headers that it requires, and shared definitions of all unit tests.
  */
 #ifndef TEST_UNIT_H
 #define TEST_UNIT_H
@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 /*
- * A sanitizer makes a test 10 to 40 times slower. Tests that try very many cases then try a part of
- * them; the release build tries all.
+ * A sanitizer makes a test 10 to 40 times slower, so tests with very many cases then run only a
+ * part of them. The release build runs all.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1

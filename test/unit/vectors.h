@@ -1,8 +1,7 @@
 /*
- * vectors.h - the test vectors made from the standards (test/vectors/README.md).
+ * vectors.h - load the test vectors derived from the standards (test/vectors/README.md).
  *
- * VECTORS_DIR is the CMake option of that name. A file that is missing or broken fails the
- * test program: vectors that are not read check nothing.
+ * VECTORS_DIR is the CMake option of that name. A missing or invalid file fails the test program.
  */
 #ifndef TEST_VECTORS_H
 #define TEST_VECTORS_H
@@ -11,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The lines of a vectors file ("connect.jsonl") as a JSON array, never empty. */
+/* Return the lines of a vectors file ("connect.jsonl") as a JSON array, which is never empty. */
 static inline json_t *vectors_load(const char *name)
 {
     char path[4096], *line = NULL;

@@ -1,4 +1,4 @@
-// Open pages in a headless Chromium, one after the other, and print what each says.
+// Open pages in a headless Chromium, one after the other, and print the result of each.
 //
 //   node browser.js CHROMIUM PROFILE_DIRECTORY URL...
 "use strict";
@@ -15,9 +15,9 @@ const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
     const page = await context.newPage();
     for (const url of urls) {
       await page.goto(url);
-      const said = page.locator("#said:not(:empty)");
-      await said.waitFor({ timeout: 20000 });
-      console.log(await said.textContent());
+      const result = page.locator("#result:not(:empty)");
+      await result.waitFor({ timeout: 20000 });
+      console.log(await result.textContent());
     }
   } finally {
     await context.close();

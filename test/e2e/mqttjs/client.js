@@ -1,4 +1,4 @@
-// MQTT.js as a device: subscribe, publish, read back; says "ok" or what went wrong.
+// MQTT.js as a device: subscribe, publish, read back; print "ok" or the error.
 //
 //   node client.js URL CLIENT_ID 4|5 [CA_FILE]
 "use strict";

@@ -1,4 +1,4 @@
-// What both the Node program and the page do: two messages with QoS 1 there and back.
+// Used by the Node.js program and the page: publish two messages with QoS 1 and receive them.
 "use strict";
 
 (function (root) {
@@ -8,23 +8,23 @@
       const topic = "js/" + options.clientId;
       const payloads = ["hello", "x".repeat(100 * 1024)];
       let got = 0;
-      const give = (what, value) => {
+      const finish = (settle, value) => {
         client.end(true);
-        what(value);
+        settle(value);
       };
-      client.on("error", (error) => give(reject, error));
+      client.on("error", (error) => finish(reject, error));
       client.on("close", () => {
         if (got < payloads.length) reject(new Error("closed after " + got + " messages"));
       });
       client.on("connect", () => {
         client.subscribe(topic, { qos: 1 }, (error) => {
-          if (error) return give(reject, error);
+          if (error) return finish(reject, error);
           client.publish(topic, payloads[0], { qos: 1 });
         });
       });
-      client.on("message", (came, payload, packet) => {
-        if (came !== topic || payload.toString() !== payloads[got] || packet.qos !== 1) {
-          return give(reject, new Error("message " + got + " is not what was sent"));
+      client.on("message", (receivedTopic, payload, packet) => {
+        if (receivedTopic !== topic || payload.toString() !== payloads[got] || packet.qos !== 1) {
+          return finish(reject, new Error("message " + got + " differs from the sent one"));
         }
         got += 1;
         if (got === payloads.length) {

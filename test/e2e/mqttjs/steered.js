@@ -1,7 +1,7 @@
-// One page in a headless Chromium, steered over standard input: a line in, a line out.
+// One page in a headless Chromium, controlled over standard input: one answer line per input line.
 //
 //   node steered.js CHROMIUM PROFILE_DIRECTORY
-//   {"call": "click", "args": ["#x"]}   a method of Playwright's page, or "keyboard.press"
+//   {"call": "click", "args": ["#x"]}   a method of Playwright's page; "keyboard.press" works too
 //   {"value": ...}  or  {"error": "..."}
 "use strict";
 
@@ -16,10 +16,10 @@ const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
   const context = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args });
   const page = context.pages()[0] || await context.newPage();
   page.setDefaultTimeout(10000);
-  const complaints = []; // what the browser says of the page: errors, and breaches of its policy
+  const complaints = []; // errors of the page, and violations of its content security policy
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  const own = {
+  const custom = {
     complaints: async () => complaints.splice(0),
     accessibility: async () => {
       const session = await context.newCDPSession(page);
@@ -33,7 +33,7 @@ const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
     const method = path.pop();
     const on = path.reduce((object, name) => object[name], page);
     try {
-      const value = await (own[call] ? own[call]() : on[method](...given));
+      const value = await (custom[call] ? custom[call]() : on[method](...given));
       const plain = value === null || ["string", "number", "boolean"].includes(typeof value) || Array.isArray(value);
       console.log(JSON.stringify({ value: plain ? value : null }));
     } catch (error) {
