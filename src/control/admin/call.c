@@ -1,5 +1,8 @@
 /*
- * reply.c - a request as its handler sees it: what was asked for, and the ways to answer.
+ * call.c - one request as its handler sees it: read its parameters and body, and answer it.
+ *
+ * Every response leaves through answer(), which adds the headers, logs POSTs and rejections, and
+ * resumes a held connection.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,8 +48,8 @@ bool admin_call_number(struct admin_call *call, const char *key, uint32_t min, u
         *out = (uint32_t)number;
         return true;
     }
-    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%s: want a number in %u..%u", key,
-                  min, max);
+    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%s: must be a number in %u..%u",
+                  key, min, max);
     return false;
 }
 
@@ -65,7 +68,7 @@ bool admin_body_has_only(struct admin_call *call, const char *keys)
     {
         if (admin_is_among(keys, key))
             continue;
-        admin_problem(call, 400, "invalid_body", "%.64s: unknown key; known here: %s", key,
+        admin_problem(call, 400, "invalid_body", "%.64s: unknown key; known keys: %s", key,
                       *keys ? keys : "none");
         return false;
     }
@@ -84,7 +87,7 @@ bool admin_body_number(struct admin_call *call, const char *key, uint32_t min, u
         *out = (uint32_t)number;
         return true;
     }
-    admin_problem(call, 400, "invalid_body", "%s: want an integer in %u..%u", key, min, max);
+    admin_problem(call, 400, "invalid_body", "%s: must be an integer in %u..%u", key, min, max);
     return false;
 }
 
@@ -97,15 +100,15 @@ bool admin_body_text(struct admin_call *call, const char *key, const char **out)
         *out = json_string_value(value);
         return true;
     }
-    admin_problem(call, 400, "invalid_body", "%s: want a text", key);
+    admin_problem(call, 400, "invalid_body", "%s: must be a string", key);
     return false;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static void add(const struct admin_call *call, const char *name, const char *value)
 {
-    (void)MHD_add_response_header(call->response, name, value); /* short of memory: without it */
+    (void)MHD_add_response_header(call->response, name, value); /* out of memory: without it */
 }
 
 static void add_headers(const struct admin_call *call, const char *content_type)
@@ -129,25 +132,25 @@ static void add_headers(const struct admin_call *call, const char *content_type)
         add(call, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
-/* Its turn has come: libmicrohttpd may go on with it. */
-static void unhold(struct admin_call *call)
+/* Let libmicrohttpd continue with a held call. */
+static void resume(struct admin_call *call)
 {
     if (!call->held)
         return;
     call->held = false;
     call->http->n_held--;
     if (!call->suspended)
-        return; /* its handler answers before it returns, after all */
+        return; /* its handler has answered before it returned */
     call->suspended = false;
     MHD_resume_connection(call->connection);
-    /* it tells nobody; and who answers may be in the middle of something */
+    /* libmicrohttpd has to be called for it, but not from inside the caller */
     ev_feed_event(call->http->conf.loop, &call->http->turning, EV_READ);
 }
 
-/* admin.refused: ten a second, after a hundred. */
+/* admin.refused: 10 lines per second, after a burst of 100. */
 static const struct bucket_rate refusal_lines = {.window_us = 1000000, .events = 10, .burst = 100};
 
-static void say(const struct admin_call *call)
+static void log_call(const struct admin_call *call)
 {
     struct log_line line;
     struct log *log = call->http->conf.log;
@@ -155,8 +158,9 @@ static void say(const struct admin_call *call)
         call->status == MHD_HTTP_UNAUTHORIZED || call->status == MHD_HTTP_FORBIDDEN;
     if (!forbidden && strcmp(call->method, "POST") != 0)
         return;
-    if (forbidden && !bucket_take(&call->http->refusals_said, clock_monotonic_us(), refusal_lines))
-        return; /* whoever reaches the address must not fill the log */
+    if (forbidden &&
+        !bucket_take(&call->http->refusals_logged, clock_monotonic_us(), refusal_lines))
+        return; /* a client without a token must not be able to fill the log */
     log_begin(&line, log, forbidden ? LOG_WARN : LOG_NOTICE,
               forbidden ? "admin.refused" : "admin.call");
     log_text(&line, "source", call->peer->source);
@@ -166,7 +170,7 @@ static void say(const struct admin_call *call)
     log_emit(&line);
 }
 
-/* The one way out. Takes the response; null: memory is short, and the connection will end. */
+/* Takes the response; null: out of memory, and the connection will be closed. */
 static void answer(struct admin_call *call, unsigned status, const char *content_type,
                    struct MHD_Response *response)
 {
@@ -174,11 +178,11 @@ static void answer(struct admin_call *call, unsigned status, const char *content
     call->response = response;
     if (response)
         add_headers(call, content_type);
-    say(call);
-    unhold(call);
+    log_call(call);
+    resume(call);
 }
 
-/* Takes what malloc made; null: memory is short. */
+/* Takes the text, allocated with malloc(); null: out of memory. */
 static void answer_text(struct admin_call *call, unsigned status, const char *content_type,
                         char *taken, size_t n)
 {
@@ -205,12 +209,12 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
         MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT));
 }
 
-/* One line, with its end: people read it in terminals. */
+/* Ends with a newline, for terminals. */
 static void reply_json(struct admin_call *call, unsigned status, const char *type, json_t *taken)
 {
     char *text = taken ? json_dumps(taken, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     const size_t n = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, n + 1) : NULL; /* the newline takes the zero's place */
+    char *line = text ? realloc(text, n + 1) : NULL; /* the newline replaces the final zero */
     json_decref(taken);
     if (line)
         line[n] = '\n';
@@ -236,8 +240,8 @@ void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken
     reply_json(call, status, "application/problem+json", problem);
 }
 
-/* What was too long ends anywhere, and JSON takes no half of a character. */
-static void cut_half_character(char *text)
+/* A truncated text may end inside a character, which JSON does not allow. */
+static void cut_partial_character(char *text)
 {
     size_t good = 0;
     (void)!utf8_check((const uint8_t *)text, strlen(text), SIZE_MAX, &good);
@@ -252,21 +256,22 @@ void admin_problem(struct admin_call *call, unsigned status, const char *reason,
     va_start(args, detail);
     (void)vsnprintf(text, sizeof(text), detail, args);
     va_end(args);
-    cut_half_character(text);
+    cut_partial_character(text);
     admin_reply_problem(call, status, json_pack("{s:s, s:s}", "reason", reason, "detail", text));
 }
 
-/* ---- later ---- */
+/* ---- held calls ---- */
 
 bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg)
 {
     struct admin_http *http = call->http;
     if (http->stopping) {
-        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router ends");
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router is stopping");
         return false;
     }
     if (http->n_held == ADMIN_HELD_MAX) {
-        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "busy", "too many questions at a time");
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "busy",
+                      "too many requests are waiting: try again");
         return false;
     }
     call->gone = gone;
@@ -282,7 +287,7 @@ void admin_call_abandon(struct admin_call *call)
         return;
     call->left = true;
     call->gone(call->arg);
-    unhold(call);
+    resume(call);
 }
 
 /* ---- times ---- */

@@ -1,11 +1,9 @@
 /*
- * listen.c - the connections of the admin interface: accepted, bounded, and ended when they
- * take too long.
+ * connections.c - accept the admin interface's connections, limit their number, and time them out.
  *
- * We accept, and not libmicrohttpd: so that a full house makes room by ending who has waited
- * longest without asking anything, and so that a router without a free descriptor looks again a
- * second later instead of turning its loop in vain. Its own timeout would start anew with every
- * byte that dribbles in; ours does not.
+ * The router accepts itself, instead of libmicrohttpd, for two reasons. At the limit it closes the
+ * connection that has been idle longest. Without a free descriptor it retries a second later,
+ * instead of spinning. libmicrohttpd's own timeout restarts with every byte, so it is not used.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +16,7 @@
 
 #define SWEEP_EVERY_S 1.0
 
-/* ---- turns of the loop ---- */
+/* ---- libmicrohttpd on the loop ---- */
 
 void admin_connections_run(struct admin_http *http)
 {
@@ -57,14 +55,14 @@ static void set_deadline(struct admin_peer *peer, unsigned seconds)
     peer->deadline_us = clock_monotonic_us() + UINT64_C(1000000) * seconds;
 }
 
-/* libmicrohttpd finds it ended at its next turn, and closes it then. */
+/* libmicrohttpd sees the end when it runs next, and closes the connection then. */
 static void end_peer(const struct admin_peer *peer)
 {
     (void)shutdown(peer->fd, SHUT_RDWR);
 }
 
-/* Who has waited longest: without a request, else with one. Null: all wait for us. */
-static struct admin_peer *find_least_wanted(const struct admin_http *http)
+/* The longest idle without a request, else with one. Null: all wait for us. */
+static struct admin_peer *find_idlest(const struct admin_http *http)
 {
     struct admin_peer *busy = NULL;
     for (struct list *l = http->peers.next; l != &http->peers; l = l->next) {
@@ -81,7 +79,7 @@ static bool make_room(struct admin_http *http)
 {
     if (http->n_peers < ADMIN_CONNECTIONS_MAX)
         return true;
-    const struct admin_peer *peer = find_least_wanted(http);
+    const struct admin_peer *peer = find_idlest(http);
     if (peer) {
         end_peer(peer);
         admin_connections_run(http);
@@ -94,11 +92,12 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
     (void)events;
     struct admin_http *http = io->data;
     struct address from;
-    errno = EMFILE; /* of ours, when there is no room */
+    errno = EMFILE; /* also when we are at our own limit */
     int fd = make_room(http) ? socket_accept(http->conf.listen_fd, &from) : -1;
     if (fd >= 0) {
         http->arriving = &from;
-        (void)MHD_add_connection(http->daemon, fd, &from.sa, sizeof(from)); /* or closes it */
+        (void)MHD_add_connection(http->daemon, fd, &from.sa,
+                                 sizeof(from)); /* on failure it closes fd */
         http->arriving = NULL;
         admin_connections_run(http);
     } else if (errno != EAGAIN) {
@@ -106,7 +105,7 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
     }
 }
 
-/* ---- a connection's life ---- */
+/* ---- connections ---- */
 
 void admin_peer_note(struct admin_http *http, struct MHD_Connection *connection, void **context,
                      enum MHD_ConnectionNotificationCode code)
@@ -115,7 +114,7 @@ void admin_peer_note(struct admin_http *http, struct MHD_Connection *connection,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = peer = calloc(1, sizeof(*peer));
         if (!peer)
-            return; /* its first request is refused for that */
+            return; /* its first request is rejected */
         peer->http = http;
         peer->fd =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -152,11 +151,11 @@ void admin_peer_idle(struct admin_peer *peer)
     list_append(&peer->http->peers, &peer->link);
 }
 
-/* ---- who is slow, who has left ---- */
+/* ---- timeouts ---- */
 
 /*
- * libmicrohttpd does not look at a connection that is suspended. Nor does it see an end that comes
- * together with the last bytes: its watch is edge-triggered, and it does not read once more.
+ * libmicrohttpd ignores suspended connections. It also misses an end of stream that arrives
+ * together with the last bytes: its watch is edge-triggered, and it does not read again.
  */
 static bool has_left(const struct admin_peer *peer)
 {
@@ -165,7 +164,7 @@ static bool has_left(const struct admin_peer *peer)
     return !peer->answered && socket_peer_state(peer->fd) != SOCKET_PEER_OPEN;
 }
 
-static void look_at(struct admin_peer *peer, uint64_t now_us)
+static void check_peer(struct admin_peer *peer, uint64_t now_us)
 {
     const bool left = has_left(peer);
     if (left && is_held(peer))
@@ -181,7 +180,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *timer, int events)
     const uint64_t now_us = clock_monotonic_us();
     for (struct list *l = http->peers.next, *next; l != &http->peers; l = next) {
         next = l->next;
-        look_at(CONTAINER_OF(l, struct admin_peer, link), now_us);
+        check_peer(CONTAINER_OF(l, struct admin_peer, link), now_us);
     }
     admin_connections_run(http);
     ev_io_start(loop, &http->acceptable);

@@ -1,6 +1,6 @@
 /*
- * context.h - what the handlers of the admin interface look at and steer; all of the main
- * thread, and borrowed from the supervisor.
+ * context.h - what the handlers of the admin interface read and change. Main thread only; all
+ * pointers are borrowed from the supervisor.
  */
 #ifndef CONTROL_ADMIN_CONTEXT_H
 #define CONTROL_ADMIN_CONTEXT_H
@@ -19,16 +19,18 @@ struct session_queries;
 enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 
 struct admin_context {
-    struct service *service; /* snapshot, workers, prober, evictor, ...: follow it each time */
+    struct service
+        *service; /* snapshot, workers, prober, ...: its members change, do not keep them */
     struct ports_watch *ports;
     struct history *history;     /* the last 15 minutes, for the dashboard */
-    struct overrides *overrides; /* what was changed at run time */
+    struct overrides *overrides; /* changes made at run time */
     struct key_shares *shares;
-    struct session_queries *queries; /* questions to the workers */
+    struct session_queries *queries; /* session queries to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
-    uint64_t started_us;      /* of the monotonic clock */
-    uint64_t started_unix_ms; /* the same by the time of day then: it never moves */
+    uint64_t started_us; /* monotonic clock */
+    uint64_t
+        started_unix_ms; /* the same moment in wall-clock time; not updated if the clock is set */
 };
 
 #endif

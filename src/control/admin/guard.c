@@ -1,10 +1,9 @@
 /*
- * guard.c - which requests are refused before a handler sees them.
+ * guard.c - reject requests before a handler sees them.
  *
- * Whoever is on this machine may ask, where there is no token. A page of somebody else's that a
- * browser on this machine shows may not: its requests carry its name as Host when it has our
- * address behind its name (DNS rebinding), its name as Origin when it posts, and a form of its
- * cannot say that it posts JSON.
+ * Without a token, every program on this machine may use the interface. A foreign web page in a
+ * browser on this machine may not. With DNS rebinding its requests have a foreign Host; its POSTs
+ * have a foreign Origin; and an HTML form cannot send application/json.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +22,16 @@ static void refuse(struct admin_call *call, unsigned status, const char *reason,
     admin_problem(call, status, reason, "%s", detail);
 }
 
-/* ---- what is asked for ---- */
+/* ---- the target ---- */
 
 static void refuse_query(struct admin_call *call)
 {
     const struct admin_target *target = &call->target;
     call->refused = true;
-    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query",
-                  "%.128s%swant %s%s, each once, in UTF-8", target->at ? target->at : "",
-                  target->at ? ": " : "", *target->route->query ? "only: " : "no parameters",
-                  target->route->query);
+    admin_problem(
+        call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%.128s%sexpected %s%s, each once, in UTF-8",
+        target->at ? target->at : "", target->at ? ": " : "",
+        *target->route->query ? "only the parameters " : "no parameters", target->route->query);
 }
 
 static void refuse_target(struct admin_call *call, enum admin_found found)
@@ -41,21 +40,22 @@ static void refuse_target(struct admin_call *call, enum admin_found found)
     case ADMIN_FOUND:
         return;
     case ADMIN_NOT_FOUND:
-        refuse(call, MHD_HTTP_NOT_FOUND, "not_found", "there is nothing at this path");
+        refuse(call, MHD_HTTP_NOT_FOUND, "not_found", "no such path");
         return;
     case ADMIN_WRONG_METHOD:
         refuse(call, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed",
-               call->target.route->method == ADMIN_GET ? "this path answers GET only"
-                                                       : "this path answers POST only");
+               call->target.route->method == ADMIN_GET ? "this path supports only GET"
+                                                       : "this path supports only POST");
         return;
     case ADMIN_BAD_PATH:
-        refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_path", "want UTF-8 with whole %XX in the path");
+        refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_path",
+               "the path must be UTF-8, with complete %XX escapes");
         return;
     case ADMIN_BAD_QUERY:
         refuse_query(call);
         return;
     case ADMIN_NO_MEMORY:
-        refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "memory is short");
+        refuse(call, MHD_HTTP_INTERNAL_SERVER_ERROR, "out_of_memory", "out of memory");
     }
 }
 
@@ -73,8 +73,8 @@ static void find_target(struct admin_call *call)
 }
 
 /*
- * Two lengths: a proxy in front may have gone by the other one, and what follows may be no request
- * of its client's (RFC 9112 section 6.3).
+ * A request with two lengths may be an attempt at request smuggling: a proxy in front may have used
+ * the other one (RFC 9112 section 6.3).
  */
 static void check_framing(struct admin_call *call)
 {
@@ -83,20 +83,20 @@ static void check_framing(struct admin_call *call)
         return;
     call->ends = true;
     refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_request",
-           "want Content-Length or Transfer-Encoding, not both");
+           "use Content-Length or Transfer-Encoding, not both");
 }
 
-/* ---- who asks ---- */
+/* ---- the client ---- */
 
 static void check_origin(struct admin_call *call)
 {
     const char *host = header(call, MHD_HTTP_HEADER_HOST);
     if (call->http->conf.token->n == 0 && !admin_host_is_ours(host))
         refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_host",
-               "want a numeric address or \"localhost\" as Host, or a token_file in the "
-               "configuration");
+               "Host must be a numeric address or \"localhost\", unless the configuration has a "
+               "token_file");
     else if (!admin_origin_fits(header(call, MHD_HTTP_HEADER_ORIGIN), host))
-        refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_origin", "this is a page of somebody else");
+        refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_origin", "Origin must match Host");
 }
 
 static void check_token(struct admin_call *call)
@@ -104,19 +104,19 @@ static void check_token(struct admin_call *call)
     if (call->target.route->access == ADMIN_SECRET &&
         !bearer_token_matches(call->http->conf.token, header(call, MHD_HTTP_HEADER_AUTHORIZATION)))
         refuse(call, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-               "want \"Authorization: Bearer\" with the token");
+               "the token is missing or wrong: send it as \"Authorization: Bearer\"");
 }
 
-/* Handlers look at what is not there yet before the workers run. */
+/* Handlers use objects that do not exist before the workers run. */
 static void check_phase(struct admin_call *call)
 {
     const struct admin_context *context = call->http->conf.context;
     if (call->target.route->access == ADMIN_SECRET &&
         context->phase(context->arg) == ADMIN_STARTING)
-        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "starting", "the router is not serving yet");
+        refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "starting", "the router is starting");
 }
 
-/* ---- what comes with it ---- */
+/* ---- the body ---- */
 
 static void check_body_type(struct admin_call *call)
 {
@@ -126,14 +126,14 @@ static void check_body_type(struct admin_call *call)
     if (call->target.route->method == ADMIN_POST &&
         (n != strlen(json) || strncasecmp(type, json, n) != 0))
         refuse(call, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
-               "want \"Content-Type: application/json\"");
+               "Content-Type must be application/json");
 }
 
 void admin_guard_too_large(struct admin_call *call)
 {
     call->refused = true;
-    admin_problem(call, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large", "want at most %u bytes",
-                  ADMIN_BODY_MAX);
+    admin_problem(call, MHD_HTTP_CONTENT_TOO_LARGE, "body_too_large",
+                  "the body must be at most %u bytes", ADMIN_BODY_MAX);
 }
 
 void admin_guard_head(struct admin_call *call)
@@ -155,7 +155,7 @@ void admin_guard_body(struct admin_call *call)
         return;
     call->refused = true;
     if (call->body || !call->n_bytes)
-        admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_body", "want a JSON object");
+        admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_body", "the body must be a JSON object");
     else
         admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_body", "line %d: %s", error.line,
                       error.text);

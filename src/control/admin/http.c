@@ -1,26 +1,27 @@
 /*
- * http.c - HTTP/1.1 by libmicrohttpd, on the main thread's loop.
+ * http.c - HTTP requests of the admin interface, with libmicrohttpd.
  *
- * libmicrohttpd has no thread of its own here: its epoll descriptor is one of our watchers, and
- * its next deadline our timer. It takes requests apart and puts answers together.
+ * libmicrohttpd parses requests and serializes responses. It has no thread of its own here:
+ * connections.c watches its epoll descriptor and calls it.
  *
- *    epoll_fd, timer --> MHD_run() --> on_target: a call begins
- *                                      on_request: refuse, or read the body, then handle
- *                                        |  held: suspended until admin_reply_*()
- *                                        v
- *                                      MHD_queue_response() --> on_completed
+ *    MHD_run() --> on_target: a call begins
+ *                  on_request: reject it, or read the body, then run the handler
+ *                    |  held: suspended until admin_reply_*()
+ *                    v
+ *                  MHD_queue_response() --> on_completed
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "http_internal.h"
 
-#define CONNECTION_BYTES 32768u /* a request's line and headers, and what MHD keeps with them */
-#define SWALLOWED_MAX    (16u * ADMIN_BODY_MAX) /* of a body that nobody wants; then it is closed */
+#define CONNECTION_BYTES 32768u /* request line, headers, and libmicrohttpd's own data */
+#define SWALLOWED_MAX                                                                              \
+    (16u * ADMIN_BODY_MAX) /* bytes of a rejected body, before the connection is closed */
 
-/* ---- a request comes in ---- */
+/* ---- requests ---- */
 
-/* The target as it came, before anything is decoded: the call begins here. */
+/* Called with the encoded request target: the call begins here. */
 static void *on_target(void *arg, const char *uri, struct MHD_Connection *connection)
 {
     struct admin_peer *peer =
@@ -36,8 +37,8 @@ static void *on_target(void *arg, const char *uri, struct MHD_Connection *connec
     return call;
 }
 
-/* False: that is too much. A body that is refused is read to its end, so that its sender looks
- * for the answer. */
+/* False: it is too long. A rejected body is read to its end, because many clients read the response
+ * only after they have sent the body. */
 static bool take_body(struct admin_call *call, const char *data, size_t n)
 {
     char *grown = NULL;
@@ -64,8 +65,8 @@ static enum MHD_Result send_answer(struct admin_call *call)
     return queued;
 }
 
-/* The whole request is here; or a held one is answered. */
-static enum MHD_Result go_on(struct admin_call *call)
+/* The request is complete, or a held call has been answered. */
+static enum MHD_Result proceed(struct admin_call *call)
 {
     if (call->left)
         return MHD_NO;
@@ -80,7 +81,7 @@ static enum MHD_Result go_on(struct admin_call *call)
     return MHD_YES;
 }
 
-/* Called with the head, with each piece of a body, at its end, and when a held call goes on. */
+/* Called with the head, with each piece of the body, at its end, and when a held call resumes. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *n, void **context)
@@ -91,7 +92,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     (void)version;
     struct admin_call *call = *context;
     if (!call)
-        return MHD_NO; /* memory is short */
+        return MHD_NO; /* out of memory */
     if (!call->begun) {
         call->begun = true;
         call->method = method;
@@ -99,7 +100,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     if (*n == 0)
-        return go_on(call);
+        return proceed(call);
     bool taken = take_body(call, data, *n);
     *n = 0;
     return taken ? MHD_YES : MHD_NO;
@@ -132,7 +133,7 @@ static void on_peer(void *arg, struct MHD_Connection *connection, void **context
     admin_peer_note(arg, connection, context, code);
 }
 
-/* libmicrohttpd would decode in place; admin_target.c does, and complains. */
+/* libmicrohttpd would decode leniently and in place; target.c decodes strictly. */
 static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *text)
 {
     (void)arg;
@@ -140,11 +141,11 @@ static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *
     return strlen(text);
 }
 
-/* ---- life ---- */
+/* ---- start and stop ---- */
 
 static struct MHD_Daemon *start_daemon(struct admin_http *http)
 {
-    /* one more than we accept: a connection that has ended may still be counted */
+    /* one more than we accept: libmicrohttpd may still count a closed connection */
     const unsigned connections = ADMIN_CONNECTIONS_MAX + 1;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
@@ -175,7 +176,7 @@ struct admin_http *admin_http_new(const struct admin_http_conf *conf)
     return NULL;
 }
 
-/* No connection may be suspended when libmicrohttpd ends, nor by what is still coming in. */
+/* No connection may be suspended when libmicrohttpd stops; `stopping` prevents new ones. */
 static void answer_held(struct admin_http *http)
 {
     http->stopping = true;
@@ -184,7 +185,7 @@ static void answer_held(struct admin_http *http)
         if (!call || !call->held)
             continue;
         call->gone(call->arg);
-        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router ends");
+        admin_problem(call, MHD_HTTP_SERVICE_UNAVAILABLE, "stopping", "the router is stopping");
     }
 }
 
@@ -193,7 +194,7 @@ void admin_http_free(struct admin_http *http)
     if (!http)
         return;
     answer_held(http);
-    (void)MHD_run(http->daemon); /* what is answered may still go out */
+    (void)MHD_run(http->daemon); /* send the responses that are ready */
     admin_connections_stop(http);
     MHD_stop_daemon(http->daemon);
     free(http);

@@ -1,5 +1,5 @@
 /*
- * http.h - HTTP/1.1 by libmicrohttpd on a loop of ours: connections in, answers out.
+ * http.h - the HTTP/1.1 server of the admin interface: libmicrohttpd on the main thread's loop.
  */
 #ifndef CONTROL_ADMIN_HTTP_H
 #define CONTROL_ADMIN_HTTP_H
@@ -16,25 +16,25 @@
 struct admin_http;
 
 #define ADMIN_CONNECTIONS_MAX ADMIN_DESCRIPTORS
-#define ADMIN_HELD_MAX        64u /* the rest is for probes and scrapes meanwhile */
-#define ADMIN_REQUEST_S       10u /* for a whole request, from its connection or its first line */
-#define ADMIN_ANSWER_S        60u /* to read the answer */
-#define ADMIN_IDLE_S          75u /* between two: a scrape a minute keeps its connection */
+#define ADMIN_HELD_MAX        64u    /* leaves connections for probes and scrapes */
+#define ADMIN_REQUEST_S       10u    /* for a whole request, from accept or its first line */
+#define ADMIN_ANSWER_S        60u    /* for the client to read the response */
+#define ADMIN_IDLE_S          75u    /* between requests: enough for a scrape every minute */
 #define ADMIN_BODY_MAX        65536u /* bytes */
 
-/* What it serves by; all borrowed. */
+/* All borrowed. */
 struct admin_http_conf {
     int listen_fd;
     struct ev_loop *loop;
     struct log *log;
     struct admin_context *context;
     const struct admin_routes *routes;
-    const struct bearer_token *token; /* asked at each request: it may change */
+    const struct bearer_token *token; /* read for each request: a reload may change it */
 };
 
 MUST_USE struct admin_http *admin_http_new(const struct admin_http_conf *conf);
 
-/* Close every connection; held calls get their `gone`. Null is allowed. */
+/* Close all connections; `gone` is called for each held call. Null is allowed. */
 void admin_http_free(struct admin_http *http);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * http_internal.h - the state of the admin interface's HTTP side, shared by its files.
+ * http_internal.h - the state of the admin interface's HTTP server, shared by its files.
  *
- *    admin_listen.c   connections: accepted, bounded, ended when they are slow
- *    admin_http.c     libmicrohttpd on our loop: requests in, answers out
- *    admin_guard.c    which requests are refused before a handler sees them
- *    admin_reply.c    what handlers call
+ *    http.c          requests, from the first line to the end of the response
+ *      connections.c   accept, limit and time out connections; run libmicrohttpd
+ *      guard.c         reject requests before a handler sees them
+ *        call.c          what handlers call
  */
 #ifndef CONTROL_ADMIN_HTTP_INTERNAL_H
 #define CONTROL_ADMIN_HTTP_INTERNAL_H
@@ -21,13 +21,13 @@ struct admin_http {
     struct admin_http_conf conf;
     struct MHD_Daemon *daemon;
     struct ev_io acceptable, turning;
-    struct ev_timer timeout; /* when libmicrohttpd wants to be called */
-    struct ev_timer sweep;   /* each second: who is slow, who has left */
-    struct list peers;       /* struct admin_peer; who has waited longest for a request first */
+    struct ev_timer timeout; /* libmicrohttpd's next deadline */
+    struct ev_timer sweep;   /* once a second: slow clients, closed connections */
+    struct list peers;       /* struct admin_peer; the longest idle first */
     unsigned n_peers, n_held;
-    uint64_t refusals_said;         /* the bucket of admin.refused */
-    bool stopping;                  /* nothing is held any more */
-    const struct address *arriving; /* whose connection is being handed over; null = none */
+    uint64_t refusals_logged;       /* token bucket of admin.refused */
+    bool stopping;                  /* no call may be held any more */
+    const struct address *arriving; /* source of the connection being added; else null */
 };
 
 /* One connection. */
@@ -35,31 +35,31 @@ struct admin_peer {
     struct list link;
     struct admin_http *http;
     int fd;                        /* libmicrohttpd's */
-    char source[ADDRESS_TEXT_MAX]; /* who it is, for the log */
-    uint64_t deadline_us;          /* not while its call is held */
-    struct admin_call *call;       /* null = between two requests */
-    bool answered;                 /* the answer of its call is on its way */
+    char source[ADDRESS_TEXT_MAX]; /* for the log */
+    uint64_t deadline_us;          /* not used while its call is held */
+    struct admin_call *call;       /* null: between requests */
+    bool answered;                 /* its response is being sent */
 };
 
-/* One request, from its first line to the end of its answer. */
+/* One request, from its first line to the end of its response. */
 struct admin_call {
     struct admin_http *http;
     struct admin_peer *peer;
     struct MHD_Connection *connection;
     const char *method; /* libmicrohttpd's */
-    char *raw;          /* owned: the target as it came */
+    char *raw;          /* owned: the request target, still encoded */
     struct admin_target target;
-    char *bytes; /* owned: the body as it comes */
+    char *bytes; /* owned: the body received so far */
     size_t n_bytes;
-    json_t *body;                  /* owned; null = not read yet */
-    bool begun;                    /* its head was looked at */
-    bool ends;                     /* the connection, with this answer */
-    bool refused;                  /* what is still coming of a body is not wanted */
-    struct MHD_Response *response; /* owned until it is queued; null = not answered yet */
+    json_t *body;                  /* owned; null: not parsed yet */
+    bool begun;                    /* its head has been checked */
+    bool ends;                     /* close the connection after this response */
+    bool refused;                  /* discard the rest of the body */
+    struct MHD_Response *response; /* owned until queued; null: no response yet */
     unsigned status;
-    bool held;      /* the answer comes later */
-    bool suspended; /* libmicrohttpd leaves the connection alone meanwhile */
-    bool left;      /* nobody waits for an answer */
+    bool held;      /* its response comes later */
+    bool suspended; /* libmicrohttpd ignores the connection for now */
+    bool left;      /* the client has closed the connection */
     void (*gone)(void *arg);
     void *arg;
 };
@@ -74,12 +74,12 @@ void admin_peer_busy(struct admin_peer *peer, struct admin_call *call);
 void admin_peer_answered(struct admin_peer *peer);
 void admin_peer_idle(struct admin_peer *peer);
 
-/* admin_guard.c: answer what is to be refused, by its head and then by its body. */
+/* guard.c: reject a bad request, by its head and then by its body. */
 void admin_guard_head(struct admin_call *call);
-void admin_guard_body(struct admin_call *call); /* sets call->body when it is good */
+void admin_guard_body(struct admin_call *call); /* on success sets call->body */
 void admin_guard_too_large(struct admin_call *call);
 
-/* admin_reply.c: the peer has left: its handler hears of it, and does not answer. */
+/* call.c: the client has left: call `gone`, so that the handler does not answer. */
 void admin_call_abandon(struct admin_call *call);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * readiness.c - whether devices should be sent to this router, for load balancers and Kubernetes.
+ * readiness.c - decide whether devices should be sent to this router, for load balancers and
+ * Kubernetes. Not called by any session: a router that is not ready still serves its devices.
  */
 #include "readiness.h"
 
-static const char *phase_word(enum admin_phase phase)
+static const char *phase_name(enum admin_phase phase)
 {
     static const char *const words[] = {
         [ADMIN_STARTING] = "starting", [ADMIN_SERVING] = "serving", [ADMIN_DRAINING] = "draining"};
@@ -41,20 +42,20 @@ static bool can_serve(const struct service *service, enum admin_scope scope, siz
                       json_t *reasons)
 {
     const struct snapshot *snapshot = service->snapshot;
-    size_t asked = 0, able = 0;
+    size_t checked = 0, able = 0;
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         if ((scope == ADMIN_ONE_CLUSTER && i != cluster) ||
             (scope == ADMIN_ANY_LISTENER && !has_listener(snapshot->config, i)))
             continue;
         const bool has = has_node_up(service->prober, &snapshot->clusters[i]);
-        asked++;
+        checked++;
         able += has;
         if (!has)
             json_array_append_new(reasons,
                                   json_sprintf("no node of cluster \"%s\" takes new sessions",
                                                snapshot->clusters[i].conf->name));
     }
-    return scope == ADMIN_ANY_LISTENER ? able > 0 : able == asked;
+    return scope == ADMIN_ANY_LISTENER ? able > 0 : able == checked;
 }
 
 json_t *admin_readiness(const struct admin_context *context, enum admin_scope scope, size_t cluster,
@@ -63,11 +64,11 @@ json_t *admin_readiness(const struct admin_context *context, enum admin_scope sc
     const enum admin_phase phase = context->phase(context->arg);
     json_t *reasons = json_array();
     if (phase != ADMIN_SERVING)
-        json_array_append_new(reasons, json_sprintf("it is %s", phase_word(phase)));
+        json_array_append_new(reasons, json_sprintf("the router is %s", phase_name(phase)));
     const bool able = can_serve(context->service, scope, cluster, reasons);
     *ready = able && phase == ADMIN_SERVING;
     if (*ready)
         json_array_clear(reasons);
-    return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_word(phase), "reasons",
+    return json_pack("{s:b, s:s, s:o}", "ready", *ready, "phase", phase_name(phase), "reasons",
                      reasons);
 }

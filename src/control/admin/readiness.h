@@ -1,8 +1,8 @@
 /*
- * readiness.h - whether devices should be sent here, as GET readyz answers and status repeats.
+ * readiness.h - whether devices should be sent to this router: what GET /readyz returns.
  *
- * Ready means that the router serves, and that some listener has a node for its devices. So one
- * dead cluster does not take the others out of the load balancer.
+ * Ready means that the router is serving, and that at least one listener has a node that takes new
+ * sessions. So one dead cluster does not take the router out of a load balancer.
  */
 #ifndef CONTROL_ADMIN_READINESS_H
 #define CONTROL_ADMIN_READINESS_H
@@ -19,7 +19,9 @@ enum admin_scope {
     ADMIN_ALL_CLUSTERS
 };
 
-/* {"ready", "phase", "reasons"}, the caller's. Null when memory is short; *ready is set then, too.
+/*
+ * Returns {"ready", "phase", "reasons"}, owned by the caller, or null if out of memory. *ready is
+ * set in any case.
  *
  *   cluster   with ADMIN_ONE_CLUSTER: its index
  */

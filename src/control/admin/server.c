@@ -1,5 +1,7 @@
 /*
- * server.c - the admin interface's life: its socket, its token, its start and its end.
+ * server.c - start, reload and stop the admin interface: its listening socket and its token.
+ *
+ * Knows nothing of HTTP (http.c) or of the handlers (the table of routes is passed in).
  */
 #include "server.h"
 
@@ -19,14 +21,14 @@
 struct admin {
     struct admin_context *context; /* borrowed */
     const struct admin_routes *routes;
-    char *address;            /* owned; as the configuration had it at the start */
-    struct endpoint endpoint; /* as bound: a port of 0 has become one */
+    char *address;            /* owned; from the configuration at start */
+    struct endpoint endpoint; /* as bound: with the actual port */
     int fd;                   /* owned */
     struct bearer_token token, prepared;
-    struct admin_http *http; /* owned; null until it serves */
+    struct admin_http *http; /* owned; null before admin_start() */
 };
 
-static void say_fault(FILE *out, const char *key, const char *what, const char *why)
+static void print_fault(FILE *out, const char *key, const char *what, const char *why)
 {
     (void)fprintf(out, "error: %s: %s: %s\n", key, what, why);
 }
@@ -65,8 +67,9 @@ static bool listen_on(struct admin *admin, const struct admin_conf *conf,
                       conf->address);
         return true;
     }
-    say_fault(options->out, "admin.address: cannot listen on", conf->address,
-              errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno));
+    print_fault(options->out, "admin.address: cannot listen on", conf->address,
+                errno == EEXIST ? "the path is a file that is not a socket"
+                                : strerrordesc_np(errno));
     return false;
 }
 
@@ -91,7 +94,7 @@ struct admin *admin_new(const struct admin_conf *conf, struct admin_context *con
     char why[SMALL_FILE_ERROR_MAX];
     const bool read = bearer_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->token, why);
     if (!read)
-        say_fault(out, "admin.token_file", conf->token_file, why);
+        print_fault(out, "admin.token_file", conf->token_file, why);
     if (read && listen_on(admin, conf, options))
         return admin;
     admin_free(admin);
@@ -114,7 +117,7 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
                                          .token = &admin->token};
     admin->http = admin_http_new(&conf);
     if (!admin->http) {
-        (void)fprintf(out, "error: the admin interface cannot be started: out of memory, or of "
+        (void)fprintf(out, "error: cannot start the admin interface: out of memory or file "
                            "descriptors\n");
         return false;
     }
@@ -126,8 +129,8 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
 
 bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out)
 {
-    /* Where it listens stays until a restart, and so does who may use it: a token that is not
-     * wanted at the new address is still wanted at this one. */
+    /* The address stays the same until a restart, and so must the token: the new configuration may
+     * allow access without a token, but for its new address only. */
     if (!conf || strcmp(conf->address, admin->address) != 0) {
         admin->prepared = admin->token;
         return true;
@@ -135,7 +138,7 @@ bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out
     char why[SMALL_FILE_ERROR_MAX];
     if (bearer_token_read(conf->token_file, SMALL_FILE_REGULAR, &admin->prepared, why))
         return true;
-    say_fault(out, "admin.token_file", conf->token_file, why);
+    print_fault(out, "admin.token_file", conf->token_file, why);
     return false;
 }
 
@@ -146,7 +149,7 @@ bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
         listening_change_rights(&admin->endpoint, &to->socket, &from->socket))
         return true;
     if (out)
-        say_fault(out, "admin: cannot change the rights of", to->address, strerrordesc_np(errno));
+        print_fault(out, "admin: cannot change the rights of", to->address, strerrordesc_np(errno));
     return false;
 }
 

@@ -1,12 +1,12 @@
 /*
  * server.h - the admin interface: HTTP/1.1 by libmicrohttpd, on the main thread's loop.
  *
- * No worker is ever asked to wait for it. Peers are bounded: so many connections, so much time,
- * so much of a body. Events:
+ * It never makes a worker wait. The number of connections, the time for a request and the size of a
+ * body are limited. Log events:
  *
- *   admin.open      where it listens
- *   admin.refused   a request without the right token, or with a Host or Origin that is not ours
- *   admin.call      each POST, with what it asked for and what was answered
+ *   admin.open      the address it listens on
+ *   admin.refused   a request with a missing or wrong token, or a foreign Host or Origin
+ *   admin.call      each POST: its source, target and status
  */
 #ifndef CONTROL_ADMIN_SERVER_H
 #define CONTROL_ADMIN_SERVER_H
@@ -21,33 +21,36 @@
 struct admin;
 struct admin_routes;
 
-#define ADMIN_DESCRIPTORS 96u /* it has at most so many connections */
+#define ADMIN_DESCRIPTORS 96u /* most connections at a time */
+
+struct admin_options {
+    const struct socket_permissions *rights; /* defaults for the file of a Unix socket */
+    bool trial;                         /* a check: an address in use is only a warning */
+    FILE *out;                          /* for errors */
+};
 
 /*
- * Bind and listen, before privileges are given up; read the token. Serves once admin_start() was
- * called. Null, and what is wrong in one line to `place->out`, when it cannot be.
+ * Bind, listen and read the token file; call this before privileges are dropped. Requests are
+ * served after admin_start().
  *
- *   house   borrowed
+ *   context, routes   borrowed
+ *
+ * Null on failure; the error is printed to options->out.
  */
-struct admin_options {
-    const struct socket_permissions *rights; /* of a Unix socket's file, where conf has none */
-    bool trial;                              /* nothing listens: an address in use is a warning */
-    FILE *out;
-};
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
                                  const struct admin_routes *routes,
                                  const struct admin_options *options);
 
-/* The listening socket, to be handed over; -1 in a trial whose address is in use. */
+/* The listening socket, borrowed; -1 in a trial whose address is in use. */
 int admin_fd(const struct admin *admin);
 
-/* Serve from now on. False when libmicrohttpd refuses. */
+/* Start serving. False, with an error on out, if libmicrohttpd cannot start. */
 MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FILE *out);
 
 /*
- * A reload: read the token file of this configuration anew. Two phases: admin_prepare() says what
- * is wrong to `out` and changes nothing; admin_commit() cannot fail. Whether the interface is
- * there, and its address, wait for a restart (reload_report.c says so); the token then does too.
+ * Reload, in two phases: admin_prepare() reads the token file of the new configuration, and on
+ * failure prints the error to out and changes nothing; admin_commit() cannot fail. A changed
+ * address takes effect after a restart only, and then so does the token (reload/report.c logs it).
  */
 MUST_USE bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out);
 void admin_commit(struct admin *admin);
@@ -56,7 +59,8 @@ void admin_commit(struct admin *admin);
 MUST_USE bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
                                   const struct admin_conf *from, FILE *out);
 
-/* Close; held calls get their `gone`. Removes the file of a Unix socket. Null is allowed. */
+/* Close; `gone` is called for each held call. Removes the file of a Unix socket. Null is allowed.
+ */
 void admin_free(struct admin *admin);
 
 #endif

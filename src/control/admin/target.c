@@ -1,9 +1,8 @@
 /*
- * target.c - which route a request is for, and with what.
+ * target.c - find the route of a request, and decode its path and query.
  *
- * libmicrohttpd reads HTTP; the target comes as it was sent, and is taken apart here, once, so
- * that a handler sees names decoded and whole. Nothing is guessed: what is not as it should be is
- * refused and named.
+ * libmicrohttpd passes the target undecoded. It is decoded here, once and strictly: an invalid path
+ * or parameter is an error, never corrected.
  */
 #include "target.h"
 
@@ -38,7 +37,7 @@ static bool is_text(const char *text, size_t n)
     return true;
 }
 
-/* In place; it only gets shorter. False: broken, a zero, or no UTF-8. */
+/* Decodes in place. False: a broken escape, a zero byte, or not UTF-8. */
 static bool decode(char *text, bool form)
 {
     size_t n = 0;
@@ -61,9 +60,9 @@ static bool decode(char *text, bool form)
 
 /* ---- the path ---- */
 
-/* Does the path fit the pattern? Where {..} stand in it are `starts`, their lengths `sizes`. */
-static bool fits(const char *pattern, const char *path, const char *starts[ADMIN_PARTS_MAX],
-                 size_t sizes[ADMIN_PARTS_MAX])
+/* Whether the path matches the pattern; starts and sizes are set to the texts matched by {...}. */
+static bool matches(const char *pattern, const char *path, const char *starts[ADMIN_PARTS_MAX],
+                    size_t sizes[ADMIN_PARTS_MAX])
 {
     unsigned part = 0;
     while (*pattern) {
@@ -106,7 +105,7 @@ static enum admin_found find_route(const struct admin_routes *routes, const char
         const struct admin_route *route = &routes->list[i];
         const char *starts[ADMIN_PARTS_MAX] = {0};
         size_t sizes[ADMIN_PARTS_MAX];
-        if (!fits(route->pattern, path, starts, sizes))
+        if (!matches(route->pattern, path, starts, sizes))
             continue;
         out->route = route;
         found = ADMIN_WRONG_METHOD;
@@ -130,7 +129,7 @@ bool admin_is_among(const char *words, const char *word)
     return false;
 }
 
-static bool is_there(const struct admin_target *target, const char *key)
+static bool has_key(const struct admin_target *target, const char *key)
 {
     for (unsigned i = 0; i < target->n_query; i++)
         if (strcmp(target->keys[i], key) == 0)
@@ -148,7 +147,7 @@ static bool take_parameter(struct admin_target *out, char *text)
     if (!decode(text, true))
         return false;
     out->at = text;
-    if (!decode(value, true) || !admin_is_among(out->route->query, text) || is_there(out, text) ||
+    if (!decode(value, true) || !admin_is_among(out->route->query, text) || has_key(out, text) ||
         out->n_query == ADMIN_QUERY_MAX)
         return false;
     out->keys[out->n_query] = text;
@@ -175,7 +174,7 @@ enum admin_found admin_target_parse(const struct admin_routes *routes, const cha
 {
     *out = (struct admin_target){0};
     const size_t n = strlen(raw);
-    out->text = malloc(2 * n + 2 * ADMIN_PARTS_MAX + 2); /* as it came; and the parts again */
+    out->text = malloc(2 * n + 2 * ADMIN_PARTS_MAX + 2); /* a copy, and the decoded parts */
     if (!out->text)
         return ADMIN_NO_MEMORY;
     memcpy(out->text, raw, n + 1);
@@ -194,9 +193,9 @@ void admin_target_fini(struct admin_target *target)
     *target = (struct admin_target){0};
 }
 
-/* ---- whom it is meant for ---- */
+/* ---- Host and Origin ---- */
 
-/* The host without its port, brackets taken off. False: it is none, or too long to be ours. */
+/* The host without port and brackets. False: not a valid host, or longer than any address. */
 static bool split_host(const char *text, char host[ADDRESS_TEXT_MAX])
 {
     const char *begin = text + (*text == '[');
@@ -218,7 +217,8 @@ bool admin_host_is_ours(const char *host)
     struct address address;
     if (!host)
         return true;
-    return split_host(host, name) && strcmp(name, "*") != 0 && /* any address, to a listener */
+    return split_host(host, name) &&
+           strcmp(name, "*") != 0 && /* address_parse_host() accepts it as "any" */
            (strcasecmp(name, "localhost") == 0 || address_parse_host(name, &address));
 }
 

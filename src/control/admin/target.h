@@ -1,6 +1,7 @@
 /*
- * target.h - the request target of an admin request, taken apart; and whom we believe that
- * it is meant for us. Pure but for the memory it makes: no connection, no clock.
+ * target.h - parse the target of an admin request, and check its Host and Origin headers.
+ *
+ * Pure except for the memory it allocates: no connection, no clock.
  */
 #ifndef CONTROL_ADMIN_TARGET_H
 #define CONTROL_ADMIN_TARGET_H
@@ -25,7 +26,7 @@ enum admin_access {
 struct admin_route {
     enum admin_method method;
     const char *pattern;
-    const char *query; /* names of its parameters, separated by blanks */
+    const char *query; /* names of its parameters, separated by spaces */
     enum admin_access access;
     void (*handle)(struct admin_call *call);
 };
@@ -40,9 +41,9 @@ struct admin_routes {
 enum admin_found {
     ADMIN_FOUND,
     ADMIN_NOT_FOUND,    /* no such path */
-    ADMIN_WRONG_METHOD, /* the path is there; `route` is one that has it */
-    ADMIN_BAD_PATH,     /* a part that is no UTF-8, holds a zero, or a broken %xx */
-    ADMIN_BAD_QUERY,    /* the same; or a parameter that the route does not have, or twice */
+    ADMIN_WRONG_METHOD, /* the path exists; `route` is one with this path */
+    ADMIN_BAD_PATH,     /* not UTF-8, a zero byte, or a broken %xx */
+    ADMIN_BAD_QUERY,    /* the same; or an unknown or repeated parameter */
     ADMIN_NO_MEMORY
 };
 
@@ -51,29 +52,32 @@ struct admin_target {
     const char *parts[ADMIN_PARTS_MAX]; /* decoded, into `text` */
     const char *keys[ADMIN_QUERY_MAX], *values[ADMIN_QUERY_MAX];
     unsigned n_query;
-    const char *at; /* ADMIN_BAD_QUERY: the parameter, as far as it can be said; else null */
+    const char *at; /* ADMIN_BAD_QUERY: the parameter, if it could be decoded; else null */
     char *text;     /* owned */
 };
 
 /*
- * "/api/v1/nodes/c/n%201?x=y" as it came (RFC 9112 section 3.2.1, origin form; RFC 3986 section
- * 2.1; "+" in a query is a blank, as forms have it). `method` null = neither GET nor POST.
- * admin_target_fini() in any case.
+ * Parse a target as received: "/api/v1/nodes/c/n%201?x=y" (RFC 9112 section 3.2.1, origin form; RFC
+ * 3986 section 2.1). A "+" in the query is a space, as in HTML forms.
+ *
+ *   method   null: neither GET nor POST
+ *   out      call admin_target_fini() in any case
  */
 enum admin_found admin_target_parse(const struct admin_routes *routes, const char *raw,
                                     const enum admin_method *method, struct admin_target *out);
 void admin_target_fini(struct admin_target *target);
 
-/* Is it one of these words, separated by blanks? */
+/* Whether word is in a list separated by spaces. */
 bool admin_is_among(const char *words, const char *word);
 
 /*
- * Is this Host header one that a page of somebody else cannot have (DNS rebinding)? A numeric
- * address, "localhost", or none at all; with a port or without.
+ * Whether a Host header cannot come from DNS rebinding: it is a numeric address or "localhost",
+ * with or without a port, or it is missing (null).
  */
 bool admin_host_is_ours(const char *host);
 
-/* Does an Origin header (null = none) name the same place as Host? Not so: a page of others. */
+/* Whether an Origin header (null: none) has the same host and port as Host. If not, the request
+ * comes from a foreign web page. */
 bool admin_origin_fits(const char *origin, const char *host);
 
 #endif

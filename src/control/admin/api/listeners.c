@@ -1,5 +1,6 @@
 /*
- * doors.c - GET listeners and certificates: where devices come in, and until when they can.
+ * listeners.c - GET listeners and certificates: where devices connect, and when certificates
+ * expire.
  */
 #include <time.h>
 
@@ -9,7 +10,7 @@
 
 #define DAY_S 86400
 
-/* As configured: a port of 0 stays one. */
+/* As configured: a port of 0 is shown as 0. */
 static json_t *addresses_json(const struct snapshot *snapshot, const struct listener_conf *conf)
 {
     char text[ENDPOINT_TEXT_MAX];

@@ -1,6 +1,5 @@
 /*
- * nodes.c - GET nodes: what each is by configuration, by operator, by its checks, and how
- * much it has to do.
+ * nodes.c - GET nodes: configuration, overrides, health and load of each node.
  */
 #include "nodes.h"
 
@@ -78,7 +77,7 @@ static json_t *session_share(const struct admin_node *at)
 
 /* ---- a node ---- */
 
-static void add_by_operator(json_t *out, const struct node *node, const struct prober_facts *facts)
+static void add_overrides(json_t *out, const struct node *node, const struct prober_facts *facts)
 {
     const char *undone = facts->admin_state != facts->in_file ? ADMIN_UNDONE_STATE
                          : node->weight != node->conf->weight ? ADMIN_UNDONE_WEIGHT
@@ -116,7 +115,7 @@ json_t *admin_node_json(const struct admin_context *context, const struct admin_
                             "name", node->conf->name, "address", node->conf->address, "status",
                             node_status_name(node_live_status(node->live)), "why",
                             *facts.why ? facts.why : NULL);
-    add_by_operator(out, node, &facts);
+    add_overrides(out, node, &facts);
     json_object_set_new(out, "backup", json_boolean(node->conf->backup));
     json_object_set_new(out, "departed", json_boolean(at->index >= at->cluster->n));
     json_object_set_new(out, "suspected", json_boolean(facts.suspected));

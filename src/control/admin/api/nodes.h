@@ -1,5 +1,5 @@
 /*
- * nodes.h - a node, as the admin interface tells it. Of the handlers about nodes.
+ * nodes.h - a node as JSON, for the handlers about nodes.
  */
 #ifndef CONTROL_ADMIN_API_NODES_H
 #define CONTROL_ADMIN_API_NODES_H
@@ -8,22 +8,22 @@
 
 #include "control/admin/context.h"
 
-/* Where a node stands in the present snapshot. */
+/* A node of the current snapshot. */
 struct admin_node {
     const struct cluster *cluster;
-    size_t index; /* in cluster->nodes, those departed included */
+    size_t index; /* in cluster->nodes, removed ones included */
 };
 
-/* Null parts: memory is short. */
+/* Members are null if out of memory. */
 json_t *admin_node_json(const struct admin_context *context, const struct admin_node *at);
 
 const char *admin_state_name(enum node_state state);
 
-/* What undoes an operator's word on a node, for people. */
+/* What undoes a change made at run time, as text. */
 #define ADMIN_UNDONE_STATE                                                                         \
-    "a reload in which the node's \"state\" in the file has changed, or a restart"
+    "a reload after the node's \"state\" has changed in the file, or a restart"
 #define ADMIN_UNDONE_WEIGHT                                                                        \
-    "a reload in which the node's \"weight\" in the file has changed, or a restart"
+    "a reload after the node's \"weight\" has changed in the file, or a restart"
 #define ADMIN_UNDONE_LEVEL "a reload, or a restart"
 
 #endif

@@ -9,21 +9,21 @@
 #include "nodes.h"
 #include "routes.h"
 
-/* The lines of `said` that begin with this word, without it. */
-static json_t *lines_of(const char *said, const char *word)
+/* The lines of `messages` that begin with a prefix, without it. */
+static json_t *lines_of(const char *messages, const char *prefix)
 {
     json_t *list = json_array();
-    const size_t n = strlen(word);
-    for (const char *line = said; line && *line;) {
+    const size_t n = strlen(prefix);
+    for (const char *line = messages; line && *line;) {
         const size_t length = strcspn(line, "\n");
-        if (length >= n && strncmp(line, word, n) == 0)
+        if (length >= n && strncmp(line, prefix, n) == 0)
             json_array_append_new(list, json_stringn(line + n, length - n));
         line += length + (line[length] == '\n');
     }
     return list;
 }
 
-/* Null: memory was short when they were counted. */
+/* A JSON null if they could not be counted: out of memory. */
 static json_t *clusters_json(const struct snapshot *snapshot, const struct reload_cluster *clusters)
 {
     json_t *list = clusters ? json_array() : json_null();
@@ -37,12 +37,12 @@ static json_t *clusters_json(const struct snapshot *snapshot, const struct reloa
     return list;
 }
 
-static void refuse(struct admin_call *call, const char *said)
+static void refuse(struct admin_call *call, const char *messages)
 {
     admin_reply_problem(call, 409,
                         json_pack("{s:s, s:s, s:o}", "reason", "reload_failed", "detail",
-                                  "nothing has changed: faults says why", "faults",
-                                  lines_of(said, "error: ")));
+                                  "nothing was changed; faults has the errors", "faults",
+                                  lines_of(messages, "error: ")));
 }
 
 void admin_reload(struct admin_call *call)
@@ -52,7 +52,7 @@ void admin_reload(struct admin_call *call)
     if (!admin_body_has_only(call, ""))
         return;
     if (context->phase(context->arg) != ADMIN_SERVING) {
-        admin_problem(call, 409, "not_serving", "the router is starting, or ending");
+        admin_problem(call, 409, "not_serving", "the router is starting or draining");
         return;
     }
     if (reload(context->service, &outcome))
@@ -88,7 +88,7 @@ void admin_log_level(struct admin_call *call)
         return;
     if (!find_level(text, &level)) {
         admin_problem(call, 400, "invalid_body",
-                      "level: want \"error\", \"warn\", \"notice\", \"info\" or \"debug\"");
+                      "level: must be \"error\", \"warn\", \"notice\", \"info\" or \"debug\"");
         return;
     }
     log_set(service->log, level, conf->format);

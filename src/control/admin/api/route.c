@@ -1,8 +1,8 @@
 /*
- * route.c - GET route: where a device would go at this moment.
+ * route.c - GET route: the nodes that a device would be sent to now.
  *
- * As `mqtt-router route` on the command line, but by the live health and the live weights. What
- * depends on the moment of arrival (limits, slow start, bounded load) is left out.
+ * Like `mqtt-router route --config`, but by the current health and weights. Ignores what changes
+ * from one moment to the next: limits, slow start and bounded load.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +19,11 @@ static const struct cluster *find_cluster(struct admin_call *call)
     const char *name = admin_call_query(call, "cluster");
     const struct cluster *cluster = snapshot_find_cluster(snapshot, name);
     if (!cluster)
-        admin_problem(call, 404, "cluster_unknown", "no cluster is called \"%s\"", name);
+        admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
     return cluster;
 }
 
-/* False: memory is short. */
+/* False: out of memory. */
 static bool place(const struct cluster *cluster, struct span key, struct placement *out)
 {
     bool *open = calloc(2 * cluster->n + 1, sizeof(*open)), *paused = open + cluster->n;
@@ -43,12 +43,12 @@ static bool place(const struct cluster *cluster, struct span key, struct placeme
     return open;
 }
 
-/* Which of the facts a key is, or begins. */
+/* The name of the fact that the key points into. */
 static const char *key_from(struct span key, const struct route_facts *facts)
 {
     const struct {
         const uint8_t *p;
-        const char *word;
+        const char *name;
     } all[] = {{facts->client_id.p, "client_id"},
                {facts->username.p, "username"},
                {facts->source_ip.p, "source_ip"},
@@ -56,7 +56,7 @@ static const char *key_from(struct span key, const struct route_facts *facts)
                {facts->sni.p, "sni"}};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (key.p && key.p == all[i].p)
-            return all[i].word;
+            return all[i].name;
     return NULL;
 }
 
@@ -80,7 +80,7 @@ static void answer(struct admin_call *call, const struct cluster *cluster,
     struct placement placement = {0};
     const bool has_key = route_key_pick(conf, facts, &key);
     if (has_key && !place(cluster, key, &placement)) {
-        admin_problem(call, 500, "out_of_memory", "memory is short");
+        admin_problem(call, 500, "out_of_memory", "out of memory");
         return;
     }
     const char *home = placement.has_home ? cluster->nodes[placement.home].conf->name : NULL;
@@ -94,7 +94,8 @@ static void answer(struct admin_call *call, const struct cluster *cluster,
                                candidates_json(cluster, &placement), "without_key", without));
 }
 
-/* In the form that workers hash; empty if absent. False: no address, and the call is answered. */
+/* In the form that workers hash; empty if missing. False: invalid, and the call has been answered.
+ */
 static bool read_source_ip(struct admin_call *call, char text[ADDRESS_TEXT_MAX])
 {
     const char *given = admin_call_query(call, "source_ip");

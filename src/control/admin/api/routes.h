@@ -1,6 +1,6 @@
 /*
- * routes.h - every path of the admin interface: one table for the server, the OpenAPI
- * document's test and the README.
+ * routes.h - all routes of the admin interface, in one table. The server uses it, and a test
+ * compares it with config/openapi.json.
  */
 #ifndef CONTROL_ADMIN_API_ROUTES_H
 #define CONTROL_ADMIN_API_ROUTES_H
@@ -9,8 +9,8 @@
 #include "control/admin/target.h"
 
 /*
- * Method, pattern, parameters of the query (separated by blanks), access, handler.
- * {name} stands for one or more bytes without "/".
+ * Method, pattern, query parameters (separated by spaces), access, handler. {name} matches one or
+ * more bytes except "/".
  */
 #define ADMIN_ROUTES(X)                                                                            \
     X(GET, "/", "", OPEN, page)                                                                    \

@@ -1,9 +1,10 @@
 /*
- * session_queries.c - questions to the workers that are under way.
+ * session_queries.c - pending queries to the workers.
  *
- * The last worker to answer wakes the desk; it looks which tickets are done. A worker may be busy
- * for long, or at its end: then the ticket is given up, and the query freed by who lets go of it
- * last.
+ *    main thread --query--> workers --the last one: ev_async--> main thread: done()
+ *
+ * A worker may be busy for long, or stopping. Then the pending query times out, and whoever
+ * releases the query last frees it.
  */
 #include "session_queries.h"
 
@@ -15,26 +16,26 @@
 struct session_queries {
     struct ev_loop *loop;
     struct ev_async answered;
-    struct list tickets;
-    _Atomic uint32_t alive; /* queries, those that only workers hold any more included; relaxed */
+    struct list pending_list;
+    _Atomic uint32_t alive; /* queries, including those only a worker still holds; relaxed */
 };
 
 struct pending_query {
     struct session_queries *queries;
     struct list link;
     struct session_query *query; /* a reference */
-    struct ev_timer patience;
+    struct ev_timer timeout;
     void (*done)(void *arg, const struct session_query *query);
     void *arg;
 };
 
-static void drop(struct pending_query *ticket)
+static void drop(struct pending_query *pending)
 {
-    list_remove(&ticket->link);
-    session_query_cancel(ticket->query);
-    ev_timer_stop(ticket->queries->loop, &ticket->patience);
-    session_query_unref(ticket->query);
-    free(ticket);
+    list_remove(&pending->link);
+    session_query_cancel(pending->query);
+    ev_timer_stop(pending->queries->loop, &pending->timeout);
+    session_query_unref(pending->query);
+    free(pending);
 }
 
 static void on_answered(struct ev_loop *loop, struct ev_async *async, int events)
@@ -42,23 +43,24 @@ static void on_answered(struct ev_loop *loop, struct ev_async *async, int events
     (void)loop;
     (void)events;
     struct session_queries *queries = async->data;
-    for (struct list *l = queries->tickets.next, *next; l != &queries->tickets; l = next) {
+    for (struct list *l = queries->pending_list.next, *next; l != &queries->pending_list;
+         l = next) {
         next = l->next;
-        struct pending_query *ticket = CONTAINER_OF(l, struct pending_query, link);
-        if (!session_query_is_done(ticket->query))
+        struct pending_query *pending = CONTAINER_OF(l, struct pending_query, link);
+        if (!session_query_is_done(pending->query))
             continue;
-        ticket->done(ticket->arg, ticket->query);
-        drop(ticket);
+        pending->done(pending->arg, pending->query);
+        drop(pending);
     }
 }
 
-static void on_patience_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+static void on_timeout(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct pending_query *ticket = CONTAINER_OF(timer, struct pending_query, patience);
-    ticket->done(ticket->arg, ticket->query);
-    drop(ticket);
+    struct pending_query *pending = CONTAINER_OF(timer, struct pending_query, timeout);
+    pending->done(pending->arg, pending->query);
+    drop(pending);
 }
 
 /* Called on a worker's thread. */
@@ -74,7 +76,7 @@ struct session_queries *session_queries_new(struct ev_loop *loop)
     if (!queries)
         return NULL;
     queries->loop = loop;
-    list_init(&queries->tickets);
+    list_init(&queries->pending_list);
     ev_async_init(&queries->answered, on_answered);
     queries->answered.data = queries;
     ev_async_start(loop, &queries->answered);
@@ -85,8 +87,8 @@ void session_queries_free(struct session_queries *queries)
 {
     if (!queries)
         return;
-    while (!list_empty(&queries->tickets))
-        drop(CONTAINER_OF(queries->tickets.next, struct pending_query, link));
+    while (!list_empty(&queries->pending_list))
+        drop(CONTAINER_OF(queries->pending_list.next, struct pending_query, link));
     ev_async_stop(queries->loop, &queries->answered);
     free(queries);
 }
@@ -101,28 +103,28 @@ session_queries_start(struct session_queries *queries, const struct workers *wor
     if (atomic_load_explicit(&queries->alive, memory_order_relaxed) >= SESSION_QUERIES_MAX ||
         (!all && one >= workers->n))
         return NULL;
-    struct pending_query *ticket = calloc(1, sizeof(*ticket));
-    if (!ticket)
+    struct pending_query *pending = calloc(1, sizeof(*pending));
+    if (!pending)
         return NULL;
     const struct session_query_news news = {
         .answered = note_answered, .arg = queries, .alive = &queries->alive};
-    ticket->query = session_query_new(terms, all ? workers->n : 1, &news);
-    if (!ticket->query) {
-        free(ticket);
+    pending->query = session_query_new(terms, all ? workers->n : 1, &news);
+    if (!pending->query) {
+        free(pending);
         return NULL;
     }
-    ticket->queries = queries;
-    ticket->done = done;
-    ticket->arg = arg;
-    list_append(&queries->tickets, &ticket->link);
-    ev_timer_init(&ticket->patience, on_patience_over, SESSION_QUERIES_TIMEOUT_S, 0);
-    ev_timer_start(queries->loop, &ticket->patience);
+    pending->queries = queries;
+    pending->done = done;
+    pending->arg = arg;
+    list_append(&queries->pending_list, &pending->link);
+    ev_timer_init(&pending->timeout, on_timeout, SESSION_QUERIES_TIMEOUT_S, 0);
+    ev_timer_start(queries->loop, &pending->timeout);
     for (unsigned i = 0; i < (all ? workers->n : 1); i++)
-        session_query_ask(ticket->query, i, workers->list[all ? i : one]);
-    return ticket;
+        session_query_ask(pending->query, i, workers->list[all ? i : one]);
+    return pending;
 }
 
-void session_queries_cancel(struct pending_query *ticket)
+void session_queries_cancel(struct pending_query *pending)
 {
-    drop(ticket);
+    drop(pending);
 }

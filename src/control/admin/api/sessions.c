@@ -1,8 +1,8 @@
 /*
- * sessions.c - where is device X? Sessions by client identifier, node or source; one by its
- * id; and ending one.
+ * sessions.c - find sessions by client identifier, node or source; show or disconnect one by its
+ * id.
  *
- * The workers are asked (session_queries.h); the call is held until they have answered.
+ * The workers are queried (session_queries.h); the call is held until they have answered.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,26 +18,26 @@
 #define LIMIT_DEFAULT 100u
 #define ID_DIGITS     16u
 
-/* One call that waits for the workers. */
-struct inquiry {
+/* A call that waits for the workers. */
+struct lookup {
     struct admin_call *call;
-    struct pending_query *ticket;
+    struct pending_query *pending;
     struct session_terms terms;
 };
 
 /* ---- a session, as JSON ---- */
 
-/* What is no UTF-8, of a device that a lenient listener let in, is replaced. */
+/* Bytes that are not UTF-8 (accepted by a lenient listener) are replaced by U+FFFD. */
 static json_t *name_json(const struct session_name *name)
 {
     char text[3 * sizeof(name->text) + 4];
     size_t n = 0;
     if (!name->there)
         return json_null();
-    const bool goes_on = name->n > SESSION_FACT_NAME_MAX;
+    const bool is_cut = name->n > SESSION_FACT_NAME_MAX;
     const size_t end =
-        goes_on ? utf8_whole((const uint8_t *)name->text, sizeof(name->text), SESSION_FACT_NAME_MAX)
-                : name->n;
+        is_cut ? utf8_whole((const uint8_t *)name->text, sizeof(name->text), SESSION_FACT_NAME_MAX)
+               : name->n;
     for (size_t i = 0; i < end;) {
         int length = utf8_char((const uint8_t *)name->text + i, end - i, end - i);
         bool bad = length == UTF8_BAD || name->text[i] == '\0';
@@ -45,7 +45,7 @@ static json_t *name_json(const struct session_name *name)
         n += bad ? 3 : (size_t)length;
         i += bad ? 1 : (size_t)length;
     }
-    if (goes_on) {
+    if (is_cut) {
         memcpy(text + n, "...", 3);
         n += 3;
     }
@@ -57,14 +57,14 @@ static json_t *node_name(const struct node_live *live)
     return live ? json_string(live->name) : json_null();
 }
 
-static const char *version_word(uint8_t version)
+static const char *version_name(uint8_t version)
 {
     return version == 3 ? "3.1" : version == 4 ? "3.1.1" : version == 5 ? "5.0" : NULL;
 }
 
 static void add_connect(json_t *out, const struct session_facts *facts)
 {
-    const char *version = version_word(facts->mqtt_version);
+    const char *version = version_name(facts->mqtt_version);
     json_object_set_new(out, "client_id", name_json(&facts->client_id));
     json_object_set_new(out, "username", name_json(&facts->username));
     json_object_set_new(out, "mqtt_version", version ? json_string(version) : json_null());
@@ -117,9 +117,9 @@ static json_t *session_json(const struct session_facts *facts)
     return out;
 }
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
-/* The workers' answers one after the other, up to the limit. */
+/* The workers' answers joined, up to the limit. */
 static void answer_list(struct admin_call *call, const struct session_terms *terms,
                         const struct session_query *query)
 {
@@ -152,7 +152,7 @@ static void answer_one(struct admin_call *call, const struct session_terms *term
 {
     const struct session_part *part = session_query_part(query, 0);
     if (!part || !part->complete)
-        admin_problem(call, 503, "busy", "the worker did not answer in time: look again");
+        admin_problem(call, 503, "busy", "the worker did not answer in time: try again");
     else if (part->n == 0)
         no_such_session(call);
     else if (terms->disconnect)
@@ -165,45 +165,45 @@ static void answer_one(struct admin_call *call, const struct session_terms *term
 
 static void on_done(void *arg, const struct session_query *query)
 {
-    struct inquiry *inquiry = arg;
-    if (inquiry->terms.by_id)
-        answer_one(inquiry->call, &inquiry->terms, query);
+    struct lookup *lookup = arg;
+    if (lookup->terms.by_id)
+        answer_one(lookup->call, &lookup->terms, query);
     else
-        answer_list(inquiry->call, &inquiry->terms, query);
-    free(inquiry);
+        answer_list(lookup->call, &lookup->terms, query);
+    free(lookup);
 }
 
 static void on_gone(void *arg)
 {
-    struct inquiry *inquiry = arg;
-    session_queries_cancel(inquiry->ticket);
-    free(inquiry);
+    struct lookup *lookup = arg;
+    session_queries_cancel(lookup->pending);
+    free(lookup);
 }
 
-/* The terms' texts are the call's, and copied by the query. */
-static void ask(struct admin_call *call, const struct session_terms *terms)
+/* The strings in terms belong to the call; the query copies them. */
+static void query_workers(struct admin_call *call, const struct session_terms *terms)
 {
     struct admin_context *context = admin_call_context(call);
-    struct inquiry *inquiry = calloc(1, sizeof(*inquiry));
-    if (!inquiry) {
-        admin_problem(call, 500, "out_of_memory", "memory is short");
+    struct lookup *lookup = calloc(1, sizeof(*lookup));
+    if (!lookup) {
+        admin_problem(call, 500, "out_of_memory", "out of memory");
         return;
     }
-    inquiry->call = call;
-    inquiry->terms = *terms;
-    inquiry->ticket = session_queries_start(context->queries, &context->service->workers, terms,
-                                            on_done, inquiry);
-    if (!inquiry->ticket) {
-        admin_problem(call, 503, "busy", "too many questions at a time");
-        free(inquiry);
-    } else if (!admin_hold(call, on_gone, inquiry)) {
-        on_gone(inquiry);
+    lookup->call = call;
+    lookup->terms = *terms;
+    lookup->pending =
+        session_queries_start(context->queries, &context->service->workers, terms, on_done, lookup);
+    if (!lookup->pending) {
+        admin_problem(call, 503, "busy", "too many requests are waiting: try again");
+        free(lookup);
+    } else if (!admin_hold(call, on_gone, lookup)) {
+        on_gone(lookup);
     }
 }
 
-/* ---- the three calls ---- */
+/* ---- handlers ---- */
 
-static bool take_source(struct admin_call *call, struct session_terms *terms)
+static bool read_source(struct admin_call *call, struct session_terms *terms)
 {
     const char *text = admin_call_query(call, "source");
     if (!text)
@@ -211,7 +211,7 @@ static bool take_source(struct admin_call *call, struct session_terms *terms)
     terms->by_source = cidr_parse(text, &terms->source);
     if (!terms->by_source)
         admin_problem(call, 400, "invalid_query",
-                      "source: want an address or a network (\"192.0.2.7\", \"2001:db8::/32\")");
+                      "source: must be an address or a network (\"192.0.2.7\", \"2001:db8::/32\")");
     return terms->by_source;
 }
 
@@ -221,12 +221,12 @@ void admin_sessions(struct admin_call *call)
                                   .client_id = span_of_str(admin_call_query(call, "client_id")),
                                   .node = admin_call_query(call, "node")};
     if (admin_call_number(call, "limit", 1, SESSION_QUERY_MAX, &terms.limit) &&
-        take_source(call, &terms))
-        ask(call, &terms);
+        read_source(call, &terms))
+        query_workers(call, &terms);
 }
 
-/* False: it is none, or none of a worker that is there; the call is answered. */
-static bool take_id(struct admin_call *call, struct session_terms *terms)
+/* False: not a valid id, or of no worker; the call has been answered. */
+static bool read_id(struct admin_call *call, struct session_terms *terms)
 {
     const char *text = admin_call_part(call, 0);
     *terms = (struct session_terms){.by_id = true, .limit = 1};
@@ -242,17 +242,17 @@ static bool take_id(struct admin_call *call, struct session_terms *terms)
 void admin_session(struct admin_call *call)
 {
     struct session_terms terms;
-    if (take_id(call, &terms))
-        ask(call, &terms);
+    if (read_id(call, &terms))
+        query_workers(call, &terms);
 }
 
 void admin_session_disconnect(struct admin_call *call)
 {
     struct session_terms terms;
     if (json_object_size(admin_call_body(call)) > 0) {
-        admin_problem(call, 400, "invalid_body", "want an empty object");
-    } else if (take_id(call, &terms)) {
+        admin_problem(call, 400, "invalid_body", "the body must be an empty object");
+    } else if (read_id(call, &terms)) {
         terms.disconnect = true;
-        ask(call, &terms);
+        query_workers(call, &terms);
     }
 }

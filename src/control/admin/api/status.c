@@ -1,5 +1,5 @@
 /*
- * status.c - GET status and config: how is it, and by what.
+ * status.c - GET status, config, healthz and readyz: the state of the router as a whole.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "nodes.h"
 #include "routes.h"
 
-/* ---- what was changed at run time ---- */
+/* ---- overrides ---- */
 
 static void add_override(json_t *list, const char *what, const struct admin_node *at, json_t *now,
                          json_t *in_file)
@@ -69,10 +69,9 @@ static void add_panic(json_t *list, const struct cluster *cluster)
         suspected += node_live_status(cluster->nodes[i].live) == NODE_UP &&
                      NODE_LIVE_READ(cluster->nodes[i].live->suspected_since_us) > 0;
     json_array_append_new(
-        list,
-        json_sprintf("cluster \"%s\" is in panic mode: checks time out on too many nodes; the "
-                     "%zu of %zu nodes that are only suspected keep taking sessions",
-                     cluster->conf->name, suspected, cluster->n));
+        list, json_sprintf("cluster \"%s\" is in panic mode: checks time out on too many nodes; "
+                           "%zu of %zu nodes are suspected but keep taking sessions",
+                           cluster->conf->name, suspected, cluster->n));
 }
 
 static json_t *warnings_json(const struct admin_context *context)
@@ -170,7 +169,7 @@ void admin_config(struct admin_call *call)
                          json_pack("{s:s, s:o, s:o}", "file", service->config_path, "loaded",
                                    admin_time(service->loaded_unix_ms), "config", config));
     else
-        admin_problem(call, 500, "out_of_memory", "memory is short");
+        admin_problem(call, 500, "out_of_memory", "out of memory");
 }
 
 /* ---- probes ---- */
@@ -180,7 +179,7 @@ void admin_healthz(struct admin_call *call)
     admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
 }
 
-/* False: the call is answered. */
+/* False: the call has been answered. */
 static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
 {
     const struct config *config = admin_call_context(call)->service->snapshot->config;

@@ -1,6 +1,6 @@
 /*
- * dashboard.h - the page at "/", as bytes in the program: dashboard.html with dashboard.css and
- * dashboard.js in it, put together by embed.cmake when the program is built.
+ * dashboard.h - the page at "/" and its data. The build combines dashboard.html, dashboard.css and
+ * dashboard.js into one page and embeds it in the program (embed.cmake).
  */
 #ifndef CONTROL_ADMIN_DASHBOARD_DASHBOARD_H
 #define CONTROL_ADMIN_DASHBOARD_DASHBOARD_H
@@ -13,10 +13,10 @@ void admin_page(struct admin_call *call);    /* GET / */
 void admin_history(struct admin_call *call); /* GET /api/v1/history */
 void admin_events(struct admin_call *call);  /* GET /api/v1/events */
 
-/* UTF-8; lives as long as the program. */
+/* UTF-8; static. */
 struct span dashboard_page(void);
 
-/* The Content-Security-Policy that lets this style and this script run, and nothing else. */
+/* The Content-Security-Policy that allows this style and this script only. */
 extern const char dashboard_policy[];
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * history.c - the last 15 minutes, for the dashboard: a ring of samples.
+ * history.c - a ring of samples of the last 15 minutes, for the dashboard.
  *
- * The workers count since the start; a sample is the difference of two looks over the time
- * between them, as the clock says: a look may be late.
+ * The workers' counters only grow. A sample is the difference of two readings, divided by the
+ * measured time between them, because a reading may be late.
  */
 #include "history.h"
 
@@ -13,7 +13,7 @@
 
 enum refusal_kind { REFUSAL_NONE, REFUSAL_PEER, REFUSAL_LIMIT, REFUSAL_NO_NODE, REFUSAL_KINDS };
 
-/* Reasons that are not here end sessions that had a node, or are nobody's fault. */
+/* Other reasons close sessions that had a node, or are not refusals. */
 static const enum refusal_kind kinds[CLOSE_REASON_COUNT] = {
     [CLOSE_PROXY_UNTRUSTED] = REFUSAL_PEER,      [CLOSE_PROXY_REFUSED] = REFUSAL_PEER,
     [CLOSE_PROXY_TIMEOUT] = REFUSAL_PEER,        [CLOSE_TLS_FAILED] = REFUSAL_PEER,
@@ -30,7 +30,7 @@ static const enum refusal_kind kinds[CLOSE_REASON_COUNT] = {
     [CLOSE_CONNACK_TIMEOUT] = REFUSAL_NO_NODE,
 };
 
-/* Since the start. */
+/* Counts since the start. */
 struct totals {
     uint64_t sessions; /* now */
     uint64_t accepts, connects;
@@ -65,7 +65,7 @@ static uint64_t placed(const struct node_registry *registry)
     return sum;
 }
 
-static void add_up(const struct service *service, struct totals *out)
+static void read_totals(const struct service *service, struct totals *out)
 {
     struct gauges gauges;
     gauges_sum(&service->workers, &gauges);
@@ -77,13 +77,13 @@ static void add_up(const struct service *service, struct totals *out)
         out->refusals[kinds[reason]] += gauges.closed[reason];
 }
 
-/* A node that is gone takes its count with it: then it is 0 for once. */
+/* When a node is removed, its count is lost, and the sum may shrink: the rate is 0 then. */
 static double rate(uint64_t before, uint64_t now, double s)
 {
     return now > before ? (double)(now - before) / s : 0;
 }
 
-static void take(struct history *history, const struct totals *now)
+static void add_sample(struct history *history, const struct totals *now)
 {
     const struct totals *before = &history->before;
     const double s = (double)(now->at_us - before->at_us) / 1e6;
@@ -107,12 +107,12 @@ void history_update(struct history *history, const struct service *service)
 {
     const uint64_t due_us = history->before.at_us + HISTORY_EVERY_S * 1000000ull;
     struct totals now;
-    /* the timer that asks may be a little early */
+    /* the timer may fire a little early */
     if (history->before.at_us && clock_monotonic_us() + 500000 < due_us)
         return;
-    add_up(service, &now);
+    read_totals(service, &now);
     if (history->before.at_us)
-        take(history, &now);
+        add_sample(history, &now);
     history->before = now;
 }
 

@@ -1,8 +1,8 @@
 /*
- * history.h - the last 15 minutes, one sample every 5 seconds: what the dashboard plots.
+ * history.h - the last 15 minutes for the dashboard's plots, one sample every 5 seconds.
  *
- * Of the main thread; history_update() is called once a second and takes a sample when it is time:
- * a few loads of each worker and each node.
+ * Main thread only. history_update() is called once per second, and takes a sample if one is due: a
+ * few loads per worker and node.
  */
 #ifndef CONTROL_ADMIN_DASHBOARD_HISTORY_H
 #define CONTROL_ADMIN_DASHBOARD_HISTORY_H
@@ -14,16 +14,15 @@
 #define HISTORY_SAMPLES 180u
 
 /*
- * Name, whose fault or doing. A refusal is a connection that the router closed, or that failed,
- * before a node had it.
+ * A refusal is a connection that failed, or that the router closed, before it had a node.
  */
 #define HISTORY_SERIES(X)                                                                          \
-    X(sessions)              /* at the sample's end, in whatever stage */                          \
-    X(accepts_per_s)         /* connections accepted */                                            \
-    X(connects_per_s)        /* sessions given to a node */                                        \
-    X(refusals_per_s)        /* the next three together */                                         \
-    X(refused_peer_per_s)    /* what the device sent, or did not */                                \
-    X(refused_limit_per_s)   /* limits, and lists of who may come */                               \
+    X(sessions)              /* at the end of the sample, in any stage */                          \
+    X(accepts_per_s)         /* accepted connections */                                            \
+    X(connects_per_s)        /* sessions placed on a node */                                       \
+    X(refusals_per_s)        /* sum of the next three */                                           \
+    X(refused_peer_per_s)    /* because of what the device sent or did not send */                 \
+    X(refused_limit_per_s)   /* by limits and by lists of allowed sources */                       \
     X(refused_no_node_per_s) /* no node, or none in time */
 
 struct history_sample {
@@ -38,10 +37,10 @@ MUST_USE struct history *history_new(void);
 void history_free(struct history *history); /* null is allowed */
 void history_update(struct history *history, const struct service *service);
 
-/* The i-th sample, 0 = the oldest. Null: there are not so many. Borrowed until the next look. */
+/* The i-th sample, 0 is the oldest; null if there are fewer. Borrowed until the next update. */
 const struct history_sample *history_sample(const struct history *history, unsigned i);
 
-/* When the newest was taken, by the monotonic clock; 0 = there is none. */
+/* Time of the newest sample on the monotonic clock; 0: there is none. */
 uint64_t history_end_us(const struct history *history);
 
 #endif

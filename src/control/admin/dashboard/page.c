@@ -1,5 +1,5 @@
 /*
- * page.c - the dashboard: its page, its plots, recent events.
+ * page.c - the dashboard's handlers: the page, the history for its plots, recent events.
  */
 #include <math.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ void admin_page(struct admin_call *call)
     admin_reply_static(call, "text/html; charset=utf-8", dashboard_page());
 }
 
-/* Tenths are enough for people, and short. */
+/* One decimal place is enough for a plot, and short. */
 static json_t *number(double value)
 {
     return json_real(round(value * 10) / 10);
@@ -59,5 +59,5 @@ void admin_events(struct admin_call *call)
         return;
     }
     json_decref(list);
-    admin_problem(call, 500, "out_of_memory", "memory is short");
+    admin_problem(call, 500, "out_of_memory", "out of memory");
 }

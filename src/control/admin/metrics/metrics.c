@@ -1,8 +1,9 @@
 /*
  * metrics.c - GET /metrics, for Prometheus.
  *
- * A few relaxed loads of each worker's counters, no lock, no question to them. Labels are names of
- * the configuration or of DNS, and words of our own tables: nothing a device says is among them.
+ * Costs a few relaxed loads of each worker's counters: no lock, and no message to a worker. Labels
+ * are names from the configuration or DNS, and strings from our own tables. Nothing that a device
+ * sends becomes a label.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static void put_one(struct metrics_text *m, const char *name, enum metric_type t
 
 /* ---- the process ---- */
 
-/* 0 when the system does not say. */
+/* 0 if it cannot be read. */
 static double resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -45,14 +46,14 @@ static void put_process(struct metrics_text *m, const struct admin_context *cont
 {
     struct timespec cpu = {0};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    metrics_family(m, "build_info", METRIC_GAUGE, "What is running.");
+    metrics_family(m, "build_info", METRIC_GAUGE, "Version of the running router.");
     metrics_label(m, "version", MQTT_ROUTER_VERSION);
     metrics_sample(m, 1);
-    put_one(m, "process_start_time_seconds", METRIC_GAUGE, "When it was started, since 1970.",
+    put_one(m, "process_start_time_seconds", METRIC_GAUGE, "Start time, as a Unix timestamp.",
             (double)context->started_unix_ms / 1e3);
-    put_one(m, "process_cpu_seconds_total", METRIC_COUNTER, "Processor time used.",
+    put_one(m, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time used, user and system.",
             (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
-    put_one(m, "process_resident_memory_bytes", METRIC_GAUGE, "Memory held, as the system counts.",
+    put_one(m, "process_resident_memory_bytes", METRIC_GAUGE, "Resident memory size.",
             resident_bytes());
 }
 
@@ -61,35 +62,38 @@ static void put_life(struct metrics_text *m, const struct admin_context *context
     const struct service *service = context->service;
     bool ready;
     json_decref(admin_readiness(context, ADMIN_ANY_LISTENER, 0, &ready));
-    put_one(m, "ready", METRIC_GAUGE, "1 while devices should be sent here: as /readyz.", ready);
+    put_one(m, "ready", METRIC_GAUGE, "1 if devices should be sent to this router, as in /readyz.",
+            ready);
     put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
-            "When the configuration was last taken up, since 1970.",
+            "Time of the last successful load of the configuration, as a Unix timestamp.",
             (double)service->loaded_unix_ms / 1e3);
     put_one(m, "config_last_reload_successful", METRIC_GAUGE,
-            "0 when the file has faults, and is not what is served by.", !service->reload_failed);
-    put_one(m, "config_reload_failures_total", METRIC_COUNTER, "Reloads that changed nothing.",
-            (double)service->reloads_failed);
-    put_one(m, "ports_low_total", METRIC_COUNTER, "Times local ports to a node ran low.",
+            "0 if the last reload failed, so that the previous configuration is in use.",
+            !service->reload_failed);
+    put_one(m, "config_reload_failures_total", METRIC_COUNTER,
+            "Reloads that failed and changed nothing.", (double)service->reloads_failed);
+    put_one(m, "ports_low_total", METRIC_COUNTER, "Times that local ports towards a node ran low.",
             (double)ports_watch_warnings(context->ports));
-    put_one(m, "log_lines_dropped_total", METRIC_COUNTER, "Lines lost because nobody read them.",
+    put_one(m, "log_lines_dropped_total", METRIC_COUNTER,
+            "Log lines lost because the log was not read fast enough.",
             (double)log_dropped(service->log));
     put_one(m, "log_lines_suppressed_total", METRIC_COUNTER,
-            "Lines not written: log.max_lines_per_s.", (double)log_suppressed(service->log));
+            "Log lines not written because of log.max_lines_per_s.",
+            (double)log_suppressed(service->log));
 }
 
-/* ---- doors ---- */
+/* ---- listeners ---- */
 
 static void put_listeners(struct metrics_text *m, const struct snapshot *snapshot)
 {
-    metrics_family(m, "connections", METRIC_GAUGE,
-                   "Open connections, by the listeners there are now.");
+    metrics_family(m, "connections", METRIC_GAUGE, "Open connections of each current listener.");
     for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
         const struct listener_live *live = snapshot->listeners[i];
         metrics_label(m, "listener", live->name);
         metrics_sample(m, atomic_load_explicit(&live->connections, memory_order_relaxed));
     }
     metrics_family(m, "accepted_connections_total", METRIC_COUNTER,
-                   "Connections accepted, by the listeners there are now.");
+                   "Connections accepted by each current listener.");
     for (size_t i = 0; i < snapshot->config->n_listeners; i++) {
         const struct listener_live *live = snapshot->listeners[i];
         metrics_label(m, "listener", live->name);
@@ -97,9 +101,9 @@ static void put_listeners(struct metrics_text *m, const struct snapshot *snapsho
     }
 }
 
-/* Entries of the calendar of some kinds, borrowed. */
+/* Entries of the calendar, of some kinds; borrowed. */
 struct certificates {
-    const struct tls_calendar_entry **list; /* owned; null = memory is short */
+    const struct tls_calendar_entry **list; /* owned; null: out of memory */
     size_t n;
     enum tls_validity_kind first, last;
 };
@@ -129,14 +133,14 @@ static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
     tls_keeper_walk(tls, gather, &all);
     for (size_t i = 0; i < all.n; i++) {
         time_t first = all.list[i]->not_after;
-        bool told = false;
+        bool done = false;
         for (size_t k = 0; k < all.n; k++) {
             if (!same_labels(all.list[i], all.list[k]))
                 continue;
-            told = told || k < i;
+            done = done || k < i;
             first = all.list[k]->not_after < first ? all.list[k]->not_after : first;
         }
-        if (told)
+        if (done)
             continue;
         metrics_label(m, "file", all.list[i]->file);
         metrics_label(m, name_label, all.list[i]->name);
@@ -155,7 +159,7 @@ static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
         "subject");
     metrics_family(m, "crl_expires_timestamp_seconds", METRIC_GAUGE,
                    "Expiry time of a revocation list in use, as a Unix timestamp. After it, every "
-                   "device of this issuer is refused.");
+                   "device with a certificate of this issuer is rejected.");
     put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_CRL, .last = TLS_VALIDITY_CRL},
                "issuer");
     metrics_family(m, "ocsp_response_expires_timestamp_seconds", METRIC_GAUGE,
@@ -172,20 +176,21 @@ static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
 
 static void put_sessions(struct metrics_text *m, const struct gauges *gauges)
 {
-    metrics_family(m, "sessions", METRIC_GAUGE, "Sessions by the stage they are in.");
+    metrics_family(m, "sessions", METRIC_GAUGE, "Sessions by stage.");
     for (int state = 0; state < SESSION_CLOSED; state++) {
         metrics_label(m, "stage", session_state_name((enum session_state)state));
         metrics_sample(m, (double)gauges->in_state[state]);
     }
-    metrics_family(m, "sessions_closed_total", METRIC_COUNTER, "Sessions ended, by reason.");
+    metrics_family(m, "sessions_closed_total", METRIC_COUNTER, "Sessions closed, by reason.");
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
         const struct close_reason_row *row = close_reason_row((enum close_reason)reason);
         metrics_label(m, "reason", row->name);
         metrics_label(m, "closed_by", closed_by_name(row->by));
         metrics_sample(m, (double)gauges->closed[reason]);
     }
-    metrics_family(m, "relayed_bytes_total", METRIC_COUNTER,
-                   "Bytes between devices and nodes; a CONNECT also when it is refused.");
+    metrics_family(
+        m, "relayed_bytes_total", METRIC_COUNTER,
+        "Bytes relayed between devices and nodes, including the CONNECT of refused devices.");
     metrics_label(m, "direction", "to_node");
     metrics_sample(m, (double)gauges->bytes_up);
     metrics_label(m, "direction", "to_device");
@@ -210,11 +215,12 @@ static void put_counts(struct metrics_text *m, const struct admin_context *conte
                 (double)gauges->count[i]);
     }
     put_one(m, "open_connections", METRIC_GAUGE,
-            "Open connections of devices, those of listeners that are gone included.",
+            "Open connections of devices, including those of removed listeners.",
             atomic_load_explicit(&shared->connections, memory_order_relaxed));
-    put_one(m, "connections_limit", METRIC_GAUGE, "limits.max_connections, as it can be kept.",
+    put_one(m, "connections_limit", METRIC_GAUGE,
+            "Effective limits.max_connections: lower if file descriptors do not suffice.",
             atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
-    put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: none.",
+    put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: no limit.",
             context->service->snapshot->config->limits.relay_memory_bytes);
 }
 
@@ -222,14 +228,15 @@ static void put_admission(struct metrics_text *m, struct admission *admission)
 {
     struct admission_gauges gauges;
     admission_gauges(admission, &gauges);
-    put_one(m, "admission_sources", METRIC_GAUGE, "Sources remembered.", gauges.sources);
-    put_one(m, "admission_client_ids", METRIC_GAUGE, "Client identifiers remembered.",
+    put_one(m, "admission_sources", METRIC_GAUGE, "Source addresses in the admission table.",
+            gauges.sources);
+    put_one(m, "admission_client_ids", METRIC_GAUGE, "Client identifiers in the admission table.",
             gauges.clients);
     put_one(m, "admission_unlimited_total", METRIC_COUNTER,
-            "Connections let in because the table of sources was full.",
+            "Connections accepted without a limit because the table of sources was full.",
             (double)gauges.sources_unlimited);
     put_one(m, "admission_evictions_total", METRIC_COUNTER,
-            "Entries of both tables that made room.", (double)gauges.evicted);
+            "Entries removed from both admission tables to make room.", (double)gauges.evicted);
 }
 
 void admin_metrics(struct admin_call *call)
@@ -256,5 +263,5 @@ void admin_metrics(struct admin_call *call)
     if (text)
         admin_reply_text(call, "text/plain; version=0.0.4; charset=utf-8", text, n);
     else
-        admin_problem(call, 500, "out_of_memory", "memory is short");
+        admin_problem(call, 500, "out_of_memory", "out of memory");
 }

@@ -1,5 +1,5 @@
 /*
- * metrics.h - the parts of GET /metrics: what its files put together.
+ * metrics.h - GET /metrics, and the parts that its files add to it.
  */
 #ifndef CONTROL_ADMIN_METRICS_METRICS_H
 #define CONTROL_ADMIN_METRICS_METRICS_H
@@ -14,12 +14,13 @@ struct metrics_text;
 void admin_metrics(struct admin_call *call); /* GET /metrics */
 
 /*
- * CONNACKs, TLS handshakes and durations, from the workers' counters; `too_long` handshakes ended
- * by the router's deadline.
+ * Add CONNACKs, TLS handshakes and durations, summed over the workers.
+ *
+ *   too_long   TLS handshakes that timed out
  */
 void metrics_workers(struct metrics_text *m, const struct workers *workers, uint64_t too_long);
 
-/* Families with a sample for each node. */
+/* Add the families that have a sample for each node. */
 void metrics_nodes(struct metrics_text *m, const struct admin_context *context);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * nodes.c - GET /metrics: what is known of each node.
+ * nodes.c - GET /metrics: the metrics of each node.
  *
- * One view of every node is made, then each family goes over them all: Prometheus wants a family's
- * samples together.
+ * Makes one view per node first, then each family iterates over all views: the samples of a family
+ * must be consecutive.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 #include "metrics.h"
 #include "text.h"
 
-/* One node, with what is known of it. */
+/* One node and its state. */
 struct view {
     struct metrics_text *m;
     const struct admin_context *context;
@@ -120,35 +120,36 @@ static const struct {
     const char *help;
     void (*put)(const struct view *v);
 } node_families[] = {
-    {"node_status", METRIC_GAUGE, "1 for the status a node has, 0 for the others.", put_status},
-    {"node_sessions", METRIC_GAUGE, "Sessions on a node, those being placed included.",
+    {"node_status", METRIC_GAUGE, "1 for the current status of a node, 0 for all others.",
+     put_status},
+    {"node_sessions", METRIC_GAUGE, "Sessions on a node, including those being placed.",
      put_node_sessions},
-    {"node_sessions_clean", METRIC_GAUGE, "Of these, relayed ones that the broker does not keep.",
-     put_clean},
-    {"node_sessions_away", METRIC_GAUGE,
-     "Sessions on other nodes whose home, by the current nodes, is this one.", put_away},
-    {"node_sessions_limit", METRIC_GAUGE, "Its max_connections; 0: none.", put_limit},
-    {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, and why there.",
+    {"node_sessions_clean", METRIC_GAUGE,
+     "Relayed sessions on a node that the broker does not keep after they end.", put_clean},
+    {"node_sessions_away", METRIC_GAUGE, "Sessions on other nodes whose home is this node.",
+     put_away},
+    {"node_sessions_limit", METRIC_GAUGE, "max_connections of a node; 0: no limit.", put_limit},
+    {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, by kind of placement.",
      put_placements},
-    {"node_failures_total", METRIC_COUNTER, "Failures of sessions that count against a node.",
+    {"node_failures_total", METRIC_COUNTER, "Session failures that count against a node.",
      put_failures},
     {"node_checks_total", METRIC_COUNTER,
      "Health checks of a node, by result: good, no_new, timeout, bad.", put_checks},
     {"node_suspected", METRIC_GAUGE,
-     "1 while a node takes sessions although its checks time out, because its cluster is in panic "
+     "1 if a node takes sessions although its checks time out, because its cluster is in panic "
      "mode.",
      put_suspected},
-    {"node_weight", METRIC_GAUGE, "What a node weighs now.", put_weight},
-    {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home it is now.",
+    {"node_weight", METRIC_GAUGE, "Current weight of a node.", put_weight},
+    {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home is this node now.",
      put_key_share},
-    {"node_overridden", METRIC_GAUGE, "1 when an operator has changed its state or weight.",
-     put_overridden},
-    {"node_local_ports", METRIC_GAUGE, "Local ports there are for its sessions.", put_ports},
+    {"node_overridden", METRIC_GAUGE,
+     "1 if an operator has overridden the state or weight of a node.", put_overridden},
+    {"node_local_ports", METRIC_GAUGE, "Local ports available for sessions on a node.", put_ports},
 };
 
-/* A view of every node. Null: memory is short. */
-static struct view *look_at_nodes(struct metrics_text *m, const struct admin_context *context,
-                                  size_t *n)
+/* A view of every node. Null: out of memory. */
+static struct view *views_new(struct metrics_text *m, const struct admin_context *context,
+                              size_t *n)
 {
     struct service *service = context->service;
     const struct snapshot *snapshot = service->snapshot;
@@ -177,7 +178,7 @@ static void put_clusters(struct metrics_text *m, const struct service *service)
 {
     metrics_family(
         m, "cluster_panic", METRIC_GAUGE,
-        "1 while a cluster is in panic mode: checks time out on too many nodes, and these "
+        "1 if a cluster is in panic mode: checks time out on too many nodes, so these nodes "
         "keep taking sessions.");
     for (size_t i = 0; i < service->snapshot->config->n_clusters; i++) {
         metrics_label(m, "cluster", service->snapshot->config->clusters[i].name);
@@ -189,7 +190,7 @@ void metrics_nodes(struct metrics_text *m, const struct admin_context *context)
 {
     size_t n;
     put_clusters(m, context->service);
-    struct view *views = look_at_nodes(m, context, &n);
+    struct view *views = views_new(m, context, &n);
     for (size_t i = 0; views && i < ARRAY_LEN(node_families); i++) {
         metrics_family(m, node_families[i].name, node_families[i].type, node_families[i].help);
         for (size_t k = 0; k < n; k++)

@@ -1,5 +1,7 @@
 /*
- * text.c - put Prometheus' text format together.
+ * text.c - write the text exposition format of Prometheus into a memory stream.
+ *
+ * Checks no names: they are ours. A failed write is reported once, at the end.
  */
 #include "text.h"
 
@@ -13,7 +15,7 @@
 #define LABELS_MAX 4u
 
 struct label {
-    const char *name, *value; /* borrowed until the sample */
+    const char *name, *value; /* borrowed until the sample is written */
 };
 
 struct metrics_text {
@@ -40,11 +42,11 @@ struct metrics_text *metrics_text_new(void)
 void metrics_family(struct metrics_text *m, const char *name, enum metric_type type,
                     const char *help)
 {
-    static const char *const words[] = {
+    static const char *const types[] = {
         [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge", [METRIC_HISTOGRAM] = "histogram"};
     const bool bare = strncmp(name, "process_", strlen("process_")) == 0;
     (void)snprintf(m->name, sizeof(m->name), "%s%s", bare ? "" : METRICS_PREFIX, name);
-    (void)fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", m->name, help, m->name, words[type]);
+    (void)fprintf(m->out, "# HELP %s %s\n# TYPE %s %s\n", m->name, help, m->name, types[type]);
 }
 
 void metrics_label(struct metrics_text *m, const char *name, const char *value)
@@ -65,7 +67,7 @@ static void put_value(FILE *out, const char *value)
     }
 }
 
-/* The name with its labels; `le`: one more, null = none. */
+/* The name with its labels, and with `le` unless that is null. */
 static void put_name(struct metrics_text *m, const char *suffix, const char *le)
 {
     (void)fprintf(m->out, "%s%s", m->name, suffix);

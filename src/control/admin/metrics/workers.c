@@ -1,9 +1,8 @@
 /*
- * workers.c - GET /metrics: CONNACKs, TLS handshakes and durations, summed over the
- * workers.
+ * workers.c - GET /metrics: CONNACKs, TLS handshakes and durations, summed over the workers.
  *
- * Each series is there from the start, whatever comes: no peer can add one but a node, by a CONNACK
- * that MQTT does not know.
+ * Every series exists from the start. The only peer that can add one is a node, by sending a
+ * CONNACK code that MQTT does not define.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +19,7 @@ static const uint32_t bounds_us[] = {
 #undef X
 };
 
-/* One counter of all workers, by its place in the struct. */
+/* One counter summed over all workers, by its offset in struct counters. */
 static uint64_t sum(const struct workers *workers, size_t offset)
 {
     uint64_t n = 0;
@@ -30,14 +29,14 @@ static uint64_t sum(const struct workers *workers, size_t offset)
     return n;
 }
 
-/* A sample with its code, among whatever labels come behind. */
+/* Add the label "code" to the next sample. */
 static void label_code(struct metrics_text *m, char text[static 4], unsigned code)
 {
     (void)snprintf(text, 4, "%u", code & 0xffu);
     metrics_label(m, "code", text);
 }
 
-/* May a CONNACK have this code? MQTT 3.1.1 table 3.1, MQTT 5.0 section 3.2.2.2. */
+/* Whether MQTT defines this code for a CONNACK: MQTT 3.1.1 table 3.1, MQTT 5.0 section 3.2.2.2. */
 static bool is_connack_code(unsigned code)
 {
     static const uint8_t codes_5[] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86,
@@ -46,12 +45,12 @@ static bool is_connack_code(unsigned code)
     return code <= 5 || memchr(codes_5, (int)code, sizeof(codes_5));
 }
 
-/* Codes that there may be are always there, so that rate() sees the first one. */
+/* Defined codes are always exported, so that rate() counts the first one. */
 static void put_connacks(struct metrics_text *m, const struct workers *workers)
 {
     char text[4];
     metrics_family(m, "connacks_total", METRIC_COUNTER,
-                   "CONNACKs of nodes, passed on to devices, by code.");
+                   "CONNACKs of nodes passed on to devices, by code.");
     for (unsigned code = 0; code < 256; code++) {
         const size_t at =
             offsetof(struct counters, connacks) + code * sizeof(struct connack_counters);
@@ -78,10 +77,10 @@ static void put_refusals(struct metrics_text *m, const struct workers *workers)
     MQTT_REFUSALS(X)
 #undef X
     metrics_family(m, "refusal_connacks_total", METRIC_COUNTER,
-                   "CONNACKs of the router's own, which refuse a device, by code.");
+                   "CONNACKs that the router sent itself to refuse a device, by code.");
     for (unsigned code = 1; code < ARRAY_LEN(ours); code++) {
         if (!ours[code])
-            continue; /* 0 stands for silence in MQTT_REFUSALS */
+            continue; /* 0 means that no CONNACK is sent, in MQTT_REFUSALS */
         label_code(m, text, code);
         metrics_sample(
             m, (double)sum(workers, offsetof(struct counters, refused) + code * sizeof(counter)));
@@ -96,7 +95,7 @@ static void put_handshakes(struct metrics_text *m, const struct workers *workers
     metrics_label(m, "resumed", "true");
     metrics_sample(m, (double)sum(workers, offsetof(struct counters, tls_resumed)));
     metrics_family(m, "tls_handshake_failures_total", METRIC_COUNTER,
-                   "TLS handshakes that failed, by the alert; \"timeout\": took too long.");
+                   "TLS handshakes that failed, by alert; \"timeout\": took too long.");
     for (int failure = 0; failure < TLS_FAILURE_COUNT; failure++) {
         const size_t at = offsetof(struct counters, tls_failed) + (size_t)failure * sizeof(counter);
         metrics_label(m, "alert", tls_failure_name((enum tls_failure)failure));
@@ -119,13 +118,14 @@ static void put_histogram(struct metrics_text *m, const struct workers *workers,
 static void put_durations(struct metrics_text *m, const struct workers *workers)
 {
     metrics_family(m, "tls_handshake_duration_seconds", METRIC_HISTOGRAM,
-                   "From accept to the end of a TLS handshake that succeeded.");
+                   "Time from accept to the end of a successful TLS handshake.");
     put_histogram(m, workers, offsetof(struct counters, tls_us));
     metrics_family(m, "connect_duration_seconds", METRIC_HISTOGRAM,
-                   "From a whole CONNECT to the node's answer, passed on.");
+                   "Time from the complete CONNECT until the node's CONNACK was passed on.");
     put_histogram(m, workers, offsetof(struct counters, connack_us));
-    metrics_family(m, "loop_turn_seconds", METRIC_HISTOGRAM,
-                   "How long others had to wait for a worker's loop.");
+    metrics_family(
+        m, "loop_turn_seconds", METRIC_HISTOGRAM,
+        "Duration of one turn of a worker's event loop, the time that other sessions wait.");
     for (unsigned i = 0; i < workers->n; i++) {
         const struct workers one = {.list = &workers->list[i], .n = 1};
         char number[12];
