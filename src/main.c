@@ -8,8 +8,8 @@
 #include "control/supervisor.h"
 
 /*
- * A daemon may be started with its standard descriptors closed. Then the first sockets opened
- * would get their numbers, and the log would be written to a device.
+ * A daemon may be started with its standard descriptors closed. Then the first sockets would get
+ * these numbers, and the log would be written to a device.
  */
 static void occupy_standard_descriptors(void)
 {

@@ -1,8 +1,8 @@
 /*
- * command_line.c - the words behind `mqtt-router`: read by tables, and explained from them.
+ * command_line.c - parse the command line of `mqtt-router`, and print its help, from two tables.
  *
- * Words are read by getopt_long, which lets options stand before and behind other words and takes
- * any beginning of an option's name that is no other's.
+ * getopt_long() parses it: options may stand before or after operands, and may be abbreviated if
+ * the abbreviation is unique.
  */
 #include "command_line.h"
 
@@ -17,9 +17,9 @@ static const struct option_row {
     COMMAND_OPTIONS(X)
 #undef X
 };
-_Static_assert(ARRAY_LEN(rows) == OPTION_COUNT, "every option has its row");
+_Static_assert(ARRAY_LEN(rows) == OPTION_COUNT, "every option has a row");
 
-/* Options that take a number: its range, and the unit to name in errors. */
+/* Options that take a number: its range, and the unit for errors. */
 static const struct number_row {
     enum command_option option;
     uint32_t min, max;
@@ -31,23 +31,23 @@ static const struct number_row {
 };
 
 #define LINE_WIDTH   78
-#define NUMBER_CHARS 9u /* digits that fit 32 bits whatever they are */
+#define NUMBER_CHARS 9u /* so many digits always fit in 32 bits */
 
-/* One letter each; the others have none. */
+/* Options that also have a letter. */
 static const struct {
     char letter;
     enum command_option option;
 } letters[] = {{'c', OPTION_CONFIG}, {'h', OPTION_HELP}, {'V', OPTION_VERSION}};
 
-/* What getopt_long answers for an option without a letter, so that it is no letter of its own. */
+/* getopt_long() returns this + the option for one without a letter; above any letter. */
 #define OPTION_BASE 256
 
-static enum command_option option_of(int answer)
+static enum command_option option_of(int result)
 {
     for (size_t i = 0; i < ARRAY_LEN(letters); i++)
-        if (answer == letters[i].letter)
+        if (result == letters[i].letter)
             return letters[i].option;
-    return (enum command_option)(answer - OPTION_BASE);
+    return (enum command_option)(result - OPTION_BASE);
 }
 
 static bool takes(const struct command *command, enum command_option option)
@@ -56,18 +56,18 @@ static bool takes(const struct command *command, enum command_option option)
     return ((command->options | everywhere) >> option & 1u) != 0;
 }
 
-/* In "OLD NEW" or "[COMMAND]": how many words there are, or how many there have to be. */
-static int count_words(const char *text, bool all)
+/* The most or the least number of operands in "OLD NEW" or "[COMMAND]". */
+static int count_operands(const char *text, bool most)
 {
     int n = 0;
     for (char before = ' '; *text; before = *text++)
-        n += before == ' ' && (all || *text != '[');
+        n += before == ' ' && (most || *text != '[');
     return n;
 }
 
-/* ---- reading ---- */
+/* ---- parsing ---- */
 
-/* False when getopt has already said what is wrong. */
+/* False: getopt has printed the error. */
 static bool read_options(int argc, char **argv, struct arguments *out)
 {
     struct option known[OPTION_COUNT + 1] = {0};
@@ -75,11 +75,11 @@ static bool read_options(int argc, char **argv, struct arguments *out)
         known[i] = (struct option){.name = rows[i].name,
                                    .has_arg = *rows[i].value ? required_argument : no_argument,
                                    .val = OPTION_BASE + i};
-    int answer;
-    while ((answer = getopt_long(argc, argv, "c:hV", known, NULL)) != -1) {
-        if (answer == '?')
+    int result;
+    while ((result = getopt_long(argc, argv, "c:hV", known, NULL)) != -1) {
+        if (result == '?')
             return false;
-        out->value[option_of(answer)] = optarg ? optarg : "";
+        out->value[option_of(result)] = optarg ? optarg : "";
     }
     return true;
 }
@@ -92,8 +92,8 @@ const struct command *command_line_find(const struct command *commands, size_t n
     return NULL;
 }
 
-/* The first option given that the command has no use for; OPTION_COUNT = none. */
-static int find_stranger(const struct arguments *args)
+/* The first given option that the command does not take; OPTION_COUNT: none. */
+static int find_foreign_option(const struct arguments *args)
 {
     int i = 0;
     while (i < OPTION_COUNT && (!args->value[i] || takes(args->command, (enum command_option)i)))
@@ -110,7 +110,7 @@ static bool is_in_range(const struct number_row *row, const char *text)
     return number >= row->min && number <= row->max;
 }
 
-/* The first given option whose value is no number in its range; null = there is none. */
+/* The first given option whose number is invalid or out of range; null: none. */
 static const struct number_row *find_bad_number(const struct arguments *args)
 {
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -121,26 +121,26 @@ static const struct number_row *find_bad_number(const struct arguments *args)
     return NULL;
 }
 
-static bool check_items(const struct arguments *args, char **words, int n)
+static bool check_arguments(const struct arguments *args, char **operands, int n)
 {
     const struct command *command = args->command;
-    const int most = count_words(command->operands, true);
-    const int least = count_words(command->operands, false);
-    int i = find_stranger(args);
+    const int most = count_operands(command->operands, true);
+    const int least = count_operands(command->operands, false);
+    int i = find_foreign_option(args);
     if (i < OPTION_COUNT) {
-        (void)fprintf(stderr, "mqtt-router: --%s does not go with %s\n", rows[i].name,
-                      *command->name ? command->name : "serving");
+        (void)fprintf(stderr, "mqtt-router: --%s cannot be used with %s\n", rows[i].name,
+                      *command->name ? command->name : "the server");
         return false;
     }
     const struct number_row *number = find_bad_number(args);
     if (number)
-        (void)fprintf(stderr, "mqtt-router: --%s: want %u to %u %s, got \"%s\"\n",
+        (void)fprintf(stderr, "mqtt-router: --%s: must be %u to %u %s, got \"%s\"\n",
                       rows[number->option].name, number->min, number->max, number->unit,
                       args->value[number->option]);
     else if (n > most)
-        (void)fprintf(stderr, "mqtt-router: \"%s\" is a word too many\n", words[most]);
+        (void)fprintf(stderr, "mqtt-router: unexpected argument \"%s\"\n", operands[most]);
     else if (n < least)
-        (void)fprintf(stderr, "mqtt-router: %s wants %s\n", command->name, command->operands);
+        (void)fprintf(stderr, "mqtt-router: %s requires %s\n", command->name, command->operands);
     return !number && n >= least && n <= most;
 }
 
@@ -149,37 +149,35 @@ bool command_line_read(const struct command *commands, size_t n, int argc, char 
 {
     *out = (struct arguments){.command = &commands[0]};
     if (!read_options(argc, argv, out)) {
-        (void)fputs("`mqtt-router --help` says what there is.\n", stderr);
+        (void)fputs("See `mqtt-router --help`.\n", stderr);
         return false;
     }
-    char **words = argv + optind; /* getopt moved what is left to the end */
-    int n_words = argc - optind;
-    if (n_words > 0) {
-        const struct command *found = command_line_find(commands, n, *words);
+    char **operands = argv + optind; /* getopt has moved the operands to the end */
+    int n_operands = argc - optind;
+    if (n_operands > 0) {
+        const struct command *found = command_line_find(commands, n, *operands);
         if (!found) {
-            (void)fprintf(stderr,
-                          "mqtt-router: there is no command \"%s\"; `mqtt-router --help` says "
-                          "which there are\n",
-                          *words);
+            (void)fprintf(stderr, "mqtt-router: unknown command \"%s\"; see `mqtt-router --help`\n",
+                          *operands);
             return false;
         }
         out->command = found;
-        words++;
-        n_words--;
+        operands++;
+        n_operands--;
     }
-    for (int i = 0; i < n_words && i < (int)COMMAND_OPERANDS_MAX; i++)
-        out->operands[i] = words[i];
+    for (int i = 0; i < n_operands && i < (int)COMMAND_OPERANDS_MAX; i++)
+        out->operands[i] = operands[i];
     if (out->value[OPTION_HELP] || out->value[OPTION_VERSION])
         return true;
-    if (check_items(out, words, n_words))
+    if (check_arguments(out, operands, n_operands))
         return true;
     command_line_usage(out->command, stderr);
     return false;
 }
 
-/* ---- explaining ---- */
+/* ---- help ---- */
 
-/* "--rate N" or "--wait"; n = room. */
+/* "--rate N" or "--wait"; n is the size of out. */
 static int put_option(char *out, size_t n, int option)
 {
     const struct option_row *row = &rows[option];
@@ -249,7 +247,7 @@ void command_line_overview(const struct command *commands, size_t n, FILE *out)
         put_options(commands[i].options & ~COMMAND_REMOTE, column, (int)strlen("      "), out);
         (void)fprintf(out, "      %s.\n", commands[i].summary);
     }
-    (void)fputs("\nwhere the router is, of each command that asks one:\n", out);
+    (void)fputs("\noptions of each command that talks to a running router:\n", out);
     put_meanings(COMMAND_REMOTE, out);
     (void)fputc('\n', out);
 }

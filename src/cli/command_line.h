@@ -1,8 +1,8 @@
 /*
- * command_line.h - the words behind `mqtt-router`: read by tables, and explained from them.
+ * command_line.h - parse the command line of `mqtt-router`, and print its help, from two tables.
  *
- * One table of options, here; one of commands, main.c's. A command names the options it takes, so
- * that what is read, what is refused and what --help says cannot drift apart.
+ * The options are here; the commands are in commands.c. A command lists the options it takes, so
+ * parsing, errors and --help always agree.
  */
 #ifndef CLI_COMMAND_LINE_H
 #define CLI_COMMAND_LINE_H
@@ -14,32 +14,33 @@
 
 #include "base/util.h"
 
-/* Option, its name, what its value is called ("" = it has none, "N" = a number), its meaning. */
+/* Enum suffix, name, name of its value ("": takes none, "N": a number), help text. */
 #define COMMAND_OPTIONS(X)                                                                         \
-    X(CONFIG, "config", "FILE", "the configuration; of a command: that of the router to ask")      \
-    X(CHECK, "check", "", "say everything that is wrong with FILE, and end")                       \
-    X(REFERENCE, "config-reference", "", "print the configuration keys, as Markdown")              \
+    X(CONFIG, "config", "FILE",                                                                    \
+      "the configuration file; a command reads the admin address from it")                         \
+    X(CHECK, "check", "", "report everything that is wrong with FILE, and exit")                   \
+    X(REFERENCE, "config-reference", "", "print all configuration keys, as Markdown")              \
     X(SCHEMA, "schema", "", "print a JSON Schema of the configuration")                            \
-    X(CLIENT_ID, "client-id", "ID", "a client identifier")                                         \
-    X(USERNAME, "username", "NAME", "a user name")                                                 \
-    X(SOURCE_IP, "source-ip", "IP", "the device's address, IPv4 or IPv6")                          \
-    X(TLS_CN, "tls-cn", "NAME", "the common name of its certificate")                              \
-    X(SNI, "sni", "NAME", "the server name it asks for")                                           \
-    X(CLUSTER, "cluster", "NAME", "the cluster; the first one unless given")                       \
-    X(IDS, "ids", "FILE", "a file of keys, one a line: say which of them move")                    \
-    X(NODE, "node", "NODE", "only those at this node: NAME or CLUSTER/NAME")                       \
-    X(SOURCE, "source", "CIDR", "only those from there: an address, or 192.0.2.0/24")              \
+    X(CLIENT_ID, "client-id", "ID", "client identifier of the device")                             \
+    X(USERNAME, "username", "NAME", "user name of the device")                                     \
+    X(SOURCE_IP, "source-ip", "IP", "IP address of the device, IPv4 or IPv6")                      \
+    X(TLS_CN, "tls-cn", "NAME", "common name in the certificate of the device")                    \
+    X(SNI, "sni", "NAME", "TLS server name that the device requests")                              \
+    X(CLUSTER, "cluster", "NAME", "name of the cluster (default: see COMMAND --help)")             \
+    X(IDS, "ids", "FILE", "file of keys, one per line: print those that move")                     \
+    X(NODE, "node", "NODE", "only sessions on this node: NAME or CLUSTER/NAME")                    \
+    X(SOURCE, "source", "CIDR", "only sessions from this address or network (192.0.2.0/24)")       \
     X(LIMIT, "limit", "N", "print at most N sessions, 1 to 1000 (default: 100)")                   \
     X(RATE, "rate", "N", "close N sessions per second (default: the cluster's drain_rate_per_s)")  \
     X(DEADLINE, "deadline", "S",                                                                   \
       "close the rest after S seconds (default: the cluster's drain_deadline_ms)")                 \
-    X(WAIT, "wait", "", "watch until no session is left")                                          \
-    X(NAMES, "names", "", "only names, CLUSTER/NAME, one a line")                                  \
-    X(JSON, "json", "", "print the router's answer as it is")                                      \
+    X(WAIT, "wait", "", "wait until no session is left")                                           \
+    X(NAMES, "names", "", "print only names, CLUSTER/NAME, one per line")                          \
+    X(JSON, "json", "", "print JSON instead of text")                                              \
     X(ADMIN, "admin", "ADDRESS", "the router's admin address: 127.0.0.1:9090, unix:/run/x.sock")   \
     X(TOKEN_FILE, "token-file", "FILE", "file with the admin token on its first line")             \
     X(VERSION, "version", "", "print the version")                                                 \
-    X(HELP, "help", "", "print help; of a command, when one is named")
+    X(HELP, "help", "", "print help, for the command if one is given")
 
 enum command_option {
 #define X(suffix, name, value, meaning) OPTION_##suffix,
@@ -51,7 +52,7 @@ enum command_option {
 #define COMMAND_OPTION_BIT(suffix) (UINT32_C(1) << OPTION_##suffix)
 _Static_assert(OPTION_COUNT <= 32, "one bit for each option");
 
-/* What every command needs that talks to a running router. */
+/* The options of every command that talks to a running router. */
 #define COMMAND_REMOTE                                                                             \
     (COMMAND_OPTION_BIT(ADMIN) | COMMAND_OPTION_BIT(CONFIG) | COMMAND_OPTION_BIT(TOKEN_FILE))
 
@@ -61,40 +62,39 @@ struct command_server;
 
 struct arguments {
     const struct command *command;
-    const char *value[OPTION_COUNT]; /* null = not given; "" for an option without a value */
+    const char *value[OPTION_COUNT]; /* null: not given; "": given, without a value */
     const char *operands[COMMAND_OPERANDS_MAX];
     const struct command_server *server; /* borrowed; set by commands_run() */
 };
 
 struct command {
-    const char *name;     /* "" = no word: serve */
-    const char *operands; /* "NODE", "[COMMAND]" when it may be missing; "" = none */
-    uint32_t options;     /* COMMAND_OPTION_BITs; --help and --version go with any */
-    const char *summary;  /* a line, without a full stop */
-    const char *help;     /* what else there is to know: lines of up to 78 columns, "" = nothing */
+    const char *name;     /* "": no command, serve */
+    const char *operands; /* "NODE", "[COMMAND]" if optional; "": none */
+    uint32_t options;     /* COMMAND_OPTION_BITs; --help and --version are always allowed */
+    const char *summary;  /* one line, without a full stop */
+    const char *help;     /* details, in lines of up to 78 columns; "": none */
     int (*run)(const struct arguments *args);
 };
 
 /*
- * Read the command line by a table of commands, the one without a name first.
+ * Parse the command line with a table of commands; the first one has no name.
  *
- * False, with the fault and the command's usage on standard error: an unknown word or option, one
- * that the command does not take, a number out of its range, a word too few or too many. With
- * --help or --version nothing else has to be there.
+ * False: the command line is wrong, and the error and the usage have been printed to standard
+ * error. With --help or --version, required operands may be missing.
  */
 MUST_USE bool command_line_read(const struct command *commands, size_t n, int argc, char **argv,
                                 struct arguments *out);
 
-/* The command of that name; null = there is none. */
+/* Find a command by name; null: there is none. */
 const struct command *command_line_find(const struct command *commands, size_t n, const char *name);
 
 /* "usage: mqtt-router drain NODE [--rate N] ...", lines of up to 78 columns. */
 void command_line_usage(const struct command *command, FILE *out);
 
-/* All of a command: usage, meaning, options. */
+/* The help of one command: usage, summary, details, options. */
 void command_line_help(const struct command *command, FILE *out);
 
-/* Every command with its own options and its summary. */
+/* The usage and summary of every command. */
 void command_line_overview(const struct command *commands, size_t n, FILE *out);
 
 #endif

@@ -26,7 +26,7 @@ static int usage_error(const struct arguments *args, const char *what)
     return EXIT_USAGE;
 }
 
-/* No command: serve, or look at a configuration. */
+/* No command: serve, check a configuration, or print its reference. */
 static int run_serve(const struct arguments *args)
 {
     const char *path = args->value[OPTION_CONFIG];
@@ -56,7 +56,7 @@ static struct client client_of(const struct arguments *args)
                            .err = stderr};
 }
 
-/* By the configuration alone when that is all there is; else by the running router's health. */
+/* Offline if only --config is given; else by a running router. */
 static int run_route(const struct arguments *args)
 {
     struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
@@ -66,8 +66,8 @@ static int run_route(const struct arguments *args)
                                 .sni = args->value[OPTION_SNI],
                                 .cluster = args->value[OPTION_CLUSTER]};
     if (!query.client_id && !query.username && !query.source_ip && !query.tls_cn && !query.sni)
-        return usage_error(args, "route wants --client-id, --username, --source-ip, --tls-cn or "
-                                 "--sni");
+        return usage_error(args, "route requires --client-id, --username, --source-ip, --tls-cn "
+                                 "or --sni");
     char source_ip[ADDRESS_TEXT_MAX];
     if (query.source_ip && !address_normalize(query.source_ip, source_ip))
         return usage_error(args, "--source-ip must be " ADDRESS_HOST_RULE);
@@ -76,8 +76,8 @@ static int run_route(const struct arguments *args)
     if (client.address || !client.config_path)
         return client_route(&client, &query);
     if (client.json || client.token_file)
-        return usage_error(args, "--json and --token-file are of a running router: where is it? "
-                                 "--admin ADDRESS");
+        return usage_error(args, "--json and --token-file need a running router: add --admin "
+                                 "ADDRESS");
     struct config *config = config_file_load(client.config_path, CONFIG_FILE_START, stderr);
     const int code = config ? route_command(config, &query, stdout, stderr) : EXIT_FAILED;
     config_free(config);
@@ -148,83 +148,86 @@ static int run_help(const struct arguments *args);
 
 #define BIT(suffix) COMMAND_OPTION_BIT(suffix)
 
-/* The help of a command says what its options do not. */
+/* The help of a command adds what its options do not explain. */
 static const struct command commands[] = {
     {.name = "",
      .operands = "",
      .options = BIT(CONFIG) | BIT(CHECK) | BIT(REFERENCE) | BIT(SCHEMA),
-     .summary = "Serve by the configuration, until a signal ends it",
+     .summary = "Run the router until a signal stops it",
      .help = "",
      .run = run_serve},
     {.name = "route",
      .operands = "",
      .options = BIT(CLIENT_ID) | BIT(USERNAME) | BIT(SOURCE_IP) | BIT(TLS_CN) | BIT(SNI) |
                 BIT(CLUSTER) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print the nodes a device is sent to, in order",
-     .help = "With --config alone by the file, as if every node were up. With --admin, or without\n"
-             "--config, by the health of a running router, and with each node's status.\n",
+     .summary = "Print the nodes that a device is sent to, in order",
+     .help = "With --config alone, uses the file and assumes that every node is up. With --admin,\n"
+             "or without --config, asks a running router, and prints the status of each node.\n"
+             "Default cluster: the first one.\n",
      .run = run_route},
     {.name = "status",
      .operands = "",
      .options = BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print how a running router is: one screen",
-     .help = "Exit code 0 when it is ready for devices, 1 when it is not or cannot be reached.\n",
+     .summary = "Print the state of a running router on one screen",
+     .help = "Exit code 0 if it is ready for devices, 1 if it is not or cannot be reached.\n",
      .run = run_status},
     {.name = "nodes",
      .operands = "",
      .options = BIT(NAMES) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print the nodes: status and why, sessions, shares, weight, state",
+     .summary = "Print the nodes: status, state, weight, sessions and shares",
      .help =
-         "KEYS is the share of all keys that belong there now, OF ALL its share of the sessions.\n"
-         "A star marks what differs from the configuration file.\n",
+         "KEYS is the share of all keys whose home is the node now; OF ALL is its share of the\n"
+         "sessions. A star marks a value that differs from the configuration file.\n",
      .run = run_nodes},
     {.name = "drain",
      .operands = "NODE",
      .options = BIT(RATE) | BIT(DEADLINE) | BIT(WAIT) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Take a node out: no new sessions, and those it has are closed at a pace",
-     .help = "NODE is NAME or CLUSTER/NAME. The devices come back by themselves, to other nodes.\n"
-             "With --wait it ends when no session is left; Ctrl-C ends the watching, not the\n"
-             "draining, with exit code 1.\n",
+     .summary = "Drain a node: send it no new sessions, and close its sessions at a limited rate",
+     .help =
+         "NODE is NAME or CLUSTER/NAME. The devices reconnect, to other nodes. With --wait, the\n"
+         "command ends when no session is left. Ctrl-C ends the command, with exit code 1, but\n"
+         "not the drain.\n",
      .run = run_drain},
     {.name = "restore",
      .operands = "NODE",
      .options = BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Bring a node back in that was drained or set down",
+     .summary = "Put a node back into service that was drained or set to down",
      .help = "NODE is NAME or CLUSTER/NAME.\n",
      .run = run_restore},
     {.name = "sessions",
      .operands = "",
      .options = BIT(CLIENT_ID) | BIT(NODE) | BIT(SOURCE) | BIT(LIMIT) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print sessions: who, from where, to which node, how far",
-     .help = "What is asked for together has to be true together.\n",
+     .summary = "Print sessions: device, source, node, stage, age and bytes",
+     .help = "A session must match all the filters given.\n",
      .run = run_sessions},
     {.name = "disconnect",
      .operands = "ID",
      .options = BIT(JSON) | COMMAND_REMOTE,
      .summary = "Close one session",
-     .help = "ID is what `mqtt-router sessions` prints first. The device may come back at once.\n",
+     .help = "ID is the first column of `mqtt-router sessions`. The device may reconnect "
+             "immediately.\n",
      .run = run_disconnect},
     {.name = "reload",
      .operands = "",
      .options = BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Have the configuration read anew, as SIGHUP does, and say what changed",
-     .help = "When something is wrong with the file, it is said, nothing changes, and the exit\n"
-             "code is 1.\n",
+     .summary = "Reload the configuration, as SIGHUP does, and print the result",
+     .help = "If the file has errors, they are printed, nothing changes, and the exit code is 1.\n",
      .run = run_reload},
     {.name = "plan",
      .operands = "OLD NEW",
      .options = BIT(IDS) | BIT(CLUSTER) | BIT(JSON),
-     .summary = "Print what share of the keys moves between two configuration files, and where to",
+     .summary = "Print the share of keys that two configuration files place on different nodes",
      .help =
-         "With --ids, a file of client identifiers (\"-\" = standard input), one a line, the very\n"
-         "ones that move: ID, FROM, TO, with tabs between. They stand for keys: what route_by\n"
-         "takes. Nodes count whose state in the file is \"up\". Exit code 1 when the nodes of a\n"
-         "cluster are found by DNS, and so not known here.\n",
+         "With --ids, reads keys from a file (\"-\": standard input), one per line, and prints\n"
+         "those that move as ID, FROM and TO, separated by tabs. A key is what route_by takes,\n"
+         "usually a client identifier. Only nodes whose state in the file is \"up\" count.\n"
+         "Default cluster: all; with --ids the first one. Exit code 1 if the nodes of a cluster\n"
+         "are discovered by DNS.\n",
      .run = run_plan},
     {.name = "help",
      .operands = "[COMMAND]",
      .options = 0,
-     .summary = "Print what there is, or all about one command",
+     .summary = "Print all commands, or the help of one",
      .help = "",
      .run = run_help},
 };
@@ -236,15 +239,15 @@ static const char more[] =
     "               the router refused the command, is not ready, or cannot be reached\n"
     "            2  the command line is wrong\n"
     "\n"
-    "signals:    SIGTERM  stop accepting, close sessions paced within timeouts.shutdown_ms\n"
-    "            SIGINT   close everything at once\n"
-    "            SIGHUP   read the configuration, certificates and keys anew\n"
-    "            SIGUSR1  open the log's file anew, after it was renamed\n"
-    "            SIGUSR2  log what is counted now\n"
+    "signals:    SIGTERM  stop accepting, and close sessions within timeouts.shutdown_ms\n"
+    "            SIGINT   close everything immediately\n"
+    "            SIGHUP   reload the configuration, certificates and keys\n"
+    "            SIGUSR1  reopen the log file, after it was renamed\n"
+    "            SIGUSR2  log all counters\n"
     "\n"
-    "environment, where no option says it:\n"
+    "environment, used if the option is not given:\n"
     "            MQTT_ROUTER_ADMIN       the router's admin address\n"
-    "            MQTT_ROUTER_TOKEN_FILE  the file of its token\n";
+    "            MQTT_ROUTER_TOKEN_FILE  file with the admin token\n";
 
 static int print_help(const struct command *command)
 {
@@ -262,10 +265,10 @@ static int run_help(const struct arguments *args)
     const char *name = args->operands[0];
     const struct command *found =
         command_line_find(commands, ARRAY_LEN(commands), name ? name : "");
-    return found ? print_help(found) : usage_error(args, "there is no such command");
+    return found ? print_help(found) : usage_error(args, "unknown command");
 }
 
-/* What a command printed has to have arrived: a full disk is no success. */
+/* Fail if the output could not be written, such as on a full disk. */
 static int finish(int code)
 {
     const bool failed = fflush(stdout) != 0;

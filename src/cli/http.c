@@ -1,13 +1,12 @@
 /*
- * http.c - ask a router's admin interface, by libcurl.
+ * http.c - HTTP client for a router's admin interface, with libcurl.
  *
- * libcurl brings some thirty libraries along, and this program is a daemon first: neither its
- * address space nor its image should hold code that serves a command typed by hand. So libcurl is
- * opened when such a command runs (its ABI, libcurl.so.4, has been stable since 2006) and only then
- * has to be there. Not dearer than an HTTP client of our own, and it has seen the world.
+ * libcurl depends on about thirty libraries, which the daemon must not load. So it is loaded with
+ * dlopen() when a command needs it, and only then has to be installed. Its ABI (libcurl.so.4) has
+ * been stable since 2006.
  *
- * Bounds: 10 seconds for all of an answer, 64 MiB of it, no redirect, no proxy (the token is for
- * the router alone), nothing but HTTP.
+ * Limits: 10 seconds and 64 MiB for a response; HTTP only; no redirect and no proxy, because the
+ * token must reach only the router.
  */
 #include "http.h"
 
@@ -38,12 +37,12 @@ struct client_http {
     CURL *handle;
     struct curl_slist *headers;
     char base[ADDRESS_MAX + 16]; /* "http://127.0.0.1:9090" */
-    char *address;               /* as it was given, for messages */
+    char *address;               /* as given, for messages */
     char error[CURL_ERROR_SIZE];
     FILE *err; /* borrowed */
 };
 
-/* An answer as it comes in. */
+/* A response being received. */
 struct inflow {
     char *text;
     size_t n, size;
@@ -59,8 +58,8 @@ static bool is_port(const char *text)
 }
 
 /*
- * "http://HOST:PORT" of an address that is no Unix socket. Only what a host may be made of passes:
- * it becomes a part of a URL.
+ * Make "http://HOST:PORT" from an address that is not a Unix socket. Rejects characters that a host
+ * cannot contain, because it becomes part of a URL.
  */
 static bool make_base(const char *address, char *out, size_t room)
 {
@@ -86,14 +85,14 @@ static bool make_base(const char *address, char *out, size_t room)
     return true;
 }
 
-/* The path of a Unix socket; null = it is none. */
+/* The path of a Unix socket; null: it is not one. */
 static const char *unix_path(const char *address)
 {
     const size_t n = strlen("unix:");
     return strncmp(address, "unix:", n) == 0 ? address + n : NULL;
 }
 
-/* ---- what libcurl calls ---- */
+/* ---- callbacks of libcurl ---- */
 
 static size_t take(char *bytes, size_t size, size_t count, void *arg)
 {
@@ -117,7 +116,7 @@ static size_t take(char *bytes, size_t size, size_t count, void *arg)
     return n;
 }
 
-/* Of libcurl, about once a second while nothing comes: not 0 = give up. */
+/* Called about once a second while nothing arrives; a result other than 0 aborts the request. */
 static int is_interrupted(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t up,
                           curl_off_t up_now)
 {
@@ -126,7 +125,7 @@ static int is_interrupted(void *arg, curl_off_t down, curl_off_t down_now, curl_
     return sigpending(&pending) == 0 && sigismember(&pending, SIGINT) == 1;
 }
 
-/* ---- beginning and end ---- */
+/* ---- set-up ---- */
 
 static bool load(struct curl_calls *curl, FILE *err)
 {
@@ -136,14 +135,14 @@ static bool load(struct curl_calls *curl, FILE *err)
                       dlerror());
         return false;
     }
-    bool whole = true; /* it stays open: libraries of its own do not like to be closed */
+    bool whole = true; /* never closed: some of its dependencies crash when unloaded */
 #define X(name)                                                                                    \
     *(void **)&curl->name = dlsym(library, "curl_" #name);                                         \
     whole = whole && curl->name;
     CURL_CALLS(X)
 #undef X
     if (!whole)
-        (void)fprintf(err, "error: libcurl.so.4 is not as it should be: %s\n", dlerror());
+        (void)fprintf(err, "error: libcurl.so.4 lacks a function: %s\n", dlerror());
     return whole;
 }
 
@@ -198,7 +197,7 @@ struct client_http *client_http_new(const char *address, const char *token, FILE
         (void)snprintf(http->base, sizeof(http->base), "http://localhost");
     if (path ? !*path : !make_base(address, http->base, sizeof(http->base))) {
         (void)fprintf(err,
-                      "error: admin address: want \"HOST:PORT\", \"[IPv6]:PORT\" or "
+                      "error: admin address: must be \"HOST:PORT\", \"[IPv6]:PORT\" or "
                       "\"unix:PATH\", got \"%s\"\n",
                       address);
         free(http);
@@ -212,7 +211,7 @@ struct client_http *client_http_new(const char *address, const char *token, FILE
     http->handle = http->curl.easy_init();
     if (http->address && http->handle && set_headers(http, token) && set_options(http))
         return http;
-    (void)fprintf(err, "error: libcurl cannot be set up\n");
+    (void)fprintf(err, "error: cannot set up libcurl\n");
     client_http_free(http);
     return NULL;
 }
@@ -228,16 +227,16 @@ void client_http_free(struct client_http *http)
     free(http);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-static void say_failure(struct client_http *http, CURLcode code, const struct inflow *in)
+static void print_failure(struct client_http *http, CURLcode code, const struct inflow *in)
 {
     long number = 0;
     const char *why = *http->error ? http->error : http->curl.easy_strerror(code);
     if (in->too_long)
-        why = "the answer is longer than 64 MiB";
+        why = "the response is longer than 64 MiB";
     else if (code == CURLE_OPERATION_TIMEDOUT)
-        why = "no answer within 10 seconds";
+        why = "no response within 10 seconds";
     else if (code == CURLE_COULDNT_CONNECT &&
              http->curl.easy_getinfo(http->handle, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
              number > 0)
@@ -277,7 +276,7 @@ bool client_http_request(struct client_http *http, const char *path, const char 
         code = http->curl.easy_getinfo(http->handle, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK) {
         if (code != CURLE_ABORTED_BY_CALLBACK)
-            say_failure(http, code, &in);
+            print_failure(http, code, &in);
         free(in.text);
         return false;
     }
@@ -285,8 +284,8 @@ bool client_http_request(struct client_http *http, const char *path, const char 
     return true;
 }
 
-void client_response_fini(struct client_response *answer)
+void client_response_fini(struct client_response *response)
 {
-    free(answer->text);
-    *answer = (struct client_response){0};
+    free(response->text);
+    *response = (struct client_response){0};
 }

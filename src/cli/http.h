@@ -1,5 +1,5 @@
 /*
- * http.h - ask a router's admin interface, one request after the other.
+ * http.h - HTTP client for a router's admin interface, one request at a time.
  */
 #ifndef CLI_HTTP_H
 #define CLI_HTTP_H
@@ -12,35 +12,37 @@
 
 struct client_http;
 
-/* What came back. */
+/* A response. */
 struct client_response {
-    long status; /* of HTTP */
-    char *text;  /* owned, terminated; client_response_fini() */
+    long status; /* HTTP status */
+    char *text;  /* owned, zero-terminated; free with client_response_fini() */
     size_t n;
 };
 
 /*
- * Get ready to ask at an address, "HOST:PORT", "[IPv6]:PORT" or "unix:PATH"; an any-address
- * becomes the loopback. Null is said on `err`: no address, no libcurl, no memory.
+ * Prepare requests to "HOST:PORT", "[IPv6]:PORT" or "unix:PATH". An unspecified address (0.0.0.0,
+ * ::) becomes the loopback address.
  *
- *   token   sent as a bearer token; null = none
- *   err     borrowed: what goes wrong is said there
+ *   token   sent as a bearer token; null: none
+ *   err     borrowed; errors are printed here
+ *
+ * Null: the address is invalid, libcurl is missing, or out of memory; the error has been printed.
  */
 MUST_USE struct client_http *client_http_new(const char *address, const char *token, FILE *err);
 void client_http_free(struct client_http *http); /* null is allowed */
 
 /*
- * Ask and wait for the whole answer, of whatever status, for 10 seconds at most. A SIGINT that is
- * blocked and pending ends it within a second.
+ * Send a request and wait for the complete response, of any status, for at most 10 seconds. A
+ * blocked and pending SIGINT ends the wait within a second.
  *
  *   path   begins with "/", percent-encoded
- *   body   JSON to POST; null = GET
- *   out    owns; untouched on failure
+ *   body   JSON, sent with POST; null: GET
+ *   out    owned by the caller; untouched on failure
  *
- * False when there is none: said on `err`, but for that SIGINT.
+ * False: there is no response; the error has been printed, except after SIGINT.
  */
 MUST_USE bool client_http_request(struct client_http *http, const char *path, const char *body,
                                   struct client_response *out);
-void client_response_fini(struct client_response *answer);
+void client_response_fini(struct client_response *response);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * link.c - the way to the router, and its answers.
+ * link.c - connect to a running router, send requests, and print its errors.
  *
- * A problem (RFC 9457) becomes one line: what was asked of whom, and the router's own words.
+ * An error response (application/problem+json, RFC 9457) becomes one line, followed by one line for
+ * each fault that it lists.
  */
 #include "link.h"
 
@@ -15,23 +16,22 @@
 
 #define DEFAULT_ADDRESS "127.0.0.1:9090"
 
-/* ---- where the router is ---- */
+/* ---- address and token ---- */
 
-/* The configuration, quietly when it is good: its warnings are of another command. */
+/* Load the configuration; print messages only if it has errors, not its warnings. */
 static struct config *load_config(const char *path, FILE *err)
 {
-    char *said = NULL;
+    char *text = NULL;
     size_t n = 0;
-    FILE *messages = open_memstream(&said, &n);
+    FILE *messages = open_memstream(&text, &n);
     struct config *config = messages ? config_file_load(path, CONFIG_FILE_START, messages) : NULL;
     if (messages)
         (void)fclose(messages);
     if (!config)
-        (void)fputs(said ? said : "error: out of memory\n", err);
+        (void)fputs(text ? text : "error: out of memory\n", err);
     else if (!config->admin)
-        (void)fprintf(err, "error: %s: no \"admin\" in it: where is the router? --admin ADDRESS\n",
-                      path);
-    free(said);
+        (void)fprintf(err, "error: %s: it has no \"admin\": use --admin ADDRESS\n", path);
+    free(text);
     if (config && config->admin)
         return config;
     config_free(config);
@@ -79,7 +79,7 @@ bool client_link_open(struct client_link *link, const struct client *client)
 
 void client_link_close(struct client_link *link)
 {
-    client_response_fini(&link->answer);
+    client_response_fini(&link->response);
     client_http_free(link->http);
 }
 
@@ -128,39 +128,39 @@ char *client_path_segments(const char *base, const char *first, const char *seco
     return NULL;
 }
 
-/* ---- answers ---- */
+/* ---- requests ---- */
 
 void client_link_print(const struct client_link *link)
 {
     FILE *out = link->client->out;
-    const uint8_t *text = (const uint8_t *)link->answer.text;
+    const uint8_t *text = (const uint8_t *)link->response.text;
     char shown[ESCAPE_MAX];
-    for (size_t i = 0, used = 0; i < link->answer.n; i += used) {
-        /* White space outside of strings; inside, a string of JSON has neither. */
+    for (size_t i = 0, used = 0; i < link->response.n; i += used) {
+        /* White space between JSON values; a JSON string contains none of these. */
         if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
             (void)fputc(text[i], out);
             used = 1;
             continue;
         }
-        const size_t length = escape_char(text + i, link->answer.n - i, false, shown, &used);
+        const size_t length = escape_char(text + i, link->response.n - i, false, shown, &used);
         (void)fwrite(shown, 1, length, out);
     }
-    if (link->answer.n > 0 && text[link->answer.n - 1] != '\n')
+    if (link->response.n > 0 && text[link->response.n - 1] != '\n')
         (void)fputc('\n', out);
 }
 
-static void say_problem(const struct client_link *link, const json_t *problem)
+static void print_problem(const struct client_link *link, const json_t *problem)
 {
     FILE *err = link->client->err;
     const char *detail = member_string(problem, "detail");
     const char *reason = member_string(problem, "reason");
-    (void)fputs("error: the router said no: ", err);
+    (void)fputs("error: the router rejected the request: ", err);
     if (detail || reason)
         escape_print(detail ? detail : reason, err);
     else
-        (void)fprintf(err, "HTTP status %ld", link->answer.status);
+        (void)fprintf(err, "HTTP status %ld", link->response.status);
     if (detail && reason)
-        (void)fprintf(err, " (%ld)", link->answer.status);
+        (void)fprintf(err, " (%ld)", link->response.status);
     (void)fputc('\n', err);
     size_t i;
     json_t *fault;
@@ -176,24 +176,24 @@ json_t *client_link_request(struct client_link *link, const char *path, json_t *
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     const bool ready = text || !body;
     json_decref(body);
-    client_response_fini(&link->answer);
+    client_response_fini(&link->response);
     if (!ready)
         (void)fprintf(link->client->err, "error: out of memory\n");
-    const bool came = ready && client_http_request(link->http, path, text, &link->answer);
+    const bool received = ready && client_http_request(link->http, path, text, &link->response);
     free(text);
-    if (!came)
+    if (!received)
         return NULL;
-    const long status = link->answer.status;
-    json_t *json = json_loadb(link->answer.text, link->answer.n, 0, NULL);
+    const long status = link->response.status;
+    json_t *json = json_loadb(link->response.text, link->response.n, 0, NULL);
     if (json && status >= 200 && status < 300)
         return json;
     if (link->client->json)
         client_link_print(link);
     if (!json && status < 300)
         (void)fprintf(link->client->err,
-                      "error: the answer is no JSON: is this the router's admin address?\n");
+                      "error: the response is not JSON: check the admin address\n");
     else
-        say_problem(link, json);
+        print_problem(link, json);
     json_decref(json);
     return NULL;
 }
@@ -225,15 +225,16 @@ int client_run(const struct client *client, char *path, json_t *body,
 
 /* ---- nodes ---- */
 
-void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg)
+void client_node_each(const json_t *response, void (*visit)(void *arg, const json_t *node),
+                      void *arg)
 {
     size_t i, k;
     json_t *cluster, *node;
-    json_array_foreach(json_object_get(answer, "clusters"), i, cluster)
+    json_array_foreach(json_object_get(response, "clusters"), i, cluster)
     {
         json_array_foreach(json_object_get(cluster, "nodes"), k, node)
         {
-            see(arg, node);
+            visit(arg, node);
         }
     }
 }
@@ -247,10 +248,10 @@ void client_node_print_name(const json_t *node, FILE *out)
 
 const char *client_node_why(const json_t *node)
 {
-    static const char *const told[] = {"paused", "ejected", "down"};
+    static const char *const listed[] = {"paused", "ejected", "down"};
     const char *status = member_string(node, "status");
-    for (size_t i = 0; status && i < ARRAY_LEN(told); i++)
-        if (strcmp(status, told[i]) == 0)
+    for (size_t i = 0; status && i < ARRAY_LEN(listed); i++)
+        if (strcmp(status, listed[i]) == 0)
             return member_string(node, "why");
     if (json_is_true(json_object_get(node, "suspected")) ||
         json_is_true(json_object_get(node, "unanswered")))
@@ -260,10 +261,10 @@ const char *client_node_why(const json_t *node)
 
 struct search {
     const char *name;
-    FILE *err; /* where the names of matching nodes go; null = nowhere */
-    bool all;  /* names of nodes that do not match, too */
+    FILE *err; /* print matching nodes here; null: do not print */
+    bool all;  /* also print nodes that do not match */
     size_t found;
-    const json_t *node; /* the last one found */
+    const json_t *node; /* the last match */
 };
 
 static bool matches(const json_t *node, const char *wanted)
@@ -309,11 +310,10 @@ char *client_node_find(struct client_link *link, const char *name)
         if (!path)
             (void)fprintf(err, "error: out of memory\n");
     } else if (answer) {
-        (void)fputs(search.found ? "error: several nodes are called \""
-                                 : "error: no node is called \"",
+        (void)fputs(search.found ? "error: several nodes match \"" : "error: there is no node \"",
                     err);
         escape_print(name, err);
-        (void)fputs(search.found ? "\"; which one?\n" : "\"; there are:\n", err);
+        (void)fputs(search.found ? "\":\n" : "\"; the nodes are:\n", err);
         struct search list = {.name = name, .err = err, .all = search.found == 0};
         client_node_each(answer, search_one, &list);
     }

@@ -1,6 +1,5 @@
 /*
- * link.h - what the commands share: the way to the router, its answers, and what is printed
- * of them.
+ * link.h - shared by the commands: connect to a running router, send requests, and find a node.
  */
 #ifndef CLI_LINK_H
 #define CLI_LINK_H
@@ -12,59 +11,61 @@
 #include "base/util.h"
 #include "http.h"
 
-/* Where the router is, and how to answer. All borrowed. */
+/* The router's address and the output. All borrowed. */
 struct client {
     /*
-     * "127.0.0.1:9090", "[::1]:9090", "router.example:9090" or "unix:PATH"; null = that of
-     * config_path, else of the environment's MQTT_ROUTER_ADMIN, else 127.0.0.1:9090.
+     * "127.0.0.1:9090", "[::1]:9090", "router.example:9090" or "unix:PATH". Null: the address in
+     * config_path, else the environment variable MQTT_ROUTER_ADMIN, else 127.0.0.1:9090.
      */
     const char *address;
-    const char *token_file; /* null = that of config_path, else MQTT_ROUTER_TOKEN_FILE, else none */
-    const char *config_path; /* whose "admin" is taken; null = none */
-    bool json;               /* print answers as they are */
+    const char *token_file;  /* null: that in config_path, else MQTT_ROUTER_TOKEN_FILE, else none */
+    const char *config_path; /* read its "admin"; null: none */
+    bool json;               /* print responses unchanged */
     FILE *out, *err;
 };
 
 struct client_link {
     const struct client *client; /* borrowed */
     struct client_http *http;
-    struct client_response answer; /* the last one */
+    struct client_response response; /* the last one */
 };
 
-/* Find the router: client.h's order. False is said on client->err. Nothing is sent yet. */
+/* Choose the address and the token, and prepare requests; nothing is sent yet. False: an error has
+ * been printed to client->err. */
 MUST_USE bool client_link_open(struct client_link *link, const struct client *client);
 void client_link_close(struct client_link *link);
 
 /*
- * Ask. The JSON of a good answer (2xx), the caller's; null when there is none: then what
- * the router says is wrong is on client->err, and with --json its answer on client->out.
+ * Send a request and wait for the response.
  *
- *   path    as of client_http_request()
- *   body    taken, and POSTed; null = GET
+ *   path    as in client_http_request()
+ *   body    taken; sent with POST. Null: GET
+ *
+ * Returns the JSON of a 2xx response, owned by the caller. Null: the error has been printed to
+ * client->err, and with --json the response to client->out.
  */
 MUST_USE json_t *client_link_request(struct client_link *link, const char *path, json_t *body);
 
-/* Print the last answer as it is: the same JSON, steering characters as \uXXXX. */
+/* Print the last response: the same JSON, with control characters escaped as \uXXXX. */
 void client_link_print(const struct client_link *link);
 
-/* A parameter of a query; a null value: left out. */
+/* A query parameter; omitted if its value is null. */
 struct client_parameter {
     const char *key, *value;
 };
 
 /*
- * "BASE?KEY=VALUE&...", and "BASE/FIRST/SECOND"; values are percent-encoded. The caller's; null
- * when memory is short.
+ * Build "BASE?KEY=VALUE&..." or "BASE/FIRST/SECOND", percent-encoded. Owned by the caller; null:
+ * out of memory.
  */
 MUST_USE char *client_path_query(const char *base, const struct client_parameter *list, size_t n);
 MUST_USE char *client_path_segments(const char *base, const char *first, const char *second);
 
 /*
- * A whole command of one request: open a link, send it, and print the response, with --json as it
- * is.
+ * Run a command that needs one request: open a link, send it, print the response.
  *
- *   path, body   taken, as of client_link_request(); a null path: out of memory
- *   print        prints the response as text, and returns the exit code
+ *   path, body   taken; as in client_link_request(), and a null path means out of memory
+ *   print        prints the response, unless --json is given; returns the exit code
  *
  * Returns the exit code.
  */
@@ -76,28 +77,31 @@ MUST_USE int client_run(const struct client *client, char *path, json_t *body,
 /* ---- nodes ---- */
 
 /*
- * Find "NAME" or "CLUSTER/NAME" among all nodes. Its API path, the caller's, or null: said on err,
- * with the candidates when there are several, and all nodes when there is none.
+ * Find the node called "NAME" or "CLUSTER/NAME". Returns its API path, owned by the caller. Null:
+ * an error has been printed, with a list of the matching nodes, or of all nodes if none matches.
  */
 MUST_USE char *client_node_find(struct client_link *link, const char *name);
 
-/* The same of a node of the API; null when memory is short. */
+/* The API path of a node, owned by the caller; null: out of memory. */
 MUST_USE char *client_node_path(const json_t *node);
 
 /*
- * POST to that path. The node as it is then, the caller's; null is said.
+ * Change a node: POST to its path. Returns its new state, owned by the caller; null: an error has
+ * been printed.
  *
- *   body   taken
+ *   body   taken; null: out of memory
  */
 MUST_USE json_t *client_node_post(struct client_link *link, const char *path, json_t *body);
 
-/* Call `see` with every node of the API's answer, which may be null. */
-void client_node_each(const json_t *answer, void (*see)(void *arg, const json_t *node), void *arg);
+/* Call `visit` for every node in a response, which may be null. */
+void client_node_each(const json_t *response, void (*visit)(void *arg, const json_t *node),
+                      void *arg);
 
-/* What its checks or sessions met, where that is why it gets no new ones; else null. */
+/* Why the node gets no new sessions or is suspected: the result of its checks or sessions. Null: no
+ * such reason. */
 const char *client_node_why(const json_t *node);
 
-/* "CLUSTER/NAME" of a node of the API. */
+/* Print "CLUSTER/NAME". */
 void client_node_print_name(const json_t *node, FILE *out);
 
 #endif

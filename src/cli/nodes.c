@@ -24,7 +24,7 @@ static bool is_true(const json_t *node, const char *key)
     return json_is_true(json_object_get(node, key));
 }
 
-/* A value, with a star when the file has another one. */
+/* A value, with a star if it differs from the file. */
 static void add_changed(struct table *table, const char *value, bool changed)
 {
     char text[80];
@@ -62,13 +62,13 @@ static void add_node(void *arg, const json_t *node)
     table_text(table, client_node_why(node));
 }
 
-static bool print_table(const json_t *answer, FILE *out, FILE *err)
+static bool print_table(const json_t *response, FILE *out, FILE *err)
 {
     static const char *const titles[] = {"CLUSTER", "NODE",    "ADDRESS",   "STATUS",
                                          "STATE",   ">WEIGHT", ">SESSIONS", ">OF ALL",
                                          ">KEYS",   "WHY",     NULL};
     struct table *table = table_new(titles);
-    client_node_each(answer, add_node, table);
+    client_node_each(response, add_node, table);
     return table_end(table, out, err);
 }
 
@@ -107,7 +107,7 @@ int client_restore(const struct client *client, const char *name)
         client_link_print(&link);
     } else if (node) {
         client_node_print_name(node, client->out);
-        (void)fputs(": its state is up, its status ", client->out);
+        (void)fputs(": state up, status ", client->out);
         escape_print(member_string(node, "status"), client->out);
         (void)fputc('\n', client->out);
     }
@@ -120,17 +120,17 @@ int client_restore(const struct client *client, const char *name)
 
 /* ---- drain ---- */
 
-/* One drain that is being watched. */
+/* A drain that is being waited for. */
 struct watch {
     struct client_link *link;
-    const char *path; /* of the node, in the API */
+    const char *path; /* API path of the node */
     uint64_t began_us;
-    int64_t at_first; /* sessions */
-    bool terminal;    /* one line, written again and again */
+    int64_t at_start; /* sessions */
+    bool terminal;    /* update one line */
     bool silent;      /* --json */
 };
 
-static json_t *order_of(const struct client_drain *drain)
+static json_t *drain_body(const struct client_drain *drain)
 {
     json_t *body = json_pack("{s:s}", "state", "draining");
     int bad = body ? 0 : -1;
@@ -145,8 +145,7 @@ static json_t *order_of(const struct client_drain *drain)
     return NULL;
 }
 
-/* "c/n1: 1200 of 9000 sessions left after 4 s" in place of the line before, or in one of its own.
- */
+/* "c/n1: 1200 of 9000 sessions left after 4 s" on its own line, or replacing the previous one. */
 static void print_progress(const struct watch *watch, const json_t *node)
 {
     FILE *out = watch->link->client->out;
@@ -155,10 +154,10 @@ static void print_progress(const struct watch *watch, const json_t *node)
     if (watch->silent)
         return;
     if (watch->terminal)
-        (void)fputs("\r\033[K", out); /* to the line's beginning; clear it */
+        (void)fputs("\r\033[K", out); /* go to the start of the line and clear it */
     client_node_print_name(node, out);
     (void)fprintf(
-        out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_first,
+        out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_start,
         format_duration((int64_t)((clock_monotonic_us() - watch->began_us) / 1000000u), age));
     if (json_is_true(json_object_get(json_object_get(node, "drain"), "held")))
         (void)fputs(" (waiting: no other node takes sessions)", out);
@@ -180,8 +179,8 @@ static void block_interrupt(sigset_t *set, int how)
     (void)sigprocmask(how, set, NULL);
 }
 
-/* Wait for the next look. False: SIGINT came first. */
-static bool wait_a_while(const struct watch *watch, const sigset_t *interrupt)
+/* Wait until the next request is due. False: SIGINT came first. */
+static bool wait_interval(const struct watch *watch, const sigset_t *interrupt)
 {
     const struct timespec time = {.tv_sec = watch->terminal ? 0 : 1,
                                   .tv_nsec = watch->terminal ? 250000000 : 0};
@@ -192,7 +191,7 @@ static bool wait_a_while(const struct watch *watch, const sigset_t *interrupt)
     return got != SIGINT;
 }
 
-/* Did SIGINT end a request? */
+/* Whether SIGINT ended a request. */
 static bool is_interrupted(const sigset_t *interrupt)
 {
     const struct timespec now = {0};
@@ -201,7 +200,7 @@ static bool is_interrupted(const sigset_t *interrupt)
 
 struct lookup {
     const char *path;
-    json_t *found; /* a reference of ours */
+    json_t *found; /* owned reference */
 };
 
 static void look_up_one(void *arg, const json_t *node)
@@ -213,19 +212,20 @@ static void look_up_one(void *arg, const json_t *node)
     free(path);
 }
 
-/* The node as it is now, the caller's. Null is said. */
-static json_t *look(const struct watch *watch)
+/* The current state of the node, owned by the caller. Null: an error has been printed. */
+static json_t *fetch_node(const struct watch *watch)
 {
     struct lookup lookup = {.path = watch->path};
-    json_t *answer = client_link_request(watch->link, "/api/v1/nodes", NULL);
-    client_node_each(answer, look_up_one, &lookup);
-    if (answer && !lookup.found)
-        (void)fprintf(watch->link->client->err, "error: the node is gone from the configuration\n");
-    json_decref(answer);
+    json_t *response = client_link_request(watch->link, "/api/v1/nodes", NULL);
+    client_node_each(response, look_up_one, &lookup);
+    if (response && !lookup.found)
+        (void)fprintf(watch->link->client->err,
+                      "error: the node was removed from the configuration\n");
+    json_decref(response);
     return lookup.found;
 }
 
-/* What ends a watch: 0 empty, 1 anything else; -1 = go on. */
+/* The exit code: 0 the node is empty, 1 the drain was ended; -1: go on waiting. */
 static int verdict(const struct watch *watch, const json_t *node)
 {
     FILE *out = watch->link->client->out;
@@ -233,9 +233,9 @@ static int verdict(const struct watch *watch, const json_t *node)
     const bool removed = json_is_true(json_object_get(node, "departed"));
     if (!removed && (!state || strcmp(state, "draining") != 0)) {
         end_line(watch);
-        (void)fprintf(watch->link->client->err, "error: the draining was ended: its state is ");
+        (void)fprintf(watch->link->client->err, "error: the drain was ended: the state is now ");
         escape_print(state, watch->link->client->err);
-        (void)fputs(" now\n", watch->link->client->err);
+        (void)fputc('\n', watch->link->client->err);
         return 1;
     }
     if (member_number(node, "sessions") > 0)
@@ -251,36 +251,36 @@ static int verdict(const struct watch *watch, const json_t *node)
     return 0;
 }
 
-static int stop_watching(const struct watch *watch)
+static int stop_waiting(const struct watch *watch)
 {
     end_line(watch);
-    (void)fprintf(watch->link->client->err, "Stopped watching; the node goes on draining. "
-                                            "`mqtt-router restore` ends that.\n");
+    (void)fprintf(watch->link->client->err, "Stopped waiting; the drain goes on. "
+                                            "`mqtt-router restore` ends it.\n");
     return 1;
 }
 
-/* Takes the node as the order was answered. */
+/* Takes the node from the response to the request that started the drain. */
 static int watch_drain(struct watch *watch, json_t *node, const sigset_t *interrupt)
 {
     int code = -1;
     watch->began_us = clock_monotonic_us();
-    watch->at_first = member_number(node, "sessions");
+    watch->at_start = member_number(node, "sessions");
     while (code < 0) {
         print_progress(watch, node);
         code = verdict(watch, node);
         if (code >= 0)
             break;
-        bool go_on = wait_a_while(watch, interrupt);
+        bool go_on = wait_interval(watch, interrupt);
         json_decref(node);
-        node = go_on ? look(watch) : NULL;
+        node = go_on ? fetch_node(watch) : NULL;
         if (!node)
-            code = !go_on || is_interrupted(interrupt) ? stop_watching(watch) : 1;
+            code = !go_on || is_interrupted(interrupt) ? stop_waiting(watch) : 1;
     }
     json_decref(node);
     return code;
 }
 
-static void print_ordered(const struct client_link *link, const json_t *node)
+static void print_started(const struct client_link *link, const json_t *node)
 {
     FILE *out = link->client->out;
     if (link->client->json) {
@@ -291,7 +291,7 @@ static void print_ordered(const struct client_link *link, const json_t *node)
     (void)fprintf(out, ": draining, %" PRId64 " sessions left\n", member_number(node, "sessions"));
 }
 
-/* Order, then watch or not. */
+/* Start the drain, and wait for it if requested. */
 static int drain_at(struct client_link *link, const char *path, const struct client_drain *drain)
 {
     const struct client *client = link->client;
@@ -300,11 +300,11 @@ static int drain_at(struct client_link *link, const char *path, const struct cli
                           .path = path,
                           .terminal = !client->json && isatty(fileno(client->out)) == 1,
                           .silent = client->json};
-    json_t *node = client_node_post(link, path, order_of(drain));
+    json_t *node = client_node_post(link, path, drain_body(drain));
     if (!node)
         return 1;
     if (!drain->wait) {
-        print_ordered(link, node);
+        print_started(link, node);
         json_decref(node);
         return 0;
     }

@@ -1,7 +1,10 @@
 /*
- * plan.c - what a change of the configuration moves, by the same hash that moves it.
+ * plan.c - compare the homes of keys under two configurations, with the router's own hash.
  *
- *    OLD, NEW --> homes of each cluster, matched by name --> made-up keys, or those of a file
+ *    OLD, NEW --> clusters, matched by name --> home of each key in both: synthetic keys, or a
+ * file's
+ *
+ * Knows only the files: no health, and no nodes that are discovered by DNS.
  */
 #include "plan.h"
 
@@ -24,12 +27,12 @@
 
 #define SAMPLES_MAX      65536u
 #define SAMPLES_MIN      2048u
-#define SAMPLE_HASHES    (1u << 21) /* 0.4 s where weights differ */
+#define SAMPLE_HASHES    (1u << 21) /* 0.4 s if weights differ */
 #define PROGRESS_EVERY_S 1
 
 /* A cluster's nodes that are home to keys. */
 struct side {
-    const struct cluster_conf *conf; /* null = there is no such cluster on this side */
+    const struct cluster_conf *conf; /* null: this side has no such cluster */
     struct route_nodes nodes;
     bool by_address; /* its keys are source addresses */
 };
@@ -71,14 +74,14 @@ static const struct cluster_conf *find(const struct config *config, const char *
     return config_find_cluster(config, name, &i) ? &config->clusters[i] : NULL;
 }
 
-/* A prefix of an address, or one of several sources, may be any text. */
+/* With a prefix, or several sources of keys, a key need not be an address. */
 static bool is_by_address(const struct cluster_conf *conf)
 {
     return conf && conf->n_route_by == 1 && conf->route_by[0].from == ROUTE_SOURCE_IP &&
            !conf->route_by[0].prefix_until;
 }
 
-/* False: memory is short. */
+/* False: out of memory. */
 static bool side_init(struct side *side, const struct cluster_conf *conf)
 {
     *side = (struct side){.conf = conf, .by_address = is_by_address(conf)};
@@ -103,8 +106,8 @@ static const char *home_of(const struct side *side, struct span key)
 
 /* ---- shares ---- */
 
-/* False: memory is short. */
-static bool note(struct plan_cluster *cluster, const char *from, const char *to)
+/* False: out of memory. */
+static bool count_key(struct plan_cluster *cluster, const char *from, const char *to)
 {
     cluster->keys++;
     if (strcmp(from, to) == 0)
@@ -138,7 +141,7 @@ static bool sample(struct plan_cluster *cluster, const struct side *before,
     const size_t samples = size_max(size_min(SAMPLE_HASHES / nodes, SAMPLES_MAX), SAMPLES_MIN);
     for (uint64_t i = 0; i < samples; i++) {
         const struct span key = span_of(&i, sizeof(i));
-        if (!note(cluster, home_of(before, key), home_of(after, key)))
+        if (!count_key(cluster, home_of(before, key), home_of(after, key)))
             return false;
     }
     if (cluster->n > 0)
@@ -146,7 +149,7 @@ static bool sample(struct plan_cluster *cluster, const struct side *before,
     return true;
 }
 
-/* Names and identifiers steer no terminal. */
+/* Escaped, so that names and identifiers cannot control the terminal. */
 static void print_text(FILE *out, struct span text)
 {
     char form[ESCAPE_MAX];
@@ -202,8 +205,8 @@ static json_t *cluster_json(const struct plan_cluster *cluster)
 
 /*
  * {"clusters": [{"name", "change": "stays" | "added" | "removed", "moved_percent",
- *                "moves": [{"from", "to", "percent"}]}]}; a node null = no home. False: memory is
- * short, or it cannot be written.
+ *                "moves": [{"from", "to", "percent"}]}]}; a null node: no home. False: out of
+ * memory, or a write error.
  */
 static bool print_json(const struct plan_cluster *clusters, size_t n, FILE *out)
 {
@@ -223,7 +226,8 @@ static bool is_known(const struct plan *plan, const struct cluster_conf *conf)
 {
     if (!conf || !conf->discovery)
         return true;
-    (void)fprintf(plan->err, "error: the nodes of cluster \"%s\" are found by DNS\n", conf->name);
+    (void)fprintf(plan->err, "error: the nodes of cluster \"%s\" are discovered by DNS\n",
+                  conf->name);
     return false;
 }
 
@@ -233,8 +237,8 @@ static bool no_memory(const struct plan *plan)
     return false;
 }
 
-/* One cluster, on either side or both. False: it was said why. */
-static bool look_at(const struct plan *plan, const char *name, struct plan_cluster *out)
+/* One cluster, on one side or both. False: an error has been printed. */
+static bool compare(const struct plan *plan, const char *name, struct plan_cluster *out)
 {
     const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
     struct side a = {0}, b = {0};
@@ -250,12 +254,12 @@ static bool look_at(const struct plan *plan, const char *name, struct plan_clust
     return done || no_memory(plan);
 }
 
-static bool is_asked_for(const struct plan *plan, const char *name)
+static bool is_selected(const struct plan *plan, const char *name)
 {
     return !plan->query->cluster || strcmp(plan->query->cluster, name) == 0;
 }
 
-/* Clusters of NEW in their order, then those that only OLD has. */
+/* The clusters of NEW in their order, then those that only OLD has. Null: a duplicate. */
 static const char *name_of(const struct plan *plan, size_t i)
 {
     if (i < plan->after->n_clusters)
@@ -272,15 +276,15 @@ static bool print_shares(const struct plan *plan)
     bool good = found || no_memory(plan);
     for (size_t i = 0; found && i < n; i++) {
         const char *name = name_of(plan, i);
-        if (!name || !is_asked_for(plan, name))
+        if (!name || !is_selected(plan, name))
             continue;
-        bool done = look_at(plan, name, &found[used++]);
+        bool done = compare(plan, name, &found[used++]);
         if (done && !plan->query->json)
             print_cluster(plan, &found[used - 1]);
         good = good && done;
     }
     if (found && used == 0) {
-        (void)fprintf(plan->err, "error: no cluster is called \"%s\"\n", plan->query->cluster);
+        (void)fprintf(plan->err, "error: there is no cluster \"%s\"\n", plan->query->cluster);
         good = false;
     }
     if (good && plan->query->json)
@@ -291,20 +295,20 @@ static bool print_shares(const struct plan *plan)
     return good;
 }
 
-/* ---- the very keys ---- */
+/* ---- keys of a file ---- */
 
 struct progress {
-    FILE *err; /* null = nobody looks */
-    time_t said;
+    FILE *err; /* null: not a terminal */
+    time_t printed;
     uint64_t read, moved;
 };
 
-static void tell(struct progress *progress, bool at_end)
+static void print_progress(struct progress *progress, bool at_end)
 {
     const time_t now = time(NULL);
-    if (!progress->err || (!at_end && now - progress->said < PROGRESS_EVERY_S))
+    if (!progress->err || (!at_end && now - progress->printed < PROGRESS_EVERY_S))
         return;
-    progress->said = now;
+    progress->printed = now;
     (void)fprintf(progress->err, "\r%llu read, %llu move%s", (unsigned long long)progress->read,
                   (unsigned long long)progress->moved, at_end ? "\n" : "");
     (void)fflush(progress->err);
@@ -320,7 +324,7 @@ static void print_move(const struct plan *plan, struct span id, const char *from
     (void)fputc('\n', plan->out);
 }
 
-/* The key of a line: the line itself or, for an address, its normalized form. */
+/* The key of a line: the line itself, or the normalized form of an address. */
 static bool key_of_line(const struct side *side, const char *line, size_t n,
                         char text[ADDRESS_TEXT_MAX], struct span *key)
 {
@@ -353,14 +357,14 @@ static bool look_up(const struct plan *plan, const struct side sides[2], struct 
         print_move(plan, line, from, to);
     }
     if (progress->read % 4096 == 0)
-        tell(progress, false);
+        print_progress(progress, false);
     return true;
 }
 
 static bool print_moves(const struct plan *plan, FILE *ids, const struct side sides[2])
 {
     struct progress progress = {.err = isatty(fileno(plan->err)) ? plan->err : NULL,
-                                .said = time(NULL)};
+                                .printed = time(NULL)};
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
@@ -387,7 +391,7 @@ static bool print_moves(const struct plan *plan, FILE *ids, const struct side si
                       "error: %s:%" PRIu64 ": must be " ADDRESS_HOST_RULE
                       ": the cluster has route_by \"source_ip\"\n",
                       plan->query->ids_path, number);
-    tell(&progress, true);
+    print_progress(&progress, true);
     return good && !ferror(ids);
 }
 
@@ -398,7 +402,7 @@ static bool print_ids(const struct plan *plan)
     const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
     struct side sides[2] = {0};
     if (!before && !after) {
-        (void)fprintf(plan->err, "error: no cluster is called \"%s\"\n", name);
+        (void)fprintf(plan->err, "error: there is no cluster \"%s\"\n", name);
         return false;
     }
     if (!is_known(plan, before) || !is_known(plan, after))

@@ -33,12 +33,12 @@ static void add_session(struct table *table, const json_t *session)
     table_text(table, format_bytes(member_number(session, "bytes_down"), value));
 }
 
-static int print_sessions(const struct client *client, const json_t *answer, const void *arg)
+static int print_sessions(const struct client *client, const json_t *response, const void *arg)
 {
     (void)arg;
     static const char *const titles[] = {"ID",    "CLIENT ID", "SOURCE", "LISTENER", "NODE", "HOME",
                                          "STAGE", ">AGE",      ">UP",    ">DOWN",    NULL};
-    const json_t *list = json_object_get(answer, "sessions");
+    const json_t *list = json_object_get(response, "sessions");
     struct table *table = table_new(titles);
     size_t i;
     json_t *session;
@@ -48,11 +48,11 @@ static int print_sessions(const struct client *client, const json_t *answer, con
     }
     if (!table_end(table, client->out, client->err))
         return 1;
-    if (json_is_true(json_object_get(answer, "more")))
-        (void)fprintf(client->err, "There are more: --limit N, up to 1000, or ask for less.\n");
-    if (json_is_false(json_object_get(answer, "complete")))
+    if (json_is_true(json_object_get(response, "more")))
         (void)fprintf(client->err,
-                      "Not all workers answered in time: some sessions may be missing.\n");
+                      "There are more sessions: use --limit N (up to 1000) or a filter.\n");
+    if (json_is_false(json_object_get(response, "complete")))
+        (void)fprintf(client->err, "Not all workers answered in time: sessions may be missing.\n");
     return 0;
 }
 
@@ -68,12 +68,12 @@ int client_sessions(const struct client *client, const struct client_sessions *q
 
 /* ---- disconnect ---- */
 
-static int print_disconnected(const struct client *client, const json_t *answer, const void *arg)
+static int print_disconnected(const struct client *client, const json_t *response, const void *arg)
 {
     (void)fputs("session ", client->out);
     escape_print(arg, client->out);
     (void)fputs(": ", client->out);
-    escape_print(member_string(answer, "reason"), client->out);
+    escape_print(member_string(response, "reason"), client->out);
     (void)fputc('\n', client->out);
     return 0;
 }
@@ -97,14 +97,14 @@ static void print_lines(const json_t *lines, FILE *out)
     }
 }
 
-/* Keys of the cluster where most move. */
-static int print_reloaded(const struct client *client, const json_t *answer, const void *arg)
+/* The share is that of the cluster where most keys move. */
+static int print_reloaded(const struct client *client, const json_t *response, const void *arg)
 {
     char share[FORMAT_MAX];
     (void)arg;
-    print_lines(json_object_get(answer, "warnings"), client->err);
+    print_lines(json_object_get(response, "warnings"), client->err);
     (void)fprintf(client->out, "reloaded; %s of the keys have another home\n",
-                  format_permille(member_number(answer, "moved_permille"), share));
+                  format_permille(member_number(response, "moved_permille"), share));
     return 0;
 }
 
@@ -115,12 +115,12 @@ int client_reload(const struct client *client)
 
 /* ---- route ---- */
 
-/* The same lines as without a router, and each node's status behind. */
-static int print_candidates(const json_t *answer, FILE *out, FILE *err)
+/* The same lines as offline, followed by the status of each node. */
+static int print_candidates(const json_t *response, FILE *out, FILE *err)
 {
     size_t i;
     json_t *candidate;
-    const json_t *list = json_object_get(answer, "candidates");
+    const json_t *list = json_object_get(response, "candidates");
     json_array_foreach(list, i, candidate)
     {
         (void)fprintf(out, "%zu ", i + 1);
@@ -132,15 +132,15 @@ static int print_candidates(const json_t *answer, FILE *out, FILE *err)
         (void)fputc('\n', out);
     }
     if (json_array_size(list) == 0)
-        (void)fprintf(err, "no node takes this device now\n");
+        (void)fprintf(err, "no node takes new sessions now\n");
     return json_array_size(list) > 0 ? 0 : 1;
 }
 
-static void say_home(const json_t *answer, FILE *err)
+static void print_home(const json_t *response, FILE *err)
 {
-    const char *home = member_string(answer, "home");
+    const char *home = member_string(response, "home");
     const char *first =
-        member_string(json_array_get(json_object_get(answer, "candidates"), 0), "node");
+        member_string(json_array_get(json_object_get(response, "candidates"), 0), "node");
     if (!home || (first && strcmp(first, home) == 0))
         return;
     (void)fputs("its home is ", err);
@@ -148,22 +148,22 @@ static void say_home(const json_t *answer, FILE *err)
     (void)fputs(", which takes no new sessions now\n", err);
 }
 
-static int print_route(const struct client *client, const json_t *answer, const void *arg)
+static int print_route(const struct client *client, const json_t *response, const void *arg)
 {
     (void)arg;
     FILE *err = client->err;
-    const char *without_key = member_string(answer, "without_key");
+    const char *without_key = member_string(response, "without_key");
     if (without_key) {
         (void)fprintf(err, "no route key: cluster ");
-        escape_print(member_string(answer, "cluster"), err);
+        escape_print(member_string(response, "cluster"), err);
         (void)fprintf(err, " %s\n",
                       strcmp(without_key, "refused") == 0
                           ? "would refuse this device"
                           : "would send this device to its least loaded node");
         return 1;
     }
-    const int code = print_candidates(answer, client->out, err);
-    say_home(answer, err);
+    const int code = print_candidates(response, client->out, err);
+    print_home(response, err);
     return code;
 }
 

@@ -1,8 +1,8 @@
 /*
- * remote.h - commands that ask a running router, over its admin interface.
+ * remote.h - the commands that talk to a running router over its admin interface.
  *
- * Each returns an exit code: 0 done, 1 the router said no or cannot be reached; that is said on
- * `err` with the address and the reason. Text of devices is escaped as in the log.
+ * Each returns an exit code: 0 success; 1 the router rejected the request or cannot be reached, and
+ * an error has been printed to `err`. Text from devices is escaped as in the log.
  */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
@@ -14,29 +14,29 @@
 #include "link.h"
 #include "route.h"
 
-/* One screen; 1 also when the router is not ready, as /readyz says. */
+/* Print one screen. Returns 1 also if the router is not ready (GET /readyz). */
 MUST_USE int client_status(const struct client *client);
 
-/* names: only CLUSTER/NAME, one a line. */
+/* Print a table of nodes; with `names` only CLUSTER/NAME, one per line. */
 MUST_USE int client_nodes(const struct client *client, bool names);
 
 struct client_drain {
     const char *node;     /* "NAME" or "CLUSTER/NAME" */
-    const char *rate;     /* a number; null = the cluster's */
-    const char *deadline; /* seconds; null = the cluster's */
+    const char *rate;     /* sessions per second; null: as configured */
+    const char *deadline; /* seconds; null: as configured */
     bool wait;
 };
 
 /*
- * Take a node out. With `wait` watch until it has no session: how far it is, on a terminal in one
- * line that is written again and again. SIGINT ends the watching, not the draining, and is 1.
+ * Drain a node. With `wait`, print the progress until it has no session; on a terminal in one line
+ * that is updated. SIGINT ends the waiting, not the drain, and the exit code is 1.
  */
 MUST_USE int client_drain(const struct client *client, const struct client_drain *drain);
 
-/* Bring a node back in. */
+/* Set a node's state to up. */
 MUST_USE int client_restore(const struct client *client, const char *node);
 
-/* What to look for; null = all. */
+/* Filters; null: any. */
 struct client_sessions {
     const char *client_id, *node, *source, *limit;
 };
@@ -45,7 +45,7 @@ MUST_USE int client_sessions(const struct client *client, const struct client_se
 MUST_USE int client_disconnect(const struct client *client, const char *id);
 MUST_USE int client_reload(const struct client *client);
 
-/* Where a device belongs, by the health of now. */
+/* Print the nodes that a device would be sent to, by the router's current health. */
 MUST_USE int client_route(const struct client *client, const struct route_query *query);
 
 #endif

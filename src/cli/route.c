@@ -1,5 +1,7 @@
 /*
- * route.c - `mqtt-router route`: the same pick as a worker makes, on the command line.
+ * route.c - `mqtt-router route --config`: the same placement as in a worker, on the command line.
+ *
+ * Knows only the configuration: no health, load or limits. remote.c asks a running router instead.
  */
 #include "route.h"
 
@@ -32,7 +34,7 @@ void route_nodes_fini(struct route_nodes *nodes)
     free(nodes->backup);
 }
 
-/* False: memory is short. */
+/* False: out of memory. */
 static bool place(const struct cluster_conf *conf, struct span key, struct placement *out)
 {
     struct route_nodes nodes;
@@ -89,8 +91,9 @@ int route_command(const struct config *config, const struct route_query *query, 
     if (cluster && !cluster->discovery)
         return print_candidates(cluster, query, out, err);
     if (cluster)
-        (void)fprintf(err, "error: the nodes of cluster \"%s\" are found by DNS\n", cluster->name);
+        (void)fprintf(err, "error: the nodes of cluster \"%s\" are discovered by DNS\n",
+                      cluster->name);
     else
-        (void)fprintf(err, "error: no cluster is called \"%s\"\n", query->cluster);
+        (void)fprintf(err, "error: there is no cluster \"%s\"\n", query->cluster);
     return 1;
 }

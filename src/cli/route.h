@@ -1,5 +1,5 @@
 /*
- * route.h - `mqtt-router route`: which nodes a device would be sent to, in order.
+ * route.h - `mqtt-router route --config`: the nodes that a device would be sent to, offline.
  */
 #ifndef CLI_ROUTE_H
 #define CLI_ROUTE_H
@@ -11,8 +11,8 @@
 #include "model/rendezvous.h"
 
 /*
- * The nodes of a cluster by the configuration alone, as placement takes them. A node whose state is
- * not "up" has weight 0, so no key belongs to it.
+ * The nodes of a cluster from the configuration alone, for placement. A node whose state is not
+ * "up" has weight 0, so it is not the home of any key.
  */
 struct route_nodes {
     struct rendezvous_node *nodes; /* owned, n of them */
@@ -20,25 +20,26 @@ struct route_nodes {
     size_t n;
 };
 
-/* conf null: no nodes. False: memory is short. route_nodes_fini() in any case. */
+/* conf null: no nodes. False: out of memory. Call route_nodes_fini() in any case. */
 MUST_USE bool route_nodes_init(struct route_nodes *nodes, const struct cluster_conf *conf);
 void route_nodes_fini(struct route_nodes *nodes);
 
-/* A device as described on the command line; null = not given. */
+/* A device as described on the command line; null: not given. */
 struct route_query {
     const char *client_id;
     const char *username;
     const char *source_ip; /* "192.0.2.1", as address_normalize() writes it */
     const char *tls_cn;    /* common name of a verified certificate */
     const char *sni;
-    const char *cluster; /* null = the first */
+    const char *cluster; /* null: the first */
 };
 
 /*
- * Print every node of the cluster that would be tried, one a line, home first:
- * "1 NAME ADDRESS". A device without a route key is said to have none.
+ * Print the nodes that would be tried, one per line, the home first: "1 NAME ADDRESS". Assumes that
+ * every node is up unless the configuration sets another state.
  *
- * Returns an exit code: 0 printed, 1 no such cluster, no key or no node.
+ * Returns an exit code: 0 printed; 1 no such cluster, no route key or no node, with a message on
+ * err.
  */
 MUST_USE int route_command(const struct config *config, const struct route_query *query, FILE *out,
                            FILE *err);

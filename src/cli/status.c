@@ -1,7 +1,8 @@
 /*
  * status.c - `mqtt-router status`: one screen.
  *
- * Three questions make it: status, nodes, certificates. What an answer lacks is left out.
+ * Made from three requests: status, nodes and certificates. Members missing in a response (of an
+ * older router) are not shown.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,8 +14,8 @@
 
 #define LABEL       "%-14s "
 #define REASONS_MAX 6u
-#define CERT_DAYS   30 /* what ends within is shown */
-#define LIST_DAYS   7  /* the same for what is renewed every few days */
+#define CERT_DAYS   30 /* show what expires sooner */
+#define LIST_DAYS   7  /* the same for lists that are renewed every few days */
 #define CONNECTIONS "connections"
 
 static void print_head(const json_t *status, FILE *out)
@@ -48,7 +49,7 @@ static void print_head(const json_t *status, FILE *out)
 }
 
 struct count {
-    const char *word; /* borrowed */
+    const char *name; /* borrowed */
     int64_t n;
 };
 
@@ -58,22 +59,22 @@ static int compare_counts(const void *a, const void *b)
     return (x->n < y->n) - (x->n > y->n);
 }
 
-/* " (relay 120, connect 3)", the most frequent first, of those that are not zero. */
+/* ": relay 120, connect 3": counts above zero, the largest first. */
 static void print_counts(const json_t *counts, FILE *out)
 {
     struct count list[64];
     size_t n = 0;
-    const char *word;
+    const char *name;
     json_t *value;
-    json_object_foreach((json_t *)counts, word, value)
+    json_object_foreach((json_t *)counts, name, value)
     {
         if (n < ARRAY_LEN(list) && json_integer_value(value) > 0)
-            list[n++] = (struct count){.word = word, .n = json_integer_value(value)};
+            list[n++] = (struct count){.name = name, .n = json_integer_value(value)};
     }
     qsort(list, n, sizeof(*list), compare_counts);
     for (size_t i = 0; i < n && i < REASONS_MAX; i++) {
         (void)fputs(i == 0 ? ": " : ", ", out);
-        escape_print(list[i].word, out);
+        escape_print(list[i].name, out);
         (void)fprintf(out, " %" PRId64, list[i].n);
     }
     (void)fputs(n > REASONS_MAX ? ", ...\n" : "\n", out);
@@ -82,23 +83,23 @@ static void print_counts(const json_t *counts, FILE *out)
 static void print_numbers(const json_t *status, FILE *out)
 {
     char up[FORMAT_MAX], down[FORMAT_MAX];
-    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64 " at most", "connections",
+    (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64, "connections",
                   member_number(status, "connections"), member_number(status, "max_connections"));
     print_counts(json_object_get(status, "sessions"), out);
     (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", member_number(status, "accepted_total"));
-    (void)fprintf(out, LABEL "%" PRId64, "ended", member_number(status, "closed_total"));
+    (void)fprintf(out, LABEL "%" PRId64, "closed", member_number(status, "closed_total"));
     print_counts(json_object_get(status, "closed_by_reason"), out);
     (void)fprintf(out, LABEL "%s up, %s down\n", "bytes",
                   format_bytes(member_number(status, "bytes_up_total"), up),
                   format_bytes(member_number(status, "bytes_down_total"), down));
     const json_t *memory = json_object_get(status, "relay_memory");
     const int64_t most = member_number(memory, "max_bytes");
-    (void)fprintf(out, LABEL "%s waits to be relayed, ", "memory",
+    (void)fprintf(out, LABEL "%s buffered for relaying, ", "memory",
                   format_bytes(member_number(memory, "used_bytes"), up));
-    (void)fprintf(out, most > 0 ? "of %s at most\n" : "no limit\n", format_bytes(most, down));
+    (void)fprintf(out, most > 0 ? "limit %s\n" : "no limit\n", format_bytes(most, down));
 }
 
-/* What was changed at run time. */
+/* Changes made at run time. */
 static void print_overrides(const json_t *status, FILE *out)
 {
     size_t i;
@@ -126,37 +127,37 @@ static void print_overrides(const json_t *status, FILE *out)
     }
 }
 
-struct tally {
+struct summary {
     size_t up, all;
-    FILE *out; /* where those that are not up are said; null = nowhere */
+    FILE *out; /* print nodes that are not up here; null: only count */
 };
 
-static void tally_node(void *arg, const json_t *node)
+static void add_node(void *arg, const json_t *node)
 {
-    struct tally *tally = arg;
+    struct summary *summary = arg;
     const char *status = member_string(node, "status");
     const bool up = status && strcmp(status, "up") == 0;
-    tally->all++;
-    tally->up += up;
-    if (up || !tally->out)
+    summary->all++;
+    summary->up += up;
+    if (up || !summary->out)
         return;
-    (void)fprintf(tally->out, LABEL, "");
-    client_node_print_name(node, tally->out);
-    (void)fputs(" is ", tally->out);
-    escape_print(status, tally->out);
+    (void)fprintf(summary->out, LABEL, "");
+    client_node_print_name(node, summary->out);
+    (void)fputs(" is ", summary->out);
+    escape_print(status, summary->out);
     if (client_node_why(node)) {
-        (void)fputs(": ", tally->out);
-        escape_print(client_node_why(node), tally->out);
+        (void)fputs(": ", summary->out);
+        escape_print(client_node_why(node), summary->out);
     }
-    (void)fputc('\n', tally->out);
+    (void)fputc('\n', summary->out);
 }
 
 static void print_nodes(const json_t *nodes, FILE *out)
 {
-    struct tally tally = {0}, names = {.out = out};
-    client_node_each(nodes, tally_node, &tally);
-    (void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", tally.up, tally.all);
-    client_node_each(nodes, tally_node, &names);
+    struct summary summary = {0}, names = {.out = out};
+    client_node_each(nodes, add_node, &summary);
+    (void)fprintf(out, LABEL "%zu of %zu up\n", "nodes", summary.up, summary.all);
+    client_node_each(nodes, add_node, &names);
 }
 
 static bool has_same(const json_t *a, const json_t *b, const char *key)
@@ -177,7 +178,8 @@ static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
     return false;
 }
 
-/* What the entry is; *days: from when on it is shown. An older router sends no kind. */
+/* The kind of an entry, and *days, the remaining days below which it is shown. An older router
+ * sends no kind. */
 static const char *kind_of(const json_t *certificate, int64_t *days)
 {
     const char *kind = member_string(certificate, "kind");
@@ -202,11 +204,11 @@ static void print_certificate(const json_t *certificate, int64_t days, FILE *out
         (void)fprintf(out, ") expires in %" PRId64 " days\n", days);
 }
 
-static void print_certificates(const json_t *answer, FILE *out)
+static void print_certificates(const json_t *response, FILE *out)
 {
     size_t i;
     json_t *certificate;
-    const json_t *list = json_object_get(answer, "certificates");
+    const json_t *list = json_object_get(response, "certificates");
     json_array_foreach(list, i, certificate)
     {
         const json_t *left = json_object_get(certificate, "days_left");
@@ -218,7 +220,7 @@ static void print_certificates(const json_t *answer, FILE *out)
     }
 }
 
-/* The parts beside the status itself; the screen is whole without them when they fail. */
+/* The rest of the screen; if a request fails, its part is missing. */
 static void print_rest(struct client_link *link)
 {
     json_t *nodes = client_link_request(link, "/api/v1/nodes", NULL);

@@ -1,8 +1,8 @@
 /*
- * text.c - answers as text for people: values, tables.
+ * text.c - format values and tables for a terminal.
  *
- * A column is as wide as its widest cell on a terminal: characters of East Asian scripts take two
- * places, those that go on top of another none.
+ * A column is as wide as its widest cell on the terminal: East Asian characters take two places,
+ * combining characters none.
  */
 #include "text.h"
 
@@ -21,9 +21,9 @@
 struct table {
     const char *const *titles; /* borrowed */
     size_t columns;
-    char **cells; /* row after row, the titles not among them */
+    char **cells; /* row by row, without the titles */
     size_t n, size;
-    bool failed; /* memory was short */
+    bool failed; /* out of memory */
 };
 
 const char *member_string(const json_t *object, const char *key)
@@ -93,7 +93,7 @@ void table_free(struct table *table)
     free(table);
 }
 
-/* A copy that may be shown: escaped, cut like peer text of the log. */
+/* A copy, escaped and truncated like peer text in the log. */
 static char *shown(const char *text)
 {
     const size_t n = strlen(text);
@@ -133,7 +133,7 @@ void table_number(struct table *table, int64_t number)
     table_text(table, text);
 }
 
-/* The places a text takes on a terminal. In the caller's locale, which has to be one of UTF-8. */
+/* The places that a text takes on a terminal. The current locale must be UTF-8. */
 static int width_of(const char *text)
 {
     const size_t n = strlen(text);

@@ -25,8 +25,8 @@ struct admin_routes;
 
 struct admin_options {
     const struct socket_permissions *rights; /* defaults for the file of a Unix socket */
-    bool trial;                         /* a check: an address in use is only a warning */
-    FILE *out;                          /* for errors */
+    bool trial;                              /* a check: an address in use is only a warning */
+    FILE *out;                               /* for errors */
 };
 
 /*
