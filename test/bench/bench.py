@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """
-bench.py - the router, HAProxy and nginx on the same work, in turns: what a unit of it costs.
+bench.py - run the router, HAProxy and nginx in turn on the same work, and measure the cost per unit.
 
-All proxies are up together, with the same certificate, nodes and threads; of each piece of work
-(work.py) each proxy does a short stretch in turn, the order rotated, round after round. What
-counts is the CPU time of the proxy for a unit of work, and its ratio to the others' in the same
-round: on a busy machine both suffer alike. The floor is a bare copying relay (relay_floor.c).
+All proxies run at the same time, with the same certificate, nodes and threads. Each proxy in turn
+does a short stretch of each piece of work (work.py), round after round, in rotating order. The
+results are the CPU time per unit of work and its ratio to the others' in the same round, because a
+busy machine slows down all. The floor is a minimal copying relay (relay_floor.c).
 
-Leaves its figures in a file of JSON; report.py makes tables and plots of it.
+Writes its figures to a JSON file; report.py makes tables and plots from it.
 """
 import argparse
 import json
@@ -33,20 +33,20 @@ from programs import Program, Sinks, about, make_certificate  # noqa: E402
 
 NODES = 4
 THREADS = 2
-SESSIONS = 9000  # most devices at a time
+SESSIONS = 9000  # maximum of simultaneous devices
 FILL_MS = 300
-PACED_TIMES = 2  # as long as other work: a percentile wants many
+PACED_TIMES = 2  # times as long as other work: percentiles need many samples
 PROXIES = ("router", "haproxy", "nginx")
 FLOOR = "floor"
 
 
 def can(name, piece):
-    """The floor has no TLS, and knows no better than to wait for who does not keep up."""
-    return name != FLOOR or (piece.door == "plain" and piece.group != "bulk")
+    """The floor has no TLS, and closes clients that read too slowly."""
+    return name != FLOOR or (piece.transport == "plain" and piece.group != "bulk")
 
 
 class Cpu:
-    """The proxy's CPU time for a unit of work."""
+    """A meter of the proxy's CPU time per unit of work."""
 
     def __init__(self, proxy):
         self.proxy, self.before = proxy, proxy.cpu()
@@ -58,7 +58,7 @@ class Cpu:
 
 
 class Bench:
-    """All proxies of one kind of certificate, each with a load of its own."""
+    """All proxies with one kind of certificate, each with its own load."""
 
     def __init__(self, options, key):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-bench-")
@@ -73,28 +73,28 @@ class Bench:
                                        proxy.ws)
 
     def do(self, name, piece, ms, meter=Cpu):
-        """One stretch: what was done, and what the meter says it took."""
+        """Run one stretch; return what was done, and the meter's result."""
         proxy, load = self.proxies[name], self.loads[name]
         quiet = proxy.sockets()
 
         def gone():
             harness.wait_until(lambda: proxy.sockets() <= quiet,
-                               f"{name} to let go of its connections")
+                               f"{name} to close its connections")
 
         if piece.before:
-            load.say(piece.before)
+            load.command(piece.before)
         if piece.group == "bulk":
-            load.say(f"bulk {FILL_MS}")  # buffers on the way are full when it begins, as at its end
+            load.command(f"bulk {FILL_MS}")  # buffers are full at the start, as at the end
         if piece.paced:
             ms *= PACED_TIMES
         running = meter(proxy)
-        answer = load.say(piece.command.format(ms=ms))
+        answer = load.command(piece.command.format(ms=ms))
         if not piece.before:
-            gone()  # the end of the last connections belongs to the work
+            gone()  # closing the last connections is part of the work
         done = work.units(piece, answer)
         taken = running.stop(done)
         if piece.before:
-            load.say("close")
+            load.command("close")
             gone()
         assert not answer["failures"], f"{name}: {piece.name}: {answer}"
         due = work.due(piece, ms)
@@ -109,7 +109,7 @@ class Bench:
 
 
 def run_pieces(options, key):
-    """[{work, proxy, round, ...}] of all work with that certificate."""
+    """Return [{work, proxy, round, ...}] of all work with that certificate."""
     pieces = [piece for piece in work.WORKS if piece.key == key]
     samples = []
     bench = Bench(options, key)
@@ -117,7 +117,7 @@ def run_pieces(options, key):
         for piece in pieces:
             names = [name for name in options.only if can(name, piece)]
             for name in names:
-                bench.do(name, piece, options.ms // 4)  # warm, and with tickets
+                bench.do(name, piece, options.ms // 4)  # warm-up, gets tickets
             for number in range(options.rounds):
                 turn = number % len(names)
                 for name in names[turn:] + names[:turn]:
@@ -125,10 +125,10 @@ def run_pieces(options, key):
                     if "resumed" in piece.name:
                         assert sample["resumed"] == sample["units"], f"{name}: {sample}"
                     samples.append({"work": piece.name, "proxy": name, "round": number} | sample)
-            told = ", ".join(f"{name} " + format(statistics.median(
+            text = ", ".join(f"{name} " + format(statistics.median(
                 s["cpu_us"] for s in samples
                 if s["work"] == piece.name and s["proxy"] == name), ".1f") for name in names)
-            print(f"  {piece.name}: CPU us a {piece.unit}: {told}", flush=True)
+            print(f"  {piece.name}: CPU us a {piece.unit}: {text}", flush=True)
         return samples
     finally:
         bench.close()
@@ -140,7 +140,7 @@ def json_of(*command):
 
 
 def storm(options):
-    """By its own program."""
+    """Run storm, a separate program."""
     if set(PROXIES) - set(options.only):
         return []
     with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
@@ -153,16 +153,16 @@ def storm(options):
 
 
 def or_nothing(part, *arguments):
-    """perf and strace may be forbidden here: the rest counts all the same."""
+    """Run a part that may be forbidden here (perf, strace); without it the other results are valid."""
     try:
         return part(*arguments)
     except (AssertionError, OSError, subprocess.SubprocessError) as fault:
-        print(f"  left out: {part.__module__}: {fault}", flush=True)
+        print(f"  skipped: {part.__module__}: {fault}", flush=True)
         return []
 
 
 def run(options):
-    """Each part is kept as soon as it is there."""
+    """Run all parts; keep the result of each as soon as it exists."""
     results = {"about": about(options.build) | {"threads": THREADS, "nodes": NODES,
                                                 "rounds": options.rounds, "ms": options.ms}}
 
@@ -190,9 +190,9 @@ def some_of(text):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two short rounds: is all well?")
+    parser.add_argument("--quick", action="store_true", help="two short rounds as a check")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--ms", type=int, default=2000, help="of a stretch of work")
+    parser.add_argument("--ms", type=int, default=2000, help="duration of a stretch of work")
     parser.add_argument("--idle", type=int, default=5000, metavar="N", help="idle devices")
     parser.add_argument("--only", default=[*PROXIES, FLOOR], metavar="LIST",
                         type=some_of, help="router,haproxy,nginx,floor")
@@ -207,7 +207,7 @@ def parse():
 
 def main():
     options = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops all programs
     harness.raise_open_files()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if not options.quick and most < 2 * SESSIONS + 500:

@@ -3,35 +3,35 @@
 import math
 import statistics
 
-# What is assumed of devices and of a machine; all of it is said in the text that is made of it.
-BACK_WITHIN_S = 300  # all devices come back, over TLS with full handshakes, spread over so long
-PING_EVERY_S = 60  # each sends a PINGREQ or a message so often, and gets an answer
-CORES_BUSY = 0.6  # no more than this share of the cores is planned for
-PORTS = 65000 - 1024 + 1  # of one source address towards one node, as config/operations.md sets them
-PORTS_USED = 0.8  # of them: some are in TIME_WAIT, or another's
-ANFD_BYTES = 16  # libev's of each descriptor of the process, in each worker
+# Assumptions about devices and machines; the generated text states them all.
+BACK_WITHIN_S = 300  # all devices reconnect over TLS with full handshakes within this time
+PING_EVERY_S = 60  # each device sends a PINGREQ or a message this often, and gets an answer
+CORES_BUSY = 0.6  # planned share of the cores
+PORTS = 65000 - 1024 + 1  # ports of one source address to one node, as config/operations.md sets them
+PORTS_USED = 0.8  # usable share: some are in TIME_WAIT or used by others
+ANFD_BYTES = 16  # libev's memory per descriptor of the process, in each worker
 NODES = 3
 MACHINE = {"cores": 16, "memory_gib": 64}
 
 
 def per_unit(figures):
-    """{door: {"user": bytes, "kernel": bytes, "connect": s, "message": s}}"""
+    """Return {transport: {"user": bytes, "kernel": bytes, "connect": s, "message": s}}."""
     idle = {each["door"]: each for each in figures.all["idle"] if each["proxy"] == "router"}
     cpu = {}
     for sample in figures.all["samples"]:
         if sample["proxy"] == "router":
             cpu.setdefault(sample["work"], []).append(sample["cpu_us"])
     cpu = {name: statistics.median(values) / 1e6 for name, values in cpu.items()}
-    # at a pace: what comes one by one costs more than what comes in batches
+    # At a fixed rate: single connects and messages cost more than batches.
     names = {"plain": ("2,000 connects/s", "10,000 echoes/s"),
              "tls13": ("400 TLS connects/s", "10,000 TLS echoes/s")}
-    return {door: {"user": idle[door]["user_bytes"], "kernel": idle[door]["slab_bytes"],
+    return {transport: {"user": idle[transport]["user_bytes"], "kernel": idle[transport]["slab_bytes"],
                    "connect": cpu[connect], "message": cpu[message]}
-            for door, (connect, message) in names.items()}
+            for transport, (connect, message) in names.items()}
 
 
 def of_one_router(unit, n, workers):
-    """What n connections take: GiB of the process and of the kernel, cores, source addresses."""
+    """Return the requirements of n connections: process GiB, kernel GiB, cores, source addresses."""
     loops = 2 * n * ANFD_BYTES * workers
     return {"process_gib": (n * unit["user"] + loops) / 2**30,
             "kernel_gib": n * unit["kernel"] / 2**30,
@@ -41,7 +41,7 @@ def of_one_router(unit, n, workers):
 
 
 def most_on_machine(unit):
-    """Connections for which half of the memory and the planned share of the cores do."""
+    """Return how many connections fit half of the memory and the planned share of the cores."""
     def fits(n):
         need = of_one_router(unit, n, MACHINE["cores"])
         return (need["process_gib"] + need["kernel_gib"] <= MACHINE["memory_gib"] / 2 and
@@ -53,12 +53,12 @@ def most_on_machine(unit):
 
 
 def rows(figures):
-    """(heading, then a cell for each of 100k and 1M, TCP and TLS)"""
+    """Return (heading, then a cell for each of 100k and 1M, TCP and TLS)."""
     units = per_unit(figures)
-    cases = [(door, n) for door in units for n in (100_000, 1_000_000)]
-    needs = [of_one_router(units[door], n, MACHINE["cores"]) for door, n in cases]
-    head = ["one router", *(f"{n // 1000:,}k {'TCP' if door == 'plain' else 'TLS'}"
-                            for door, n in cases)]
+    cases = [(transport, n) for transport in units for n in (100_000, 1_000_000)]
+    needs = [of_one_router(units[transport], n, MACHINE["cores"]) for transport, n in cases]
+    head = ["one router", *(f"{n // 1000:,}k {'TCP' if transport == 'plain' else 'TLS'}"
+                            for transport, n in cases)]
     lines = [(name, [f"{need[key]:,.{digits}f}" for need in needs]) for name, key, digits in (
         (f"memory of the process, {MACHINE['cores']} workers, GiB", "process_gib", 2),
         ("memory of the kernel, empty socket buffers, GiB", "kernel_gib", 2),
@@ -71,11 +71,11 @@ def rows(figures):
 
 
 def sentence(figures):
-    """How many routers ten million devices take."""
+    """Describe how many routers ten million devices require."""
     units = per_unit(figures)
     parts = []
-    for door, name in (("plain", "TCP"), ("tls13", "TLS 1.3")):
-        most = most_on_machine(units[door])
+    for transport, name in (("plain", "TCP"), ("tls13", "TLS 1.3")):
+        most = most_on_machine(units[transport])
         routers = math.ceil(10_000_000 / most) if most else 0
         parts.append(f"{name}: {most:,} connections per router, {routers} routers and one spare")
     about = figures.about

@@ -1,10 +1,9 @@
-"""The proxies of the benches, each as its own experts would configure it for this work.
+"""The proxies of the benches, each configured as its own experts would do for this work.
 
-All go by the client identifier in the CONNECT with consistent hashing, tell the node the device's
-address with PROXY protocol v2 (nginx speaks only v1), have the same threads, certificate, backlog
-and nodes, prefer the same cipher and group, and give out tickets (HAProxy two in TLS 1.3, which it
-cannot be told otherwise; the others one). None writes a line a session.
-What a user would not change stays as shipped.
+All use consistent hashing of the client identifier in the CONNECT and send the device's address
+with PROXY protocol v2 (nginx supports only v1). They have the same threads, certificate, backlog
+and nodes, prefer the same cipher and group, and issue one ticket (HAProxy always two in TLS 1.3).
+None writes a log line per session. All other settings are the defaults.
 """
 
 import os
@@ -16,14 +15,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import harness  # noqa: E402
 from nodes import Process  # noqa: E402
 
-BACKLOG = 4096  # nginx has 511 unless told
+BACKLOG = 4096  # nginx has 511 by default
 CIPHER_13 = "TLS_AES_128_GCM_SHA256"
 CIPHER_12 = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 MODULES = "/usr/lib/nginx/modules"
 
 
 class Setting:
-    """What all proxies get: where the nodes are, the certificate, and how much of everything."""
+    """Common settings of all proxies: nodes, certificate and sizes."""
 
     def __init__(self, node_ports, certificates, threads, sessions):
         self.node_ports, self.certificates, self.threads = node_ports, certificates, threads
@@ -34,13 +33,13 @@ class Setting:
 
 
 def fields_of(path, *names):
-    """Kilobytes of these lines of a file like smaps_rollup, in bytes, together."""
+    """Return the sum of these lines of a file like smaps_rollup, in bytes."""
     return sum(int(line.split()[1]) * 1024 for line in path.read_text().splitlines()
                if line.split(":")[0] in names)
 
 
 class Proxy(Process):
-    """One running proxy; ports `plain`, `tls` and `ws`, 0 where it has no such door."""
+    """One running proxy; ports `plain`, `tls` and `ws`, 0 = no such listener."""
 
     def __init__(self, name):
         super().__init__(name)
@@ -52,10 +51,10 @@ class Proxy(Process):
             if port:
                 self.wait_open(port, 15)
 
-    # -- what it has taken so far ---------------------------------------------------------
+    # -- resource usage -------------------------------------------------------------------
 
     def pids(self):
-        """Its process, and its children: nginx works in those."""
+        """Return its process and the children, which do the work in nginx."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [self.process.pid, *map(int, children.read_text().split())]
 
@@ -63,8 +62,8 @@ class Proxy(Process):
         return [task for pid in self.pids() for task in pathlib.Path(f"/proc/{pid}/task").iterdir()]
 
     def cpu(self):
-        """Seconds on a CPU, to the nanosecond; of them in user mode and in the kernel, as far as
-        the clock's ticks tell; and context switches by themselves and not."""
+        """Return the CPU seconds with nanosecond resolution, split into user mode and kernel by clock
+        ticks, and the voluntary and involuntary context switches."""
         cpu = user = system = wanted = forced = 0
         for task in self.tasks():
             cpu += int((task / "schedstat").read_text().split()[0])
@@ -83,29 +82,29 @@ class Proxy(Process):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def sockets(self):
-        """Descriptors but for pipes, which HAProxy keeps for the next splice."""
+        """Count descriptors except pipes, which HAProxy keeps for the next splice."""
         found = 0
         for pid in self.pids():
             for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
                 try:
                     found += os.readlink(link).startswith("socket:")
                 except FileNotFoundError:
-                    pass  # closed meanwhile
+                    pass  # closed in the meantime
         return found
 
     def memory_mb(self):
-        """Proportional, so that what nginx's processes share counts once."""
+        """Return proportional memory, in which pages shared by nginx's processes count once."""
         return sum(fields_of(pathlib.Path(f"/proc/{pid}/smaps_rollup"), "Pss")
                    for pid in self.pids()) / 2**20
 
     def user_bytes(self):
-        """Its own memory: what its processes have written to and do not share."""
+        """Return private memory: pages that its processes have written and do not share."""
         return sum(fields_of(pathlib.Path(f"/proc/{pid}/smaps_rollup"), "Private_Dirty")
                    for pid in self.pids())
 
 
 class Router(Proxy):
-    """more: keys of the configuration beside what all proxies get."""
+    """more: additional keys of the configuration."""
 
     def __init__(self, setting, build, **more):
         super().__init__("router")
@@ -123,10 +122,9 @@ class Router(Proxy):
 
 
 class HAProxy(Proxy):
-    """As the vendor's page on MQTT has it: checked CONNECT, hash of its client identifier. That goes
-    by way of a variable: "balance hash" with the whole expression takes turns in 2.6, in silence.
-
-    Over WebSocket it cannot read the CONNECT; the vendor's way is a tunnel, by source address.
+    """As on the vendor's page about MQTT: validate the CONNECT and hash its client identifier, through
+    a variable: with the whole expression "balance hash" silently does round robin in 2.6.
+    Over WebSocket it cannot read the CONNECT; the vendor recommends a tunnel by source address.
     """
 
     def __init__(self, setting, _build):
@@ -160,7 +158,7 @@ class HAProxy(Proxy):
         self.begin(["/usr/sbin/haproxy", "-db", "-f", str(config)])
 
 
-# Reads the client identifier of a CONNECT that came whole; any other goes by an empty one.
+# Reads the client identifier of a CONNECT that arrives in one piece; else it is empty.
 CLIENT_ID_JS = """
 var client_id = '';
 
@@ -205,9 +203,9 @@ export default {read_connect, get_client_id};
 
 
 class Nginx(Proxy):
-    """A stream proxy whose script reads the CONNECT, as the vendor's page on MQTT has it.
+    """A stream proxy whose script reads the CONNECT, as on the vendor's page about MQTT.
 
-    Over WebSocket the http proxy passes it on, by source address, and without a PROXY header.
+    Over WebSocket the http proxy relays by source address and without a PROXY header.
     """
 
     def __init__(self, setting, _build):
@@ -251,7 +249,7 @@ class Nginx(Proxy):
 
 
 class Floor(Proxy):
-    """relay_floor.c: the least that a relay can do."""
+    """relay_floor.c: a minimal relay."""
 
     def __init__(self, setting, build):
         super().__init__("floor")
@@ -267,7 +265,7 @@ def available(name, build):
 
 
 def start(name, setting, build):
-    """By name: haproxy, nginx, floor, router, or router/16 for that many handshakes a turn."""
+    """Start a proxy by name: haproxy, nginx, floor, router, or router/16 for 16 handshakes per turn."""
     makers = {"haproxy": HAProxy, "nginx": Nginx, "floor": Floor, "router": Router}
     if name in makers:
         return makers[name](setting, build)

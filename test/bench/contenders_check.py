@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """
-contenders_check.py - do the bench's proxies do what it says they do? A check of a few seconds.
+contenders_check.py - check in a few seconds that the proxies of the bench work as described.
 
-Behind each stand two nodes that write down what they get. Devices with twenty client identifiers
-connect over TCP and TLS twice: the second time each is to reach the node of the first, behind a
-PROXY header that tells its address; all together are to reach both nodes. Then the bench's own
-load goes through the plain, TLS and WebSocket doors, once and short, to the bench's own sink.
+Each proxy has two nodes that record what they receive. Devices with twenty client identifiers
+connect twice over TCP and TLS: each must reach the same node both times, with a PROXY header that
+has its address; together they must reach both nodes. Then the bench's own load runs shortly
+through the plain, TLS and WebSocket listeners to the bench's own sink.
 """
 import argparse
 import os
@@ -26,7 +26,7 @@ IDS = [f"device-{i}" for i in range(20)]
 
 
 def node_of(nodes, port, client_id, tls):
-    """Which node the device reached, if behind a header with its address."""
+    """Return the node that the device reached, after checking the header's address."""
     before = [len(node.records) for node in nodes]
     with mqtt.Device(port, tls=tls) as device:
         assert device.connect(client_id) == (0, 0), client_id
@@ -35,9 +35,9 @@ def node_of(nodes, port, client_id, tls):
         if len(node.records) > before[i]:
             record = node.record(before[i])
             source = recorder.proxy_source(record.proxy)
-            assert source[1] == own[1], f"the node was told {source}, the device has {own}"
+            assert source[1] == own[1], f"the node got {source}, the device has {own}"
             return i
-    raise AssertionError("no node was reached")
+    raise AssertionError("the device reached no node")
 
 
 def check_routing(name, setting, nodes, build):
@@ -56,18 +56,18 @@ def check_load(name, setting, build):
     proxy = contenders.start(name, setting, build)
     load = Program(build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
     try:
-        doors = ("plain", "tls13", "tls12", "ws") if proxy.ws else ("plain",)
-        for door in doors:
-            answer = load.say(f"cycle {door} 0 4 50 0")
-            assert answer["done"] > 0 and not answer["failures"], f"{name}, {door}: {answer}"
-        for door in doors[:3]:
-            load.say(f"open {door} echo 4")
-            assert load.say("echo 1024 50 0")["done"] > 0, f"{name}, {door}"
-            load.say("close")
-            if door != "plain":
-                load.say(f"cycle {door} 1 4 50 0")
-                answer = load.say(f"cycle {door} 1 4 50 0")
-                assert answer["resumed"] == answer["done"] > 0, f"{name}, {door}: {answer}"
+        transports = ("plain", "tls13", "tls12", "ws") if proxy.ws else ("plain",)
+        for transport in transports:
+            answer = load.command(f"cycle {transport} 0 4 50 0")
+            assert answer["done"] > 0 and not answer["failures"], f"{name}, {transport}: {answer}"
+        for transport in transports[:3]:
+            load.command(f"open {transport} echo 4")
+            assert load.command("echo 1024 50 0")["done"] > 0, f"{name}, {transport}"
+            load.command("close")
+            if transport != "plain":
+                load.command(f"cycle {transport} 1 4 50 0")
+                answer = load.command(f"cycle {transport} 1 4 50 0")
+                assert answer["resumed"] == answer["done"] > 0, f"{name}, {transport}: {answer}"
     finally:
         load.close()
         proxy.close()
@@ -79,11 +79,11 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     build = parser.parse_args().build.resolve()
     names = [name for name in ("router", "haproxy", "nginx") if contenders.available(name, build)]
-    if "nginx" not in names:  # its JavaScript module is in the bench set of install-deps.sh only
+    if "nginx" not in names:  # its JavaScript module is only in the bench set of install-deps.sh
         print(f"no {contenders.MODULES}/ngx_stream_js_module.so: run docker/install-deps.sh bench")
         sys.exit(SKIPPED)
     if len(names) < 3 or not os.access(build / "test/bench/load", os.X_OK):
-        sys.exit(f"only {names} are here")
+        sys.exit(f"only {names} are installed")
     harness.raise_open_files()
     nodes = [recorder.RecordingNode(), recorder.RecordingNode()]
     sinks = Sinks(build, 2)

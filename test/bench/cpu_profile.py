@@ -1,4 +1,4 @@
-"""Where the CPU time of a unit of work goes, by perf: in the kernel by system call, else by library."""
+"""Use perf to find where the CPU time of a unit of work goes: kernel by system call, else by library."""
 
 import collections
 import pathlib
@@ -16,7 +16,7 @@ HERTZ = 4999  # no multiple of the kernel's tick
 LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 full, RSA",
           "connect, TLS 1.3 resumed", "connect, TLS 1.2 resumed", "echo 64 B", "echo 64 B, TLS",
           "bulk to the node, TLS", "bulk to the device, TLS")
-# What else the kernel does is "kernel, else".
+# All other kernel code is "kernel, else".
 KERNEL = {"sockets": {"accept4", "socket", "bind", "connect", "shutdown", "close", "setsockopt",
                       "getsockopt", "getsockname", "getpeername", "ioctl", "fcntl", "poll"},
           "bytes": {"read", "write", "readv", "writev", "recvfrom", "recvmsg", "sendto", "sendmsg",
@@ -25,7 +25,7 @@ KERNEL = {"sockets": {"accept4", "socket", "bind", "connect", "shutdown", "close
 
 
 def place_of(frames):
-    """Of one sample: its frames, innermost first, as "symbol (object)"."""
+    """Return the place of one sample: its frames, innermost first, as "symbol (object)"."""
     inner = re.search(r"\(([^)]*)\)$", frames[0])
     path = inner.group(1) if inner else ""
     if "[kernel" in path or path.startswith("[") and "vdso" not in path:
@@ -43,7 +43,7 @@ def place_of(frames):
 
 
 def shares(script):
-    """{place: share of all samples} of the output of perf script."""
+    """Return {place: share of all samples} from the output of perf script."""
     found = collections.Counter()
     for sample in script.split("\n\n"):
         frames = [re.sub(r"^\s*[0-9a-f]+ ", "", line).strip()
@@ -55,7 +55,7 @@ def shares(script):
 
 
 class Perf:
-    """A meter, as bench.Cpu is."""
+    """A meter like bench.Cpu."""
 
     def __init__(self, proxy):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-perf-")
@@ -85,8 +85,8 @@ def run(options, make_bench):
         try:
             for piece in [each for each in work.WORKS if each.name in LISTED and each.key == key]:
                 for name in [each for each in options.only if each != "nginx" and
-                             (each != "floor" or piece.door == "plain")]:
-                    bench.do(name, piece, STRETCH_MS // 4)  # warm, and with tickets
+                             (each != "floor" or piece.transport == "plain")]:
+                    bench.do(name, piece, STRETCH_MS // 4)  # warm-up, gets tickets
                     found.append({"proxy": name, "work": piece.name} |
                                  {"shares": bench.do(name, piece, STRETCH_MS, Perf)["shares"]})
                     print(f"  profile, {piece.name}: {name}", flush=True)

@@ -1,4 +1,4 @@
-"""How costs grow: with connections, sessions, nodes and workers. Points of curves, as data."""
+"""Measure how costs grow with connections, sessions, nodes and workers; returns points of curves."""
 
 import collections
 import itertools
@@ -16,10 +16,10 @@ import harness
 from programs import Program, Sinks, make_certificate
 
 ECHOES_PER_S = 20000
-FLAT = ("CPU of an echoed message",)  # are to stay as they are
-TIMES = 7  # what takes milliseconds is asked so often, and the median told
+FLAT = ("CPU of an echoed message",)  # must not grow
+TIMES = 7  # repetitions of short measurements; the median counts
 
-# of a curve: who, for how many x, how much of unit
+# One point of a curve: program, x, y, unit of y.
 Point = collections.namedtuple("Point", "curve who x y unit")
 
 
@@ -45,54 +45,54 @@ class Stage:
 
 
 def cpu_of(proxy, what):
-    """CPU microseconds that it took meanwhile, and what was answered."""
+    """Return the CPU microseconds used during a call, and the call's answer."""
     before = proxy.cpu()["cpu_s"]
     answer = what()
     return (proxy.cpu()["cpu_s"] - before) * 1e6, answer
 
 
 def messages(stage, counts):
-    """A message's CPU, at one rate, with more and more connections."""
+    """CPU per message at a constant rate, with increasing numbers of connections."""
     for who in ("router", "haproxy", "floor"):
         proxy = contenders.start(who, stage.setting(max(counts)), stage.options.build)
         load = stage.load(proxy)
         for n in counts:
-            load.say(f"open plain echo {n}")
+            load.command(f"open plain echo {n}")
             each = []
             for _ in range(3):
-                cpu, answer = cpu_of(proxy, lambda: load.say(
+                cpu, answer = cpu_of(proxy, lambda: load.command(
                     f"echo 64 {stage.options.ms // 2} {ECHOES_PER_S}"))
                 each.append(cpu / answer["done"])
             yield Point("CPU of an echoed message", who, n, statistics.median(each), "us")
-            load.say("close")
+            load.command("close")
         load.close()
         proxy.close()
 
 
 def memory(stage, counts):
-    """What the process takes for more and more idle connections, on a fresh one each."""
-    for door in ("plain", "tls13"):
+    """Memory of the process with increasing numbers of idle connections, a fresh process each."""
+    for transport in ("plain", "tls13"):
         for who in ("router", "haproxy"):
             for n in counts:
                 proxy = contenders.start(who, stage.setting(n), stage.options.build)
                 load = stage.load(proxy)
                 before = proxy.user_bytes()
-                load.say(f"open {door} idle {n}")
-                yield Point(f"memory, {'TLS' if door != 'plain' else door}", who, n,
+                load.command(f"open {transport} idle {n}")
+                yield Point(f"memory, {'TLS' if transport != 'plain' else transport}", who, n,
                             (proxy.user_bytes() - before) / 2**20, "MiB")
                 load.close()
                 proxy.close()
 
 
 def workers(stage):
-    """One worker, and two: connects a second, and the CPU of one."""
-    for door, name in (("plain", "plain"), ("tls13", "TLS")):
+    """Connects per second and CPU per connect, with one worker and with two."""
+    for transport, name in (("plain", "plain"), ("tls13", "TLS")):
         for n in (1, 2):
             proxy = contenders.start("router", stage.setting(100, threads=n), stage.options.build)
             load = stage.load(proxy)
-            load.say(f"cycle {door} 0 32 {stage.options.ms // 2} 0")
-            cpu, answer = cpu_of(proxy, lambda: load.say(
-                f"cycle {door} 0 32 {2 * stage.options.ms} 0"))
+            load.command(f"cycle {transport} 0 32 {stage.options.ms // 2} 0")
+            cpu, answer = cpu_of(proxy, lambda: load.command(
+                f"cycle {transport} 0 32 {2 * stage.options.ms} 0"))
             yield Point(f"connects a second by workers, {name}", "router", n,
                         answer["done"] * 1000 / answer["elapsed_ms"], "1/s")
             yield Point(f"CPU of a connect by workers, {name}", "router", n,
@@ -101,8 +101,8 @@ def workers(stage):
             proxy.close()
 
 
-def ask(port, path, body=None):
-    """Milliseconds until the admin interface has answered, the median of TIMES."""
+def admin_request_ms(port, path, body=None):
+    """Return the median time of an admin request in milliseconds."""
     def once():
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}{path}", body,
@@ -115,32 +115,32 @@ def ask(port, path, body=None):
 
 
 def operator(proxy, port, curve_by, x):
-    yield Point(f"reload by {curve_by}", "router", x, ask(port, "/api/v1/reload", b"{}"), "ms")
-    yield Point(f"scrape by {curve_by}", "router", x, ask(port, "/metrics"), "ms")
+    yield Point(f"reload by {curve_by}", "router", x, admin_request_ms(port, "/api/v1/reload", b"{}"), "ms")
+    yield Point(f"scrape by {curve_by}", "router", x, admin_request_ms(port, "/metrics"), "ms")
 
 
-def house_keeping(stage, sessions, nodes):
-    """A reload and a scrape, with more sessions, and with more nodes."""
+def admin_requests(stage, sessions, nodes):
+    """Reload and scrape, with more sessions, and with more nodes."""
     port = harness.free_port()
     admin = {"admin": {"address": f"127.0.0.1:{port}"}}
     proxy = contenders.Router(stage.setting(max(sessions)), stage.options.build, **admin)
     load = stage.load(proxy)
     for n in sessions:
-        load.say(f"open plain idle {n}")
+        load.command(f"open plain idle {n}")
         yield from operator(proxy, port, "sessions", n)
-        load.say("close")
+        load.command("close")
     load.close()
     proxy.close()
     for n in nodes:
-        ports = (stage.sinks.ports * n)[:n]  # a few sockets under many names
+        ports = (stage.sinks.ports * n)[:n]  # a few ports under many names
         proxy = contenders.Router(stage.setting(100, ports=ports), stage.options.build, **admin)
-        harness.wait_until(lambda: ask(port, "/healthz"), "the admin interface")
+        harness.wait_until(lambda: admin_request_ms(port, "/healthz"), "the admin interface")
         yield from operator(proxy, port, "nodes", n)
         proxy.close()
 
 
-def picks(stage):
-    """By parse_bench.c: one process, one thread, nothing but the pick."""
+def selections(stage):
+    """Node selection by parse_bench.c: one process, one thread."""
     done = subprocess.run([stage.options.build / "test/bench/parse_bench"], check=True,
                           capture_output=True, text=True)
     for key, ns in json.loads(done.stdout).items():
@@ -150,8 +150,8 @@ def picks(stage):
 
 
 def grows_too_fast(points):
-    """Curves along which y grew by more than x did, with a half for noise; or at all, where it is to
-    stay: there are to be none."""
+    """Return the curves along which y grew by more than x plus a half for noise, or grew at all
+    although it must not; there must be none."""
     curves = collections.defaultdict(list)
     for point in points:
         if "a second" not in point["curve"]:
@@ -173,7 +173,7 @@ def run(options):
     points = []
     try:
         for part in (messages(stage, counts), memory(stage, counts), workers(stage),
-                     house_keeping(stage, (1, *counts), nodes), picks(stage)):
+                     admin_requests(stage, (1, *counts), nodes), selections(stage)):
             for point in part:
                 points.append(point)
                 print(f"  {point.curve}, {point.who}, {point.x}: {point.y:.3g} {point.unit}",

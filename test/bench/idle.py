@@ -1,4 +1,4 @@
-"""What an idle connection costs: memory of the process, of the kernel, and CPU for doing nothing."""
+"""Measure the cost of an idle connection: process memory, kernel memory, and CPU."""
 
 import contenders
 import harness
@@ -8,16 +8,16 @@ import time
 
 from programs import Program, Sinks, make_certificate
 
-DOORS = ("plain", "tls13", "tls12", "ws")
-SETTLE_S = 20  # at most
+TRANSPORTS = ("plain", "tls13", "tls12", "ws")
+SETTLE_S = 20  # maximum
 SETTLED_BYTES = 128 * 1024
 FLEET = 16384  # of load.c
 WARM_MS = 500
-LOOK_S = 3  # how long they are watched doing nothing
+OBSERVE_S = 3  # how long the idle connections are observed
 
 
 def slab_bytes():
-    """What the kernel's own objects take on the whole machine: sockets, epoll, descriptors."""
+    """Return the size of all kernel objects of the machine: sockets, epoll, descriptors."""
     for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("Slab:"):
             return int(line.split()[1]) * 1024
@@ -25,7 +25,7 @@ def slab_bytes():
 
 
 def settled_slab_bytes():
-    """The same, once the kernel has freed what others left: sockets go by and by."""
+    """Return the same after the kernel has freed old objects, which takes a while."""
     before = slab_bytes()
     for _ in range(SETTLE_S):
         time.sleep(1)
@@ -36,31 +36,31 @@ def settled_slab_bytes():
     return before
 
 
-def hold(load, door, n, cpu_s, user_bytes):
-    """Open n, look at them, and close them."""
+def hold(load, transport, n, cpu_s, user_bytes):
+    """Open n connections, measure, and close them."""
     slab, before = settled_slab_bytes(), user_bytes()
-    load.say(f"open {door} idle {n}")
+    load.command(f"open {transport} idle {n}")
     user, kernel = user_bytes() - before, slab_bytes() - slab
     cpu = cpu_s()
-    time.sleep(LOOK_S)  # not to wait for something: doing nothing for that long is the work
+    time.sleep(OBSERVE_S)  # no wait for an event: idling is the work
     cpu = cpu_s() - cpu
-    load.say("close")
-    return {"user_bytes": user / n, "slab_bytes": kernel / n, "cpu_ms_per_s": cpu * 1000 / LOOK_S}
+    load.command("close")
+    return {"user_bytes": user / n, "slab_bytes": kernel / n, "cpu_ms_per_s": cpu * 1000 / OBSERVE_S}
 
 
-def of_proxy(name, door, options, setting):
-    """On a fresh process that has seen the fleet once, a few at a time: what it remembers of devices
-    that are gone is told apart, as what it takes before the first of these connects."""
+def of_proxy(name, transport, options, setting):
+    """Measure a fresh process after the complete fleet has connected once, a few at a time. The memory
+    for disconnected devices counts separately, as does the memory before the first connection."""
     proxy = contenders.start(name, setting, options.build)
     load = Program(options.build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
     try:
         began = proxy.user_bytes()
-        while load.say(f"cycle plain 0 32 {WARM_MS} 0")["serial"] < FLEET:
+        while load.command(f"cycle plain 0 32 {WARM_MS} 0")["serial"] < FLEET:
             pass
-        load.say(f"open {door} idle 64")
-        load.say("close")
+        load.command(f"open {transport} idle 64")
+        load.command("close")
         before = proxy.user_bytes()
-        held = hold(load, door, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
+        held = hold(load, transport, options.idle, lambda: proxy.cpu()["cpu_s"], proxy.user_bytes)
         return {"before_bytes": before, "fleet_bytes": before - began} | held
     finally:
         load.close()
@@ -68,8 +68,8 @@ def of_proxy(name, door, options, setting):
 
 
 def run(options, n_nodes, threads):
-    """[{proxy, door, user_bytes, slab_bytes, cpu_ms_per_s}], the kernel's part without the
-    device's and the node's sockets."""
+    """Return [{proxy, door, user_bytes, slab_bytes, cpu_ms_per_s}], the kernel's part without the
+    sockets of devices and nodes."""
     found = []
     with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
         certificates = pathlib.Path(directory)
@@ -80,12 +80,12 @@ def run(options, n_nodes, threads):
             direct = hold(load, "plain", options.idle, lambda: 0, lambda: 0)["slab_bytes"]
             load.close()
             setting = contenders.Setting(sinks.ports, certificates, threads, options.idle + 100)
-            for door in DOORS:
-                for name in [each for each in options.only if each != "floor" or door == "plain"]:
-                    cost = of_proxy(name, door, options, setting)
+            for transport in TRANSPORTS:
+                for name in [each for each in options.only if each != "floor" or transport == "plain"]:
+                    cost = of_proxy(name, transport, options, setting)
                     cost["slab_bytes"] -= direct
-                    found.append({"proxy": name, "door": door, "n": options.idle} | cost)
-                    print(f"  idle, {door}: {name}: {cost['user_bytes']:.0f} B, kernel "
+                    found.append({"proxy": name, "door": transport, "n": options.idle} | cost)
+                    print(f"  idle, {transport}: {name}: {cost['user_bytes']:.0f} B, kernel "
                           f"{cost['slab_bytes']:.0f} B, CPU {cost['cpu_ms_per_s']:.2f} ms/s",
                           flush=True)
         finally:

@@ -1,4 +1,4 @@
-"""The bench's plots, as SVG: CPU of all work, memory of idle connections, how costs grow."""
+"""The bench's plots as SVG: CPU per unit of work, memory of idle connections, growth of costs."""
 
 import collections
 
@@ -12,8 +12,8 @@ import work  # noqa: E402
 
 COLOURS = {"router": "#0072b2", "haproxy": "#d55e00", "nginx": "#009e73", "floor": "#999999"}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
-DOORS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
-# The same figures make the same file, and text stays text.
+TRANSPORTS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
+# The same figures make the same file; text stays text.
 matplotlib.rcParams.update({"svg.hashsalt": "mqtt-router", "svg.fonttype": "none",
                             "font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
                             "savefig.facecolor": "white"})
@@ -26,7 +26,7 @@ def save(figure, path):
 
 
 def cpu(figures, path):
-    """Each proxy's CPU of a unit, in times of HAProxy's."""
+    """Plot each proxy's CPU per unit relative to HAProxy's."""
     pieces = [piece for piece in work.WORKS if not piece.paced]
     figure, axes = plt.subplots(figsize=(9, 6))
     for k, name in enumerate(("router", "haproxy", "nginx", "floor")):
@@ -55,11 +55,11 @@ def memory(figures, path):
     for k, name in enumerate(("router", "haproxy", "nginx")):
         found = {each["door"]: each["user_bytes"] / 1024 for each in figures.all["idle"]
                  if each["proxy"] == name}
-        at = [i + 0.27 * k for i, door in enumerate(DOORS) if door in found]
-        bars = axes.bar(at, [found[door] for door in DOORS if door in found], 0.26,
+        at = [i + 0.27 * k for i, transport in enumerate(TRANSPORTS) if transport in found]
+        bars = axes.bar(at, [found[transport] for transport in TRANSPORTS if transport in found], 0.26,
                         color=COLOURS[name], label=NAMES[name])
         axes.bar_label(bars, fmt="%.1f", fontsize=7)
-    axes.set_xticks([i + 0.27 for i in range(len(DOORS))], DOORS.values())
+    axes.set_xticks([i + 0.27 for i in range(len(TRANSPORTS))], TRANSPORTS.values())
     axes.set_ylabel("KiB of the process\nan idle connection")
     axes.legend(frameon=False)
     save(figure, path)

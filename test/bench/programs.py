@@ -1,4 +1,4 @@
-"""The benches' own programs, their certificates, and what machine they ran on."""
+"""The programs and certificates of the benches, and a description of the machine."""
 
 import datetime
 import json
@@ -15,14 +15,14 @@ from nodes import is_open  # noqa: E402
 
 
 class Program:
-    """One of the C programs: a line in, a line of JSON out. Ends with its input."""
+    """A C program that answers each input line with a line of JSON, and exits at the end of its input."""
 
     def __init__(self, path, *arguments):
         self.process = subprocess.Popen(
             [str(path), *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, preexec_fn=harness.raise_open_files)
 
-    def say(self, line):
+    def command(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -40,7 +40,7 @@ class Program:
 
 
 class Sinks:
-    """Broker nodes, all in one process; .ports"""
+    """Broker nodes in one process; .ports"""
 
     def __init__(self, build, n):
         self.ports = [harness.free_port() for _ in range(n)]
@@ -53,7 +53,7 @@ class Sinks:
 
 
 def make_certificate(directory, kind):
-    """server.pem and server.key: ECDSA P-256, or RSA, ten times as dear for the proxy alone."""
+    """Make server.pem and server.key: ECDSA P-256, or RSA, which costs the proxy ten times as much."""
     if kind == "ecdsa":
         harness.make_certificates(directory)
         return
@@ -63,14 +63,14 @@ def make_certificate(directory, kind):
 
 
 def version_of(*command):
-    """The first version number that a program says of itself."""
+    """Return the first version number in a program's output."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"\d+\.\d+(\.\d+)?", done.stdout + done.stderr)
     return found.group(0) if found else "unknown"
 
 
 def about(build):
-    """When and on what."""
+    """Return date, machine and versions."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
     return {"date": datetime.date.today().isoformat(),

@@ -25,7 +25,7 @@ PAGE = ROOT / "test" / "bench" / "README.md"
 MARKS = {name: (f"<!-- {name}: written by report.py -->\n", f"<!-- {name}: end -->\n")
          for name in ("bench", "capacity")}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
-DOORS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
+TRANSPORTS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
 HANDSHAKES = {"connect, TLS 1.3 full, ECDSA": "tls13_full_ecdsa",
               "connect, TLS 1.3 full, RSA": "tls13_full_rsa",
               "connect, TLS 1.3 resumed": "tls13_resumed",
@@ -38,7 +38,7 @@ MICRO = {"connect_v3_1_1_ns": "parsing a CONNECT of 3.1.1 with user name and pas
          "pick_of_10_ns": "selecting home and two other candidates of 10 nodes",
          "proxy_v2_ns": "composing a PROXY v2 header",
          "log_line_ns": "writing the log line of a session"}
-# Of cpu_profile.py.
+# The places of cpu_profile.py.
 PLACES = ("kernel, sockets", "kernel, bytes", "kernel, epoll", "kernel, else", "OpenSSL", "C library",
           "the program")
 FLEET = 16384  # devices of load.c
@@ -47,7 +47,7 @@ MEMORY_TARGETS = {"plain": 0.7 * 1024, "tls13": 14.5 * 1024, "tls12": 14.5 * 102
 
 
 class Figures:
-    """What the bench found, with the questions that are asked of it."""
+    """The results of the benchmarks, and queries on them."""
 
     def __init__(self, path):
         self.all = json.loads(path.read_text())
@@ -63,7 +63,7 @@ class Figures:
         return statistics.median(values.values()) if values else None
 
     def ratio(self, piece, other):
-        """The router's CPU, in times of the other's in the same round: the median."""
+        """Return the median of the router's CPU relative to the other's in the same round."""
         ours, theirs = self.of(piece, "router"), self.of(piece, other)
         ratios = [ours[n] / theirs[n] for n in ours if n in theirs]
         return statistics.median(ratios) if ratios else None
@@ -74,7 +74,7 @@ def cell(value, digits=1):
 
 
 def verdict(value, target):
-    """A ratio, and the target with what became of it."""
+    """Return a ratio with its goal and whether it was reached."""
     if value is None:
         return ""
     if target is None:
@@ -114,16 +114,16 @@ def latency_table(figures):
 
 
 def unseen_bytes(idle):
-    """An idle connection with what is remembered of its device, which others have had before."""
+    """Return the bytes of an idle connection of a new device, with the router's memory of the device."""
     return idle["user_bytes"] + idle["fleet_bytes"] / FLEET
 
 
 def idle_table(figures):
     found = {(each["proxy"], each["door"]): each for each in figures.all["idle"]}
     rows = []
-    for door, name in DOORS.items():
-        def each(what, digits=0, door=door):
-            return [cell(found[n, door][what] if (n, door) in found else None, digits)
+    for transport, name in TRANSPORTS.items():
+        def each(what, digits=0, transport=transport):
+            return [cell(found[n, transport][what] if (n, transport) in found else None, digits)
                     for n in NAMES]
         rows.append([f"{name}, process", *each("user_bytes")])
         rows.append([f"{name}, kernel", *each("slab_bytes")])
@@ -152,7 +152,7 @@ def calls_table(figures):
 
 
 def profile_table(figures):
-    """A median's share of time in each place."""
+    """Return a median's share of time in each place."""
     pieces = {piece.name: piece for piece in work.WORKS}
     rows = []
     for each in figures.all["profiles"]:
@@ -171,7 +171,7 @@ def calls_by_work(figures):
 
 
 def storm_table(figures):
-    """Of storm's own file of results: per round {proxy: {kind: result}}."""
+    """Make the table of storm's result file: per round {proxy: {kind: result}}."""
     rounds = figures.all.get("storm") or []
     rows = []
     for kind in ("full", "resumed"):
@@ -234,14 +234,14 @@ def misses(figures):
     for each in figures.all["idle"]:
         if each["proxy"] == "router" and each["user_bytes"] > MEMORY_TARGETS.get(
                 each["door"], float("inf")):
-            found.append([f"idle, {DOORS[each['door']]}", "bytes", f"{MEMORY_TARGETS[each['door']]:.0f}",
+            found.append([f"idle, {TRANSPORTS[each['door']]}", "bytes", f"{MEMORY_TARGETS[each['door']]:.0f}",
                           f"{each['user_bytes']:.0f}", ""])
         if each["proxy"] == "router" and each["door"] == "plain" and unseen_bytes(
                 each) > MEMORY_TARGETS["plain"]:
             found.append(["idle, TCP, new device", "bytes", f"{MEMORY_TARGETS['plain']:.0f}",
                           f"{unseen_bytes(each):.0f}", ""])
         if each["proxy"] == "router" and each["cpu_ms_per_s"] >= 0.5:
-            found.append([f"idle, {DOORS[each['door']]}", "CPU, ms per second", "0.5",
+            found.append([f"idle, {TRANSPORTS[each['door']]}", "CPU, ms per second", "0.5",
                           f"{each['cpu_ms_per_s']:.1f}", ""])
     for key in ("connect_v3_1_1_ns", "connect_v5_ns"):
         if figures.all["micro"][key] > PARSE_TARGET_NS:

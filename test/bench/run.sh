@@ -1,12 +1,12 @@
 #!/bin/bash
-# The router beside HAProxy and nginx, on the same work: figures, tables, plots.
+# Compare the router with HAProxy and nginx on the same work: figures, tables, plots.
 #
 #   test/bench/run.sh            half an hour: figures and plots into test/bench/results, tables into
 #                                test/bench/README.md
-#   test/bench/run.sh --quick    four minutes: tables to the terminal, nothing is kept
+#   test/bench/run.sh --quick    four minutes: tables to the terminal, results are not kept
 #
-# Installs what is missing, and builds. Wants the machine for itself: what else runs on it goes into
-# the figures. More in bench.py, which may be started by itself (--help).
+# Installs missing packages, and builds. Run nothing else on the machine: it would change the figures.
+# bench.py can also be started directly (--help).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

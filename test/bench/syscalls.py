@@ -1,4 +1,4 @@
-"""How many system calls a unit of work takes, by strace."""
+"""Count the system calls of a unit of work with strace."""
 
 import collections
 import pathlib
@@ -16,7 +16,7 @@ LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 re
 
 
 class Strace:
-    """A meter (bench.Cpu is another): the calls of all processes of a proxy."""
+    """A meter like bench.Cpu: the calls of all processes of a proxy."""
 
     def __init__(self, proxy):
         self.file = tempfile.NamedTemporaryFile(prefix="mqtt-router-strace-")
@@ -44,14 +44,14 @@ class Strace:
 
 
 def run(options, make_bench):
-    """[{proxy, work, calls: {name: a unit}}]"""
+    """Return [{proxy, work, calls: {name: calls per unit}}]."""
     found = []
     bench = make_bench(options, "ecdsa")
     try:
         for piece in [piece for piece in work.WORKS if piece.name in LISTED]:
             for name in [each for each in options.only if each != "floor" or
-                         piece.door == "plain"]:
-                bench.do(name, piece, STRETCH_MS)  # warm, and with tickets
+                         piece.transport == "plain"]:
+                bench.do(name, piece, STRETCH_MS)  # warm-up, gets tickets
                 calls = bench.do(name, piece, STRETCH_MS, Strace)["calls"]
                 found.append({"proxy": name, "work": piece.name, "calls": calls})
                 print(f"  system calls, {piece.name}: {name}: {sum(calls.values()):.1f}",

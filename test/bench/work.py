@@ -1,51 +1,51 @@
-"""What the proxies do in the bench, piece by piece: what load.c is told, and what a unit is."""
+"""The work of the bench: commands to load.c, and their units."""
 
 import collections
 
-SLOTS = 32         # devices that connect at a time
+SLOTS = 32         # devices that connect simultaneously
 ECHOING = 100      # devices that send messages
-STREAMING = 4      # devices that send or get in bulk
+STREAMING = 4      # devices that send or receive bulk data
 CONNECTS_PER_S = {"plain": 2000, "tls13": 400}
 ECHOES_PER_S = 10000
 
-# group       of the report's table
-# key         of the certificate
-# door        of load.c; what has no TLS also goes through the floor
-# before      what the devices are told first; None: nothing
-# command     what is measured; {ms} is how long
+# group       group in the report's table
+# key         kind of the certificate's key
+# transport   of load.c; work without TLS is also done by the floor
+# before      command for the devices before the measurement; None: nothing
+# command     measured command; {ms} is its duration
 # unit        what `units` counts
-# target      of the CPU of a unit, times HAProxy's, and times the floor's; None: none was set
-# paced       at a rate that all can serve: what is compared is the latency
+# target      goal for the CPU per unit, relative to HAProxy and to the floor; None: no goal
+# paced       at a rate that all can serve, to compare the latency
 Work = collections.namedtuple(
-    "Work", "name group key door before command unit target floor_target paced")
+    "Work", "name group key transport before command unit target floor_target paced")
 
 
-def _cycle(name, key, door, resume, target, floor_target=None):
-    return Work(name, "connect", key, door, None, f"cycle {door} {resume} {SLOTS} {{ms}} 0",
+def _cycle(name, key, transport, resume, target, floor_target=None):
+    return Work(name, "connect", key, transport, None, f"cycle {transport} {resume} {SLOTS} {{ms}} 0",
                 "cycle", target, floor_target, False)
 
 
-def _echo(size, word, door, target, floor_target=None):
-    name = f"echo {word}" + (", TLS" if door != "plain" else "")
-    return Work(name, "echo", "ecdsa", door, f"open {door} echo {ECHOING}",
+def _echo(size, word, transport, target, floor_target=None):
+    name = f"echo {word}" + (", TLS" if transport != "plain" else "")
+    return Work(name, "echo", "ecdsa", transport, f"open {transport} echo {ECHOING}",
                 f"echo {size} {{ms}} 0", "message", target, floor_target, False)
 
 
-def _bulk(kind, way, door, target):
-    name = f"bulk {way}" + (", TLS" if door != "plain" else "")
-    return Work(name, "bulk", "ecdsa", door, f"open {door} {kind} {STREAMING}", "bulk {ms}",
+def _bulk(kind, way, transport, target):
+    name = f"bulk {way}" + (", TLS" if transport != "plain" else "")
+    return Work(name, "bulk", "ecdsa", transport, f"open {transport} {kind} {STREAMING}", "bulk {ms}",
                 "MiB", target, None, False)
 
 
-def _paced_cycle(door, word):
-    rate = CONNECTS_PER_S[door]
-    return Work(f"{rate:,} {word}connects/s", "paced", "ecdsa", door, None,
-                f"cycle {door} 0 {4 * ECHOING} {{ms}} {rate}", "cycle", None, None, True)
+def _paced_cycle(transport, word):
+    rate = CONNECTS_PER_S[transport]
+    return Work(f"{rate:,} {word}connects/s", "paced", "ecdsa", transport, None,
+                f"cycle {transport} 0 {4 * ECHOING} {{ms}} {rate}", "cycle", None, None, True)
 
 
-def _paced_echo(door, word):
-    return Work(f"{ECHOES_PER_S:,} {word}echoes/s", "paced", "ecdsa", door,
-                f"open {door} echo {ECHOING}", f"echo 64 {{ms}} {ECHOES_PER_S}", "message", None,
+def _paced_echo(transport, word):
+    return Work(f"{ECHOES_PER_S:,} {word}echoes/s", "paced", "ecdsa", transport,
+                f"open {transport} echo {ECHOING}", f"echo 64 {{ms}} {ECHOES_PER_S}", "message", None,
                 None, True)
 
 
@@ -74,10 +74,10 @@ WORKS = (
 
 
 def due(work, ms):
-    """How many units its pace asks for in that time; None: it is not paced."""
+    """Return how many units are due in that time at its rate; None: no rate."""
     return int(work.command.split()[-1]) * ms / 1000 if work.paced else None
 
 
 def units(work, answer):
-    """How much of it was done."""
+    """Return how many units were done."""
     return answer["bytes"] / 2**20 if work.unit == "MiB" else answer["done"]

@@ -17,7 +17,7 @@ import harness
 import mqtt
 import websocket
 from harness import SANITIZED, add_listener, one_cluster
-from hostile import Crowd, Behavior, client_hello, half
+from hostile import Behavior, Crowd, client_hello, half
 from proxy_sender import v2
 
 sys.path.insert(0, str(harness.ROOT / "test" / "tools"))

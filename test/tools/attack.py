@@ -25,7 +25,7 @@ import harness  # noqa: E402  pylint: disable=wrong-import-position
 import mqtt  # noqa: E402  pylint: disable=wrong-import-position
 import websocket  # noqa: E402  pylint: disable=wrong-import-position
 from attacks import ATTACKS, KEY  # noqa: E402  pylint: disable=wrong-import-position
-from hostile import Crowd, Behavior  # noqa: E402  pylint: disable=wrong-import-position
+from hostile import Behavior, Crowd  # noqa: E402  pylint: disable=wrong-import-position
 from nodes import Mosquitto  # noqa: E402  pylint: disable=wrong-import-position
 
 HERE = "127.0.0.66"  # source address of the attackers, unless the attack uses many

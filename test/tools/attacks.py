@@ -10,7 +10,7 @@ import time
 
 import mqtt
 import websocket
-from hostile import Crowd, Behavior, client_hello, half
+from hostile import Behavior, Crowd, client_hello, half
 from proxy_sender import v2
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
