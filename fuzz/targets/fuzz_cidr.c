@@ -13,8 +13,8 @@
 #include <ares.h>
 #include <arpa/inet.h>
 
+#include "base/cidr.h"
 #include "law.h"
-#include "model/cidr.h"
 
 #define INPUT_MAX 512u
 #define TEXT_MAX  64u

@@ -16,9 +16,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cidr.h"
 #include "base/span.h"
 #include "base/util.h"
-#include "cidr.h"
 #include "wire/proxy/protocol.h"
 
 /*

@@ -154,7 +154,7 @@ struct listener_conf {
      * from whoever may open the socket when that is a Unix socket.
      */
     bool accept_proxy_protocol;
-    struct cidr *trusted_proxies; /* model/cidr.h */
+    struct cidr *trusted_proxies; /* base/cidr.h */
     size_t n_trusted_proxies;     /* 0 only with neither a PROXY header nor an address header,
                                      or when all addresses are Unix sockets */
 

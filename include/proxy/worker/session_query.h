@@ -14,10 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cidr.h"
 #include "base/list.h"
 #include "base/span.h"
 #include "base/util.h"
-#include "model/cidr.h"
 #include "model/placement.h"
 #include "net/address.h"
 #include "proxy/listener_live.h"

@@ -14,7 +14,7 @@
 
 #include "load.h"
 #include "message.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 static json_t *parse_json(struct config_load *load, const char *text, size_t n)
 {

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/cidr.h"
-#include "model/config/keys/keys.h"
+#include "base/cidr.h"
 #include "store.h"
+#include "table.h"
 
 #define FACTOR_ONE 1000.0
 

@@ -11,7 +11,7 @@
 
 #include "lines.h"
 #include "model/config/config.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 struct config_load {
     struct config *config;

@@ -12,7 +12,7 @@
 #include "base/util.h"
 #include "load.h"
 #include "message.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 /* A value, its row, and the struct that the row's field is in. */
 typedef void config_reader(struct config_load *load, const struct config_key *key,

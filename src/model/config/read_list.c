@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "model/cidr.h"
+#include "base/cidr.h"
 #include "store.h"
 
 /* ---- elements ------------------------------------------------------------------------ */

@@ -7,7 +7,7 @@
 
 #include "message.h"
 #include "model/config/config.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 static void put_choices(FILE *out, const struct config_key *key, const char *join)
 {

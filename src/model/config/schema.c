@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "model/config/config.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 static json_t *object_schema(const struct config_table *table);
 

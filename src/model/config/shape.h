@@ -4,7 +4,7 @@
 #ifndef MODEL_CONFIG_SHAPE_H
 #define MODEL_CONFIG_SHAPE_H
 
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 extern const struct config_shape config_header_shape;   /* RFC 9110 section 5.1 */
 extern const struct config_shape config_path_shape;     /* RFC 3986 section 3.3, no query */

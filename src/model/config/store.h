@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "model/config/config.h"
-#include "model/config/keys/keys.h"
+#include "table.h"
 
 _Static_assert(sizeof(enum route_source) == sizeof(uint32_t), "enums are stored as uint32_t");
 

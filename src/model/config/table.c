@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/config/keys/keys.h"
 #include "store.h"
+#include "table.h"
 
 /* Longer words are no misspelling of any key. Keeps the rows of the edit distance on the stack. */
 #define WORD_MAX 64u

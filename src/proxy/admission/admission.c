@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/cidr.h"
+#include "base/cidr.h"
 #include "model/damping.h"
 #include "net/address.h"
 #include "table.h"

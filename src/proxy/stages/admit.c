@@ -14,8 +14,8 @@
  */
 #include "admit.h"
 
+#include "base/cidr.h"
 #include "base/clock.h"
-#include "model/cidr.h"
 #include "net/address.h"
 #include "proxy/admission/admission.h"
 #include "proxy/listener.h"

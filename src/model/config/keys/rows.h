@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 #include "base/util.h"
-#include "keys.h"
 #include "model/config/config.h"
+#include "model/config/table.h"
 
 #define FIELD(type, member) .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
 #define COUNT(type, member) .count_offset = offsetof(type, member)

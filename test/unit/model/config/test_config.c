@@ -7,7 +7,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 
-#include "model/cidr.h"
+#include "base/cidr.h"
 #include "testing.h"
 #include "unit.h"
 

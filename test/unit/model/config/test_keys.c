@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "model/config/keys/keys.h"
+#include "model/config/table.h"
 #include "unit.h"
 
 #define HELP_MIN 15u

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "model/config/keys/keys.h"
+#include "model/config/table.h"
 #include "testing.h"
 #include "unit.h"
 

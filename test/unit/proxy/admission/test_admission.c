@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/cidr.h"
+#include "base/cidr.h"
 #include "unit.h"
 
 #define S_US UINT64_C(1000000)

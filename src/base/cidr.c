@@ -3,7 +3,7 @@
  *
  * Lists are short (the balancers in front of us) and asked once a connection: they are walked.
  */
-#include "model/cidr.h"
+#include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <string.h>

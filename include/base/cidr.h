@@ -8,14 +8,14 @@
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: RFC 4632 section 3.1; RFC 4291 sections 2.3 and 2.5.5.2.
  */
-#ifndef MODEL_CIDR_H
-#define MODEL_CIDR_H
+#ifndef BASE_CIDR_H
+#define BASE_CIDR_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/util.h"
+#include "util.h"
 
 struct cidr {
     bool is_ipv6;

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "model/cidr.h"
+#include "base/cidr.h"
 #include "unit.h"
 
 static struct cidr range_of(const char *text)

@@ -1,11 +1,11 @@
 /*
- * keys.h - every key of the configuration file as a row of a table.
+ * table.h - every key of the configuration file as a row of a table.
  *
  * The loader, the defaults, the release of memory, the search for the nearest key and the
  * reference in the README all read these rows, so a new key is one new row.
  */
-#ifndef MODEL_CONFIG_KEYS_KEYS_H
-#define MODEL_CONFIG_KEYS_KEYS_H
+#ifndef MODEL_CONFIG_TABLE_H
+#define MODEL_CONFIG_TABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
