@@ -1,133 +1,21 @@
 /*
- * read.c - read one JSON value into one field, by its row of config_keys.h.
+ * read.c - read an object of the file into a struct, by the table of its keys.
  *
- * One reader a kind of key. A reader that does not like its value says so and leaves the
- * field at its default, so that the walk goes on and finds everything that is wrong.
+ * Goes through the keys in the order of the text and calls the reader of each row. Objects inside
+ * are read by recursion, which ends because the tables do not contain themselves. Reports unknown
+ * and missing keys.
+ *
+ *    config_load_object --row--> reader --scalar, list--> field
+ *             ^-------- object, list of objects ------'
  */
 #include "read.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "store.h"
-
-/* ---- text ---------------------------------------------------------------------------- */
-
-/* A text that is wrong leaves the default: the whole is refused, but goes on being read. */
-static void read_text(struct config_load *load, const struct config_key *key,
-                      const struct config_place *at, void *object)
-{
-    char *text = config_make_text(load, key, key->kind, at);
-    if (!text)
-        return;
-    free(config_pointer(key, object));
-    config_store_pointer(key, object, text);
-}
-
-/* The name is looked up by config_check_whole(), when all clusters are known. */
-static void read_cluster(struct config_load *load, const struct config_key *key,
-                         const struct config_place *at, void *object)
-{
-    (void)object;
-    (void)config_want_text(load, key, at);
-}
-
-/* ---- numbers and words --------------------------------------------------------------- */
-
-static void read_bool(struct config_load *load, const struct config_key *key,
-                      const struct config_place *at, void *object)
-{
-    if (json_is_boolean(at->value))
-        config_store_number(key, object, json_is_true(at->value));
-    else
-        config_want(load, at, "true or false");
-}
-
-/* JSON has one type of numbers: 3000.0 is the integer 3000, as in JSON Schema. */
-static bool integer_of(const json_t *value, int64_t *out)
-{
-    if (json_is_real(value))
-        return exact_integer(json_real_value(value), out);
-    *out = json_integer_value(value);
-    return json_is_integer(value);
-}
-
-bool config_want_integer(struct config_load *load, const struct config_key *key,
-                         const struct config_place *at, uint32_t *out)
-{
-    int64_t value;
-    if (integer_of(at->value, &value) && value >= key->min && value <= key->max) {
-        *out = (uint32_t)value;
-        return true;
-    }
-    struct config_text rule = {0};
-    config_text_put(&rule, "an integer in %" PRIu32 "..%" PRIu32, key->min, key->max);
-    config_want(load, at, rule.bytes);
-    return false;
-}
-
-static void read_integer(struct config_load *load, const struct config_key *key,
-                         const struct config_place *at, void *object)
-{
-    uint32_t value;
-    if (config_want_integer(load, key, at, &value))
-        config_store_number(key, object, value);
-}
-
-static void read_factor(struct config_load *load, const struct config_key *key,
-                        const struct config_place *at, void *object)
-{
-    double thousandths = json_number_value(at->value) * 1000; /* 0 for what is no number */
-    if (thousandths >= key->min && thousandths <= key->max) {
-        config_store_number(key, object, (uint32_t)(thousandths + 0.5));
-        return;
-    }
-    struct config_text rule = {0};
-    config_text_put(&rule, "a number in %g..%g", key->min / 1000.0, key->max / 1000.0);
-    config_want(load, at, rule.bytes);
-}
-
-const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value)
-{
-    const char *text = config_plain_text(value);
-    for (size_t i = 0; text && i < key->n_choices; i++) {
-        if (strcmp(key->choices[i].name, text) == 0)
-            return &key->choices[i];
-    }
-    return NULL;
-}
-
-void config_put_choices(const struct config_key *key, struct config_text *text)
-{
-    for (size_t i = 0; i < key->n_choices; i++) {
-        const char *join = i == 0 ? "" : i + 1 < key->n_choices ? ", " : " or ";
-        config_text_put(text, "%s\"%s\"", join, key->choices[i].name);
-    }
-}
-
-const struct config_choice *config_want_choice(struct config_load *load,
-                                               const struct config_key *key,
-                                               const struct config_place *at, const char *or_else)
-{
-    const struct config_choice *choice = config_find_choice(key, at->value);
-    if (!choice) {
-        struct config_text rule = {0};
-        config_put_choices(key, &rule);
-        config_text_put(&rule, "%s", or_else);
-        config_want(load, at, rule.bytes);
-    }
-    return choice;
-}
-
-static void read_enum(struct config_load *load, const struct config_key *key,
-                      const struct config_place *at, void *object)
-{
-    const struct config_choice *choice = config_want_choice(load, key, at, "");
-    if (choice)
-        config_store_number(key, object, choice->value);
-}
-
-/* ---- objects and lists --------------------------------------------------------------- */
 
 static void read_object(struct config_load *load, const struct config_key *key,
                         const struct config_place *at, void *object)
@@ -167,32 +55,165 @@ static void read_false_or_object(struct config_load *load, const struct config_k
         config_want(load, at, "false or an object");
 }
 
+static void read_object_list(struct config_load *load, const struct config_key *key,
+                             const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = json_array_size(at->value);
+    if (!json_is_array(at->value) || n < key->min || n > key->max) {
+        struct config_text rule = {0};
+        config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " objects", key->min,
+                        key->max);
+        if (n > key->max)
+            config_error(load, at, "want %s, got %zu", rule.bytes, n);
+        else
+            config_want(load, at, rule.bytes);
+        return;
+    }
+    char *list = config_begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_element(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        config_load_object(load, key->table, &element, list + i * size);
+    }
+    if (list)
+        config_check_unique(load, key, at, object);
+}
+
+/*
+ * An object, or the word of the table's first key alone. With a fault in it, that key is left
+ * at its default, "not read", so that nobody compares it with others.
+ */
+static void read_shorthand(struct config_load *load, const struct config_table *table,
+                           const struct config_place *list, const struct config_place *at,
+                           void *object)
+{
+    const struct config_key *first = &table->keys[0];
+    const char *or_else =
+        list->value == at->value ? ", an object, or a list of them" : ", or an object";
+    size_t errors = load->messages->errors;
+    if (json_is_object(at->value)) {
+        config_load_object(load, table, at, object);
+        if (load->messages->errors > errors)
+            config_store_number(first, object, first->default_value);
+        return;
+    }
+    const struct config_choice *choice = config_want_choice(load, first, at, or_else);
+    if (choice)
+        config_store_number(first, object, choice->value);
+}
+
+static void read_shorthand_list(struct config_load *load, const struct config_key *key,
+                                const struct config_place *at, void *object)
+{
+    size_t size = key->table->struct_size;
+    size_t n = config_place_items(at);
+    if (!config_want_count(load, key, at, "words or objects"))
+        return;
+    char *list = config_begin_list(load, key, object, n, size);
+    struct config_place element;
+    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
+        config_store_count(key, object, i + 1);
+        if (!config_table_defaults(key->table, list + i * size))
+            config_no_memory(load);
+        read_shorthand(load, key->table, at, &element, list + i * size);
+    }
+}
+
 static config_reader *const reader[] = {
-    [KEY_STRING] = read_text,
-    [KEY_FILE] = read_text,
-    [KEY_LISTEN_ADDRESS] = read_text,
-    [KEY_NODE_ADDRESS] = read_text,
-    [KEY_SERVER_ADDRESS] = read_text,
+    [KEY_STRING] = config_read_string,
+    [KEY_FILE] = config_read_string,
+    [KEY_LISTEN_ADDRESS] = config_read_string,
+    [KEY_NODE_ADDRESS] = config_read_string,
+    [KEY_SERVER_ADDRESS] = config_read_string,
     [KEY_STRING_LIST] = config_read_string_list,
     [KEY_NETWORK_LIST] = config_read_network_list,
-    [KEY_BOOL] = read_bool,
-    [KEY_INTEGER] = read_integer,
+    [KEY_BOOL] = config_read_bool,
+    [KEY_INTEGER] = config_read_integer,
     [KEY_INTEGER_LIST] = config_read_integer_list,
-    [KEY_FACTOR] = read_factor,
-    [KEY_ENUM] = read_enum,
+    [KEY_FACTOR] = config_read_factor,
+    [KEY_ENUM] = config_read_enum,
     [KEY_ENUM_LIST] = config_read_enum_list,
     [KEY_ENUM_SET] = config_read_enum_set,
-    [KEY_CLUSTER] = read_cluster,
+    [KEY_CLUSTER] = config_read_cluster,
     [KEY_OBJECT] = read_object,
     [KEY_OPTIONAL_OBJECT] = read_optional,
     [KEY_FALSE_OR_OBJECT] = read_false_or_object,
-    [KEY_LIST] = config_read_list,
-    [KEY_SHORTHAND_LIST] = config_read_shorthand_list,
+    [KEY_LIST] = read_object_list,
+    [KEY_SHORTHAND_LIST] = read_shorthand_list,
 };
 _Static_assert(ARRAY_LEN(reader) == CONFIG_KIND_COUNT, "every kind of key has a reader");
 
-void config_read_value(struct config_load *load, const struct config_key *key,
-                       const struct config_place *at, void *object)
+/* A key that exists, but elsewhere, was put into the wrong object; at most so deep in others. */
+static bool find_home(const struct config_table *table, const char *key, unsigned depth,
+                      struct config_text *home)
 {
-    reader[key->kind](load, key, at, object);
+    if (home->n && config_table_find(table, key))
+        return true;
+    for (size_t i = 0; depth > 0 && i < table->n_keys; i++) {
+        const struct config_key *row = &table->keys[i];
+        size_t n = home->n;
+        if (!row->table)
+            continue;
+        config_text_put(home, "%s%s%s", n ? "." : "", row->key, config_is_list(row) ? "[]" : "");
+        if (find_home(row->table, key, depth - 1, home))
+            return true;
+        home->bytes[home->n = n] = '\0';
+    }
+    return false;
+}
+
+static void unknown_key(struct config_load *load, const struct config_table *table,
+                        const struct config_place *at)
+{
+    const char *nearest = config_table_nearest(table, at->key);
+    struct config_text hint = {0};
+    if (nearest) {
+        config_error(load, at, "unknown key; did you mean \"%s\"?", nearest);
+    } else if (find_home(&config_top_table, at->key, 1, &hint) ||
+               find_home(&config_top_table, at->key, UINT_MAX, &hint)) {
+        config_error(load, at, "unknown key here; it belongs into %s", hint.bytes);
+    } else {
+        for (size_t i = 0; i < table->n_keys; i++)
+            config_text_put(&hint, "%s%s", i ? ", " : "", table->keys[i].key);
+        config_error(load, at, "unknown key; known here: %s", hint.bytes);
+    }
+}
+
+static void missing_keys(struct config_load *load, const struct config_table *table,
+                         const struct config_place *at)
+{
+    for (size_t i = 0; i < table->n_keys; i++) {
+        const struct config_key *row = &table->keys[i];
+        if (!row->required || json_object_get(at->value, row->key))
+            continue;
+        struct config_place place = {.up = at, .key = row->key, .entry = at->entry};
+        config_error(load, &place, "required, but missing");
+    }
+}
+
+void config_load_object(struct config_load *load, const struct config_table *table,
+                        const struct config_place *at, void *object)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(at->value)) {
+        config_want(load, at, "an object");
+        return;
+    }
+    struct config_place place = {.up = at, .entry = config_lines_first(at->entry)};
+    json_object_foreach(at->value, key, value)
+    {
+        const struct config_key *row = config_table_find(table, key);
+        place.key = key;
+        place.value = value;
+        if (row)
+            reader[row->kind](load, row, &place, object);
+        else
+            unknown_key(load, table, &place);
+        place.entry = config_lines_next(&load->lines, place.entry);
+    }
+    missing_keys(load, table, at);
 }

@@ -18,13 +18,17 @@
 typedef void config_reader(struct config_load *load, const struct config_key *key,
                            const struct config_place *at, void *object);
 
+config_reader config_read_string;
+config_reader config_read_cluster; /* only its type: the name is resolved by config_check_whole() */
+config_reader config_read_bool;
+config_reader config_read_integer;
+config_reader config_read_factor;
+config_reader config_read_enum;
 config_reader config_read_string_list;
 config_reader config_read_integer_list;
 config_reader config_read_network_list;
 config_reader config_read_enum_list;
 config_reader config_read_enum_set;
-config_reader config_read_list;
-config_reader config_read_shorthand_list;
 
 /* The value as a C string; null when it is no text, or has a NUL and would be cut by it. */
 const char *config_plain_text(const json_t *value);
@@ -40,6 +44,13 @@ bool config_want_text(struct config_load *load, const struct config_key *key,
 /* Whether it is an integer of the row's range; *out untouched unless. */
 MUST_USE bool config_want_integer(struct config_load *load, const struct config_key *key,
                                   const struct config_place *at, uint32_t *out);
+
+/* Report a list with fewer or more elements than the row allows; `what` names them. */
+MUST_USE bool config_want_count(struct config_load *load, const struct config_key *key,
+                                const struct config_place *at, const char *what);
+/* A zeroed list of n elements in the field, in place of its old one; its count is still 0. */
+void *config_begin_list(struct config_load *load, const struct config_key *key, void *object,
+                        size_t n, size_t size);
 
 /* The word of a row that a value is; null = none. */
 const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value);

@@ -1,9 +1,8 @@
 /*
- * read_list.c - read the values that may be several: words, texts, integers, networks,
- * objects.
+ * read_list.c - read lists of strings, integers, networks and enum values.
  *
- * Where a list of one may be written without its brackets, the value is read as if it stood
- * in them, only that its path has no index then.
+ * If a list of one is written without brackets, its value is read as if it had them, but its path
+ * in messages has no index.
  */
 #include "read.h"
 
@@ -13,9 +12,7 @@
 #include "base/cidr.h"
 #include "store.h"
 
-/* ---- elements ------------------------------------------------------------------------ */
-
-static bool want_count(struct config_load *load, const struct config_key *key,
+bool config_want_count(struct config_load *load, const struct config_key *key,
                        const struct config_place *at, const char *what)
 {
     size_t n = config_place_items(at);
@@ -43,7 +40,7 @@ static bool repeated(const struct config_place *list, const struct config_place 
 }
 
 /* A zeroed list for the field, in place of what it has; its count is still 0. */
-static void *begin_list(struct config_load *load, const struct config_key *key, void *object,
+void *config_begin_list(struct config_load *load, const struct config_key *key, void *object,
                         size_t n, size_t size)
 {
     void *list = calloc(n ? n : 1, size);
@@ -56,8 +53,6 @@ static void *begin_list(struct config_load *load, const struct config_key *key, 
     config_store_count(key, object, 0);
     return list;
 }
-
-/* ---- words --------------------------------------------------------------------------- */
 
 static const struct config_choice *new_choice(struct config_load *load,
                                               const struct config_key *key,
@@ -110,23 +105,19 @@ void config_read_enum_set(struct config_load *load, const struct config_key *key
     config_store_number(key, object, set);
 }
 
-/* ---- texts --------------------------------------------------------------------------- */
-
 void config_read_string_list(struct config_load *load, const struct config_key *key,
                              const struct config_place *at, void *object)
 {
     size_t n = config_place_items(at);
-    if (!want_count(load, key, at, "texts"))
+    if (!config_want_count(load, key, at, "texts"))
         return;
-    char **list = begin_list(load, key, object, n, sizeof *list);
+    char **list = config_begin_list(load, key, object, n, sizeof *list);
     struct config_place element;
     for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
         list[i] = config_make_text(load, key, key->element, &element);
         config_store_count(key, object, i + 1);
     }
 }
-
-/* ---- integers ------------------------------------------------------------------------ */
 
 /* Append the integer at `at` to list[0..*n). Values are compared, not texts: 3 and 3.0 are one. */
 static void add_integer(struct config_load *load, const struct config_key *key,
@@ -148,9 +139,9 @@ void config_read_integer_list(struct config_load *load, const struct config_key 
                               const struct config_place *at, void *object)
 {
     size_t n = config_place_items(at);
-    if (!want_count(load, key, at, "integers"))
+    if (!config_want_count(load, key, at, "integers"))
         return;
-    uint32_t *list = begin_list(load, key, object, n, sizeof *list);
+    uint32_t *list = config_begin_list(load, key, object, n, sizeof *list);
     size_t kept = 0;
     struct config_place element;
     for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
@@ -158,8 +149,6 @@ void config_read_integer_list(struct config_load *load, const struct config_key 
     if (list)
         config_store_count(key, object, kept);
 }
-
-/* ---- networks ------------------------------------------------------------------------ */
 
 static bool want_network(struct config_load *load, const struct config_place *at,
                          struct cidr *network)
@@ -179,81 +168,13 @@ void config_read_network_list(struct config_load *load, const struct config_key 
                               const struct config_place *at, void *object)
 {
     size_t n = config_place_items(at);
-    if (!want_count(load, key, at, "networks"))
+    if (!config_want_count(load, key, at, "networks"))
         return;
-    struct cidr *list = begin_list(load, key, object, n, sizeof *list);
+    struct cidr *list = config_begin_list(load, key, object, n, sizeof *list);
     size_t kept = 0;
     struct config_place element;
     for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++)
         kept += want_network(load, &element, &list[kept]);
     if (list)
         config_store_count(key, object, kept);
-}
-
-/* ---- objects ------------------------------------------------------------------------- */
-
-void config_read_list(struct config_load *load, const struct config_key *key,
-                      const struct config_place *at, void *object)
-{
-    size_t size = key->table->struct_size;
-    size_t n = json_array_size(at->value);
-    if (!json_is_array(at->value) || n < key->min || n > key->max) {
-        struct config_text rule = {0};
-        config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " objects", key->min,
-                        key->max);
-        if (n > key->max)
-            config_error(load, at, "want %s, got %zu", rule.bytes, n);
-        else
-            config_want(load, at, rule.bytes);
-        return;
-    }
-    char *list = begin_list(load, key, object, n, size);
-    struct config_place element;
-    for (size_t i = 0; list && i < n && config_place_element(load, at, i, &element); i++) {
-        config_store_count(key, object, i + 1);
-        if (!config_table_defaults(key->table, list + i * size))
-            config_no_memory(load);
-        config_load_object(load, key->table, &element, list + i * size);
-    }
-    if (list)
-        config_check_unique(load, key, at, object);
-}
-
-/*
- * An object, or the word of the table's first key alone. With a fault in it, that key is left
- * at its default, "not read", so that nobody compares it with others.
- */
-static void read_short(struct config_load *load, const struct config_table *table,
-                       const struct config_place *list, const struct config_place *at, void *object)
-{
-    const struct config_key *first = &table->keys[0];
-    const char *or_else =
-        list->value == at->value ? ", an object, or a list of them" : ", or an object";
-    size_t errors = load->messages->errors;
-    if (json_is_object(at->value)) {
-        config_load_object(load, table, at, object);
-        if (load->messages->errors > errors)
-            config_store_number(first, object, first->default_value);
-        return;
-    }
-    const struct config_choice *choice = config_want_choice(load, first, at, or_else);
-    if (choice)
-        config_store_number(first, object, choice->value);
-}
-
-void config_read_shorthand_list(struct config_load *load, const struct config_key *key,
-                                const struct config_place *at, void *object)
-{
-    size_t size = key->table->struct_size;
-    size_t n = config_place_items(at);
-    if (!want_count(load, key, at, "words or objects"))
-        return;
-    char *list = begin_list(load, key, object, n, size);
-    struct config_place element;
-    for (size_t i = 0; list && i < n && config_place_item(load, at, i, &element); i++) {
-        config_store_count(key, object, i + 1);
-        if (!config_table_defaults(key->table, list + i * size))
-            config_no_memory(load);
-        read_short(load, key->table, at, &element, list + i * size);
-    }
 }

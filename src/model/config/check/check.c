@@ -1,9 +1,10 @@
 /*
- * check.c - what no single row can see: siblings that clash, keys that exclude or need
- * each other.
+ * check.c - check the rules of the whole configuration: keys that exclude or require each other.
  *
- * Runs over configurations that already have errors too, so any text may be null and any
- * list empty; it says nothing about what the readers have complained about already.
+ * Also runs if the readers have reported errors, so any string may be null and any list empty. A
+ * value that the readers have reported is not reported again.
+ *
+ *    check --> listener, cluster --> nodes, health --> rules
  */
 #include "check.h"
 
@@ -12,73 +13,6 @@
 
 #include "model/config/address.h"
 #include "model/config/message.h"
-#include "model/config/store.h"
-
-static bool same(const struct config_key *key, const char *a, const char *b)
-{
-    if (!a || !b)
-        return false;
-    return key->kind == KEY_STRING ? strcmp(a, b) == 0 : config_address_equal(a, b);
-}
-
-/* The text of element i's field. */
-static const char *text_of(const char *list, size_t i, const struct config_table *table,
-                           const struct config_key *key)
-{
-    return config_pointer(key, list + i * table->struct_size);
-}
-
-/* Report element i when an earlier one has the same text in this field. */
-static void check_element(struct config_load *load, const struct config_table *table,
-                          const struct config_key *key, const char *list,
-                          const struct config_place *element)
-{
-    char got[CONFIG_GOT_MAX];
-    struct config_place field;
-    const char *text = text_of(list, element->index, table, key);
-    for (size_t j = 0; text && j < element->index; j++) {
-        if (!same(key, text, text_of(list, j, table, key)))
-            continue;
-        if (!config_place_member(load, element, key->key, &field))
-            return;
-        const char *list_key = element->up->key;
-        if (key->unique)
-            config_error(load, &field, "%s is taken by %s[%zu]", config_quote(text, got), list_key,
-                         j);
-        else
-            config_warning(load, &field, "%s is the %s of %s[%zu] too", config_quote(text, got),
-                           key->key, list_key, j);
-        return;
-    }
-}
-
-void config_check_unique(struct config_load *load, const struct config_key *list,
-                         const struct config_place *at, void *object)
-{
-    const char *elements = config_pointer(list, object);
-    struct config_place element;
-    for (size_t i = 0; i < list->table->n_keys; i++) {
-        const struct config_key *key = &list->table->keys[i];
-        if (!key->unique && !key->unique_advised)
-            continue;
-        for (size_t j = 0; config_place_element(load, at, j, &element); j++)
-            check_element(load, list->table, key, elements, &element);
-    }
-}
-
-bool config_has(const struct config_place *at, const char *key)
-{
-    return json_object_get(at->value, key) != NULL;
-}
-
-void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
-                      const char *needed, const char *why)
-{
-    struct config_place place;
-    if (config_has(at, needed) || !config_place_member(load, at, key, &place))
-        return;
-    config_error(load, &place, "want \"%s\" with it%s", needed, why);
-}
 
 static void check_idle(struct config_load *load, const struct config_place *root)
 {
@@ -176,6 +110,45 @@ static void check_placement(struct config_load *load, const struct config_place 
                        conf->placement_ms);
 }
 
+/* Whether nobody but this machine's own users can get there. */
+static bool is_private(const char *text)
+{
+    struct config_address address;
+    return config_address_unix(text) || (config_address_parse(text, &address) && !address.any &&
+                                         config_address_loopback(&address));
+}
+
+static void check_admin(struct config_load *load, const struct config_place *root)
+{
+    const struct admin_conf *conf = load->config->admin;
+    struct config_place admin;
+    struct config_place at;
+    if (conf && conf->address && config_place_member(load, root, "admin", &admin))
+        config_check_socket(load, &admin, config_address_unix(conf->address));
+    if (!conf || !conf->address || is_private(conf->address) ||
+        !config_place_member(load, root, "admin", &admin) || config_has(&admin, "token_file") ||
+        !config_place_member(load, &admin, "address", &at))
+        return;
+    config_error(load, &at,
+                 "want \"token_file\" beside it: others can reach this address, and whoever does "
+                 "could close every session");
+}
+
+static void check_log(struct config_load *load, const struct config_place *root)
+{
+    const struct log_conf *conf = &load->config->log;
+    struct config_place log;
+    struct config_place at;
+    if (!config_place_member(load, root, "log", &log))
+        return;
+    if (conf->target == LOG_TARGET_FILE)
+        config_want_with(load, &log, "target", "file", ": which file?");
+    else if (config_place_member(load, &log, "file", &at))
+        config_warning(load, &at, "no effect without \"target\" \"file\"");
+    if (conf->sample_above_per_s == 0 && config_place_member(load, &log, "sample_one_in", &at))
+        config_warning(load, &at, "no effect without \"sample_above_per_s\"");
+}
+
 void config_check_whole(struct config_load *load, const struct config_place *root)
 {
     config_check_listeners(load, root);
@@ -185,6 +158,6 @@ void config_check_whole(struct config_load *load, const struct config_place *roo
     warn_flapping(load, root);
     check_relay_memory(load, root);
     check_placement(load, root);
-    config_check_admin(load, root);
-    config_check_log(load, root);
+    check_admin(load, root);
+    check_log(load, root);
 }

@@ -21,13 +21,6 @@ void config_check_nodes(struct config_load *load, const struct config_place *clu
 void config_check_health(struct config_load *load, const struct config_place *cluster,
                          const struct cluster_conf *conf);
 
-/* Who may reach the admin interface; where the log goes. */
-void config_check_admin(struct config_load *load, const struct config_place *root);
-void config_check_log(struct config_load *load, const struct config_place *root);
-
-/* Whether the object has the key, be its value right or wrong. */
-bool config_has(const struct config_place *at, const char *key);
-
 /* An error at the key when it is there and the needed one beside it is not. */
 void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
                       const char *needed, const char *why);

@@ -52,15 +52,6 @@ static bool resolve(struct config_load *load, const struct config_place *listene
 
 /* ---- addresses ----------------------------------------------------------------------- */
 
-bool config_listens_on_unix_only(const struct listener_conf *listener)
-{
-    for (size_t i = 0; i < listener->n_addresses; i++) {
-        if (!config_address_unix(listener->addresses[i]))
-            return false;
-    }
-    return listener->n_addresses > 0;
-}
-
 /* One of a listener's addresses, and whether that takes IPv4 as well. */
 struct socket_name {
     const char *text;
@@ -144,15 +135,6 @@ static void check_tcp_options(struct config_load *load, const struct config_plac
         config_warning(load, &at, "no effect on a Unix socket");
     if (conf->fast_open && config_place_member(load, listener, "fast_open", &at))
         config_warning(load, &at, "no effect on a Unix socket");
-}
-
-void config_check_socket(struct config_load *load, const struct config_place *object, bool unix_one)
-{
-    static const char *const keys[] = {"socket_mode", "socket_owner", "socket_group"};
-    struct config_place at;
-    for (size_t i = 0; !unix_one && i < ARRAY_LEN(keys); i++)
-        if (config_place_member(load, object, keys[i], &at))
-            config_warning(load, &at, "no effect without a Unix socket");
 }
 
 static bool listens_on_unix(const struct listener_conf *conf)

@@ -71,6 +71,7 @@ static void *jansson_malloc(size_t n)
 #include "model/config/check/health.c"
 #include "model/config/check/listener.c"
 #include "model/config/check/nodes.c"
+#include "model/config/check/rules.c"
 #include "model/config/config.c"
 #include "model/config/keys/cluster.c"
 #include "model/config/keys/health.c"
@@ -79,13 +80,15 @@ static void *jansson_malloc(size_t n)
 #include "model/config/keys/tls.c"
 #include "model/config/keys/top.c"
 #include "model/config/lines.c"
+#include "model/config/load.c"
 #include "model/config/message.c"
+#include "model/config/place.c"
 #include "model/config/read.c"
 #include "model/config/read_list.c"
+#include "model/config/read_scalar.c"
 #include "model/config/read_text.c"
 #include "model/config/shape.c"
 #include "model/config/table.c"
-#include "model/config/walk.c"
 
 #undef malloc
 #undef calloc
