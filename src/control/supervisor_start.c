@@ -18,7 +18,7 @@
 
 #include "control/admin/api/routes.h"
 #include "control/host/accounts.h"
-#include "control/host/limits.h"
+#include "control/host/host.h"
 #include "control/host/privileges.h"
 #include "control/host/sandbox.h"
 #include "control/reload/listening.h"

@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "control/admin/server.h"
 #include "control/health/connect_watch.h"
+#include "control/service/overrides.h"
 #include "listening.h"
-#include "overrides.h"
-#include "preparation.h"
+#include "prepare.h"
 #include "report.h"
 
 /* What has been made ready so far. */

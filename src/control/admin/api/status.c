@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "control/admin/context.h"
 #include "control/admin/readiness.h"
-#include "control/gauges.h"
+#include "control/service/gauges.h"
 #include "control/health/connect_watch.h"
 #include "model/config/dump.h"
 #include "nodes.h"

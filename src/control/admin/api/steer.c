@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "control/reload/overrides.h"
+#include "control/service/overrides.h"
 #include "nodes.h"
 #include "routes.h"
 

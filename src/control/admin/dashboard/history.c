@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "control/gauges.h"
+#include "control/service/gauges.h"
 
 enum refusal_kind { REFUSAL_NONE, REFUSAL_PEER, REFUSAL_LIMIT, REFUSAL_NO_NODE, REFUSAL_KINDS };
 

@@ -14,7 +14,7 @@
 #include "control/admin/call.h"
 #include "control/admin/context.h"
 #include "control/admin/readiness.h"
-#include "control/gauges.h"
+#include "control/service/gauges.h"
 #include "control/health/ports_watch.h"
 #include "metrics.h"
 #include "proxy/admission/admission.h"

@@ -1,8 +1,8 @@
 /*
  * gauges.h - what the router counts at this moment, added up; and as log events.
  */
-#ifndef CONTROL_GAUGES_H
-#define CONTROL_GAUGES_H
+#ifndef CONTROL_SERVICE_GAUGES_H
+#define CONTROL_SERVICE_GAUGES_H
 
 #include "base/log.h"
 #include "control/reload/publish.h"

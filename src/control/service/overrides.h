@@ -9,8 +9,8 @@
  *
  * Of the main thread.
  */
-#ifndef CONTROL_RELOAD_OVERRIDES_H
-#define CONTROL_RELOAD_OVERRIDES_H
+#ifndef CONTROL_SERVICE_OVERRIDES_H
+#define CONTROL_SERVICE_OVERRIDES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /*
- * preparation.c - read a configuration and everything it names on this host.
+ * prepare.c - read a configuration and everything it names on this host.
  */
-#include "preparation.h"
+#include "prepare.h"
 
 #include <errno.h>
 #include <string.h>

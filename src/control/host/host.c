@@ -1,7 +1,7 @@
 /*
- * limits.c - open files, accept queue and local ports, before they run out.
+ * host.c - open files, accept queue and local ports, before they run out.
  */
-#include "limits.h"
+#include "host.h"
 
 #include <dirent.h>
 #include <stdio.h>

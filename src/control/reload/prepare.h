@@ -1,12 +1,12 @@
 /*
- * preparation.h - check everything that a router needs before it may use a configuration.
+ * prepare.h - check everything that a router needs before it may use a configuration.
  *
  * A start, `--check` and a reload all go through it, so none of them accepts what another rejects.
  * Sockets, threads and memory follow in supervisor_start.c and reload.c, which share their
  * functions.
  */
-#ifndef CONTROL_RELOAD_PREPARATION_H
-#define CONTROL_RELOAD_PREPARATION_H
+#ifndef CONTROL_RELOAD_PREPARE_H
+#define CONTROL_RELOAD_PREPARE_H
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /*
- * limits.h - what the machine lets the router do, against what is configured.
+ * host.h - what the machine lets the router do, against what is configured.
  */
-#ifndef CONTROL_HOST_LIMITS_H
-#define CONTROL_HOST_LIMITS_H
+#ifndef CONTROL_HOST_HOST_H
+#define CONTROL_HOST_HOST_H
 
 #include <stdint.h>
 
