@@ -1,16 +1,15 @@
 /*
- * supervisor.c - the main thread: make what it needs, heed signals, end in order.
+ * supervisor.c - the life of the main thread: create all parts, serve, free them.
  *
- *    init -> supervisor_start() -> loop on signals
- *        any failure: say it, undo, exit code 1  |
- *    join, free  <- all ended <- STOP after shutdown_ms  <- DRAIN (SIGTERM) / STOP (SIGINT)
+ *    init() -> supervisor_start() -> serve() until a signal ends it
+ *        any failure: report it, undo, exit code 1  |
+ *    join, free  <- all workers ended <- STOP after shutdown_ms  <- DRAIN (SIGTERM) or STOP
+ * (SIGINT)
  */
 #include "control/supervisor.h"
 
 #include <errno.h>
 #include <ev.h>
-#include <malloc.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,255 +20,25 @@
 #include "base/clock.h"
 #include "control/admin/api/session_queries.h"
 #include "control/admin/dashboard/history.h"
+#include "control/discovery/discovery.h"
 #include "control/health/connect_watch.h"
+#include "control/health/evictor.h"
 #include "control/health/key_shares.h"
+#include "control/health/prober.h"
 #include "control/host/host.h"
 #include "control/host/privileges.h"
 #include "control/reload/listening.h"
 #include "control/reload/prepare.h"
-#include "control/service/gauges.h"
 #include "control/service/overrides.h"
+#include "control/tls/keeper.h"
 #include "net/tls/context.h"
 #include "proxy/admission/admission.h"
 #include "proxy/loop_memory.h"
 #include "supervisor_internal.h"
 
-#define TRIM_DELAY_S 1.0
-#define LOOK_EVERY_S 1.0
+/* ---- serving ---- */
 
-static void log_gauges(const struct supervisor *sup)
-{
-    gauges_log(sup->log, &sup->shared, sup->service.snapshot, &sup->service.workers,
-               ports_watch_warnings(sup->ports));
-}
-
-/* ---- ending ---- */
-
-static void order_all(struct supervisor *sup, enum worker_mode order)
-{
-    if (order <= sup->ordered)
-        return;
-    sup->ordered = order;
-    for (unsigned i = 0; i < sup->service.workers.n; i++)
-        worker_set_mode(sup->service.workers.list[i], order);
-    if (!sup->started)
-        ev_break(sup->loop, EVBREAK_ALL);
-}
-
-static double shutdown_s(const struct supervisor *sup)
-{
-    return sup->service.snapshot ? sup->service.snapshot->config->timeouts.shutdown_ms / 1000.0 : 0;
-}
-
-static void on_term(struct ev_loop *loop, struct ev_signal *signal, int events)
-{
-    (void)events;
-    struct supervisor *sup = signal->data;
-    if (sup->ordered >= WORKER_DRAIN)
-        return; /* it is under way, and its time is running */
-    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "paced");
-    order_all(sup, WORKER_DRAIN);
-    ev_timer_set(&sup->shutdown_over, shutdown_s(sup), 0);
-    ev_timer_start(loop, &sup->shutdown_over);
-}
-
-static void on_int(struct ev_loop *loop, struct ev_signal *signal, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = signal->data;
-    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "at once");
-    order_all(sup, WORKER_STOP);
-}
-
-static void on_shutdown_over(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = timer->data;
-    order_all(sup, WORKER_STOP);
-}
-
-static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = signal->data;
-    sup->reload_pending = !sup->started;
-    if (sup->started && sup->ordered == WORKER_RUN)
-        (void)!reload(&sup->service, NULL); /* the log has it */
-}
-
-/* A file of lines was renamed. */
-static void on_usr1(struct ev_loop *loop, struct ev_signal *signal, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = signal->data;
-    if (!log_reopen(sup->log))
-        log_event(sup->log, LOG_WARN, "log.not_reopened", "error", strerrordesc_np(errno));
-}
-
-static void on_usr2(struct ev_loop *loop, struct ev_signal *signal, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = signal->data;
-    if (sup->started)
-        log_gauges(sup);
-}
-
-/* Called on a worker's thread. */
-static void note_ended(void *arg)
-{
-    struct supervisor *sup = arg;
-    atomic_fetch_add_explicit(&sup->n_ended, 1, memory_order_release);
-    ev_async_send(sup->loop, &sup->worker_ended);
-}
-
-static void on_worker_ended(struct ev_loop *loop, struct ev_async *async, int events)
-{
-    (void)events;
-    struct supervisor *sup = async->data;
-    /* acquire: pairs with note_ended() */
-    if (atomic_load_explicit(&sup->n_ended, memory_order_acquire) >= sup->service.workers.n)
-        ev_break(loop, EVBREAK_ALL);
-}
-
-/* ---- memory ---- */
-
-/* Called on a worker's thread. */
-static void note_emptied(void *arg)
-{
-    struct supervisor *sup = arg;
-    ev_async_send(sup->loop, &sup->worker_emptied);
-}
-
-/* The rest of the fleet is likely on its way out: look when it has left. */
-static void on_worker_emptied(struct ev_loop *loop, struct ev_async *async, int events)
-{
-    (void)events;
-    struct supervisor *sup = async->data;
-    ev_timer_stop(loop, &sup->trim);
-    ev_timer_set(&sup->trim, TRIM_DELAY_S, 0);
-    ev_timer_start(loop, &sup->trim);
-}
-
-/*
- * malloc keeps what sessions gave back, spread over the workers' arenas: 7.6 MiB after 9,000
- * of them. It is asked for here, on the main thread, after a fleet has left, and not by a
- * worker: looking through a large heap takes milliseconds.
- */
-static void on_trim(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)timer;
-    (void)events;
-    malloc_trim(0);
-}
-
-/* ---- nodes ---- */
-
-static void wake_all(void *arg)
-{
-    struct supervisor *sup = arg;
-    for (unsigned i = 0; i < sup->service.workers.n; i++)
-        worker_wake(sup->service.workers.list[i]);
-}
-
-static void on_node_changed(void *arg, struct node_live *live)
-{
-    (void)live;
-    struct supervisor *sup = arg;
-    evictor_check(sup->service.evictor);
-    wake_all(sup); /* sessions that wait for it go elsewhere */
-}
-
-/* Called on a worker's thread. */
-static void note_failing(void *arg)
-{
-    struct supervisor *sup = arg;
-    if (prober_note_failing(sup->service.prober))
-        ev_async_send(sup->loop, &sup->node_failing);
-}
-
-static void on_node_failing(struct ev_loop *loop, struct ev_async *async, int events)
-{
-    (void)loop, (void)events;
-    struct supervisor *sup = async->data;
-    prober_check_failures(sup->service.prober);
-}
-
-static void take_members(struct supervisor *sup)
-{
-    if (sup->ordered == WORKER_RUN)
-        sup->members_pending = !reload_members(&sup->service);
-}
-
-static void on_members_changed(void *arg)
-{
-    struct supervisor *sup = arg;
-    sup->members_pending = true;
-    if (sup->started)
-        take_members(sup);
-}
-
-static const struct members *members_of(const void *arg, const char *cluster)
-{
-    return discovery_members(arg, cluster);
-}
-
-static void on_look_around(struct ev_loop *loop, struct ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct supervisor *sup = timer->data;
-    if (sup->members_pending)
-        take_members(sup);
-    log_tell_suppressed(sup->log);
-    ports_watch_check(sup->ports, sup->service.snapshot, sup->log);
-    connect_watch_check(sup->service.connects, sup->service.snapshot, sup->service.prober,
-                        sup->log);
-    evictor_check(sup->service.evictor); /* sessions may be away from a home that was never down */
-    history_update(sup->context.history, &sup->service);
-}
-
-/* ---- starting ---- */
-
-static void init_loop(struct supervisor *sup)
-{
-    struct {
-        struct ev_signal *watcher;
-        void (*callback)(struct ev_loop *loop, struct ev_signal *signal, int events);
-        int number;
-    } signals[] = {{&sup->on_int, on_int, SIGINT},
-                   {&sup->on_term, on_term, SIGTERM},
-                   {&sup->on_hup, on_hup, SIGHUP},
-                   {&sup->on_usr1, on_usr1, SIGUSR1},
-                   {&sup->on_usr2, on_usr2, SIGUSR2}};
-    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-        ev_signal_init(signals[i].watcher, signals[i].callback, signals[i].number);
-        signals[i].watcher->data = sup;
-        ev_signal_start(sup->loop, signals[i].watcher);
-    }
-    ev_init(&sup->shutdown_over, on_shutdown_over);
-    sup->shutdown_over.data = sup;
-    ev_init(&sup->trim, on_trim);
-    ev_timer_init(&sup->look_around, on_look_around, LOOK_EVERY_S, LOOK_EVERY_S);
-    sup->look_around.data = sup;
-    ev_async_init(&sup->worker_emptied, on_worker_emptied);
-    sup->worker_emptied.data = sup;
-    ev_async_start(sup->loop, &sup->worker_emptied);
-    ev_async_init(&sup->node_failing, on_node_failing);
-    sup->node_failing.data = sup;
-    ev_async_start(sup->loop, &sup->node_failing);
-    ev_async_init(&sup->worker_ended, on_worker_ended);
-    sup->worker_ended.data = sup;
-    ev_async_start(sup->loop, &sup->worker_ended);
-    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
-}
-
-static void announce_bindings(struct supervisor *sup)
+static void announce_listeners(struct supervisor *sup)
 {
     const struct listening_place place = {
         .workers = sup->service.workers.n, .log = sup->log, .out = sup->out};
@@ -278,21 +47,20 @@ static void announce_bindings(struct supervisor *sup)
     sup->sockets = NULL;
 }
 
-/* What was asked for while there was nobody to do it. */
+/* Do what was requested before the workers ran. */
 static void catch_up(struct supervisor *sup)
 {
-    if (sup->members_pending)
-        take_members(sup);
-    if (sup->reload_pending && sup->ordered == WORKER_RUN)
-        (void)!reload(&sup->service, NULL); /* the log has it */
+    supervisor_take_members(sup);
+    if (sup->reload_pending && sup->mode == WORKER_RUN)
+        (void)!reload(&sup->service, NULL); /* a failure is logged */
     sup->reload_pending = false;
 }
 
 static void serve(struct supervisor *sup)
 {
     struct service *service = &sup->service;
-    announce_bindings(sup);
-    host_limits_warn(sup->log, service->snapshot->config, service->carried);
+    announce_listeners(sup);
+    host_limits_warn(sup->log, service->snapshot->config, service->fd_connections);
     struct log_line line;
     log_begin(&line, sup->log, LOG_NOTICE, "router.ready");
     log_text(&line, "version", MQTT_ROUTER_VERSION);
@@ -300,20 +68,22 @@ static void serve(struct supervisor *sup)
     log_u64(&line, "max_connections",
             atomic_load_explicit(&sup->shared.max_connections, memory_order_relaxed));
     log_emit(&line);
-    service_start_tls(service);
-    ev_timer_start(sup->loop, &sup->look_around);
+    reload_start_tls(service);
+    ev_timer_start(sup->loop, &sup->housekeeping);
     catch_up(sup);
     ev_run(sup->loop, 0);
-    ev_timer_stop(sup->loop, &sup->look_around);
+    ev_timer_stop(sup->loop, &sup->housekeeping);
     log_tell_suppressed(sup->log);
-    log_gauges(sup);
+    supervisor_log_gauges(sup);
     log_event(sup->log, LOG_NOTICE, "router.stopped", NULL, NULL);
 }
+
+/* ---- starting and ending ---- */
 
 static void fini(struct supervisor *sup)
 {
     struct service *service = &sup->service;
-    admin_free(service->admin);
+    admin_free(sup->admin);
     history_free(sup->context.history);
     key_shares_free(sup->context.shares);
     overrides_free(sup->context.overrides);
@@ -323,9 +93,9 @@ static void fini(struct supervisor *sup)
     for (unsigned i = 0; i < service->workers.n; i++)
         worker_free(service->workers.list[i]);
     free(service->workers.list);
-    session_queries_free(sup->context.queries); /* the workers' last answers went there */
+    session_queries_free(sup->context.queries); /* after the workers, which answer its queries */
     free(sup->sockets);
-    if (sup->listening && !sup->trial)
+    if (sup->listening && !sup->dry_run)
         listening_ended(service->snapshot, NULL, sup->log);
     tls_keeper_free(service->tls);
     snapshot_unref(service->snapshot);
@@ -342,9 +112,14 @@ static void fini(struct supervisor *sup)
 static enum admin_phase phase(const void *arg)
 {
     const struct supervisor *sup = arg;
-    if (sup->ordered >= WORKER_DRAIN)
+    if (sup->mode >= WORKER_DRAIN)
         return ADMIN_DRAINING;
     return sup->started ? ADMIN_SERVING : ADMIN_STARTING;
+}
+
+static const struct members *members_of(const void *arg, const char *cluster)
+{
+    return discovery_members(arg, cluster);
 }
 
 static bool init_service(struct supervisor *sup, const char *config_path)
@@ -366,7 +141,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                           .arg = sup,
                                           .started_us = clock_monotonic_us(),
                                           .started_unix_ms = clock_unix_ms()};
-    service->discovery = discovery_new(sup->loop, sup->log, on_members_changed, sup);
+    service->discovery = discovery_new(sup->loop, sup->log, supervisor_on_members_changed, sup);
     service->overrides = sup->context.overrides;
     service->connects = connect_watch_new();
     service->members = (struct members_source){.of = members_of,
@@ -374,29 +149,31 @@ static bool init_service(struct supervisor *sup, const char *config_path)
                                                .weigh = overrides_weigh,
                                                .weights = service->overrides};
     service->loaded_unix_ms = clock_unix_ms();
-    service->evictor = evictor_new(sup->loop, sup->log, &sup->registry, wake_all, sup);
-    const struct prober_callbacks news = {.changed = on_node_changed, .arg = sup};
-    service->prober = prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &news);
+    service->evictor =
+        evictor_new(sup->loop, sup->log, &sup->registry, supervisor_wake_workers, sup);
+    const struct prober_callbacks callbacks = {.changed = supervisor_on_node_changed, .arg = sup};
+    service->prober =
+        prober_new(sup->loop, &sup->registry, sup->log, sup->shared.boot_id, &callbacks);
     return (sup->ports && sup->context.history && sup->context.overrides && sup->context.shares &&
             sup->context.queries && service->connects && service->discovery && service->evictor &&
             service->prober) ||
            supervisor_no_memory(sup);
 }
 
-/* The log of a check is kept, for its warnings. */
+/* A dry run keeps its log, to print the warnings in it. */
 static struct log *make_log(struct supervisor *sup, const struct log_conf *conf)
 {
-    if (!sup->trial)
+    if (!sup->dry_run)
         return log_new(STDOUT_FILENO, conf->level, conf->format);
-    sup->trial_fd = memfd_create("log", MFD_CLOEXEC);
-    return sup->trial_fd < 0 ? NULL : log_new(sup->trial_fd, LOG_WARN, LOG_TEXT);
+    sup->dry_run_fd = memfd_create("log", MFD_CLOEXEC);
+    return sup->dry_run_fd < 0 ? NULL : log_new(sup->dry_run_fd, LOG_WARN, LOG_TEXT);
 }
 
 static bool direct_log(struct supervisor *sup, const struct log_conf *conf)
 {
-    if (conf->target == LOG_TARGET_STDOUT || sup->trial)
+    if (conf->target == LOG_TARGET_STDOUT || sup->dry_run)
         return true;
-    struct log_output *output = reload_open_log(conf, sup->out);
+    struct log_output *output = prepare_log(conf, sup->out);
     if (!output)
         return false;
     log_direct(sup->log, output);
@@ -415,18 +192,14 @@ static bool init(struct supervisor *sup, const struct config *config, const char
         return supervisor_no_memory(sup);
     if (!direct_log(sup, &config->log))
         return false;
-    log_limit(sup->log, sup->trial ? 0 : config->log.max_lines_per_s);
-    init_loop(sup);
-    sup->shared = (struct worker_shared){.log = sup->log,
-                                         .registry = &sup->registry,
-                                         .ended = note_ended,
-                                         .emptied = note_emptied,
-                                         .failing = note_failing,
-                                         .arg = sup};
+    log_limit(sup->log, sup->dry_run ? 0 : config->log.max_lines_per_s);
+    supervisor_watch(sup);
+    sup->shared = (struct worker_shared){.log = sup->log, .registry = &sup->registry};
+    supervisor_set_callbacks(sup);
     uint64_t seed;
     if (getrandom(&sup->shared.boot_id, sizeof(sup->shared.boot_id), 0) < 0 ||
         getrandom(&seed, sizeof(seed), 0) < 0) {
-        (void)fprintf(sup->out, "error: no random numbers to be had: %s\n", strerror(errno));
+        (void)fprintf(sup->out, "error: cannot get random numbers: %s\n", strerror(errno));
         return false;
     }
     sup->shared.admission = admission_new(&config->limits, seed);
@@ -435,7 +208,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     return init_service(sup, config_path);
 }
 
-/* "2026-01-02T03:04:05.678Z   WARN host.limit have=1024": without the time and the level. */
+/* Cut time and level off "2026-01-02T03:04:05.678Z   WARN host.limit have=1024". */
 static const char *skip_prefix(const char *line)
 {
     for (int words = 0; words < 2; words++) {
@@ -445,14 +218,14 @@ static const char *skip_prefix(const char *line)
     return line;
 }
 
-/* What a start would have logged. */
+/* Print what a start would have logged. */
 static void print_warnings(const struct supervisor *sup)
 {
     char *line = NULL;
     size_t room = 0;
-    FILE *lines = lseek(sup->trial_fd, 0, SEEK_SET) == 0 ? fdopen(sup->trial_fd, "re") : NULL;
+    FILE *lines = lseek(sup->dry_run_fd, 0, SEEK_SET) == 0 ? fdopen(sup->dry_run_fd, "re") : NULL;
     if (!lines) {
-        close(sup->trial_fd);
+        close(sup->dry_run_fd);
         return;
     }
     while (getline(&line, &room, lines) > 0)
@@ -467,7 +240,7 @@ static bool run(struct supervisor *sup, const char *config_path)
     privileges_hide_memory();
     tls_library_wipe_memory();
     host_limits_raise();
-    struct config *config = preparation_load(config_path, CONFIG_FILE_START, &to, sup->out);
+    struct config *config = prepare_config(config_path, CONFIG_FILE_START, &to, sup->out);
     bool started = false;
     if (!config)
         return false;
@@ -475,10 +248,10 @@ static bool run(struct supervisor *sup, const char *config_path)
         started = supervisor_start(sup, config, &to);
     else
         config_free(config);
-    if (started && !sup->trial)
+    if (started && !sup->dry_run)
         serve(sup);
     else if (sup->service.workers.n)
-        order_all(sup, WORKER_STOP);
+        supervisor_set_mode(sup, WORKER_STOP);
     for (unsigned i = 0; i < sup->service.workers.n; i++)
         worker_join(sup->service.workers.list[i]);
     fini(sup);
@@ -487,15 +260,15 @@ static bool run(struct supervisor *sup, const char *config_path)
 
 int supervisor_run(const char *config_path, FILE *out)
 {
-    struct supervisor sup = {.out = out, .trial_fd = -1};
+    struct supervisor sup = {.out = out, .dry_run_fd = -1};
     return run(&sup, config_path) ? 0 : 1;
 }
 
 int supervisor_check(const char *config_path, FILE *out)
 {
-    struct supervisor sup = {.out = out, .trial = true, .trial_fd = -1};
+    struct supervisor sup = {.out = out, .dry_run = true, .dry_run_fd = -1};
     const bool good = run(&sup, config_path);
-    if (sup.trial_fd >= 0)
+    if (sup.dry_run_fd >= 0)
         print_warnings(&sup);
     return good ? 0 : 1;
 }

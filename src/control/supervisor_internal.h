@@ -1,5 +1,7 @@
 /*
- * supervisor_internal.h - the main thread's state, shared by the files of the supervisor.
+ * supervisor_internal.h - the state of the main thread, shared by the files of the supervisor.
+ *
+ *    supervisor.c  -->  supervisor_start.c  -->  supervisor_events.c
  */
 #ifndef CONTROL_SUPERVISOR_INTERNAL_H
 #define CONTROL_SUPERVISOR_INTERNAL_H
@@ -23,39 +25,64 @@ struct supervisor {
     struct service service;
     struct node_registry registry;
     struct ports_watch *ports; /* owned */
+    struct admin *admin;       /* owned; null = no admin interface */
     struct admin_context context;
-    struct log *log; /* owned */
+    struct reload_participant participant; /* the admin interface's part in a reload */
+    struct log *log;                       /* owned */
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr1, on_usr2;
     struct ev_timer shutdown_over;
     struct ev_async worker_ended, worker_emptied, node_failing;
-    struct ev_timer trim, waited, look_around;
+    struct ev_timer trim, waited, housekeeping;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
-    enum worker_mode ordered;
-    bool started;         /* the workers' threads have begun */
-    bool members_pending; /* were found before they had, or there was no memory to take them */
-    bool reload_pending;  /* was asked for before they had */
+    enum worker_mode mode;
+    bool started;         /* the worker threads run */
+    bool members_pending; /* members found too early, or not applied because memory was short */
+    bool reload_pending;  /* a reload was requested too early */
     bool listening;
-    bool trial;                    /* supervisor_check(): nothing that others can see may change */
-    int trial_fd;                  /* a file in memory with the log lines of a trial; -1 = none */
+    bool dry_run;                  /* supervisor_check(): change nothing that others can see */
+    int dry_run_fd;                /* memory file with the log of a dry run; -1 = none */
     struct worker_socket *sockets; /* owned; of the first snapshot, until they are announced */
     FILE *out;                     /* borrowed */
 };
 
-/* How many threads a configuration wants, on this machine. */
+/* ---- supervisor_events.c ---- */
+
+/* Handle signals and the workers' events on sup->loop from now on. */
+void supervisor_watch(struct supervisor *sup);
+
+/* Set the callbacks of sup->shared, which the workers call on their threads. */
+void supervisor_set_callbacks(struct supervisor *sup);
+
+/* Callbacks for the parts of the service; `arg` is the supervisor. */
+void supervisor_on_node_changed(void *arg, struct node_live *live);
+void supervisor_on_members_changed(void *arg);
+void supervisor_wake_workers(void *arg);
+
+/* Put all workers into a mode; a mode below the current one is ignored. */
+void supervisor_set_mode(struct supervisor *sup, enum worker_mode mode);
+
+/* Apply discovered members; if memory is short, housekeeping tries again. */
+void supervisor_take_members(struct supervisor *sup);
+
+void supervisor_log_gauges(const struct supervisor *sup);
+
+/* ---- supervisor_start.c ---- */
+
+/* Number of worker threads for this configuration on this host. */
 unsigned supervisor_workers(const struct config *config);
 
-/* Say that memory is short; false. */
+/* Report that memory is short. Returns false. */
 bool supervisor_no_memory(const struct supervisor *sup);
 
 /*
- * From a loop, a log and those who watch over nodes (init in supervisor.c) to running workers.
+ * Start the workers. The loop, the log and the parts of the service exist already.
  *
  *   config   taken
- *   to       whom to run as, of preparation_load()
+ *   to       the user to run as, from prepare_config()
  *
- * A trial stops before the threads. False when anything is wrong; it was reported then, and what
- * was made is supervisor.c's to undo.
+ * A dry run stops before the threads start. Returns false on an error, which was reported; the
+ * caller undoes what was done.
  */
 MUST_USE bool supervisor_start(struct supervisor *sup, struct config *config,
                                const struct privileges *to);

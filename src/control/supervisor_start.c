@@ -1,12 +1,11 @@
 /*
- * supervisor_start.c - from a configuration to workers that run, one step after the other.
+ * supervisor_start.c - start the workers for a configuration, step by step.
  *
- *    make workers -> snapshot -> load keys, open listening sockets -> give up privileges
- *    -> wait for members -> start threads
- *        any failure: it is said; supervisor.c undoes what is there
+ *    create workers -> snapshot -> load keys, open listening sockets -> drop privileges
+ *    -> wait for discovered members -> start the threads
  *
- * Nothing that comes from the network, an answer of a DNS server included, is read before
- * privileges are gone.
+ * A failed step is reported; supervisor.c undoes the steps before it. Nothing from the network, not
+ * even a DNS answer, is read before the privileges are dropped.
  */
 #include <errno.h>
 #include <ev.h>
@@ -17,16 +16,21 @@
 #include <unistd.h>
 
 #include "control/admin/api/routes.h"
+#include "control/discovery/discovery.h"
+#include "control/health/evictor.h"
+#include "control/health/prober.h"
 #include "control/host/accounts.h"
 #include "control/host/host.h"
 #include "control/host/privileges.h"
 #include "control/host/sandbox.h"
 #include "control/reload/listening.h"
+#include "control/reload/prepare.h"
+#include "control/tls/keeper.h"
 #include "proxy/worker/workers.h"
 #include "supervisor_internal.h"
 
-#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first device is served */
-#define WORKERS_MAX      256 /* as the configuration has it; session ids have 8 bits for the worker */
+#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first client is accepted */
+#define WORKERS_MAX      256 /* the configuration's limit; session ids have 8 bits for the worker */
 
 unsigned supervisor_workers(const struct config *config)
 {
@@ -55,7 +59,7 @@ static bool make_workers(struct supervisor *sup, const struct config *config, un
     return workers->n == count || supervisor_no_memory(sup);
 }
 
-/* The nodes that are known by now, and those who watch over them. */
+/* Make the first snapshot, and give it to the parts that watch the nodes. */
 static bool make_snapshot(struct supervisor *sup, struct config *config)
 {
     struct service *service = &sup->service;
@@ -69,7 +73,7 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
            supervisor_no_memory(sup);
 }
 
-/* The file of a Unix socket belongs to the user that has to remove it. */
+/* The user that the router runs as must be able to remove the files of Unix sockets. */
 static struct socket_permissions own_rights(const struct privileges *to)
 {
     const bool other = to->uid != geteuid();
@@ -78,7 +82,7 @@ static struct socket_permissions own_rights(const struct privileges *to)
                                        .group = other ? to->gid : SOCKET_PERMISSIONS_KEEP};
 }
 
-/* Doors and certificates: what can fail is said here, before a thread starts. */
+/* Open the listening sockets and load the certificates: both can fail. */
 static bool publish_first(struct supervisor *sup, const struct privileges *to)
 {
     struct service *service = &sup->service;
@@ -86,7 +90,7 @@ static bool publish_first(struct supervisor *sup, const struct privileges *to)
     const struct listening_place place = {.workers = service->workers.n,
                                           .log = sup->log,
                                           .out = sup->out,
-                                          .trial = sup->trial,
+                                          .dry_run = sup->dry_run,
                                           .rights = &rights};
     char error[WORKER_TLS_ERROR_MAX];
     struct publication publication;
@@ -106,31 +110,55 @@ static bool publish_first(struct supervisor *sup, const struct privileges *to)
     return true;
 }
 
-/* The admin interface's door is opened before privileges go, and served after that. */
+static bool prepare_admin(void *arg, const struct config *to, FILE *out)
+{
+    return admin_prepare(arg, to->admin, out);
+}
+
+static bool change_admin_rights(void *arg, const struct config *to, const struct config *from,
+                                FILE *out)
+{
+    return admin_change_rights(arg, to->admin, from->admin, out);
+}
+
+static void commit_admin(void *arg)
+{
+    admin_commit(arg);
+}
+
+/* The admin interface listens before the privileges are dropped, and serves afterwards. */
 static bool open_admin(struct supervisor *sup, const struct privileges *to)
 {
     const struct admin_conf *conf = sup->service.snapshot->config->admin;
     const struct socket_permissions rights = own_rights(to);
-    const struct admin_options options = {.rights = &rights, .trial = sup->trial, .out = sup->out};
-    if (conf)
-        sup->service.admin = admin_new(conf, &sup->context, &admin_routes, &options);
-    return !conf || sup->service.admin;
+    const struct admin_options options = {
+        .rights = &rights, .trial = sup->dry_run, .out = sup->out};
+    if (!conf)
+        return true;
+    sup->admin = admin_new(conf, &sup->context, &admin_routes, &options);
+    sup->participant = (struct reload_participant){.arg = sup->admin,
+                                                   .prepare = prepare_admin,
+                                                   .change_rights = change_admin_rights,
+                                                   .commit = commit_admin};
+    if (sup->admin)
+        sup->service.participant = &sup->participant;
+    return sup->admin;
 }
 
 static bool start_admin(struct supervisor *sup)
 {
-    return !sup->service.admin || admin_start(sup->service.admin, sup->loop, sup->log, sup->out);
+    return !sup->admin || admin_start(sup->admin, sup->loop, sup->log, sup->out);
 }
 
-/* Drop the privileges that only the start needs, after giving the sockets to their new owner. */
-static bool give_up_privileges(struct supervisor *sup, const struct privileges *to)
+/* Give the sockets to the user that the router runs as, then drop the privileges. */
+static bool drop_privileges(struct supervisor *sup, const struct privileges *to)
 {
     const struct service *service = &sup->service;
     const struct config *config = service->snapshot->config;
     for (size_t i = 0; i < service->workers.n * service->snapshot->n_bindings; i++)
         privileges_hand_over(to, sup->sockets[i].fd);
-    if (service->admin && admin_fd(service->admin) >= 0)
-        privileges_hand_over(to, admin_fd(service->admin));
+    if (sup->admin && admin_fd(sup->admin) >= 0)
+        privileges_hand_over(to, admin_fd(sup->admin));
     if (!privileges_drop(to, sup->out))
         return false;
     privileges_warn(sup->log, config, service->config_path);
@@ -145,31 +173,30 @@ static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)timer;
-    (void)events; /* it ends a turn of the loop: that is all it is for */
+    (void)events; /* it only ends an iteration of the loop */
 }
 
 /*
- * A fleet that comes back to a router which knows no node yet would be refused, and back off.
- * Its connections wait in the listening sockets' queues meanwhile.
+ * Without nodes the router would reject the clients that reconnect after a restart, and they would
+ * back off. Until then their connections wait in the accept queues.
  */
 static void wait_for_members(struct supervisor *sup)
 {
     ev_timer_init(&sup->waited, on_waited, DISCOVERY_WAIT_S, 0);
     ev_timer_start(sup->loop, &sup->waited);
     while (!discovery_is_settled(sup->service.discovery) && ev_is_active(&sup->waited) &&
-           sup->ordered == WORKER_RUN)
+           sup->mode == WORKER_RUN)
         ev_run(sup->loop, EVRUN_ONCE);
     ev_timer_stop(sup->loop, &sup->waited);
-    if (sup->members_pending && sup->ordered == WORKER_RUN)
-        sup->members_pending = !reload_members(&sup->service);
+    supervisor_take_members(sup);
 }
 
-/* Threads inherit the mask: signals are for the main thread alone. */
+/* Threads inherit the signal mask: only the main thread handles signals. */
 static bool start_workers(struct supervisor *sup)
 {
     struct service *service = &sup->service;
     sigset_t all, before;
-    service->carried = host_limits_connections(service->admin ? ADMIN_DESCRIPTORS : 0);
+    service->fd_connections = host_limits_connections(sup->admin ? ADMIN_DESCRIPTORS : 0);
     atomic_store_explicit(&sup->shared.max_connections, service_max_connections(service),
                           memory_order_relaxed);
     sigfillset(&all);
@@ -184,12 +211,12 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
-/* Log what a start logs once it serves. */
+/* Log the warnings that a start logs when it begins to serve. */
 static void warn(const struct supervisor *sup)
 {
     const struct service *service = &sup->service;
-    const uint32_t others = service->admin ? ADMIN_DESCRIPTORS : 0;
-    host_limits_warn(sup->log, service->snapshot->config, host_limits_connections(others));
+    const uint32_t reserved = sup->admin ? ADMIN_DESCRIPTORS : 0;
+    host_limits_warn(sup->log, service->snapshot->config, host_limits_connections(reserved));
     tls_keeper_log(service->tls);
 }
 
@@ -203,9 +230,9 @@ bool supervisor_start(struct supervisor *sup, struct config *config, const struc
         return false;
     sup->service.tls = tls_keeper_new(sup->service.snapshot, NULL, sup->log, sup->out);
     if (!sup->service.tls || !publish_first(sup, to) || !open_admin(sup, to) ||
-        !give_up_privileges(sup, to))
+        !drop_privileges(sup, to))
         return false;
-    if (sup->trial) {
+    if (sup->dry_run) {
         warn(sup);
         return true;
     }

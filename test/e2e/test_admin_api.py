@@ -318,5 +318,5 @@ def test_a_reload_lists_the_changes_that_need_a_restart(pair):
     router.config_path.write_text(json.dumps(made))
     answer = admin.post(router, "/api/v1/reload")
     waiting = [w for w in answer["warnings"] if "restart" in w]
-    assert waiting == ["workers: waits for a restart", "sandbox: waits for a restart"]
+    assert waiting == ["workers: takes effect after a restart", "sandbox: takes effect after a restart"]
     assert [e["key"] for e in router.find("reload.restart_needed")] == ["workers", "sandbox"]

@@ -24,6 +24,12 @@ enum worker_mode {
     WORKER_STOP   /* close everything now and end */
 };
 
+/* All workers of the process. */
+struct workers {
+    struct worker **list;
+    unsigned n;
+};
+
 /* Make a worker on the main thread: its loop, its pools. It does not listen until it gets a plan.
  */
 MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,

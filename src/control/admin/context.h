@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "control/reload/reload.h"
+#include "control/service/service.h"
 
 struct history;
 struct key_shares;

@@ -3,6 +3,7 @@
  * Kubernetes. Not called by any session: a router that is not ready still serves its devices.
  */
 #include "readiness.h"
+#include "control/health/prober.h"
 
 static const char *phase_name(enum admin_phase phase)
 {

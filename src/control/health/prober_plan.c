@@ -9,24 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PASSWORD_MAX 65535u /* MQTT's own limit */
-
 /* ---- passwords ---- */
-
-static void cleanse(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
-char *prober_read_password(const char *path, char error[SMALL_FILE_ERROR_MAX])
-{
-    struct small_file line;
-    if (!small_file_read_line(path, SMALL_FILE_REGULAR, PASSWORD_MAX, &line, error))
-        return NULL;
-    return line.text; /* without a NUL inside: the caller frees it as a string */
-}
 
 static void say_no_password(struct log *log, const struct cluster_conf *conf, const char *error)
 {
@@ -44,11 +27,12 @@ static bool load_password(struct prober_cluster *cluster, struct log *log)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;
     char error[SMALL_FILE_ERROR_MAX];
-    cluster->password = prober_read_password(conf->health_check->password_file, error);
-    if (!cluster->password && strcmp(error, SMALL_FILE_NO_MEMORY) == 0)
+    if (small_file_read_line(conf->health_check->password_file, SMALL_FILE_REGULAR, UINT16_MAX,
+                             &cluster->password, error))
+        return true;
+    if (strcmp(error, SMALL_FILE_NO_MEMORY) == 0)
         return false;
-    if (!cluster->password)
-        say_no_password(log, conf, error);
+    say_no_password(log, conf, error);
     return true;
 }
 
@@ -125,7 +109,7 @@ void prober_plan_unref(struct prober_plan *plan)
     for (size_t i = 0; plan->clusters && i < plan->snapshot->config->n_clusters; i++) {
         struct prober_cluster *cluster = &plan->clusters[i];
         tls_client_context_free(cluster->tls);
-        cleanse(cluster->password);
+        small_file_free(&cluster->password);
     }
     free(plan->clusters);
     snapshot_unref(plan->snapshot);

@@ -30,7 +30,7 @@ struct prober_cluster {
     struct prober_group group;
     const struct cluster *cluster;  /* of the plan's snapshot */
     struct tls_client_context *tls; /* owned; null = checks are plain */
-    char *password;                 /* owned; null = none */
+    struct small_file password;     /* owned; text null = none */
     bool able;                      /* its checks can be made: its TLS could be loaded */
 };
 
@@ -52,9 +52,6 @@ MUST_USE struct prober_plan *prober_plan_new(struct snapshot *snapshot,
                                              struct tls_library **library, struct log *log);
 struct prober_plan *prober_plan_ref(struct prober_plan *plan);
 void prober_plan_unref(struct prober_plan *plan); /* null is allowed */
-
-/* The password in a file, for free(); null with the rule in `error`. The caller wipes it. */
-MUST_USE char *prober_read_password(const char *path, char error[SMALL_FILE_ERROR_MAX]);
 
 /* Where the checks of a node go. False when it has no such place (a discovered node may not). */
 MUST_USE bool prober_endpoint(const struct cluster_conf *conf, const struct node *node,

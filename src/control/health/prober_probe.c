@@ -277,7 +277,7 @@ static void begin_check(struct probe *p)
                                         .tls = p->cluster->tls,
                                         .client_id = p->client_id,
                                         .username = conf->health_check->username,
-                                        .password = p->cluster->password};
+                                        .password = p->cluster->password.text};
     p->check_begun_us = clock_monotonic_us();
     p->check = check_start(p->place->loop, &target, on_checked, p);
     if (!p->check) {

@@ -1,32 +1,46 @@
 /*
- * host.h - what the machine lets the router do, against what is configured.
+ * host.h - check that this host has what a configuration requires: files, addresses, limits.
  */
 #ifndef CONTROL_HOST_HOST_H
 #define CONTROL_HOST_HOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/util.h"
 #include "model/config/config.h"
 
-/* Raise the limit of open files to its hard limit, as far as the system lets us. */
+struct faults;
+
+/*
+ * Check that token_file of the admin interface and each password_file of a health check are
+ * readable and contain one line, that each source address belongs to this host, and that the
+ * owners of Unix sockets exist. Warns if every user can read the token. Reports every fault.
+ *
+ * Returns true if there is no error.
+ */
+MUST_USE bool host_check(const struct faults *faults);
+
+/* Raise the limit of open files to the hard limit. */
 void host_limits_raise(void);
 
 /*
- * How many connections the open files carry, asked when everything of the router's own is
- * open: two descriptors each, and a few to spare for files that are read anew.
+ * Number of connections that the limit of open files allows: two descriptors per connection, with
+ * a few to spare for files that are read again. Call it after the router's own descriptors are
+ * open.
  *
- *   others   descriptors to keep free for connections that are no device's
+ *   reserved   descriptors to keep free for other connections than those of clients
  */
-uint32_t host_limits_connections(uint32_t others);
+uint32_t host_limits_connections(uint32_t reserved);
 
 /*
- * Log a warning, event `host.limit`, for each limit that cannot carry the configuration:
- * open files (against limits.max_connections), net.core.somaxconn (against listeners[].backlog),
- * local ports (against the connections one node may get).
+ * Log `host.limit` for each limit that is too low for the configuration: open files (compared with
+ * limits.max_connections), net.core.somaxconn (with listeners[].backlog), local ports (with the
+ * connections that one node may get).
  *
- *   carried   what host_limits_connections() answered
+ *   fd_connections   the result of host_limits_connections()
  */
-void host_limits_warn(struct log *log, const struct config *config, uint32_t carried);
+void host_limits_warn(struct log *log, const struct config *config, uint32_t fd_connections);
 
 #endif

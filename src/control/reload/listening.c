@@ -19,7 +19,7 @@ struct opening {
     const struct snapshot *before; /* null = we start */
     FILE *out;
     unsigned workers;
-    bool trial;
+    bool dry_run;
     const struct socket_permissions *base; /* null = owned by the router, mode from the umask */
 };
 
@@ -55,7 +55,7 @@ static int open_one(const struct opening *o, const struct binding *binding,
     /* a Unix socket has one queue: the workers take turns at it */
     if (endpoint_is_unix(endpoint) && first >= 0)
         return socket_share(first);
-    return o->trial ? socket_check(endpoint, &options) : socket_listen(endpoint, &options);
+    return o->dry_run ? socket_check(endpoint, &options) : socket_listen(endpoint, &options);
 }
 
 static bool refuse(const struct opening *o, const struct binding *binding)
@@ -155,7 +155,7 @@ static bool open_new(const struct opening *o, size_t index, struct worker_socket
     const struct binding *binding = &o->snapshot->bindings[index];
     if (is_free(o, binding))
         return open_sockets(o, index, sockets);
-    return o->trial ? open_placeholders(o, index, sockets) : refuse(o, binding);
+    return o->dry_run ? open_placeholders(o, index, sockets) : refuse(o, binding);
 }
 
 /* ---- rights of files that are there ---- */
@@ -214,7 +214,7 @@ bool listening_open(const struct snapshot *snapshot, const struct snapshot *befo
                               .before = before,
                               .out = place->out,
                               .workers = place->workers,
-                              .trial = place->trial,
+                              .dry_run = place->dry_run,
                               .base = place->rights};
     size_t n = o.workers * snapshot->n_bindings, old;
     for (size_t i = 0; i < n; i++)

@@ -18,8 +18,8 @@ struct listening_place {
     struct log *log;
     FILE *out; /* where errors go, and sentences; null = no sentences */
     const struct socket_permissions
-        *rights; /* of files of Unix sockets, unless a listener has others */
-    bool trial;  /* socket_check() in place of socket_listen(): an address in use is a warning */
+        *rights;  /* of files of Unix sockets, unless a listener has others */
+    bool dry_run; /* socket_check() in place of socket_listen(): an address in use is a warning */
 };
 
 /*

@@ -1,9 +1,11 @@
 /*
- * reload.c - take up the configuration file anew while serving.
+ * reload.c - load the configuration file again while serving, in two phases.
  *
- *    read, check --> load certificates --> snapshot --> open new sockets --> a plan for each
- *    worker       any failure: say it, undo, serve on as before                     |
- *    give the plans, swap the snapshot, the TLS keeper, the health checks ... <-----+
+ *    prepare()   read, check --> snapshot --> certificates --> new sockets --> a plan per worker
+ *                      any failure: report it, undo, keep serving                     |
+ *    commit()    send the plans; replace snapshot, TLS keeper, log output ... <-------+
+ *
+ * Established sessions are never touched.
  */
 #include "reload.h"
 
@@ -13,26 +15,28 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "control/admin/server.h"
+#include "control/discovery/discovery.h"
 #include "control/health/connect_watch.h"
+#include "control/health/evictor.h"
+#include "control/health/prober.h"
 #include "control/service/overrides.h"
+#include "control/tls/keeper.h"
 #include "listening.h"
 #include "prepare.h"
 #include "report.h"
 
-/* What has been made ready so far. */
+/* What prepare() has made so far. */
 struct ready {
     struct snapshot *snapshot;
     struct tls_keeper *tls;
     struct publication publication;
-    struct log_output *log; /* null = lines go where they went */
-    struct worker_socket
-        *sockets; /* their descriptors belong to the publication; null = none open */
+    struct log_output *log;        /* null = unchanged */
+    struct worker_socket *sockets; /* the publication owns their descriptors; null = none open */
 };
 
-/* ---- what was said, line by line, becomes events ---- */
+/* ---- messages of the checks become events ---- */
 
-static void say_line(struct log *log, const char *text)
+static void log_line(struct log *log, const char *text)
 {
     static const char error[] = "error: ", warning[] = "warning: ";
     if (strncmp(text, error, strlen(error)) == 0)
@@ -41,18 +45,18 @@ static void say_line(struct log *log, const char *text)
         log_event(log, LOG_WARN, "reload.warning", "warning", text + strlen(warning));
 }
 
-static void say_lines(struct log *log, char *text)
+static void log_lines(struct log *log, char *text)
 {
     char *rest = NULL;
     for (char *l = strtok_r(text, "\n", &rest); l; l = strtok_r(NULL, "\n", &rest))
-        say_line(log, l);
+        log_line(log, l);
 }
 
 /* ---- first phase ---- */
 
 static struct snapshot *read_snapshot(const struct service *service, FILE *out)
 {
-    struct config *config = preparation_load(service->config_path, CONFIG_FILE_RELOAD, NULL, out);
+    struct config *config = prepare_config(service->config_path, CONFIG_FILE_RELOAD, NULL, out);
     if (!config)
         return NULL;
     struct snapshot *snapshot =
@@ -82,66 +86,53 @@ static bool prepare_plans(const struct service *service, struct ready *ready, FI
     return prepared;
 }
 
-/* Those who watch over the nodes go first: when one has no memory, the old snapshot is all right.
- */
+/* Called before anything else changes: if one of them is short of memory, the old snapshot is
+ * still in use. */
 static bool watchers_take(const struct service *service, struct snapshot *snapshot)
 {
     return evictor_take(service->evictor, snapshot) &&
            prober_take(service->prober, snapshot, false);
 }
 
-struct log_output *reload_open_log(const struct log_conf *conf, FILE *out)
-{
-    const struct log_output_conf where = {
-        .target = conf->target, .path = conf->file, .facility = conf->syslog_facility};
-    struct log_output *output = log_output_open(&where);
-    if (!output)
-        (void)fprintf(
-            out, "error: log.%s: %s: %s\n", conf->target == LOG_TARGET_FILE ? "file" : "target",
-            conf->target == LOG_TARGET_FILE ? conf->file : "/dev/log", strerrordesc_np(errno));
-    return output;
-}
-
-static bool is_elsewhere(const struct log_conf *a, const struct log_conf *b)
+static bool has_other_output(const struct log_conf *a, const struct log_conf *b)
 {
     return a->target != b->target || strcmp(a->file ? a->file : "", b->file ? b->file : "") != 0 ||
            a->syslog_facility != b->syslog_facility;
 }
 
-/* Lines that go elsewhere: is that to be had? */
-static bool prepare_log(const struct service *service, struct ready *ready, FILE *out)
+static bool prepare_log_output(const struct service *service, struct ready *ready, FILE *out)
 {
     const struct log_conf *conf = &ready->snapshot->config->log;
-    if (!is_elsewhere(&service->snapshot->config->log, conf))
+    if (!has_other_output(&service->snapshot->config->log, conf))
         return true;
-    ready->log = reload_open_log(conf, out);
+    ready->log = prepare_log(conf, out);
     return ready->log;
 }
 
 /* The nodes of a discovered cluster in the new snapshot, from the file or from DNS. */
-static const struct members *nodes_now(const void *arg, const char *cluster)
+static const struct members *nodes_now(const void *arg, const char *name)
 {
-    const struct snapshot *snapshot = arg;
-    const struct cluster *now = snapshot_find_cluster(snapshot, cluster);
-    return now && now->found.n > 0 ? &now->found : NULL;
+    const struct cluster *cluster = snapshot_find_cluster(arg, name);
+    return cluster && cluster->found.n > 0 ? &cluster->found : NULL;
 }
 
 static bool change_rights(const struct service *service, const struct snapshot *to,
                           const struct snapshot *from, FILE *out)
 {
+    const struct reload_participant *other = service->participant;
     return listening_change_all_rights(to, from, out) &&
-           (!service->admin ||
-            admin_change_rights(service->admin, to->config->admin, from->config->admin, out));
+           (!other || other->change_rights(other->arg, to->config, from->config, out));
 }
 
 static bool prepare(const struct service *service, struct ready *ready, FILE *out)
 {
+    const struct reload_participant *other = service->participant;
     ready->snapshot = read_snapshot(service, out);
-    if (!ready->snapshot ||
-        (service->admin && !admin_prepare(service->admin, ready->snapshot->config->admin, out)))
+    if (!ready->snapshot || (other && !other->prepare(other->arg, ready->snapshot->config, out)))
         return false;
     ready->tls = tls_keeper_new(ready->snapshot, service->tls, service->log, out);
-    if (!ready->tls || !prepare_log(service, ready, out) || !prepare_plans(service, ready, out))
+    if (!ready->tls || !prepare_log_output(service, ready, out) ||
+        !prepare_plans(service, ready, out))
         return false;
     const struct members_source kept = {.of = nodes_now, .arg = ready->snapshot};
     if (!change_rights(service, ready->snapshot, service->snapshot, out)) {
@@ -154,33 +145,26 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
         return true;
     (void)fprintf(out, "error: out of memory\n");
     (void)!change_rights(service, service->snapshot, ready->snapshot, NULL);
-    (void)watchers_take(service, service->snapshot); /* back to what they had */
+    (void)watchers_take(service, service->snapshot); /* undo */
     publication_drop(&ready->publication);
     return false;
 }
 
 /* ---- second phase ---- */
 
-/* Health checks speak TLS by the same files. Short of memory they go on with the old ones. */
+/* Health checks use the same files. If memory is short, they keep the old ones. */
 static void on_tls_reloaded(void *arg)
 {
     struct service *service = arg;
     (void)!prober_take(service->prober, service->snapshot, false);
 }
 
-void service_start_tls(struct service *service)
+void reload_start_tls(struct service *service)
 {
     tls_keeper_on_reload(service->tls, on_tls_reloaded, service);
     tls_keeper_start(service->tls, service->loop, service->workers.list, service->workers.n);
 }
 
-uint32_t service_max_connections(const struct service *service)
-{
-    uint32_t wanted = service->snapshot->config->limits.max_connections;
-    return wanted && wanted < service->carried ? wanted : service->carried;
-}
-
-/* To the log, and to who asked. */
 static void report(const struct service *service, const struct snapshot *before,
                    struct reload_outcome *outcome)
 {
@@ -209,17 +193,18 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     service->snapshot = ready->snapshot;
     tls_keeper_free(service->tls);
     service->tls = ready->tls;
-    service_start_tls(service);
+    reload_start_tls(service);
     atomic_store_explicit(&service->shared->max_connections, service_max_connections(service),
                           memory_order_relaxed);
-    if (service->admin)
-        admin_commit(service->admin);
+    if (service->participant)
+        service->participant->commit(service->participant->arg);
     if (ready->log)
         log_direct(service->log, ready->log);
     log_set(service->log, config->log.level, config->log.format);
     log_limit(service->log, config->log.max_lines_per_s);
     listening_ended(before, service->snapshot, service->log);
-    reload_report_restart(service->log, outcome ? &outcome->said : NULL, before, service->snapshot);
+    reload_report_restart(service->log, outcome ? &outcome->messages : NULL, before,
+                          service->snapshot);
     report(service, before, outcome);
     evictor_check(service->evictor);
     snapshot_unref(before);
@@ -228,27 +213,28 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     service->reload_failed = false;
 }
 
-/* What was said, to the log and to who asked. */
-static void pass_on(const struct service *service, char *said, struct reload_outcome *outcome)
+/* Log the messages; free them, or give them to the caller. */
+static void log_messages(const struct service *service, char *messages,
+                         struct reload_outcome *outcome)
 {
-    char *copy = said && outcome ? strdup(said) : NULL;
-    if (said)
-        say_lines(service->log, said);
-    free(said);
+    char *copy = messages && outcome ? strdup(messages) : NULL; /* log_lines() cuts it up */
+    if (messages)
+        log_lines(service->log, messages);
+    free(messages);
     if (outcome)
-        *outcome = (struct reload_outcome){.said = copy};
+        *outcome = (struct reload_outcome){.messages = copy};
 }
 
 bool reload(struct service *service, struct reload_outcome *outcome)
 {
     struct ready ready = {0};
-    char *said = NULL;
+    char *messages = NULL;
     size_t n = 0;
-    FILE *out = open_memstream(&said, &n);
+    FILE *out = open_memstream(&messages, &n);
     bool prepared = out && prepare(service, &ready, out);
     if (out)
         (void)fclose(out);
-    pass_on(service, said, outcome);
+    log_messages(service, messages, outcome);
     if (prepared) {
         commit(service, &ready, outcome);
         return true;
@@ -263,7 +249,7 @@ bool reload(struct service *service, struct reload_outcome *outcome)
     service->reloads_failed++;
     service->reload_failed = true;
     log_event(service->log, LOG_ERROR, "reload.failed", "cure",
-              "nothing has changed; mend the file and send SIGHUP again");
+              "nothing has changed: correct the file and reload again");
     return false;
 }
 

@@ -1,81 +1,60 @@
 /*
- * reload.h - take up the configuration file anew while serving.
+ * reload.h - load the configuration file again while serving.
  */
 #ifndef CONTROL_RELOAD_RELOAD_H
 #define CONTROL_RELOAD_RELOAD_H
 
-#include <ev.h>
+#include <stdio.h>
 
-#include "base/log.h"
 #include "base/util.h"
-#include "control/discovery/discovery.h"
-#include "control/health/evictor.h"
-#include "control/health/prober.h"
-#include "control/tls/keeper.h"
-#include "publish.h"
+#include "control/service/service.h"
+#include "report.h"
 
-struct admin;
-struct connect_watch;
-struct reload_cluster;
-
-/* What the main thread serves by; a reload replaces the first two. The rest is borrowed. */
-struct service {
-    struct snapshot *snapshot; /* a reference */
-    struct tls_keeper *tls;    /* owned */
-
-    const char *config_path;
-    struct ev_loop *loop;
-    struct log *log;
-    struct node_registry *registry;
-    struct members_source members;
-    struct workers workers;
-    struct worker_shared *shared;
-    uint32_t carried; /* connections that the open files allow */
-    struct discovery *discovery;
-    struct prober *prober;
-    struct evictor *evictor;
-    struct admin *admin; /* null = none */
-    struct overrides *overrides;
-    struct connect_watch *connects;
-    uint64_t loaded_unix_ms; /* when this configuration was taken up */
-    uint64_t reloads_failed;
-    bool reload_failed; /* the last one: the file is not what is served by */
+/*
+ * A part of the router above this folder that takes part in a reload (the admin interface). Null
+ * functions are not allowed.
+ */
+struct reload_participant {
+    void *arg;
+    /* Read what the new configuration names. Changes nothing; reports errors on `out`. */
+    bool (*prepare)(void *arg, const struct config *to, FILE *out);
+    /* Change permissions of files from one configuration to another; called the other way round to
+     * undo it. Reports errors on `out`; null = not at all. */
+    bool (*change_rights)(void *arg, const struct config *to, const struct config *from, FILE *out);
+    /* Use what was prepared. Cannot fail. */
+    void (*commit)(void *arg);
 };
 
-/* What a reload said and did. */
+/* The caller owns the two pointers. */
 struct reload_outcome {
-    char *said; /* owned by who asked: lines "error: ..." and "warning: ..."; may be null */
-    struct reload_cluster *clusters; /* owned by who asked: of the snapshot now; may be null */
-    uint32_t moved_permille;         /* of the key space of the cluster where most moved */
+    char *messages;                  /* lines "error: ..." and "warning: ..."; may be null */
+    struct reload_cluster *clusters; /* one per cluster of the new snapshot; may be null */
+    uint32_t moved_permille;         /* the highest of all clusters */
 };
 
 /*
- * Read the file again, in two phases. Whatever is wrong leaves everything as it was: each fault
- * is an event `reload.fault`, and `reload.failed` ends them. Else everything that changed
- * takes effect, sessions are not touched, and the log says
+ * Load the file again, in two phases. Any error leaves everything unchanged: each is logged as
+ * `reload.fault`, followed by `reload.failed`. Otherwise all changes take effect, and sessions are
+ * not touched. Logs
  *
- *   reload.restart_needed   for each key that differs and counts at the next start only
+ *   reload.restart_needed   for each changed key that only a restart applies
  *   reload.cluster          for each cluster: nodes, added, removed, and moved_permille, the
- *                           share of the key space with another home than before
+ *                           share of the key space whose home has changed
  *   listener.open           for each new address
- *   reload.done             listeners added and removed, and the most that moved in a cluster
+ *   reload.done             numbers of addresses added and removed, and the highest moved_permille
  *
- * False: nothing has changed. outcome: null = what was said is for the log alone
+ *   outcome   null = not wanted; the events are logged in any case
+ *
+ * Returns false if nothing has changed.
  */
 MUST_USE bool reload(struct service *service, struct reload_outcome *outcome);
 
-/* Open what the configuration says lines go to. Null: it cannot be, and `out` has why. */
-MUST_USE struct log_output *reload_open_log(const struct log_conf *conf, FILE *out);
-
-/* limits.max_connections as it can be kept. */
-uint32_t service_max_connections(const struct service *service);
-
-/* Watch the files of TLS from now on. */
-void service_start_tls(struct service *service);
+/* Start to watch the TLS files. */
+void reload_start_tls(struct service *service);
 
 /*
- * Discovered clusters have other members: serve by them. False when memory is short; it is logged
- * then, and wants to be tried again.
+ * Use the current members of discovered clusters. Returns false if memory is short; this is logged,
+ * and the caller should try again.
  */
 MUST_USE bool reload_members(struct service *service);
 

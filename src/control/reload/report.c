@@ -1,5 +1,7 @@
 /*
- * report.c - what a reload changes, for the log.
+ * report.c - log what a reload has changed, and what it could not change.
+ *
+ * Compares the two snapshots after the fact; changes nothing.
  */
 #include "report.h"
 
@@ -10,46 +12,45 @@
 #include "listening.h"
 #include "model/placement.h"
 
-/* ---- what stays until a restart ---- */
+/* ---- keys that only a restart applies ---- */
 
-/* Who hears of it. */
-struct hearers {
+struct restart_report {
     struct log *log;
-    char **said; /* lines for who asked; null = nobody did */
+    char **messages; /* null = log only */
 };
 
-static void tell(char **said, const char *listener, const char *key)
+static void append_warning(char **messages, const char *listener, const char *key)
 {
     char *longer;
-    if (asprintf(&longer, "%swarning: %s%s%s%s: waits for a restart\n", *said ? *said : "",
-                 listener ? "listener " : "", listener ? listener : "", listener ? ": " : "",
-                 key) < 0)
-        return; /* the log has it */
-    free(*said);
-    *said = longer;
+    if (asprintf(&longer, "%swarning: %s%s%s%s: takes effect after a restart\n",
+                 *messages ? *messages : "", listener ? "listener " : "", listener ? listener : "",
+                 listener ? ": " : "", key) < 0)
+        return; /* it is in the log */
+    free(*messages);
+    *messages = longer;
 }
 
-static void say_restart(const struct hearers *to, const char *listener, const char *key)
+static void report_restart(const struct restart_report *to, const char *listener, const char *key)
 {
     struct log_line line;
     log_begin(&line, to->log, LOG_WARN, "reload.restart_needed");
     log_text(&line, "listener", listener);
     log_text(&line, "key", key);
     log_emit(&line);
-    if (to->said)
-        tell(to->said, listener, key);
+    if (to->messages)
+        append_warning(to->messages, listener, key);
 }
 
-/* Options of a socket that is open and stays so. */
-static void compare_socket_options(const struct hearers *to, const struct listener_conf *a,
+/* Options of a socket that stays open. */
+static void compare_socket_options(const struct restart_report *to, const struct listener_conf *a,
                                    const struct listener_conf *b)
 {
     if (a->dual_stack != b->dual_stack)
-        say_restart(to, b->name, "dual_stack");
+        report_restart(to, b->name, "dual_stack");
     if (a->tcp_defer_accept != b->tcp_defer_accept)
-        say_restart(to, b->name, "tcp_defer_accept");
+        report_restart(to, b->name, "tcp_defer_accept");
     if (a->fast_open != b->fast_open)
-        say_restart(to, b->name, "fast_open");
+        report_restart(to, b->name, "fast_open");
 }
 
 static bool differ(const char *a, const char *b)
@@ -57,40 +58,40 @@ static bool differ(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") != 0;
 }
 
-/* What was given up cannot be had again. */
-static void compare_privileges(const struct hearers *to, const struct config *a,
+/* Dropped privileges cannot be regained. */
+static void compare_privileges(const struct restart_report *to, const struct config *a,
                                const struct config *b)
 {
     if (differ(a->user, b->user))
-        say_restart(to, NULL, "user");
+        report_restart(to, NULL, "user");
     if (differ(a->group, b->group))
-        say_restart(to, NULL, "group");
+        report_restart(to, NULL, "group");
     if (a->sandbox != b->sandbox)
-        say_restart(to, NULL, "sandbox");
+        report_restart(to, NULL, "sandbox");
 }
 
-static void compare_admin(const struct hearers *to, const struct admin_conf *a,
+static void compare_admin(const struct restart_report *to, const struct admin_conf *a,
                           const struct admin_conf *b)
 {
     if (!a != !b)
-        say_restart(to, NULL, "admin");
+        report_restart(to, NULL, "admin");
     else if (a && differ(a->address, b->address))
-        say_restart(to, NULL, "admin.address");
+        report_restart(to, NULL, "admin.address");
 }
 
-void reload_report_restart(struct log *log, char **said, const struct snapshot *before,
+void reload_report_restart(struct log *log, char **messages, const struct snapshot *before,
                            const struct snapshot *after)
 {
-    const struct hearers hearers = {.log = log, .said = said}, *to = &hearers;
+    const struct restart_report report = {.log = log, .messages = messages}, *to = &report;
     size_t old;
     if (before->config->workers != after->config->workers)
-        say_restart(to, NULL, "workers");
+        report_restart(to, NULL, "workers");
     if (before->config->limits.relay_buffer_bytes != after->config->limits.relay_buffer_bytes)
-        say_restart(to, NULL, "limits.relay_buffer_bytes");
+        report_restart(to, NULL, "limits.relay_buffer_bytes");
     if (before->config->limits.per_source.table_size != after->config->limits.per_source.table_size)
-        say_restart(to, NULL, "limits.per_source.table_size");
+        report_restart(to, NULL, "limits.per_source.table_size");
     if (before->config->limits.flapping.table_size != after->config->limits.flapping.table_size)
-        say_restart(to, NULL, "limits.flapping.table_size");
+        report_restart(to, NULL, "limits.flapping.table_size");
     compare_privileges(to, before->config, after->config);
     compare_admin(to, before->config->admin, after->config->admin);
     for (size_t i = 0; i < after->n_bindings; i++)
@@ -98,9 +99,9 @@ void reload_report_restart(struct log *log, char **said, const struct snapshot *
             compare_socket_options(to, before->bindings[old].conf, after->bindings[i].conf);
 }
 
-/* ---- what changed ---- */
+/* ---- changes ---- */
 
-/* Nodes of a that are not in b; records are the same where names are. */
+/* Number of nodes of a that are not in b; nodes of the same name share a record. */
 static size_t count_missing(const struct cluster *a, const struct cluster *b)
 {
     size_t missing = 0;
@@ -113,7 +114,7 @@ static size_t count_missing(const struct cluster *a, const struct cluster *b)
     return missing;
 }
 
-/* The nodes with the weights that count: none for those that are out by decree. */
+/* The nodes with weight 0 for those that the configuration takes out. */
 static struct rendezvous_node *homes_of(const struct cluster *cluster)
 {
     struct rendezvous_node *homes = calloc(cluster->n + 1, sizeof(*homes));
@@ -149,7 +150,7 @@ static struct reload_cluster compare_clusters(const struct cluster *before,
                                    .moved_permille = before ? moved_permille(before, after) : 0};
 }
 
-static void say_cluster(struct log *log, const char *name, const struct reload_cluster *cluster)
+static void log_cluster(struct log *log, const char *name, const struct reload_cluster *cluster)
 {
     struct log_line line;
     log_begin(&line, log, LOG_NOTICE, "reload.cluster");
@@ -177,7 +178,7 @@ uint32_t reload_report(struct log *log, const struct snapshot *before, const str
         const struct cluster *cluster = &after->clusters[i];
         const struct reload_cluster now =
             compare_clusters(snapshot_find_cluster(before, cluster->conf->name), cluster);
-        say_cluster(log, cluster->conf->name, &now);
+        log_cluster(log, cluster->conf->name, &now);
         most_moved = now.moved_permille > most_moved ? now.moved_permille : most_moved;
         if (out)
             out[i] = now;

@@ -1,5 +1,5 @@
 /*
- * report.h - what a reload changes, for the log.
+ * report.h - log what a reload has changed, and what it could not change.
  */
 #ifndef CONTROL_RELOAD_REPORT_H
 #define CONTROL_RELOAD_REPORT_H
@@ -8,24 +8,24 @@
 #include "proxy/snapshot.h"
 
 /*
- * Say which keys differ that only a restart can change.
+ * Log each changed key that only a restart applies.
  *
- *   said   the same as lines "warning: ..." behind what stands there; malloc's, or null. Null = for
- *          the log alone
+ *   messages   lines "warning: ..." are appended to it; allocated by malloc(), or null. The pointer
+ *              itself may be null: log only
  */
-void reload_report_restart(struct log *log, char **said, const struct snapshot *before,
+void reload_report_restart(struct log *log, char **messages, const struct snapshot *before,
                            const struct snapshot *after);
 
-/* What a reload did to a cluster. */
+/* What a reload has changed in a cluster. */
 struct reload_cluster {
     size_t nodes, added, removed;
-    uint32_t moved_permille; /* the share of the key space with another home than before */
+    uint32_t moved_permille; /* share of the key space whose home has changed */
 };
 
 /*
- * Say what changed: events reload.cluster and reload.done. Returns the most that moved.
+ * Log the changes: events `reload.cluster` and `reload.done`. Returns the highest moved_permille.
  *
- *   out   one for each cluster of `after`; null = for the log alone
+ *   out   one element per cluster of `after`; null = log only
  */
 uint32_t reload_report(struct log *log, const struct snapshot *before, const struct snapshot *after,
                        struct reload_cluster *out);

@@ -1,5 +1,7 @@
 /*
- * gauges.c - add up what the workers count, and log it.
+ * gauges.c - add up the counters of all workers, and log them.
+ *
+ * Workers keep counting meanwhile: the sums are not one consistent moment.
  */
 #include "gauges.h"
 

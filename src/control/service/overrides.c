@@ -1,7 +1,8 @@
 /*
- * overrides.c - the states and weights that an operator has set.
+ * overrides.c - node states and weights that an operator has set at run time.
  *
- * There are few of them, if any: a list of each is enough.
+ * There are few of them, so each kind is a plain list. A state takes effect in the prober, a weight
+ * in the next snapshot.
  */
 #include "overrides.h"
 
@@ -12,12 +13,12 @@
 #include "control/health/prober.h"
 #include "proxy/snapshot.h"
 
-/* One word on one node: a weight, or a state. */
-struct word {
+/* One setting of one node: a weight or a state. */
+struct override {
     struct list link;
     uint32_t value, in_file;
     const char *node; /* into names */
-    char names[];     /* cluster, zero, node, zero */
+    char names[];     /* cluster, NUL, node, NUL */
 };
 
 struct overrides {
@@ -34,18 +35,18 @@ struct overrides *overrides_new(void)
     return overrides;
 }
 
-static void drop(struct word *w)
+static void drop(struct override *o)
 {
-    if (!w)
+    if (!o)
         return;
-    list_remove(&w->link);
-    free(w);
+    list_remove(&o->link);
+    free(o);
 }
 
-static void drop_all(struct list *words)
+static void drop_all(struct list *list)
 {
-    while (!list_empty(words))
-        drop(CONTAINER_OF(words->next, struct word, link));
+    while (!list_empty(list))
+        drop(CONTAINER_OF(list->next, struct override, link));
 }
 
 void overrides_free(struct overrides *overrides)
@@ -57,58 +58,57 @@ void overrides_free(struct overrides *overrides)
     free(overrides);
 }
 
-static struct word *find(const struct list *words, const char *cluster, const char *node)
+static struct override *find(const struct list *list, const char *cluster, const char *node)
 {
-    for (struct list *l = words->next; l != words; l = l->next) {
-        struct word *w = CONTAINER_OF(l, struct word, link);
-        if (strcmp(w->names, cluster) == 0 && strcmp(w->node, node) == 0)
-            return w;
+    for (struct list *l = list->next; l != list; l = l->next) {
+        struct override *o = CONTAINER_OF(l, struct override, link);
+        if (strcmp(o->names, cluster) == 0 && strcmp(o->node, node) == 0)
+            return o;
     }
     return NULL;
 }
 
-/* A word without its names. */
-struct said {
+struct setting {
     uint32_t value, in_file;
 };
 
-static bool set(struct list *words, const char *cluster, const char *node, struct said said)
+static bool set(struct list *list, const char *cluster, const char *node, struct setting to)
 {
     const size_t n = strlen(cluster) + 1, m = strlen(node) + 1;
-    struct word *before = find(words, cluster, node);
-    if (said.value == said.in_file) {
+    struct override *before = find(list, cluster, node);
+    if (to.value == to.in_file) {
         drop(before);
         return true;
     }
-    struct word *w = malloc(sizeof(*w) + n + m);
-    if (!w)
+    struct override *o = malloc(sizeof(*o) + n + m);
+    if (!o)
         return false;
     drop(before);
-    w->value = said.value;
-    w->in_file = said.in_file;
-    memcpy(w->names, cluster, n);
-    w->node = memcpy(w->names + n, node, m);
-    list_append(words, &w->link);
+    o->value = to.value;
+    o->in_file = to.in_file;
+    memcpy(o->names, cluster, n);
+    o->node = memcpy(o->names + n, node, m);
+    list_append(list, &o->link);
     return true;
 }
 
 bool overrides_set_weight(struct overrides *overrides, const char *cluster, const char *node,
                           uint32_t weight, uint32_t in_file)
 {
-    return set(&overrides->weights, cluster, node, (struct said){weight, in_file});
+    return set(&overrides->weights, cluster, node, (struct setting){weight, in_file});
 }
 
 bool overrides_set_state(struct overrides *overrides, const char *cluster, const char *node,
                          enum node_state state, enum node_state in_file)
 {
-    return set(&overrides->states, cluster, node, (struct said){state, in_file});
+    return set(&overrides->states, cluster, node, (struct setting){state, in_file});
 }
 
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,
                          uint32_t in_file)
 {
-    const struct word *w = find(&((const struct overrides *)overrides)->weights, cluster, node);
-    return w && w->in_file == in_file ? w->value : in_file;
+    const struct override *o = find(&((const struct overrides *)overrides)->weights, cluster, node);
+    return o && o->in_file == in_file ? o->value : in_file;
 }
 
 static const struct node *find_node(const struct cluster *cluster, const char *name)
@@ -120,26 +120,26 @@ void overrides_apply(const struct overrides *overrides, const struct snapshot *s
                      struct prober *prober)
 {
     for (struct list *l = overrides->states.next; l != &overrides->states; l = l->next) {
-        const struct word *w = CONTAINER_OF(l, struct word, link);
-        const struct node *node = find_node(snapshot_find_cluster(snapshot, w->names), w->node);
+        const struct override *o = CONTAINER_OF(l, struct override, link);
+        const struct node *node = find_node(snapshot_find_cluster(snapshot, o->names), o->node);
         struct prober_facts facts;
-        if (node && node->conf->state == w->in_file && prober_read(prober, node->live, &facts) &&
-            facts.admin_state != w->value)
-            (void)prober_override(prober, w->names, w->node, (enum node_state)w->value);
+        if (node && node->conf->state == o->in_file && prober_read(prober, node->live, &facts) &&
+            facts.admin_state != o->value)
+            (void)prober_override(prober, o->names, o->node, (enum node_state)o->value);
     }
 }
 
-static void settle(struct list *words, const struct snapshot *snapshot, bool weights)
+static void settle(struct list *list, const struct snapshot *snapshot, bool weights)
 {
-    for (struct list *l = words->next, *next; l != words; l = next) {
+    for (struct list *l = list->next, *next; l != list; l = next) {
         next = l->next;
-        struct word *w = CONTAINER_OF(l, struct word, link);
-        const struct cluster *cluster = snapshot_find_cluster(snapshot, w->names);
-        const struct node *node = find_node(cluster, w->node);
-        const bool said_otherwise =
-            node && (weights ? node->conf->weight : (uint32_t)node->conf->state) != w->in_file;
-        if (said_otherwise || (!node && !(cluster && cluster->conf->discovery)))
-            drop(w);
+        struct override *o = CONTAINER_OF(l, struct override, link);
+        const struct cluster *cluster = snapshot_find_cluster(snapshot, o->names);
+        const struct node *node = find_node(cluster, o->node);
+        const bool is_outdated =
+            node && (weights ? node->conf->weight : (uint32_t)node->conf->state) != o->in_file;
+        if (is_outdated || (!node && !(cluster && cluster->conf->discovery)))
+            drop(o);
     }
 }
 

@@ -1,13 +1,12 @@
 /*
- * overrides.h - what an operator has changed at run time, as opposed to the file, and what a
- * reload does to it.
+ * overrides.h - node states and weights that an operator has set at run time, and how long they
+ * hold.
  *
- *   a node's state    stays over reloads until the file's own state of that node changes; gone
- *                     with a restart
- *   a node's weight   the same, by the file's weight
- *   the log's level   a reload brings back the file's
+ *   a node's state    until the file has another state for that node, or the router restarts
+ *   a node's weight   the same, with the file's weight
+ *   the log level     until the next reload; not kept here
  *
- * Of the main thread.
+ * Main thread only.
  */
 #ifndef CONTROL_SERVICE_OVERRIDES_H
 #define CONTROL_SERVICE_OVERRIDES_H
@@ -27,30 +26,30 @@ MUST_USE struct overrides *overrides_new(void);
 void overrides_free(struct overrides *overrides); /* null is allowed */
 
 /*
- * Weigh a node otherwise from the next snapshot on, as long as the file says in_file; with that
- * weight itself: as the file says. False when memory is short: then nothing changes.
+ * Use this weight for a node from the next snapshot on, as long as the file's weight is in_file. If
+ * both are equal, the override is removed. Returns false, and changes nothing, if memory is short.
  */
 MUST_USE bool overrides_set_weight(struct overrides *overrides, const char *cluster,
                                    const char *node, uint32_t weight, uint32_t in_file);
 
 /*
- * The same for its state: the prober forgets a node that has gone without sessions, and DNS may
- * leave one out for a moment.
+ * The same for a node's state. The prober keeps states too, but forgets nodes that were removed and
+ * have no sessions; DNS may leave out a node for a short time.
  */
 MUST_USE bool overrides_set_state(struct overrides *overrides, const char *cluster,
                                   const char *node, enum node_state state, enum node_state in_file);
 
-/* Let the prober hear it of the nodes that have come again: after it has taken a snapshot. */
+/* Set the states again of nodes that have returned. Call it after prober_take(). */
 void overrides_apply(const struct overrides *overrides, const struct snapshot *snapshot,
                      struct prober *prober);
 
-/* What a node weighs whose weight in the file is this: as members_source wants it. */
+/* The weight of a node whose weight in the file is in_file; for members_source.weigh. */
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,
                          uint32_t in_file);
 
 /*
- * After a reload: forget nodes of which the file says something else now. Those that only DNS has
- * left out may come again.
+ * After a reload: drop overrides of nodes that the file now configures differently, or that are
+ * gone. Nodes of a discovered cluster may return, so theirs are kept.
  */
 void overrides_settle(struct overrides *overrides, const struct snapshot *snapshot);
 

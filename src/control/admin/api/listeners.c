@@ -6,6 +6,7 @@
 
 #include "control/admin/context.h"
 #include "control/tls/calendar.h"
+#include "control/tls/keeper.h"
 #include "routes.h"
 
 #define DAY_S 86400

@@ -2,6 +2,8 @@
  * nodes.c - GET nodes: configuration, overrides, health and load of each node.
  */
 #include "nodes.h"
+#include "control/health/evictor.h"
+#include "control/health/prober.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "control/admin/context.h"
-#include "control/reload/report.h"
+#include "control/reload/reload.h"
 #include "nodes.h"
 #include "routes.h"
 
@@ -58,13 +58,13 @@ void admin_reload(struct admin_call *call)
     if (reload(context->service, &outcome))
         admin_reply_json(call, 200,
                          json_pack("{s:o, s:o, s:i}", "warnings",
-                                   lines_of(outcome.said, "warning: "), "clusters",
+                                   lines_of(outcome.messages, "warning: "), "clusters",
                                    clusters_json(context->service->snapshot, outcome.clusters),
                                    "moved_permille", (int)outcome.moved_permille));
     else
-        refuse(call, outcome.said);
+        refuse(call, outcome.messages);
     free(outcome.clusters);
-    free(outcome.said);
+    free(outcome.messages);
 }
 
 static bool find_level(const char *text, enum log_level *out)

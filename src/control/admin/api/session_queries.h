@@ -10,8 +10,8 @@
 #include <ev.h>
 
 #include "base/util.h"
-#include "control/reload/publish.h"
 #include "proxy/worker/session_query.h"
+#include "proxy/worker/workers.h"
 
 struct session_queries;
 struct pending_query;

@@ -6,6 +6,9 @@
  */
 #include <string.h>
 
+#include "control/health/evictor.h"
+#include "control/health/prober.h"
+#include "control/reload/reload.h"
 #include "control/service/overrides.h"
 #include "nodes.h"
 #include "routes.h"

@@ -8,7 +8,7 @@
 #define CONTROL_ADMIN_DASHBOARD_HISTORY_H
 
 #include "base/util.h"
-#include "control/reload/reload.h"
+#include "control/service/service.h"
 
 #define HISTORY_EVERY_S 5u
 #define HISTORY_SAMPLES 180u

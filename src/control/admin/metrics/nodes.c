@@ -9,6 +9,7 @@
 #include "control/admin/context.h"
 #include "control/health/key_shares.h"
 #include "control/health/ports_watch.h"
+#include "control/health/prober.h"
 #include "metrics.h"
 #include "text.h"
 

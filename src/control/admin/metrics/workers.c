@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control/reload/publish.h"
 #include "metrics.h"
+#include "proxy/worker/workers.h"
 #include "text.h"
 
 static const uint32_t bounds_us[] = {
