@@ -1,5 +1,5 @@
 /*
- * endpoint.h - where to listen or what to dial: a TCP address or a Unix socket's path.
+ * endpoint.h - an address to listen on or to connect to: TCP, or the path of a Unix socket.
  */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
@@ -16,15 +16,15 @@
 
 struct endpoint {
     union {
-        struct address address; /* its family says which of the two this is */
+        struct address address; /* its family selects the member */
         struct sockaddr_un un;
     };
 };
 
-/* Parse "unix:PATH" or what address_parse() takes. *out untouched on failure. */
+/* Parse "unix:PATH" or what address_parse() accepts. *out untouched on failure. */
 MUST_USE bool endpoint_parse(const char *text, bool allow_port_zero, struct endpoint *out);
 
-/* Its text, as endpoint_parse() takes it. Returns text. */
+/* Write the form that endpoint_parse() accepts. Returns text. */
 const char *endpoint_format(const struct endpoint *e, char text[ENDPOINT_TEXT_MAX]);
 
 static inline bool endpoint_is_unix(const struct endpoint *e)
@@ -34,7 +34,7 @@ static inline bool endpoint_is_unix(const struct endpoint *e)
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
-/* What bind() and connect() want to know. */
+/* The address length for bind() and connect(). */
 socklen_t endpoint_len(const struct endpoint *e);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * socket.h - listening, accepting and dialling, non-blocking and close-on-exec throughout.
+ * socket.h - listen, accept and connect. All sockets are non-blocking and close-on-exec.
  *
- * Functions answer a descriptor, or -1 with errno set.
+ * Functions return a descriptor, or -1 with errno.
  */
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
@@ -14,18 +14,18 @@
 #include "endpoint.h"
 
 /*
- * TCP keepalive of both legs: a peer that vanished without a FIN is noticed after
- * 120 s + 3 x 30 s, whatever the MQTT keep alive says.
+ * TCP keepalive on both sides: a peer that disappears without a FIN is detected after 120 s + 3 x
+ * 30 s, independent of the MQTT keep alive.
  */
 #define SOCKET_KEEPALIVE_IDLE_S     120
 #define SOCKET_KEEPALIVE_INTERVAL_S 30
 #define SOCKET_KEEPALIVE_PROBES     3
 
 struct listen_options {
-    int backlog;        /* the kernel cuts it to net.core.somaxconn */
-    bool dual_stack;    /* an IPv6 wildcard takes IPv4 too */
-    int defer_accept_s; /* wake the listener only when the first bytes are there; 0 = off */
-    int fast_open;      /* TCP Fast Open: connections that may wait with data; 0 = off */
+    int backlog;        /* the kernel limits it to net.core.somaxconn */
+    bool dual_stack;    /* an IPv6 wildcard address accepts IPv4 too */
+    int defer_accept_s; /* accept a connection only when its first bytes arrive; 0 = off */
+    int fast_open;      /* TCP Fast Open: maximum number of pending requests; 0 = off */
     const struct socket_permissions *rights; /* of a Unix socket's file; null = by user and umask */
 };
 
@@ -39,8 +39,8 @@ struct socket_permissions {
 /*
  * Listen on an endpoint. TCP sockets have SO_REUSEPORT, so that every worker has its own
  * accept queue; TCP_NODELAY and keepalive are set here once: accepted sockets inherit them.
- * A Unix socket's file is made with its rights before anybody can connect to it, and a stale one of
- * a router that died is replaced; workers share the socket by socket_share(). Main thread only.
+ * The file of a Unix socket gets its permissions before clients can connect, and a stale file is
+ * replaced; workers share the socket with socket_share(). Main thread only.
  */
 MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_options *options);
 
@@ -64,43 +64,42 @@ MUST_USE bool socket_set_permissions(const struct endpoint *endpoint,
  */
 void socket_remove_file(const struct endpoint *endpoint);
 
-/* Another descriptor of the same listening socket. */
+/* Duplicate the descriptor of a listening socket. */
 MUST_USE int socket_share(int fd);
 
-/* Is somebody listening there already? Neither leaves a trace. */
+/* Is another process listening on the address? No side effects. */
 MUST_USE bool socket_is_in_use(const struct endpoint *endpoint);
 
-/* Accept one connection and say who it is (a Unix peer has a family and no more). -1 with
- * EAGAIN when there is none. */
+/* Accept one connection and get the peer's address (only the family for a Unix socket). -1 with
+ * EAGAIN if none is pending. */
 MUST_USE int socket_accept(int listen_fd, struct address *peer);
 
 /*
- * Begin to connect; the socket becomes writable when that has succeeded or failed.
+ * Start to connect; the socket becomes writable on success or failure.
  *
- *   source   the local address to dial from, port 0; null = the kernel's choice. Its ports
- *            are chosen for each destination (IP_BIND_ADDRESS_NO_PORT, ip(7)): as many
- *            connections to every node as there are local ports
+ *   source   local address with port 0; null = chosen by the kernel. IP_BIND_ADDRESS_NO_PORT
+ * (ip(7)) selects the port per destination, so every node gets the full port range
  */
 MUST_USE int socket_dial(const struct endpoint *endpoint, const struct address *source);
 
-/* TCP keepalive as above, for a socket that was dialled. False with errno, for Unix sockets too. */
+/* Enable TCP keepalive on an outgoing socket. False with errno, for Unix sockets too. */
 bool socket_keep_alive(int fd);
 
-/* How much of a peer is there still? */
+/* State of the peer's side of a connection. */
 enum socket_peer {
     SOCKET_PEER_OPEN,
-    SOCKET_PEER_ENDED, /* it has ended its side, and all that it sent has been read */
+    SOCKET_PEER_ENDED, /* it has sent FIN, and everything has been read */
     SOCKET_PEER_RESET
 };
 enum socket_peer socket_peer_state(int fd);
 
-/* Has the peer ended its side, or reset it, whether or not all it sent has been read? */
+/* Has the peer sent FIN or reset the connection, even if unread bytes remain? */
 bool socket_peer_has_closed(int fd);
 
 /* Whether unread bytes have arrived. Also false if the kernel does not report it. */
 bool socket_has_unread(int fd);
 
-/* The address a TCP socket is bound to. False with errno when the kernel does not say. */
+/* The address a TCP socket is bound to. False with errno on failure. */
 bool socket_local_address(int fd, struct address *out);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * splice.h - a worker's pipe, through which bulk passes from socket to socket inside the kernel.
+ * splice.h - the pipe of a worker that moves bulk data between sockets inside the kernel.
  *
- * Borrowed for the length of a pump, as the scratch block is, and empty before and after: what a
- * receiver does not take is taken back into memory, where it waits and is counted as all that
- * waits. So one pipe is enough, nobody holds it, and nobody who stalls or leaves blocks it.
+ * Used during one relay step, like the scratch block, and empty before and after it. Bytes that the
+ * receiver does not accept are read back into the session's buffer. So one pipe per worker is
+ * enough, and a stalled session cannot block it.
  */
 #ifndef NET_SPLICE_H
 #define NET_SPLICE_H
@@ -14,14 +14,14 @@
 
 #include "base/util.h"
 
-/* What a pipe holds unless it is told otherwise. */
+/* Default capacity of a pipe. */
 #define SPLICE_BYTES_MAX 65536u
 
 struct splice_pipe {
-    int in, out; /* the ends to write and to read; -1 = there is no pipe, bytes are copied */
+    int in, out; /* write end and read end; -1 = no pipe, bytes are copied */
 };
 
-/* Without descriptors, or where splice() is forbidden, there is none. */
+/* No pipe is created if descriptors run out or splice() is not permitted. */
 void splice_init(struct splice_pipe *pipe);
 void splice_fini(struct splice_pipe *pipe);
 
@@ -31,8 +31,8 @@ static inline bool splice_is_open(const struct splice_pipe *pipe)
 }
 
 /*
- * Take the n bytes that are in the pipe. False when they cannot be had: then nobody knows what is
- * left in it, and there is no pipe any more.
+ * Read the n bytes that are in the pipe. False if that fails: the pipe is then closed, since its
+ * content is unknown.
  */
 MUST_USE bool splice_read_back(struct splice_pipe *pipe, uint8_t *p, size_t n);
 

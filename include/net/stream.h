@@ -1,9 +1,9 @@
 /*
- * stream.h - one end of a byte stream: TCP, TLS over it, later WebSocket over either.
+ * stream.h - one end of a byte stream: TCP, TLS over TCP, WebSocket over either.
  *
- * Five verbs, no events; TCP can do two of them past our memory. Layers stack by ownership: the
- * outer stream owns the inner one and frees it. Streams never block and never call back; a session
- * waits for the socket at the bottom as the answers tell it to.
+ * Five operations and no events; TCP also reads to and writes from a pipe. Streams are stacked: the
+ * outer stream owns the inner one and frees it. They never block and have no callbacks; the session
+ * waits for the bottom socket according to the result.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -14,12 +14,12 @@
 #include "base/util.h"
 
 enum stream_result {
-    STREAM_OK,         /* some bytes moved, or the step is finished */
+    STREAM_OK,         /* bytes were moved, or the operation is complete */
     STREAM_WANT_READ,  /* nothing moved; try again when the bottom socket is readable */
     STREAM_WANT_WRITE, /* nothing moved; try again when the bottom socket is writable */
-    STREAM_EOF,        /* read only: the peer has closed its writing side, in order */
-    STREAM_ERR         /* the stream is dead; stream_error() returns why. After a write only the
-                          writing side is: what the peer sent before can still be read */
+    STREAM_EOF,        /* read only: the peer has shut down its writing side cleanly */
+    STREAM_ERR /* the stream failed; stream_error() returns why. After a failed write only the
+                  writing side is lost: bytes from the peer can still be read */
 };
 
 struct stream;
@@ -29,7 +29,7 @@ struct stream_ops {
     enum stream_result (*read)(struct stream *st, void *p, size_t n, size_t *got);
     enum stream_result (*write)(struct stream *st, const void *p, size_t n, size_t *put);
     enum stream_result (*close_write)(struct stream *st);
-    /* null: its bytes have to pass through our memory */
+    /* null: bytes can only be copied through memory */
     enum stream_result (*read_to_pipe)(struct stream *st, int pipe, size_t n, size_t *got);
     enum stream_result (*write_from_pipe)(struct stream *st, int pipe, size_t n, size_t *put);
     void (*free)(struct stream *st);
@@ -40,7 +40,7 @@ struct stream {
     const struct stream_ops *ops;
 };
 
-/* A handshake step: OK when bytes may flow. TCP answers OK at once when it is connected. */
+/* Continue the handshake: OK when data can be sent. TCP returns OK once it is connected. */
 MUST_USE static inline enum stream_result stream_open(struct stream *st)
 {
     return st->ops->open(st);
@@ -49,10 +49,9 @@ MUST_USE static inline enum stream_result stream_open(struct stream *st)
 /*
  * Read 1..n bytes into p; *got is set on OK only. n > 0.
  *
- * An answer of WANT_READ may be given without asking the kernel again, when the last
- * read emptied it: the event loop is level-triggered, so nothing is lost. OK may leave
- * bytes inside the stream that no socket event announces: a reader that stops before
- * WANT_READ must come back by itself.
+ * WANT_READ may be returned without a system call if the last read emptied the socket: the event
+ * loop is level-triggered, so no event is lost. After OK, bytes may remain in the stream that no
+ * socket event announces: a reader that stops before WANT_READ must call again on its own.
  */
 MUST_USE static inline enum stream_result stream_read(struct stream *st, void *p, size_t n,
                                                       size_t *got)
@@ -70,16 +69,16 @@ MUST_USE static inline enum stream_result stream_write(struct stream *st, const 
     return st->ops->write(st, p, n, put);
 }
 
-/* Can bytes go from one stream to the other through a pipe? Then both of the next two work. */
+/* Can data move through a pipe? True if both of the next two functions are available. */
 static inline bool stream_can_splice(const struct stream *from, const struct stream *to)
 {
     return from->ops->read_to_pipe && to->ops->write_from_pipe;
 }
 
 /*
- * As stream_read(), into an empty pipe instead of memory. What fits a pipe is not n bytes but so
- * many pieces: fewer bytes than n do not mean that no more are there. WANT_READ where a read has to
- * tell: of the end, too.
+ * As stream_read(), into an empty pipe instead of memory. A pipe is limited by its number of
+ * segments: fewer bytes than n do not mean that the socket is empty. Also returns WANT_READ at the
+ * end of the stream, which only stream_read() reports.
  */
 MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st, int pipe, size_t n,
                                                               size_t *got)
@@ -88,8 +87,8 @@ MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st,
 }
 
 /*
- * As stream_write(), from a pipe that has n bytes in it and no more. What was not taken is still
- * there. A later stream_write() may go on with it.
+ * As stream_write(), from a pipe that contains exactly n bytes. Bytes that were not accepted stay
+ * in the pipe; a later stream_write() may continue with them.
  */
 MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *st, int pipe,
                                                                  size_t n, size_t *put)
@@ -98,9 +97,8 @@ MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *
 }
 
 /*
- * Say that no more bytes follow (TLS: close_notify; then the socket's FIN). OK when said. When the
- * reader has seen EOF, the FIN may be left to stream_free(): nothing but that is left to do with
- * the stream then.
+ * Shut down the writing side (TLS: close_notify; then FIN). OK when sent. If EOF has been read, the
+ * FIN may be left to stream_free(), which must then be the next call.
  */
 MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
 {
@@ -114,27 +112,26 @@ static inline void stream_free(struct stream *st)
         st->ops->free(st);
 }
 
-/* After STREAM_ERR: why, in words ("Connection reset by peer", "alert unknown ca"). */
+/* After STREAM_ERR: the reason ("Connection reset by peer", "alert unknown ca"). */
 static inline const char *stream_error(const struct stream *st)
 {
     return st->ops->error(st);
 }
 
 /*
- * A TCP stream over a connected, non-blocking socket, which it takes (also on failure: then
- * the descriptor is closed). open() answers OK at once, without a system call.
- * Null when memory is short.
+ * A TCP stream over a connected, non-blocking socket. Takes the socket; on failure it is closed.
+ * open() returns OK without a system call. Null if out of memory.
  */
 MUST_USE struct stream *stream_tcp_new(int fd);
 
 /*
- * The same over a socket whose connect() was begun, whether or not it has finished. open()
- * answers WANT_WRITE while it goes on, OK when connected, ERR with the connect's error. So does
- * write(), and who has something to say need not ask open() before.
+ * The same over a socket whose connect() may be in progress. open() returns WANT_WRITE while
+ * connecting, OK when connected, ERR if the connect failed. write() behaves the same, so it may be
+ * called without open().
  */
 MUST_USE struct stream *stream_tcp_new_connecting(int fd);
 
-/* End a TCP stream without closing its socket, and give that back. Nothing is read ahead. */
+/* Free a TCP stream and return its open socket. No bytes are lost: it does not read ahead. */
 MUST_USE int stream_tcp_release(struct stream *st);
 
 #endif

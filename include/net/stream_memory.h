@@ -1,10 +1,10 @@
 /*
- * stream_memory.h - a stream without a socket, for tests and fuzzing: it reads from a
- * script and keeps what is written.
+ * stream_memory.h - a stream without a socket, for tests and fuzzing: input comes from a script,
+ * output is kept.
  *
- * It can dribble, make its caller wait, and fail at a chosen byte, always in the same
- * places for the same script. It also holds its caller to the contract of stream.h: a
- * write repeated with other bytes, or a read or write after the end, is an assertion.
+ * It can return few bytes at a time, block, and fail at a given byte, always at the same places for
+ * the same script. It also asserts the contract of stream.h: a blocked write must be repeated with
+ * the same bytes, and no call may follow the end.
  */
 #ifndef NET_STREAM_MEMORY_H
 #define NET_STREAM_MEMORY_H
@@ -23,8 +23,8 @@ struct stream_memory_script {
     bool eof;            /* EOF after the input, instead of WANT_READ */
     size_t read_max;     /* most bytes one read gives; 0 = as many as fit */
     size_t write_max;    /* most bytes one write takes; 0 = all */
-    unsigned wait_every; /* every so many calls answer WANT_*, moving nothing; 0 = none, 1 = all */
-    unsigned open_waits; /* open() answers WANT_READ so often before OK */
+    unsigned wait_every; /* every n-th call returns WANT_* and moves nothing; 0 = none, 1 = all */
+    unsigned open_waits; /* number of times open() returns WANT_READ before OK */
     bool open_fails;     /* and then ERR instead of OK */
     bool read_fails;     /* ERR once read_fails_at bytes were read */
     size_t read_fails_at;
@@ -34,16 +34,16 @@ struct stream_memory_script {
     bool splices; /* it can read into pipes, and write out of them */
 };
 
-/* Copies the script (not the input). Null when memory is short. */
+/* Copies the script (not the input). Null if out of memory. */
 MUST_USE struct stream *stream_memory_new(const struct stream_memory_script *script);
 
-/* More input, which takes the place of what was not read yet. Borrowed, as the script's. */
+/* Replace the unread input. Borrowed, as the script's. */
 void stream_memory_feed(struct stream *st, struct span input, bool eof);
 
-/* What was written and not consumed, valid until the next write. */
+/* Output that was not consumed; valid until the next write. */
 struct span stream_memory_output(const struct stream *st);
 
-/* Take n bytes off the front of the output, which makes room for writes. */
+/* Remove n bytes from the front of the output, to make room for writes. */
 void stream_memory_consume(struct stream *st, size_t n);
 
 /* Input bytes not read yet. */

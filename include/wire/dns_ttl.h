@@ -13,7 +13,7 @@
 #include "base/util.h"
 
 /*
- * Find the lowest TTL among all records of the answer section, aliases included.
+ * Find the lowest TTL among all records of the response section, aliases included.
  *
  *   message   a whole DNS message
  *   ttl_s     filled only on success; a TTL with its highest bit set counts as 0

@@ -1,9 +1,8 @@
 /*
  * address.c - IPv4 and IPv6 transport addresses as text and back.
  *
- * Numeric addresses only: names are the resolver's business. Text is what inet_ntop()
- * writes (RFC 5952 form), except that an IPv4-mapped address is shown as the IPv4 address
- * it is.
+ * Numeric addresses only; the resolver handles names. Text is what inet_ntop()
+ * writes (RFC 5952 form), except that an IPv4-mapped address is written as IPv4.
  */
 #include "net/address.h"
 
@@ -14,7 +13,7 @@
 #include "base/ipv4_mapped.h"
 #include "base/span.h"
 
-/* Digits only: strtoul() would take signs and blanks. */
+/* Digits only: strtoul() accepts signs and white space. */
 static bool port_parse(const char *text, bool allow_zero, in_port_t *port_be)
 {
     size_t n = strspn(text, "0123456789");
@@ -29,7 +28,7 @@ static bool port_parse(const char *text, bool allow_zero, in_port_t *port_be)
     return true;
 }
 
-/* A terminated copy of the host for inet_pton(); false when it is too long to be one. */
+/* A terminated copy of the host for inet_pton(); false if it is too long. */
 static bool host_copy(struct span host, char copy[INET6_ADDRSTRLEN])
 {
     if (host.n >= INET6_ADDRSTRLEN)
@@ -65,7 +64,7 @@ bool address_parse(const char *text, bool allow_port_zero, struct address *out)
     struct span host = span_of(text, (size_t)(colon - text));
     struct address a;
     memset(&a, 0, sizeof(a));
-    /* Only brackets make IPv6: in "::1" nobody can tell the port from the address. */
+    /* IPv6 requires brackets: in "::1" the port cannot be told from the address. */
     bool v6 = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     bool ok = v6 ? host_parse_v6(span_of(host.p + 1, host.n - 2), &a) : host_parse_v4(host, &a);
     in_port_t *port_be = v6 ? &a.in6.sin6_port : &a.in.sin_port;
@@ -119,7 +118,7 @@ const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
     if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
         memcpy(text, host, sizeof(host));
     else
-        /* An INET6_ADDRSTRLEN host, brackets, colon and port fit by ADDRESS_TEXT_MAX's making. */
+        /* An INET6_ADDRSTRLEN host, brackets, colon and port fit in ADDRESS_TEXT_MAX. */
         snprintf(text, ADDRESS_TEXT_MAX, strchr(host, ':') ? "[%.46s]:%u" : "%.46s:%u", host,
                  (unsigned)address_port(a));
     return text;
@@ -149,7 +148,7 @@ uint16_t address_port(const struct address *a)
     }
 }
 
-/* Field by field: the kernel fills padding and flow labels as it likes. */
+/* Field by field: the kernel does not define padding and flow labels. */
 bool address_equal(const struct address *a, const struct address *b)
 {
     if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b))

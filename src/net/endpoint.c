@@ -1,5 +1,5 @@
 /*
- * endpoint.c - where to listen or what to dial, as text and back.
+ * endpoint.c - parse and format TCP addresses and Unix socket paths.
  */
 #include "net/endpoint.h"
 

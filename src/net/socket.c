@@ -1,5 +1,5 @@
 /*
- * socket.c - listening, accepting and dialling.
+ * socket.c - listen, accept and connect; queries about a socket.
  */
 #include "net/socket.h"
 
@@ -90,8 +90,8 @@ int socket_share(int fd)
 }
 
 /*
- * SO_REUSEPORT lets any process of this user share an address: a second router would take half
- * of the devices in silence. A bind without it finds out.
+ * SO_REUSEPORT lets any process of this user share an address: a second router would silently
+ * receive half of the clients. A bind() without it detects that.
  */
 bool socket_is_in_use(const struct endpoint *endpoint)
 {
@@ -100,7 +100,7 @@ bool socket_is_in_use(const struct endpoint *endpoint)
         return socket_file_is_in_use(endpoint);
     int fd = socket_for(endpoint);
     if (fd < 0)
-        return false; /* who listens there will hear why */
+        return false; /* socket_listen() reports the error */
     if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
         (endpoint->address.sa.sa_family != AF_INET6 ||
          set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))) {
@@ -110,7 +110,7 @@ bool socket_is_in_use(const struct endpoint *endpoint)
     return taken;
 }
 
-/* accept(2): errors that the waiting connection met in the network, not the listener */
+/* accept(2): network errors of the pending connection, not of the listener */
 static bool is_connection_error(int error)
 {
     switch (error) {

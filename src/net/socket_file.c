@@ -2,8 +2,8 @@
  * socket_file.c - the files of Unix sockets that this process listens on.
  *
  * The file outlives the process, and bind() fails as long as it exists. So it is removed at exit,
- * and a stale one at the start. Device and inode of each created file are kept, because at exit a
- * successor may listen on another file of the same name. Main thread only.
+ * and a stale one at the start. The device and inode of each created file are kept, because at exit
+ * another process may listen on a new file of the same name. Main thread only.
  *
  *    bind() with umask --> chown through O_PATH --> note device, inode --> listen(): now reachable
  */
@@ -22,7 +22,7 @@
 
 struct own_file {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-    int fd; /* O_PATH: as long as it is open, no other file gets the inode's number */
+    int fd; /* O_PATH: while it is open, the inode number is not reused */
     dev_t device;
     ino_t inode;
 };
@@ -60,11 +60,11 @@ static void forget(struct own_file *file)
     own = NULL;
 }
 
-/* On success the descriptor is taken. */
+/* Takes the descriptor on success. */
 static bool note(const char *path, int fd, const struct stat *st)
 {
     struct own_file *old =
-        find_own(path); /* removed by another process, and created again by this one */
+        find_own(path); /* another process removed the file, and this one created it again */
     if (old)
         forget(old);
     struct own_file *longer = reallocarray(own, n_own + 1, sizeof(*own));
@@ -86,7 +86,7 @@ static bool change_owner(int path_fd, const struct socket_permissions *rights)
     return fchownat(path_fd, "", rights->owner, rights->group, AT_EMPTY_PATH) == 0;
 }
 
-/* fchmod() takes no O_PATH descriptor, and fchmodat() no AT_EMPTY_PATH. */
+/* fchmod() does not accept O_PATH descriptors, nor fchmodat() AT_EMPTY_PATH. */
 static bool change_mode(int path_fd, uint32_t mode)
 {
     char path[32];
@@ -129,7 +129,7 @@ bool socket_file_is_in_use(const struct endpoint *endpoint)
     return taken;
 }
 
-/* The file of a dead process stays, and bind() to its name then fails. */
+/* The file outlives its process, and bind() to its path then fails. */
 static bool remove_stale(const struct endpoint *endpoint, const char *path)
 {
     struct stat st;
@@ -157,7 +157,7 @@ static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mod
     return done;
 }
 
-/* Of the file that bind() has just made. */
+/* Record the file that bind() has just created, and set its owner. */
 static bool take(const char *path, const struct socket_permissions *rights)
 {
     struct stat st;
@@ -192,7 +192,7 @@ bool socket_file_listen(int fd, const struct endpoint *endpoint,
     return false;
 }
 
-/* May we give a file of ours this owner and group? Tried on one without a name. */
+/* Can this process set this owner and group? Tried on an unnamed file. */
 static bool can_change_owner(const struct socket_permissions *rights)
 {
     int fd = memfd_create("owner", MFD_CLOEXEC);
@@ -205,7 +205,8 @@ static bool can_change_owner(const struct socket_permissions *rights)
     return can;
 }
 
-/* In a sticky folder, such as /tmp, a stale file is for its owner to remove, or the folder's. */
+/* In a sticky directory, such as /tmp, only the owner of the file or of the directory may remove
+ * it. */
 static bool can_remove(const char *folder, const struct stat *file)
 {
     struct stat st;

@@ -11,7 +11,8 @@
 MUST_USE bool socket_file_listen(int fd, const struct endpoint *endpoint,
                                  const struct listen_options *options);
 
-/* Could the file be made, with these rights (or null)? False with errno. Changes nothing. */
+/* Check whether the file could be created with these permissions (or null = default). False with
+ * errno. No side effects. */
 MUST_USE bool socket_file_check(const struct endpoint *endpoint,
                                 const struct socket_permissions *rights);
 

@@ -1,7 +1,7 @@
 /*
- * splice.c - a worker's pipe, through which bulk passes from socket to socket inside the kernel.
+ * splice.c - the pipe of a worker that moves bulk data between sockets inside the kernel.
  *
- * The pipe and no more: when it is used is for flow.c to say, how for the streams.
+ * Only creates and empties the pipe. flow.c decides when to use it; the streams read and write it.
  */
 #include "net/splice.h"
 
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* From a pipe to itself: a kernel that lets us calls that a mistake. */
+/* Splicing a pipe to itself fails with EINVAL wherever splice() is permitted. */
 static bool is_allowed(const int ends[2])
 {
     return splice(ends[0], NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK) < 0 && errno == EINVAL;

@@ -1,11 +1,11 @@
 /*
  * stream_memory.c - a scripted stream for tests and fuzzing.
  *
- * Deterministic: no clock, no random numbers; every wait and fault is at a place the
- * script names. The output grows in one allocation, as large as what was written.
+ * Deterministic: no clock, no random numbers; the script places every wait and fault. The output is
+ * one growing allocation.
  *
- * Asserts here are about the code that calls it: a relay that repeats a waiting write with
- * other bytes passes every test over TCP and breaks over TLS.
+ * Its asserts check the caller: a relay that repeats a blocked write with other bytes passes every
+ * test over TCP and fails over TLS.
  */
 #include "net/stream_memory.h"
 
@@ -20,19 +20,19 @@
 struct stream_memory {
     struct stream stream;
     struct stream_memory_script script;
-    size_t read_n;    /* bytes read since the beginning */
-    size_t written_n; /* bytes written since the beginning */
-    unsigned calls;   /* reads and writes so far, to place the waits */
+    size_t read_n;    /* bytes read so far */
+    size_t written_n; /* bytes written so far */
+    unsigned calls;   /* reads and writes so far, which place the waits */
     uint8_t *output;  /* owned */
     size_t output_n;
-    uint8_t *repeat; /* owned: what a waiting write tried to write; null = none waits */
+    uint8_t *repeat; /* owned: bytes of the blocked write; null = none */
     size_t repeat_n;
     bool opened;
-    bool ended;      /* answered EOF */
+    bool ended;      /* returned EOF */
     bool dead;       /* a read or open() returned ERR */
-    bool write_dead; /* a write did: what the peer sent can still be read */
+    bool write_dead; /* a write returned ERR; reads still work */
     bool write_closed;
-    const char *fault; /* static words */
+    const char *fault; /* static string */
 };
 
 static struct stream_memory *memory_of(struct stream *st)
@@ -104,7 +104,7 @@ static enum stream_result memory_read(struct stream *st, void *p, size_t n, size
     return STREAM_OK;
 }
 
-/* Remember what a waiting write offered, so that its repetition can be compared. */
+/* Keep the bytes of a blocked write, to compare them with the repeated write. */
 static enum stream_result write_would_block(struct stream_memory *m, const void *p, size_t n)
 {
     uint8_t *copy = realloc(m->repeat, n);
@@ -125,7 +125,7 @@ static void check_repetition(struct stream_memory *m, const void *p, size_t n)
     m->repeat = NULL;
 }
 
-/* How many of n bytes the script lets through now. */
+/* Number of bytes, at most n, that the script accepts now. */
 static size_t write_allowance(const struct stream_memory *m, size_t n)
 {
     const struct stream_memory_script *script = &m->script;
@@ -170,7 +170,7 @@ static enum stream_result memory_read_to_pipe(struct stream *st, int pipe, size_
     return r;
 }
 
-/* A copy of what is in the pipe, up to n bytes. How many they are; -1 = it cannot be had. */
+/* Copy up to n bytes without removing them from the pipe. Returns their number, or -1. */
 static ssize_t peek(int pipe, uint8_t *p, size_t n)
 {
     int copy[2];

@@ -1,9 +1,9 @@
 /*
- * stream_tcp.c - a stream straight over a non-blocking TCP socket.
+ * stream_tcp.c - a stream over a non-blocking TCP socket.
  *
- * Knows its socket and nothing else. The one thing it remembers is whether the last read
- * emptied the socket: then the next read answers WANT_READ by itself, once, so that a
- * relayed message costs one read and no second one that only says "nothing more".
+ * Keeps no data. It only remembers that the last read emptied the socket: the next read then
+ * returns WANT_READ once without a system call, so that a relayed message costs one recv() and not
+ * two.
  */
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +43,7 @@ static enum stream_result tcp_open(struct stream *st)
     struct stream_tcp *t = tcp_of(st);
     if (!t->connecting)
         return STREAM_OK;
-    /* SO_ERROR alone says 0 both while connecting and when connected. */
+    /* SO_ERROR alone is 0 both while connecting and when connected. */
     struct pollfd p = {.fd = t->fd, .events = POLLOUT};
     int ready = poll(&p, 1, 0);
     if (ready == 0 || (ready < 0 && errno == EINTR))
@@ -60,7 +60,7 @@ static enum stream_result tcp_open(struct stream *st)
     return STREAM_OK;
 }
 
-/* Has the last read said that nothing is there? Once only: from then on the kernel is asked. */
+/* True once after a read that emptied the socket; the next call reads again. */
 static bool take_drained(struct stream_tcp *t)
 {
     const bool drained = t->drained;
@@ -68,7 +68,7 @@ static bool take_drained(struct stream_tcp *t)
     return drained;
 }
 
-/* What a call that reads has returned. */
+/* Map the return value of a read. */
 static enum stream_result read_result(struct stream_tcp *t, ssize_t r, size_t *got)
 {
     if (r < 0)
@@ -115,7 +115,7 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     return write_result(t, r, put);
 }
 
-/* No word on the connection: it goes on by copying, which a later try may find better, too. */
+/* Errors of splice() itself, not of the connection: the relay falls back to copying. */
 static bool is_splice_error(int error)
 {
     return error == EINVAL || error == ENOMEM || error == ENOSYS || error == EPERM;
@@ -132,11 +132,11 @@ static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n
         r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
     if (r == 0 || (r < 0 && is_splice_error(errno)))
-        return STREAM_WANT_READ; /* the end, or urgent data in the way: recv() tells */
+        return STREAM_WANT_READ; /* end of stream or urgent data: recv() tells them apart */
     return read_result(t, r, got);
 }
 
-/* A dead receiver raises SIGPIPE, which splice() cannot be told not to: the process ignores it. */
+/* splice() has no MSG_NOSIGNAL: the process ignores SIGPIPE. */
 static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_t n, size_t *put)
 {
     struct stream_tcp *t = tcp_of(st);
@@ -146,7 +146,7 @@ static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_
         r = splice(pipe, NULL, t->fd, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
     if (r < 0 && is_splice_error(errno))
-        return STREAM_WANT_WRITE; /* what is in the pipe is taken back, and sent */
+        return STREAM_WANT_WRITE; /* the caller reads the pipe back and sends the bytes */
     return write_result(t, r, put);
 }
 
@@ -154,8 +154,8 @@ static enum stream_result tcp_close_write(struct stream *st)
 {
     struct stream_tcp *t = tcp_of(st);
     if (t->ended)
-        return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
-    /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
+        return STREAM_OK; /* nothing is left to read: free() closes the socket next */
+    /* ENOTCONN: the peer has already reset the connection. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return tcp_fail(t, errno);
     return STREAM_OK;

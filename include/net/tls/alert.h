@@ -1,8 +1,8 @@
 /*
- * alert.h - the names of fatal TLS alerts, for counting: a closed set.
+ * alert.h - the names of fatal TLS alerts, for metrics: a closed set.
  *
- * Source: RFC 8446 section 6 and appendix B.2. A peer can put any byte into an alert; what has no
- * name there is "other", so that nobody can make names up.
+ * Source: RFC 8446 section 6 and appendix B.2. A peer can send any byte as an alert; unknown codes
+ * are "other", so that a peer cannot add metric labels.
  */
 #ifndef NET_TLS_ALERT_H
 #define NET_TLS_ALERT_H
@@ -39,7 +39,7 @@
     X(certificate_required, 116)                                                                   \
     X(no_application_protocol, 120)
 
-/* How a handshake failed: by an alert of the table, by another one, or without any. */
+/* How a handshake failed: with an alert of the table, with another one, or without an alert. */
 enum tls_failure {
 #define X(name, code) TLS_FAILURE_##name,
     TLS_ALERTS(X)
@@ -49,7 +49,7 @@ enum tls_failure {
     TLS_FAILURE_COUNT
 };
 
-/* The place of an alert's code; TLS_FAILURE_OTHER when it has no name. */
+/* The table entry for an alert code; TLS_FAILURE_OTHER if there is none. */
 enum tls_failure tls_alert_failure(uint8_t code);
 
 /* "unknown_ca", "other", "none". Never null. */

@@ -1,8 +1,8 @@
 /*
- * client.h - TLS towards nodes: what a cluster's connections need, and the connections.
+ * client.h - TLS to nodes: the context of a cluster, and connections.
  *
- * Built once per cluster and worker. Sessions towards nodes are not resumed: a router dials a
- * node rarely compared with the bytes it relays, and a full handshake verifies anew.
+ * Built once per cluster and worker. TLS sessions to nodes are not resumed: handshakes are rare
+ * compared with relayed data, and a full handshake verifies the node again.
  */
 #ifndef NET_TLS_CLIENT_H
 #define NET_TLS_CLIENT_H
@@ -20,20 +20,20 @@
 struct tls_client_context;
 
 /*
- * Load what `conf` names. Without a ca_file the system's store counts, whose certificates
- * OpenSSL looks up in files while it verifies.
+ * Load the files named in `conf`. Without a ca_file the system store is used, whose files OpenSSL
+ * reads while it verifies.
  *
- * Null on failure, with one line in `error` as for tls_context_new(). Keeps no pointer into
- * `conf`. May be made on another thread and handed over, like a tls_context.
+ * Null on failure, with one line in `error` as for tls_context_new(). Keeps no pointer into `conf`.
+ * May be created on another thread and handed over, like a tls_context.
  */
 MUST_USE struct tls_client_context *tls_client_context_new(struct tls_library *lib,
                                                            const struct upstream_tls_conf *conf,
                                                            char error[TLS_ERROR_MAX]);
 
-/* Another reference; tls_client_context_free() gives it back. Of the thread that dials alone. */
+/* Another reference; tls_client_context_free() drops it. Only on the thread that connects. */
 struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx);
 
-/* Drop the owner's reference; streams hold their own. Null is allowed. */
+/* Drop a reference; streams hold their own. Null is allowed. */
 void tls_client_context_free(struct tls_client_context *ctx);
 
 /* As tls_context_files() and tls_context_validity(): our certificate, its chain, authorities. */
@@ -42,23 +42,23 @@ void tls_client_context_files(const struct upstream_tls_conf *conf,
 void tls_client_context_validity(const struct tls_client_context *ctx, tls_validity_each *each,
                                  void *arg);
 
-/* Who is expected at the other end. Both are copied. */
+/* The expected identity of the server. Both are copied. */
 struct tls_peer {
-    /* Sent as SNI and wanted in the certificate; an IP address is wanted there and not sent. */
+    /* Sent as SNI and required in the certificate; an IP address is required there but not sent. */
     const char *name;              /* null = none */
-    const struct address *address; /* wanted in the certificate when there is no name */
+    const struct address *address; /* required in the certificate if there is no name */
 };
 
 /*
- * The client side of TLS over a socket whose connect() was begun; takes the socket (closed on
- * failure too). open() waits for the connect, sends the preamble as it is (a PROXY protocol
- * header: one send, unless the kernel takes less), shakes hands and verifies.
+ * The client side of TLS over a socket whose connect() may be in progress; takes the socket (closed
+ * on failure). open() waits for the connect, sends the preamble unencrypted (a PROXY header: one
+ * send, unless the kernel accepts less), and performs the handshake with verification.
  *
  *   preamble   copied; preamble_n may be 0
  *
- * open() fails at once when certificates are to be verified and there is neither name nor IP
- * address (a Unix socket) to verify them by. stream_error() says "certificate verify failed:
- * hostname mismatch", or the connect's error. Null when memory is short.
+ * open() fails if verification is on and there is neither a name nor an IP address (Unix socket) to
+ * verify. stream_error() returns for example "certificate verify failed: hostname mismatch", or the
+ * error of connect(). Null if out of memory.
  */
 MUST_USE struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
                                            const struct tls_peer *peer, const void *preamble,

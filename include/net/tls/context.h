@@ -1,11 +1,11 @@
 /*
- * context.h - what a TLS listener needs to shake hands, built once per worker.
+ * context.h - the TLS configuration of a listener, built once per worker.
  *
- * A worker has its own OSSL_LIB_CTX: OpenSSL's locks live in the library context, so
- * workers that share one queue behind each other (measured: 7 to 15 %).
+ * A worker has its own OSSL_LIB_CTX: OpenSSL's locks belong to the library context, and workers
+ * that shared one would contend for them (measured: 7 to 15 %).
  *
- * A context may be made on one thread (a reload's) while others serve with the same library,
- * and then handed over; from there on it is one thread's, like its streams.
+ * A context may be created on one thread (by a reload) while another uses the same library, and
+ * then handed over; after that it belongs to one thread, like its streams.
  */
 #ifndef NET_TLS_CONTEXT_H
 #define NET_TLS_CONTEXT_H
@@ -22,27 +22,25 @@
 #include "net/tls/cert/report.h"
 #include "ticket.h"
 
-struct tls_context; /* one listener's certificates and rules on one worker */
+struct tls_context; /* certificates and rules of a listener on one worker */
 struct tls_library; /* one worker's OSSL_LIB_CTX */
 
 /*
- * Have OpenSSL wipe all memory it gives back while certificates and keys are loaded or given up,
- * from now on, in the whole process: it leaves copies of private keys behind when it decodes them.
- * Once, before anything else of TLS.
+ * Make OpenSSL wipe the memory that it frees while certificates and keys are loaded or released:
+ * decoding leaves copies of private keys. Process-wide; call once, before any other TLS function.
  */
 void tls_library_wipe_memory(void);
 
-/* Null when memory is short. Freed after every context and stream made with it. */
+/* Null if out of memory. Must be freed after all contexts and streams created with it. */
 MUST_USE struct tls_library *tls_library_new(void);
 void tls_library_free(struct tls_library *lib);
 
 /*
- * Load certificates, keys, authorities and revocation lists of `conf` and make the contexts
- * ready to serve.
+ * Load certificates, keys, authorities and revocation lists of `conf`.
  *
- *   keys    the session ticket keys to begin with, another reference to which is taken; null =
- *           no tickets until tls_context_set_ticket_keys()
- *   error   on failure, one line that names the file or the setting and the rule
+ *   keys    the first session ticket keys, of which a reference is taken; null = no tickets until
+ * tls_context_set_ticket_keys() error   on failure, one line that names the file or the setting and
+ * the rule
  *           ("/etc/x.pem: no certificate in it: no start line")
  *
  * Null on failure. The context keeps no pointer into `conf`.
@@ -52,15 +50,15 @@ MUST_USE struct tls_context *tls_context_new(struct tls_library *lib, const stru
                                              char error[TLS_ERROR_MAX]);
 
 /*
- * Drop the owner's reference. Streams that began with the context hold it until they are
- * freed, so a listener's context can be replaced under them. Null is allowed.
+ * Drop the owner's reference. Streams hold their own, so a listener's context can be replaced while
+ * they use it. Null is allowed.
  */
 void tls_context_free(struct tls_context *ctx);
 
-/* Seal and open tickets with other keys from now on, taking another reference to them. */
+/* Replace the ticket keys; takes a reference. */
 void tls_context_set_ticket_keys(struct tls_context *ctx, struct tls_ticket_keys *keys);
 
-/* Every file that `conf` is loaded from, a name as often as it is configured. */
+/* Call `each` for every file that `conf` names, as often as it is configured. */
 void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, const char *file),
                        void *arg);
 
@@ -68,18 +66,18 @@ void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, cons
 void tls_context_validity(const struct tls_context *ctx, tls_validity_each *each, void *arg);
 
 /*
- * The server side of TLS straight over an accepted non-blocking socket, which it takes
- * (closed on failure too). Null when memory is short. Holds a reference to `ctx`.
+ * The server side of TLS over an accepted non-blocking socket, which it takes (closed on failure).
+ * Null if out of memory. Holds a reference to `ctx`.
  */
 MUST_USE struct stream *stream_tls_accept(struct tls_context *ctx, int fd);
 
 /*
- * What the handshake agreed on; pointers live as long as the stream, null = not there.
- * Only for a TLS stream, after open() answered OK.
+ * Results of the handshake; pointers are valid as long as the stream, null = absent. Only for a TLS
+ * stream, after open() returned OK.
  *
- * The client's certificate is in its session ticket, so what is said of it is the same in a
- * resumed session. The last two describe OUR certificate, as the PROXY protocol (2.2.6) wants
- * it, in HAProxy's spelling.
+ * The session ticket contains the client's certificate, so a resumed session reports the same
+ * facts. The last two describe OUR certificate, as the PROXY protocol (2.2.6) requires, spelled as
+ * in HAProxy.
  */
 struct tls_facts {
     const char *version;     /* "TLSv1.3" */
@@ -87,16 +85,17 @@ struct tls_facts {
     struct span sni;         /* server name that the client sent, without a trailing dot */
     const uint8_t *alpn;     /* not terminated */
     size_t alpn_n;           /* bytes */
-    bool resumed;            /* the certificate, if any, was shown in an earlier connection */
+    bool resumed;            /* the certificate, if any, was sent in an earlier connection */
     bool client_certificate; /* the peer has one */
-    bool client_verified;    /* ... and it was verified by the listener's rules */
-    struct span cn;          /* first common name of its subject, UTF-8, any character in it */
-    const char *sig_alg;     /* what signed our certificate: "RSA-SHA256", "ecdsa-with-SHA256" */
-    char key_alg[16];        /* our certificate's key: "RSA2048", "EC256"; "" = not there */
+    bool client_verified;    /* and it was verified by the listener's rules */
+    struct span cn;          /* first common name of its subject, UTF-8, unchecked */
+    const char
+        *sig_alg; /* signature algorithm of our certificate: "RSA-SHA256", "ecdsa-with-SHA256" */
+    char key_alg[16]; /* our certificate's key: "RSA2048", "EC256"; "" = not there */
 };
 void stream_tls_facts(struct stream *st, struct tls_facts *out);
 
-/* Did it resume an earlier session? After its handshake. */
+/* Was an earlier session resumed? Valid after the handshake. */
 bool stream_tls_resumed(const struct stream *st);
 
 /* A fatal alert that ended a stream or its handshake; `sent` by us or received. */
@@ -106,13 +105,13 @@ struct tls_alert {
     const char *description; /* "unknown CA", static */
 };
 
-/* False when there was none. At any time, for a TLS stream. */
+/* False if there was none. Valid at any time, for a TLS stream. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);
 
 /* Has the peer ended or reset the connection before its first byte? For a TLS stream. */
 bool stream_tls_closed_without_data(const struct stream *st);
 
-/* Where a name may stand in a certificate. */
+/* Where a certificate contains a name. */
 enum tls_name_kind {
     TLS_NAME_CN, /* the first common name of the subject */
     TLS_NAME_SAN_DNS,
@@ -122,14 +121,14 @@ enum tls_name_kind {
 };
 
 /*
- * Has the peer's verified certificate exactly this name, byte for byte? No wildcards, no
- * folding of case. False without a certificate, and for an empty name.
+ * Does the peer's verified certificate contain exactly this name? Byte for byte: no wildcards,
+ * case-sensitive. False without a certificate, and for an empty name.
  */
 MUST_USE bool stream_tls_peer_matches(struct stream *st, enum tls_name_kind kind, struct span name);
 
 /*
- * The names of that kind, for a log line: "a.example, b.example", terminated, cut to whole
- * names where `max` (at least 1) is too small. Peer text: to be escaped. Its length.
+ * The names of that kind, for a log line: "a.example, b.example", terminated; names that do not fit
+ * in `max` (at least 1) are left out. Text from the peer: must be escaped. Returns the length.
  */
 size_t stream_tls_peer_names(struct stream *st, enum tls_name_kind kind, char *out, size_t max);
 

@@ -1,5 +1,5 @@
 /*
- * client.c - what a cluster's connections to its nodes need: authorities, our certificate.
+ * client.c - the TLS context of a cluster: authorities, our certificate, ALPN.
  */
 #include "net/tls/client.h"
 
@@ -16,7 +16,7 @@
 #include "settings.h"
 
 struct tls_client_context {
-    unsigned refs; /* the owner's and one a stream; of one thread */
+    unsigned refs; /* of the owner and of each stream; one thread */
     const struct tls_library *lib;
     SSL_CTX *ossl;
     bool verify;
@@ -31,7 +31,7 @@ static bool load_authorities(struct tls_client_context *ctx, OSSL_LIB_CTX *lib, 
                    ? true
                    : tls_fail(error, "the system's certificates", "cannot be used");
     X509_STORE *store = SSL_CTX_get_cert_store(ctx->ossl);
-    /* As for clients: what is in the bundle is trusted as it stands. */
+    /* As for clients: every certificate in the bundle is trusted directly. */
     return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1
                ? tls_store_add_authorities(store, lib, file, &ctx->expiry, error)
                : tls_fail_memory(error);
@@ -70,7 +70,7 @@ static bool load_alpn(struct tls_client_context *ctx, const struct upstream_tls_
     struct tls_alpn alpn;
     if (!tls_alpn_init(&alpn, conf->alpn, conf->n_alpn, error))
         return false;
-    /* Answers 0 when it has taken them. */
+    /* Returns 0 on success. */
     bool taken =
         alpn.n == 0 || SSL_CTX_set_alpn_protos(ctx->ossl, alpn.bytes, (unsigned)alpn.n) == 0;
     tls_alpn_fini(&alpn);
@@ -142,8 +142,8 @@ bool tls_client_context_verifies(const struct tls_client_context *ctx)
     return ctx->verify;
 }
 
-/* The file that SSL_CTX_set_default_verify_paths() loads. The folder of certificates beside it
- * is looked up during each handshake, so it needs no watch. */
+/* The file that SSL_CTX_set_default_verify_paths() loads. OpenSSL reads the certificate directory
+ * beside it during each handshake, so it needs no watch. */
 static const char *system_authorities(void)
 {
     const char *file = secure_getenv(X509_get_default_cert_file_env());

@@ -1,15 +1,15 @@
 /*
- * context.c - a listener's certificates and rules, made into contexts that can serve.
+ * context.c - the TLS contexts of a listener, made from its certificates and rules.
  *
- * One SSL_CTX an entry; an entry is a certificate, or several with the same names and keys of
- * different types, of which OpenSSL shows the one that the client can verify. The first entry
- * is where every connection begins and the default; the server name (SNI) moves it on.
+ * One SSL_CTX per entry. An entry is a certificate, or several with the same names and different
+ * key types, of which OpenSSL sends the one that the client supports. Every connection starts with
+ * the first entry, the default; the server name (SNI) may select another.
  *
  *    tls_conf -> credentials -> entries -> name index ---+
- *             -> client rules  (every entry)             +-> tls_context, counted by its streams
+ *             -> client rules  (every entry)             +-> tls_context, reference-counted
  *             -> staples       (by leaf)  ---------------+
  *
- * Not here: watching the files for change; a reload makes a new context.
+ * Does not watch the files: a reload creates a new context.
  */
 #include "net/tls/context.h"
 
@@ -38,7 +38,7 @@ struct entry {
 };
 
 struct tls_context {
-    unsigned refs; /* the owner's and one a stream; of one thread */
+    unsigned refs; /* of the owner and of each stream; one thread */
     bool strict_sni;
     bool tickets_off;
     const struct tls_library *lib;
@@ -53,9 +53,9 @@ struct tls_context {
     struct entry entries[]; /* in the configuration's order; the first is the default */
 };
 
-/* ---- what a handshake asks ------------------------------------------------------------- */
+/* ---- handshake callbacks --------------------------------------------------------------- */
 
-/* MQTT's own protocol name, and the one AWS taught devices to send; others are not answered. */
+/* MQTT's own protocol name, and the one that AWS requires of devices; others get no answer. */
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg)
 {
@@ -73,9 +73,9 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
 }
 
 /*
- * A server name that no certificate has is answered like one that the default has, unless
- * strict_sni says otherwise: refusing it would lock out devices that dial by an alias, and
- * only the client can judge. Called without a name too.
+ * Unless strict_sni is set, a server name that no certificate has selects the default: rejecting it
+ * would lock out devices that connect by an alias, and the client verifies the name anyway. Also
+ * called without a name.
  */
 static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
@@ -119,7 +119,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
     case TLS_TICKET_UNKNOWN:
         return 0;
     case TLS_TICKET_CURRENT:
-        /* A TLS 1.3 client should use a ticket once (RFC 8446 C.4), so it gets another. */
+        /* A TLS 1.3 client should use a ticket only once (RFC 8446 C.4), so it gets a new one. */
         return SSL_version(ssl) >= TLS1_3_VERSION ? 2 : 1;
     case TLS_TICKET_OLD:
         return 2;
@@ -128,8 +128,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 }
 
 /*
- * A ticket outlives what it attests: it is replaced at each return, so a device could come
- * back for ever on a certificate that has expired. Then it has to show one again.
+ * Tickets are replaced on each resumption, so a device could resume forever with an expired
+ * certificate. Once it has expired, a full handshake is required.
  */
 static SSL_TICKET_RETURN check_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                       size_t name_n, SSL_TICKET_STATUS status, void *arg)
@@ -155,7 +155,7 @@ SSL *tls_context_connection(struct tls_context *ctx)
 {
     SSL *ssl = SSL_new(ctx->entries[0].ossl);
     if (ssl && (ctx->tickets_off || !ctx->keys)) {
-        /* The option alone makes TLS 1.3 hand out tickets for a cache that we have not. */
+        /* With the option alone, TLS 1.3 still issues tickets, for a session cache that is off. */
         SSL_set_options(ssl, SSL_OP_NO_TICKET);
         (void)SSL_set_num_tickets(ssl, 0);
     }
@@ -214,7 +214,7 @@ static enum tls_key_type key_type_bit(const EVP_PKEY *key)
     }
 }
 
-/* The entry with the same names, to which a certificate with another kind of key belongs. */
+/* The entry with the same names, or null. */
 static struct entry *find_sibling(struct tls_context *ctx, const struct tls_names *names)
 {
     for (size_t i = 0; i < ctx->n; i++)
@@ -223,7 +223,7 @@ static struct entry *find_sibling(struct tls_context *ctx, const struct tls_name
     return NULL;
 }
 
-/* The entry for a certificate, new or a sibling's; takes `names`. Null on failure. */
+/* The entry for a certificate: existing or new; takes `names`. Null on failure. */
 static struct entry *entry_for(struct tls_context *ctx, const struct tls_conf *conf, size_t i,
                                struct tls_names *names, char error[TLS_ERROR_MAX])
 {
@@ -288,7 +288,8 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
 }
 
-/* Each entry, when it has all its certificates: one that serves TLS 1.2 is enough. */
+/* Checked per entry, after all certificates are loaded: one key that works with TLS 1.2 is enough.
+ */
 static bool check_ciphers(const struct tls_context *ctx, const struct tls_conf *conf,
                           char error[TLS_ERROR_MAX])
 {
@@ -316,7 +317,7 @@ static bool load_certificates(struct tls_context *ctx, const struct tls_conf *co
     return true;
 }
 
-/* Names are found by the index from now on. */
+/* From now on the index is used to find names. */
 static void finish_names(struct tls_context *ctx)
 {
     tls_name_index_finish(&ctx->index);
@@ -356,7 +357,7 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     return ctx;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- references ------------------------------------------------------------------------ */
 
 const struct tls_library *tls_context_library(const struct tls_context *ctx)
 {

@@ -1,5 +1,5 @@
 /*
- * library.c - OpenSSL's memory, a worker's library context, and words for errors.
+ * library.c - OpenSSL's memory functions and a worker's library context.
  */
 #include <assert.h>
 #include <malloc.h>
@@ -12,14 +12,14 @@
 #include "internal.h"
 
 /*
- * ---- memory that leaves nothing behind --------------------------------------------------
+ * ---- memory that is wiped when freed ----------------------------------------------------
  *
- * Only while certificates and keys are loaded and given up: OpenSSL wipes by itself what is secret
- * in a handshake, and to wipe all the rest of it, 17 KiB buffers too, takes 7 % of its time. State
- * of a thread, since the functions get no argument.
+ * Only while certificates and keys are loaded and freed: OpenSSL itself wipes the secrets of a
+ * handshake, and wiping everything, including 17 KiB buffers, costs 7 % of its time. Thread-local,
+ * since the functions get no argument.
  */
 
-static _Thread_local unsigned wiping; /* scopes that are open */
+static _Thread_local unsigned wiping; /* nesting depth */
 
 void tls_wipe_begin(void)
 {
@@ -63,7 +63,7 @@ static void *wiping_realloc(void *p, size_t n, const char *file, int line)
 void tls_library_wipe_memory(void)
 {
     int set = CRYPTO_set_mem_functions(wiping_malloc, wiping_realloc, wiping_free);
-    assert(set == 1); /* it fails when OpenSSL has memory already */
+    assert(set == 1); /* it fails if OpenSSL has already allocated memory */
 }
 
 /* ---- library contexts ------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
  * settings.c - versions, ciphers, groups and ALPN, set on a context.
  *
- * OpenSSL leaves out words it does not know as long as one is left; a typo must not weaken a
- * listener in silence, so every word is tried by itself first.
+ * OpenSSL ignores unknown names in a list as long as one is known. A typo must not silently weaken
+ * a listener, so every name is tested separately first.
  */
 #include "settings.h"
 #include "net/tls/cert/error.h"
@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* AES-128 first: 217 us a handshake against 300 us with AES-256 and its SHA-384. */
+/* AES-128 first: 217 us per handshake, 300 us with AES-256 and its SHA-384. */
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 
 /*
- * Forward secrecy and authenticated encryption only. CCM_8 stands last, for constrained
- * devices that can do nothing else (RFC 7925 section 4.2 makes it their mandatory suite).
+ * Forward secrecy and authenticated encryption only. CCM_8 is last, for constrained devices that
+ * support nothing else (RFC 7925 section 4.2 makes it their mandatory suite).
  */
 #define SUITES_12                                                                                  \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
@@ -27,22 +27,22 @@
 
 #define GROUPS "X25519:P-256:P-384"
 
-/* A node's TLS 1.2 certificate must be on one of the curves that we offer. */
+/* The key of a node's TLS 1.2 certificate must be on a curve that we offer. */
 #define GROUPS_CLIENT GROUPS ":P-521"
 
 void tls_settings_common(SSL_CTX *ossl)
 {
-    /* A device that vanishes without close_notify is an everyday event, not an attack: MQTT
-     * packets carry their own length, so nobody takes a cut for an end. */
+    /* A device that disappears without close_notify is normal and no attack: MQTT packets contain
+     * their length, so truncation is detected. */
     SSL_CTX_set_options(ossl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
-    /* AUTO_RETRY stays on: without it a ticket or KeyUpdate record would answer WANT_READ while
-     * application data waits inside the SSL, where no socket event announces it. */
+    /* AUTO_RETRY stays on: without it a ticket or KeyUpdate record would return WANT_READ while
+     * application data is buffered in the SSL, where no socket event announces it. */
     SSL_CTX_set_mode(ossl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ossl, 1);
-    /* No cache: tickets hold everything, so it would only be memory and a lock. */
+    /* No cache: with tickets it would only cost memory and a lock. */
     SSL_CTX_set_session_cache_mode(ossl, SSL_SESS_CACHE_OFF);
 }
 
@@ -55,12 +55,12 @@ static bool setting_error(char error[TLS_ERROR_MAX], const char *setting, const 
     return false;
 }
 
-/* Does OpenSSL take this word as the whole of a setting? */
+/* Does OpenSSL accept a list that consists of this name? */
 typedef bool setting_test(SSL_CTX *ossl, const char *word);
 
 static bool try_cipher(SSL_CTX *ossl, const char *word)
 {
-    /* "!X", "-X", "+X" and "@X" change a list and are none by themselves. */
+    /* "!X", "-X", "+X" and "@X" modify a list and are not one by themselves. */
     return strchr("!-+@", word[0]) || SSL_CTX_set_cipher_list(ossl, word) == 1;
 }
 
@@ -68,7 +68,7 @@ static bool try_suite(SSL_CTX *ossl, const char *word)
 {
     if (SSL_CTX_set_ciphersuites(ossl, word) != 1)
         return false;
-    /* Of a suite it does not know OpenSSL makes an empty list, and no error. */
+    /* OpenSSL accepts an unknown suite as an empty list, without an error. */
     STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(ossl);
     for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
         const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
@@ -83,7 +83,7 @@ static bool try_group(SSL_CTX *ossl, const char *word)
     return SSL_CTX_set1_groups_list(ossl, word) == 1;
 }
 
-/* Try each word of a list by itself; null = nothing was configured. */
+/* Test each name of a list separately; null = not configured. */
 static bool check_items(SSL_CTX *ossl, const char *setting, const char *list, setting_test *try,
                         char error[TLS_ERROR_MAX])
 {
@@ -103,7 +103,7 @@ static bool check_items(SSL_CTX *ossl, const char *setting, const char *list, se
 
 static bool set_version(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX])
 {
-    /* To OpenSSL 0 would mean the oldest it has. */
+    /* OpenSSL takes 0 as the oldest version it supports. */
     int version = min_version ? (int)min_version : TLS1_2_VERSION;
     if (version >= TLS1_2_VERSION && SSL_CTX_set_min_proto_version(ossl, version) == 1)
         return true;
@@ -111,7 +111,7 @@ static bool set_version(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERRO
     return false;
 }
 
-/* Set three lists that are good word by word. */
+/* Set the three lists, every name of which has been tested. */
 static bool set_lists(SSL_CTX *ossl, const char *suites, const char *ciphers, const char *groups,
                       char error[TLS_ERROR_MAX])
 {
@@ -139,7 +139,7 @@ static bool can_use(const SSL_CIPHER *cipher, unsigned key_types)
     case NID_auth_null:
         return true;
     default:
-        return false; /* DSA, or a shared secret: there is none */
+        return false; /* DSA or PSK: not supported here */
     }
 }
 
@@ -154,7 +154,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
     if (SSL_CTX_get_min_proto_version(ossl) >= TLS1_3_VERSION)
         return true;
     SSL *ssl = SSL_new(ossl);
-    /* Without those that the security level forbids. */
+    /* Excludes those that the security level forbids. */
     STACK_OF(SSL_CIPHER) *all = ssl ? SSL_get1_supported_ciphers(ssl) : NULL;
     bool found = false;
     for (int i = 0; i < sk_SSL_CIPHER_num(all) && !found; i++)

@@ -1,5 +1,5 @@
 /*
- * settings.h - versions, ciphers, groups and ALPN, set on a context. Of net/ alone.
+ * settings.h - versions, ciphers, groups and ALPN, set on a context. Private to net/.
  */
 #ifndef NET_TLS_SETTINGS_H
 #define NET_TLS_SETTINGS_H
@@ -10,14 +10,14 @@
 
 #include "internal.h"
 
-/* What both sides need: how records are read and written, and what is never done. */
+/* Options that client and server contexts share. */
 void tls_settings_common(SSL_CTX *ossl);
 
-/* A listener's choices, checked word by word. */
+/* Versions, suites, ciphers and groups of a listener; each name is checked. */
 MUST_USE bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf,
                                   char error[TLS_ERROR_MAX]);
 
-/* The kinds of keys that OpenSSL keeps side by side in one context, each as a bit. */
+/* Key types of which one context can have one each, as bits. */
 enum tls_key_type {
     TLS_KEY_RSA = 1,
     TLS_KEY_RSA_PSS = 2,
@@ -39,7 +39,7 @@ MUST_USE bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const c
 /* Our defaults for a client, and its oldest version; 0 = TLS 1.2. */
 MUST_USE bool tls_settings_client(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX]);
 
-/* Protocol names as ALPN has them: a length byte in front of each. All zero = none. */
+/* Protocol names in ALPN format: each with a length byte in front. All zero = none. */
 struct tls_alpn {
     unsigned char *bytes; /* owned */
     size_t n;

@@ -1,12 +1,11 @@
 /*
- * stream.c - TLS straight over a socket: what both sides share, and the server's side.
+ * stream.c - TLS over a socket: what both sides share, and the server side.
  *
- * OpenSSL reads and writes the socket itself, through stream_tls_socket.c: a memory BIO would cost
- * a copy and kilobytes a connection. What the socket does not take waits in `unsent`.
+ * OpenSSL reads and writes the socket itself, through stream_socket.c: a memory BIO would cost a
+ * copy and kilobytes per connection. Bytes that the socket does not accept are kept in `unsent`.
  *
- * A fault is put into words when it happens, because OpenSSL's error queue belongs to the
- * thread and is overwritten by the next connection. After a fault the SSL is not touched
- * again, save to free it.
+ * The error text is made when the error occurs, because OpenSSL's error queue belongs to the thread
+ * and is overwritten by the next connection. After an error the SSL is only freed.
  */
 #include <assert.h>
 #include <errno.h>
@@ -25,10 +24,9 @@
 #include "wire/first_bytes.h"
 
 /*
- * So many steps of TLS itself may come between two records of data; a KeyUpdate takes three, a
- * handshake no more than 40. OpenSSL takes them inside of one SSL_read() for as long as the socket
- * has more: a peer that sends nothing but KeyUpdates, 27 bytes each, would keep the worker in
- * there for good.
+ * Limit of TLS state changes between two data records; a KeyUpdate takes three, a handshake at
+ * most 40. OpenSSL processes them in one SSL_read() as long as the socket has data: a peer that
+ * sends only KeyUpdates, 27 bytes each, would block the worker forever.
  */
 #define STEPS_MAX 192
 
@@ -47,8 +45,8 @@ static void note_alert(struct stream_tls *t, int where, int value)
 }
 
 /*
- * OpenSSL's report of what a handshake or a record did. We want the fatal alerts, and to count the
- * steps; a warning is one, too: it answers a wish for renegotiation.
+ * OpenSSL's info callback. Records fatal alerts and counts state changes; a warning counts too: it
+ * answers a renegotiation request.
  */
 static void note_event(const SSL *ssl, int where, int value)
 {
@@ -59,7 +57,7 @@ static void note_event(const SSL *ssl, int where, int value)
         t->refuses = true;
 }
 
-/* Put the fault into words. Few streams have one, and an idle one has no room for it. */
+/* Set the error text, on the heap: few streams need one. */
 __attribute__((format(printf, 2, 3))) static void set_fault(struct stream_tls *t,
                                                             const char *format, ...)
 {
@@ -78,7 +76,7 @@ static void set_verify_fault(struct stream_tls *t)
               X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
 }
 
-/* The peer's text is cut here and escaped by the log. */
+/* The peer's text is truncated here; the log escapes it. */
 static void set_name_fault(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
@@ -86,7 +84,7 @@ static void set_name_fault(struct stream_tls *t)
               name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
-/* The words for an error that the TLS protocol made, from OpenSSL's first complaint. */
+/* The text of a TLS protocol error, from OpenSSL's first error. */
 static void set_protocol_fault(struct stream_tls *t)
 {
     unsigned long code = ERR_peek_error();
@@ -119,8 +117,8 @@ enum stream_result stream_tls_fail(struct stream_tls *t, const char *words)
 }
 
 /*
- * What others left behind must not be taken for ours. ERR_clear_error() frees sixteen entries one
- * by one, empty or not: an eighth of the instructions that a relayed message takes.
+ * Clear errors of earlier calls. ERR_clear_error() frees sixteen entries one by one, even if empty:
+ * an eighth of the instructions of a relayed message.
  */
 static void clear_errors(void)
 {
@@ -129,8 +127,8 @@ static void clear_errors(void)
 }
 
 /*
- * What an unfinished call of OpenSSL means. `result` is what it returned, `system_error`
- * errno as it was right after.
+ * Map an unsuccessful OpenSSL call. `result` is its return value, `system_error` the errno right
+ * after it.
  */
 static enum stream_result tls_result(struct stream_tls *t, int result, int system_error)
 {
@@ -145,7 +143,7 @@ static enum stream_result tls_result(struct stream_tls *t, int result, int syste
         return STREAM_EOF;
     case SSL_ERROR_SYSCALL:
         if (system_error == 0)
-            system_error = t->send_error; /* it has taken the socket's error with it */
+            system_error = t->send_error; /* SO_ERROR was already consumed by send() */
         set_fault(t, "%s",
                   system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
         break;
@@ -162,7 +160,7 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
     if (t->dead)
         return STREAM_ERR;
     if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE; /* the peer cannot answer what it has not received */
+        return STREAM_WANT_WRITE; /* the peer cannot answer before it has received everything */
     clear_errors();
     int result = SSL_do_handshake(t->ssl);
     int system_error = errno;
@@ -197,7 +195,7 @@ enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t 
     return STREAM_OK;
 }
 
-/* Encrypt one record of p. False when the stream is dead. */
+/* Encrypt one record of p. False if the stream failed. */
 static bool write_record(struct stream_tls *t, const void *p, size_t n)
 {
     size_t moved = 0;
@@ -215,8 +213,8 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
 }
 
 /*
- * OpenSSL has no unfinished write between two calls: this file sends the rest of a record that the
- * socket did not take, and the caller repeats its bytes only to learn when that is done.
+ * OpenSSL never has an unfinished write between two calls: this file sends the rest of a record,
+ * and the caller repeats its bytes only to learn when that is done.
  */
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
@@ -246,7 +244,7 @@ enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, 
 enum stream_result stream_tls_close_write(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
-    /* Nothing may follow half a record, and during a handshake there is nothing to end. */
+    /* close_notify cannot follow a partial record, and is not sent during a handshake. */
     bool can_notify =
         !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
@@ -261,8 +259,8 @@ enum stream_result stream_tls_close_write(struct stream *st)
     if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE;
     if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
-        return STREAM_OK; /* nothing is left to read: free() comes next, and says it */
-    /* ENOTCONN: the peer has reset the connection, so it needs no telling. */
+        return STREAM_OK; /* nothing is left to read: free() closes the socket next */
+    /* ENOTCONN: the peer has already reset the connection. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return stream_tls_fail(t, "cannot shut down the socket");
     return STREAM_OK;
@@ -296,7 +294,7 @@ static enum stream_result accept_open(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     enum stream_result answer = stream_tls_handshake(t);
-    /* A stapled response was sent and would only take memory from here on. */
+    /* Free the stapled response, which has been sent. */
     if (answer == STREAM_OK)
         SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0);
     return answer;
@@ -310,7 +308,7 @@ static void accept_free(struct stream *st)
     OPENSSL_free(t->cn);
     free(t->fault);
     free(t->unsent);
-    tls_context_free(t->context); /* after the SSL, whose callbacks look into it */
+    tls_context_free(t->context); /* after the SSL, whose callbacks use it */
     free(t);
 }
 

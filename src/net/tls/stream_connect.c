@@ -1,5 +1,5 @@
 /*
- * stream_connect.c - the client's side of TLS, over a socket that is still connecting.
+ * stream_connect.c - the client side of TLS, over a connecting socket.
  *
  * Until the handshake the socket belongs to a TCP stream, which waits for the connect and
  * sends the preamble; then OpenSSL reads and writes it, and the TCP stream only closes it.
@@ -31,7 +31,7 @@ static struct stream_tls_connect *connect_of(struct stream *st)
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-/* What the TCP stream answered, with its words taken over when it failed. */
+/* The result of the TCP stream; copies its error text on failure. */
 static enum stream_result tcp_answer(struct stream_tls_connect *c, enum stream_result answer)
 {
     return answer == STREAM_ERR ? stream_tls_fail(&c->tls, stream_error(c->tcp)) : answer;
@@ -66,7 +66,7 @@ static enum stream_result connect_open(struct stream *st)
     if (answer == STREAM_OK)
         answer = stream_tls_handshake(&c->tls);
     if (answer == STREAM_OK)
-        c->tls.drained = false; /* it is not read before we have written */
+        c->tls.drained = false; /* we write first */
     return answer;
 }
 
@@ -92,7 +92,7 @@ static const struct stream_ops connect_ops = {.open = connect_open,
 
 /* ---- making ---------------------------------------------------------------------------- */
 
-/* The certificate has to name the node's IP address. False when it has none. */
+/* Require the node's IP address in the certificate. False if it has none. */
 static bool expect_address(SSL *ssl, const struct address *address)
 {
     if (!address)
@@ -107,17 +107,17 @@ static bool expect_address(SSL *ssl, const struct address *address)
     return false;
 }
 
-/* The certificate has to name it, and the server is told it. */
+/* Require the name in the certificate, and send it as SNI. */
 static bool expect_name(SSL *ssl, const char *name)
 {
-    /* RFC 6066 section 3: an address is no server name; it is verified as one all the same. */
+    /* RFC 6066 section 3: an address is no server name and is not sent; it is still verified. */
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return name[0] && SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-/* A connection that could not tell one node from another must not come about. */
+/* Verification needs an identity: without one any node of the same authority would be accepted. */
 static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
 {
     SSL *ssl = c->tls.ssl;
@@ -145,7 +145,7 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
                                   const struct tls_peer *peer, const void *preamble,
                                   size_t preamble_n)
 {
-    struct stream *tcp = stream_tcp_new_connecting(fd); /* takes the socket in any case */
+    struct stream *tcp = stream_tcp_new_connecting(fd); /* takes the socket even on failure */
     if (!tcp)
         return NULL;
     struct stream_tls_connect *c = malloc(sizeof(*c));

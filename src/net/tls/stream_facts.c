@@ -1,8 +1,7 @@
 /*
- * stream_facts.c - what a TLS handshake agreed on, and who the peer is.
+ * stream_facts.c - the results of a TLS handshake and the names of the peer.
  *
- * Only on demand: most sessions are asked once or never, and an idle one should hold nothing
- * for it.
+ * Computed on demand, so that idle sessions keep no copies.
  */
 #include <assert.h>
 #include <openssl/x509v3.h>
@@ -22,7 +21,7 @@ static X509 *verified_certificate(const struct stream_tls *t)
     return asked && x509 && SSL_get_verify_result(t->ssl) == X509_V_OK ? x509 : NULL;
 }
 
-/* The peer's first common name, made once and kept for as long as the stream lives. */
+/* The peer's first common name, computed once and kept as long as the stream. */
 static struct span common_name(struct stream_tls *t)
 {
     X509 *x509 = t->cn ? NULL : SSL_get0_peer_certificate(t->ssl);
@@ -97,7 +96,7 @@ bool stream_tls_closed_without_data(const struct stream *st)
 
 /* ---- the peer's names ------------------------------------------------------------------ */
 
-/* Called with each name; an answer of true ends the walk. */
+/* Called with each name; true ends the walk. */
 typedef bool name_visitor(void *arg, struct span name);
 
 static int general_name_type(enum tls_name_kind kind)
@@ -161,7 +160,7 @@ static bool append(void *arg, struct span name)
     struct name_list *list = arg;
     const char *join = list->n > 0 ? ", " : "";
     size_t needed = strlen(join) + name.n;
-    /* A NUL would end the list, and no client identifier has one. */
+    /* A NUL would end the list; client identifiers cannot contain one. */
     if (needed >= list->max - list->n || memchr(name.p, '\0', name.n))
         return false;
     memcpy(list->out + list->n, join, strlen(join));

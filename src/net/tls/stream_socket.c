@@ -1,15 +1,15 @@
 /*
- * stream_socket.c - the socket under a TLS stream, as OpenSSL wants to see one: a BIO.
+ * stream_socket.c - the socket of a TLS stream as an OpenSSL BIO.
  *
- * In place of OpenSSL's own, which asks the kernel each time: it knows when a read has emptied the
- * socket, and then returns without asking again; and close_notify leaves with the socket's FIN.
+ * Unlike OpenSSL's own socket BIO, it skips the recv() after one that emptied the socket, and sends
+ * close_notify together with the FIN.
  *
- * To OpenSSL every write succeeds. What the socket does not take is kept here and sent by
- * stream_tls_flush(), and what a dead peer cannot get is dropped. So reading never depends on
- * writing: OpenSSL 3.0 fails with "bad length" when it reads two KeyUpdates while a write of its
- * own is unfinished, and the last records of a peer whose socket is closed can still be read.
+ * Writes always succeed for OpenSSL. Bytes that the socket does not accept are kept and sent by
+ * stream_tls_flush(); after a send error they are dropped. So reading never depends on writing:
+ * OpenSSL 3.0 fails with "bad length" when it reads two KeyUpdates while a write of its own is
+ * unfinished, and the last records of a peer whose socket is closed can still be read.
  *
- * Closes nothing: the descriptor is the stream's.
+ * Does not close the descriptor, which the stream owns.
  */
 #include <errno.h>
 #include <openssl/bio.h>
@@ -47,11 +47,11 @@ static int socket_read(BIO *bio, char *p, int n)
     return (int)r;
 }
 
-/* Bytes that the socket took, 0 if it is full; -1 when the peer gets nothing any more. */
+/* Bytes sent, 0 if the socket is full; -1 on error. */
 static ssize_t send_some(struct stream_tls *t, const void *p, size_t n)
 {
-    /* Nothing but the last may be held back, not the ticket either: it carries the ACK that a
-     * device without TCP_NODELAY waits for with its CONNECT. */
+    /* Only the last bytes may be delayed. The ticket must not be: it carries the ACK that a device
+     * without TCP_NODELAY waits for before it sends CONNECT. */
     const int flags = MSG_NOSIGNAL | (t->parting ? MSG_MORE : 0);
     ssize_t r;
     do
@@ -70,13 +70,13 @@ static void drop_unsent(struct stream_tls *t)
 }
 
 /*
- * Append to what waits for the socket. Bytes that it has taken give their place back: a peer that
- * always leaves some must not make the block grow. False when memory is short.
+ * Append to the pending bytes. Space of sent bytes is reused: a peer that reads slowly must not
+ * make the block grow. False if out of memory.
  */
 static bool keep(struct stream_tls *t, const void *p, size_t n)
 {
     struct tls_unsent *u = t->unsent;
-    if (u && u->at >= u->n) { /* so no byte is moved more often than one is sent */
+    if (u && u->at >= u->n) { /* so moved bytes never exceed sent bytes */
         memmove(u->bytes, u->bytes + u->at, u->n);
         u->at = 0;
     }
@@ -155,7 +155,7 @@ bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method)
         return false;
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
-    SSL_set_bio(t->ssl, bio, bio); /* one reference does for both */
+    SSL_set_bio(t->ssl, bio, bio); /* one reference serves both */
     return true;
 }
 

@@ -1,9 +1,9 @@
 /*
- * ticket.c - sets of session ticket keys: made, read from a file, used.
+ * ticket.c - sets of session ticket keys: generate, read from a file, use.
  *
- * OpenSSL encrypts first and then authenticates (HMAC-SHA256 over all of it), whatever cipher
- * a callback picks; so a mode that authenticates by itself (GCM) would do it twice, and this
- * is AES-CBC as RFC 5077 section 4 recommends it.
+ * OpenSSL encrypts first and then authenticates (HMAC-SHA256 over all of it), whatever cipher the
+ * callback selects. An authenticating mode (GCM) would do it twice, so this uses AES-CBC as in RFC
+ * 5077 section 4.
  */
 #include "net/tls/ticket.h"
 
@@ -37,7 +37,7 @@ struct ticket_key {
 struct tls_ticket_keys {
     _Atomic unsigned refs;
     size_t n;
-    struct ticket_key list[TLS_TICKET_KEYS_MAX]; /* the first one seals */
+    struct ticket_key list[TLS_TICKET_KEYS_MAX]; /* the first one encrypts */
 };
 
 /* ---- making ---------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ size_t tls_ticket_keys_count(const struct tls_ticket_keys *keys)
 
 struct tls_ticket_keys *tls_ticket_keys_ref(struct tls_ticket_keys *keys)
 {
-    /* Relaxed: who hands the pointer to another thread orders that himself. */
+    /* Relaxed: passing the pointer to another thread already orders it. */
     if (keys)
         atomic_fetch_add_explicit(&keys->refs, 1, memory_order_relaxed);
     return keys;
@@ -102,7 +102,7 @@ static void key_from_bytes(struct ticket_key *key, const unsigned char *bytes, s
     memcpy(key->hmac, bytes + sizeof(key->name) + key->size, key->size);
 }
 
-/* One line without its end; false when it is no key. */
+/* Parse one line without its end; false if it is not a key. */
 static bool key_from_line(struct ticket_key *key, const char *line, size_t n)
 {
     unsigned char bytes[KEY_256_BYTES + 3]; /* EVP_DecodeBlock() counts padding as bytes */
@@ -176,7 +176,7 @@ static const EVP_CIPHER *cipher_of(const struct ticket_key *key, const struct tl
 
 static bool set_mac(const struct ticket_key *key, EVP_MAC_CTX *mac)
 {
-    char digest[] = "SHA256"; /* the parameters want memory that is not const */
+    char digest[] = "SHA256"; /* the parameters need non-const memory */
     unsigned char copy[sizeof(key->hmac)];
     memcpy(copy, key->hmac, sizeof(copy));
     const OSSL_PARAM parameters[] = {

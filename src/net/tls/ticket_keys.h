@@ -1,5 +1,5 @@
 /*
- * ticket_keys.h - seal and open a ticket with a set of keys. Of net/ alone.
+ * ticket_keys.h - encrypt and decrypt tickets with a set of keys. Private to net/.
  */
 #ifndef NET_TLS_TICKET_KEYS_H
 #define NET_TLS_TICKET_KEYS_H
@@ -12,7 +12,7 @@
 #define TLS_TICKET_NAME_SIZE 16
 #define TLS_TICKET_IV_SIZE   16
 
-/* What OpenSSL gives a ticket callback to work on. */
+/* Arguments of OpenSSL's ticket callback. */
 struct tls_ticket_work {
     const struct tls_library *lib;
     EVP_CIPHER_CTX *cipher;
@@ -21,18 +21,18 @@ struct tls_ticket_work {
     unsigned char *iv;   /* TLS_TICKET_IV_SIZE bytes */
 };
 
-/* Prepare to seal with the first key: sets name and IV. False when OpenSSL fails. */
+/* Prepare to encrypt with the first key: sets name and IV. False if OpenSSL fails. */
 MUST_USE bool tls_ticket_keys_seal(const struct tls_ticket_keys *keys,
                                    const struct tls_ticket_work *work);
 
 enum tls_ticket_opened {
     TLS_TICKET_FAULT,   /* OpenSSL failed */
-    TLS_TICKET_UNKNOWN, /* sealed with none of our keys */
-    TLS_TICKET_CURRENT, /* ready to open, with the key that seals */
-    TLS_TICKET_OLD      /* ready to open, with another one: replace the ticket */
+    TLS_TICKET_UNKNOWN, /* encrypted with an unknown key */
+    TLS_TICKET_CURRENT, /* ready to decrypt, with the current key */
+    TLS_TICKET_OLD      /* ready to decrypt, with an older key: replace the ticket */
 };
 
-/* Prepare to open the ticket of that name. */
+/* Prepare to decrypt the ticket with that key name. */
 MUST_USE enum tls_ticket_opened tls_ticket_keys_open(const struct tls_ticket_keys *keys,
                                                      const struct tls_ticket_work *work);
 

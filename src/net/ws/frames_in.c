@@ -1,16 +1,15 @@
 /*
- * frames_in.c - a client's frames, turned into the bytes they carry.
+ * frames_in.c - decode the client's WebSocket frames into payload bytes.
  *
- * wslay takes a frame apart and unmasks it; what frames may follow each other, and what close
- * frames may say, is checked here. Payload is put back where the frames stood: it is never
- * longer than they were, and wslay holds no payload between two calls, only the beginning
- * of a header.
+ * wslay parses and unmasks frames; this file checks their order and the content of close frames.
+ * Payload replaces the frames in place: it is never longer, and between two calls wslay holds no
+ * payload, only a partial header.
  *
  *    p:  [payload, payload, .....|free|..... bytes that wslay has not seen]
  *                                 ^--- at most 4 KiB of copy inside wslay ---^
  *
- * wslay's context is 4 KiB and more, so one is held only while a frame is partly read. The
- * first bytes of a broken frame are refused when its header and a first payload byte are here.
+ * A wslay context takes more than 4 KiB, so it exists only while a frame is partly read. An invalid
+ * frame is rejected once its header and first payload byte have been received.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -26,7 +25,7 @@ static ssize_t recv_callback(uint8_t *buf, size_t n, int flags, void *user_data)
     (void)flags;
     n = size_min(n, ws->feed.n);
     if (n == 0)
-        return -1; /* wslay makes WANT_READ of it */
+        return -1; /* wslay turns it into WANT_READ */
     memcpy(buf, ws->feed.p, n);
     ws->feed = span_of(ws->feed.p + n, ws->feed.n - n);
     ws->held += (uint32_t)n;
@@ -62,14 +61,14 @@ static bool is_control(unsigned opcode)
     return wslay_is_ctrl_frame(opcode);
 }
 
-/* wslay takes lengths in their shortest form only, so the form follows from the length. */
+/* wslay accepts lengths only in their shortest form, so the length determines the header size. */
 static uint32_t header_size(const struct wslay_frame_iocb *frame)
 {
     uint32_t length_n = frame->payload_length < 126 ? 0 : frame->payload_length < 65536 ? 2 : 8;
     return 2 + length_n + (frame->mask ? 4 : 0);
 }
 
-/* A frame's header is whole. Its rules, but those that wslay has checked. False when one broke. */
+/* Check a complete frame header, except for the rules that wslay checks. False if it is invalid. */
 static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *frame)
 {
     struct ws_frame_in *in = &ws->in;
@@ -98,7 +97,7 @@ static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *fra
     return true;
 }
 
-/* May this code stand in a close frame? Sections 7.4.1 and 7.4.2, and IANA's registry. */
+/* Is this code valid in a close frame? Sections 7.4.1 and 7.4.2, and IANA's registry. */
 static bool close_code_is_valid(unsigned code)
 {
     if (code >= 3000)
@@ -147,10 +146,10 @@ static void end_control_frame(struct stream_ws *ws)
         ws_queue_pong(ws, payload);
     else if (ws->in.opcode == WSLAY_CONNECTION_CLOSE)
         take_close(ws, payload);
-    /* a pong answers nothing of ours: section 5.5.3 */
+    /* unsolicited pongs are ignored: section 5.5.3 */
 }
 
-/* Some payload of a frame, perhaps with the frame's beginning: data goes to p + *payload_n. */
+/* Process a piece of a frame; it may be the first. Data payload is copied to p + *payload_n. */
 static void take_piece(struct stream_ws *ws, const struct wslay_frame_iocb *piece, uint8_t *p,
                        size_t *payload_n)
 {

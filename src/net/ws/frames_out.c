@@ -1,5 +1,6 @@
 /*
- * frames_out.c - frames to the client, and the calls to the inner stream.
+ * frames_out.c - write frames to the client, and wrap the calls to the inner stream. Data frames
+ * are written by hand; one control frame may be queued behind an unfinished data frame.
  */
 #include <assert.h>
 #include <string.h>
@@ -53,16 +54,16 @@ void ws_queue_close(struct stream_ws *ws, unsigned code)
     queue_control(ws, FIN_CLOSE, span_of(payload, sizeof(payload)));
 }
 
-/* Is a data frame under way? Nothing may come in between. */
+/* Is a data frame unfinished? No other frame may be sent before its end. */
 bool ws_frame_is_unfinished(const struct stream_ws *ws)
 {
     return ws->out.owed > 0;
 }
 
 /*
- * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
- * reader need not care about. While a data frame is in its way, whoever waits for the socket to
- * finish that frame is woken for this one too.
+ * Send the queued control frame. OK: the queue is empty, or nothing can be sent any more, which
+ * does not affect reading. WANT_WRITE while a data frame is unfinished: the writer that completes
+ * it also sends this one.
  */
 enum stream_result ws_flush_control(struct stream_ws *ws)
 {
@@ -105,8 +106,8 @@ void ws_begin_data_frame(struct stream_ws *ws, size_t n)
 }
 
 /*
- * Write what is left of the frame's header and n payload bytes at p as one. *put counts the
- * payload; it is 0 when no more than header left.
+ * Write the rest of the frame's header and n payload bytes at p in one call. *put counts payload
+ * bytes; it is 0 if only header bytes were sent.
  */
 enum stream_result ws_write_frame(struct stream_ws *ws, const uint8_t *p, size_t n, size_t *put)
 {

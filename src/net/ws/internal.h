@@ -1,10 +1,10 @@
 /*
- * internal.h - the WebSocket stream's own state, shared by its four files.
+ * internal.h - the private state of a WebSocket stream, shared by its source files.
  *
- *    stream_ws.c          the verbs, frames out, close
- *    stream_ws_upgrade.c  the request and its answer
- *    stream_ws_frames.c   frames in, by wslay
- *    stream_ws_accept_key.c  the one digest the handshake needs, by OpenSSL
+ *    stream.c the stream operations
+ *    upgrade.c the request and the response
+ *    frames_in.c frames from the client, with wslay
+ *    frames_out.c frames to the client, and the inner stream
  */
 #ifndef NET_WS_INTERNAL_H
 #define NET_WS_INTERNAL_H
@@ -20,30 +20,30 @@
 enum ws_state {
     WS_OPENING,  /* the inner stream's open() */
     WS_REQUEST,  /* reading the request */
-    WS_RESPONSE, /* writing the answer */
+    WS_RESPONSE, /* writing the response */
     WS_OPEN,     /* frames both ways */
-    WS_ENDED,    /* the client's close frame came, or the inner stream's end */
-    WS_FAILED,   /* the client broke a rule of the frame layer, or memory ran out */
-    WS_REFUSED   /* no upgrade came about */
+    WS_ENDED,    /* the client sent a close frame, or the inner stream ended */
+    WS_FAILED,   /* the client violated the protocol, or memory ran out */
+    WS_REFUSED   /* the upgrade was rejected */
 };
 
-/* What only the upgrade needs; freed behind it, unless frames came along with the request. */
+/* State of the upgrade; freed after it, unless frames were received with the request. */
 struct ws_handshake {
     struct ws_upgrade upgrade;
     uint8_t *head;         /* owned: bytes from the inner stream */
     uint32_t head_n, room; /* bytes in it; bytes it has room for */
-    uint32_t head_at;      /* bytes read of what stands behind the request */
+    uint32_t head_at;      /* bytes read of the data after the request */
     uint16_t response_n, response_at;
     uint8_t response[WS_UPGRADE_RESPONSE_MAX];
 };
 
 /* The frame being read. */
 struct ws_frame_in {
-    uint64_t left; /* payload bytes not read yet; 0 = between frames */
+    uint64_t left; /* unread payload bytes; 0 = between frames */
     uint8_t opcode;
-    bool in_message; /* a data message waits for its continuation */
+    bool in_message; /* a fragmented data message is unfinished */
     uint8_t control_n;
-    uint8_t control[WS_CONTROL_PAYLOAD_MAX]; /* a control frame's payload as it comes */
+    uint8_t control[WS_CONTROL_PAYLOAD_MAX]; /* payload of a control frame so far */
 };
 
 /* The data frame being written: the rest of its header, then `owed` payload bytes. */
@@ -53,10 +53,10 @@ struct ws_frame_out {
     uint16_t owed;
 };
 
-/* The one control frame that waits to leave: a pong, or the close frame. */
+/* The queued control frame: a pong or the close frame. */
 struct ws_control_out {
     uint8_t n, at;
-    bool tried; /* the inner stream has seen it: it must stay as it is */
+    bool tried; /* passed to the inner stream: must not change any more */
     uint8_t bytes[2 + WS_CONTROL_PAYLOAD_MAX];
 };
 
@@ -64,49 +64,49 @@ struct ws_control_out {
 struct stream_ws {
     struct stream stream;
     struct stream *inner;               /* owned */
-    struct ws_handshake *handshake;     /* owned; null once done with */
+    struct ws_handshake *handshake;     /* owned; null after the upgrade */
     struct wslay_frame_context *frames; /* owned; null between frames */
-    struct span feed;                   /* bytes wslay has not taken yet; empty between calls */
-    uint32_t held;                      /* bytes wslay took of a header that is not whole */
-    const char *fault;                  /* static words; null: the inner stream has them */
+    struct span feed;                   /* bytes not yet passed to wslay; empty between calls */
+    uint32_t held;                      /* bytes of a partial header held by wslay */
+    const char *fault;                  /* static string; null = the inner stream has the error */
     const char *subprotocol;            /* static */
     uint8_t *forwarded;                 /* owned; null = no such header */
     uint16_t forwarded_n;
-    uint16_t status;              /* of the answer */
+    uint16_t status;              /* of the response */
     uint16_t close_code;          /* for close_write() */
-    uint16_t close_code_sent;     /* queued or gone; 0 = none */
+    uint16_t close_code_sent;     /* queued or sent; 0 = none */
     uint16_t close_code_received; /* see struct ws_facts */
     uint8_t state;                /* enum ws_state */
-    bool received_data;           /* a byte came from the client */
+    bool received_data;           /* a byte was received from the client */
     bool plain_http;              /* see struct ws_facts */
     bool dead;                    /* the inner stream's read, or its opening, returned ERR */
     bool write_dead;              /* the inner stream's write returned ERR */
-    bool inner_ended;             /* the inner stream answered EOF */
-    bool write_closed;            /* close_write() answered OK */
+    bool inner_ended;             /* the inner stream returned EOF */
+    bool write_closed;            /* close_write() returned OK */
     char words[64];               /* room for a refusal's fault */
     struct ws_frame_in in;
     struct ws_frame_out out;
     struct ws_control_out control;
 };
 
-/* stream_ws.c: the inner stream's verbs, with their news noted in *ws. */
+/* Read from and write to the inner stream, and record its state in *ws. */
 MUST_USE enum stream_result ws_inner_read(struct stream_ws *ws, void *p, size_t n, size_t *got);
 MUST_USE enum stream_result ws_inner_write(struct stream_ws *ws, const void *p, size_t n,
                                            size_t *put);
 
-/* Queue a pong; it takes the place of one that waits. Nothing once a close frame is queued. */
+/* Queue a pong; it replaces a queued one. Ignored once a close frame is queued. */
 void ws_queue_pong(struct stream_ws *ws, struct span payload);
 
-/* Queue the close frame, in the place of a pong that waits. Nothing when one is queued. */
+/* Queue the close frame; it replaces a queued pong. Ignored if one is queued already. */
 void ws_queue_close(struct stream_ws *ws, unsigned code);
 
-/* Is a data frame under way? Nothing may come in between. */
+/* Is a data frame unfinished? No other frame may be sent before its end. */
 bool ws_frame_is_unfinished(const struct stream_ws *ws);
 
 /*
- * Send the waiting control frame. OK: none waits any more, or none can be sent any more, which a
- * reader need not care about. While a data frame is in its way, whoever waits for the socket to
- * finish that frame is woken for this one too.
+ * Send the queued control frame. OK: the queue is empty, or nothing can be sent any more, which
+ * does not affect reading. WANT_WRITE while a data frame is unfinished: the writer that completes
+ * it also sends this one.
  */
 enum stream_result ws_flush_control(struct stream_ws *ws);
 
@@ -114,22 +114,22 @@ enum stream_result ws_flush_control(struct stream_ws *ws);
 void ws_begin_data_frame(struct stream_ws *ws, size_t n);
 
 /*
- * Write what is left of the frame's header and n payload bytes at p as one. *put counts the
- * payload; it is 0 when no more than header left.
+ * Write the rest of the frame's header and n payload bytes at p in one call. *put counts payload
+ * bytes; it is 0 if only header bytes were sent.
  */
 MUST_USE enum stream_result ws_write_frame(struct stream_ws *ws, const uint8_t *p, size_t n,
                                            size_t *put);
 
-/* One step of open(). */
+/* Continue open(). */
 MUST_USE enum stream_result ws_upgrade_step(struct stream_ws *ws);
 
-/* Bytes that came behind the request, 1..n of them. False when there are none (any more). */
+/* Take up to n bytes received after the request. False if none are left. */
 MUST_USE bool ws_read_after_request(struct stream_ws *ws, void *p, size_t n, size_t *got);
 void ws_handshake_free(struct stream_ws *ws);
 
 /*
- * Take n bytes from the client that stand at p, put the payload in them in their place, and
- * return how much that is. Ping, close and faults are dealt with: see ws->state.
+ * Decode n bytes from the client at p, in place. Returns the number of payload bytes. Ping, close
+ * and faults are handled: see ws->state.
  */
 MUST_USE size_t ws_deframe(struct stream_ws *ws, uint8_t *p, size_t n);
 void ws_frames_free(struct stream_ws *ws);

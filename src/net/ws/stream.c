@@ -1,12 +1,12 @@
 /*
- * stream.c - MQTT's bytes in WebSocket frames: the five verbs.
+ * stream.c - the WebSocket stream: MQTT bytes in binary frames.
  *
- * What is written to the inner stream are whole frames, one after another, though each may
- * leave in pieces. At most one is under way: a data frame that is owed bytes (`out`), or the
- * one control frame that waits (`control`), which keeps to the gap between data frames.
+ * Frames are written to the inner stream one after another, each possibly in pieces. At most one is
+ * unfinished: a data frame (`out`) or the queued control frame (`control`), which is sent between
+ * data frames.
  *
- * Data frames are written by hand, not by wslay: their header is two or four bytes, a context of
- * wslay's is 4 KiB, and a waiting write is to be repeated with the same bytes.
+ * Data frames are written without wslay: their header has two or four bytes, a wslay context takes
+ * 4 KiB, and a blocked write must be repeated with the same bytes.
  */
 #include "net/ws/stream.h"
 
@@ -16,17 +16,17 @@
 
 #include "internal.h"
 
-/* Bytes without payload that one read() goes through before others get a turn. */
+/* Bytes without payload that one read() consumes before it yields. */
 #define EMPTY_BYTES_MAX 65536u
 
-_Static_assert(sizeof(struct stream_ws) <= 512, "an idle session has one");
+_Static_assert(sizeof(struct stream_ws) <= 512, "every WebSocket session has one");
 
 static struct stream_ws *ws_of(struct stream *st)
 {
     return CONTAINER_OF(st, struct stream_ws, stream);
 }
 
-/* Has the upgrade come about? */
+/* Has the upgrade succeeded? */
 static bool has_frames(const struct stream_ws *ws)
 {
     return ws->state == WS_OPEN || ws->state == WS_ENDED || ws->state == WS_FAILED;
@@ -34,13 +34,13 @@ static bool has_frames(const struct stream_ws *ws)
 
 /* Reading */
 
-/* The answer of a stream that reads no payload any more. */
+/* Result of read() after the last payload. */
 static enum stream_result end_of_reading(const struct stream_ws *ws)
 {
     return ws->state == WS_ENDED ? STREAM_EOF : STREAM_ERR;
 }
 
-/* Read up to n bytes of frames: first those that came with the request. */
+/* Read up to n bytes of frames, first those received together with the request. */
 static enum stream_result read_frames(struct stream_ws *ws, uint8_t *p, size_t n, size_t *got)
 {
     if (ws_read_after_request(ws, p, n, got))
@@ -55,8 +55,8 @@ static enum stream_result read_frames(struct stream_ws *ws, uint8_t *p, size_t n
 }
 
 /*
- * WANT_WRITE is how a read asks to be called again: for the sake of a pong, or, since the
- * socket is writable as a rule, after a turn of the others.
+ * WANT_WRITE makes the session call again: to send a pong, or, since the socket is normally
+ * writable, after other sessions had their turn.
  */
 static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t n, size_t *got)
 {
@@ -69,7 +69,7 @@ static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t 
         r = ws_flush_control(ws);
         if (payload_n > 0) {
             *got = payload_n;
-            return STREAM_OK; /* a pong that could not leave is tried again first next time */
+            return STREAM_OK; /* an unsent pong is retried first in the next call */
         }
         if (ws->state != WS_OPEN)
             return end_of_reading(ws);
@@ -80,7 +80,7 @@ static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t 
     return STREAM_WANT_WRITE;
 }
 
-/* What the client still sends is for nobody. */
+/* Discard what the client still sends. */
 static enum stream_result discard(struct stream_ws *ws, uint8_t *p, size_t n)
 {
     for (size_t empty_n = 0; empty_n < EMPTY_BYTES_MAX && !ws->inner_ended;) {
@@ -133,7 +133,7 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
     }
     *put = payload_n;
     (void)ws_flush_control(
-        ws); /* it waited for the end of the frame; the next call returns its error */
+        ws); /* it was queued behind the frame; the next call returns its error */
     return STREAM_OK;
 }
 

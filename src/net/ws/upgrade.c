@@ -1,11 +1,11 @@
 /*
- * upgrade.c - open a WebSocket stream: read the upgrade request and answer it.
+ * upgrade.c - open a WebSocket stream: read the upgrade request and send the response.
  *
  *    OPENING --inner open--> REQUEST --head whole, or bad--> RESPONSE --written--> OPEN
  *                                                               \--refusal written--> REFUSED
  *
- * The request's memory grows with what comes, so that a thousand silent clients cost little.
- * It is kept past the answer only while frames that came with the request wait to be read.
+ * The request buffer grows as bytes arrive, so that silent clients cost little memory. It outlives
+ * the response only while frames received with the request are unread.
  */
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -49,7 +49,7 @@ static enum stream_result fail(struct stream_ws *ws, const char *fault)
     return STREAM_ERR;
 }
 
-/* Room for at least one more byte; the reader refuses a head that has had all of it. */
+/* Make room for at least one more byte; the parser rejects a head above its limit. */
 static bool make_room(struct ws_handshake *hs)
 {
     if (hs->head_n < hs->room)
@@ -63,7 +63,7 @@ static bool make_room(struct ws_handshake *hs)
     return true;
 }
 
-/* The list outlives the request, in as much memory as it needs. */
+/* Copy the list, which outlives the request. */
 static bool keep_forwarded(struct stream_ws *ws)
 {
     struct span list = ws_upgrade_forwarded(&ws->handshake->upgrade);

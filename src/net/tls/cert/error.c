@@ -9,7 +9,7 @@
 
 const char *tls_reason(unsigned long code)
 {
-    /* OpenSSL has no words of its own for what the system refused. */
+    /* OpenSSL has no text for system errors. */
     const char *words = ERR_SYSTEM_ERROR(code) ? strerrordesc_np(ERR_GET_REASON(code))
                                                : ERR_reason_error_string(code);
     return words ? words : "unknown error";
@@ -17,7 +17,7 @@ const char *tls_reason(unsigned long code)
 
 bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule)
 {
-    /* The first complaint; later ones only repeat it. */
+    /* The first error; later ones only repeat it. */
     (void)snprintf(error, TLS_ERROR_MAX, "%s: %s: %s", file, rule, tls_reason(ERR_peek_error()));
     return false;
 }

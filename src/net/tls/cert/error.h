@@ -8,10 +8,10 @@
 
 #include "net/tls/cert/report.h"
 
-/* An error code of OpenSSL's queue in words, system errors too. Never null, static text. */
+/* The text of an OpenSSL error code, including system errors. Never null, static. */
 const char *tls_reason(unsigned long code);
 
-/* Write "file: rule: the first thing OpenSSL complained about" into `error`; always false. */
+/* Write "file: rule: first error in OpenSSL's queue" into `error`; always false. */
 bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule);
 
 /* Write "out of memory" into `error`; always false. */

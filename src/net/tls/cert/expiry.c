@@ -1,5 +1,6 @@
 /*
- * expiry.c - expiry times of everything that a context has loaded.
+ * expiry.c - expiry times of certificates, revocation lists and OCSP responses. One row per loaded
+ * object; of revocation lists only the newest per issuer, key and scope.
  */
 #include "expiry.h"
 
@@ -25,7 +26,7 @@ static char *common_name(const X509_NAME *name)
     return copy;
 }
 
-/* Display name of a certificate; owned by the caller, null when memory is short. */
+/* Display name of a certificate; owned by the caller, null if out of memory. */
 static char *certificate_name(const X509 *x509)
 {
     struct tls_names names;
@@ -60,7 +61,7 @@ static void row_fini(struct tls_expiry_row *row)
     X509_CRL_free(row->crl);
 }
 
-/* Takes `name`, null included: then memory was short. */
+/* Takes `name`; null means out of memory. */
 static bool add_row(struct tls_expiry *expiry, const struct tls_validity *validity, char *name)
 {
     struct tls_expiry_row row = {.validity = *validity};
@@ -106,7 +107,7 @@ bool tls_expiry_add_response(struct tls_expiry *expiry, const X509 *about, time_
 
 /* ---- revocation lists ------------------------------------------------------------------ */
 
-/* An extension's bytes in both lists, or none in both. */
+/* Is the extension equal in both lists, or absent in both? */
 static bool same_extension(const X509_CRL *a, const X509_CRL *b, int nid)
 {
     int at_a = X509_CRL_get_ext_by_NID(a, nid, -1), at_b = X509_CRL_get_ext_by_NID(b, nid, -1);
@@ -116,7 +117,7 @@ static bool same_extension(const X509_CRL *a, const X509_CRL *b, int nid)
                                  X509_EXTENSION_get_data(X509_CRL_get_ext(b, at_b))) == 0;
 }
 
-/* An authority with a new key issues a list for each; a scope may divide its certificates. */
+/* An authority with a new key issues one list per key, and may issue one per scope. */
 static bool same_scope(const X509_CRL *a, const X509_CRL *b)
 {
     return X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) == 0 &&

@@ -1,5 +1,5 @@
 /*
- * expiry.h - expiry times of everything that a context has loaded. Private to net/.
+ * expiry.h - expiry times of the objects that a context has loaded. Private to net/.
  */
 #ifndef NET_TLS_CERT_EXPIRY_H
 #define NET_TLS_CERT_EXPIRY_H
@@ -13,7 +13,7 @@
 #include "net/tls/cert/report.h"
 
 struct tls_expiry_row {
-    struct tls_validity validity; /* its texts are owned */
+    struct tls_validity validity; /* its strings are owned */
     X509_CRL *crl;                /* a reference; null unless it is a revocation list */
 };
 
@@ -23,26 +23,26 @@ struct tls_expiry {
     size_t n;
 };
 
-/* Note a certificate or an authority, or all of a stack. False when memory is short. */
+/* Add a certificate or an authority, or all of a stack. False if out of memory. */
 MUST_USE bool tls_expiry_add(struct tls_expiry *expiry, enum tls_validity_kind kind,
                              const X509 *x509, const char *file);
 MUST_USE bool tls_expiry_add_all(struct tls_expiry *expiry, enum tls_validity_kind kind,
                                  const STACK_OF(X509) * all, const char *file);
 
 /*
- * Note a revocation list, unless it has no end or a later one with the same issuer, key and scope
- * is noted: OpenSSL takes the later one. False when memory is short.
+ * Add a revocation list, unless it never expires or a newer one with the same issuer, key and scope
+ * was added: OpenSSL uses the newer one. False if out of memory.
  */
 MUST_USE bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *file);
 
-/* Note the OCSP response about a certificate. False when memory is short. */
+/* Add the OCSP response for a certificate. False if out of memory. */
 MUST_USE bool tls_expiry_add_response(struct tls_expiry *expiry, const X509 *about, time_t from,
                                       time_t until, const char *file);
 
 void tls_expiry_walk(const struct tls_expiry *expiry, tls_validity_each *each, void *arg);
 void tls_expiry_fini(struct tls_expiry *expiry);
 
-/* A time as certificates have it, in seconds since 1970; 0 when it is none. */
+/* Convert a time to seconds since 1970; 0 if it is invalid. */
 time_t tls_time(const ASN1_TIME *time);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * names.c - names of certificates in a sorted table, looked up by server name.
+ * names.c - the names of certificates, and a sorted index to find them by server name.
  *
- * A listener may have hundreds of certificates, so a handshake must not walk them.
- * A wildcard stands for one whole label, the first (RFC 6125 section 6.4.3); "a*.example.org"
- * is a name that no client asks for.
+ * A listener may have hundreds of certificates, so a handshake must not scan them. A wildcard
+ * matches exactly one label, the first (RFC 6125 section 6.4.3); "a*.example.org" is not a
+ * wildcard.
  */
 #include "names.h"
 
@@ -20,7 +20,7 @@ static char to_lower(char c)
 
 /* ---- the names of one certificate ------------------------------------------------------ */
 
-/* Takes `name`, null included: then memory was short. */
+/* Takes `name`; null means out of memory. */
 static bool names_add(struct tls_names *names, char *name)
 {
     char **longer = name ? realloc(names->list, (names->n + 1) * sizeof(*longer)) : NULL;
@@ -151,7 +151,7 @@ bool tls_names_equal(const struct tls_names *a, const struct tls_names *b)
     return true;
 }
 
-/* ---- which entry a name belongs to ----------------------------------------------------- */
+/* ---- the index of names ---------------------------------------------------------------- */
 
 bool tls_name_index_add(struct tls_name_index *index, const struct tls_names *names, size_t entry)
 {

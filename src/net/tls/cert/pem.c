@@ -1,7 +1,7 @@
 /*
  * pem.c - certificates, keys, revocation lists and secrets from PEM files.
  *
- * Nothing here ever asks a terminal for a passphrase: OpenSSL would, and wait.
+ * Never prompts for a passphrase on a terminal: OpenSSL's default callback would block.
  */
 #include "pem.h"
 
@@ -18,9 +18,9 @@
 #define PEM_MAX        (16 << 20)
 #define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */
 
-/* What the passphrase callback may answer with, and whether it was asked. */
+/* The passphrase for the callback, and whether the callback was called. */
 struct passphrase {
-    const char *text; /* null = there is none */
+    const char *text; /* null = none */
     bool asked;
 };
 
@@ -55,8 +55,8 @@ static ssize_t read_all(int fd, char *out, size_t size)
 }
 
 /*
- * A file as a BIO that wipes what it has read when it is freed: a private key may be in it, in a
- * file of certificates too. BIO_new_file() leaves the text in the C library's buffer.
+ * Read a file into a memory BIO that is wiped when freed: it may contain a private key, even a
+ * certificate file. BIO_new_file() would leave the text in a stdio buffer.
  *
  * Null on failure; `what` is "certificate" in "x: cannot read the certificate: Permission denied".
  */
@@ -84,7 +84,7 @@ static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MA
 
 /* ---- certificates and revocation lists ------------------------------------------------- */
 
-/* The rule that a file of PEM blocks breaks: `what` is "certificate" or "revocation list". */
+/* Write why a PEM file is invalid; `what` is "certificate" or "revocation list". */
 static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *what)
 {
     char rule[64];
@@ -96,14 +96,14 @@ static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *w
     (void)tls_fail(error, file, rule);
 }
 
-/* The end of a file of PEM blocks looks to OpenSSL like an error of its own kind. */
+/* OpenSSL reports the end of a PEM file as an error. */
 static bool at_pem_end(void)
 {
     unsigned long code = ERR_peek_last_error();
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-/* The next certificate; null at the end and on a fault, which is in the error queue. */
+/* The next certificate; null at the end and on error (see the error queue). */
 static X509 *next_certificate(BIO *bio, OSSL_LIB_CTX *lib, struct passphrase *none)
 {
     X509 *x509 = X509_new_ex(lib, NULL);
@@ -192,11 +192,11 @@ static void set_key_error(const struct certificate_conf *files, const struct pas
                        "%s: the private key is encrypted: want private_key_passphrase_file, or a "
                        "key without a passphrase",
                        file);
-    else /* OpenSSL's own reason for anything that is no key is "unsupported" */
+    else /* OpenSSL reports only "unsupported" for anything that is not a key */
         (void)snprintf(error, TLS_ERROR_MAX, "%s: no private key in it", file);
 }
 
-/* Null when there is no usable key; *error says why. */
+/* Null if there is no usable key; the reason is in `error`. */
 static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
                           char error[TLS_ERROR_MAX])
 {
@@ -230,7 +230,7 @@ bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files
         made.leaf = sk_X509_shift(made.chain);
         made.key = read_key(lib, files, error);
     }
-    /* Checked by hand: OpenSSL's own check calls a key of another type "no certificate assigned".
+    /* Checked here: OpenSSL's own check reports a key of another type as "no certificate assigned".
      */
     if (made.key && X509_check_private_key(made.leaf, made.key) != 1) {
         (void)snprintf(error, TLS_ERROR_MAX, "%s: not the key of the certificate in %s: %s",
@@ -258,7 +258,7 @@ bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
                         const struct certificate_conf *files, char error[TLS_ERROR_MAX])
 {
     ERR_clear_error();
-    /* Refuses what the security level forbids: RSA below 2048 bits, SHA-1 signatures. */
+    /* Fails if the security level forbids it: RSA below 2048 bits, SHA-1 signatures. */
     if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) ==
         1)
         return true;

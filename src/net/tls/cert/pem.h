@@ -1,8 +1,7 @@
 /*
- * pem.h - certificates, keys, revocation lists and private keys, read from files. Of net/
- * alone.
+ * pem.h - read certificates, private keys and revocation lists from PEM files. Private to net/.
  *
- * Each function that fails has written one line into `error` that names file and rule.
+ * On failure each function writes one line into `error` that names the file and the rule.
  */
 #ifndef NET_TLS_CERT_PEM_H
 #define NET_TLS_CERT_PEM_H
@@ -16,7 +15,7 @@
 #include "model/config/config.h"
 #include "net/tls/cert/report.h"
 
-/* A certificate with all that is needed to show it. */
+/* A certificate with its chain and private key. */
 struct tls_credential {
     X509 *leaf;
     STACK_OF(X509) * chain; /* without the leaf; may be empty */
@@ -24,14 +23,13 @@ struct tls_credential {
 };
 
 /*
- * Load and check that the key is the certificate's. Never asks a terminal for a passphrase.
- * On failure *out is empty.
+ * Load a certificate and its key, and check that they match. On failure *out is empty.
  */
 MUST_USE bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
                                   struct tls_credential *out, char error[TLS_ERROR_MAX]);
 void tls_credential_fini(struct tls_credential *credential);
 
-/* Make a context show it; others that it has already, with keys of other types, stay. */
+/* Add it to a context; certificates with other key types stay. */
 MUST_USE bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
                                  const struct certificate_conf *files, char error[TLS_ERROR_MAX]);
 

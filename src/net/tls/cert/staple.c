@@ -1,9 +1,8 @@
 /*
  * staple.c - OCSP responses from files, stapled to handshakes.
  *
- * Whoever fetches the file is believed: the signature is the client's to check, who must do
- * it anyhow. What is checked is what goes wrong in practice: the response of another
- * certificate, or last month's.
+ * The signature is not checked: the client must verify it anyway. Checked are the errors that occur
+ * in practice: a response for another certificate, or an expired one.
  */
 #include "staple.h"
 
@@ -62,8 +61,8 @@ static OCSP_RESPONSE *read_response(const char *file, char error[TLS_ERROR_MAX])
 }
 
 /*
- * Is the answer about this certificate? By serial number and the issuer's name; the hash of
- * the issuer's key cannot be compared, because a chain need not contain the issuer.
+ * Is the response for this certificate? Compares serial number and issuer name; the hash of the
+ * issuer's key cannot be compared, because a chain need not contain the issuer.
  */
 static bool is_about(OCSP_SINGLERESP *single, const X509 *leaf)
 {
@@ -152,7 +151,7 @@ static bool is_valid_now(const struct tls_staple *staple)
 
 int tls_staple_respond(SSL *ssl, const struct tls_staple *staples, size_t n)
 {
-    /* In this callback it is the one that was chosen, of several with different keys. */
+    /* In this callback it is the selected one of several with different key types. */
     const X509 *shown = SSL_get_certificate(ssl);
     for (size_t i = 0; i < n; i++) {
         if (staples[i].leaf != shown || !is_valid_now(&staples[i]))

@@ -1,13 +1,13 @@
 /*
- * verify.c - by which rules a client's certificate is verified.
+ * verify.c - the rules by which client certificates are verified.
  *
- * Every certificate of the bundle is trusted as it stands, self-signed or not: a fleet's
- * bundle is often its issuing authority alone.
+ * Every certificate of the bundle is trusted, self-signed or not: often the bundle contains only
+ * the issuing authority.
  *
  * The session id context is a digest of all the rules, down to the bytes of authorities and
- * revocation lists. A ticket carries it, so one that was issued under other rules (on a
- * listener that does not verify, or before a device was revoked) leads to a full handshake
- * under these. Routers with the same files come to the same digest wherever those lie.
+ * revocation lists. Tickets contain it, so a ticket issued under other rules (by a listener that
+ * does not verify, or before a revocation) causes a full handshake. Routers with the same files
+ * compute the same digest, whatever their paths.
  */
 #include "verify.h"
 
@@ -41,7 +41,7 @@ static int compare_digests(const void *a, const void *b)
     return memcmp(a, b, DIGEST_SIZE);
 }
 
-/* Each object by itself and then sorted, so that the order of files makes no difference. */
+/* Digests each object and sorts the results, so that the order of files does not matter. */
 static bool digest_objects(EVP_MD_CTX *digest, const EVP_MD *sha256, X509_STORE *store)
 {
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
@@ -190,11 +190,11 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
 /*
  * OpenSSL checks the curve of a TLS 1.2 client's certificate against the groups of the connection,
  * as if it were a key exchange (RFC 8422 section 5.1 gives the list to both). The key exchange is
- * settled when the certificate is verified, and there is no renegotiation, so from here on the
- * list may have every curve that certificates use. It must not have them before: then they would
- * be agreed on as key exchange groups.
+ * complete when the certificate is verified, and there is no renegotiation, so from here on the
+ * list may contain every curve that certificates use. Earlier they could be negotiated for the key
+ * exchange.
  *
- * By number: by name, a curve that this build of OpenSSL lacks would spoil the whole list.
+ * Set by number: by name, one curve that this OpenSSL lacks would invalidate the list.
  */
 static bool allow_certificate_curves(SSL *ssl)
 {
