@@ -1,12 +1,12 @@
 #!/bin/bash
-# Fuzz with AFL++ for a while: another engine, which finds other ways in.
+# Run the fuzz targets with AFL++ for a while: another engine finds other inputs.
 #
 #   fuzz/afl.sh SECONDS [TARGET]     TARGET: mqtt_connect, ...; default: all, one after another,
 #                                    SECONDS each
 #
-# The same targets, compiled by afl-clang-fast and run in persistent mode by its driver for
-# libFuzzer targets; with ASan and UBSan. Inputs that reach new code stay in
-# build/afl/out/TARGET/default/queue, and come along the next time; a finding goes to
+# The same targets, compiled with afl-clang-fast, ASan and UBSan, and run in persistent mode by its
+# driver for libFuzzer targets. Inputs that reach new code are kept in
+# build/afl/out/TARGET/default/queue for the next run; a finding is saved in
 # fuzz/findings/TARGET, and the exit code is 1.
 set -euo pipefail
 
@@ -23,16 +23,16 @@ all=$(basename -s .c fuzz/targets/fuzz_*.c | sed 's/^fuzz_//')
 targets=${2:-$all}
 for target in $targets; do
     [ -f "fuzz/targets/fuzz_$target.c" ] || {
-        echo "fuzz/afl.sh: no target $target; there is:" $all >&2
+        echo "fuzz/afl.sh: no target $target; targets are:" $all >&2
         exit 2
     }
 done
 docker/install-deps.sh build fuzz
 
-# The machine is left as it is: its core files may go where they go, its clock may change.
+# Do not require changes to the core pattern or the CPU governor of the machine.
 export AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1
 export AFL_AUTORESUME=1 AFL_QUIET=1
-# At configuration too, or CMake finds the compiler to be another one the next time.
+# Also during configuration, or CMake detects a changed compiler in the next run.
 export AFL_USE_ASAN=1 AFL_USE_UBSAN=1
 
 cmake --preset afl >/dev/null
@@ -42,7 +42,7 @@ cmake --build --preset afl --target $(printf 'fuzz_%s ' $targets) >build/afl/bui
 option() {
     [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
 }
-# stat FILE KEY: of AFL's fuzzer_stats
+# stat FILE KEY: a value in AFL's fuzzer_stats
 stat() {
     sed -n "s/^$2 *: *//p" "$1"
 }
@@ -54,7 +54,7 @@ for target in $targets; do
     max_len=$(option "$target" max_len)
     dict=$(option "$target" dict)
     mkdir -p "$out" "fuzz/findings/$target"
-    # Empty inputs it does not take, and refuses larger ones than it may make.
+    # AFL rejects empty inputs, and inputs above the maximum size.
     rm -rf "build/afl/in/$target" && mkdir -p "build/afl/in/$target"
     find "fuzz/corpus/$target" -type f -size +0 -size "-${max_len:-4096}c" \
         -exec cp -t "build/afl/in/$target" {} +
@@ -64,7 +64,7 @@ for target in $targets; do
     stats=$out/default/fuzzer_stats
     crashes=$(stat "$stats" saved_crashes)
     hangs=$(stat "$stats" saved_hangs)
-    echo "$target: $(stat "$stats" execs_done) runs, $(stat "$stats" execs_per_sec) a second," \
+    echo "$target: $(stat "$stats" execs_done) runs, $(stat "$stats" execs_per_sec) per second," \
         "$(stat "$stats" corpus_count) inputs kept, $(stat "$stats" bitmap_cvg) of edges," \
         "$crashes crashes, $hangs hangs"
     if [ "$crashes" -gt 0 ] || [ "$hangs" -gt 0 ]; then

@@ -1,15 +1,15 @@
 #!/bin/bash
-# Fuzz for a while, or say how much of the parsers the corpora reach.
+# Run the fuzz targets for a while, or report how much of the parsers the corpora cover.
 #
 #   fuzz/run.sh SECONDS [TARGET]             TARGET: mqtt_connect, ...; default: all, one after
 #                                            another, SECONDS each
-#   fuzz/run.sh --coverage [--show] [TARGET] a line a parser, of fuzz/parsers; --show: and every
-#                                            line of them that no input reaches
+#   fuzz/run.sh --coverage [--show] [TARGET] a line per parser in fuzz/parsers; --show: also
+#                                            every line that no input reaches
 #
-# On a bare Debian 12 it installs what is missing first. Inputs that reach new code are kept
-# in build/fuzz/corpus/TARGET for the next run; a finding goes to fuzz/findings/TARGET, and
-# the exit code is 1. What a finding teaches goes into fuzz/corpus/TARGET with the cure.
-# The largest input and the dictionary of a target are in fuzz/options/TARGET.options.
+# On Debian 12 it installs missing packages first. Inputs that reach new code are kept in
+# build/fuzz/corpus/TARGET for the next run; a finding is saved in fuzz/findings/TARGET, and
+# the exit code is 1. Add the input to fuzz/corpus/TARGET with the fix.
+# fuzz/options/TARGET.options has the maximum input size and the dictionary of a target.
 set -euo pipefail
 
 usage() {
@@ -30,12 +30,12 @@ all=$(basename -s .c fuzz/targets/fuzz_*.c | sed 's/^fuzz_//')
 targets=${1:-$all}
 for target in $targets; do
     [ -f "fuzz/targets/fuzz_$target.c" ] || {
-        echo "fuzz/run.sh: no target $target; there is:" $all >&2
+        echo "fuzz/run.sh: no target $target; targets are:" $all >&2
         exit 2
     }
 done
 
-# option TARGET KEY: what TARGET.options says, or nothing.
+# option TARGET KEY: the value in TARGET.options, or nothing.
 option() {
     [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
 }
@@ -72,8 +72,8 @@ run_all() {
     [ "$found" -eq 0 ]
 }
 
-# The corpora once more, in programs that count what they pass by. UBSan and ASan are left out:
-# their branches would count too.
+# Replay the corpora in programs that count coverage, without UBSan and ASan: their branches would
+# count too.
 coverage() {
     local at=build/coverage programs=() sources target
     cmake --preset coverage >/dev/null
@@ -90,8 +90,8 @@ coverage() {
     sources=$(for target in $targets; do
         sed -n "s/^$target  *\([^#]\)/\1/p" fuzz/parsers
     done | tr ' ' '\n' | sort -u)
-    [ -n "$sources" ] || { echo "fuzz/parsers: nothing for" $targets >&2 && return 1; }
-    # llvm-cov leaves out what all names begin with, and nothing where there is one.
+    [ -n "$sources" ] || { echo "fuzz/parsers: no source for" $targets >&2 && return 1; }
+    # llvm-cov strips the common prefix of all names, but not of a single name.
     llvm-cov report "${programs[@]:1}" -instr-profile="$at/all.profdata" $sources |
         awk -v sources="$(echo $sources)" -v root="$PWD/" 'BEGIN { n = split(sources, name, " ")
                 form = "%-36s %9s %9s %9s  %s\n"

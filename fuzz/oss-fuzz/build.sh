@@ -1,12 +1,12 @@
 #!/bin/bash -eu
-# Build the fuzz targets as OSS-Fuzz wants them: with its compilers, flags and engine, into $OUT.
+# Build the fuzz targets for OSS-Fuzz: with its compilers, flags and engine, into $OUT.
 #
-#   CC, CXX, CFLAGS, CXXFLAGS   the compilers, and what all code is compiled with
-#   LIB_FUZZING_ENGINE          what a target is linked with
-#   SRC, WORK, OUT              where the source is ($SRC/mqtt-router), where to build, and where to
+#   CC, CXX, CFLAGS, CXXFLAGS   the compilers and the flags for all code
+#   LIB_FUZZING_ENGINE          the engine to link with
+#   SRC, WORK, OUT              source ($SRC/mqtt-router), build and output directories
 #
-# A target comes with its corpus (TARGET_seed_corpus.zip), its options and its dictionary. The
-# libraries it needs are put beside it: the machine that runs it has none of them.
+# Each target gets its corpus (TARGET_seed_corpus.zip), options and dictionary. The libraries it
+# needs are copied beside it: the machine that runs it does not have them.
 source=${SRC:?}/mqtt-router
 build=${WORK:?}/mqtt-router
 export CC CXX CFLAGS CXXFLAGS
@@ -29,7 +29,7 @@ for file in "$source"/fuzz/targets/fuzz_*.c; do
     ldd "$build/fuzz/$name"
 done | awk '/=> \// { print $3 }' | sort -u | while read -r library; do
     case ${library##*/} in
-    # These are part of every machine, and of one piece with its loader.
+    # Every machine has these, and they must match its loader.
     libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so* | libgcc_s.so*) ;;
     *) cp -L "$library" "$OUT/lib/" ;;
     esac

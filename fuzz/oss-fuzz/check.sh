@@ -1,9 +1,8 @@
 #!/bin/bash
-# Does build.sh do what OSS-Fuzz would have it do? As far as that can be told without its image:
-# build.sh is run with clang and libFuzzer, by the variables that OSS-Fuzz sets, and each target
-# it puts out is started on its own corpus, from another directory, for a few runs.
+# Check build.sh without the OSS-Fuzz image: run it with clang, libFuzzer and the variables that
+# OSS-Fuzz sets, then start each target on its corpus, from another directory, for a few runs.
 #
-#   fuzz/oss-fuzz/check.sh [RUNS]      100 unless told
+#   fuzz/oss-fuzz/check.sh [RUNS]      default: 100
 set -euo pipefail
 runs=${1:-100}
 cd "$(dirname "$0")/../.."
@@ -31,7 +30,7 @@ for target in fuzz_*; do
     [ -n "$(ls "$corpus")" ] || fault "$target has no corpus"
     max_len=$(sed -n 's/^max_len = //p' "$target.options" 2>/dev/null || true)
     dict=$(sed -n 's/^dict = //p' "$target.options" 2>/dev/null || true)
-    # As far as a corpus is, and so many runs on top.
+    # All of the corpus, and RUNS more.
     "./$target" "-runs=$(($(ls "$corpus" | wc -l) + runs))" "-max_len=${max_len:-4096}" \
         ${dict:+"-dict=$dict"} -artifact_prefix="$at/" "$corpus" >"$at/$target.log" 2>&1 ||
         { tail -30 "$at/$target.log" && fault "$target"; }

@@ -1,7 +1,7 @@
 /*
- * law.h - what fuzz targets share: laws that say which one was broken, choices drawn from the
- * input, so that a finding can be replayed, and copies of exactly their size, so that
- * AddressSanitizer sees a step too far.
+ * law.h - helpers of fuzz targets: laws that report which one was broken, choices derived from the
+ * input, so that a finding can be replayed, and copies of exact size, so that AddressSanitizer
+ * detects overruns.
  */
 #ifndef TARGETS_LAW_H
 #define TARGETS_LAW_H
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A law in words, for the report of a broken one. */
+/* Abort with a report if the condition is false. */
 #define LAW(condition)                                                                             \
     do {                                                                                           \
         if (!(condition))                                                                          \

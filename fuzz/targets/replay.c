@@ -1,12 +1,12 @@
 /*
  * replay.c - run a fuzz target over files, without libFuzzer and with any compiler.
  *
- *   fuzz_x [--complete] PATH...    each a file, or a directory whose files are taken (not
- *                                  those below); --complete: they are all of the corpus
+ *   fuzz_x [--complete] PATH...    each a file, or a directory whose files are run (not
+ *                                  recursive); --complete: this is the complete corpus
  *
- * Exits 0 when every input kept the laws, 1 when there was no input at all, one cannot be read,
- * or a complete corpus lacks what its target asks of it. A broken law aborts; the input's name
- * is then the last line on standard output.
+ * Exits 0 if no input broke a law, 1 if there was no input, one cannot be read, or a complete
+ * corpus lacks inputs that its target requires. A broken law aborts; the last line on standard
+ * output is then the name of the input.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* What a target sets up once; most have nothing to. */
+/* Optional set-up of a target. */
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
-/* What a target asks of its corpus as a whole; most ask nothing. */
+/* Optional check of a target that its corpus is complete. */
 __attribute__((weak)) bool fuzz_corpus_is_complete(void);
 
 static bool run_file(const char *path, size_t size, size_t *count)

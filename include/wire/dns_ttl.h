@@ -1,7 +1,7 @@
 /*
- * dns_ttl.h - how long a DNS answer may be kept.
+ * dns_ttl.h - how long a DNS answer may be cached.
  *
- * c-ares tells the TTL of addresses, but not that of SRV records.
+ * c-ares reports the TTL of addresses, but not of SRV records.
  */
 #ifndef WIRE_DNS_TTL_H
 #define WIRE_DNS_TTL_H
@@ -15,14 +15,15 @@
 /*
  * Find the lowest TTL among all records of the response section, aliases included.
  *
- *   message   a whole DNS message
- *   ttl_s     filled only on success; a TTL with its highest bit set counts as 0
+ *   message   a complete DNS message
+ *   ttl_s     set only on success; a TTL with its highest bit set counts as 0
  *
- * False when the message is cut or malformed up to the answer section's end, or has no answer.
+ * False if the message is truncated or malformed before the end of the answer section, or has no
+ * answer.
  *
- * Pure: no allocation, no I/O, no clock. Names are stepped over, and no compression pointer is
- * followed, so the work is bounded by the message's size.
- * Source: RFC 1035 section 4.1; RFC 2181 section 8.
+ * Pure: no allocation, no I/O, no clock. Names are skipped and compression pointers are not
+ * followed, so the work is bounded by the message size. Source: RFC 1035 section 4.1; RFC 2181
+ * section 8.
  */
 MUST_USE bool dns_lowest_ttl(struct span message, uint32_t *ttl_s);
 

@@ -1,8 +1,8 @@
 /*
- * first_bytes.h - which protocol do the first bytes of a connection belong to?
+ * first_bytes.h - guess the protocol of a connection from its first bytes.
  *
- * For the log only: it names a client that speaks another protocol than its listener, such as TLS
- * on a plain one. The answer is only a guess: no listener accepts a client because of it.
+ * For the log only: it identifies clients that use another protocol than the listener, such as TLS
+ * on a plain one. No listener accepts a client because of it.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  */
@@ -12,7 +12,7 @@
 #include "base/span.h"
 
 enum first_protocol {
-    FIRST_NOTHING, /* no byte came */
+    FIRST_NOTHING, /* no byte received */
     FIRST_UNKNOWN,
     FIRST_MQTT,  /* a CONNECT, or the beginning of one */
     FIRST_TLS,   /* a handshake record: RFC 8446 section 5.1 */

@@ -1,11 +1,11 @@
 /*
- * dns_ttl.c - walk over a DNS message's questions and answers, looking at TTLs alone.
+ * dns_ttl.c - find the lowest TTL in the answers of a DNS message.
  */
 #include "wire/dns_ttl.h"
 
 #include "base/reader.h"
 
-#define COUNTS_AT  4u /* behind identifier and flags */
+#define COUNTS_AT  4u /* after identifier and flags */
 #define HEADER_LEN 12u
 
 static void skip(struct reader *rd, size_t n)
@@ -16,7 +16,7 @@ static void skip(struct reader *rd, size_t n)
         rd->at += n;
 }
 
-/* False on a label type that has no meaning (RFC 1035 section 4.1.4: "reserved"). */
+/* False on a reserved label type (RFC 1035 section 4.1.4). */
 static bool skip_name(struct reader *rd)
 {
     while (!rd->cut) {
@@ -31,7 +31,7 @@ static bool skip_name(struct reader *rd)
             return true;
         skip(rd, length);
     }
-    return true; /* the reader is cut, which the caller sees */
+    return true; /* the caller checks rd->cut */
 }
 
 static bool skip_question(struct reader *rd)

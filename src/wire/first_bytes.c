@@ -1,5 +1,5 @@
 /*
- * first_bytes.c - which protocol do the first bytes of a connection belong to?
+ * first_bytes.c - guess the protocol of a connection from its first bytes.
  */
 #include "wire/first_bytes.h"
 
@@ -11,7 +11,7 @@
 #include "wire/mqtt/connect.h"
 #include "wire/proxy/format.h"
 
-#define TEXT_LEAST        3u /* fewer characters of a word can be anything */
+#define TEXT_LEAST        3u /* fewer characters prove nothing */
 #define TLS_HANDSHAKE     0x16u
 #define TLS_MAJOR_VERSION 0x03u
 #define MQTT_CONNECT_TYPE 0x1u
@@ -33,13 +33,13 @@ static bool is_http(struct span in)
     return false;
 }
 
-/* No CONNECT has a remaining length of 3, so this is never MQTT 3.1 with flags. */
+/* Never MQTT 3.1 with flags: no CONNECT has a remaining length of 3. */
 static bool is_tls(struct span in)
 {
     return in.p[0] == TLS_HANDSHAKE && (in.n < 2 || in.p[1] == TLS_MAJOR_VERSION);
 }
 
-/* A CONNECT that breaks a rule after its protocol name is still MQTT. */
+/* A CONNECT that is invalid after its protocol name is still MQTT. */
 static bool is_mqtt(struct span in)
 {
     struct mqtt_connect connect;

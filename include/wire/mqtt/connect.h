@@ -4,7 +4,7 @@
  * Covers MQTT 3.1 ("MQIsdp", 3), 3.1.1 ("MQTT", 4), 5.0 ("MQTT", 5), and Mosquitto's
  * bridge bit on the first two (0x83, 0x84).
  *
- * Where the standards leave it open, this reader
+ * Where the standards leave a choice, this parser
  *   accepts   discouraged code points (control characters, noncharacters) in any text;
  *             wildcards in a will topic, an empty will topic: the broker's business;
  *             in 3.1: any fixed header flags (first byte 0x10 to 0x1F), connect flag bit 0,
@@ -65,7 +65,7 @@ struct mqtt_connect {
     uint32_t username_at, username_n;
     uint32_t packet_n; /* the whole packet, fixed header included; 0 until known */
 
-    /* the reader's own */
+    /* private */
     uint32_t max_bytes; /* limits.connect_max_bytes */
     bool lenient;
     bool type_flags;     /* a flag of the fixed header is set: right in 3.1 only */
@@ -91,8 +91,8 @@ void mqtt_connect_init(struct mqtt_connect *c, bool lenient, uint32_t max_bytes)
 /*
  * Read on.
  *
- *   p, n   all bytes received so far, from the very first one; n may be 0, never
- *          shrinks between calls; the memory may have moved
+ *   p, n   all bytes received so far, from the first one; n may be 0 and never shrinks; the memory
+ * may have moved
  *
  * PARSE_DONE  c->packet_n <= n; bytes behind packet_n were pipelined by the client
  * PARSE_MORE  a longer prefix could still be valid. c->packet_n, once not 0, says how
@@ -103,7 +103,7 @@ void mqtt_connect_init(struct mqtt_connect *c, bool lenient, uint32_t max_bytes)
  *             refused when it is read. c->fault says which rule broke. Calling again
  *             answers the same.
  *
- * The answer, and all of *c that is not the reader's own, is the same however the bytes
+ * The answer, and all of *c that is not private, is the same however the bytes
  * were cut. FIXED_HEADER_FLAGS is found on the length of the protocol name, which rules out
  * 3.1. Two faults wait for a byte that could be known to come: TOO_LARGE for the
  * protocol level, at most nine bytes behind the remaining length, because only the level

@@ -27,7 +27,7 @@ struct mqtt_properties {
     uint16_t server_keep_alive_s; /* 0x13, seconds */
     enum mqtt_fault fault;        /* PARSE_BAD: the rule that broke */
 
-    /* the walker's own */
+    /* private */
     bool in_will;       /* will properties, not CONNECT's */
     bool lenient;       /* leave SEMANTIC faults to the broker */
     bool repeated;      /* the property being read came before in this list */

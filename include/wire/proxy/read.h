@@ -5,7 +5,7 @@
  * take: the reader says how many bytes may be read from the socket without ever passing the
  * header's end, so that nothing has to be peeked at or put back.
  *
- * Where the text leaves it open, this reader
+ * Where the specification leaves a choice, this parser
  *   accepts   version 2 of family or transport UNSPEC, DGRAM, AF_UNIX: with the socket's own
  *             address, as UNKNOWN and LOCAL (section 2.2 asks for this fallback); LOCAL with
  *             any family byte (it "is ignored") and whatever stands behind it; AUTHORITY of
@@ -80,7 +80,7 @@ struct proxy_header {
 /*
  * Read a header.
  *
- *   in    all bytes received so far, from the very first one; may be empty. Bytes behind
+ *   in    all bytes received so far, from the first one; may be empty. Bytes behind
  *         the header change nothing
  *   out   filled on PARSE_DONE; only its fault on PARSE_BAD; untouched on PARSE_MORE
  *   next  on PARSE_MORE how many more bytes certainly belong to the header, at least 1: read

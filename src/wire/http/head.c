@@ -1,11 +1,11 @@
 /*
- * head.c - read the head of an HTTP/1.1 request, a byte at a time.
+ * head.c - parse the head of an HTTP/1.1 request byte by byte.
  *
- * One step a byte: each step names the bytes that may come next, so a byte that no head can
- * have there is refused when it arrives. Nothing is decoded and nothing is copied.
+ * A state machine: each step defines the bytes that may come next, so an invalid byte is rejected
+ * when it arrives. Nothing is decoded or copied.
  *
  *    START ( CR LF )* METHOD sp TARGET sp VERSION CR LF
- *    LINE NAME ":" VALUE CR LF     again and again
+ *    LINE NAME ":" VALUE CR LF     repeated
  *    LINE CR LF                    the end
  */
 #include "wire/http/head.h"
@@ -29,7 +29,7 @@ enum step {
     STEP_BAD
 };
 
-/* What a byte did. */
+/* Result of one byte. */
 enum byte_result {
     BYTE_TAKEN,
     BYTE_ENDS_ITEM,
@@ -65,7 +65,7 @@ static bool is_tchar(uint8_t b)
            memchr(marks, b, sizeof(marks) - 1) != NULL;
 }
 
-/* A byte of a request target. A fragment never leaves the client: RFC 9110 section 7.1 */
+/* A byte of a request target. Clients never send a fragment: RFC 9110 section 7.1 */
 static bool is_target_byte(uint8_t b)
 {
     return b > ' ' && b < 0x7f && b != '#';
@@ -146,7 +146,7 @@ static enum byte_result value_byte(struct http_head *h, uint8_t b)
     if (is_blank(b)) {
         if (h->value_n == 0)
             h->value_at = h->at + 1;
-        return BYTE_TAKEN; /* part of the value once something follows it */
+        return BYTE_TAKEN; /* part of the value only if more follows */
     }
     if (b < ' ' || b == 0x7f)
         return bad(h, "control character in a field");
@@ -154,7 +154,7 @@ static enum byte_result value_byte(struct http_head *h, uint8_t b)
     return BYTE_TAKEN;
 }
 
-/* The LF of a line that has had its CR. */
+/* The LF after a CR. */
 static enum byte_result line_feed(struct http_head *h, uint8_t b)
 {
     if (b != '\n')

@@ -1,9 +1,10 @@
 /*
- * status.c - read the status code of an HTTP/1.x response, by a pattern of its bytes.
+ * status.c - parse the status code of an HTTP/1.x response, with a byte pattern.
  */
 #include "wire/http/status.h"
 
-/* D: a digit; C: the code's first, 1..9; E: the end of the code. Any other byte is itself. */
+/* D: a digit; C: first digit of the code, 1..9; E: end of the code. Other bytes match themselves.
+ */
 static const char pattern[] = "HTTP/1.D CDDE";
 #define CODE_AT 9u
 

@@ -1,9 +1,9 @@
 /*
- * ws_upgrade.c - read a client's WebSocket opening handshake.
+ * ws_upgrade.c - parse a WebSocket opening handshake and compose the response.
  *
- * http_head.c says what the request says; here is what each field means to us. Fields are
- * noted as they come, in any order, and judged at the end, so that the verdict does not hang
- * on their order. Only a body's announcement, not the body, is ever seen.
+ * head.c parses the request; this file interprets its fields. They are recorded as they arrive and
+ * evaluated at the end, so that the result does not depend on their order. A body is detected by
+ * its headers and never read. Responses contain only static text, nothing of the request.
  */
 #include "wire/http/ws_upgrade.h"
 
@@ -25,7 +25,7 @@ static bool is_text(struct span value, const char *text)
     return span_equal(value, span_of_str(text));
 }
 
-/* Is the word an element of the list? Not case-sensitive. */
+/* Is the name an element of the list? Case-insensitive. */
 static bool list_has(struct span list, const char *word)
 {
     struct span element;
@@ -37,7 +37,7 @@ static bool list_has(struct span list, const char *word)
 
 static void note_host(struct ws_upgrade *u, struct span value)
 {
-    /* uri-host [ ":" port ], RFC 3986 section 3.2.2, without looking at its parts */
+    /* uri-host [ ":" port ], RFC 3986 section 3.2.2, checked by character only */
     static const char marks[] = "-._~%!$&'()*+,;=:[]";
     u->n_hosts++;
     for (size_t i = 0; i < value.n; i++) {
@@ -65,8 +65,8 @@ static void note_version(struct ws_upgrade *u, struct span value)
 }
 
 /*
- * 16 bytes are 22 base64 characters and "==". The last character's four spare bits may be
- * anything: nothing here decodes them.
+ * 16 bytes are 22 base64 characters and "==". The four unused bits of the last character are not
+ * checked: the key is not decoded.
  */
 static void note_key(struct ws_upgrade *u, struct span value)
 {
@@ -117,7 +117,7 @@ static const struct {
     {"Transfer-Encoding", note_transfer_encoding},
 };
 
-/* Keep the last bytes of what was kept and `bytes` together. */
+/* Append `bytes`, and keep only the last WS_UPGRADE_FORWARDED_MAX bytes. */
 static void keep_end(struct ws_upgrade *u, struct span bytes)
 {
     if (bytes.n > WS_UPGRADE_FORWARDED_MAX) {
@@ -186,7 +186,7 @@ static void note_request_line(struct ws_upgrade *u, const struct http_item *item
     u->line_seen = true;
 }
 
-/* Describe input that is not HTTP, from bytes that are present however the input was split. */
+/* Describe input that is not HTTP. Uses only bytes that are present however the input was split. */
 static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, size_t n)
 {
     const size_t certain = p[0] == 'P' ? 6 : p[0] == '\r' ? 5 : 1;
@@ -203,7 +203,8 @@ static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, 
     }
 }
 
-/* A health check or a browser. A proxy that drops only the Upgrade header is none of these. */
+/* A health check or a browser, but not a WebSocket client behind a proxy that drops the Upgrade
+ * header. */
 static bool is_plain_http(const struct ws_upgrade *u)
 {
     return !u->upgrades_to_websocket && !u->connection_is_upgrade && u->n_keys == 0 &&
@@ -275,7 +276,7 @@ struct span ws_upgrade_forwarded(const struct ws_upgrade *u)
     if (!u->has_forwarded)
         return (struct span){0};
     uint32_t at = 0;
-    if (u->forwarded_cut) { /* what is left of the first element may mislead */
+    if (u->forwarded_cut) { /* the first element is incomplete */
         while (at < u->forwarded_n && u->forwarded[at] != ',')
             at++;
         at += at < u->forwarded_n;
@@ -303,7 +304,7 @@ static const char *reason_phrase(unsigned status)
     }
 }
 
-/* The fields that a status brings along, and how the connection goes on. */
+/* Extra fields of a status, and the Connection field. */
 static const char *fields_of(unsigned status)
 {
     switch (status) {

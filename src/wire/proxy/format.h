@@ -15,9 +15,9 @@
 #include "base/span.h"
 #include "wire/proxy/protocol.h"
 
-#define PROXY_SIGNATURE      "\r\n\r\n\0\r\nQUIT\n" /* with a NUL in it, and one behind it */
+#define PROXY_SIGNATURE      "\r\n\r\n\0\r\nQUIT\n" /* contains a NUL; C adds another */
 #define PROXY_SIGNATURE_SIZE 12u
-#define PROXY_FIXED_SIZE     16u /* up to and with the length of what follows */
+#define PROXY_FIXED_SIZE     16u /* including the length of the rest */
 
 #define PROXY_VERSION_2      0x2u
 #define PROXY_COMMAND_LOCAL  0x0u
@@ -62,13 +62,15 @@ struct proxy_pair {
     struct proxy_endpoint destination;
 };
 
-/* IPv4 when both ends are IPv4 or IPv4-mapped; otherwise IPv6, a lone IPv4 end mapped. */
+/* Bring both ends into one family: IPv4 if both are IPv4 or IPv4-mapped, else IPv6 with an IPv4 end
+ * mapped. */
 struct proxy_pair proxy_pair_of(const struct proxy_endpoint *source,
                                 const struct proxy_endpoint *destination);
 
 #define CRC32C_SIZE 4u /* bytes on the wire, big endian in a PROXY header */
 
-/* The checksum of what `crc` is the checksum of, with `more` behind it; of nothing it is 0. */
+/* Extend a CRC-32C (Castagnoli) by more bytes; start with 0. Source: RFC 4960 appendix B; the PROXY
+ * protocol, section 2.2.3. */
 uint32_t crc32c(uint32_t crc, struct span more);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * read.c - which version of the PROXY header is it?
+ * read.c - parse a PROXY header of either version.
  *
- * The first byte tells: "P" of "PROXY", or the CR that version 2's signature starts with.
+ * The first byte selects the version: "P" of "PROXY", or the CR of version 2's signature.
  */
 #include "wire/proxy/read.h"
 

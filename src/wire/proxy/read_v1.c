@@ -1,18 +1,17 @@
 /*
- * read_v1.c - read the PROXY header that is a line of text.
+ * read_v1.c - parse a PROXY header of version 1: a line of text.
  *
  *   PROXY TCP4 198.51.100.7 203.0.113.9 40000 8883 CR LF
  *   PROXY TCP6 ::ffff:198.51.100.7 ::ffff:203.0.113.9 40000 8883 CR LF
  *   PROXY UNKNOWN ... CR LF
  *
- * Section 2.1 has groups of hexadecimal digits only for TCP6, but senders write what
- * inet_ntop() gives them: HAProxy and nginx a dotted tail for an IPv4 client of a dual-stack
- * listener, nginx behind another balancer even one address of each family.
+ * Section 2.1 allows only hexadecimal groups for TCP6, but senders use inet_ntop(): HAProxy and
+ * nginx write a dotted tail for an IPv4 client of a dual-stack listener, and nginx behind another
+ * balancer even one address of each family.
  *
- * Addresses and ports are read character by character, each together with the byte that ends
- * it: inet_pton() could neither refuse half an address nor say how much of it is to come.
- * The line is short enough to be read from its beginning on every call.
- * Source: the PROXY protocol, section 2.1.
+ * Addresses and ports are parsed character by character: inet_pton() can neither reject a partial
+ * address nor tell how many bytes are missing. The line is short, so every call starts at its
+ * beginning. Source: the PROXY protocol, section 2.1.
  */
 #include <string.h>
 
@@ -27,7 +26,7 @@
 
 struct line {
     struct reader rd;
-    size_t least; /* MORE: bytes that are certainly still to come of what is being read */
+    size_t least; /* PARSE_MORE: minimum number of bytes that are missing */
 };
 
 static enum parse_result more(struct line *line, size_t least)
@@ -58,7 +57,7 @@ static enum parse_result read_text(struct line *line, const char *text)
     return result;
 }
 
-/* A decimal number without leading zeros, and `end` behind it. */
+/* A decimal number without leading zeros, followed by `end`. */
 static enum parse_result read_number(struct line *line, unsigned max, char end, unsigned *out)
 {
     unsigned value = 0;
@@ -80,7 +79,7 @@ static enum parse_result read_number(struct line *line, unsigned max, char end, 
     return PARSE_DONE;
 }
 
-/* The numbers of an IPv4 address from `first` on, and the space behind it. */
+/* The numbers of an IPv4 address from `first` on, and the space after it. */
 static enum parse_result read_octets(struct line *line, unsigned first, uint8_t octets[4])
 {
     enum parse_result result = PARSE_DONE;
@@ -89,19 +88,19 @@ static enum parse_result read_octets(struct line *line, unsigned first, uint8_t 
         unsigned value = 0;
         result = read_number(line, 255, i < 3 ? '.' : ' ', &value);
         if (result == PARSE_MORE)
-            line->least += 2 * (3 - i); /* "0." or "0 " of each number behind it */
+            line->least += 2 * (3 - i); /* "0." or "0 " of each further number */
         octets[i] = (uint8_t)value;
     }
     return result;
 }
 
-/* An IPv6 address as far as it was read. Whatever it holds, it can still become a good one. */
+/* The part of an IPv6 address parsed so far. It can always be continued to a valid address. */
 struct groups {
-    unsigned value[GROUPS]; /* the last one still grows while digits > 0 */
+    unsigned value[GROUPS]; /* the last one is incomplete while digits > 0 */
     unsigned n;             /* groups begun */
-    unsigned digits;        /* of the last group; 0 behind a colon */
-    unsigned gap;           /* how many groups stand in front of "::"; NO_GAP */
-    bool colon;             /* the last byte was a colon that is no half of "::" */
+    unsigned digits;        /* of the last group; 0 after a colon */
+    unsigned gap;           /* number of groups before "::"; NO_GAP */
+    bool colon;             /* the last byte was a single colon */
 };
 
 static bool take_digit(struct groups *g, unsigned digit)
@@ -149,7 +148,7 @@ static bool take_ipv6(struct groups *g, uint8_t b)
     return false;
 }
 
-/* How many bytes the address needs at the least to be whole; 0 when it may end here. */
+/* Minimum number of missing bytes; 0 if the address may end here. */
 static size_t ipv6_least(const struct groups *g)
 {
     if (g->colon)
@@ -167,7 +166,7 @@ static void write_ipv6(const struct groups *g, uint8_t ip[16])
     }
 }
 
-/* The last group, read again as the first number of a dotted IPv4 address. */
+/* Reinterpret the last group as the first number of a dotted IPv4 address. */
 static bool group_as_octet(const struct groups *g, uint8_t *out)
 {
     unsigned value = 0;
@@ -185,13 +184,13 @@ static bool group_as_octet(const struct groups *g, uint8_t *out)
     return value <= 255;
 }
 
-/* May the last group begin the dotted tail, which stands for the last two groups? */
+/* Can the last group start the dotted tail, which replaces the last two groups? */
 static bool may_be_tail(const struct groups *g)
 {
     return g->gap == NO_GAP ? g->n == GROUPS - 1 : g->n < GROUPS - 1;
 }
 
-/* Behind the first dot: a dotted tail, or (only if `may_be_ipv4`) an IPv4 address. */
+/* After the first dot: a dotted tail, or (only if `may_be_ipv4`) an IPv4 address. */
 static enum parse_result read_dotted(struct line *line, struct groups *g, bool may_be_ipv4,
                                      struct proxy_endpoint *end)
 {
@@ -214,7 +213,7 @@ static enum parse_result read_dotted(struct line *line, struct groups *g, bool m
     return PARSE_DONE;
 }
 
-/* An address of a TCP6 line, in any form that inet_pton() takes, and the space behind it. */
+/* An address of a TCP6 line, in any form that inet_pton() accepts, and the space after it. */
 static enum parse_result read_ipv6(struct line *line, bool may_be_ipv4, struct proxy_endpoint *end)
 {
     struct groups g = {.gap = NO_GAP};
@@ -235,7 +234,7 @@ static enum parse_result read_ipv6(struct line *line, bool may_be_ipv4, struct p
     return PARSE_DONE;
 }
 
-/* Two IPv4 addresses make no TCP6 line: the second one must be IPv6 if the first is not. */
+/* A TCP6 line cannot have two IPv4 addresses: the second must be IPv6 if the first is not. */
 static enum parse_result read_ip(struct line *line, bool is_ipv6, bool is_second,
                                  struct proxy_header *out)
 {
@@ -262,7 +261,7 @@ static size_t addresses_least(bool is_ipv6)
     return 2 * (is_ipv6 ? IPV6_LEAST : IPV4_LEAST) + 2 * PORT_LEAST + 1;
 }
 
-/* What the second word has announced: addresses and ports, up to and with the LF. */
+/* Addresses and ports up to and including the LF. */
 static enum parse_result read_addresses(struct line *line, bool is_ipv6, struct proxy_header *out)
 {
     const size_t ip_least = is_ipv6 ? IPV6_LEAST : IPV4_LEAST;
@@ -289,7 +288,7 @@ static enum parse_result read_addresses(struct line *line, bool is_ipv6, struct 
     return result;
 }
 
-/* Behind "UNKNOWN": CR LF, or a space and anything up to CR LF. */
+/* After "UNKNOWN": CR LF, or a space and anything up to CR LF. */
 static enum parse_result read_unknown(struct line *line, struct proxy_header *out)
 {
     uint8_t before = reader_u8(&line->rd);
@@ -316,7 +315,7 @@ static enum parse_result read_unknown(struct line *line, struct proxy_header *ou
     }
 }
 
-/* Behind "T": "CP4 " or "CP6 ", and what they announce. */
+/* After "T": "CP4 " or "CP6 ", then addresses and ports. */
 static enum parse_result read_tcp(struct line *line, struct proxy_header *out)
 {
     enum parse_result result = read_text(line, "CP");
@@ -376,7 +375,7 @@ enum parse_result proxy_read_v1(struct span in, struct proxy_header *out, size_t
     enum parse_result result = read_line(&line, out);
     size_t least = result == PARSE_MORE ? in.n + line.least : line.rd.at;
 
-    if (result == PARSE_BAD) /* before the byte that breaks a rule, was it too long already? */
+    if (result == PARSE_BAD) /* was it too long before the invalid byte? */
         least = least_size(span_of(in.p, line.rd.at - 1));
     out->version = 1;
     if (least > PROXY_V1_MAX) {

@@ -1,13 +1,12 @@
 /*
- * read_v2.c - read the PROXY header that is binary, and what its TLVs say.
+ * read_v2.c - parse a PROXY header of version 2 (binary) and its TLVs.
  *
  *   signature 12 | version and command | family and transport | length 2 | addresses | TLVs
  *   an SSL TLV's value: client 1 | verify 4 | sub-TLVs
  *
- * The TLVs are walked as far as they are here, so that one that cannot fit is refused before
- * the rest has come. What they say counts only once the header is whole; until then the walk
- * starts again on every call, of which a caller that reads exactly makes three.
- * Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
+ * TLVs are checked as they arrive, so that one that cannot fit is rejected early. Their values are
+ * used only when the header is complete; until then every call starts again, and a caller that
+ * reads exactly makes three calls. Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
  */
 #include <string.h>
 
@@ -17,12 +16,12 @@
 
 #define LENGTH_MAX (PROXY_READ_MAX - PROXY_FIXED_SIZE)
 
-/* A length of which not all may be known: min == max once it is. */
+/* A length that may be partly known: min == max once it is complete. */
 struct range {
     size_t min, max;
 };
 
-/* The 16 fixed bytes, as far as they matter. */
+/* The relevant part of the 16 fixed bytes. */
 struct fixed {
     unsigned family;    /* UNSPEC for LOCAL */
     unsigned transport; /* UNSPEC for LOCAL */
@@ -34,11 +33,10 @@ struct fixed {
  * Of a type that occurs more than once the last one counts.
  */
 struct found {
-    struct span
-        value[PP2_SUBTYPE_SSL_KEY_ALG + 1]; /* absent when not met; may pass the end of `in` */
+    struct span value[PP2_SUBTYPE_SSL_KEY_ALG + 1]; /* absent if not found; may extend past `in` */
 };
 
-/* TLVs behind each other. */
+/* A sequence of TLVs. */
 struct walk {
     struct span in;
     size_t at, end;
@@ -52,7 +50,7 @@ static enum parse_result refuse(struct proxy_header *out, const char *fault)
     return PARSE_BAD;
 }
 
-/* The two bytes of a length, of which 0 to 2 are here. */
+/* A two-byte length, of which 0 to 2 bytes have arrived. */
 static struct range read_length(struct reader *rd)
 {
     size_t left = reader_left(rd);
@@ -67,23 +65,24 @@ static struct range read_length(struct reader *rd)
     return (struct range){n, n};
 }
 
-/* Can TLVs fill n bytes to the last? One or two cannot even hold the head of one. */
+/* Can TLVs fill exactly n bytes? One or two bytes are less than a TLV's head. */
 static bool can_be_filled(size_t n)
 {
     return n == 0 || n >= PROXY_TLV_HEAD_SIZE;
 }
 
-/* Is one of the possible lengths a wanted one that leaves the room behind it fillable? */
+/* Is a possible length allowed, and can TLVs fill the rest of the room? */
 static bool can_fit(struct range possible, struct range wanted, size_t room)
 {
     const size_t min = size_max(possible.min, wanted.min);
     const size_t max = size_min(size_min(possible.max, wanted.max), room);
 
-    /* What is left lies between room - max and room - min: all of it 1 or 2, if both are. */
+    /* The rest is between room - max and room - min. If both are 1 or 2, so is every length in
+     * between, and none can be filled. */
     return min <= max && (can_be_filled(room - max) || can_be_filled(room - min));
 }
 
-/* The lengths that a type's value may have. */
+/* The allowed lengths of a type's value. */
 static struct range wanted_length(const struct walk *walk, unsigned type)
 {
     struct range any = {0, UINT16_MAX};
@@ -102,7 +101,7 @@ static struct range wanted_length(const struct walk *walk, unsigned type)
     }
 }
 
-/* Where a type's value goes; null for one that is skipped. */
+/* The slot for a type's value; null = skip it. */
 static struct span *slot_of(const struct walk *walk, unsigned type)
 {
     bool known = false;
@@ -115,7 +114,7 @@ static struct span *slot_of(const struct walk *walk, unsigned type)
     return known ? &walk->found->value[type] : NULL;
 }
 
-/* Read the head of the next TLV; its value may still be on its way. */
+/* Parse the head of the next TLV; its value may be incomplete. */
 static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct proxy_header *out)
 {
     struct reader rd = reader_from(walk->in, walk->at);
@@ -138,14 +137,14 @@ static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct prox
     return PARSE_DONE;
 }
 
-/* An SSL TLV replaces an earlier one with all that it contains. */
+/* An SSL TLV replaces an earlier one with all its sub-TLVs. */
 static void forget_sub_tlvs(struct found *found)
 {
     for (unsigned type = PP2_SUBTYPE_SSL_VERSION; type <= PP2_SUBTYPE_SSL_KEY_ALG; type++)
         found->value[type] = (struct span){0};
 }
 
-/* Walk to the end, or as far as the bytes go. */
+/* Parse to the end, or as far as bytes are available. */
 static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
 {
     if (!can_be_filled(walk->end - walk->at))
@@ -161,7 +160,8 @@ static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
                                  .in_ssl = true,
                                  .found = walk->found};
             forget_sub_tlvs(walk->found);
-            result = walk_tlvs(&inner, out); /* one level down, where SSL is no type */
+            result =
+                walk_tlvs(&inner, out); /* recurses once: inside SSL, the SSL type is not special */
         }
         if (result != PARSE_DONE)
             return result;
@@ -233,7 +233,7 @@ static void take_ssl_facts(const struct found *found, struct proxy_facts *facts)
     facts->has_tls = true;
     facts->client_cert_conn = client & PP2_CLIENT_CERT_CONN;
     facts->client_cert_sess = client & PP2_CLIENT_CERT_SESS;
-    /* HAProxy says 0 also when there was no certificate to verify. */
+    /* HAProxy also sends 0 without a client certificate. */
     facts->verified = verify == 0 && (facts->client_cert_conn || facts->client_cert_sess);
     facts->tls_version = found->value[PP2_SUBTYPE_SSL_VERSION];
     if (facts->verified)
@@ -253,7 +253,7 @@ static void take_facts(const struct found *found, struct proxy_facts *facts)
         take_ssl_facts(found, facts);
 }
 
-/* The checksum is that of the header with zeros in its place. */
+/* The checksum covers the header with its own bytes set to zero. */
 static bool checksum_matches(struct span header, struct span checksum)
 {
     static const uint8_t zeros[CRC32C_SIZE];
@@ -266,7 +266,7 @@ static bool checksum_matches(struct span header, struct span checksum)
     return crc == reader_u32_be(&rd);
 }
 
-/* What is behind the fixed bytes: addresses and TLVs of a known family. */
+/* Parse addresses and TLVs of a known family. */
 static enum parse_result read_rest(struct span in, const struct fixed *fixed,
                                    struct proxy_header *out)
 {

@@ -1,7 +1,7 @@
 /*
- * read_versions.h - the readers of each version, behind the one that tells them apart.
+ * read_versions.h - the parsers of each version, called by proxy_read().
  *
- * Both keep proxy_read()'s contract, except that *out is theirs to scribble on.
+ * Same contract as proxy_read(), except that *out may be modified in any case.
  */
 #ifndef WIRE_PROXY_READ_VERSIONS_H
 #define WIRE_PROXY_READ_VERSIONS_H

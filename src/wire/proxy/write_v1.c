@@ -1,9 +1,9 @@
 /*
- * write_v1.c - the PROXY header as one line of text.
+ * write_v1.c - write a PROXY header of version 1: a line of text.
  *
  *   PROXY TCP4 198.51.100.7 203.0.113.9 40000 8883 CR LF
  *
- * Says the addresses and nothing else; TLS facts need version 2.
+ * Contains only the addresses; TLS facts need version 2.
  * Source: the PROXY protocol, section 2.1.
  */
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@
 
 #include "format.h"
 
-/* The longest line, its terminator and some slack, so that a mistake shows in an assert. */
+/* More than the longest line, so that a bug fails an assert and does not overflow. */
 #define LINE_ROOM 128u
 
 static void write_ip(const struct proxy_endpoint *end, char text[INET6_ADDRSTRLEN])

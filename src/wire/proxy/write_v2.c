@@ -1,13 +1,12 @@
 /*
- * write_v2.c - the PROXY header in binary, with what TLS told us.
+ * write_v2.c - write a PROXY header of version 2 (binary), with TLS facts.
  *
  *   signature 12 | 0x21 | family | length 2 | addresses 12 or 36 | TLVs
  *
- * Only command PROXY over TCP: LOCAL and UNSPEC ahead of MQTT make brokers close or lose
- * the CONNECT. The facts are first reduced to those that may be said and fit (facts_to_send),
- * so that writing cannot run out of room. Only SSL sub-TLVs 0x21 to 0x25: RabbitMQ and
- * VerneMQ refuse newer ones.
- * Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
+ * Only command PROXY over TCP: with LOCAL and UNSPEC brokers close the connection or lose the
+ * CONNECT. facts_to_send() first selects the facts that are allowed and fit, so that writing cannot
+ * run out of room. Only SSL sub-TLVs 0x21 to 0x25: RabbitMQ and VerneMQ reject newer ones. Source:
+ * the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
  */
 #include <assert.h>
 #include <string.h>
@@ -24,7 +23,7 @@
 
 #define LENGTH_AT 14u
 
-/* Where the next byte goes. facts_to_send() has made sure that there is room. */
+/* Output position. facts_to_send() ensures that there is room. */
 struct writer {
     uint8_t *p;
     size_t n;
@@ -60,7 +59,7 @@ static void put_tlv(struct writer *w, unsigned type, struct span value)
     put(w, value.p, value.n);
 }
 
-/* Take a TLV with n bytes of value out of the room, if it fits. */
+/* Reserve room for a TLV with n bytes of value, if it fits. */
 static bool take(size_t *room, size_t n)
 {
     if (*room < PROXY_TLV_HEAD_SIZE || n > *room - PROXY_TLV_HEAD_SIZE)
@@ -69,13 +68,14 @@ static bool take(size_t *room, size_t n)
     return true;
 }
 
-/* The value if it is there and fits, else absent. */
+/* The value if it is present and fits, else absent. */
 static struct span taken(size_t *room, struct span value)
 {
     return value.p && take(room, value.n) ? value : span_of(NULL, 0);
 }
 
-/* A name that a broker may take for a user name: one nobody can write a second line with. */
+/* A broker may use the name as user name: control characters such as line breaks are not allowed.
+ */
 static bool name_is_valid(struct span name)
 {
     for (size_t at = 0; at < name.n;) {
@@ -89,7 +89,7 @@ static bool name_is_valid(struct span name)
     return name.n > 0;
 }
 
-/* The facts that may be said and fit into the room, the rest absent; identity comes first. */
+/* Select the facts that are allowed and fit into the room, identity first. */
 static struct proxy_facts facts_to_send(const struct proxy_facts *facts, size_t room)
 {
     struct proxy_facts out = {.has_tls = facts->has_tls && take(&room, PROXY_SSL_HEAD_SIZE)};
@@ -123,7 +123,7 @@ static void put_addresses(struct writer *w, const struct proxy_pair *pair)
     put(w, &pair->destination.port_be, 2);
 }
 
-/* Write n bytes of value at offset `at`, which has been left free. */
+/* Write n bytes of value at offset `at`. */
 static void fill_in(uint8_t *out, size_t at, uint32_t value, unsigned n)
 {
     struct writer w = {.p = out, .n = at};
@@ -134,7 +134,7 @@ static void put_ssl(struct writer *w, const struct proxy_facts *facts)
 {
     const size_t start = w->n;
     put_u8(w, PP2_TYPE_SSL);
-    put_be(w, 0, 2); /* the length, once it is known */
+    put_be(w, 0, 2); /* length, set later */
     put_u8(w, PP2_CLIENT_SSL | (facts->client_cert_conn ? PP2_CLIENT_CERT_CONN : 0u) |
                   (facts->client_cert_sess ? PP2_CLIENT_CERT_SESS : 0u));
     put_be(w, facts->verified ? VERIFY_GOOD : VERIFY_NOT_GOOD, 4);
@@ -166,7 +166,7 @@ size_t proxy_v2_write(const struct proxy_endpoint *source, const struct proxy_en
     put(&w, PROXY_SIGNATURE, PROXY_SIGNATURE_SIZE);
     put_u8(&w, VERSION_2_PROXY);
     put_u8(&w, pair.is_ipv6 ? TCP_OVER_IPV6 : TCP_OVER_IPV4);
-    put_be(&w, 0, 2); /* the length, once it is known */
+    put_be(&w, 0, 2); /* length, set later */
     put_addresses(&w, &pair);
     struct proxy_facts sent = facts_to_send(facts, PROXY_V2_MAX - w.n);
     put_tlvs(&w, &sent);

@@ -96,7 +96,7 @@ static size_t drain(int fd, uint8_t *p, size_t n)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* The receiver is read only when it is full, so that it is full again and again. */
+/* The receiver is read only when it is full, so that it is full repeated. */
 static void bytes_pass_unchanged_whenever_the_receiver_is_full(void **state)
 {
     (void)state;
