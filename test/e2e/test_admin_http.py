@@ -93,7 +93,7 @@ def test_a_router_is_live_but_not_ready_before_the_first_dns_answer(start_router
         except ConnectionRefusedError:
             return None
 
-    def look(name_server):
+    def query_before_dns(name_server):
         with harness.wait_until(reached, "the admin interface") as s:
             for path in ("/healthz", "/readyz", "/api/v1/status"):
                 found[path] = exchange(s, f"GET {path} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
@@ -102,15 +102,15 @@ def test_a_router_is_live_but_not_ready_before_the_first_dns_answer(start_router
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as name_server:
         name_server.bind(("127.0.0.1", 0))
         name_server.settimeout(harness.WAIT_LIMIT_S)
-        looks = threading.Thread(target=look, args=[name_server])
-        looks.start()
+        queries = threading.Thread(target=query_before_dns, args=[name_server])
+        queries.start()
         config = with_admin(harness.one_cluster({}), address=f"{place[0]}:{place[1]}")
         del config["clusters"][0]["nodes"]
         config["clusters"][0]["discovery"] = {
             "type": "dns", "name": "_mqtt._tcp.example", "record": "srv",
             "resolver": f"127.0.0.1:{name_server.getsockname()[1]}"}
         router = start_router(config)
-        looks.join()
+        queries.join()
     assert found == {"/healthz": [200], "/readyz": [503], "/api/v1/status": [503]}
     api = closing(Admin(router))
     assert api.get("/readyz").json["reasons"] == ['no node of cluster "c" takes new sessions']

@@ -128,9 +128,9 @@ def test_fifty_simultaneous_queries_are_answered_or_get_503(crowd):
     router, _, _ = crowd
     answers = []
 
-    def look():
+    def query():
         answers.append(admin.http_request(router, "GET", "/api/v1/sessions?limit=1000")[0])
-    threads = [threading.Thread(target=look) for _ in range(50)]
+    threads = [threading.Thread(target=query) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -143,13 +143,13 @@ def test_queries_do_not_delay_the_exit(crowd):
     router, raws, _ = crowd
     stop = threading.Event()
 
-    def look():
+    def query():
         while not stop.is_set():
             try:
                 admin.http_request(router, "GET", "/api/v1/sessions")
             except OSError:
                 time.sleep(0.001)
-    threads = [threading.Thread(target=look) for _ in range(4)]
+    threads = [threading.Thread(target=query) for _ in range(4)]
     for thread in threads:
         thread.start()
     for raw in raws.values():

@@ -413,8 +413,8 @@ def test_when_memory_is_short_only_large_partial_connects_are_refused(
     for i, device in enumerate(half):
         device.socket.settimeout(0.2)
         with contextlib.suppress(TimeoutError):
-            said, ending = device.read_to_end()
-            received.add((4 + i % 2, said))
+            answer, ending = device.read_to_end()
+            received.add((4 + i % 2, answer))
     assert received == set(BUSY.items())
     assert router.gauges()["waiting_bytes"] <= 256 * 1024
     assert is_accepted(router.port, "small")

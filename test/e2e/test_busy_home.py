@@ -181,7 +181,7 @@ def test_the_wait_respects_the_connect_rate_of_the_node(start_router, recording_
     config["clusters"][0]["nodes"][0]["max_connects_per_s"] = 1
     router = start_router(config)
     assert device(router).connect(ids_of("home", nodes)[0], version=5) == (0, 0)
-    assert len(home.records) == 1, "the next one may be sent a second later"
+    assert len(home.records) == 1, "the next CONNECT is due a second later"
 
 
 def test_a_router_that_stops_does_not_wait_for_a_busy_home(pair, device):

@@ -95,7 +95,7 @@ def opened(start_router, nodes, browser):
     browser.open(router)
     browser.wait("tr[data-key=c] .pill.good")
     yield router
-    assert not [said for said in browser.complaints() if "Failed to load resource" not in said]
+    assert not [text for text in browser.complaints() if "Failed to load resource" not in text]
 
 
 def row(node):

@@ -204,7 +204,7 @@ def test_all_bytes_of_a_node_arrive_although_it_resets_the_connection(setup, tra
                 break
         device.read(len(tail))
     else:
-        pytest.fail("the router's socket never took the whole tail")
+        pytest.fail("the router's socket never received the whole tail")
     assert device.read(len(tail)) == tail
     device.close()
     router.wait_idle()

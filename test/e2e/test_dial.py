@@ -11,8 +11,8 @@ TIMEOUTS = {"dial_ms": 300, "placement_ms": 5000}
 
 
 def order(router, client_id):
-    said = run_router("route", "--config", router.config_path, "--client-id", client_id)
-    return [line.split()[1] for line in said.stdout.splitlines()]
+    output = run_router("route", "--config", router.config_path, "--client-id", client_id)
+    return [line.split()[1] for line in output.stdout.splitlines()]
 
 
 def config(nodes, **timeouts):

@@ -65,7 +65,7 @@ class StatusServer:
 
 @pytest.fixture
 def mosquitto(closing):
-    """Real nodes whose log can be read while they run."""
+    """Real nodes with readable logs."""
     def start(name="n1", more=()):
         return closing(Mosquitto(name, more=more, wrapper=("stdbuf", "-oL")))
     return start
@@ -114,7 +114,7 @@ def test_mqtt_checks_of_two_routers_do_not_take_over_each_others_session(start_r
 
 
 # RabbitMQ's supervisors sometimes report an error if a client closes right after its CONNECT, even
-# if it closes cleanly: the child had already ended when it was asked to stop.
+# if it closes cleanly: the child had already ended before it was stopped.
 OWN_TROUBLE = re.compile(r"\s*supervisor: \{<[\d.]+>,amqp_channel_sup_sup\}\n"
                          r"\s*errorContext: shutdown_error\n"
                          r"\s*reason: (?:noproc|shutdown)\n"

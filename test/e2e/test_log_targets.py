@@ -163,10 +163,10 @@ def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp
         made["log"] = {key: value for key, value in made["log"].items() if key not in ("target", "file")}
         harness.write_config(made, tmp_path)
         process.send_signal(signal.SIGHUP)
-        said = b""
-        while b"reload.done" not in said:
-            assert select.select([ours], [], [], harness.WAIT_LIMIT_S)[0], (process.poll(), said)
-            said += ours.read(4096)
+        output = b""
+        while b"reload.done" not in output:
+            assert select.select([ours], [], [], harness.WAIT_LIMIT_S)[0], (process.poll(), output)
+            output += ours.read(4096)
     finally:
         process.terminate()
         code = process.wait(timeout=harness.WAIT_LIMIT_S)
@@ -267,8 +267,8 @@ def test_lines_over_the_limit_are_summarised_and_every_refusal_is_counted(
     ends = router.find("session.end")
     assert len([e for e in ends if e["reason"] == "connect_refused"]) == 12
     well = [e for e in ends if e["reason"] == "client_closed"]
-    said = sum(e.get("sampled", 1) for e in well)
-    assert 108 - 2 * 4 <= said <= 108 and len(well) < 108
+    events = sum(e.get("sampled", 1) for e in well)
+    assert 108 - 2 * 4 <= events <= 108 and len(well) < 108
     assert {e["sampled"] for e in well if "sampled" in e} == {5}
     gauges = router.gauges()
     assert gauges["log_sessions_sampled_total"] == 108 - len(well)

@@ -55,11 +55,11 @@ def nodes_of(value):
 def test_the_document_has_the_routes_and_parameters_of_the_server():
     rows = re.findall(r'X\((GET|POST), "([^"]+)", "([^"]*)", (OPEN|SECRET), (\w+)\)', HEADER)
     assert len(rows) > 10
-    said = {(method, path): (item["operationId"],
+    documented = {(method, path): (item["operationId"],
                              " ".join(p["name"] for p in item.get("parameters", ()) if p["in"] == "query"),
                              "OPEN" if item.get("security") == [{}] else "SECRET")
             for (method, path), item in operations().items()}
-    assert said == {(method.lower(), path): (handler, query, access)
+    assert documented == {(method.lower(), path): (handler, query, access)
                     for method, path, query, access, handler in rows}
 
 

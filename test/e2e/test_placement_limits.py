@@ -256,8 +256,8 @@ def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
         getattr(device(router).send(mqtt.connect("impatient-" + how)), how)()
     router.session_end(count=2)
     assert device(router).connect("last") == (0, 0)
-    said = [r.mqtt for r in node.records if r.mqtt]
-    assert said == [mqtt.connect("first"), mqtt.connect("last")]
+    received = [r.mqtt for r in node.records if r.mqtt]
+    assert received == [mqtt.connect("first"), mqtt.connect("last")]
 
 
 # -- slow start ---------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class Run:
                     pair(destination) if destination else ("127.0.0.1", port))
             if ends(record) != expected:
                 return f"sent {ends(record)} instead of {expected}"
-        return None if reply[:1] == b"\x20" else "no CONNACK came back"
+        return None if reply[:1] == b"\x20" else "no CONNACK received"
 
 
 @pytest.mark.parametrize("way", ("whole", "cut", "bytewise"))
@@ -253,7 +253,7 @@ def test_an_ipv4_device_of_a_dual_stack_listener_is_an_ipv4_device(
 
 
 @pytest.mark.parametrize("header, believed", ((b"PROXY UNKNOWN\r\n", False), (v2("127.0.0.9:1"), True)),
-                         ids=("nobody named", "a trusted balancer named"))
+                         ids=("no proxy named", "a trusted balancer named"))
 def test_a_forwarded_address_is_used_only_from_a_trusted_proxy(
         start_router, recording_node, closing, header, believed):
     made = add_listener(one_cluster({"n": recording_node().port}), "balanced", websocket={},

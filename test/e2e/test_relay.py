@@ -124,7 +124,7 @@ def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, tr
     # Only the bytes that sockets and one buffer can hold may leave the node.
     wait_until(lambda: stalled(slow_record), "the slow device's node to stall")
     left = slow_record.transport.get_write_buffer_size()
-    assert left > much / 4, "the router buffered what nobody reads"
+    assert left > much / 4, "the router buffered unread bytes"
     if not SANITIZED:
         assert router.memory_bytes("Rss") - before < 2 * MEGABYTE
     # Another device on the same worker and node is served in the meantime.

@@ -13,7 +13,7 @@ from nodes import Mosquitto
 
 pytestmark = [
     pytest.mark.scale,
-    pytest.mark.skipif(harness.SANITIZED, reason="figures of a sanitized build say nothing"),
+    pytest.mark.skipif(harness.SANITIZED, reason="figures of sanitizer builds are meaningless"),
 ]
 DEVICES = 9_000
 TLS_DEVICES = 2_000

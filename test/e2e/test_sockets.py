@@ -164,9 +164,9 @@ def test_without_dual_stack_an_ipv6_address_accepts_only_ipv6(start):
 def test_the_backlog_is_the_configured_one(start):
     router, _ = start(backlog=7)
     port = router.ports["extra"]
-    said = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True,
+    output = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True,
                           check=True).stdout
-    assert {line.split()[2] for line in said.splitlines()} == {"7"}, said
+    assert {line.split()[2] for line in output.splitlines()} == {"7"}, output
 
 
 def test_defer_accept_waits_for_the_first_bytes(start, closing):

@@ -81,11 +81,11 @@ def test_a_node_that_stalls_and_resumes_gets_all_bytes(pairs):
     assert same(record.mqtt[before:], (data * (sent // BIG + 1))[:sent]) is True
 
 
-def reset_mid_transfer(pairs, who):
+def reset_mid_transfer(pairs, side):
     """One side sends bulk data, the other resets."""
     raw, record, before = pairs()
     data = noise(4 * BIG)
-    if who == "device":
+    if side == "device":
         record.write(data)
         raw.read(BIG)
         raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -104,9 +104,9 @@ def reset_mid_transfer(pairs, who):
     return pairs.router.session_end(reason="node_error")
 
 
-@pytest.mark.parametrize("who", ("device", "node"))
-def test_bytes_of_a_broken_session_never_reach_the_next(pairs, who):
-    reset_mid_transfer(pairs, who)
+@pytest.mark.parametrize("side", ("device", "node"))
+def test_bytes_of_a_broken_session_never_reach_the_next(pairs, side):
+    reset_mid_transfer(pairs, side)
     raw, record, before = pairs()
     data = noise(BIG, b"next")
     record.write(data)

@@ -173,7 +173,7 @@ def test_a_short_session_costs_the_expected_calls(
             "reads" if name in READS else "writes" if name in WRITES else name for name, _ in lines)
         each = {name: n / CYCLES for name, n in calls.items() if n / CYCLES > 0.05}
         with capsys.disabled():
-            print(f"\na device that comes and goes over {transport}: {sum(each.values()):.2f} calls: {each}")
+            print(f"\na short session over {transport}: {sum(each.values()):.2f} calls: {each}")
         for name, n in each.items():
             if name != "epoll_wait":
                 assert n <= least.get(name, 0) + 0.2, name

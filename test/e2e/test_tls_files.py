@@ -183,7 +183,7 @@ class HardLink:
 
 
 def fresh_id(ids=itertools.count()):
-    """Return an unused client identifier: one that reconnects too often is refused."""
+    """Return an unused client identifier: a client that reconnects too often is refused."""
     return f"dev-{next(ids)}"
 
 
@@ -396,8 +396,8 @@ def test_a_renewed_ocsp_response_is_stapled(start, authority, generations, tmp_p
         issued.conf(ocsp_response_file=secret.path("response.der"))]})
 
     def next_update():
-        said = s_client(router.tls_port, "-status").stdout
-        return next(line.strip() for line in said.splitlines() if "Next Update" in line)
+        output = s_client(router.tls_port, "-status").stdout
+        return next(line.strip() for line in output.splitlines() if "Next Update" in line)
     seen = {next_update()}
     for days in (5, 9):
         secret.renew(response_der=response(days))

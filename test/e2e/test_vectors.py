@@ -132,7 +132,7 @@ def fault(run, want):
             return "a node was connected"
         if run.node_bytes != run.data:
             return f"the node got {run.node_bytes.hex()}"
-        return None if run.reply[:1] == b"\x20" else f"no CONNACK came back: {run.reply.hex()}"
+        return None if run.reply[:1] == b"\x20" else f"no CONNACK received: {run.reply.hex()}"
     if want == "accept":
         return f"refused with {run.reply.hex() or 'silence'}, {run.ending}"
     # A close without an answer may be a reset; an answer must be followed by a clean close.

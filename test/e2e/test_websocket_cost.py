@@ -11,7 +11,7 @@ from nodes import Mosquitto
 from test_syscalls import READS, WRITES, Strace, best_round
 from websocket import WsDevice
 
-pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="figures of a sanitized build say nothing")
+pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="figures of sanitizer builds are meaningless")
 DEVICES = 2_000
 MORE_THAN_PLAIN_MAX = 2 * 1024
 MESSAGES = 500

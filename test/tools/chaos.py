@@ -8,7 +8,7 @@ reconnecting.
 The environment variable ROUTER names the router, ROUTER_BUILD its build (release, asan, tsan).
 Invariants: no device waits longer than the sum of the deadlines; at the end all devices are at
 home, all gauges return to zero and no descriptor leaks; the process never dies and no sanitizer
-reports anything. Exits 1 if an invariant is failure; the same seed repeats the same actions.
+reports anything. Exits 1 if an invariant is broken; the same seed repeats the same actions.
 """
 import argparse
 import collections
@@ -38,9 +38,9 @@ CHECK = {**harness.FAST_CHECK, "type": "mqtt", "interval_ms": 1000}
 class Chaos:
     """A router with two clusters of the same nodes, one configured and one discovered by DNS."""
 
-    def __init__(self, start_router, devices, seed, say=lambda text: None):
+    def __init__(self, start_router, devices, seed, log=lambda text: None):
         self.random = random.Random(seed)
-        self.say = say
+        self.log = log
         self.counts = collections.Counter()
         self.healthy, self.killed, self.hung = set(range(NODES)), set(), set()
         self.dns_hangs = False
@@ -123,7 +123,7 @@ class Chaos:
     def reload(self):
         made = copy.deepcopy(self.base)
         nodes = made["clusters"][0]["nodes"]
-        what = self.random.choice(("base", "weights", "fewer", "drain", "listener", "keep", "failure"))
+        what = self.random.choice(("base", "weights", "fewer", "drain", "listener", "keep", "broken"))
         one = self.random.choice(nodes)
         if what == "weights":
             one["weight"] = self.random.randrange(5)
@@ -136,9 +136,9 @@ class Chaos:
         elif what == "keep":
             for cluster in made["clusters"]:
                 cluster["on_node_down"] = "keep"
-        elif what == "failure":
+        elif what == "broken":
             made["clusters"][0]["nodes"] = []
-        self._reload(made, "reload.failed" if what == "failure" else "reload.done")
+        self._reload(made, "reload.failed" if what == "broken" else "reload.done")
         return what
 
     def _reload(self, made, event):
@@ -154,10 +154,10 @@ class Chaos:
         self.dns.set({NAME: [node.host for node in some]})
         return " ".join(sorted(node.name for node in some))
 
-    def dns_stop_or_go_on(self):
+    def dns_stop_or_resume(self):
         (self.dns.resume if self.dns_hangs else self.dns.hang)()
         self.dns_hangs = not self.dns_hangs
-        return "hangs" if self.dns_hangs else "goes on"
+        return "hangs" if self.dns_hangs else "resumes"
 
     def reconnect(self):
         fleet = self.random.choice(self.fleets)
@@ -185,14 +185,14 @@ class Chaos:
 
     def run(self, seconds):
         actions = (self.kill, self.start, self.start, self.hang, self.resume, self.resume, self.reload,
-                 self.resolve, self.dns_stop_or_go_on, self.reconnect, self.reconnect)
+                 self.resolve, self.dns_stop_or_resume, self.reconnect, self.reconnect)
         started = time.monotonic()
         while (now := time.monotonic() - started) < seconds:
             action = self.random.choice(actions)
             what = action()
             if what is not None:
                 self.counts[action.__name__] += 1
-                self.say(f"{now:7.2f} {action.__name__} {what}")
+                self.log(f"{now:7.2f} {action.__name__} {what}")
             until = time.monotonic() + 0.8 * self.random.random()
             self._run_until(lambda: time.monotonic() >= until, "time to pass")  # noqa: B023
             self._check_invariants()
@@ -262,10 +262,10 @@ def main():
     def start_router(config):
         routers.append(harness.Router(config))
         return routers[0]
-    say = (lambda text: None) if arguments.quiet else (lambda text: print(text, flush=True))
+    log = (lambda text: None) if arguments.quiet else (lambda text: print(text, flush=True))
     chaos = None
     try:
-        chaos = Chaos(start_router, arguments.devices, arguments.seed, say)
+        chaos = Chaos(start_router, arguments.devices, arguments.seed, log)
         chaos.run(arguments.seconds)
         chaos.settle()
         print(chaos.summary())

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-rendezvous_reference.py - a second implementation of the hash, written from the README alone.
+rendezvous_reference.py - a second implementation of the hash, written from src/model/README.md alone.
 
     rendezvous_reference.py                        print the test vectors, one JSON line each
     rendezvous_reference.py --check FILE           verify a vectors file; exit 1 on a difference

@@ -9,7 +9,7 @@ and memory and descriptors are measured. The first point is warm-up. Of the othe
 median of the second half may exceed that of the first by TOLERANCE_MIB of Private_Dirty, and by no
 descriptor. Sanitizers and valgrind keep freed memory: with them only descriptors are checked, and
 the tool reports leaks when the router exits. --wrapper runs the router under a command.
-Exits 1 if an invariant is failure, 2 if there are too few points.
+Exits 1 if an invariant is broken, 2 if there are too few points.
 """
 import argparse
 import random
