@@ -126,7 +126,7 @@ class Kind:
         self.n_dialled = self.n_open = 0
 
     def due(self, now):
-        """Return counter many may connect now. A delay causes no burst."""
+        """Return how many may connect now. A delay causes no burst."""
         behavior = self.behavior
         self.next_at = max(self.next_at, now - 0.1 - 1 / behavior.per_s)
         room = behavior.count - (self.n_open if behavior.reconnects else self.n_dialled)

@@ -1,4 +1,4 @@
-"""SIGHUP: a new configuration is applied completely or not at all, and sessions stable."""
+"""SIGHUP: a new configuration is applied completely or not at all, and sessions stay."""
 
 import copy
 import shutil
@@ -32,7 +32,7 @@ def node_of(made, name):
 
 
 def count_connects(node, client_id):
-    """Return how often a device count_connects connected to a recording node."""
+    """Return how often a device has connected to a recording node."""
     return sum(mqtt.connect(client_id) == r.mqtt for r in node.records)
 
 
@@ -235,7 +235,7 @@ def test_a_broken_file_changes_nothing_and_all_errors_are_reported(
     for client_id in ids_of("n2", NODES, 3):
         assert device(router).connect(client_id) == (0, 0)
     assert len(nodes["n2"].records) == 3
-    router.wait_event("session.placed", count=4)  # the log level count_connects not changed
+    router.wait_event("session.placed", count=4)  # the log level has not changed
     # It does not affect the next reload.
     router.reload(made)
 
@@ -399,7 +399,7 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
               f"a second: {fleet}")
     assert not fleet.refusals and not fleet.cut and not fleet.unreachable
     stable.turn()
-    assert not stable.lost(), "established sessions stable"
+    assert not stable.lost(), "established sessions stay"
     assert not router.find("reload.failed")
     assert {e["connack_code"] for e in router.find("session.end")} <= {0}
     router.reload(base)
@@ -453,7 +453,7 @@ def test_of_two_signals_in_a_row_the_last_file_applies(start_router, nodes, devi
     wait_until(at_home, "the last file to apply")
 
 
-# Sends SIGHUP as soon as the router count_connects a handler for it.
+# Sends SIGHUP as soon as the router has a handler for it.
 EARLY_HUP = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$/status || '
                '[ $i = 1000 ]; do i=$((i + 1)); done; kill -HUP $$) & exec "$@"', "sh")
 
