@@ -152,9 +152,9 @@ def test_check_reports_a_wrong_passphrase(authority, recording_node, tmp_path, t
         conf["private_key_passphrase_file"] = str(tmp_path / "passphrase")
     path = write_config(config(recording_node(), {"certificates": [conf]}), tmp_path)
     result = run_router("--check", "--config", path)
-    result = result.stdout + result.stderr
-    assert result.returncode == 1 and word in result, result
-    assert "open sesame" not in result
+    output = result.stdout + result.stderr
+    assert result.returncode == 1 and word in output, output
+    assert "open sesame" not in output
 
 
 def test_check_reports_all_invalid_certificates_of_a_listener_together(
@@ -166,12 +166,12 @@ def test_check_reports_all_invalid_certificates_of_a_listener_together(
             "private_key_file": str(names["rsa"].key)}]
     made = config(recording_node(), {"certificates": [names["default"].conf(), *bad]})
     result = run_router("--check", "--config", write_config(made, tmp_path))
-    result = result.stdout + result.stderr
+    output = result.stdout + result.stderr
     assert result.returncode == 1
     for place, word in ((1, "junk.pem"), (2, "nowhere.pem"), (3, "rsa.key")):
-        lines = [line for line in result.splitlines() if f"certificates[{place}]" in line]
-        assert len(lines) == 1 and word in lines[0], result
-    assert "certificates[0]" not in result
+        lines = [line for line in output.splitlines() if f"certificates[{place}]" in line]
+        assert len(lines) == 1 and word in lines[0], output
+    assert "certificates[0]" not in output
 
 
 def session_of(port, context, session=None, client_id="dev"):
