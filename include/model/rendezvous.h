@@ -7,7 +7,7 @@
  *
  * The node with the LOWEST cost is home, the next lowest the fallback, and so on. As
  * -log2 falls with h, this is the order of the score weight / -ln(h), highest first.
- * Integers only: the same answer on every CPU and from every compiler. The README
+ * Integers only: the same result on every CPU and from every compiler. src/model/README.md
  * ("The hash") gives the steps and test vectors, so that another program can compute it.
  *
  * Pure: no I/O, no clock; safe from any thread.
@@ -39,8 +39,8 @@ uint64_t rendezvous_hash(uint64_t seed, struct span key);
 
 /*
  * L(x): -log2(x / 2^64) with 32 fractional bits, for odd x (so x > 0): 1..2^38. Falls or
- * stays, never rises, as x grows. Computed by repeated squaring on 32 bits, as the README
- * gives it.
+ * stays, never rises, as x grows. Computed by repeated squaring on 32 bits, as in
+ * src/model/README.md.
  */
 uint64_t rendezvous_cost(uint64_t x);
 

@@ -433,7 +433,7 @@ MUST_USE bool config_find_cluster(const struct config *config, const char *name,
 
 /*
  * Print the reference of all keys as a Markdown table: key, value, default, meaning. It is
- * made from the rows that the parser works by; the README holds a copy.
+ * made from the rows that the parser works by; config/reference.md holds a copy.
  */
 void config_reference(FILE *out);
 

@@ -2,7 +2,7 @@
  * table.h - every key of the configuration file as a row of a table.
  *
  * The loader, the defaults, the release of memory, the search for the nearest key and the
- * reference in the README all read these rows, so a new key is one new row.
+ * reference (config/reference.md) all read these rows. src/README.md lists the steps for a new key.
  */
 #ifndef MODEL_CONFIG_TABLE_H
 #define MODEL_CONFIG_TABLE_H
