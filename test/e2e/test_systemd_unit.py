@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def analyze(*arguments):
-    return subprocess.run(["systemd-analyze", *map(str, arguments)], capture_output=True, text=True,
+    return subprocess.run(["systemd-analyze", "--man=no", *map(str, arguments)], capture_output=True, text=True,
                           timeout=harness.WAIT_LIMIT_S, check=False)
 
 
