@@ -1,16 +1,16 @@
 # Completion of mqtt-router's command line in bash: commands, options, and the nodes of a running
-# router. Installed as share/bash-completion/completions/mqtt-router; `source` does it by hand.
+# router. Installed as share/bash-completion/completions/mqtt-router; `source` it to try it.
 #
-# Words come from the program's own help, so they cannot drift apart. Nodes are asked of the router
-# that the line names (--admin, --config), or that MQTT_ROUTER_ADMIN names; when there is none, or
-# it says nothing within two seconds, nothing is offered. What it says is never expanded.
+# Commands and options are read from the output of --help. Node names come from the router that the
+# line names (--admin, --config) or MQTT_ROUTER_ADMIN; if it does not respond within two seconds,
+# nothing is offered. Its output is never expanded.
 
-_mqtt_router_offer() { # the word so far, then the candidates on standard input, one a line
+_mqtt_router_offer() { # the current word; candidates on standard input, one per line
     local candidate skip=${1%"${1##*:}"}
-    # bash takes the part behind a colon for the word, where the colon breaks words.
+    # If a colon breaks words, bash completes only the part after it.
     [[ $COMP_WORDBREAKS == *:* ]] || skip=
     while IFS= read -r candidate; do
-        # A backslash: the name has characters that were escaped to be shown.
+        # Skip names with a backslash: they contain escaped characters.
         [[ $candidate == "$1"* && $candidate != *\\* ]] || continue
         candidate=${candidate#"$skip"}
         COMPREPLY+=("$(printf %q "$candidate")")
@@ -21,7 +21,7 @@ _mqtt_router_commands() {
     "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]\{1,\}\).*/\1/p'
 }
 
-_mqtt_router_nodes() { # the program, then how it finds the router
+_mqtt_router_nodes() { # the program, then its options for the router
     timeout 2 "$1" nodes --names "${@:2}" 2>/dev/null
 }
 
@@ -33,7 +33,7 @@ _mqtt_router() {
     [[ $line == *[[:space:]] ]] && words+=("")
     local current=${words[-1]}
 
-    # Options that have a value, as in "--rate N", one a line.
+    # Options with a value, as in "--rate N", one per line.
     local valued
     valued=$("$program" --help 2>/dev/null | grep -oE -- '--[a-z-]+ [A-Z]+'; echo "-c FILE")
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
@@ -53,7 +53,7 @@ _mqtt_router() {
         fi
     done
 
-    # What kind of word is wanted: the value of an option, or an operand.
+    # The kind of word to complete: the value of an option, or an operand.
     wants=$value
     if [[ -z $wants && $current == -* ]]; then
         wants=OPTION
