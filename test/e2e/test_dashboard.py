@@ -106,10 +106,10 @@ def test_a_node_that_fails_and_recovers_is_shown_and_announced(opened, nodes, br
     nodes["b"].kill()
     browser.wait(f"{row('b')} .pill.bad:text('down')")
     assert "refused" in browser.text(f"{row('b')} td")
-    browser.wait("#news:text('Node b of cluster c is down')", state="attached")
+    browser.wait("#announcement:text('Node b of cluster c is down')", state="attached")
     browser.shot("down")
     nodes["b"].begin()
-    browser.wait("#news:text('Node b of cluster c is up')", state="attached")
+    browser.wait("#announcement:text('Node b of cluster c is up')", state="attached")
     browser.wait(f"{row('b')} .pill.good:text('up')")
 
 
@@ -131,7 +131,7 @@ def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     browser.wait("#overrides:has-text('is draining, in the file up')")
     fleet.run(lambda: len(opened.find("session.end", reason="node_drained")) > 15,
               "some sessions to be closed")
-    assert " gone, 10 a second" in browser.text(row("a"))
+    assert " closed, 10 per second" in browser.text(row("a"))
     browser.shot("drain")
     browser.click(f"{row('a')} button:text('Restore')")
     assert "Restore node a?" in browser.text("#ask-title")
@@ -176,7 +176,7 @@ def test_a_device_is_found_with_its_home_and_session_and_disconnected(opened, br
     assert "meter-7" in browser.text("#ask-text")
     browser.click("#ask-yes")
     opened.session_end(client_id="meter-7", reason="disconnected")
-    browser.wait("#found:has-text('no session')")
+    browser.wait("#found:has-text('none')")
 
 
 def test_a_hostile_client_identifier_is_shown_as_text(opened, browser, closing):
@@ -200,23 +200,23 @@ def test_a_lost_and_a_recovered_router_are_announced(
     browser.open(router)
     browser.wait("#state .pill:text('ready')")
     router.stop()
-    browser.wait("#unreachable:has-text('has not answered since')")
+    browser.wait("#unreachable:has-text('has not responded since')")
     browser.wait("#state .pill:text('unreachable')")
     browser.shot("unreachable")
     start_router(config(nodes, address=f"127.0.0.1:{port}"))
     browser.wait("#state .pill:text-is('ready')")
     browser.wait("#unreachable", state="hidden")
-    assert "answers again" in browser.textContent("#news")
+    assert "responds again" in browser.textContent("#announcement")
 
 
 def test_a_router_with_a_token_asks_for_it_once(start_router, nodes, browser, tmp_path):
     router = start_router(config(nodes, token_file=str(make_token(tmp_path))))
     browser.open(router)
-    browser.wait("#door[open]")
+    browser.wait("#sign-in[open]")
     browser.shot("token")
     browser.fill("#token", "a wrong one")
     browser.press("Enter")
-    browser.wait("#door-fault:text('does not know')")
+    browser.wait("#sign-in-fault:text('rejected')")
     browser.fill("#token", TOKEN)
     browser.press("Enter")
     browser.wait(f"{row('c')} .pill.good")
@@ -266,7 +266,7 @@ def test_the_dashboard_is_legible_in_both_themes_on_a_phone_and_to_screen_reader
     assert {"main", "banner"} <= {n["role"] for n in tree}
     browser.focus("[data-plot=rates]")
     browser.press("ArrowLeft")
-    assert "connects a second" in browser.getAttribute("[data-plot=rates]", "aria-valuetext")
+    assert "connects per second" in browser.getAttribute("[data-plot=rates]", "aria-valuetext")
     browser.setViewportSize({"width": 360, "height": 740})
     browser.wait("#plots svg[viewBox^='0 0 3']")
     assert browser.evaluate("document.documentElement.scrollWidth") == 360

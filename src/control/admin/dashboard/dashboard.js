@@ -1,21 +1,21 @@
 
 /*
- * dashboard.js - asks /api/v1/ every two seconds and shows what it says.
+ * dashboard.js - poll /api/v1/ every two seconds and show the responses.
  *
- *   poll() -> asked: the newest answer of each path -> draw() -> morph() into the page
+ *   poll() -> latest: the newest response of each path -> draw() -> morph() into the page
  *
- * Every view is a function from answers to elements. morph() changes the page where it differs,
- * so that focus, a selection and a reader's place survive. Text of peers (a client identifier may
- * be any UTF-8) becomes text nodes, never markup; characters that nobody sees are spelled out.
+ * Every view is a function from responses to elements. morph() changes the page only where it
+ * differs, so focus, selection and scroll position are kept. Text from peers (a client identifier
+ * may be any UTF-8) becomes text nodes, never markup; invisible characters are shown as escapes.
  */
 "use strict";
 
 const POLL_MS = 2000;
 const $ = (id) => document.getElementById(id);
-const asked = {};               // path -> the last good answer
-const rates = { before: null }; // totals of the poll before, for differences
+const latest = {};              // path -> the last successful response
+const rates = { before: null }; // totals of the previous poll, for differences
 
-// ---- words ----
+// ---- formatting ----
 
 const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 const visible = (text) => String(text).replace(INVISIBLE,
@@ -46,7 +46,7 @@ function bytes(n) {
 
 // ---- elements ----
 
-/* el("td.number", {title: "x"}, "text", el(...)): text is text, whatever is in it. */
+/* el("td.number", {title: "x"}, "text", el(...)): text is always text, never markup. */
 function el(what, more, ...inside) {
   const [tag, ...classes] = what.split(".");
   const made = document.createElement(tag);
@@ -61,7 +61,7 @@ function el(what, more, ...inside) {
 const peer = (text) => el("bdi.peer", null, visible(text));
 const pill = (text, kind) => el(`span.pill${kind ? "." + kind : ""}`, null, text);
 
-/* Make `old` equal to `wanted`, and touch only what differs. */
+/* Make `old` equal to `wanted`, changing only what differs. */
 function morph(old, wanted) {
   for (const { name } of [...old.attributes])
     if (name !== "style" && name !== "open" && !wanted.hasAttribute(name)) old.removeAttribute(name);
@@ -88,7 +88,7 @@ function fill(parent, wanted) {
 const show = (id, ...inside) => fill($(id), inside.flat(Infinity).filter((x) => x != null && x !== false)
   .map((x) => typeof x === "string" ? document.createTextNode(x) : x));
 
-/* Roles are said though a table has them: on a phone its rows are cards, and no table for CSS. */
+/* The roles are explicit, because on a phone CSS shows the rows as cards, not as a table. */
 function table(name, columns, rows) {
   const head = columns.map(([title, kind]) => el(`th${kind ? "." + kind : ""}`,
     { scope: "col", role: "columnheader" }, title || el("span.unseen", null, "Actions")));
@@ -102,35 +102,35 @@ function table(name, columns, rows) {
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)), el("tbody", { role: "rowgroup" }, body));
 }
 
-// ---- asking ----
+// ---- requests ----
 
 class Problem extends Error {
   constructor(status, detail) { super(detail); this.status = status; }
 }
 
-async function ask(path, body) {
+async function request(path, body) {
   const headers = { Accept: "application/json" };
   const token = sessionStorage.getItem("token");
   if (token) headers.Authorization = "Bearer " + token;
   if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch("/api/v1/" + path, {
+  const response = await fetch("/api/v1/" + path, {
     method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body),
     cache: "no-store", signal: AbortSignal.timeout(5000),
   });
-  const said = await answer.json().catch(() => ({}));
-  if (answer.ok) return said;
-  if (answer.status === 401) openDoor(token);
-  throw new Problem(answer.status, said.detail || said.title || `HTTP ${answer.status}`);
+  const result = await response.json().catch(() => ({}));
+  if (response.ok) return result;
+  if (response.status === 401) requestToken(token);
+  throw new Problem(response.status, result.detail || result.title || `HTTP ${response.status}`);
 }
 
-function openDoor(refused) {
-  if ($("door").open) return;
-  $("door-fault").textContent = refused ? "The router does not know this token." : "";
+function requestToken(refused) {
+  if ($("sign-in").open) return;
+  $("sign-in-fault").textContent = refused ? "The router rejected this token." : "";
   $("ask").close();
-  $("door").showModal();
+  $("sign-in").showModal();
 }
 
-$("door").addEventListener("close", () => {
+$("sign-in").addEventListener("close", () => {
   if ($("token").value) sessionStorage.setItem("token", $("token").value.trim());
   $("token").value = "";
   poll();
@@ -140,13 +140,13 @@ $("door").addEventListener("close", () => {
 
 const EVERY = { status: 1, nodes: 1, history: 2, events: 1, listeners: 3, certificates: 15, config: 15 };
 let turn = 0, timer = 0, silentSince = null, polling = false;
-const lacks = new Set(); // paths that this router does not have
+const lacks = new Set(); // paths that this router does not support
 
-async function look(path) {
+async function update(path) {
   try {
-    asked[path] = await ask(path);
+    latest[path] = await request(path);
   } catch (problem) {
-    // A router may lack one of these; only silence and a closed door are news for all.
+    // One missing path is no error; no response at all, or a missing token, concerns all of them.
     if (!(problem instanceof Problem) || problem.status === 401) throw problem;
     if (problem.status === 404 || problem.status === 501) lacks.add(path);
   }
@@ -154,14 +154,14 @@ async function look(path) {
 
 async function poll() {
   clearTimeout(timer);
-  if (document.hidden || polling || $("door").open) return;
+  if (document.hidden || polling || $("sign-in").open) return;
   polling = true;
-  const due = Object.keys(EVERY).filter((path) => !lacks.has(path) && (turn % EVERY[path] === 0 || !asked[path]));
+  const due = Object.keys(EVERY).filter((path) => !lacks.has(path) && (turn % EVERY[path] === 0 || !latest[path]));
   try {
     const began = performance.now();
-    await look("status"); // alone: one question finds out that nobody answers
-    asked.took_ms = performance.now() - began;
-    await Promise.all(due.filter((path) => path !== "status").map(look));
+    await update("status"); // first and alone: if it fails, the others are not sent
+    latest.took_ms = performance.now() - began;
+    await Promise.all(due.filter((path) => path !== "status").map(update));
     turn++;
     reached(true);
     draw();
@@ -175,31 +175,31 @@ async function poll() {
 document.addEventListener("visibilitychange", poll);
 
 function reached(yes) {
-  if (yes && silentSince) announce("The router answers again.");
-  if (yes && silentSince) { turn = 0; lacks.clear(); } // it may be another one
+  if (yes && silentSince) announce("The router responds again.");
+  if (yes && silentSince) { turn = 0; lacks.clear(); } // it may be another version
   silentSince = yes ? null : silentSince || new Date();
   document.body.classList.toggle("stale", !yes);
   $("unreachable").hidden = yes;
   if (yes) return;
-  const text = `The router has not answered since ${time(silentSince)}: what is below is from ` +
-    "before. It is asked again every 2 seconds.";
+  const text = `The router has not responded since ${time(silentSince)}. The data below is older. ` +
+    "The page tries again every 2 seconds.";
   if ($("unreachable").textContent !== text) $("unreachable").textContent = text;
   show("state", pill("unreachable", "bad"));
   document.title = "unreachable - mqtt-router";
 }
 
-function announce(text) { $("news").textContent = text; }
+function announce(text) { $("announcement").textContent = text; }
 
 // ---- views ----
 
 function draw() {
-  const { status, nodes, listeners, certificates, events, history } = asked;
+  const { status, nodes, listeners, certificates, events, history } = latest;
   if (status) { drawHeader(status); drawFigures(status); drawReasons(status); drawOverrides(status); drawWarnings(status); }
   if (nodes) drawNodes(nodes.clusters);
   if (history) drawPlots(history);
   if (listeners) drawListeners(listeners.listeners);
   if (certificates) drawCertificates(certificates.certificates);
-  show("events", events ? eventTable(events.events) : el("p.soft", null, "This router keeps none."));
+  show("events", events ? eventTable(events.events) : el("p.soft", null, "This router keeps no events."));
 }
 
 function drawHeader(status) {
@@ -212,7 +212,7 @@ function drawHeader(status) {
 }
 
 const sum = (object) => Object.values(object || {}).reduce((a, b) => a + b, 0);
-const last = (name) => { const s = asked.history && asked.history.series[name]; return s && s[s.length - 1]; };
+const last = (name) => { const s = latest.history && latest.history.series[name]; return s && s[s.length - 1]; };
 
 function drawFigures(status) {
   const memory = status.relay_memory || {};
@@ -221,10 +221,10 @@ function drawFigures(status) {
   show("figures",
     figure("Sessions", count(sum(status.sessions)), `${count((status.sessions || {}).relay)} relayed`),
     figure("Connections", count(status.connections), `of ${count(status.max_connections)}`),
-    figure("Connects", decimal(last("connects_per_s")), "a second"),
-    figure("Refusals", decimal(last("refusals_per_s")), "a second"),
+    figure("Connects", decimal(last("connects_per_s")), "per second"),
+    figure("Refusals", decimal(last("refusals_per_s")), "per second"),
     figure("Relay memory", bytes(memory.used_bytes), `of ${bytes(memory.max_bytes)}`),
-    figure("Main loop", count(Math.round(asked.took_ms)), "ms to answer"));
+    figure("Main loop", count(Math.round(latest.took_ms)), "ms to respond"));
 }
 
 function drawOverrides(status) {
@@ -244,7 +244,7 @@ function drawWarnings(status) {
 const STATUS_KIND = { up: "good", down: "bad", ejected: "bad", draining: "warn", recovering: "warn" };
 
 function drawNodes(clusters) {
-  say(clusters);
+  announceChanges(clusters);
   show("clusters", clusters.map((cluster) => el("div", { "data-key": cluster.name },
     el("h3", null, "Cluster ", peer(cluster.name), cluster.discovered ? " (discovered)" : ""),
     table(`Nodes of cluster ${visible(cluster.name)}`,
@@ -256,7 +256,7 @@ function nodeCells(node) {
   const share = (kind, title, permille) => el("div.share", { title },
     el("span.track", { "aria-hidden": "true" }, el(`span.bar.${kind}`, { width: `${(permille || 0) / 10}%` })),
     el("span.number", null, el("span.unseen", null, title + " "), percent(permille)));
-  const why = node.departed ? "no longer in the file" : node.why;
+  const why = node.departed ? "removed from the configuration" : node.why;
   return [
     [peer(node.name), el("small", null, visible(node.address), node.backup ? ", backup" : "")],
     [pill(words(node.status), STATUS_KIND[node.status]), why ? el("small", null, peer(why)) : null,
@@ -276,21 +276,21 @@ function drainProgress(node) {
   const at = Math.max(node.drain.sessions_at_start, node.sessions), gone = at - node.sessions;
   const left = node.drain.rate_per_s ? Math.ceil(node.sessions / node.drain.rate_per_s) : null;
   return [el("progress", { max: at || 1, value: at ? gone : 1, "aria-label": `Drain of node ${visible(node.name)}` }),
-    el("small", null, node.sessions ? `${count(gone)} of ${count(at)} gone, ${count(node.drain.rate_per_s)} a second` +
-      (left ? `, about ${duration(left)} left` : "") : "empty: it may be stopped now")];
+    el("small", null, node.sessions ? `${count(gone)} of ${count(at)} closed, ${count(node.drain.rate_per_s)} per second` +
+      (left ? `, about ${duration(left)} left` : "") : "empty: the node can be stopped")];
 }
 
-/* What changed since the last poll, for those who do not see the table. */
+/* Announce status changes since the last poll to screen readers. */
 let known = null;
-function say(clusters) {
+function announceChanges(clusters) {
   const now = new Map(clusters.flatMap((c) => c.nodes.map((n) => [`${n.name} of cluster ${c.name}`, n])));
-  const news = [...now].filter(([name, n]) => known && known.get(name) && known.get(name).status !== n.status)
+  const changes = [...now].filter(([name, n]) => known && known.get(name) && known.get(name).status !== n.status)
     .map(([name, n]) => `Node ${visible(name)} is ${words(n.status)}${n.why ? ": " + visible(n.why) : ""}.`);
-  if (news.length) announce(news.join(" "));
+  if (changes.length) announce(changes.join(" "));
   known = now;
 }
 
-/* Ends that say nothing against the device or the router. */
+/* Close reasons that are not refusals. */
 const ENDS = ["client_closed", "client_error", "client_closed_early", "http_probe", "node_closed", "node_error", "idle_timeout",
   "node_drained", "node_down", "homecoming", "disconnected", "shutdown"];
 
@@ -301,14 +301,14 @@ function drawReasons(status) {
   const rows = (list) => list.sort((a, b) => b[1] - a[1]).map(([reason, n]) => ({ key: reason, cells: [
     words(reason), s > 0 ? decimal(Math.max(0, n - (before.now[reason] || 0)) / s) : "0", count(n)] }));
   const draws = (id, name, list, none) => show(id, list.length ? table(name,
-    [["Reason"], ["A second", "number"], ["Since the start", "number"]], rows(list)) : el("p.soft", null, none));
+    [["Reason"], ["Per second", "number"], ["Since the start", "number"]], rows(list)) : el("p.soft", null, none));
   draws("refusals", "Refusals by reason", Object.entries(now).filter(([r]) => !ENDS.includes(r)), "None since the start.");
-  draws("ends", "Other ends of sessions", Object.entries(now).filter(([r]) => ENDS.includes(r)), "None yet.");
+  draws("ends", "Other closed sessions", Object.entries(now).filter(([r]) => ENDS.includes(r)), "None yet.");
   rates.before = { at, now };
 }
 
 function drawListeners(list) {
-  show("listeners", table("Listeners", [["Listener"], ["Speaks"], ["Cluster"], ["Connections", "number"], ["Accepted", "number"]],
+  show("listeners", table("Listeners", [["Listener"], ["Protocol"], ["Cluster"], ["Connections", "number"], ["Accepted", "number"]],
     list.map((l) => ({ key: l.name, cells: [
       [peer(l.name), el("small.peer", null, visible(l.addresses.join(", ")))],
       [l.proxy_protocol && "PROXY", l.tls && "TLS", l.websocket && "WebSocket", "MQTT"].filter(Boolean).join(", "),
@@ -320,14 +320,14 @@ function drawCertificates(list) {
   const lists = { crl: "revocation list", ocsp_response: "OCSP response" };
   const kind = (days, of) => days < (lists[of] ? 1 : 7) ? "bad" : days < (lists[of] ? 7 : 30) ? "warn" : "good";
   const left = (days) => days < 0 ? "expired" : plural(days, "day") + " left";
-  show("certificates", list.length ? table("Certificates", [["Certificate"], ["Used by"], ["Ends"]],
+  show("certificates", list.length ? table("Certificates", [["Certificate"], ["Used by"], ["Expires"]],
     list.map((c) => ({ key: `${c.listener} ${c.cluster} ${c.file} ${c.kind} ${c.subject}`, cells: [
       [lists[c.kind] ? [el("span.soft", null, lists[c.kind]), " "] : null,
         peer((c.names && c.names.length ? c.names.join(", ") : c.subject) || "?"), el("small.peer", null, visible(c.file))],
       [["listener ", c.listener], ["cluster ", c.cluster]].filter(([, name]) => name)
         .map(([what, name]) => [el("span.soft", null, what), peer(name)]),
       [pill(left(c.days_left), kind(c.days_left, c.kind)), el("small", null, String(c.not_after).slice(0, 10))]] })))
-    : el("p.soft", null, "None: no listener and no cluster uses TLS with one."));
+    : el("p.soft", null, "None: no listener and no cluster uses a certificate."));
 }
 
 function eventTable(list) {
@@ -346,12 +346,12 @@ function eventTable(list) {
 
 const SVG = "http://www.w3.org/2000/svg";
 const PLOTS = [
-  { id: "rates", title: "Connects and refusals a second", height: 130,
-    lines: [["connects_per_s", "connects", "Connects a second"], ["refusals_per_s", "refusals", "Refusals a second"]] },
+  { id: "rates", title: "Connects and refusals per second", height: 130,
+    lines: [["connects_per_s", "connects", "Connects per second"], ["refusals_per_s", "refusals", "Refusals per second"]] },
   { id: "held", title: "Sessions", height: 80, lines: [["sessions", "sessions", "Sessions"]] },
 ];
 const SAMPLES = 180, LEFT = 44;
-const cursors = {}; // plot -> the sample that is looked at; none: the newest
+const cursors = {}; // plot -> the selected sample; none: the newest
 
 function svg(tag, more, ...inside) {
   const made = document.createElementNS(SVG, tag);
@@ -360,7 +360,7 @@ function svg(tag, more, ...inside) {
   return made;
 }
 
-/* The least of 1, 2, 5, 10... that is not below: axes end at numbers people like. */
+/* The smallest of 1, 2, 5, 10, ... that is not below `most`: a round end for an axis. */
 function nice(most) {
   const size = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
   return [1, 2, 5, 10].map((n) => n * size).find((n) => n >= most);
@@ -375,7 +375,7 @@ function plot({ id, title, height, lines }, history, width) {
   const when = (i) => time(Date.parse(history.end) - (n - 1 - i) * history.every_s * 1000);
   const at = Math.min(cursors[id] ?? n - 1, n - 1);
   const value = n ? `${when(at)}: ` + lines.map(([name, , word]) =>
-    `${word.toLowerCase()} ${decimal(history.series[name][at])}`).join(", ") : "no sample yet: the first comes after 5 seconds";
+    `${word.toLowerCase()} ${decimal(history.series[name][at])}`).join(", ") : "no sample yet: the first one is taken after 5 seconds";
   const parts = [0, 0.5, 1].flatMap((part) => [
     svg("line", { class: "grid", x1: LEFT, x2: width, y1: y(top * part), y2: y(top * part) }),
     svg("text", { x: LEFT - 6, y: y(top * part) + 4, "text-anchor": "end" }, decimal(top * part))]);
@@ -408,20 +408,20 @@ function drawPlots(history) {
     const when = Date.parse(history.end) - (n - end) * history.every_s * 1000;
     rows.push({ cells: [time(when), ...names.map(([name]) => decimal(most(name)))] });
   }
-  show("plot-table", table("The most of each in the minute before", [["Until"], ...names.map(([, , word]) => [word, "number"])], rows));
+  show("plot-table", table("Maximum of each in the preceding minute", [["Until"], ...names.map(([, , word]) => [word, "number"])], rows));
 }
 
 function moveCursor(id, to) {
-  const n = asked.history ? asked.history.series.sessions.length : 0;
+  const n = latest.history ? latest.history.series.sessions.length : 0;
   if (!n) return;
   cursors[id] = to == null ? null : Math.max(0, Math.min(n - 1, to));
-  drawPlots(asked.history);
+  drawPlots(latest.history);
 }
 
 $("plots").addEventListener("pointermove", (event) => {
   const frame = event.target.closest("[data-plot]");
   if (!frame) return;
-  const box = frame.getBoundingClientRect(), n = asked.history.series.sessions.length;
+  const box = frame.getBoundingClientRect(), n = latest.history.series.sessions.length;
   const part = (event.clientX - box.left - LEFT) / (box.width - LEFT);
   moveCursor(frame.dataset.plot, Math.round(part * (SAMPLES - 1)) - (SAMPLES - n));
 });
@@ -434,12 +434,12 @@ $("plots").addEventListener("keydown", (event) => {
   event.preventDefault();
   moveCursor(frame.dataset.plot, Number(frame.getAttribute("aria-valuenow")) + step);
 });
-addEventListener("resize", () => asked.history && drawPlots(asked.history));
+addEventListener("resize", () => latest.history && drawPlots(latest.history));
 
-// ---- asking before doing ----
+// ---- confirmation ----
 
 const dialog = $("ask");
-let doing = null; // what the dialog asks about: {rate, text(rate), run(rate)}
+let doing = null; // the change to confirm: {title, text, verb, rate, pace(rate), run(rate)}
 
 function confirmFirst(what) {
   doing = what;
@@ -451,7 +451,7 @@ function confirmFirst(what) {
   $("ask-rate").hidden = !what.pace;
   if (what.pace) { $("rate").value = what.rate || ""; $("rate-text").textContent = what.pace($("rate").valueAsNumber); }
   dialog.showModal();
-  $("ask-no").focus(); // the harmless one
+  $("ask-no").focus(); // the safe default
 }
 
 $("rate").addEventListener("input", () => { $("rate-text").textContent = doing.pace($("rate").valueAsNumber); });
@@ -464,20 +464,20 @@ dialog.querySelector("form").addEventListener("submit", async (event) => {
     dialog.close();
     poll();
   } catch (problem) {
-    $("ask-fault").textContent = problem instanceof Problem ? problem.message : "The router does not answer.";
+    $("ask-fault").textContent = problem instanceof Problem ? problem.message : "The router does not respond.";
     $("ask-yes").disabled = false;
   }
 });
 
-const findNode = (cluster, name) => asked.nodes.clusters.find((c) => c.name === cluster)
+const findNode = (cluster, name) => latest.nodes.clusters.find((c) => c.name === cluster)
   .nodes.find((n) => n.name === name);
 
 function configuredRate(cluster) {
-  const list = ((asked.config || {}).config || {}).clusters || [];
+  const list = ((latest.config || {}).config || {}).clusters || [];
   return (list.find((c) => c.name === cluster) || {}).drain_rate_per_s;
 }
 
-const steer = (node, body) => ask(`nodes/${encodeURIComponent(node.cluster)}/${encodeURIComponent(node.name)}`, body);
+const steer = (node, body) => request(`nodes/${encodeURIComponent(node.cluster)}/${encodeURIComponent(node.name)}`, body);
 
 function askDrain(node) {
   confirmFirst({
@@ -486,10 +486,10 @@ function askDrain(node) {
       `closed, so that the devices connect to other nodes of cluster ${visible(node.cluster)}.`,
     verb: "Drain", rate: configuredRate(node.cluster),
     pace: (rate) => rate > 0 ? `about ${duration(node.sessions / rate)} for ${plural(node.sessions, "session")}`
-      : "empty: the configuration's pace",
+      : "empty: the rate in the configuration",
     run: async (rate) => {
       await steer(node, { state: "draining", ...(rate > 0 ? { drain_rate_per_s: rate } : {}) });
-      announce(`The drain of node ${visible(node.name)} has begun.`);
+      announce(`The drain of node ${visible(node.name)} has started.`);
     },
   });
 }
@@ -497,8 +497,8 @@ function askDrain(node) {
 function askRestore(node) {
   confirmFirst({
     title: `Restore node ${visible(node.name)}?`,
-    text: `It takes sessions again: of new ones ${percent(node.key_share_permille)} by the present shares. ` +
-      "Devices that are elsewhere now come back when they reconnect, or at the pace of homecoming.",
+    text: `It takes new sessions again, ${percent(node.key_share_permille)} of them by the current shares. ` +
+      "Its devices on other nodes return when they reconnect, or by homecoming.",
     verb: "Restore", run: () => steer(node, { state: "up" }),
   });
 }
@@ -506,10 +506,10 @@ function askRestore(node) {
 function askDisconnect(id, client) {
   confirmFirst({
     title: "Disconnect this session?",
-    text: `Session ${visible(id)} of device ${visible(client)} is closed. The device may connect again at once.`,
+    text: `Session ${visible(id)} of device ${visible(client)} is closed. The device may reconnect immediately.`,
     verb: "Disconnect",
     run: async () => {
-      await ask(`sessions/${encodeURIComponent(id)}/disconnect`, {});
+      await request(`sessions/${encodeURIComponent(id)}/disconnect`, {});
       announce("Disconnected.");
       await lookUp(client);
     },
@@ -549,24 +549,24 @@ function sessionCard(s) {
     el("button", { type: "button", "data-act": "disconnect", "data-session": s.id, "data-client": s.client_id ?? "" }, "Disconnect"));
 }
 
-let looked = null; // the device asked for last
+let looked = null; // the device of the last search
 async function lookUp(client) {
   looked = client;
   const id = encodeURIComponent(client);
   try {
-    const clusters = asked.nodes ? asked.nodes.clusters.map((c) => c.name) : [];
+    const clusters = latest.nodes ? latest.nodes.clusters.map((c) => c.name) : [];
     const homes = await Promise.all(clusters.map((name) =>
-      ask(`route?cluster=${encodeURIComponent(name)}&client_id=${id}`).catch(() => null)));
-    const { sessions, complete } = await ask(`sessions?client_id=${id}`);
+      request(`route?cluster=${encodeURIComponent(name)}&client_id=${id}`).catch(() => null)));
+    const { sessions, complete } = await request(`sessions?client_id=${id}`);
     show("found", facts([["Device", peer(client)], ...homes.filter(Boolean).map(homeFacts),
-      ["Present", sessions.length ? plural(sessions.length, "session") : complete === false
-        ? "unknown: not every worker answered in time" : "no session"]]),
+      ["Sessions", sessions.length ? plural(sessions.length, "session") : complete === false
+        ? "unknown: not every worker answered in time" : "none"]]),
     sessions.map(sessionCard));
-    // A farewell takes a moment: look again, if nobody has asked for another device meanwhile.
+    // Closing takes a moment: look up again, unless the user has searched for another device.
     if (sessions.some((s) => s.stage === "farewell"))
       setTimeout(() => looked === client && lookUp(client), 1000);
   } catch (problem) {
-    show("found", el("p.fault", null, problem instanceof Problem ? visible(problem.message) : "The router does not answer."));
+    show("found", el("p.fault", null, problem instanceof Problem ? visible(problem.message) : "The router does not respond."));
   }
 }
 
