@@ -1,14 +1,14 @@
 /*
- * fuzz_admin_target.c - the laws of what the admin interface reads of a request by itself.
+ * fuzz_admin_target.c - laws of parsing the target, Host and Origin of an admin request.
  *
- * The input is the target of a request, and behind its first line feeds the Host and the Origin.
+ * The input has three lines: the target, the Host and the Origin.
  *
- *   - what is found has the route's shape: parts and values are UTF-8 for jansson too, keys are
- *     the route's, each once
- *   - the same written again, every byte as %XX, is found the same
- *   - a method decides between found and wrong method, and nothing else
- *   - a Host that is ours is a name that nobody can own: for inet_pton() too
- *   - an Origin that fits names that very Host
+ *   - a parsed target matches its route: parts and values are UTF-8 (for jansson too), each key
+ * belongs to the route and occurs once
+ *   - the same target with every byte as %XX parses to the same result
+ *   - the method only decides between found and wrong method
+ *   - an accepted Host is "localhost" or a numeric address, also for inet_pton()
+ *   - an accepted Origin names the same host as Host
  */
 #include <arpa/inet.h>
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /*
- * test_text.c - tables for people: columns stand in line whatever the texts are.
+ * test_text.c - tables: columns are aligned for any text.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 static const char *const titles[] = {"NAME", ">N", "WHY", NULL};
 
-/* What a table of three cells a row prints; freed by the caller. */
+/* The output of a table with three columns; freed by the caller. */
 static char *printed(const char *const *cells, size_t n)
 {
     char *text = NULL;
@@ -34,9 +34,8 @@ static void columns_are_as_wide_as_their_widest_cell(void **state)
     free(text);
 }
 
-/* As a terminal has it: UAX #11 makes U+65E5 and U+672C wide; U+0301 stands on the letter before.
- */
-static void wide_and_combining_characters_take_the_places_they_take(void **state)
+/* UAX #11: U+65E5 and U+672C are wide; U+0301 combines with the letter before it. */
+static void wide_and_combining_characters_have_their_terminal_width(void **state)
 {
     (void)state;
     const char *const cells[] = {"\u65e5\u672c", "1", "x", "e\u0301", "2", "y",
@@ -49,7 +48,7 @@ static void wide_and_combining_characters_take_the_places_they_take(void **state
     free(text);
 }
 
-static void hostile_text_neither_steers_nor_breaks_a_column(void **state)
+static void control_characters_are_escaped_and_columns_stay_aligned(void **state)
 {
     (void)state;
     const char *const cells[] = {"a\nb", "1", "\x1b[2J", "\xff\"", "2", "\u202e\\"};
@@ -60,7 +59,7 @@ static void hostile_text_neither_steers_nor_breaks_a_column(void **state)
     free(text);
 }
 
-static void a_long_text_is_cut_between_characters(void **state)
+static void a_long_text_is_truncated_between_characters(void **state)
 {
     (void)state;
     char name[400] = "";
@@ -74,7 +73,7 @@ static void a_long_text_is_cut_between_characters(void **state)
     free(text);
 }
 
-static void values_are_of_a_size_that_is_read_at_a_glance(void **state)
+static void values_are_shown_in_readable_units(void **state)
 {
     (void)state;
     char value[FORMAT_MAX];
@@ -95,10 +94,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
-        cmocka_unit_test(wide_and_combining_characters_take_the_places_they_take),
-        cmocka_unit_test(hostile_text_neither_steers_nor_breaks_a_column),
-        cmocka_unit_test(a_long_text_is_cut_between_characters),
-        cmocka_unit_test(values_are_of_a_size_that_is_read_at_a_glance),
+        cmocka_unit_test(wide_and_combining_characters_have_their_terminal_width),
+        cmocka_unit_test(control_characters_are_escaped_and_columns_stay_aligned),
+        cmocka_unit_test(a_long_text_is_truncated_between_characters),
+        cmocka_unit_test(values_are_shown_in_readable_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

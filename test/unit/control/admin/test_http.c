@@ -1,9 +1,8 @@
 /*
- * test_http.c - a request whose handler answers later, never, or to nobody any more; and a
- * peer that takes its time.
+ * test_http.c - held calls, clients that leave, and slow clients.
  *
- * The handlers are this file's own: POST reload holds its call, everything else answers at once.
- * The clock is the test's.
+ * The routes and handlers are this file's own: POST reload holds its call, other handlers answer
+ * immediately. The clock is controlled by the test.
  */
 #include "control/admin/http.h"
 
@@ -16,7 +15,7 @@
 #include "net/socket.h"
 
 #define CALLS_MAX 80u
-#define TURNS_MAX 200u /* of the loop, until something is waited for in vain */
+#define TURNS_MAX 200u /* of the loop, before a wait fails */
 
 struct context {
     struct ground g;
@@ -26,7 +25,7 @@ struct context {
     struct endpoint at;
     int listen_fd;
     enum admin_phase phase;
-    struct admin_call *held[CALLS_MAX]; /* null = gone, or answered */
+    struct admin_call *held[CALLS_MAX]; /* null: gone or answered */
     unsigned n_held, n_gone, n_refused;
 };
 
@@ -56,12 +55,12 @@ static void hold(struct admin_call *call)
     h->n_held++;
 }
 
-/* Holds, and has its answer before it returns. */
+/* Holds its call, and answers before it returns. */
 static void hold_and_answer(struct admin_call *call)
 {
-    static struct admin_call *nobody; /* no gone is called */
+    static struct admin_call *nobody; /* `gone` is not called */
     assert_true(admin_hold(call, on_gone, &nobody));
-    admin_reply_json(call, 200, json_pack("{s:i}", "at_once", 1));
+    admin_reply_json(call, 200, json_pack("{s:i}", "immediate", 1));
 }
 
 static void answer(struct admin_call *call)
@@ -78,9 +77,9 @@ static const struct admin_route list[] = {
 static const struct admin_routes routes = {
     .list = list, .n = ARRAY_LEN(list), .page_policy = "default-src 'none'"};
 
-/* ---- the stage ---- */
+/* ---- set-up ---- */
 
-static struct context *house_new(void)
+static struct context *context_new(void)
 {
     const struct listen_options options = {.backlog = 128};
     struct context *h = calloc(1, sizeof(*h));
@@ -102,7 +101,7 @@ static struct context *house_new(void)
     return h;
 }
 
-static void house_free(struct context *h)
+static void context_free(struct context *h)
 {
     admin_http_free(h->http);
     close(h->listen_fd);
@@ -116,7 +115,7 @@ static void turn(struct context *h)
     ev_run(h->g.loop, EVRUN_NOWAIT);
 }
 
-static void pass(struct context *h, double seconds)
+static void advance(struct context *h, double seconds)
 {
     for (double step = 0.25; seconds > 0; seconds -= step) {
         ground_now_us += (uint64_t)(step * 1e6);
@@ -132,8 +131,8 @@ static int dial(struct context *h, const char *request)
     return fd;
 }
 
-/* Turn the loop until bytes or an end are there to be read: as text, empty for an end. */
-static const char *hear(struct context *h, int fd, char text[1024])
+/* Run the loop until data or an end of stream arrives. Returns the text; empty: end of stream. */
+static const char *receive(struct context *h, int fd, char text[1024])
 {
     ssize_t n = -1;
     for (unsigned i = 0; i < TURNS_MAX && n < 0; i++) {
@@ -167,73 +166,73 @@ static void wait_held(struct context *h, unsigned count)
 
 /* ---- tests ---- */
 
-static void a_held_call_is_answered_later_and_the_next_after_it(void **state)
+static void a_held_call_is_answered_later_and_the_next_request_after_it(void **state)
 {
     (void)state;
     char text[1024];
-    struct context *h = house_new();
+    struct context *h = context_new();
     int fd = dial(h, POST("/api/v1/reload") GET("/healthz"));
     wait_held(h, 1);
     assert_true(is_silent(h, fd));
     admin_reply_json(h->held[0], 201, json_pack("{s:i}", "later", 1));
-    hear(h, fd, text);
+    receive(h, fd, text);
     assert_memory_equal(text, "HTTP/1.1 201 ", 13);
     assert_non_null(strstr(text, "{\"later\":1}\n"));
     if (!strstr(text, "{}\n"))
-        assert_non_null(strstr(hear(h, fd, text), "{}\n"));
+        assert_non_null(strstr(receive(h, fd, text), "{}\n"));
     close(fd);
-    house_free(h);
+    context_free(h);
 }
 
-static void a_call_that_was_held_may_be_answered_before_its_handler_returns(void **state)
+static void a_held_call_may_be_answered_before_its_handler_returns(void **state)
 {
     (void)state;
     char text[1024];
-    struct context *h = house_new();
+    struct context *h = context_new();
     int fd = dial(h, POST("/api/v1/homecoming") POST("/api/v1/reload"));
-    hear(h, fd, text);
-    assert_non_null(strstr(text, "{\"at_once\":1}\n"));
+    receive(h, fd, text);
+    assert_non_null(strstr(text, "{\"immediate\":1}\n"));
     wait_held(h, 1);
-    assert_true(is_silent(h, fd)); /* nothing of the former is left over for it */
+    assert_true(is_silent(h, fd)); /* the previous response is not sent again */
     admin_reply_json(h->held[0], 200, json_pack("{s:i}", "later", 1));
-    assert_non_null(strstr(hear(h, fd, text), "{\"later\":1}\n"));
+    assert_non_null(strstr(receive(h, fd, text), "{\"later\":1}\n"));
     close(fd);
-    house_free(h);
+    context_free(h);
 }
 
-static void who_leaves_while_its_call_is_held_is_told_of_within_seconds(void **state)
+static void a_client_that_leaves_a_held_call_is_noticed_within_seconds(void **state)
 {
     (void)state;
-    struct context *h = house_new();
+    struct context *h = context_new();
     int leaves = dial(h, POST("/api/v1/reload")), stays = dial(h, POST("/api/v1/reload"));
     wait_held(h, 2);
     close(leaves);
-    pass(h, 3);
+    advance(h, 3);
     assert_int_equal(!h->held[0] + !h->held[1], 1);
     struct admin_call *left = h->held[0] ? h->held[0] : h->held[1];
     char text[1024];
     admin_reply_json(left, 200, json_object());
-    assert_memory_equal(hear(h, stays, text), "HTTP/1.1 200 ", 13);
+    assert_memory_equal(receive(h, stays, text), "HTTP/1.1 200 ", 13);
     close(stays);
-    house_free(h);
+    context_free(h);
 }
 
-static void sixty_four_may_be_held_and_the_rest_hears_so_at_once(void **state)
+static void more_than_sixty_four_held_calls_are_rejected(void **state)
 {
     (void)state;
     char text[1024];
     int fds[ADMIN_HELD_MAX], more;
-    struct context *h = house_new();
+    struct context *h = context_new();
     for (unsigned i = 0; i < ADMIN_HELD_MAX; i++)
         fds[i] = dial(h, POST("/api/v1/reload"));
     wait_held(h, ADMIN_HELD_MAX);
     more = dial(h, POST("/api/v1/reload"));
-    assert_memory_equal(hear(h, more, text), "HTTP/1.1 503 ", 13);
+    assert_memory_equal(receive(h, more, text), "HTTP/1.1 503 ", 13);
     assert_non_null(strstr(text, "\"busy\""));
     int probe = dial(h, GET("/healthz"));
-    assert_memory_equal(hear(h, probe, text), "HTTP/1.1 200 ", 13);
+    assert_memory_equal(receive(h, probe, text), "HTTP/1.1 200 ", 13);
     admin_reply_json(h->held[0], 200, json_object());
-    hear(h, fds[0], text);
+    receive(h, fds[0], text);
     close(more);
     more = dial(h, POST("/api/v1/reload"));
     wait_held(h, ADMIN_HELD_MAX + 2);
@@ -242,17 +241,17 @@ static void sixty_four_may_be_held_and_the_rest_hears_so_at_once(void **state)
         close(fds[i]);
     close(more);
     close(probe);
-    house_free(h);
+    context_free(h);
 }
 
-static void a_held_call_has_no_deadline_and_ends_with_the_interface(void **state)
+static void a_held_call_never_times_out_and_ends_when_the_interface_stops(void **state)
 {
     (void)state;
     char text[1024];
-    struct context *h = house_new();
+    struct context *h = context_new();
     int fd = dial(h, POST("/api/v1/reload"));
     wait_held(h, 1);
-    pass(h, 200);
+    advance(h, 200);
     assert_non_null(h->held[0]);
     admin_http_free(h->http);
     h->http = NULL;
@@ -261,15 +260,15 @@ static void a_held_call_has_no_deadline_and_ends_with_the_interface(void **state
     assert_true(n > 13);
     assert_memory_equal(text, "HTTP/1.1 503 ", 13);
     close(fd);
-    house_free(h);
+    context_free(h);
 }
 
-static void a_request_that_comes_at_the_very_end_is_not_held(void **state)
+static void a_request_during_the_stop_is_not_held(void **state)
 {
     (void)state;
     char text[1024];
     const char *const request = POST("/api/v1/reload");
-    struct context *h = house_new();
+    struct context *h = context_new();
     int fd = dial(h, "P"), held = dial(h, POST("/api/v1/reload"));
     wait_held(h, 1);
     assert_true(is_silent(h, fd));
@@ -281,10 +280,10 @@ static void a_request_that_comes_at_the_very_end_is_not_held(void **state)
     assert_memory_equal(text, "HTTP/1.1 503 ", 13);
     close(fd);
     close(held);
-    house_free(h);
+    context_free(h);
 }
 
-static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **state)
+static void an_incomplete_request_times_out_even_if_bytes_arrive(void **state)
 {
     (void)state;
     char text[1024];
@@ -293,65 +292,65 @@ static void half_a_request_ends_after_ten_seconds_however_it_dribbles(void **sta
                                        "Content-Length: 90\r\n\r\n";
     static const char *const halves[] = {"G", "GET /healthz HTTP/1.1\r\nX: ", body_to_come};
     for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
-        struct context *h = house_new();
+        struct context *h = context_new();
         int fd = dial(h, halves[i]);
         for (unsigned s = 0; s < ADMIN_REQUEST_S - 1; s++) {
-            pass(h, 1);
+            advance(h, 1);
             assert_int_equal(send(fd, " ", 1, MSG_NOSIGNAL), 1);
         }
         assert_true(is_silent(h, fd));
-        pass(h, 4);
-        assert_string_equal(hear(h, fd, text), "");
+        advance(h, 4);
+        assert_string_equal(receive(h, fd, text), "");
         close(fd);
-        house_free(h);
+        context_free(h);
     }
 }
 
-static void a_connection_waits_longer_for_its_next_request(void **state)
+static void an_idle_connection_has_a_longer_timeout(void **state)
 {
     (void)state;
     char text[1024];
-    struct context *h = house_new();
+    struct context *h = context_new();
     int fd = dial(h, GET("/healthz"));
-    hear(h, fd, text);
-    pass(h, ADMIN_IDLE_S - 5);
+    receive(h, fd, text);
+    advance(h, ADMIN_IDLE_S - 5);
     assert_int_equal(send(fd, GET("/healthz"), strlen(GET("/healthz")), 0),
                      strlen(GET("/healthz")));
-    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 200 ", 13);
-    pass(h, ADMIN_IDLE_S + 5);
-    assert_string_equal(hear(h, fd, text), "");
+    assert_memory_equal(receive(h, fd, text), "HTTP/1.1 200 ", 13);
+    advance(h, ADMIN_IDLE_S + 5);
+    assert_string_equal(receive(h, fd, text), "");
     close(fd);
-    house_free(h);
+    context_free(h);
 }
 
-static void before_the_start_only_probes_are_answered(void **state)
+static void only_probes_are_answered_before_the_router_serves(void **state)
 {
     (void)state;
     char text[1024];
-    struct context *h = house_new();
+    struct context *h = context_new();
     h->phase = ADMIN_STARTING;
     int fd = dial(h, GET("/healthz"));
-    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 200 ", 13);
+    assert_memory_equal(receive(h, fd, text), "HTTP/1.1 200 ", 13);
     close(fd);
     fd = dial(h, GET("/metrics"));
-    assert_memory_equal(hear(h, fd, text), "HTTP/1.1 503 ", 13);
+    assert_memory_equal(receive(h, fd, text), "HTTP/1.1 503 ", 13);
     assert_non_null(strstr(text, "\"starting\""));
     close(fd);
-    house_free(h);
+    context_free(h);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_held_call_is_answered_later_and_the_next_after_it),
-        cmocka_unit_test(a_call_that_was_held_may_be_answered_before_its_handler_returns),
-        cmocka_unit_test(who_leaves_while_its_call_is_held_is_told_of_within_seconds),
-        cmocka_unit_test(sixty_four_may_be_held_and_the_rest_hears_so_at_once),
-        cmocka_unit_test(a_held_call_has_no_deadline_and_ends_with_the_interface),
-        cmocka_unit_test(a_request_that_comes_at_the_very_end_is_not_held),
-        cmocka_unit_test(half_a_request_ends_after_ten_seconds_however_it_dribbles),
-        cmocka_unit_test(a_connection_waits_longer_for_its_next_request),
-        cmocka_unit_test(before_the_start_only_probes_are_answered),
+        cmocka_unit_test(a_held_call_is_answered_later_and_the_next_request_after_it),
+        cmocka_unit_test(a_held_call_may_be_answered_before_its_handler_returns),
+        cmocka_unit_test(a_client_that_leaves_a_held_call_is_noticed_within_seconds),
+        cmocka_unit_test(more_than_sixty_four_held_calls_are_rejected),
+        cmocka_unit_test(a_held_call_never_times_out_and_ends_when_the_interface_stops),
+        cmocka_unit_test(a_request_during_the_stop_is_not_held),
+        cmocka_unit_test(an_incomplete_request_times_out_even_if_bytes_arrive),
+        cmocka_unit_test(an_idle_connection_has_a_longer_timeout),
+        cmocka_unit_test(only_probes_are_answered_before_the_router_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

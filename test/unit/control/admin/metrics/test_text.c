@@ -1,5 +1,5 @@
 /*
- * test_text.c - Prometheus' text format, byte for byte as its documentation has it.
+ * test_text.c - the text exposition format, byte for byte as documented by Prometheus.
  */
 #include "control/admin/metrics/text.h"
 
@@ -26,14 +26,14 @@ static void a_family_has_help_and_type_before_its_samples(void **state)
     metrics_label(m, "stage", "relay");
     metrics_label(m, "worker", "0");
     metrics_sample(m, 7);
-    metrics_sample(m, 9007199254740991.0); /* the labels are used up; 2^53 - 1 is exact */
+    metrics_sample(m, 9007199254740991.0); /* no labels are left; 2^53 - 1 is exact */
     assert_text(m, "# HELP mqtt_router_sessions Sessions there are.\n"
                    "# TYPE mqtt_router_sessions gauge\n"
                    "mqtt_router_sessions{stage=\"relay\",worker=\"0\"} 7\n"
                    "mqtt_router_sessions 9007199254740991\n");
 }
 
-static void names_of_the_process_have_no_prefix(void **state)
+static void process_metrics_have_no_prefix(void **state)
 {
     (void)state;
     struct metrics_text *m = metrics_text_new();
@@ -56,7 +56,7 @@ static void quote_backslash_and_newline_are_escaped(void **state)
                    "mqtt_router_x{node=\"a\\\"} 1\\nb\\\\n\xe2\x80\xae\"} 1\n");
 }
 
-static void buckets_add_up_and_seconds_are_the_unit(void **state)
+static void buckets_are_cumulative_and_in_seconds(void **state)
 {
     (void)state;
     static const uint32_t bounds_us[] = {100, 2500000};
@@ -78,9 +78,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_family_has_help_and_type_before_its_samples),
-        cmocka_unit_test(names_of_the_process_have_no_prefix),
+        cmocka_unit_test(process_metrics_have_no_prefix),
         cmocka_unit_test(quote_backslash_and_newline_are_escaped),
-        cmocka_unit_test(buckets_add_up_and_seconds_are_the_unit),
+        cmocka_unit_test(buckets_are_cumulative_and_in_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
