@@ -1,0 +1,39 @@
+#!/bin/bash
+# Checks that take seconds, to run before each commit: C format, includes, syntax of scripts.
+#
+#   test/check.sh                                     check the tree; exit 1 on any fault
+#   ln -s ../../test/check.sh .git/hooks/pre-commit   let git run it before each commit
+set -uo pipefail
+cd "$(dirname "$(realpath "$0")")/.." || exit 2
+bad=0
+check() { # name, command...
+    local output
+    if output=$("${@:2}" 2>&1); then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1"
+        echo "$output"
+        bad=1
+    fi
+}
+python_syntax() {
+    git ls-files -z '*.py' test/bench/storm | xargs -0 /usr/bin/python3 -c '
+import ast, sys
+for name in sys.argv[1:]:
+    ast.parse(open(name, encoding="utf-8").read(), name)'
+}
+shell_syntax() {
+    local file bad=0
+    while read -r file; do
+        bash -n "$file" || bad=1
+    done < <(git ls-files '*.sh' .ci/run)
+    return $bad
+}
+c_format() {
+    git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run --Werror
+}
+check "C format" c_format
+check "shell syntax" shell_syntax
+check "Python syntax" python_syntax
+check "layers" bash test/layers.sh "${CC:-cc}"
+exit $bad
