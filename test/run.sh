@@ -1,10 +1,10 @@
 #!/bin/bash
-# Build everything every way and run every test. The last line says "N passed, M failed".
+# Build with each preset and run all tests. The last line is "N passed, M failed".
 #
-#   test/run.sh            all of it: about ten minutes on two cores
+#   test/run.sh            everything: about 20 minutes on two cores
 #
-# On a bare Debian 12 it installs what is missing first (as root, or through sudo).
-# Logs of all steps are in build/logs.
+# On a bare Debian 12 it first installs the missing packages (as root, or through sudo).
+# The log of each step is in build/logs.
 set -uo pipefail
 
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,7 +15,7 @@ passed=0
 failed=0
 started=$SECONDS
 
-# step NAME COMMAND...: run it with its output in a file; the file is shown when it fails.
+# step NAME COMMAND...: run the command with its output in a file, which is shown if it fails.
 step() {
     local name=$1 before=$SECONDS
     shift
@@ -30,7 +30,7 @@ step() {
     return 1
 }
 
-# The last numbers ctest or pytest gave in a step's log; a step without any is one test.
+# Add up the last totals of ctest or pytest in a step's log; a step without any is one test.
 count_tests() {
     local log=$logs/$1.log good=0 bad=0 total skipped
     local ctest_line pytest_line
@@ -60,7 +60,7 @@ last_words() {
     grep -E '^[0-9]+% tests passed|(passed|skipped).* in [0-9.]+s' "$logs/$1.log" | tail -1
 }
 
-# A step begun early: in_background NAME COMMAND..., and later: step NAME finished NAME.
+# To start a step early: in_background NAME COMMAND..., and later: step NAME finished NAME.
 in_background() {
     local name=$1
     shift
@@ -75,7 +75,8 @@ finished() {
 declare -A background
 
 build() {
-    cmake --preset "$1" && cmake --build --preset "$1"
+    # Running tests go first.
+    cmake --preset "$1" && nice cmake --build --preset "$1"
 }
 unit() {
     ctest --preset "$1" --no-tests=error
@@ -83,20 +84,28 @@ unit() {
 end_to_end() {
     local kind=$1
     shift
-    # Debian's Python, whatever else is on the path: its pytest and paho-mqtt are what we installed.
+    # Debian's Python, even if another one is first in the path: it has the pytest and paho-mqtt that
+    # we installed.
     ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
         timeout 3000 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
-# Most tests wait far more than they compute: several files of them go side by side. Those with
-# thousands of connections count what they cost, and go alone.
-at_once=(-n 4 --dist loadfile)
-# The unit tests under way, if any: one kind at a time.
+# Most tests wait far more than they compute: several files run side by side, and compiling goes on
+# meanwhile. Tests with thousands of connections measure what they cost, and run alone.
+side_by_side() { # processes
+    echo "-n $1 --dist loadfile"
+}
+# The unit tests that are running, if any: one kind at a time.
 testing=
 collect_unit() {
     [ -z "$testing" ] || step $testing finished $testing
     testing=
 }
-# The JavaScript clients of the tests: their own scripts at installation are not run.
+start_unit() { # kind
+    collect_unit
+    in_background unit-$1 unit $1
+    testing=unit-$1
+}
+# The JavaScript clients of the tests; their installation scripts are not run.
 javascript() {
     local at=test/e2e/mqttjs
     [ $at/node_modules/.package-lock.json -nt $at/package-lock.json ] ||
@@ -108,25 +117,28 @@ quickstart() {
 
 step install bash docker/install-deps.sh build run demo test || { echo "0 passed, 1 failed"; exit 1; }
 step javascript javascript
-# Unit tests wait for DNS and deadlines more than they compute: the next build goes on meanwhile.
-for kind in release clang asan tsan; do
-    if step build-$kind build $kind && [ $kind != clang ]; then
-        collect_unit
-        in_background unit-$kind unit $kind
-        testing=unit-$kind
-    fi
-done
-[ ! -x build/release/mqtt-router ] || {
+if step build-release build release; then
+    start_unit release
     step quickstart quickstart
-    step container bash test/container.sh
-    step oss-fuzz bash fuzz/oss-fuzz/check.sh
-    collect_unit
-    step e2e-release end_to_end release "${at_once[@]}" -m "not scale"
+    in_background e2e-release end_to_end release $(side_by_side 4) -m "not scale"
+fi
+step build-clang build clang
+for kind in asan tsan; do
+    step build-$kind build $kind && start_unit $kind
+done
+step container nice bash test/container.sh
+step oss-fuzz nice bash fuzz/oss-fuzz/check.sh
+collect_unit
+[ -z "${background[e2e-release]:-}" ] || {
+    step e2e-release finished e2e-release
     step e2e-scale end_to_end release -m scale
 }
-collect_unit
 for kind in asan tsan; do
-    [ ! -x build/$kind/mqtt-router ] || step e2e-$kind end_to_end $kind "${at_once[@]}" -m sanitized
+    [ ! -x build/$kind/mqtt-router ] ||
+        in_background e2e-$kind end_to_end $kind $(side_by_side 3) -m sanitized
+done
+for kind in asan tsan; do
+    [ ! -x build/$kind/mqtt-router ] || step e2e-$kind finished e2e-$kind
 done
 
 echo "Took $((SECONDS - started)) s; logs are in build/logs."
