@@ -128,7 +128,7 @@ def run_pieces(options, key):
             text = ", ".join(f"{name} " + format(statistics.median(
                 s["cpu_us"] for s in samples
                 if s["work"] == piece.name and s["proxy"] == name), ".1f") for name in names)
-            print(f"  {piece.name}: CPU us a {piece.unit}: {text}", flush=True)
+            print(f"  {piece.name}: CPU us per {piece.unit}: {text}", flush=True)
         return samples
     finally:
         bench.close()

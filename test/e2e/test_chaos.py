@@ -16,8 +16,8 @@ SEED = 20  # repeatable; use the script for other seeds
 def test_no_device_waits_beyond_the_deadlines_whatever_the_nodes_do(
         start_router, closing, capsys):
     seconds, devices = (20, 100) if harness.SANITIZED else (6, 400)
-    play = closing(chaos.Chaos(start_router, devices, SEED))
-    play.run(seconds)
-    play.settle()
+    chaos_run = closing(chaos.Chaos(start_router, devices, SEED))
+    chaos_run.run(seconds)
+    chaos_run.settle()
     with capsys.disabled():
-        print(f"\n{play.summary()}")
+        print(f"\n{chaos_run.summary()}")
