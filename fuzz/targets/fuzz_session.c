@@ -82,7 +82,7 @@ enum header { HEADER_NONE, HEADER_V1, HEADER_V2 };
 /* The doors, as the configuration has them. */
 static const struct listener_facts {
     enum header header;
-    bool proxied, websocket, lenient, replay;
+    bool proxy_in, websocket, lenient, replay;
 } listeners[] = {
     {HEADER_V2, false, false, false, true},  {HEADER_V1, false, false, true, false},
     {HEADER_NONE, true, false, false, true}, {HEADER_V2, false, true, false, true},
@@ -201,7 +201,7 @@ static struct bytes said(const struct game *g, struct span in)
     struct bytes out = {0};
 
     append(&out, NULL, 0);
-    if (g->listener->proxied) {
+    if (g->listener->proxy_in) {
         struct proxy_header header;
         size_t header_n = 0;
         if (proxy_read(in, &header, &header_n) != PARSE_DONE)
@@ -358,7 +358,7 @@ static void compose_client(struct game *g, struct span rest)
     append(out, NULL, 0);
     append(&mqtt, front_connect, g->script.given & GIVEN_CONNECT ? sizeof(front_connect) - 1 : 0);
     append(&mqtt, rest.p, rest.n);
-    if (g->script.given & GIVEN_FRONT && g->listener->proxied)
+    if (g->script.given & GIVEN_FRONT && g->listener->proxy_in)
         append(out, front_header, sizeof(front_header) - 1);
     if (g->script.given & GIVEN_FRONT && g->listener->websocket)
         append(out, front_upgrade, sizeof(front_upgrade) - 1);

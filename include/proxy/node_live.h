@@ -18,12 +18,12 @@
 #include "model/placement.h"
 
 /* Why a relayed session is not at its home, which decides when homecoming closes it. */
-enum away_cause {
-    AWAY_OUT,      /* its home was not up: every homecoming */
-    AWAY_MOVED,    /* its home changed with the nodes: only if requested */
-    AWAY_REFUSED,  /* its home was up, but refused or did not answer: as OUT after it was down */
-    AWAY_OVERFLOW, /* its home was full, busy or paced: only if requested */
-    AWAY_CAUSE_COUNT
+enum off_home_cause {
+    OFF_HOME_DOWN,    /* its home was not up: every homecoming */
+    OFF_HOME_MOVED,   /* its home changed with the nodes: only if requested */
+    OFF_HOME_REFUSED, /* its home was up, but refused or did not answer: as OUT after it was down */
+    OFF_HOME_OVERFLOW, /* its home was full, busy or paced: only if requested */
+    OFF_HOME_CAUSE_COUNT
 };
 
 /*
@@ -34,16 +34,16 @@ enum eviction {
     EVICT_DRAIN_CLEAN, /* draining: sessions the broker forgets anyway (clean) */
     EVICT_DRAIN,       /* draining: any session */
     EVICT_DOWN,        /* the node is down and has not reset them */
-    EVICT_HOME,        /* one for each enum away_cause: close sessions that are away */
-    EVICTION_COUNT = EVICT_HOME + AWAY_CAUSE_COUNT
+    EVICT_OFF_HOME,    /* one for each enum off_home_cause: close sessions that are away */
+    EVICTION_COUNT = EVICT_OFF_HOME + OFF_HOME_CAUSE_COUNT
 };
 
 /* One worker's sessions of one node. Touched by that worker alone. */
 struct node_seat {
-    _Alignas(64) struct list waiting;   /* dialling, or waiting for its CONNACK */
-    struct list clean;                  /* relayed, clean session */
-    struct list kept;                   /* relayed, the broker keeps the session */
-    struct list away[AWAY_CAUSE_COUNT]; /* relayed elsewhere; this is their home */
+    _Alignas(64) struct list waiting;           /* dialling, or waiting for its CONNACK */
+    struct list clean;                          /* relayed, clean session */
+    struct list kept;                           /* relayed, the broker keeps the session */
+    struct list off_home[OFF_HOME_CAUSE_COUNT]; /* relayed elsewhere; this is their home */
 };
 
 struct node_live {
@@ -59,7 +59,7 @@ struct node_live {
 
     /* written by the workers */
     _Atomic uint32_t sessions; /* placed on the node now, dialling included */
-    _Atomic uint32_t clean, kept, away[AWAY_CAUSE_COUNT]; /* lengths of the seats' lists */
+    _Atomic uint32_t clean, kept, off_home[OFF_HOME_CAUSE_COUNT]; /* lengths of the seats' lists */
     _Atomic uint64_t failures; /* of sessions, that count against the node */
     _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
@@ -97,19 +97,20 @@ static inline void node_live_note_answer(struct node_live *live)
 }
 
 /* Number of sessions on other nodes whose home this node is, for any cause. */
-static inline uint32_t node_live_away(const struct node_live *live)
+static inline uint32_t node_live_off_home(const struct node_live *live)
 {
     uint32_t n = 0;
-    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-        n += NODE_LIVE_READ(live->away[cause]);
+    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+        n += NODE_LIVE_READ(live->off_home[cause]);
     return n;
 }
 
-/* All records of a process. Of the main thread; workers read `news`. */
+/* All records of a process. Of the main thread; workers read `status_version`. */
 struct node_registry {
     struct list records;
     unsigned workers;
-    _Atomic uint32_t news; /* moves when any status did; release, and acquire by the workers */
+    _Atomic uint32_t
+        status_version; /* moves when any status did; release, and acquire by the workers */
     /*
      * Workers that have not yet found out which of their sessions are away under the current nodes.
      * The main thread increments, workers decrement (release; acquire to read).

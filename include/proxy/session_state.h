@@ -20,7 +20,7 @@
     X(DIAL, "dial")                                                                                \
     X(CONNACK, "connack")                                                                          \
     X(RELAY, "relay")                                                                              \
-    X(FAREWELL, "farewell")                                                                        \
+    X(CLOSING, "farewell")                                                                         \
     X(CLOSED, "closed")
 
 enum session_state {

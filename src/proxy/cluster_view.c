@@ -2,7 +2,7 @@
  * cluster_view.c - a cluster's nodes as one worker sees them.
  *
  * A node's status is an atomic that rarely moves: the worker reads them all when the
- * registry's news has moved, and otherwise looks at its own array.
+ * registry's status_version has moved, and otherwise looks at its own array.
  */
 #include "cluster_view.h"
 
@@ -22,7 +22,8 @@ struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
     cluster_view->cluster = &snapshot->clusters[cluster];
     cluster_view->registry = registry;
     /* acquire: before the statuses that refresh() would read */
-    cluster_view->news = atomic_load_explicit(&registry->news, memory_order_acquire) - 1;
+    cluster_view->status_version =
+        atomic_load_explicit(&registry->status_version, memory_order_acquire) - 1;
     cluster_view->open = calloc(cluster_view->cluster->n + 1, sizeof(*cluster_view->open));
     cluster_view->paused = calloc(cluster_view->cluster->n + 1, sizeof(*cluster_view->paused));
     cluster_view->loads = calloc(cluster_view->cluster->n + 1, sizeof(*cluster_view->loads));
@@ -62,10 +63,11 @@ void cluster_view_unref(struct cluster_view *cluster_view)
 static void refresh(struct cluster_view *cluster_view)
 {
     /* acquire: pairs with the release in node_live_set_status() */
-    uint32_t news = atomic_load_explicit(&cluster_view->registry->news, memory_order_acquire);
-    if (news == cluster_view->news)
+    uint32_t status_version =
+        atomic_load_explicit(&cluster_view->registry->status_version, memory_order_acquire);
+    if (status_version == cluster_view->status_version)
         return;
-    cluster_view->news = news;
+    cluster_view->status_version = status_version;
     cluster_view->has_paused = false;
     for (size_t i = 0; i < cluster_view->cluster->n; i++) {
         const enum node_status status = node_live_status(cluster_view->cluster->nodes[i].live);

@@ -22,11 +22,11 @@ struct cluster_view {
     const struct cluster *cluster;  /* of that snapshot */
     struct tls_client_context *tls; /* a reference; null = plain */
     const struct node_registry *registry;
-    bool *open;      /* as the nodes were when registry->news was `news` */
+    bool *open;      /* as the nodes were when registry->status_version was `status_version` */
     bool *paused;    /* the same */
     bool has_paused; /* some node is */
     uint32_t *loads; /* room for placement_by_load() */
-    uint32_t news;
+    uint32_t status_version;
     uint32_t turn;        /* next tie-break for sessions without a key */
     uint32_t source_turn; /* next of the cluster's source addresses */
 };

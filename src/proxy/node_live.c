@@ -14,7 +14,7 @@ void node_registry_init(struct node_registry *registry, unsigned workers)
 {
     list_init(&registry->records);
     registry->workers = workers;
-    atomic_init(&registry->news, 0);
+    atomic_init(&registry->status_version, 0);
     atomic_init(&registry->recounts, 0);
 }
 
@@ -64,8 +64,8 @@ static bool seats_init(struct node_live *live, unsigned workers)
         list_init(&live->seats[i].waiting);
         list_init(&live->seats[i].clean);
         list_init(&live->seats[i].kept);
-        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-            list_init(&live->seats[i].away[cause]);
+        for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+            list_init(&live->seats[i].off_home[cause]);
     }
     return live->seats;
 }
@@ -108,6 +108,6 @@ void node_live_set_status(struct node_registry *registry, struct node_live *live
                           enum node_status status)
 {
     atomic_store_explicit(&live->status, status, memory_order_relaxed);
-    /* release: who sees the news sees the status */
-    atomic_fetch_add_explicit(&registry->news, 1, memory_order_release);
+    /* release: who sees the status_version sees the status */
+    atomic_fetch_add_explicit(&registry->status_version, 1, memory_order_release);
 }

@@ -454,20 +454,20 @@ static struct config *parse(const char *text)
     return config;
 }
 
-static struct worker_plan *plan_new(struct rig *rig, struct snapshot *snapshot)
+static struct worker_update *plan_new(struct rig *rig, struct snapshot *snapshot)
 {
     char error[WORKER_TLS_ERROR_MAX] = "";
     struct worker_socket *sockets = calloc(snapshot->n_bindings, sizeof(*sockets));
     struct tls_ticket_keys **keys = calloc(snapshot->n_bindings, sizeof(struct tls_ticket_keys *));
     const struct listen_options options = {.backlog = 128};
-    struct worker_plan *plan = NULL;
+    struct worker_update *plan = NULL;
     bool listening = sockets && keys;
     for (size_t i = 0; listening && i < snapshot->n_bindings; i++) {
         sockets[i].fd = socket_listen(&snapshot->bindings[i].endpoint, &options);
         listening = sockets[i].fd >= 0;
     }
     if (listening)
-        plan = worker_plan_new(rig->w, snapshot, sockets, keys, error);
+        plan = worker_update_new(rig->w, snapshot, sockets, keys, error);
     if (!plan)
         (void)fprintf(stderr, "rig: no plan: %s\n", error);
     free(sockets);
@@ -493,11 +493,11 @@ static bool set_up(struct rig *rig, const char *config_json)
         rig->shared.admission = admission_new(&config->limits, 1);
     rig->w = rig->log ? worker_new(&rig->shared, 0, config->limits.relay_buffer_bytes) : NULL;
     struct snapshot *snapshot = snapshot_new(config, &rig->registry, NULL, NULL);
-    struct worker_plan *plan = rig->w && snapshot ? plan_new(rig, snapshot) : NULL;
+    struct worker_update *plan = rig->w && snapshot ? plan_new(rig, snapshot) : NULL;
     snapshot_unref(snapshot);
     if (!plan)
         return false;
-    worker_take_plan(rig->w, plan);
+    worker_apply_update(rig->w, plan);
     return true;
 }
 
@@ -732,15 +732,16 @@ static const char *nodes_residue(const struct rig *rig)
             const struct node_live *live = c->nodes[k].live;
             if (NODE_LIVE_READ(live->sessions) != 0)
                 return "a node's count of sessions";
-            if (NODE_LIVE_READ(live->clean) + NODE_LIVE_READ(live->kept) + node_live_away(live) !=
+            if (NODE_LIVE_READ(live->clean) + NODE_LIVE_READ(live->kept) +
+                    node_live_off_home(live) !=
                 0)
                 return "a node's count of relayed sessions";
             const struct node_seat *seat = &live->seats[0];
             if (!list_empty(&seat->waiting) || !list_empty(&seat->clean) ||
                 !list_empty(&seat->kept))
                 return "a place in a node's seat";
-            for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-                if (!list_empty(&seat->away[cause]))
+            for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+                if (!list_empty(&seat->off_home[cause]))
                     return "a place among a node's sessions that are away";
         }
         unsigned listeners = 0;

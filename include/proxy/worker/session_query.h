@@ -59,7 +59,7 @@ struct session_facts {
 };
 
 /* What is looked for; everything that is set has to be true of a session. */
-struct session_terms {
+struct session_filter {
     bool by_id;
     uint64_t id;
     /*
@@ -96,16 +96,16 @@ struct session_part {
  * worker's thread when no part is pending, perhaps more than once while they are being asked. Null
  * when memory is short.
  */
-struct session_query_news {
+struct session_query_callback {
     void (*answered)(void *arg);
     void *arg;
     _Atomic uint32_t *alive;
 };
-MUST_USE struct session_query *session_query_new(const struct session_terms *terms, size_t n,
-                                                 const struct session_query_news *news);
+MUST_USE struct session_query *session_query_new(const struct session_filter *terms, size_t n,
+                                                 const struct session_query_callback *callback);
 
 /* From the main thread: have a worker look. A reference is the worker's until it has. */
-void session_query_ask(struct session_query *query, size_t part, struct worker *w);
+void session_query_send(struct session_query *query, size_t part, struct worker *w);
 
 /* Nobody wants to know any more: who has not begun need not, and nothing is disconnected. */
 void session_query_cancel(struct session_query *query);

@@ -48,25 +48,25 @@ struct tls_library *worker_tls_library(const struct worker *w);
  *   keys      the ticket keys of each binding, shared by all workers so that each can resume
  *   error     on failure, one line with the reason
  */
-struct worker_plan;
+struct worker_update;
 struct worker_socket {
     int fd;
     size_t takes_over;
 };
-MUST_USE struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
-                                             struct worker_socket *sockets,
-                                             struct tls_ticket_keys *const *keys,
-                                             char error[WORKER_TLS_ERROR_MAX]);
-void worker_plan_free(struct worker_plan *plan); /* one that was not given; null is allowed */
+MUST_USE struct worker_update *worker_update_new(struct worker *w, struct snapshot *snapshot,
+                                                 struct worker_socket *sockets,
+                                                 struct tls_ticket_keys *const *keys,
+                                                 char error[WORKER_TLS_ERROR_MAX]);
+void worker_update_free(struct worker_update *plan); /* one that was not given; null is allowed */
 
 /* From the main thread: serve by this, taken, from now on. Sessions are not touched. */
-void worker_give_plan(struct worker *w, struct worker_plan *plan);
+void worker_send_update(struct worker *w, struct worker_update *plan);
 
 /*
  * From the main thread: put new contexts or ticket keys, taken, in the place of the present
  * ones. Live connections keep theirs. False when memory is short: nothing changes.
  */
-MUST_USE bool worker_give_tls(struct worker *w, struct worker_tls *tls);
+MUST_USE bool worker_send_tls(struct worker *w, struct worker_tls *tls);
 
 /* From the main thread: look at the nodes' records, some say to close or move sessions. */
 void worker_wake(struct worker *w);

@@ -73,20 +73,20 @@ static uint32_t sessions_on(const struct patient *p)
  * Whether a homecoming may close sessions that are away for this cause. One that an operator
  * ordered closes all of them. A configured one closes only those that are not sent away again.
  */
-static bool may_come_home(const struct patient *p, enum away_cause cause)
+static bool may_come_home(const struct patient *p, enum off_home_cause cause)
 {
     const struct homecoming_conf *conf = p->cluster->conf->homecoming;
     return p->home_rate_per_s > 0 ||
-           (conf && (cause == AWAY_OUT || (cause == AWAY_MOVED && conf->after_scale_out)));
+           (conf && (cause == OFF_HOME_DOWN || (cause == OFF_HOME_MOVED && conf->after_scale_out)));
 }
 
 /* Number of sessions that the homecoming has to close. */
 static uint32_t left_away(const struct patient *p)
 {
     uint32_t n = 0;
-    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-        if (may_come_home(p, (enum away_cause)cause))
-            n += NODE_LIVE_READ(p->live->away[cause]);
+    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+        if (may_come_home(p, (enum off_home_cause)cause))
+            n += NODE_LIVE_READ(p->live->off_home[cause]);
     return p->home_rate_per_s && n > p->home_left ? p->home_left : n;
 }
 
@@ -269,8 +269,8 @@ static enum eviction eviction_of(const struct patient *p)
 static void note_home_closings(struct patient *p)
 {
     uint32_t kept = 0;
-    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-        kept += atomic_exchange_explicit(&p->live->evictions[EVICT_HOME + cause], 0,
+    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+        kept += atomic_exchange_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], 0,
                                          memory_order_relaxed);
     const uint32_t closed = p->home_credit > kept ? p->home_credit - kept : 0;
     p->home_left -= closed < p->home_left ? closed : p->home_left;
@@ -281,12 +281,12 @@ static void note_home_closings(struct patient *p)
 static void hand_out_home(struct patient *p, uint32_t credit)
 {
     p->home_credit = credit;
-    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++) {
-        const uint32_t away = NODE_LIVE_READ(p->live->away[cause]);
-        const uint32_t n = away < credit ? away : credit;
-        if (!may_come_home(p, (enum away_cause)cause))
+    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++) {
+        const uint32_t off_home = NODE_LIVE_READ(p->live->off_home[cause]);
+        const uint32_t n = off_home < credit ? off_home : credit;
+        if (!may_come_home(p, (enum off_home_cause)cause))
             continue;
-        atomic_store_explicit(&p->live->evictions[EVICT_HOME + cause], n, memory_order_relaxed);
+        atomic_store_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], n, memory_order_relaxed);
         credit -= n;
     }
     p->home_credit -= credit; /* some have left meanwhile */
@@ -363,7 +363,7 @@ static void note_recount(const struct evictor *evictor, struct patient *p)
 {
     if (p->home_rate_per_s && p->home_recounts) {
         p->home_recounts = is_recounting(evictor);
-        p->home_left = node_live_away(p->live);
+        p->home_left = node_live_off_home(p->live);
     }
     if (p->home_left == 0 && !p->home_recounts)
         p->home_rate_per_s = 0;
@@ -542,7 +542,7 @@ void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_
     note_home_closings(p);
     note_status(p, clock_monotonic_us());
     p->home_rate_per_s = rate_per_s;
-    p->home_left = node_live_away(live);
+    p->home_left = node_live_off_home(live);
     p->home_recounts = is_recounting(evictor);
     evictor_check(evictor);
 }

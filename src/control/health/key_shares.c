@@ -75,7 +75,7 @@ const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snaps
                                const struct node_registry *registry)
 {
     /* the writer of both is this thread */
-    const uint32_t news = atomic_load_explicit(&registry->news, memory_order_relaxed);
+    const uint32_t news = atomic_load_explicit(&registry->status_version, memory_order_relaxed);
     if (shares->snapshot == snapshot && shares->news == news)
         return shares->permille;
     forget(shares);

@@ -79,12 +79,12 @@ bool publication_prepare(struct publication *out, const struct workers *workers,
 {
     const size_t each = snapshot->n_bindings;
     *out = (struct publication){.workers = workers,
-                                .plans = calloc(workers->n, sizeof(struct worker_plan *))};
+                                .plans = calloc(workers->n, sizeof(struct worker_update *))};
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
     for (unsigned i = 0; i < workers->n; i++) {
         struct worker_socket *mine = sockets ? sockets + i * each : NULL;
         if (out->plans)
-            out->plans[i] = worker_plan_new(workers->list[i], snapshot, mine, keys, error);
+            out->plans[i] = worker_update_new(workers->list[i], snapshot, mine, keys, error);
         else if (mine)
             listening_close(mine, each);
         if (out->plans && out->plans[i])
@@ -100,7 +100,7 @@ bool publication_prepare(struct publication *out, const struct workers *workers,
 void publication_commit(struct publication *publication)
 {
     for (unsigned i = 0; i < publication->workers->n; i++)
-        worker_give_plan(publication->workers->list[i], publication->plans[i]);
+        worker_send_update(publication->workers->list[i], publication->plans[i]);
     free(publication->plans);
     publication->plans = NULL;
 }
@@ -108,7 +108,7 @@ void publication_commit(struct publication *publication)
 void publication_drop(struct publication *publication)
 {
     for (unsigned i = 0; publication->plans && i < publication->workers->n; i++)
-        worker_plan_free(publication->plans[i]);
+        worker_update_free(publication->plans[i]);
     free(publication->plans);
     publication->plans = NULL;
 }

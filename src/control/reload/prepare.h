@@ -34,7 +34,7 @@ MUST_USE struct log_output *prepare_log(const struct log_conf *conf, FILE *out);
 /* One plan per worker. */
 struct publication {
     const struct workers *workers; /* borrowed */
-    struct worker_plan **plans;    /* owned */
+    struct worker_update **plans;  /* owned */
 };
 
 /*

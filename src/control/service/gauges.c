@@ -21,7 +21,7 @@ static void log_node(struct log *log, const struct node_live *live, bool removed
         log_bool(&line, "departed", true);
     log_u64(&line, "sessions", NODE_LIVE_READ(live->sessions));
     log_u64(&line, "sessions_clean", NODE_LIVE_READ(live->clean));
-    log_u64(&line, "sessions_away", node_live_away(live));
+    log_u64(&line, "sessions_away", node_live_off_home(live));
     log_u64(&line, "failures_total", NODE_LIVE_READ(live->failures));
     for (int kind = 0; kind < PLACEMENT_KIND_COUNT; kind++) {
         char key[32];

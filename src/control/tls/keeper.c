@@ -146,7 +146,7 @@ static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *cons
     for (unsigned i = 0; news && i < keeper->n_workers; i++) {
         if (!loaded)
             worker_tls_free(news[i]);
-        else if (!worker_give_tls(keeper->workers[i], news[i]))
+        else if (!worker_send_tls(keeper->workers[i], news[i]))
             given = false;
     }
     free(news);
@@ -321,7 +321,7 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
         for (size_t i = 0; news && i < snapshot->n_bindings; i++)
             if (keeper->keys[i] == fresh)
                 news->keys[i] = tls_ticket_keys_ref(fresh);
-        if (!news || !worker_give_tls(keeper->workers[k], news))
+        if (!news || !worker_send_tls(keeper->workers[k], news))
             log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error", "out of memory");
     }
     log_event(keeper->log, LOG_NOTICE, "tls.tickets_rotated", NULL, NULL);

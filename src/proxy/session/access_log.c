@@ -1,8 +1,8 @@
 /*
- * access_log.c - one line for each session, when it ends: who, where from, where to, how
- * long in each stage, how much, and why it ended.
+ * access_log.c - one line for each session when it ends: client, source, node, time in each stage,
+ * bytes, and the reason.
  *
- * Never a password, never a payload. What the peer chose is escaped and cut by the log.
+ * Never a password, never a payload. Peer text is escaped and cut by the log.
  */
 #include "access_log.h"
 
@@ -29,13 +29,13 @@ static const char *mqtt_version_name(uint8_t version)
     }
 }
 
-/* What our handshake agreed on, or what the proxy in front says of its own. */
+/* From our own handshake, or from the PROXY header of the load balancer. */
 static void log_tls(struct log_line *line, const struct session *s)
 {
     struct tls_facts tls = {0};
     struct proxy_facts facts;
-    proxied_facts((struct session *)s, &tls, &facts);
-    if (s->proxied)
+    device_facts((struct session *)s, &tls, &facts);
+    if (s->proxy_in)
         log_peer(line, "unique_id", facts.unique_id);
     log_peer(line, "sni", facts.authority);
     if (!facts.has_tls)
@@ -79,7 +79,7 @@ static void log_stages(struct log_line *line, const struct session *s)
         {SESSION_PROXY_IN, "ms_proxy_in"},   {SESSION_TLS, "ms_tls"},
         {SESSION_WEBSOCKET, "ms_websocket"}, {SESSION_CONNECT, "ms_connect"},
         {SESSION_DIAL, "ms_dial"},           {SESSION_CONNACK, "ms_connack"},
-        {SESSION_RELAY, "ms_relay"},         {SESSION_FAREWELL, "ms_farewell"},
+        {SESSION_RELAY, "ms_relay"},         {SESSION_CLOSING, "ms_farewell"},
     };
     uint64_t total = 0;
     for (int state = 0; state < SESSION_STATE_COUNT; state++)
@@ -102,16 +102,16 @@ void access_log_placed(const struct session *s)
     log_emit(&line);
 }
 
-/* Accepted, relayed, and ended by the device: of many such ends one line tells enough. */
+/* Accepted, relayed, and closed by the device: such ends may be sampled. */
 static bool ended_well(const struct session *s)
 {
     return s->reason == CLOSE_CLIENT_CLOSED && s->connack_seen && s->connack.code == 0;
 }
 
 /*
- * How many ends of sessions this one's line stands for; 0 = it has none. A worker's share of
- * log.sample_above_per_s has all its lines; of those beyond it that ended well each
- * sample_one_in-th has.
+ * How many ends of sessions this line stands for; 0 = no line. The first lines per second, a
+ * worker's share of log.sample_above_per_s, are all written; of the normal ends beyond it, one in
+ * sample_one_in is.
  */
 static uint32_t stands_for(const struct session *s)
 {

@@ -1,8 +1,8 @@
 /*
  * attempts.c - the nodes that were tried for a session.
  *
- * Nearly every session is placed at the first try, which is told by its node; only what failed is
- * noted on the way.
+ * Nearly every session is placed at the first attempt, which its node already records; only failed
+ * attempts are noted.
  */
 #include "attempts.h"
 

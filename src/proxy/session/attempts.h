@@ -1,19 +1,21 @@
 /*
- * attempts.h - the nodes that were tried for a session, and how each try ended: the log's `tried`.
+ * attempts.h - the nodes that were tried for a session, and how each attempt ended: `tried` in the
+ * log.
  */
 #ifndef PROXY_SESSION_ATTEMPTS_H
 #define PROXY_SESSION_ATTEMPTS_H
 
 #include "session.h"
 
-/* How a try at a node ended: enum suffix, word in the log's `tried`. */
+/* How an attempt ended: enum suffix, string in `tried`. */
 #define ATTEMPT_OUTCOMES(X)                                                                        \
     X(OK, "ok")                   /* it accepted the CONNECT */                                    \
     X(REFUSED, "refused")         /* by its CONNACK */                                             \
-    X(ANSWERED, "answered")       /* with something that is no CONNACK we can read */              \
+    X(ANSWERED, "answered")       /* with something that is not a readable CONNACK */              \
     X(UNREACHABLE, "unreachable") /* no connection, or no TLS */                                   \
-    X(CLOSED, "closed")           /* it took the connection, and closed or reset without a word */ \
-    X(SILENT, "silent")           /* ... and said nothing in time */
+    X(CLOSED,                                                                                      \
+      "closed") /* it accepted the connection, then closed or reset it without an answer */        \
+    X(SILENT, "silent") /* ... and sent nothing in time */
 
 enum attempt_outcome {
 #define X(suffix, word) ATTEMPT_##suffix,
@@ -24,19 +26,16 @@ enum attempt_outcome {
 
 const char *attempt_outcome_name(enum attempt_outcome outcome);
 
-/* The present try has failed. Short of memory the log will not say so. */
+/* The current attempt has failed. If memory is short, the log omits it. */
 void attempts_note(struct session *s, enum attempt_outcome outcome);
 
-/* How a try failed that ends with this reason. */
+/* The outcome of an attempt that failed for this reason. */
 enum attempt_outcome attempts_outcome_of(enum close_reason reason);
 
 /* Names of PLACEMENT_TRIES_MAX nodes with their outcomes, and home twice. */
 #define ATTEMPTS_TEXT_MAX 640u
 
-/*
- * "emqx2:refused,emqx1:ok": every try and how it ended; of one that is not over, what came before.
- * Null when there is nothing to say.
- */
+/* "emqx2:refused,emqx1:ok": the attempts that ended, in order. Null if there are none. */
 const char *attempts_text(const struct session *s, char text[ATTEMPTS_TEXT_MAX]);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * device.c - what is known of a device beyond its socket, and how the node is told.
+ * device.c - what is known of a device beyond its socket, and the PROXY header for its node.
  *
- * Two routers in a row: the first ends TLS and says what it saw in its PROXY header, the second
- * takes that over into its own, so that the node hears of the device and not of the router.
+ * With two routers in a row, the first ends TLS and puts what it saw into its PROXY header; the
+ * second copies that into its own, so that the node sees the device and not the first router.
  */
 #include "device.h"
 
@@ -27,26 +27,26 @@ struct span session_username(const struct session *s)
     return span_of(s->names->text + s->names->client_id_n, s->names->username_n);
 }
 
-void proxied_take_address(struct session *s)
+void device_take_address(struct session *s)
 {
-    struct proxied *proxied = s->proxied;
-    if (!proxied->header.has_address)
+    struct proxy_in *proxy_in = s->proxy_in;
+    if (!proxy_in->header.has_address)
         return;
-    s->source = address_from_proxy(&proxied->header.source);
-    proxied->destination = address_from_proxy(&proxied->header.destination);
+    s->source = address_from_proxy(&proxy_in->header.source);
+    proxy_in->destination = address_from_proxy(&proxy_in->header.destination);
 }
 
-void proxied_free(struct proxied *proxied)
+void proxy_in_free(struct proxy_in *proxy_in)
 {
-    if (!proxied)
+    if (!proxy_in)
         return;
-    buffer_release(&proxied->bytes);
-    free(proxied);
+    buffer_release(&proxy_in->bytes);
+    free(proxy_in);
 }
 
 const char *session_id_text(const struct session *s, char text[SESSION_ID_TEXT_MAX])
 {
-    for (int i = 0; i < 16; i++) /* snprintf() would be a twentieth of what a session costs */
+    for (int i = 0; i < 16; i++) /* snprintf() would be a twentieth of the CPU cost of a session */
         text[i] = "0123456789abcdef"[s->id >> (60 - 4 * i) & 0xf];
     text[16] = '\0';
     return text;
@@ -68,15 +68,15 @@ static void facts_of_handshake(struct session *s, struct tls_facts *tls, struct 
     out->authority = tls->sni.p ? tls->sni : out->authority;
 }
 
-void proxied_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *out)
+void device_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *out)
 {
-    *out = s->proxied ? s->proxied->header.facts : (struct proxy_facts){0};
-    out->crc32c = false; /* was of the header that came */
+    *out = s->proxy_in ? s->proxy_in->header.facts : (struct proxy_facts){0};
+    out->crc32c = false; /* belongs to the received header */
     if (s->tls)
         facts_of_handshake(s, tls, out);
 }
 
-/* Leave out what the cluster does not want to hear. */
+/* Remove the TLVs that the cluster is not configured for. */
 static void keep_configured(struct proxy_facts *facts, unsigned tlvs)
 {
     if (!(tlvs & PROXY_TLV_ALPN))
@@ -93,14 +93,14 @@ static void keep_configured(struct proxy_facts *facts, unsigned tlvs)
 static struct address destination_of(const struct session *s)
 {
     struct address local = s->arrival->listener->local;
-    if (s->proxied && s->proxied->header.has_address)
-        return s->proxied->destination;
+    if (s->proxy_in && s->proxy_in->header.has_address)
+        return s->proxy_in->destination;
     if (s->arrival->listener->wildcard)
         (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound one */
     return local;
 }
 
-size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
+size_t device_proxy_header(struct session *s, uint8_t out[PROXY_V2_MAX])
 {
     const struct cluster_conf *conf = s->arrival->cluster_view->cluster->conf;
     struct address local = destination_of(s);
@@ -113,7 +113,7 @@ size_t proxied_compose(struct session *s, uint8_t out[PROXY_V2_MAX])
     char id[SESSION_ID_TEXT_MAX];
     struct tls_facts tls;
     struct proxy_facts facts;
-    proxied_facts(s, &tls, &facts);
+    device_facts(s, &tls, &facts);
     if (!facts.unique_id.p)
         facts.unique_id = span_of_str(session_id_text(s, id));
     keep_configured(&facts, conf->proxy_protocol_tlvs);

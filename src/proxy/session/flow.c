@@ -34,11 +34,11 @@ void flow_release(struct flow *f, struct pool *pool)
     f->at = f->n = 0;
 }
 
-/* Write what waits. OK: all of it is gone; WANT_*: some is left; ERR: the receiver is dead. */
+/* Write what waits. OK: all of it was written; WANT_*: some is left; ERR: the receiver is dead. */
 static enum stream_result drain(struct flow *f, struct stream *to, struct pool *pool)
 {
     if (!f->waiting)
-        return STREAM_OK; /* as it is with nearly every message */
+        return STREAM_OK; /* the case for nearly every message */
     while (f->n > 0) {
         size_t put = 0;
         enum stream_result r = stream_write(to, f->waiting + f->at, f->n, &put);
@@ -76,7 +76,7 @@ enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
     return put == n ? FLOW_WAIT : keep(f, room->scratch + put, n - put, room);
 }
 
-/* The same with n bytes that are in the pipe, which is empty again behind this, come what may. */
+/* The same for n bytes in the pipe, which is always empty afterwards. */
 static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t n,
                                       const struct flow_room *room)
 {
@@ -91,7 +91,7 @@ static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t 
     return keep(f, room->scratch, n - put, room);
 }
 
-/* Has the flow proved to be bulk, and is there a way past our memory? */
+/* Whether the flow is bulk data, and can be spliced. */
 static bool goes_by_pipe(const struct flow *f, const struct stream *from, const struct stream *to,
                          const struct flow_room *room)
 {
@@ -100,8 +100,8 @@ static bool goes_by_pipe(const struct flow *f, const struct stream *from, const 
 }
 
 /*
- * Read some, into the pipe or the scratch block, and note whether bulk comes. A pipe takes pieces,
- * not bytes, and may be full with fewer of them than a block has: half of one is enough to go on.
+ * Read into the pipe or the scratch block, and note whether the data is bulk. A pipe holds
+ * segments, not bytes, and may be full with less than a block: half of one counts as full.
  */
 static enum stream_result receive(struct flow *f, struct stream *from, bool piped,
                                   const struct flow_room *room, size_t *got)
@@ -134,7 +134,7 @@ static enum flow_result pump_closing(struct flow *f, struct stream *to)
     return r == STREAM_OK ? FLOW_WAIT : FLOW_WRITE_ERROR;
 }
 
-/* Read one block and send it on. YIELD: more may follow; WAIT: read_wait is set. */
+/* Read one block and send it on. STEP_YIELD: more may follow; WAIT: read_wait is set. */
 static enum flow_result pump_block(struct flow *f, struct stream *from, struct stream *to,
                                    const struct flow_room *room)
 {
@@ -156,7 +156,7 @@ static enum flow_result pump_block(struct flow *f, struct stream *from, struct s
     return forwarded == FLOW_WAIT ? FLOW_YIELD : forwarded;
 }
 
-/* What waits goes first, then one block, or the end. Results as those of flow_pump(). */
+/* First what waits, then one block, or the end. Returns as flow_pump(). */
 static enum flow_result pump_step(struct flow *f, struct stream *from, struct stream *to,
                                   const struct flow_room *room)
 {

@@ -13,25 +13,26 @@
 #include "net/stream.h"
 
 /*
- * Bytes on their way from one stream to the other. Memory is held only while bytes wait
- * that the receiver did not take: an idle flow holds none.
+ * Bytes on their way from one stream to the other. Memory is held only while bytes wait that the
+ * receiver did not take: an idle flow holds none.
  */
 struct flow {
-    uint8_t *waiting;   /* from the worker's pool; null when nothing waits */
-    uint32_t at, n;     /* the waiting bytes inside it: n from at */
-    uint64_t bytes;     /* read from the sender so far */
-    uint8_t read_wait;  /* EV_READ | EV_WRITE: what the sender's socket must do next; 0 = nothing */
+    uint8_t *waiting; /* from the worker's pool; null when nothing waits */
+    uint32_t at, n;   /* the waiting bytes inside it: n from at */
+    uint64_t bytes;   /* read from the sender so far */
+    uint8_t
+        read_wait; /* EV_READ | EV_WRITE: what to wait for on the sender's socket; 0 = nothing */
     uint8_t write_wait; /* the same for the receiver's socket */
-    uint8_t full_reads; /* in a row, up to FLOW_BULK_READS: what was there filled a block */
-    bool due;           /* something happened that this flow waits for */
-    bool ended;         /* the sender has said that no more follows */
-    bool closed;        /* the receiver got the end of the stream, or can get nothing more */
+    uint8_t full_reads; /* consecutive reads that filled a block, up to FLOW_BULK_READS */
+    bool due;           /* an event that this flow waits for has occurred */
+    bool ended;         /* the sender has ended its stream */
+    bool closed;        /* the end of the stream was passed on, or the receiver is dead */
     bool discards;      /* the receiver is dead: further bytes are read and discarded */
 };
 
 enum flow_result {
-    FLOW_WAIT,        /* read_wait and write_wait say for what */
-    FLOW_YIELD,       /* more to do at once, but others want a turn: stays due */
+    FLOW_WAIT,        /* read_wait and write_wait are set */
+    FLOW_YIELD,       /* more to do now, after other sessions: stays due */
     FLOW_READ_ERROR,  /* the sender's stream is dead: the flow has ended, see flow_pump() */
     FLOW_WRITE_ERROR, /* the receiver's stream is dead: the flow discards from now on */
     FLOW_NO_MEMORY

@@ -1,13 +1,13 @@
 /*
- * memory.c - how much a worker holds of data that waits, and who goes when it is too much.
+ * memory.c - how much waiting data a worker holds, and which session to close when it is too much.
  *
- * What waits is relay blocks whose receiver does not take them, and CONNECTs with what came
- * behind them. Each worker has its share of limits.relay_memory_bytes, so that they need not ask
- * each other, and each of the two has half of it, so that strangers cannot crowd out those who
- * relay, nor those who do not read the strangers. When the blocks' half is full the session goes
- * whose receiver has taken nothing for the longest time: one that does not read, not one that
- * has a lot to read. The first 2 KiB of a CONNECT are not counted: the limits of connections
- * bound them, and large CONNECTs cannot crowd out small ones.
+ * Waiting data is relay blocks that their receiver does not take, and CONNECTs with the bytes
+ * received after them. Each worker has its share of limits.relay_memory_bytes, so that workers need
+ * not coordinate. Each of the two kinds has half of the share, so that new clients and relayed
+ * sessions cannot exhaust each other's memory. When the half for blocks is full, the session whose
+ * receiver has taken nothing for the longest time is closed: one that does not read, not one that
+ * has much to read. The first 2 KiB of a CONNECT are not counted: the connection limits bound them,
+ * and large CONNECTs cannot displace small ones.
  */
 #include "memory.h"
 
@@ -16,7 +16,7 @@
 #include "wire/proxy/protocol.h"
 #include "worker_core.h"
 
-/* Of each CONNECT: a first read, with room for a PROXY header in front. */
+/* Per CONNECT: a first read, with room for a PROXY header in front. */
 #define MEMORY_FREE_BYTES (SESSION_FIRST_READ_BYTES + PROXY_V2_MAX)
 
 static uint64_t blocks(const struct worker_core *w)
@@ -45,8 +45,8 @@ void memory_note_held(struct session *s)
     const size_t now = s->arrival->first.size + s->arrival->answer.size;
     const uint32_t counted = now > MEMORY_FREE_BYTES ? (uint32_t)(now - MEMORY_FREE_BYTES) : 0;
     s->w->held_bytes += counted;
-    s->w->held_bytes -= s->arrival->held;
-    s->arrival->held = counted;
+    s->w->held_bytes -= s->arrival->held_bytes;
+    s->arrival->held_bytes = counted;
     show(s->w);
 }
 

@@ -1,5 +1,5 @@
 /*
- * memory.h - how much a worker holds of data that waits, and who goes when it is too much.
+ * memory.h - how much waiting data a worker holds, and which session to close when it is too much.
  */
 #ifndef PROXY_SESSION_MEMORY_H
 #define PROXY_SESSION_MEMORY_H
@@ -11,10 +11,10 @@
 
 struct session;
 
-/* May the session hold n bytes more of a CONNECT or what is kept with it? */
+/* Whether the session may hold n bytes more of a CONNECT and the bytes after it. */
 MUST_USE bool memory_allows(const struct session *s, size_t n);
 
-/* What it holds of these has changed. */
+/* Call when the size of `first` or `answer` has changed. */
 void memory_note_held(struct session *s);
 
 /*
@@ -25,8 +25,8 @@ void memory_note_held(struct session *s);
 MUST_USE struct session *memory_victim(const struct session *s);
 
 /*
- * It has pumped. `moved`: every direction that has data waiting has moved some of it, so it is
- * slow and not stuck.
+ * Call after a pump. `moved`: every direction with waiting data has moved some of it, so the
+ * session is slow and not stuck.
  */
 void memory_note_waiting(struct session *s, bool moved);
 

@@ -16,17 +16,17 @@
 
 /* ---- the lists of a node ---- */
 
-static void enter(struct away *away, unsigned worker, enum away_cause cause)
+static void enter(struct off_home *off_home, unsigned worker, enum off_home_cause cause)
 {
-    away->cause = cause;
-    list_append(&away->home->seats[worker].away[cause], &away->link);
-    atomic_fetch_add_explicit(&away->home->away[cause], 1, memory_order_relaxed);
+    off_home->cause = cause;
+    list_append(&off_home->home->seats[worker].off_home[cause], &off_home->link);
+    atomic_fetch_add_explicit(&off_home->home->off_home[cause], 1, memory_order_relaxed);
 }
 
-static void leave(struct away *away)
+static void leave(struct off_home *off_home)
 {
-    list_remove(&away->link);
-    atomic_fetch_sub_explicit(&away->home->away[away->cause], 1, memory_order_relaxed);
+    list_remove(&off_home->link);
+    atomic_fetch_sub_explicit(&off_home->home->off_home[off_home->cause], 1, memory_order_relaxed);
 }
 
 static uint32_t up_since(const struct node_live *live)
@@ -34,52 +34,52 @@ static uint32_t up_since(const struct node_live *live)
     return (uint32_t)NODE_LIVE_READ(live->up_since_us);
 }
 
-static void set(struct session *s, struct node_live *home, enum away_cause cause)
+static void set(struct session *s, struct node_live *home, enum off_home_cause cause)
 {
-    away_forget(s);
-    s->away = malloc(sizeof(*s->away));
-    if (!s->away)
-        return; /* short of memory: it stays where it is */
+    off_home_clear(s);
+    s->off_home = malloc(sizeof(*s->off_home));
+    if (!s->off_home)
+        return; /* out of memory: it is not counted */
     node_live_ref(home);
-    *s->away = (struct away){.home = home, .session = s, .home_up_since = up_since(home)};
-    enter(s->away, s->w->index, cause);
+    *s->off_home = (struct off_home){.home = home, .session = s, .home_up_since = up_since(home)};
+    enter(s->off_home, s->w->index, cause);
 }
 
-void away_forget(struct session *s)
+void off_home_clear(struct session *s)
 {
-    if (!s->away)
+    if (!s->off_home)
         return;
-    leave(s->away);
-    node_live_unref(s->away->home);
-    free(s->away);
-    s->away = NULL;
+    leave(s->off_home);
+    node_live_unref(s->off_home->home);
+    free(s->off_home);
+    s->off_home = NULL;
 }
 
-bool away_forgive(struct node_live *home, unsigned worker)
+bool off_home_forgive(struct node_live *home, unsigned worker)
 {
-    struct list *refused = &home->seats[worker].away[AWAY_REFUSED];
+    struct list *refused = &home->seats[worker].off_home[OFF_HOME_REFUSED];
     if (node_live_status(home) != NODE_UP)
         return false;
     for (unsigned i = 0; i < FORGIVEN_A_TURN; i++) {
-        struct away *first = CONTAINER_OF(refused->next, struct away, link);
+        struct off_home *first = CONTAINER_OF(refused->next, struct off_home, link);
         if (list_empty(refused) || first->home_up_since == up_since(home))
-            return false; /* the list is in order of arrival, so this is true of the rest, too */
+            return false; /* the list is in order of arrival: the rest came later */
         leave(first);
-        enter(first, worker, AWAY_OUT);
+        enter(first, worker, OFF_HOME_DOWN);
     }
     return true;
 }
 
 /* ---- when a session is relayed ---- */
 
-void away_note(struct session *s)
+void off_home_note(struct session *s)
 {
     const struct arrival *a = s->arrival;
     const struct cluster *cluster = a->cluster_view->cluster;
     if (!a->placement.has_home || a->placement.candidates[s->tries - 1] == a->placement.home)
         return;
     struct node_live *home = cluster->nodes[a->placement.home].live;
-    set(s, home, node_live_status(home) == NODE_UP ? a->away_cause : AWAY_OUT);
+    set(s, home, node_live_status(home) == NODE_UP ? a->off_home_cause : OFF_HOME_DOWN);
 }
 
 /* ---- when the nodes have changed ---- */
@@ -91,7 +91,7 @@ static bool is_cut(struct span key, struct span name)
     return key.p == name.p && key.n > SESSION_NAME_MAX;
 }
 
-/* The route key by the cluster's present rules. text, tls: room for what the key may point into. */
+/* The route key by the cluster's current rules. text, tls: memory that the key may point into. */
 static enum key_state key_of(struct session *s, const struct cluster_conf *conf,
                              char text[ADDRESS_TEXT_MAX], struct tls_facts *tls, struct span *key)
 {
@@ -103,7 +103,7 @@ static enum key_state key_of(struct session *s, const struct cluster_conf *conf,
         facts.source_ip = span_of_str(address_format_host(&source, text));
     if (route_key_asks(conf, ROUTE_TLS_CN) || route_key_asks(conf, ROUTE_SNI)) {
         struct proxy_facts device;
-        proxied_facts(s, tls, &device);
+        device_facts(s, tls, &device);
         facts.tls_cn = device.verified ? device.tls_cn : (struct span){0};
         facts.sni = device.authority;
     }
@@ -120,7 +120,7 @@ static bool is_member(const struct cluster *cluster, const struct node_live *liv
     return false;
 }
 
-void away_recount(struct session *s, const struct cluster_view *cluster_view)
+void off_home_recount(struct session *s, const struct cluster_view *cluster_view)
 {
     const struct cluster *cluster = cluster_view->cluster;
     const struct placement_homes homes = {cluster->homes, cluster->backup, cluster->n};
@@ -130,13 +130,13 @@ void away_recount(struct session *s, const struct cluster_view *cluster_view)
     uint32_t index;
     const enum key_state state = key_of(s, cluster->conf, text, &tls, &key);
     if (state == KEY_UNKNOWN) {
-        if (s->away && !is_member(cluster, s->away->home))
-            away_forget(s);
+        if (s->off_home && !is_member(cluster, s->off_home->home))
+            off_home_clear(s);
         return;
     }
     if (state == KEY_NONE || !placement_home_index(&homes, key, &index) ||
         cluster->nodes[index].live == s->node)
-        away_forget(s);
-    else if (!s->away || s->away->home != cluster->nodes[index].live)
-        set(s, cluster->nodes[index].live, AWAY_MOVED);
+        off_home_clear(s);
+    else if (!s->off_home || s->off_home->home != cluster->nodes[index].live)
+        set(s, cluster->nodes[index].live, OFF_HOME_MOVED);
 }

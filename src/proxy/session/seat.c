@@ -29,9 +29,9 @@ void seat_leave(struct session *s)
     list_remove(&s->seat_link);
     atomic_fetch_sub_explicit(&s->node->sessions, 1, memory_order_relaxed);
     if (s->state == SESSION_RELAY)
-        atomic_fetch_sub_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
+        atomic_fetch_sub_explicit(s->counted_clean ? &s->node->clean : &s->node->kept, 1,
                                   memory_order_relaxed);
-    away_forget(s);
+    off_home_clear(s);
 }
 
 /* Will the broker forget the session when its connection ends? */
@@ -45,15 +45,15 @@ void seat_settle(struct session *s)
     struct node_seat *seat = &s->node->seats[s->w->index];
     assert(s->state == SESSION_RELAY && s->counted);
     node_live_note_answer(s->node);
-    s->seated_clean = is_clean(&s->arrival->connect);
+    s->counted_clean = is_clean(&s->arrival->connect);
     list_remove(&s->seat_link);
-    list_append(s->seated_clean ? &seat->clean : &seat->kept, &s->seat_link);
-    atomic_fetch_add_explicit(s->seated_clean ? &s->node->clean : &s->node->kept, 1,
+    list_append(s->counted_clean ? &seat->clean : &seat->kept, &s->seat_link);
+    atomic_fetch_add_explicit(s->counted_clean ? &s->node->clean : &s->node->kept, 1,
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&s->node->placed[s->kind], 1, memory_order_relaxed);
-    away_note(s);
+    off_home_note(s);
     const struct cluster_view *now =
         cluster_view_find(s->w->cluster_views, s->w->n_cluster_views, s->node->cluster);
     if (now && now != s->arrival->cluster_view) /* the nodes have changed since it was placed */
-        away_recount(s, now);
+        off_home_recount(s, now);
 }

@@ -19,7 +19,7 @@
 #include "worker_core.h"
 
 #define BIT(state) (1u << SESSION_##state)
-#define ENDS       (BIT(FAREWELL) | BIT(CLOSED))
+#define ENDS       (BIT(CLOSING) | BIT(CLOSED))
 
 /* The states that may follow each state; a bit per state. */
 static const unsigned transitions[] = {
@@ -32,7 +32,7 @@ static const unsigned transitions[] = {
     [SESSION_DIAL] = BIT(CONNACK) | ENDS,
     [SESSION_CONNACK] = BIT(DIAL) | BIT(RELAY) | ENDS,
     [SESSION_RELAY] = ENDS,
-    [SESSION_FAREWELL] = BIT(CLOSED),
+    [SESSION_CLOSING] = BIT(CLOSED),
     [SESSION_CLOSED] = 0,
 };
 _Static_assert(ARRAY_LEN(transitions) == SESSION_STATE_COUNT, "every state has a row");
@@ -56,7 +56,7 @@ double session_try_limit_ms(const struct session *s, uint32_t limit_ms)
     return left_ms > limit_ms ? limit_ms : left_ms > 1 ? left_ms : 1;
 }
 
-/* Milliseconds a session may stay in a state; 0 = as long as it likes. */
+/* Milliseconds a session may stay in a state; 0 = no limit. */
 static double state_limit_ms(const struct session *s, enum session_state state)
 {
     const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
@@ -73,10 +73,10 @@ static double state_limit_ms(const struct session *s, enum session_state state)
         return timeouts->dial_ms;
     case SESSION_CONNACK:
         return session_try_limit_ms(s, timeouts->connack_ms);
-    case SESSION_FAREWELL:
+    case SESSION_CLOSING:
         return timeouts->farewell_ms;
     default:
-        return 0; /* passes at once, or sets its own (RELAY) */
+        return 0; /* the stage does not wait, or sets its own (RELAY) */
     }
 }
 
@@ -86,12 +86,12 @@ void session_set_deadline(struct session *s, double ms)
     s->deadline_moved = true;
 }
 
-/* What the state that is left, after so long, says about how fast we are. */
+/* Record how long the state that is left took. */
 static void note_duration(const struct session *s, enum session_state next, uint64_t spent_us)
 {
     const uint64_t placed_ms = (uint64_t)s->spent_ms[SESSION_ROUTE] + s->spent_ms[SESSION_DIAL] +
                                s->spent_ms[SESSION_CONNACK];
-    if (s->state == SESSION_TLS && next < SESSION_FAREWELL)
+    if (s->state == SESSION_TLS && next < SESSION_CLOSING)
         histogram_add(&s->w->counters.tls_us, spent_us);
     if (next == SESSION_RELAY)
         histogram_add(&s->w->counters.connack_us, placed_ms * 1000u + spent_us);
@@ -104,7 +104,7 @@ static void note_spent(struct session *s, uint64_t ms)
     else if (s->state == SESSION_RELAY)
         s->relay_ms += ms;
     else
-        s->farewell_ms += (uint32_t)ms;
+        s->closing_ms += (uint32_t)ms;
 }
 
 uint64_t session_spent_ms(const struct session *s, enum session_state state)
@@ -113,7 +113,7 @@ uint64_t session_spent_ms(const struct session *s, enum session_state state)
         return s->spent_ms[state];
     if (state == SESSION_RELAY)
         return s->relay_ms;
-    return state == SESSION_FAREWELL ? s->farewell_ms : 0;
+    return state == SESSION_CLOSING ? s->closing_ms : 0;
 }
 
 void session_goto(struct session *s, enum session_state state)
@@ -124,7 +124,10 @@ void session_goto(struct session *s, enum session_state state)
     note_duration(s, state, spent_us);
     note_spent(s, spent_us / 1000u);
     s->entered_us = now_us;
-    /* within placing the rest of a millisecond goes on into the next state: the sum is exact */
+    /*
+     * within placement the rest of a millisecond is carried over into the next state: the sum is
+     * exact
+     */
     if (s->state >= SESSION_ROUTE && state < SESSION_RELAY)
         s->entered_us -= spent_us % 1000u;
     counter_sub(&s->w->counters.in_state[s->state], 1);
@@ -155,48 +158,48 @@ void session_drop_node(struct session *s)
     }
 }
 
-/* Does the client speak WebSocket by now? */
+/* Whether the WebSocket layer of the client is open. */
 static bool session_is_websocket(const struct session *s)
 {
     return s->tag->websocket && s->client && s->state >= SESSION_CONNECT;
 }
 
-/* May a CONNACK of ours still be said? Only between a readable CONNECT and the node's answer. */
-static bool may_speak(const struct session *s)
+/* Whether we may send a CONNACK: only between a valid CONNECT and the first byte of the node. */
+static bool may_refuse(const struct session *s)
 {
     return s->state >= SESSION_CONNECT && s->state <= SESSION_CONNACK && s->down.bytes == 0;
 }
 
-static void compose_farewell(struct session *s)
+static void compose_refusal(struct session *s)
 {
     const struct close_reason_row *row = close_reason_row(s->reason);
     struct arrival *a = s->arrival;
-    if (!may_speak(s))
+    if (!may_refuse(s))
         return;
     if (row->farewell == FAREWELL_FAULT)
-        a->farewell_n = (uint8_t)mqtt_connack_for_fault(&a->connect, a->farewell);
+        a->refusal_n = (uint8_t)mqtt_connack_for_fault(&a->connect, a->refusal);
     else if (row->farewell == FAREWELL_REFUSAL)
-        a->farewell_n = (uint8_t)mqtt_connack_refuse(&a->connect, row->refusal, a->farewell);
-    if (a->farewell_n > 0)
-        counter_add(&s->w->counters.refused[a->farewell[MQTT_CONNACK_CODE_AT]], 1);
+        a->refusal_n = (uint8_t)mqtt_connack_refuse(&a->connect, row->refusal, a->refusal);
+    if (a->refusal_n > 0)
+        counter_add(&s->w->counters.refused[a->refusal[MQTT_CONNACK_CODE_AT]], 1);
 }
 
 /*
- * Is there a client to part from in order (last words, FIN, drain)? One that has left, broke, or
- * was owed nothing is closed at once: that is cheap, and a botnet gets no more.
+ * Whether to close in order: send what is owed, FIN, then drain. A client that has left, failed, or
+ * is owed nothing is closed immediately: that is cheap, also under attack.
  */
 static bool needs_farewell(const struct session *s)
 {
     if (!s->client)
         return false;
-    if ((s->arrival && s->arrival->farewell_n > 0) || s->reason == CLOSE_WEBSOCKET_REFUSED ||
+    if ((s->arrival && s->arrival->refusal_n > 0) || s->reason == CLOSE_WEBSOCKET_REFUSED ||
         s->reason == CLOSE_HTTP_PROBE)
         return true;
     if (s->reason == CLOSE_RELAY_MEMORY)
-        return false; /* it is what waits for the client that is in the way */
+        return false; /* its waiting data is what takes the memory */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
-        return true; /* a close frame says why, also to one that broke a rule */
-    /* of a node that died it has got everything, but it may still be sending */
+        return true; /* a close frame gives the reason, also after a protocol error */
+    /* after a node failure the client has received everything, but may still be sending */
     const bool owed = !s->down.closed || s->up.discards;
     return s->down.bytes > 0 && owed && s->reason != CLOSE_CLIENT_ERROR;
 }
@@ -223,7 +226,7 @@ static void note_reason(struct session *s, enum close_reason reason, const char 
     s->reason = reason;
     if (detail) {
         free(s->detail);
-        s->detail = strdup(detail); /* short of memory: the log has the reason */
+        s->detail = strdup(detail); /* out of memory: the log has only the reason */
     }
     if (session_is_websocket(s))
         stream_ws_set_close_code(s->client, close_reason_row(reason)->ws_code);
@@ -240,21 +243,21 @@ void session_note_fault(struct session *s, enum close_reason reason, const char 
 enum step session_close(struct session *s, enum close_reason reason, const char *detail)
 {
     note_reason(s, reason, detail);
-    compose_farewell(s);
+    compose_refusal(s);
     const bool farewell = needs_farewell(s);
     session_drop_node(s);
     if (s->arrival)
         release_packets(s);
     flow_release(&s->up, &s->w->relay_pool);
     list_remove(&s->stuck);
-    session_goto(s, farewell ? SESSION_FAREWELL : SESSION_CLOSED);
-    return MOVED;
+    session_goto(s, farewell ? SESSION_CLOSING : SESSION_CLOSED);
+    return STEP_MOVED;
 }
 
 /* LOCAL and UNKNOWN: the proxy connects on its own behalf, for a health check. */
 static bool names_no_device(const struct session *s)
 {
-    return s->proxied && s->proxied->header.version != 0 && !s->proxied->header.has_address;
+    return s->proxy_in && s->proxy_in->header.version != 0 && !s->proxy_in->header.has_address;
 }
 
 enum step session_left_early(struct session *s, bool heard, const char *detail)
@@ -277,9 +280,9 @@ static int mask_of(const struct ev_io *io)
 }
 
 /*
- * Reading stays watched when nobody wants it for a while: mostly nothing comes meanwhile, and to
- * stop and start again is a system call. If something comes, or the sender's end is there, which
- * stays readable, the mask is set in earnest.
+ * Keep watching for reads when nothing wants them for a while: usually nothing arrives meanwhile,
+ * and stopping and restarting is a system call. If something arrives, or if the sender has ended
+ * (the socket stays readable), the exact mask is set.
  */
 static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask, bool exact)
 {

@@ -48,7 +48,7 @@ enum step stage_accept_next(struct session *s)
         }
     }
     session_goto(s, next);
-    return MOVED;
+    return STEP_MOVED;
 }
 
 bool stage_accept_source_follows(const struct session *s)
@@ -76,15 +76,15 @@ enum step stage_accept(struct session *s)
     if (s->arrival->listener->conf->accept_proxy_protocol) {
         if (!admit_trusts_peer(s))
             return session_close(s, CLOSE_PROXY_UNTRUSTED, NULL);
-        s->proxied = calloc(1, sizeof(*s->proxied));
-        if (!s->proxied)
+        s->proxy_in = calloc(1, sizeof(*s->proxy_in));
+        if (!s->proxy_in)
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (!stage_accept_source_follows(s) && !admit_source(s))
-        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
+        return session_close(s, (enum close_reason)s->arrival->reject_reason, NULL);
     (void)stage_accept_next(s);
     s->up.read_wait = EV_READ;
-    return s->state == SESSION_CLOSED ? MOVED : WAIT;
+    return s->state == SESSION_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
 /* A Unix peer has no address, and a header without one gives it none: nothing to tell a node. */
@@ -97,12 +97,12 @@ static bool lacks_address(const struct session *s)
 /* The usual cause of a wrong signature: the balancer in front sends no header. */
 static enum step header_is_bad(struct session *s)
 {
-    const struct proxied *proxied = s->proxied;
-    const struct span bytes = span_of(buffer_bytes(&proxied->bytes), buffer_len(&proxied->bytes));
+    const struct proxy_in *proxy_in = s->proxy_in;
+    const struct span bytes = span_of(buffer_bytes(&proxy_in->bytes), buffer_len(&proxy_in->bytes));
     const enum first_protocol speaks = first_bytes_protocol(bytes);
     char detail[96];
-    if (strcmp(proxied->header.fault, "signature") != 0 || !first_protocol_name(speaks))
-        return session_close(s, CLOSE_PROXY_REFUSED, proxied->header.fault);
+    if (strcmp(proxy_in->header.fault, "signature") != 0 || !first_protocol_name(speaks))
+        return session_close(s, CLOSE_PROXY_REFUSED, proxy_in->header.fault);
     (void)snprintf(detail, sizeof(detail), "signature: no PROXY header, the client speaks %s",
                    first_protocol_name(speaks));
     return session_close(s, CLOSE_PROXY_REFUSED, detail);
@@ -111,34 +111,34 @@ static enum step header_is_bad(struct session *s)
 /* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
 enum step stage_proxy_in(struct session *s)
 {
-    struct proxied *proxied = s->proxied;
+    struct proxy_in *proxy_in = s->proxy_in;
     for (;;) {
         size_t next = 0, got = 0;
-        switch (proxy_read(span_of(buffer_bytes(&proxied->bytes), buffer_len(&proxied->bytes)),
-                           &proxied->header, &next)) {
+        switch (proxy_read(span_of(buffer_bytes(&proxy_in->bytes), buffer_len(&proxy_in->bytes)),
+                           &proxy_in->header, &next)) {
         case PARSE_DONE:
-            proxied_take_address(s);
+            device_take_address(s);
             if (lacks_address(s))
                 return session_close(s, CLOSE_PROXY_REFUSED, "no_address");
             if (!stage_accept_source_follows(s) && !admit_source(s))
-                return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
+                return session_close(s, (enum close_reason)s->arrival->reject_reason, NULL);
             return stage_accept_next(s);
         case PARSE_BAD:
             return header_is_bad(s);
         case PARSE_MORE:
             break;
         }
-        if (!buffer_reserve(&proxied->bytes, 0, next))
+        if (!buffer_reserve(&proxy_in->bytes, 0, next))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         enum stream_result r =
-            stream_read(s->client, proxied->bytes.mem + proxied->bytes.tail, next, &got);
+            stream_read(s->client, proxy_in->bytes.mem + proxy_in->bytes.tail, next, &got);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
         if (r != STREAM_OK)
-            return session_left_early(s, buffer_len(&proxied->bytes) > 0,
+            return session_left_early(s, buffer_len(&proxy_in->bytes) > 0,
                                       r == STREAM_ERR ? stream_error(s->client) : NULL);
-        buffer_grew(&proxied->bytes, got);
+        buffer_grew(&proxy_in->bytes, got);
     }
 }

@@ -49,26 +49,26 @@ static bool is_denied(const struct session *s)
            !cidr_contains(conf->allow, conf->n_allow, source.ip, source.is_ipv6);
 }
 
-static bool turn_away(struct session *s, enum close_reason reason)
+static bool reject(struct session *s, enum close_reason reason)
 {
-    s->arrival->turned_away = (uint8_t)reason;
+    s->arrival->reject_reason = (uint8_t)reason;
     return false;
 }
 
 bool admit_source(struct session *s)
 {
     const struct per_source_conf *conf = &s->w->snapshot->config->limits.per_source;
-    if (s->arrival->asked)
+    if (s->arrival->source_checked)
         return true;
-    s->arrival->asked = true;
+    s->arrival->source_checked = true;
     if (is_denied(s))
-        return turn_away(s, CLOSE_SOURCE_DENIED);
+        return reject(s, CLOSE_SOURCE_DENIED);
     switch (admission_enter(s->w->shared->admission, conf, &s->source, clock_monotonic_us(),
                             &s->place)) {
     case ADMISSION_TOO_MANY:
-        return turn_away(s, CLOSE_SOURCE_CONNECTIONS);
+        return reject(s, CLOSE_SOURCE_CONNECTIONS);
     case ADMISSION_TOO_FAST:
-        return turn_away(s, CLOSE_SOURCE_RATE);
+        return reject(s, CLOSE_SOURCE_RATE);
     case ADMISSION_GRANTED:
         break;
     }
@@ -133,8 +133,8 @@ bool admit_client(struct session *s)
     struct tls_facts tls; /* room for what `device` points into */
     if (s->w->snapshot->config->limits.flapping.off || client_id_of(s).n == 0)
         return true;
-    if (s->tls || s->proxied)
-        proxied_facts(s, &tls, &device);
+    if (s->tls || s->proxy_in)
+        device_facts(s, &tls, &device);
     const struct admission_client client = {
         .id = client_id_of(s),
         .certificate = device.verified ? device.tls_cn : (struct span){0},
@@ -147,7 +147,7 @@ bool admit_client(struct session *s)
         return true;
     arrival->is_flapping = true;
     counter_add(&s->w->counters.flapping, 1);
-    return !s->w->snapshot->config->limits.flapping.refuse || turn_away(s, CLOSE_FLAPPING);
+    return !s->w->snapshot->config->limits.flapping.refuse || reject(s, CLOSE_FLAPPING);
 }
 
 /* Do its connects count? limits.flapping may be another one by now. */
@@ -171,11 +171,11 @@ void admit_accepted(struct session *s)
 {
     if (!is_counted(s))
         return;
-    const struct admission_news news =
+    const struct admission_news outcome =
         admission_accepted(s->w->shared->admission, &s->w->snapshot->config->limits.flapping,
                            &s->arrival->key, &s->source, clock_monotonic_us());
-    if (news.contested)
-        log_contested(s, &news.rival);
-    if (news.penalised)
-        note_flapping(s, news.penalty_ms);
+    if (outcome.contested)
+        log_contested(s, &outcome.rival);
+    if (outcome.penalised)
+        note_flapping(s, outcome.penalty_ms);
 }

@@ -14,7 +14,7 @@ struct session;
 bool admit_trusts_peer(const struct session *s);
 
 /*
- * The session's source is known for good. False when it must not come in: s->arrival->turned_away
+ * The session's source is known for good. False when it must not come in: s->arrival->reject_reason
  * says why, and the caller closes now or, when it can say so in MQTT later, then. Asks once a
  * session.
  */
@@ -22,7 +22,8 @@ MUST_USE bool admit_source(struct session *s);
 
 /*
  * Its CONNECT can be read. False if its client identifier connects too often and
- * limits.flapping.refuse is set: s->arrival->turned_away has the reason. Counts it in either case.
+ * limits.flapping.refuse is set: s->arrival->reject_reason has the reason. Counts it in either
+ * case.
  */
 MUST_USE bool admit_client(struct session *s);
 

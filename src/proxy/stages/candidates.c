@@ -47,11 +47,12 @@ bool candidate_is_home(const struct session *s)
 }
 
 /* The session is not placed on the node being tried: if that is its home, note the cause. */
-void candidate_note_missed_home(struct session *s, enum away_cause cause)
+void candidate_note_missed_home(struct session *s, enum off_home_cause cause)
 {
     if (candidate_is_home(s))
-        s->arrival->away_cause =
-            (uint8_t)(node_live_status(candidate_tried(s)->live) == NODE_UP ? cause : AWAY_OUT);
+        s->arrival->off_home_cause =
+            (uint8_t)(node_live_status(candidate_tried(s)->live) == NODE_UP ? cause
+                                                                            : OFF_HOME_DOWN);
 }
 
 static enum placement_kind kind_of(const struct session *s)
@@ -174,7 +175,7 @@ bool candidates_choose(struct session *s, uint64_t *wait_us, struct refusal *ref
             continue;
         if (is_full(n)) {
             *refusal = (struct refusal){CLOSE_NODES_FULL, "max_connections"};
-            candidate_note_missed_home(s, AWAY_OVERFLOW);
+            candidate_note_missed_home(s, OFF_HOME_OVERFLOW);
             continue;
         }
         *wait_us = n->max_connects_per_s ? take_turn(n, queue_ms) : 0;
@@ -186,7 +187,7 @@ bool candidates_choose(struct session *s, uint64_t *wait_us, struct refusal *ref
         *refusal = (struct refusal){is_short ? CLOSE_PLACEMENT_TIMEOUT : CLOSE_NODES_FULL,
                                     "max_connects_per_s"};
         s->arrival->placement.overflow = true;
-        candidate_note_missed_home(s, AWAY_OVERFLOW);
+        candidate_note_missed_home(s, OFF_HOME_OVERFLOW);
     }
     return false;
 }

@@ -57,7 +57,7 @@ MUST_USE bool candidate_is_home(const struct session *s);
 MUST_USE bool candidate_is_open(const struct session *s);
 
 /* The session is not placed on it: if it is the home, note the cause. */
-void candidate_note_missed_home(struct session *s, enum away_cause cause);
+void candidate_note_missed_home(struct session *s, enum off_home_cause cause);
 
 /* Charge it with a failed session. */
 void candidate_charge(const struct session *s);

@@ -1,19 +1,19 @@
 /*
- * closing.c - part from a client in order, within timeouts.farewell_ms.
+ * closing.c - close a client in order, within timeouts.farewell_ms.
  *
- * Write what still waits for it and our own last words, close the writing side, then read
- * and discard until it closes too. Closing at once would not do: a close with unread input
- * makes the kernel send RST, and the client's system throws away the CONNACK it had queued.
+ * Write what still waits for it and our own refusal, close the write side, then read and discard
+ * until it closes too. Closing immediately would lose data: a close with unread input makes the
+ * kernel send RST, and the client discards the CONNACK that it had queued.
  */
 #include <ev.h>
 
 #include "proxy/session/worker_core.h"
 #include "stages.h"
 
-/* Blocks discarded before others get a turn. */
+/* Blocks discarded before other sessions run. */
 #define DISCARD_ROUNDS_MAX 4
 
-/* OK when the client has taken everything and knows that no more follows. */
+/* OK when the client has taken everything, and the write side is closed. */
 static enum stream_result say(struct session *s)
 {
     struct flow *down = &s->down;
@@ -22,10 +22,10 @@ static enum stream_result say(struct session *s)
     for (; r == STREAM_OK && down->n > 0; down->at += (uint32_t)put, down->n -= (uint32_t)put)
         if ((r = stream_write(s->client, down->waiting + down->at, down->n, &put)) != STREAM_OK)
             return r;
-    struct arrival *a = s->arrival; /* null once it was relayed: the node has had its say */
-    for (; a && a->farewell_sent < a->farewell_n; a->farewell_sent += (uint8_t)put) {
-        r = stream_write(s->client, a->farewell + a->farewell_sent,
-                         (size_t)a->farewell_n - a->farewell_sent, &put);
+    struct arrival *a = s->arrival; /* null once it was relayed: then the node has answered */
+    for (; a && a->refusal_sent < a->refusal_n; a->refusal_sent += (uint8_t)put) {
+        r = stream_write(s->client, a->refusal + a->refusal_sent,
+                         (size_t)a->refusal_n - a->refusal_sent, &put);
         if (r != STREAM_OK)
             return r;
     }
@@ -39,30 +39,30 @@ static enum step discard(struct session *s)
         enum stream_result r = stream_read(s->client, s->w->scratch, s->w->relay_pool.size, &got);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
         if (r != STREAM_OK) {
             session_goto(s, SESSION_CLOSED);
-            return MOVED;
+            return STEP_MOVED;
         }
     }
-    return YIELD;
+    return STEP_YIELD;
 }
 
-enum step stage_farewell(struct session *s)
+enum step stage_closing(struct session *s)
 {
     s->up.read_wait = s->down.write_wait = 0;
-    if (!s->said) {
+    if (!s->write_closed) {
         enum stream_result r = say(s);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->down.write_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
         if (r != STREAM_OK) {
             session_goto(s, SESSION_CLOSED);
-            return MOVED;
+            return STEP_MOVED;
         }
-        s->said = true;
+        s->write_closed = true;
     }
     return discard(s);
 }

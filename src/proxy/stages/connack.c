@@ -1,16 +1,16 @@
 /*
- * connack.c - wait for the node's first packet, and judge by it whether the session has
- * found its node or the CONNECT goes to the next one.
+ * connack.c - the stage CONNACK: wait for the node's first packet, then relay or try the next
+ * candidate.
  *
  *    the node ...                                      the session
- *    closes, resets, says nothing for connack_ms   ->  next candidate, else refused by us
+ *    closes, resets, sends nothing for connack_ms  ->  next candidate, else refused by us
  *    refuses because of its own state (rc 3; 5.0:
  *    0x88, 0x89, 0x9C, 0x9D)                       ->  next candidate, else the node's refusal;
  *                                                      a busy home gets one more try before
- *    says anything else, AUTH too                  ->  RELAY
+ *    sends anything else, AUTH too                 ->  RELAY
  *
- * What the device sends meanwhile goes to the node, and is kept behind the CONNECT, so that
- * the next node gets all of it. The device sees nothing of a node that was given up.
+ * What the device sends meanwhile goes to the node, and is kept after the CONNECT, so that the next
+ * node gets all of it. The device sees nothing of a failed attempt.
  */
 #include <ev.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #include "stages.h"
 #include "wire/mqtt/connack.h"
 
-/* A CONNACK with more in it is not waited for: it would be properties for the device alone. */
+/* A longer CONNACK is not awaited in full: the rest would be properties for the device only. */
 #define CONNACK_LOOK_MAX 4096u
 
 #define CONNACK_TYPE 0x20u
@@ -47,8 +47,8 @@ static enum stream_result send_kept(struct session *s)
 }
 
 /*
- * Pass on what the device sends. WAIT when up's masks say for what, MOVED when the session is
- * closed. A node that takes nothing more may have said why: then its side is looked at.
+ * Pass on what the device sends. WAIT if up's masks are set, MOVED if the session is closed. A node
+ * that takes no more may have sent a reason: then its side is read.
  */
 static enum step pass_up(struct session *s)
 {
@@ -58,26 +58,29 @@ static enum step pass_up(struct session *s)
         enum stream_result r = send_kept(s);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.write_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
         if (r != STREAM_OK) {
             s->down.due = true;
-            return WAIT;
+            return STEP_WAIT;
         }
         if (!read_ahead_is_allowed(s))
-            return WAIT;
+            return STEP_WAIT;
         if (!read_ahead_read(s, &r))
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
     }
 }
 
 /* ---- node to client ---- */
 
-/* Is what has arrived of a CONNACK enough to see that it accepts? Then the session exists. */
+/*
+ * Whether the part of a CONNACK received so far shows that the node accepts. Then the session
+ * exists there.
+ */
 static bool accepts_in_part(struct span answer)
 {
     struct reader rd = reader_from(answer, 0);
@@ -89,20 +92,20 @@ static bool accepts_in_part(struct span answer)
     return reader_u8(&rd) == 0 && !rd.cut;
 }
 
-/* What has arrived of an answer that came in pieces. */
+/* The part of an incomplete answer received so far. */
 static struct span answer_so_far(const struct session *s)
 {
     const struct buffer *answer = &s->arrival->answer;
     return answer->mem ? span_of(buffer_bytes(answer), buffer_len(answer)) : (struct span){0};
 }
 
-/* Why a session ends whose client has left. */
+/* The reason for the end of a session whose client has left. */
 static enum close_reason client_end(const struct session *s)
 {
     return s->failed ? s->reason : CLOSE_CLIENT_CLOSED;
 }
 
-/* The node has left without an answer. A client that left first did not wait for one. */
+/* The node has closed without an answer. A client that left before did not wait for one. */
 static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
 {
     if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
@@ -115,7 +118,7 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
     return stage_dial_again(s, reason, why);
 }
 
-/* Does the node refuse for reasons of its own, which another node need not share? */
+/* Whether the node refuses because of its own state: another node may accept. */
 static bool refuses_for_itself(const struct session *s)
 {
     return s->connack_seen && mqtt_connack_subject(s->arrival->connect.version, s->connack.code) ==
@@ -123,8 +126,9 @@ static bool refuses_for_itself(const struct session *s)
 }
 
 /*
- * Does the answer prove that a healthy node answers this CONNECT? Then the nodes that were tried
- * before and did not answer were at fault. A node that is busy, or gives no reason, proves nothing.
+ * Whether the answer proves that a healthy node answers this CONNECT. Then the nodes that were
+ * tried before and did not answer were at fault. A node that is busy, or gives no reason, proves
+ * nothing.
  */
 static bool proves_the_connect(const struct session *s, struct span answer)
 {
@@ -136,8 +140,8 @@ static bool proves_the_connect(const struct session *s, struct span answer)
 }
 
 /*
- * Look at what the node has said so far. True when there is nothing more to wait for: it is a
- * whole CONNACK, or none that we can read, or as much as fits the scratch block.
+ * Parse what the node has sent so far. True if there is nothing more to wait for: a complete
+ * CONNACK, something else, or as much as the scratch block holds.
  */
 static bool look(struct session *s, struct span said)
 {
@@ -153,8 +157,8 @@ static void count_connack(const struct session *s)
 }
 
 /*
- * The session has its node: what that sent is in the scratch block, and goes on to the client. A
- * client that cannot take it may have sent more than its CONNECT: that is delivered.
+ * The session has its node: the answer is in the scratch block, and goes to the client. If the
+ * client cannot take it, what it sent after its CONNECT is still delivered.
  */
 static enum step settle(struct session *s, size_t n)
 {
@@ -176,7 +180,7 @@ static enum step settle(struct session *s, size_t n)
     return stage_relay_begin(s);
 }
 
-/* n bytes of the node stand in the scratch block. */
+/* n bytes of the node are in the scratch block. */
 static enum step node_spoke(struct session *s, size_t n)
 {
     struct span said = span_of(s->w->scratch, n);
@@ -189,7 +193,7 @@ static enum step node_spoke(struct session *s, size_t n)
     if (!look(s, said)) {
         s->down.due = true; /* for the rest of it */
         return in_pieces || read_ahead_keep(s, &s->arrival->answer, n)
-                   ? YIELD
+                   ? STEP_YIELD
                    : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     }
     if (proves_the_connect(s, said))
@@ -201,7 +205,7 @@ static enum step node_spoke(struct session *s, size_t n)
         (void)snprintf(code, sizeof(code), "CONNACK 0x%02x", s->connack.code);
         s->connack_seen = false;
         if (stage_dial_again_at_home(s))
-            return MOVED;
+            return STEP_MOVED;
         return stage_dial_again(s, CLOSE_NO_NODE, code);
     }
     if (in_pieces)
@@ -211,10 +215,10 @@ static enum step node_spoke(struct session *s, size_t n)
 
 enum step stage_connack(struct session *s)
 {
-    if (s->up.due && pass_up(s) == MOVED)
-        return MOVED;
+    if (s->up.due && pass_up(s) == STEP_MOVED)
+        return STEP_MOVED;
     if (!s->down.due)
-        return WAIT;
+        return STEP_WAIT;
     s->down.due = false;
     size_t room = s->w->relay_pool.size - buffer_len(&s->arrival->answer), got = 0;
     enum stream_result r = stream_read(s->node_stream, s->w->scratch, room, &got);
@@ -224,7 +228,7 @@ enum step stage_connack(struct session *s)
         return unanswered(s, CLOSE_NODE_CLOSED_EARLY,
                           r == STREAM_ERR ? stream_error(s->node_stream) : NULL);
     s->down.read_wait = flow_wait_mask(r);
-    return WAIT;
+    return STEP_WAIT;
 }
 
 enum step stage_connack_timed_out(struct session *s)

@@ -1,6 +1,4 @@
-/*
- * connect.c - read the CONNECT, bounded, and keep what came with it.
- */
+/* connect.c - the stage CONNECT: read the packet, bounded, and keep what follows it. */
 #include <assert.h>
 #include <ev.h>
 #include <stdio.h>
@@ -16,7 +14,7 @@
 #include "wire/first_bytes.h"
 #include "wire/proxy/protocol.h"
 
-/* Short of memory: the log goes without. */
+/* If memory is short, the log omits the names. */
 static void keep_names(struct session *s, struct span client_id, struct span username,
                        bool knows_username)
 {
@@ -35,7 +33,7 @@ static void keep_names(struct session *s, struct span client_id, struct span use
         memcpy(s->names->text + client_id_n, username.p, username_n);
 }
 
-/* What it said, as far as it was read: for the log, and for who asks. */
+/* What was read so far: for the log and for queries. */
 static void note_terms(struct session *s)
 {
     s->mqtt_version = s->arrival->connect.version;
@@ -55,7 +53,7 @@ static enum step connect_done(struct session *s)
     s->up.bytes = buffer_len(&a->first);
     s->up.read_wait = 0;
     session_goto(s, SESSION_ROUTE);
-    return MOVED;
+    return STEP_MOVED;
 }
 
 static enum step connect_bad(struct session *s)
@@ -74,7 +72,7 @@ static enum step connect_bad(struct session *s)
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);
 }
 
-/* No byte of MQTT has come, and the socket is gone: no fault of TLS or WebSocket. */
+/* Reset before the first byte of MQTT: not a fault of TLS or WebSocket. */
 static bool reset_before_mqtt(const struct session *s, enum stream_result how)
 {
     return how == STREAM_ERR && buffer_len(&s->arrival->first) == 0 &&
@@ -82,7 +80,7 @@ static bool reset_before_mqtt(const struct session *s, enum stream_result how)
 }
 
 /*
- * The client has ended or broken its connection with the CONNECT not complete. A TLS 1.3 client
+ * The client has closed or reset its connection before the CONNECT was complete. A TLS 1.3 client
  * that closes after its handshake resets: it leaves the session tickets unread.
  */
 static enum step connect_cut(struct session *s, enum stream_result how)
@@ -95,8 +93,8 @@ static enum step connect_cut(struct session *s, enum stream_result how)
 }
 
 /*
- * Room for what is still missing, at most doubling: a client that announces a large packet
- * and sends nothing holds no more than twice what it has sent. 0: there is some.
+ * Room for what is still missing, at most doubling: a client that announces a large packet and
+ * sends nothing holds no more than twice what it has sent. 0: there is room.
  */
 static size_t room_wanted(const struct arrival *a)
 {
@@ -109,8 +107,8 @@ static size_t room_wanted(const struct arrival *a)
 }
 
 /*
- * The first bytes are nearly always the whole CONNECT: they are read into the scratch block, so
- * that `first` is as large as they are, and a client that says nothing holds none.
+ * The first bytes are nearly always the whole CONNECT: read them into the scratch block, so that
+ * `first` is as large as they are, and a silent client holds no buffer.
  */
 static enum stream_result read_first(struct session *s, size_t *got)
 {
@@ -141,7 +139,7 @@ enum step stage_connect(struct session *s)
         memory_note_held(s);
         if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
             s->up.read_wait = flow_wait_mask(r);
-            return WAIT;
+            return STEP_WAIT;
         }
         if (r != STREAM_OK)
             return connect_cut(s, r);

@@ -54,10 +54,10 @@ static const struct cluster *cluster_of(const struct session *s)
 static void put_proxy_header(struct session *s)
 {
     uint8_t header[PROXY_V2_MAX];
-    if (s->arrival->header_put || s->arrival->cluster_view->tls)
+    if (s->arrival->has_header || s->arrival->cluster_view->tls)
         return;
-    buffer_prepend(&s->arrival->first, header, proxied_compose(s, header));
-    s->arrival->header_put = true;
+    buffer_prepend(&s->arrival->first, header, device_proxy_header(s, header));
+    s->arrival->has_header = true;
 }
 
 /* The stream to the node being tried; takes the descriptor. Null when memory is short. */
@@ -69,7 +69,7 @@ static struct stream *node_stream_new(struct session *s, int fd)
     const struct tls_peer peer = {.name = cluster_of(s)->conf->tls->server_name,
                                   .address = &candidate_tried(s)->endpoint.address};
     return stream_tls_connect(s->arrival->cluster_view->tls, fd, &peer, header,
-                              proxied_compose(s, header));
+                              device_proxy_header(s, header));
 }
 
 static enum try_result closed(struct session *s, enum close_reason reason, const char *detail)
@@ -160,11 +160,11 @@ static enum step dial_next(struct session *s)
             return session_close(s, refusal.reason, refusal.why);
         if (wait_us > 0) {
             session_set_deadline(s, (double)wait_us / 1000.0);
-            return WAIT;
+            return STEP_WAIT;
         }
         result = dial(s);
     }
-    return result == TRY_CLOSED ? MOVED : WAIT;
+    return result == TRY_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
 /* Continue after a try at a node that was chosen before. */
@@ -172,7 +172,7 @@ static enum step dial_on(struct session *s, enum try_result result)
 {
     if (result == TRY_FAILED)
         return dial_next(s);
-    return result == TRY_CLOSED ? MOVED : WAIT;
+    return result == TRY_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
 static bool was_connected(const struct session *s, const char *why)
@@ -211,7 +211,7 @@ static enum step failed_midway(struct session *s, enum close_reason reason, cons
     attempts_note(s, attempts_outcome_of(reason));
     if (!candidates_may_replay(s))
         return session_close(s, reason, why);
-    candidate_note_missed_home(s, AWAY_REFUSED);
+    candidate_note_missed_home(s, OFF_HOME_REFUSED);
     session_drop_node(s);
     s->arrival->replayed = true;
     return dial_next(s);
@@ -252,7 +252,7 @@ static bool look_for_end(struct session *s, bool *gone)
 static enum step begin(struct session *s)
 {
     if (s->counted) /* it waits for its turn */
-        return WAIT;
+        return STEP_WAIT;
     put_proxy_header(s);
     return dial_next(s);
 }
@@ -262,7 +262,7 @@ enum step stage_dial(struct session *s)
     if (!s->node_stream)
         return begin(s);
     if (!s->up.due)
-        return WAIT;
+        return STEP_WAIT;
     s->up.due = false;
     /* of plain TCP the first write tells as well, and costs no system call more */
     enum stream_result r = s->arrival->cluster_view->tls ? stream_open(s->node_stream) : STREAM_OK;
@@ -279,7 +279,7 @@ enum step stage_dial(struct session *s)
     }
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
         s->up.write_wait = flow_wait_mask(r);
-        return WAIT;
+        return STEP_WAIT;
     }
     if (r != STREAM_OK)
         return abandon(s, CLOSE_NODE_CLOSED_EARLY, stream_error(s->node_stream));
@@ -290,7 +290,7 @@ enum step stage_dial(struct session *s)
     s->down.due = s->arrival->cluster_view
                       ->tls; /* a record may hold the answer; else it cannot be here yet */
     s->down.read_wait = EV_READ;
-    return MOVED;
+    return STEP_MOVED;
 }
 
 /* The wait for a busy home is over; a paced one also has to have a turn. */
@@ -299,13 +299,13 @@ static enum step dial_home_again(struct session *s)
     const uint64_t wait_us = candidate_take_turn(s);
     s->arrival->waits_for_busy_home = false; /* it may wait again, for its turn */
     if (wait_us == PLACEMENT_NO_TURN) {
-        candidate_note_missed_home(s, AWAY_OVERFLOW);
+        candidate_note_missed_home(s, OFF_HOME_OVERFLOW);
         session_drop_node(s);
         return dial_next(s);
     }
     if (wait_us > 0) {
         session_set_deadline(s, (double)wait_us / 1000.0);
-        return WAIT;
+        return STEP_WAIT;
     }
     return dial_on(s, dial(s));
 }
@@ -350,9 +350,9 @@ enum step stage_dial_again(struct session *s, enum close_reason reason, const ch
             candidate_charge(s);
         return session_close(s, reason, s->tries > 1 || why ? node_and_why : NULL);
     }
-    candidate_note_missed_home(s, AWAY_REFUSED);
+    candidate_note_missed_home(s, OFF_HOME_REFUSED);
     go_back_to_dial(s);
-    return MOVED;
+    return STEP_MOVED;
 }
 
 bool stage_dial_again_at_home(struct session *s)

@@ -1,8 +1,8 @@
 /*
- * identity.c - is a device who it says it is?
+ * identity.c - whether the certificate of a device confirms its identity.
  *
- * Names are compared byte for byte: a certificate that matched by wildcard or by case would
- * let one device take another's session.
+ * Names are compared byte for byte: a match by wildcard or by case would let one device take over
+ * the session of another.
  */
 #include "identity.h"
 

@@ -1,6 +1,4 @@
-/*
- * identity.h - is a device who it says it is? Its certificate has to confirm it.
- */
+/* identity.h - whether the certificate of a device confirms its identity. */
 #ifndef PROXY_STAGES_IDENTITY_H
 #define PROXY_STAGES_IDENTITY_H
 
@@ -13,10 +11,10 @@ struct session;
 #define IDENTITY_NAMES_MAX 256u
 
 /*
- * Check the claim of the listener's `identity` rule, if it has one, against the certificate
- * that the device showed us, or that a trusted proxy vouches for (its common name alone).
+ * Check the claim of the listener's `identity` rule, if it has one, against the certificate that
+ * the device presented, or that a trusted proxy reports (its common name only).
  *
- *   names   on false: which names the certificate has, terminated, for the log; peer text
+ *   names   on false: the names in the certificate, terminated, for the log; peer text
  */
 bool identity_confirmed(struct session *s, const struct route_facts *claims,
                         char names[IDENTITY_NAMES_MAX]);

@@ -2,7 +2,7 @@
  * read_ahead.c - read and keep what a client sends after its CONNECT, before its node has answered.
  *
  * It goes to the node after the CONNECT, and is kept with it, so that another node can be tried.
- * Session memory bounds it. Knows nothing of nodes.
+ * Session memory bounds it.
  */
 #include "read_ahead.h"
 

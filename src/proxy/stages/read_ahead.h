@@ -13,18 +13,15 @@
 
 struct session;
 
-/* Append n bytes of the scratch block to a buffer of the arrival. False when memory is short. */
+/* Append n bytes of the scratch block to a buffer of the arrival. False if memory is short. */
 MUST_USE bool read_ahead_keep(struct session *s, struct buffer *b, size_t n);
 
-/*
- * Whether more may be read: not after the end of the client's stream, nor at the memory limit, when
- * the client has to wait for its node.
- */
+/* Whether more may be read: not after the end of the client's stream, nor at the memory limit. */
 bool read_ahead_is_allowed(const struct session *s);
 
 /*
- * Read what the client has sent, at most one block, and keep it. At its end, or when its stream is
- * dead, up.ended is set; all that came before is still delivered. False when memory is short.
+ * Read what the client has sent, at most one block, and keep it. At its end, or if its stream is
+ * dead, up.ended is set; all that came before is still delivered. False if memory is short.
  *
  *   result   what stream_read() returned
  */

@@ -1,7 +1,4 @@
-/*
- * relay.c - both legs are open, and the node has spoken: pass bytes, opaquely, until both
- * sides have ended. Every byte is theirs, only the idle time is ours.
- */
+/* relay.c - the stage RELAY: pass bytes both ways, opaquely, until both sides have ended. */
 #include <assert.h>
 #include <ev.h>
 #include <string.h>
@@ -13,16 +10,16 @@
 #include "proxy/session/worker_core.h"
 #include "stages.h"
 
-/* A session that lives so long, or half of its idle time, is there to stay. */
+/* When the TCP keepalive of the node is set, unless half of the idle limit is less. */
 #define SETTLED_MS 60000.0
 
-/* keep alive 0: no PINGREQ is due, so only a very long silence counts as gone */
+/* keep alive 0: no PINGREQ is due, so only a very long silence counts as dead */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
 
 /*
- * How long both sides may be silent. "auto": the broker gives a device 1.5 x its keep alive
- * [MQTT-3.1.2-22]; 30 s more leaves that verdict, and its will message, to the broker. A 5.0
- * broker may have told the device to use another keep alive [MQTT-3.2.2-21].
+ * How long both sides may be silent. "auto": the broker closes after 1.5 x the keep alive
+ * [MQTT-3.1.2-22]; 30 s more leaves that decision, and the will message, to the broker. A 5.0
+ * broker may have set another keep alive [MQTT-3.2.2-21].
  */
 static double idle_limit_ms(const struct session *s)
 {
@@ -40,12 +37,12 @@ static double idle_limit_ms(const struct session *s)
 
 static void note_heard(struct session *s)
 {
-    s->heard_ds = (uint32_t)(s->w->now_us / 100000u);
+    s->node_active_ds = (uint32_t)(s->w->now_us / 100000u);
 }
 
 /*
- * A leg has failed. That is why the session ends, unless one side had ended it before: a peer that
- * gets bytes after it has closed resets the connection.
+ * A stream has failed. That is the reason for the end of the session, unless one side had ended
+ * before: a peer that receives bytes after its close resets the connection.
  */
 static void note_fault(struct session *s, bool client)
 {
@@ -55,7 +52,7 @@ static void note_fault(struct session *s, bool client)
         session_note_fault(s, CLOSE_NODE_ERROR, stream_error(s->node_stream));
 }
 
-/* Both directions have ended, or none will in time. */
+/* Both directions have ended, or one did not end in time. */
 static enum step close_ended(struct session *s, const char *detail)
 {
     if (s->failed)
@@ -64,9 +61,9 @@ static enum step close_ended(struct session *s, const char *detail)
 }
 
 /*
- * Pump one direction if something happened to it. A dead stream ends only what it has to do with:
- * nothing more is written to it, but what its peer sent before is still read and delivered. A
- * client that sends PUBLISH and DISCONNECT and closes may answer our next write with RST.
+ * Pump one direction if it is due. A dead stream ends only its own part: nothing more is written to
+ * it, but what its peer sent before is still read and delivered. A client that sends PUBLISH and
+ * DISCONNECT and closes may answer our next write with RST.
  */
 static enum flow_result pump(struct session *s, bool up, const struct flow_room *room)
 {
@@ -81,15 +78,15 @@ static enum flow_result pump(struct session *s, bool up, const struct flow_room 
     if (first)
         note_fault(s, up == (r == FLOW_READ_ERROR));
     if (r == FLOW_READ_ERROR)
-        flow_discard(back,
-                     room->pool); /* a peer that resets, or breaks a rule, gets nothing more */
-    back->due = true;             /* no event of a dead socket need come for it */
+        flow_discard(
+            back, room->pool); /* a peer that resets, or violates the protocol, gets nothing more */
+    back->due = true;          /* a dead socket may produce no event for it */
     return r;
 }
 
 /*
- * What the node has not taken yet of the bytes that came before its answer: at most one block,
- * since they are read when all before them is gone.
+ * The bytes from before the answer that the node has not taken yet: at most one block, since each
+ * is read after the previous ones were written.
  */
 static bool take_rest(struct session *s)
 {
@@ -112,7 +109,7 @@ enum step stage_relay_begin(struct session *s)
 {
     if (!take_rest(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    /* the CONNACK stage has read what the client sent, unless it could not pass it on */
+    /* CONNACK has read what the client sent, unless it could not pass it on */
     s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
     s->down.due = true;
     session_goto(s, SESSION_RELAY);
@@ -124,13 +121,13 @@ enum step stage_relay_begin(struct session *s)
     note_heard(s);
     s->active_us = s->w->now_us;
     session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
-    return MOVED;
+    return STEP_MOVED;
 }
 
 /*
  * One side has ended, or is dead. What the other still sends is passed on, but it gets
- * timeouts.half_closed_ms for the next byte that can be delivered; and a node that has left is no
- * longer loaded with the session.
+ * timeouts.half_closed_ms for the next byte that can be delivered. A node that has closed no longer
+ * counts the session.
  */
 static void note_first_end(struct session *s, bool client_left_first)
 {
@@ -142,13 +139,13 @@ static void note_first_end(struct session *s, bool client_left_first)
         seat_leave(s);
 }
 
-/* Has a side ended, or died? */
+/* Whether a side has ended or died. */
 static bool has_end(const struct session *s)
 {
     return s->up.ended || s->down.ended || s->up.discards || s->down.discards;
 }
 
-/* Pump the directions that something happened to. */
+/* Pump the directions that are due. */
 enum step stage_relay(struct session *s)
 {
     const struct flow_room room = {
@@ -176,24 +173,24 @@ enum step stage_relay(struct session *s)
         note_first_end(s, client_ended || s->down.discards);
     if (s->down.closed && (s->up.closed || s->up.discards))
         return close_ended(s, NULL);
-    return s->up.due || s->down.due ? YIELD : WAIT;
+    return s->up.due || s->down.due ? STEP_YIELD : STEP_WAIT;
 }
 
 /*
- * The deadline is set once and looks back when it fires: traffic costs it nothing. The first look
- * is also when the node's socket gets its TCP keepalive, four system calls that sessions which
- * come and go do not pay.
+ * The deadline is set once and checks the last activity when it fires: traffic costs nothing. The
+ * first check also sets TCP keepalive on the node's socket: four system calls that short sessions
+ * do not pay.
  */
 enum step stage_relay_timed_out(struct session *s)
 {
-    if (!s->settled && s->node_stream)
+    if (!s->keepalive_set && s->node_stream)
         socket_keep_alive(s->node_io.fd);
-    s->settled = true;
+    s->keepalive_set = true;
     double left_ms = idle_limit_ms(s) - (double)(s->w->now_us - s->active_us) / 1000.0;
     if (left_ms <= 0 && s->half_closed)
         return close_ended(s, "the other side did not end in time");
     if (left_ms <= 0)
         return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
     session_set_deadline(s, left_ms);
-    return WAIT;
+    return STEP_WAIT;
 }

@@ -1,6 +1,4 @@
-/*
- * route.c - what is known of a device, whether it is who it says, and which nodes to try.
- */
+/* route.c - the stage ROUTE: check the identity of a device, and choose the nodes to try. */
 #include "admit.h"
 #include "identity.h"
 #include "model/route_key.h"
@@ -23,12 +21,13 @@ static enum step pick(struct session *s, const struct route_facts *facts)
     if (s->arrival->placement.n == 0)
         return s->arrival->placement.full ? session_close(s, CLOSE_NODES_FULL, "max_connections")
                                           : session_close(s, CLOSE_NO_NODE, "no node is up");
-    s->arrival->away_cause = s->arrival->placement.overflow && !warming ? AWAY_OVERFLOW : AWAY_OUT;
+    s->arrival->off_home_cause =
+        s->arrival->placement.overflow && !warming ? OFF_HOME_OVERFLOW : OFF_HOME_DOWN;
     session_goto(s, SESSION_DIAL);
-    return MOVED;
+    return STEP_MOVED;
 }
 
-/* Empty where nobody asks for it, or it has none. */
+/* Empty if it is not a route key, or if the client has none. */
 static struct span source_ip_of(const struct session *s, char text[ADDRESS_TEXT_MAX])
 {
     const struct address source = address_unmap(&s->source);
@@ -46,9 +45,9 @@ enum step stage_route(struct session *s)
     struct tls_facts tls;
     struct proxy_facts device;
     s->arrival->cluster_view = cluster_view_ref(s->arrival->listener->cluster_view);
-    proxied_facts(s, &tls, &device);
-    if (s->arrival->turned_away != CLOSE_REASON_COUNT)
-        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
+    device_facts(s, &tls, &device);
+    if (s->arrival->reject_reason != CLOSE_REASON_COUNT)
+        return session_close(s, (enum close_reason)s->arrival->reject_reason, NULL);
     struct route_facts facts = {
         .client_id = mqtt_connect_client_id(&s->arrival->connect, p),
         .username = mqtt_connect_username(&s->arrival->connect, p),
@@ -59,8 +58,8 @@ enum step stage_route(struct session *s)
     char names[IDENTITY_NAMES_MAX];
     if (!identity_confirmed(s, &facts, names))
         return session_close(s, CLOSE_IDENTITY_REFUSED, names);
-    /* only now: whoever is not who it says must not count as that one */
+    /* only now: an unconfirmed identity must not count as that client */
     if (!admit_client(s))
-        return session_close(s, (enum close_reason)s->arrival->turned_away, NULL);
+        return session_close(s, (enum close_reason)s->arrival->reject_reason, NULL);
     return pick(s, &facts);
 }

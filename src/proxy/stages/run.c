@@ -50,14 +50,14 @@ static const struct {
     [SESSION_DIAL] = {stage_dial, stage_dial_timed_out, CLOSE_PLACEMENT_TIMEOUT},
     [SESSION_CONNACK] = {stage_connack, stage_connack_timed_out, CLOSE_CONNACK_TIMEOUT},
     [SESSION_RELAY] = {relay, stage_relay_timed_out, CLOSE_IDLE_TIMEOUT},
-    [SESSION_FAREWELL] = {stage_farewell, NULL, CLOSE_SHUTDOWN},
+    [SESSION_CLOSING] = {stage_closing, NULL, CLOSE_SHUTDOWN},
     [SESSION_CLOSED] = {NULL, NULL, CLOSE_SHUTDOWN},
 };
 _Static_assert(ARRAY_LEN(stages) == SESSION_STATE_COUNT, "every state has a row");
 
 /* ---- end ---- */
 
-/* Its place among the connections of its source, its listener and the process is free. */
+/* Release its slots among the connections of its source, its listener and the process. */
 static void give_up_place(struct session *s)
 {
     admit_leave(s);
@@ -72,7 +72,7 @@ static void count_end(const struct session *s)
     counter_add(&counters->closed[s->reason], 1);
     if (s->probe)
         counter_add(&counters->probes, 1);
-    if (s->arrival) { /* never relayed; else they were counted as they moved */
+    if (s->arrival) { /* never relayed; otherwise they were counted as they were moved */
         counter_add(&counters->bytes_up, s->up.bytes);
         counter_add(&counters->bytes_down, s->down.bytes);
     }
@@ -80,8 +80,8 @@ static void count_end(const struct session *s)
 }
 
 /*
- * In this order: who reads that a session has ended may come in its place, and who sees it counted
- * can read its line.
+ * In this order: when the slot is seen as free a new connection may take it, and when the end is
+ * counted its log line exists.
  */
 static void session_free(struct session *s)
 {
@@ -92,7 +92,7 @@ static void session_free(struct session *s)
     ev_timer_stop(w->loop, &s->deadline);
     session_drop_node(s);
     stream_free(s->client);
-    proxied_free(s->proxied);
+    proxy_in_free(s->proxy_in);
     flow_release(&s->up, &w->relay_pool);
     flow_release(&s->down, &w->relay_pool);
     memory_note_waiting(s, false);
@@ -111,25 +111,25 @@ static void session_free(struct session *s)
 
 void session_run(struct session *s)
 {
-    enum step step = MOVED;
-    while (step == MOVED && s->state != SESSION_CLOSED)
+    enum step step = STEP_MOVED;
+    while (step == STEP_MOVED && s->state != SESSION_CLOSED)
         step = stages[s->state].stage(s);
 
     if (s->state == SESSION_CLOSED) {
         session_free(s);
         return;
     }
-    if (step == YIELD)
+    if (step == STEP_YIELD)
         turn_yield(s);
-    else if (step == QUEUE)
-        turn_queue_handshake(s, s->arrival->shaking);
+    else if (step == STEP_QUEUE)
+        turn_queue_handshake(s, s->arrival->handshake_begun);
     session_watch(s, false);
 }
 
 /* From outside the stages. A session that is already closing loses the rest of its time. */
 static void end(struct session *s, enum close_reason reason, const char *detail)
 {
-    if (s->state == SESSION_FAREWELL)
+    if (s->state == SESSION_CLOSING)
         session_goto(s, SESSION_CLOSED);
     else
         session_close(s, reason, detail);
@@ -191,8 +191,8 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     (void)loop;
     (void)events;
     struct session *s = CONTAINER_OF(timer, struct session, deadline);
-    if (s->state == SESSION_FAREWELL)
-        session_goto(s, SESSION_CLOSED); /* it had its time to read our last words */
+    if (s->state == SESSION_CLOSING)
+        session_goto(s, SESSION_CLOSED); /* the time for the client to read the refusal is over */
     else if (stages[s->state].timed_out)
         stages[s->state].timed_out(s);
     else
@@ -227,7 +227,7 @@ static struct session *session_new(struct worker_core *w, struct listener *liste
     s->tag->refs++;
     atomic_fetch_add_explicit(&s->tag->live->connections, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&s->tag->live->accepted, 1, memory_order_relaxed);
-    s->arrival->turned_away = CLOSE_REASON_COUNT;
+    s->arrival->reject_reason = CLOSE_REASON_COUNT;
     mqtt_connect_init(&s->arrival->connect, listener->conf->lenient,
                       w->snapshot->config->limits.connect_max_bytes);
     list_append(&w->sessions, &s->link);
@@ -251,7 +251,7 @@ void session_begin(struct worker_core *w, struct listener *listener, int fd,
         session_run(s);
         return;
     }
-    /* no memory for even a session: nothing was said, nothing is owed */
+    /* no memory for a session: nothing was sent, nothing is owed */
     counter_add(&w->counters.closed[CLOSE_OUT_OF_MEMORY], 1);
     session_list_uncount(w);
 }

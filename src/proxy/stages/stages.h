@@ -18,7 +18,7 @@ enum step stage_route(struct session *s);
 enum step stage_connack(struct session *s);
 enum step stage_dial(struct session *s);
 enum step stage_relay(struct session *s);
-enum step stage_farewell(struct session *s);
+enum step stage_closing(struct session *s);
 
 /* The deadline of the state has passed. */
 enum step stage_dial_timed_out(struct session *s);
@@ -38,7 +38,7 @@ enum step stage_relay_begin(struct session *s);
 
 /*
  * The current try has failed after the node had the CONNECT, or part of it. Tries the next
- * candidate if there is one and time is left: MOVED to DIAL; else closes with `reason`.
+ * candidate if there is one and time is left: STEP_MOVED to DIAL; else closes with `reason`.
  *
  *   why   for the log, after the node's name
  */
@@ -47,7 +47,7 @@ enum step stage_dial_again(struct session *s, enum close_reason reason, const ch
 /*
  * The node refuses because of its own state, and candidates_may_replay() holds. If it is the
  * session's home and seems to be busy only for a moment, the CONNECT goes to it once more after a
- * short wait, and this returns true: MOVED to DIAL. Otherwise the caller continues with
+ * short wait, and this returns true: STEP_MOVED to DIAL. Otherwise the caller continues with
  * stage_dial_again().
  *
  * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client

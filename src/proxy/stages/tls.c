@@ -13,8 +13,8 @@ static bool begin_handshake(struct session *s)
 {
     int fd = stream_tcp_release(s->client);
     s->client = stream_tls_accept(s->arrival->listener->tls, fd);
-    s->arrival->shaking = s->client;
-    return s->arrival->shaking;
+    s->arrival->handshake_begun = s->client;
+    return s->arrival->handshake_begun;
 }
 
 static void count_failed(const struct session *s)
@@ -25,7 +25,7 @@ static void count_failed(const struct session *s)
                 1);
 }
 
-static void count_shaken(const struct session *s)
+static void count_handshake(const struct session *s)
 {
     struct counters *c = &s->w->counters;
     counter_add(stream_tls_resumed(s->client) ? &c->tls_resumed : &c->tls_full, 1);
@@ -35,17 +35,17 @@ enum step stage_tls(struct session *s)
 {
     s->up.read_wait = 0;
     if (!turn_take_handshake_step(s->w))
-        return QUEUE;
+        return STEP_QUEUE;
     /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
-    if (!s->arrival->shaking && socket_peer_has_closed(s->client_io.fd))
+    if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
                                   "before its TLS handshake began");
-    if (!s->arrival->shaking && !begin_handshake(s))
+    if (!s->arrival->handshake_begun && !begin_handshake(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
         s->up.read_wait = flow_wait_mask(r);
-        return WAIT;
+        return STEP_WAIT;
     }
     if (r != STREAM_OK && stream_tls_closed_without_data(s->client))
         return session_left_early(s, false, stream_error(s->client));
@@ -54,6 +54,6 @@ enum step stage_tls(struct session *s)
         return session_close(s, CLOSE_TLS_FAILED, stream_error(s->client));
     }
     s->tls = s->client;
-    count_shaken(s);
+    count_handshake(s);
     return stage_accept_next(s); /* the CONNECT may have come with the handshake's last flight */
 }

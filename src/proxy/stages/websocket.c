@@ -19,7 +19,7 @@ static void take_forwarded_address(struct session *s)
     struct ws_facts facts;
     stream_ws_facts(s->client, &facts);
     struct proxy_endpoint source;
-    bool unnamed = s->proxied && !s->proxied->header.has_address;
+    bool unnamed = s->proxy_in && !s->proxy_in->header.has_address;
     if (!conf->client_address_header || !facts.forwarded.p || unnamed || !admit_trusts_peer(s))
         return;
     if (forwarded_pick(facts.forwarded, conf->trusted_proxies, conf->n_trusted_proxies, &source))
@@ -46,7 +46,7 @@ enum step stage_websocket(struct session *s)
     enum stream_result r = stream_open(s->client);
     if (r == STREAM_WANT_READ || r == STREAM_WANT_WRITE) {
         s->up.read_wait = flow_wait_mask(r);
-        return WAIT;
+        return STEP_WAIT;
     }
     if (r != STREAM_OK)
         return upgrade_failed(s);

@@ -27,7 +27,7 @@ static const enum close_reason reasons[] = {
     [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
     [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
     [EVICT_DOWN] = CLOSE_NODE_DOWN,
-    [EVICT_HOME] = CLOSE_HOMECOMING, /* and those behind it */
+    [EVICT_OFF_HOME] = CLOSE_HOMECOMING, /* and those behind it */
 };
 
 /*
@@ -40,7 +40,8 @@ static bool is_served(const struct session *s)
     if (since_us == 0)
         return false;
     const uint32_t now_ds = (uint32_t)(s->w->now_us / 100000u);
-    return s->heard_ds > (uint32_t)(since_us / 100000u) && now_ds - s->heard_ds < SERVED_WITHIN_DS;
+    return s->node_active_ds > (uint32_t)(since_us / 100000u) &&
+           now_ds - s->node_active_ds < SERVED_WITHIN_DS;
 }
 
 /* The first session that its node does not serve; those before it go to the list's end. */
@@ -68,9 +69,10 @@ static struct session *next_to_go(struct node_live *live, struct node_seat *seat
 {
     if (why == EVICT_DOWN)
         return next_of_down(live, seat);
-    if (why >= EVICT_HOME) {
-        const struct list *away = &seat->away[why - EVICT_HOME];
-        return list_empty(away) ? NULL : CONTAINER_OF(away->next, struct away, link)->session;
+    if (why >= EVICT_OFF_HOME) {
+        const struct list *off_home = &seat->off_home[why - EVICT_OFF_HOME];
+        return list_empty(off_home) ? NULL
+                                    : CONTAINER_OF(off_home->next, struct off_home, link)->session;
     }
     if (!list_empty(&seat->clean))
         return CONTAINER_OF(seat->clean.next, struct session, seat_link);
@@ -96,7 +98,7 @@ static unsigned evict(struct worker *w, struct node_live *live, enum eviction wh
     unsigned n = 0;
     while (n < EVICTED_A_TURN && (s = next_to_go(live, &live->seats[w->core.index], why)) &&
            take_credit(&live->evictions[why])) {
-        session_end(s, reasons[why < EVICT_HOME ? why : EVICT_HOME]);
+        session_end(s, reasons[why < EVICT_OFF_HOME ? why : EVICT_OFF_HOME]);
         n++;
     }
     return n;
@@ -132,7 +134,7 @@ static bool check_node(struct worker *w, struct node_live *live)
             more |= evict(w, live, (enum eviction)why) == EVICTED_A_TURN;
     if (is_lost(live))
         move_waiting(w, live);
-    return away_forgive(live, w->core.index) || more;
+    return off_home_forgive(live, w->core.index) || more;
 }
 
 bool worker_check_nodes(struct worker *w)

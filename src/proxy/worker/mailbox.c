@@ -20,21 +20,22 @@ void worker_wake(struct worker *w)
     ev_async_send(w->core.loop, &w->mail);
 }
 
-void worker_give_plan(struct worker *w, struct worker_plan *plan)
+void worker_send_update(struct worker *w, struct worker_update *update)
 {
-    plan->counted = plan->snapshot;
-    if (plan->counted)
+    update->counted = update->snapshot;
+    if (update->counted)
         atomic_fetch_add_explicit(&w->core.shared->registry->recounts, 1, memory_order_relaxed);
-    PUSH(&w->plans, plan);
+    PUSH(&w->updates, update);
     worker_wake(w);
 }
 
-struct worker_plan *worker_mailbox_take_plans(struct worker *w)
+struct worker_update *worker_mailbox_take_updates(struct worker *w)
 {
-    struct worker_plan *newest = atomic_exchange_explicit(&w->plans, NULL, memory_order_acq_rel);
-    struct worker_plan *oldest = NULL;
+    struct worker_update *newest =
+        atomic_exchange_explicit(&w->updates, NULL, memory_order_acq_rel);
+    struct worker_update *oldest = NULL;
     while (newest) {
-        struct worker_plan *before = newest->next;
+        struct worker_update *before = newest->next;
         newest->next = oldest;
         oldest = newest;
         newest = before;
@@ -42,7 +43,7 @@ struct worker_plan *worker_mailbox_take_plans(struct worker *w)
     return oldest;
 }
 
-void worker_give_query(struct worker *w, struct session_part *part)
+void worker_send_query(struct worker *w, struct session_part *part)
 {
     PUSH(&w->queries, part);
     worker_wake(w);

@@ -17,16 +17,16 @@
 
 /* ---- made on the main thread ---- */
 
-static bool add_cluster_views(struct worker_plan *plan, const struct worker *w)
+static bool add_cluster_views(struct worker_update *update, const struct worker *w)
 {
-    const size_t n = plan->snapshot->config->n_clusters;
-    plan->cluster_views = calloc(n, sizeof(*plan->cluster_views));
-    for (size_t i = 0; plan->cluster_views && i < n; i++) {
-        plan->cluster_views[i] = cluster_view_new(plan->snapshot, i, w->core.shared->registry);
-        if (!plan->cluster_views[i])
+    const size_t n = update->snapshot->config->n_clusters;
+    update->cluster_views = calloc(n, sizeof(*update->cluster_views));
+    for (size_t i = 0; update->cluster_views && i < n; i++) {
+        update->cluster_views[i] = cluster_view_new(update->snapshot, i, w->core.shared->registry);
+        if (!update->cluster_views[i])
             return false;
     }
-    return plan->cluster_views;
+    return update->cluster_views;
 }
 
 static void close_from(const struct worker_socket *sockets, size_t at, size_t n)
@@ -36,24 +36,24 @@ static void close_from(const struct worker_socket *sockets, size_t at, size_t n)
             close(sockets[at].fd);
 }
 
-static bool add_listeners(struct worker_plan *plan, const struct worker_socket *sockets,
+static bool add_listeners(struct worker_update *update, const struct worker_socket *sockets,
                           char error[WORKER_TLS_ERROR_MAX])
 {
-    const size_t n = plan->snapshot->n_bindings;
-    plan->listeners = calloc(n, sizeof(*plan->listeners));
-    plan->takes_over = calloc(n, sizeof(*plan->takes_over));
+    const size_t n = update->snapshot->n_bindings;
+    update->listeners = calloc(n, sizeof(*update->listeners));
+    update->takes_over = calloc(n, sizeof(*update->takes_over));
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
-    if (!plan->listeners || !plan->takes_over) {
+    if (!update->listeners || !update->takes_over) {
         close_from(sockets, 0, n);
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct binding *binding = &plan->snapshot->bindings[i];
-        plan->takes_over[i] = sockets[i].takes_over;
-        plan->listeners[i] = listener_new(plan->snapshot, binding, sockets[i].fd);
-        if (plan->listeners[i]) {
-            plan->listeners[i]->cluster_view =
-                cluster_view_ref(plan->cluster_views[binding->conf->cluster]);
+        const struct binding *binding = &update->snapshot->bindings[i];
+        update->takes_over[i] = sockets[i].takes_over;
+        update->listeners[i] = listener_new(update->snapshot, binding, sockets[i].fd);
+        if (update->listeners[i]) {
+            update->listeners[i]->cluster_view =
+                cluster_view_ref(update->cluster_views[binding->conf->cluster]);
             continue;
         }
         (void)snprintf(error, WORKER_TLS_ERROR_MAX, "listener %.128s: %s", binding->conf->name,
@@ -64,56 +64,56 @@ static bool add_listeners(struct worker_plan *plan, const struct worker_socket *
     return true;
 }
 
-struct worker_plan *worker_plan_new(struct worker *w, struct snapshot *snapshot,
-                                    struct worker_socket *sockets,
-                                    struct tls_ticket_keys *const *keys,
-                                    char error[WORKER_TLS_ERROR_MAX])
+struct worker_update *worker_update_new(struct worker *w, struct snapshot *snapshot,
+                                        struct worker_socket *sockets,
+                                        struct tls_ticket_keys *const *keys,
+                                        char error[WORKER_TLS_ERROR_MAX])
 {
-    struct worker_plan *plan = calloc(1, sizeof(*plan));
+    struct worker_update *update = calloc(1, sizeof(*update));
     (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
-    if (plan)
-        plan->snapshot = snapshot_ref(snapshot);
-    if (!plan || !add_cluster_views(plan, w)) {
+    if (update)
+        update->snapshot = snapshot_ref(snapshot);
+    if (!update || !add_cluster_views(update, w)) {
         if (sockets)
             close_from(sockets, 0, snapshot->n_bindings);
-        worker_plan_free(plan);
+        worker_update_free(update);
         return NULL;
     }
     if (!sockets)
-        return plan;
-    if (add_listeners(plan, sockets, error))
-        plan->tls = worker_tls_load(w->tls_library, snapshot, keys, error);
-    if (plan->tls)
-        return plan;
-    worker_plan_free(plan);
+        return update;
+    if (add_listeners(update, sockets, error))
+        update->tls = worker_tls_load(w->tls_library, snapshot, keys, error);
+    if (update->tls)
+        return update;
+    worker_update_free(update);
     return NULL;
 }
 
-void worker_plan_free(struct worker_plan *plan)
+void worker_update_free(struct worker_update *update)
 {
-    if (!plan)
+    if (!update)
         return;
-    for (size_t i = 0; plan->listeners && i < plan->snapshot->n_bindings; i++)
-        listener_unref(plan->listeners[i]);
-    for (size_t i = 0; plan->cluster_views && i < plan->snapshot->config->n_clusters; i++)
-        cluster_view_unref(plan->cluster_views[i]);
-    free(plan->listeners);
-    free(plan->takes_over);
-    free(plan->cluster_views);
-    worker_tls_free(plan->tls);
-    snapshot_unref(plan->snapshot);
-    free(plan);
+    for (size_t i = 0; update->listeners && i < update->snapshot->n_bindings; i++)
+        listener_unref(update->listeners[i]);
+    for (size_t i = 0; update->cluster_views && i < update->snapshot->config->n_clusters; i++)
+        cluster_view_unref(update->cluster_views[i]);
+    free(update->listeners);
+    free(update->takes_over);
+    free(update->cluster_views);
+    worker_tls_free(update->tls);
+    snapshot_unref(update->snapshot);
+    free(update);
 }
 
-bool worker_give_tls(struct worker *w, struct worker_tls *tls)
+bool worker_send_tls(struct worker *w, struct worker_tls *tls)
 {
-    struct worker_plan *plan = calloc(1, sizeof(*plan));
-    if (!plan) {
+    struct worker_update *update = calloc(1, sizeof(*update));
+    if (!update) {
         worker_tls_free(tls);
         return false;
     }
-    plan->tls = tls;
-    worker_give_plan(w, plan);
+    update->tls = tls;
+    worker_send_update(w, update);
     return true;
 }
 
@@ -150,16 +150,16 @@ static void keep_tls(struct worker *w, struct cluster_view **cluster_views)
             cluster_views[i]->tls = tls_client_context_ref(w->core.cluster_views[i]->tls);
 }
 
-static void take_cluster_views(struct worker *w, struct worker_plan *plan)
+static void take_cluster_views(struct worker *w, struct worker_update *update)
 {
-    if (!plan->listeners)
-        keep_tls(w, plan->cluster_views);
+    if (!update->listeners)
+        keep_tls(w, update->cluster_views);
     for (size_t i = 0; i < w->core.n_cluster_views; i++)
         cluster_view_unref(w->core.cluster_views[i]);
     free(w->core.cluster_views);
-    w->core.cluster_views = plan->cluster_views;
-    w->core.n_cluster_views = plan->snapshot->config->n_clusters;
-    plan->cluster_views = NULL;
+    w->core.cluster_views = update->cluster_views;
+    w->core.n_cluster_views = update->snapshot->config->n_clusters;
+    update->cluster_views = NULL;
 }
 
 /* The doors stay as they are and lead to the clusters' new nodes. */
@@ -172,16 +172,16 @@ static void turn_listeners(struct worker *w)
     }
 }
 
-static void take_listeners(struct worker *w, struct worker_plan *plan)
+static void take_listeners(struct worker *w, struct worker_update *update)
 {
     struct listener **old = w->listeners;
     const size_t n_old = w->n_listeners;
-    w->listeners = plan->listeners;
-    w->n_listeners = plan->snapshot->n_bindings;
-    plan->listeners = NULL;
+    w->listeners = update->listeners;
+    w->n_listeners = update->snapshot->n_bindings;
+    update->listeners = NULL;
     for (size_t i = 0; i < w->n_listeners; i++)
         if (w->listeners[i]->fd < 0)
-            listener_take_over(w->listeners[i], old[plan->takes_over[i]]);
+            listener_take_over(w->listeners[i], old[update->takes_over[i]]);
     for (size_t i = 0; i < n_old; i++) {
         worker_retire_listener(w, old[i]);
         listener_unref(old[i]);
@@ -199,27 +199,27 @@ static uint64_t share_of_memory(const struct worker *w)
                                                                                       : least;
 }
 
-void worker_take_plan(struct worker *w, struct worker_plan *plan)
+void worker_apply_update(struct worker *w, struct worker_update *update)
 {
-    if (plan->snapshot) {
+    if (update->snapshot) {
         struct snapshot *old = w->core.snapshot;
-        bool listeners_too = plan->listeners;
-        w->core.snapshot = snapshot_ref(plan->snapshot);
+        bool listeners_too = update->listeners;
+        w->core.snapshot = snapshot_ref(update->snapshot);
         w->core.held_max = share_of_memory(w);
-        take_cluster_views(w, plan);
+        take_cluster_views(w, update);
         if (listeners_too)
-            take_listeners(w, plan);
+            take_listeners(w, update);
         else
             turn_listeners(w);
         worker_begin_recount(w);
         snapshot_unref(old);
     }
-    bool new_listeners = w->running && plan->takes_over;
-    if (plan->tls)
-        take_tls(w, plan->tls);
+    bool new_listeners = w->running && update->takes_over;
+    if (update->tls)
+        take_tls(w, update->tls);
     for (size_t i = 0; new_listeners && i < w->n_listeners; i++)
         worker_start_listener(w, w->listeners[i]);
     if (ev_is_active(&w->accept_pause))
         worker_pause_listeners(w);
-    worker_plan_free(plan);
+    worker_update_free(update);
 }

@@ -31,7 +31,7 @@ static void copy_tls(struct session_facts *out, const struct session *s)
 {
     struct tls_facts tls = {0};
     struct proxy_facts facts;
-    proxied_facts((struct session *)(uintptr_t)s, &tls, &facts);
+    device_facts((struct session *)(uintptr_t)s, &tls, &facts);
     copy_name(&out->sni, facts.authority.p, facts.authority.n);
     if (!facts.has_tls)
         return;
@@ -55,7 +55,7 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
                                   .source = s->source,
                                   .listener = listener_live_ref(s->tag->live),
                                   .node = s->node,
-                                  .home = s->away ? s->away->home : NULL,
+                                  .home = s->off_home ? s->off_home->home : NULL,
                                   .stage = s->state,
                                   .placement = s->kind,
                                   .tries = s->tries,
@@ -70,8 +70,8 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
     out->age_ms = age_ms(s, out->stage_ms);
     if (s->node)
         node_live_ref(s->node);
-    if (s->away)
-        node_live_ref(s->away->home);
+    if (s->off_home)
+        node_live_ref(s->off_home->home);
     const struct span client_id = session_client_id(s), username = session_username(s);
     copy_name(&out->client_id, client_id.p, client_id.n);
     copy_name(&out->username, username.p, username.n);
@@ -81,7 +81,7 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 /* ---- does it match? ---- */
 
 /* Where "a/b/c" stands, only the node can say which slash is the one between its names. */
-static bool is_at(const struct session_terms *terms, const struct session *s)
+static bool is_at(const struct session_filter *terms, const struct session *s)
 {
     if (!terms->node)
         return true;
@@ -93,7 +93,7 @@ static bool is_at(const struct session_terms *terms, const struct session *s)
             strcmp(terms->node + n + 1, s->node->name) == 0);
 }
 
-static bool has_client_id(const struct session_terms *terms, const struct session *s)
+static bool has_client_id(const struct session_filter *terms, const struct session *s)
 {
     if (!terms->client_id.p)
         return true;
@@ -102,7 +102,7 @@ static bool has_client_id(const struct session_terms *terms, const struct sessio
     return client_id.p && client_id.n == n && memcmp(client_id.p, terms->client_id.p, n) == 0;
 }
 
-static bool comes_from(const struct session_terms *terms, const struct session *s)
+static bool comes_from(const struct session_filter *terms, const struct session *s)
 {
     uint8_t ip[16] = {0};
     const bool v6 = s->source.sa.sa_family == AF_INET6;
@@ -117,7 +117,7 @@ static bool comes_from(const struct session_terms *terms, const struct session *
     return cidr_contains(&terms->source, 1, ip, v6);
 }
 
-static bool matches(const struct session_terms *terms, const struct session *s)
+static bool matches(const struct session_filter *terms, const struct session *s)
 {
     return (!terms->by_id || s->id == terms->id) && has_client_id(terms, s) && is_at(terms, s) &&
            comes_from(terms, s);
@@ -136,7 +136,7 @@ static void finish(struct session_part *part, bool complete)
 /* False: it has seen enough. */
 static bool look_at(struct session_part *part, struct session *s, uint64_t now_us)
 {
-    const struct session_terms *terms = session_part_terms(part);
+    const struct session_filter *terms = session_part_filter(part);
     if (!matches(terms, s))
         return true;
     if (part->n == terms->limit) {

@@ -27,10 +27,10 @@ static size_t recount(struct worker *w, struct session *s)
     const struct cluster_view *cluster_view =
         cluster_view_find(w->core.cluster_views, w->core.n_cluster_views, s->node->cluster);
     if (!cluster_view) {
-        away_forget(s);
+        off_home_clear(s);
         return 0;
     }
-    away_recount(s, cluster_view);
+    off_home_recount(s, cluster_view);
     return cluster_view->cluster->n;
 }
 

@@ -11,9 +11,9 @@
 struct session_query {
     _Atomic uint32_t refs;    /* release when one goes, acquire by the last */
     _Atomic uint32_t pending; /* parts not done: release by who ends one, acquire by the reader */
-    struct session_terms terms;
+    struct session_filter terms;
     char *texts; /* owned: the terms' */
-    struct session_query_news news;
+    struct session_query_callback callback;
     _Atomic bool cancelled; /* relaxed: who sees it late has done nothing wrong */
     size_t n;
     struct session_part parts[];
@@ -22,7 +22,7 @@ struct session_query {
 /* The terms' texts, one behind the other. */
 static bool copy_texts(struct session_query *query)
 {
-    struct session_terms *terms = &query->terms;
+    struct session_filter *terms = &query->terms;
     const size_t id_n = terms->client_id.n, node_n = terms->node ? strlen(terms->node) + 1 : 0;
     query->texts = malloc(id_n + node_n + 1);
     if (!query->texts)
@@ -34,16 +34,16 @@ static bool copy_texts(struct session_query *query)
     return true;
 }
 
-struct session_query *session_query_new(const struct session_terms *terms, size_t n,
-                                        const struct session_query_news *news)
+struct session_query *session_query_new(const struct session_filter *terms, size_t n,
+                                        const struct session_query_callback *callback)
 {
     struct session_query *query = calloc(1, sizeof(*query) + n * sizeof(query->parts[0]));
     if (!query)
         return NULL;
     query->refs = 1;
     query->terms = *terms;
-    query->news = *news;
-    atomic_fetch_add_explicit(news->alive, 1, memory_order_relaxed);
+    query->callback = *callback;
+    atomic_fetch_add_explicit(callback->alive, 1, memory_order_relaxed);
     query->n = n;
     bool good = copy_texts(query);
     for (size_t i = 0; i < n; i++) {
@@ -60,14 +60,14 @@ struct session_query *session_query_new(const struct session_terms *terms, size_
     return NULL;
 }
 
-void session_query_ask(struct session_query *query, size_t part, struct worker *w)
+void session_query_send(struct session_query *query, size_t part, struct worker *w)
 {
     atomic_fetch_add_explicit(&query->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&query->pending, 1, memory_order_relaxed);
-    worker_give_query(w, &query->parts[part]);
+    worker_send_query(w, &query->parts[part]);
 }
 
-const struct session_terms *session_part_terms(const struct session_part *part)
+const struct session_filter *session_part_filter(const struct session_part *part)
 {
     return &part->query->terms;
 }
@@ -78,7 +78,7 @@ void session_part_done(struct session_part *part)
     atomic_store_explicit(&part->done, true, memory_order_release);
     /* release: what was written down is read by who sees none pending */
     if (atomic_fetch_sub_explicit(&query->pending, 1, memory_order_acq_rel) == 1)
-        query->news.answered(query->news.arg);
+        query->callback.answered(query->callback.arg);
     session_query_unref(query);
 }
 
@@ -125,6 +125,6 @@ void session_query_unref(struct session_query *query)
     for (size_t i = 0; i < query->n; i++)
         drop_facts(&query->parts[i]);
     free(query->texts);
-    atomic_fetch_sub_explicit(query->news.alive, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(query->callback.alive, 1, memory_order_relaxed);
     free(query);
 }

@@ -2,9 +2,9 @@
  * worker.c - one thread: create it, run it, drain it, free it.
  *
  *    main thread                      worker
- *    plan           --ev_async-->     worker_take_plan(): new listeners, nodes, TLS contexts
+ *    update           --ev_async-->     worker_apply_update(): new listeners, nodes, TLS contexts
  *    node records   --ev_async-->     worker_check_nodes(): close and move sessions
- *    (a plan)       --ev_async-->     worker_recount(): count sessions off home
+ *    (a update)       --ev_async-->     worker_recount(): count sessions off home
  *    queries        --ev_async-->     worker_search_sessions()
  *    mode = DRAIN   --ev_async-->     close listeners, pace the sessions out
  *    mode = STOP    --ev_async-->     close everything, leave the loop
@@ -82,7 +82,7 @@ static void on_pace(struct ev_loop *loop, struct ev_timer *timer, int events)
          l = next) {
         next = l->next;
         struct session *s = CONTAINER_OF(l, struct session, link);
-        if (s->state == SESSION_FAREWELL)
+        if (s->state == SESSION_CLOSING)
             continue;
         session_end(s, CLOSE_SHUTDOWN);
         left--;
@@ -110,17 +110,17 @@ static void stop(struct worker *w)
     ev_break(w->core.loop, EVBREAK_ALL);
 }
 
-static void take_plans(struct worker *w)
+static void take_updates(struct worker *w)
 {
-    struct worker_plan *oldest = worker_mailbox_take_plans(w);
+    struct worker_update *oldest = worker_mailbox_take_updates(w);
     while (oldest) {
-        struct worker_plan *plan = oldest;
-        oldest = plan->next;
-        w->recounts += plan->counted;
+        struct worker_update *update = oldest;
+        oldest = update->next;
+        w->recounts += update->counted;
         if (w->mode_entered >= WORKER_DRAIN)
-            worker_plan_free(plan); /* no new connections any more */
+            worker_update_free(update); /* no new connections any more */
         else
-            worker_take_plan(w, plan);
+            worker_apply_update(w, update);
     }
 }
 
@@ -129,7 +129,7 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     (void)loop;
     (void)events;
     struct worker *w = CONTAINER_OF(mail, struct worker, mail);
-    take_plans(w);
+    take_updates(w);
     bool more = worker_check_nodes(w);
     more |= worker_recount(w);
     more |= worker_search_sessions(w);
@@ -218,7 +218,7 @@ static void *run(void *arg)
 {
     struct worker *w = arg;
     refuse_cancelling();
-    take_plans(w);
+    take_updates(w);
     for (size_t i = 0; i < w->n_listeners; i++)
         worker_start_listener(w, w->listeners[i]);
     w->running = true;
@@ -254,9 +254,9 @@ void worker_free(struct worker *w)
     for (size_t i = 0; i < w->core.n_cluster_views; i++)
         cluster_view_unref(w->core.cluster_views[i]);
     free(w->core.cluster_views);
-    for (struct worker_plan *p = w->plans, *next; p; p = next) {
+    for (struct worker_update *p = w->updates, *next; p; p = next) {
         next = p->next;
-        worker_plan_free(p);
+        worker_update_free(p);
     }
     worker_end_queries(w);
     worker_fini_accept(w);

@@ -16,8 +16,8 @@
 #include "proxy/worker/workers.h"
 
 /* What the main thread has prepared, in the order it was made. Null parts do not change. */
-struct worker_plan {
-    struct worker_plan *next;
+struct worker_update {
+    struct worker_update *next;
     struct snapshot *snapshot; /* a reference */
     struct cluster_view *
         *cluster_views;          /* with the snapshot: of each of its clusters, a reference */
@@ -41,7 +41,8 @@ struct worker {
 
     /* mailbox.c */
     struct ev_async mail; /* wakes the loop to check the mailbox and the nodes' records */
-    _Atomic(struct worker_plan *) plans;    /* newest first; owned by who takes them out; acq_rel */
+    _Atomic(struct worker_update *)
+        updates;                            /* newest first; owned by who takes them out; acq_rel */
     _Atomic(struct session_part *) queries; /* the same, for session queries */
     _Atomic int mode; /* enum worker_mode; release by the main thread, acquire here */
 
@@ -62,18 +63,18 @@ struct worker {
 /* ---- mailbox.c: from other threads ---- */
 
 /* All plans that wait, in the order they were given. */
-struct worker_plan *worker_mailbox_take_plans(struct worker *w);
+struct worker_update *worker_mailbox_take_updates(struct worker *w);
 
 /* All queries that wait, newest first. */
 struct session_part *worker_mailbox_take_queries(struct worker *w);
 
 /* From the main thread. */
-void worker_give_query(struct worker *w, struct session_part *part);
+void worker_send_query(struct worker *w, struct session_part *part);
 
 /* ---- plan.c ---- */
 
-/* Apply a plan, which is freed. */
-void worker_take_plan(struct worker *w, struct worker_plan *plan);
+/* Apply a update, which is freed. */
+void worker_apply_update(struct worker *w, struct worker_update *update);
 
 /* ---- evict.c ---- */
 
@@ -103,7 +104,7 @@ MUST_USE bool worker_search_sessions(struct worker *w);
 void worker_end_queries(struct worker *w);
 
 /* For query.c, of session_query.c: the filter of a query, and its state. */
-const struct session_terms *session_part_terms(const struct session_part *part);
+const struct session_filter *session_part_filter(const struct session_part *part);
 void session_part_done(struct session_part *part);
 bool session_part_is_cancelled(const struct session_part *part);
 

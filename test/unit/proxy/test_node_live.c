@@ -87,8 +87,8 @@ static void a_new_record_is_up_and_empty(void **state)
         assert_int_equal((uintptr_t)&live->seats[i] % 64, 0);
         assert_true(list_empty(&live->seats[i].waiting) && list_empty(&live->seats[i].clean));
         assert_true(list_empty(&live->seats[i].kept));
-        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-            assert_true(list_empty(&live->seats[i].away[cause]));
+        for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+            assert_true(list_empty(&live->seats[i].off_home[cause]));
     }
     node_live_unref(live);
     node_registry_fini(&registry);
@@ -126,10 +126,10 @@ static void a_status_is_news(void **state)
     node_registry_init(&registry, 1);
     struct node_live *live = node_registry_get(&registry, "c", "n");
     assert_non_null(live);
-    uint32_t before = atomic_load(&registry.news);
+    uint32_t before = atomic_load(&registry.status_version);
     node_live_set_status(&registry, live, NODE_DRAINING);
     assert_int_equal(node_live_status(live), NODE_DRAINING);
-    assert_int_not_equal(atomic_load(&registry.news), before);
+    assert_int_not_equal(atomic_load(&registry.status_version), before);
     node_live_unref(live);
     node_registry_fini(&registry);
 }

@@ -97,7 +97,7 @@ static void add_load(json_t *out, const struct admin_context *context, const str
     const struct node_live *live = node->live;
     json_object_set_new(out, "sessions", json_integer(NODE_LIVE_READ(live->sessions)));
     json_object_set_new(out, "sessions_clean", json_integer(NODE_LIVE_READ(live->clean)));
-    json_object_set_new(out, "sessions_away", json_integer(node_live_away(live)));
+    json_object_set_new(out, "sessions_away", json_integer(node_live_off_home(live)));
     json_object_set_new(out, "key_share_permille", key_share(context, at));
     json_object_set_new(out, "session_share_permille", session_share(at));
     json_object_set_new(out, "failures_total",

@@ -95,7 +95,7 @@ void session_queries_free(struct session_queries *queries)
 
 struct pending_query *
 session_queries_start(struct session_queries *queries, const struct workers *workers,
-                      const struct session_terms *terms,
+                      const struct session_filter *terms,
                       void (*done)(void *arg, const struct session_query *query), void *arg)
 {
     const unsigned one = session_id_worker(terms->id);
@@ -106,7 +106,7 @@ session_queries_start(struct session_queries *queries, const struct workers *wor
     struct pending_query *pending = calloc(1, sizeof(*pending));
     if (!pending)
         return NULL;
-    const struct session_query_news news = {
+    const struct session_query_callback news = {
         .answered = note_answered, .arg = queries, .alive = &queries->alive};
     pending->query = session_query_new(terms, all ? workers->n : 1, &news);
     if (!pending->query) {
@@ -120,7 +120,7 @@ session_queries_start(struct session_queries *queries, const struct workers *wor
     ev_timer_init(&pending->timeout, on_timeout, SESSION_QUERIES_TIMEOUT_S, 0);
     ev_timer_start(queries->loop, &pending->timeout);
     for (unsigned i = 0; i < (all ? workers->n : 1); i++)
-        session_query_ask(pending->query, i, workers->list[all ? i : one]);
+        session_query_send(pending->query, i, workers->list[all ? i : one]);
     return pending;
 }
 

@@ -34,7 +34,7 @@ void session_queries_free(struct session_queries *queries);
  */
 MUST_USE struct pending_query *
 session_queries_start(struct session_queries *queries, const struct workers *workers,
-                      const struct session_terms *terms,
+                      const struct session_filter *terms,
                       void (*done)(void *arg, const struct session_query *query), void *arg);
 
 /* Drop it: `done` will not be called. */

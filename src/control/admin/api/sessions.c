@@ -22,7 +22,7 @@
 struct lookup {
     struct admin_call *call;
     struct pending_query *pending;
-    struct session_terms terms;
+    struct session_filter terms;
 };
 
 /* ---- a session, as JSON ---- */
@@ -120,7 +120,7 @@ static json_t *session_json(const struct session_facts *facts)
 /* ---- responses ---- */
 
 /* The workers' answers joined, up to the limit. */
-static void answer_list(struct admin_call *call, const struct session_terms *terms,
+static void answer_list(struct admin_call *call, const struct session_filter *terms,
                         const struct session_query *query)
 {
     json_t *list = json_array();
@@ -147,7 +147,7 @@ static void no_such_session(struct admin_call *call)
                   admin_call_part(call, 0));
 }
 
-static void answer_one(struct admin_call *call, const struct session_terms *terms,
+static void answer_one(struct admin_call *call, const struct session_filter *terms,
                        const struct session_query *query)
 {
     const struct session_part *part = session_query_part(query, 0);
@@ -181,7 +181,7 @@ static void on_gone(void *arg)
 }
 
 /* The strings in terms belong to the call; the query copies them. */
-static void query_workers(struct admin_call *call, const struct session_terms *terms)
+static void query_workers(struct admin_call *call, const struct session_filter *terms)
 {
     struct admin_context *context = admin_call_context(call);
     struct lookup *lookup = calloc(1, sizeof(*lookup));
@@ -203,7 +203,7 @@ static void query_workers(struct admin_call *call, const struct session_terms *t
 
 /* ---- handlers ---- */
 
-static bool read_source(struct admin_call *call, struct session_terms *terms)
+static bool read_source(struct admin_call *call, struct session_filter *terms)
 {
     const char *text = admin_call_query(call, "source");
     if (!text)
@@ -217,19 +217,19 @@ static bool read_source(struct admin_call *call, struct session_terms *terms)
 
 void admin_sessions(struct admin_call *call)
 {
-    struct session_terms terms = {.limit = LIMIT_DEFAULT,
-                                  .client_id = span_of_str(admin_call_query(call, "client_id")),
-                                  .node = admin_call_query(call, "node")};
+    struct session_filter terms = {.limit = LIMIT_DEFAULT,
+                                   .client_id = span_of_str(admin_call_query(call, "client_id")),
+                                   .node = admin_call_query(call, "node")};
     if (admin_call_number(call, "limit", 1, SESSION_QUERY_MAX, &terms.limit) &&
         read_source(call, &terms))
         query_workers(call, &terms);
 }
 
 /* False: not a valid id, or of no worker; the call has been answered. */
-static bool read_id(struct admin_call *call, struct session_terms *terms)
+static bool read_id(struct admin_call *call, struct session_filter *terms)
 {
     const char *text = admin_call_part(call, 0);
-    *terms = (struct session_terms){.by_id = true, .limit = 1};
+    *terms = (struct session_filter){.by_id = true, .limit = 1};
     if (strlen(text) == ID_DIGITS && strspn(text, "0123456789abcdef") == ID_DIGITS) {
         terms->id = strtoull(text, NULL, 16);
         if (session_id_worker(terms->id) < admin_call_context(call)->service->workers.n)
@@ -241,14 +241,14 @@ static bool read_id(struct admin_call *call, struct session_terms *terms)
 
 void admin_session(struct admin_call *call)
 {
-    struct session_terms terms;
+    struct session_filter terms;
     if (read_id(call, &terms))
         query_workers(call, &terms);
 }
 
 void admin_session_disconnect(struct admin_call *call)
 {
-    struct session_terms terms;
+    struct session_filter terms;
     if (json_object_size(admin_call_body(call)) > 0) {
         admin_problem(call, 400, "invalid_body", "the body must be an empty object");
     } else if (read_id(call, &terms)) {

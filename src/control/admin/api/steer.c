@@ -204,7 +204,7 @@ static json_t *bring_home(const struct admin_context *context, const struct home
                 continue;
             json_array_append_new(nodes, json_pack("{s:s, s:s, s:i}", "cluster", live->cluster,
                                                    "node", live->name, "sessions_away",
-                                                   (int)node_live_away(live)));
+                                                   (int)node_live_off_home(live)));
             evictor_bring_home(context->service->evictor, live, request->rate_per_s);
         }
     }

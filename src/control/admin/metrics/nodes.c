@@ -82,7 +82,7 @@ static void put_clean(const struct view *v)
 
 static void put_away(const struct view *v)
 {
-    put_of(v, node_live_away(v->live));
+    put_of(v, node_live_off_home(v->live));
 }
 
 static void put_failures(const struct view *v)

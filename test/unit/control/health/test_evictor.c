@@ -91,7 +91,7 @@ static bool close_one(struct play *p, struct node_live *live, _Atomic uint32_t *
         return false;
     atomic_fetch_sub(credit, 1);
     atomic_fetch_sub(seats, 1);
-    const bool is_away = seats >= live->away && seats < live->away + AWAY_CAUSE_COUNT;
+    const bool is_away = seats >= live->off_home && seats < live->off_home + OFF_HOME_CAUSE_COUNT;
     if (!is_away)
         atomic_fetch_sub(&live->sessions, 1);
     p->closed_clean += seats == &live->clean;
@@ -116,8 +116,9 @@ static void work(void *arg)
             while (close_one(p, live, &live->evictions[why], &live->kept) ||
                    close_one(p, live, &live->evictions[why], &live->clean))
                 continue;
-        for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-            while (close_one(p, live, &live->evictions[EVICT_HOME + cause], &live->away[cause]))
+        for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+            while (close_one(p, live, &live->evictions[EVICT_OFF_HOME + cause],
+                             &live->off_home[cause]))
                 continue;
     }
 }
@@ -608,7 +609,7 @@ static void no_session_comes_home_while_the_home_is_full(void **state)
     snapshot_unref(p->g.snapshot);
     p->g.snapshot = next;
     seat(p, 0, 0, 50);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 10);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 10);
     pass(p, 5000);
     assert_int_equal(p->closed, 0);
     seat(p, 0, 0, 40);
@@ -684,7 +685,7 @@ static void sessions_come_home_when_home_has_been_up_for_long_enough(void **stat
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
     pass(p, 500);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     pass(p, 20000);
     set_status(p, 0, NODE_UP);
     pass(p, 9500);
@@ -704,7 +705,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     (void)state;
     struct play *p = play_new("", 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 600000);
@@ -712,7 +713,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100); /* an operator wants it, once */
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     evictor_check(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100);
@@ -732,7 +733,7 @@ static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **st
     pass(p, 100);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
     pass(p, 1000);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     evictor_check(p->evictor);
     pass(p, 3000);
     assert_int_equal(p->closed, 0);
@@ -746,7 +747,7 @@ static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
     struct play *p = play_new("", 2);
     set_status(p, 0, NODE_DOWN);
     pass(p, 1000);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     set_status(p, 0, NODE_UP);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before a tick saw that */
     pass(p, 3000);
@@ -759,7 +760,7 @@ static void a_home_that_fails_sessions_is_no_home_yet(void **state)
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 9000);
@@ -776,7 +777,7 @@ static void a_home_that_goes_again_calls_nobody(void **state)
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
     set_status(p, 0, NODE_DOWN);
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT], 100);
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 9000);
@@ -796,7 +797,7 @@ static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void *
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
     pass(p, 15000); /* nobody was away: nothing to wait for, it seems */
-    atomic_store(&ground_live(&p->g, 0)->away[AWAY_OUT],
+    atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN],
                  40); /* home was still warming up for them */
     pass(p, 14000);
     assert_int_equal(p->closed, 0); /* it would not have them yet */
@@ -805,26 +806,27 @@ static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void *
     play_free(p);
 }
 
-static void set_away(struct play *p, enum away_cause cause, uint32_t n)
+static void set_away(struct play *p, enum off_home_cause cause, uint32_t n)
 {
-    atomic_store(&ground_live(&p->g, 0)->away[cause], n);
+    atomic_store(&ground_live(&p->g, 0)->off_home[cause], n);
     evictor_check(p->evictor);
 }
 
 static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)
 {
     (void)state;
-    static const enum away_cause others[] = {AWAY_MOVED, AWAY_REFUSED, AWAY_OVERFLOW};
+    static const enum off_home_cause others[] = {OFF_HOME_MOVED, OFF_HOME_REFUSED,
+                                                 OFF_HOME_OVERFLOW};
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         struct play *p = play_new(HOMECOMING, 2);
         set_status(p, 0, NODE_UP);
         set_away(p, others[i], 100);
         pass(p, 30000);
         assert_int_equal(p->closed, 0);
-        set_away(p, AWAY_OUT, 10);
+        set_away(p, OFF_HOME_DOWN, 10);
         pass(p, 5000);
         assert_int_equal(p->closed_away, 10);
-        assert_int_equal(NODE_LIVE_READ(ground_live(&p->g, 0)->away[others[i]]), 100);
+        assert_int_equal(NODE_LIVE_READ(ground_live(&p->g, 0)->off_home[others[i]]), 100);
         play_free(p);
     }
 }
@@ -836,8 +838,8 @@ static void after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_i
                               "\"after_scale_out\":true},",
                               2);
     set_status(p, 0, NODE_UP);
-    set_away(p, AWAY_MOVED, 50);
-    set_away(p, AWAY_OVERFLOW, 50);
+    set_away(p, OFF_HOME_MOVED, 50);
+    set_away(p, OFF_HOME_OVERFLOW, 50);
     pass(p, 9000);
     assert_int_equal(p->closed, 0);
     pass(p, 9000);
@@ -850,11 +852,11 @@ static void an_operator_brings_home_sessions_of_every_cause(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
-    for (int cause = 0; cause < AWAY_CAUSE_COUNT; cause++)
-        set_away(p, (enum away_cause)cause, 20);
+    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
+        set_away(p, (enum off_home_cause)cause, 20);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 4000);
-    assert_int_equal(p->closed_away, 20 * AWAY_CAUSE_COUNT);
+    assert_int_equal(p->closed_away, 20 * OFF_HOME_CAUSE_COUNT);
     assert_true(busiest_second(p) <= 55);
     play_free(p);
 }
@@ -864,11 +866,11 @@ static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void
 {
     (void)state;
     struct play *p = play_new("", 2);
-    set_away(p, AWAY_OVERFLOW, 30);
+    set_away(p, OFF_HOME_OVERFLOW, 30);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     for (int i = 0; i < 100; i++) {
         pass(p, 100);
-        set_away(p, AWAY_OVERFLOW, 30);
+        set_away(p, OFF_HOME_OVERFLOW, 30);
     }
     assert_int_equal(p->closed_away, 30);
     assert_int_equal(ground_logged(&p->g, "node.homecoming", NULL, NULL), 1);
@@ -882,14 +884,15 @@ static void an_operators_homecoming_waits_until_the_workers_have_counted(void **
     atomic_store(&p->g.registry.recounts, 2); /* the nodes have just changed */
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 3000);
-    set_away(p, AWAY_MOVED, 10);
+    set_away(p, OFF_HOME_MOVED, 10);
     atomic_store(&p->g.registry.recounts, 1);
     pass(p, 3000);
-    set_away(p, AWAY_MOVED, NODE_LIVE_READ(ground_live(&p->g, 0)->away[AWAY_MOVED]) + 10);
+    set_away(p, OFF_HOME_MOVED,
+             NODE_LIVE_READ(ground_live(&p->g, 0)->off_home[OFF_HOME_MOVED]) + 10);
     atomic_store(&p->g.registry.recounts, 0);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 20);
-    set_away(p, AWAY_MOVED, 10);
+    set_away(p, OFF_HOME_MOVED, 10);
     pass(p, 3000);
     assert_int_equal(p->closed_away, 20);
     play_free(p);

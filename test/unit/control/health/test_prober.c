@@ -342,12 +342,12 @@ static void a_node_whose_checks_fail_is_down_until_they_do_not(void **state)
     scene_init(&s);
     take_n(&s, CHECK_TCP, 3, true);
     pass(&s, 2000);
-    uint32_t news = atomic_load(&s.g.registry.news);
+    uint32_t news = atomic_load(&s.g.registry.status_version);
     played[1] = (struct played){.result = CHECK_BAD, .why = "connect: Connection refused"};
     pass(&s, 8000);
     assert_int_equal(status(&s, 1), NODE_DOWN);
     assert_int_equal(s.changes, 1);
-    assert_int_not_equal(atomic_load(&s.g.registry.news), news);
+    assert_int_not_equal(atomic_load(&s.g.registry.status_version), news);
     expect_logged(&s, 1, "WARN node.status", "node=\"n1\" status=\"down\" was=\"up\"",
                   "why=\"connect: Connection refused\"");
     pass(&s, 60000);

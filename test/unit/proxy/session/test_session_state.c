@@ -40,7 +40,7 @@ static void every_state_can_close_and_closed_is_final(void **state)
     assert_int_equal(transitions[SESSION_CLOSED], 0);
     for (enum session_state from = 0; from < SESSION_CLOSED; from++)
         assert_true(leads(from, SESSION_CLOSED));
-    assert_int_equal(transitions[SESSION_FAREWELL], BIT(CLOSED));
+    assert_int_equal(transitions[SESSION_CLOSING], BIT(CLOSED));
 }
 
 static void every_state_can_be_entered(void **state)

@@ -77,13 +77,13 @@ static int empty(void **state)
     return 0;
 }
 
-static struct session_query *ask(struct ground *g, const struct session_terms *terms)
+static struct session_query *ask(struct ground *g, const struct session_filter *terms)
 {
-    const struct session_query_news news = {
+    const struct session_query_callback news = {
         .answered = note_answered, .arg = g, .alive = &g->alive};
     struct session_query *query = session_query_new(terms, 1, &news);
     assert_non_null(query);
-    session_query_ask(query, 0, rig_worker(g->rig));
+    session_query_send(query, 0, rig_worker(g->rig));
     return query;
 }
 
@@ -96,7 +96,7 @@ static const struct session_part *answer(struct ground *g, struct session_query 
     return part;
 }
 
-static const struct session_terms all = {.limit = SESSION_QUERY_MAX};
+static const struct session_filter all = {.limit = SESSION_QUERY_MAX};
 
 /* How often a device is among what was told. */
 static unsigned times_told(const struct session_part *part, uint16_t port)
@@ -111,7 +111,7 @@ static void a_turn_looks_at_a_slice_and_no_more(void **state)
 {
     struct ground *g = *state;
     fill(g, CROWD);
-    struct session_terms terms = all;
+    struct session_filter terms = all;
     terms.by_id = true; /* nobody has it: all are looked at */
     terms.id = 0;
     struct session_query *query = ask(g, &terms);
@@ -129,7 +129,7 @@ static void beyond_the_limit_there_are_more(void **state)
     struct ground *g = *state;
     fill(g, 300);
     for (uint32_t limit = 298; limit <= 302; limit++) {
-        const struct session_terms terms = {.limit = limit};
+        const struct session_filter terms = {.limit = limit};
         struct session_query *query = ask(g, &terms);
         const struct session_part *part = answer(g, query);
         assert_int_equal(part->n, limit < 300 ? limit : 300);
@@ -250,7 +250,7 @@ static void one_is_found_by_its_id_and_ended_and_no_other(void **state)
     assert_int_equal(session_id_worker(id), 0);
     session_query_unref(query);
 
-    const struct session_terms terms = {.by_id = true, .id = id, .limit = 1, .disconnect = true};
+    const struct session_filter terms = {.by_id = true, .id = id, .limit = 1, .disconnect = true};
     query = ask(g, &terms);
     part = answer(g, query);
     assert_int_equal(part->n, 1);
@@ -269,7 +269,7 @@ static void a_question_that_nobody_asks_any_more_ends_nobody(void **state)
     struct ground *g = *state;
     fill(g, 3);
     struct session_query *query = ask(g, &all);
-    const struct session_terms terms = {
+    const struct session_filter terms = {
         .by_id = true, .id = answer(g, query)->facts[1].id, .limit = 1, .disconnect = true};
     session_query_unref(query);
     query = ask(g, &terms);
@@ -295,7 +295,7 @@ static void who_asked_may_let_go_first(void **state)
 /* How many there are, of one session of client identifier "dev1" from 127.0.0.1. */
 static size_t found(struct ground *g, const char *client_id, const char *node, const char *source)
 {
-    struct session_terms terms = {.limit = 10, .client_id = span_of_str(client_id), .node = node};
+    struct session_filter terms = {.limit = 10, .client_id = span_of_str(client_id), .node = node};
     if (source)
         terms.by_source = cidr_parse(source, &terms.source);
     assert_int_equal(terms.by_source, source != NULL);
@@ -381,7 +381,7 @@ static void the_months_of_a_session_are_counted(void **state)
     struct session_query *query = ask(&g, &all);
     const struct session_part *part = answer(&g, query);
     assert_int_equal(part->n, 1);
-    assert_int_equal(part->facts[0].stage, SESSION_FAREWELL); /* it has left the relay */
+    assert_int_equal(part->facts[0].stage, SESSION_CLOSING); /* it has left the relay */
     assert_in_range(part->facts[0].age_ms, months_ms, months_ms + 60000);
     session_query_unref(query);
     play_end(&g, &play);

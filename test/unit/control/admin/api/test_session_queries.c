@@ -79,10 +79,10 @@ static void give_plan(struct context *c, struct worker *w)
     const struct listen_options options = {.backlog = 1};
     struct worker_socket socket = {.fd = socket_listen(&snapshot->bindings[0].endpoint, &options)};
     struct tls_ticket_keys *keys = NULL;
-    struct worker_plan *plan = worker_plan_new(w, snapshot, &socket, &keys, error);
+    struct worker_update *plan = worker_update_new(w, snapshot, &socket, &keys, error);
     assert_non_null(plan);
     snapshot_unref(snapshot);
-    worker_give_plan(w, plan);
+    worker_send_update(w, plan);
 }
 
 static int set_up(void **state)
@@ -133,7 +133,7 @@ static void run_until_done(struct context *c)
         (void)ev_run(c->loop, EVRUN_NOWAIT);
 }
 
-static struct pending_query *ask(struct context *c, const struct session_terms *terms)
+static struct pending_query *ask(struct context *c, const struct session_filter *terms)
 {
     return session_queries_start(c->queries, &c->all, terms, on_done, c);
 }
@@ -141,7 +141,7 @@ static struct pending_query *ask(struct context *c, const struct session_terms *
 static void a_silent_worker_does_not_lose_the_answers_of_others(void **state)
 {
     struct context *c = *state;
-    const struct session_terms all = {.limit = 5};
+    const struct session_filter all = {.limit = 5};
     assert_non_null(ask(c, &all));
     stop(c->workers[0]); /* it handles the stop after its queries */
     (void)ev_run(c->loop, EVRUN_NOWAIT);
@@ -156,7 +156,7 @@ static void a_silent_worker_does_not_lose_the_answers_of_others(void **state)
 static void a_worker_that_stops_is_not_waited_for(void **state)
 {
     struct context *c = *state;
-    const struct session_terms one = {
+    const struct session_filter one = {
         .by_id = true, .id = UINT64_C(1) << 32, .limit = 1, .disconnect = true};
     assert_non_null(ask(c, &one));
     (void)ev_run(c->loop, EVRUN_NOWAIT);
@@ -172,8 +172,8 @@ static void a_worker_that_stops_is_not_waited_for(void **state)
 static void queries_held_by_a_worker_are_limited(void **state)
 {
     struct context *c = *state;
-    const struct session_terms silent = {.by_id = true, .id = UINT64_C(1) << 32, .limit = 1};
-    const struct session_terms lively = {.by_id = true, .id = 0, .limit = 1};
+    const struct session_filter silent = {.by_id = true, .id = UINT64_C(1) << 32, .limit = 1};
+    const struct session_filter lively = {.by_id = true, .id = 0, .limit = 1};
     for (unsigned i = 0; i < SESSION_QUERIES_MAX; i++) {
         struct pending_query *ticket = ask(c, &silent);
         assert_non_null(ticket);
@@ -188,7 +188,7 @@ static void queries_held_by_a_worker_are_limited(void **state)
 
 static void an_id_of_no_worker_is_rejected(void **state)
 {
-    const struct session_terms nobody = {.by_id = true, .id = UINT64_C(2) << 32, .limit = 1};
+    const struct session_filter nobody = {.by_id = true, .id = UINT64_C(2) << 32, .limit = 1};
     assert_null(ask(*state, &nobody));
 }
 
