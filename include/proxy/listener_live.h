@@ -1,6 +1,6 @@
 /*
- * listener_live.h - what all workers know of a listener at this moment: one record a listener,
- * matched by name, that outlives every snapshot. A session holds on to it as long as it lives.
+ * listener_live.h - the live record of a listener, shared by all workers: one per listener, matched
+ * by name, which outlives every snapshot. A session holds a reference for its whole life.
  */
 #ifndef PROXY_LISTENER_LIVE_H
 #define PROXY_LISTENER_LIVE_H
@@ -11,13 +11,13 @@
 #include "base/util.h"
 
 struct listener_live {
-    _Atomic uint32_t refs;        /* release when one goes, acquire by the last */
+    _Atomic uint32_t refs;        /* release on unref, acquire by the last */
     _Atomic uint32_t connections; /* open now, over all addresses and workers; relaxed */
-    _Atomic uint64_t accepted;    /* ever; relaxed */
+    _Atomic uint64_t accepted;    /* total; relaxed */
     char name[];
 };
 
-/* One reference, the caller's; null when memory is short. */
+/* One reference, for the caller; null if memory is short. */
 MUST_USE struct listener_live *listener_live_new(const char *name);
 
 /* From any thread. */

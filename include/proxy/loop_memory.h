@@ -1,9 +1,10 @@
 /*
- * loop_memory.h - memory for libev, which aborts the process when one of its arrays cannot grow.
+ * loop_memory.h - reserved memory for libev, which aborts the process if one of its arrays cannot
+ * grow.
  *
- * A loop's arrays (descriptors, timers, what is due) grow by doubling, when a session comes. With
- * a reserve for one such growth of each, a shortage refuses new sessions, and those that are
- * there go on.
+ * A loop's arrays (descriptors, timers, pending events) grow by doubling when a session begins.
+ * With a reserve for one such growth of each, a shortage refuses new sessions, and the others
+ * continue.
  */
 #ifndef PROXY_LOOP_MEMORY_H
 #define PROXY_LOOP_MEMORY_H
@@ -14,20 +15,22 @@
 #include "base/util.h"
 
 /*
- * Set a reserve aside and make it libev's, for all loops of the process. Before the first loop,
- * once. Address space only: pages are touched in a shortage and not before.
+ * Allocate the reserve and install the allocator of libev, for all loops of the process. Once,
+ * before the first loop. Only address space: pages are touched in a shortage.
  *
- *   descriptors   the most that may be open
- *   loops         that may be made, the main thread's among them
+ *   descriptors   the maximum of open descriptors
+ *   loops         the maximum of loops, that of the main thread included
  *
- * False when there is no memory for it: libev keeps its own allocator.
+ * False if there is no memory for it: libev keeps its own allocator.
  */
 MUST_USE bool loop_memory_init(size_t descriptors, unsigned loops);
 
-/* Is the reserve in use, and memory still short? Then no session may come. From any thread. */
+/*
+ * Whether the reserve is in use and memory still short. Then no session may begin. From any thread.
+ */
 MUST_USE bool loop_memory_is_short(void);
 
-/* When no loop is left: the reserve goes back. */
+/* Free the reserve, after the last loop. */
 void loop_memory_fini(void);
 
 #endif

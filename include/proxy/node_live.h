@@ -1,9 +1,9 @@
 /*
- * node_live.h - what all threads know of a node at this moment, whatever the configuration says
- * of it: one record a node, matched by the names of cluster and node, that outlives every
- * snapshot. Sessions that are relayed hold on to it and to nothing else.
+ * node_live.h - the live record of a node, shared by all threads and independent of the
+ * configuration: one per node, matched by the names of cluster and node, which outlives every
+ * snapshot. Relayed sessions hold a reference to it and to nothing else.
  *
- * All atomics are relaxed unless said otherwise: they count, or they are looked at again soon.
+ * All atomics are relaxed unless stated otherwise: they are counts, or are read again soon.
  */
 #ifndef PROXY_NODE_LIVE_H
 #define PROXY_NODE_LIVE_H
@@ -27,18 +27,18 @@ enum off_home_cause {
 };
 
 /*
- * Why the router closes sessions of a node that lives on, or is silent. Enum suffix, and whose
- * sessions: those on the node, or those whose home the node is and that are elsewhere.
+ * Why the router closes sessions of a node that does not close them itself. Enum suffix, and whose
+ * sessions: those on the node, or those off home whose home it is.
  */
 enum eviction {
-    EVICT_DRAIN_CLEAN, /* draining: sessions the broker forgets anyway (clean) */
+    EVICT_DRAIN_CLEAN, /* draining: sessions that the broker forgets at their end (clean) */
     EVICT_DRAIN,       /* draining: any session */
     EVICT_DOWN,        /* the node is down and has not reset them */
-    EVICT_OFF_HOME,    /* one for each enum off_home_cause: close sessions that are away */
+    EVICT_OFF_HOME,    /* one for each enum off_home_cause */
     EVICTION_COUNT = EVICT_OFF_HOME + OFF_HOME_CAUSE_COUNT
 };
 
-/* One worker's sessions of one node. Touched by that worker alone. */
+/* One worker's sessions of one node. Used by that worker only. */
 struct node_seat {
     _Alignas(64) struct list waiting;           /* dialling, or waiting for its CONNACK */
     struct list clean;                          /* relayed, clean session */
@@ -52,15 +52,15 @@ struct node_live {
 
     /* written by the main thread */
     _Atomic uint32_t status;      /* enum node_status */
-    _Atomic uint64_t up_since_us; /* when it came back; 0 = was there from our start */
+    _Atomic uint64_t up_since_us; /* when it came back; 0 = up since our start */
     /* Since when its checks have timed out; 0 = they do not, or the node is known to be down. */
     _Atomic uint64_t suspected_since_us;
-    _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers count down */
+    _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers decrement */
 
     /* written by the workers */
     _Atomic uint32_t sessions; /* placed on the node now, dialling included */
     _Atomic uint32_t clean, kept, off_home[OFF_HOME_CAUSE_COUNT]; /* lengths of the seats' lists */
-    _Atomic uint64_t failures; /* of sessions, that count against the node */
+    _Atomic uint64_t failures; /* failures of sessions that count against the node */
     _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
     _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
@@ -105,34 +105,34 @@ static inline uint32_t node_live_off_home(const struct node_live *live)
     return n;
 }
 
-/* All records of a process. Of the main thread; workers read `status_version`. */
+/* All records of a process. For the main thread; workers read `status_version`. */
 struct node_registry {
     struct list records;
     unsigned workers;
     _Atomic uint32_t
-        status_version; /* moves when any status did; release, and acquire by the workers */
+        status_version; /* changes with any status; release, and acquire by the workers */
     /*
-     * Workers that have not yet found out which of their sessions are away under the current nodes.
-     * The main thread increments, workers decrement (release; acquire to read).
+     * Workers that have not yet found out which of their sessions are off home under the current
+     * nodes. The main thread increments, workers decrement (release; acquire to read).
      */
     _Atomic uint32_t recounts;
 };
 
 void node_registry_init(struct node_registry *registry, unsigned workers);
-void node_registry_fini(struct node_registry *registry); /* nobody may hold a record any more */
+void node_registry_fini(struct node_registry *registry); /* no reference may be left */
 
-/* The record of a node, a reference taken; made when there is none. Null: memory is short. */
+/* The record of a node, a reference taken; created if there is none. Null: memory is short. */
 MUST_USE struct node_live *node_registry_get(struct node_registry *registry, const char *cluster,
                                              const char *name);
 
-/* Free the records that nobody but the registry holds. */
+/* Free the records that only the registry holds. */
 void node_registry_sweep(struct node_registry *registry);
 
 /* From any thread. The last reference is the registry's, so nothing is freed here. */
 void node_live_ref(struct node_live *live);
 void node_live_unref(struct node_live *live); /* null is allowed */
 
-/* Main thread: change a node's status, and let the workers know when they look. */
+/* Main thread: change a node's status; workers see it at their next placement. */
 void node_live_set_status(struct node_registry *registry, struct node_live *live,
                           enum node_status status);
 

@@ -1,15 +1,15 @@
 /*
- * session_state.h - the corridor of a connection, as data.
+ * session_state.h - the states of a session.
  *
- *   accept -> PROXY_IN? -> TLS? -> WEBSOCKET? -> CONNECT -> ROUTE -> DIAL -> CONNACK -> RELAY
- *                                                                   ^|        |           |
- *                              the next candidate, bounded ---------++        v           v
- *   any state that may owe its peer a word -------------------------------> FAREWELL -> CLOSED
+ *  accept -> PROXY_IN? -> TLS? -> WEBSOCKET? -> CONNECT -> ROUTE -> DIAL -> CONNACK -> RELAY
+ *                                                                  ^|        |           |
+ *                             the next candidate, bounded ---------++        v           v
+ *  any state that may still send data to the client --------------------> CLOSING -> CLOSED
  */
 #ifndef PROXY_SESSION_STATE_H
 #define PROXY_SESSION_STATE_H
 
-/* In corridor order: enum suffix, word in log and gauges. */
+/* In the order of a session: enum suffix, string in log and gauges. */
 #define SESSION_STATES(X)                                                                          \
     X(ACCEPT, "accept")                                                                            \
     X(PROXY_IN, "proxy_in")                                                                        \

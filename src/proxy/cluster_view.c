@@ -1,8 +1,8 @@
 /*
  * cluster_view.c - a cluster's nodes as one worker sees them.
  *
- * A node's status is an atomic that rarely moves: the worker reads them all when the
- * registry's status_version has moved, and otherwise looks at its own array.
+ * A node's status is an atomic that rarely changes: the worker reads them all when the status
+ * version of the registry has changed, and otherwise uses its own array.
  */
 #include "cluster_view.h"
 

@@ -1,9 +1,9 @@
 /*
  * cluster_view.h - a cluster's nodes as one worker sees them: which are open, and which to try for
- * a session. Of one thread, so its counts are plain.
+ * a session. Used by one thread, so its counts are plain.
  *
- * A roster is made anew with each snapshot; sessions hold on to theirs from ROUTE until they
- * are relayed.
+ * A view is created with each snapshot; sessions hold a reference from ROUTE until they are
+ * relayed.
  */
 #ifndef PROXY_CLUSTER_VIEW_H
 #define PROXY_CLUSTER_VIEW_H
@@ -22,7 +22,7 @@ struct cluster_view {
     const struct cluster *cluster;  /* of that snapshot */
     struct tls_client_context *tls; /* a reference; null = plain */
     const struct node_registry *registry;
-    bool *open;      /* as the nodes were when registry->status_version was `status_version` */
+    bool *open;      /* status of the nodes at `status_version` */
     bool *paused;    /* the same */
     bool has_paused; /* some node is */
     uint32_t *loads; /* room for placement_by_load() */
@@ -31,7 +31,9 @@ struct cluster_view {
     uint32_t source_turn; /* next of the cluster's source addresses */
 };
 
-/* One reference, the caller's. May be made on another thread and handed over. Null: no memory. */
+/*
+ * One reference, for the caller. May be created on another thread and handed over. Null: no memory.
+ */
 MUST_USE struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
                                                const struct node_registry *registry);
 struct cluster_view *cluster_view_ref(struct cluster_view *cluster_view);
@@ -42,10 +44,10 @@ struct cluster_view *cluster_view_find(struct cluster_view *const *views, size_t
                                        const char *cluster);
 
 /*
- * Where to try a session, in order.
+ * The nodes to try for a session, in order.
  *
  *   key       absent: the session has none
- *   warming   whether a node was passed over because it is slowly starting
+ *   warming   whether a node was skipped because of slow start
  */
 void cluster_view_place(struct cluster_view *cluster_view, struct span key, struct placement *out,
                         bool *warming);

@@ -1,6 +1,4 @@
-/*
- * counters.c - how long things take, counted.
- */
+/* counters.c - histograms of durations. */
 #include "proxy/counters.h"
 
 #include <stddef.h>

@@ -118,7 +118,7 @@ void listener_take_over(struct listener *listener, struct listener *old)
     listener->local = old->local;
     listener->wildcard = old->wildcard;
     old->fd = -1;
-    /* changed on a socket that listens already, this counts from now on */
+    /* on a listening socket this changes the backlog */
     (void)listen(listener->fd, (int)listener->conf->backlog);
 }
 

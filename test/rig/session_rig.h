@@ -1,16 +1,16 @@
 /*
  * session_rig.h - a real worker with real sessions, whose client and nodes are scripts in memory.
  *
- * One session at a time: its client and each node it dials are a struct rig_peer, in the order
- * they are dialled. All of src/proxy runs as it is; below it, by link-time wrapping (--wrap),
+ * One session at a time: its client and each node it dials are a struct rig_peer, in the order of
+ * the dials. All of src/proxy runs unchanged; below it, by link-time wrapping (--wrap),
  *
- *   streams        stream_tcp_new() and socket_dial() come to the peers' scripts, on descriptors
- *                  that are always ready, so that the loop calls whatever a session waits for
+ *   streams        stream_tcp_new() and socket_dial() use the peers' scripts, on descriptors that
+ *                  are always ready, so that the loop calls whatever a session waits for
  *   clock          stands still until rig_deadline() moves it: no run depends on the machine
- *   memory         malloc and its like fail where rig_fail_allocation() says; not in the rig
- *   system calls   socket, connect, accept4 and epoll_ctl fail where rig_fail_call() says
+ *   memory         malloc and the like fail as rig_fail_allocation() sets; not in the rig
+ *   system calls   socket, connect, accept4 and epoll_ctl fail as rig_fail_call() sets
  *
- * The wraps know no argument of ours, so the rig in use is a variable of session_rig.c: one rig
+ * The wrappers have no argument of ours, so the current rig is a variable of session_rig.c: one rig
  * at a time, of one thread.
  */
 #ifndef TEST_SESSION_RIG_H
@@ -26,82 +26,82 @@
 
 struct rig;
 
-/* How one end behaves, and what became of it. All zero: takes everything and says nothing. */
+/* The script of one end, and its result. All zero: takes everything and sends nothing. */
 struct rig_peer {
-    struct stream_memory_script how; /* its input is all that the peer will ever say */
-    size_t first;                    /* bytes of it that are there at once */
-    bool ends;                       /* it ends its side when all of it has arrived */
+    struct stream_memory_script how; /* its input is everything that the peer will send */
+    size_t first;                    /* bytes of it that are available at the start */
+    bool ends;                       /* it ends its stream after the input */
     bool deaf;                       /* with how.room: takes nothing of what waits for it */
-    int dial_error;                  /* of a node: errno of the dial; 0 = it goes well */
+    int dial_error;                  /* of a node: errno of the dial; 0 = success */
 
-    uint8_t *got; /* all that was written to it; freed by rig_peer_fini() */
+    uint8_t *got; /* all bytes written to it; freed by rig_peer_fini() */
     size_t got_n;
-    size_t read_n; /* of its input the router has read so many bytes */
-    bool told_end; /* the router has ended its side */
+    size_t read_n; /* bytes of its input that the router has read */
+    bool told_end; /* the router has ended its stream */
     bool opened;   /* it has had a stream */
     bool closed;   /* and that is closed */
-    bool failed;   /* a fault of the script, or EOF, was met */
+    bool failed;   /* an error of the script, or EOF, was reached */
 
-    /* the rig's own */
+    /* private to the rig */
     struct stream *stream; /* the memory below the router's; null = none now */
     size_t arrived;
     bool ended;
 };
 
 /*
- * A worker that serves by this configuration, its doors listening on ports of the kernel's
- * choice. Null when memory is short or the configuration is wrong: then stderr says why.
+ * A worker with this configuration, listening on ports that the kernel chooses. Null if memory is
+ * short or the configuration is invalid: stderr has the reason.
  */
 MUST_USE struct rig *rig_new(const char *config_json);
-void rig_free(struct rig *rig); /* null is allowed; no session may live */
+void rig_free(struct rig *rig); /* null is allowed; no session may be left */
 
 /*
- * A client comes to a door; the session runs until it waits.
+ * A client connects to a listener; the session runs until it waits.
  *
- *   client, nodes   borrowed until the session has ended; node k is who is dialled k-th, and
- *                   dials behind n_nodes are refused (ECONNREFUSED)
+ *   client, nodes   borrowed until the session has ended; nodes are dialled in their order, and
+ *                   dials after n_nodes are refused (ECONNREFUSED)
  */
 void rig_begin(struct rig *rig, size_t listener, struct rig_peer *client, struct rig_peer *nodes,
                size_t n_nodes);
 
-/* The same for a client that is real: a descriptor, which is taken. */
+/* The same for a real client: a descriptor, which is taken. */
 void rig_begin_on(struct rig *rig, size_t listener, int fd, struct rig_peer *nodes, size_t n_nodes);
 
-/* Before rig_begin(): told of each dial, with the bytes its client was read of so far. */
+/* Before rig_begin(): called at each dial. */
 void rig_on_dial(struct rig *rig, void (*told)(void *arg), void *arg);
 
-/* Turns of the loop until nothing moves any more; how many that took. */
+/* Run turns of the loop until nothing moves any more; returns their number. */
 unsigned rig_settle(struct rig *rig);
 
-/* Up to n more bytes of a peer's input arrive; behind the last one its end, if it has one. */
+/* Up to n more bytes of a peer's input arrive; after the last one its end, if it has one. */
 void rig_arrive(struct rig_peer *peer, size_t n);
 
-/* Has all of it arrived, and its end? */
+/* Whether all of it has arrived, and its end. */
 bool rig_has_arrived(const struct rig_peer *peer);
 
-/* The clock moves on to the session's deadline, and that fires. False when there is none. */
+/* Move the clock to the session's deadline, which fires. False if there is none. */
 bool rig_deadline(struct rig *rig);
 
-/* The same without the clock moving, as one set before the last traffic. */
+/* The same without moving the clock, as for a deadline set before the last traffic. */
 bool rig_deadline_early(struct rig *rig);
 
-/* The clock moves on, and nothing is done about it. */
+/* Move the clock only. */
 void rig_pass(struct rig *rig, uint64_t ms);
 
-/* So many turns at each paced node (max_connects_per_s) are taken by others. */
+/* Other sessions take this many turns at each paced node (max_connects_per_s). */
 void rig_take_turns(struct rig *rig, unsigned turns);
 
-/* The k-th node of every cluster is found down; or one of its sessions is to be closed. */
+/* Mark the k-th node of every cluster as down; or close one of its sessions. */
 void rig_node_down(struct rig *rig, size_t k);
 void rig_node_evicts(struct rig *rig, size_t k);
 
-/* All nodes are up again, and their records as new. */
+/* Mark all nodes as up, with fresh records. */
 void rig_nodes_up(struct rig *rig);
 
-/* The session is told to end, as at a shutdown. */
+/* End the session, as at a shutdown. */
 void rig_end(struct rig *rig);
 
-/* Forget what sessions before have left for later ones: each is as the first. */
+/* Reset what earlier sessions left for later ones. */
 void rig_tidy(struct rig *rig);
 
 bool rig_lives(const struct rig *rig);
@@ -109,10 +109,10 @@ bool rig_lives(const struct rig *rig);
 /* Why the newest session ended. */
 enum close_reason rig_reason(const struct rig *rig);
 
-/* What a session that has ended left behind, in words; null = nothing. */
+/* What an ended session has left behind, as text; null = nothing. */
 const char *rig_residue(const struct rig *rig);
 
-/* Free what was written to a peer. It may be used for another session. */
+/* Free what was written to a peer, which can then be used again. */
 void rig_peer_fini(struct rig_peer *peer);
 
 /* ---- faults ---- */
@@ -120,36 +120,39 @@ void rig_peer_fini(struct rig_peer *peer);
 #define RIG_NEVER SIZE_MAX
 
 /*
- * The allocation behind `after` more fails; `on`: and all that follow. RIG_NEVER: none. Returns
- * how many were asked for since the last call.
+ * The allocation after `after` more fails; `on`: and all that follow. RIG_NEVER: none. Returns the
+ * number of allocations since the last call.
  */
 size_t rig_fail_allocation(size_t after, bool on);
 
-/* RIG_EPOLL: epoll_ctl() that adds a descriptor, libev's own call. */
+/* RIG_EPOLL: epoll_ctl() that adds a descriptor, called by libev. */
 enum rig_call { RIG_SOCKET, RIG_CONNECT, RIG_ACCEPT, RIG_EPOLL, RIG_CALL_COUNT };
 
-/* The next `times` of these calls fail with this errno. Returns calls since the last time. */
+/*
+ * The next `times` of these calls fail with this errno. Returns the number of calls since the last
+ * time.
+ */
 size_t rig_fail_call(enum rig_call call, unsigned times, int error);
 
-/* Nodes are dialled by the real socket_dial() from now on, for its faults. */
+/* Dial nodes with the real socket_dial() from now on, for its errors. */
 void rig_dial_in_earnest(struct rig *rig, bool earnest);
 
-/* ---- doors in earnest ---- */
+/* ---- real listeners ---- */
 
-/* The worker watches its doors, as it does when its thread runs; the port of one. */
+/* Watch the listeners, as when its thread runs; the port of one. */
 void rig_start_listening(struct rig *rig);
 uint16_t rig_port(const struct rig *rig, size_t listener);
 
 /* One turn of the loop, without waiting. */
 void rig_turn(struct rig *rig);
 
-/* The pause of accepting is over. False when there is none. */
+/* End the pause of accepting. False if there is none. */
 bool rig_pause_over(struct rig *rig);
 
-/* The worker itself, for what is asked of workers. */
+/* The worker itself. */
 struct worker *rig_worker(struct rig *rig);
 
-/* So many ids of sessions were for others. */
+/* Skip this many session ids. */
 void rig_use_ids(struct rig *rig, uint32_t n);
 
 size_t rig_sessions(const struct rig *rig);

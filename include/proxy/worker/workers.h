@@ -1,5 +1,5 @@
 /*
- * workers.h - the worker threads as the main thread sees them: start, order, count, join.
+ * workers.h - the worker threads as the main thread uses them: start, update, read counters, join.
  */
 #ifndef PROXY_WORKER_WORKERS_H
 #define PROXY_WORKER_WORKERS_H
@@ -17,10 +17,10 @@
 
 struct worker;
 
-/* What the main thread can tell a worker; a later one outranks an earlier one. */
+/* Modes, in order: a worker never goes back to an earlier one. */
 enum worker_mode {
     WORKER_RUN,
-    WORKER_DRAIN, /* stop accepting, close the sessions paced, end when none is left */
+    WORKER_DRAIN, /* stop accepting, close the sessions paced, end after the last one */
     WORKER_STOP   /* close everything now and end */
 };
 
@@ -30,12 +30,14 @@ struct workers {
     unsigned n;
 };
 
-/* Make a worker on the main thread: its loop, its pools. It does not listen until it gets a plan.
+/*
+ * Create a worker on the main thread: its loop, its pools. It does not listen until it gets an
+ * update.
  */
 MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
                                    uint32_t relay_buffer_bytes);
 
-/* The library its TLS contexts have to be made with, on the main thread too. */
+/* The library that its TLS contexts must be created with, on the main thread too. */
 struct tls_library *worker_tls_library(const struct worker *w);
 
 /*
@@ -57,24 +59,24 @@ MUST_USE struct worker_update *worker_update_new(struct worker *w, struct snapsh
                                                  struct worker_socket *sockets,
                                                  struct tls_ticket_keys *const *keys,
                                                  char error[WORKER_TLS_ERROR_MAX]);
-void worker_update_free(struct worker_update *plan); /* one that was not given; null is allowed */
+void worker_update_free(struct worker_update *plan); /* one that was not sent; null is allowed */
 
-/* From the main thread: serve by this, taken, from now on. Sessions are not touched. */
+/* From the main thread: apply an update, which is taken. Sessions are not affected. */
 void worker_send_update(struct worker *w, struct worker_update *plan);
 
 /*
- * From the main thread: put new contexts or ticket keys, taken, in the place of the present
- * ones. Live connections keep theirs. False when memory is short: nothing changes.
+ * From the main thread: replace TLS contexts or ticket keys; takes them. Live connections keep
+ * theirs. False if memory is short: nothing changes.
  */
 MUST_USE bool worker_send_tls(struct worker *w, struct worker_tls *tls);
 
-/* From the main thread: look at the nodes' records, some say to close or move sessions. */
+/* From the main thread: check the nodes' records, which may require closing or moving sessions. */
 void worker_wake(struct worker *w);
 
 /* Start its thread. False with errno when the system refuses one. */
 MUST_USE bool worker_start(struct worker *w);
 
-/* From the main thread: give an order; it is obeyed soon. */
+/* From the main thread: set the mode; the worker follows soon. */
 void worker_set_mode(struct worker *w, enum worker_mode order);
 
 /* Wait for the thread to end. */
@@ -83,7 +85,7 @@ void worker_join(struct worker *w);
 /* Free a worker that has ended or was never started. Null is allowed. */
 void worker_free(struct worker *w);
 
-/* Its counters, to be read from any thread. */
+/* Its counters, which any thread may read. */
 const struct counters *worker_counters(const struct worker *w);
 
 #endif

@@ -43,7 +43,7 @@ enum step stage_accept_next(struct session *s)
     if (next == SESSION_WEBSOCKET) {
         s->client = stream_ws_accept(s->client, &s->arrival->listener->websocket);
         if (!s->client) {
-            s->tls = NULL; /* went with the layers above it */
+            s->tls = NULL; /* freed with the layers above it */
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         }
     }
@@ -87,14 +87,16 @@ enum step stage_accept(struct session *s)
     return s->state == SESSION_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
-/* A Unix peer has no address, and a header without one gives it none: nothing to tell a node. */
+/*
+ * A Unix peer has no address, and a header without one gives it none: the node would get no source.
+ */
 static bool lacks_address(const struct session *s)
 {
     return s->source.sa.sa_family == AF_UNIX &&
            s->arrival->listener->cluster_view->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
-/* The usual cause of a wrong signature: the balancer in front sends no header. */
+/* The usual cause of a wrong signature: the load balancer in front sends no header. */
 static enum step header_is_bad(struct session *s)
 {
     const struct proxy_in *proxy_in = s->proxy_in;
@@ -108,7 +110,7 @@ static enum step header_is_bad(struct session *s)
     return session_close(s, CLOSE_PROXY_REFUSED, detail);
 }
 
-/* Read no byte behind the header: what follows may be TLS, which is not ours to take. */
+/* Read no byte beyond the header: what follows may be TLS. */
 enum step stage_proxy_in(struct session *s)
 {
     struct proxy_in *proxy_in = s->proxy_in;

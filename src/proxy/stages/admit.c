@@ -1,14 +1,16 @@
 /*
- * admit.c - who may come in: by address, by how many and how often.
+ * admit.c - admit a connection: by address, number and rate of its source, and by client
+ * identifier.
  *
- * The first layers are asked before a byte of TLS is spent. Where a trusted proxy tells the
- * device's address, it is that address that counts, and they are asked when it is known.
+ * The checks of the source come before any TLS work. If a trusted proxy sends the device's address,
+ * that address counts, and it is checked when it is known.
  *
- *    ACCEPT ---- whole router full? listener full? ------------------------+
+ *    ACCEPT ---- router full? listener full? ------------------------------+
  *       |  source known:                                                   |
- *    PROXY_IN    denied? too many, too often from there? ------------------+--> closed in silence
+ *    PROXY_IN    denied? too many, too often from there? ------------------+--> closed without
+ * answer
  *       |
- *    WEBSOCKET   the same, when its header tells the source ---------+
+ *    WEBSOCKET   the same, if its header has the source ------------+
  *       |                                                            +-----> refused in MQTT
  *    ROUTE       the client identifier connects again and again? ----+
  */
@@ -29,14 +31,14 @@ bool admit_trusts_peer(const struct session *s)
 {
     const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
-        return true; /* who may reach the socket's file is the file system's business */
+        return true; /* access to the socket is controlled by file permissions */
     struct proxy_endpoint peer = address_to_proxy(&s->source);
     return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
 }
 
 /* ---- the source ---- */
 
-/* A peer without an address came by a Unix socket: the file system has let it in. */
+/* A Unix peer has no address: file permissions control its access. */
 static bool is_denied(const struct session *s)
 {
     const struct listener_conf *conf = s->arrival->listener->conf;
@@ -83,7 +85,7 @@ void admit_leave(struct session *s)
 
 /* ---- the client identifier ---- */
 
-/* CONNECT stands behind the room for a PROXY header, whether or not that has been put there. */
+/* CONNECT follows the room for a PROXY header, whether or not the header is there. */
 static struct span client_id_of(const struct session *s)
 {
     return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
@@ -109,9 +111,9 @@ static void log_contested(struct session *s, const struct address *rival)
 }
 
 /*
- * A penalty begins with this CONNECT, the first that is too many. Where CONNECTs are not refused,
- * one that already belongs to the penalty of its pair can begin another, that of its identifier
- * alone: nothing new to log.
+ * A penalty begins with this CONNECT, the first that is too many. If CONNECTs are not refused, one
+ * that already belongs to the penalty of its pair can begin another, that of its identifier alone:
+ * nothing new to log.
  */
 static void note_flapping(struct session *s, uint32_t penalty_ms)
 {
@@ -130,7 +132,7 @@ bool admit_client(struct session *s)
 {
     struct arrival *arrival = s->arrival;
     struct proxy_facts device = {0};
-    struct tls_facts tls; /* room for what `device` points into */
+    struct tls_facts tls; /* memory that `device` points into */
     if (s->w->snapshot->config->limits.flapping.off || client_id_of(s).n == 0)
         return true;
     if (s->tls || s->proxy_in)
@@ -150,7 +152,7 @@ bool admit_client(struct session *s)
     return !s->w->snapshot->config->limits.flapping.refuse || reject(s, CLOSE_FLAPPING);
 }
 
-/* Do its connects count? limits.flapping may be another one by now. */
+/* Whether its CONNECTs are counted. limits.flapping may have changed since. */
 static bool is_counted(const struct session *s)
 {
     return s->arrival->has_key && !s->w->snapshot->config->limits.flapping.off;

@@ -33,7 +33,6 @@ static const struct node *candidate(const struct session *s, unsigned i)
     return &cluster_of(s)->nodes[s->arrival->placement.candidates[i]];
 }
 
-/* The candidate being tried. */
 const struct node *candidate_tried(const struct session *s)
 {
     assert(s->tries > 0);
@@ -46,7 +45,6 @@ bool candidate_is_home(const struct session *s)
            s->arrival->placement.candidates[s->tries - 1] == s->arrival->placement.home;
 }
 
-/* The session is not placed on the node being tried: if that is its home, note the cause. */
 void candidate_note_missed_home(struct session *s, enum off_home_cause cause)
 {
     if (candidate_is_home(s))
@@ -79,7 +77,6 @@ static bool is_full(const struct node *n)
     return n->max_connections > 0 && NODE_LIVE_READ(n->live->sessions) >= n->max_connections;
 }
 
-/* Is there a candidate left? Much may have changed since they were chosen. */
 bool candidates_left(const struct session *s)
 {
     for (uint8_t i = s->tries; i < s->arrival->placement.n; i++)
@@ -88,7 +85,6 @@ bool candidates_left(const struct session *s)
     return false;
 }
 
-/* What is left of timeouts.placement_ms. */
 uint32_t candidates_time_left_ms(const struct session *s)
 {
     const uint32_t limit_ms = s->w->snapshot->config->timeouts.placement_ms;
@@ -127,10 +123,6 @@ void candidates_prove(struct session *s)
     s->arrival->unanswered = 0;
 }
 
-/*
- * Whether the configuration prevents a second try after a silent node. Then no other node can prove
- * that this one is at fault, so its silence counts.
- */
 bool candidate_is_only_try(const struct session *s)
 {
     const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
@@ -163,7 +155,6 @@ static uint32_t queue_ms_of(const struct session *s)
     return left_ms < queue_ms ? left_ms : queue_ms;
 }
 
-/* Take the next candidate that is up, has room, and has a turn in time. False: there is none. */
 bool candidates_choose(struct session *s, uint64_t *wait_us, struct refusal *refusal)
 {
     const uint32_t queue_ms = queue_ms_of(s);

@@ -48,8 +48,8 @@ static const struct cluster *cluster_of(const struct session *s)
 }
 
 /*
- * Put the PROXY header in front of the CONNECT, so that both leave in one send. Not when TLS
- * stands between the two: then it goes ahead of the handshake, each time anew.
+ * Put the PROXY header in front of the CONNECT, so that both leave in one send. Not with TLS to the
+ * node: then it goes ahead of the handshake, each time anew.
  */
 static void put_proxy_header(struct session *s)
 {
@@ -60,7 +60,7 @@ static void put_proxy_header(struct session *s)
     s->arrival->has_header = true;
 }
 
-/* The stream to the node being tried; takes the descriptor. Null when memory is short. */
+/* The stream to the node being tried; takes the descriptor. Null if memory is short. */
 static struct stream *node_stream_new(struct session *s, int fd)
 {
     uint8_t header[PROXY_V2_MAX];
@@ -94,14 +94,14 @@ static enum try_result try_failed(struct session *s, const char *why)
     return TRY_FAILED;
 }
 
-/* Descriptors, memory, local ports: another node would meet the same. */
+/* Descriptors, memory, local ports: another node would fail the same way. */
 static bool is_our_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
            error == EADDRNOTAVAIL;
 }
 
-/* The cluster's next source address of the node's family; null = the kernel's choice. */
+/* The cluster's next source address of the node's family; null = the kernel chooses. */
 static const struct address *next_source(struct session *s, const struct endpoint *to)
 {
     const struct cluster *cluster = cluster_of(s);
@@ -114,7 +114,7 @@ static const struct address *next_source(struct session *s, const struct endpoin
     return NULL;
 }
 
-/* Dial from one source address after the other while they have no port left. */
+/* Try each source address while they have no port left. */
 static int dial_from_any(struct session *s, const struct endpoint *to)
 {
     size_t sources = cluster_of(s)->n_sources;
@@ -184,7 +184,7 @@ static bool was_connected(const struct session *s, const char *why)
 }
 
 /*
- * The dial has failed. When it was the TLS handshake, the node may have met, or missed, a PROXY
+ * The dial has failed. If it was the TLS handshake, the node may have received, or missed, a PROXY
  * header in front of it: to the operator that is a CONNECT without an answer.
  */
 static enum step retry(struct session *s, const char *why)
@@ -194,15 +194,15 @@ static enum step retry(struct session *s, const char *why)
     return dial_on(s, try_failed(s, why));
 }
 
-/* Has the node taken a part of the CONNECT? It may have failed for what that says. */
+/* Whether the node has taken part of the CONNECT: its content may be the cause of the failure. */
 static bool has_bytes(const struct session *s)
 {
     return s->arrival->first_sent > 0;
 }
 
 /*
- * The node failed before it had the whole CONNECT. A broker may have
- * closed on the beginning of a packet that is too large for it: that is no failed dial.
+ * The node failed before it had the whole CONNECT. A broker may close on the beginning of a packet
+ * that is too large for it: that is not a failed dial.
  */
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
 {
@@ -224,14 +224,14 @@ static enum step abandon(struct session *s, enum close_reason reason, const char
 }
 
 /*
- * Has the client left while we dialled? Its stream is not watched meanwhile, but the CONNECT of a
- * client that is gone must not reach a node, where it would take over the session that the device
- * may have made elsewhere by now. An end alone does not mean that it has gone when something
- * follows the CONNECT: CONNECT, PUBLISH, DISCONNECT and the end in one go is legal.
+ * Whether the client has left during the dial. Its stream is not watched meanwhile, but the CONNECT
+ * of a client that is gone must not reach a node: it would take over the session that the device
+ * may have opened elsewhere by now. An end of stream after more data than the CONNECT does not
+ * count: CONNECT, PUBLISH, DISCONNECT and a close at the same time are legal.
  *
- * The stream is read, not the socket: behind TLS the end is a close_notify, behind WebSocket a
- * close frame. Twice, since a stream may return its first WANT_READ without asking the kernel; and
- * only after a slow dial, since it costs system calls. False when memory is short.
+ * Reads the stream, not the socket: over TLS the end is a close_notify, over WebSocket a close
+ * frame. Twice, since a stream may return its first WANT_READ without a system call; and only after
+ * a slow dial, since it costs system calls. False if memory is short.
  */
 static bool look_for_end(struct session *s, bool *gone)
 {
@@ -264,7 +264,7 @@ enum step stage_dial(struct session *s)
     if (!s->up.due)
         return STEP_WAIT;
     s->up.due = false;
-    /* of plain TCP the first write tells as well, and costs no system call more */
+    /* with plain TCP the first write also reports the connect result, and saves a system call */
     enum stream_result r = s->arrival->cluster_view->tls ? stream_open(s->node_stream) : STREAM_OK;
     bool gone = false;
     if (r == STREAM_OK && s->arrival->first_sent == 0 && !look_for_end(s, &gone))
@@ -288,7 +288,7 @@ enum step stage_dial(struct session *s)
     session_goto(s, SESSION_CONNACK);
     s->up.due = true;
     s->down.due = s->arrival->cluster_view
-                      ->tls; /* a record may hold the answer; else it cannot be here yet */
+                      ->tls; /* a TLS record may hold the answer; otherwise it cannot be here yet */
     s->down.read_wait = EV_READ;
     return STEP_MOVED;
 }
@@ -334,7 +334,7 @@ static void go_back_to_dial(struct session *s)
     buffer_release(&s->arrival->answer);
     session_goto(s, SESSION_DIAL);
     session_drop_node(s);
-    s->up.read_wait = 0; /* its further bytes are not due while we dial */
+    s->up.read_wait = 0; /* its further bytes wait while we dial */
     s->up.due = s->down.due = false;
     s->arrival->replayed = true;
 }
@@ -366,7 +366,7 @@ bool stage_dial_again_at_home(struct session *s)
     struct node_live *home = candidate_tried(s)->live;
     attempts_note(s, ATTEMPT_REFUSED);
     go_back_to_dial(s);
-    seat_take(s, home); /* it keeps its slot there, and is notified if the node goes down */
+    seat_take(s, home); /* it keeps its slot there, and is moved if the node goes down */
     a->tried_home_twice = a->waits_for_busy_home = true;
     session_set_deadline(s, wait_ms);
     return true;

@@ -8,7 +8,9 @@
 #include "proxy/session/turn.h"
 #include "stages.h"
 
-/* Not before the device has spoken: 9,000 silent clients cost the memory of sockets, not of TLS. */
+/*
+ * Not before the device has sent data: 9,000 silent clients cost the memory of sockets, not of TLS.
+ */
 static bool begin_handshake(struct session *s)
 {
     int fd = stream_tcp_release(s->client);
@@ -36,7 +38,7 @@ enum step stage_tls(struct session *s)
     s->up.read_wait = 0;
     if (!turn_take_handshake_step(s->w))
         return STEP_QUEUE;
-    /* in a storm, who has given up waiting gets no cryptography at the cost of who has not */
+    /* under load, a client that has given up waiting must not delay others with its handshake */
     if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
                                   "before its TLS handshake began");
@@ -55,5 +57,6 @@ enum step stage_tls(struct session *s)
     }
     s->tls = s->client;
     count_handshake(s);
-    return stage_accept_next(s); /* the CONNECT may have come with the handshake's last flight */
+    return stage_accept_next(
+        s); /* the CONNECT may have arrived with the last flight of the handshake */
 }

@@ -10,8 +10,8 @@
 #include "stages.h"
 
 /*
- * A balancer that speaks HTTP says in a header whom it speaks for. Behind a PROXY header that
- * names nobody it is not known whose words these are: the trusted address is the balancer's.
+ * An HTTP load balancer names the device in a header. After a PROXY header without an address the
+ * header is not trusted: the trusted address is that of the load balancer.
  */
 static void take_forwarded_address(struct session *s)
 {
@@ -26,7 +26,7 @@ static void take_forwarded_address(struct session *s)
         s->source = address_from_proxy(&source);
 }
 
-/* There is no upgrade: the client has left, was no device, or broke a rule. */
+/* The upgrade failed: the client has left, is no device, or violated the protocol. */
 static enum step upgrade_failed(struct session *s)
 {
     const char *detail = stream_error(s->client);
@@ -51,6 +51,6 @@ enum step stage_websocket(struct session *s)
     if (r != STREAM_OK)
         return upgrade_failed(s);
     take_forwarded_address(s);
-    (void)!admit_source(s); /* it has got this far, and will be told why it gets no further */
+    (void)!admit_source(s); /* a rejection is reported in MQTT later */
     return stage_accept_next(s);
 }

@@ -1,17 +1,20 @@
 /*
- * accept.c - how fast a worker takes up new connections.
+ * accept.c - accept connections, and decide how fast.
  *
- * Two things hold it back, and the kernel's queue keeps who waits:
+ * Two things slow it down; pending connections stay in the queue of the kernel:
  *
- *   TLS handshakes    a worker takes limits.handshakes_per_turn steps of them in a turn of its
- *                     loop, those under way before those that have not begun. While others wait
- *                     for their turn it accepts nobody on TLS listeners: what was paid for is
- *                     finished first, and relayed sessions, and devices on other listeners, wait
- *                     for a few milliseconds of cryptography, not for all of a storm's.
- *   a shortage        of descriptors or memory: it accepts nobody for a moment, because the
- *                     socket stays readable and a level-triggered loop would spin on it. Where
- *                     that was not enough, who waits is taken with a descriptor kept in reserve
- *                     and closed, which tells it to come again later.
+ *    TLS handshakes    a worker does limits.handshakes_per_turn steps in a turn of its loop,
+ *                      active handshakes before pending ones. While some wait for their turn,
+ *                      it accepts nothing on TLS listeners: started work is finished first, and
+ *                      relayed sessions and other listeners wait for a few milliseconds of
+ *                      cryptography, not for that of all new clients.
+ *    a shortage        of descriptors or memory: it pauses, because the socket stays readable
+ *                      and a level-triggered loop would spin. If the shortage lasts, pending
+ *                      connections are accepted with a reserved descriptor and closed, so that
+ *                      their clients try again later.
+ *
+ * Accepts a batch at a time, after everything else that is due in a turn of the loop, so that many
+ * new devices do not delay the others.
  */
 #include <errno.h>
 #include <ev.h>
@@ -28,7 +31,7 @@
 #define PAUSE_LOG_EVERY_US 1000000u
 #define ACCEPT_PAUSE_S     0.1
 #define ACCEPT_BATCH_MAX   64
-#define SHED_MAX           512 /* parted from after a pause */
+#define SHED_MAX           512 /* closed after a pause */
 
 void worker_pause_listeners(struct worker *w)
 {
@@ -49,7 +52,10 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* One line a second of the whole process: the state lasts, and its log must not add to it. */
+/*
+ * At most one line per second for the whole process: a shortage lasts, and logging must not add to
+ * it.
+ */
 static void log_paused(struct worker *w, int why)
 {
     uint64_t now_us = clock_monotonic_us();
@@ -67,7 +73,7 @@ static void log_paused(struct worker *w, int why)
     log_emit(&line);
 }
 
-/* Part from some of those who wait. Each takes the reserve's place, and leaves it. */
+/* Close some pending connections. Each takes the descriptor of the reserve for a moment. */
 static void shed(struct worker *w, int listen_fd)
 {
     struct address peer;
@@ -106,7 +112,7 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
     resume(w);
 }
 
-/* Others need not wait for what TLS costs. */
+/* Listeners without TLS go on. */
 static void hold_tls(struct worker *w)
 {
     if (!w->accept_held)
@@ -147,8 +153,8 @@ static bool accept_one(struct worker *w, struct listener *listener)
 }
 
 /*
- * The queue says that it is empty with a system call, which devices that come one at a time
- * need not pay: so a batch is one, and grows only while turn after turn finds more.
+ * An empty queue costs a system call, which devices that come one at a time need not pay: so a
+ * batch is one, and grows only while consecutive turns find more.
  */
 static void accept_batch(struct worker *w, struct listener *listener)
 {

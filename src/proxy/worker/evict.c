@@ -1,9 +1,9 @@
 /*
- * evict.c - what the nodes' records tell a worker to do with its sessions.
+ * evict.c - close and move sessions as the records of their nodes require.
  *
- * The main thread hands out closings as credit on a node's record (control/evictor.h); each
- * worker takes from it one by one, for sessions it has. And sessions that wait for a node that
- * has been found down need not wait for their deadline: they go on to the next.
+ * The main thread grants closings as credit on a node's record (control/evictor.h); each worker
+ * takes one credit for each session that it closes. Sessions that wait for a node that is now down
+ * do not wait for their deadline: they move on to the next candidate.
  */
 #include <stdatomic.h>
 
@@ -14,25 +14,28 @@
 #include "proxy/stages/stages.h"
 #include "worker.h"
 
-/* Sessions closed before others get a turn: a deadline may tell us to close thousands. */
+/* Sessions closed before others run: a deadline may require thousands. */
 #define EVICTED_A_TURN 256u
 
-/* Sessions of a suspected node that are looked at in a turn, to find one that it does not serve. */
+/*
+ * Sessions of a suspected node that are checked in a turn, to find one that the node does not
+ * serve.
+ */
 #define LOOKED_AT_A_TURN 1024u
 
-/* A session that has had no byte from a suspected node for so long is not served, in 0.1 s. */
+/* A session without a byte from a suspected node for this long is not served, in 0.1 s. */
 #define SERVED_WITHIN_DS 600u
 
 static const enum close_reason reasons[] = {
     [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
     [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
     [EVICT_DOWN] = CLOSE_NODE_DOWN,
-    [EVICT_OFF_HOME] = CLOSE_HOMECOMING, /* and those behind it */
+    [EVICT_OFF_HOME] = CLOSE_HOMECOMING, /* and the causes after it */
 };
 
 /*
- * Whether the session has received bytes from its node since the node's checks began to time out:
- * for this device the node works.
+ * Whether the session has received bytes from its node since the checks of the node began to time
+ * out: for this device the node works.
  */
 static bool is_served(const struct session *s)
 {
@@ -44,7 +47,7 @@ static bool is_served(const struct session *s)
            now_ds - s->node_active_ds < SERVED_WITHIN_DS;
 }
 
-/* The first session that its node does not serve; those before it go to the list's end. */
+/* The first session that its node does not serve; those before it move to the end of the list. */
 static struct session *first_unserved(struct list *list, uint32_t n)
 {
     for (uint32_t i = 0; i < n && i < LOOKED_AT_A_TURN && !list_empty(list); i++) {
@@ -57,14 +60,14 @@ static struct session *first_unserved(struct list *list, uint32_t n)
     return NULL;
 }
 
-/* A session of a node that is down, clean ones first; null when this worker has none to close. */
+/* A session of a node that is down, clean ones first; null if this worker has none to close. */
 static struct session *next_of_down(struct node_live *live, struct node_seat *seat)
 {
     struct session *s = first_unserved(&seat->clean, NODE_LIVE_READ(live->clean));
     return s ? s : first_unserved(&seat->kept, NODE_LIVE_READ(live->kept));
 }
 
-/* The oldest session to close; null when this worker has none. */
+/* The oldest session to close; null if this worker has none. */
 static struct session *next_to_go(struct node_live *live, struct node_seat *seat, enum eviction why)
 {
     if (why == EVICT_DOWN)
@@ -110,7 +113,7 @@ static bool is_lost(const struct node_live *live)
     return status == NODE_DOWN || status == NODE_OFF;
 }
 
-/* Each goes to another node, or is closed: the list empties. */
+/* Each moves to another node, or is closed: the list empties. */
 static void move_waiting(struct worker *w, struct node_live *live)
 {
     struct list waiting;

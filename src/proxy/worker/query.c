@@ -1,9 +1,6 @@
 /*
- * query.c - answer questions about sessions, a slice in each turn of the loop, so that
- * half a million of them keep nobody waiting.
- *
- * Between two slices sessions come and go. A cursor that stands on one that goes is moved to the
- * next; those that come are behind the last one that a question is about, and not looked at.
+ * query.c - search sessions for queries: a slice in each turn of the loop, so that half a million
+ * of them do not block it.
  */
 #include <string.h>
 
@@ -80,7 +77,7 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 
 /* ---- does it match? ---- */
 
-/* Where "a/b/c" stands, only the node can say which slash is the one between its names. */
+/* For "a/b/c", only the node can tell which slash separates its names. */
 static bool is_at(const struct session_filter *terms, const struct session *s)
 {
     if (!terms->node)
@@ -133,7 +130,7 @@ static void finish(struct session_part *part, bool complete)
     session_part_done(part);
 }
 
-/* False: it has seen enough. */
+/* False: the search is complete. */
 static bool look_at(struct session_part *part, struct session *s, uint64_t now_us)
 {
     const struct session_filter *terms = session_part_filter(part);
@@ -165,7 +162,7 @@ static void look(struct worker *w, struct session_part *part)
             return;
         }
     }
-    list_remove(&part->link); /* behind the others */
+    list_remove(&part->link); /* after the others */
     list_append(&w->queries_active, &part->link);
 }
 

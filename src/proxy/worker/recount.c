@@ -1,16 +1,16 @@
 /*
- * recount.c - find out which sessions are away from home, after the nodes have changed: a
- * slice in each turn of the loop, so that half a million sessions do not block the loop.
+ * recount.c - find out which sessions are off home after the nodes have changed: a slice in each
+ * turn of the loop, so that half a million sessions do not block it.
  *
- * New sessions are behind the last one that a recount looks at: they are placed by the new nodes,
- * or compared with them when they are relayed.
+ * New sessions are not visited: they are placed on the new nodes, or compared with them when they
+ * are relayed.
  */
 #include "proxy/session/off_home.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_list.h"
 #include "worker.h"
 
-/* Hashes in one turn: some 100 us. A session needs one for each node of its cluster. */
+/* Hashes per turn: some 100 us. A session needs one for each node of its cluster. */
 #define HASHES_A_TURN   4096u
 #define SESSIONS_A_TURN 512u
 
@@ -19,7 +19,7 @@ void worker_begin_recount(struct worker *w)
     session_walk_begin(&w->core, &w->recount);
 }
 
-/* Recount one. Returns the hashes it took. */
+/* Recount one session. Returns the number of hashes it took. */
 static size_t recount(struct worker *w, struct session *s)
 {
     if (s->state != SESSION_RELAY || !s->counted)

@@ -1,6 +1,4 @@
-/*
- * session_query.c - a question to the workers: who owns it, and when it is answered.
- */
+/* session_query.c - a query to the workers: its ownership, and when it is answered. */
 #include "proxy/worker/session_query.h"
 
 #include <stdlib.h>
@@ -9,17 +7,18 @@
 #include "worker.h"
 
 struct session_query {
-    _Atomic uint32_t refs;    /* release when one goes, acquire by the last */
-    _Atomic uint32_t pending; /* parts not done: release by who ends one, acquire by the reader */
+    _Atomic uint32_t refs; /* release on unref, acquire by the last */
+    _Atomic uint32_t
+        pending; /* parts not done: release by the worker that ends one, acquire by the reader */
     struct session_filter terms;
-    char *texts; /* owned: the terms' */
+    char *texts; /* owned: the strings of the filter */
     struct session_query_callback callback;
-    _Atomic bool cancelled; /* relaxed: who sees it late has done nothing wrong */
+    _Atomic bool cancelled; /* relaxed: seeing it late does no harm */
     size_t n;
     struct session_part parts[];
 };
 
-/* The terms' texts, one behind the other. */
+/* Copy the strings of the filter, one after the other. */
 static bool copy_texts(struct session_query *query)
 {
     struct session_filter *terms = &query->terms;
@@ -76,7 +75,7 @@ void session_part_done(struct session_part *part)
 {
     struct session_query *query = part->query;
     atomic_store_explicit(&part->done, true, memory_order_release);
-    /* release: what was written down is read by who sees none pending */
+    /* release: the results are read by the thread that sees none pending */
     if (atomic_fetch_sub_explicit(&query->pending, 1, memory_order_acq_rel) == 1)
         query->callback.answered(query->callback.arg);
     session_query_unref(query);

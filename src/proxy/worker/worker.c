@@ -43,15 +43,15 @@ static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 }
 
 /*
- * Runs once a loop turn, before it polls. Whoever yields again goes to the next turn: feeding
- * events instead would run them again in this one, and nobody else.
+ * Runs once per turn, before the loop polls. A session that yields again runs in the next turn:
+ * feeding events instead would run it again in this one, before all others.
  */
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     (void)events;
     struct worker *w = CONTAINER_OF(prepare, struct worker, run_yielded);
     struct list turn;
-    /* how long others had to wait for the loop */
+    /* how long sessions had to wait for the loop */
     histogram_add(&w->core.counters.turn_us, clock_monotonic_us() - w->core.now_us);
     list_init(&turn);
     list_move_all(&w->core.runnable, &turn);
@@ -66,12 +66,12 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
 {
     (void)loop;
     (void)idle;
-    (void)events; /* its being active is all it is for */
+    (void)events; /* it only keeps the loop from sleeping */
 }
 
 /* ---- modes ---- */
 
-/* Close the oldest sessions, a tick's share of them. Those in their farewell are left to it. */
+/* Close the oldest sessions, one tick's share. Those that are closing already are left alone. */
 static void on_pace(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
@@ -93,7 +93,7 @@ static void drain(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_close(w->listeners[i]);
-    /* done at four fifths of the time, so that farewells fit into the rest */
+    /* done at four fifths of the time, so that closing them fits into the rest */
     double ticks = w->core.snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
     w->pace_each = (size_t)((double)w->core.n_sessions / (ticks < 1 ? 1 : ticks)) + 1;
     w->pace.repeat = PACE_TICK_S;
@@ -104,7 +104,7 @@ static void stop(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_close(w->listeners[i]);
-    /* a session that still has a farewell to say needs a second push */
+    /* a session that still has data to send needs a second call */
     while (!list_empty(&w->core.sessions))
         session_end(CONTAINER_OF(w->core.sessions.next, struct session, link), CLOSE_SHUTDOWN);
     ev_break(w->core.loop, EVBREAK_ALL);
@@ -204,8 +204,8 @@ struct tls_library *worker_tls_library(const struct worker *w)
 }
 
 /*
- * Nobody cancels a worker. Said in both ways, the C library has nothing to note around each call
- * that could wait: two locked instructions, a tenth of what recv() takes on an empty socket.
+ * No thread cancels a worker. With both settings the C library does nothing around each call that
+ * could block: two locked instructions, a tenth of the cost of recv() on an empty socket.
  */
 static void refuse_cancelling(void)
 {

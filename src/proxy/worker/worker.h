@@ -15,7 +15,7 @@
 #include "proxy/worker/session_query.h"
 #include "proxy/worker/workers.h"
 
-/* What the main thread has prepared, in the order it was made. Null parts do not change. */
+/* What the main thread has prepared, in order. Null parts do not change. */
 struct worker_update {
     struct worker_update *next;
     struct snapshot *snapshot; /* a reference */

@@ -1,9 +1,9 @@
 /*
- * plan.c - what the main thread makes ready for a worker, and how it is taken up.
+ * update.c - prepare an update for a worker on the main thread, and apply it on the worker.
  *
- * Made on the main thread with everything that can fail; taken up on the worker's, between
- * two turns of its loop, by moving pointers. Sockets of unchanged doors move from the old
- * listener to the new one: closing a SO_REUSEPORT socket would drop its accept queue.
+ * Prepared with everything that can fail; applied between two turns of the loop by moving pointers.
+ * Sockets of unchanged bindings move from the old listener to the new one: closing a SO_REUSEPORT
+ * socket would drop its accept queue.
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "proxy/listener.h"
 #include "worker.h"
 
-/* ---- made on the main thread ---- */
+/* ---- on the main thread ---- */
 
 static bool add_cluster_views(struct worker_update *update, const struct worker *w)
 {
@@ -117,9 +117,12 @@ bool worker_send_tls(struct worker *w, struct worker_tls *tls)
     return true;
 }
 
-/* ---- taken up on the worker's thread ---- */
+/* ---- on the worker's thread ---- */
 
-/* Put what was loaded in its place; what was there goes with the connections that use it. */
+/*
+ * Swap the loaded contexts in; the old ones are freed with the update, or with the connections that
+ * use them.
+ */
 static void take_tls(struct worker *w, struct worker_tls *tls)
 {
     assert(tls->n_listeners == w->n_listeners && tls->n_clusters == w->core.n_cluster_views);
@@ -142,7 +145,7 @@ static void take_tls(struct worker *w, struct worker_tls *tls)
     }
 }
 
-/* With the same configuration: each cluster has other nodes, and the TLS it had. */
+/* The configuration is the same: each cluster has other nodes, and keeps its TLS. */
 static void keep_tls(struct worker *w, struct cluster_view **cluster_views)
 {
     for (size_t i = 0; i < w->core.n_cluster_views; i++)
@@ -162,7 +165,7 @@ static void take_cluster_views(struct worker *w, struct worker_update *update)
     update->cluster_views = NULL;
 }
 
-/* The doors stay as they are and lead to the clusters' new nodes. */
+/* The listeners stay, and lead to the new nodes of their clusters. */
 static void turn_listeners(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++) {
@@ -189,7 +192,7 @@ static void take_listeners(struct worker *w, struct worker_update *update)
     free(old);
 }
 
-/* Never less than a few blocks: with two, one session would be closed for the next. */
+/* At least a few blocks: with two, each session would displace the other. */
 static uint64_t share_of_memory(const struct worker *w)
 {
     const uint64_t least = 8 * (uint64_t)w->core.relay_pool.size;
