@@ -160,7 +160,7 @@ def test_a_removed_listener_keeps_the_socket_file_of_another_router(start_router
 def test_a_mode_is_three_octal_digits(made, tmp_path, mode):
     harness.add_listener(made, "extra", address=f"unix:{tmp_path}/s", socket_mode=mode)
     done = harness.run_router("--check", "--config", harness.write_config(made, tmp_path))
-    assert done.returncode == 1 and "listeners[1].socket_mode: want access rights as three octal digits" in done.stderr
+    assert done.returncode == 1 and "listeners[1].socket_mode: must be permissions as three octal digits" in done.stderr
 
 
 def test_permissions_without_a_unix_socket_cause_a_warning(made, tmp_path):

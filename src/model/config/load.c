@@ -18,7 +18,7 @@ static json_t *parse_json(struct config_load *load, const char *text, size_t n)
     char shown[CONFIG_SHOWN_MAX];
     json_error_t error;
     if (n > CONFIG_FILE_MAX) {
-        config_fault(load, 0, "want at most %u bytes, got %zu", CONFIG_FILE_MAX, n);
+        config_fault(load, 0, "must have at most %u bytes, got %zu", CONFIG_FILE_MAX, n);
         return NULL;
     }
     /* A NUL is allowed here so that the key it is in can be named. */
@@ -29,7 +29,7 @@ static json_t *parse_json(struct config_load *load, const char *text, size_t n)
     if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
         config_no_memory(load);
     else
-        config_fault(load, error.line > 0 ? (uint32_t)error.line : 1, "no correct JSON: %s",
+        config_fault(load, error.line > 0 ? (uint32_t)error.line : 1, "invalid JSON: %s",
                      config_show(error.text, shown));
     return NULL;
 }

@@ -92,7 +92,7 @@ const char *config_got(const json_t *value, char got[CONFIG_GOT_MAX])
         return json_array_size(value) ? "an array" : "an empty array";
     case JSON_STRING:
         if (json_string_length(value) != strlen(json_string_value(value)))
-            return "text with a NUL in it";
+            return "a string with a NUL byte";
         return config_quote(json_string_value(value), got);
     case JSON_INTEGER:
         snprintf(got, CONFIG_GOT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -207,7 +207,7 @@ void config_warning(struct config_load *load, const struct config_place *at, con
 void config_want(struct config_load *load, const struct config_place *at, const char *rule)
 {
     char got[CONFIG_GOT_MAX];
-    config_error(load, at, "want %s, got %s", rule, config_got(at->value, got));
+    config_error(load, at, "must be %s, got %s", rule, config_got(at->value, got));
 }
 
 void config_fault(struct config_load *load, uint32_t line, const char *format, ...)

@@ -33,7 +33,7 @@ void config_error(struct config_load *load, const struct config_place *at, const
     PRINTF_LIKE(3, 4);
 void config_warning(struct config_load *load, const struct config_place *at, const char *format,
                     ...) PRINTF_LIKE(3, 4);
-/* "want RULE, got VALUE" about the value there. */
+/* "must be RULE, got VALUE" about the value there. */
 void config_want(struct config_load *load, const struct config_place *at, const char *rule);
 /* A fault of the text itself, or of ours, with no path; line 0 = none. */
 void config_fault(struct config_load *load, uint32_t line, const char *format, ...)

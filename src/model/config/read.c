@@ -65,7 +65,7 @@ static void read_object_list(struct config_load *load, const struct config_key *
         config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " objects", key->min,
                         key->max);
         if (n > key->max)
-            config_error(load, at, "want %s, got %zu", rule.bytes, n);
+            config_error(load, at, "must be %s, got %zu", rule.bytes, n);
         else
             config_want(load, at, rule.bytes);
         return;
@@ -110,7 +110,7 @@ static void read_shorthand_list(struct config_load *load, const struct config_ke
 {
     size_t size = key->table->struct_size;
     size_t n = config_place_items(at);
-    if (!config_want_count(load, key, at, "words or objects"))
+    if (!config_want_count(load, key, at, "strings or objects"))
         return;
     char *list = config_begin_list(load, key, object, n, size);
     struct config_place element;
@@ -174,7 +174,7 @@ static void unknown_key(struct config_load *load, const struct config_table *tab
         config_error(load, at, "unknown key; did you mean \"%s\"?", nearest);
     } else if (find_home(&config_top_table, at->key, 1, &hint) ||
                find_home(&config_top_table, at->key, UINT_MAX, &hint)) {
-        config_error(load, at, "unknown key here; it belongs into %s", hint.bytes);
+        config_error(load, at, "unknown key here; it belongs in %s", hint.bytes);
     } else {
         for (size_t i = 0; i < table->n_keys; i++)
             config_text_put(&hint, "%s%s", i ? ", " : "", table->keys[i].key);

@@ -23,7 +23,7 @@ bool config_want_count(struct config_load *load, const struct config_key *key,
     struct config_text rule = {0};
     config_text_put(&rule, "an array of %" PRIu32 " to %" PRIu32 " %s", min, max, what);
     if (n > max)
-        config_error(load, at, "want %s, got %zu", rule.bytes, n);
+        config_error(load, at, "must be %s, got %zu", rule.bytes, n);
     else
         config_want(load, at, rule.bytes);
     return false;
@@ -62,7 +62,7 @@ static const struct config_choice *new_choice(struct config_load *load,
     const struct config_choice *choice = config_want_choice(load, key, at, "");
     if (!choice || !repeated(list, at))
         return choice;
-    config_error(load, at, "\"%s\" is in the list already", choice->name);
+    config_error(load, at, "\"%s\" is already in the list", choice->name);
     return NULL;
 }
 
@@ -109,7 +109,7 @@ void config_read_string_list(struct config_load *load, const struct config_key *
                              const struct config_place *at, void *object)
 {
     size_t n = config_place_items(at);
-    if (!config_want_count(load, key, at, "texts"))
+    if (!config_want_count(load, key, at, "strings"))
         return;
     char **list = config_begin_list(load, key, object, n, sizeof *list);
     struct config_place element;
@@ -129,7 +129,7 @@ static void add_integer(struct config_load *load, const struct config_key *key,
     for (size_t i = 0; i < *n; i++) {
         if (list[i] != value)
             continue;
-        config_error(load, at, "%" PRIu32 " is in the list already", value);
+        config_error(load, at, "%" PRIu32 " is already in the list", value);
         return;
     }
     list[(*n)++] = value;
@@ -157,7 +157,7 @@ static bool want_network(struct config_load *load, const struct config_place *at
     if (text && cidr_parse(text, network))
         return true;
     if (text && cidr_has_host_bits(text))
-        config_want(load, at, "a network with no bits set behind its prefix length");
+        config_want(load, at, "a network without bits set after its prefix length");
     else
         config_want(load, at,
                     "an address or a network (\"192.0.2.1\", \"10.0.0.0/8\", \"2001:db8::/32\")");

@@ -98,8 +98,8 @@ static char *make_unix_address(struct config_load *load, const char *path,
     size_t n = address ? strlen(config_address_unix(address)) : 0;
     if (n <= CONFIG_UNIX_PATH_MAX)
         return address;
-    config_error(load, at, "want at most %u bytes in the path of a Unix socket, got %zu%s",
-                 CONFIG_UNIX_PATH_MAX, n, n > strlen(path) ? " with the directory in front" : "");
+    config_error(load, at, "the path of a Unix socket must have at most %u bytes, got %zu%s",
+                 CONFIG_UNIX_PATH_MAX, n, n > strlen(path) ? " with the directory" : "");
     free(address);
     return NULL;
 }

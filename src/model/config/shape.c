@@ -30,14 +30,14 @@ static bool is_path(const char *text)
     return text[0] == '/' && only(text, ALNUM "-._~%!$&'()*+,;=:@/");
 }
 const struct config_shape config_path_shape = {
-    is_path, 255, "a URL path from \"/\" on, without a query", "URL path"};
+    is_path, 255, "a URL path that starts with \"/\", without a query", "URL path"};
 
 static bool is_target(const char *text)
 {
     return text[0] == '/' && only(text, ALNUM "-._~%!$&'()*+,;=:@/?");
 }
-const struct config_shape config_target_shape = {is_target, 255, "a URL path from \"/\" on",
-                                                 "URL path"};
+const struct config_shape config_target_shape = {is_target, 255,
+                                                 "a URL path that starts with \"/\"", "URL path"};
 
 static bool is_method(const char *text)
 {
@@ -50,9 +50,8 @@ static bool is_suite_list(const char *text)
 {
     return only(text, ALNUM "-_+!@=.:");
 }
-const struct config_shape config_suite_shape = {is_suite_list, 2048,
-                                                "a list of OpenSSL's names with colons between",
-                                                "names with colons between"};
+const struct config_shape config_suite_shape = {
+    is_suite_list, 2048, "a colon-separated list of OpenSSL names", "colon-separated names"};
 
 static bool is_visible(const char *text)
 {
@@ -107,4 +106,4 @@ static bool is_mode(const char *text)
     return only(text, "01234567") && (n == 3 || (n == 4 && text[0] == '0'));
 }
 const struct config_shape config_mode_shape = {
-    is_mode, 4, "access rights as three octal digits (\"0660\")", "octal digits"};
+    is_mode, 4, "permissions as three octal digits (\"0660\")", "octal digits"};

@@ -47,7 +47,7 @@ struct config_choice {
 struct config_shape {
     bool (*fits)(const char *text);
     uint32_t max;          /* bytes; one at least */
-    const char *want;      /* in a message: "want an HTTP header's name, got ..." */
+    const char *want;      /* in a message: "must be the name of an HTTP header, got ..." */
     const char *reference; /* in the reference: "header name" */
 };
 

@@ -22,7 +22,7 @@ static void check_idle(struct config_load *load, const struct config_place *root
     if (config_place_member(load, root, "timeouts", &timeouts) &&
         config_place_member(load, &timeouts, "idle", &idle) &&
         config_place_member(load, &timeouts, "idle_ms", &idle_ms))
-        config_error(load, &idle_ms, "\"idle\" is set too; want one of the two");
+        config_error(load, &idle_ms, "must not be set together with \"idle\"");
 }
 
 static void check_flapping(struct config_load *load, const struct config_place *root)
@@ -38,7 +38,8 @@ static void check_flapping(struct config_load *load, const struct config_place *
     if (config_place_member(load, &flapping, "penalty_ms", &at) ||
         config_place_member(load, &flapping, "penalty_max_ms", &at))
         config_error(load, &at,
-                     "want \"penalty_ms\" at most \"penalty_max_ms\", got %" PRIu32 " and %" PRIu32,
+                     "\"penalty_ms\" must be at most \"penalty_max_ms\", got %" PRIu32
+                     " and %" PRIu32,
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
@@ -72,11 +73,10 @@ static void check_relay_memory(struct config_load *load, const struct config_pla
         return;
     if (config_place_member(load, &limits, "relay_memory_bytes", &at) ||
         config_place_member(load, &limits, "relay_buffer_bytes", &at))
-        config_error(
-            load, &at,
-            "want \"relay_memory_bytes\" to be 0, or eight times \"relay_buffer_bytes\" for "
-            "each worker (%" PRIu64 "), got %" PRIu32,
-            least, conf->relay_memory_bytes);
+        config_error(load, &at,
+                     "\"relay_memory_bytes\" must be 0, or at least eight times "
+                     "\"relay_buffer_bytes\" for each worker (%" PRIu64 "), got %" PRIu32,
+                     least, conf->relay_memory_bytes);
 }
 
 static bool replays(const struct config *config)
@@ -100,13 +100,13 @@ static void check_placement(struct config_load *load, const struct config_place 
         return;
     if (config_place_member(load, &timeouts, "placement_ms", &at))
         config_warning(load, &at,
-                       "want more than \"connack_ms\" (%" PRIu32 "): a node that stays silent is "
-                       "never replayed",
+                       "must be more than \"connack_ms\" (%" PRIu32
+                       "): otherwise no CONNECT is replayed after a silent node",
                        conf->connack_ms);
     else if (config_place_member(load, &timeouts, "connack_ms", &at))
         config_warning(load, &at,
-                       "want less than \"placement_ms\" (%" PRIu32 "): a node that stays silent "
-                       "is never replayed",
+                       "must be less than \"placement_ms\" (%" PRIu32
+                       "): otherwise no CONNECT is replayed after a silent node",
                        conf->placement_ms);
 }
 
@@ -130,8 +130,8 @@ static void check_admin(struct config_load *load, const struct config_place *roo
         !config_place_member(load, &admin, "address", &at))
         return;
     config_error(load, &at,
-                 "want \"token_file\" beside it: others can reach this address, and whoever does "
-                 "could close every session");
+                 "requires \"token_file\": other hosts can reach this address and could close "
+                 "every session");
 }
 
 static void check_log(struct config_load *load, const struct config_place *root)
@@ -142,11 +142,11 @@ static void check_log(struct config_load *load, const struct config_place *root)
     if (!config_place_member(load, root, "log", &log))
         return;
     if (conf->target == LOG_TARGET_FILE)
-        config_want_with(load, &log, "target", "file", ": which file?");
+        config_want_with(load, &log, "target", "file", "");
     else if (config_place_member(load, &log, "file", &at))
-        config_warning(load, &at, "no effect without \"target\" \"file\"");
+        config_warning(load, &at, "has no effect without \"target\" \"file\"");
     if (conf->sample_above_per_s == 0 && config_place_member(load, &log, "sample_one_in", &at))
-        config_warning(load, &at, "no effect without \"sample_above_per_s\"");
+        config_warning(load, &at, "has no effect without \"sample_above_per_s\"");
 }
 
 void config_check_whole(struct config_load *load, const struct config_place *root)

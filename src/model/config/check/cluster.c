@@ -32,7 +32,7 @@ static void check_rule(struct config_load *load, const struct config_place *at,
             return;
         }
         if (!earlier->prefix_until) {
-            config_warning(load, at, "never asked: route_by[%zu] takes the whole", j);
+            config_warning(load, at, "never used: route_by[%zu] takes the whole value", j);
             return;
         }
     }
@@ -85,7 +85,7 @@ static void check_source(struct config_load *load, const struct config_place *at
     if (from == ROUTE_SOURCE_COUNT || load->messages->errors > 0 ||
         cluster_knows(load->config, cluster, from))
         return;
-    config_warning(load, at, "no listener of this cluster learns it: one has to have %s",
+    config_warning(load, at, "no listener of this cluster provides it: one must have %s",
                    needed[from]);
 }
 
@@ -111,8 +111,7 @@ static void check_proxy_protocol(struct config_load *load, const struct config_p
     struct config_place at;
     if (conf->proxy_protocol != PROXY_PROTOCOL_V2 &&
         config_place_member(load, cluster, "proxy_protocol_tlvs", &at))
-        config_error(load, &at,
-                     "want \"proxy_protocol\" \"v2\" with it: \"v1\" has no room for any");
+        config_error(load, &at, "requires \"proxy_protocol\" \"v2\": \"v1\" has no room for any");
 }
 
 /* A node is known by the name we ask for, or by its address; a Unix socket has neither. */
@@ -125,7 +124,7 @@ static void check_tls_names(struct config_load *load, const struct config_place 
         if (!config_address_unix(conf->nodes[i].address))
             continue;
         config_error(load, tls,
-                     "want \"server_name\" in it: nodes[%zu] is a Unix socket, and has no address "
+                     "requires \"server_name\": nodes[%zu] is a Unix socket, and has no address "
                      "that its certificate could name",
                      i);
         return;
@@ -145,7 +144,7 @@ static void check_upstream_tls(struct config_load *load, const struct config_pla
     config_want_with(load, &tls, "private_key_passphrase_file", "private_key_file", "");
     check_tls_names(load, &tls, conf);
     if (!conf->tls->verify && config_place_member(load, &tls, "ca_file", &at))
-        config_warning(load, &at, "no effect: \"verify\" is false");
+        config_warning(load, &at, "has no effect: \"verify\" is false");
 }
 
 void config_check_clusters(struct config_load *load, const struct config_place *root)

@@ -26,8 +26,8 @@ static void check_times(struct config_load *load, const struct config_place *che
         return;
     if (conf->timeout_ms > conf->interval_ms && config_place_member(load, check, "timeout_ms", &at))
         config_warning(load, &at,
-                       "longer than \"interval_ms\" (%" PRIu32 "): a silent node is checked less "
-                       "often",
+                       "longer than \"interval_ms\" (%" PRIu32
+                       "): a silent node is checked less often",
                        conf->interval_ms);
     if (conf->fast_interval_ms > conf->interval_ms &&
         config_place_member(load, check, "fast_interval_ms", &at))
@@ -51,7 +51,7 @@ static void check_type(struct config_load *load, const struct config_place *chec
     struct config_place at;
     for (size_t i = 0; conf->type != CHECK_TYPE_COUNT && i < ARRAY_LEN(row); i++) {
         if (conf->type != row[i].type && config_place_member(load, check, row[i].key, &at))
-            config_error(load, &at, "want \"type\" \"%s\" with it", row[i].name);
+            config_error(load, &at, "requires \"type\" \"%s\"", row[i].name);
     }
 }
 
@@ -73,9 +73,9 @@ static void check_codes(struct config_load *load, const struct config_place *che
         if (!has_code(conf->expect, conf->n_expect, conf->no_new[i]))
             continue;
         if (config_place_member(load, check, "no_new", &at))
-            config_error(load, &at, "%" PRIu32 " is in \"expect\" too", conf->no_new[i]);
+            config_error(load, &at, "%" PRIu32 " is also in \"expect\"", conf->no_new[i]);
         else if (config_place_member(load, check, "expect", &at))
-            config_error(load, &at, "%" PRIu32 " is in \"no_new\" too, by its default",
+            config_error(load, &at, "%" PRIu32 " is also in \"no_new\", by its default",
                          conf->no_new[i]);
     }
 }
@@ -90,13 +90,13 @@ static void check_http_places(struct config_load *load, const struct config_plac
         elsewhere += conf->nodes[i].check_address != NULL;
         if (config_address_unix(conf->nodes[i].address) && !conf->nodes[i].check_address)
             config_error(load, check,
-                         "want \"check_address\" in nodes[%zu]: a Unix socket has no host with an "
-                         "HTTP port",
+                         "requires \"check_address\" in nodes[%zu]: a Unix socket has no host with "
+                         "an HTTP port",
                          i);
     }
     if (elsewhere > 0 && elsewhere == conf->n_nodes &&
         config_place_member(load, check, "port", &at))
-        config_warning(load, &at, "no effect: every node has a \"check_address\"");
+        config_warning(load, &at, "has no effect: every node has a \"check_address\"");
 }
 
 /* Nobody goes there. */
@@ -109,7 +109,7 @@ static void check_addresses_in_vain(struct config_load *load, const struct confi
         return;
     for (size_t i = 0; config_place_element(load, &list, i, &node); i++) {
         if (config_place_member(load, &node, "check_address", &at))
-            config_warning(load, &at, "no effect without \"health_check\" in the cluster");
+            config_warning(load, &at, "has no effect without \"health_check\" in the cluster");
     }
 }
 

@@ -103,7 +103,7 @@ static void check_addresses(struct config_load *load, const struct config_place 
     for (size_t k = 0; k < conf->n_addresses && config_place_item(load, &list, k, &at); k++) {
         size_t other = clashing_listener(load->config, i, k);
         if (other == i)
-            config_error(load, &at, "%s is in the list already",
+            config_error(load, &at, "%s is already in the list",
                          config_quote(conf->addresses[k], got));
         else if (other != SIZE_MAX)
             config_error(load, &at, "%s is taken by listeners[%zu]",
@@ -122,7 +122,7 @@ static void check_dual_stack(struct config_load *load, const struct config_place
             return;
     }
     if (conf->dual_stack && config_place_member(load, listener, "dual_stack", &at))
-        config_error(load, &at, "want an address \"[::]:PORT\" with it");
+        config_error(load, &at, "requires an address \"[::]:PORT\"");
 }
 
 static void check_tcp_options(struct config_load *load, const struct config_place *listener,
@@ -132,9 +132,9 @@ static void check_tcp_options(struct config_load *load, const struct config_plac
     if (!config_listens_on_unix_only(conf))
         return;
     if (conf->tcp_defer_accept && config_place_member(load, listener, "tcp_defer_accept", &at))
-        config_warning(load, &at, "no effect on a Unix socket");
+        config_warning(load, &at, "has no effect on a Unix socket");
     if (conf->fast_open && config_place_member(load, listener, "fast_open", &at))
-        config_warning(load, &at, "no effect on a Unix socket");
+        config_warning(load, &at, "has no effect on a Unix socket");
 }
 
 static bool listens_on_unix(const struct listener_conf *conf)
@@ -154,10 +154,10 @@ static void check_proxies(struct config_load *load, const struct config_place *l
     bool reached_by_ip = conf->n_addresses > 0 && !config_listens_on_unix_only(conf);
     if (conf->accept_proxy_protocol && reached_by_ip)
         config_want_with(load, listener, "accept_proxy_protocol", "trusted_proxies",
-                         ": a PROXY header is worth as much as who sends it");
+                         ": only trusted peers may send a PROXY header");
     if (reached_by_ip)
         config_want_with(load, listener, "client_address_header", "trusted_proxies",
-                         ": from anyone else the header is ignored");
+                         ": the header is ignored from any other peer");
     config_want_with(load, listener, "client_address_header", "websocket",
                      ": without it there is no HTTP header");
     if (config_place_member(load, listener, "accept_proxy_protocol", &at) &&
@@ -165,9 +165,7 @@ static void check_proxies(struct config_load *load, const struct config_place *l
         return;
     if (!config_has(listener, "client_address_header") &&
         config_place_member(load, listener, "trusted_proxies", &at))
-        config_error(load, &at,
-                     "want \"accept_proxy_protocol\" or \"client_address_header\" with it: what "
-                     "are they trusted with?");
+        config_error(load, &at, "requires \"accept_proxy_protocol\" or \"client_address_header\"");
 }
 
 /* A Unix peer has no address, and a PROXY header to a node must tell one. */
@@ -183,10 +181,10 @@ static void check_unix_peers(struct config_load *load, const struct config_place
         return;
     for (size_t k = 0; k < conf->n_addresses && config_place_item(load, &list, k, &at); k++) {
         if (config_address_unix(conf->addresses[k]))
-            config_error(load, &at,
-                         "a Unix socket gives no address to tell the nodes; want "
-                         "\"accept_proxy_protocol\" here, or \"proxy_protocol\" \"none\" in the "
-                         "cluster");
+            config_error(
+                load, &at,
+                "a Unix socket has no client address to send to the nodes: set "
+                "\"accept_proxy_protocol\" here, or \"proxy_protocol\" \"none\" in the cluster");
     }
 }
 
@@ -223,12 +221,12 @@ static void check_identity(struct config_load *load, const struct config_place *
         return;
     if (conf->tls ? conf->tls->client_auth != CLIENT_AUTH_REQUIRE : !conf->accept_proxy_protocol)
         config_error(load, &at,
-                     "want \"tls\" with \"client_auth\" \"require\", or "
-                     "\"accept_proxy_protocol\" from a proxy that ends TLS");
+                     "requires \"tls\" with \"client_auth\" \"require\", or "
+                     "\"accept_proxy_protocol\" from a proxy that terminates TLS");
     else if (!conf->tls && conf->identity->n_names > 0 &&
              !names_have(conf->identity, IDENTITY_CN) &&
              config_place_member(load, &at, "names", &inner))
-        config_error(load, &inner, "want \"cn\" among them: a PROXY header tells no other name");
+        config_error(load, &inner, "must contain \"cn\": a PROXY header contains no other name");
 }
 
 /* ---- tls ----------------------------------------------------------------------------- */
@@ -240,8 +238,7 @@ static void check_client_auth(struct config_load *load, const struct config_plac
                                       "client_verify_depth"};
     struct config_place at;
     if (conf->client_auth != CLIENT_AUTH_NONE) {
-        config_want_with(load, tls, "client_auth", "client_ca_file",
-                         ": by whom are certificates to be verified?");
+        config_want_with(load, tls, "client_auth", "client_ca_file", "");
         config_want_with(load, tls, "client_crl_check", "client_crl_files", "");
         return;
     }
@@ -249,7 +246,7 @@ static void check_client_auth(struct config_load *load, const struct config_plac
         return;
     for (size_t i = 0; i < ARRAY_LEN(key); i++) {
         if (config_place_member(load, tls, key[i], &at))
-            config_error(load, &at, "want \"client_auth\" \"request\" or \"require\" with it");
+            config_error(load, &at, "requires \"client_auth\" \"request\" or \"require\"");
     }
 }
 
@@ -262,7 +259,8 @@ static void check_tls(struct config_load *load, const struct config_place *liste
         return;
     check_client_auth(load, &tls, conf);
     if (conf->min_version > 0x0303 && config_place_member(load, &tls, "ciphers", &at))
-        config_warning(load, &at, "no effect: they are TLS 1.2's, and \"min_version\" is \"1.3\"");
+        config_warning(load, &at,
+                       "has no effect: these are TLS 1.2 ciphers, and \"min_version\" is \"1.3\"");
 }
 
 /* Whoever loads the files later can say where their names stand. */

@@ -21,7 +21,7 @@ static void check_membership(struct config_load *load, const struct config_place
         at = (struct config_place){.up = cluster, .key = "nodes", .entry = cluster->entry};
         config_error(load, &at, "required without \"discovery\", but missing");
     } else if (config_has(cluster, "nodes") && config_place_member(load, cluster, "discovery", &at))
-        config_error(load, &at, "\"nodes\" is set too; want one of the two");
+        config_error(load, &at, "must not be set together with \"nodes\"");
 }
 
 /* What a missing key is depends on another; a misread one stays at "not read". */
@@ -46,9 +46,10 @@ static void check_discovery(struct config_load *load, const struct config_place 
     if (conf->discovery->record != DNS_RECORD_SRV &&
         conf->discovery->node_name == NODE_NAME_TARGET &&
         config_place_member(load, &at, "node_name", &inner))
-        config_error(load, &inner, "want \"record\" \"srv\" with it: other records have no target");
+        config_error(load, &inner, "requires \"record\" \"srv\": other records have no target");
     if (conf->discovery->record == DNS_RECORD_SRV && config_place_member(load, &at, "port", &inner))
-        config_error(load, &inner, "want no port with \"record\" \"srv\", which tells it");
+        config_error(load, &inner,
+                     "must not be set with \"record\" \"srv\": SRV records contain the port");
 }
 
 /* ---- who gets sessions --------------------------------------------------------------- */
@@ -79,12 +80,12 @@ static void check_openness(struct config_load *load, const struct config_place *
     if (conf->n_nodes == 0 || !config_place_member(load, cluster, "nodes", &nodes))
         return;
     if (!has_weight(conf, false))
-        config_error(load, &nodes, "want one node at least with a weight above 0");
+        config_error(load, &nodes, "must contain at least one node with a weight above 0");
     else if (!has_weight(conf, true))
         config_warning(load, &nodes,
                        "no node with a weight above 0 is \"up\": every device will be refused");
     if (all_are_backups(conf))
-        config_warning(load, &nodes, "all are backups: it is as if none were");
+        config_warning(load, &nodes, "has no effect: all nodes are backups");
 }
 
 /* ---- the router itself --------------------------------------------------------------- */
@@ -121,7 +122,8 @@ static void check_loops(struct config_load *load, const struct config_place *clu
                 !listens_on(&load->config->listeners[i], conf->nodes[k].address) ||
                 !config_place_member(load, &node, "address", &at))
                 continue;
-            config_warning(load, &at, "the same as listeners[%zu]: is it another machine's?", i);
+            config_warning(load, &at,
+                           "the same as listeners[%zu]: the router may connect to itself", i);
             break;
         }
     }
@@ -149,10 +151,10 @@ static void check_pace(struct config_load *load, const struct config_place *clus
         return;
     if (!is_paced(conf) && config_place_member(load, cluster, "node_defaults", &defaults) &&
         config_place_member(load, &defaults, "connect_queue_ms", &at))
-        config_warning(load, &at, "no effect without \"max_connects_per_s\"");
+        config_warning(load, &at, "has no effect without \"max_connects_per_s\"");
     if (conf->on_node_down == ON_NODE_DOWN_KEEP &&
         config_place_member(load, cluster, "close_rate_per_s", &at))
-        config_warning(load, &at, "no effect with \"on_node_down\" \"keep\"");
+        config_warning(load, &at, "has no effect with \"on_node_down\" \"keep\"");
 }
 
 /* ---- what asks for several nodes ----------------------------------------------------- */
@@ -167,7 +169,7 @@ static void check_single_node(struct config_load *load, const struct config_plac
         return;
     for (size_t i = 0; i < ARRAY_LEN(key); i++) {
         if (config_place_member(load, cluster, key[i], &at) && !json_is_false(at.value))
-            config_warning(load, &at, "no effect in a cluster of one node");
+            config_warning(load, &at, "has no effect in a cluster of one node");
     }
 }
 
@@ -181,9 +183,8 @@ static void check_homecoming(struct config_load *load, const struct config_place
         conf->homecoming->after_ms >= conf->node_defaults.slow_start_ms)
         return;
     config_warning(load, config_place_member(load, &at, "after_ms", &inner) ? &inner : &at,
-                   "want \"after_ms\" %" PRIu32
-                   " or more, as \"slow_start_ms\": until then a node does not "
-                   "take all of its devices",
+                   "\"after_ms\" should be at least %" PRIu32
+                   ", as \"slow_start_ms\": until then a node does not take all of its devices",
                    conf->node_defaults.slow_start_ms);
 }
 
@@ -217,12 +218,12 @@ static void check_source_address(struct config_load *load, const struct config_p
     for (size_t j = 0; j < i; j++) {
         if (!same_host(conf->source_addresses[j], conf->source_addresses[i]))
             continue;
-        config_error(load, at, "%s is in the list already",
+        config_error(load, at, "%s is already in the list",
                      config_quote(conf->source_addresses[i], got));
         return;
     }
     if (config_host_parse(conf->source_addresses[i], &address) && !has_family(conf, address.v6))
-        config_warning(load, at, "no effect: no node has an %s address",
+        config_warning(load, at, "has no effect: no node has an %s address",
                        address.v6 ? "IPv6" : "IPv4");
 }
 

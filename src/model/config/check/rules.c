@@ -40,7 +40,7 @@ static void check_element(struct config_load *load, const struct config_table *t
             config_error(load, &field, "%s is taken by %s[%zu]", config_quote(text, got), list_key,
                          j);
         else
-            config_warning(load, &field, "%s is the %s of %s[%zu] too", config_quote(text, got),
+            config_warning(load, &field, "%s is also the %s of %s[%zu]", config_quote(text, got),
                            key->key, list_key, j);
         return;
     }
@@ -66,7 +66,7 @@ void config_want_with(struct config_load *load, const struct config_place *at, c
     struct config_place place;
     if (config_has(at, needed) || !config_place_member(load, at, key, &place))
         return;
-    config_error(load, &place, "want \"%s\" with it%s", needed, why);
+    config_error(load, &place, "requires \"%s\"%s", needed, why);
 }
 
 bool config_listens_on_unix_only(const struct listener_conf *listener)
@@ -84,5 +84,5 @@ void config_check_socket(struct config_load *load, const struct config_place *ob
     struct config_place at;
     for (size_t i = 0; !unix_one && i < ARRAY_LEN(keys); i++)
         if (config_place_member(load, object, keys[i], &at))
-            config_warning(load, &at, "no effect without a Unix socket");
+            config_warning(load, &at, "has no effect without a Unix socket");
 }

@@ -451,8 +451,8 @@ static void the_directory_counts_for_the_length_of_a_unix_socket(void **state)
         assert_int_equal(messages.errors, n > 107 - 11 ? 1 : 0);
         if (messages.n)
             assert_non_null(strstr(messages.list[0].text,
-                                   "listeners[0].address[0]: want at most 107 bytes in the path of "
-                                   "a Unix socket, got 108 with the directory in front"));
+                                   "listeners[0].address[0]: the path of a Unix socket must have "
+                                   "at most 107 bytes, got 108 with the directory"));
         config_messages_fini(&messages);
         config_free(config);
         name[n] = 'd';

@@ -278,7 +278,7 @@ static void a_file_beyond_all_measure_is_refused_unread(void **state)
     assert_null(config_parse("", (size_t)CONFIG_FILE_MAX + 1, "config.json", &messages));
     assert_int_equal(messages.n, 1);
     assert_string_equal(messages.list[0].text,
-                        "config.json: want at most 16777216 bytes, got 16777217");
+                        "config.json: must have at most 16777216 bytes, got 16777217");
     config_messages_fini(&messages);
 }
 

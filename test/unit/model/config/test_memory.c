@@ -131,8 +131,8 @@ static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **
 static void running_out_of_memory_while_complaining_is_an_error_too(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"wrong_types_say_what_is_wanted",
-                                        "wrong_types_on_the_bad_day_say_what_is_wanted"};
+    static const char *const wrong[] = {"wrong_types_name_the_rule",
+                                        "wrong_types_in_health_keys_name_the_rule"};
     char path[4096];
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         snprintf(path, sizeof path, SOURCE_DIR "/test/unit/model/config/cases/%s.json", wrong[i]);
