@@ -1,7 +1,7 @@
 /*
- * bucket.h - so many events within so long, and no more: a token bucket.
+ * bucket.h - a token bucket: at most N events within a time window.
  *
- * Pure: no clock, no allocation. The caller keeps one number, 0 at first, and tells the time, in
+ * Pure: no clock, no allocation. The caller stores one number, 0 at first, and passes the time in
  * microseconds of any monotonic clock.
  *
  * Source: the generic cell rate algorithm, ITU-T I.371 annex A, as the virtual scheduling it
@@ -15,7 +15,7 @@
 
 #include "util.h"
 
-/* So many events within so long, and how many of them may come at once. */
+/* Number of events per window, and the largest burst. */
 struct bucket_rate {
     uint64_t window_us; /* 1 at least; burst times window_us / events is below 2^50 */
     uint32_t events;    /* 1 at least */
@@ -23,16 +23,16 @@ struct bucket_rate {
 };
 
 /*
- * May one more come at now_us? When it may, *next moves on; when not, it does not: who is refused
- * is not pushed back further. A rate that has become faster counts at once.
+ * Whether one more event is allowed at now_us. If so, *next advances; a rejected event does not
+ * change it, and so does not delay later ones. A faster rate takes effect immediately.
  */
 MUST_USE bool bucket_take(uint64_t *next, uint64_t now_us, struct bucket_rate rate);
 
-/* The same for who can wait: *wait_us, rounded up, is at most patience_us. */
+/* The same for an event that can wait up to patience_us; *wait_us is rounded up. */
 MUST_USE bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate,
                                  uint64_t patience_us, uint64_t *wait_us);
 
-/* What the number has to be for half of the burst to be left at now_us. */
+/* The value of *next that leaves half of the burst at now_us. */
 uint64_t bucket_half_full(uint64_t now_us, struct bucket_rate rate);
 
 #endif

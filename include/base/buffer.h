@@ -4,8 +4,8 @@
  *     mem          head            tail            size
  *      |  headroom  |  the bytes    |  room         |
  *
- * Made for the first packet of a connection: it is read behind some headroom, so that a
- * header can be put in front of it and both leave in one send.
+ * Made for the first packet of a connection: it is read after some headroom, so that a header
+ * can be prepended and both are sent in one call.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -17,7 +17,7 @@
 #include "util.h"
 
 struct buffer {
-    uint8_t *mem; /* owned; null while nothing was ever reserved */
+    uint8_t *mem; /* owned; null until the first reservation */
     size_t head, tail, size;
 };
 
@@ -31,28 +31,28 @@ static inline size_t buffer_room(const struct buffer *b)
     return b->size - b->tail;
 }
 
-/* Null while nothing was ever reserved: null + 0 is undefined. */
+/* Null until the first reservation: null + 0 is undefined. */
 static inline uint8_t *buffer_bytes(const struct buffer *b)
 {
     return b->mem ? b->mem + b->head : NULL;
 }
 
 /*
- * Have memory for `headroom` bytes in front (asked for on the first call only) and at least
- * `room` bytes behind what is there. False when memory is short; nothing is lost then.
+ * Reserve `headroom` bytes in front (on the first call only) and at least `room` bytes at the
+ * end. False if memory is short; the contents are then unchanged.
  */
 MUST_USE bool buffer_reserve(struct buffer *b, size_t headroom, size_t room);
 
-/* Say that n bytes were written behind the tail; n <= buffer_room(). */
+/* Account for n bytes written at the tail; n <= buffer_room(). */
 void buffer_grew(struct buffer *b, size_t n);
 
-/* Put n bytes in front; n <= the headroom left. */
+/* Prepend n bytes; n <= the headroom left. */
 void buffer_prepend(struct buffer *b, const void *p, size_t n);
 
-/* Forget the first n bytes; n <= buffer_len(). */
+/* Discard the first n bytes; n <= buffer_len(). */
 void buffer_consume(struct buffer *b, size_t n);
 
-/* Give the memory back; the buffer is empty and usable again. */
+/* Free the memory; the buffer is then empty and can be reused. */
 void buffer_release(struct buffer *b);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * parse.h - the three answers every parser of foreign bytes gives.
+ * parse.h - the three results of every parser of untrusted bytes.
  */
 #ifndef BASE_PARSE_H
 #define BASE_PARSE_H

@@ -1,7 +1,7 @@
 /*
  * pool.h - blocks of one size, kept for reuse by one thread.
  *
- * A few free blocks stay at hand; what a storm left beyond them goes back to malloc.
+ * Keeps a limited number of free blocks; the others are returned to malloc.
  */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
@@ -24,13 +24,13 @@ struct pool {
 /* size is at least a pointer's */
 void pool_init(struct pool *pool, size_t size, size_t keep);
 
-/* Every block must have come back. */
+/* All blocks must have been returned. */
 void pool_fini(struct pool *pool);
 
 /* A block, its bytes undefined; null when memory is short. */
 MUST_USE void *pool_get(struct pool *pool);
 
-/* Give a block back. Null is allowed. */
+/* Return a block. Null is allowed. */
 void pool_put(struct pool *pool, void *block);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * utf8.h - is it well-formed UTF-8? Also for text of which only the beginning is here.
+ * utf8.h - validate UTF-8, also of text that has not arrived completely.
  *
- * Well-formed as Unicode and RFC 3629 have it: no overlong forms, no surrogates
- * (U+D800..U+DFFF), nothing above U+10FFFF. U+0000 is a character like any other here,
- * except where a function says so.
+ * Well-formed as defined by Unicode and RFC 3629: no overlong forms, no surrogates
+ * (U+D800..U+DFFF), nothing above U+10FFFF. U+0000 is a valid character
+ * unless a function excludes it.
  *
  * Pure: no allocation, no I/O; safe from any thread.
  * Source: The Unicode Standard, table 3-7; RFC 3629 section 4.
@@ -25,7 +25,7 @@
  *   n      bytes at hand, at least 1
  *   whole  bytes the text has from p on, n <= whole; equal to n when all of it is here
  *
- * Returns its length, 1..4; 0 when the bytes at hand are a good beginning (never when
+ * Returns its length, 1..4; 0 if the bytes at hand are a valid prefix (never if
  * n == whole); UTF8_BAD when they cannot become a character inside the text.
  */
 int utf8_char(const uint8_t *p, size_t n, size_t whole);
@@ -35,11 +35,11 @@ int utf8_char(const uint8_t *p, size_t n, size_t whole);
  *
  *   p, n     its bytes at hand, from its first one
  *   whole    the text's length, n <= whole
- *   checked  in: what an earlier call answered, 0 at first; out: how far the text is
- *            known to be good, a character boundary, at most 3 bytes short of n
+ *   checked  in: the value from the previous call, 0 at first; out: how much of the text
+ *            is valid, up to a character boundary, at most 3 bytes short of n
  *
- * False when no continuation is good, said on the earliest byte that proves it. Goes
- * over each byte once, however the text is cut.
+ * False as soon as no continuation can be valid. Reads each byte once, however the text is
+ * split.
  */
 MUST_USE bool utf8_check(const uint8_t *p, size_t n, size_t whole, size_t *checked);
 

@@ -1,5 +1,5 @@
 /*
- * util.h - the handful of macros every layer uses.
+ * util.h - macros and small helpers that every layer uses.
  */
 #ifndef BASE_UTIL_H
 #define BASE_UTIL_H
@@ -13,7 +13,7 @@
 /* The struct that holds `member` at `ptr`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* Results that must not be dropped. */
+/* The result must not be ignored. */
 #define MUST_USE __attribute__((warn_unused_result))
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))

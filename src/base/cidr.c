@@ -1,22 +1,17 @@
 /*
- * cidr.c - ranges of addresses.
+ * cidr.c - parse address ranges, and search lists of them.
  *
- * Lists are short (the balancers in front of us) and asked once a connection: they are walked.
+ * The search is linear: lists are short (load balancers, gateways) and searched once per
+ * connection.
  */
 #include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
-#define MAPPED_BITS 96u
+#include "base/ipv4_mapped.h"
 
-/* ::ffff:0:0/96, RFC 4291 section 2.5.5.2 */
-static const uint8_t mapped_prefix[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
-
-static bool is_mapped(const uint8_t ip[16])
-{
-    return memcmp(ip, mapped_prefix, sizeof(mapped_prefix)) == 0;
-}
+#define MAPPED_BITS (8u * IPV4_MAPPED_PREFIX_N)
 
 /* One to three digits without leading zeros, at most max. */
 static bool parse_bits(const char *text, uint8_t max, uint8_t *out)
@@ -37,7 +32,7 @@ static bool parse_bits(const char *text, uint8_t max, uint8_t *out)
     return true;
 }
 
-/* The range as it is written, host bits and mapped addresses included. */
+/* Parse the range as written, including host bits and mapped addresses. */
 static bool parse_as_written(const char *text, struct cidr *out)
 {
     char ip[INET6_ADDRSTRLEN];
@@ -69,10 +64,10 @@ bool cidr_parse(const char *text, struct cidr *out)
 
     if (!parse_as_written(text, &range) || has_host_bits(&range))
         return false;
-    /* All 96 bits are the range's: the last of them is set, and would be a host bit. */
-    if (is_mapped(range.ip)) {
+    /* The range has at least 96 bits: bit 96 is set, and a set host bit is rejected above. */
+    if (ipv4_is_mapped(range.ip)) {
         struct cidr ipv4 = {.bits = (uint8_t)(range.bits - MAPPED_BITS)};
-        memcpy(ipv4.ip, range.ip + sizeof(mapped_prefix), 4);
+        memcpy(ipv4.ip, ipv4_unmap(range.ip), 4);
         range = ipv4;
     }
     *out = range;
@@ -97,8 +92,8 @@ static bool starts_with(const uint8_t *ip, const struct cidr *range)
 
 bool cidr_contains(const struct cidr *list, size_t n, const uint8_t ip[16], bool is_ipv6)
 {
-    if (is_ipv6 && is_mapped(ip)) {
-        ip += sizeof(mapped_prefix);
+    if (is_ipv6 && ipv4_is_mapped(ip)) {
+        ip = ipv4_unmap(ip);
         is_ipv6 = false;
     }
     for (size_t i = 0; i < n; i++)

@@ -1,10 +1,10 @@
 /*
- * members.c - make the nodes of a discovered cluster of what DNS tells.
+ * members.c - make the nodes of a discovered cluster from DNS records.
  *
  *    records -> drafts (host in one spelling) -> named -> sorted, one a name -> nodes
  *
- * Answers come in any order, and each router has its own: whatever is chosen here is chosen by
- * value, never by position.
+ * Routers receive the same records in different orders, so every choice depends on the records'
+ * values and never on their positions.
  */
 #include "model/members.h"
 
@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One record on its way to become a node. */
+#include "base/ascii.h"
+
+/* A record before it becomes a node. */
 struct draft {
     const struct member_record *record; /* borrowed */
     char *host; /* owned: the target in one spelling; null = the address names the node */
@@ -35,7 +37,6 @@ static void drafts_fini(struct drafts *drafts)
 
 /* ---- names ---------------------------------------------------------------------------- */
 
-/* tolower() would depend on the locale. */
 static char *one_spelling(const char *target)
 {
     char *host = strdup(target);
@@ -45,8 +46,7 @@ static char *one_spelling(const char *target)
     if (n > 0 && host[n - 1] == '.')
         host[n - 1] = '\0';
     for (char *c = host; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
+        *c = (char)ascii_lower((uint8_t)*c);
     return host;
 }
 

@@ -6,15 +6,15 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 struct span route_key_server_name(struct span name, uint8_t space[ROUTE_SERVER_NAME_MAX])
 {
     const size_t n = name.n > 0 && name.p[name.n - 1] == '.' ? name.n - 1 : name.n;
     if (!name.p || n > ROUTE_SERVER_NAME_MAX)
         return name;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t c = name.p[i];
-        space[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
-    }
+    for (size_t i = 0; i < n; i++)
+        space[i] = ascii_lower(name.p[i]);
     return span_of(space, n);
 }
 

@@ -1,14 +1,15 @@
 /*
- * address.c - is a text a numeric address and port, and are two of them the same?
+ * address.c - parse and compare numeric addresses with ports.
  *
- * Strict: no names, no zone, no leading zeros in the port, IPv6 only in brackets (without
- * them the last group would be taken for a port).
+ * Strict: no names, no zone, no leading zeros in the port, and IPv6 only in brackets (without
+ * them the last group would be read as a port).
  */
 #include "address.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/ipv4_mapped.h"
 #include "model/config/config.h"
 
 static bool parse_port(const char *text, uint16_t *port)
@@ -30,10 +31,10 @@ static bool parse_port(const char *text, uint16_t *port)
 
 static bool parse_v4(const char *host, struct config_address *address)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    if (inet_pton(AF_INET, host, address->host + sizeof mapped) != 1)
+    uint8_t ipv4[4];
+    if (inet_pton(AF_INET, host, ipv4) != 1)
         return false;
-    memcpy(address->host, mapped, sizeof mapped);
+    ipv4_map(ipv4, address->host);
     return true;
 }
 
@@ -91,7 +92,7 @@ const char *config_address_unix(const char *text)
     return text && strncmp(text, CONFIG_UNIX_PREFIX, n) == 0 ? text + n : NULL;
 }
 
-/* Port 0 is a different one each time. */
+/* Port 0 means a different free port each time. */
 bool config_address_equal(const char *a, const char *b)
 {
     struct config_address left;
@@ -105,8 +106,7 @@ bool config_address_equal(const char *a, const char *b)
 
 bool config_address_loopback(const struct config_address *address)
 {
-    static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
     static const uint8_t v6[16] = {[15] = 1};
     return memcmp(address->host, v6, sizeof(v6)) == 0 ||
-           (memcmp(address->host, v4_mapped, sizeof(v4_mapped)) == 0 && address->host[12] == 127);
+           (ipv4_is_mapped(address->host) && ipv4_unmap(address->host)[0] == 127);
 }

@@ -1,9 +1,8 @@
 /*
- * address.h - is a text a numeric address and port or a Unix socket, and are two of
- * them the same?
+ * address.h - parse and compare numeric addresses with ports, and Unix socket addresses.
  *
- * Only that: sockets are the net layer's. Takes no text that net/address.h would refuse. A null
- * text is none of them, and the same as nothing.
+ * Syntax only; sockets belong to the net layer. Accepts nothing that net/address.h rejects. A null
+ * string is no address, and is equal to none.
  */
 #ifndef MODEL_CONFIG_ADDRESS_H
 #define MODEL_CONFIG_ADDRESS_H
@@ -15,24 +14,24 @@
 
 struct config_address {
     uint8_t host[16]; /* IPv4 in its IPv4-mapped form */
-    uint16_t port;    /* 0: one that is free */
+    uint16_t port;    /* 0 = any free port */
     bool v6;          /* as it was written: "[::ffff:192.0.2.1]" is v6 */
-    bool any;         /* "0.0.0.0", "[::]", "*" or nothing */
+    bool any;         /* "0.0.0.0", "[::]", "*" or empty */
 };
 
 /*
- * "192.0.2.1:1883", "[2001:db8::1]:1883", "*:1883", ":1883". False when it is none of
- * these; *out untouched then.
+ * "192.0.2.1:1883", "[2001:db8::1]:1883", "*:1883", ":1883". False for any other
+ * string; *out is then untouched.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
 /* "192.0.2.1", "2001:db8::1", without brackets; the port is 0. *out untouched on failure. */
 MUST_USE bool config_host_parse(const char *text, struct config_address *out);
 /* 127.0.0.0/8 or ::1. */
 bool config_address_loopback(const struct config_address *address);
-/* The path of "unix:/run/mqtt.sock"; null when it is no such address. */
+/* The path of "unix:/run/mqtt.sock"; null for any other string. */
 const char *config_address_unix(const char *text);
 
-/* Whether listening on both would clash. */
+/* Whether one process could not listen on both. */
 bool config_address_equal(const char *a, const char *b);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * table.h - every key of the configuration file as a row of a table.
  *
- * The loader, the defaults, the release of memory, the search for the nearest key and the
- * reference (config/reference.md) all read these rows. src/README.md lists the steps for a new key.
+ * Loading, defaults, --dump, freeing, the search for the nearest key, the reference and the schema
+ * all work from these rows. src/README.md lists the steps for a new key.
  */
 #ifndef MODEL_CONFIG_TABLE_H
 #define MODEL_CONFIG_TABLE_H

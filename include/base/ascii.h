@@ -1,0 +1,15 @@
+/*
+ * ascii.h - letters of ASCII, independent of the locale.
+ */
+#ifndef BASE_ASCII_H
+#define BASE_ASCII_H
+
+#include <stdint.h>
+
+/* A letter in lower case; any other byte unchanged. */
+static inline uint8_t ascii_lower(uint8_t c)
+{
+    return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;
+}
+
+#endif
