@@ -1,14 +1,14 @@
 /*
  * session_rig.c - a real worker on descriptors that are always ready, between scripts.
  *
- *    rig_begin() -> session_begin() -> the corridor -> stream verbs -> struct rig_stream
- *                        ^                                                  |
- *    rig_settle() -> ev_run(NOWAIT): every watched descriptor is ready      v
- *                                                   stream_memory: waits, dribble, asserts
+ *    rig_begin() -> session_begin() -> stages -> stream functions -> struct rig_stream
+ *                        ^                                                |
+ *    rig_settle() -> ev_run(NOWAIT): every watched descriptor is ready    v
+ *                                                   stream_memory: waits, short reads, asserts
  *
- * A rig_stream is what a TCP stream is to a session, and forgives what TCP forgives and a
- * scripted stream does not: a read behind the end, any verb behind a fault; and a node that
- * takes nothing more may still be read.
+ * A rig_stream behaves as a TCP stream does for a session, and allows what TCP allows and a
+ * scripted stream does not: a read after the end, any call after an error; and a node that takes
+ * nothing more may still be read.
  */
 #include "session_rig.h"
 
@@ -37,8 +37,8 @@
 #include "proxy/stages/run.h"
 #include "proxy/worker/worker.h"
 
-#define QUIET_TURNS 4       /* without a movement: nothing moves any more */
-#define TURNS_MAX   1000000 /* a session that still moves then spins */
+#define QUIET_TURNS 4       /* turns without a change: the session waits */
+#define TURNS_MAX   1000000 /* a session that still changes after this many turns spins */
 #define BOOT_ID     7
 
 struct rig {
@@ -48,7 +48,7 @@ struct rig {
     struct worker_shared shared;
     struct worker *w;
 
-    /* the session being played */
+    /* the session in progress */
     struct rig_peer *client, *nodes;
     size_t n_nodes, dialled;
     int client_fd;
@@ -59,13 +59,13 @@ struct rig {
 
     uint64_t now_us;
     bool moved;
-    size_t open_fds; /* that the rig has made and nobody has closed yet */
+    size_t open_fds; /* created by the rig and not closed yet */
 };
 
-/* What the wraps find: they have no argument for it. */
+/* State of the wrappers, which have no argument for it. */
 static struct {
     struct rig *rig;
-    unsigned inside; /* > 0: the rig's own calls, which do not fail */
+    unsigned inside; /* > 0: in calls of the rig itself, which do not fail */
     size_t asked, fail_after;
     bool fail_on;
     struct {
@@ -166,7 +166,7 @@ int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *n, int flags)
     return call_fails(RIG_ACCEPT) ? -1 : __real_accept4(fd, peer, n, flags);
 }
 
-/* Of the program, and so in front of the C library's for libev too. */
+/* Defined by the program, so libev calls it instead of that of the C library. */
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event)
 {
     if (op == EPOLL_CTL_ADD && call_fails(RIG_EPOLL))
@@ -204,9 +204,9 @@ struct rig_stream {
     struct rig_peer *peer;
     int fd;
     bool is_node;
-    bool dead;  /* it has failed a read: TCP says so to every verb behind it */
-    bool mute;  /* it has failed a write */
-    bool ended; /* it has answered EOF */
+    bool dead;  /* a read has failed: every later call fails */
+    bool mute;  /* a write has failed */
+    bool ended; /* a read has returned EOF */
 };
 
 static struct rig_stream *rig_stream_of(struct stream *st)
@@ -214,7 +214,7 @@ static struct rig_stream *rig_stream_of(struct stream *st)
     return CONTAINER_OF(st, struct rig_stream, stream);
 }
 
-/* What was written goes over to the peer. */
+/* Move what was written to the peer. */
 static void collect(struct rig_peer *peer)
 {
     struct span put = stream_memory_output(peer->stream);
@@ -271,7 +271,7 @@ static enum stream_result rig_write(struct stream *st, const void *p, size_t n, 
     assert(!peer->told_end);
     if (rs->dead || rs->mute)
         return STREAM_ERR;
-    enum stream_result r = rig_open(st); /* a write tells as well whether connect() is done */
+    enum stream_result r = rig_open(st); /* a write also reports whether connect() is done */
     if (r != STREAM_OK)
         return r;
     size_t written = peer->got_n + stream_memory_output(peer->stream).n;
@@ -325,10 +325,10 @@ static const struct stream_ops rig_ops = {.open = rig_open,
                                           .free = rig_stream_free,
                                           .error = rig_error};
 
-/* A stream as stream_tcp.c makes it: takes the descriptor, on failure too. */
+/* A stream like that of stream_tcp.c: takes the descriptor, on failure too. */
 static struct stream *rig_stream_new(struct rig_peer *peer, int fd, bool is_node)
 {
-    struct rig_stream *rs = malloc(sizeof(*rs)); /* this one may fail */
+    struct rig_stream *rs = malloc(sizeof(*rs)); /* may fail, unlike those of the rig */
     if (!rs) {
         the.rig->open_fds--;
         close(fd);
@@ -341,7 +341,7 @@ static struct stream *rig_stream_new(struct rig_peer *peer, int fd, bool is_node
     peer->ended = peer->ends && peer->arrived == peer->how.input.n;
     script.input = span_of(peer->how.input.p, peer->arrived);
     script.eof = peer->ended;
-    script.write_fails = false; /* rig_write() sees to it: reads go on behind it */
+    script.write_fails = false; /* rig_write() does it: reads go on after it */
     if (!is_node)
         script.open_waits = script.open_fails = 0;
     the.inside++;
@@ -378,7 +378,8 @@ struct stream *__wrap_stream_tcp_new_connecting(int fd)
 
 static int always_ready(struct rig *rig)
 {
-    int fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC); /* not 0: readable; not its most: writable */
+    int fd =
+        eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC); /* not 0: readable; not the maximum: writable */
     assert(fd >= 0);
     rig->open_fds++;
     return fd;
@@ -434,7 +435,7 @@ bool rig_has_arrived(const struct rig_peer *peer)
 
 /* ---- the worker ---- */
 
-/* Another file brings the tables; none are needed where nothing asks for them. */
+/* Optional: admission is linked only if something needs it. */
 __attribute__((weak)) struct admission *admission_new(const struct limits_conf *limits,
                                                       uint64_t seed);
 __attribute__((weak)) void admission_free(struct admission *a);
@@ -532,7 +533,7 @@ void rig_free(struct rig *rig)
     free(rig);
 }
 
-/* ---- playing a session ---- */
+/* ---- running a session ---- */
 
 static struct session *session_of(const struct rig *rig)
 {
@@ -580,7 +581,7 @@ void rig_begin(struct rig *rig, size_t listener, struct rig_peer *client, struct
     rig->client_fd = always_ready(rig);
     size_t fds = rig->open_fds;
     begin(rig, listener, rig->client_fd);
-    /* no memory for a session at all: then the router itself has closed it */
+    /* no memory for a session: the router itself has closed it */
     if (!rig_lives(rig) && !client->closed && rig->open_fds == fds)
         rig->open_fds--;
 }
@@ -635,7 +636,7 @@ bool rig_deadline_early(struct rig *rig)
     struct session *s = session_of(rig);
     if (!s || !ev_is_active(&s->deadline))
         return false;
-    rig->w->core.now_us = rig->now_us; /* as the loop's next turn would */
+    rig->w->core.now_us = rig->now_us; /* as the next turn of the loop does */
     ev_feed_event(rig->w->core.loop, &s->deadline, EV_TIMER);
     ev_invoke_pending(rig->w->core.loop);
     (void)rig_settle(rig);
@@ -742,13 +743,13 @@ static const char *nodes_residue(const struct rig *rig)
                 return "a place in a node's seat";
             for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
                 if (!list_empty(&seat->off_home[cause]))
-                    return "a place among a node's sessions that are away";
+                    return "a place in a node's list of sessions off home";
         }
         unsigned listeners = 0;
         for (size_t d = 0; d < rig->w->n_listeners; d++)
             listeners += rig->w->listeners[d]->cluster_view == rig->w->core.cluster_views[i];
         if (rig->w->core.cluster_views[i]->refs != 1 + listeners)
-            return "a reference to a roster";
+            return "a reference to a cluster view";
     }
     return NULL;
 }
@@ -777,7 +778,7 @@ const char *rig_residue(const struct rig *rig)
     return nodes_residue(rig);
 }
 
-/* ---- in earnest ---- */
+/* ---- real sockets ---- */
 
 void rig_dial_in_earnest(struct rig *rig, bool earnest)
 {

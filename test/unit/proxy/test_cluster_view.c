@@ -62,7 +62,7 @@ static struct placement place(struct ground *g, const char *key)
     return placement;
 }
 
-static void a_status_counts_from_the_moment_it_is_set(void **state)
+static void a_status_takes_effect_immediately(void **state)
 {
     (void)state;
     struct ground g;
@@ -146,7 +146,7 @@ static void a_full_home_sends_its_devices_to_their_next_node(void **state)
     ground_fini(&g);
 }
 
-static void a_load_out_of_bounds_overflows(void **state)
+static void a_node_above_the_load_bound_overflows(void **state)
 {
     (void)state;
     struct ground g;
@@ -172,7 +172,7 @@ static unsigned share_at(struct ground *g, uint32_t node, const char *format)
     return there;
 }
 
-static void a_node_that_came_back_gets_its_devices_little_by_little(void **state)
+static void a_returning_node_gets_its_devices_gradually(void **state)
 {
     (void)state;
     struct ground g;
@@ -196,12 +196,12 @@ static void a_node_that_came_back_gets_its_devices_little_by_little(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_status_counts_from_the_moment_it_is_set),
+        cmocka_unit_test(a_status_takes_effect_immediately),
         cmocka_unit_test(paused_nodes_are_used_if_no_other_node_is_up),
         cmocka_unit_test(paused_nodes_are_not_used_while_a_node_that_is_up_is_full),
         cmocka_unit_test(a_full_home_sends_its_devices_to_their_next_node),
-        cmocka_unit_test(a_load_out_of_bounds_overflows),
-        cmocka_unit_test(a_node_that_came_back_gets_its_devices_little_by_little),
+        cmocka_unit_test(a_node_above_the_load_bound_overflows),
+        cmocka_unit_test(a_returning_node_gets_its_devices_gradually),
     };
     return cmocka_run_group_tests_name("roster", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_loop_memory.c - memory runs out while an event loop's arrays grow: the loop goes on by its
- * reserve, new sessions are refused, and all is as before when memory is back.
+ * test_loop_memory.c - memory runs out while the arrays of an event loop grow: the loop continues
+ * with its reserve, new sessions are refused, and all is as before when memory is available again.
  */
 #include <ev.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static void start_timers(struct ev_loop *loop, struct watched *all, int from, in
     }
 }
 
-/* Descriptors are dup2'd to numbers of our choice, so that the array of them has to grow. */
+/* Descriptors are moved to chosen numbers with dup2(), so that their array has to grow. */
 static void start_io(struct ev_loop *loop, struct watched *all, int ready_fd)
 {
     for (int i = 0; i < FDS; i++) {
@@ -54,7 +54,7 @@ static void start_io(struct ev_loop *loop, struct watched *all, int ready_fd)
     }
 }
 
-static void a_loop_grows_by_its_reserve_when_memory_is_short(void **state)
+static void a_loop_grows_from_its_reserve_when_memory_is_short(void **state)
 {
     (void)state;
     struct watched *all = calloc(1, sizeof(*all));
@@ -87,10 +87,10 @@ static void a_loop_grows_by_its_reserve_when_memory_is_short(void **state)
     free(all);
 }
 
-static void the_reserve_is_whole_again_when_its_loop_is_gone(void **state)
+static void the_reserve_is_restored_when_its_loop_is_freed(void **state)
 {
     for (int i = 0; i < 20; i++)
-        a_loop_grows_by_its_reserve_when_memory_is_short(state);
+        a_loop_grows_from_its_reserve_when_memory_is_short(state);
     (void)rig_fail_allocation(0, true);
     assert_false(loop_memory_is_short());
     (void)rig_fail_allocation(RIG_NEVER, false);
@@ -126,8 +126,8 @@ static void new_sessions_are_refused_while_the_reserve_is_in_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_loop_grows_by_its_reserve_when_memory_is_short),
-        cmocka_unit_test(the_reserve_is_whole_again_when_its_loop_is_gone),
+        cmocka_unit_test(a_loop_grows_from_its_reserve_when_memory_is_short),
+        cmocka_unit_test(the_reserve_is_restored_when_its_loop_is_freed),
         cmocka_unit_test(new_sessions_are_refused_while_the_reserve_is_in_use),
     };
     if (!loop_memory_init(4096, 2))

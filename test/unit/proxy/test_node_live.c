@@ -45,7 +45,7 @@ static char *failing_strdup(const char *text)
 
 #include "unit.h"
 
-static void the_same_names_have_the_same_record(void **state)
+static void the_same_names_get_the_same_record(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -94,7 +94,7 @@ static void a_new_record_is_up_and_empty(void **state)
     node_registry_fini(&registry);
 }
 
-static void a_record_stays_while_somebody_holds_it(void **state)
+static void a_record_is_kept_while_it_is_referenced(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -119,7 +119,7 @@ static void a_record_stays_while_somebody_holds_it(void **state)
     node_registry_fini(&registry);
 }
 
-static void a_status_is_news(void **state)
+static void a_status_change_changes_the_version(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -134,7 +134,7 @@ static void a_status_is_news(void **state)
     node_registry_fini(&registry);
 }
 
-static void a_record_half_made_is_given_back_whole(void **state)
+static void a_partly_built_record_is_freed_completely(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -169,7 +169,7 @@ static void *hold_and_let_go(void *arg)
     return NULL;
 }
 
-static void references_come_and_go_on_all_threads(void **state)
+static void references_are_taken_and_released_on_all_threads(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -192,12 +192,12 @@ static void references_come_and_go_on_all_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_names_have_the_same_record),
+        cmocka_unit_test(the_same_names_get_the_same_record),
         cmocka_unit_test(a_new_record_is_up_and_empty),
-        cmocka_unit_test(a_record_stays_while_somebody_holds_it),
-        cmocka_unit_test(a_status_is_news),
-        cmocka_unit_test(a_record_half_made_is_given_back_whole),
-        cmocka_unit_test(references_come_and_go_on_all_threads),
+        cmocka_unit_test(a_record_is_kept_while_it_is_referenced),
+        cmocka_unit_test(a_status_change_changes_the_version),
+        cmocka_unit_test(a_partly_built_record_is_freed_completely),
+        cmocka_unit_test(references_are_taken_and_released_on_all_threads),
     };
     return cmocka_run_group_tests_name("node_live", tests, NULL, NULL);
 }

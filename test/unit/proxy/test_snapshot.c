@@ -49,7 +49,7 @@ static struct config *parse_two_clusters(void)
         "{\"name\":\"two\",\"nodes\":[{\"name\":\"n1\",\"address\":\"192.0.2.3:1883\"}]}]}");
 }
 
-static void a_snapshot_holds_what_the_configuration_says(void **state)
+static void a_snapshot_matches_its_configuration(void **state)
 {
     (void)state;
     char text[ADDRESS_TEXT_MAX];
@@ -100,7 +100,7 @@ static const struct members *found_one(const void *arg, const char *cluster)
     return arg;
 }
 
-static void discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configuration(void **state)
+static void discovered_nodes_are_added_by_a_new_snapshot_of_the_same_configuration(void **state)
 {
     (void)state;
     struct node_conf node = {.name = (char[]){"pod-0"},
@@ -133,7 +133,7 @@ static void discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configurat
     node_registry_fini(&registry);
 }
 
-static void a_node_that_leaves_its_cluster_stays_beside_it_while_it_has_sessions(void **state)
+static void a_removed_node_is_kept_while_it_has_sessions(void **state)
 {
     (void)state;
     static const char without[] =
@@ -174,7 +174,7 @@ static void a_node_that_leaves_its_cluster_stays_beside_it_while_it_has_sessions
 }
 
 /* The sanitizer sees a leak, or a configuration freed twice. */
-static void a_snapshot_half_made_is_given_back_whole(void **state)
+static void a_partly_built_snapshot_is_freed_completely(void **state)
 {
     (void)state;
     struct node_registry registry;
@@ -197,11 +197,11 @@ static void a_snapshot_half_made_is_given_back_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_snapshot_holds_what_the_configuration_says),
+        cmocka_unit_test(a_snapshot_matches_its_configuration),
         cmocka_unit_test(a_node_keeps_its_record_from_one_snapshot_to_the_next),
-        cmocka_unit_test(discovered_nodes_come_with_a_renewed_snapshot_of_the_same_configuration),
-        cmocka_unit_test(a_node_that_leaves_its_cluster_stays_beside_it_while_it_has_sessions),
-        cmocka_unit_test(a_snapshot_half_made_is_given_back_whole),
+        cmocka_unit_test(discovered_nodes_are_added_by_a_new_snapshot_of_the_same_configuration),
+        cmocka_unit_test(a_removed_node_is_kept_while_it_has_sessions),
+        cmocka_unit_test(a_partly_built_snapshot_is_freed_completely),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static enum admission_verdict enter(struct admission *a, const char *from, admis
     return admission_enter(a, &limits.per_source, &source, S_US, place);
 }
 
-static void a_source_has_so_many_places_and_gives_them_back(void **state)
+static void a_source_is_limited_in_connections(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -72,7 +72,7 @@ static void a_source_has_so_many_places_and_gives_them_back(void **state)
     admission_free(a);
 }
 
-static void a_64_of_ipv6_is_one_source(void **state)
+static void an_ipv6_64_prefix_is_one_source(void **state)
 {
     (void)state;
     static const char *const from[] = {"2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::"};
@@ -88,7 +88,7 @@ static void a_64_of_ipv6_is_one_source(void **state)
     admission_free(a);
 }
 
-static void who_is_exempt_or_local_is_not_counted(void **state)
+static void exempt_and_local_sources_are_not_counted(void **state)
 {
     (void)state;
     struct cidr exempt;
@@ -107,7 +107,7 @@ static void who_is_exempt_or_local_is_not_counted(void **state)
     admission_free(a);
 }
 
-static void new_limits_count_at_once(void **state)
+static void new_limits_apply_immediately(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -129,7 +129,7 @@ static void new_limits_count_at_once(void **state)
     admission_free(a);
 }
 
-static void a_million_sources_grow_nothing_and_push_nobody_out(void **state)
+static void a_million_sources_use_no_more_memory_and_displace_no_connected_one(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -152,7 +152,7 @@ static void a_million_sources_grow_nothing_and_push_nobody_out(void **state)
     admission_free(a);
 }
 
-static void when_all_remembered_sources_are_connected_further_ones_are_not_limited(void **state)
+static void sources_beyond_the_table_are_not_limited(void **state)
 {
     (void)state;
     static admission_place places[4000];
@@ -211,7 +211,7 @@ static struct admission_news accepted(struct admission *a, const char *id, const
     return admission_accepted(a, &limits.flapping, &key, &source, now_us);
 }
 
-static void one_connect_too_many_begins_a_penalty_that_is_told_once(void **state)
+static void one_connect_too_many_begins_a_penalty_reported_once(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -229,7 +229,7 @@ static void one_connect_too_many_begins_a_penalty_that_is_told_once(void **state
     admission_free(a);
 }
 
-static void nobody_is_locked_out_by_connects_that_no_node_accepted(void **state)
+static void connects_that_no_node_accepted_lock_out_no_device(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -243,7 +243,7 @@ static void nobody_is_locked_out_by_connects_that_no_node_accepted(void **state)
     admission_free(a);
 }
 
-static void who_was_accepted_from_a_source_is_not_locked_out_from_there(void **state)
+static void a_client_accepted_from_a_source_is_not_locked_out_there(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -272,7 +272,7 @@ static void a_certificate_makes_another_pair_of_the_same_identifier(void **state
     admission_free(a);
 }
 
-static void addresses_of_one_64_make_one_pair(void **state)
+static void addresses_of_one_64_prefix_make_one_pair(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -286,7 +286,7 @@ static void addresses_of_one_64_make_one_pair(void **state)
 }
 
 /* With a penalty on the identifier, or on the pair: who keeps asking is not forgotten. */
-static void other_identifiers_wash_no_penalty_away(void **state)
+static void other_identifiers_do_not_displace_a_penalty(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -310,7 +310,7 @@ static void other_identifiers_wash_no_penalty_away(void **state)
     admission_free(a);
 }
 
-static void accepted_from_many_sources_too_often_it_is_refused_from_everywhere(void **state)
+static void an_identifier_accepted_too_often_is_refused_from_all_sources(void **state)
 {
     (void)state;
     static const char *const from[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
@@ -327,7 +327,7 @@ static void accepted_from_many_sources_too_often_it_is_refused_from_everywhere(v
     admission_free(a);
 }
 
-static void an_identifier_traded_back_and_forth_is_contested_once_a_minute(void **state)
+static void an_identifier_used_in_turns_is_contested_once_per_minute(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -388,7 +388,7 @@ static void a_device_that_roams_is_not_contested(void **state)
     admission_free(a);
 }
 
-static void a_million_identifiers_grow_nothing(void **state)
+static void a_million_identifiers_use_no_more_memory(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -429,7 +429,7 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
-static void threads_that_come_and_go_leave_every_place_free(void **state)
+static void threads_release_every_connection(void **state)
 {
     (void)state;
     struct admission *a = new_admission();
@@ -453,24 +453,24 @@ static void threads_that_come_and_go_leave_every_place_free(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_source_has_so_many_places_and_gives_them_back),
-        cmocka_unit_test(a_64_of_ipv6_is_one_source),
-        cmocka_unit_test(who_is_exempt_or_local_is_not_counted),
-        cmocka_unit_test(new_limits_count_at_once),
-        cmocka_unit_test(a_million_sources_grow_nothing_and_push_nobody_out),
-        cmocka_unit_test(when_all_remembered_sources_are_connected_further_ones_are_not_limited),
-        cmocka_unit_test(one_connect_too_many_begins_a_penalty_that_is_told_once),
-        cmocka_unit_test(nobody_is_locked_out_by_connects_that_no_node_accepted),
-        cmocka_unit_test(who_was_accepted_from_a_source_is_not_locked_out_from_there),
+        cmocka_unit_test(a_source_is_limited_in_connections),
+        cmocka_unit_test(an_ipv6_64_prefix_is_one_source),
+        cmocka_unit_test(exempt_and_local_sources_are_not_counted),
+        cmocka_unit_test(new_limits_apply_immediately),
+        cmocka_unit_test(a_million_sources_use_no_more_memory_and_displace_no_connected_one),
+        cmocka_unit_test(sources_beyond_the_table_are_not_limited),
+        cmocka_unit_test(one_connect_too_many_begins_a_penalty_reported_once),
+        cmocka_unit_test(connects_that_no_node_accepted_lock_out_no_device),
+        cmocka_unit_test(a_client_accepted_from_a_source_is_not_locked_out_there),
         cmocka_unit_test(a_certificate_makes_another_pair_of_the_same_identifier),
-        cmocka_unit_test(addresses_of_one_64_make_one_pair),
-        cmocka_unit_test(other_identifiers_wash_no_penalty_away),
-        cmocka_unit_test(accepted_from_many_sources_too_often_it_is_refused_from_everywhere),
-        cmocka_unit_test(an_identifier_traded_back_and_forth_is_contested_once_a_minute),
+        cmocka_unit_test(addresses_of_one_64_prefix_make_one_pair),
+        cmocka_unit_test(other_identifiers_do_not_displace_a_penalty),
+        cmocka_unit_test(an_identifier_accepted_too_often_is_refused_from_all_sources),
+        cmocka_unit_test(an_identifier_used_in_turns_is_contested_once_per_minute),
         cmocka_unit_test(a_rival_may_have_no_address),
         cmocka_unit_test(a_device_that_roams_is_not_contested),
-        cmocka_unit_test(a_million_identifiers_grow_nothing),
-        cmocka_unit_test(threads_that_come_and_go_leave_every_place_free),
+        cmocka_unit_test(a_million_identifiers_use_no_more_memory),
+        cmocka_unit_test(threads_release_every_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

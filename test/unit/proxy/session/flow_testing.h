@@ -1,8 +1,8 @@
 /*
- * flow_testing.h - what the tests of a flow share: two scripted ends and a pool of blocks.
+ * flow_testing.h - shared by the tests of a flow: two scripted ends and a pool of blocks.
  *
- * Every test is run three times: with ends that can only be copied between, with such that can
- * splice, and with such whose sender passes for bulk whenever it is pumped.
+ * Every test runs three times: with ends that can only be copied between, with ends that can
+ * splice, and with ends whose sender counts as bulk at every pump.
  */
 #ifndef UNIT_PROXY_SESSION_FLOW_TESTING_H
 #define UNIT_PROXY_SESSION_FLOW_TESTING_H
@@ -26,12 +26,12 @@ struct bench {
     struct splice_pipe pipe;
     struct flow flow;
     struct pool pool;
-    uint8_t *scratch; /* of exactly a block, so that the sanitizer sees its end */
+    uint8_t *scratch; /* exactly one block, so that the sanitizer detects an overrun */
     struct flow_room room;
     struct stream *from, *to;
 };
 
-/* Bytes whose order shows: no two windows of a few bytes are alike. */
+/* Bytes whose order is visible: no two windows of a few bytes are equal. */
 static inline struct span counting_bytes(void)
 {
     static uint8_t bytes[INPUT_BYTES];
@@ -40,7 +40,7 @@ static inline struct span counting_bytes(void)
     return span_of(bytes, INPUT_BYTES);
 }
 
-/* `state` is the test's: it says in which of the ways it is run. */
+/* `state` selects the way in which the test runs. */
 static inline void bench_init(struct bench *b, void **state, struct stream_memory_script from,
                               struct stream_memory_script to)
 {
@@ -68,7 +68,7 @@ static inline void bench_fini(struct bench *b)
     splice_fini(&b->pipe);
 }
 
-/* Pump once; what must hold after every pump is checked here. */
+/* Pump once, and check what must hold after every pump. */
 static inline enum flow_result bench_pump(struct bench *b)
 {
     int left = -1;
@@ -90,7 +90,7 @@ static inline enum flow_result bench_pump(struct bench *b)
     return r;
 }
 
-/* The sender's end is noted, and said by the next pump. */
+/* The sender's end is noted, and passed on by the next pump. */
 static inline void bench_pump_to_the_end(struct bench *b)
 {
     assert_int_equal(bench_pump(b), FLOW_YIELD);
@@ -99,7 +99,7 @@ static inline void bench_pump_to_the_end(struct bench *b)
     assert_int_equal(b->flow.read_wait | b->flow.write_wait, 0);
 }
 
-/* Pump while it is worth it, as the worker does when the sockets are ready each time. */
+/* Pump while there is work, as the worker does when the sockets are always ready. */
 static inline enum flow_result bench_pump_until_closed(struct bench *b)
 {
     enum flow_result r = FLOW_WAIT;
@@ -112,7 +112,7 @@ static inline enum flow_result bench_pump_until_closed(struct bench *b)
     return r;
 }
 
-/* The group's tests, in each of the ways. */
+/* Run the group's tests in each of the ways. */
 static inline int run_every_way(const char *name, struct CMUnitTest *tests, size_t n)
 {
     static enum way ways[] = {COPIED, SPLICED_IN_BULK, SPLICED};

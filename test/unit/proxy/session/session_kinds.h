@@ -1,6 +1,4 @@
-/*
- * session_kinds.h - good sessions of each kind, for the tests that spoil them.
- */
+/* session_kinds.h - successful sessions of each kind, for the tests that break them. */
 #ifndef UNIT_PROXY_SESSION_SESSION_KINDS_H
 #define UNIT_PROXY_SESSION_SESSION_KINDS_H
 
@@ -8,7 +6,7 @@
 
 #include "session_rig.h"
 
-/* One door of each kind; their order is that of enum kind. */
+/* One listener of each kind, in the order of enum kind. */
 static const char config_json[] =
     "{\"listeners\":["
     "{\"name\":\"plain\",\"address\":\"127.0.0.1:0\",\"cluster\":\"one\"},"
@@ -37,7 +35,7 @@ static const char *const kind_words[] = {"plain", "replay", "websocket", "PROXY 
 #define PINGREQ    "\xc0\x00"
 #define DISCONNECT "\xe0\x00"
 
-/* CONNACK, accepted; PINGRESP; and a PUBLISH of 40 bytes, to be too much for a slow client. */
+/* CONNACK, accepted; PINGRESP; and a PUBLISH of 40 bytes, too much for a slow client. */
 #define CONNACK_GOOD "\x20\x02\x00\x00"
 #define PINGRESP     "\xd0\x00"
 #define PUBLISH                                                                                    \
@@ -49,7 +47,7 @@ static const char *const kind_words[] = {"plain", "replay", "websocket", "PROXY 
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"                 \
     "Sec-WebSocket-Protocol: mqtt\r\n\r\n"
 
-/* Frames masked with 0: the payload is what one reads here. A ping in front, a close behind. */
+/* Frames masked with 0, so that the payload is readable here. A ping before, a close after. */
 #define MASK "\x00\x00\x00\x00"
 #define FRAMES                                                                                     \
     "\x89\x82" MASK "hi"                                                                           \
@@ -78,7 +76,7 @@ static const struct span client_says[KIND_COUNT] = {
     [KIND_LARGE] = BYTES(SAYS_LARGE),
 };
 
-/* What reaches the node behind our PROXY header; and what the node says. */
+/* What reaches the node after our PROXY header; and what the node sends. */
 static const struct span node_hears[KIND_COUNT] = {
     [KIND_PLAIN] = BYTES(SAYS), [KIND_REPLAY] = BYTES(SAYS),      [KIND_WEBSOCKET] = BYTES(SAYS),
     [KIND_PROXY] = BYTES(SAYS), [KIND_LARGE] = BYTES(SAYS_LARGE),
@@ -87,15 +85,15 @@ static const struct span node_says = BYTES(CONNACK_GOOD PINGRESP PUBLISH);
 
 #define NODES_MAX 3
 
-/* The two legs of a session, to be spoiled before it is played. */
+/* The two ends of a session, to be broken before it is run. */
 struct play {
     enum kind kind;
     struct rig_peer client, nodes[NODES_MAX];
 };
 
 /*
- * A good session: the client says all but its last byte and takes little at a time; it ends when
- * the node has spoken. Where it is replayed, the first node leaves without a word.
+ * A successful session: the client sends all but its last byte and takes little at a time; it ends
+ * when the node has answered. If it is replayed, the first node closes without an answer.
  */
 static inline struct play play_good(enum kind kind)
 {
@@ -122,7 +120,7 @@ static inline struct play play_good(enum kind kind)
 
 #define DEADLINES_MAX 32
 
-/* Play it to its end: everything arrives, then the deadlines pass. False: it never ends. */
+/* Run it to its end: everything arrives, then the deadlines pass. False: it never ends. */
 static inline bool play_on(struct rig *rig, struct play *play)
 {
     rig_tidy(rig);

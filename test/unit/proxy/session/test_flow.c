@@ -10,7 +10,7 @@
 static const size_t piece_sizes[] = {0, 1, 2, 3, 7, 63, 64, 65, 1000};
 static const unsigned waits[] = {0, 2, 3, 5, 7};
 
-static void bytes_arrive_unchanged_however_both_sides_dribble(void **state)
+static void bytes_arrive_unchanged_at_any_size_of_reads_and_writes(void **state)
 {
     struct span input = counting_bytes();
     for (size_t i = 0; i < ARRAY_LEN(piece_sizes); i++) {
@@ -78,7 +78,7 @@ static void a_receiver_that_takes_nothing_stops_its_sender_after_one_block(void 
     bench_fini(&b);
 }
 
-static void memory_goes_back_when_the_last_waiting_byte_is_gone(void **state)
+static void memory_is_freed_after_the_last_waiting_byte(void **state)
 {
     struct bench b;
     struct span input = span_of(counting_bytes().p, 40);
@@ -138,7 +138,7 @@ static void the_end_is_passed_on_after_the_last_waiting_byte(void **state)
 }
 
 /* The memory stream asserts that nobody reads or writes after the end. */
-static void a_closed_flow_stays_quiet(void **state)
+static void a_closed_flow_does_nothing(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
@@ -153,7 +153,7 @@ static void a_closed_flow_stays_quiet(void **state)
     bench_fini(&b);
 }
 
-static void a_busy_flow_gives_others_a_turn_and_goes_on(void **state)
+static void a_busy_flow_yields_and_continues(void **state)
 {
     struct bench b;
     struct span input = span_of(counting_bytes().p, 10 * BLOCK_BYTES);
@@ -171,7 +171,7 @@ static void a_busy_flow_gives_others_a_turn_and_goes_on(void **state)
 }
 
 /* Yielding must not hide that the last block is still waiting. */
-static void a_flow_that_yields_with_bytes_waiting_goes_on_with_them(void **state)
+static void a_flow_that_yields_with_waiting_bytes_continues_with_them(void **state)
 {
     struct bench b;
     struct span input = span_of(counting_bytes().p, 10 * BLOCK_BYTES);
@@ -193,15 +193,15 @@ static void a_flow_that_yields_with_bytes_waiting_goes_on_with_them(void **state
 int main(void)
 {
     struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_arrive_unchanged_however_both_sides_dribble),
+        cmocka_unit_test(bytes_arrive_unchanged_at_any_size_of_reads_and_writes),
         cmocka_unit_test(bytes_arrive_unchanged_wherever_the_receiver_is_full),
         cmocka_unit_test(a_receiver_that_takes_nothing_stops_its_sender_after_one_block),
-        cmocka_unit_test(memory_goes_back_when_the_last_waiting_byte_is_gone),
+        cmocka_unit_test(memory_is_freed_after_the_last_waiting_byte),
         cmocka_unit_test(an_idle_flow_waits_for_its_sender_and_holds_nothing),
         cmocka_unit_test(the_end_is_passed_on_after_the_last_waiting_byte),
-        cmocka_unit_test(a_closed_flow_stays_quiet),
-        cmocka_unit_test(a_busy_flow_gives_others_a_turn_and_goes_on),
-        cmocka_unit_test(a_flow_that_yields_with_bytes_waiting_goes_on_with_them),
+        cmocka_unit_test(a_closed_flow_does_nothing),
+        cmocka_unit_test(a_busy_flow_yields_and_continues),
+        cmocka_unit_test(a_flow_that_yields_with_waiting_bytes_continues_with_them),
     };
     return run_every_way("flow", tests, ARRAY_LEN(tests));
 }

@@ -20,7 +20,7 @@ static void *failing_malloc(size_t n)
 
 #include "flow_testing.h"
 
-static void a_sender_whose_bytes_went_another_way_is_not_empty(void **state)
+static void a_short_read_without_splicing_does_not_end_bulk_mode(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.eof = true},
@@ -33,7 +33,7 @@ static void a_sender_whose_bytes_went_another_way_is_not_empty(void **state)
     bench_fini(&b);
 }
 
-static void a_read_error_is_named_after_all_bytes_before_it_arrived(void **state)
+static void a_read_error_is_reported_after_the_bytes_before_it(void **state)
 {
     struct span input = counting_bytes();
     for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
@@ -49,7 +49,7 @@ static void a_read_error_is_named_after_all_bytes_before_it_arrived(void **state
     }
 }
 
-static void a_write_error_is_named_wherever_it_comes(void **state)
+static void a_write_error_is_reported_at_any_byte(void **state)
 {
     struct span input = counting_bytes();
     for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
@@ -69,7 +69,7 @@ static void a_write_error_is_named_wherever_it_comes(void **state)
 }
 
 /* The sender is read to its end, and nothing of it is written any more. */
-static void what_a_dead_receiver_cannot_get_is_discarded(void **state)
+static void bytes_for_a_dead_receiver_are_discarded(void **state)
 {
     struct span input = counting_bytes();
     for (size_t at = 0; at <= 3 * BLOCK_BYTES; at++) {
@@ -113,7 +113,7 @@ static void a_dead_sender_is_an_end_for_its_receiver(void **state)
     }
 }
 
-static void short_memory_is_said_and_nothing_is_held(void **state)
+static void a_failed_allocation_is_reported_and_nothing_is_held(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.input = counting_bytes()},
@@ -170,7 +170,7 @@ static enum flow_result pump_to(struct bench *b, struct moody *m)
     return flow_pump(&b->flow, b->from, &m->stream, &b->room);
 }
 
-static void a_write_that_wants_to_read_waits_for_the_receivers_bytes(void **state)
+static void a_write_that_wants_to_read_waits_for_readable(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("abc")},
@@ -192,7 +192,7 @@ static void a_write_that_wants_to_read_waits_for_the_receivers_bytes(void **stat
     bench_fini(&b);
 }
 
-static void an_end_that_has_to_wait_is_said_later(void **state)
+static void an_end_that_has_to_wait_is_sent_later(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
@@ -215,7 +215,7 @@ static void an_end_that_has_to_wait_is_said_later(void **state)
     bench_fini(&b);
 }
 
-static void an_end_that_cannot_be_said_is_a_write_error(void **state)
+static void an_end_that_cannot_be_sent_is_a_write_error(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){.input = span_of_str("x"), .eof = true},
@@ -234,7 +234,7 @@ static enum stream_result read_wants_write(struct stream *st, void *p, size_t n,
     return STREAM_WANT_WRITE;
 }
 
-static void a_read_that_wants_to_write_waits_for_the_senders_room(void **state)
+static void a_read_that_wants_to_write_waits_for_writable(void **state)
 {
     struct bench b;
     bench_init(&b, state, (struct stream_memory_script){0}, (struct stream_memory_script){0});
@@ -249,17 +249,17 @@ static void a_read_that_wants_to_write_waits_for_the_senders_room(void **state)
 int main(void)
 {
     struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sender_whose_bytes_went_another_way_is_not_empty),
-        cmocka_unit_test(a_read_error_is_named_after_all_bytes_before_it_arrived),
-        cmocka_unit_test(a_write_error_is_named_wherever_it_comes),
-        cmocka_unit_test(what_a_dead_receiver_cannot_get_is_discarded),
+        cmocka_unit_test(a_short_read_without_splicing_does_not_end_bulk_mode),
+        cmocka_unit_test(a_read_error_is_reported_after_the_bytes_before_it),
+        cmocka_unit_test(a_write_error_is_reported_at_any_byte),
+        cmocka_unit_test(bytes_for_a_dead_receiver_are_discarded),
         cmocka_unit_test(a_dead_sender_is_an_end_for_its_receiver),
-        cmocka_unit_test(short_memory_is_said_and_nothing_is_held),
+        cmocka_unit_test(a_failed_allocation_is_reported_and_nothing_is_held),
         cmocka_unit_test(a_flow_whose_receiver_keeps_up_needs_no_memory),
-        cmocka_unit_test(a_write_that_wants_to_read_waits_for_the_receivers_bytes),
-        cmocka_unit_test(an_end_that_has_to_wait_is_said_later),
-        cmocka_unit_test(an_end_that_cannot_be_said_is_a_write_error),
-        cmocka_unit_test(a_read_that_wants_to_write_waits_for_the_senders_room),
+        cmocka_unit_test(a_write_that_wants_to_read_waits_for_readable),
+        cmocka_unit_test(an_end_that_has_to_wait_is_sent_later),
+        cmocka_unit_test(an_end_that_cannot_be_sent_is_a_write_error),
+        cmocka_unit_test(a_read_that_wants_to_write_waits_for_writable),
     };
     return run_every_way("flow_faults", tests, ARRAY_LEN(tests));
 }

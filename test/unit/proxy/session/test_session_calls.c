@@ -1,7 +1,7 @@
 /*
- * test_session_calls.c - the kernel refuses: no descriptor, no buffer, no memory at socket(),
+ * test_session_calls.c - system calls fail: no descriptor, no buffer, no memory at socket(),
  * connect(), accept4() and epoll_ctl(). The session, if there is one, ends with a reason; the
- * worker lives, does not spin, and serves again when the shortage is over.
+ * worker does not spin, and serves again when the shortage is over.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "unit.h"
 
 #define TURNS       1000
-#define CALLS_A_FEW 50 /* a loop that spins makes one a turn; a pause of 0.1 s lets few through */
+#define CALLS_A_FEW 50 /* a loop that spins makes one per turn; a pause of 0.1 s allows few */
 
 static const uint8_t refusal[] = {0x20, 0x02, 0x00, 0x03}; /* server unavailable */
 
@@ -32,14 +32,14 @@ static void assert_refused(struct rig *rig, enum rig_call call, int error)
     rig_dial_in_earnest(rig, false);
 }
 
-static void a_socket_that_cannot_be_had_refuses_the_device(void **state)
+static void a_failed_socket_call_refuses_the_device(void **state)
 {
     static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
     for (size_t i = 0; i < ARRAY_LEN(errors); i++)
         assert_refused(*state, RIG_SOCKET, errors[i]);
 }
 
-static void a_connect_short_of_ports_or_memory_refuses_the_device(void **state)
+static void a_connect_without_ports_or_memory_refuses_the_device(void **state)
 {
     static const int errors[] = {EADDRNOTAVAIL, ENOBUFS, ENOMEM};
     for (size_t i = 0; i < ARRAY_LEN(errors); i++)
@@ -65,7 +65,7 @@ static void turns(struct rig *rig)
         rig_turn(rig);
 }
 
-/* It leaves, and its session with it. */
+/* The client leaves, and its session ends. */
 static void part(struct rig *rig, int fd)
 {
     close(fd);
@@ -74,7 +74,7 @@ static void part(struct rig *rig, int fd)
     assert_false(rig_lives(rig));
 }
 
-static void accepting_pauses_in_a_shortage_and_resumes_behind_it(void **state)
+static void accepting_pauses_in_a_shortage_and_resumes_after_it(void **state)
 {
     static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
     struct rig *rig = *state;
@@ -98,7 +98,7 @@ static void accepting_pauses_in_a_shortage_and_resumes_behind_it(void **state)
     }
 }
 
-static void what_befell_a_waiting_connection_does_not_pause_accepting(void **state)
+static void an_error_of_a_pending_connection_does_not_pause_accepting(void **state)
 {
     static const int errors[] = {EINTR, ECONNABORTED, EPROTO, ENETDOWN, EHOSTUNREACH};
     struct rig *rig = *state;
@@ -114,9 +114,9 @@ static void what_befell_a_waiting_connection_does_not_pause_accepting(void **sta
     }
 }
 
-/* ---- watching: the kernel has memory for a socket, and none to watch it ---- */
+/* ---- watching: there is memory for a socket, but not to watch it ---- */
 
-static void a_device_that_cannot_be_watched_is_parted_from(void **state)
+static void a_device_that_cannot_be_watched_is_closed(void **state)
 {
     static const int errors[] = {ENOSPC, ENOMEM};
     struct rig *rig = *state;
@@ -133,7 +133,7 @@ static void a_device_that_cannot_be_watched_is_parted_from(void **state)
     }
 }
 
-static void a_node_that_cannot_be_watched_is_of_no_use(void **state)
+static void a_node_that_cannot_be_watched_is_not_used(void **state)
 {
     struct rig *rig = *state;
     struct play play = play_good(KIND_PLAIN);
@@ -151,7 +151,7 @@ static void a_node_that_cannot_be_watched_is_of_no_use(void **state)
     play_fini(&play);
 }
 
-static void a_door_that_cannot_be_watched_is_tried_again(void **state)
+static void a_listener_that_cannot_be_watched_is_tried_again(void **state)
 {
     struct rig *rig = rig_new(config_json);
     (void)state;
@@ -183,19 +183,18 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_had_refuses_the_device, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_connect_short_of_ports_or_memory_refuses_the_device,
+        cmocka_unit_test_setup_teardown(a_failed_socket_call_refuses_the_device, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_connect_without_ports_or_memory_refuses_the_device,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(accepting_pauses_in_a_shortage_and_resumes_behind_it,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_befell_a_waiting_connection_does_not_pause_accepting,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_device_that_cannot_be_watched_is_parted_from, set_up,
+        cmocka_unit_test_setup_teardown(accepting_pauses_in_a_shortage_and_resumes_after_it, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_node_that_cannot_be_watched_is_of_no_use, set_up,
+        cmocka_unit_test_setup_teardown(an_error_of_a_pending_connection_does_not_pause_accepting,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_device_that_cannot_be_watched_is_closed, set_up,
                                         tear_down),
-        cmocka_unit_test(a_door_that_cannot_be_watched_is_tried_again),
+        cmocka_unit_test_setup_teardown(a_node_that_cannot_be_watched_is_not_used, set_up,
+                                        tear_down),
+        cmocka_unit_test(a_listener_that_cannot_be_watched_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

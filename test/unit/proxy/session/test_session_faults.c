@@ -1,7 +1,7 @@
 /*
- * test_session_faults.c - streams that break, end, dribble and wait at every byte, on each
- * stage: the session ends with a reason, leaves nothing behind, and what reached a node is the
- * beginning of what the client sent.
+ * test_session_faults.c - streams that fail, end, and wait at every byte, in each stage: the
+ * session ends with a reason, leaves nothing behind, and what reached a node is a prefix of what
+ * the client sent.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define PROXY_V2_BYTES 28u /* addresses of IPv4, no TLV */
 
-/* The PROXY header in one piece, then the client's bytes, as far as they came. */
+/* The PROXY header in one piece, then a prefix of the client's bytes. */
 static void assert_lawful(const struct rig_peer *node, struct span hears)
 {
     static const uint8_t signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -24,7 +24,7 @@ static void assert_lawful(const struct rig_peer *node, struct span hears)
         assert_memory_equal(node->got + head, hears.p, behind);
 }
 
-/* Play it, and look at what is left. Returns why it ended. */
+/* Run it, and check what is left. Returns the reason of its end. */
 static enum close_reason spoiled(struct rig *rig, struct play *play, const char *how, size_t at)
 {
     if (!play_on(rig, play))
@@ -45,7 +45,7 @@ static struct rig_peer *answering_node(struct play *play)
     return &play->nodes[play->kind == KIND_REPLAY];
 }
 
-static void a_client_that_breaks_at_any_byte_ends_its_session(void **state)
+static void a_client_error_at_any_byte_ends_its_session(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (size_t at = 0; at < client_says[kind].n; at++) {
@@ -55,13 +55,13 @@ static void a_client_that_breaks_at_any_byte_ends_its_session(void **state)
             enum close_reason reason = spoiled(*state, &play, "read fault", at);
             assert_true(reason == CLOSE_CLIENT_ERROR || reason == CLOSE_WEBSOCKET_REFUSED ||
                         reason == CLOSE_CLIENT_CLOSED_EARLY ||
-                        /* WebSocket: behind its close frame nothing more is read */
+                        /* WebSocket: nothing is read after its close frame */
                         (kind == KIND_WEBSOCKET && reason == CLOSE_CLIENT_CLOSED));
         }
     }
 }
 
-static void a_client_that_ends_at_any_byte_ends_its_session(void **state)
+static void a_client_close_at_any_byte_ends_its_session(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (size_t at = 0; at < client_says[kind].n; at++) {
@@ -74,7 +74,7 @@ static void a_client_that_ends_at_any_byte_ends_its_session(void **state)
     }
 }
 
-static void a_client_that_takes_no_more_at_any_byte_ends_its_session(void **state)
+static void a_client_write_error_at_any_byte_ends_its_session(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (size_t at = 0; at < node_says.n; at++) {
@@ -88,7 +88,7 @@ static void a_client_that_takes_no_more_at_any_byte_ends_its_session(void **stat
     }
 }
 
-static void a_node_that_breaks_at_any_byte_ends_the_session_or_is_left(void **state)
+static void a_node_error_at_any_byte_ends_the_session_or_tries_another_node(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (size_t at = 0; at <= node_says.n; at++) {
@@ -102,7 +102,7 @@ static void a_node_that_breaks_at_any_byte_ends_the_session_or_is_left(void **st
     }
 }
 
-static void a_node_that_takes_no_more_at_any_byte_ends_the_session_or_is_left(void **state)
+static void a_node_write_error_at_any_byte_ends_the_session_or_tries_another_node(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (size_t at = 0; at < PROXY_V2_BYTES + node_hears[kind].n; at++) {
@@ -116,7 +116,7 @@ static void a_node_that_takes_no_more_at_any_byte_ends_the_session_or_is_left(vo
     }
 }
 
-static void a_session_that_dribbles_and_waits_is_as_good_as_any(void **state)
+static void a_slow_session_succeeds(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         for (unsigned every = 2; every < 7; every++) {
@@ -135,7 +135,7 @@ static void a_session_that_dribbles_and_waits_is_as_good_as_any(void **state)
     }
 }
 
-static void a_peer_that_takes_nothing_at_all_is_parted_from_in_time(void **state)
+static void a_peer_that_takes_nothing_is_closed_in_time(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         struct play play = play_good((enum kind)kind);
@@ -153,7 +153,7 @@ static void a_peer_that_takes_nothing_at_all_is_parted_from_in_time(void **state
     }
 }
 
-static void a_dial_short_of_anything_of_ours_is_said_so_and_not_held_against_nodes(void **state)
+static void a_local_shortage_at_the_dial_is_reported_and_not_charged_to_nodes(void **state)
 {
     static const int shortages[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL};
     for (size_t i = 0; i < ARRAY_LEN(shortages); i++) {
@@ -163,7 +163,7 @@ static void a_dial_short_of_anything_of_ours_is_said_so_and_not_held_against_nod
     }
 }
 
-static void a_dial_that_a_node_refuses_goes_on_to_the_next(void **state)
+static void a_refused_dial_tries_the_next_node(void **state)
 {
     static const int refusals[] = {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT};
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
@@ -192,15 +192,15 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_client_that_breaks_at_any_byte_ends_its_session),
-        cmocka_unit_test(a_client_that_ends_at_any_byte_ends_its_session),
-        cmocka_unit_test(a_client_that_takes_no_more_at_any_byte_ends_its_session),
-        cmocka_unit_test(a_node_that_breaks_at_any_byte_ends_the_session_or_is_left),
-        cmocka_unit_test(a_node_that_takes_no_more_at_any_byte_ends_the_session_or_is_left),
-        cmocka_unit_test(a_session_that_dribbles_and_waits_is_as_good_as_any),
-        cmocka_unit_test(a_peer_that_takes_nothing_at_all_is_parted_from_in_time),
-        cmocka_unit_test(a_dial_short_of_anything_of_ours_is_said_so_and_not_held_against_nodes),
-        cmocka_unit_test(a_dial_that_a_node_refuses_goes_on_to_the_next),
+        cmocka_unit_test(a_client_error_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_client_close_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_client_write_error_at_any_byte_ends_its_session),
+        cmocka_unit_test(a_node_error_at_any_byte_ends_the_session_or_tries_another_node),
+        cmocka_unit_test(a_node_write_error_at_any_byte_ends_the_session_or_tries_another_node),
+        cmocka_unit_test(a_slow_session_succeeds),
+        cmocka_unit_test(a_peer_that_takes_nothing_is_closed_in_time),
+        cmocka_unit_test(a_local_shortage_at_the_dial_is_reported_and_not_charged_to_nodes),
+        cmocka_unit_test(a_refused_dial_tries_the_next_node),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

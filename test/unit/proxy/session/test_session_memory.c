@@ -1,6 +1,6 @@
 /*
- * test_session_memory.c - memory runs out at every place where a session asks for some: it ends
- * with a reason that says so, leaves nothing behind, and the next one is served.
+ * test_session_memory.c - each allocation of a session fails: it ends with a matching reason,
+ * leaves nothing behind, and the next one is served.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +27,13 @@ static void assert_served(struct rig *rig, enum kind kind)
     play_fini(&play);
 }
 
-static void a_good_session_of_each_kind_leaves_nothing_behind(void **state)
+static void a_successful_session_of_each_kind_leaves_nothing_behind(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++)
         assert_served(*state, (enum kind)kind);
 }
 
-/* What may be said of memory that was short; LOCAL_LIMIT: of the stream to a node. */
+/* The reasons for a lack of memory; LOCAL_LIMIT: for the stream to a node. */
 static bool speaks_of_memory(enum kind kind, enum close_reason reason)
 {
     return reason == CLOSE_OUT_OF_MEMORY || reason == CLOSE_LOCAL_LIMIT ||
@@ -41,8 +41,8 @@ static bool speaks_of_memory(enum kind kind, enum close_reason reason)
 }
 
 /*
- * Fail each allocation in turn, alone or with all behind it. Returns how many there are;
- * `unharmed`: sessions that did without.
+ * Fail each allocation in turn, alone or with all that follow. Returns their number; `unharmed`:
+ * sessions that succeeded anyway.
  */
 static size_t sweep(struct rig *rig, enum kind kind, bool on, size_t *unharmed)
 {
@@ -72,14 +72,14 @@ static size_t sweep(struct rig *rig, enum kind kind, bool on, size_t *unharmed)
     return 0;
 }
 
-/* One that is away from home, which here a replayed one is, stays there when memory is short. */
+/* The record of a session off home, here a replayed one, is optional. */
 static size_t for_home(int kind)
 {
     return kind == KIND_REPLAY ? 1 : 0;
 }
 
-/* One is for the log alone, client identifier and user name: it does without. */
-static void memory_short_once_ends_the_session_for_that_reason(void **state)
+/* One is for the log only, client identifier and user name: optional. */
+static void one_failed_allocation_closes_the_session_with_its_reason(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         size_t unharmed, n = sweep(*state, (enum kind)kind, false, &unharmed);
@@ -88,7 +88,7 @@ static void memory_short_once_ends_the_session_for_that_reason(void **state)
     }
 }
 
-static void memory_short_from_then_on_ends_the_session_for_that_reason(void **state)
+static void failing_allocations_close_the_session_with_their_reason(void **state)
 {
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         size_t unharmed, n = sweep(*state, (enum kind)kind, true, &unharmed);
@@ -97,7 +97,7 @@ static void memory_short_from_then_on_ends_the_session_for_that_reason(void **st
     }
 }
 
-/* Allocations of one good session, by a rig of its own whose log has this level. */
+/* Allocations of one successful session, in a rig of its own with this log level. */
 static size_t allocations_of(enum kind kind, const char *level)
 {
     char config[sizeof(config_json) + 64];
@@ -113,7 +113,7 @@ static size_t allocations_of(enum kind kind, const char *level)
     return n;
 }
 
-static void the_line_of_a_session_takes_no_memory(void **state)
+static void the_log_line_of_a_session_allocates_nothing(void **state)
 {
     (void)state;
     for (int kind = 0; kind < KIND_COUNT; kind++) {
@@ -138,12 +138,12 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_session_of_each_kind_leaves_nothing_behind),
-        cmocka_unit_test(memory_short_once_ends_the_session_for_that_reason),
-        cmocka_unit_test(memory_short_from_then_on_ends_the_session_for_that_reason),
+        cmocka_unit_test(a_successful_session_of_each_kind_leaves_nothing_behind),
+        cmocka_unit_test(one_failed_allocation_closes_the_session_with_its_reason),
+        cmocka_unit_test(failing_allocations_close_the_session_with_their_reason),
     };
     const struct CMUnitTest with_own_rigs[] = {
-        cmocka_unit_test(the_line_of_a_session_takes_no_memory),
+        cmocka_unit_test(the_log_line_of_a_session_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down) +
            cmocka_run_group_tests(with_own_rigs, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
- * test_session_tls_memory.c - memory runs out inside OpenSSL, at every allocation of a session
- * over TLS: it ends with a reason, the worker lives, nothing is left behind.
+ * test_session_tls_memory.c - each allocation of OpenSSL in a TLS session fails: it ends with a
+ * reason, the worker goes on, nothing is left behind.
  *
- * The client is OpenSSL too, on the other end of a socket pair, and has all the memory it wants.
+ * The client is OpenSSL too, at the other end of a socket pair, and its allocations succeed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ struct shortage {
     bool on, met;
 };
 
-/* Only the router's turn is short of memory, not the client's. */
+/* Only allocations of the router fail, not those of the client. */
 static void arm(const struct shortage *shortage)
 {
     bool over = shortage->met && !shortage->on;
@@ -73,7 +73,7 @@ static void disarm(struct shortage *shortage)
     shortage->left -= asked < shortage->left ? asked : shortage->left;
 }
 
-/* A device that shakes hands, connects, waits for its CONNACK and leaves. */
+/* A device that completes its handshake, connects, waits for its CONNACK and leaves. */
 struct device {
     struct peer peer;
     bool shaken, said;
@@ -96,7 +96,7 @@ static void device_step(struct device *d)
     ERR_clear_error();
 }
 
-/* Play it to its end. Returns why it ended. */
+/* Run it to its end. Returns the reason. */
 static enum close_reason play(struct rig *rig, int version, struct shortage *shortage, bool *served)
 {
     struct rig_peer nodes[NODES] = {0};
@@ -171,7 +171,7 @@ static void sweep(struct rig *rig, int version, bool on)
     print_message("\n");
 }
 
-static void memory_short_once_inside_tls_ends_at_most_that_session(void **state)
+static void one_failed_allocation_in_tls_ends_at_most_that_session(void **state)
 {
     struct world *world = *state;
     assert_served(world->rig, TLS1_3_VERSION);
@@ -179,7 +179,7 @@ static void memory_short_once_inside_tls_ends_at_most_that_session(void **state)
     sweep(world->rig, TLS1_2_VERSION, false);
 }
 
-static void memory_short_from_then_on_inside_tls_ends_that_session(void **state)
+static void failing_allocations_in_tls_end_that_session(void **state)
 {
     struct world *world = *state;
     assert_served(world->rig, TLS1_3_VERSION);
@@ -189,10 +189,10 @@ static void memory_short_from_then_on_inside_tls_ends_that_session(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(memory_short_once_inside_tls_ends_at_most_that_session,
+        cmocka_unit_test_setup_teardown(one_failed_allocation_in_tls_ends_at_most_that_session,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(memory_short_from_then_on_inside_tls_ends_that_session,
-                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(failing_allocations_in_tls_end_that_session, set_up,
+                                        tear_down),
     };
     signal(SIGPIPE, SIG_IGN);  /* as main() does */
     tls_library_wipe_memory(); /* OpenSSL's memory is the project's from now on, and so may fail */

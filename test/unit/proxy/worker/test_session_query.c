@@ -107,7 +107,7 @@ static unsigned times_told(const struct session_part *part, uint16_t port)
     return n;
 }
 
-static void a_turn_looks_at_a_slice_and_no_more(void **state)
+static void a_turn_searches_one_slice_at_most(void **state)
 {
     struct ground *g = *state;
     fill(g, CROWD);
@@ -124,7 +124,7 @@ static void a_turn_looks_at_a_slice_and_no_more(void **state)
     session_query_unref(query);
 }
 
-static void beyond_the_limit_there_are_more(void **state)
+static void a_result_over_the_limit_is_marked(void **state)
 {
     struct ground *g = *state;
     fill(g, 300);
@@ -140,7 +140,7 @@ static void beyond_the_limit_there_are_more(void **state)
 }
 
 /* A third leaves, here and there, some of them under the cursor; others come. */
-static void who_stays_is_told_once_whoever_comes_and_goes(void **state)
+static void lasting_sessions_are_found_once_while_others_come_and_go(void **state)
 {
     struct ground *g = *state;
     static const size_t n = CROWD - 60; /* room for those who have left and are not gone yet */
@@ -173,7 +173,7 @@ static void who_stays_is_told_once_whoever_comes_and_goes(void **state)
     }
 }
 
-static void who_comes_later_is_not_waited_for(void **state)
+static void later_sessions_are_not_searched(void **state)
 {
     struct ground *g = *state;
     fill(g, SESSION_QUERY_SLICE + 1);
@@ -189,7 +189,7 @@ static void who_comes_later_is_not_waited_for(void **state)
 }
 
 /* Ids begin again after 2^32, and the first of a fleet may stay for months. */
-static void who_is_there_for_months_is_told(void **state)
+static void a_session_is_found_after_ids_have_repeated(void **state)
 {
     struct ground *g = *state;
     fill(g, 3);
@@ -207,7 +207,7 @@ static void who_is_there_for_months_is_told(void **state)
  * The last ones that a query has to look at leave before it comes to them, and others come in
  * their place. A turn is for one query: the one looked at last sees them gone.
  */
-static void the_last_ones_may_leave(void **state)
+static void the_last_sessions_may_end_during_a_search(void **state)
 {
     struct ground *g = *state;
     static const size_t n = SESSION_QUERY_SLICE + 3;
@@ -239,7 +239,7 @@ static void the_last_ones_may_leave(void **state)
     }
 }
 
-static void one_is_found_by_its_id_and_ended_and_no_other(void **state)
+static void a_session_is_found_by_id_and_is_the_only_one_ended(void **state)
 {
     struct ground *g = *state;
     fill(g, 40);
@@ -264,7 +264,7 @@ static void one_is_found_by_its_id_and_ended_and_no_other(void **state)
     session_query_unref(query);
 }
 
-static void a_question_that_nobody_asks_any_more_ends_nobody(void **state)
+static void a_cancelled_query_ends_no_session(void **state)
 {
     struct ground *g = *state;
     fill(g, 3);
@@ -281,7 +281,7 @@ static void a_question_that_nobody_asks_any_more_ends_nobody(void **state)
     assert_int_equal(rig_sessions(g->rig), 3);
 }
 
-static void who_asked_may_let_go_first(void **state)
+static void the_caller_may_release_a_query_first(void **state)
 {
     struct ground *g = *state;
     fill(g, CROWD);
@@ -323,7 +323,7 @@ static void play_end(struct ground *g, struct play *play)
     play_fini(play);
 }
 
-static void what_is_asked_for_has_to_be_true_all_of_it(void **state)
+static void a_session_must_match_the_whole_filter(void **state)
 {
     static const char *const ids[] = {NULL, "dev1", "dev", "dev10"};
     static const char *const sources[] = {NULL, "127.0.0.1", "127.0.0.0/8", "127.0.0.2", "::/0"};
@@ -348,7 +348,7 @@ static void what_is_asked_for_has_to_be_true_all_of_it(void **state)
     play_end(g, &play);
 }
 
-static void names_may_hold_slashes(void **state)
+static void names_may_contain_slashes(void **state)
 {
     (void)state;
     static const char config[] =
@@ -368,7 +368,7 @@ static void names_may_hold_slashes(void **state)
     rig_free(g.rig);
 }
 
-static void the_months_of_a_session_are_counted(void **state)
+static void the_age_of_a_session_may_be_months(void **state)
 {
     const uint64_t months_ms = UINT64_C(1000) * 3600 * 24 * 90; /* 32 bits end after 49.7 days */
     (void)state;
@@ -388,7 +388,7 @@ static void the_months_of_a_session_are_counted(void **state)
     rig_free(g.rig);
 }
 
-static void a_worker_that_ends_says_that_it_did_not_look(void **state)
+static void a_worker_that_ends_reports_an_incomplete_search(void **state)
 {
     struct ground *g = *state;
     struct session_query *query = ask(g, &all);
@@ -428,20 +428,20 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(a_turn_looks_at_a_slice_and_no_more, empty),
-        cmocka_unit_test_teardown(beyond_the_limit_there_are_more, empty),
-        cmocka_unit_test_teardown(who_stays_is_told_once_whoever_comes_and_goes, empty),
-        cmocka_unit_test_teardown(who_comes_later_is_not_waited_for, empty),
-        cmocka_unit_test_teardown(who_is_there_for_months_is_told, empty),
-        cmocka_unit_test_teardown(the_last_ones_may_leave, empty),
-        cmocka_unit_test_teardown(one_is_found_by_its_id_and_ended_and_no_other, empty),
-        cmocka_unit_test_teardown(a_question_that_nobody_asks_any_more_ends_nobody, empty),
-        cmocka_unit_test_teardown(who_asked_may_let_go_first, empty),
-        cmocka_unit_test_teardown(what_is_asked_for_has_to_be_true_all_of_it, empty),
-        cmocka_unit_test(a_worker_that_ends_says_that_it_did_not_look),
+        cmocka_unit_test_teardown(a_turn_searches_one_slice_at_most, empty),
+        cmocka_unit_test_teardown(a_result_over_the_limit_is_marked, empty),
+        cmocka_unit_test_teardown(lasting_sessions_are_found_once_while_others_come_and_go, empty),
+        cmocka_unit_test_teardown(later_sessions_are_not_searched, empty),
+        cmocka_unit_test_teardown(a_session_is_found_after_ids_have_repeated, empty),
+        cmocka_unit_test_teardown(the_last_sessions_may_end_during_a_search, empty),
+        cmocka_unit_test_teardown(a_session_is_found_by_id_and_is_the_only_one_ended, empty),
+        cmocka_unit_test_teardown(a_cancelled_query_ends_no_session, empty),
+        cmocka_unit_test_teardown(the_caller_may_release_a_query_first, empty),
+        cmocka_unit_test_teardown(a_session_must_match_the_whole_filter, empty),
+        cmocka_unit_test(a_worker_that_ends_reports_an_incomplete_search),
         /* on rigs of their own: the other is freed */
-        cmocka_unit_test(names_may_hold_slashes),
-        cmocka_unit_test(the_months_of_a_session_are_counted),
+        cmocka_unit_test(names_may_contain_slashes),
+        cmocka_unit_test(the_age_of_a_session_may_be_months),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
