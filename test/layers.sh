@@ -2,7 +2,10 @@
 # layers.sh CC [ROOT] - check which layer includes which.
 #
 # Fails, and prints one line per fault, on
-#   upward      an include of a higher layer (src/main.c may include anything)
+#   upward      an include of a higher layer (src/main.c may include anything; cli/ includes neither
+#               control/ nor proxy/)
+#   folder      an include of a folder that stands later in the list of folders, or a folder that
+#               is not in the list
 #   unknown     a quoted include that is no file of this project
 #   private     a header of src/ that is included from another layer
 #   cycle       headers that include each other in a ring
@@ -32,6 +35,18 @@ fault() {
 
 layers=(base wire model net proxy control cli)
 
+# The folders of each layer, lowest first: a file includes its own folder and earlier ones only.
+folders=(
+    base
+    wire/mqtt wire/proxy wire wire/http
+    model/config model/config/keys model/config/check model
+    net net/tls/cert net/tls net/ws
+    proxy proxy/admission proxy/session proxy/stages proxy/worker
+    control/host control/tls control/discovery control/health control/service control/reload
+    control/admin control/admin/metrics control/admin/dashboard control/admin/api control
+    cli
+)
+
 # Third-party headers and the files that may include them; main.c has no room of its own.
 rooms=(
     '^ev\.h$                  ^(src|include)/(proxy|control)/|^src/main\.c$'
@@ -53,10 +68,13 @@ rooms=(
 # include_faults: read "includer name-as-written" lines; print faults, and edges between headers to
 # the file in EDGES.
 include_faults() {
-    awk -v layers="${layers[*]}" -v files="$scratch/files" -v rooms_file="$scratch/rooms" -v edges="$scratch/edges" '
+    awk -v layers="${layers[*]}" -v folders="${folders[*]}" \
+        -v files="$scratch/files" -v rooms_file="$scratch/rooms" -v edges="$scratch/edges" '
     BEGIN {
         n_layers = split(layers, layer_at, " ")
         for (i = 1; i <= n_layers; i++) height[layer_at[i]] = i
+        n_folders = split(folders, folder_at, " ")
+        for (i = 1; i <= n_folders; i++) rank[folder_at[i]] = i
         while ((getline line <files) > 0) exists[line] = 1
         while ((getline line <rooms_file) > 0) {
             split(line, row, " ")
@@ -67,6 +85,11 @@ include_faults() {
     function layer_of(path) { # the folder below src/ or include/
         sub(/^[^\/]*\//, "", path)
         sub(/\/.*/, "", path)
+        return path
+    }
+    function folder_of(path) { # below src/ or include/
+        sub(/^[^\/]*\//, "", path)
+        sub(/\/[^\/]*$/, "", path)
         return path
     }
     function height_of(path) { # 99 for main.c, 0 for a file in no layer
@@ -89,8 +112,12 @@ include_faults() {
         }
         if (from == 0)
             print file ": upward: it is in no layer (" layers ")"
-        else if (to > from)
+        else if (to > from || (layer_of(file) == "cli" && layer_of(target) ~ /^(proxy|control)$/))
             print file ": upward: includes " target
+        else if (from != 99 && !(folder_of(file) in rank))
+            print file ": folder: " folder_of(file) " is not in the list of folders"
+        else if (from == to && rank[folder_of(target)] > rank[folder_of(file)])
+            print file ": folder: includes " target
         else if (from != 99 && target ~ /^src\// && to != from)
             print file ": private: " target " belongs to " layer_of(target)
         if (file ~ /\.h$/)

@@ -17,11 +17,11 @@ make_good_tree() {
     mkdir -p "$scratch"/good/{include,src}/{base,wire/mqtt,model,net/tls,proxy,control,cli}
     cd "$scratch/good" || exit 2
     header include/base/a.h BASE_A_H 'struct a { int n; };'
-    header include/wire/b.h WIRE_B_H '#include "base/a.h"\nstruct b { struct a a; };'
+    header include/wire/mqtt/b.h WIRE_B_H '#include "base/a.h"\nstruct b { struct a a; };'
     header include/wire/only_macros.h WIRE_ONLY_MACROS_H '#include "base/a.h"\n#define B_MAX 3u'
     header src/wire/mqtt/inner.h WIRE_INNER_H 'struct inner;'
-    header include/proxy/c.h PROXY_C_H '#include <ev.h>\n#include "wire/b.h"\nstruct c { struct b b; };'
-    printf '#include "wire/b.h"\n#include "wire/mqtt/inner.h"\n#include "inner.h"\n#include <MQTTProperties.h>\n' >src/wire/mqtt/b.c
+    header include/proxy/c.h PROXY_C_H '#include <ev.h>\n#include "wire/mqtt/b.h"\nstruct c { struct b b; };'
+    printf '#include "wire/mqtt/b.h"\n#include "wire/mqtt/inner.h"\n#include "inner.h"\n#include <MQTTProperties.h>\n' >src/wire/mqtt/b.c
     printf '#include "proxy/c.h"\n#include <ev.h>\n#include <unistd.h>\n' >src/main.c
     printf '#include "net/tls/x.h"\n#include <openssl/ssl.h>\n#include <time.h>\n' >src/net/tls/x.c
     header include/net/tls/x.h NET_TLS_X_H 'struct tls_x;'
@@ -77,20 +77,30 @@ with include/base/d.h '#ifndef D_H\n#define D_H\nstruct d { size_t n; };\n#endif
 with include/base/d.h 'struct d { int n; };' 'include/base/d.h: alone: .*redefinition'
 
 good_tree # a header that its .c includes first
-printf 'struct b;\n' >include/wire/b.h
-expect 'include/wire/b.h: alone'
+printf 'struct b;\n' >include/wire/mqtt/b.h
+expect 'include/wire/mqtt/b.h: alone'
 good_tree
-printf '#ifndef WIRE_B_H\n#define OTHER_H\nstruct b;\n#endif\n' >include/wire/b.h
-expect 'include/wire/b.h: alone: no include guard'
+printf '#ifndef WIRE_B_H\n#define OTHER_H\nstruct b;\n#endif\n' >include/wire/mqtt/b.h
+expect 'include/wire/mqtt/b.h: alone: no include guard'
 
 good_tree
-header include/wire/all.h WIRE_ALL_H '#include "wire/b.h"\n#include "base/a.h"'
+header include/wire/all.h WIRE_ALL_H '#include "wire/mqtt/b.h"\n#include "base/a.h"'
 expect 'include/wire/all.h: umbrella'
 
 good_tree
 header include/base/e.h BASE_E_H '#include "base/f.h"\nstruct e;'
 header include/base/f.h BASE_F_H '#include "base/e.h"\nstruct f;'
 expect 'cycle: .*include/base/e.h'
+
+good_tree # each folder includes lower ones only
+mkdir -p src/control/health src/control/admin
+header src/control/admin/call.h CONTROL_ADMIN_CALL_H 'struct call;'
+echo '#include "control/admin/call.h"' >src/control/health/h.c
+expect 'src/control/health/h.c: folder: includes src/control/admin/call.h'
+good_tree
+mkdir -p src/control/attic && echo '#include "base/a.h"' >src/control/attic/x.c
+expect 'src/control/attic/x.c: folder: control/attic is not in the list of folders'
+with src/cli/c.c '#include "proxy/c.h"' 'src/cli/c.c: upward: includes include/proxy/c.h'
 
 good_tree
 mkdir src/attic && echo '#include "base/a.h"' >src/attic/x.c
