@@ -1,13 +1,13 @@
 /*
- * fuzz_address.c - the laws of addresses and endpoints as text.
+ * fuzz_address.c - laws of addresses and endpoints as text.
  *
- * The input is a text: what may stand in a configuration, and what DNS and trusted proxies give.
+ * The input is text as in a configuration, in DNS answers and from trusted proxies.
  *
- *   - an endpoint is an address or the path of a Unix socket; both readers agree on which
- *   - the host of an accepted address is one to c-ares, and the same one
- *   - written again, it reads the same, but that an IPv4-mapped address becomes the IPv4 one
- *   - port 0 is taken only where it is allowed, and nothing else hangs on that
- *   - what is refused leaves alone what the caller had
+ *   - an endpoint is an address or the path of a Unix socket; both parsers agree on which
+ *   - c-ares accepts the host of an accepted address as the same address
+ *   - formatted and parsed again, it is the same, except that an IPv4-mapped address becomes IPv4
+ *   - port 0 is accepted only if allowed, and that affects nothing else
+ *   - on rejection the output is unchanged
  */
 #include <ares.h>
 #include <arpa/inet.h>

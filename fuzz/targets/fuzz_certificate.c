@@ -1,13 +1,13 @@
 /*
- * fuzz_certificate.c - the laws of the names that are taken from a certificate.
+ * fuzz_certificate.c - laws of the names of a certificate.
  *
- * The input is a certificate as DER, or the name of a subject and nothing else as DER. What
- * OpenSSL cannot decode is not looked at; what it can comes from whoever made it.
+ * The input is a certificate in DER, or only a subject name in DER. Input that OpenSSL cannot
+ * decode is skipped.
  *
- *   - names are there once each, sorted, in lower case, without zero bytes
- *   - each DNS name is one that OpenSSL's own check of a host name finds in the certificate
- *   - the common name is UTF-8 (whatever else may be in it, zero bytes too)
- *   - a certificate has the same names as itself, if it has any, and is found by them
+ *   - names are unique, sorted, in lower case and without NUL bytes
+ *   - OpenSSL's host name check finds each DNS name in the certificate
+ *   - the common name is UTF-8 (it may contain anything else, including NUL bytes)
+ *   - a certificate with names has the same names as itself, and the index finds it by each
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>

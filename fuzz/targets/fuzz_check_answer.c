@@ -1,17 +1,17 @@
 /*
- * fuzz_check_answer.c - the laws of what a health check makes of a node's answer.
+ * fuzz_check_answer.c - laws of the evaluation of a health check's answer.
  *
- * The input is what a node sends, from its first byte on; it answers an mqtt check and an http
- * check. What is asked is drawn from the input too: a user name from it, and the codes to expect.
+ * The input is what a node sends, as the answer to an mqtt check and to an http check. The request
+ * is derived from the input too: a user name, and the expected codes.
  *
- *   - split equals whole: as bytes come, MORE until a verdict, and what follows changes nothing
+ *   - split equals whole: MORE until there is a verdict, and further bytes do not change it
  *   - CHECK_ANSWER_MAX bytes are always enough
- *   - good, no new sessions and bad are what the tables say: of MQTT 3.1.1 table 3.1, read here
- *     from the bytes again, and of the configured codes
- *   - only a CONNACK of code 0 opens a session
- *   - why is a line of text, whatever the node says
- *   - the question is a CONNECT, or the head of a request, that our own readers take, with what
- *     it was made of; a tcp check sends the PROXY header and nothing else
+ *   - good, no new sessions and bad follow MQTT 3.1.1 table 3.1, evaluated again here, and the
+ *     configured codes
+ *   - only a CONNACK with code 0 opens a session
+ *   - the reason is one line of text, whatever the node sends
+ *   - our own parsers accept the request, a CONNECT or an HTTP head, with the configured values; a
+ *     tcp check sends only the PROXY header
  */
 #include "control/health/check_dialogue.h"
 #include "law.h"

@@ -1,19 +1,16 @@
 /*
- * fuzz_dns_answer.c - the laws of DNS answers, from a server's bytes to the nodes of a cluster.
+ * fuzz_dns_answer.c - laws of DNS answers, from a server's bytes to the nodes of a cluster.
  *
- * The input is a DNS message as it is: a capture of UDP is a seed. It is taken for an answer to
- * a question for SRV, for A and for AAAA, which it can be one after another.
+ * The input is a DNS message: a UDP capture is a seed. It is parsed as the answer to an SRV, an A
+ * and an AAAA query.
  *
- *   - success means that something was found, with the lowest TTL of the message, and anything
- *     else that nothing was
- *   - an address stands in the bytes; so do a service's priority, weight and port, and its
- *     target is a host name and nothing else
- *   - no more is found than the header says, and the same again a second time
- *   - what is said when it is asked first stands when it is asked in other memory: nothing
- *     points into the message
- *   - its members have names that are sorted and each there once, addresses that can be dialled,
- *     a weight, and a primary among them; how many were left out is said
- *   - addresses of an earlier answer stand in where there was a failure, and only there
+ *   - success means a result with the lowest TTL of the message; anything else means no result
+ *   - addresses, priority, weight and port are copied from the message; a target is a host name
+ *   - there are no more results than the header announces, and parsing is repeatable
+ *   - results do not point into the message
+ *   - the members have sorted unique names, addresses to connect to, a weight, and at least one
+ *     primary; the number of omitted ones is reported
+ *   - addresses of an earlier answer are used after a failure, and only then
  */
 #include <ares.h>
 #include <sys/socket.h>

@@ -1,15 +1,15 @@
 /*
- * fuzz_dns_ttl.c - the laws of the look for the lowest TTL of a DNS answer.
+ * fuzz_dns_ttl.c - laws of the search for the lowest TTL of a DNS answer.
  *
- * The input is a DNS message as it is: a capture of UDP is a seed.
+ * The input is a DNS message: a UDP capture is a seed.
  *
- *   - split equals whole: once a beginning holds the answers, every longer one says the same,
- *     and what follows changes nothing
- *   - what is said stands in the bytes, with the rest of its record behind it
- *   - identifier, flags and the other sections' counts change nothing
+ *   - split equals whole: once a prefix contains the answers, further bytes do not change the
+ * result
+ *   - the result is the TTL of a complete record in the message
+ *   - identifier, flags and the counts of other sections do not matter
  *   - without its last answer, the TTL is not lower
- *   - one more answer makes it the lower of the two, and never higher
- *   - no answer, no TTL: what the caller had is left alone
+ *   - with one more answer it is the lower of the two
+ *   - without answers there is no TTL and the output is unchanged
  */
 #include "base/util.h"
 #include "law.h"

@@ -1,14 +1,13 @@
 /*
- * fuzz_http_head.c - the laws of the HTTP head reader by itself, whatever is asked for with it.
+ * fuzz_http_head.c - laws of the HTTP head parser.
  *
- * The input is what a client sends, as it is: a capture is a seed.
+ * The input is what a client sends: a capture is a seed.
  *
- *   - split equals whole, with the bytes elsewhere in memory at every call
- *   - bad stays bad; a head that is waited for can still end well
- *   - what a reader made of line splitting and nothing else finds in a whole head is the same,
- *     and it holds no line that such a reader would take for something else
- *   - what was said, written again, reads the same
- *   - a list's elements are what splitting at its commas gives
+ *   - split equals whole, with the bytes at another address in every call
+ *   - bad stays bad; an incomplete head can be continued to a valid one
+ *   - a simple parser that splits lines finds the same items, and takes no line for anything else
+ *   - the result, written again, parses the same
+ *   - the elements of a list are those of splitting at commas
  */
 #include <strings.h>
 

@@ -1,12 +1,12 @@
 /*
- * fuzz_http_status.c - the laws of the reader of an HTTP/1.x status code.
+ * fuzz_http_status.c - laws of the parser of an HTTP/1.x status code.
  *
  * The input is what a server sends, from its first byte on.
  *
- *   - the answer is that of a writer: BAD where no line that can be written begins so, DONE
- *     where the code's end is there, MORE before
- *   - split equals whole, and what follows changes nothing
- *   - the code is what stands in the line; it is set on DONE only
+ *   - the result agrees with a writer: BAD if no line can begin so, DONE once the code is complete,
+ *     MORE before
+ *   - split equals whole, and further bytes do not change the result
+ *   - the code is the one in the line, and is set on DONE only
  */
 #include "law.h"
 #include "wire/http/status.h"

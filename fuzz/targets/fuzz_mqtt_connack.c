@@ -1,14 +1,13 @@
 /*
- * fuzz_mqtt_connack.c - the laws of the look at a node's CONNACK.
+ * fuzz_mqtt_connack.c - laws of the parser of a node's CONNACK.
  *
- * The input is the version of the device's CONNECT as a digit, then what the node sends.
+ * The input is the version of the client's CONNECT as a digit, then what the node sends.
  *
- *   - split equals whole: once a beginning has decided, every longer one says the same, and
- *     what follows changes nothing
- *   - a fixed header that is waited for can still become a CONNACK
- *   - what is said stands in the packet; nothing is said but on DONE
- *   - what is said, written again, reads the same
- *   - a Server Keep Alive behind all properties is heard, unless one came before
+ *   - split equals whole: once a prefix decides, further bytes do not change the result
+ *   - an incomplete fixed header can be continued to a CONNACK
+ *   - the result is contained in the packet, and is set on DONE only
+ *   - the result, written again, parses the same
+ *   - a Server Keep Alive after all properties is found, unless there was one before
  */
 #include "law.h"
 #include "wire/mqtt/connack.h"

@@ -1,20 +1,19 @@
 /*
- * fuzz_mqtt_connect.c - the laws of the CONNECT reader and the CONNACK composer.
+ * fuzz_mqtt_connect.c - laws of the CONNECT parser and the CONNACK composer.
  *
- * The input is what a client sends, as it is: no option bytes, so that a capture is a
- * seed. Where the bytes are cut is drawn from a hash of the input. Every buffer given to
- * the reader is exactly as long as it says, for AddressSanitizer to see a step too far.
+ * The input is what a client sends, without option bytes: a capture is a seed. A hash of the input
+ * decides how it is split. Buffers have exactly the size of their content, so that AddressSanitizer
+ * detects overruns.
  *
- *   - split equals whole, and a beginning of a good packet asks for more
- *   - bad stays bad, whatever follows; a whole packet is never told to wait for more
- *   - what strict accepts, lenient accepts and reads the same; what lenient refuses, strict
- *     refuses, and lenient refuses framing faults only
- *   - the client identifier and the user name lie inside the packet, the packet inside the
- *     input, and no packet is larger than the limit
- *   - a first byte of 0x11 to 0x1F is a CONNECT of 3.1 or none
- *   - a CONNACK has a form its version knows and fits the client's Maximum Packet Size
- *   - properties we accept, Paho's reader reads to the same end with the same values (never
- *     given others: it trusts its input)
+ *   - split equals whole, and a prefix of a valid packet returns MORE
+ *   - bad stays bad; a complete packet never returns MORE
+ *   - lenient accepts what strict accepts, with the same result; it rejects only framing faults
+ *   - client identifier and user name lie inside the packet, the packet inside the input, and no
+ *     packet exceeds the limit
+ *   - a first byte of 0x11 to 0x1F is a CONNECT of 3.1 or invalid
+ *   - a CONNACK has a format of its version and fits the client's Maximum Packet Size
+ *   - Paho's reader finds the same values in accepted properties (it gets no others: it trusts its
+ *     input)
  */
 #include <MQTTProperties.h>
 

@@ -1,22 +1,21 @@
 /*
- * fuzz_mqtt_properties.c - our walker of MQTT 5.0 properties against Paho's reader of them.
+ * fuzz_mqtt_properties.c - our parser of MQTT 5.0 properties against Paho's reader.
  *
- * The input is a property list as a packet has it, its length in front, then the rest of the
- * packet; where the input ends, the packet does.
+ * The input is a property list with its length, then the rest of the packet, which ends with the
+ * input.
  *
- *   - split equals whole, and in lenient mode only framing is refused
- *   - what we accept, as CONNECT's or as a will's, strictly or leniently, Paho accepts: to the
- *     same end, with the same values
- *   - strictly, we accept exactly what Paho accepts and what keeps the rules of MQTT 5.0, judged
- *     by the values that Paho has read; jansson says what UTF-8 is
- *   - what we refuse, Paho refuses too, or the difference is a row of the table below. Replayed
- *     over its whole corpus, this target fails when a row is hit by none of it
+ *   - split equals whole, and lenient mode rejects only framing faults
+ *   - Paho accepts what we accept, as properties of CONNECT or a will, strict or lenient, with the
+ *     same end and the same values
+ *   - strict mode accepts exactly what Paho accepts and MQTT 5.0 allows, evaluated with the values
+ *     that Paho has read; jansson decides what UTF-8 is
+ *   - Paho rejects what we reject, or the difference is a row of the table below. The corpus replay
+ *     fails if it does not cover a row
  *
- * Paho trusts its input. It is guarded so: MQTTProperty_read() takes an identifier and at most
- * five bytes of value unchecked (strings it checks), and stops at an identifier it does not know.
- * Identifier 0 is one. So zeros behind the input end every walk, five bytes behind it at the
- * latest; behind the zeros is a page that nobody may touch, and the pointer that Paho moved says
- * how far it was.
+ * Paho trusts its input. MQTTProperty_read() reads an identifier and at most five bytes of value
+ * unchecked (it checks strings), and stops at an unknown identifier such as 0. So zeros after the
+ * input end every read after at most five bytes; after the zeros is a protected page, and the
+ * pointer that Paho advances shows how far it has read.
  */
 #include <MQTTProperties.h>
 #include <jansson.h>

@@ -1,18 +1,17 @@
 /*
- * fuzz_proxy_read.c - the laws of the PROXY header reader.
+ * fuzz_proxy_read.c - laws of the PROXY header parser.
  *
- * The input is what a balancer sends, as it is, with anything behind the header: a capture is
- * a seed. The reader keeps nothing between calls, so reading beginnings of the input is every
- * way to cut it.
+ * The input is what a balancer sends, with anything after the header: a capture is a seed. The
+ * parser is stateless, so parsing prefixes covers every way to split the input.
  *
- *   - split equals whole: once a beginning has decided, every longer one says the same
- *   - who reads no more than the reader asks for never passes the header's end, and takes all
- *     of it, also when the socket gives less
- *   - bad stays bad, done stays done, whatever follows
- *   - a line that is waited for can still end, in as many bytes as the reader says
- *   - a header is no longer than its version allows, and what it says lies inside it
+ *   - split equals whole: once a prefix decides, further bytes do not change the result
+ *   - a caller that reads as many bytes as requested reads exactly the header, also with short
+ * reads
+ *   - bad stays bad, done stays done
+ *   - an incomplete line can be completed in the number of bytes that the parser returns
+ *   - a header does not exceed the limit of its version, and the facts lie inside it
  *   - no name without a verified certificate, no TLS fact without TLS
- *   - the addresses, written again by our writers, read back the same
+ *   - the addresses, written by our writers, parse the same
  */
 #include "law.h"
 #include "wire/proxy/read.h"

@@ -1,19 +1,19 @@
 /*
- * fuzz_proxy_write.c - the laws of both PROXY header writers.
+ * fuzz_proxy_write.c - laws of both PROXY header writers.
  *
- * The input is a list of facts; it runs out into zeros:
+ * The input is a list of facts, padded with zeros:
  *
  *   flags 2 | source 1 + 16 + 2 | destination 1 + 16 + 2 | eight times: length 2, value
  *
- * The flags say which facts are there. A value that the input cannot fill points at zeros.
+ * The flags select the facts. A value longer than the input points to zeros.
  *
- *   - a header is at most 107 or 516 bytes, and nothing is written behind it
- *   - our reader takes it whole, and reads the same addresses and facts
- *   - only the types that receivers know; of sub-TLVs only 0x21 to 0x25, each once; on the
- *     wire no name and no verify = 0 without a verified certificate
- *   - a fact is left out only where it would not have fitted, the name only for want of room
- *     next to nothing, for want of a verified certificate, or for bytes that no name has
- *   - under a checksum, an address with one bit turned is refused
+ *   - a header has at most 107 or 516 bytes, and nothing is written after it
+ *   - our parser accepts it, with the same addresses and facts
+ *   - only types that receivers know; only sub-TLVs 0x21 to 0x25, each once; without a verified
+ *     certificate no name and no verify = 0
+ *   - a fact is left out only if it does not fit; the name only for lack of room, without a
+ * verified certificate, or if it contains invalid bytes
+ *   - with a checksum, a header with one flipped address bit is rejected
  */
 #include "law.h"
 #include "wire/proxy/read.h"

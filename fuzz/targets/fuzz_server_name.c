@@ -1,12 +1,12 @@
 /*
- * fuzz_server_name.c - the laws of the look for the certificate that a server name asks for.
+ * fuzz_server_name.c - laws of the search for the certificate of a server name.
  *
- * The input is what a client asks for, ended by a zero byte, and then the names of certificates:
- * each ended by a zero byte, an empty one begins the next certificate.
+ * The input is a server name, terminated by NUL, then the names of certificates: each terminated by
+ * NUL; an empty name starts the next certificate.
  *
- *   - the answer is that of a second reader, which goes through all names in their order
- *   - neither case nor one trailing dot matters; a wildcard stands for one whole first label
- *   - one more certificate, behind the others, changes no answer that was there
+ *   - the result agrees with a linear search
+ *   - case and one trailing dot are ignored; a wildcard matches exactly one label, the first
+ *   - a further certificate at the end does not change existing results
  */
 #include "law.h"
 #include "net/tls/cert/names.h"

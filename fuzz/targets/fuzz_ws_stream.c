@@ -1,18 +1,18 @@
 /*
- * fuzz_ws_stream.c - the laws of the WebSocket stream, in both directions at once.
+ * fuzz_ws_stream.c - laws of the WebSocket stream, in both directions at once.
  *
- * The input is what a client sends after a good upgrade request, as it is: frames. How the
- * stream below dribbles, in which pieces payload is asked for, and what is written meanwhile
- * is drawn from a hash of the input. Payload is read into memory of exactly the size asked
- * for, and the scripted stream asserts that waiting writes are repeated as they were.
+ * The input is the frames that a client sends after a valid upgrade request. A hash of the input
+ * decides how the inner stream splits data, the sizes of reads, and what is written meanwhile.
+ * Payload is read into buffers of exact size, and the scripted stream asserts that blocked writes
+ * are repeated unchanged.
  *
- *   - payload, verdict and close code are those of a second de-framer, a small one written
- *     here, however reads and writes are cut: so split equals whole
- *   - what is written are whole frames of shortest form: binary ones whose payload is what was
- *     written, in order; pongs whose payload is that of pings the client sent, in order; a
- *     close frame as the last, its code a legal one and the verdict's
- *   - without dribble the last ping is answered
- *   - a stream that has ended drains to the end of its input
+ *   - payload, result and close code agree with a second decoder in this file, however reads and
+ *     writes are split: so split equals whole
+ *   - only complete frames of the shortest form are written: binary frames with the written
+ * payload, in order; pongs with the payload of received pings, in order; last a close frame with a
+ * valid code that matches the result
+ *   - if nothing blocks, the last ping is answered
+ *   - a stream that has ended can be drained to the end of its input
  */
 #include "law.h"
 #include "net/stream_memory.h"

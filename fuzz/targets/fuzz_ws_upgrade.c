@@ -1,19 +1,17 @@
 /*
- * fuzz_ws_upgrade.c - the laws of the WebSocket upgrade reader and its answers.
+ * fuzz_ws_upgrade.c - laws of the WebSocket upgrade parser and its responses.
  *
- * The input is what a client sends, as it is: a capture is a seed. The listener's path is
- * "/mqtt" and X-Forwarded-For is looked for. Every buffer given to the reader is exactly as
- * long as it says.
+ * The input is what a client sends: a capture is a seed. The listener's path is "/mqtt" and the
+ * client address header is X-Forwarded-For. Buffers have exactly the size of their content.
  *
- *   - split equals whole, and a beginning of a good request asks for more
- *   - bad stays bad, done stays done, whatever follows
- *   - an accepted head ends with its first empty line, and a reader made of line splitting and
- *     nothing else finds the same key, a subprotocol and one Host in it
- *   - the forwarded list is printable, bounded, and the end of what that reader puts together
- *   - every answer is an HTTP response with the headers of its status and a body of the
- *     length it says
- *   - a WebSocket stream over such a client opens when the reader says so, however the bytes
- *     dribble in; it has sent that answer, and knows what the reader knows
+ *   - split equals whole, and a prefix of a valid request returns MORE
+ *   - bad stays bad, done stays done
+ *   - an accepted head ends with its first empty line, and a parser that only splits lines finds
+ * the same key, a subprotocol and one Host
+ *   - the forwarded list is printable, bounded, and the end of the list of that parser
+ *   - every response is valid HTTP with the headers of its status and a body of the stated length
+ *   - a WebSocket stream opens when the parser accepts, however the bytes are split; it has sent
+ * that response and reports the same facts
  */
 #include <strings.h>
 

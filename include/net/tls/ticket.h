@@ -30,7 +30,7 @@ MUST_USE struct tls_ticket_keys *tls_ticket_keys_generate(const struct tls_ticke
  * AES-256 key 32, HMAC key 32), as created by `openssl rand -base64 48` and `openssl rand 80 |
  * openssl base64 -A`. The FIRST key encrypts; in HAProxy it is the last but one.
  *
- *   error   on failure, one line: "/etc/keys:3: want a base64 key of 48 or 80 bytes"
+ *   error   on failure, one line: "/etc/keys:3: must be a base64 key of 48 or 80 bytes"
  *
  * Null on failure.
  */

@@ -1,8 +1,8 @@
 /*
- * check.h - what a router says to a node to see whether it serves MQTT: CONNECT, and
- * DISCONNECT after it. Nothing stays behind: the session is clean and has no will.
+ * check.h - the CONNECT and DISCONNECT of a health check. The session is clean and has no will, so
+ * it leaves nothing on the node.
  *
- * Of version 3.1.1, which every broker knows, and whose CONNACK is four bytes.
+ * Version 3.1.1: every broker supports it, and its CONNACK has four bytes.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: MQTT 3.1.1 sections 3.1 and 3.14.
@@ -20,17 +20,17 @@ struct mqtt_check {
     struct span client_id; /* 1..23 characters of [0-9a-zA-Z] and "-" suit every broker */
     struct span username;  /* absent = none */
     struct span password;  /* absent = none; not without a user name [MQTT-3.1.2-22] */
-    uint16_t keep_alive_s; /* how long the broker waits for a router that fell silent, x 1.5 */
+    uint16_t keep_alive_s; /* the broker closes after 1.5 times this without a packet */
 };
 
-/* A CONNECT is no longer than this and its three texts. */
+/* Maximum size of a CONNECT without its three strings. */
 #define MQTT_CHECK_CONNECT_ROOM 20u
 
 /*
  * Compose the CONNECT. A password without a user name is left out.
  *
- * Returns the bytes written, at most max; 0, with nothing written, when that is too little
- * or a text is longer than MQTT can say (65,535 bytes).
+ * Returns the bytes written, at most max; 0, with nothing written, if max is too small or a string
+ * exceeds 65,535 bytes.
  */
 MUST_USE size_t mqtt_check_connect(const struct mqtt_check *check, uint8_t *out, size_t max);
 

@@ -1,6 +1,5 @@
 /*
- * connack.h - CONNACK: the one a router says when it refuses a device itself, and a look
- * at the one a node sends.
+ * connack.h - compose the CONNACK of a rejection by the router, and parse the CONNACK of a node.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
@@ -17,7 +16,8 @@
 #include "base/util.h"
 #include "connect.h"
 
-/* Why a device is refused: enum suffix, 3.x return code (0 = close in silence), 5.0 reason code. */
+/* Why a device is refused: enum suffix, 3.x return code (0 = close without CONNACK), 5.0 reason
+ * code. */
 #define MQTT_REFUSALS(X)                                                                           \
     X(MALFORMED, 0, 0x81)                                                                          \
     X(PROTOCOL_ERROR, 0, 0x82)                                                                     \
@@ -45,24 +45,23 @@ enum mqtt_refusal {
 /*
  * Compose the CONNACK for a refusal.
  *
- *   c     as far as it was read: version (or the unknown level) and Maximum Packet Size
+ *   c     the parsed part: version (or the unknown level) and Maximum Packet Size
  *   out   MQTT_CONNACK_REFUSAL_MAX bytes
  *
- * Returns the number of bytes written: 4 for 3.x, 5 for 5.0; 0 = close in silence,
- * because the client's version cannot be named, its version has no word for this
- * refusal, or the CONNACK would exceed the client's Maximum Packet Size [MQTT-3.1.2-24].
- * An unknown level of protocol "MQTT" above 4 is answered in 5.0 form, everything
- * else unknown but named in 3.x form [MQTT-3.1.2-2].
+ * Returns the number of bytes written: 4 for 3.x, 5 for 5.0; 0 = close without CONNACK, because the
+ * version is not known, has no code for this rejection, or the CONNACK would exceed the client's
+ * Maximum Packet Size [MQTT-3.1.2-24]. For an unknown level of "MQTT" above 4 the 5.0 format is
+ * used, for other unknown levels the 3.x format [MQTT-3.1.2-2].
  */
 size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out);
 
 /*
- * The same for a CONNECT that broke a rule (c->fault): picks the refusal the version
- * prescribes or allows for that rule.
+ * The same for an invalid CONNECT (c->fault): selects the rejection that the version requires or
+ * allows.
  */
 size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
 
-/* What a node's CONNACK says, as far as a router cares. */
+/* The relevant content of a node's CONNACK. */
 struct mqtt_connack {
     uint8_t code;                 /* 3.x return code or 5.0 reason code; 0 = accepted */
     bool session_present;         /* the node had the device's session */
@@ -70,16 +69,16 @@ struct mqtt_connack {
     uint16_t server_keep_alive_s; /* seconds [MQTT-3.2.2-21] */
 };
 
-/* What a CONNACK's code is about. */
+/* Subject of a CONNACK code. */
 enum mqtt_connack_subject {
     MQTT_CONNACK_ACCEPTED,
-    MQTT_CONNACK_ABOUT_DEVICE, /* its credentials, its identifier, or its rights */
-    MQTT_CONNACK_ABOUT_NODE,   /* the node's own state: another node need not share it */
-    MQTT_CONNACK_ABOUT_OTHER   /* the packet, a quota, or a reason that is not given */
+    MQTT_CONNACK_ABOUT_DEVICE, /* credentials, identifier or permissions */
+    MQTT_CONNACK_ABOUT_NODE,   /* state of this node: another node may accept */
+    MQTT_CONNACK_ABOUT_OTHER   /* the packet, a quota, or an unspecified reason */
 };
 
 /*
- * What a node's code is about, for a CONNECT of this version (3, 4 or 5).
+ * The subject of a node's code, for a CONNECT of this version (3, 4 or 5).
  *
  *              3.1, 3.1.1   5.0
  *   ACCEPTED   0            0x00
@@ -100,18 +99,17 @@ enum mqtt_connack_subject {
 enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code);
 
 /*
- * Look at the first packet a node sends.
+ * Parse the first packet of a node.
  *
  *   in       bytes of the node received so far, from the first one
  *   version  of the device's CONNECT: 3, 4 or 5
  *   out      filled on PARSE_DONE only
  *
- * PARSE_MORE  it could still become a CONNACK, as far as its type and length tell: what stands
- *             behind them is judged when all of it is there
- * PARSE_BAD   it is something else (AUTH, for one), or a CONNACK whose parts do not fit
+ * PARSE_MORE  type and length are valid so far; the rest is checked when complete
+ * PARSE_BAD   another packet (such as AUTH), or an invalid CONNACK
  *
- * A look, no judgement: the bytes go to the device whatever the answer is. Properties that
- * a CONNACK must not have are passed over.
+ * The bytes are relayed to the device whatever the result. Properties that are not allowed in a
+ * CONNACK are ignored.
  */
 MUST_USE enum parse_result mqtt_connack_read(struct span in, uint8_t version,
                                              struct mqtt_connack *out);

@@ -1,5 +1,5 @@
 /*
- * fault.h - every rule a CONNECT can break.
+ * fault.h - the faults of a CONNECT.
  */
 #ifndef WIRE_MQTT_FAULT_H
 #define WIRE_MQTT_FAULT_H
@@ -7,12 +7,11 @@
 #include <stdbool.h>
 
 /*
- * Enum suffix, log word, class, clause.
+ * Enum suffix, name in the log, class, clause.
  *
- * FRAMING   version, client id, user name or the end of the packet cannot be named with
- *           certainty; refused in every mode
- * SEMANTIC  the packet can be read but says something illegal; strict refuses it, lenient
- *           leaves it to the broker
+ * FRAMING   version, client identifier, user name or the end of the packet is uncertain; rejected
+ * in every mode SEMANTIC  the packet can be parsed but is invalid; strict rejects it, lenient
+ * leaves it to the broker
  */
 #define MQTT_FAULTS(X)                                                                             \
     X(NONE, "none", SEMANTIC, "")                                                                  \
@@ -50,11 +49,11 @@ enum mqtt_fault {
         MQTT_FAULT_COUNT
 };
 
-/* The log word of a fault ("reserved_flag") and the clause it breaks. Never null. */
+/* The name of a fault in the log ("reserved_flag") and the violated clause. Never null. */
 const char *mqtt_fault_name(enum mqtt_fault fault);
 const char *mqtt_fault_clause(enum mqtt_fault fault);
 
-/* True for a FRAMING fault: refused in lenient mode too. */
+/* True for a FRAMING fault: rejected in lenient mode too. */
 bool mqtt_fault_is_framing(enum mqtt_fault fault);
 
 #endif

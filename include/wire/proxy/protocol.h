@@ -1,5 +1,5 @@
 /*
- * protocol.h - write the PROXY header that tells a node the device's real address.
+ * protocol.h - write the PROXY header that carries the client's address to a node.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: The PROXY protocol, versions 1 & 2 (HAProxy, doc/proxy-protocol.txt), section 2.
@@ -28,10 +28,11 @@ struct proxy_facts {
     struct span unique_id; /* PP2_TYPE_UNIQUE_ID 0x05: at most 128 bytes, of any kind */
     bool crc32c;           /* PP2_TYPE_CRC32C 0x03 */
 
-    bool has_tls;            /* PP2_TYPE_SSL 0x20, with all that follows */
-    bool client_cert_conn;   /* PP2_CLIENT_CERT_CONN: a client certificate came here and now */
-    bool client_cert_sess;   /* PP2_CLIENT_CERT_SESS: or when the TLS session began */
-    bool verified;           /* and it was verified; counts only with one of the two above */
+    bool has_tls;          /* PP2_TYPE_SSL 0x20, with all that follows */
+    bool client_cert_conn; /* PP2_CLIENT_CERT_CONN: a client certificate was sent on this connection
+                            */
+    bool client_cert_sess; /* PP2_CLIENT_CERT_SESS: or in the first handshake of the TLS session */
+    bool verified;         /* and it was verified; valid only with one of the two above */
     struct span tls_version; /* PP2_SUBTYPE_SSL_VERSION 0x21 */
     struct span tls_cn;      /* PP2_SUBTYPE_SSL_CN 0x22: the subject's common name, UTF-8 */
     struct span tls_cipher;  /* PP2_SUBTYPE_SSL_CIPHER 0x23 */
@@ -52,19 +53,18 @@ struct proxy_facts {
  * tail), else as RFC 5952 does. Version 2 writes the TLVs in the order ALPN, AUTHORITY,
  * UNIQUE_ID, SSL, CRC32C, the sub-TLVs of SSL by their numbers, and no other than these.
  *
- * A TLV that would take the header past PROXY_V2_MAX is left out, whole. What is left out
- * first: KEY_ALG, SIG_ALG, then AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then of SSL the cipher,
- * the version, and last of all the CN: identity outlives everything that merely describes.
- * The SSL TLV's own five bytes always fit. Something small may still fit where something
- * more important was too large.
+ * A TLV that would exceed PROXY_V2_MAX is left out as a whole, in this order: KEY_ALG, SIG_ALG,
+ * AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then of SSL the cipher, the version and last the CN, which is
+ * the client's identity. The five bytes of the SSL TLV always fit. A small TLV may fit where a more
+ * important one was too large.
  *
- * The SSL TLV says PP2_CLIENT_SSL, the two certificate bits, and verify = 0 only for a client
- * certificate that was presented and verified, else 1 (section 2.2.6; HAProxy says 0 without
- * any certificate; EMQX reads 0 as "success", all else as "failed").
+ * The SSL TLV contains PP2_CLIENT_SSL, the two certificate bits, and verify = 0 only for a client
+ * certificate that was presented and verified, else 1 (section 2.2.6; HAProxy sends 0 without a
+ * certificate; EMQX treats 0 as "success", anything else as "failed").
  *
- * The CN is written only for a verified certificate (EMQX makes it the user name whatever
- * verify says), and only when it is not empty, well-formed UTF-8, and free of control
- * characters (C0, DEL, C1). A unique_id of more than 128 bytes is left out.
+ * The CN is written only for a verified certificate (EMQX uses it as user name and ignores verify),
+ * and only if it is not empty, well-formed UTF-8 and free of control characters (C0, DEL, C1). A
+ * unique_id of more than 128 bytes is left out.
  *
  * Returns the bytes written, at most PROXY_V1_MAX or PROXY_V2_MAX.
  */

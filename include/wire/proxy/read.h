@@ -1,9 +1,9 @@
 /*
- * read.h - read the PROXY header that a balancer in front of us sends, byte exact.
+ * read.h - parse the PROXY header of a balancer in front of the router.
  *
- * Behind the header may follow TLS, a WebSocket upgrade or a CONNECT, which are not ours to
- * take: the reader says how many bytes may be read from the socket without ever passing the
- * header's end, so that nothing has to be peeked at or put back.
+ * TLS, a WebSocket upgrade or a CONNECT may follow the header: the parser returns how many bytes
+ * may be read from the socket without passing the header's end, so that nothing has to be peeked or
+ * pushed back.
  *
  * Where the specification leaves a choice, this parser
  *   accepts   version 2 of family or transport UNSPEC, DGRAM, AF_UNIX: with the socket's own
@@ -20,7 +20,7 @@
  *   skips     everything behind the 16 fixed bytes of LOCAL and of family UNSPEC (nobody knows
  *             where TLVs would start); NOOP, NETNS, custom and unknown types, newer sub-TLVs
  *
- * Who may send a header at all (trusted_proxies) is for the caller to decide beforehand.
+ * The caller first checks that the peer may send a header (trusted_proxies).
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: The PROXY protocol, versions 1 & 2 (HAProxy, doc/proxy-protocol.txt), section 2.
@@ -37,17 +37,17 @@
 #include "protocol.h"
 
 /*
- * The longest header taken, and so the room that is always enough. The text promises senders
- * no more than one segment of 536 bytes; eight times that leaves room for the senders of
- * whole certificates, and bounds what a connection can make us hold.
+ * The maximum header size. The specification guarantees senders only one segment of 536 bytes;
+ * about eight times that leaves room for certificates, and bounds the memory per connection.
  */
 #define PROXY_READ_MAX (16u + 4096u)
 
 struct proxy_header {
     unsigned version; /* 1 or 2 */
-    /* false for LOCAL, UNKNOWN, and what is not TCP over IPv4 or IPv6: use the socket's own */
+    /* false for LOCAL, UNKNOWN, and what is not TCP over IPv4 or IPv6: use the socket's addresses
+     */
     bool has_address;
-    /* As they came: IPv4-mapped IPv6 is kept, and a TCP6 line may have one IPv4 address. */
+    /* As received: IPv4-mapped IPv6 is kept, and a TCP6 line may have one IPv4 address. */
     struct proxy_endpoint source, destination;
     /*
      * What the TLVs said, its spans inside the caller's bytes. crc32c: there was a checksum,
@@ -57,7 +57,7 @@ struct proxy_header {
      */
     struct proxy_facts facts;
     /*
-     * PARSE_BAD: a static word for the rule that broke.
+     * PARSE_BAD: the name of the violated rule, static.
      *   signature      neither version's first bytes                        section 2
      *   v1_protocol    neither TCP4, TCP6 nor UNKNOWN                        section 2.1
      *   v1_address     no address of that family, two of IPv4 in a TCP6 line, or not one space
@@ -83,13 +83,13 @@ struct proxy_header {
  *   in    all bytes received so far, from the first one; may be empty. Bytes behind
  *         the header change nothing
  *   out   filled on PARSE_DONE; only its fault on PARSE_BAD; untouched on PARSE_MORE
- *   next  on PARSE_MORE how many more bytes certainly belong to the header, at least 1: read
- *         no more than these and call again with all of them. 12 at the beginning; version 2
- *         then needs 4 and the rest, version 1 some five to ten reads.
- *         On PARSE_DONE the header's size; untouched on PARSE_BAD
+ *   next  on PARSE_MORE the number of further bytes that certainly belong to the header, at least
+ * 1: read no more than these and call again with all bytes. 12 at the beginning; version 2 then
+ * needs 4 and the rest, version 1 five to ten reads. On PARSE_DONE the header's size; untouched on
+ * PARSE_BAD
  *
- * PARSE_BAD is said on the earliest byte that proves it, the checksum's on the last. The
- * answer is the same however the bytes were cut. Keeps nothing between calls.
+ * PARSE_BAD is returned on the earliest byte that proves it, for the checksum on the last. The
+ * result does not depend on how the input was split. Stateless.
  */
 MUST_USE enum parse_result proxy_read(struct span in, struct proxy_header *out, size_t *next);
 

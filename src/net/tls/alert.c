@@ -29,7 +29,7 @@ const char *tls_failure_name(enum tls_failure failure)
             "other",
         "none",
     };
-    _Static_assert(ARRAY_LEN(words) == TLS_FAILURE_COUNT, "every failure has a word");
+    _Static_assert(ARRAY_LEN(words) == TLS_FAILURE_COUNT, "every failure has a name");
     assert(failure < TLS_FAILURE_COUNT);
     return words[failure];
 }

@@ -29,7 +29,7 @@ static bool load_authorities(struct tls_client_context *ctx, OSSL_LIB_CTX *lib, 
     if (!file)
         return SSL_CTX_set_default_verify_paths(ctx->ossl) == 1
                    ? true
-                   : tls_fail(error, "the system's certificates", "cannot be used");
+                   : tls_fail(error, "the system's certificate store", "cannot be used");
     X509_STORE *store = SSL_CTX_get_cert_store(ctx->ossl);
     /* As for clients: every certificate in the bundle is trusted directly. */
     return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1
@@ -42,7 +42,7 @@ static bool load_own(struct tls_client_context *ctx, OSSL_LIB_CTX *lib,
 {
     if (!conf->certificate_file != !conf->private_key_file) {
         (void)snprintf(error, TLS_ERROR_MAX,
-                       "%s: certificate_file and private_key_file go together",
+                       "%s: certificate_file and private_key_file must be set together",
                        conf->certificate_file ? conf->certificate_file : conf->private_key_file);
         return false;
     }

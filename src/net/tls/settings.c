@@ -49,7 +49,7 @@ void tls_settings_common(SSL_CTX *ossl)
 static bool setting_error(char error[TLS_ERROR_MAX], const char *setting, const char *word,
                           size_t n)
 {
-    (void)snprintf(error, TLS_ERROR_MAX, "%s: unknown or not usable: \"%.*s\"", setting,
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: unknown or not supported: \"%.*s\"", setting,
                    (int)size_min(n, 100), word);
     ERR_clear_error();
     return false;
@@ -107,7 +107,7 @@ static bool set_version(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERRO
     int version = min_version ? (int)min_version : TLS1_2_VERSION;
     if (version >= TLS1_2_VERSION && SSL_CTX_set_min_proto_version(ossl, version) == 1)
         return true;
-    (void)snprintf(error, TLS_ERROR_MAX, "min_version: want TLS 1.2 or 1.3");
+    (void)snprintf(error, TLS_ERROR_MAX, "min_version: must be TLS 1.2 or 1.3");
     return false;
 }
 
@@ -197,7 +197,7 @@ bool tls_alpn_init(struct tls_alpn *alpn, char *const *names, size_t n, char err
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(names[i]);
         if (length == 0 || length > 255) {
-            (void)snprintf(error, TLS_ERROR_MAX, "alpn: want names of 1 to 255 bytes");
+            (void)snprintf(error, TLS_ERROR_MAX, "alpn: names must have 1 to 255 bytes");
             return false;
         }
         total += 1 + length;

@@ -169,7 +169,9 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
     enum stream_result answer = tls_result(t, result, system_error);
     if (answer == STREAM_WANT_READ && t->unsent)
         return STREAM_WANT_WRITE;
-    return answer == STREAM_EOF ? stream_tls_fail(t, "the peer left during the handshake") : answer;
+    return answer == STREAM_EOF
+               ? stream_tls_fail(t, "the peer closed the connection during the handshake")
+               : answer;
 }
 
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got)

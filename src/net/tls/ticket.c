@@ -139,7 +139,7 @@ static bool keys_from_text(struct tls_ticket_keys *keys, const struct small_file
         if (n > 0 && keys->n == TLS_TICKET_KEYS_MAX)
             return refuse_line(error, file, number, "more than 8 keys");
         if (n > 0 && !key_from_line(&keys->list[keys->n++], line, n))
-            return refuse_line(error, file, number, "want a base64 key of 48 or 80 bytes");
+            return refuse_line(error, file, number, "must be a base64 key of 48 or 80 bytes");
         line = next;
     }
     if (keys->n == 0)

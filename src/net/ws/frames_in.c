@@ -81,11 +81,11 @@ static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *fra
     else if (opcode > WSLAY_PONG || (opcode > WSLAY_BINARY_FRAME && !is_control(opcode)))
         break_rule(ws, "reserved opcode"); /* section 5.2 */
     else if (opcode == WSLAY_CONTINUATION_FRAME && !in->in_message)
-        break_rule(ws, "continuation of nothing"); /* section 5.4 */
+        break_rule(ws, "continuation frame without a message"); /* section 5.4 */
     else if (opcode == WSLAY_TEXT_FRAME)
         fail(ws, WS_CLOSE_UNSUPPORTED_DATA, "text frame"); /* [MQTT-6.0.0-1] */
     else if (opcode == WSLAY_BINARY_FRAME && in->in_message)
-        break_rule(ws, "message inside a message"); /* section 5.4 */
+        break_rule(ws, "new message inside a fragmented message"); /* section 5.4 */
     if (ws->state != WS_OPEN)
         return false;
     in->left = frame->payload_length;
@@ -120,13 +120,13 @@ static void take_close(struct stream_ws *ws, struct span payload)
 {
     unsigned code = WS_CLOSE_NO_STATUS;
     if (payload.n == 1) {
-        break_rule(ws, "close frame of one byte");
+        break_rule(ws, "close frame with one byte of payload");
         return;
     }
     if (payload.n >= 2) {
         code = (unsigned)payload.p[0] << 8 | payload.p[1];
         if (!close_code_is_valid(code)) {
-            break_rule(ws, "close code that may not be sent");
+            break_rule(ws, "invalid close code");
             return;
         }
         if (!is_utf8(span_of(payload.p + 2, payload.n - 2))) {

@@ -97,7 +97,7 @@ static enum stream_result compose_response(struct stream_ws *ws)
     char accept[WS_ACCEPT_N + 1] = "";
     if (hs->upgrade.status == 101) {
         if (!accept_key(hs->upgrade.key, accept))
-            return fail(ws, "no SHA-1 to be had");
+            return fail(ws, "SHA-1 is not available");
         if (!keep_forwarded(ws))
             return fail(ws, "out of memory");
         hs->head_at = hs->upgrade.head_n;
@@ -120,7 +120,7 @@ static enum stream_result read_request(struct stream_ws *ws)
         enum stream_result r =
             ws_inner_read(ws, hs->head + hs->head_n, hs->room - hs->head_n, &got);
         if (r == STREAM_EOF)
-            return fail(ws, "the client left during the upgrade");
+            return fail(ws, "the client closed the connection during the upgrade");
         if (r != STREAM_OK)
             return r;
         hs->head_n += (uint32_t)got;

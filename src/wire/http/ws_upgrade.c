@@ -217,9 +217,9 @@ static enum parse_result judge(struct ws_upgrade *u)
     if (u->minor < 1)
         return refuse(u, 400, "not HTTP/1.1");
     if (u->n_hosts != 1 || u->host_is_invalid)
-        return refuse(u, 400, "not exactly one good Host");
+        return refuse(u, 400, "must have exactly one valid Host header");
     if (u->has_body)
-        return refuse(u, 400, "a body in an upgrade request");
+        return refuse(u, 400, "an upgrade request must not have a body");
     if (!u->path_matches)
         return refuse(u, 404, "no such path");
     if (!u->is_get && !u->upgrades_to_websocket)
@@ -235,7 +235,7 @@ static enum parse_result judge(struct ws_upgrade *u)
     if (!u->version_matches)
         return refuse(u, 426, "Sec-WebSocket-Version is not 13");
     if (u->n_keys != 1 || u->key_is_invalid)
-        return refuse(u, 400, "not exactly one good Sec-WebSocket-Key");
+        return refuse(u, 400, "must have exactly one valid Sec-WebSocket-Key");
     if (!u->offers_mqtt && !u->offers_mqttv31)
         return refuse(u, 400, "no subprotocol mqtt"); /* [MQTT-6.0.0-3] */
     u->subprotocol = u->offers_mqtt ? "mqtt" : "mqttv3.1";

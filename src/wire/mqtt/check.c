@@ -1,5 +1,5 @@
 /*
- * check.c - compose the CONNECT of a health check.
+ * check.c - compose the CONNECT of a health check, version 3.1.1.
  *
  *    0x10 | remaining length | 0 4 M Q T T | 4 | flags | keep alive | id [user [password]]
  */
@@ -24,7 +24,7 @@ static uint8_t *put_u16_be(uint8_t *at, size_t value)
     return at;
 }
 
-/* A text with its length in front; nothing when it is absent. */
+/* Write a string with its length; nothing if it is absent. */
 static uint8_t *put_text(uint8_t *at, struct span text)
 {
     if (!text.p)
@@ -39,7 +39,7 @@ static size_t text_size(struct span text)
     return text.p ? 2 + text.n : 0;
 }
 
-/* Section 2.2.3. Four bytes are enough: three texts stay below 200,000 bytes. */
+/* Section 2.2.3. Three bytes suffice: the strings have less than 200,000 bytes in total. */
 static uint8_t *put_remaining_length(uint8_t *at, size_t n)
 {
     do {

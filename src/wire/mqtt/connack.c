@@ -16,7 +16,7 @@
 
 #define CONNACK_TYPE 0x20u
 
-/* The CONNACK of 3.1 and 3.1.1, and that of 5.0. */
+/* The CONNACK formats of 3.1 and 3.1.1, and of 5.0. */
 enum form { FORM_NONE, FORM_3, FORM_5 };
 
 static const uint8_t return_code[] = {
@@ -40,7 +40,7 @@ static enum form form_for(const struct mqtt_connect *c)
         return c->version == 5 ? FORM_5 : FORM_3;
     if (!c->level_seen)
         return FORM_NONE;
-    /* A version after 5 reads 5.0's form if any; the bridge bit is not part of the number. */
+    /* A later version may understand the 5.0 format; the bridge bit is not part of the number. */
     return !c->name_is_mqisdp && (c->level & 0x7f) > 4 ? FORM_5 : FORM_3;
 }
 
@@ -59,7 +59,7 @@ size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refus
         memcpy(out, form_3, sizeof(form_3));
         return sizeof(form_3);
     case FORM_5:
-        /* [MQTT-3.1.2-24]; 0 is absent, or the protocol error that is being refused */
+        /* [MQTT-3.1.2-24]; 0: absent, or the rejected protocol error */
         if (c->max_packet_size != 0 && c->max_packet_size < sizeof(form_5))
             break;
         memcpy(out, form_5, sizeof(form_5));
@@ -68,7 +68,7 @@ size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refus
     return 0;
 }
 
-/* MQTT 5.0 says which faults are Protocol Errors; all others are Malformed Packets. */
+/* MQTT 5.0 defines which faults are Protocol Errors; all others are Malformed Packets. */
 static enum mqtt_refusal refusal_for(enum mqtt_fault fault)
 {
     switch (fault) {
@@ -131,7 +131,7 @@ enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code)
     }
 }
 
-/* The properties in [at, end) of a whole packet. */
+/* Parse the properties in [at, end) of a complete packet. */
 static enum parse_result read_properties(struct span in, size_t at, size_t end,
                                          struct mqtt_connack *out)
 {

@@ -1,11 +1,10 @@
 /*
- * connect.c - read the first MQTT control packet of a connection: CONNECT.
+ * connect.c - parse the first MQTT control packet of a connection: CONNECT.
  *
- * One step a field, in the order of the packet; a step that runs out of bytes is entered
- * again when there are more. Lengths are checked against the end of the packet as soon as
- * they can be known (`room_after`), so no field ever reaches past it, and bytes pipelined
- * behind the packet are never looked at. Whether passwords and will payloads make sense is
- * not asked: nothing here needs to look into them.
+ * One step per field, in the order of the packet; a step that runs out of bytes is repeated when
+ * more arrive. Lengths are checked against the end of the packet as soon as they are known
+ * (`room_after`), so no field extends past it, and bytes pipelined after the packet are never read.
+ * The content of passwords and will payloads is not checked.
  *
  *    type, length, name, level, flags, keep alive          the head
  *    [properties] client id [[will properties] will topic, will payload] [user] [password]
@@ -54,7 +53,7 @@ enum {
 #define REMAINING_LENGTH_MIN        12u /* "MQTT" without properties */
 #define REMAINING_LENGTH_MIN_MQISDP 14u
 
-/* Note a broken rule. True when it is to be refused in this mode. */
+/* Record a violated rule. True if this mode rejects it. */
 static bool refuse(struct mqtt_connect *c, enum mqtt_fault fault)
 {
     if (c->lenient && !mqtt_fault_is_framing(fault))
@@ -68,7 +67,7 @@ static bool has(const struct mqtt_connect *c, uint8_t flag)
     return c->flags & flag;
 }
 
-/* The least room the fields from `step` on take, the flags being known. */
+/* Minimum size of the fields from `step` on, according to the flags. */
 static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
 {
     const uint32_t optional_min = c->version == 3 ? 0 : 2; /* may be missing in 3.1 */
@@ -89,7 +88,7 @@ static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
     return sum;
 }
 
-/* The same from a step of the head on: up to an empty client identifier. */
+/* The same from a step before the flags on, up to an empty client identifier. */
 static uint32_t head_min(const struct mqtt_connect *c, enum step step)
 {
     const uint32_t level = step <= STEP_LEVEL ? 1 : 0, properties = c->version == 5 ? 1 : 0;
@@ -97,7 +96,7 @@ static uint32_t head_min(const struct mqtt_connect *c, enum step step)
     return level + 1 + 2 + properties + 2;
 }
 
-/* Is there room for the fields that have to follow, from `next` on, behind offset `at`? */
+/* Is there room for the required fields from `next` on, after offset `at`? */
 static bool room_after(struct mqtt_connect *c, size_t at, enum step next)
 {
     uint32_t least = next <= STEP_FLAGS ? head_min(c, next) : payload_min(c, next);
@@ -105,7 +104,7 @@ static bool room_after(struct mqtt_connect *c, size_t at, enum step next)
     return at + least <= c->end || !refuse(c, MQTT_FAULT_FIELD_OVERRUN);
 }
 
-/* Take up what was read of the current field and go on with `next`. */
+/* Finish the current field and continue with `next`. */
 static enum parse_result go(struct mqtt_connect *c, size_t at, enum step next)
 {
     c->at = (uint32_t)at;
@@ -128,9 +127,8 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
 }
 
 /*
- * MQTT 3.1 does not use the flags of the first byte in a CONNECT (section 3.1): a receiver
- * ignores them. In 3.1.1 and 5.0 they must be 0. The protocol name, or a length with no room
- * for "MQIsdp", rules out 3.1.
+ * MQTT 3.1 ignores the flags of the first byte (section 3.1). In 3.1.1 and 5.0 they must be 0. The
+ * protocol name, or a length too short for "MQIsdp", excludes 3.1.
  */
 static bool type_flags_are_valid(struct mqtt_connect *c, bool may_be_31)
 {
@@ -152,7 +150,8 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
         return PARSE_BAD;
     c->length_minimal = v.minimal;
     c->end = c->at + v.n + v.value;
-    /* Too large: stays unnamed, so that nobody makes room for it; read_level() refuses it. */
+    /* Too large: packet_n stays 0, so that the caller allocates nothing; read_level() rejects it.
+     */
     if (c->end <= c->max_bytes)
         c->packet_n = c->end;
     return go(c, c->at + v.n, STEP_NAME);
@@ -170,7 +169,7 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     bool is_mqisdp = left >= 2 && in.p[c->at + 1] == mqisdp[1];
     const uint8_t *name = is_mqisdp ? mqisdp : mqtt;
     size_t n = is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
-    /* [MQTT-3.1.2-1]; its length first, which also says what room there has to be */
+    /* [MQTT-3.1.2-1]; its length first, which also determines the required room */
     if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
     if (left >= 2 && !type_flags_are_valid(c, is_mqisdp))
@@ -185,7 +184,7 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     return go(c, c->at + n, STEP_LEVEL);
 }
 
-/* The MQTT version of a level byte behind this protocol name; 0 = unknown. */
+/* The MQTT version for protocol name and level; 0 = unknown. */
 static uint8_t version_of(const struct mqtt_connect *c)
 {
     uint8_t plain = c->level & (uint8_t)~BRIDGE_BIT;
@@ -217,7 +216,7 @@ static enum parse_result read_level(struct mqtt_connect *c, struct span in)
     return go(c, rd.at, STEP_FLAGS);
 }
 
-/* The rules of the connect flags. Of 3.1 only those whose breach leaves a field in doubt. */
+/* Check the connect flags. For 3.1 only the rules that affect the presence of fields. */
 static bool flags_are_valid(struct mqtt_connect *c)
 {
     const bool stray_will = !c->has_will && has(c, FLAG_WILL_QOS | FLAG_WILL_RETAIN);
@@ -266,8 +265,8 @@ static enum parse_result read_keep_alive(struct mqtt_connect *c, struct span in)
 }
 
 /*
- * Read the length of a property list. Each of its bytes is judged by itself, so that a
- * length that is wrong in two ways is refused for the same one however it arrives.
+ * Parse the length of a property list. Each byte is checked separately, so that a length with two
+ * faults reports the same one however it is split.
  */
 static enum parse_result read_list_length(struct mqtt_connect *c, struct span in, enum step next,
                                           struct mqtt_varint *v)
@@ -276,7 +275,7 @@ static enum parse_result read_list_length(struct mqtt_connect *c, struct span in
 
     for (size_t n = 1; result == PARSE_MORE && c->at + n <= in.n; n++) {
         result = mqtt_varint_read(reader_from(span_of(in.p, c->at + n), c->at), v);
-        /* A length that goes on takes a byte more, and does not fall. */
+        /* An incomplete length needs another byte and does not decrease. */
         const uint32_t least = result == PARSE_MORE ? 1 + v->value : v->value;
         if (result == PARSE_BAD)
             (void)refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
@@ -322,7 +321,7 @@ static enum parse_result read_properties(struct mqtt_connect *c, struct span in,
     return result == PARSE_DONE ? go(c, c->properties.end, next) : result;
 }
 
-/* Read the length of the string at c->at. DONE: it is known, and fits. */
+/* Parse the length of the string at c->at. DONE: it is known and fits. */
 static enum parse_result open_string(struct mqtt_connect *c, struct span in, enum step next)
 {
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
@@ -339,8 +338,8 @@ static enum parse_result open_string(struct mqtt_connect *c, struct span in, enu
 }
 
 /*
- * Read a string or binary data that `next` follows. `utf8` is the rule it breaks when it
- * is not well-formed UTF-8; NONE for binary data. DONE: it is [c->at, c->field_end).
+ * Parse a string or binary data before `next`. `utf8` is the fault if it is not well-formed UTF-8;
+ * NONE for binary data. DONE: it is [c->at, c->field_end).
  */
 static enum parse_result read_string(struct mqtt_connect *c, struct span in, enum step next,
                                      enum mqtt_fault utf8)
@@ -379,7 +378,7 @@ static enum parse_result read_client_id(struct mqtt_connect *c, struct span in)
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
     bool may_be_empty = c->version == 5 || (c->version == 4 && c->clean_start);
 
-    /* Before the room behind it is looked at: this refusal has an answer [MQTT-3.1.3-8]. */
+    /* Before the check for room: this rejection has a CONNACK code [MQTT-3.1.3-8]. */
     if (!c->field_open && length.max == 0 && !may_be_empty && refuse(c, MQTT_FAULT_CLIENT_ID_EMPTY))
         return PARSE_BAD;
     enum parse_result result = read_string(c, in, next, MQTT_FAULT_CLIENT_ID_UTF8);
@@ -416,15 +415,14 @@ static enum parse_result read_username(struct mqtt_connect *c, struct span in)
     return go(c, c->field_end, next);
 }
 
-/* 3.1 lets what a flag announces be missing: the remaining length takes precedence. */
+/* In 3.1 a field may be missing despite its flag: the remaining length takes precedence. */
 static bool is_missing(const struct mqtt_connect *c)
 {
     return c->version == 3 && c->at == c->end && !c->field_open;
 }
 
 /*
- * A packet that is longer than its fields is refused when the first byte too many is
- * here: until then it has said nothing wrong, and may yet be cut off in silence.
+ * A packet that is longer than its fields is rejected when its first extra byte arrives.
  */
 static enum parse_result read_end(struct mqtt_connect *c, struct span in)
 {
@@ -486,7 +484,7 @@ enum parse_result mqtt_connect_read(struct mqtt_connect *c, const uint8_t *p, si
     enum parse_result result = c->fault == MQTT_FAULT_NONE ? PARSE_DONE : PARSE_BAD;
 
     while (result == PARSE_DONE && c->step != STEP_DONE) {
-        /* What is behind the packet is not ours to look at. */
+        /* Do not read past the packet. */
         size_t ours = c->packet_n != 0 ? size_min(n, c->packet_n) : n;
         result = read_step(c, span_of(p, ours));
     }

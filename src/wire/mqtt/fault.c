@@ -1,5 +1,5 @@
 /*
- * fault.c - words, clauses and classes of the rules a CONNECT can break.
+ * fault.c - names, clauses and classes of CONNECT faults.
  */
 #include "wire/mqtt/fault.h"
 
@@ -17,7 +17,7 @@ static const struct {
     MQTT_FAULTS(X)
 #undef X
 };
-_Static_assert(ARRAY_LEN(faults) == MQTT_FAULT_COUNT, "every fault has a word");
+_Static_assert(ARRAY_LEN(faults) == MQTT_FAULT_COUNT, "every fault has a name");
 
 const char *mqtt_fault_name(enum mqtt_fault fault)
 {

@@ -1,8 +1,8 @@
 /*
- * field.h - the encodings that CONNECT's fields are made of, as they arrive.
+ * field.h - incremental parsing of the field encodings of MQTT.
  *
- * For each, what the bytes at hand already say: a field whose beginning rules out every
- * ending is refused without waiting for its ending.
+ * Each returns what the available bytes determine, so that a field without a valid continuation is
+ * rejected early.
  *
  * Source: MQTT 5.0 section 1.5.
  */
@@ -22,7 +22,8 @@ struct mqtt_range {
     uint32_t min, max;
 };
 
-/* The two-byte length of a string or of binary data at the reader, of which 0..2 bytes are here. */
+/* The two-byte length of a string or of binary data at the reader, of which 0..2 bytes are
+ * available. */
 static inline struct mqtt_range mqtt_string_length(struct reader rd)
 {
     size_t left = reader_left(&rd);
@@ -38,16 +39,16 @@ static inline struct mqtt_range mqtt_string_length(struct reader rd)
     return (struct mqtt_range){0, MQTT_STRING_MAX};
 }
 
-/* A variable byte integer, as far as it is here. */
+/* A variable byte integer, possibly incomplete. */
 struct mqtt_varint {
     uint32_t value; /* the final value is never smaller */
     uint8_t n;      /* bytes read */
-    bool minimal;   /* whole, and without a byte to spare */
+    bool minimal;   /* complete, with the minimum number of bytes */
 };
 
 /*
- * Read a variable byte integer. DONE: whole; MORE: it goes on behind the last byte at hand;
- * BAD: it goes on behind its fourth byte. *out is filled in any case.
+ * Read a variable byte integer. DONE: complete; MORE: incomplete; BAD: more than four bytes. *out
+ * is always set.
  */
 static inline enum parse_result mqtt_varint_read(struct reader rd, struct mqtt_varint *out)
 {

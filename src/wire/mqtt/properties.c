@@ -1,11 +1,11 @@
 /*
- * properties.c - walk the properties of an MQTT 5.0 CONNECT, and of its will.
+ * properties.c - parse the properties of an MQTT 5.0 CONNECT and its will.
  *
  *    identifier -> value -> identifier -> ... -> end of the list
  *
- * Each field is checked against the end of the list as soon as its length can be known,
- * so no field ever reaches past it. The only file of wire/ that includes Paho; of Paho it
- * uses one lookup in a constant table, never its reader (which trusts its input).
+ * Each field is checked against the end of the list as soon as its length is known, so no field
+ * extends past it. The only file of wire/ that includes Paho: it uses one table lookup, not Paho's
+ * reader, which trusts its input.
  */
 #include "wire/mqtt/properties.h"
 
@@ -17,7 +17,7 @@
 
 enum place { IN_CONNECT = 1, IN_WILL = 2, MANY = 4 };
 
-/* Where a property may stand; 0 = in neither. MQTT 5.0 table 2-4. */
+/* Where a property is allowed; 0 = in neither. MQTT 5.0 table 2-4. */
 static const uint8_t places[] = {
     [MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR] = IN_WILL,
     [MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL] = IN_WILL,
@@ -57,7 +57,7 @@ static bool is_integer(int type)
            type == MQTTPROPERTY_TYPE_FOUR_BYTE_INTEGER;
 }
 
-/* Note a broken rule. True when it is to be refused in this mode. */
+/* Record a violated rule. True if this mode rejects it. */
 static bool refuse(struct mqtt_properties *w, enum mqtt_fault fault)
 {
     if (w->lenient && !mqtt_fault_is_framing(fault))
@@ -67,8 +67,8 @@ static bool refuse(struct mqtt_properties *w, enum mqtt_fault fault)
 }
 
 /*
- * Can the list end well when the property being read leaves `left` bytes of it? Asked
- * when a value's end becomes known, before the value itself is here.
+ * Can a valid list have `left` bytes after the current property? Checked once the end of a value is
+ * known, before it has arrived.
  */
 static bool rest_is_valid(struct mqtt_properties *w, uint32_t left)
 {
@@ -77,7 +77,8 @@ static bool rest_is_valid(struct mqtt_properties *w, uint32_t left)
 
     if (!mqtt_properties_fit(left))
         return !refuse(w, MQTT_FAULT_PROPERTY_OVERRUN);
-    /* An Authentication Method takes three bytes at least. (In a will, both are refused before.) */
+    /* An Authentication Method takes at least three bytes. (In a will, both were rejected before.)
+     */
     if ((w->seen & data) && !(w->seen & method) && left < 3)
         return !refuse(w, MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD);
     return true;
@@ -96,7 +97,7 @@ static bool identifier_is_valid(struct mqtt_properties *w, uint8_t id)
     return true;
 }
 
-/* Note what is being read, and check that the list has room for it. */
+/* Start a property, and check that the list has room for it. */
 static bool begin(struct mqtt_properties *w, uint8_t id, int type)
 {
     uint32_t left = w->end - (w->at + 1), least = value_min(type);
@@ -119,9 +120,9 @@ static enum parse_result read_identifier(struct mqtt_properties *w, struct span 
     if (rd.cut)
         return PARSE_MORE;
     /*
-     * An identifier is a variable byte integer; all that exist fit in one byte, and one
-     * of them written in two is not minimal [MQTT-1.5.5-1]: where its value starts, two
-     * readers may disagree. All are below 64, the width of `seen`.
+     * An identifier is a variable byte integer; all defined ones fit in one byte, and two bytes
+     * would not be minimal [MQTT-1.5.5-1], so parsers may disagree about its end. All are below 64,
+     * the width of `seen`.
      */
     int type = id < 64 ? MQTTProperty_getType((enum MQTTPropertyCodes)id) : -1;
     if (type < 0) {
@@ -131,7 +132,7 @@ static enum parse_result read_identifier(struct mqtt_properties *w, struct span 
     return identifier_is_valid(w, id) && begin(w, id, type) ? PARSE_DONE : PARSE_BAD;
 }
 
-/* The value ends before offset `end`: on to the next property. */
+/* The value ends before offset `end`: continue with the next property. */
 static enum parse_result finish(struct mqtt_properties *w, size_t end)
 {
     w->at = (uint32_t)end;
@@ -141,7 +142,7 @@ static enum parse_result finish(struct mqtt_properties *w, size_t end)
     return PARSE_DONE;
 }
 
-/* Does an integer value keep its property's rule? */
+/* Is the integer value valid for its property? */
 static bool integer_is_valid(struct mqtt_properties *w, uint32_t value)
 {
     switch (w->id) {
@@ -191,7 +192,7 @@ static enum parse_result read_integer(struct mqtt_properties *w, struct span in)
     return finish(w, rd.at);
 }
 
-/* Only lenient mode comes here: no property of CONNECT or its will has this type. */
+/* Lenient mode only: no property of CONNECT or its will has this type. */
 static enum parse_result read_varint(struct mqtt_properties *w, struct span in)
 {
     struct mqtt_varint v;
@@ -211,12 +212,12 @@ static enum parse_result read_varint(struct mqtt_properties *w, struct span in)
     return finish(w, w->at + v.n);
 }
 
-/* Read a string's length. DONE: w->value_end is known, and what it leaves is good. */
+/* Parse a string's length. DONE: w->value_end is known, and the rest of the list can be valid. */
 static enum parse_result read_string_length(struct mqtt_properties *w, struct span in)
 {
     struct mqtt_range length = mqtt_string_length(reader_from(in, w->at));
     bool second_follows = w->type == MQTTPROPERTY_TYPE_UTF_8_STRING_PAIR && !w->second;
-    uint32_t behind = second_follows ? 2 : 0; /* the least that has to follow inside the value */
+    uint32_t behind = second_follows ? 2 : 0; /* minimum size of the rest of the value */
 
     if (w->at + 2 + length.min + behind > w->end) {
         w->fault = MQTT_FAULT_PROPERTY_OVERRUN;
@@ -232,7 +233,7 @@ static enum parse_result read_string_length(struct mqtt_properties *w, struct sp
     return PARSE_DONE;
 }
 
-/* The part of [w->at, w->value_end) that is here is good, as far as its type says. */
+/* Check the available part of [w->at, w->value_end) according to its type. */
 static bool string_is_valid(struct mqtt_properties *w, struct span in)
 {
     size_t checked = w->checked, here = size_min(in.n, w->value_end) - w->at;

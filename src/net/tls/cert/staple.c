@@ -90,12 +90,12 @@ static bool check_basic(OCSP_BASICRESP *basic, const char *file, struct tls_stap
         if (!is_about(single, staple->leaf))
             continue;
         if (OCSP_single_get0_status(single, NULL, NULL, &from, &until) != V_OCSP_CERTSTATUS_GOOD)
-            return refuse_rule(error, file, "it does not say that the certificate is good");
+            return refuse_rule(error, file, "the certificate's status is not good");
         staple->from = tls_time(from);
         staple->until = until ? tls_time(until) : 0;
         return true;
     }
-    return refuse_rule(error, file, "the OCSP response of another certificate");
+    return refuse_rule(error, file, "an OCSP response for another certificate");
 }
 
 static bool check_response(OCSP_RESPONSE *response, const char *file, struct tls_staple *staple,
@@ -103,7 +103,7 @@ static bool check_response(OCSP_RESPONSE *response, const char *file, struct tls
 {
     int status = OCSP_response_status(response);
     if (status != OCSP_RESPONSE_STATUS_SUCCESSFUL) {
-        (void)snprintf(error, TLS_ERROR_MAX, "%s: an OCSP response without an answer: %s", file,
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: the OCSP response reports an error: %s", file,
                        OCSP_response_status_str(status));
         return false;
     }

@@ -49,24 +49,24 @@ static void a_word_that_means_nothing_is_named(void **state)
     struct world *w = *state;
     struct tls_conf conf = w->conf;
     conf.ciphers = (char *)"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-TYPO";
-    expect_refusal(w, &conf, "ciphers: unknown or not usable: \"ECDHE-TYPO\"");
+    expect_refusal(w, &conf, "ciphers: unknown or not supported: \"ECDHE-TYPO\"");
     conf = w->conf;
     conf.ciphersuites = (char *)"TLS_AES_128_GCM_SHA256:TLS_TYPO";
-    expect_refusal(w, &conf, "ciphersuites: unknown or not usable: \"TLS_TYPO\"");
+    expect_refusal(w, &conf, "ciphersuites: unknown or not supported: \"TLS_TYPO\"");
     conf.ciphersuites = (char *)"ECDHE-ECDSA-AES128-GCM-SHA256";
     expect_refusal(w, &conf,
-                   "ciphersuites: unknown or not usable: \"ECDHE-ECDSA-AES128-GCM-SHA256\"");
+                   "ciphersuites: unknown or not supported: \"ECDHE-ECDSA-AES128-GCM-SHA256\"");
     conf = w->conf;
     conf.groups = (char *)"X25519:X99";
-    expect_refusal(w, &conf, "groups: unknown or not usable: \"X99\"");
+    expect_refusal(w, &conf, "groups: unknown or not supported: \"X99\"");
     conf = w->conf;
     conf.min_version = TLS1_1_VERSION;
-    expect_refusal(w, &conf, "min_version: want TLS 1.2 or 1.3");
+    expect_refusal(w, &conf, "min_version: must be TLS 1.2 or 1.3");
     conf = w->conf;
     char *names[] = {(char *)"mqtt", (char *)""};
     conf.alpn = names;
     conf.n_alpn = 2;
-    expect_refusal(w, &conf, "alpn: want names of 1 to 255 bytes");
+    expect_refusal(w, &conf, "alpn: names must have 1 to 255 bytes");
 }
 
 static void no_version_means_1_2_and_never_less(void **state)
@@ -259,11 +259,11 @@ static void a_response_for_something_else_is_an_error(void **state)
         int status;
         const char *rule;
     } cases[] = {{"other.der", &s.issuer, &other, V_OCSP_CERTSTATUS_GOOD,
-                  "the OCSP response of another certificate"},
+                  "an OCSP response for another certificate"},
                  {"namesake.der", &namesake_issuer, &namesake, V_OCSP_CERTSTATUS_GOOD,
-                  "the OCSP response of another certificate"},
+                  "an OCSP response for another certificate"},
                  {"revoked.der", &s.issuer, &s.leaf, V_OCSP_CERTSTATUS_REVOKED,
-                  "it does not say that the certificate is good"}};
+                  "the certificate's status is not good"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         unsigned char *der =
             make_ocsp(cases[i].issuer, cases[i].subject, cases[i].status, 3600, &n);
@@ -274,7 +274,7 @@ static void a_response_for_something_else_is_an_error(void **state)
     expect_bad_staple(w, &s, files_write(&w->files, "hello.der", "hello\n"),
                       "no OCSP response in it");
     expect_bad_staple(w, &s, write_bytes(&w->files, "later.der", "\x30\x03\x0a\x01\x03", 5),
-                      "an OCSP response without an answer: trylater");
+                      "the OCSP response reports an error: trylater");
     expect_bad_staple(w, &s, "/nowhere/x.der",
                       "cannot read the OCSP response: No such file or directory");
     identity_free(&other);

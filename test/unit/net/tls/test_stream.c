@@ -273,7 +273,8 @@ static void a_peer_that_leaves_in_the_handshake_is_said(void **state)
     assert_int_equal(stream_open(l.server), STREAM_WANT_READ);
     assert_int_equal(shutdown(l.peer.fd, SHUT_WR), 0);
     assert_int_equal(stream_open(l.server), STREAM_ERR);
-    assert_string_equal(stream_error(l.server), "the peer left during the handshake");
+    assert_string_equal(stream_error(l.server),
+                        "the peer closed the connection during the handshake");
     assert_int_equal(stream_open(l.server), STREAM_ERR);
     assert_int_equal(stream_close_write(l.server), STREAM_OK);
     link_fini(&l);

@@ -159,9 +159,9 @@ static void a_node_without_a_name_is_verified_by_address(void **state)
     expect_words(w, &conf, &w->node_conf, &(struct tls_peer){.name = "127.0.0.2"},
                  "certificate verify failed: IP address mismatch");
     expect_words(w, &conf, &w->node_conf, &(struct tls_peer){.address = &local},
-                 "nothing to verify the certificate by: want a server name");
+                 "cannot verify the certificate: set a server name");
     expect_words(w, &conf, &w->node_conf, &(struct tls_peer){0},
-                 "nothing to verify the certificate by: want a server name");
+                 "cannot verify the certificate: set a server name");
 }
 
 static void the_authority_and_the_date_count(void **state)
@@ -360,8 +360,9 @@ static void a_node_that_hangs_up_or_speaks_no_tls_gets_words(void **state)
         else
             assert_int_equal(shutdown(fds[0], SHUT_WR), 0);
         assert_int_equal(stream_open(client), STREAM_ERR);
-        assert_string_equal(stream_error(client), i == 0 ? "not TLS (wrong version number)"
-                                                         : "the peer left during the handshake");
+        assert_string_equal(stream_error(client),
+                            i == 0 ? "not TLS (wrong version number)"
+                                   : "the peer closed the connection during the handshake");
         stream_free(client);
         close(fds[0]);
     }
@@ -383,7 +384,7 @@ static void files_that_cannot_be_used_are_named(void **state)
     char words[TLS_ERROR_MAX];
     expect_refusal(w, &(struct upstream_tls_conf){.verify = true, .ca_file = (char *)"/nowhere/ca"},
                    "/nowhere/ca: cannot read the certificate: No such file or directory");
-    snprintf(words, sizeof(words), "%s: certificate_file and private_key_file go together",
+    snprintf(words, sizeof(words), "%s: certificate_file and private_key_file must be set together",
              w->router_conf.certificate_file);
     expect_refusal(
         w, &(struct upstream_tls_conf){.certificate_file = w->router_conf.certificate_file}, words);

@@ -315,14 +315,14 @@ static void a_bad_key_file_is_named_with_its_line(void **state)
     expect_bad_file(w, "k-empty", "", "1: no session ticket key in it");
     expect_bad_file(w, "k-blank", "\n \n", "1: no session ticket key in it");
     snprintf(text, sizeof(text), "%s\nhello\n", line);
-    expect_bad_file(w, "k-hello", text, "3: want a base64 key of 48 or 80 bytes");
+    expect_bad_file(w, "k-hello", text, "3: must be a base64 key of 48 or 80 bytes");
     key_line(line, 49);
-    expect_bad_file(w, "k-49", line, "1: want a base64 key of 48 or 80 bytes");
+    expect_bad_file(w, "k-49", line, "1: must be a base64 key of 48 or 80 bytes");
     key_line(line, 47);
-    expect_bad_file(w, "k-47", line, "1: want a base64 key of 48 or 80 bytes");
+    expect_bad_file(w, "k-47", line, "1: must be a base64 key of 48 or 80 bytes");
     key_line(line, 48);
     line[10] = '*';
-    expect_bad_file(w, "k-star", line, "1: want a base64 key of 48 or 80 bytes");
+    expect_bad_file(w, "k-star", line, "1: must be a base64 key of 48 or 80 bytes");
     key_line(line, 48);
     text[0] = '\0';
     for (int i = 0; i < 9; i++)

@@ -471,11 +471,11 @@ static void broken_messages_are_refused(void **state)
 {
     struct bytes bad = {0};
     (void)state;
-    refused_frame(FIN | CONTINUATION, "x", "continuation of nothing", 1002);
-    refused_frame(CONTINUATION, "", "continuation of nothing", 1002);
+    refused_frame(FIN | CONTINUATION, "x", "continuation frame without a message", 1002);
+    refused_frame(CONTINUATION, "", "continuation frame without a message", 1002);
     add_text_frame(&bad, BINARY, "");
     add_text_frame(&bad, FIN | BINARY, "x");
-    refused(&bad, "message inside a message", 1002);
+    refused(&bad, "new message inside a fragmented message", 1002);
 }
 
 static void control_frames_are_whole_and_short(void **state)
@@ -509,9 +509,9 @@ static void close_codes_that_may_not_be_sent_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
         struct bytes bad = {0};
         add_close(&bad, codes[i], "");
-        refused(&bad, "close code that may not be sent", 1002);
+        refused(&bad, "invalid close code", 1002);
     }
-    refused_frame(FIN | CLOSE, "\x03", "close frame of one byte", 1002);
+    refused_frame(FIN | CLOSE, "\x03", "close frame with one byte of payload", 1002);
 }
 
 static void close_reason_is_utf8(void **state)

@@ -91,7 +91,7 @@ static void refusal_is_written_named_and_drained(void **state)
                   "HTTP/1.1 400 Bad Request\r\n");
     check_refused("GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
                   "Sec-WebSocket-Version: 13\r\n\r\n",
-                  "http 400: not exactly one good Sec-WebSocket-Key",
+                  "http 400: must have exactly one valid Sec-WebSocket-Key",
                   "HTTP/1.1 400 Bad Request\r\n");
 }
 
@@ -118,7 +118,7 @@ static void client_that_leaves_during_the_upgrade_is_named(void **state)
     struct stream *st =
         ws_over((struct stream_memory_script){.input = span_of_str("GET /mq"), .eof = true});
     assert_int_equal(stream_open(st), STREAM_ERR);
-    assert_string_equal(stream_error(st), "the client left during the upgrade");
+    assert_string_equal(stream_error(st), "the client closed the connection during the upgrade");
     assert_int_equal(stream_close_write(st), STREAM_OK);
     assert_int_equal(output_of(st).n, 0);
     assert_int_equal(stream_read(st, &byte, 1, &got), STREAM_EOF);

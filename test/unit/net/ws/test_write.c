@@ -299,7 +299,7 @@ static void close_frame_follows_the_frame_under_way(void **state)
     add_text_frame(&frame, FIN | CONTINUATION, "");
     stream_memory_feed(inner, bytes_span(&frame), false);
     assert_int_equal(stream_read(st, piece, sizeof(piece), &n), STREAM_ERR);
-    assert_string_equal(stream_error(st), "continuation of nothing");
+    assert_string_equal(stream_error(st), "continuation frame without a message");
     stream_memory_consume(inner, 5);
     assert_int_equal(stream_write(st, "def and more", 12, &n), STREAM_OK);
     assert_int_equal(n, 3);

@@ -213,7 +213,7 @@ static void key_is_sixteen_bytes_and_said_once(void **state)
                                       "dGhlIHNhbXBsZSBub25jZ===",
                                       "dGhlIHNhbXBsZSBub25j-Q==",
                                       "dGhl IHNhbXBsZSBub25jZ=="};
-    static const char fault[] = "not exactly one good Sec-WebSocket-Key";
+    static const char fault[] = "must have exactly one valid Sec-WebSocket-Key";
     char request[1024];
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -232,7 +232,7 @@ static void key_is_sixteen_bytes_and_said_once(void **state)
 
 static void host_is_there_once_and_is_a_host(void **state)
 {
-    static const char fault[] = "not exactly one good Host";
+    static const char fault[] = "must have exactly one valid Host header";
     (void)state;
     refused(LINE UPGRADE CONNECT KEY VERSION PROTO END, 400, fault);
     refused(LINE REST HOST END, 400, fault);
@@ -245,7 +245,7 @@ static void host_is_there_once_and_is_a_host(void **state)
 
 static void body_is_refused(void **state)
 {
-    static const char fault[] = "a body in an upgrade request";
+    static const char fault[] = "an upgrade request must not have a body";
     (void)state;
     refused(LINE REST "Content-Length: 5\r\n" END, 400, fault);
     refused(LINE REST "Content-Length: 00\r\n" END, 400, fault);
