@@ -1,10 +1,10 @@
 /*
- * supervisor.h - the main thread's work: start the workers, heed signals, end in order.
+ * supervisor.h - the main thread: start the workers, handle signals, shut down cleanly.
  *
  *   SIGTERM   stop accepting, close the sessions paced within timeouts.shutdown_ms, end
  *   SIGINT    close everything now, end (also during a SIGTERM's pacing)
- *   SIGHUP    read the configuration anew, and all files it names
- *   SIGUSR2   log one event `router.gauges` with what is counted now
+ *   SIGHUP    reload the configuration and all files that it names
+ *   SIGUSR2   log the current counters as one event `router.gauges`
  */
 #ifndef CONTROL_SUPERVISOR_H
 #define CONTROL_SUPERVISOR_H
@@ -14,10 +14,10 @@
 #include "base/util.h"
 
 /*
- * Serve by a configuration until a signal ends it.
+ * Serve with a configuration until a signal ends the router.
  *
- *   config_path   where it is, read again on SIGHUP; borrowed
- *   out   where failures to start are reported, one line each
+ *   config_path   path of the file, read again on SIGHUP; borrowed
+ *   out   receives errors of the start, one line each
  *
  * Returns the process's exit code: 0 ended by a signal, 1 could not start.
  */
@@ -28,8 +28,8 @@ MUST_USE int supervisor_run(const char *config_path, FILE *out);
  * then undo it. Errors and warnings go to `out`, among them the warnings that a start would log.
  *
  * Does not disturb a router that runs with the same configuration: no socket listens, so an address
- * in use is only a warning; no file of a Unix socket is created, replaced or removed; and no log
- * file is created or written. Afterwards this process has dropped its privileges and is in the
+ * in use is only a warning; no file of a Unix socket and no log file is created, changed or
+ * removed. Afterwards this process has dropped its privileges and is in the
  * sandbox.
  *
  * Returns the process's exit code: 0 no error, 1 a start would fail.

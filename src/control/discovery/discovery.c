@@ -1,8 +1,8 @@
 /*
- * discovery.c - a watch for each discovered cluster: look, compare, tell, look again in time.
+ * discovery.c - a watch per discovered cluster: query, compare, report, query again.
  *
- *    waiting --next--> looking --answer with members--> taken, changed() --> waiting (TTL)
- *                             \--failed or empty--> the last good stays --> waiting (1, 2, 4 s)
+ *    waiting --next--> querying --answer with members--> taken, changed() --> waiting (TTL)
+ *                             \--failed or empty--> keep the last members --> waiting (1, 2, 4 s)
  *
  * An answer that lacks only some addresses is used: the last good answer supplies the missing ones,
  * and they are queried again as after a failure. After a reload, the previous nodes stay until the
@@ -15,20 +15,20 @@
 
 #include "resolver.h"
 
-#define LOOK_MIN_MS 1000u
+#define QUERY_MIN_MS 1000u
 
 struct watch {
     struct discovery *discovery;
     char *cluster;              /* owned */
     struct discovery_conf conf; /* owns its strings */
 
-    struct members members;  /* the last good ones, maybe of an earlier question or of the file */
-    bool has_members;        /* n > 0, always, then */
-    struct dns_answer *last; /* owned; of this question; null = none yet */
+    struct members members;  /* the last good ones, maybe from an earlier query or from the file */
+    bool has_members;        /* members.n > 0 */
+    struct dns_answer *last; /* owned; for this query; null = none yet */
 
-    struct resolver_query *look; /* null = waiting */
+    struct resolver_query *query; /* null = waiting */
     struct ev_timer next;
-    bool answered; /* well or badly */
+    bool answered; /* or failed */
     bool failing;
     uint32_t retry_ms; /* the next wait after a failure */
 };
@@ -42,9 +42,9 @@ struct discovery {
     size_t n;
 };
 
-/* ---- words ----------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------- */
 
-static void say_failed(const struct watch *w, const char *error)
+static void log_failed(const struct watch *w, const char *error)
 {
     struct log_line line;
     log_begin(&line, w->discovery->log, LOG_WARN, "discovery.failed");
@@ -55,7 +55,7 @@ static void say_failed(const struct watch *w, const char *error)
     log_emit(&line);
 }
 
-static void say_recovered(const struct watch *w)
+static void log_recovered(const struct watch *w)
 {
     struct log_line line;
     log_begin(&line, w->discovery->log, LOG_NOTICE, "discovery.recovered");
@@ -64,7 +64,7 @@ static void say_recovered(const struct watch *w)
     log_emit(&line);
 }
 
-static void say_changed(const struct watch *w, const struct members_change *change,
+static void log_changed(const struct watch *w, const struct members_change *change,
                         uint32_t next_ms)
 {
     struct log_line line;
@@ -85,7 +85,7 @@ static void say_changed(const struct watch *w, const struct members_change *chan
     log_emit(&line);
 }
 
-static void say_without_address(const struct watch *w, const struct dns_answer *answer)
+static void log_without_address(const struct watch *w, const struct dns_answer *answer)
 {
     struct log_line line;
     for (size_t i = 0; i < answer->n_services; i++) {
@@ -110,25 +110,25 @@ static void wait_for(struct watch *w, uint32_t ms)
 
 static uint32_t clamp_ms(const struct watch *w, uint64_t ms)
 {
-    return ms < LOOK_MIN_MS          ? LOOK_MIN_MS
+    return ms < QUERY_MIN_MS         ? QUERY_MIN_MS
            : ms > w->conf.refresh_ms ? w->conf.refresh_ms
                                      : (uint32_t)ms;
 }
 
-/* Said once an outage. */
+/* Logged once per outage. */
 static void note_failure(struct watch *w, const char *error)
 {
     if (!w->failing)
-        say_failed(w, error);
+        log_failed(w, error);
     w->failing = true;
 }
 
 static void note_success(struct watch *w)
 {
     if (w->failing)
-        say_recovered(w);
+        log_recovered(w);
     w->failing = false;
-    w->retry_ms = LOOK_MIN_MS;
+    w->retry_ms = QUERY_MIN_MS;
 }
 
 static uint32_t take_retry_ms(struct watch *w)
@@ -138,9 +138,9 @@ static uint32_t take_retry_ms(struct watch *w)
     return ms;
 }
 
-/* ---- one look -------------------------------------------------------------------------- */
+/* ---- one query ------------------------------------------------------------------------- */
 
-/* The members have to be told when they are others than before, the first ones always. */
+/* Report the members if they differ from the last ones. */
 static void take_members(struct watch *w, struct members *members, uint32_t next_ms)
 {
     struct members_change change = members_compare(&w->members, members);
@@ -149,18 +149,18 @@ static void take_members(struct watch *w, struct members *members, uint32_t next
     w->has_members = true;
     if (change.added + change.removed + change.altered == 0)
         return;
-    say_changed(w, &change, next_ms);
-    w->discovery->changed(w->discovery->arg); /* the watch may be gone now */
+    log_changed(w, &change, next_ms);
+    w->discovery->changed(w->discovery->arg); /* may free the watch */
 }
 
-/* False: nothing to live on, and everything stays. */
+/* False if there are no usable members; the old ones then stay. */
 static bool make_members(const struct watch *w, struct dns_answer *answer, struct members *out)
 {
     if (w->last && !dns_answer_keep(answer, w->last)) {
         dns_answer_note(answer, true, w->conf.name, "out of memory");
         return false;
     }
-    say_without_address(w, answer);
+    log_without_address(w, answer);
     if (!dns_answer_members(answer, &w->conf, out)) {
         dns_answer_note(answer, true, w->conf.name, "out of memory");
         return false;
@@ -171,11 +171,11 @@ static bool make_members(const struct watch *w, struct dns_answer *answer, struc
     return false;
 }
 
-static void on_look_done(void *arg, struct dns_answer *answer)
+static void on_answer(void *arg, struct dns_answer *answer)
 {
     struct watch *w = arg;
     struct members members;
-    w->look = NULL;
+    w->query = NULL;
     w->answered = true;
     bool made = make_members(w, answer, &members);
     if (!made || answer->failed)
@@ -198,13 +198,13 @@ static void on_look_done(void *arg, struct dns_answer *answer)
     take_members(w, &members, next_ms);
 }
 
-static void look(struct watch *w)
+static void query(struct watch *w)
 {
-    w->look = resolver_query_start(w->discovery->loop, &w->conf, on_look_done, w);
-    if (w->look)
+    w->query = resolver_query_start(w->discovery->loop, &w->conf, on_answer, w);
+    if (w->query)
         return;
     w->answered = true;
-    note_failure(w, "no resolver: out of memory, or descriptors");
+    note_failure(w, "cannot start a query: out of memory or descriptors");
     wait_for(w, take_retry_ms(w));
 }
 
@@ -212,7 +212,7 @@ static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    look(timer->data);
+    query(timer->data);
 }
 
 /* ---- watches --------------------------------------------------------------------------- */
@@ -221,7 +221,7 @@ static void watch_free(struct watch *w)
 {
     if (!w)
         return;
-    resolver_query_cancel(w->look);
+    resolver_query_cancel(w->query);
     ev_timer_stop(w->discovery->loop, &w->next);
     dns_answer_free(w->last);
     members_fini(&w->members);
@@ -242,7 +242,7 @@ static struct watch *watch_new(struct discovery *discovery, const struct cluster
     *w = (struct watch){.discovery = discovery,
                         .cluster = strdup(cluster->name),
                         .conf = *conf,
-                        .retry_ms = LOOK_MIN_MS};
+                        .retry_ms = QUERY_MIN_MS};
     ev_timer_init(&w->next, on_next, 0., 0.);
     w->next.data = w;
     w->conf.name = strdup(conf->name);
@@ -268,7 +268,7 @@ static struct watch *find_watch(const struct discovery *discovery, const char *c
 
 /* ---- a new configuration --------------------------------------------------------------- */
 
-/* Watches for all of the configuration: those that stay and new ones. Null: memory short. */
+/* Existing and new watches for the configuration. Null if memory is short. */
 static struct watch **gather(struct discovery *discovery, const struct config *config,
                              const struct members_source *kept, size_t *n)
 {
@@ -296,7 +296,7 @@ static struct watch **gather(struct discovery *discovery, const struct config *c
     return watches;
 }
 
-/* A shorter refresh_ms holds at once. */
+/* A shorter refresh_ms takes effect immediately. */
 static void adopt_refresh(struct watch *w, uint32_t refresh_ms)
 {
     w->conf.refresh_ms = refresh_ms;
@@ -332,8 +332,8 @@ bool discovery_take(struct discovery *discovery, const struct config *config,
             adopt_refresh(find_watch(discovery, config->clusters[i].name),
                           config->clusters[i].discovery->refresh_ms);
     for (size_t i = 0; i < n; i++)
-        if (!watches[i]->look && !ev_is_active(&watches[i]->next))
-            look(watches[i]); /* new */
+        if (!watches[i]->query && !ev_is_active(&watches[i]->next))
+            query(watches[i]); /* new */
     return true;
 }
 

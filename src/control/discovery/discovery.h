@@ -1,14 +1,14 @@
 /*
  * discovery.h - the nodes of clusters that are found by DNS, kept up to date.
  *
- * Of the main thread, by c-ares (in resolver.c). Each cluster is asked for again when the
- * shortest TTL of its last answer has passed, after refresh_ms at the latest, once a second at
- * most. A server that fails, times out or answers with nothing changes nothing: the last good
- * answer stays, and the question is repeated after 1, 2, 4... seconds, up to refresh_ms. When
- * only some addresses cannot be found out, the rest is taken, and those stay as they were.
+ * Main thread only; uses c-ares (resolver.c). Each cluster is queried again when the shortest TTL
+ * of its last answer has passed, after refresh_ms at the latest, and at most once per second. If a
+ * query fails, times out or has an empty answer, the last good answer stays, and the query is
+ * repeated after 1, 2, 4... seconds, up to refresh_ms. If only some addresses cannot be resolved,
+ * these stay as they were.
  *
- *   discovery.changed     nodes came, went, or have another address, weight or role
- *   discovery.failed      once, until it works again: discovery.recovered
+ *   discovery.changed     nodes were added, removed, or have another address, weight or role
+ *   discovery.failed      once per outage; discovery.recovered ends it
  *   discovery.too_many    there are more than MEMBERS_MAX
  *   discovery.no_address  at debug: a target of an SRV record that is no node for now
  */
@@ -26,15 +26,15 @@
 
 struct discovery;
 
-/* `changed` is called when a cluster has other members than before; look them up then. */
+/* `changed` is called when the members of a cluster have changed. */
 MUST_USE struct discovery *discovery_new(struct ev_loop *loop, struct log *log,
                                          void (*changed)(void *arg), void *arg);
 void discovery_free(struct discovery *discovery); /* null is allowed */
 
 /*
- * Serve by this configuration from now on; keeps no pointer into it. Clusters are matched by
- * name. Those without `discovery` are forgotten. False when memory is short: then everything is as
- * before.
+ * Use this configuration from now on; keeps no pointer into it. Clusters are matched by
+ * name. Those without `discovery` are forgotten. Returns false, and changes nothing, if memory is
+ * short.
  *
  *   kept   the nodes that a cluster with a new or changed query keeps until the first answer:
  *          those of its new snapshot. Null = none, at the start
@@ -45,7 +45,7 @@ MUST_USE bool discovery_take(struct discovery *discovery, const struct config *c
 /* The last good answer for a cluster, borrowed until the next turn of the loop; null = none yet. */
 const struct members *discovery_members(const struct discovery *discovery, const char *cluster);
 
-/* Has every cluster had an answer, good or bad, since it was taken? True without any. */
+/* Whether every cluster has had an answer or a failure. True without discovered clusters. */
 bool discovery_is_settled(const struct discovery *discovery);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * dns_answer.c - the data of a look into DNS, from SRV records to members.
+ * dns_answer.c - the result of a DNS query, from SRV records to members.
  */
 #include "dns_answer.h"
 
@@ -39,7 +39,7 @@ void dns_answer_note(struct dns_answer *answer, bool failed, const char *what, c
     answer->failed |= failed;
 }
 
-/* ---- what to ask for ------------------------------------------------------------------- */
+/* ---- hosts to query --------------------------------------------------------------------- */
 
 static int by_priority(const void *left, const void *right)
 {
@@ -115,7 +115,7 @@ bool dns_answer_add_name(struct dns_answer *answer, const struct discovery_conf 
     return true;
 }
 
-/* ---- what stands in -------------------------------------------------------------------- */
+/* ---- earlier answers -------------------------------------------------------------------- */
 
 static const struct dns_host *find_host(const struct dns_answer *answer,
                                         const struct dns_host *like)

@@ -34,7 +34,7 @@
 
 /* What c-ares hands back with an answer. */
 struct question {
-    struct resolver_query *look;
+    struct resolver_query *query;
     size_t host;
 };
 
@@ -76,155 +76,155 @@ static const char *family_word(int family)
     return family == AF_INET ? "A" : "AAAA";
 }
 
-static void host_done(struct resolver_query *look, struct dns_host *host, int status)
+static void host_done(struct resolver_query *query, struct dns_host *host, int status)
 {
     host->state = status == ARES_SUCCESS ? DNS_HOST_FOUND
                   : is_empty(status)     ? DNS_HOST_EMPTY
                                          : DNS_HOST_FAILED;
-    note(look->answer, host->name, family_word(host->family), status);
+    note(query->answer, host->name, family_word(host->family), status);
 }
 
 static void on_addresses(void *arg, int status, int timeouts, unsigned char *p, int n)
 {
     (void)timeouts;
     struct question *question = arg;
-    struct resolver_query *look = question->look;
-    struct dns_host *host = &look->answer->hosts[question->host];
+    struct resolver_query *query = question->query;
+    struct dns_host *host = &query->answer->hosts[question->host];
     if (status == ARES_EDESTRUCTION)
         return;
-    look->in_flight--;
+    query->in_flight--;
     if (status == ARES_SUCCESS)
-        status = resolver_parse_addresses(span_of(p, (size_t)n), look->answer, host);
-    host_done(look, host, status);
+        status = resolver_parse_addresses(span_of(p, (size_t)n), query->answer, host);
+    host_done(query, host, status);
 }
 
 static void on_services(void *arg, int status, int timeouts, unsigned char *p, int n)
 {
     (void)timeouts;
-    struct resolver_query *look = arg;
+    struct resolver_query *query = arg;
     if (status == ARES_EDESTRUCTION)
         return;
-    look->in_flight--;
+    query->in_flight--;
     if (status == ARES_SUCCESS)
-        status = resolver_parse_services(span_of(p, (size_t)n), look->answer);
-    if (status == ARES_SUCCESS && !dns_answer_add_targets(look->answer))
+        status = resolver_parse_services(span_of(p, (size_t)n), query->answer);
+    if (status == ARES_SUCCESS && !dns_answer_add_targets(query->answer))
         status = ARES_ENOMEM;
-    note(look->answer, look->conf->name, "SRV", status);
+    note(query->answer, query->conf->name, "SRV", status);
 }
 
 /* ---- questions ------------------------------------------------------------------------- */
 
-static bool make_questions(struct resolver_query *look)
+static bool make_questions(struct resolver_query *query)
 {
-    if (look->questions || look->answer->n_hosts == 0)
+    if (query->questions || query->answer->n_hosts == 0)
         return true;
-    look->questions = calloc(look->answer->n_hosts, sizeof(struct question));
-    for (size_t i = 0; look->questions && i < look->answer->n_hosts; i++)
-        look->questions[i] = (struct question){look, i};
-    return look->questions != NULL;
+    query->questions = calloc(query->answer->n_hosts, sizeof(struct question));
+    for (size_t i = 0; query->questions && i < query->answer->n_hosts; i++)
+        query->questions[i] = (struct question){query, i};
+    return query->questions != NULL;
 }
 
 /* No more questions: whoever has not answered by now has failed. */
-static void give_up(struct resolver_query *look, int status)
+static void give_up(struct resolver_query *query, int status)
 {
-    ares_cancel(look->channel);
-    while (look->asked < look->answer->n_hosts)
-        host_done(look, &look->answer->hosts[look->asked++], status);
+    ares_cancel(query->channel);
+    while (query->asked < query->answer->n_hosts)
+        host_done(query, &query->answer->hosts[query->asked++], status);
 }
 
 /* A question may be answered, with a failure, before ares_query() is back. */
-static void ask(struct resolver_query *look)
+static void ask(struct resolver_query *query)
 {
-    if (look->in_flight > 0 && look->answer->n_hosts == 0)
+    if (query->in_flight > 0 && query->answer->n_hosts == 0)
         return; /* SRV first */
-    if (!make_questions(look)) {
-        give_up(look, ARES_ENOMEM);
+    if (!make_questions(query)) {
+        give_up(query, ARES_ENOMEM);
         return;
     }
-    while (look->in_flight < IN_FLIGHT_MAX && look->asked < look->answer->n_hosts) {
-        struct question *question = &look->questions[look->asked++];
-        const struct dns_host *host = &look->answer->hosts[question->host];
-        look->in_flight++;
-        ares_query(look->channel, host->name, ns_c_in, host->family == AF_INET ? ns_t_a : ns_t_aaaa,
-                   on_addresses, question);
+    while (query->in_flight < IN_FLIGHT_MAX && query->asked < query->answer->n_hosts) {
+        struct question *question = &query->questions[query->asked++];
+        const struct dns_host *host = &query->answer->hosts[question->host];
+        query->in_flight++;
+        ares_query(query->channel, host->name, ns_c_in,
+                   host->family == AF_INET ? ns_t_a : ns_t_aaaa, on_addresses, question);
     }
 }
 
-static bool begin(struct resolver_query *look)
+static bool begin(struct resolver_query *query)
 {
-    if (look->conf->record != DNS_RECORD_SRV)
-        return dns_answer_add_name(look->answer, look->conf);
-    look->in_flight++;
-    ares_query(look->channel, look->conf->name, ns_c_in, ns_t_srv, on_services, look);
+    if (query->conf->record != DNS_RECORD_SRV)
+        return dns_answer_add_name(query->answer, query->conf);
+    query->in_flight++;
+    ares_query(query->channel, query->conf->name, ns_c_in, ns_t_srv, on_services, query);
     return true;
 }
 
-static bool is_over(const struct resolver_query *look)
+static bool is_over(const struct resolver_query *query)
 {
-    return look->in_flight == 0 && look->asked == look->answer->n_hosts;
+    return query->in_flight == 0 && query->asked == query->answer->n_hosts;
 }
 
 /* ---- c-ares on libev ------------------------------------------------------------------- */
 
-static void arm_tick(struct resolver_query *look)
+static void arm_tick(struct resolver_query *query)
 {
     struct timeval left = {.tv_sec = 0};
-    if (!is_over(look))
-        (void)ares_timeout(look->channel, NULL, &left);
-    ev_timer_stop(look->loop, &look->tick);
-    ev_timer_set(&look->tick, (double)left.tv_sec + (double)left.tv_usec / 1e6 + 0.001, 0.);
-    ev_timer_start(look->loop, &look->tick);
+    if (!is_over(query))
+        (void)ares_timeout(query->channel, NULL, &left);
+    ev_timer_stop(query->loop, &query->tick);
+    ev_timer_set(&query->tick, (double)left.tv_sec + (double)left.tv_usec / 1e6 + 0.001, 0.);
+    ev_timer_start(query->loop, &query->tick);
 }
 
-static void step(struct resolver_query *look)
+static void step(struct resolver_query *query)
 {
-    ask(look);
-    if (!is_over(look)) {
-        arm_tick(look);
+    ask(query);
+    if (!is_over(query)) {
+        arm_tick(query);
         return;
     }
-    struct dns_answer *answer = look->answer;
-    resolver_done *done = look->done;
-    void *arg = look->arg;
-    look->answer = NULL;
-    resolver_query_cancel(look);
+    struct dns_answer *answer = query->answer;
+    resolver_done *done = query->done;
+    void *arg = query->arg;
+    query->answer = NULL;
+    resolver_query_cancel(query);
     done(arg, answer);
 }
 
 static void on_socket(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
-    struct resolver_query *look = io->data;
-    ares_process_fd(look->channel, events & EV_READ ? io->fd : ARES_SOCKET_BAD,
+    struct resolver_query *query = io->data;
+    ares_process_fd(query->channel, events & EV_READ ? io->fd : ARES_SOCKET_BAD,
                     events & EV_WRITE ? io->fd : ARES_SOCKET_BAD);
-    step(look);
+    step(query);
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct resolver_query *look = timer->data;
-    ares_process_fd(look->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    step(look);
+    struct resolver_query *query = timer->data;
+    ares_process_fd(query->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    step(query);
 }
 
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct resolver_query *look = timer->data;
-    give_up(look, ARES_ECANCELLED);
-    step(look);
+    struct resolver_query *query = timer->data;
+    give_up(query, ARES_ECANCELLED);
+    step(query);
 }
 
 /* c-ares says what it waits for at a socket; nothing, when it closes it. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
-    struct resolver_query *look = arg;
+    struct resolver_query *query = arg;
     struct ev_io *io = NULL;
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
-        struct ev_io *slot = &look->sockets[i];
+        struct ev_io *slot = &query->sockets[i];
         if (ev_is_active(slot) && slot->fd == fd) {
             io = slot;
             break;
@@ -234,75 +234,75 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     }
     if (!io)
         return;
-    ev_io_stop(look->loop, io);
+    ev_io_stop(query->loop, io);
     if (!readable && !writable)
         return;
     ev_io_set(io, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-    ev_io_start(look->loop, io);
+    ev_io_start(query->loop, io);
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
 
-static bool open_channel(struct resolver_query *look)
+static bool open_channel(struct resolver_query *query)
 {
     struct ares_options options = {.flags = ARES_FLAG_EDNS,
                                    .timeout = TRY_MS,
                                    .tries = TRIES,
                                    .ednspsz = UDP_ANSWER_MAX,
                                    .sock_state_cb = on_socket_state,
-                                   .sock_state_cb_data = look};
-    if (ares_init_options(&look->channel, &options,
+                                   .sock_state_cb_data = query};
+    if (ares_init_options(&query->channel, &options,
                           ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
                               ARES_OPT_SOCK_STATE_CB) != ARES_SUCCESS) {
-        look->channel = NULL;
+        query->channel = NULL;
         return false;
     }
-    return !look->conf->resolver ||
-           ares_set_servers_ports_csv(look->channel, look->conf->resolver) == ARES_SUCCESS;
+    return !query->conf->resolver ||
+           ares_set_servers_ports_csv(query->channel, query->conf->resolver) == ARES_SUCCESS;
 }
 
-static void init_watchers(struct resolver_query *look)
+static void init_watchers(struct resolver_query *query)
 {
     for (size_t i = 0; i < SOCKETS_MAX; i++) {
-        ev_init(&look->sockets[i], on_socket);
-        look->sockets[i].data = look;
+        ev_init(&query->sockets[i], on_socket);
+        query->sockets[i].data = query;
     }
-    ev_init(&look->tick, on_tick);
-    look->tick.data = look;
-    ev_timer_init(&look->deadline, on_deadline, RESOLVER_QUERY_MS / 1000., 0.);
-    look->deadline.data = look;
+    ev_init(&query->tick, on_tick);
+    query->tick.data = query;
+    ev_timer_init(&query->deadline, on_deadline, RESOLVER_QUERY_MS / 1000., 0.);
+    query->deadline.data = query;
 }
 
 struct resolver_query *resolver_query_start(struct ev_loop *loop, const struct discovery_conf *conf,
                                             resolver_done *done, void *arg)
 {
-    struct resolver_query *look = calloc(1, sizeof(*look));
-    if (!look)
+    struct resolver_query *query = calloc(1, sizeof(*query));
+    if (!query)
         return NULL;
-    *look = (struct resolver_query){
+    *query = (struct resolver_query){
         .loop = loop, .conf = conf, .done = done, .arg = arg, .answer = dns_answer_new()};
-    init_watchers(look);
+    init_watchers(query);
     (void)ares_library_init(ARES_LIB_INIT_ALL); /* counted, and never fails here */
-    if (!look->answer || !open_channel(look) || !begin(look)) {
-        resolver_query_cancel(look);
+    if (!query->answer || !open_channel(query) || !begin(query)) {
+        resolver_query_cancel(query);
         return NULL;
     }
-    ev_timer_start(loop, &look->deadline);
-    ask(look);
-    arm_tick(look);
-    return look;
+    ev_timer_start(loop, &query->deadline);
+    ask(query);
+    arm_tick(query);
+    return query;
 }
 
-void resolver_query_cancel(struct resolver_query *look)
+void resolver_query_cancel(struct resolver_query *query)
 {
-    if (!look)
+    if (!query)
         return;
-    if (look->channel)
-        ares_destroy(look->channel); /* stops the sockets' watchers */
+    if (query->channel)
+        ares_destroy(query->channel); /* stops the sockets' watchers */
     ares_library_cleanup();
-    ev_timer_stop(look->loop, &look->tick);
-    ev_timer_stop(look->loop, &look->deadline);
-    dns_answer_free(look->answer);
-    free(look->questions);
-    free(look);
+    ev_timer_stop(query->loop, &query->tick);
+    ev_timer_stop(query->loop, &query->deadline);
+    dns_answer_free(query->answer);
+    free(query->questions);
+    free(query);
 }

@@ -1,8 +1,8 @@
 /*
- * resolver.h - one look into DNS, on the main loop, without ever waiting.
+ * resolver.h - one DNS query on the main loop, without blocking.
  *
- * By c-ares, over UDP, and over TCP when an answer does not fit. DNS alone: no /etc/hosts, and
- * names are taken as complete, so that the search list of resolv.conf plays no part.
+ * Uses c-ares over UDP, and TCP if an answer does not fit. Does not read /etc/hosts, and takes
+ * names as fully qualified: the search list of resolv.conf is not used.
  */
 #ifndef CONTROL_DISCOVERY_RESOLVER_H
 #define CONTROL_DISCOVERY_RESOLVER_H
@@ -15,24 +15,24 @@
 
 struct resolver_query;
 
-/* A look is over after so long, whatever its servers do. */
+/* Time limit for a query with all its lookups. */
 #define RESOLVER_QUERY_MS 10000u
 
 /* Takes the answer; never null. */
 typedef void resolver_done(void *arg, struct dns_answer *answer);
 
 /*
- * Ask for conf's name, and for the addresses of all targets when it is SRV. Without a
- * `resolver`, resolv.conf is read anew for each look, since it may have changed.
+ * Query conf's name and, for SRV, the addresses of all targets. Without a `resolver`, resolv.conf
+ * is read again for each query.
  *
- * `done` is called once, later, never from inside this call and never from inside c-ares; the
- * look has gone by then. conf is borrowed until then. Null when memory is short.
+ * `done` is called once, never from inside this call or inside c-ares; the query is freed by then.
+ * conf is borrowed until then. Null if memory is short.
  */
 MUST_USE struct resolver_query *resolver_query_start(struct ev_loop *loop,
                                                      const struct discovery_conf *conf,
                                                      resolver_done *done, void *arg);
 
-/* Forget it; done is not called. Null is allowed. */
+/* Stop and free it; done is not called. Null is allowed. */
 void resolver_query_cancel(struct resolver_query *look);
 
 #endif

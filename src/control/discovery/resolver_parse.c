@@ -1,5 +1,5 @@
 /*
- * resolver_parse.c - take SRV, A and AAAA records over from c-ares.
+ * resolver_parse.c - add the SRV, A and AAAA records that c-ares parses to an answer.
  */
 #include "resolver_parse.h"
 

@@ -1,5 +1,5 @@
 /*
- * resolver_parse.h - DNS messages, as they come from a server, into the data of an answer.
+ * resolver_parse.h - add the records of DNS messages to an answer.
  */
 #ifndef CONTROL_DISCOVERY_RESOLVER_PARSE_H
 #define CONTROL_DISCOVERY_RESOLVER_PARSE_H
@@ -8,8 +8,8 @@
 #include "dns_answer.h"
 
 /*
- * Each takes one whole message in, with its lowest TTL, and says with an ARES_ status what
- * became of it: ARES_SUCCESS, ARES_ENODATA without a record of that type, or what is wrong.
+ * Each parses one whole message, with its lowest TTL, and returns an ARES_ status: ARES_SUCCESS,
+ * ARES_ENODATA if there is no record of that type, or the error.
  */
 int resolver_parse_services(struct span message, struct dns_answer *answer);
 int resolver_parse_addresses(struct span message, struct dns_answer *answer, struct dns_host *host);

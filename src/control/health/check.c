@@ -1,16 +1,15 @@
 /*
- * check.c - carry one check: dial, ask, wait for the answer, part in order.
+ * check.c - run one check: connect, send the request, read the answer, close cleanly.
  *
- *    OPENING --connected, shaken hands--> ASKING --> AWAITING --answer--+
+ *    OPENING --connected, handshake done--> ASKING --> AWAITING --answer--+
  *       |                                                               |
  *       | tcp                                                           v
  *       +--> nothing to send: OVER          accepted: DISCONNECTING --> CLOSING --> DRAINING
  *       +--> TLS: CLOSING                                 http: straight to DRAINING --> OVER
  *       +--> PROXY header: DISCONNECTING
  *
- * The verdict stands before the parting begins, and nothing in it changes the verdict. The
- * parting is there for the broker's log: a close with unread input makes the kernel send RST,
- * which brokers log as an error of the client's.
+ * The verdict is final before the connection is closed. The clean close only keeps the broker's log
+ * clean: a close with unread input makes the kernel send RST, which brokers log as a client error.
  */
 #include "check.h"
 
@@ -27,7 +26,7 @@
 #include "net/stream.h"
 #include "wire/mqtt/check.h"
 
-/* Of one who never stops talking, no more is read. */
+/* Limit for a node that keeps sending. */
 #define DRAIN_MAX 65536u
 
 enum phase {
@@ -47,9 +46,9 @@ struct check {
     void *arg;
 
     enum phase phase;
-    struct check_verdict verdict; /* good from DISCONNECTING, CLOSING, DRAINING or OVER on */
+    struct check_verdict verdict; /* valid from DISCONNECTING, CLOSING, DRAINING or OVER on */
     struct stream *stream;        /* owned; null when the dial failed */
-    bool connected;               /* the socket below is */
+    bool connected;               /* the TCP connection is established */
     struct buffer question;       /* the bytes that `unsent` is of, before DISCONNECT */
     struct span unsent;           /* while DISCONNECTING: DISCONNECT, or tcp's PROXY header */
     uint8_t answer[CHECK_ANSWER_MAX];
@@ -57,7 +56,7 @@ struct check {
     size_t drained_n;
 
     struct ev_io io;
-    struct ev_timer deadline; /* of the verdict; then of the parting */
+    struct ev_timer deadline; /* for the verdict; then for closing */
 };
 
 static enum check_type type_of(const struct check *c)
@@ -67,7 +66,7 @@ static enum check_type type_of(const struct check *c)
 
 /* ---- the verdict ----------------------------------------------------------------------- */
 
-/* A verdict without an answer ends the check; parting from a peer like that gains nothing. */
+/* Without an answer the check ends immediately: a clean close would gain nothing. */
 PRINTF_LIKE(3, 0)
 static void end_unanswered(struct check *c, enum check_result result, const char *format,
                            va_list args)
@@ -93,7 +92,7 @@ PRINTF_LIKE(2, 3) static void time_out(struct check *c, const char *format, ...)
     va_end(args);
 }
 
-/* The verdict stands; the rest has a time of its own. */
+/* The verdict is final; closing has its own time limit. */
 static void part(struct check *c, enum phase phase)
 {
     c->phase = phase;
@@ -126,7 +125,7 @@ static void fail_in_time(struct check *c)
 
 /* ---- the steps ------------------------------------------------------------------------- */
 
-/* A step answers WANT_* when it has to wait; else the phase says how to go on. */
+/* A step returns WANT_* if it has to wait; otherwise the phase selects the next step. */
 
 static enum stream_result open_step(struct check *c)
 {
@@ -175,7 +174,7 @@ static void judge_answer(struct check *c)
         return;
     c->unsent = span_of(mqtt_check_disconnect, sizeof(mqtt_check_disconnect));
     if (type_of(c) == CHECK_TYPE_HTTP)
-        part(c, PHASE_DRAINING); /* some servers take our end of stream for a client that left */
+        part(c, PHASE_DRAINING); /* some servers treat an end of stream as a client that left */
     else if (c->verdict.accepted)
         part(c, PHASE_DISCONNECTING);
     else
@@ -278,7 +277,7 @@ static void wait_for(struct check *c, int events)
     ev_io_start(c->loop, &c->io);
 }
 
-/* As far as it goes without waiting. The check may have gone after this. */
+/* Run until it has to wait. May free the check. */
 static void advance(struct check *c)
 {
     while (c->phase != PHASE_OVER) {
@@ -300,12 +299,12 @@ static void advance(struct check *c)
 }
 
 /*
- * The clock alone does not condemn a node: when this thread was busy for longer than the
- * check may take, timer and answer are there in the same turn of the loop.
+ * If this thread was busy for longer than the timeout, the timer and the answer are ready in the
+ * same loop iteration: so read once more before the check fails.
  */
 static void out_of_time(struct check *c)
 {
-    if (c->phase > PHASE_AWAITING) { /* long enough parted, or over before it began */
+    if (c->phase > PHASE_AWAITING) { /* closing took too long, or the check has failed to start */
         finish(c);
         return;
     }
@@ -330,7 +329,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
 
 /* ---- beginning ------------------------------------------------------------------------- */
 
-/* Descriptors, memory, local ports: that says nothing about the node. */
+/* The router lacks a resource: no result for the node. */
 static bool is_our_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
@@ -342,7 +341,7 @@ static bool wants_tls(const struct check *c)
     return c->target.tls && type_of(c) != CHECK_TYPE_HTTP;
 }
 
-/* The stream over a connect that was begun; takes the socket. Null when memory is short. */
+/* A stream over a connecting socket, which it takes. Null if memory is short. */
 static struct stream *stream_over(const struct check *c, int fd, const struct address *local)
 {
     uint8_t header[PROXY_V2_MAX];
@@ -354,12 +353,12 @@ static struct stream *stream_over(const struct check *c, int fd, const struct ad
                               check_proxy_header(&c->target, local, header));
 }
 
-/* Begin to connect and have the question ready. False when memory is short. */
+/* Prepare stream and request. False if memory is short. */
 static bool prepare(struct check *c, int fd)
 {
-    /* the kernel has chosen it with the connect's first packet */
+    /* the kernel has chosen it in connect() */
     struct address local = {0};
-    (void)socket_local_address(fd, &local); /* on failure there is a stand-in */
+    (void)socket_local_address(fd, &local); /* on failure a placeholder is sent */
     c->stream = stream_over(c, fd, &local);
     if (!c->stream || !check_ask(&c->target, &local, &c->question))
         return false;

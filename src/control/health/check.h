@@ -1,12 +1,12 @@
 /*
- * check.h - one active check of one node, on the main loop: is it fit for new sessions?
+ * check.h - one active check of one node: whether it can accept new sessions. Main loop only.
  *
  *   tcp    it accepts a connection; a PROXY header is sent, as for mqtt, and nothing else
- *   mqtt   PROXY header with the router's own addresses (never LOCAL), as the cluster's nodes
- *          want it; CONNECT 3.1.1 with a clean session; the CONNACK's return code: 0 is good,
- *          1, 2, 4 and 5 are too (it answers, and no device has to be like us), 3 means no new
- *          sessions; DISCONNECT. Leaves no session and no error in the broker's log
- *   http   one request; the status code as `expect` and `no_new` say, anything else is bad
+ *   mqtt   PROXY header, if configured, with the router's own addresses (never LOCAL);
+ * CONNECT 3.1.1 with a clean session; the CONNACK's return code: 0, 1, 2, 4 and 5 are good (the
+ * node answers; devices may have other credentials), 3 means no new sessions; DISCONNECT. Leaves no
+ * session and no error in the broker's log http   one request; `expect` and `no_new` list its
+ * status codes, any other is bad
  *
  * PROXY header and TLS are for tcp and mqtt, in this order. An http check goes to another port,
  * that of a management interface, which expects neither.
@@ -24,9 +24,9 @@
 
 struct check;
 
-/* What to ask, and whom. All it points at is borrowed until the check is done or cancelled. */
+/* Parameters of a check. All pointers are borrowed until the check is done or cancelled. */
 struct check_target {
-    const struct cluster_conf *conf; /* its health_check is there */
+    const struct cluster_conf *conf; /* has a health_check */
     const struct endpoint *endpoint;
     const struct address
         *source; /* to dial from, as for socket_dial(); null = the kernel's choice */
@@ -36,31 +36,31 @@ struct check_target {
     const char *password;           /* mqtt; null = none; not without a user name */
 };
 
-/* How far a check came. */
+/* How far a check got. */
 enum check_contact { CHECK_UNREACHED, CHECK_CONNECTED, CHECK_ANSWERED };
 
 /* `why` is valid during the call only: "CONNACK return code 0", "connect: Connection refused" */
 struct check_report {
     enum check_result result;
-    enum check_contact contact; /* answered: a byte came, above TLS */
+    enum check_contact contact; /* answered: a byte was received, above TLS */
     const char *why;
 };
 
 typedef void check_done(void *arg, const struct check_report *report);
 
-/* How much longer than timeout_ms a check may take: the node has answered, and both sides part. */
+/* Time limit for closing the connection after the verdict, beyond timeout_ms. */
 #define CHECK_PARTING_MS 500u
 
 /*
- * Begin a check. `done` is called once, later, never from inside this call; the check has
- * gone by then. The answer counts when it is there timeout_ms after this call.
+ * Start a check. `done` is called once, never from inside this call; the check is freed by then. An
+ * answer counts if it arrives within timeout_ms.
  *
- * Null when memory, descriptors or local ports are short: nothing was found out.
+ * Null if memory, descriptors or local ports are short: the check has no result.
  */
 MUST_USE struct check *check_start(struct ev_loop *loop, const struct check_target *target,
                                    check_done *done, void *arg);
 
-/* Forget it; done is not called. Null is allowed. */
+/* Stop and free it; done is not called. Null is allowed. */
 void check_cancel(struct check *check);
 
 #endif

@@ -1,5 +1,7 @@
 /*
- * check_dialogue.c - what a check says to a node, and what it makes of the answer.
+ * check_dialogue.c - the request that a check sends, and the verdict on the answer.
+ *
+ * No connection and no clock: check.c sends and receives.
  */
 #include "check_dialogue.h"
 
@@ -17,7 +19,7 @@
 /* Beyond the longest wait for the CONNACK, should the node count from the CONNECT on. */
 #define KEEP_ALIVE_MARGIN_S 2u
 
-/* What stands for the ends of a Unix socket: some readers refuse port 0. */
+/* Placeholder port for both ends of a Unix socket: some readers reject port 0. */
 #define STAND_IN_PORT 1883u
 
 _Static_assert(CHECK_ANSWER_MAX >= HTTP_STATUS_MAX, "a status code fits");
@@ -27,7 +29,7 @@ const char *check_awaited(enum check_type type)
     return type == CHECK_TYPE_HTTP ? "HTTP status" : "CONNACK";
 }
 
-/* ---- the question ---------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------- */
 
 static struct proxy_endpoint proxy_end(const struct address *address)
 {
@@ -118,7 +120,7 @@ bool check_ask(const struct check_target *target, const struct address *local, s
 
 /* ---- the answer ------------------------------------------------------------------------ */
 
-/* MQTT 3.1.1 table 3.1. A code that the standard does not know tells nothing. */
+/* MQTT 3.1.1 table 3.1. A code that the standard does not define is bad. */
 static enum check_result result_of_code(uint8_t code)
 {
     if (code > 5)

@@ -1,7 +1,7 @@
 /*
- * check_dialogue.h - what a check says to a node, and what it makes of the answer.
+ * check_dialogue.h - the request that a check sends, and the verdict on the answer.
  *
- * No connection, no clock: check.c carries the bytes.
+ * No connection, no clock: check.c sends and receives.
  */
 #ifndef CONTROL_HEALTH_CHECK_DIALOGUE_H
 #define CONTROL_HEALTH_CHECK_DIALOGUE_H
@@ -25,17 +25,17 @@ struct check_verdict {
     char why[CHECK_WHY_MAX];
 };
 
-/* So many bytes of an answer are always enough for a verdict. */
+/* This many bytes of an answer are enough for a verdict. */
 #define CHECK_ANSWER_MAX 16u
 
 /* What a check of this type waits for: "CONNACK", "HTTP status". Not for tcp. */
 const char *check_awaited(enum check_type type);
 
 /*
- * The PROXY header that the cluster's nodes want: its bytes, 0 = none.
+ * Write the PROXY header of the cluster's nodes. Returns its length; 0 = none.
  *
- *   local   our end of the connection; a Unix socket's, which no header can tell, is given out
- *           as 127.0.0.1, as its peer is
+ *   local   local address of the connection; a Unix socket, which a header cannot express, is
+ *           sent as 127.0.0.1, and so is its peer
  */
 size_t check_proxy_header(const struct check_target *target, const struct address *local,
                           uint8_t out[PROXY_V2_MAX]);
@@ -50,7 +50,7 @@ MUST_USE bool check_ask(const struct check_target *target, const struct address 
 
 /*
  * Judge the first bytes that came. PARSE_MORE: no verdict yet, in.n is below CHECK_ANSWER_MAX.
- * Otherwise *out is filled; PARSE_BAD means that the node speaks something else.
+ * Otherwise *out is filled; PARSE_BAD means that the node uses another protocol.
  */
 MUST_USE enum parse_result check_judge(const struct check_target *target, struct span in,
                                        struct check_verdict *out);

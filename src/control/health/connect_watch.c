@@ -76,16 +76,16 @@ static struct entry *entry_of(struct connect_watch *watch, const char *cluster)
     return entry;
 }
 
-/* What is known of a cluster's nodes. */
+/* Counts over a cluster's nodes. */
 struct findings {
     size_t nodes;     /* that should take sessions */
-    size_t silent;    /* of these: the last CONNECTs got no answer */
+    size_t silent;    /* their last CONNECTs got no answer */
     size_t answering; /* the last one was answered */
     bool any_before;  /* some node has answered before */
     uint64_t connects;
 };
 
-static struct findings look_at(const struct cluster *cluster, const struct prober *prober)
+static struct findings count_answers(const struct cluster *cluster, const struct prober *prober)
 {
     struct findings f = {0};
     for (size_t i = 0; i < cluster->n; i++) {
@@ -125,8 +125,8 @@ static void warn(struct entry *entry, const struct cluster_conf *conf, const str
     struct log_line line;
     (void)snprintf(
         entry->warning, sizeof(entry->warning),
-        "cluster \"%.64s\": no node answers a CONNECT, each closes the connection or stays "
-        "silent: is \"proxy_protocol\" (here: %s%s) the same on both sides?",
+        "cluster \"%.64s\": no node answers a CONNECT, each closes the connection or sends "
+        "nothing: is \"proxy_protocol\" (here: %s%s) the same on both sides?",
         conf->name, header_word(conf), conf->tls ? ", with TLS" : "");
     if (entry->logged)
         return;
@@ -137,7 +137,7 @@ static void warn(struct entry *entry, const struct cluster_conf *conf, const str
     log_u64(&line, "unanswered", f->connects);
     log_text(&line, "proxy_protocol", header_word(conf));
     log_text(&line, "why",
-             "every node closes the connection on the CONNECT, or stays silent: is "
+             "every node closes the connection on the CONNECT, or sends nothing: is "
              "\"proxy_protocol\" the same on both sides?");
     log_emit(&line);
 }
@@ -147,7 +147,7 @@ void connect_watch_check(struct connect_watch *watch, const struct snapshot *sna
 {
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
-        const struct findings f = look_at(cluster, prober);
+        const struct findings f = count_answers(cluster, prober);
         const bool unanswered = is_unanswered(&f);
         struct entry *entry =
             unanswered ? entry_of(watch, cluster->conf->name) : find(watch, cluster->conf->name);

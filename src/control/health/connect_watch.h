@@ -21,7 +21,7 @@ MUST_USE struct connect_watch *connect_watch_new(void);
 void connect_watch_free(struct connect_watch *watch); /* null is allowed */
 
 /*
- * Look at all clusters. Logs `cluster.unanswered`, once per cluster until its PROXY protocol or TLS
+ * Check all clusters. Logs `cluster.unanswered`, once per cluster until its PROXY protocol or TLS
  * settings change, if every node that got a CONNECT from a device or a check closed the connection
  * or sent nothing within the time limit. This must be true of at least three nodes, or of all if
  * there are fewer. If a node has answered before, at least ten unanswered CONNECTs are required. If
@@ -30,7 +30,7 @@ void connect_watch_free(struct connect_watch *watch); /* null is allowed */
 void connect_watch_check(struct connect_watch *watch, const struct snapshot *snapshot,
                          const struct prober *prober, struct log *log);
 
-/* The warning about a cluster from the last look, for people; null = none. Valid until the next. */
+/* The warning about a cluster from the last check; null = none. Valid until the next check. */
 const char *connect_watch_warning(const struct connect_watch *watch, const char *cluster);
 
 /* After a reload: reset clusters whose PROXY protocol or TLS settings have changed. */

@@ -1,9 +1,9 @@
 /*
- * evictor.c - close sessions paced: drains, nodes that are down, homecoming.
+ * evictor.c - close sessions at a limited rate: drains, failed nodes, homecoming.
  *
- * A job is one node's sessions of one kind that have to go. A tick gives each job the share of
- * its rate that is due as credit on the node's record; what the workers did not use of the last
- * tick's is taken back first, so that it cannot pile up and leave in a burst.
+ * A job closes the sessions of one node. At each tick, a job gets the credit that its rate allows,
+ * and stores it in the node's record. Credit that the workers did not use is withdrawn first, so
+ * that it cannot add up to a burst.
  */
 #include "evictor.h"
 
@@ -13,40 +13,40 @@
 #include "base/clock.h"
 
 #define TICK_S      0.05
-#define TICK_JITTER 0.2  /* of a tick, to both sides */
-#define TICK_MAX_S  0.06 /* the longest of them: no more time than this counts */
-#define IDLE_TICK_S 1.0  /* while all there is to do is to see who has stayed away */
+#define TICK_JITTER 0.2  /* share of a tick, plus and minus */
+#define TICK_MAX_S  0.06 /* longest tick; more elapsed time does not count */
+#define IDLE_TICK_S 1.0  /* if no session has to be closed now */
 
-/* What is done about a node at the moment. */
+/* What the evictor does with a node's sessions. */
 enum job { JOB_NONE, JOB_DRAIN, JOB_DOWN, JOB_HOME };
 
 /* Events, in the order of enum job. */
 static const struct {
     const char *begun, *ended;
-} words[] = {
+} event_names[] = {
     [JOB_DRAIN] = {"node.draining", "node.drained"},
     [JOB_DOWN] = {"node.closing", "node.closed"},
     [JOB_HOME] = {"node.homecoming", "node.home"},
 };
 
-/* One node. */
-struct patient {
+/* A node, and the job that runs for it. */
+struct target {
     const struct cluster *cluster; /* of the evictor's snapshot */
     const struct node *node;       /* of that cluster */
     struct node_live *live;        /* a reference */
     enum job job;
-    enum node_status status; /* when last looked at */
-    uint64_t up_at_us;       /* since when it is up and has failed nobody; 0 = it is not up */
-    uint64_t failures;       /* when last looked at */
+    enum node_status status; /* at the last tick */
+    uint64_t up_at_us;       /* up without a failure since then; 0 = not up */
+    uint64_t failures;       /* at the last tick */
     uint64_t begun_us;       /* the job */
     uint32_t begun_with;     /* sessions it had to close then */
-    double due;              /* closings of which less than one */
-    bool ended;              /* the job's last session has gone, and the log knows */
-    bool held;               /* the job waits until some node can take its sessions */
-    uint32_t drain_rate_per_s, drain_deadline_ms; /* an operator's; 0 = the configuration's */
+    double due;              /* fraction of a session to close */
+    bool ended;              /* the job has no session left, which is logged */
+    bool held;               /* the job waits until a node accepts its sessions */
+    uint32_t drain_rate_per_s, drain_deadline_ms; /* set by an operator; 0 = as configured */
     uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
     bool home_recounts;   /* the number of sessions to close is not known yet */
-    uint32_t home_left;   /* sessions that an ordered homecoming may still close */
+    uint32_t home_left;   /* sessions that an operator's homecoming may still close */
     uint32_t home_credit; /* handed out for homecomings by the last tick */
 };
 
@@ -57,23 +57,23 @@ struct evictor {
     void (*wake)(void *arg);
     void *arg;
     struct ev_timer tick;
-    bool idle; /* the tick is a long one */
+    bool idle; /* the tick is IDLE_TICK_S */
     uint64_t ticked_us;
     struct snapshot *snapshot; /* a reference; null before the first */
-    struct patient *patients;
+    struct target *targets;
     size_t n;
 };
 
-static uint32_t sessions_on(const struct patient *p)
+static uint32_t sessions_on(const struct target *p)
 {
     return NODE_LIVE_READ(p->live->clean) + NODE_LIVE_READ(p->live->kept);
 }
 
 /*
- * Whether a homecoming may close sessions that are away for this cause. One that an operator
- * ordered closes all of them. A configured one closes only those that are not sent away again.
+ * Whether a homecoming may close sessions that are off-home for this cause. An operator's
+ * homecoming closes all of them; a configured one only those that are likely to stay at home.
  */
-static bool may_come_home(const struct patient *p, enum off_home_cause cause)
+static bool may_come_home(const struct target *p, enum off_home_cause cause)
 {
     const struct homecoming_conf *conf = p->cluster->conf->homecoming;
     return p->home_rate_per_s > 0 ||
@@ -81,7 +81,7 @@ static bool may_come_home(const struct patient *p, enum off_home_cause cause)
 }
 
 /* Number of sessions that the homecoming has to close. */
-static uint32_t left_away(const struct patient *p)
+static uint32_t left_away(const struct target *p)
 {
     uint32_t n = 0;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
@@ -91,18 +91,18 @@ static uint32_t left_away(const struct patient *p)
 }
 
 /* How many sessions the job still has to close. */
-static uint32_t left_of(const struct patient *p)
+static uint32_t left_of(const struct target *p)
 {
     return p->job == JOB_HOME ? left_away(p) : sessions_on(p);
 }
 
-/* Sessions that wait for the CONNACK of a node that drains will be relayed there all the same. */
-static bool expects_more(const struct patient *p)
+/* Sessions that wait for the CONNACK of a draining node are still relayed to it. */
+static bool expects_more(const struct target *p)
 {
     return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
 }
 
-static uint32_t rate_of(const struct patient *p)
+static uint32_t rate_of(const struct target *p)
 {
     const struct cluster_conf *conf = p->cluster->conf;
     if (p->job == JOB_DRAIN)
@@ -113,11 +113,11 @@ static uint32_t rate_of(const struct patient *p)
 }
 
 /*
- * Credits a second so that no second ever sees more than rate * 1.1: workers may take what the
- * last tick handed out at the very end of it, so a second sees the closings of two ticks more;
- * and of a tenth of a low rate there is no whole one.
+ * Credits per second, so that no second has more than rate * 1.1 closings. Workers may use the
+ * credit of a tick at its very end, so a second can have the closings of two more ticks. The tenth
+ * of a low rate is less than one session.
  */
-static double pace_of(const struct patient *p)
+static double pace_of(const struct target *p)
 {
     uint32_t rate = rate_of(p);
     double most = (double)(rate + rate / 10u) / (1. + 2 * TICK_MAX_S);
@@ -127,13 +127,13 @@ static double pace_of(const struct patient *p)
 /* ---- which job ---- */
 
 /* Whether the node is still in the configuration, rather than kept only for its sessions. */
-static bool is_member(const struct patient *p)
+static bool is_member(const struct target *p)
 {
     return p->node < p->cluster->nodes + p->cluster->n;
 }
 
-/* Whether the node would take a session that is closed now. */
-static bool takes_sessions(const struct patient *p)
+/* Whether the node would accept a session that is closed now. */
+static bool takes_sessions(const struct target *p)
 {
     return is_member(p) && p->node->weight > 0 && node_live_status(p->live) == NODE_UP &&
            (p->node->max_connections == 0 ||
@@ -144,19 +144,19 @@ static bool takes_sessions(const struct patient *p)
  * Whether sessions may be closed so that they reconnect to another node. Only if a node would take
  * them: another node of the cluster or, for a homecoming, the node itself.
  */
-static bool has_takers(const struct evictor *evictor, const struct patient *p, enum job job)
+static bool has_takers(const struct evictor *evictor, const struct target *p, enum job job)
 {
     if (job == JOB_HOME)
         return takes_sessions(p);
     for (size_t i = 0; i < evictor->n; i++)
-        if (&evictor->patients[i] != p && evictor->patients[i].cluster == p->cluster &&
-            takes_sessions(&evictor->patients[i]))
+        if (&evictor->targets[i] != p && evictor->targets[i].cluster == p->cluster &&
+            takes_sessions(&evictor->targets[i]))
             return true;
     return false;
 }
 
-/* As long as it starts slowly it would not have them yet. */
-static bool is_long_enough_up(const struct patient *p, uint64_t now_us)
+/* During slow start the node would not get its sessions yet. */
+static bool is_long_enough_up(const struct target *p, uint64_t now_us)
 {
     const struct homecoming_conf *conf = p->cluster->conf->homecoming;
     if (p->home_rate_per_s)
@@ -168,7 +168,7 @@ static bool is_long_enough_up(const struct patient *p, uint64_t now_us)
     return now_us - p->up_at_us >= ms * UINT64_C(1000);
 }
 
-static enum job job_for(const struct evictor *evictor, const struct patient *p, uint64_t now_us)
+static enum job job_for(const struct evictor *evictor, const struct target *p, uint64_t now_us)
 {
     switch (p->status) {
     case NODE_DRAINING:
@@ -189,10 +189,11 @@ static enum job job_for(const struct evictor *evictor, const struct patient *p, 
     }
 }
 
-static void say(const struct evictor *evictor, const struct patient *p, bool begun)
+static void log_job(const struct evictor *evictor, const struct target *p, bool begun)
 {
     struct log_line line;
-    log_begin(&line, evictor->log, LOG_NOTICE, begun ? words[p->job].begun : words[p->job].ended);
+    log_begin(&line, evictor->log, LOG_NOTICE,
+              begun ? event_names[p->job].begun : event_names[p->job].ended);
     log_text(&line, "cluster", p->live->cluster);
     log_text(&line, "node", p->live->name);
     if (begun) {
@@ -204,26 +205,27 @@ static void say(const struct evictor *evictor, const struct patient *p, bool beg
     log_emit(&line);
 }
 
-/* Nothing is to be closed on the strength of what was handed out before. */
-static void withdraw(struct patient *p)
+/* Take back all unused credit. */
+static void withdraw(struct target *p)
 {
     for (int i = 0; i < EVICTION_COUNT; i++)
         atomic_store_explicit(&p->live->evictions[i], 0, memory_order_relaxed);
 }
 
-static void end_job(struct evictor *evictor, struct patient *p)
+static void end_job(struct evictor *evictor, struct target *p)
 {
     withdraw(p);
     if (p->job != JOB_NONE && !p->ended)
-        say(evictor, p, false);
+        log_job(evictor, p, false);
     p->ended = true;
-    if (p->job == JOB_HOME && !p->home_recounts) /* an operator's order is carried out once */
+    if (p->job == JOB_HOME && !p->home_recounts) /* an operator's homecoming runs once */
         p->home_rate_per_s = 0;
 }
 
-static void begin_job(struct evictor *evictor, struct patient *p, enum job job, uint64_t now_us)
+static void begin_job(struct evictor *evictor, struct target *p, enum job job, uint64_t now_us)
 {
-    if (left_of(p) == 0 && !expects_more(p)) /* else it ends unfinished: the status has changed */
+    if (left_of(p) == 0 &&
+        !expects_more(p)) /* otherwise the status has changed, and the job is not finished */
         end_job(evictor, p);
     withdraw(p);
     p->job = job;
@@ -232,12 +234,12 @@ static void begin_job(struct evictor *evictor, struct patient *p, enum job job, 
     p->begun_with = left_of(p);
     p->due = 0;
     if (job != JOB_NONE)
-        say(evictor, p, true);
+        log_job(evictor, p, true);
 }
 
 /* ---- ticks ---- */
 
-static void note_status(struct patient *p, uint64_t now_us)
+static void note_status(struct target *p, uint64_t now_us)
 {
     enum node_status status = node_live_status(p->live);
     uint64_t failures = NODE_LIVE_READ(p->live->failures);
@@ -247,26 +249,26 @@ static void note_status(struct patient *p, uint64_t now_us)
     if (status == p->status)
         return;
     p->home_rate_per_s = 0;
-    if (p->status == NODE_DRAINING) /* an operator's pace is for one drain */
+    if (p->status == NODE_DRAINING) /* an operator's rate applies to one drain */
         p->drain_rate_per_s = p->drain_deadline_ms = 0;
     p->status = status;
 }
 
-static bool is_past_deadline(const struct patient *p, uint64_t now_us)
+static bool is_past_deadline(const struct target *p, uint64_t now_us)
 {
     uint32_t ms = p->drain_rate_per_s ? p->drain_deadline_ms : p->cluster->conf->drain_deadline_ms;
     return p->job == JOB_DRAIN && ms > 0 && now_us - p->begun_us >= ms * UINT64_C(1000);
 }
 
-static enum eviction eviction_of(const struct patient *p)
+static enum eviction eviction_of(const struct target *p)
 {
     if (p->job == JOB_DOWN)
         return EVICT_DOWN;
     return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
 }
 
-/* Part of the credit finds no session, because some left meanwhile: it is dropped. */
-static void note_home_closings(struct patient *p)
+/* Count what the last credit has closed; drop the rest, whose sessions have ended meanwhile. */
+static void note_home_closings(struct target *p)
 {
     uint32_t kept = 0;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
@@ -277,8 +279,8 @@ static void note_home_closings(struct patient *p)
     p->home_credit = 0;
 }
 
-/* Divide credit among the sessions that are away, by cause. */
-static void hand_out_home(struct patient *p, uint32_t credit)
+/* Divide credit among the off-home sessions, by cause. */
+static void hand_out_home(struct target *p, uint32_t credit)
 {
     p->home_credit = credit;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++) {
@@ -289,11 +291,11 @@ static void hand_out_home(struct patient *p, uint32_t credit)
         atomic_store_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], n, memory_order_relaxed);
         credit -= n;
     }
-    p->home_credit -= credit; /* some have left meanwhile */
+    p->home_credit -= credit; /* some have ended meanwhile */
 }
 
-/* Hand out what is due after `passed_s`. True when there is something to close. */
-static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
+/* Hand out the credit for `passed_s` seconds. Returns true if there is something to close. */
+static bool hand_out(struct target *p, double passed_s, uint64_t now_us)
 {
     withdraw(p);
     uint32_t left = left_of(p);
@@ -312,7 +314,7 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     enum eviction why = eviction_of(p);
     if (why == EVICT_DRAIN_CLEAN) {
         uint32_t clean = NODE_LIVE_READ(p->live->clean);
-        if (clean < credit) { /* the last of them, and then others */
+        if (clean < credit) { /* the last clean sessions, then others */
             atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], credit - clean,
                                   memory_order_relaxed);
             credit = clean;
@@ -322,7 +324,7 @@ static bool hand_out(struct patient *p, double passed_s, uint64_t now_us)
     return whole > 0;
 }
 
-static void say_held(const struct evictor *evictor, const struct patient *p)
+static void log_held(const struct evictor *evictor, const struct target *p)
 {
     struct log_line line;
     log_begin(&line, evictor->log, LOG_WARN, "node.held");
@@ -330,36 +332,37 @@ static void say_held(const struct evictor *evictor, const struct patient *p)
     log_text(&line, "node", p->live->name);
     log_u64(&line, "sessions", left_of(p));
     log_text(&line, "why",
-             p->job == JOB_HOME ? "the node takes no sessions" : "no other node takes sessions");
+             p->job == JOB_HOME ? "the node accepts no sessions"
+                                : "no other node accepts sessions");
     log_emit(&line);
 }
 
 /*
- * Whether the job would close sessions that then find no node. If so it waits; only a drain's
- * deadline overrides this, because the node must be empty by then.
+ * Whether no node would accept the sessions that the job closes. It then waits, until the deadline
+ * of a drain at the latest: the node must be empty by then.
  */
-static bool must_hold(struct evictor *evictor, struct patient *p, uint64_t now_us)
+static bool must_hold(struct evictor *evictor, struct target *p, uint64_t now_us)
 {
     const bool before = p->held;
     p->held = left_of(p) > 0 && !has_takers(evictor, p, p->job) && !is_past_deadline(p, now_us);
     if (p->held)
         withdraw(p);
     if (p->held && !before)
-        say_held(evictor, p);
+        log_held(evictor, p);
     return p->held;
 }
 
-/* Whether workers are still counting sessions away. acquire: pairs with the last one's release */
+/* Whether workers are still counting off-home sessions. acquire: pairs with the last release */
 static bool is_recounting(const struct evictor *evictor)
 {
     return atomic_load_explicit(&evictor->registry->recounts, memory_order_acquire) > 0;
 }
 
 /*
- * An ordered homecoming applies to the sessions that are away at that time. If the nodes have just
- * changed, their number is known only later.
+ * An operator's homecoming applies to the sessions that are off-home when it starts. If the nodes
+ * have just changed, their number is known only later.
  */
-static void note_recount(const struct evictor *evictor, struct patient *p)
+static void note_recount(const struct evictor *evictor, struct target *p)
 {
     if (p->home_rate_per_s && p->home_recounts) {
         p->home_recounts = is_recounting(evictor);
@@ -369,8 +372,8 @@ static void note_recount(const struct evictor *evictor, struct patient *p)
         p->home_rate_per_s = 0;
 }
 
-/* One node's turn. True while it has a job that needs more ticks. */
-static bool treat(struct evictor *evictor, struct patient *p, double passed_s, bool *wake)
+/* Update one node's job. Returns true while the job needs more ticks. */
+static bool update(struct evictor *evictor, struct target *p, double passed_s, bool *wake)
 {
     uint64_t now_us = clock_monotonic_us();
     note_home_closings(p);
@@ -379,7 +382,9 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
     enum job job = job_for(evictor, p, now_us);
     if (job != p->job)
         begin_job(evictor, p, job, now_us);
-    if (p->ended && left_of(p) > 0) /* a replay goes by nodes that were up when it was placed */
+    if (p->ended &&
+        left_of(p) >
+            0) /* a replay may still choose a node that was up when the session was placed */
         p->ended = false;
     if (p->job == JOB_NONE || p->ended)
         return false;
@@ -393,8 +398,8 @@ static bool treat(struct evictor *evictor, struct patient *p, double passed_s, b
     return true;
 }
 
-/* Whether it may start or resume a job without a status change that wakes the evictor. */
-static bool needs_looks(const struct patient *p)
+/* Whether a job may start or resume without a status change. */
+static bool needs_polling(const struct target *p)
 {
     const struct cluster_conf *conf = p->cluster->conf;
     const bool is_lost = p->status == NODE_DOWN || p->status == NODE_OFF;
@@ -421,10 +426,10 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     bool busy = false, later = false, wake = false;
     evictor->ticked_us = now_us;
     if (passed_s > TICK_MAX_S)
-        passed_s = TICK_MAX_S; /* the loop was held up, or idle: no burst to make up for it */
+        passed_s = TICK_MAX_S; /* the loop was blocked or idle: no burst to catch up */
     for (size_t i = 0; i < evictor->n; i++) {
-        busy |= treat(evictor, &evictor->patients[i], passed_s, &wake);
-        later |= needs_looks(&evictor->patients[i]);
+        busy |= update(evictor, &evictor->targets[i], passed_s, &wake);
+        later |= needs_polling(&evictor->targets[i]);
     }
     if (wake)
         evictor->wake(evictor->arg);
@@ -442,19 +447,19 @@ void evictor_check(struct evictor *evictor)
 
 /* ---- which nodes ---- */
 
-static struct patient *find(const struct evictor *evictor, const struct node_live *live)
+static struct target *find(const struct evictor *evictor, const struct node_live *live)
 {
     for (size_t i = 0; i < evictor->n; i++)
-        if (evictor->patients[i].live == live)
-            return &evictor->patients[i];
+        if (evictor->targets[i].live == live)
+            return &evictor->targets[i];
     return NULL;
 }
 
-static void patients_free(struct patient *patients, size_t n)
+static void targets_free(struct target *targets, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        node_live_unref(patients[i].live);
-    free(patients);
+        node_live_unref(targets[i].live);
+    free(targets);
 }
 
 static size_t count_nodes(const struct snapshot *snapshot)
@@ -465,40 +470,40 @@ static size_t count_nodes(const struct snapshot *snapshot)
     return n;
 }
 
-/* Nodes that are not there any more: what was handed out for them is void. */
+/* Also for nodes that are gone. */
 static void withdraw_all(const struct evictor *evictor)
 {
     for (size_t i = 0; i < evictor->n; i++)
-        withdraw(&evictor->patients[i]);
+        withdraw(&evictor->targets[i]);
 }
 
 bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
 {
     const size_t n = count_nodes(snapshot);
     size_t at = 0;
-    struct patient *patients = calloc(n + 1, sizeof(*patients));
-    if (!patients)
+    struct target *targets = calloc(n + 1, sizeof(*targets));
+    if (!targets)
         return false;
     for (size_t i = 0; i < evictor->n; i++)
-        note_home_closings(&evictor->patients[i]);
+        note_home_closings(&evictor->targets[i]);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
         for (size_t k = 0; k < cluster->n_all; k++, at++) {
             struct node_live *live = cluster->nodes[k].live;
-            const struct patient *known = find(evictor, live);
+            const struct target *known = find(evictor, live);
             if (known)
-                patients[at] = *known;
+                targets[at] = *known;
             else
-                patients[at].status = NODE_STATUS_COUNT; /* whatever it is, it is news */
+                targets[at].status = NODE_STATUS_COUNT; /* any status counts as a change */
             node_live_ref(live);
-            patients[at].live = live;
-            patients[at].cluster = cluster;
-            patients[at].node = &cluster->nodes[k];
+            targets[at].live = live;
+            targets[at].cluster = cluster;
+            targets[at].node = &cluster->nodes[k];
         }
     }
     withdraw_all(evictor);
-    patients_free(evictor->patients, evictor->n);
-    evictor->patients = patients;
+    targets_free(evictor->targets, evictor->n);
+    evictor->targets = targets;
     evictor->n = n;
     snapshot_unref(evictor->snapshot);
     evictor->snapshot = snapshot_ref(snapshot);
@@ -509,10 +514,10 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
 void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
                        uint32_t deadline_ms)
 {
-    struct patient *p = find(evictor, live);
+    struct target *p = find(evictor, live);
     if (!p)
         return;
-    note_status(p, clock_monotonic_us()); /* else the change of status would forget it again */
+    note_status(p, clock_monotonic_us()); /* otherwise the status change would reset the rate */
     p->drain_rate_per_s = rate_per_s;
     p->drain_deadline_ms = deadline_ms;
     evictor_check(evictor);
@@ -521,10 +526,10 @@ void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t
 bool evictor_read_drain(const struct evictor *evictor, const struct node_live *live,
                         struct evictor_drain *out)
 {
-    const struct patient *p = find(evictor, live);
+    const struct target *p = find(evictor, live);
     if (!p || p->job != JOB_DRAIN)
         return false;
-    const bool own = p->drain_rate_per_s > 0; /* an operator's pace comes with its deadline */
+    const bool own = p->drain_rate_per_s > 0; /* an operator sets both, rate and deadline */
     *out = (struct evictor_drain){.rate_per_s = rate_of(p),
                                   .deadline_ms = own ? p->drain_deadline_ms
                                                      : p->cluster->conf->drain_deadline_ms,
@@ -536,7 +541,7 @@ bool evictor_read_drain(const struct evictor *evictor, const struct node_live *l
 
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)
 {
-    struct patient *p = find(evictor, live);
+    struct target *p = find(evictor, live);
     if (!p)
         return;
     note_home_closings(p);
@@ -568,7 +573,7 @@ void evictor_free(struct evictor *evictor)
     if (!evictor)
         return;
     ev_timer_stop(evictor->loop, &evictor->tick);
-    patients_free(evictor->patients, evictor->n);
+    targets_free(evictor->targets, evictor->n);
     snapshot_unref(evictor->snapshot);
     free(evictor);
 }

@@ -1,20 +1,20 @@
 /*
- * evictor.h - close sessions of living connections paced, with jitter: nodes that drain, nodes
- * that are down and have not reset their sessions, and homecoming.
+ * evictor.h - close sessions at a limited rate, with jitter: of nodes that drain, of nodes that
+ * are down but whose connections are still open, and for homecoming.
  *
- * Of the main thread. It hands out closings as credit on a node's record (evictions[]) and
- * wakes the workers, who pick the sessions.
+ * Main thread only. It stores credit in a node's record (evictions[]) and wakes the workers, which
+ * choose the sessions.
  *
- * Nobody is closed faster than at 1.1 times the rate within any second, however busy the main
- * thread is; what the workers find no session for is lost, not saved up.
+ * No second has more than 1.1 times the configured rate, even if the main thread is busy. Credit
+ * that finds no session is dropped.
  *
- * No session is closed while it would find no other node: another node of the cluster (for a
+ * No session is closed unless another node would accept it: another node of the cluster (for a
  * homecoming: the home itself) must be up, have a weight, and be below its max_connections. Until
  * then the job is held (node.held).
  *
  *   draining
  *       drain_rate_per_s; clean sessions first, then the others. At drain_deadline_ms all that are
- *       left are closed, also if no other node takes them. The numbers of sessions are logged at
+ *       left are closed, even if no other node accepts them. The numbers of sessions are logged at
  *       the start (node.draining), and an event when the node is empty (node.drained).
  *   down, off
  *       on_node_down "close": close_rate_per_s.
@@ -45,11 +45,11 @@ void evictor_free(struct evictor *evictor); /* null is allowed */
 /* Serve by this snapshot from now on; a reference is taken. False: memory is short. */
 MUST_USE bool evictor_take(struct evictor *evictor, struct snapshot *snapshot);
 
-/* A node's status has changed, or homecoming is asked for: look at all of them. */
+/* Check all nodes soon: a status has changed, or a homecoming may be due. */
 void evictor_check(struct evictor *evictor);
 
 /*
- * An operator's pace for one drain, the present one or the next, instead of the configuration's.
+ * Set an operator's rate for one drain, the current or the next one, instead of the configured one.
  *
  *   rate_per_s    0 = as configured, deadline included
  *   deadline_ms   since the drain began; 0 = none
@@ -57,21 +57,21 @@ void evictor_check(struct evictor *evictor);
 void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
                        uint32_t deadline_ms);
 
-/* A drain that is under way, or has emptied its node. */
+/* A drain in progress or completed. */
 struct evictor_drain {
-    uint32_t rate_per_s, deadline_ms; /* an operator's, or the configuration's; 0 = no deadline */
+    uint32_t rate_per_s, deadline_ms; /* in effect; 0 = no deadline */
     uint32_t sessions_at_start;
     uint64_t begun_us; /* of the monotonic clock */
-    bool held;         /* no session is closed for now, because no other node takes sessions */
+    bool held;         /* no session is closed, because no other node accepts sessions */
 };
 
-/* False: the node does not drain. */
+/* Returns false if the node does not drain. */
 MUST_USE bool evictor_read_drain(const struct evictor *evictor, const struct node_live *live,
                                  struct evictor_drain *out);
 
 /*
  * Start homecoming of a node's sessions at this rate, regardless of the configuration. It closes
- * all sessions that are away now, each of them once.
+ * all sessions that are off-home now, each of them once.
  */
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
 

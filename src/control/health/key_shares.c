@@ -1,5 +1,5 @@
 /*
- * key_shares.c - who is home to how much of the key space, by the live health.
+ * key_shares.c - the share of the key space of each node, by its current status.
  */
 #include "key_shares.h"
 
@@ -8,7 +8,7 @@
 #include "model/placement.h"
 
 struct key_shares {
-    struct snapshot *snapshot; /* a reference: what is kept is of it; null = nothing */
+    struct snapshot *snapshot; /* a reference; the shares belong to it; null = none */
     uint32_t news;             /* of the registry, at that time */
     uint32_t *permille;        /* owned */
 };
@@ -18,7 +18,7 @@ struct key_shares *key_shares_new(void)
     return calloc(1, sizeof(struct key_shares));
 }
 
-static void forget(struct key_shares *shares)
+static void clear(struct key_shares *shares)
 {
     snapshot_unref(shares->snapshot);
     free(shares->permille);
@@ -29,7 +29,7 @@ void key_shares_free(struct key_shares *shares)
 {
     if (!shares)
         return;
-    forget(shares);
+    clear(shares);
     free(shares);
 }
 
@@ -78,9 +78,9 @@ const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snaps
     const uint32_t news = atomic_load_explicit(&registry->status_version, memory_order_relaxed);
     if (shares->snapshot == snapshot && shares->news == news)
         return shares->permille;
-    forget(shares);
+    clear(shares);
     if (!fill(shares, snapshot)) {
-        forget(shares);
+        clear(shares);
         return NULL;
     }
     shares->snapshot = snapshot_ref(snapshot);

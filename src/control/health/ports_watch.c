@@ -1,22 +1,24 @@
 /*
- * ports_watch.c - a word before the local ports towards a node run out.
+ * ports_watch.c - warn before the local ports for connections to a node run out.
+ *
+ * Compares the sessions of each node with the ports of its source addresses, once per second.
  */
 #include "ports_watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOW_PERCENT      80u
-#define GOOD_PERCENT     70u
-#define LOOKS_OF_A_RANGE 10u /* the kernel's range seldom changes, and takes a file to read */
+#define LOW_PERCENT     80u
+#define GOOD_PERCENT    70u
+#define CHECKS_PER_READ 10u /* the kernel's range seldom changes, and reading it takes a file */
 
 struct ports_watch {
-    const struct node_live **warned; /* identities only: never looked into */
+    const struct node_live **warned; /* only compared, never dereferenced */
     size_t n, room;
     uint64_t warnings;
-    uint64_t each;  /* local ports of one source address, when last read; 0 = the kernel's range
-                       cannot be read */
-    unsigned looks; /* so far */
+    uint64_t each; /* local ports of one source address, when last read; 0 = the kernel's range
+                      cannot be read */
+    unsigned checks;
 };
 
 void ports_watch_free(struct ports_watch *watch)
@@ -83,7 +85,7 @@ static size_t find(const struct ports_watch *watch, const struct node_live *live
     return i;
 }
 
-/* Short of memory it is warned of again. */
+/* If memory is short, the warning is repeated. */
 static void remember(struct ports_watch *watch, const struct node_live *live)
 {
     if (watch->n == watch->room) {
@@ -97,8 +99,8 @@ static void remember(struct ports_watch *watch, const struct node_live *live)
     watch->warned[watch->n++] = live;
 }
 
-static void look_at(struct ports_watch *watch, const struct node_live *live, uint64_t ports,
-                    struct log *log)
+static void check_node(struct ports_watch *watch, const struct node_live *live, uint64_t ports,
+                       struct log *log)
 {
     uint64_t sessions = NODE_LIVE_READ(live->sessions);
     size_t at = find(watch, live);
@@ -127,7 +129,7 @@ static bool has(const struct snapshot *snapshot, const struct node_live *live)
     return false;
 }
 
-/* Nodes that are gone: another's record may come to lie where theirs was. */
+/* Forget nodes that are gone: a new record may get the same address. */
 static void forget_gone(struct ports_watch *watch, const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < watch->n;)
@@ -139,7 +141,7 @@ static void forget_gone(struct ports_watch *watch, const struct snapshot *snapsh
 
 void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log)
 {
-    if (++watch->looks % LOOKS_OF_A_RANGE == 0)
+    if (++watch->checks % CHECKS_PER_READ == 0)
         read_range_again(watch);
     const uint64_t each = watch->each;
     forget_gone(watch, snapshot);
@@ -148,7 +150,7 @@ void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapsho
         for (size_t k = 0; k < cluster->n; k++) {
             const struct node *n = &cluster->nodes[k];
             if (!endpoint_is_unix(&n->endpoint))
-                look_at(watch, n->live, each * sources_for(cluster, &n->endpoint), log);
+                check_node(watch, n->live, each * sources_for(cluster, &n->endpoint), log);
         }
     }
 }

@@ -1,5 +1,5 @@
 /*
- * ports_watch.h - a word before the local ports towards a node run out.
+ * ports_watch.h - warn before the local ports for connections to a node run out.
  */
 #ifndef CONTROL_HEALTH_PORTS_WATCH_H
 #define CONTROL_HEALTH_PORTS_WATCH_H
@@ -16,9 +16,9 @@ MUST_USE struct ports_watch *ports_watch_new(void);
 void ports_watch_free(struct ports_watch *watch); /* null is allowed */
 
 /*
- * Look at every TCP node: its sessions against the local ports there are, which is the size of
- * net.ipv4.ip_local_port_range for each source address that can dial it. From 80 % on an
- * event `ports.low` says so, once until it has been below 70 % again.
+ * Compare the sessions of every TCP node with the local ports: the size of
+ * net.ipv4.ip_local_port_range per source address of the right family. Logs `ports.low` at 80 %,
+ * once until the use is below 70 % again.
  */
 void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 

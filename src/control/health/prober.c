@@ -1,10 +1,10 @@
 /*
- * prober.c - the health of all nodes: which there are, and what is decided over a whole cluster.
+ * prober.c - the health of all nodes: one probe per node, and decisions per cluster.
  *
  *    snapshot --> a probe for each node (prober_probe.c), which checks and settles it
  *    tick, 10 a second --> failures the workers counted --> may one more be ejected? --> settle
  *
- * Where no session fails and no node is ejected the ticks come slowly: an idle router sleeps.
+ * While no session fails and no node is ejected, ticks are slow, so that an idle router sleeps.
  */
 #include "prober.h"
 
@@ -33,50 +33,51 @@ struct prober {
     size_t n;
     struct ev_timer tick;
     unsigned quiet_ticks;
-    _Atomic bool failing; /* since the last look */
+    _Atomic bool failing; /* since the last check */
 };
 
 /* ---- failures of sessions ---- */
 
-struct crowd {
-    size_t open; /* up, and with a weight: where sessions can go */
+struct counts {
+    size_t open; /* up, with a weight: accept sessions */
     size_t ejected;
 };
 
-static struct crowd count(struct probe *const *probes, size_t n)
+static struct counts count_nodes_by_status(struct probe *const *probes, size_t n)
 {
-    struct crowd crowd = {0};
+    struct counts counts = {0};
     for (size_t i = 0; i < n; i++) {
         enum node_status status = node_live_status(probes[i]->live);
-        crowd.open += status == NODE_UP && probes[i]->node->weight > 0;
-        crowd.ejected += status == NODE_EJECTED;
+        counts.open += status == NODE_UP && probes[i]->node->weight > 0;
+        counts.ejected += status == NODE_EJECTED;
     }
-    return crowd;
+    return counts;
 }
 
 /*
- * Failures count against a node that takes new sessions; on any other they are of sessions from
- * before. The last node that is open stays, whatever keeps the others away. Returns how many came.
+ * Evaluate the new failures of a node, and return their number. They count only if the node accepts
+ * new sessions. The last open node of a cluster is never ejected.
  */
 static uint32_t fold(struct probe *p, const struct passive_conf *conf, size_t n,
-                     struct crowd *crowd, uint64_t now_ms)
+                     struct counts *counts, uint64_t now_ms)
 {
     uint32_t failures = probe_take_failures(p);
-    bool counts = node_live_status(p->live) == NODE_UP;
-    /* sessions fail on a suspected node, too: that is more than passive failures alone */
-    bool may_eject = counts && crowd->open > 1 &&
-                     (health_is_suspected(&p->health) || health_may_eject(conf, n, crowd->ejected));
-    if (health_sessions_failed(&p->health, conf, counts ? failures : 0, now_ms, may_eject)) {
-        /* the rest of the window is not ours to look into: these many failed for certain */
-        p->failures_told = failures > conf->failures ? failures : conf->failures;
-        crowd->ejected++;
-        crowd->open -= p->node->weight > 0;
+    bool is_up = node_live_status(p->live) == NODE_UP;
+    /* a suspected node that also fails sessions: not the passive check alone */
+    bool may_eject =
+        is_up && counts->open > 1 &&
+        (health_is_suspected(&p->health) || health_may_eject(conf, n, counts->ejected));
+    if (health_sessions_failed(&p->health, conf, is_up ? failures : 0, now_ms, may_eject)) {
+        /* the window may contain more, but this many have failed at least */
+        p->failures_logged = failures > conf->failures ? failures : conf->failures;
+        counts->ejected++;
+        counts->open -= p->node->weight > 0;
     }
     probe_settle(p);
     return failures;
 }
 
-static void tick_each(struct prober *prober, double seconds)
+static void set_tick(struct prober *prober, double seconds)
 {
     if (prober->tick.repeat == seconds && ev_is_active(&prober->tick))
         return;
@@ -84,15 +85,15 @@ static void tick_each(struct prober *prober, double seconds)
     ev_timer_again(prober->place.loop, &prober->tick);
 }
 
-static void hurry(struct prober *prober)
+static void tick_fast(struct prober *prober)
 {
     prober->quiet_ticks = 0;
-    tick_each(prober, TICK_S);
+    set_tick(prober, TICK_S);
 }
 
 /* ---- panic ---- */
 
-static void say_panic(const struct prober *prober, const struct prober_cluster *cluster,
+static void log_panic(const struct prober *prober, const struct prober_cluster *cluster,
                       const struct health_tally *tally, size_t suspected)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;
@@ -107,7 +108,7 @@ static void say_panic(const struct prober *prober, const struct prober_cluster *
     log_emit(&line);
 }
 
-static void say_panic_ended(const struct prober *prober, const struct prober_cluster *cluster,
+static void log_panic_ended(const struct prober *prober, const struct prober_cluster *cluster,
                             uint64_t now_us)
 {
     struct log_line line;
@@ -117,8 +118,8 @@ static void say_panic_ended(const struct prober *prober, const struct prober_clu
     log_emit(&line);
 }
 
-/* Count as if no node were spared. Returns the number of suspected nodes. */
-static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
+/* Count nodes as outside panic mode. Returns the number of suspected nodes. */
+static size_t count_up(struct probe *const *probes, size_t n, uint64_t now_ms,
                        struct health_tally *out)
 {
     size_t suspected = 0;
@@ -135,7 +136,7 @@ static size_t tally_up(struct probe *const *probes, size_t n, uint64_t now_ms,
     return suspected;
 }
 
-/* Whether enough nodes have been up for two intervals: one lucky check must not end panic mode. */
+/* Whether enough nodes have been up for two intervals: one good check must not end panic mode. */
 static bool is_calm(struct prober_cluster *cluster, uint64_t now_us)
 {
     struct prober_group *group = &cluster->group;
@@ -153,14 +154,14 @@ static void start_panic(struct prober_group *group, uint64_t now_us)
     group->calm_since_us = 0;
 }
 
-/* Decide whether a cluster's suspected nodes are spared. They are settled afterwards. */
-static void judge(const struct prober *prober, struct prober_cluster *cluster,
-                  struct probe *const *probes)
+/* Start or end a cluster's panic mode. The caller settles its nodes. */
+static void update_panic(const struct prober *prober, struct prober_cluster *cluster,
+                         struct probe *const *probes)
 {
     const uint64_t now_us = clock_monotonic_us();
     struct prober_group *group = &cluster->group;
     struct health_tally tally;
-    const size_t suspected = tally_up(probes, cluster->cluster->n, now_us / 1000u, &tally);
+    const size_t suspected = count_up(probes, cluster->cluster->n, now_us / 1000u, &tally);
     const bool was = group->panic;
     if (!cluster->able || suspected == 0)
         group->panic = false;
@@ -171,31 +172,31 @@ static void judge(const struct prober *prober, struct prober_cluster *cluster,
     for (size_t i = 0; i < cluster->cluster->n_all; i++)
         probes[i]->health.panic = group->panic && i < cluster->cluster->n;
     if (group->panic && !was)
-        say_panic(prober, cluster, &tally, suspected);
+        log_panic(prober, cluster, &tally, suspected);
     if (was && !group->panic)
-        say_panic_ended(prober, cluster, now_us);
+        log_panic_ended(prober, cluster, now_us);
 }
 
-/* ---- looks ---- */
+/* ---- ticks ---- */
 
-/* Fold in what failed, and settle all nodes. True when it was nothing, and nobody is ejected. */
-static bool look(struct prober *prober)
+/* Evaluate failures and settle all nodes. Returns true if nothing failed and none is ejected. */
+static bool update(struct prober *prober)
 {
     const uint64_t now_ms = clock_monotonic_us() / 1000u;
     struct probe **probes = prober->probes;
     bool quiet = true;
-    /* acquire: what was counted before somebody said so is seen below */
+    /* acquire: pairs with prober_note_failing(); the counts before it are visible below */
     (void)atomic_exchange_explicit(&prober->failing, false, memory_order_acq_rel);
     for (size_t i = 0; i < prober->plan->snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = prober->plan->clusters[i].cluster;
-        judge(prober, &prober->plan->clusters[i], probes);
-        struct crowd crowd = count(probes, cluster->n);
+        update_panic(prober, &prober->plan->clusters[i], probes);
+        struct counts counts = count_nodes_by_status(probes, cluster->n);
         for (size_t k = 0; k < cluster->n; k++)
-            if (fold(probes[k], &cluster->conf->passive, cluster->n, &crowd, now_ms) > 0)
+            if (fold(probes[k], &cluster->conf->passive, cluster->n, &counts, now_ms) > 0)
                 quiet = false;
         for (size_t k = cluster->n; k < cluster->n_all; k++)
-            probe_settle(probes[k]); /* departed: only its checks count any more */
-        quiet = quiet && crowd.ejected == 0 && !prober->plan->clusters[i].group.panic;
+            probe_settle(probes[k]); /* removed: only its checks count */
+        quiet = quiet && counts.ejected == 0 && !prober->plan->clusters[i].group.panic;
         probes += cluster->n_all;
     }
     return quiet;
@@ -205,23 +206,23 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct prober *prober = CONTAINER_OF(timer, struct prober, tick);
-    if (!look(prober))
-        hurry(prober);
+    if (!update(prober))
+        tick_fast(prober);
     else if (++prober->quiet_ticks >= CALM_AFTER)
-        tick_each(prober, CALM_TICK_S);
+        set_tick(prober, CALM_TICK_S);
 }
 
-/* The verdict of a node's checks has changed, which may concern all nodes of its cluster. */
-static void on_judged(void *arg, struct probe *p)
+/* A node's verdict has changed, which may affect all nodes of its cluster. */
+static void on_verdict_changed(void *arg, struct probe *p)
 {
     struct prober *prober = arg;
     struct probe **probes = prober->probes;
     for (struct prober_cluster *c = prober->plan->clusters; c != p->cluster; c++)
         probes += c->cluster->n_all;
-    judge(prober, p->cluster, probes);
+    update_panic(prober, p->cluster, probes);
     for (size_t i = 0; i < p->cluster->cluster->n_all; i++)
         probe_settle(probes[i]);
-    hurry(prober);
+    tick_fast(prober);
 }
 
 bool prober_note_failing(struct prober *prober)
@@ -235,9 +236,9 @@ void prober_check_failures(struct prober *prober)
         on_tick(prober->place.loop, &prober->tick, 0);
 }
 
-/* ---- taking up a snapshot ---- */
+/* ---- a new snapshot ---- */
 
-/* The same node's probe; *hint is where it is likely to be, as snapshots resemble each other. */
+/* Find a node's probe; *hint is its likely index, because snapshots resemble each other. */
 static struct probe *find(const struct prober *prober, const struct node_live *live, size_t *hint)
 {
     for (size_t i = 0; i < prober->n; i++) {
@@ -266,10 +267,11 @@ static void drop_new(struct probe **probes, size_t n)
     free(probes);
 }
 
-/* A probe for each node of the snapshot: those there are, and new ones. Null: memory is short. */
+/* Existing and new probes for the nodes of the snapshot. Null if memory is short. */
 static struct probe **gather(struct prober *prober, const struct snapshot *snapshot, size_t n)
 {
-    struct probe **probes = calloc(n + 1, sizeof(struct probe *)); /* + 1: none is no failure */
+    struct probe **probes =
+        calloc(n + 1, sizeof(struct probe *)); /* + 1: calloc(0) may return null */
     size_t at = 0, hint = 0;
     for (size_t i = 0; probes && i < snapshot->config->n_clusters; i++) {
         for (size_t k = 0; k < snapshot->clusters[i].n_all; k++, at++) {
@@ -286,7 +288,7 @@ static struct probe **gather(struct prober *prober, const struct snapshot *snaps
     return probes;
 }
 
-/* Nodes that are gone are forgotten. */
+/* Free the probes of nodes that are gone. */
 static void replace_probes(struct prober *prober, struct probe **probes, size_t n)
 {
     for (size_t i = 0; i < prober->n; i++)
@@ -305,7 +307,7 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
                           struct prober_cluster *cluster, bool first)
 {
     const struct cluster *of = cluster->cluster;
-    bool others = false; /* were in the cluster before, and still are */
+    bool others = false; /* nodes that stay in the cluster */
     for (size_t i = 0; i < of->n; i++)
         others = others || !probe_joins(probes[i], &of->nodes[i]);
     for (size_t i = 0; i < of->n_all; i++) {
@@ -345,17 +347,17 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
         prober_plan_unref(plan);
         return false;
     }
-    ev_now_update(prober->place.loop); /* timers count from the loop's idea of the time */
+    ev_now_update(prober->place.loop); /* timers count from the loop's time */
     replace_probes(prober, probes, n);
     take_over_groups(prober->plan, plan);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         serve_cluster(probes, plan, &plan->clusters[i], first);
-        judge(prober, &plan->clusters[i], probes);
+        update_panic(prober, &plan->clusters[i], probes);
         probes += snapshot->clusters[i].n_all;
     }
     prober_plan_unref(prober->plan);
     prober->plan = plan;
-    hurry(prober);
+    tick_fast(prober);
     for (size_t i = 0; i < n; i++)
         probe_settle(prober->probes[i]);
     return true;
@@ -369,7 +371,7 @@ bool prober_override(struct prober *prober, const char *cluster, const char *nod
         if (strcmp(p->live->name, node) != 0 || strcmp(p->live->cluster, cluster) != 0)
             continue;
         probe_override(p, state);
-        on_judged(prober, p);
+        on_verdict_changed(prober, p);
         return true;
     }
     return false;
@@ -407,7 +409,7 @@ bool prober_panics(const struct prober *prober, size_t cluster)
 /* ---- life ---- */
 
 struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry, struct log *log,
-                          uint64_t boot_id, const struct prober_callbacks *news)
+                          uint64_t boot_id, const struct prober_callbacks *callbacks)
 {
     struct prober *prober = calloc(1, sizeof(*prober));
     if (!prober)
@@ -415,8 +417,8 @@ struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry, 
     prober->place = (struct prober_place){.loop = loop,
                                           .registry = registry,
                                           .log = log,
-                                          .news = *news,
-                                          .judged = on_judged,
+                                          .callbacks = *callbacks,
+                                          .verdict_changed = on_verdict_changed,
                                           .arg = prober,
                                           .client_numbers = boot_id % CLIENT_ID_SPACE,
                                           .random = boot_id | 1u};

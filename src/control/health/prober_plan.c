@@ -1,7 +1,7 @@
 /*
  * prober_plan.c - read what checks need: password files, certificates, addresses.
  *
- * Files are read here, once, when the configuration is taken up: no check ever waits for one.
+ * Files are read here, once per configuration: a check never waits for a file.
  */
 #include "prober_plan.h"
 
@@ -11,7 +11,7 @@
 
 /* ---- passwords ---- */
 
-static void say_no_password(struct log *log, const struct cluster_conf *conf, const char *error)
+static void log_no_password(struct log *log, const struct cluster_conf *conf, const char *error)
 {
     struct log_line line;
     log_begin(&line, log, LOG_ERROR, "check.no_password");
@@ -32,7 +32,7 @@ static bool load_password(struct prober_cluster *cluster, struct log *log)
         return true;
     if (strcmp(error, SMALL_FILE_NO_MEMORY) == 0)
         return false;
-    say_no_password(log, conf, error);
+    log_no_password(log, conf, error);
     return true;
 }
 

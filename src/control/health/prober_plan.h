@@ -1,8 +1,8 @@
 /*
- * prober_plan.h - what checks of one snapshot's nodes need besides it: the secrets and the TLS
- * of each cluster. Shared by the prober and the checks under way, which may outlast a reload.
+ * prober_plan.h - a snapshot with the secrets and TLS contexts that its checks need. Shared by the
+ * prober and the running checks, which may outlast a reload.
  *
- * Of the main thread, so its count of references is plain.
+ * Main thread only, so the reference count is not atomic.
  */
 #ifndef CONTROL_HEALTH_PROBER_PLAN_H
 #define CONTROL_HEALTH_PROBER_PLAN_H
@@ -17,7 +17,7 @@
 
 /* State of a whole cluster; copied to the next plan. */
 struct prober_group {
-    bool panic;             /* nodes that are only suspected are spared */
+    bool panic;             /* suspected nodes keep accepting sessions */
     uint64_t panic_us;      /* since when */
     uint64_t calm_since_us; /* since when enough nodes are up again; 0 = they are not */
     bool any_answer;        /* a check was answered since PROXY protocol or TLS last changed */
@@ -31,7 +31,7 @@ struct prober_cluster {
     const struct cluster *cluster;  /* of the plan's snapshot */
     struct tls_client_context *tls; /* owned; null = checks are plain */
     struct small_file password;     /* owned; text null = none */
-    bool able;                      /* its checks can be made: its TLS could be loaded */
+    bool able;                      /* checks are configured, and their TLS was loaded */
 };
 
 struct prober_plan {
@@ -41,10 +41,10 @@ struct prober_plan {
 };
 
 /*
- * Read the password files and load the certificates of clusters with checks. What cannot be
- * read is an event: `check.no_password` (checks go on without), `check.no_tls` (no checks).
+ * Read the password files and load the certificates of clusters with checks. Failures are logged:
+ * `check.no_password` (checks run without it), `check.no_tls` (no checks).
  *
- *   library   outlives the plan; made when it is null and needed
+ *   library   outlives the plan; created if it is null and needed
  *
  * One reference, the caller's. Null when memory is short.
  */
@@ -53,7 +53,7 @@ MUST_USE struct prober_plan *prober_plan_new(struct snapshot *snapshot,
 struct prober_plan *prober_plan_ref(struct prober_plan *plan);
 void prober_plan_unref(struct prober_plan *plan); /* null is allowed */
 
-/* Where the checks of a node go. False when it has no such place (a discovered node may not). */
+/* Address of a node's checks. Returns false if it has none (possible for a discovered node). */
 MUST_USE bool prober_endpoint(const struct cluster_conf *conf, const struct node *node,
                               struct endpoint *out);
 

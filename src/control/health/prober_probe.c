@@ -1,7 +1,7 @@
 /*
- * prober_probe.c - watch one node: check it in time, and say when its status changes.
+ * prober_probe.c - the probe of one node: schedule its checks, and update its status.
  *
- *    next (timer) --> check under way --> verdict --> settle --> record, log, changed()
+ *    next (timer) --> check running --> verdict --> settle --> record, log, changed()
  *       ^                                    |
  *       +---- interval_ms, or fast_interval_ms while it is changing, +-10 %, since the
  *             check's beginning
@@ -58,12 +58,12 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
         return set_by(p);
     case NODE_EJECTED:
         (void)snprintf(text, PROBE_WHY_MAX, "%" PRIu32 " sessions failed within %" PRIu32 " ms",
-                       p->failures_told, p->cluster->cluster->conf->passive.window_ms);
+                       p->failures_logged, p->cluster->cluster->conf->passive.window_ms);
         return text;
     case NODE_UP:
         if (!is_kept_up(p) && NODE_LIVE_READ(p->live->unanswered) > 0 &&
             !NODE_LIVE_READ(p->live->answered))
-            return "it has answered no CONNECT so far: is \"proxy_protocol\" the same on both "
+            return "no CONNECT was answered so far: is \"proxy_protocol\" the same on both "
                    "sides?";
         if (!is_kept_up(p))
             return p->why;
@@ -93,10 +93,10 @@ static void log_names(struct log_line *line, const struct probe *p)
     log_text(line, "node", p->live->name);
 }
 
-static void say_status(const struct probe *p, enum node_status status, enum node_status was,
+static void log_status(const struct probe *p, enum node_status status, enum node_status was,
                        uint64_t now_ms)
 {
-    const bool fine = status == NODE_UP || is_admin_status(status); /* as somebody wants it */
+    const bool fine = status == NODE_UP || is_admin_status(status); /* as intended */
     char text[PROBE_WHY_MAX];
     struct log_line line;
     log_begin(&line, p->place->log, fine ? LOG_NOTICE : LOG_WARN, "node.status");
@@ -131,8 +131,8 @@ void probe_settle(struct probe *p)
     if (status == NODE_UP && !is_kept_up(p))
         atomic_store_explicit(&p->live->up_since_us, now_us, memory_order_relaxed);
     node_live_set_status(p->place->registry, p->live, status);
-    say_status(p, status, was, now_us / 1000u);
-    p->place->news.changed(p->place->news.arg, p->live);
+    log_status(p, status, was, now_us / 1000u);
+    p->place->callbacks.changed(p->place->callbacks.arg, p->live);
 }
 
 uint32_t probe_take_failures(struct probe *p)
@@ -168,7 +168,7 @@ static void check_in_time(struct probe *p)
     check_after(p, interval_s - (double)since_us / 1e6);
 }
 
-/* Nothing is left of the check under way. */
+/* Release what the check used. */
 static void check_over(struct probe *p)
 {
     prober_plan_unref(p->check_plan);
@@ -223,12 +223,12 @@ static void on_checked(void *arg, const struct check_report *report)
     const bool changed = health_check_done(&p->health, rules(p), result);
     check_in_time(p);
     if (changed)
-        p->place->judged(p->place->arg, p);
+        p->place->verdict_changed(p->place->arg, p);
     else
         probe_settle(p);
 }
 
-/* One after the other of those that can dial the place; null = none can. */
+/* The next source address of the right family; null = none. */
 static const struct address *next_source(struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
@@ -240,13 +240,13 @@ static const struct address *next_source(struct probe *p)
     return NULL;
 }
 
-/* We are short of something: that says nothing about the node, and may pass. */
+/* The router lacks a resource: the check has no result. */
 static void not_started(struct probe *p)
 {
     check_in_time(p);
-    if (p->short_said)
+    if (p->shortage_logged)
         return;
-    p->short_said = true;
+    p->shortage_logged = true;
     struct log_line line;
     log_begin(&line, p->place->log, LOG_WARN, "check.not_started");
     log_names(&line, p);
@@ -254,7 +254,7 @@ static void not_started(struct probe *p)
     log_emit(&line);
 }
 
-/* It has left its cluster, in the snapshot that is served. */
+/* Whether the current snapshot has it as a removed node. */
 static bool is_removed(const struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
@@ -265,7 +265,7 @@ static void begin_check(struct probe *p)
 {
     const struct cluster_conf *conf = p->cluster->cluster->conf;
     if (is_removed(p) && NODE_LIVE_READ(p->live->sessions) == 0) {
-        /* no check; but a session that was placed by the snapshot before may still come */
+        /* no check needed; but a session placed by the old snapshot may still arrive */
         check_after(p, rules(p)->interval_ms / 1000.);
         return;
     }
@@ -285,7 +285,7 @@ static void begin_check(struct probe *p)
         return;
     }
     p->check_plan = prober_plan_ref(p->plan);
-    p->short_said = false;
+    p->shortage_logged = false;
 }
 
 static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -294,9 +294,9 @@ static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)
     begin_check(CONTAINER_OF(timer, struct probe, next));
 }
 
-/* ---- what is served ---- */
+/* ---- plans ---- */
 
-/* "mqtt-router-" and eleven digits: unique in this router, and by chance among all. */
+/* "mqtt-router-" and eleven digits: unique in this router, random among routers. */
 static void name_client(char client_id[PROBE_CLIENT_ID_MAX], uint64_t number)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz", prefix[] = "mqtt-router-";
@@ -340,19 +340,19 @@ void probe_begin(struct probe *p, enum probe_begin how)
     uint64_t since_us = how == PROBE_FROM_START ? 0 : clock_monotonic_us();
     p->failures_seen = NODE_LIVE_READ(p->live->failures);
     atomic_store_explicit(&p->live->up_since_us, since_us, memory_order_relaxed);
-    p->renewed = p->plan;
-    if (p->renewed)
+    p->rejoins = p->plan;
+    if (p->rejoins)
         health_renew(&p->health);
-    else if (node_live_status(p->live) != NODE_UP) /* as it was when it was last served */
+    else if (node_live_status(p->live) != NODE_UP) /* left from an earlier snapshot */
         node_live_set_status(p->place->registry, p->live, NODE_UP);
 }
 
-/* Checks there were, and now there are none. */
+/* The node no longer has checks. */
 static void end_checks(struct probe *p)
 {
     ev_timer_stop(p->place->loop, &p->next);
     cancel_check(p);
-    health_forget_checks(&p->health); /* a verdict that nobody can revise is none */
+    health_forget_checks(&p->health); /* no check could revise the verdict */
 }
 
 /* A node that joins again, or has another place for its checks, is checked soon; a shorter interval
@@ -366,7 +366,7 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
     if (!endpoint_equal(before, &now)) {
         cancel_check(p);
         check_after(p, random_share(p->place) * SOON_S);
-    } else if (p->renewed &&
+    } else if (p->rejoins &&
                !p->check) { /* a check in progress gives the same result, and may be slow */
         check_after(p, random_share(p->place) * SOON_S);
     } else if (!p->check &&
@@ -383,7 +383,7 @@ static bool keeps_override(const struct probe *p, const struct cluster_conf *con
                            enum node_state configured)
 {
     return p->plan && configured == p->configured &&
-           (!p->renewed || !is_removed(p) || conf->discovery);
+           (!p->rejoins || !is_removed(p) || conf->discovery);
 }
 
 static void take_configured_state(struct probe *p, enum node_state configured)
@@ -410,11 +410,10 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     else if (checked)
         go_on_checking(p, &before);
     else {
-        if (old &&
-            !p->renewed) /* it has served without checks: one bad check does not decide yet */
+        if (old && !p->rejoins) /* it had no checks before: one bad check must not decide */
             health_presume_good(&p->health);
         check_after(p, random_share(p->place) * within_ms / 1000.);
     }
-    p->renewed = false;
+    p->rejoins = false;
     prober_plan_unref(old);
 }

@@ -1,7 +1,7 @@
 /*
- * prober_probe.h - one node under observation: its health, its next check, the check under way.
+ * prober_probe.h - the probe of one node: its health, its next check, the check in progress.
  *
- * Private to the prober. Says each change of the node's status, and writes it to its record.
+ * Private to the prober. Logs each change of the node's status, and writes it to the node's record.
  */
 #ifndef CONTROL_HEALTH_PROBER_PROBE_H
 #define CONTROL_HEALTH_PROBER_PROBE_H
@@ -19,12 +19,12 @@ struct probe;
 
 /* What all probes share. */
 struct prober_place {
-    struct ev_loop *loop;           /* borrowed, as the next two */
+    struct ev_loop *loop;           /* borrowed, like the next two */
     struct node_registry *registry; /* whose record's status is written */
     struct log *log;
-    struct prober_callbacks news;
-    /* called when the verdict of a probe's checks has changed: its cluster is settled then */
-    void (*judged)(void *arg, struct probe *probe);
+    struct prober_callbacks callbacks;
+    /* called when a probe's verdict has changed; it settles the cluster */
+    void (*verdict_changed)(void *arg, struct probe *probe);
     void *arg;               /* of judged */
     uint64_t client_numbers; /* the next probe's, in its client identifier */
     uint64_t random;         /* of the jitter; never 0 */
@@ -41,54 +41,53 @@ struct probe {
     struct node_live *live;         /* the same snapshot's */
 
     struct health health;
-    enum node_state configured; /* the configuration's decree; health.decree may be an operator's */
+    enum node_state configured; /* as in the file; health.admin_state may be an operator's */
     bool by_operator;
-    uint64_t failures_seen; /* of live->failures */
-    uint32_t failures_told; /* how many took it out, for the log */
+    uint64_t failures_seen;   /* of live->failures */
+    uint32_t failures_logged; /* number that led to the ejection, for the log */
 
     char client_id[PROBE_CLIENT_ID_MAX];
     char why[PROBE_WHY_MAX];    /* the last check's reason */
-    enum check_contact contact; /* how far it came */
+    enum check_contact contact; /* how far the last check got */
     uint64_t checked_us;        /* when it ended */
-    bool unanswered; /* it got no byte for its CONNECT, as all checks of the cluster so far */
-    uint64_t silent_since_us;              /* when the first check in a row that timed out began */
+    bool unanswered;            /* no check of the cluster ever got a byte for its CONNECT */
+    uint64_t silent_since_us;   /* when the first check in a row that timed out began */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
     struct ev_timer next;
     unsigned turn; /* of the cluster's source addresses */
 
-    /* the check under way; what it was asked with stays until it ends */
+    /* the check in progress; its parameters are kept until it ends */
     struct check *check;
     struct prober_plan *check_plan; /* a reference */
     struct endpoint check_endpoint;
     uint64_t check_begun_us;
-    bool short_said; /* the last one could not be begun, and the log says so */
+    bool shortage_logged; /* the last check could not start, which is logged */
 
-    bool kept;    /* while a snapshot is taken up: it is in the new one as well */
-    bool renewed; /* the same: it was known, and joins again */
+    bool kept;    /* during prober_take(): it is in the new snapshot */
+    bool rejoins; /* during prober_take(): it was known, and joins again */
 };
 
-/* For a node as it is in its first snapshot; does nothing yet. Null when memory is short. */
+/* Does nothing before probe_serve(). Null if memory is short. */
 MUST_USE struct probe *probe_new(struct prober_place *place, struct node_live *live);
 void probe_free(struct probe *probe); /* null is allowed */
 
 /*
- * Does the node join its cluster with this plan? It is new, or was departed, or has another address
- * than before.
+ * Whether the node joins its cluster: it is new, returns, or has another address.
  *
- *   node   in the new plan's snapshot, one that has not departed
+ *   node   a member of its cluster in the new plan's snapshot
  */
 bool probe_joins(const struct probe *probe, const struct node *node);
 
-/* How a node begins to be served. */
+/* Why a node joins. */
 enum probe_begin {
     PROBE_FROM_START, /* at the router's start, or with its whole cluster: no slow start */
-    PROBE_LATER       /* joins others: slowly, and checked soon */
+    PROBE_LATER       /* joins other nodes: slow start, and checked soon */
 };
 
 /*
- * Serve the node as this plan has it from now on.
+ * Use this plan for the node from now on.
  *
- *   within_ms   a first check comes within this time, spread at random
+ *   within_ms   upper limit of the random delay of the first check
  */
 void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cluster *cluster,
                  const struct node *node, uint32_t within_ms);
@@ -102,10 +101,10 @@ void probe_override(struct probe *probe, enum node_state state);
 /* Reason for its status; points into the probe or into `text`. */
 const char *probe_why(const struct probe *probe, char text[PROBE_WHY_MAX]);
 
-/* How many sessions have failed on it since the last call. */
+/* Number of failed sessions since the last call. */
 uint32_t probe_take_failures(struct probe *probe);
 
-/* Let the record have the status that its health says now; says and tells a change. */
+/* Update the node's record from its health; log and report a change. */
 void probe_settle(struct probe *probe);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * accounts.h - users and groups of this host by name or number, and who owns a Unix socket's file.
+ * accounts.h - users and groups of this host by name or number, and owners of Unix socket files.
  *
  * Main thread only.
  */

@@ -1,10 +1,10 @@
 /*
- * privileges.c - from root, or whoever started us, to a user without capabilities.
+ * privileges.c - switch from the starting user, often root, to a user without capabilities.
  *
- *    bounding set -> groups, group, user -> all other sets -> no_new_privs -> was it done?
+ *    bounding set -> groups, group, user -> all other sets -> no_new_privs -> verify
  *
- * The order counts: emptying the bounding set takes CAP_SETPCAP, changing users CAP_SETUID,
- * and a change of user may leave what securebits of our parent kept.
+ * The order matters: emptying the bounding set needs CAP_SETPCAP, changing the user CAP_SETUID, and
+ * after that change securebits may have kept capabilities.
  */
 #include "privileges.h"
 
@@ -37,7 +37,7 @@ void privileges_hide_memory(void)
     (void)prctl(PR_SET_DUMPABLE, SANDBOX_SANITIZED ? 1 : 0);
 }
 
-/* ---- who ---- */
+/* ---- user and group ---- */
 
 static bool refuse(const struct faults *faults, const char *key, const char *name, const char *why)
 {
@@ -48,7 +48,7 @@ static bool refuse(const struct faults *faults, const char *key, const char *nam
 bool privileges_find(const struct faults *faults, struct privileges *out)
 {
     const struct config *config = faults->config;
-    static const char cure[] = "only root can become another; start as root, or leave it out";
+    static const char cure[] = "only root can switch to another: start as root, or remove this key";
     struct privileges to = {.user = config->user, .uid = geteuid(), .gid = getegid()};
     const bool root = to.uid == 0;
     const gid_t own = to.gid;
@@ -73,9 +73,9 @@ void privileges_hand_over(const struct privileges *to, int fd)
         (void)!fchown(fd, to->uid, to->gid);
 }
 
-/* ---- giving up ---- */
+/* ---- dropping ---- */
 
-static bool say_failed(FILE *err, const char *what)
+static bool fail(FILE *err, const char *what)
 {
     (void)fprintf(err, "error: cannot %s: %s\n", what, strerror(errno));
     return false;
@@ -97,7 +97,7 @@ static bool change_groups(const struct privileges *to)
     return done && setresgid(to->gid, to->gid, to->gid) == 0;
 }
 
-static bool was_done(const struct privileges *to)
+static bool is_dropped(const struct privileges *to)
 {
     uid_t uid[3];
     gid_t gid[3];
@@ -106,7 +106,7 @@ static bool was_done(const struct privileges *to)
     for (int i = 0; i < 3; i++)
         if (uid[i] != to->uid || (to->change && gid[i] != to->gid))
             return false;
-    /* Not tried where nothing was changed: a filter around us may end who tries. */
+    /* Only after a change: a seccomp filter of a container may kill the process. */
     if (to->change && to->uid != 0 && setuid(0) == 0)
         return false;
     return capng_get_caps_process() == 0 &&
@@ -119,21 +119,21 @@ bool privileges_drop(const struct privileges *to, FILE *err)
     /* It fails without CAP_SETPCAP. Then there is no_new_privs, which makes the set pointless. */
     (void)!capng_apply(CAPNG_SELECT_BOUNDS);
     if (to->change && !change_groups(to))
-        return say_failed(err, "change the group");
+        return fail(err, "change the group");
     if (to->change && setresuid(to->uid, to->uid, to->uid) < 0)
-        return say_failed(err, "change the user");
+        return fail(err, "change the user");
     capng_clear(CAPNG_SELECT_ALL);
     if (capng_apply(CAPNG_SELECT_CAPS) < 0 ||
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-        return say_failed(err, "give up capabilities");
+        return fail(err, "give up capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return say_failed(err, "set no_new_privs");
+        return fail(err, "set no_new_privs");
     privileges_hide_memory(); /* a change of user may have made it dumpable, or not */
     errno = EPERM;
-    return was_done(to) || say_failed(err, "give up privileges");
+    return is_dropped(to) || fail(err, "give up privileges");
 }
 
-/* ---- what a reload will miss ---- */
+/* ---- what a reload can no longer do ---- */
 
 static void try_file(void *arg, const char *file)
 {

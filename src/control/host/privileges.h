@@ -1,7 +1,7 @@
 /*
- * privileges.h - give up what only the start needs: root, capabilities, the right to gain any.
+ * privileges.h - drop what only the start needs: root, capabilities, the right to gain any.
  *
- * Before the threads start: what is given up here is given up for those that come.
+ * Called before the threads start, which inherit the result.
  */
 #ifndef CONTROL_HOST_PRIVILEGES_H
 #define CONTROL_HOST_PRIVILEGES_H
@@ -14,17 +14,17 @@
 #include "base/util.h"
 #include "proxy/snapshot.h"
 
-/* Whom to run as. */
+/* The user and group to run as. */
 struct privileges {
     const char *user; /* borrowed from the configuration; null = no name was given */
     uid_t uid;
     gid_t gid;
-    bool change; /* false = we are whom we should be; all groups stay as they are */
+    bool change; /* false = already the right user; all groups stay */
 };
 
 /*
- * Keep the memory of this process, private keys above all, out of core dumps and from other
- * processes of the same user (PR_SET_DUMPABLE). For the very start, before a key is read.
+ * Keep this process's memory, and so its private keys, out of core dumps and away from other
+ * processes of the same user (PR_SET_DUMPABLE). Call it before a key is read.
  */
 void privileges_hide_memory(void);
 
@@ -37,23 +37,21 @@ struct faults;
 MUST_USE bool privileges_find(const struct faults *faults, struct privileges *out);
 
 /*
- * Hand a listening socket to who we will run as. The kernel lets sockets of one user share a
- * port (SO_REUSEPORT) and goes by who made them: a reload that opens one more on the same port,
- * say on another address, would be refused.
+ * Give a listening socket to the user to run as. The kernel shares a port (SO_REUSEPORT) only among
+ * sockets of one user: without this, a reload could not open another address on the same port.
  */
 void privileges_hand_over(const struct privileges *to, int fd);
 
 /*
- * Become that user and group, with the groups that user is in; give up all capabilities, of root
- * too; set no_new_privs, so that no program we might be made to run has more. Then look whether
- * it was done. False is said on `err`.
+ * Switch to that user and group, with the user's supplementary groups; drop all capabilities, even
+ * for root; set no_new_privs. Then verify the result. Errors are reported on `err`.
  */
 MUST_USE bool privileges_drop(const struct privileges *to, FILE *err);
 
 /*
- * What a reload will miss from now on, a warning each: `host.root` when we are still root,
+ * Log what a reload can no longer do: `host.root` if the process still runs as root,
  * `host.unreadable` for each file that the next reload cannot read, and `host.unwritable` for each
- * folder that the file of a Unix socket cannot be taken out of.
+ * folder from which the file of a Unix socket cannot be removed.
  */
 void privileges_warn(struct log *log, const struct config *config, const char *config_path);
 

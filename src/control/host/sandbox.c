@@ -1,9 +1,8 @@
 /*
  * sandbox.c - the system calls of a running router.
  *
- * By name, so that libseccomp finds each architecture's numbers; a name that an architecture
- * has not is passed over. What a rule cannot see, such as a path, is left to the kernel's
- * permissions.
+ * By name, so that libseccomp finds each architecture's numbers; a name that an
+ * architecture does not have is skipped. A filter cannot see paths: file permissions cover those.
  */
 #include "sandbox.h"
 
@@ -76,7 +75,7 @@ static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, sc
 
 /* How much waits to be read; and what the C library asks of every file that is a device: a
  * resolv.conf may be /dev/null. */
-static int add_questions(scmp_filter_ctx filter)
+static int add_ioctls(scmp_filter_ctx filter)
 {
     int error = allow(filter, "ioctl", 1, ALL_BITS, FIONREAD);
     return error ? error : allow(filter, "ioctl", 1, ALL_BITS, TCGETS);
@@ -91,7 +90,7 @@ static int add_sockets(scmp_filter_ctx filter)
     return error;
 }
 
-/* Never executable: what a peer could smuggle in stays data. */
+/* Never executable: injected data must not become code. */
 static int add_memory(scmp_filter_ctx filter)
 {
     static const char *const calls[] = {"mmap", "mmap2", "mprotect"};
@@ -149,7 +148,7 @@ static int fill(scmp_filter_ctx filter)
     if (!error)
         error = add_sockets(filter);
     if (!error)
-        error = add_questions(filter);
+        error = add_ioctls(filter);
     if (!error)
         error = add_memory(filter);
     if (!error)

@@ -1,5 +1,5 @@
 /*
- * sandbox.h - leave a running router only the system calls that it needs.
+ * sandbox.h - allow a running router only the system calls that it needs.
  *
  * A seccomp filter: any other call ends the process with SIGSYS. Programs cannot be started,
  * files only be opened for reading, memory not be made executable, sockets only be of the
@@ -27,7 +27,7 @@
 #endif
 
 /*
- * From now on, for this thread, those there are and those to come; there is no way back.
+ * Applies to all existing and future threads, and cannot be undone.
  *
  * Returns 0, or an errno: the kernel has no seccomp, or forbids it; ENOTSUP in a build with a
  * sanitizer. Nothing has changed then.

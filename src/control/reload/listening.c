@@ -1,8 +1,8 @@
 /*
- * listening.c - open the listening sockets; once nothing can fail, say so in words and in the log.
+ * listening.c - open, announce and close the listening sockets.
  *
- * A door that was there before keeps its sockets. It is known by its address; one with port 0,
- * whose number the kernel chose, by its listener's name and that address.
+ * A binding that existed before keeps its sockets. It is identified by its address; with port 0,
+ * where the kernel chooses the port, also by its listener's name.
  */
 #include "listening.h"
 
@@ -16,7 +16,7 @@
 /* Borrowed for the length of one listening_open(). */
 struct opening {
     const struct snapshot *snapshot;
-    const struct snapshot *before; /* null = we start */
+    const struct snapshot *before; /* null = the router is starting */
     FILE *out;
     unsigned workers;
     bool dry_run;
@@ -67,9 +67,11 @@ static bool refuse(const struct opening *o, const struct binding *binding)
     /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
-    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", binding->conf->name,
-                  endpoint_format(at, text), why,
-                  low ? ": a port below 1024 takes privileges that only a start has: restart" : "");
+    (void)fprintf(
+        o->out, "error: listener %s: cannot listen on %s: %s%s\n", binding->conf->name,
+        endpoint_format(at, text), why,
+        low ? ": a port below 1024 needs privileges that only a start has: restart the router"
+            : "");
     return false;
 }
 
@@ -95,7 +97,7 @@ bool listening_find(const struct snapshot *in, const struct binding *binding, si
     return false;
 }
 
-/* One socket for each worker; a port of 0 is whatever the first one gets. */
+/* One socket per worker; with port 0, all use the port that the first one gets. */
 static bool open_sockets(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     const struct binding *binding = &o->snapshot->bindings[index];
@@ -110,7 +112,7 @@ static bool open_sockets(const struct opening *o, size_t index, struct worker_so
     return true;
 }
 
-/* Do we listen on this port already, on another address? Then that is who has it. */
+/* Whether the router itself already listens on this port, on another address. */
 static bool have_port(const struct opening *o, const struct binding *binding)
 {
     for (size_t i = 0; o->before && i < o->before->n_bindings; i++) {
@@ -122,7 +124,7 @@ static bool have_port(const struct opening *o, const struct binding *binding)
     return false;
 }
 
-static bool is_free(const struct opening *o, const struct binding *binding)
+static bool is_available(const struct opening *o, const struct binding *binding)
 {
     if (is_any_port(&binding->endpoint) || have_port(o, binding) ||
         !socket_is_in_use(&binding->endpoint))
@@ -131,7 +133,7 @@ static bool is_free(const struct opening *o, const struct binding *binding)
     return false;
 }
 
-/* In a trial, the process that uses the address may be the router that runs this configuration. */
+/* In a dry run, the address may be in use by the router that runs this configuration. */
 static bool open_placeholders(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     char text[ENDPOINT_TEXT_MAX];
@@ -153,12 +155,12 @@ static bool open_placeholders(const struct opening *o, size_t index, struct work
 static bool open_new(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     const struct binding *binding = &o->snapshot->bindings[index];
-    if (is_free(o, binding))
+    if (is_available(o, binding))
         return open_sockets(o, index, sockets);
     return o->dry_run ? open_placeholders(o, index, sockets) : refuse(o, binding);
 }
 
-/* ---- rights of files that are there ---- */
+/* ---- permissions of existing files ---- */
 
 static bool equal_text(const char *a, const char *b)
 {
@@ -232,7 +234,7 @@ bool listening_open(const struct snapshot *snapshot, const struct snapshot *befo
     return ready;
 }
 
-/* ---- saying so ---- */
+/* ---- announcing ---- */
 
 static const char *transport_name(const struct listener_conf *conf, const struct endpoint *endpoint)
 {
@@ -272,7 +274,7 @@ void listening_announce(const struct snapshot *snapshot, const struct worker_soc
         struct endpoint endpoint = snapshot->bindings[i].endpoint;
         if (sockets[i].fd < 0)
             continue;
-        if (is_any_port(&endpoint)) /* was asked before: it does not fail now */
+        if (is_any_port(&endpoint)) /* succeeded before, so it does not fail */
             (void)socket_local_address(sockets[i].fd, &endpoint.address);
         announce(place, snapshot->config, snapshot->bindings[i].conf, &endpoint);
     }
@@ -280,7 +282,7 @@ void listening_announce(const struct snapshot *snapshot, const struct worker_soc
 
 /* ---- closing ---- */
 
-/* The file of a Unix socket would outlive it. The socket itself knows whether it has one. */
+/* Remove the file of a Unix socket, which close() leaves behind. */
 static void remove_file(int fd)
 {
     struct endpoint local = {0};

@@ -16,34 +16,34 @@
 struct listening_place {
     unsigned workers;
     struct log *log;
-    FILE *out; /* where errors go, and sentences; null = no sentences */
+    FILE *out; /* for errors and announcements; null = no announcements */
     const struct socket_permissions
         *rights;  /* of files of Unix sockets, unless a listener has others */
     bool dry_run; /* socket_check() in place of socket_listen(): an address in use is a warning */
 };
 
 /*
- * Open one socket for each worker on each of the snapshot's doors that was not there before. The
- * workers share a Unix socket. Nothing is said of a door that opens: see listening_announce().
+ * Open one socket per worker for each binding of the snapshot that is new. The workers share a Unix
+ * socket. Success is not logged: see listening_announce().
  *
- *   before   whose doors are open; null = none
- *   doors    room for workers * snapshot->n_bindings; filled worker by worker
+ *   before   the snapshot whose sockets are open; null = none
+ *   sockets  room for workers * snapshot->n_bindings; filled worker by worker
  *
- * On failure every door that cannot be opened is named, and nothing stays open.
+ * On failure, each binding that cannot be opened is reported, and nothing stays open.
  */
 MUST_USE bool listening_open(const struct snapshot *snapshot, const struct snapshot *before,
                              struct worker_socket *sockets, const struct listening_place *place);
 
 /*
- * Say of each door that listening_open() opened that it is open: a sentence, an event
- * `listener.open`. For when nothing can fail any more, while the descriptors are open.
+ * Report each binding that listening_open() opened, on `out` and as an event `listener.open`. Call
+ * it when nothing can fail any more, while the descriptors are open.
  */
 void listening_announce(const struct snapshot *snapshot, const struct worker_socket *sockets,
                         const struct listening_place *place);
 
 /*
- * The rights that the configuration gives to the file of a Unix socket, on top of `base`. False
- * with errno when this host does not know its owner or group.
+ * The permissions that the configuration sets for the file of a Unix socket, on top of `base`.
+ * False with errno if its owner or group does not exist on this host.
  */
 MUST_USE bool listening_rights(const struct socket_conf *conf,
                                const struct socket_permissions *base,
@@ -65,18 +65,18 @@ MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struc
 void listening_close(const struct worker_socket *sockets, size_t n);
 
 /*
- * listening_open() succeeded, but its sockets went down with a plan that was dropped: remove the
- * files of the Unix sockets that were not there `before` (null = none was).
+ * listening_open() succeeded, but the plans that owned its sockets were dropped: remove the files
+ * of Unix sockets that are not in `before` (null = no snapshot).
  */
 void listening_undo(const struct snapshot *snapshot, const struct snapshot *before);
 
-/* The number of the same door in another snapshot. False when it has none; null has none. */
+/* Index of the same binding in another snapshot (null is allowed). False if there is none. */
 MUST_USE bool listening_find(const struct snapshot *in, const struct binding *binding,
                              size_t *found);
 
 /*
- * The snapshot's doors that are not in `after` (null = the router ends) have closed: remove the
- * files of Unix sockets, and say so, event `listener.closed`.
+ * The snapshot's bindings that are not in `after` (null = the router ends) are closed: remove the
+ * files of Unix sockets, and log `listener.closed`.
  */
 void listening_ended(const struct snapshot *snapshot, const struct snapshot *after,
                      struct log *log);

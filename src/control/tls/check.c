@@ -1,8 +1,8 @@
 /*
- * check.c - can everything that TLS needs be loaded?
+ * check.c - check that everything that TLS needs can be loaded.
  *
- * A context stops at its first fault. So each certificate is tried alone, then what concerns
- * all of them, so that one run of --check finds them all.
+ * Loading a context stops at the first error. So each certificate is loaded alone first, and then
+ * all together, so that one run of --check reports every error.
  */
 #include "check.h"
 #include "base/escape.h"
@@ -20,7 +20,7 @@ struct check {
     bool good;
 };
 
-static void say(struct check *c, uint32_t line, const char *place, const char *why)
+static void report(struct check *c, uint32_t line, const char *place, const char *why)
 {
     c->good = false;
     (void)fprintf(c->out, "error: %s:%u: %s: %s\n", c->file_name, line, place, why);
@@ -96,7 +96,7 @@ static void check_certificates(struct check *c, const struct tls_conf *conf, siz
         if (certificate_loads(c, conf, k, why))
             continue;
         (void)snprintf(place, sizeof(place), "listeners[%zu].tls.certificates[%zu]", i, k);
-        say(c, conf->certificates[k].line, place, why);
+        report(c, conf->certificates[k].line, place, why);
     }
 }
 
@@ -108,7 +108,7 @@ static void check_ticket_keys(struct check *c, const struct tls_conf *conf, size
     struct tls_ticket_keys *keys = tls_ticket_keys_load(conf->session_ticket_key_file, why);
     (void)snprintf(place, sizeof(place), "listeners[%zu].tls.session_tickets.key_file", i);
     if (!keys)
-        say(c, conf->line, place, why);
+        report(c, conf->line, place, why);
     tls_ticket_keys_unref(keys);
 }
 
@@ -118,11 +118,11 @@ static void check_listener(struct check *c, const struct tls_conf *conf, size_t 
     bool good_before = c->good;
     c->good = true;
     check_certificates(c, conf, i);
-    if (c->good) { /* else the whole would only say the same again */
+    if (c->good) { /* otherwise the context fails with the same error */
         struct tls_context *context = tls_context_new(c->library, conf, NULL, why);
         (void)snprintf(place, sizeof(place), "listeners[%zu].tls", i);
         if (!context)
-            say(c, conf->line, place, why);
+            report(c, conf->line, place, why);
         struct expiry_check expiry = {c, "listeners", i, conf->line};
         if (context)
             tls_context_validity(context, warn_expired, &expiry);
@@ -138,7 +138,7 @@ static void check_cluster(struct check *c, const struct upstream_tls_conf *conf,
     struct tls_client_context *context = tls_client_context_new(c->library, conf, why);
     (void)snprintf(place, sizeof(place), "clusters[%zu].tls", i);
     if (!context)
-        say(c, conf->line, place, why);
+        report(c, conf->line, place, why);
     struct expiry_check expiry = {c, "clusters", i, conf->line};
     if (context)
         tls_client_context_validity(context, warn_expired, &expiry);

@@ -1,8 +1,8 @@
 /*
- * files.c - the files that the TLS contexts are made of: which of them have changed?
+ * files.c - find out which files of the TLS contexts have changed.
  *
- * Each file has two marks: one of the file last looked at, one of the file in use.
- * They differ as long as a new file cannot be loaded.
+ * Each file has two marks: its state at the last check, and the state in use. They differ while a
+ * new file cannot be loaded.
  */
 #include "files.h"
 
@@ -21,7 +21,7 @@
 #define CONTENT_MAX (16u << 20) /* the limit of the loader */
 #define COARSE_S    2           /* coarsest timestamp resolution of a file system */
 
-/* What a path leads to. */
+/* The state of a file. */
 struct mark {
     int error;               /* errno when it was opened; 0 = it is readable */
     struct stat facts;       /* all zero when there is an error */

@@ -1,5 +1,5 @@
 /*
- * files.h - the files that the TLS contexts are made of: which of them have changed?
+ * files.h - find out which files of the TLS contexts have changed.
  */
 #ifndef CONTROL_TLS_FILES_H
 #define CONTROL_TLS_FILES_H

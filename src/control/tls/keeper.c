@@ -24,8 +24,8 @@ struct tls_keeper {
     struct snapshot *snapshot; /* a reference */
     struct log *log;           /* borrowed */
     struct tls_library *library;
-    struct tls_ticket_keys *generated; /* for every door without a key file */
-    struct tls_ticket_keys **keys;     /* for each door; null = no tickets, or no TLS */
+    struct tls_ticket_keys *generated; /* for bindings without a key file */
+    struct tls_ticket_keys **keys;     /* per binding; null = no tickets, or no TLS */
     struct tls_calendar *calendar;
     struct tls_files *files;
 
@@ -33,7 +33,7 @@ struct tls_keeper {
     struct ev_loop *loop;    /* null until started */
     struct worker *const *workers;
     unsigned n_workers;
-    void (*reloaded)(void *arg); /* null = nobody else wants to know */
+    void (*reloaded)(void *arg); /* null = none */
     void *arg;
     struct tls_watch *watch;          /* null = inotify is not available */
     int watch_error;                  /* errno that was logged last; 0 = none */
@@ -56,7 +56,7 @@ static void unref_keys(struct tls_ticket_keys **keys, size_t n)
     free(keys);
 }
 
-/* The keys of each door, key files read anew. Null on failure. */
+/* The keys of each binding; reads the key files again. Null on failure. */
 static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
                                           char error[WORKER_TLS_ERROR_MAX])
 {
@@ -135,21 +135,21 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper)
 static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                          char error[WORKER_TLS_ERROR_MAX])
 {
-    struct worker_tls **news = calloc(keeper->n_workers, sizeof(struct worker_tls *));
-    bool loaded = news;
+    struct worker_tls **loaded_tls = calloc(keeper->n_workers, sizeof(struct worker_tls *));
+    bool loaded = loaded_tls;
     for (unsigned i = 0; loaded && i < keeper->n_workers; i++) {
-        news[i] =
+        loaded_tls[i] =
             worker_tls_load(worker_tls_library(keeper->workers[i]), keeper->snapshot, keys, error);
-        loaded = news[i];
+        loaded = loaded_tls[i];
     }
     bool given = loaded;
-    for (unsigned i = 0; news && i < keeper->n_workers; i++) {
+    for (unsigned i = 0; loaded_tls && i < keeper->n_workers; i++) {
         if (!loaded)
-            worker_tls_free(news[i]);
-        else if (!worker_send_tls(keeper->workers[i], news[i]))
+            worker_tls_free(loaded_tls[i]);
+        else if (!worker_send_tls(keeper->workers[i], loaded_tls[i]))
             given = false;
     }
-    free(news);
+    free(loaded_tls);
     if (loaded && !given)
         (void)snprintf(error, WORKER_TLS_ERROR_MAX, "out of memory");
     return given;
@@ -295,7 +295,7 @@ static void on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
         load_all(keeper, true);
 }
 
-/* Seal with a new key from now on; tickets of the last two still open. */
+/* New tickets use a new key; tickets of the last two keys stay valid. */
 static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
@@ -317,11 +317,11 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
     tls_ticket_keys_unref(keeper->generated);
     keeper->generated = fresh;
     for (unsigned k = 0; k < keeper->n_workers; k++) {
-        struct worker_tls *news = worker_tls_new(snapshot);
-        for (size_t i = 0; news && i < snapshot->n_bindings; i++)
+        struct worker_tls *update = worker_tls_new(snapshot);
+        for (size_t i = 0; update && i < snapshot->n_bindings; i++)
             if (keeper->keys[i] == fresh)
-                news->keys[i] = tls_ticket_keys_ref(fresh);
-        if (!news || !worker_send_tls(keeper->workers[k], news))
+                update->keys[i] = tls_ticket_keys_ref(fresh);
+        if (!update || !worker_send_tls(keeper->workers[k], update))
             log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error", "out of memory");
     }
     log_event(keeper->log, LOG_NOTICE, "tls.tickets_rotated", NULL, NULL);

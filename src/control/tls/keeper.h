@@ -29,26 +29,26 @@ struct tls_keeper;
 #define TLS_KEEPER_RETRY 6u /* comparisons until a failed load is tried again */
 
 /*
- * Load everything once: ticket keys, and all certificates, to find out what is wrong.
- * Null when anything is; each fault is said in one line to `out`.
+ * Load everything once, ticket keys and all certificates, to find errors.
+ * Null on failure, with one line per error on `out`.
  *
- *   before   whose generated ticket keys go on being used; null = new ones
+ *   before   its generated ticket keys stay in use; null = generate new ones
  */
 MUST_USE struct tls_keeper *tls_keeper_new(struct snapshot *snapshot,
                                            const struct tls_keeper *before, struct log *log,
                                            FILE *out);
 
-/* The ticket keys of each door, for worker_new(). Owned by the keeper. */
+/* The ticket keys of each binding, for worker_plan_new(). Owned by the keeper. */
 struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper);
 
-/* Watch the files and the calendar from now on, and pass news to the workers (borrowed). */
+/* Watch the files and expiry times from now on; pass changes to the workers (borrowed). */
 void tls_keeper_start(struct tls_keeper *keeper, struct ev_loop *loop,
                       struct worker *const *workers, unsigned n_workers);
 
-/* Call this after files were loaded anew: others may have loaded them, too. */
+/* Set a function to call after files were loaded again, for other users of them. */
 void tls_keeper_on_reload(struct tls_keeper *keeper, void (*reloaded)(void *arg), void *arg);
 
-/* Everything in use that expires: see tls_calendar.h. */
+/* Walk everything in use that expires: see calendar.h. */
 void tls_keeper_walk(const struct tls_keeper *keeper, tls_calendar_each *each, void *arg);
 
 /* Files on disk that differ from those in use, because they could not be loaded. */
