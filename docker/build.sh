@@ -1,9 +1,9 @@
 #!/bin/bash
-# Build the release and install it below a prefix.
+# Build a release and install it below a prefix.
 #
-#   build.sh PREFIX     PREFIX/bin/mqtt-router
+#   build.sh PREFIX     install PREFIX/bin/mqtt-router
 #
-# The Dockerfile's build stage, as a script, so that it is tested without Docker too.
+# The build stage of the Dockerfile calls this script, so that it can be tested without Docker.
 set -euo pipefail
 
 [ $# -eq 1 ] || { echo "usage: build.sh PREFIX" >&2; exit 2; }

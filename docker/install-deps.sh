@@ -1,11 +1,12 @@
 #!/bin/bash
-# Install what a Debian 12 machine lacks for one purpose, and nothing when nothing is missing.
+# Install the missing Debian 12 packages of one or more sets.
 #
-#   install-deps.sh SET...      sets: build, run, demo, test, fuzz, soak, bench
-#   install-deps.sh --print SET...   say the packages, install nothing
+#   install-deps.sh SET...           sets: build, run, demo, test, fuzz, soak, bench
+#   install-deps.sh --print SET...   print the packages of the sets, install nothing
 #
-# As root, or through sudo. Brokers that come as packages are not left running as services:
-# the tests and the demo start their own. Nothing that was installed before is touched.
+# Needs root or sudo if packages are missing. Newly installed brokers and other servers are not
+# started as services: the tests and the demo start their own. Services that were installed
+# before are not changed.
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
@@ -22,7 +23,7 @@ test="$demo $fuzz clang-format libcmocka-dev rabbitmq-server strace procps util-
       haproxy nginx libnginx-mod-stream prometheus chromium iproute2 dnsmasq-base systemd libfaketime
       python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-xxhash python3-jsonschema"
 
-# Node may be there in another way than Debian's, and would get in its way.
+# Node.js may be installed from another source, which would conflict with Debian's packages.
 command -v node >/dev/null && command -v npm >/dev/null || test="$test nodejs npm"
 
 usage() {
@@ -62,13 +63,13 @@ done
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
     command -v sudo >/dev/null || {
-        echo "install-deps.sh: run it as root (sudo is not there); missing:$missing" >&2
+        echo "install-deps.sh: must run as root, because sudo is not installed; missing packages:$missing" >&2
         exit 1
     }
     as_root="sudo"
 fi
 
-# invoke-rc.d asks this file before it starts a freshly installed service; 101 means no.
+# invoke-rc.d runs this script before it starts a newly installed service; exit status 101 forbids it.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
     trap '$as_root rm -f $policy' EXIT
@@ -88,7 +89,7 @@ if ! { $as_root apt-get $quiet update &&
 fi
 rm -f "$log"
 
-# Nor at the next boot, when it was we who brought them.
+# Do not start them at the next boot either, if this script installed them.
 if [ -d /run/systemd/system ]; then
     for service in mosquitto rabbitmq-server epmd haproxy nginx prometheus prometheus-node-exporter; do
         case " $missing " in

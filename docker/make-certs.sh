@@ -1,12 +1,11 @@
 #!/bin/bash
-# Make a throw-away CA, an ECDSA P-256 server certificate for this machine, and certificates
-# for devices.
+# Create a temporary CA, an ECDSA P-256 server certificate for localhost, and device certificates.
 #
 #   make-certs.sh DIRECTORY [DEVICE...]
 #
-# Writes ca.pem, server.pem and server.key, and DEVICE.pem and DEVICE.key for each name, which
-# is the certificate's common name; without names it is one device, "client". For trying out and testing: the CA's key is
-# thrown away, so nothing else can ever be signed with it.
+# Writes ca.pem, server.pem and server.key, and for each device DEVICE.pem and DEVICE.key. DEVICE
+# is the common name of the certificate; the default is one device, "client". For demos and tests
+# only: the CA key is deleted, so this CA can sign no further certificates.
 set -euo pipefail
 
 usage() {
@@ -18,7 +17,7 @@ mkdir -p "$1"
 cd "$1"
 shift
 for device in "$@"; do
-    # It becomes a file name and a subject.
+    # The name is used as a file name and as a certificate subject.
     [[ $device =~ ^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$ && ! $device =~ ^(ca|server)$ ]] || usage
 done
 umask 077
@@ -30,7 +29,7 @@ trap 'rm -f "$ca_key" "$request" "$extensions"' EXIT
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
     -subj "/CN=mqtt-router throw-away CA" -keyout "$ca_key" -out ca.pem 2>/dev/null
 
-# issue FILE COMMON_NAME USAGE [ALTERNATIVE_NAMES]
+# issue FILE COMMON_NAME USAGE [ALTERNATIVE_NAMES]: write FILE.key and FILE.pem.
 issue() {
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
         -subj "/CN=$2" -keyout "$1.key" -out "$request" 2>/dev/null

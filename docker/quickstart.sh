@@ -1,12 +1,12 @@
 #!/bin/bash
-# See mqtt-router at work: three real Mosquitto nodes on this machine and the router in front.
+# Run a demo of mqtt-router on this machine: three Mosquitto nodes behind the router.
 #
-#   quickstart.sh           start all, say what to type, stop all on Ctrl-C
-#   quickstart.sh --check   on free ports: prove that a device comes home over TCP and TLS,
-#                           stop all, exit 0 or 1
+#   quickstart.sh           start the demo and print commands to try; Ctrl-C stops it
+#   quickstart.sh --check   use free ports, check that each device always reaches the same
+#                           node over TCP and TLS, stop, and exit with 0 or 1
 #
-# On a bare Debian 12 it installs what is missing and builds the router first.
-# MQTT_ROUTER=/path/to/mqtt-router uses that binary and builds nothing.
+# First installs missing Debian 12 packages and builds the router.
+# With MQTT_ROUTER=/path/to/mqtt-router, uses that binary, and installs and builds nothing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,7 +24,7 @@ pids=()
 
 stop_all() {
     trap '' INT TERM
-    # The router first: it sends its devices away while the nodes still answer.
+    # Stop the router first, so that it closes its sessions while the nodes are still running.
     local i
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
         kill "${pids[i]}" 2>/dev/null || true
@@ -46,16 +46,16 @@ trap 'echo; echo "Stopping."; exit 0' INT TERM
 fail() {
     echo "quickstart: $*" >&2
     for log in "$work"/*.log; do
-        [ -s "$log" ] && { echo "--- the end of ${log##*/}" >&2; tail -20 "$log" >&2; }
+        [ -s "$log" ] && { echo "--- last lines of ${log##*/}" >&2; tail -20 "$log" >&2; }
     done
     exit 1
 }
 
-# Is nobody listening on this port of the loopback address?
+# is_free PORT: succeed if nothing listens on this port of 127.0.0.1.
 is_free() {
     ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
-# wait_for SECONDS COMMAND...: until the command succeeds
+# wait_for SECONDS COMMAND...: wait until the command succeeds; fail after SECONDS.
 wait_for() {
     local tries=$(($1 * 20))
     shift
@@ -77,12 +77,12 @@ build_router() {
     router=$source/build/release/mqtt-router
 }
 
-# start_node NAME: a Mosquitto on a free port, which then stands in ${NAME}_port. It holds a
-# retained message that says its name, so that a device can ask where it is.
+# start_node NAME: start a Mosquitto on a free port and set ${NAME}_port. A retained message on
+# the node contains its name, so that a device can find out which node it is connected to.
 start_node() {
     local name=$1 port try
     for try in 1 2 3 4 5; do
-        port=$((20000 + RANDOM % 10000)) # below the range the kernel hands out by itself
+        port=$((20000 + RANDOM % 10000)) # below the range of ephemeral ports
         is_free $port || continue
         cat >"$work/$name.conf" <<EOF
 listener $port 127.0.0.1
@@ -96,18 +96,18 @@ EOF
             pids+=($pid)
             printf -v "${name}_port" %s $port
             mosquitto_pub -h 127.0.0.1 -p $port -q 1 -r -t node/name -m "$name" ||
-                fail "$name takes no message"
+                fail "cannot publish to $name"
             return
         fi
     done
-    fail "no Mosquitto for $name"
+    fail "cannot start Mosquitto for $name"
 }
 node_answers() {
     ! kill -0 "$1" 2>/dev/null || ! is_free "$2"
 }
 
 write_config() {
-    local mqtt_port=0 mqtts_port=0 admin_port=0 # 0: any free one
+    local mqtt_port=0 mqtts_port=0 admin_port=0 # 0: any free port
     if [ $mode = demo ]; then
         ! is_free 1883 || mqtt_port=1883
         ! is_free 8883 || mqtts_port=8883
@@ -145,7 +145,7 @@ start_router() {
     mqtts_port=$(port_of mqtts)
     admin=$(sed -n '/"event":"admin.open"/s/.*"address":"\([^"]*\)".*/\1/p' "$work/router.log")
     [ -n "$mqtt_port" ] && [ -n "$mqtts_port" ] && [ -n "$admin" ] ||
-        fail "the router does not say its ports"
+        fail "the router did not log its ports"
 }
 router_answers() {
     ! kill -0 $router_pid 2>/dev/null || grep -q '"event":"router.ready"' "$work/router.log"
@@ -155,7 +155,7 @@ port_of() {
         "$work/router.log" | head -1
 }
 
-# The name of the node on which a device with this id lands.
+# node_over_tcp CLIENT_ID, node_over_tls CLIENT_ID: connect, and print the name of the node.
 node_over_tcp() {
     mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i "$1" -t node/name -C 1 -W 5
 }
@@ -163,8 +163,8 @@ node_over_tls() {
     mosquitto_sub -h localhost -p "$mqtts_port" --cafile "$work/ca.pem" -i "$1" \
         -t node/name -C 1 -W 5
 }
-# Another id with the same home as $1: two devices that are to talk must share a node,
-# because these three Mosquitto know nothing of each other (a broker cluster would).
+# neighbour_of CLIENT_ID: print another client ID with the same home node. Two devices can exchange
+# messages only on the same node, because these Mosquitto nodes do not form a broker cluster.
 neighbour_of() {
     local i home
     home=$(home_of "$1")
@@ -181,30 +181,30 @@ home_of() {
 check_devices() {
     local i first again tls homes=
     for i in $(seq 20); do
-        first=$(node_over_tcp "device-$i") || fail "device-$i got no answer over TCP"
-        again=$(node_over_tcp "device-$i") || fail "device-$i got no second answer over TCP"
-        tls=$(node_over_tls "device-$i") || fail "device-$i got no answer over TLS"
-        [ "$first" = "$again" ] || fail "device-$i came to $first, then to $again"
-        [ "$first" = "$tls" ] || fail "device-$i came to $first over TCP, to $tls over TLS"
-        [ "$first" = "$(home_of "device-$i")" ] || fail "'route' names another node for device-$i"
+        first=$(node_over_tcp "device-$i") || fail "device-$i received no message over TCP"
+        again=$(node_over_tcp "device-$i") || fail "device-$i received no message over its second TCP connection"
+        tls=$(node_over_tls "device-$i") || fail "device-$i received no message over TLS"
+        [ "$first" = "$again" ] || fail "device-$i reached $first, then $again"
+        [ "$first" = "$tls" ] || fail "device-$i reached $first over TCP, but $tls over TLS"
+        [ "$first" = "$(home_of "device-$i")" ] || fail "'route' prints another node than $first for device-$i"
         homes="$homes $first"
     done
     homes=$(printf '%s\n' $homes | sort -u | wc -l)
-    [ "$homes" -ge 2 ] || fail "20 devices all went to one node"
-    echo "20 devices over TCP, again over TCP, and over TLS: each came home to its own node ($homes nodes used)."
+    [ "$homes" -ge 2 ] || fail "all 20 devices reached the same node"
+    echo "20 devices connected twice over TCP, once over TLS: each always reached the same node ($homes nodes used)."
 }
 
 check_session() {
     local neighbour got
     neighbour=$(neighbour_of sleeper) || fail "no neighbour found for 'sleeper'"
     mosquitto_sub -h 127.0.0.1 -p "$mqtt_port" -i sleeper -c -q 1 -t letters -E ||
-        fail "no persistent session for 'sleeper'"
+        fail "cannot create a persistent session for 'sleeper'"
     mosquitto_pub -h 127.0.0.1 -p "$mqtt_port" -i "$neighbour" -q 1 -t letters -m "while you slept" ||
         fail "'$neighbour' could not publish"
     got=$(mosquitto_sub -h localhost -p "$mqtts_port" --cafile "$work/ca.pem" -i sleeper -c -q 1 \
-        -t letters -C 1 -W 5) || fail "'sleeper' did not find its session"
-    [ "$got" = "while you slept" ] || fail "'sleeper' got '$got'"
-    echo "A persistent session made over TCP was found again over TLS, with the message that waited in it."
+        -t letters -C 1 -W 5) || fail "'sleeper' received no message from its session"
+    [ "$got" = "while you slept" ] || fail "'sleeper' received '$got'"
+    echo "A persistent session created over TCP was resumed over TLS, and its queued message was delivered."
 }
 
 explain() {
@@ -213,38 +213,40 @@ explain() {
     cat <<EOF
 
 mqtt-router is running: MQTT on 127.0.0.1:$mqtt_port, MQTT over TLS on localhost:$mqtts_port.
-Behind it: node1 on port $node1_port, node2 on port $node2_port, node3 on port $node3_port, three
-Mosquitto that know nothing of each other. Each holds a retained message with its name.
-(This Mosquitto has no PROXY protocol, so the router's is switched off here: the nodes see
-the router's address. EMQX and RabbitMQ see the device's own.)
+The backend nodes are node1 on port $node1_port, node2 on port $node2_port and node3 on port $node3_port:
+three separate Mosquitto brokers. Each has a retained message with its name.
+(This Mosquitto version does not support the PROXY protocol, so the router does not send it, and
+the nodes only see the router's address. EMQX and RabbitMQ can receive the device's address.)
 
-In another terminal, ask where a device lands. Repeat it: the same id, always the same node.
+In another terminal, find out which node a device reaches. Repeat a command: the same client
+ID always reaches the same node.
 
     mosquitto_sub -p $mqtt_port -i my-device -t node/name -C 1
     mosquitto_sub -p $mqtt_port -i your-device -t node/name -C 1
 
-Over TLS it is the same node:
+Over TLS, the device reaches the same node:
 
     mosquitto_sub -h localhost -p $mqtts_port --cafile $work/ca.pem -i my-device -t node/name -C 1
 
-A persistent session is found again, because the device comes home. The second command
-publishes as a device of the same node; the third gets what was published meanwhile.
+A device can resume its persistent session, because it returns to the same node. The first
+command creates the session, the second one publishes as another device on the same node, and
+the third one resumes the session and receives the message.
 
     mosquitto_sub -p $mqtt_port -i sleeper -c -q 1 -t letters -E
     mosquitto_pub -p $mqtt_port -i $neighbour -q 1 -t letters -m "while you slept"
     mosquitto_sub -p $mqtt_port -i sleeper -c -q 1 -t letters -C 1
 
-Where would a device go?
+Print the node that a device would be routed to:
 
     $router route --config $work/config.json --client-id my-device
 
-Look inside: http://$admin/ is the dashboard. Drain a node there, or on the command line,
-and ask again where your device lands:
+The dashboard is at http://$admin/ - drain a node there or on the command line, and check again
+which node your device reaches:
 
     $router drain node1 --admin $admin --wait
     $router restore node1 --admin $admin
 
-The router's log, one line a session: $work/router.log
+The router logs one line per session to $work/router.log
 Ctrl-C stops the router and the three nodes.
 EOF
 }
@@ -260,10 +262,10 @@ start_router
 if [ $mode = check ]; then
     check_devices
     check_session
-    echo "quickstart: all is well."
+    echo "quickstart: all checks passed."
 else
     explain
-    # Ends when the router does, or with Ctrl-C.
+    # Runs until the router exits, or until Ctrl-C.
     wait $router_pid || fail "the router ended by itself"
     fail "the router ended by itself"
 fi
