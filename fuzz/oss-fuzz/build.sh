@@ -1,12 +1,12 @@
 #!/bin/bash -eu
-# Build the fuzz targets for OSS-Fuzz: with its compilers, flags and engine, into $OUT.
+# Build the fuzz targets for OSS-Fuzz into $OUT, with its compilers, flags and fuzzing engine.
 #
 #   CC, CXX, CFLAGS, CXXFLAGS   the compilers and the flags for all code
-#   LIB_FUZZING_ENGINE          the engine to link with
+#   LIB_FUZZING_ENGINE          the fuzzing engine to link with
 #   SRC, WORK, OUT              source ($SRC/mqtt-router), build and output directories
 #
-# Each target gets its corpus (TARGET_seed_corpus.zip), options and dictionary. The libraries it
-# needs are copied beside it: the machine that runs it does not have them.
+# Also copies the corpus (TARGET_seed_corpus.zip), options and dictionary of each target, and the
+# shared libraries it needs, which are not installed on the machines that run the targets.
 source=${SRC:?}/mqtt-router
 build=${WORK:?}/mqtt-router
 export CC CXX CFLAGS CXXFLAGS
@@ -29,7 +29,7 @@ for file in "$source"/fuzz/targets/fuzz_*.c; do
     ldd "$build/fuzz/$name"
 done | awk '/=> \// { print $3 }' | sort -u | while read -r library; do
     case ${library##*/} in
-    # Every machine has these, and they must match its loader.
+    # Do not copy these: they are installed everywhere, and must match the loader of the machine.
     libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | libresolv.so* | libgcc_s.so*) ;;
     *) cp -L "$library" "$OUT/lib/" ;;
     esac

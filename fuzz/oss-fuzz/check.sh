@@ -1,6 +1,6 @@
 #!/bin/bash
-# Check build.sh without the OSS-Fuzz image: run it with clang, libFuzzer and the variables that
-# OSS-Fuzz sets, then start each target on its corpus, from another directory, for a few runs.
+# Test build.sh without the OSS-Fuzz image. Runs it with clang, libFuzzer and the variables that
+# OSS-Fuzz sets. Then runs each target from another directory, on its corpus and on RUNS new inputs.
 #
 #   fuzz/oss-fuzz/check.sh [RUNS]      default: 100
 set -euo pipefail
@@ -27,14 +27,14 @@ for target in fuzz_*; do
     corpus=$at/corpus/$target
     rm -rf "$corpus" && mkdir -p "$corpus"
     python3 -m zipfile -e "${target}_seed_corpus.zip" "$corpus"
-    [ -n "$(ls "$corpus")" ] || fault "$target has no corpus"
+    [ -n "$(ls "$corpus")" ] || fault "the corpus of $target is empty"
     max_len=$(sed -n 's/^max_len = //p' "$target.options" 2>/dev/null || true)
     dict=$(sed -n 's/^dict = //p' "$target.options" 2>/dev/null || true)
-    # All of the corpus, and RUNS more.
+    # The whole corpus, and RUNS more inputs.
     "./$target" "-runs=$(($(ls "$corpus" | wc -l) + runs))" "-max_len=${max_len:-4096}" \
         ${dict:+"-dict=$dict"} -artifact_prefix="$at/" "$corpus" >"$at/$target.log" 2>&1 ||
-        { tail -30 "$at/$target.log" && fault "$target"; }
+        { tail -30 "$at/$target.log" && fault "$target failed"; }
     n=$((n + 1))
 done
-[ "$n" -gt 0 ] || fault "nothing was built"
-echo "$n targets run, with their corpora, options and dictionaries"
+[ "$n" -gt 0 ] || fault "build.sh built no targets"
+echo "$n targets passed, with their corpora, options and dictionaries"
