@@ -1,8 +1,8 @@
 #!/bin/bash
-# Checks that take seconds, to run before each commit: C format, includes, syntax of scripts.
+# Check C format, includes and script syntax. Takes seconds: run it before each commit.
 #
-#   test/check.sh                                     check the tree; exit 1 on any fault
-#   ln -s ../../test/check.sh .git/hooks/pre-commit   let git run it before each commit
+#   test/check.sh                                     check the tree; exit 1 if a check fails
+#   ln -s ../../test/check.sh .git/hooks/pre-commit   make git run it before each commit
 set -uo pipefail
 cd "$(dirname "$(realpath "$0")")/.." || exit 2
 bad=0

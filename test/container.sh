@@ -1,13 +1,13 @@
 #!/bin/bash
-# Walk through docker/Dockerfile without Docker, and run what it would ship as it would run.
+# Test docker/Dockerfile without Docker: build the image's contents, and run the router in them.
 #
 #   test/container.sh [BINARY]
 #
-# The build stage's RUN lines are executed on a copy of the tree, in the order they stand in
-# the Dockerfile. With BINARY, that program stands in for the result of the last of them, to
-# save its two minutes; without, everything is built. The root file system of the second
-# stage is made of the binary and the libraries of the packages that stage installs, is
-# owned by root and is mounted read-only where the kernel lets us.
+# Runs the RUN lines of the build stage on a copy of the tree, in the order of the Dockerfile.
+# With BINARY, uses that program and skips the last RUN line, which compiles for two minutes.
+# The root file system of the second stage is the binary and the libraries from the packages
+# that this stage installs. It is owned by root and, if the script runs as root, mounted
+# read-only. Without root, the router runs without a chroot.
 set -euo pipefail
 
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -21,18 +21,18 @@ fail() {
     echo "container: $*" >&2
     exit 1
 }
-# The instructions of the n-th stage.
+# stage N: print the instructions of the N-th stage.
 stage() {
     awk -v n="$1" '/^FROM /{at++} at == n' "$dockerfile"
 }
 
-# Debian 12's libc is still filed under /lib, which is a link to /usr/lib.
+# dpkg of Debian 12 lists libc under /lib, which is a link to /usr/lib.
 package_of() {
     { dpkg-query -S "$1" 2>/dev/null || dpkg-query -S "${1#/usr}" 2>/dev/null || echo nobody; } |
         head -1 | cut -d: -f1
 }
 
-echo "1. The build stage's RUN lines"
+echo "1. Run the RUN lines of the build stage"
 mkdir -p "$work/src" "$work/out/bin"
 (cd "$source" && git ls-files -z --cached --others --exclude-standard |
     xargs -0 cp --parents -t "$work/src")
@@ -44,7 +44,7 @@ for run in "${runs[@]}"; do
         run=${run%/out}$work/out
         if [ -n "$binary" ]; then
             install -s "$binary" "$work/out/bin/mqtt-router"
-            echo "   (stands in: ${binary#"$source"/})"
+            echo "   (skipped: uses ${binary#"$source"/})"
             continue
         fi
         ;;
@@ -53,12 +53,12 @@ for run in "${runs[@]}"; do
     (cd "$work/src" && bash -euo pipefail -c "$run") || fail "failed: $run"
 done
 router=$work/out/bin/mqtt-router
-[ -x "$router" ] || fail "the build stage left no binary"
+[ -x "$router" ] || fail "the build stage created no binary"
 
-echo "2. Every library is in a package that the run stage installs"
+echo "2. Check that the run stage installs the package of every library"
 stage 2 | grep -q '^RUN /tmp/install-deps.sh run ' || fail "the run stage does not call install-deps.sh run"
 shipped=$(bash "$source/docker/install-deps.sh" --print run)
-# With what those need in turn, and what the base image has (libc).
+# Add the packages that these depend on. libc is among them; the base image already contains it.
 for round in 1 2 3; do
     shipped=$(printf '%s\n' $shipped $(dpkg-query -W -f '${Depends}, ${Pre-Depends}\n' $shipped 2>/dev/null |
         tr ',|' '\n\n' | sed -E 's/\(.*//; s/:any//; s/ //g' || true) | sort -u)
@@ -67,13 +67,13 @@ root=$work/root
 mkdir -p "$root/usr/bin" "$root/etc/mqtt-router" "$root/usr/lib/ssl"
 while read -r library; do
     package=$(package_of "$(realpath "$library")")
-    grep -qx "$package" <<<"$shipped" || fail "$library comes with '$package', which the run stage lacks"
+    grep -qx "$package" <<<"$shipped" || fail "$library is in package '$package', which the run stage does not install"
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
     echo "   ${library##*/} ($package)"
 done < <(ldd "$router" | grep -oE '/[^ ]+')
 
-echo "3. It runs as nobody in particular, on a root file system it cannot write to"
+echo "3. Run the router as an unprivileged user, on a read-only root file system"
 cp "$router" "$root/usr/bin/mqtt-router"
 cat >"$root/etc/mqtt-router/config.json" <<EOF
 { "workers": 1,
@@ -83,17 +83,17 @@ EOF
 chmod -R a-w,a+rX "$work"
 chmod u+w "$work"
 user=$(sed -n 's/^USER //p' "$dockerfile")
-[ "$user" = 10001:10001 ] || fail "USER is '$user'"
+[ "$user" = 10001:10001 ] || fail "USER must be 10001:10001, got '$user'"
 if [ "$(id -u)" -ne 0 ]; then
-    echo "   (not root: a plain run instead of a chroot)"
+    echo "   (not root: runs without chroot)"
     "$router" --version
     "$router" --check --config "$root/etc/mqtt-router/config.json"
     exit 0
 fi
-# As compose.yaml has it: read_only, cap_drop ALL, no-new-privileges. setpriv stands beside the
-# root file system's own programs, and runs on the libraries that are there.
+# Same restrictions as in compose.yaml: read_only, cap_drop ALL, no-new-privileges. setpriv is
+# copied into the root file system, and uses the libraries of the router.
 for rule in 'read_only: true' 'cap_drop: \[ALL\]' 'no-new-privileges:true'; do
-    grep -q "$rule" "$source/docker/compose.yaml" || fail "compose.yaml has no $rule"
+    grep -q "$rule" "$source/docker/compose.yaml" || fail "compose.yaml must contain $rule"
 done
 chmod u+w "$root"
 cp "$(command -v setpriv)" "$root/setpriv"
@@ -113,16 +113,16 @@ for ((try = 0; try < 200; try++)); do
     kill -0 $pid 2>/dev/null || break
     sleep 0.05
 done
-grep -q 'router.ready' "$work/router.log" || { cat "$work/router.log" >&2; fail "it does not start"; }
-# The router is the last of a chain: this shell's child, timeout, then what exec left.
+grep -q 'router.ready' "$work/router.log" || { cat "$work/router.log" >&2; fail "the router did not start"; }
+# The router is the last descendant: find it below the subshell and timeout.
 child=$pid
 while next=$(pgrep -P "$child"); do
     child=$next
 done
-# Not the owner of /proc/PID: a process that cannot be dumped belongs to root there.
+# Read the user from status: root owns /proc/PID if the process is not dumpable.
 status=$(cat "/proc/$child/task/"*/status)
-expect() { # field, value: of every thread
-    [ "$(sed -n "s/^$1:[[:space:]]*//p" <<<"$status" | sort -u)" = "$2" ] || fail "$1 is not $2: $status"
+expect() { # field, value: fail unless every thread has this value
+    [ "$(sed -n "s/^$1:[[:space:]]*//p" <<<"$status" | sort -u)" = "$2" ] || fail "$1 must be $2: $status"
 }
 expect Uid "$(printf '10001\t10001\t10001\t10001')"
 for set in CapPrm CapEff CapBnd CapAmb; do
@@ -131,5 +131,5 @@ done
 expect NoNewPrivs 1
 expect Seccomp 2
 kill -TERM "$child"
-wait $pid || { cat "$work/router.log" >&2; fail "it did not end with 0 on SIGTERM"; }
-echo "container: all is well."
+wait $pid || { cat "$work/router.log" >&2; fail "the router did not exit with status 0 on SIGTERM"; }
+echo "container: all checks passed."

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# layers.sh CC [ROOT] - check which layer includes which.
+# layers.sh CC [ROOT] - check the includes between layers and folders.
 #
-# Fails, and prints one line per fault, on
+# Prints one line per fault, and exits with 1 if there are any. The kinds of fault:
 #   upward      an include of a higher layer (src/main.c may include anything; cli/ includes neither
 #               control/ nor proxy/)
-#   folder      an include of a folder that stands later in the list of folders, or a folder that
+#   folder      an include of a folder that comes later in the list of folders, or a folder that
 #               is not in the list
-#   unknown     a quoted include that is no file of this project
-#   private     a header of src/ that is included from another layer
+#   unknown     a quoted include of a file that is not in this project
+#   private     an include of a header in src/ of another layer
 #   cycle       headers that include each other in a ring
-#   room        a third-party header, or a system header of the impure kind, outside its room
-#   paho        Paho headers in more than one file
+#   room        an include of a third-party header, or of a system header with side effects, in a
+#               file that may not use it (see rooms)
+#   paho        more than one file that includes Paho headers
 #   umbrella    a header that contains nothing but includes
-#   alone       a header that does not compile by itself, or not twice
-# ROOT is the tree to check; the default is this one (layers_test.sh passes bad trees).
+#   alone       a header that does not compile by itself, or when it is included twice
+# ROOT is the tree to check. Default: the tree of this script. layers_test.sh passes trees with faults.
 #
-# One process looks at all files: a process per include took minutes on a loaded machine. A header
-# that some .c includes before anything else is compiled alone by the build itself, so only its
-# include guard is checked here.
+# One process reads all files: a process per include took minutes on a loaded machine. If a .c file
+# includes a header before anything else, the build already checks that the header compiles alone, so
+# this script only checks its include guard.
 set -u
 export LC_ALL=C
 cc=${1:?usage: layers.sh CC [ROOT]}
@@ -35,7 +36,7 @@ fault() {
 
 layers=(base wire model net proxy control cli)
 
-# The folders of each layer, lowest first: a file includes its own folder and earlier ones only.
+# The folders of each layer, lowest first. A file may include its own folder and earlier ones only.
 folders=(
     base
     wire/mqtt wire/proxy wire wire/http
@@ -47,7 +48,7 @@ folders=(
     cli
 )
 
-# Third-party headers and the files that may include them; main.c has no room of its own.
+# Restricted headers, and the files that may include them (two regular expressions per row).
 rooms=(
     '^ev\.h$                  ^(src|include)/(proxy|control)/|^src/main\.c$'
     '^openssl/                ^(src|include)/net/tls/|^src/net/ws/upgrade\.c$'
@@ -60,13 +61,13 @@ rooms=(
     '^seccomp\.h$             ^src/control/host/sandbox'
     '^cap-ng\.h$              ^src/control/host/privileges'
     '^wslay/                  ^src/net/ws/'
-    # wire and model are pure: no descriptor, no clock, no thread; wire no malloc either.
+    # wire and model are pure: they use no descriptors, clocks or threads. wire does not use malloc.
     '^(unistd|fcntl|poll|time|pthread|sys/(socket|time|stat|uio))\.h$  ^(src|include)/(base|net|proxy|control|cli)/|^src/main\.c$'
     '^stdlib\.h$              ^(src|include)/(base|model|net|proxy|control|cli)/|^src/main\.c$'
 )
 
-# include_faults: read "includer name-as-written" lines; print faults, and edges between headers to
-# the file in EDGES.
+# include_faults: read lines of "file include-as-written" and print the faults. Write the includes
+# between headers to $scratch/edges, as input for tsort.
 include_faults() {
     awk -v layers="${layers[*]}" -v folders="${folders[*]}" \
         -v files="$scratch/files" -v rooms_file="$scratch/rooms" -v edges="$scratch/edges" '
@@ -82,20 +83,20 @@ include_faults() {
             room_files[n_rooms] = row[2]
         }
     }
-    function layer_of(path) { # the folder below src/ or include/
+    function layer_of(path) { # the first folder below src/ or include/
         sub(/^[^\/]*\//, "", path)
         sub(/\/.*/, "", path)
         return path
     }
-    function folder_of(path) { # below src/ or include/
+    function folder_of(path) { # the full folder path below src/ or include/
         sub(/^[^\/]*\//, "", path)
         sub(/\/[^\/]*$/, "", path)
         return path
     }
-    function height_of(path) { # 99 for main.c, 0 for a file in no layer
+    function height_of(path) { # 99 for main.c, 0 for a file outside all layers
         return path == "src/main.c" ? 99 : height[layer_of(path)] + 0
     }
-    function resolve(includer, name,    beside) { # the file that "name" means; empty if there is none
+    function resolve(includer, name,    beside) { # the path of the included file; empty if not found
         beside = includer
         sub(/[^\/]*$/, name, beside)
         if (beside in exists) return beside
@@ -133,7 +134,8 @@ include_faults() {
     $2 ~ /^</ { check_angled($1, name) }'
 }
 
-# umbrella_faults HEADER...: code is what is left without comments and preprocessor lines.
+# umbrella_faults HEADER...: print the headers that contain includes but no code. Code is everything
+# except comments and preprocessor lines; macros count as code.
 umbrella_faults() {
     awk 'function finish(    at, rest, end, n, i, line, lines, includes, code) {
              while ((at = index(text, "/*")) > 0) {
@@ -156,7 +158,8 @@ umbrella_faults() {
          END { if (file) finish() }' "$@"
 }
 
-# headers_the_build_compiles: those that a .c includes before any other preprocessor line.
+# headers_the_build_compiles: print the headers that a .c file includes before any other preprocessor
+# line.
 headers_the_build_compiles() {
     find src -name '*.c' -exec awk '
         FNR == 1 { first = 1 }
@@ -186,7 +189,7 @@ guard_faults() {
         END { finish() }' "$@"
 }
 
-check_alone() { # header: twice, so that a missing include guard shows
+check_alone() { # header: include it twice, to detect a missing include guard
     printf '#include "%s"\n#include "%s"\n' "$PWD/$1" "$PWD/$1" |
         "$cc" -std=c17 -D_GNU_SOURCE -fsyntax-only -Iinclude -Isrc "${flags[@]}" -x c - \
             >"$scratch/cc" 2>&1 || fault "$1: alone: $(grep -m1 -E 'error' "$scratch/cc")"
@@ -195,14 +198,14 @@ check_alone() { # header: twice, so that a missing include guard shows
 read -ra flags <<<"$(pkg-config --cflags jansson libxxhash openssl 2>/dev/null)"
 : >"$scratch/edges"
 
-# file, then the include as written; each line once.
+# Lines of: file, include as written. Without duplicates.
 grep -rnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*("[^"]*"|<[^>]*>)' src include --include='*.[ch]' |
     sed -E 's/^([^:]*):[0-9]+:[^"<]*/\1 /' | sort -u >"$scratch/includes"
 find include src -type f >"$scratch/files"
 printf '%s\n' "${rooms[@]}" >"$scratch/rooms"
 include_faults <"$scratch/includes" | tee -a "$faults"
 
-# tsort names the headers of a ring on its error output.
+# tsort prints the headers of a cycle to standard error.
 if ! tsort "$scratch/edges" >/dev/null 2>"$scratch/rings"; then
     fault "cycle: $(sed -E 's/^tsort: //; /input contains a loop/d' "$scratch/rings" | paste -sd' ')"
 fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# layers_test.sh CC - layers.sh must find each kind of fault in a small tree that has it, and
-# nothing in the same tree without it. Only trees whose headers matter are compiled.
+# layers_test.sh CC - check that layers.sh finds each kind of fault in a small tree, and reports
+# none in the same tree without the fault. Headers are compiled only for the tests that need it.
 set -u
 cc=${1:?usage: layers_test.sh CC}
 layers=$(cd "$(dirname "$0")" && pwd)/layers.sh
@@ -33,7 +33,7 @@ good_tree() {
     cd "$scratch/tree" || exit 2
 }
 
-expect() { # the fault that layers.sh must print; empty = no fault
+expect() { # the fault that layers.sh must print; empty: it must print none
     local output rc compiler=true
     case $1 in '' | *alone*) compiler=$cc ;; esac
     output=$("$layers" "$compiler" "$scratch/tree" 2>&1)
@@ -49,7 +49,7 @@ expect() { # the fault that layers.sh must print; empty = no fault
     bad=1
 }
 
-with() { # file, line to add, fault expected
+with() { # file, line to add, expected fault
     good_tree
     printf '%b\n' "$2" >>"$1"
     expect "$3"
@@ -76,7 +76,7 @@ with include/base/d.h 'struct d { struct missing m; };' 'include/base/d.h: alone
 with include/base/d.h '#ifndef D_H\n#define D_H\nstruct d { size_t n; };\n#endif' 'include/base/d.h: alone'
 with include/base/d.h 'struct d { int n; };' 'include/base/d.h: alone: .*redefinition'
 
-good_tree # a header that its .c includes first
+good_tree # a .c file includes this header first
 printf 'struct b;\n' >include/wire/mqtt/b.h
 expect 'include/wire/mqtt/b.h: alone'
 good_tree
@@ -92,7 +92,7 @@ header include/base/e.h BASE_E_H '#include "base/f.h"\nstruct e;'
 header include/base/f.h BASE_F_H '#include "base/e.h"\nstruct f;'
 expect 'cycle: .*include/base/e.h'
 
-good_tree # each folder includes lower ones only
+good_tree # a folder may include lower folders only
 mkdir -p src/control/health src/control/admin
 header src/control/admin/call.h CONTROL_ADMIN_CALL_H 'struct call;'
 echo '#include "control/admin/call.h"' >src/control/health/h.c

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Build with each preset and run all tests. The last line is "N passed, M failed".
 #
-#   test/run.sh            everything: about 20 minutes on two cores
+#   test/run.sh            takes about 20 minutes on two cores
 #
-# On a bare Debian 12 it first installs the missing packages (as root, or through sudo).
-# The log of each step is in build/logs.
+# First installs missing Debian 12 packages (as root, or with sudo). Writes the log of each step
+# to build/logs.
 set -uo pipefail
 
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,7 +15,8 @@ passed=0
 failed=0
 started=$SECONDS
 
-# step NAME COMMAND...: run the command with its output in a file, which is shown if it fails.
+# step NAME COMMAND...: run the command, write its output to a log file, and print the end of that
+# file if the command fails.
 step() {
     local name=$1 before=$SECONDS
     shift
@@ -30,7 +31,8 @@ step() {
     return 1
 }
 
-# Add up the last totals of ctest or pytest in a step's log; a step without any is one test.
+# count_tests NAME [failing]: add the last totals of ctest or pytest in the log of a step. A step
+# without totals counts as one test.
 count_tests() {
     local log=$logs/$1.log good=0 bad=0 total skipped
     local ctest_line pytest_line
@@ -60,7 +62,8 @@ last_words() {
     grep -E '^[0-9]+% tests passed|(passed|skipped).* in [0-9.]+s' "$logs/$1.log" | tail -1
 }
 
-# To start a step early: in_background NAME COMMAND..., and later: step NAME finished NAME.
+# in_background NAME COMMAND...: start a step early. Later, `step NAME finished NAME` waits for it
+# and reports its result.
 in_background() {
     local name=$1
     shift
@@ -75,7 +78,7 @@ finished() {
 declare -A background
 
 build() {
-    # Running tests go first.
+    # Compile at low priority: running tests need the processor more.
     cmake --preset "$1" && nice cmake --build --preset "$1"
 }
 unit() {
@@ -84,17 +87,17 @@ unit() {
 end_to_end() {
     local kind=$1
     shift
-    # Debian's Python, even if another one is first in the path: it has the pytest and paho-mqtt that
-    # we installed.
+    # Use Debian's Python even if another one comes first in PATH: the installed pytest and paho-mqtt
+    # packages belong to it.
     ROUTER="$source/build/$kind/mqtt-router" ROUTER_BUILD=$kind PAHO_CLIENT="$source/build/$kind/test/e2e/paho_client" \
         timeout 3000 /usr/bin/python3 -m pytest test/e2e -c test/e2e/pytest.ini --durations=8 "$@"
 }
-# Most tests wait far more than they compute: several files run side by side, and compiling goes on
-# meanwhile. Tests with thousands of connections measure what they cost, and run alone.
+# Most tests spend their time waiting, so several files run in parallel, and compiling continues
+# meanwhile. Tests with thousands of connections measure resource usage, and run alone.
 side_by_side() { # processes
     echo "-n $1 --dist loadfile"
 }
-# The unit tests that are running, if any: one kind at a time.
+# The build whose unit tests are running; empty if none are. Only one build is tested at a time.
 testing=
 collect_unit() {
     [ -z "$testing" ] || step $testing finished $testing
@@ -105,7 +108,7 @@ start_unit() { # kind
     in_background unit-$1 unit $1
     testing=unit-$1
 }
-# The JavaScript clients of the tests; their installation scripts are not run.
+# Install the JavaScript clients for the tests. Do not run their installation scripts.
 javascript() {
     local at=test/e2e/mqttjs
     [ $at/node_modules/.package-lock.json -nt $at/package-lock.json ] ||
