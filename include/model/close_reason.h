@@ -37,7 +37,7 @@ enum farewell {
     X(NODE_CLOSED_EARLY, "node_closed_early", NODE, REFUSAL, SERVER_UNAVAILABLE, 1013,             \
       "The node closed or reset before its first packet.")                                         \
     X(PROXY_UNTRUSTED, "proxy_untrusted", ROUTER, SILENT, NOT_AUTHORIZED, 1008,                    \
-      "A peer outside trusted_proxies came to a listener that wants a PROXY header.")              \
+      "A peer outside trusted_proxies connected to a listener that expects a PROXY header.")       \
     X(PROXY_REFUSED, "proxy_refused", ROUTER, SILENT, MALFORMED, 1008,                             \
       "The PROXY header broke a rule; detail names the rule, or the client's actual protocol.")    \
     X(PROXY_TIMEOUT, "proxy_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                    \
@@ -47,7 +47,7 @@ enum farewell {
     X(TLS_TIMEOUT, "tls_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                        \
       "The TLS handshake took longer than timeouts.tls_handshake_ms.")                             \
     X(WEBSOCKET_REFUSED, "websocket_refused", ROUTER, SILENT, MALFORMED, 1002,                     \
-      "The upgrade to WebSocket was refused; detail says the HTTP status and why.")                \
+      "The upgrade to WebSocket was refused; detail has the HTTP status and the reason.")          \
     X(HTTP_PROBE, "http_probe", ROUTER, SILENT, SERVER_UNAVAILABLE, 1002,                          \
       "An HTTP request without an upgrade on a WebSocket listener: a health check or a browser.")  \
     X(WEBSOCKET_TIMEOUT, "websocket_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,            \
@@ -57,19 +57,20 @@ enum farewell {
     X(CONNECT_TIMEOUT, "connect_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1008,                \
       "The CONNECT was not complete after timeouts.connect_packet_ms.")                            \
     X(IDENTITY_REFUSED, "identity_refused", ROUTER, REFUSAL, NOT_AUTHORIZED, 1008,                 \
-      "The client identifier or user name is not in the certificate; detail says what is.")        \
+      "The client identifier or user name does not match the certificate; detail names its "       \
+      "contents.")                                                                                 \
     X(CLIENT_ID_REFUSED, "client_id_refused", ROUTER, REFUSAL, CLIENT_ID_INVALID, 1008,            \
       "No route key, and the cluster's empty_client_id is \"refuse\".")                            \
     X(NO_NODE, "no_node", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,                               \
-      "No node could be reached; detail says what the last try met.")                              \
+      "No node could be reached; detail says how the last attempt failed.")                        \
     X(NODES_FULL, "nodes_full", ROUTER, REFUSAL, SERVER_BUSY, 1013,                                \
       "Every node that is up is at its limit; detail says at which.")                              \
     X(LOCAL_LIMIT, "local_limit", ROUTER, REFUSAL, SERVER_BUSY, 1013,                              \
-      "The router was short of descriptors, local ports or memory, to dial or to watch a socket.") \
+      "The router ran out of descriptors, local ports or memory.")                                 \
     X(PLACEMENT_TIMEOUT, "placement_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,           \
       "No node was found within timeouts.placement_ms.")                                           \
     X(CONNACK_TIMEOUT, "connack_timeout", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1013,               \
-      "The node said nothing for timeouts.connack_ms.")                                            \
+      "The node sent nothing within timeouts.connack_ms.")                                         \
     X(IDLE_TIMEOUT, "idle_timeout", ROUTER, SILENT, SERVER_UNAVAILABLE, 1000,                      \
       "Neither side sent anything for the idle time.")                                             \
     X(NODE_DRAINED, "node_drained", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                      \
@@ -79,13 +80,13 @@ enum farewell {
     X(HOMECOMING, "homecoming", ROUTER, SILENT, SERVER_UNAVAILABLE, 1012,                          \
       "The session was away from its home node, which can take it now.")                           \
     X(DISCONNECTED, "disconnected", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1008,                     \
-      "An operator asked for it, over the admin interface.")                                       \
+      "An operator disconnected the session through the admin interface.")                         \
     X(MAX_CONNECTIONS, "max_connections", ROUTER, SILENT, SERVER_BUSY, 1013,                       \
       "limits.max_connections was reached.")                                                       \
     X(LISTENER_FULL, "listener_full", ROUTER, SILENT, SERVER_BUSY, 1013,                           \
       "The listener's max_connections was reached.")                                               \
     X(SOURCE_DENIED, "source_denied", ROUTER, REFUSAL, BANNED, 1008,                               \
-      "The listener's allow or deny says so.")                                                     \
+      "The listener's allow or deny list excludes the source.")                                    \
     X(SOURCE_CONNECTIONS, "source_connections", ROUTER, REFUSAL, QUOTA_EXCEEDED, 1013,             \
       "limits.per_source.max_connections was reached by the device's source.")                     \
     X(SOURCE_RATE, "source_rate", ROUTER, REFUSAL, CONNECTION_RATE_EXCEEDED, 1013,                 \
@@ -93,9 +94,10 @@ enum farewell {
     X(FLAPPING, "flapping", ROUTER, REFUSAL, CONNECTION_RATE_EXCEEDED, 1013,                       \
       "The client identifier connects again and again: limits.flapping.")                          \
     X(RELAY_MEMORY, "relay_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013,                            \
-      "limits.relay_memory_bytes was reached: it had not read for longest, or its CONNECT is "     \
+      "limits.relay_memory_bytes was reached: this session had waited longest, or its CONNECT is " \
       "large.")                                                                                    \
-    X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013, "Memory was short.")     \
+    X(OUT_OF_MEMORY, "out_of_memory", ROUTER, REFUSAL, SERVER_BUSY, 1013,                          \
+      "A memory allocation failed.")                                                               \
     X(SHUTDOWN, "shutdown", ROUTER, REFUSAL, SERVER_UNAVAILABLE, 1001,                             \
       "The router is shutting down.")
 

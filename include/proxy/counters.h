@@ -21,18 +21,21 @@ typedef _Atomic uint64_t counter;
  */
 #define COUNTERS(X)                                                                                \
     X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
-    X(waiting_bytes, "waiting_bytes", "Of these, and of CONNECTs with what came behind them.")     \
+    X(waiting_bytes, "waiting_bytes", "Bytes that wait in relay blocks and in buffered CONNECTs.") \
     X(accepted, "accepted_total", "Connections accepted.")                                         \
     X(probes, "probes_total",                                                                      \
       "Connections from health checks and port scans, which send no MQTT.")                        \
-    X(dial_failures, "dial_failures_total", "Tries that did not reach a node.")                    \
-    X(accept_pauses, "accept_pauses_total", "Times accepting paused for want of descriptors.")     \
-    X(accept_shed, "accept_shed_total", "Connections closed at once, for the same reason.")        \
+    X(dial_failures, "dial_failures_total", "Failed connection attempts to nodes.")                \
+    X(accept_pauses, "accept_pauses_total",                                                        \
+      "Times accepting was paused because no descriptor was left.")                                \
+    X(accept_shed, "accept_shed_total",                                                            \
+      "Connections closed immediately because no descriptor was left.")                            \
     X(accept_holds, "accept_holds_total", "Times accepting was held for TLS handshakes.")          \
     X(handshakes_queued, "handshakes_queued_total", "Steps of TLS handshakes that had to wait.")   \
     X(flapping, "flapping_detected_total",                                                         \
-      "CONNECTs above limits.flapping.max_connects, refused or not.")                              \
-    X(sampled_out, "log_sessions_sampled_total", "Ends of sessions that another's line stands for.")
+      "CONNECTs above limits.flapping.max_connects, rejected or not.")                             \
+    X(sampled_out, "log_sessions_sampled_total",                                                   \
+      "Session ends that were not logged because of sampling.")
 
 /* Upper bounds of the buckets of what takes a device long, in microseconds. */
 #define HISTOGRAM_BOUNDS(X)                                                                        \

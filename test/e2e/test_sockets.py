@@ -53,7 +53,7 @@ def test_a_proxy_on_a_unix_socket_is_trusted(start, closing, tmp_path):
 def test_a_unix_listener_without_a_proxy_is_rejected_for_nodes_with_proxy_protocol(tmp_path):
     made = add_listener(one_cluster({"n": 1}), "extra", address=f"unix:{tmp_path}/mqtt.sock")
     result = run_router("--check", "--config", write_config(made, tmp_path))
-    assert result.returncode == 1 and "no address to tell" in result.stdout + result.stderr
+    assert result.returncode == 1 and "no client address to send" in result.stdout + result.stderr
 
 
 def test_a_local_connection_on_a_unix_socket_sends_no_invented_address(
