@@ -116,7 +116,7 @@ static void parse_endpoint(const char *text, const struct address *address)
     LAW(endpoint_equal(&e, &e));
 }
 
-/* What comes from no text: no address, and a peer without a name. */
+/* Values without a text to parse: no address, and a peer without a name. */
 static void what_is_no_address_has_words(const struct address *other)
 {
     const struct address none = {.sa = {.sa_family = AF_UNSPEC}};

@@ -40,7 +40,7 @@ static bool is_utf8(const char *text)
     return string;
 }
 
-/* ---- what was found ---- */
+/* ---- the parsed target ---- */
 
 static bool has_word(const char *words, const char *word)
 {
@@ -71,7 +71,7 @@ static void it_has_the_routes_shape(const struct admin_target *t)
     }
 }
 
-/* ---- written again ---- */
+/* ---- formatted again ---- */
 
 static char *put_encoded(char *to, const char *text)
 {
@@ -140,7 +140,7 @@ static void check_target(const char *raw)
     admin_target_fini(&t);
 }
 
-/* ---- whom it is meant for ---- */
+/* ---- Host and Origin ---- */
 
 static void nobody_can_own_it(const char *host)
 {

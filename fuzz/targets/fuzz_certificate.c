@@ -39,8 +39,8 @@ static bool is_ip(const char *name)
 }
 
 /*
- * OpenSSL refuses names that no host has, and takes the common name only where it looks like
- * a host: then it has no opinion. A wildcard is asked for as a name that it stands for.
+ * OpenSSL rejects names that no host can have, and uses the common name only if it looks like a
+ * host name; such names are not compared. A wildcard is checked with a name that it matches.
  */
 static void openssl_finds_it(X509 *x509, const char *name)
 {
@@ -73,8 +73,8 @@ static void names_are_lawful(X509 *x509, const struct tls_names *names)
 }
 
 /*
- * Of two certificates of the same names, the first is found. A name with a trailing dot is no
- * valid one in a certificate (clients do not match it either), and is looked up without the dot.
+ * If two certificates have the same names, the first one is found. A name with a trailing dot is
+ * invalid in a certificate (clients do not match it either); lookups ignore the dot.
  */
 static void it_is_found_by_its_names(const struct tls_names *names)
 {

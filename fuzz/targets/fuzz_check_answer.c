@@ -64,8 +64,8 @@ static void split_equals_whole(const struct check_target *target, const struct o
 }
 
 /*
- * MQTT 3.1.1 section 3.2. Returns where the two bytes behind the fixed header are, or 0. Its
- * length may have bytes to spare: 3.1.1 does not forbid them, and this is a look, no judgement.
+ * MQTT 3.1.1 section 3.2. Returns the offset of the two bytes after the fixed header, or 0. The
+ * length may use more bytes than needed: 3.1.1 allows it, and this function does not validate.
  */
 static size_t connack_body(const uint8_t *data, size_t size)
 {
@@ -125,7 +125,7 @@ static void http_answer_is_as_configured(const struct outcome *o, const uint8_t 
         LAW(o->verdict.result == CHECK_BAD);
 }
 
-/* The PROXY header of the cluster may stand in front. */
+/* The PROXY header of the cluster may come first. */
 static void the_question_can_be_read(const struct check_target *target)
 {
     struct buffer out = {0};

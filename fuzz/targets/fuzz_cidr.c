@@ -1,14 +1,14 @@
 /*
- * fuzz_cidr.c - the laws of ranges of addresses.
+ * fuzz_cidr.c - laws of address ranges.
  *
- * The input is a range's text; what follows its first zero byte are addresses to look up.
+ * The input is a range as text, a zero byte, and addresses to look up.
  *
- *   - what we accept, c-ares and strtoul() read as the same range
- *   - host bits are told from other faults, and only then
- *   - written again, a range reads the same
- *   - it holds its first and its last address, and neither neighbour of them
- *   - an address is in it when its leading bits, one by one, are the range's; an IPv4-mapped one
- *     is the IPv4 address in it
+ *   - c-ares and strtoul() parse an accepted range as the same range
+ *   - the error for host bits is returned if host bits are the fault, and only then
+ *   - a range, formatted and parsed again, is the same
+ *   - it contains its first and last address, but not the addresses just outside
+ *   - an address is in the range if its leading bits equal those of the range; an IPv4-mapped
+ *     address counts as the IPv4 address in it
  */
 #include <ares.h>
 #include <arpa/inet.h>
@@ -35,7 +35,7 @@ static bool parse(const char *text, struct cidr *out)
     return good;
 }
 
-/* Bits of the address without the 96 of the prefix of a mapped one. */
+/* Bits of the address, without the 96 prefix bits of a mapped one. */
 static bool bit_of(const uint8_t *ip, size_t bit)
 {
     return ip[bit / 8] >> (7 - bit % 8) & 1;
@@ -60,7 +60,7 @@ static bool second_contains(const struct cidr *range, const uint8_t ip[16], bool
     return inside;
 }
 
-/* Carry or borrow from the last byte on; false when it goes past the first. */
+/* Carry or borrow, from the last byte; false if it goes past the first. */
 static bool step(uint8_t *ip, size_t n, bool up)
 {
     while (n-- > 0) {
@@ -108,7 +108,7 @@ static void it_reads_the_same_again(const struct cidr *range)
     LAW(!alone || memcmp(&again, range, sizeof(again)) == 0);
 }
 
-/* The address to c-ares, the length to strtoul(): written as the latter would write it. */
+/* c-ares parses the address, strtoul() the length, which must have its shortest form. */
 static void second_reader_agrees(const char *text, const struct cidr *range)
 {
     bool is_ipv6 = strchr(text, ':') != NULL;

@@ -1,17 +1,17 @@
 /*
- * fuzz_config.c - the laws of the configuration loader, for every text.
+ * fuzz_config.c - laws of the configuration loader.
  *
  * The input is a configuration file.
  *
- *   - there is a configuration exactly when there was no error
- *   - every message names the file, and a line that is in it; they come in the order of lines
- *   - no message carries a control character to somebody's terminal, or text that is not UTF-8
- *   - the same text gives the same messages, and what is no JSON to jansson is none to us
- *   - an accepted text without its blanks between values is accepted, with the same warnings
- *   - what is accepted keeps the promises that the rest of the router builds on
- *   - everything is given back (LeakSanitizer)
+ *   - a configuration is returned if, and only if, there is no error
+ *   - every message names the file and an existing line; messages are in line order
+ *   - no message contains a control character, or text that is not UTF-8
+ *   - the same text causes the same messages; text that jansson rejects as JSON is rejected
+ *   - an accepted text without the blanks between values is accepted, with the same warnings
+ *   - an accepted configuration has the properties that the rest of the router relies on
+ *   - all memory is freed (LeakSanitizer)
  *
- * Memory that is short is another matter: test_config_memory.c.
+ * Memory shortage is tested by test_config_memory.c.
  */
 #include <jansson.h>
 
@@ -21,7 +21,7 @@
 
 #define INPUT_MAX     (64u << 10)
 #define FILE_NAME     "router.json"
-#define MESSAGES_KEPT 1000u /* more are counted only */
+#define MESSAGES_KEPT 1000u /* further ones are only counted */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +36,7 @@ static struct outcome parse(const char *text, size_t n)
     uint8_t *exact = exact_copy((const uint8_t *)text, n);
 
     o.config = config_parse((const char *)exact, n, FILE_NAME, &o.messages);
-    free(exact); /* nothing may point into it */
+    free(exact); /* no pointer into it may be kept */
     return o;
 }
 
@@ -48,7 +48,7 @@ static void outcome_free(struct outcome *o)
 
 /* ---- messages --------------------------------------------------------------------------- */
 
-/* jansson takes a text for what it is: UTF-8 or not. U+0080..U+009F steer terminals too. */
+/* jansson decides whether it is UTF-8. U+0080..U+009F are control characters, too. */
 static bool is_fit_for_a_terminal(const char *text)
 {
     json_t *decoded = json_string(text);
@@ -99,7 +99,7 @@ static void same_messages(const struct outcome *a, const struct outcome *b, bool
         LAW(strcmp(a->messages.list[i].text, b->messages.list[i].text) == 0);
 }
 
-/* ---- the same text otherwise ------------------------------------------------------------ */
+/* ---- the same text, reformatted ------------------------------------------------------------ */
 
 static void it_says_the_same_twice(const struct outcome *o, const uint8_t *data, size_t size)
 {
@@ -109,7 +109,7 @@ static void it_says_the_same_twice(const struct outcome *o, const uint8_t *data,
     outcome_free(&again);
 }
 
-/* One long line, as jansson writes it. (Lines are the only thing that can differ.) */
+/* Formatted by jansson as one long line. Only the line numbers may differ. */
 static void blanks_change_nothing(const struct outcome *o, const uint8_t *data, size_t size)
 {
     json_t *root = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
@@ -129,7 +129,7 @@ static void blanks_change_nothing(const struct outcome *o, const uint8_t *data, 
     json_decref(root);
 }
 
-/* ---- what the rest builds on ------------------------------------------------------------ */
+/* ---- accepted configurations ------------------------------------------------------------ */
 
 static void cluster_is_good(const struct cluster_conf *cluster)
 {

@@ -34,7 +34,7 @@ static bool stands_in(const uint8_t *data, size_t size, const void *bytes, size_
     return memmem(data, size, bytes, n) != NULL;
 }
 
-/* The TTL is what the walk over the message says, or what an earlier message said. */
+/* The TTL is that of this message, as dns_ttl finds it, or that of an earlier message. */
 static void ttl_is_the_lowest(const struct dns_answer *answer, uint32_t before_s,
                               const uint8_t *data, size_t size)
 {
@@ -120,7 +120,7 @@ static struct dns_answer *parse_services(const uint8_t *data, size_t size, int *
 
 /* ---- members ---------------------------------------------------------------------------- */
 
-/* One member less, and another one altered; `other` is a copy, and changed. */
+/* One member fewer, and another one altered; `other` is a copy that is changed. */
 static void changes_are_counted(const struct members *members, struct members *other)
 {
     struct members_change change = members_compare(members, other);
@@ -163,7 +163,7 @@ static void members_are_lawful(const struct dns_answer *answer, const struct dis
     members_fini(&again);
 }
 
-/* Hosts of every service: an address, or none that an earlier answer may stand in for. */
+/* Hosts of every service: an address, or none, which an earlier answer may replace. */
 static void fill_hosts(struct dns_answer *answer, struct dice *dice)
 {
     for (size_t i = 0; i < answer->n_hosts; i++) {
@@ -225,7 +225,7 @@ static void services_become_members(const uint8_t *data, size_t size, struct dic
     dns_answer_free(before);
 }
 
-/* The same message for a cluster that asks for addresses by a name. */
+/* The same message for a cluster that queries the addresses of a name. */
 static void addresses_become_members(const uint8_t *data, size_t size)
 {
     const struct discovery_conf conf = {.record = DNS_RECORD_A_AAAA,

@@ -61,7 +61,7 @@ static void put_u32(uint8_t *p, uint32_t value)
     put_u16(p + 2, value & 0xffff);
 }
 
-/* All beginnings of a short input, some of a long one. */
+/* All prefixes of a short input, some of a long one. */
 static void split_equals_whole(struct outcome whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -89,7 +89,7 @@ static void what_follows_changes_nothing(struct outcome whole, const uint8_t *da
     free(longer);
 }
 
-/* A TTL, the data's length, and that many bytes: enough room must be for all three. */
+/* A TTL, the data's length, and that many bytes: all three must fit. */
 static void it_stands_in_the_bytes(struct outcome whole, const uint8_t *data, size_t size)
 {
     bool stands = false;
@@ -128,7 +128,7 @@ static void the_last_answer_only_lowers(struct outcome whole, const uint8_t *dat
     free(fewer);
 }
 
-/* The shortest beginning that holds all answers. */
+/* The shortest prefix that contains all answers. */
 static size_t answers_end(const uint8_t *data, size_t size)
 {
     size_t cut = HEADER_LEN, held = size;
@@ -143,7 +143,7 @@ static size_t answers_end(const uint8_t *data, size_t size)
     return held;
 }
 
-/* An address of the first question's name, as servers write it. */
+/* An address record for the name of the first question, in the usual form. */
 static void one_more_answer_counts(struct outcome whole, const uint8_t *data, size_t size,
                                    struct dice *dice)
 {

@@ -1,14 +1,14 @@
 /*
- * fuzz_forwarded.c - the laws of the look for the device's address in X-Forwarded-For.
+ * fuzz_forwarded.c - laws of the search for the device's address in X-Forwarded-For.
  *
- * The input is a header's value, as it is. Trusted are 10.0.0.0/8, 127.0.0.1 and 2001:db8::/32.
+ * The input is a header value. Trusted proxies: 10.0.0.0/8, 127.0.0.1 and 2001:db8::/32.
  *
- *   - the answer is that of a second reader, which goes from the left, and reads addresses its
- *     own way
- *   - what stands to the left of a picked, untrusted address changes nothing, be it what it may
- *   - the picked address, written as each form that is allowed, is picked again
- *   - blanks and empty entries change nothing; a trusted proxy's entry on the right neither
- *   - without an answer, what the caller had is left alone
+ *   - the result agrees with a second parser, which works from the left and parses addresses
+ *     with its own code
+ *   - the text to the left of a selected, untrusted address does not affect the result
+ *   - the selected address, written in each allowed form, is selected again
+ *   - blanks, empty entries and a trusted proxy's entry on the right do not affect the result
+ *   - without a result, the output is unchanged
  */
 #include <arpa/inet.h>
 
@@ -55,7 +55,7 @@ static bool same_answer(const struct outcome *a, const struct outcome *b)
     return a->picked == b->picked && (!a->picked || same_endpoint(&a->address, &b->address));
 }
 
-/* ---- a second reader -------------------------------------------------------------------- */
+/* ---- a second parser -------------------------------------------------------------------- */
 
 /* Four numbers, as snprintf() would write them. */
 static bool second_ipv4(const char *text, uint8_t *out)
@@ -129,7 +129,7 @@ static bool second_port(const char *text, struct proxy_endpoint *out)
     return strcmp(text, again) == 0;
 }
 
-/* An entry, terminated and without blanks around it; changed on the way. */
+/* An entry, terminated and without blanks around it; is modified. */
 static bool second_entry(char *text, struct proxy_endpoint *out)
 {
     char *close = strchr(text, ']'), *colon = strchr(text, ':');
@@ -164,8 +164,8 @@ static bool second_trusts(const struct proxy_endpoint *end)
 }
 
 /*
- * From the left: an untrusted address makes all that came before it forged, a bad entry too; a
- * trusted one lets stand what is there.
+ * From the left: after an untrusted address or an invalid entry, all entries before it may be
+ * forged. A trusted address keeps the result so far.
  */
 static void second_takes(struct outcome *o, const char *p, size_t n, bool *spoilt)
 {
@@ -206,7 +206,7 @@ static void second_reader_agrees(const struct outcome *o, const uint8_t *data, s
     LAW(same_answer(o, &second));
 }
 
-/* ---- the list otherwise ----------------------------------------------------------------- */
+/* ---- variants of the list ----------------------------------------------------------------- */
 
 static struct outcome pick_joined(const void *left, size_t left_n, const void *right,
                                   size_t right_n)
@@ -228,7 +228,7 @@ static void the_right_end_decides(const struct outcome *o, const uint8_t *data, 
 
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
         if (!o->picked || second_trusts(&o->address))
-            break; /* of trusted addresses the left-most counts */
+            break; /* if all are trusted, the leftmost counts */
         struct outcome more = pick_joined(before[i], strlen(before[i]), data, size);
         LAW(same_answer(&more, o));
     }

@@ -5,7 +5,7 @@
  *
  *   - split equals whole, with the bytes at another address in every call
  *   - bad stays bad; an incomplete head can be continued to a valid one
- *   - a simple parser that splits lines finds the same items, and takes no line for anything else
+ *   - a simple parser that splits lines finds the same items, and no other lines
  *   - the result, written again, parses the same
  *   - the elements of a list are those of splitting at commas
  */
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A run of bytes by offset: where they are changes from call to call. */
+/* A span of bytes, by offset: their address differs from call to call. */
 struct piece {
     size_t at, n;
 };
@@ -59,7 +59,7 @@ static void note_item(struct outcome *o, const struct http_item *item, const uin
     o->n_items++;
 }
 
-/* As far as n bytes go, in a copy of exactly that size. */
+/* Parse the first n bytes, in a copy of exactly that size. */
 static void feed(struct outcome *o, const uint8_t *data, size_t n)
 {
     uint8_t *exact = exact_copy(data, n);
@@ -107,7 +107,7 @@ static void same_answer(const struct outcome *a, const struct outcome *b)
 static void split_equals_whole(const struct outcome *whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
-    static struct outcome o; /* large; of this call alone */
+    static struct outcome o; /* static because it is large; used by this call only */
     size_t step_max = dice_roll(dice, 4) == 0 && size < 512 ? 1 : size / 4 + 1;
 
     begin(&o);
@@ -123,7 +123,7 @@ static void split_equals_whole(const struct outcome *whole, const uint8_t *data,
 static void what_follows_changes_nothing(const struct outcome *whole, const uint8_t *data,
                                          size_t size, struct dice *dice)
 {
-    static struct outcome o; /* large; of this call alone */
+    static struct outcome o; /* static because it is large; used by this call only */
     size_t extra = 1 + dice_roll(dice, 64);
     uint8_t *longer = exact_new(size + extra);
 
@@ -140,11 +140,11 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* Some rest of a good head makes it whole, unless there is no room for one. */
+/* The rest of a valid head completes it, unless it does not fit. */
 static void it_can_still_end_well(const uint8_t *data, size_t size)
 {
     static const char rest[] = "\nGET / HTTP/1.1\r\na:\r\n\r\n";
-    static struct outcome o; /* large; of this call alone */
+    static struct outcome o; /* static because it is large; used by this call only */
     bool ended = size + sizeof(rest) > HEAD_MAX;
     uint8_t *longer = exact_new(size + sizeof(rest));
 
@@ -159,9 +159,9 @@ static void it_can_still_end_well(const uint8_t *data, size_t size)
     free(longer);
 }
 
-/* ---- a second reader -------------------------------------------------------------------- */
+/* ---- a second parser -------------------------------------------------------------------- */
 
-/* The next line of `left`, which ends in CR LF; no other line feed or CR is in it. */
+/* The next line of `left`, which ends in CR LF and contains no other LF or CR. */
 static struct span next_line(struct span *left)
 {
     const uint8_t *end = memmem(left->p, left->n, "\r\n", 2);
@@ -218,14 +218,14 @@ static void second_reader_agrees(const struct outcome *o, const uint8_t *data)
     size_t i = 0;
 
     while ((line = next_line(&left)).n == 0)
-        ; /* empty lines may stand in front of the request line */
+        ; /* empty lines may precede the request line */
     request_line_is(&o->items[i++], line, data);
     while ((line = next_line(&left)).n > 0)
         field_is(&o->items[i++], line, data);
     LAW(left.n == 0 && i + 1 == o->n_items && o->items[i].kind == HTTP_END);
 }
 
-/* ---- written again ---------------------------------------------------------------------- */
+/* ---- formatted again ---------------------------------------------------------------------- */
 
 static size_t put(uint8_t *out, size_t at, const void *p, size_t n)
 {
@@ -255,7 +255,7 @@ static size_t write_again(const struct outcome *o, const uint8_t *data, uint8_t 
 
 static void it_reads_the_same_again(const struct outcome *o, const uint8_t *data)
 {
-    static struct outcome again; /* large; of this call alone */
+    static struct outcome again; /* static because it is large; used by this call only */
     uint8_t *out = exact_new(HEAD_MAX);
     size_t n = write_again(o, data, out);
 
@@ -280,7 +280,7 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
-/* Every comma ends an element; those of blanks alone are none. */
+/* Every comma ends an element; an element that is only blanks is skipped. */
 static void elements_are_between_commas(const uint8_t *p, size_t n)
 {
     uint8_t *exact = exact_copy(p, n);
@@ -320,7 +320,7 @@ static void words_are_the_same_but_for_case(const struct outcome *o, const uint8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct outcome whole; /* large; of this call alone */
+    static struct outcome whole; /* static because it is large; used by this call only */
     struct dice dice = dice_from(data, size);
 
     if (size == 0 || size > INPUT_MAX)

@@ -1,14 +1,14 @@
 /*
- * fuzz_log_text.c - the laws of what peers can make a log say.
+ * fuzz_log_text.c - laws of peer text in log lines.
  *
- * The input is a text of a peer: a client identifier, a user name, a server name.
+ * The input is text from a peer: a client identifier, a user name, a server name.
  *
- *   - each event is one line, of printable characters alone, no longer than a line may be
- *   - as JSON it is what jansson reads, and the text decodes to what came, as far as it goes:
- *     U+FFFD stands for each byte that is not UTF-8, "..." for what is cut, and nothing else is
- *     changed; a character is never cut in two
- *   - as text it has the same escapes, and the fields that follow cannot be forged
- *   - a text that does not fit is left out whole, and the line says so
+ *   - each event is one line of printable characters within the maximum length
+ *   - jansson accepts the JSON line, and the text decodes to the input: each byte that is not
+ *     UTF-8 becomes U+FFFD, a truncated end becomes "...", and the rest is unchanged; a character
+ *     is never split
+ *   - a line in text format has the same escapes, and the fields that follow cannot be forged
+ *   - a text that does not fit is omitted completely, and the line contains a mark for it
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -23,7 +23,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A file of no name that a log writes to; emptied by each look at it. */
+/* The log's output, an unnamed file; each read empties it. */
 struct paper {
     int fd;
     struct log *log[LOG_FORMAT_COUNT];
@@ -45,7 +45,7 @@ static struct paper *paper(void)
     return &paper;
 }
 
-/* One line, and nothing but that line, of characters that steer no terminal. */
+/* Exactly one line, without control characters. */
 static void take_line(struct paper *p)
 {
     ssize_t n = pread(p->fd, p->line, sizeof(p->line), 0);
@@ -58,14 +58,14 @@ static void take_line(struct paper *p)
         LAW(*c >= ' ' && *c != 0x7f && !(c[0] == 0xc2 && c[1] < 0xa0));
 }
 
-/* What the log is to make of the text: bad bytes replaced; the marks are not put in. */
+/* The expected text: invalid bytes replaced, without the marks of truncation. */
 static uint8_t *second_opinion(const uint8_t *data, size_t n, size_t *out_n)
 {
     uint8_t *out = exact_new(3 * n + 1);
 
     *out_n = 0;
     for (size_t i = 0; i < n;) {
-        /* jansson's own judgement of UTF-8: is one of 1 to 4 bytes a character? */
+        /* Whether 1 to 4 bytes are one UTF-8 character; jansson decides. */
         size_t step = 0;
         for (size_t length = 1; length <= 4 && i + length <= n && step == 0; length++) {
             json_t *one = json_stringn((const char *)data + i, length);
@@ -79,7 +79,7 @@ static uint8_t *second_opinion(const uint8_t *data, size_t n, size_t *out_n)
     return out;
 }
 
-/* `got` says of the text what it should; with more of it cut off, it ends in dots. */
+/* `got` is the expected text; if truncated, it ends in dots. */
 static void it_says_what_came(const uint8_t *got, size_t got_n, const uint8_t *data, size_t size,
                               size_t max)
 {
@@ -118,7 +118,7 @@ static void json_decodes_to_what_came(struct paper *p, const uint8_t *data, size
     free((void *)exact.p);
 }
 
-/* Quotes end where they began, and what follows is ours. */
+/* Quotes are balanced, and the fields that follow are the router's. */
 static void text_cannot_be_forged(struct paper *p, const uint8_t *data, size_t size)
 {
     struct log_line line;
@@ -145,7 +145,7 @@ static void text_cannot_be_forged(struct paper *p, const uint8_t *data, size_t s
     free((void *)exact.p);
 }
 
-/* Our own texts are not cut: a long one is there whole or not at all. */
+/* The router's own texts are not truncated: a long one is complete or omitted. */
 static void what_does_not_fit_is_left_out(struct paper *p, const uint8_t *data, size_t size)
 {
     size_t n = strnlen((const char *)data, size);

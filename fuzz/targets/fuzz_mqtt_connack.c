@@ -49,7 +49,7 @@ static bool same_answer(const struct outcome *a, const struct outcome *b)
            c->server_keep_alive_s == d->server_keep_alive_s;
 }
 
-/* The offset behind a variable byte integer, or 0 where it does not end within size. */
+/* The offset after a variable byte integer, or 0 if it does not end within size. */
 static size_t varint_end(const uint8_t *data, size_t size, size_t at, uint32_t *value)
 {
     *value = 0;
@@ -71,7 +71,7 @@ static size_t put_varint(uint8_t *out, size_t value)
     return n;
 }
 
-/* All beginnings of a short input, some of a long one. */
+/* All prefixes of a short input, some of a long one. */
 static void split_equals_whole(const struct outcome *whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -100,7 +100,7 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* Up to 128 bytes that accept a device, with a Reason String that fills them up; n is not 4. */
+/* An accepting CONNACK of n <= 128 bytes, padded with a Reason String; n is not 4. */
 static void put_accepting_5(uint8_t *out, size_t n)
 {
     size_t properties = n - 3;
@@ -118,7 +118,7 @@ static void put_accepting_5(uint8_t *out, size_t n)
     }
 }
 
-/* Once flags have come, MORE is said until all is there: it is a look, no judgement. */
+/* After the flags, MORE is returned until the packet is complete; it is not validated. */
 static void a_header_can_become_a_connack(const struct outcome *whole, const uint8_t *data,
                                           size_t size)
 {
@@ -130,7 +130,7 @@ static void a_header_can_become_a_connack(const struct outcome *whole, const uin
         memcpy(packet, data, size < 5 ? size : 5);
         at = varint_end(data, size, 1, &remaining);
         if (at != size || remaining > 128 || remaining == 4)
-            return; /* not the header alone, or long; four bytes have no room for a property */
+            return; /* more than the header, and short; four bytes have no room for a property */
     }
     if (whole->version == 5)
         put_accepting_5(packet + at, remaining);
@@ -180,7 +180,7 @@ static void it_can_be_written_again(const struct outcome *whole)
     LAW(same_answer(&o, whole));
 }
 
-/* The same packet, its lengths written anew, with 13 HI LO at the list's end. */
+/* The same packet with 13 HI LO appended to the list and its lengths updated. */
 static void one_more_keep_alive_is_heard(const struct outcome *whole, const uint8_t *data,
                                          size_t size, struct dice *dice)
 {

@@ -26,7 +26,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* In Paho's static library, in none of its headers: its reader allocates through it. */
+/* Used by Paho's reader to allocate; in its static library, but in no header. */
 int Heap_initialize(void);
 
 struct outcome {
@@ -34,7 +34,7 @@ struct outcome {
     struct mqtt_connect c;
 };
 
-/* Give the first n bytes in memory of exactly that size. */
+/* Parse the first n bytes, in memory of exactly that size. */
 static void feed(struct outcome *o, const uint8_t *data, size_t n)
 {
     uint8_t *exact = exact_copy(data, n);
@@ -61,7 +61,7 @@ static struct outcome read_whole(const uint8_t *data, size_t size, bool lenient,
     return o;
 }
 
-/* The packet was read to the same end and says the same. */
+/* The packet has the same end and the same values. */
 static void same_facts(const struct mqtt_connect *a, const struct mqtt_connect *b)
 {
     LAW(a->version == b->version && a->level == b->level && a->level_seen == b->level_seen);
@@ -82,7 +82,7 @@ static void split_equals_whole(const struct outcome *whole, const uint8_t *data,
     struct outcome o = begin(whole->c.lenient, whole->c.max_bytes);
     size_t step_max = dice_roll(dice, 4) == 0 ? 1 : size / 2 + 1;
 
-    if (size / step_max > 4096) /* a large input is not worth a copy a byte */
+    if (size / step_max > 4096) /* too slow for a large input: one copy per byte */
         step_max = size / 64;
     for (size_t n = 0; n < size && o.result == PARSE_MORE;) {
         n = size_min(size, n + 1 + dice_roll(dice, step_max));
@@ -125,7 +125,7 @@ static void connack_is_well_formed(const struct mqtt_connect *c)
     LAW(c->version != 5 || c->max_packet_size == 0 || n <= c->max_packet_size);
 }
 
-/* Where Paho's reader agrees that the list at `at` ends; the list is one we accepted. */
+/* Paho's reader finds the same end of an accepted list at `at`; returns that end. */
 static size_t paho_reads_the_same(const struct mqtt_connect *c, uint8_t *packet, size_t at,
                                   bool in_will)
 {

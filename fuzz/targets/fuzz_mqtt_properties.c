@@ -34,12 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 bool fuzz_corpus_is_complete(void);
 
-/* In Paho's static library, in none of its headers: its reader allocates through it. */
+/* Used by Paho's reader to allocate; in its static library, but in no header. */
 int Heap_initialize(void);
 
-/* ---- what we refuse and Paho accepts ---------------------------------------------------- */
+/* ---- what we reject and Paho accepts ---------------------------------------------------- */
 
-/* Rows of a fault that is told apart by the property it is about. */
+/* Rows of a fault that depend on the property. */
 #define EACH_ONCE(X)                                                                               \
     X(SESSION_EXPIRY_INTERVAL, "3.1.2.11.2")                                                       \
     X(RECEIVE_MAXIMUM, "3.1.2.11.3")                                                               \
@@ -63,7 +63,7 @@ int Heap_initialize(void);
     X(PAYLOAD_FORMAT, PAYLOAD_FORMAT_INDICATOR, "3.1.3.2.3", "is neither 0 nor 1")                 \
     X(AUTH_DATA_WITHOUT_METHOD, AUTHENTICATION_DATA, "3.1.2.11.10", "comes without a method")
 
-/* Details that a fault alone does not tell. */
+/* Details that the fault alone does not contain. */
 enum detail {
     DETAIL_NONE,
     DETAIL_LIST_LENGTH, /* of the length in front, not of a property */
@@ -110,9 +110,9 @@ static const struct difference differences[] = {
 #undef X
 };
 
-static size_t hits[ARRAY_LEN(differences)]; /* walks that ended in a row; four an input */
+static size_t hits[ARRAY_LEN(differences)]; /* parses whose result is in a row; four per input */
 
-/* ---- our reading ------------------------------------------------------------------------ */
+/* ---- our parser ------------------------------------------------------------------------ */
 
 struct mode {
     bool in_will, lenient;
@@ -120,10 +120,10 @@ struct mode {
 
 struct verdict {
     enum mqtt_fault fault; /* NONE: accepted */
-    int id;                /* the property it is about; 0 = none */
+    int id;                /* the faulty property; 0 = none */
     enum detail detail;
-    size_t end;               /* accepted: the first byte behind the list */
-    struct mqtt_properties w; /* accepted: what it said */
+    size_t end;               /* accepted: the first byte after the list */
+    struct mqtt_properties w; /* accepted: its values */
 };
 
 static struct verdict refused(enum mqtt_fault fault, int id, enum detail detail)
@@ -141,7 +141,7 @@ static enum detail owner_of(int id)
     return memchr(of_connect, id, sizeof(of_connect)) ? DETAIL_OF_CONNECT : DETAIL_OF_OTHERS;
 }
 
-/* Is a zero byte the first thing wrong with the text? */
+/* Whether a zero byte is the first fault in the text. */
 static enum detail text_detail(const uint8_t *p, size_t n)
 {
     int step;
@@ -165,13 +165,13 @@ static struct verdict explain(const struct mqtt_properties *w, const uint8_t *da
         detail = owner_of(id);
     if (w->fault == MQTT_FAULT_PROPERTY_UTF8)
         detail = text_detail(data + w->at, w->value_end - w->at);
-    /* The value of the data may be the list's last, and the fault is told at its length. */
+    /* The data may be the last value of the list; the fault is reported at its length. */
     if (w->fault == MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD)
         id = MQTTPROPERTY_CODE_AUTHENTICATION_DATA;
     return refused(w->fault, id, detail);
 }
 
-/* Every beginning in memory of exactly its size: the walker sees the list grow. */
+/* Every prefix, in memory of exactly its size: the parser gets a growing list. */
 static void split_equals_whole(const struct mqtt_properties *start,
                                const struct mqtt_properties *whole, enum parse_result result,
                                struct span in, struct dice *dice)
@@ -208,7 +208,7 @@ static struct verdict walk(struct mode mode, struct span in, size_t at, size_t e
     return result == PARSE_BAD ? explain(&w, in.p) : (struct verdict){.end = end, .w = w};
 }
 
-/* As the reader of CONNECT reads a list, when all of the packet is there. */
+/* As the CONNECT parser parses a list of a complete packet. */
 static struct verdict our_verdict(struct mode mode, struct span in, struct dice *dice)
 {
     struct mqtt_varint length;
@@ -225,9 +225,9 @@ static struct verdict our_verdict(struct mode mode, struct span in, struct dice 
     return walk(mode, in, length.n, length.n + length.value, dice);
 }
 
-/* ---- Paho's reading --------------------------------------------------------------------- */
+/* ---- Paho's parser --------------------------------------------------------------------- */
 
-/* Memory that ends where nobody may read. */
+/* Memory that ends at a protected page. */
 static char *guarded_end(void)
 {
     static char *end; /* mapped once */
@@ -242,7 +242,7 @@ static char *guarded_end(void)
     return end;
 }
 
-/* True when Paho accepts; *end is where it has stopped then. */
+/* True if Paho accepts; *end is then where it stopped. */
 static bool paho_reads(struct span in, MQTTProperties *properties, size_t *end)
 {
     char *packet_end = guarded_end() - ZEROS_N, *packet = packet_end - in.n, *p = packet;
@@ -350,7 +350,7 @@ static void note_difference(const struct verdict *ours)
     law_broken("a difference is a row of the table", __FILE__, __LINE__);
 }
 
-/* Replayed over the whole corpus: says the table; false when a row was in none of it. */
+/* After the whole corpus: print the table; false if no input covered a row. */
 bool fuzz_corpus_is_complete(void)
 {
     bool complete = true;

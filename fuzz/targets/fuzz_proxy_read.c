@@ -82,7 +82,7 @@ static void same_answer(const struct outcome *a, const struct outcome *b)
         same_facts(a, b);
 }
 
-/* All beginnings of a short input, some of a long one. */
+/* All prefixes of a short input, some of a long one. */
 static void split_equals_whole(const struct outcome *whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -101,7 +101,7 @@ static void split_equals_whole(const struct outcome *whole, const uint8_t *data,
     }
 }
 
-/* As a session reads from a socket that has `size` bytes and then nothing more. */
+/* As a session reads from a socket that receives exactly `size` bytes. */
 static void exact_reads_stop_at_the_end(const struct outcome *whole, const uint8_t *data,
                                         size_t size, struct dice *dice)
 {
@@ -135,7 +135,7 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* Some byte brings a line that is waited for one nearer to its end, up to the end. */
+/* An incomplete line can always be continued, byte by byte, until it is complete. */
 static void a_line_can_end(const struct outcome *whole, const uint8_t *data, size_t size)
 {
     static const char bytes[] = "0: .PROXYTC46UNKW\r\n";

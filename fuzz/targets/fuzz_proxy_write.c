@@ -88,7 +88,7 @@ static struct proxy_facts take_facts(struct input *in, unsigned flags)
     return facts;
 }
 
-/* Four bytes, when it is IPv4 or mapped, else null. */
+/* Four bytes if it is IPv4 or mapped, else null. */
 static const uint8_t *ipv4_of(const struct proxy_endpoint *end)
 {
     if (!end->is_ipv6)
@@ -124,7 +124,7 @@ static void same_ends(const struct proxy_header *header, const struct proxy_endp
     same_end(&header->destination, &ends[1], is_ipv6);
 }
 
-/* The number of the character at p, and its length; length 0 when it is none. */
+/* The code point at p, and its length; 0 if it is invalid. */
 static uint32_t character(const uint8_t *p, size_t n, size_t *length)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -158,7 +158,7 @@ static bool is_name(struct span text)
     return text.n > 0;
 }
 
-/* A fact came through, or would not have fitted behind what did. */
+/* A fact is in the header, or did not fit after the others. */
 static void came_through(struct span got, struct span given, bool allowed, size_t n)
 {
     if (got.p)
@@ -209,8 +209,8 @@ static struct span only_known_types(struct span in, const char *types, uint8_t w
 }
 
 /*
- * On the wire: no type that a receiver may refuse, and no name and no "verified" that our
- * reader would merely overlook.
+ * Bytes of the header: no type that a receiver may reject, and no name or "verified" that our
+ * parser would ignore.
  */
 static void only_what_receivers_know(struct span out, const struct proxy_header *header)
 {
@@ -228,7 +228,7 @@ static void only_what_receivers_know(struct span out, const struct proxy_header 
     LAW(name.p == header->facts.tls_cn.p);
 }
 
-/* The header, alone in its memory, read by our reader. */
+/* Parse the header, in memory of exactly its size. */
 static struct proxy_header read_back(const uint8_t *out, size_t n, unsigned version)
 {
     struct proxy_header header = {0};

@@ -1,15 +1,15 @@
 /*
- * fuzz_route_key.c - the laws of the route key, and of the home that it has.
+ * fuzz_route_key.c - laws of the route key and its home.
  *
- * The input is up to six texts, each ended by a zero byte: the text that a prefix ends before,
- * then client identifier, user name, source address, common name and server name. What is not
- * there is absent. The rules are drawn from the input.
+ * The input is up to six texts, each terminated by a zero byte: the delimiter after a prefix, then
+ * client identifier, user name, source address, common name and server name. Missing texts are
+ * absent. The rules are derived from the input.
  *
- *   - the key is that of a second reader, which looks for prefixes byte by byte
- *   - the key is never empty, lies inside the text that it comes from, and is its beginning
- *   - without a key, what the caller had is left alone
- *   - a key's nodes come in one order, wherever the nodes stand in theirs; without the first of
- *     them the others keep it
+ *   - the key agrees with a second parser, which searches for prefixes byte by byte
+ *   - the key is never empty, lies inside the text that it comes from, and is its prefix
+ *   - without a key, the output is unchanged
+ *   - the order of a key's nodes does not depend on the order in the configuration; if the first
+ *     one is removed, the others keep their order
  */
 #include "law.h"
 #include "model/rendezvous.h"
@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The texts of the input, each in memory of its own. */
+/* The texts of the input, each in its own memory. */
 struct texts {
     size_t n;
     char *list[TEXTS_N];

@@ -13,14 +13,14 @@
 
 #define INPUT_MAX 4096u
 #define NAMES_MAX 512u
-#define ASKED_MAX 255u /* RFC 6066 section 3: a host name, so no longer than DNS has them */
+#define ASKED_MAX 255u /* RFC 6066 section 3: a host name, so not longer than DNS allows */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct names {
     size_t n;
     size_t entry[NAMES_MAX];
-    char *text[NAMES_MAX]; /* owned; lower case, as certificates' names are kept */
+    char *text[NAMES_MAX]; /* owned; lower case, as the names of certificates are stored */
 };
 
 static char lower(char c)
@@ -55,7 +55,7 @@ static void read_names(struct names *names, const char *p, size_t size)
     }
 }
 
-/* ---- a second reader -------------------------------------------------------------------- */
+/* ---- a second parser -------------------------------------------------------------------- */
 
 static size_t exactly(const struct names *names, const char *name)
 {

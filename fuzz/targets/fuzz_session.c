@@ -1,20 +1,20 @@
 /*
- * fuzz_session.c - the laws of a whole session, between a client and nodes that the input plays.
+ * fuzz_session.c - laws of a whole session between a simulated client and simulated nodes.
  *
- * A real worker and real stages (test/rig): the input says through which door the client comes,
- * what client and nodes say and in which pieces, where streams dribble, wait, break and end, when
- * deadlines pass, nodes go down and memory is short. Whatever it says,
+ * A real worker with real stages (test/rig). The input selects the listener, what client and nodes
+ * send and how it is split, where streams transfer single bytes, block, fail and end, when
+ * deadlines pass, when nodes go down and when memory is short.
  *
- *   - no node is dialled before the bytes read of the client hold a whole CONNECT, as a reader
- *     that sees them afresh says
- *   - what reaches a node is the PROXY header its cluster is given, then what the client sent
- *     (of WebSocket: the payload), from its beginning, unchanged; so for a node tried later;
- *     without `replay` bytes reach one node at most
- *   - what reaches the client is the beginning of what one node said, or of one CONNACK of ours
- *     that refuses, and nothing else
- *   - without a fault in the way, a session that its peers end has passed on all of it
- *   - it ends, once, for a reason; gauges return to zero, and no block, byte, descriptor,
- *     reference or place in a list is left behind
+ *   - no node is dialled before the bytes read from the client contain a whole CONNECT, as a
+ *     second parse from the first byte confirms
+ *   - a node receives the PROXY header that its cluster requires, then what the client sent (with
+ *     WebSocket: the payload), from the first byte, unchanged. The same applies to a node tried
+ *     later; without `replay`, at most one node receives bytes
+ *   - the client receives a prefix of what one node sent, or of one rejecting CONNACK of the
+ *     router, and no other bytes
+ *   - without a fault, a session that its peers end has relayed all bytes
+ *   - a session ends once, with a reason; gauges return to zero, and no block, byte, descriptor,
+ *     reference or list entry leaks
  *
  * Input: a struct of one-byte choices (struct script, in its order), then the client's bytes, then
  * the nodes'.
@@ -79,7 +79,7 @@ static const char config_json[] =
 
 enum header { HEADER_NONE, HEADER_V1, HEADER_V2 };
 
-/* The doors, as the configuration has them. */
+/* The listeners of the configuration. */
 static const struct listener_facts {
     enum header header;
     bool proxy_in, websocket, lenient, replay;
@@ -89,26 +89,26 @@ static const struct listener_facts {
     {HEADER_V1, true, true, false, false},   {HEADER_V1, false, false, false, true},
 };
 
-/* What stands in front of an input. */
+/* The first bytes of an input. */
 struct script {
     uint8_t listener;
     uint8_t given; /* enum given, bits */
     uint8_t client_read_max, client_write_max, client_waits, client_room;
     uint8_t node_read_max, node_write_max, node_waits, node_room;
-    uint8_t fault, fault_at[2];       /* enum fault, and behind how many bytes; low byte first */
-    uint8_t dials;                    /* how each of the first nodes takes a dial, two bits each */
-    uint8_t client_first, node_first; /* bytes there at once */
+    uint8_t fault, fault_at[2]; /* enum fault, and after how many bytes; low byte first */
+    uint8_t dials;              /* result of the dial to each of the first nodes, two bits each */
+    uint8_t client_first, node_first; /* bytes available from the start */
     uint8_t step[STEPS];              /* enum step, and an argument in the upper five bits */
-    uint8_t split[NODES - 1];         /* what each node but the last says of the nodes' bytes */
-    uint8_t client_n[2];              /* how many bytes are the client's; low byte first */
+    uint8_t split[NODES - 1];         /* share of the nodes' bytes; the last node gets the rest */
+    uint8_t client_n[2];              /* number of client bytes; low byte first */
 };
 
-/* What a script may have for the asking, so that fuzzing need not find it out. */
+/* Options of a script, so that the fuzzer does not have to discover valid packets. */
 enum given {
-    GIVEN_FRONT = 1,   /* the PROXY header and the upgrade request in front of the client's bytes */
+    GIVEN_FRONT = 1,   /* the PROXY header and the upgrade request before the client's bytes */
     GIVEN_CONNECT = 2, /* a CONNECT before them */
-    GIVEN_FRAMES = 4,  /* they come in frames */
-    GIVEN_CONNACK = 8, /* a CONNACK in front of each node's bytes */
+    GIVEN_FRAMES = 4,  /* they are sent in frames */
+    GIVEN_CONNACK = 8, /* a CONNACK before each node's bytes */
     CLIENT_ENDS = 16,
     NODE_ENDS = 32,
     CLIENT_DEAF = 64,
@@ -157,7 +157,7 @@ struct game {
     struct script script;
     struct rig_peer client, nodes[NODES];
     struct bytes client_says, nodes_say[NODES];
-    bool disturbed; /* a fault, a deadline or an order stood in the way */
+    bool disturbed; /* a fault, a deadline or a command interrupted the session */
 };
 
 static void append(struct bytes *b, const void *p, size_t n)
@@ -169,7 +169,7 @@ static void append(struct bytes *b, const void *p, size_t n)
     b->n += n;
 }
 
-/* ---- what the client's bytes mean, read afresh ---- */
+/* ---- the client's bytes, parsed again ---- */
 
 static struct bytes unframed(struct span in)
 {
@@ -195,7 +195,7 @@ static struct bytes unframed(struct span in)
     return out;
 }
 
-/* What a client that sent `in` has said in MQTT: behind the PROXY header, inside WebSocket. */
+/* The MQTT bytes in what a client sent: after the PROXY header, inside WebSocket frames. */
 static struct bytes said(const struct game *g, struct span in)
 {
     struct bytes out = {0};
@@ -227,9 +227,9 @@ static void connect_is_whole(void *arg)
     free(so_far.p);
 }
 
-/* ---- what came out ---- */
+/* ---- output ---- */
 
-/* The size of our PROXY header at the beginning of p; n where it is not whole. */
+/* The size of our PROXY header at the beginning of p; n if it is incomplete. */
 static size_t header_n(enum header header, const uint8_t *p, size_t n)
 {
     if (header == HEADER_NONE || n == 0)
@@ -258,7 +258,7 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
         if (node->got_n == 0)
             continue;
         told++;
-        if (first) /* it has its header anew, and it is the same */
+        if (first) /* the header is sent again, and is the same */
             LAW(memcmp(first->got, node->got,
                        size_min(header_n(g->listener->header, first->got, first->got_n), at)) == 0);
         else
@@ -267,7 +267,7 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
     LAW(told <= 1 || g->listener->replay);
 }
 
-/* Payload of the frames we sent, as far as they left. */
+/* Payload of the frames that we sent, as far as they were written. */
 static struct bytes sent_in_frames(struct span out)
 {
     struct bytes payload = {0};
@@ -286,13 +286,13 @@ static struct bytes sent_in_frames(struct span out)
         if (out.p[at] == 0x82)
             append(&payload, out.p + at + head, size_min(n, left - head));
         if (out.p[at] == 0x88)
-            LAW(left <= head + n); /* nothing behind it */
+            LAW(left <= head + n); /* no bytes after it */
         at += size_min(head + n, left);
     }
     return payload;
 }
 
-/* Is it the beginning of a CONNACK with a reason code, or return code, that refuses? */
+/* Whether it is a prefix of a CONNACK with a rejecting reason code or return code. */
 static bool is_refusal(struct span p)
 {
     if (p.n > 5 || (p.n > 0 && p.p[0] != 0x20) || (p.n > 1 && p.p[1] != 2 && p.p[1] != 3))
@@ -323,15 +323,15 @@ static void client_is_told_what_came(const struct game *g, struct span all)
                 all.n;
     }
     LAW(told || is_refusal(span_of(payload.p, payload.n)));
-    /* it was relayed, and its peers have ended it: then all of it was passed on, both ways */
+    /* it was relayed, and its peers have ended it: all bytes must have arrived, both ways */
     if (told && payload.n > 0 && !g->disturbed)
         LAW(whole || is_refusal(span_of(payload.p, payload.n)));
     free(payload.p);
 }
 
-/* ---- the game ---- */
+/* ---- the simulation ---- */
 
-/* In frames of growing size, masked, a ping between them. */
+/* In masked frames of growing size, with a ping between them. */
 static void append_framed(struct bytes *out, const uint8_t *p, size_t n)
 {
     static const uint8_t ping[] = {0x89, 0x81, 1, 2, 3, 4, 'p' ^ 1};
@@ -493,7 +493,7 @@ static void take_step(struct game *g, struct rig *rig, uint8_t step)
 static void play(struct game *g, struct rig *rig)
 {
     rig_tidy(rig);
-    rig_take_turns(rig, (g->script.dials >> 6) * 2u); /* a second each; six are too long */
+    rig_take_turns(rig, (g->script.dials >> 6) * 2u); /* one second each; six exceed the limit */
     rig_on_dial(rig, connect_is_whole, g);
     set_faults(g);
     rig_begin(rig, (size_t)(g->listener - listeners), &g->client, g->nodes, NODES);
@@ -504,7 +504,7 @@ static void play(struct game *g, struct rig *rig)
     for (size_t i = 0; i < NODES; i++)
         rig_arrive(&g->nodes[i], SIZE_MAX);
     (void)rig_settle(rig);
-    g->disturbed |= rig_lives(rig); /* by deadlines alone */
+    g->disturbed |= rig_lives(rig); /* only deadlines are left to end it */
     for (unsigned i = 0; rig_lives(rig); i++)
         LAW(i < DEADLINES_MAX && rig_deadline(rig));
     (void)rig_fail_allocation(RIG_NEVER, false);
@@ -535,7 +535,7 @@ static void check(struct game *g, struct rig *rig)
     free(all.p);
 }
 
-static struct rig *the_rig; /* one for all inputs: a worker lives long */
+static struct rig *the_rig; /* one for all inputs, because a worker runs for a long time */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -1,5 +1,5 @@
 /*
- * fuzz_ws_stream.c - laws of the WebSocket stream, in both directions at once.
+ * fuzz_ws_stream.c - laws of the WebSocket stream, in both directions.
  *
  * The input is the frames that a client sends after a valid upgrade request. A hash of the input
  * decides how the inner stream splits data, the sizes of reads, and what is written meanwhile.
@@ -36,7 +36,7 @@ struct ping {
     uint8_t n, payload[125];
 };
 
-/* What the second de-framer makes of all of the input. */
+/* Result of the second decoder for the whole input. */
 struct second {
     uint8_t *payload; /* owned */
     size_t payload_n;
@@ -84,7 +84,7 @@ static void second_fails(struct second *s, unsigned code)
     s->sent = code;
 }
 
-/* A whole control frame, unmasked. True when it ends reading. */
+/* A whole control frame, unmasked. True if reading ends with it. */
 static bool second_control(struct second *s, unsigned opcode, const uint8_t *p, size_t n)
 {
     if (opcode == 9) {
@@ -103,7 +103,7 @@ static bool second_control(struct second *s, unsigned opcode, const uint8_t *p, 
     return true;
 }
 
-/* A frame's rules that can be told once its header and its first payload byte are here. */
+/* The rules that can be checked once a frame's header and first payload byte are complete. */
 static unsigned broken_rule(unsigned first, unsigned second, bool in_message)
 {
     unsigned opcode = first & 15;
@@ -167,10 +167,10 @@ struct run {
     const struct second *want;
     struct dice *dice;
     size_t piece_max;
-    size_t read_n;             /* payload bytes read, all as the second opinion has them */
+    size_t read_n;             /* payload bytes read, all equal to those of the second decoder */
     uint8_t *written;          /* owned: what the node wrote */
-    size_t written_n, write_n; /* of how much */
-    bool plain;                /* no dribble, and nothing written meanwhile */
+    size_t written_n, write_n; /* total size */
+    bool plain;                /* no blocked calls, and no writes meanwhile */
 };
 
 static bool is_want(enum stream_result r)
@@ -235,7 +235,7 @@ static void to_the_end(struct run *r)
     LAW(stream_memory_unread(stream_ws_inner(r->st)) == 0);
 }
 
-/* A server's frame off the front of `left`, whole and of shortest form. */
+/* Take a server's frame, complete and in the shortest form, from the front of `left`. */
 static unsigned next_frame(struct span *left, struct span *payload)
 {
     LAW(left->n >= 2);
@@ -278,7 +278,7 @@ static void output_is_lawful(const struct run *r)
         }
     }
     LAW(closed);
-    /* behind the client's close frame, or our verdict, nothing is sent on */
+    /* after the client's close frame or our own, no data is passed on */
     LAW(bytes_n == r->write_n || r->want->end == STREAM_ERR || r->want->received != 1006);
     if (r->plain && r->want->received == 1006 && r->want->end == STREAM_EOF &&
         r->want->n_pings > 0) {
@@ -325,7 +325,7 @@ static void check(const struct second *want, struct span input, struct dice *dic
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct second want; /* large; of this call alone */
+    static struct second want; /* static because it is large; used by this call only */
     struct dice dice = dice_from(data, size);
     const size_t request_n = sizeof(request) - 1;
 

@@ -107,7 +107,7 @@ static struct span next_line(struct span *left)
     return line;
 }
 
-/* The line's value when it is the field `name`; absent when not. */
+/* The line's value if it is the field `name`; otherwise absent. */
 static struct span value_of(struct span line, const char *name)
 {
     size_t n = strlen(name);
@@ -122,7 +122,7 @@ static struct span value_of(struct span line, const char *name)
     return value;
 }
 
-/* What the second reader finds in an accepted head. */
+/* What the second parser finds in an accepted head. */
 struct second {
     size_t n_hosts, n_keys, n_protocols, forwarded_n;
     bool has_forwarded;
@@ -154,7 +154,7 @@ static void note_line(struct second *s, struct span line)
     s->has_forwarded = true;
 }
 
-/* `kept` is the end of `all`; all of it when there is room, and only whole elements. */
+/* `kept` is the end of `all`, in whole elements; all of it if it fits. */
 static void keeps_the_end(struct span kept, struct span all)
 {
     LAW(kept.n <= WS_UPGRADE_FORWARDED_MAX);
@@ -172,12 +172,12 @@ static void keeps_the_end(struct span kept, struct span all)
 
 static void second_reader_agrees(const struct ws_upgrade *u, const uint8_t *data)
 {
-    static struct second s; /* large; of this call alone */
+    static struct second s; /* static because it is large; used by this call only */
     struct span left = span_of(data, u->head_n), line;
 
     s = (struct second){0};
     while ((line = next_line(&left)).n == 0)
-        ; /* empty lines may stand in front of the request line */
+        ; /* empty lines may precede the request line */
     LAW(line.n >= strlen("GET /mqtt HTTP/1.1") && memcmp(line.p, "GET ", 4) == 0);
     LAW(memmem(line.p, line.n, "/mqtt", 5) != NULL);
     while ((line = next_line(&left)).n > 0)
@@ -221,7 +221,7 @@ static void answer_is_a_response(const struct ws_upgrade *u)
     free(out);
 }
 
-/* Words of a refusal, or none. */
+/* The text of a rejection, or none. */
 static void the_stream_has_failed(struct stream *st, const struct ws_upgrade *u)
 {
     const char *words = stream_error(st);
@@ -229,7 +229,7 @@ static void the_stream_has_failed(struct stream *st, const struct ws_upgrade *u)
     LAW(words != NULL && (u->status == 0 || strstr(words, u->fault) != NULL));
 }
 
-/* The client sends what it sends, and then no more. */
+/* The client sends the input, and then no more. */
 static void the_stream_does_as_the_reader_says(const struct ws_upgrade *u, const uint8_t *data,
                                                size_t size, struct dice *dice)
 {

@@ -31,7 +31,7 @@ static bool run_file(const char *path, size_t size, size_t *count)
 
     if (ok) {
         printf("%s\n", path);
-        fflush(stdout); /* it may be the last word */
+        fflush(stdout); /* it may be the last line before an abort */
         (void)LLVMFuzzerTestOneInput(data, size);
         ++*count;
     } else {
