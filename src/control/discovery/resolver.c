@@ -1,14 +1,14 @@
 /*
- * resolver.c - carry one look: c-ares on libev, and the questions one after the other.
+ * resolver.c - run one query with c-ares on libev: send its lookups, collect the answers.
  *
- *    SRV: the name --targets--> A and AAAA of each, a few at a time --> over
- *    else:                      A and/or AAAA of the name           --> over
+ *    SRV: the name --targets--> A and AAAA of each, a few at a time --> done
+ *    else:                      A and/or AAAA of the name           --> done
  *
- * A channel lives as long as its look. So it knows the resolv.conf of now, asks from a fresh
- * port each time, and cancelling is destroying it.
+ * Each query has its own channel. So it uses the current resolv.conf and a new source port, and
+ * destroying the channel cancels it.
  *
- * c-ares calls back from inside its own calls, even from inside the asking. The callbacks only
- * note what came; what follows from it happens in step(), when no call of c-ares is under way.
+ * c-ares runs callbacks inside its own calls, even inside ares_query(). The callbacks only store
+ * the answer; step() handles it later, when no call of c-ares is in progress.
  */
 #include "resolver.h"
 
@@ -22,17 +22,17 @@
 
 #include "resolver_parse.h"
 
-/* Questions under way at once: the buffers of a server's UDP socket are small. */
+/* Limit of concurrent lookups: the buffers of a server's UDP socket are small. */
 #define IN_FLIGHT_MAX 32u
-/* Of one server at first; c-ares doubles it for each further round. */
+/* First timeout per server; c-ares doubles it in each further round. */
 #define TRY_MS 2000
 #define TRIES  2
-/* Fits a packet nearly everywhere (DNS flag day 2020); what is larger comes over TCP. */
+/* Fits a packet nearly everywhere (DNS flag day 2020); larger answers use TCP. */
 #define UDP_ANSWER_MAX 1232
-/* One socket for UDP and one for TCP a server; an unwatched one ends in a timeout. */
+/* One UDP and one TCP socket per server; a socket that is not watched times out. */
 #define SOCKETS_MAX 16u
 
-/* What c-ares hands back with an answer. */
+/* Argument of the callbacks of c-ares. */
 struct question {
     struct resolver_query *query;
     size_t host;
@@ -46,7 +46,7 @@ struct resolver_query {
 
     ares_channel channel;
     struct dns_answer *answer;  /* owned until done */
-    struct question *questions; /* owned; one a host of the answer */
+    struct question *questions; /* owned; one per host of the answer */
     size_t asked, in_flight;    /* hosts; the SRV question counts as in flight too */
 
     struct ev_io sockets[SOCKETS_MAX]; /* inactive = free */
@@ -112,7 +112,7 @@ static void on_services(void *arg, int status, int timeouts, unsigned char *p, i
     note(query->answer, query->conf->name, "SRV", status);
 }
 
-/* ---- questions ------------------------------------------------------------------------- */
+/* ---- lookups ------------------------------------------------------------------------- */
 
 static bool make_questions(struct resolver_query *query)
 {
@@ -124,7 +124,7 @@ static bool make_questions(struct resolver_query *query)
     return query->questions != NULL;
 }
 
-/* No more questions: whoever has not answered by now has failed. */
+/* Send no more lookups: those without an answer have failed. */
 static void give_up(struct resolver_query *query, int status)
 {
     ares_cancel(query->channel);
@@ -132,7 +132,7 @@ static void give_up(struct resolver_query *query, int status)
         host_done(query, &query->answer->hosts[query->asked++], status);
 }
 
-/* A question may be answered, with a failure, before ares_query() is back. */
+/* ares_query() may run the callback, with a failure, before it returns. */
 static void ask(struct resolver_query *query)
 {
     if (query->in_flight > 0 && query->answer->n_hosts == 0)
@@ -218,7 +218,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     step(query);
 }
 
-/* c-ares says what it waits for at a socket; nothing, when it closes it. */
+/* Called by c-ares: the events to watch on a socket; none if c-ares closes it. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
     struct resolver_query *query = arg;

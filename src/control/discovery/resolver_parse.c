@@ -10,7 +10,7 @@
 
 #include "wire/dns_ttl.h"
 
-/* No record of an address is shorter: a pointer, type, class, TTL, length, 4 bytes of it. */
+/* The shortest address record: name pointer, type, class, TTL, length, and 4 bytes of data. */
 #define ADDRESS_RECORD_MIN 16
 
 static bool note_ttl(struct span message, struct dns_answer *answer)
@@ -24,8 +24,8 @@ static bool note_ttl(struct span message, struct dns_answer *answer)
 }
 
 /*
- * A target becomes the name of a node, in logs and elsewhere: nothing but letters, digits, "-",
- * "_" and "." may be in it. The root, which says that there is no such service, is none either.
+ * A target becomes the name of a node, in logs and elsewhere: it may contain only letters, digits,
+ * "-", "_" and ".". The root is not a target: it means that there is no such service.
  */
 static bool is_host_name(const char *name)
 {

@@ -25,7 +25,7 @@ struct prober_place {
     struct prober_callbacks callbacks;
     /* called when a probe's verdict has changed; it settles the cluster */
     void (*verdict_changed)(void *arg, struct probe *probe);
-    void *arg;               /* of judged */
+    void *arg;               /* of verdict_changed */
     uint64_t client_numbers; /* the next probe's, in its client identifier */
     uint64_t random;         /* of the jitter; never 0 */
 };

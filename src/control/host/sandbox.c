@@ -20,7 +20,7 @@
 
 #include "base/log.h"
 
-/* Arguments that are an int: the kernel reads no more of them than this. */
+/* Mask for arguments of type int: the kernel ignores the upper bits. */
 #define ALL_BITS ((scmp_datum_t)UINT32_MAX)
 
 /* Calls with any arguments. */
@@ -34,7 +34,7 @@ static const char *const allowed[] = {
     /* libev: loops of health checks and of workers, wake-ups, timers, signals */
     "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
     "timerfd_create", "timerfd_settime", "signalfd4",
-    /* files of a reload: looked at, watched; that of a Unix socket is made, and removed at the end
+    /* files of a reload: checked, watched; the file of a Unix socket is created and removed
      */
     "stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "fstatat64", "newfstatat", "statx",
     "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "unlink",
@@ -46,15 +46,15 @@ static const char *const allowed[] = {
     "sched_getaffinity", "membarrier", "gettid", "getpid", "exit", "exit_group",
     /* signals; an assert ends in abort(): tgkill() has its own rule */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack", "restart_syscall",
-    /* libev does at SIGCHLD: who started us by exec may have had children */
+    /* wait4(): libev calls it on SIGCHLD; children may exist from before an exec */
     "wait4",
-    /* clocks, where they are no vDSO; chance; what the system is like */
+    /* clocks without a vDSO; random numbers; facts about the system */
     "clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64", "gettimeofday",
     "time", "clock_nanosleep", "clock_nanosleep_time64", "nanosleep", "getrandom", "sysinfo",
     "uname", "getrlimit", "ugetrlimit", "getrusage", "geteuid", "getegid", "getuid", "getgid",
     "geteuid32", "getegid32", "getuid32", "getgid32"};
 
-/* A rule with one condition, or none when that is null. 0, or a negative errno. */
+/* Add a rule with one condition, or without if it is null. 0, or a negative errno. */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
                const struct scmp_arg_cmp *only)
 {
@@ -64,7 +64,7 @@ static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
     return seccomp_rule_add_array(filter, action, number, only ? 1 : 0, only);
 }
 
-/* Allowed when one argument, counted from 0, has this value in the bits of the mask. */
+/* Allow a call if one argument, counted from 0, has this value in the bits of the mask. */
 static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t mask,
                  scmp_datum_t value)
 {
@@ -73,8 +73,8 @@ static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, sc
     return add(filter, SCMP_ACT_ALLOW, name, &only);
 }
 
-/* How much waits to be read; and what the C library asks of every file that is a device: a
- * resolv.conf may be /dev/null. */
+/* ioctl(): the number of unread bytes; and the query that the C library sends to device files,
+ * because resolv.conf may be /dev/null. */
 static int add_ioctls(scmp_filter_ctx filter)
 {
     int error = allow(filter, "ioctl", 1, ALL_BITS, FIONREAD);
@@ -100,9 +100,9 @@ static int add_memory(scmp_filter_ctx filter)
     return error;
 }
 
-/* Only to read, or to add to a file of log lines, which SIGUSR1 and reloads open: with its flags,
- * and no other, nothing that is there can be overwritten. The flag of a temporary file has that of
- * a directory in it: O_RDWR is what it needs, and has not. */
+/* Open for reading, or for appending to the log file, as SIGUSR1 and reloads do: with exactly
+ * these flags, no existing data can be overwritten. O_TMPFILE is not in the mask, because it
+ * includes the bit of O_DIRECTORY; it needs O_RDWR, which is not allowed. */
 static int add_files(scmp_filter_ctx filter)
 {
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
@@ -112,7 +112,7 @@ static int add_files(scmp_filter_ctx filter)
     return error ? error : allow(filter, "open", 1, writing, O_RDONLY);
 }
 
-/* A reload may give the file of a Unix socket another mode, but nothing runs as its owner. */
+/* A reload may change the mode of a Unix socket's file, but cannot set its setuid bit. */
 static int add_modes(scmp_filter_ctx filter)
 {
     const scmp_datum_t others = ALL_BITS & ~(scmp_datum_t)0777;
@@ -121,8 +121,8 @@ static int add_modes(scmp_filter_ctx filter)
 }
 
 /*
- * Threads, but no processes. clone3() keeps its flags where a filter cannot see them: it is
- * said not to exist, and the C library then takes clone().
+ * Threads, but no processes. clone3() passes its flags in memory, which a filter cannot read: it
+ * fails with ENOSYS, and the C library then uses clone().
  */
 static int add_threads(scmp_filter_ctx filter)
 {
@@ -133,15 +133,15 @@ static int add_threads(scmp_filter_ctx filter)
     if (!error)
         error = allow(filter, "tgkill", 0, ALL_BITS, self);
     if (!error)
-        error = allow(filter, "prlimit64", 0, ALL_BITS, 0); /* our own: getrlimit() is made of it */
+        error = allow(filter, "prlimit64", 0, ALL_BITS, 0); /* own limits: used by getrlimit() */
     return error;
 }
 
 static int fill(scmp_filter_ctx filter)
 {
-    /* For threads that a library may have started. */
+    /* Apply to threads that a library may have started, too. */
     int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    /* A tree instead of a list. Where libseccomp cannot, the list does. */
+    /* A binary tree instead of a list. If libseccomp does not support it, the list is enough. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     for (size_t i = 0; i < ARRAY_LEN(allowed) && !error; i++)
         error = add(filter, SCMP_ACT_ALLOW, allowed[i], NULL);

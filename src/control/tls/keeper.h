@@ -25,7 +25,7 @@ struct tls_keeper;
 #define TLS_KEEPER_SETTLE_S     0.5 /* files change in groups: wait until the changes stop */
 #define TLS_KEEPER_SETTLE_MAX_S 2.0 /* the longest wait, from the first change on */
 #define TLS_KEEPER_COMPARE_S                                                                       \
-    10.0                    /* between two comparisons of all files, and looks at the calendar */
+    10.0                    /* between two comparisons of all files and checks of the calendar */
 #define TLS_KEEPER_RETRY 6u /* comparisons until a failed load is tried again */
 
 /*
