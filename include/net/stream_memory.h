@@ -17,7 +17,7 @@
 #include "base/util.h"
 #include "stream.h"
 
-/* All zero: opens at once, reads whole, waits for more input at its end, never fails. */
+/* All zero: opens immediately, reads are complete, waits at the end of its input, never fails. */
 struct stream_memory_script {
     struct span input;   /* borrowed; outlives the stream */
     bool eof;            /* EOF after the input, instead of WANT_READ */

@@ -64,7 +64,7 @@ bool address_parse(const char *text, bool allow_port_zero, struct address *out)
     struct span host = span_of(text, (size_t)(colon - text));
     struct address a;
     memset(&a, 0, sizeof(a));
-    /* IPv6 requires brackets: in "::1" the port cannot be told from the address. */
+    /* IPv6 requires brackets: in "::1" it is unclear what is the port. */
     bool v6 = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     bool ok = v6 ? host_parse_v6(span_of(host.p + 1, host.n - 2), &a) : host_parse_v4(host, &a);
     in_port_t *port_be = v6 ? &a.in6.sin6_port : &a.in.sin_port;

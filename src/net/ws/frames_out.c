@@ -1,6 +1,6 @@
 /*
  * frames_out.c - write frames to the client, and wrap the calls to the inner stream. Data frames
- * are written by hand; one control frame may be queued behind an unfinished data frame.
+ * are written by hand; one control frame may be queued after an unfinished data frame.
  */
 #include <assert.h>
 #include <string.h>

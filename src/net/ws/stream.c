@@ -133,7 +133,7 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
     }
     *put = payload_n;
     (void)ws_flush_control(
-        ws); /* it was queued behind the frame; the next call returns its error */
+        ws); /* it was queued after the data frame; the next call returns its error */
     return STREAM_OK;
 }
 
