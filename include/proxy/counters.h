@@ -1,5 +1,5 @@
 /*
- * counters.h - what a worker counts. One writer, the worker; anyone may read.
+ * counters.h - the counters of a worker. Only the worker writes; any thread may read.
  *
  * All loads and stores are relaxed: a counter orders nothing.
  */
@@ -16,7 +16,7 @@
 typedef _Atomic uint64_t counter;
 
 /*
- * Field, word in log and metrics, help. A word that ends in _total counts since the start; the
+ * Field, name in log and metrics, help. A name that ends in _total counts since the start; the
  * others are gauges.
  */
 #define COUNTERS(X)                                                                                \
@@ -37,7 +37,7 @@ typedef _Atomic uint64_t counter;
     X(sampled_out, "log_sessions_sampled_total",                                                   \
       "Session ends that were not logged because of sampling.")
 
-/* Upper bounds of the buckets of what takes a device long, in microseconds. */
+/* Upper bounds of the buckets of the histograms, in microseconds. */
 #define HISTOGRAM_BOUNDS(X)                                                                        \
     X(100)                                                                                         \
     X(250)                                                                                         \
@@ -64,13 +64,13 @@ enum {
         HISTOGRAM_BOUND_COUNT
 };
 
-/* How many took how long. */
+/* A histogram of durations. */
 struct histogram {
-    counter buckets[HISTOGRAM_BOUND_COUNT + 1]; /* each for itself; the last: longer than all */
+    counter buckets[HISTOGRAM_BOUND_COUNT + 1]; /* not cumulative; the last: above all bounds */
     counter sum_us;
 };
 
-/* By return or reason code; and whether the node had the session. */
+/* By return or reason code, and by session present. */
 struct connack_counters {
     counter absent, present;
 };
@@ -82,16 +82,16 @@ struct counters {
     counter closed[CLOSE_REASON_COUNT];    /* sessions ever closed, by reason */
     counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions in each state now */
     counter bytes_up, bytes_down;          /* device to node, node to device */
-    struct connack_counters connacks[256]; /* of nodes, passed on to devices */
+    struct connack_counters connacks[256]; /* from nodes, passed on to devices */
     counter refused[256];                  /* CONNACKs of our own, by code */
     counter tls_full, tls_resumed;         /* handshakes with devices that succeeded */
-    counter tls_failed[TLS_FAILURE_COUNT]; /* those that took too long are in closed */
+    counter tls_failed[TLS_FAILURE_COUNT]; /* those that timed out are in closed */
     struct histogram tls_us;               /* of these, from accept or PROXY header to their end */
-    struct histogram connack_us;           /* from a whole CONNECT to the CONNACK passed on */
-    struct histogram turn_us; /* of the worker's loop, from events to the next wait for them */
+    struct histogram connack_us;           /* from a complete CONNECT to the CONNACK passed on */
+    struct histogram turn_us; /* one turn of the worker's loop, without the wait for events */
 };
 
-/* Only the owning worker calls these, so load and store need not be one step. */
+/* Only the owning worker calls these, so load and store need not be one atomic step. */
 static inline void counter_add(counter *c, uint64_t n)
 {
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
@@ -109,7 +109,7 @@ static inline void counter_set(counter *c, uint64_t n)
     atomic_store_explicit(c, n, memory_order_relaxed);
 }
 
-/* Of the owning worker: one more, that took so long. */
+/* Only the owning worker: add one duration. */
 void histogram_add(struct histogram *h, uint64_t us);
 
 static inline uint64_t counter_read(const counter *c)

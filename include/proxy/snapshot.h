@@ -1,8 +1,8 @@
 /*
- * snapshot.h - everything a worker needs to serve by, immutable once published.
+ * snapshot.h - all settings that a worker needs to serve, immutable once published.
  *
- * Made from a configuration, and the members of discovered clusters, on the main thread; then
- * only read. What moves is each node's live record, which outlives it.
+ * The main thread makes it from a configuration and the members of discovered clusters; after that
+ * it is only read. What changes is in each node's live record, which outlives the snapshot.
  */
 #ifndef PROXY_SNAPSHOT_H
 #define PROXY_SNAPSHOT_H
@@ -24,17 +24,17 @@ struct node {
     const struct node_conf *conf; /* borrowed from the snapshot */
     struct endpoint endpoint;
     struct node_live *live; /* a reference */
-    /* conf's, or node_defaults' where conf says nothing */
+    /* from conf, or from node_defaults if not set there */
     uint32_t max_connections, max_connects_per_s;
-    uint32_t weight; /* conf's, or what an operator has set since */
+    uint32_t weight; /* from conf, or as an operator has set since */
 };
 
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
-    struct members found;            /* when it is discovered: its nodes' conf points into it */
-    struct members removed;          /* not any more in it, but sessions are: the same */
-    struct node *nodes;              /* n, and behind them those departed: n_all */
-    struct rendezvous_node *homes;   /* n, in the same order, as the hash wants them */
+    struct members found;            /* if it is discovered: its nodes' conf points into it */
+    struct members removed;          /* the same for removed nodes that still have sessions */
+    struct node *nodes;              /* n, followed by the removed nodes: n_all in total */
+    struct rendezvous_node *homes;   /* n, in the same order, as the hash requires them */
     bool *backup;                    /* the same */
     size_t n;                        /* 0 while nothing has been discovered yet */
     size_t n_all;
@@ -46,12 +46,12 @@ struct cluster {
 struct binding {
     const struct listener_conf *conf; /* borrowed from the snapshot's configuration */
     struct listener_live *live;       /* borrowed from the snapshot */
-    struct endpoint endpoint;         /* port 0 = whatever is free */
+    struct endpoint endpoint;         /* port 0 = any free port */
 };
 
 struct snapshot {
-    _Atomic uint32_t refs; /* release when one goes, acquire by the last */
-    struct snapshot *base; /* a reference; whose configuration this is; null = our own */
+    _Atomic uint32_t refs; /* release on unref, acquire by the last */
+    struct snapshot *base; /* a reference to the owner of the configuration; null = this one */
     struct config *config;
     struct listener_live **listeners; /* of config->listeners, a reference to each */
     struct binding *bindings; /* every address of every listener, in the configuration's order */
@@ -66,18 +66,18 @@ struct snapshot {
 struct members_source {
     const struct members *(*of)(const void *arg, const char *cluster);
     const void *arg;
-    /* What a node of this weight in the file weighs; null = that. */
+    /* The weight in effect of a node with this weight in the file; null = the same. */
     uint32_t (*weigh)(const void *weights, const char *cluster, const char *node, uint32_t weight);
     const void *weights;
 };
 
 /*
- * Take a configuration (freed on failure too). Null when memory is short. The first reference is
- * the caller's.
+ * Take a configuration (freed on failure too). Null if memory is short. The caller owns the first
+ * reference.
  *
- *   before   the snapshot it takes the place of; null = none. Its nodes that are not in the new
- *            one, of a cluster that still is, stay beside it as departed while they have
- *            sessions: they get no new ones, but are still watched over
+ *   before   the snapshot that it replaces; null = none. If a cluster still exists, nodes removed
+ *            from it stay in the snapshot while they have sessions: they get no new ones, but are
+ *            still checked
  */
 MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
                                        const struct members_source *members,

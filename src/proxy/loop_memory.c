@@ -1,5 +1,5 @@
 /*
- * loop_memory.c - an allocator for libev with a reserve behind it.
+ * loop_memory.c - an allocator for libev, with a reserve.
  *
  *    grow: realloc() --fails--> a piece of the reserve, taken off its front
  *    grow again, memory is back: malloc(), and the piece is given up
@@ -21,17 +21,17 @@
 #include <sys/mman.h>
 
 /*
- * Bytes that libev 4.33 wants of a loop: 16 for each descriptor number, whoever has it; and, of
- * each watcher, 16 in the heap of timers, 16 among those due, 4 among those changed, 12 in what
- * epoll answers. A session has three watchers. Each array doubles: so twice that.
+ * Bytes that libev 4.33 allocates for a loop: 16 per descriptor number, also of other loops; and
+ * per watcher, 16 in the heap of timers, 16 in the pending events, 4 in the changed descriptors, 12
+ * in the events of epoll. A session has three watchers. Arrays grow by doubling: so twice that.
  */
 #define EACH_LOOP_PER_DESCRIPTOR 32u
 #define ALL_LOOPS_PER_DESCRIPTOR 144u
 #define SMALLEST                 65536u
-#define LARGEST                  (64u << 20) /* limits of a thousand million files are set in containers */
+#define LARGEST                  (64u << 20) /* containers may set limits of a thousand million files */
 
 struct piece {
-    alignas(max_align_t) size_t size; /* of the bytes behind it */
+    alignas(max_align_t) size_t size; /* of the bytes after it */
 };
 
 static struct {
@@ -77,7 +77,7 @@ static void give_up(void *p)
     pthread_mutex_unlock(&reserve.lock);
 }
 
-/* Out of the reserve if that can be, else to another place in it. */
+/* Move it out of the reserve if possible, else to another place in it. */
 static void *move_piece(void *p, size_t size)
 {
     void *to = malloc(size);
@@ -100,7 +100,7 @@ static void *move_into_reserve(void *p, size_t size)
     return to;
 }
 
-/* As realloc(), and free() where size is 0. Null ends the process: libev sees to it. */
+/* As realloc(), and free() if size is 0. If it returns null, libev aborts the process. */
 static void *allocate(void *p, long size) EV_NOEXCEPT
 {
     if (size == 0) {
@@ -134,7 +134,7 @@ bool loop_memory_is_short(void)
     size_t in_use = atomic_load_explicit(&reserve.in_use, memory_order_relaxed);
     if (in_use == 0)
         return false;
-    /* volatile: a compiler may take it that memory nobody uses can always be had */
+    /* volatile: a compiler may remove the allocation of memory that is not used */
     void *volatile as_much = malloc(in_use);
     free(as_much);
     return !as_much;

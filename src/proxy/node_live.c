@@ -1,8 +1,8 @@
 /*
  * node_live.c - the registry of the nodes' live records.
  *
- * Records are made, and freed, by the main thread alone: the registry holds a reference of its
- * own to each, so that a worker's last word on one never frees it.
+ * Only the main thread creates and frees records: the registry holds its own reference to each, so
+ * that a worker's unref never frees one.
  */
 #include "proxy/node_live.h"
 
@@ -38,7 +38,7 @@ void node_registry_sweep(struct node_registry *registry)
     for (struct list *l = registry->records.next, *next; l != &registry->records; l = next) {
         next = l->next;
         struct node_live *live = CONTAINER_OF(l, struct node_live, link);
-        /* acquire: pairs with the release of who let go last */
+        /* acquire: pairs with the release of the last unref */
         if (atomic_load_explicit(&live->refs, memory_order_acquire) == 1)
             record_free(live);
     }
@@ -108,6 +108,6 @@ void node_live_set_status(struct node_registry *registry, struct node_live *live
                           enum node_status status)
 {
     atomic_store_explicit(&live->status, status, memory_order_relaxed);
-    /* release: who sees the status_version sees the status */
+    /* release: a thread that sees the status_version sees the status */
     atomic_fetch_add_explicit(&registry->status_version, 1, memory_order_release);
 }

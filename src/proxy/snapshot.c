@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a snapshot is made of, besides its configuration. */
+/* Inputs of a snapshot, besides its configuration. */
 struct origin {
     struct node_registry *registry;
-    const struct members_source *members; /* null = nothing is known yet */
+    const struct members_source *members; /* null = no members yet */
     const struct snapshot *before;        /* null = none */
 };
 
@@ -56,7 +56,7 @@ static bool sources_init(struct cluster *cluster, const struct cluster_conf *con
     return true;
 }
 
-/* A cluster of the snapshot before whose nodes this one has until DNS has answered; null = none. */
+/* The earlier cluster whose nodes this one uses until DNS has answered; null = none. */
 static const struct cluster *stand_in(const struct snapshot *before,
                                       const struct cluster_conf *conf)
 {
@@ -79,7 +79,7 @@ static bool keep_nodes(const struct cluster *before, struct members *out)
     return kept;
 }
 
-/* The configured nodes, or those found of a discovered cluster. */
+/* The configured nodes, or the discovered ones. */
 static bool nodes_of(struct cluster *cluster, const struct origin *origin,
                      const struct node_conf **nodes, size_t *n)
 {
@@ -107,7 +107,7 @@ static bool is_among(const struct node_conf *nodes, size_t n, const char *name)
     return false;
 }
 
-/* Nodes of the cluster as it was that are not in it any more and have sessions. */
+/* Nodes that were removed from the cluster and still have sessions. */
 static bool removed_init(struct cluster *cluster, const struct cluster *before,
                          const struct node_conf *nodes, size_t n)
 {
@@ -126,7 +126,7 @@ static bool removed_init(struct cluster *cluster, const struct cluster *before,
     return copied;
 }
 
-/* What each of the first n nodes weighs, also for the hash. */
+/* The weight of each of the first n nodes, also for the hash. */
 static void weigh(struct cluster *cluster, const struct members_source *source)
 {
     for (size_t i = 0; i < cluster->n; i++) {
@@ -137,7 +137,7 @@ static void weigh(struct cluster *cluster, const struct members_source *source)
                 : conf->weight;
         cluster->nodes[i].weight = cluster->homes[i].weight = weight;
     }
-    for (size_t i = cluster->n; i < cluster->n_all; i++) /* departed */
+    for (size_t i = cluster->n; i < cluster->n_all; i++) /* removed */
         cluster->nodes[i].weight = cluster->nodes[i].conf->weight;
 }
 
@@ -161,7 +161,7 @@ static bool cluster_init(struct cluster *cluster, const struct cluster_conf *con
     if (!sources_init(cluster, conf) || !nodes_of(cluster, origin, &nodes, &n) ||
         !removed_init(cluster, before, nodes, n))
         return false;
-    cluster->nodes = calloc(n + cluster->removed.n + 1, /* + 1: none is no failure */
+    cluster->nodes = calloc(n + cluster->removed.n + 1, /* + 1: calloc(0) may return null */
                             sizeof(*cluster->nodes));
     cluster->homes = calloc(n + 1, sizeof(*cluster->homes));
     cluster->backup = calloc(n + 1, sizeof(*cluster->backup));
@@ -236,7 +236,7 @@ static bool doors_init(struct snapshot *snapshot)
     return true;
 }
 
-/* base: whose configuration it is, a reference taken; null = its own. */
+/* base: owner of the configuration, a reference is taken; null = the snapshot itself. */
 static struct snapshot *make(struct config *config, struct snapshot *base,
                              const struct origin *origin)
 {
@@ -298,7 +298,7 @@ static void snapshot_free(struct snapshot *snapshot)
 
 void snapshot_unref(struct snapshot *snapshot)
 {
-    /* release and acquire: what others did with it comes before its end */
+    /* release and acquire: all uses by other threads happen before it is freed */
     if (snapshot && atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) == 1)
         snapshot_free(snapshot);
 }

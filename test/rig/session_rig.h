@@ -109,7 +109,7 @@ bool rig_lives(const struct rig *rig);
 /* Why the newest session ended. */
 enum close_reason rig_reason(const struct rig *rig);
 
-/* What an ended session has left behind, as text; null = nothing. */
+/* What an ended session has leaked, as text; null = nothing. */
 const char *rig_residue(const struct rig *rig);
 
 /* Free what was written to a peer, which can then be used again. */

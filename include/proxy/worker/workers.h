@@ -73,7 +73,7 @@ MUST_USE bool worker_send_tls(struct worker *w, struct worker_tls *tls);
 /* From the main thread: check the nodes' records, which may require closing or moving sessions. */
 void worker_wake(struct worker *w);
 
-/* Start its thread. False with errno when the system refuses one. */
+/* Start its thread. False with errno if the system cannot create one. */
 MUST_USE bool worker_start(struct worker *w);
 
 /* From the main thread: set the mode; the worker follows soon. */

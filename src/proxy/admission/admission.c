@@ -1,9 +1,9 @@
 /*
- * admission.c - what the workers of a process know of sources and of client identifiers.
+ * admission.c - tables of sources and of client identifiers, shared by the workers.
  *
- * Each table is in SHARDS parts, a mutex to each, one held at a time, so that workers seldom meet.
- * A place names a shard and an entry in it: a source with connections is held, so its entry stays
- * where it is.
+ * Each table has SHARDS parts, each with a mutex; a thread holds one at a time, so contention is
+ * rare. A place is a shard and the index of an entry in it. The entry of a source with connections
+ * is held, so its index does not change.
  */
 #include "proxy/admission/admission.h"
 
@@ -20,10 +20,9 @@
 #define SHARD_BITS 4u
 #define SHARDS     (1u << SHARD_BITS)
 
-/* Trades of an identifier between two sources are counted for so long, or for window_ms if longer.
- */
+/* Time over which an identifier's changes between two sources are counted; window_ms if longer. */
 #define TRADES_MS 60000u
-/* A pair that a node has accepted is known for a day. */
+/* A pair that a node has accepted counts as accepted for a day. */
 #define KNOWN_US (UINT64_C(86400) * 1000000)
 /* A to B, back to A, and to B again. */
 #define TRADES_MANY 3u
@@ -34,12 +33,12 @@ struct source {
     uint32_t connections; /* open now */
 };
 
-/* A host, IPv4 as IPv6 has it; all zero = none. */
+/* A host, IPv4 as an IPv4-mapped IPv6 address; all zero = none. */
 struct host {
     uint8_t ip[16];
 };
 
-/* An identifier from one source, an identifier alone, or what is more to say of such a one. */
+/* An identifier with one source, an identifier alone, or an extension of the latter. */
 struct client {
     struct table_entry entry;
     union {
@@ -47,14 +46,14 @@ struct client {
             struct damping damping;
             union {
                 uint64_t accepted_us; /* of a pair: when a node last accepted it; 0 = never */
-                struct host last;     /* alone: who was accepted with it last */
+                struct host last;     /* alone: the source that was accepted with it last */
             };
         };
-        struct {                /* only of those that change their host */
-            uint64_t traded_us; /* when the first of these trades was */
-            uint64_t said_us;   /* when it was last called contested; 0 = never */
-            uint64_t before;    /* a hash of who was accepted before `last`; 0 = none */
-            uint8_t trades;     /* between these two, back and forth */
+        struct {                /* only for identifiers that change their host */
+            uint64_t traded_us; /* time of the first of these changes */
+            uint64_t said_us;   /* when it was last reported as contested; 0 = never */
+            uint64_t before;    /* a hash of the source that was accepted before `last`; 0 = none */
+            uint8_t trades;     /* changes between these two */
         } trade;
     };
 };
@@ -113,15 +112,15 @@ void admission_free(struct admission *a)
     free(a);
 }
 
-/* The shard goes by bits that do not choose the bucket. */
+/* The shard is chosen by bits that do not choose the bucket. */
 static struct shard *shard_of(struct shard *shards, struct key_hash key)
 {
     return &shards[key.high >> (64 - SHARD_BITS)];
 }
 
 /*
- * The key's entry, the newest now, made when there is none; what was used least lately makes room.
- * 0 when all entries are held.
+ * The key's entry, which becomes the most recently used; created if there is none, in place of the
+ * least recently used one. 0 if all entries are held.
  */
 static uint32_t get(struct shard *shard, struct key_hash key)
 {
@@ -232,7 +231,7 @@ struct admission_key admission_key(const struct admission *a, const struct admis
                                   .alone = key_hash(client->id.p, client->id.n, a->seed)};
 }
 
-/* Was it accepted so lately that refused ones, which may be somebody else's, do not count? */
+/* Whether it was accepted so recently that rejected ones, perhaps of others, do not count. */
 static bool is_known(const struct client *pair, uint64_t now_us)
 {
     return pair->accepted_us > 0 && since(pair->accepted_us, now_us) < KNOWN_US;
@@ -248,7 +247,7 @@ static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64
     const struct client *c = index ? table_at(&shard->table, index) : NULL;
     if (c && c->damping.until_us > now_us) {
         left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
-        table_touch(&shard->table, index); /* else other identifiers wash the penalty away */
+        table_touch(&shard->table, index); /* else it is evicted, and the penalty lost */
     }
     pthread_mutex_unlock(&shard->lock);
     return left_ms;
@@ -275,7 +274,7 @@ uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
     return penalty_ms;
 }
 
-/* The port is another each time. Nobody comes from 0.0.0.0: that is who has no address. */
+/* Without the port, which changes each time. 0.0.0.0 stands for a peer without an address. */
 static struct host host_of(const struct address *source)
 {
     struct host host = {.ip = {[10] = 0xff, [11] = 0xff}};
@@ -302,7 +301,7 @@ static bool host_equal(const struct host *a, const struct host *b)
 }
 
 /*
- * The identifier has gone from one host to another. True when it went back and forth between the
+ * The identifier has moved from one host to another. True if it moved back and forth between the
  * two too often.
  */
 static bool note_trade(struct client *c, uint64_t from, uint64_t to, uint64_t window_us,
@@ -322,7 +321,7 @@ static bool note_trade(struct client *c, uint64_t from, uint64_t to, uint64_t wi
     return true;
 }
 
-/* Note who has the identifier now. True when that is contested. */
+/* Store the source that now uses the identifier. True if it is contested. */
 static bool note_host(struct admission *a, const struct flapping_conf *conf, struct host now_at,
                       struct client *alone, uint64_t now_us)
 {
@@ -334,7 +333,7 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
     alone->last = now_at;
     if (host_equal(&before, &none))
         return false;
-    /* in the same shard, which is locked; `alone` is the newest in it and makes no room */
+    /* in the same, locked shard; `alone` is the newest entry in it, so it is not evicted */
     const struct key_hash key = {.low = ~alone->entry.key.low, .high = alone->entry.key.high};
     struct shard *shard = shard_of(a->clients, key);
     struct client *c = table_at(&shard->table, get(shard, key));
@@ -343,7 +342,7 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
                       window_ms * UINT64_C(1000), now_us);
 }
 
-/* Of a known pair, accepted CONNECTs count. Returns the length of a penalty that begins; else 0. */
+/* Count an accepted CONNECT of an accepted pair. Returns the length of a new penalty, or 0. */
 static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
                                struct key_hash pair, uint64_t now_us)
 {

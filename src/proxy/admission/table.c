@@ -24,7 +24,7 @@ bool table_init(struct table *t, uint32_t n_max, size_t entry_size)
     while (buckets < n_max)
         buckets *= 2;
     *t = (struct table){.entry_size = entry_size, .n_max = n_max, .unused = 1, .mask = buckets - 1};
-    /* not calloc(): it begins a few bytes behind a line, and table_add() sets all to 0 */
+    /* not calloc(): its memory is not aligned to a cache line; table_add() sets all to 0 */
     t->entries = aligned_alloc(TABLE_LINE, round_up(((size_t)n_max + 1) * entry_size));
     t->buckets = calloc(buckets, sizeof(*t->buckets));
     return t->entries && t->buckets;

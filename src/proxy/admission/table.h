@@ -1,7 +1,7 @@
 /*
  * table.h - a shard of a table of fixed size: hash chains, and the order of last use.
  *
- * Not locked: the shard's mutex is the caller's to hold. An entry begins with a struct
+ * Not locked: the caller must hold the shard's mutex. An entry begins with a struct
  * table_entry; index 0 is "none".
  */
 #ifndef PROXY_ADMISSION_TABLE_H
@@ -14,13 +14,13 @@
 #include "base/util.h"
 #include "model/key_hash.h"
 
-#define TABLE_LINE 64u /* of the processor's cache; where the entries begin, too */
+#define TABLE_LINE 64u /* cache line of the processor; the entries are aligned to it */
 
 struct table_entry {
     struct key_hash key;
     uint32_t chain;        /* next in its bucket */
     uint32_t newer, older; /* in the order of use; of a free entry, `older` is the next free one */
-    bool held;             /* not in that order: it must not make room */
+    bool held;             /* not in that order: it must not be evicted */
 };
 
 struct table {
@@ -34,7 +34,7 @@ struct table {
     uint32_t newest, oldest; /* of those not held; 0 = all are */
 };
 
-/* False when memory is short; table_fini() is good then, too. */
+/* False if memory is short; table_fini() is allowed then, too. */
 MUST_USE bool table_init(struct table *t, uint32_t n_max, size_t entry_size);
 void table_fini(struct table *t);
 
@@ -49,13 +49,13 @@ uint32_t table_find(const struct table *t, struct key_hash key);
 /* Make it the newest, unless it is held. */
 void table_touch(struct table *t, uint32_t index);
 
-/* Keep it, whoever needs room; and no longer: it is the newest then. */
+/* Protect it from eviction; and stop doing so, which makes it the newest. */
 void table_hold(struct table *t, uint32_t index);
 void table_release(struct table *t, uint32_t index);
 
 /*
- * An entry for a new key, the newest, all zero but for its links and its key. Null and *index 0
- * when the table is full: table_remove() makes room.
+ * Add an entry for a new key, as the newest: all zero except its links and its key. Null and
+ * *index 0 if the table is full: table_remove() makes room.
  */
 void *table_add(struct table *t, struct key_hash key, uint32_t *index);
 void table_remove(struct table *t, uint32_t index);

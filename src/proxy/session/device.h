@@ -32,7 +32,7 @@ void device_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *
 
 /*
  * Compose the PROXY header for the session's cluster. Returns its size in bytes; 0 if the cluster
- * wants none.
+ * requires none.
  */
 size_t device_proxy_header(struct session *s, uint8_t out[PROXY_V2_MAX]);
 

@@ -2,7 +2,7 @@
  * flow.c - move the bytes of one direction between two open streams.
  *
  * Knows nothing of MQTT, TLS or WebSocket. Reads the sender only while nothing waits for
- * the receiver, so a slow reader slows its own sender and nobody else.
+ * the receiver, so a slow reader slows only its own sender.
  *
  *    sender --read--> scratch --write--> receiver
  *                        |                  ^

@@ -280,7 +280,7 @@ static int mask_of(const struct ev_io *io)
 }
 
 /*
- * Keep watching for reads when nothing wants them for a while: usually nothing arrives meanwhile,
+ * Keep watching for reads while they are not needed for a while: usually nothing arrives meanwhile,
  * and stopping and restarting is a system call. If something arrives, or if the sender has ended
  * (the socket stays readable), the exact mask is set.
  */

@@ -1,5 +1,5 @@
 /*
- * turn.c - the queues of sessions that want another turn of the loop.
+ * turn.c - the queues of sessions that need another turn of the loop.
  *
  *    runnable              yielded, with more to do
  *    handshakes_active     wait for the next step of a TLS handshake: served first

@@ -17,7 +17,7 @@
 #include "proxy/session/session.h"
 #include "proxy/session/worker_core.h"
 
-/* A node that has accepted nobody for this long, and refused more than this many, refuses all. */
+/* A node that accepted no CONNECT for this long, and refused more than this many, refuses all. */
 #define ACCEPTED_LATELY_US 5000000u
 #define REFUSED_IN_A_ROW   4u
 

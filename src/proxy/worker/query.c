@@ -75,9 +75,9 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
     copy_tls(out, s);
 }
 
-/* ---- does it match? ---- */
+/* ---- matching ---- */
 
-/* For "a/b/c", only the node can tell which slash separates its names. */
+/* In "a/b/c", which slash separates the names depends on the node. */
 static bool is_at(const struct session_filter *terms, const struct session *s)
 {
     if (!terms->node)
@@ -120,7 +120,7 @@ static bool matches(const struct session_filter *terms, const struct session *s)
            comes_from(terms, s);
 }
 
-/* ---- looking ---- */
+/* ---- searching ---- */
 
 static void finish(struct session_part *part, bool complete)
 {

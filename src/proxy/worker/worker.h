@@ -22,7 +22,8 @@ struct worker_update {
     struct cluster_view *
         *cluster_views;          /* with the snapshot: of each of its clusters, a reference */
     struct listener **listeners; /* of each of its bindings, a reference */
-    size_t *takes_over;          /* with the listeners: whose socket, where they have none */
+    size_t *takes_over; /* with the listeners: index of the binding to take the socket from, if they
+                           have none */
     struct worker_tls *tls;
     bool counted; /* in the registry's recounts */
 };
@@ -42,7 +43,7 @@ struct worker {
     /* mailbox.c */
     struct ev_async mail; /* wakes the loop to check the mailbox and the nodes' records */
     _Atomic(struct worker_update *)
-        updates;                            /* newest first; owned by who takes them out; acq_rel */
+        updates; /* newest first; owned by the thread that removes them; acq_rel */
     _Atomic(struct session_part *) queries; /* the same, for session queries */
     _Atomic int mode; /* enum worker_mode; release by the main thread, acquire here */
 
@@ -62,10 +63,10 @@ struct worker {
 
 /* ---- mailbox.c: from other threads ---- */
 
-/* All plans that wait, in the order they were given. */
+/* All pending plans, in the order they were sent. */
 struct worker_update *worker_mailbox_take_updates(struct worker *w);
 
-/* All queries that wait, newest first. */
+/* All pending queries, newest first. */
 struct session_part *worker_mailbox_take_queries(struct worker *w);
 
 /* From the main thread. */
@@ -73,7 +74,7 @@ void worker_send_query(struct worker *w, struct session_part *part);
 
 /* ---- plan.c ---- */
 
-/* Apply a update, which is freed. */
+/* Apply an update, which is freed. */
 void worker_apply_update(struct worker *w, struct worker_update *update);
 
 /* ---- evict.c ---- */
