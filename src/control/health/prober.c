@@ -2,7 +2,7 @@
  * prober.c - the health of all nodes: one probe per node, and decisions per cluster.
  *
  *    snapshot --> a probe for each node (prober_probe.c), which checks and settles it
- *    tick, 10 a second --> failures the workers counted --> may one more be ejected? --> settle
+ *    tick, 10 per second --> failures the workers counted --> may one more be ejected? --> settle
  *
  * While no session fails and no node is ejected, ticks are slow, so that an idle router sleeps.
  */

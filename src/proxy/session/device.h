@@ -36,7 +36,7 @@ void device_facts(struct session *s, struct tls_facts *tls, struct proxy_facts *
  */
 size_t device_proxy_header(struct session *s, uint8_t out[PROXY_V2_MAX]);
 
-/* The client identifier and the user name, as far as they are kept; p is null if there is none. */
+/* The stored parts of client identifier and user name; p is null if there is none. */
 struct span session_client_id(const struct session *s);
 struct span session_username(const struct session *s);
 

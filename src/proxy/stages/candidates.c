@@ -5,7 +5,7 @@
  * be able to eject nodes with packets that brokers fail on, and a healthy EMQX node holds a CONNECT
  * while it waits for a lock over its cluster. So such a failure counts against its node only if
  * another node answers the same CONNECT as a healthy node would (candidates_prove()). Silence also
- * counts if the configuration lets no other node be tried.
+ * counts if the configuration allows no other node to be tried.
  */
 #include "candidates.h"
 

@@ -112,7 +112,7 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
     resume(w);
 }
 
-/* Listeners without TLS go on. */
+/* Listeners without TLS continue. */
 static void hold_tls(struct worker *w)
 {
     if (!w->accept_held)
@@ -124,8 +124,8 @@ static void hold_tls(struct worker *w)
 }
 
 /*
- * A connection of a listener. -1 if there is none, none may be accepted now, or none can be had for
- * lack of descriptors or memory: then accepting is held or paused by this call.
+ * A connection of a listener. -1 if none is pending, none may be accepted now, or descriptors or
+ * memory are short: then this call holds or pauses accepting.
  */
 static int accept_fd(struct worker *w, struct listener *listener, struct address *peer)
 {

@@ -145,7 +145,7 @@ static bool look_at(struct session_part *part, struct session *s, uint64_t now_u
         return true;
     if (terms->disconnect)
         session_end(s, CLOSE_DISCONNECTED);
-    return false; /* there is no other */
+    return false; /* session ids are unique */
 }
 
 static void look(struct worker *w, struct session_part *part)
