@@ -10,7 +10,7 @@
 
 #include "net/address.h"
 
-static void text_is_parsed_and_written_back(void **state)
+static void text_is_parsed_and_formatted_back(void **state)
 {
     static const struct {
         const char *text, *back, *host;
@@ -27,7 +27,7 @@ static void text_is_parsed_and_written_back(void **state)
         {"[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80", "2001:db8:0:1:1:1:1:1", 80},
         {"[2001:0:0:1:0:0:0:1]:80", "[2001:0:0:1::1]:80", "2001:0:0:1::1", 80},
         {"[2001:DB8::A]:80", "[2001:db8::a]:80", "2001:db8::a", 80},
-        /* IPv4-mapped is shown as what it is */
+        /* IPv4-mapped addresses keep the IPv6 form */
         {"[::ffff:192.0.2.1]:80", "192.0.2.1:80", "192.0.2.1", 80},
     };
     char text[ADDRESS_TEXT_MAX];
@@ -41,7 +41,7 @@ static void text_is_parsed_and_written_back(void **state)
     }
 }
 
-static void what_is_no_address_is_refused_and_leaves_the_result_alone(void **state)
+static void invalid_address_is_rejected_and_leaves_the_result_unchanged(void **state)
 {
     static const char *const texts[] = {
         "",
@@ -88,7 +88,7 @@ static void what_is_no_address_is_refused_and_leaves_the_result_alone(void **sta
     }
 }
 
-static void port_zero_is_taken_only_where_asked_for(void **state)
+static void port_zero_is_accepted_only_if_allowed(void **state)
 {
     struct address a;
     (void)state;
@@ -108,7 +108,7 @@ static void the_longest_text_fits(void **state)
                         "[1123:4567:89ab:cdef:1123:4567:89ab:cdef]:65535");
 }
 
-static void no_address_is_called_unknown(void **state)
+static void missing_address_is_formatted_as_unknown(void **state)
 {
     struct address none = {.sa.sa_family = AF_UNSPEC};
     char text[ADDRESS_TEXT_MAX];
@@ -120,7 +120,7 @@ static void no_address_is_called_unknown(void **state)
     assert_true(address_equal(&none, &none));
 }
 
-static void length_is_what_bind_and_connect_want(void **state)
+static void length_matches_the_address_family(void **state)
 {
     struct address a;
     (void)state;
@@ -130,7 +130,7 @@ static void length_is_what_bind_and_connect_want(void **state)
     assert_int_equal(address_len(&a), sizeof(struct sockaddr_in6));
 }
 
-static void addresses_are_equal_when_host_and_port_are(void **state)
+static void addresses_are_equal_if_host_and_port_are_equal(void **state)
 {
     static const char *const texts[] = {
         "192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1",         "[::1]:1",
@@ -145,7 +145,7 @@ static void addresses_are_equal_when_host_and_port_are(void **state)
         }
 }
 
-static void equality_does_not_look_at_padding_and_flow_label(void **state)
+static void equality_ignores_padding_and_flow_label(void **state)
 {
     struct address a, b;
     (void)state;
@@ -159,7 +159,7 @@ static void equality_does_not_look_at_padding_and_flow_label(void **state)
     assert_true(address_equal(&a, &b));
 }
 
-static void unmapping_makes_ipv4_of_mapped_ipv6_only(void **state)
+static void only_mapped_ipv6_is_converted_to_ipv4(void **state)
 {
     static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
     struct address mapped, plain, other, out;
@@ -169,16 +169,17 @@ static void unmapping_makes_ipv4_of_mapped_ipv6_only(void **state)
     assert_int_equal(mapped.sa.sa_family, AF_INET6);
     out = address_unmap(&mapped);
     assert_true(address_equal(&out, &plain));
-    /* Whatever lies behind a short IPv4 address in the union. */
+    /* The rest of the union after a short IPv4 address may hold any bytes. */
     memcpy(&plain.in6.sin6_addr, mapped_prefix, sizeof(mapped_prefix));
     out = address_unmap(&plain);
     assert_true(address_equal(&out, &plain));
-    assert_true(address_parse("[::192.0.2.1]:99", false, &other)); /* compatible, not mapped */
+    assert_true(
+        address_parse("[::192.0.2.1]:99", false, &other)); /* IPv4-compatible, not IPv4-mapped */
     out = address_unmap(&other);
     assert_true(address_equal(&out, &other));
 }
 
-static void a_normalized_address_is_what_a_connection_from_there_is_hashed_by(void **state)
+static void address_is_normalized_to_the_form_used_as_a_hash_key(void **state)
 {
     static const char *const pairs[][2] = {
         {"192.0.2.1", "192.0.2.1"},
@@ -220,16 +221,16 @@ static void a_normalized_address_is_what_a_connection_from_there_is_hashed_by(vo
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_normalized_address_is_what_a_connection_from_there_is_hashed_by),
-        cmocka_unit_test(text_is_parsed_and_written_back),
-        cmocka_unit_test(what_is_no_address_is_refused_and_leaves_the_result_alone),
-        cmocka_unit_test(port_zero_is_taken_only_where_asked_for),
+        cmocka_unit_test(address_is_normalized_to_the_form_used_as_a_hash_key),
+        cmocka_unit_test(text_is_parsed_and_formatted_back),
+        cmocka_unit_test(invalid_address_is_rejected_and_leaves_the_result_unchanged),
+        cmocka_unit_test(port_zero_is_accepted_only_if_allowed),
         cmocka_unit_test(the_longest_text_fits),
-        cmocka_unit_test(no_address_is_called_unknown),
-        cmocka_unit_test(length_is_what_bind_and_connect_want),
-        cmocka_unit_test(addresses_are_equal_when_host_and_port_are),
-        cmocka_unit_test(equality_does_not_look_at_padding_and_flow_label),
-        cmocka_unit_test(unmapping_makes_ipv4_of_mapped_ipv6_only),
+        cmocka_unit_test(missing_address_is_formatted_as_unknown),
+        cmocka_unit_test(length_matches_the_address_family),
+        cmocka_unit_test(addresses_are_equal_if_host_and_port_are_equal),
+        cmocka_unit_test(equality_ignores_padding_and_flow_label),
+        cmocka_unit_test(only_mapped_ipv6_is_converted_to_ipv4),
     };
     return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }

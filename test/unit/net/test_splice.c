@@ -1,6 +1,7 @@
 /*
- * test_splice.c - a worker's pipe: there, taken back whole, given up, or never there. What passes
- * through it is test_flow.c, test_stream_tcp.c and the end-to-end tests.
+ * test_splice.c - a worker's pipe: open, read back completely, closed after a fault, or never
+ * opened. The transfer through it is covered by test_flow.c, test_stream_tcp_pipe.c and the
+ * end-to-end tests.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -9,7 +10,7 @@
 #include "net/splice.h"
 #include "unit.h"
 
-static void what_is_in_the_pipe_is_taken_back_whole(void **state)
+static void all_bytes_in_the_pipe_can_be_read_back(void **state)
 {
     (void)state;
     static uint8_t in[SPLICE_BYTES_MAX], out[SPLICE_BYTES_MAX];
@@ -18,7 +19,8 @@ static void what_is_in_the_pipe_is_taken_back_whole(void **state)
     assert_true(splice_is_open(&pipe));
     for (size_t i = 0; i < sizeof(in); i++)
         in[i] = (uint8_t)(i * 2654435761u >> 24);
-    assert_int_equal(write(pipe.in, in, sizeof(in)), sizeof(in)); /* it holds so many */
+    assert_int_equal(write(pipe.in, in, sizeof(in)),
+                     sizeof(in)); /* the pipe has room for all of them */
     assert_true(splice_read_back(&pipe, out, 5));
     assert_true(splice_read_back(&pipe, out + 5, sizeof(out) - 5));
     assert_memory_equal(out, in, sizeof(in));
@@ -27,8 +29,8 @@ static void what_is_in_the_pipe_is_taken_back_whole(void **state)
     assert_false(splice_is_open(&pipe));
 }
 
-/* No kernel does that: but whose bytes would the next session get? */
-static void a_pipe_that_does_not_give_what_is_in_it_is_given_up(void **state)
+/* No kernel does that. If one did, the next session could receive bytes of this one. */
+static void pipe_that_returns_too_few_bytes_is_closed(void **state)
 {
     (void)state;
     uint8_t out[8];
@@ -42,7 +44,7 @@ static void a_pipe_that_does_not_give_what_is_in_it_is_given_up(void **state)
     splice_fini(&pipe);                        /* safe to repeat */
 }
 
-static void without_descriptors_there_is_no_pipe(void **state)
+static void pipe_stays_closed_if_no_descriptor_is_free(void **state)
 {
     (void)state;
     struct rlimit before, none;
@@ -61,9 +63,9 @@ static void without_descriptors_there_is_no_pipe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_in_the_pipe_is_taken_back_whole),
-        cmocka_unit_test(a_pipe_that_does_not_give_what_is_in_it_is_given_up),
-        cmocka_unit_test(without_descriptors_there_is_no_pipe),
+        cmocka_unit_test(all_bytes_in_the_pipe_can_be_read_back),
+        cmocka_unit_test(pipe_that_returns_too_few_bytes_is_closed),
+        cmocka_unit_test(pipe_stays_closed_if_no_descriptor_is_free),
     };
     return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * Tests of stream_memory.c: it does what its script says, at the same places each time.
+ * Tests of stream_memory.c: it follows its script, in the same way on every run.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -33,7 +33,7 @@ static void expect_output(const struct stream *st, const char *want)
     assert_true(span_equal(stream_memory_output(st), span_of_str(want)));
 }
 
-static void input_is_read_in_pieces_and_then_waited_for(void **state)
+static void input_is_read_in_pieces_and_then_read_returns_want_read(void **state)
 {
     char bytes[8];
     size_t got = 0;
@@ -54,7 +54,7 @@ static void input_is_read_in_pieces_and_then_waited_for(void **state)
     stream_free(st);
 }
 
-static void every_second_call_waits(void **state)
+static void every_second_call_returns_want(void **state)
 {
     char byte;
     size_t n;
@@ -70,7 +70,7 @@ static void every_second_call_waits(void **state)
     stream_free(st);
 }
 
-static void output_is_kept_and_consuming_makes_room(void **state)
+static void output_is_kept_and_consuming_it_frees_room(void **state)
 {
     size_t put = 0;
     (void)state;
@@ -89,7 +89,7 @@ static void output_is_kept_and_consuming_makes_room(void **state)
     stream_free(st);
 }
 
-static void faults_come_at_their_byte(void **state)
+static void faults_occur_at_the_scripted_byte(void **state)
 {
     char bytes[8];
     size_t n = 0;
@@ -110,7 +110,7 @@ static void faults_come_at_their_byte(void **state)
     stream_free(st);
 }
 
-static void open_takes_its_steps_and_may_fail(void **state)
+static void open_waits_as_scripted_and_may_fail(void **state)
 {
     (void)state;
     struct stream *st = make((struct stream_memory_script){.open_waits = 2});
@@ -124,7 +124,10 @@ static void open_takes_its_steps_and_may_fail(void **state)
     stream_free(st);
 }
 
-/* The signal that a second write after a WANT_WRITE ends a child with; 0 = none. */
+/*
+ * The signal that ends a child when it repeats a write with these bytes after WANT_WRITE; 0 =
+ * none.
+ */
 static int signal_of_repeating(const char *bytes)
 {
     size_t put;
@@ -149,7 +152,7 @@ static int signal_of_repeating(const char *bytes)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-static void a_repeated_write_may_grow_and_nothing_else(void **state)
+static void repeated_write_may_only_append_bytes(void **state)
 {
     (void)state;
     assert_int_equal(signal_of_repeating("abc"), 0);
@@ -161,12 +164,12 @@ static void a_repeated_write_may_grow_and_nothing_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(input_is_read_in_pieces_and_then_waited_for),
-        cmocka_unit_test(every_second_call_waits),
-        cmocka_unit_test(output_is_kept_and_consuming_makes_room),
-        cmocka_unit_test(faults_come_at_their_byte),
-        cmocka_unit_test(open_takes_its_steps_and_may_fail),
-        cmocka_unit_test(a_repeated_write_may_grow_and_nothing_else),
+        cmocka_unit_test(input_is_read_in_pieces_and_then_read_returns_want_read),
+        cmocka_unit_test(every_second_call_returns_want),
+        cmocka_unit_test(output_is_kept_and_consuming_it_frees_room),
+        cmocka_unit_test(faults_occur_at_the_scripted_byte),
+        cmocka_unit_test(open_waits_as_scripted_and_may_fail),
+        cmocka_unit_test(repeated_write_may_only_append_bytes),
     };
     return cmocka_run_group_tests_name("stream_memory", tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /*
  * Tests of stream_tcp.c over loopback sockets and socket pairs.
  *
- * A stream that answers without asking the kernel is recognised by what it does not see:
- * bytes that are there, or an error that waits on the socket.
+ * To detect that a stream returns without a system call, a test leaves bytes or an error pending
+ * on the socket and checks that the stream does not report them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,7 @@ static void wait_for(int fd, short events)
     assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
 }
 
-static void a_short_read_answers_want_read_once_without_asking(void **state)
+static void short_read_makes_the_next_read_return_want_read_without_a_system_call(void **state)
 {
     struct link l = link_make();
     char bytes[8];
@@ -88,7 +88,7 @@ static void a_short_read_answers_want_read_once_without_asking(void **state)
     link_end(&l);
 }
 
-static void a_full_read_asks_again(void **state)
+static void full_read_is_followed_by_another_system_call(void **state)
 {
     struct link l = link_make();
     char bytes[3];
@@ -101,7 +101,7 @@ static void a_full_read_asks_again(void **state)
     link_end(&l);
 }
 
-static void waiting_leaves_the_count_alone(void **state)
+static void want_read_leaves_the_count_unchanged(void **state)
 {
     struct link l = link_make();
     char bytes[8];
@@ -112,7 +112,7 @@ static void waiting_leaves_the_count_alone(void **state)
     link_end(&l);
 }
 
-static void a_full_socket_answers_want_write_and_loses_nothing(void **state)
+static void full_socket_returns_want_write_and_loses_no_bytes(void **state)
 {
     enum { N = 1 << 20 };
     struct link l = link_make();
@@ -141,7 +141,7 @@ static void a_full_socket_answers_want_write_and_loses_nothing(void **state)
     link_end(&l);
 }
 
-static void the_peers_fin_reads_as_end_and_writing_goes_on(void **state)
+static void fin_of_the_peer_is_read_as_eof_and_writing_still_works(void **state)
 {
     struct link l = link_make();
     char bytes[8];
@@ -157,7 +157,7 @@ static void the_peers_fin_reads_as_end_and_writing_goes_on(void **state)
     link_end(&l);
 }
 
-static void close_write_sends_fin_and_reading_goes_on(void **state)
+static void close_write_sends_fin_and_reading_still_works(void **state)
 {
     struct link l = link_make();
     char bytes[8];
@@ -182,8 +182,8 @@ static void free_closes_the_socket(void **state)
     close(l.peer);
 }
 
-/* No SIGPIPE either: the default action would end this program. */
-static void writing_to_a_peer_that_is_gone_gives_words(void **state)
+/* No SIGPIPE is raised: its default action would end this program. */
+static void writing_to_a_closed_peer_returns_an_error_with_its_reason(void **state)
 {
     struct link l = link_make();
     size_t put;
@@ -195,7 +195,7 @@ static void writing_to_a_peer_that_is_gone_gives_words(void **state)
     link_end(&l);
 }
 
-static void a_reset_gives_words_and_close_write_has_nothing_to_say(void **state)
+static void reset_returns_an_error_with_its_reason_and_close_write_succeeds(void **state)
 {
     struct sockaddr_in address;
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -218,18 +218,18 @@ static void a_reset_gives_words_and_close_write_has_nothing_to_say(void **state)
     close(listener);
 }
 
-/* The reset waits on the socket, and open() does not meet it: it made no system call. */
-static void an_accepted_stream_opens_without_asking(void **state)
+/* The socket is closed first, so any system call in open() would fail. */
+static void accepted_stream_opens_without_a_system_call(void **state)
 {
     struct link l = link_make();
     (void)state;
-    close(l.fd); /* any system call on it would fail now */
+    close(l.fd); /* any system call on it fails from here on */
     assert_int_equal(stream_open(l.st), STREAM_OK);
-    stream_free(l.st); /* its close() fails, which nobody minds */
+    stream_free(l.st); /* its close() fails, which is ignored */
     close(l.peer);
 }
 
-static void a_dialled_stream_opens_when_connected(void **state)
+static void connecting_stream_opens_once_it_is_connected(void **state)
 {
     struct sockaddr_in address;
     size_t put;
@@ -251,7 +251,7 @@ static void a_dialled_stream_opens_when_connected(void **state)
 }
 
 /* With the accept queue full, loopback drops the SYN and connect() stays in progress. */
-static void a_dial_in_progress_answers_want_write(void **state)
+static void connect_in_progress_returns_want_write(void **state)
 {
     struct sockaddr_in address;
     struct stream *queued[8];
@@ -266,7 +266,7 @@ static void a_dial_in_progress_answers_want_write(void **state)
         waiting += answer == STREAM_WANT_WRITE;
     }
     assert_true(waiting > 0);
-    /* What the session would do too early is answered, not failed. */
+    /* A read or a write before the connection is open returns WANT, not an error. */
     size_t n;
     char byte;
     assert_int_equal(stream_write(queued[7], "x", 1, &n), STREAM_WANT_WRITE);
@@ -276,11 +276,11 @@ static void a_dial_in_progress_answers_want_write(void **state)
     close(listener);
 }
 
-static void a_refused_dial_gives_words(void **state)
+static void refused_connect_returns_an_error_with_its_reason(void **state)
 {
     struct sockaddr_in address;
     (void)state;
-    int bound = listen_somewhere(&address, -1); /* keeps the port, takes no one */
+    int bound = listen_somewhere(&address, -1); /* reserves the port, accepts no connection */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
     assert_int_equal(errno, EINPROGRESS);
@@ -296,19 +296,19 @@ static void a_refused_dial_gives_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_short_read_answers_want_read_once_without_asking),
-        cmocka_unit_test(a_full_read_asks_again),
-        cmocka_unit_test(waiting_leaves_the_count_alone),
-        cmocka_unit_test(a_full_socket_answers_want_write_and_loses_nothing),
-        cmocka_unit_test(the_peers_fin_reads_as_end_and_writing_goes_on),
-        cmocka_unit_test(close_write_sends_fin_and_reading_goes_on),
+        cmocka_unit_test(short_read_makes_the_next_read_return_want_read_without_a_system_call),
+        cmocka_unit_test(full_read_is_followed_by_another_system_call),
+        cmocka_unit_test(want_read_leaves_the_count_unchanged),
+        cmocka_unit_test(full_socket_returns_want_write_and_loses_no_bytes),
+        cmocka_unit_test(fin_of_the_peer_is_read_as_eof_and_writing_still_works),
+        cmocka_unit_test(close_write_sends_fin_and_reading_still_works),
         cmocka_unit_test(free_closes_the_socket),
-        cmocka_unit_test(writing_to_a_peer_that_is_gone_gives_words),
-        cmocka_unit_test(a_reset_gives_words_and_close_write_has_nothing_to_say),
-        cmocka_unit_test(an_accepted_stream_opens_without_asking),
-        cmocka_unit_test(a_dialled_stream_opens_when_connected),
-        cmocka_unit_test(a_dial_in_progress_answers_want_write),
-        cmocka_unit_test(a_refused_dial_gives_words),
+        cmocka_unit_test(writing_to_a_closed_peer_returns_an_error_with_its_reason),
+        cmocka_unit_test(reset_returns_an_error_with_its_reason_and_close_write_succeeds),
+        cmocka_unit_test(accepted_stream_opens_without_a_system_call),
+        cmocka_unit_test(connecting_stream_opens_once_it_is_connected),
+        cmocka_unit_test(connect_in_progress_returns_want_write),
+        cmocka_unit_test(refused_connect_returns_an_error_with_its_reason),
     };
     return cmocka_run_group_tests_name("stream_tcp", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_stream_tcp_pipe.c - TCP streams that read into a pipe and write out of one: the same bytes,
- * waits, ends and faults as through memory.
+ * test_stream_tcp_pipe.c - TCP streams that read into a pipe and write out of one: the bytes,
+ * waits, ends of stream and faults are the same as with buffers in memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -96,8 +96,8 @@ static size_t drain(int fd, uint8_t *p, size_t n)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* The receiver is read only when it is full, so that it is full repeated. */
-static void bytes_pass_unchanged_whenever_the_receiver_is_full(void **state)
+/* The receiver is drained only when it is full, so that it becomes full many times. */
+static void bytes_pass_unchanged_through_a_receiver_that_is_often_full(void **state)
 {
     (void)state;
     struct link from = link_make(), to = link_make();
@@ -135,7 +135,7 @@ static void bytes_pass_unchanged_whenever_the_receiver_is_full(void **state)
     link_end(&to);
 }
 
-static void what_the_pipe_keeps_can_go_on_through_memory(void **state)
+static void bytes_left_in_the_pipe_can_be_sent_from_memory(void **state)
 {
     (void)state;
     struct link from = link_make(), to = link_make();
@@ -158,7 +158,7 @@ static void what_the_pipe_keeps_can_go_on_through_memory(void **state)
     link_end(&to);
 }
 
-static void the_end_is_told_by_a_read(void **state)
+static void end_of_stream_is_reported_by_read_only(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -171,15 +171,15 @@ static void the_end_is_told_by_a_read(void **state)
     wait_for(l.fd, POLLIN);
     assert_int_equal(stream_read_to_pipe(l.st, pipe.in, BLOCK_BYTES, &got), STREAM_WANT_READ);
     assert_int_equal(stream_read(l.st, &byte, 1, &got), STREAM_EOF);
-    assert_int_equal(stream_close_write(l.st), STREAM_OK); /* which free() will say */
+    assert_int_equal(stream_close_write(l.st), STREAM_OK); /* stream_free() sends the FIN later */
     assert_int_equal(recv(l.peer, &byte, 1, 0), -1);
     assert_int_equal(errno, EAGAIN);
     pipe_end(&pipe);
     link_end(&l);
 }
 
-/* Where neither end is a pipe: EINVAL, which says nothing of the connection. */
-static void a_fault_of_splice_leaves_the_bytes_to_copying(void **state)
+/* If neither end is a pipe, splice() fails with EINVAL, which is not a fault of the connection. */
+static void bytes_can_be_copied_after_splice_fails(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -199,8 +199,8 @@ static void a_fault_of_splice_leaves_the_bytes_to_copying(void **state)
     link_end(&l);
 }
 
-/* At urgent data splice() says 0 once the FIN is there, as at the end. */
-static void what_follows_urgent_data_is_not_lost(void **state)
+/* At urgent data, splice() returns 0 once the FIN has arrived, as it does at the end of stream. */
+static void bytes_after_urgent_data_are_not_lost(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -223,8 +223,8 @@ static void what_follows_urgent_data_is_not_lost(void **state)
     link_end(&l);
 }
 
-/* A short read has emptied the socket: the next one says so, whichever it is. */
-static void a_short_read_into_memory_is_remembered_once(void **state)
+/* A short read has emptied the socket: the next read, of either kind, returns WANT_READ. */
+static void short_read_makes_only_the_next_pipe_read_return_want_read(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -243,8 +243,8 @@ static void a_short_read_into_memory_is_remembered_once(void **state)
     link_end(&l);
 }
 
-/* A sender that broke must not pass for one that ended. */
-static void a_reset_of_either_side_gives_words(void **state)
+/* A reset must not be mistaken for an orderly end of stream. */
+static void reset_of_either_side_returns_an_error_with_its_reason(void **state)
 {
     (void)state;
     struct link from = link_make(), to = link_make();
@@ -260,13 +260,13 @@ static void a_reset_of_either_side_gives_words(void **state)
     assert_string_equal(stream_error(from.st), "Connection reset by peer");
     assert_int_equal(stream_write_from_pipe(to.st, pipe.out, 1, &put), STREAM_ERR);
     assert_string_equal(stream_error(to.st), "Connection reset by peer");
-    assert_int_equal(read(pipe.out, &byte, 1), 1); /* it was not taken */
+    assert_int_equal(read(pipe.out, &byte, 1), 1); /* the byte is still in the pipe */
     pipe_end(&pipe);
     link_end(&from);
     link_end(&to);
 }
 
-static void only_tcp_can_splice(void **state)
+static void only_tcp_streams_can_splice(void **state)
 {
     (void)state;
     struct link l = link_make();
@@ -281,14 +281,14 @@ static void only_tcp_can_splice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_pass_unchanged_whenever_the_receiver_is_full),
-        cmocka_unit_test(what_the_pipe_keeps_can_go_on_through_memory),
-        cmocka_unit_test(the_end_is_told_by_a_read),
-        cmocka_unit_test(a_fault_of_splice_leaves_the_bytes_to_copying),
-        cmocka_unit_test(what_follows_urgent_data_is_not_lost),
-        cmocka_unit_test(a_short_read_into_memory_is_remembered_once),
-        cmocka_unit_test(a_reset_of_either_side_gives_words),
-        cmocka_unit_test(only_tcp_can_splice),
+        cmocka_unit_test(bytes_pass_unchanged_through_a_receiver_that_is_often_full),
+        cmocka_unit_test(bytes_left_in_the_pipe_can_be_sent_from_memory),
+        cmocka_unit_test(end_of_stream_is_reported_by_read_only),
+        cmocka_unit_test(bytes_can_be_copied_after_splice_fails),
+        cmocka_unit_test(bytes_after_urgent_data_are_not_lost),
+        cmocka_unit_test(short_read_makes_only_the_next_pipe_read_return_want_read),
+        cmocka_unit_test(reset_of_either_side_returns_an_error_with_its_reason),
+        cmocka_unit_test(only_tcp_streams_can_splice),
     };
     (void)signal(SIGPIPE, SIG_IGN); /* as the router does */
     return cmocka_run_group_tests_name("stream_tcp_pipe", tests, NULL, NULL);

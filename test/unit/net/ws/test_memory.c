@@ -1,9 +1,9 @@
 /*
- * test_memory.c - what a WebSocket stream costs, over a real socket: idle, and while a
- * request or a frame is half read.
+ * test_memory.c - memory used by a WebSocket stream over a real socket: idle, and while a request
+ * or a frame has been received in part.
  *
- * Counts what the C library gives out, by standing in front of its malloc(). Sanitizers bring
- * their own, so with them this program is skipped.
+ * Counts the bytes in use by replacing malloc() of the C library. Sanitizers have their own
+ * malloc(), so this program is skipped with them.
  */
 #include <malloc.h>
 #include <sys/socket.h>
@@ -22,12 +22,12 @@
 #define MALLOC_IS_OURS 1
 #endif
 
-static size_t in_use; /* bytes given out and not taken back */
+static size_t in_use; /* bytes allocated and not yet freed */
 
-#define ROOM_AROUND 512u /* blocks come a little larger than they were asked for */
+#define ROOM_AROUND 512u /* blocks are a little larger than requested */
 
 #if MALLOC_IS_OURS
-/* glibc's own names for its functions; no header has them. */
+/* glibc's internal names for these functions; no header declares them. */
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
@@ -63,7 +63,10 @@ void free(void *p)
 }
 #endif
 
-/* A stream over one end of a socket pair; the other end is *peer. *before: in use without it. */
+/*
+ * A stream over one end of a socket pair; the other end is *peer. *before: bytes in use before it
+ * was created.
+ */
 static struct stream *ws_over_socket(int *peer, size_t *before)
 {
     int fds[2];
@@ -82,14 +85,16 @@ static void send_to(int peer, struct span bytes)
     assert_int_equal(send(peer, bytes.p, bytes.n, 0), bytes.n);
 }
 
-/* Read although the last short read left a WANT_READ behind, see stream_read(). */
+/*
+ * Read again if the first call returns the WANT_READ that follows a short read, see stream_read().
+ */
 static enum stream_result read_again(struct stream *st, void *p, size_t n, size_t *got)
 {
     enum stream_result r = stream_read(st, p, n, got);
     return r == STREAM_WANT_READ ? stream_read(st, p, n, got) : r;
 }
 
-/* One upgrade beforehand: OpenSSL sets itself up with the first digest. */
+/* Do one upgrade first: OpenSSL allocates memory for the first digest. */
 static int warm_up(void **state)
 {
     size_t before;
@@ -103,7 +108,7 @@ static int warm_up(void **state)
     return 0;
 }
 
-static void idle_stream_costs_less_than_a_kilobyte(void **state)
+static void idle_stream_uses_less_than_a_kilobyte(void **state)
 {
     struct bytes input = {0};
     char piece[4096];
@@ -137,7 +142,7 @@ static void idle_stream_costs_less_than_a_kilobyte(void **state)
     bytes_free(&input);
 }
 
-static void large_frames_cost_no_more_than_small_ones(void **state)
+static void large_frames_use_no_more_memory_than_small_ones(void **state)
 {
     struct bytes input = {0};
     char *piece = malloc(65536);
@@ -168,7 +173,7 @@ static void large_frames_cost_no_more_than_small_ones(void **state)
     free(piece);
 }
 
-static void frames_that_came_with_the_request_are_forgotten_once_read(void **state)
+static void memory_of_frames_received_with_the_request_is_freed_after_reading(void **state)
 {
     struct bytes input = {0};
     char piece[16];
@@ -188,7 +193,7 @@ static void frames_that_came_with_the_request_are_forgotten_once_read(void **sta
     bytes_free(&input);
 }
 
-static void request_takes_memory_as_it_comes(void **state)
+static void memory_for_a_request_grows_with_the_bytes_received(void **state)
 {
     size_t before;
     int peer;
@@ -207,7 +212,7 @@ static void request_takes_memory_as_it_comes(void **state)
         ;
     assert_in_range(in_use - before, WS_UPGRADE_HEAD_MAX, WS_UPGRADE_HEAD_MAX + 4096);
     stream_free(st);
-    assert_true(in_use < before); /* the stream below is gone as well */
+    assert_true(in_use < before); /* the inner stream has been freed as well */
     close(peer);
     free(text);
 }
@@ -215,10 +220,10 @@ static void request_takes_memory_as_it_comes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(idle_stream_costs_less_than_a_kilobyte),
-        cmocka_unit_test(large_frames_cost_no_more_than_small_ones),
-        cmocka_unit_test(frames_that_came_with_the_request_are_forgotten_once_read),
-        cmocka_unit_test(request_takes_memory_as_it_comes),
+        cmocka_unit_test(idle_stream_uses_less_than_a_kilobyte),
+        cmocka_unit_test(large_frames_use_no_more_memory_than_small_ones),
+        cmocka_unit_test(memory_of_frames_received_with_the_request_is_freed_after_reading),
+        cmocka_unit_test(memory_for_a_request_grows_with_the_bytes_received),
     };
     if (!MALLOC_IS_OURS)
         return 77; /* skipped */

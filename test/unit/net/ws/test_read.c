@@ -1,9 +1,9 @@
 /*
- * Tests of stream_ws_frames.c and of reading: payload out of frames, ping and close, and each
- * rule of RFC 6455 that a client can break.
+ * Tests of stream_ws_frames.c and of reading: payload from frames, ping and close, and each rule
+ * of RFC 6455 that a client can violate.
  *
- * Inputs are read whole, byte by byte and cut at every point, with large and small pieces asked
- * for. What a cut may change is which of several pings is answered, and nothing else.
+ * Inputs are read whole, byte by byte and split at every point, with large and small read sizes. A
+ * split may change only which of several pings is answered.
  */
 #include "guard_page.h"
 #include "ws_testing.h"
@@ -12,13 +12,13 @@
 
 struct outcome {
     enum stream_result result; /* of the last read */
-    char error[64];            /* when that is ERR */
+    char error[64];            /* set if the result is STREAM_ERR */
     struct bytes payload;
-    struct bytes output; /* frames written, those of close_write() too */
+    struct bytes output; /* frames written, including those of close_write() */
     unsigned received;   /* close code */
 };
 
-/* Read everything there is, in pieces of at most n that end at a forbidden page. */
+/* Read all input, in pieces of at most n bytes that end at a guard page. */
 static enum stream_result read_guarded(struct stream *st, size_t n, struct bytes *payload)
 {
     static struct guard_page guard;
@@ -39,7 +39,7 @@ static enum stream_result read_guarded(struct stream *st, size_t n, struct bytes
     return r;
 }
 
-/* Feed the input in two parts, or byte by byte with cut SIZE_MAX. */
+/* Feed the input in two parts split at `cut`, or byte by byte if `cut` is SIZE_MAX. */
 static struct outcome run(struct span input, size_t cut, size_t piece,
                           struct stream_memory_script script)
 {
@@ -98,7 +98,7 @@ static void check(struct outcome o, const struct expected *want)
     outcome_free(&o);
 }
 
-/* Every way of giving the input ends alike. Frees the input. */
+/* Every way of splitting the input has the same result. Frees the input. */
 static void reads(struct bytes *input, struct expected want)
 {
     static const size_t pieces[] = {PIECE_MAX, 1, 3};
@@ -123,7 +123,10 @@ static void reads_payload(struct bytes *input, const char *payload)
     reads(input, (struct expected){.payload = payload, .result = STREAM_WANT_READ});
 }
 
-/* The frame `bad`, behind a good one, breaks a rule: what came before it is still read. */
+/*
+ * The frame `bad`, which follows a valid one, violates a rule: the payload before it is still
+ * read.
+ */
 static void refused(struct bytes *bad, const char *error, unsigned code)
 {
     struct bytes input = {0};
@@ -148,8 +151,8 @@ static void refused_bytes(const char *p, size_t n, const char *error)
     refused(&bad, error, WS_CLOSE_PROTOCOL_ERROR);
 }
 
-/* RFC 6455 section 5.7, with binary frames in the place of text. */
-static void masked_frame_of_the_rfc_is_hello(void **state)
+/* RFC 6455 section 5.7, with binary frames instead of text frames. */
+static void masked_example_frame_of_the_rfc_is_read(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -157,7 +160,7 @@ static void masked_frame_of_the_rfc_is_hello(void **state)
     reads_payload(&input, "Hello");
 }
 
-static void packets_run_across_frames_and_share_them(void **state)
+static void packets_may_span_frames_and_share_a_frame(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -168,7 +171,7 @@ static void packets_run_across_frames_and_share_them(void **state)
     reads_payload(&input, "\x30\x05topic\x30\x04next");
 }
 
-static void fragments_are_one_run_of_bytes_with_control_frames_in_between(void **state)
+static void fragments_with_control_frames_between_them_are_joined(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -182,7 +185,7 @@ static void fragments_are_one_run_of_bytes_with_control_frames_in_between(void *
     reads_payload(&input, "one message in four; another");
 }
 
-static void lengths_of_each_form_are_read(void **state)
+static void all_three_length_forms_are_read(void **state)
 {
     static const size_t lengths[] = {125, 126, 127, 300, 65535, 65536, 70000};
     (void)state;
@@ -205,7 +208,7 @@ static void lengths_of_each_form_are_read(void **state)
     }
 }
 
-static void frame_of_a_megabyte_is_streamed_through_a_small_buffer(void **state)
+static void one_megabyte_frame_is_read_through_a_small_buffer(void **state)
 {
     enum { LENGTH = 1 << 20 };
     struct bytes input = {0}, payload = {0};
@@ -229,7 +232,7 @@ static void frame_of_a_megabyte_is_streamed_through_a_small_buffer(void **state)
     free(all);
 }
 
-/* What a stream has written after reading this much, close_write() not yet called. */
+/* Check what a stream has written after it reads the input, before close_write() is called. */
 static void answers(struct bytes *input, const char *payload, const void *want, size_t want_n)
 {
     struct bytes got = {0};
@@ -265,7 +268,7 @@ static void ping_is_answered_with_its_payload(void **state)
     bytes_free(&input);
 }
 
-static void of_pings_that_come_together_the_last_is_answered(void **state)
+static void only_the_last_of_several_pings_read_together_is_answered(void **state)
 {
     struct bytes input = {0};
     char text[8];
@@ -281,7 +284,7 @@ static void of_pings_that_come_together_the_last_is_answered(void **state)
             5);
 }
 
-static void each_ping_that_comes_alone_is_answered(void **state)
+static void each_ping_read_on_its_own_is_answered(void **state)
 {
     struct bytes want = {0};
     (void)state;
@@ -300,7 +303,7 @@ static void each_ping_that_comes_alone_is_answered(void **state)
     stream_free(st);
 }
 
-static void reading_waits_while_a_pong_cannot_leave(void **state)
+static void reading_waits_while_a_pong_cannot_be_sent(void **state)
 {
     struct bytes input = {0};
     char piece[64];
@@ -313,7 +316,7 @@ static void reading_waits_while_a_pong_cannot_leave(void **state)
     stream_memory_feed(inner, bytes_span(&input), false);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
-    assert_int_equal(stream_memory_unread(inner), 7); /* bounded by what one read took */
+    assert_int_equal(stream_memory_unread(inner), 7); /* limited to what one call has read */
     assert_output(st, "\x8a\x05H", 3);
     stream_memory_consume(inner, 3);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
@@ -326,7 +329,7 @@ static void reading_waits_while_a_pong_cannot_leave(void **state)
     bytes_free(&input);
 }
 
-static void payload_goes_first_when_a_pong_cannot_leave(void **state)
+static void payload_is_returned_before_waiting_to_send_a_pong(void **state)
 {
     struct bytes input = {0};
     char piece[64];
@@ -343,7 +346,7 @@ static void payload_goes_first_when_a_pong_cannot_leave(void **state)
     bytes_free(&input);
 }
 
-static void flood_without_payload_gives_others_a_turn(void **state)
+static void flood_without_payload_yields_to_other_sessions(void **state)
 {
     struct bytes input = {0};
     char piece[16384];
@@ -389,7 +392,7 @@ static void close_frame_without_a_code_is_answered_with_1000(void **state)
           (struct expected){.payload = "", .result = STREAM_EOF, .received = WS_CLOSE_NO_STATUS});
 }
 
-static void close_frame_is_answered_at_once(void **state)
+static void close_frame_is_answered_immediately(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -397,7 +400,7 @@ static void close_frame_is_answered_at_once(void **state)
     answers(&input, "", "\x88\x02\x03\xe9", 4);
 }
 
-static void close_in_the_middle_of_a_message_is_a_close(void **state)
+static void close_between_the_fragments_of_a_message_is_accepted(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -407,7 +410,7 @@ static void close_in_the_middle_of_a_message_is_a_close(void **state)
           (struct expected){.payload = "half", .result = STREAM_EOF, .received = WS_CLOSE_NORMAL});
 }
 
-static void what_follows_a_close_frame_is_not_read(void **state)
+static void bytes_after_a_close_frame_are_not_read(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -418,7 +421,7 @@ static void what_follows_a_close_frame_is_not_read(void **state)
           (struct expected){.payload = "", .result = STREAM_EOF, .received = WS_CLOSE_NORMAL});
 }
 
-static void end_without_a_close_frame_is_1006(void **state)
+static void end_without_a_close_frame_is_reported_as_1006(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -435,7 +438,7 @@ static void end_without_a_close_frame_is_1006(void **state)
           (struct expected){.payload = "lo", .result = STREAM_EOF, .received = WS_CLOSE_ABNORMAL});
 }
 
-static void unmasked_frame_is_refused(void **state)
+static void unmasked_frame_is_rejected(void **state)
 {
     (void)state;
     refused_bytes("\x82\x05Hello", 7, "unmasked frame");
@@ -443,7 +446,7 @@ static void unmasked_frame_is_refused(void **state)
     refused_bytes("\x89\x00", 2, "unmasked frame");
 }
 
-static void reserved_bits_are_refused(void **state)
+static void reserved_bits_are_rejected(void **state)
 {
     (void)state;
     for (unsigned bit = 0x10; bit <= 0x40; bit <<= 1) {
@@ -452,7 +455,7 @@ static void reserved_bits_are_refused(void **state)
     }
 }
 
-static void reserved_opcodes_are_refused(void **state)
+static void reserved_opcodes_are_rejected(void **state)
 {
     (void)state;
     for (unsigned opcode = 3; opcode <= 15; opcode++)
@@ -460,14 +463,14 @@ static void reserved_opcodes_are_refused(void **state)
             refused_frame(FIN | opcode, "", "reserved opcode", 1002);
 }
 
-static void text_frame_is_refused_with_1003(void **state)
+static void text_frame_is_rejected_with_1003(void **state)
 {
     (void)state;
     refused_frame(FIN | TEXT, "hello", "text frame", 1003);
     refused_frame(TEXT, "", "text frame", 1003);
 }
 
-static void broken_messages_are_refused(void **state)
+static void messages_fragmented_incorrectly_are_rejected(void **state)
 {
     struct bytes bad = {0};
     (void)state;
@@ -478,7 +481,7 @@ static void broken_messages_are_refused(void **state)
     refused(&bad, "new message inside a fragmented message", 1002);
 }
 
-static void control_frames_are_whole_and_short(void **state)
+static void fragmented_or_long_control_frames_are_rejected(void **state)
 {
     char payload[127];
     struct bytes bad = {0};
@@ -491,7 +494,7 @@ static void control_frames_are_whole_and_short(void **state)
     refused(&bad, "broken frame header", 1002);
 }
 
-static void lengths_are_in_their_shortest_form(void **state)
+static void lengths_not_in_the_shortest_form_are_rejected(void **state)
 {
     (void)state;
     refused_bytes("\x82\xfe\x00\x7d\x37\xfa\x21\x3d", 8, "broken frame header");
@@ -501,7 +504,7 @@ static void lengths_are_in_their_shortest_form(void **state)
     refused_bytes("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10, "broken frame header");
 }
 
-static void close_codes_that_may_not_be_sent_are_refused(void **state)
+static void close_codes_that_must_not_be_sent_are_rejected(void **state)
 {
     static const unsigned codes[] = {0,    1,    999,  1004, 1005, 1006,
                                      1015, 1016, 2000, 2999, 5000, 65535};
@@ -514,7 +517,7 @@ static void close_codes_that_may_not_be_sent_are_refused(void **state)
     refused_frame(FIN | CLOSE, "\x03", "close frame with one byte of payload", 1002);
 }
 
-static void close_reason_is_utf8(void **state)
+static void close_reason_that_is_not_utf8_is_rejected(void **state)
 {
     static const char *const reasons[] = {"\xff", "\xc3", "a\xe2\x82", "\xed\xa0\x80", "\xc0\x80"};
     struct bytes good = {0};
@@ -529,7 +532,7 @@ static void close_reason_is_utf8(void **state)
           (struct expected){.payload = "", .result = STREAM_EOF, .received = WS_CLOSE_NORMAL});
 }
 
-static void frame_of_two_to_the_63rd_less_one_is_begun(void **state)
+static void payload_of_the_longest_possible_frame_is_read(void **state)
 {
     struct bytes input = {0};
     (void)state;
@@ -537,7 +540,7 @@ static void frame_of_two_to_the_63rd_less_one_is_begun(void **state)
     reads_payload(&input, "abc");
 }
 
-static void stream_drains_after_a_broken_rule(void **state)
+static void input_is_discarded_after_a_protocol_violation(void **state)
 {
     char piece[64], more[1000];
     struct bytes input = {0};
@@ -548,7 +551,7 @@ static void stream_drains_after_a_broken_rule(void **state)
     add_text_frame(&input, FIN | TEXT, "x");
     stream_memory_feed(inner, bytes_span(&input), false);
     assert_int_equal(stream_read(st, piece, sizeof(piece), &got), STREAM_ERR);
-    assert_output(st, "\x88\x02\x03\xeb", 4); /* it left at once */
+    assert_output(st, "\x88\x02\x03\xeb", 4); /* it was sent immediately */
     assert_int_equal(stream_read(st, piece, sizeof(piece), &got), STREAM_ERR);
     assert_int_equal(stream_close_write(st), STREAM_OK);
     assert_output(st, "\x88\x02\x03\xeb", 4);
@@ -581,7 +584,7 @@ static void payload_is_still_read_after_our_close_frame(void **state)
 }
 
 /* paho-python answers our close frame unmasked. */
-static void broken_frame_after_our_close_frame_is_the_clients_end(void **state)
+static void invalid_frame_after_our_close_frame_ends_the_stream(void **state)
 {
     (void)state;
     static const char *const frames[] = {"\x88\x02\x03\xe8", "\x81\x01x", "\xff\xff\xff\xff"};
@@ -600,7 +603,7 @@ static void broken_frame_after_our_close_frame_is_the_clients_end(void **state)
     }
 }
 
-static void faults_of_the_inner_stream_come_at_their_byte(void **state)
+static void faults_of_the_inner_stream_are_returned_after_the_bytes_before_them(void **state)
 {
     struct bytes input = {0}, payload = {0};
     char byte;
@@ -621,7 +624,9 @@ static void faults_of_the_inner_stream_come_at_their_byte(void **state)
     bytes_free(&payload);
 }
 
-/* A client that has closed answers our pong with RST; what it sent before is still there. */
+/*
+ * A client that has closed answers our pong with RST; the bytes it sent before can still be read.
+ */
 static void frames_are_read_when_a_pong_cannot_be_written(void **state)
 {
     struct bytes input = {0}, payload = {0};
@@ -650,37 +655,37 @@ static void frames_are_read_when_a_pong_cannot_be_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(masked_frame_of_the_rfc_is_hello),
-        cmocka_unit_test(packets_run_across_frames_and_share_them),
-        cmocka_unit_test(fragments_are_one_run_of_bytes_with_control_frames_in_between),
-        cmocka_unit_test(lengths_of_each_form_are_read),
-        cmocka_unit_test(frame_of_a_megabyte_is_streamed_through_a_small_buffer),
+        cmocka_unit_test(masked_example_frame_of_the_rfc_is_read),
+        cmocka_unit_test(packets_may_span_frames_and_share_a_frame),
+        cmocka_unit_test(fragments_with_control_frames_between_them_are_joined),
+        cmocka_unit_test(all_three_length_forms_are_read),
+        cmocka_unit_test(one_megabyte_frame_is_read_through_a_small_buffer),
         cmocka_unit_test(ping_is_answered_with_its_payload),
-        cmocka_unit_test(of_pings_that_come_together_the_last_is_answered),
-        cmocka_unit_test(each_ping_that_comes_alone_is_answered),
-        cmocka_unit_test(reading_waits_while_a_pong_cannot_leave),
-        cmocka_unit_test(payload_goes_first_when_a_pong_cannot_leave),
-        cmocka_unit_test(flood_without_payload_gives_others_a_turn),
+        cmocka_unit_test(only_the_last_of_several_pings_read_together_is_answered),
+        cmocka_unit_test(each_ping_read_on_its_own_is_answered),
+        cmocka_unit_test(reading_waits_while_a_pong_cannot_be_sent),
+        cmocka_unit_test(payload_is_returned_before_waiting_to_send_a_pong),
+        cmocka_unit_test(flood_without_payload_yields_to_other_sessions),
         cmocka_unit_test(close_frame_is_answered_with_its_code_and_ends_reading),
         cmocka_unit_test(close_frame_without_a_code_is_answered_with_1000),
-        cmocka_unit_test(close_frame_is_answered_at_once),
-        cmocka_unit_test(close_in_the_middle_of_a_message_is_a_close),
-        cmocka_unit_test(what_follows_a_close_frame_is_not_read),
-        cmocka_unit_test(end_without_a_close_frame_is_1006),
-        cmocka_unit_test(unmasked_frame_is_refused),
-        cmocka_unit_test(reserved_bits_are_refused),
-        cmocka_unit_test(reserved_opcodes_are_refused),
-        cmocka_unit_test(text_frame_is_refused_with_1003),
-        cmocka_unit_test(broken_messages_are_refused),
-        cmocka_unit_test(control_frames_are_whole_and_short),
-        cmocka_unit_test(lengths_are_in_their_shortest_form),
-        cmocka_unit_test(close_codes_that_may_not_be_sent_are_refused),
-        cmocka_unit_test(close_reason_is_utf8),
-        cmocka_unit_test(frame_of_two_to_the_63rd_less_one_is_begun),
-        cmocka_unit_test(stream_drains_after_a_broken_rule),
+        cmocka_unit_test(close_frame_is_answered_immediately),
+        cmocka_unit_test(close_between_the_fragments_of_a_message_is_accepted),
+        cmocka_unit_test(bytes_after_a_close_frame_are_not_read),
+        cmocka_unit_test(end_without_a_close_frame_is_reported_as_1006),
+        cmocka_unit_test(unmasked_frame_is_rejected),
+        cmocka_unit_test(reserved_bits_are_rejected),
+        cmocka_unit_test(reserved_opcodes_are_rejected),
+        cmocka_unit_test(text_frame_is_rejected_with_1003),
+        cmocka_unit_test(messages_fragmented_incorrectly_are_rejected),
+        cmocka_unit_test(fragmented_or_long_control_frames_are_rejected),
+        cmocka_unit_test(lengths_not_in_the_shortest_form_are_rejected),
+        cmocka_unit_test(close_codes_that_must_not_be_sent_are_rejected),
+        cmocka_unit_test(close_reason_that_is_not_utf8_is_rejected),
+        cmocka_unit_test(payload_of_the_longest_possible_frame_is_read),
+        cmocka_unit_test(input_is_discarded_after_a_protocol_violation),
         cmocka_unit_test(payload_is_still_read_after_our_close_frame),
-        cmocka_unit_test(broken_frame_after_our_close_frame_is_the_clients_end),
-        cmocka_unit_test(faults_of_the_inner_stream_come_at_their_byte),
+        cmocka_unit_test(invalid_frame_after_our_close_frame_ends_the_stream),
+        cmocka_unit_test(faults_of_the_inner_stream_are_returned_after_the_bytes_before_them),
         cmocka_unit_test(frames_are_read_when_a_pong_cannot_be_written),
     };
     return cmocka_run_group_tests_name("stream_ws_read", tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /*
- * Tests of stream_ws_upgrade.c and the life of a WebSocket stream: the upgrade, what its
- * refusal leaves, facts, and how often the stream below is asked.
+ * Tests of stream_ws_upgrade.c and the life of a WebSocket stream: the upgrade, a rejected
+ * upgrade, facts, and the number of calls to the inner stream.
  */
 #include "ws_testing.h"
 
-static void rfc_example_is_answered_with_its_accept_value(void **state)
+static void response_has_the_accept_value_of_the_rfc_example(void **state)
 {
     (void)state;
     struct stream *st =
@@ -14,12 +14,12 @@ static void rfc_example_is_answered_with_its_accept_value(void **state)
     stream_free(st);
 }
 
-static void upgrade_goes_on_over_any_dribble(void **state)
+static void upgrade_succeeds_for_any_sizes_of_reads_and_writes(void **state)
 {
     (void)state;
     for (unsigned wait_every = 0; wait_every < 4; wait_every++) {
         if (wait_every == 1)
-            continue; /* would never move */
+            continue; /* could make no progress */
         struct stream *st =
             ws_over((struct stream_memory_script){.input = span_of_str(WS_REQUEST_TEXT),
                                                   .read_max = 1,
@@ -35,7 +35,7 @@ static void upgrade_goes_on_over_any_dribble(void **state)
     }
 }
 
-static void answer_waits_for_room_and_goes_on_where_it_stopped(void **state)
+static void response_waits_for_room_and_is_then_continued(void **state)
 {
     struct bytes all = {0};
     (void)state;
@@ -53,7 +53,10 @@ static void answer_waits_for_room_and_goes_on_where_it_stopped(void **state)
     stream_free(st);
 }
 
-/* A refused stream says so in words, takes what is written without sending it, and drains. */
+/*
+ * A rejected stream reports the reason, accepts writes without sending them, and discards further
+ * input.
+ */
 static void check_refused(const char *request, const char *words, const char *status_line)
 {
     char more[8192];
@@ -82,7 +85,7 @@ static void check_refused(const char *request, const char *words, const char *st
     stream_free(st);
 }
 
-static void refusal_is_written_named_and_drained(void **state)
+static void rejected_request_is_answered_and_further_input_is_discarded(void **state)
 {
     (void)state;
     check_refused("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "http 404: no such path",
@@ -95,7 +98,7 @@ static void refusal_is_written_named_and_drained(void **state)
                   "HTTP/1.1 400 Bad Request\r\n");
 }
 
-static void head_without_end_is_refused_at_its_limit(void **state)
+static void head_above_the_size_limit_is_rejected(void **state)
 {
     char *text = malloc(20000);
     (void)state;
@@ -110,7 +113,7 @@ static void head_without_end_is_refused_at_its_limit(void **state)
     free(text);
 }
 
-static void client_that_leaves_during_the_upgrade_is_named(void **state)
+static void close_by_the_client_during_the_upgrade_is_reported(void **state)
 {
     char byte;
     size_t got;
@@ -125,7 +128,7 @@ static void client_that_leaves_during_the_upgrade_is_named(void **state)
     stream_free(st);
 }
 
-static void deadline_in_the_upgrade_closes_without_a_word(void **state)
+static void deadline_in_the_upgrade_closes_without_a_response(void **state)
 {
     char byte;
     size_t put, got;
@@ -152,7 +155,7 @@ static void deadline_before_the_inner_stream_is_open_reads_nothing(void **state)
     stream_free(st);
 }
 
-static void faults_of_the_inner_stream_are_passed_on(void **state)
+static void faults_of_the_inner_stream_are_returned(void **state)
 {
     static const struct stream_memory_script scripts[] = {
         {.open_fails = true},
@@ -178,7 +181,7 @@ static void faults_of_the_inner_stream_are_passed_on(void **state)
     }
 }
 
-static void frames_that_came_with_the_request_are_read_in_any_piece(void **state)
+static void frames_received_with_the_request_are_read_in_pieces_of_any_size(void **state)
 {
     (void)state;
     for (size_t piece = 1; piece <= 20; piece++) {
@@ -197,7 +200,7 @@ static void frames_that_came_with_the_request_are_read_in_any_piece(void **state
     }
 }
 
-static void facts_say_subprotocol_and_forwarded_addresses(void **state)
+static void facts_contain_subprotocol_and_forwarded_addresses(void **state)
 {
     struct ws_facts facts;
     (void)state;
@@ -223,9 +226,9 @@ static void facts_say_subprotocol_and_forwarded_addresses(void **state)
     stream_free(st);
 }
 
-static void stream_without_upgrade_is_freed_with_its_inner_stream(void **state)
+static void freeing_a_stream_without_an_upgrade_frees_its_inner_stream(void **state)
 {
-    (void)state; /* the leak checker is the judge */
+    (void)state; /* checked by the leak sanitizer */
     stream_free(ws_over((struct stream_memory_script){0}));
     struct stream *st = ws_over((struct stream_memory_script){.input = span_of_str("GET ")});
     assert_int_equal(stream_open(st), STREAM_WANT_READ);
@@ -290,7 +293,7 @@ static const struct stream_ops counting_ops = {.open = counting_open,
                                                .free = counting_free,
                                                .error = counting_error};
 
-static void small_message_costs_one_call_each_way(void **state)
+static void small_message_takes_one_inner_call_per_direction(void **state)
 {
     struct bytes input = {0};
     uint8_t message[100] = {0}, piece[16384];
@@ -309,7 +312,8 @@ static void small_message_costs_one_call_each_way(void **state)
     assert_int_equal(n, sizeof(message));
     assert_int_equal(counting.reads, 2);
     assert_int_equal(stream_read(st, piece, sizeof(piece), &n), STREAM_WANT_READ);
-    assert_int_equal(counting.reads, 3); /* which TCP and TLS answer without a system call */
+    assert_int_equal(counting.reads,
+                     3); /* TCP and TLS return from some of these without a system call */
     assert_int_equal(stream_write(st, message, sizeof(message), &n), STREAM_OK);
     assert_int_equal(n, sizeof(message));
     assert_int_equal(counting.writes, 2);
@@ -320,19 +324,19 @@ static void small_message_costs_one_call_each_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc_example_is_answered_with_its_accept_value),
-        cmocka_unit_test(upgrade_goes_on_over_any_dribble),
-        cmocka_unit_test(answer_waits_for_room_and_goes_on_where_it_stopped),
-        cmocka_unit_test(refusal_is_written_named_and_drained),
-        cmocka_unit_test(head_without_end_is_refused_at_its_limit),
-        cmocka_unit_test(client_that_leaves_during_the_upgrade_is_named),
-        cmocka_unit_test(deadline_in_the_upgrade_closes_without_a_word),
+        cmocka_unit_test(response_has_the_accept_value_of_the_rfc_example),
+        cmocka_unit_test(upgrade_succeeds_for_any_sizes_of_reads_and_writes),
+        cmocka_unit_test(response_waits_for_room_and_is_then_continued),
+        cmocka_unit_test(rejected_request_is_answered_and_further_input_is_discarded),
+        cmocka_unit_test(head_above_the_size_limit_is_rejected),
+        cmocka_unit_test(close_by_the_client_during_the_upgrade_is_reported),
+        cmocka_unit_test(deadline_in_the_upgrade_closes_without_a_response),
         cmocka_unit_test(deadline_before_the_inner_stream_is_open_reads_nothing),
-        cmocka_unit_test(faults_of_the_inner_stream_are_passed_on),
-        cmocka_unit_test(frames_that_came_with_the_request_are_read_in_any_piece),
-        cmocka_unit_test(facts_say_subprotocol_and_forwarded_addresses),
-        cmocka_unit_test(stream_without_upgrade_is_freed_with_its_inner_stream),
-        cmocka_unit_test(small_message_costs_one_call_each_way),
+        cmocka_unit_test(faults_of_the_inner_stream_are_returned),
+        cmocka_unit_test(frames_received_with_the_request_are_read_in_pieces_of_any_size),
+        cmocka_unit_test(facts_contain_subprotocol_and_forwarded_addresses),
+        cmocka_unit_test(freeing_a_stream_without_an_upgrade_frees_its_inner_stream),
+        cmocka_unit_test(small_message_takes_one_inner_call_per_direction),
     };
     return cmocka_run_group_tests_name("stream_ws", tests, NULL, NULL);
 }

@@ -1,20 +1,20 @@
 /*
- * WebSocket over TLS over a socket: wss. The client takes little at a time, since a TLS record that
- * left in part must be repeated from the same bytes, a frame's header with it.
+ * WebSocket over TLS over a socket: wss. The client reads little at a time, because a TLS record
+ * that was sent in part must be repeated with the same bytes, including the frame header.
  */
 #include "net/tls/tls_link.h"
 #include "ws_testing.h"
 
 #define STEPS_MAX 100000
 
-/* A server over TLS that has taken the client's upgrade. */
+/* A server over TLS that has accepted the client's upgrade. */
 struct wss {
     struct link link;
     struct stream *st; /* owns the link's server */
     struct bytes down; /* what the client has read so far */
 };
 
-/* The client reads what is there. */
+/* The client reads all bytes that have arrived. */
 static void take(struct wss *w)
 {
     uint8_t piece[4096];
@@ -79,7 +79,7 @@ static void check_down(struct world *world, int version)
             assert_int_equal(r, STREAM_WANT_WRITE);
         waits += r == STREAM_WANT_WRITE;
         take(&w);
-        /* more may come while it waits, and be offered with the same beginning */
+        /* a repeated write may have more bytes appended */
         if (r == STREAM_WANT_WRITE || at == offered)
             offered = size_min(LENGTH, offered + STEP);
     }
@@ -102,13 +102,13 @@ static void check_down(struct world *world, int version)
     free(p);
 }
 
-static void node_to_client_is_whole_when_the_client_is_slow(void **state)
+static void bytes_to_a_slow_client_arrive_complete(void **state)
 {
     check_down(*state, TLS1_2_VERSION);
     check_down(*state, TLS1_3_VERSION);
 }
 
-static void client_to_node_is_whole_with_pings_in_between(void **state)
+static void bytes_from_a_client_that_sends_pings_arrive_complete(void **state)
 {
     enum { FRAMES = 40, LENGTH = 3000 };
     struct bytes input = {0}, want = {0}, payload = {0};
@@ -145,7 +145,7 @@ static void client_to_node_is_whole_with_pings_in_between(void **state)
     bytes_free(&payload);
 }
 
-static void tls_can_be_asked_for_its_facts(void **state)
+static void tls_facts_are_available_from_the_inner_stream(void **state)
 {
     struct tls_facts facts;
     struct wss w;
@@ -158,9 +158,9 @@ static void tls_can_be_asked_for_its_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(node_to_client_is_whole_when_the_client_is_slow),
-        cmocka_unit_test(client_to_node_is_whole_with_pings_in_between),
-        cmocka_unit_test(tls_can_be_asked_for_its_facts),
+        cmocka_unit_test(bytes_to_a_slow_client_arrive_complete),
+        cmocka_unit_test(bytes_from_a_client_that_sends_pings_arrive_complete),
+        cmocka_unit_test(tls_facts_are_available_from_the_inner_stream),
     };
     return cmocka_run_group_tests_name("stream_ws_tls", tests, world_setup, world_teardown);
 }

@@ -1,9 +1,9 @@
 /*
- * test_vectors.c - the WebSocket stream against the vectors made from the standards:
- * chunk by chunk, whole, byte by byte, and cut at every point.
+ * test_vectors.c - the WebSocket stream against the vectors made from the standards: chunk by
+ * chunk, whole, byte by byte, and cut at every point.
  *
- * What MQTT makes of the payload is the session's business: where a vector is refused for
- * that, only what the frames carry is looked at.
+ * The session checks the MQTT content of the payload: if a vector is rejected for its MQTT
+ * content, only the payload of its frames is compared.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -23,14 +23,14 @@ struct vector {
     const char *name;
     bool refused, ends;
     unsigned status;
-    json_t *close_code; /* null: none is told */
+    json_t *close_code; /* null: the vector gives none */
     struct bytes input, want;
     size_t chunk_end[CHUNKS_MAX], n_chunks;
 };
 
 struct outcome {
-    enum stream_result opened; /* open()'s last answer */
-    enum stream_result result; /* then read()'s */
+    enum stream_result opened; /* last result of open() */
+    enum stream_result result; /* then the last result of read() */
     struct bytes payload;
     struct ws_facts facts;
 };
@@ -82,7 +82,7 @@ static struct vector vector_of(json_t *json)
     return v;
 }
 
-/* Go as far as the input that is there allows. */
+/* Open and read as far as the available input allows. */
 static void advance(struct stream *st, struct outcome *o)
 {
     if (is_want(o->opened))
@@ -91,7 +91,7 @@ static void advance(struct stream *st, struct outcome *o)
         o->result = read_fully(st, 4096, &o->payload);
 }
 
-/* The end of the next segment behind `at`. */
+/* The end of the next segment after `at`. */
 static size_t segment_end(const struct vector *v, size_t at, size_t cut)
 {
     size_t i = 0;
@@ -104,7 +104,7 @@ static size_t segment_end(const struct vector *v, size_t at, size_t cut)
     return v->chunk_end[i];
 }
 
-/* What was written after the stream's end was said is legal, and says this close code. */
+/* Check that what was written after the end of the stream is valid and contains this close code. */
 static void check_output(const struct vector *v, struct stream *st, const struct outcome *o)
 {
     struct span left = output_of(st);
@@ -207,22 +207,22 @@ static void check_every_cut(const struct vector *v)
         check_way(v, cut);
 }
 
-static void verdict_is_the_standards(void **state)
+static void result_is_as_the_standard_requires(void **state)
 {
     for_each_vector(state, check_chunks);
 }
 
-static void verdict_is_the_same_byte_by_byte(void **state)
+static void result_is_the_same_byte_by_byte(void **state)
 {
     for_each_vector(state, check_bytewise);
 }
 
-static void verdict_is_the_same_wherever_it_is_cut(void **state)
+static void result_is_the_same_for_every_split(void **state)
 {
     for_each_vector(state, check_every_cut);
 }
 
-/* A failed assertion leaves the test at once: say which vector it was. */
+/* A failed assertion ends the test immediately: print the name of the vector. */
 static int name_the_vector(void **state)
 {
     (void)state;
@@ -236,11 +236,11 @@ int main(void)
 {
     json_t *list = vectors_load("websocket.jsonl");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate_setup_teardown(verdict_is_the_standards, NULL, name_the_vector,
-                                                 list),
-        cmocka_unit_test_prestate_setup_teardown(verdict_is_the_same_byte_by_byte, NULL,
+        cmocka_unit_test_prestate_setup_teardown(result_is_as_the_standard_requires, NULL,
                                                  name_the_vector, list),
-        cmocka_unit_test_prestate_setup_teardown(verdict_is_the_same_wherever_it_is_cut, NULL,
+        cmocka_unit_test_prestate_setup_teardown(result_is_the_same_byte_by_byte, NULL,
+                                                 name_the_vector, list),
+        cmocka_unit_test_prestate_setup_teardown(result_is_the_same_for_every_split, NULL,
                                                  name_the_vector, list),
     };
     int failed = cmocka_run_group_tests_name("stream_ws_vectors", tests, NULL, NULL);

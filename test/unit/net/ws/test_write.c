@@ -1,11 +1,15 @@
 /*
- * Tests of stream_ws.c where it writes: data frames, what may come between them, and the end.
+ * Tests of writing in stream_ws.c: data frames, control frames between them, and the close.
  *
- * The scripted stream below asserts that a waiting write is repeated with the same bytes.
+ * The scripted inner stream asserts that a write that returned WANT_WRITE is repeated with the
+ * same bytes.
  */
 #include "ws_testing.h"
 
-/* The payload of all frames in `left`, which are whole, final and binary. Returns how many. */
+/*
+ * Append the payload of all frames in `left`, which must be complete, final and binary. Returns
+ * the number of frames.
+ */
 static size_t unframe(struct span left, struct bytes *payload)
 {
     struct sent_frame frame;
@@ -26,7 +30,7 @@ static uint8_t *counting_bytes(size_t n)
     return p;
 }
 
-/* Make the stream read this frame, whose bytes are ours. */
+/* Make the stream read a ping frame; the caller owns its bytes. */
 static enum stream_result give_frame(struct stream *st, struct bytes *frame)
 {
     char piece[64];
@@ -37,7 +41,7 @@ static enum stream_result give_frame(struct stream *st, struct bytes *frame)
     return stream_read(st, piece, sizeof(piece), &got);
 }
 
-static void unmasked_frame_of_the_rfc_is_hello(void **state)
+static void example_of_the_rfc_is_written_as_an_unmasked_frame(void **state)
 {
     size_t put = 0;
     (void)state;
@@ -48,7 +52,7 @@ static void unmasked_frame_of_the_rfc_is_hello(void **state)
     stream_free(st);
 }
 
-static void each_write_is_a_frame_of_its_length(void **state)
+static void each_write_becomes_one_frame_of_the_same_length(void **state)
 {
     static const size_t lengths[] = {1, 125, 126, 127, 255, 256, 16383, 16384, 16385, 40000};
     (void)state;
@@ -67,7 +71,7 @@ static void each_write_is_a_frame_of_its_length(void **state)
     }
 }
 
-static void bytes_come_out_whole_over_any_dribble(void **state)
+static void all_bytes_are_written_for_any_amount_of_room(void **state)
 {
     static const struct stream_memory_script scripts[] = {
         {.write_max = 1},  {.write_max = 3, .wait_every = 2},    {.write_max = 7, .wait_every = 3},
@@ -90,7 +94,7 @@ static void bytes_come_out_whole_over_any_dribble(void **state)
     free(p);
 }
 
-static void waiting_write_may_grow_and_keeps_its_frame(void **state)
+static void repeated_write_may_grow_and_keeps_its_frame_length(void **state)
 {
     struct bytes all = {0}, payload = {0};
     size_t put = 0;
@@ -98,7 +102,7 @@ static void waiting_write_may_grow_and_keeps_its_frame(void **state)
     struct stream *st = ws_opened((struct stream_memory_script){.room = 1});
     struct stream *inner = stream_ws_inner(st);
     assert_int_equal(stream_write(st, "0123456789", 4, &put), STREAM_WANT_WRITE);
-    assert_output(st, "\x82", 1); /* nothing of the caller's has moved */
+    assert_output(st, "\x82", 1); /* no byte of the payload has been written */
     for (size_t at = 0; at < 10;) {
         bytes_add(&all, output_of(st).p, output_of(st).n);
         stream_memory_consume(inner, output_of(st).n);
@@ -106,7 +110,7 @@ static void waiting_write_may_grow_and_keeps_its_frame(void **state)
             at += put;
     }
     bytes_add(&all, output_of(st).p, output_of(st).n);
-    assert_int_equal(unframe(bytes_span(&all), &payload), 2); /* of 4 bytes and of 6 */
+    assert_int_equal(unframe(bytes_span(&all), &payload), 2); /* one of 4 bytes and one of 6 */
     assert_bytes(bytes_span(&payload), "0123456789", 10);
     assert_int_equal(all.p[1], 4);
     stream_free(st);
@@ -114,7 +118,7 @@ static void waiting_write_may_grow_and_keeps_its_frame(void **state)
     bytes_free(&payload);
 }
 
-static void frame_that_is_owed_bytes_is_filled_by_whatever_comes(void **state)
+static void incomplete_frame_is_completed_by_the_next_writes(void **state)
 {
     size_t put = 0;
     (void)state;
@@ -125,7 +129,7 @@ static void frame_that_is_owed_bytes_is_filled_by_whatever_comes(void **state)
     assert_int_equal(stream_write(st, "d", 1, &put), STREAM_OK);
     assert_output(st, "d", 1);
     assert_int_equal(stream_write(st, "XYZ", 3, &put), STREAM_OK);
-    assert_int_equal(put, 2); /* the frame's end */
+    assert_int_equal(put, 2); /* only what completes the frame */
     assert_output(st, "dXY", 3);
     stream_free(st);
 }
@@ -141,7 +145,8 @@ static void pong_waits_for_the_end_of_a_data_frame(void **state)
     assert_int_equal(put, 18);
     assert_int_equal(give_frame(st, &frame), STREAM_WANT_WRITE);
     stream_memory_consume(inner, 20);
-    assert_int_equal(give_frame(st, &frame), STREAM_WANT_WRITE); /* still in the frame */
+    assert_int_equal(give_frame(st, &frame),
+                     STREAM_WANT_WRITE); /* the data frame is still incomplete */
     assert_output(st, "", 0);
     assert_int_equal(stream_write(st, "ijklmnop", 8, &put), STREAM_OK);
     assert_int_equal(put, 8);
@@ -170,7 +175,7 @@ static void data_frame_waits_for_the_end_of_a_pong(void **state)
     bytes_free(&frame);
 }
 
-static void close_write_says_1000_once(void **state)
+static void close_write_sends_code_1000_once(void **state)
 {
     struct ws_facts facts;
     (void)state;
@@ -185,7 +190,7 @@ static void close_write_says_1000_once(void **state)
     stream_free(st);
 }
 
-static void close_write_says_the_code_it_was_given(void **state)
+static void close_write_sends_the_code_that_was_set(void **state)
 {
     size_t put = 0;
     (void)state;
@@ -197,14 +202,14 @@ static void close_write_says_the_code_it_was_given(void **state)
     stream_free(st);
 }
 
-static void close_frame_goes_on_where_it_stopped(void **state)
+static void partly_written_close_frame_is_continued(void **state)
 {
     struct bytes all = {0}, frame = {0};
     enum stream_result r;
     (void)state;
     struct stream *st = ws_opened((struct stream_memory_script){.room = 3});
     struct stream *inner = stream_ws_inner(st);
-    assert_int_equal(give_frame(st, &frame), STREAM_WANT_WRITE); /* a pong first */
+    assert_int_equal(give_frame(st, &frame), STREAM_WANT_WRITE); /* starts with a pong */
     while ((r = stream_close_write(st)) == STREAM_WANT_WRITE) {
         assert_false(stream_memory_write_closed(inner));
         bytes_add(&all, output_of(st).p, output_of(st).n);
@@ -218,7 +223,7 @@ static void close_frame_goes_on_where_it_stopped(void **state)
     bytes_free(&frame);
 }
 
-static void reading_goes_on_while_a_data_frame_is_under_way(void **state)
+static void reading_works_while_a_data_frame_is_incomplete(void **state)
 {
     struct bytes frame = {0};
     char piece[64];
@@ -226,7 +231,7 @@ static void reading_goes_on_while_a_data_frame_is_under_way(void **state)
     (void)state;
     struct stream *st = ws_opened((struct stream_memory_script){.room = 10});
     struct stream *inner = stream_ws_inner(st);
-    assert_int_equal(give_frame(st, &frame), STREAM_WANT_READ); /* its pong has left */
+    assert_int_equal(give_frame(st, &frame), STREAM_WANT_READ); /* its pong has been sent */
     assert_int_equal(stream_write(st, "abcdef", 6, &n), STREAM_OK);
     assert_int_equal(n, 2);
     bytes_free(&frame);
@@ -239,7 +244,7 @@ static void reading_goes_on_while_a_data_frame_is_under_way(void **state)
     bytes_free(&frame);
 }
 
-static void frame_that_is_owed_bytes_is_not_cut_by_a_close_frame(void **state)
+static void no_close_frame_is_written_into_an_incomplete_frame(void **state)
 {
     struct bytes frame = {0};
     struct ws_facts facts;
@@ -249,7 +254,8 @@ static void frame_that_is_owed_bytes_is_not_cut_by_a_close_frame(void **state)
     struct stream *st = ws_opened((struct stream_memory_script){.room = 5});
     struct stream *inner = stream_ws_inner(st);
     assert_int_equal(stream_write(st, "abcdef", 6, &put), STREAM_OK);
-    assert_int_equal(give_frame(st, &frame), STREAM_WANT_WRITE); /* a pong waits behind it */
+    assert_int_equal(give_frame(st, &frame),
+                     STREAM_WANT_WRITE); /* a pong waits for the end of the frame */
     stream_memory_consume(inner, 5);
     assert_int_equal(stream_close_write(st), STREAM_OK);
     assert_true(stream_memory_write_closed(inner));
@@ -265,7 +271,7 @@ static void frame_that_is_owed_bytes_is_not_cut_by_a_close_frame(void **state)
     bytes_free(&frame);
 }
 
-static void nothing_follows_a_close_frame(void **state)
+static void nothing_is_sent_after_a_close_frame(void **state)
 {
     struct bytes frame = {0};
     char piece[64];
@@ -284,8 +290,8 @@ static void nothing_follows_a_close_frame(void **state)
     bytes_free(&frame);
 }
 
-/* The client's close, or its broken rule, comes while a data frame is under way. */
-static void close_frame_follows_the_frame_under_way(void **state)
+/* The client closes, or violates the protocol, while a data frame is incomplete. */
+static void close_frame_is_sent_after_the_incomplete_frame(void **state)
 {
     struct bytes frame = {0};
     char piece[64];
@@ -315,7 +321,7 @@ static void close_frame_follows_the_frame_under_way(void **state)
     bytes_free(&frame);
 }
 
-static void node_may_write_on_after_the_client_ended_without_a_close_frame(void **state)
+static void writing_works_after_the_client_ended_without_a_close_frame(void **state)
 {
     char byte;
     size_t n = 0;
@@ -331,7 +337,7 @@ static void node_may_write_on_after_the_client_ended_without_a_close_frame(void 
     stream_free(st);
 }
 
-static void faults_of_the_inner_stream_are_passed_on(void **state)
+static void faults_of_the_inner_stream_are_returned(void **state)
 {
     static const size_t places[] = {0, 1, 2, 4, 6};
     (void)state;
@@ -346,7 +352,8 @@ static void faults_of_the_inner_stream_are_passed_on(void **state)
         assert_int_equal(r, STREAM_ERR);
         assert_string_equal(stream_error(st), "scripted write fault");
         assert_int_equal(stream_write(st, "x", 1, &put), STREAM_ERR);
-        assert_int_equal(stream_read(st, &byte, 1, &got), STREAM_WANT_READ); /* it can be read */
+        assert_int_equal(stream_read(st, &byte, 1, &got),
+                         STREAM_WANT_READ); /* reading still works */
         assert_int_equal(stream_close_write(st), STREAM_OK);
         assert_int_equal(output_of(st).n, places[i]);
         stream_free(st);
@@ -361,22 +368,22 @@ static void faults_of_the_inner_stream_are_passed_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unmasked_frame_of_the_rfc_is_hello),
-        cmocka_unit_test(each_write_is_a_frame_of_its_length),
-        cmocka_unit_test(bytes_come_out_whole_over_any_dribble),
-        cmocka_unit_test(waiting_write_may_grow_and_keeps_its_frame),
-        cmocka_unit_test(frame_that_is_owed_bytes_is_filled_by_whatever_comes),
+        cmocka_unit_test(example_of_the_rfc_is_written_as_an_unmasked_frame),
+        cmocka_unit_test(each_write_becomes_one_frame_of_the_same_length),
+        cmocka_unit_test(all_bytes_are_written_for_any_amount_of_room),
+        cmocka_unit_test(repeated_write_may_grow_and_keeps_its_frame_length),
+        cmocka_unit_test(incomplete_frame_is_completed_by_the_next_writes),
         cmocka_unit_test(pong_waits_for_the_end_of_a_data_frame),
         cmocka_unit_test(data_frame_waits_for_the_end_of_a_pong),
-        cmocka_unit_test(close_write_says_1000_once),
-        cmocka_unit_test(close_write_says_the_code_it_was_given),
-        cmocka_unit_test(close_frame_goes_on_where_it_stopped),
-        cmocka_unit_test(reading_goes_on_while_a_data_frame_is_under_way),
-        cmocka_unit_test(frame_that_is_owed_bytes_is_not_cut_by_a_close_frame),
-        cmocka_unit_test(nothing_follows_a_close_frame),
-        cmocka_unit_test(close_frame_follows_the_frame_under_way),
-        cmocka_unit_test(node_may_write_on_after_the_client_ended_without_a_close_frame),
-        cmocka_unit_test(faults_of_the_inner_stream_are_passed_on),
+        cmocka_unit_test(close_write_sends_code_1000_once),
+        cmocka_unit_test(close_write_sends_the_code_that_was_set),
+        cmocka_unit_test(partly_written_close_frame_is_continued),
+        cmocka_unit_test(reading_works_while_a_data_frame_is_incomplete),
+        cmocka_unit_test(no_close_frame_is_written_into_an_incomplete_frame),
+        cmocka_unit_test(nothing_is_sent_after_a_close_frame),
+        cmocka_unit_test(close_frame_is_sent_after_the_incomplete_frame),
+        cmocka_unit_test(writing_works_after_the_client_ended_without_a_close_frame),
+        cmocka_unit_test(faults_of_the_inner_stream_are_returned),
     };
     return cmocka_run_group_tests_name("stream_ws_write", tests, NULL, NULL);
 }

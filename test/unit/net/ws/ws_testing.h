@@ -1,6 +1,6 @@
 /*
- * ws_testing.h - what the tests of the WebSocket stream share: requests, frames as a client
- * makes them, and a stream over a scripted one.
+ * ws_testing.h - shared code of the WebSocket stream tests: requests, client frames, and a stream
+ * over a scripted one.
  */
 #ifndef UNIT_NET_WS_WS_TESTING_H
 #define UNIT_NET_WS_WS_TESTING_H
@@ -27,7 +27,7 @@
 
 enum { FIN = 0x80, CONTINUATION = 0, TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
-/* Bytes being put together. */
+/* A growing array of bytes. */
 struct bytes {
     uint8_t *p; /* owned */
     size_t n, room;
@@ -102,19 +102,16 @@ static inline struct stream *ws_over(struct stream_memory_script script)
     return st;
 }
 
-/* Is this an answer that says "call again"? Scripted streams need no waiting. */
+/* Returns whether this result means "call again". Scripted streams need no waiting. */
 static inline bool is_want(enum stream_result r)
 {
     return r == STREAM_WANT_READ || r == STREAM_WANT_WRITE;
 }
 
-/* Asked again this often without anything to read, a stream has nothing more to say. */
+/* After this many calls without any input, a stream makes no more progress. */
 #define WS_TRIES 16
 
-/*
- * Open as far as the script's input allows. What was written is taken away when it stands in
- * the way.
- */
+/* Open as far as the script's input allows. Output is consumed if the stream needs room. */
 static inline enum stream_result open_fully(struct stream *st)
 {
     struct stream *inner = stream_ws_inner(st);
@@ -128,7 +125,7 @@ static inline enum stream_result open_fully(struct stream *st)
     return r;
 }
 
-/* An open stream with nothing left to read, and its 101 taken away. */
+/* An open stream with no input left, and its 101 response consumed. */
 static inline struct stream *ws_opened(struct stream_memory_script script)
 {
     script.input = span_of_str(WS_REQUEST_TEXT);
@@ -140,8 +137,8 @@ static inline struct stream *ws_opened(struct stream_memory_script script)
 }
 
 /*
- * Read payload in pieces of at most n until there is no more: answers what then came. Waiting
- * ends when the script has no more input.
+ * Read payload in pieces of at most n until there is no more. Returns the result that ended the
+ * loop. Stops waiting when the script has no more input.
  */
 static inline enum stream_result read_fully(struct stream *st, size_t n, struct bytes *payload)
 {
@@ -161,7 +158,7 @@ static inline enum stream_result read_fully(struct stream *st, size_t n, struct 
     return r;
 }
 
-/* Write all of it, as a relay does; what does not leave in one go is repeated. */
+/* Write all of it, as a relay does; the rest of a partial write is repeated. */
 static inline void write_fully(struct stream *st, const void *p, size_t n)
 {
     for (size_t at = 0; at < n;) {
@@ -202,13 +199,16 @@ static inline void assert_output(struct stream *st, const void *want, size_t n)
     assert_bytes(output_of(st), want, n);
 }
 
-/* A server's frame, taken off the front of `left`. */
+/* A server's frame, removed from the front of `left`. */
 struct sent_frame {
     unsigned first; /* FIN, reserved bits and opcode */
     struct span payload;
 };
 
-/* The next whole frame of what was written; it is well-formed, unmasked and of shortest form. */
+/*
+ * Parse the next complete frame of the output; it must be well-formed, unmasked and have the
+ * shortest length form.
+ */
 static inline bool next_sent(struct span *left, struct sent_frame *out)
 {
     if (left->n == 0)
