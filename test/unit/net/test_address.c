@@ -27,7 +27,7 @@ static void text_is_parsed_and_formatted_back(void **state)
         {"[2001:db8:0:1:1:1:1:1]:80", "[2001:db8:0:1:1:1:1:1]:80", "2001:db8:0:1:1:1:1:1", 80},
         {"[2001:0:0:1:0:0:0:1]:80", "[2001:0:0:1::1]:80", "2001:0:0:1::1", 80},
         {"[2001:DB8::A]:80", "[2001:db8::a]:80", "2001:db8::a", 80},
-        /* IPv4-mapped addresses keep the IPv6 form */
+        /* IPv4-mapped addresses are formatted as IPv4 */
         {"[::ffff:192.0.2.1]:80", "192.0.2.1:80", "192.0.2.1", 80},
     };
     char text[ADDRESS_TEXT_MAX];

@@ -1,6 +1,6 @@
 /*
- * Tests of which certificate is shown to whom, of encrypted keys, of what is told about
- * files and expiry, and of contexts that are replaced under their streams.
+ * Tests of certificate selection, encrypted keys, the lists of files and expiry dates, and
+ * contexts that are replaced while their streams are in use.
  */
 #include "tls_authority.h"
 
@@ -75,13 +75,13 @@ static struct tls_context *context_of(struct shop *s, struct certificate_conf *c
     return ctx;
 }
 
-/* How a client asks: sigalgs null = as OpenSSL does. */
+/* What a client sends; sigalgs null = the default of OpenSSL. */
 struct question {
     int version;
     const char *sni, *sigalgs;
 };
 
-/* The common name that is shown, or the server's words when it refuses. */
+/* The common name of the certificate that is sent, or the server's error if the handshake fails. */
 static void ask(struct tls_context *ctx, const struct question *q, char answer[128])
 {
     struct link l;
@@ -108,7 +108,7 @@ static void expect_shown(struct tls_context *ctx, const char *sni, const char *c
     }
 }
 
-static void an_exact_name_goes_before_a_wildcard_and_that_before_the_default(void **state)
+static void exact_name_precedes_wildcard_and_wildcard_precedes_default(void **state)
 {
     struct shop *s = *state;
     struct certificate_conf all[] = {s->plain_conf, s->wild_conf, s->exact_conf, s->named_conf};
@@ -118,14 +118,14 @@ static void an_exact_name_goes_before_a_wildcard_and_that_before_the_default(voi
     expect_shown(ctx, "two.wild.test", "wild");
     expect_shown(ctx, "ONE.wild.test", "exact");
     expect_shown(ctx, "named.test", "named.test");
-    expect_shown(ctx, "a.two.wild.test", "plain"); /* a wildcard is one label */
+    expect_shown(ctx, "a.two.wild.test", "plain"); /* a wildcard matches one label */
     expect_shown(ctx, "wild.test", "plain");
     expect_shown(ctx, "unknown.test", "plain");
     expect_shown(ctx, NULL, "plain");
     tls_context_free(ctx);
 }
 
-static void strict_sni_refuses_the_rest_by_name(void **state)
+static void strict_sni_rejects_unknown_names_and_reports_them(void **state)
 {
     struct shop *s = *state;
     struct certificate_conf all[] = {s->plain_conf, s->wild_conf};
@@ -149,7 +149,7 @@ static void strict_sni_refuses_the_rest_by_name(void **state)
     tls_context_free(ctx);
 }
 
-static void ecdsa_and_rsa_stand_side_by_side(void **state)
+static void one_name_may_have_an_ecdsa_and_an_rsa_certificate(void **state)
 {
     struct shop *s = *state;
     struct certificate_conf orders[2][3] = {{s->plain_conf, s->rsa_conf, s->ecdsa_conf},
@@ -170,7 +170,7 @@ static void ecdsa_and_rsa_stand_side_by_side(void **state)
     }
 }
 
-static void facts_describe_the_certificate_that_was_shown(void **state)
+static void facts_describe_the_certificate_that_was_sent(void **state)
 {
     struct shop *s = *state;
     struct certificate_conf both[] = {s->ecdsa_conf, s->rsa_conf};
@@ -187,7 +187,7 @@ static void facts_describe_the_certificate_that_was_shown(void **state)
     tls_context_free(ctx);
 }
 
-static void a_second_certificate_of_the_same_names_and_kind_is_refused(void **state)
+static void second_certificate_with_the_same_names_and_key_type_is_rejected(void **state)
 {
     struct shop *s = *state;
     char error[TLS_ERROR_MAX] = "", want[TLS_ERROR_MAX];
@@ -203,7 +203,7 @@ static void a_second_certificate_of_the_same_names_and_kind_is_refused(void **st
     identity_free(&again);
 }
 
-static void the_chain_is_sent_along(void **state)
+static void certificate_chain_is_sent(void **state)
 {
     struct shop *s = *state;
     struct tls_context *ctx = context_of(s, &s->plain_conf, 1, false);
@@ -222,7 +222,7 @@ static void the_chain_is_sent_along(void **state)
 
 /* ---- names ----------------------------------------------------------------------------- */
 
-static void the_earlier_certificate_keeps_a_name_they_share(void **state)
+static void shared_name_selects_the_first_certificate(void **state)
 {
     struct shop *s = *state;
     struct identity other = identity_make(
@@ -236,7 +236,7 @@ static void the_earlier_certificate_keeps_a_name_they_share(void **state)
     identity_free(&other);
 }
 
-static void hundreds_of_names_are_found_each(void **state)
+static void each_of_hundreds_of_names_is_found(void **state)
 {
     struct tls_name_index index = {0};
     char text[32];
@@ -262,7 +262,7 @@ static void hundreds_of_names_are_found_each(void **state)
     tls_name_index_fini(&index);
 }
 
-static void the_common_name_counts_only_without_dns_names(void **state)
+static void common_name_is_used_only_without_dns_names(void **state)
 {
     struct shop *s = *state;
     struct tls_names names;
@@ -290,7 +290,7 @@ static struct certificate_conf locked_conf(struct shop *s, const char *name, con
     return conf;
 }
 
-static void a_passphrase_file_opens_an_encrypted_key(void **state)
+static void encrypted_key_is_read_with_a_passphrase_file(void **state)
 {
     struct shop *s = *state;
     static const char *const texts[] = {"secret words\n", "secret words", "secret words\r\nmore\n"};
@@ -304,7 +304,7 @@ static void a_passphrase_file_opens_an_encrypted_key(void **state)
     }
 }
 
-static void a_wrong_passphrase_names_both_files(void **state)
+static void wrong_passphrase_is_reported_with_both_files(void **state)
 {
     struct shop *s = *state;
     char error[TLS_ERROR_MAX] = "", want[TLS_ERROR_MAX];
@@ -327,7 +327,7 @@ static void a_wrong_passphrase_names_both_files(void **state)
 
 /* ---- reload ---------------------------------------------------------------------------- */
 
-static void a_context_can_go_while_its_streams_shake_hands_and_talk(void **state)
+static void context_can_be_freed_while_its_streams_are_in_use(void **state)
 {
     struct shop *s = *state;
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -337,7 +337,7 @@ static void a_context_can_go_while_its_streams_shake_hands_and_talk(void **state
         link_open(&talking, ctx, version);
         link_init(&shaking, ctx, version);
         SSL_set_tlsext_host_name(shaking.peer.ssl, "two.wild.test");
-        tls_context_free(ctx); /* the owner's */
+        tls_context_free(ctx); /* the reference of the owner */
         assert_int_equal(shake(shaking.server, &shaking.peer), STREAM_OK);
         peer_settle(&shaking.peer);
         send_up(&talking.peer, talking.server, (const uint8_t *)"still here", 10);
@@ -359,7 +359,7 @@ static void note_file(void *arg, const char *file)
     seen->list[seen->n++] = file;
 }
 
-static void every_file_a_listener_depends_on_is_told(void **state)
+static void every_file_of_a_listener_is_listed(void **state)
 {
     char *crls[] = {(char *)"one.crl", (char *)"two.crl"};
     struct certificate_conf certificates[] = {
@@ -376,7 +376,7 @@ static void every_file_a_listener_depends_on_is_told(void **state)
     struct files_seen seen = {0};
     (void)state;
     tls_context_files(&conf, note_file, &seen);
-    assert_int_equal(seen.n, 7); /* nobody is asked for certificates */
+    assert_int_equal(seen.n, 7); /* without client authentication */
     for (size_t i = 0; i < seen.n; i++)
         assert_string_equal(seen.list[i], all[i]);
     conf.client_auth = CLIENT_AUTH_REQUEST;
@@ -405,7 +405,7 @@ static void note_expiry(void *arg, const struct tls_validity *validity)
     seen->not_after[seen->n++] = validity->until;
 }
 
-static void the_expiry_of_leaves_chains_and_authorities_is_told(void **state)
+static void expiry_of_leaves_chains_and_authorities_is_listed(void **state)
 {
     struct shop *s = *state;
     char error[TLS_ERROR_MAX];
@@ -425,7 +425,7 @@ static void the_expiry_of_leaves_chains_and_authorities_is_told(void **state)
         assert_string_equal(seen.names[i], names[i]);
         assert_string_equal(seen.files[i],
                             i == 0 ? conf.client_ca_file : s->plain_conf.certificate_file);
-        /* Made at most a test run ago, to be good for an hour. */
+        /* Created during this test run, valid for an hour. */
         assert_true(seen.not_after[i] > before + 3600 - 120);
         assert_true(seen.not_after[i] <= before + 3600);
     }
@@ -435,20 +435,20 @@ static void the_expiry_of_leaves_chains_and_authorities_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_exact_name_goes_before_a_wildcard_and_that_before_the_default),
-        cmocka_unit_test(strict_sni_refuses_the_rest_by_name),
-        cmocka_unit_test(ecdsa_and_rsa_stand_side_by_side),
-        cmocka_unit_test(facts_describe_the_certificate_that_was_shown),
-        cmocka_unit_test(a_second_certificate_of_the_same_names_and_kind_is_refused),
-        cmocka_unit_test(the_chain_is_sent_along),
-        cmocka_unit_test(the_earlier_certificate_keeps_a_name_they_share),
-        cmocka_unit_test(hundreds_of_names_are_found_each),
-        cmocka_unit_test(the_common_name_counts_only_without_dns_names),
-        cmocka_unit_test(a_passphrase_file_opens_an_encrypted_key),
-        cmocka_unit_test(a_wrong_passphrase_names_both_files),
-        cmocka_unit_test(a_context_can_go_while_its_streams_shake_hands_and_talk),
-        cmocka_unit_test(every_file_a_listener_depends_on_is_told),
-        cmocka_unit_test(the_expiry_of_leaves_chains_and_authorities_is_told),
+        cmocka_unit_test(exact_name_precedes_wildcard_and_wildcard_precedes_default),
+        cmocka_unit_test(strict_sni_rejects_unknown_names_and_reports_them),
+        cmocka_unit_test(one_name_may_have_an_ecdsa_and_an_rsa_certificate),
+        cmocka_unit_test(facts_describe_the_certificate_that_was_sent),
+        cmocka_unit_test(second_certificate_with_the_same_names_and_key_type_is_rejected),
+        cmocka_unit_test(certificate_chain_is_sent),
+        cmocka_unit_test(shared_name_selects_the_first_certificate),
+        cmocka_unit_test(each_of_hundreds_of_names_is_found),
+        cmocka_unit_test(common_name_is_used_only_without_dns_names),
+        cmocka_unit_test(encrypted_key_is_read_with_a_passphrase_file),
+        cmocka_unit_test(wrong_passphrase_is_reported_with_both_files),
+        cmocka_unit_test(context_can_be_freed_while_its_streams_are_in_use),
+        cmocka_unit_test(every_file_of_a_listener_is_listed),
+        cmocka_unit_test(expiry_of_leaves_chains_and_authorities_is_listed),
     };
     return cmocka_run_group_tests_name("tls_certificates", tests, setup, teardown);
 }

@@ -1,6 +1,6 @@
 /*
- * Tests of tls_verify.c and of the peer's names: which client certificates a listener takes,
- * what is known of their owners, also after a resumption, and which tickets it takes.
+ * Tests of tls_verify.c and of the peer's names: which client certificates a listener accepts, the
+ * identity it reports, also after a resumption, and which tickets it accepts.
  */
 #include "tls_authority.h"
 
@@ -9,9 +9,9 @@
 struct fleet {
     struct test_files files;
     struct identity root, issuer, server, stranger_root;
-    struct identity device;   /* by the issuer, serial 7 */
-    struct identity expired;  /* by the issuer */
-    struct identity stranger; /* by an authority that is not ours */
+    struct identity device;   /* issued by the issuer, serial 7 */
+    struct identity expired;  /* issued by the issuer */
+    struct identity stranger; /* issued by an authority that is not trusted */
     struct certificate_conf certificate;
     const char *root_file, *issuer_file, *both_file;
     const char *crl_none, *crl_device, *crl_root, *crl_root_issuer;
@@ -75,7 +75,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What a listener asks of clients; crl null = no revocation list. */
+/* What a listener requires of clients; crl null = no revocation list. */
 struct rules {
     enum client_auth auth;
     const char *ca;
@@ -105,7 +105,7 @@ static struct tls_context *listener(struct fleet *f, const struct rules *rules)
     return ctx;
 }
 
-/* A client that shows `identity` with `chain` behind it; null = it shows nothing. */
+/* A client that sends `identity` followed by `chain`; null = it sends none. */
 static void client_shows(struct link *l, const struct identity *identity,
                          const struct identity *chain)
 {
@@ -117,7 +117,7 @@ static void client_shows(struct link *l, const struct identity *identity,
         assert_int_equal(SSL_add1_chain_cert(l->peer.ssl, chain->x509), 1);
 }
 
-/* The handshake's words: "" when it succeeds. */
+/* Expect the handshake to fail with `words`; "" = it must succeed. */
 static void expect_words(struct fleet *f, const struct rules *rules,
                          const struct identity *identity, const struct identity *chain,
                          const char *words)
@@ -148,7 +148,7 @@ static void expect_words(struct fleet *f, const struct rules *rules,
         .auth = CLIENT_AUTH_REQUEST, __VA_ARGS__                                                   \
     }
 
-static void a_device_of_the_fleet_is_let_in(void **state)
+static void device_with_a_certificate_of_the_authority_is_accepted(void **state)
 {
     struct fleet *f = *state;
     expect_words(f, REQUIRE(.ca = f->root_file), &f->device, &f->issuer, "");
@@ -156,13 +156,13 @@ static void a_device_of_the_fleet_is_let_in(void **state)
     expect_words(f, REQUIRE(.ca = f->both_file), &f->device, NULL, "");
 }
 
-static void an_intermediate_alone_can_be_trusted(void **state)
+static void intermediate_authority_can_be_the_trust_anchor(void **state)
 {
     struct fleet *f = *state;
     expect_words(f, REQUIRE(.ca = f->issuer_file), &f->device, NULL, "");
 }
 
-static void a_device_without_a_certificate_is_let_in_when_it_was_only_requested(void **state)
+static void missing_certificate_is_accepted_only_if_not_required(void **state)
 {
     struct fleet *f = *state;
     expect_words(f, REQUEST(.ca = f->root_file), NULL, NULL, "");
@@ -183,7 +183,7 @@ static void a_device_without_a_certificate_is_let_in_when_it_was_only_requested(
     tls_context_free(ctx);
 }
 
-static void a_certificate_that_does_not_verify_is_refused_also_when_only_requested(void **state)
+static void invalid_certificate_is_rejected_even_if_not_required(void **state)
 {
     struct fleet *f = *state;
     static const char unknown[] =
@@ -195,18 +195,18 @@ static void a_certificate_that_does_not_verify_is_refused_also_when_only_request
                  "client certificate verify failed: certificate has expired");
 }
 
-static void a_revoked_device_is_refused(void **state)
+static void revoked_device_is_rejected(void **state)
 {
     struct fleet *f = *state;
     expect_words(f, REQUIRE(.ca = f->root_file, .crls = {f->crl_none}), &f->device, &f->issuer, "");
     expect_words(f, REQUIRE(.ca = f->root_file, .crls = {f->crl_device}), &f->device, &f->issuer,
                  "client certificate verify failed: certificate revoked");
-    /* Nothing is known of devices whose issuer has no list: that is no permission. */
+    /* A device is rejected if its issuer has no revocation list. */
     expect_words(f, REQUIRE(.ca = f->root_file, .crls = {f->crl_root}), &f->device, &f->issuer,
                  "client certificate verify failed: unable to get certificate CRL");
 }
 
-static void a_revoked_issuer_is_seen_when_the_chain_is_checked(void **state)
+static void revoked_issuer_is_rejected_if_the_chain_is_checked(void **state)
 {
     struct fleet *f = *state;
     const struct rules leaf = {
@@ -220,7 +220,7 @@ static void a_revoked_issuer_is_seen_when_the_chain_is_checked(void **state)
     expect_words(f, &chain, &f->device, &f->issuer, "");
 }
 
-static void a_chain_longer_than_the_depth_is_refused(void **state)
+static void chain_longer_than_the_depth_is_rejected(void **state)
 {
     struct fleet *f = *state;
     struct identity second = identity_make(
@@ -246,7 +246,7 @@ static void a_chain_longer_than_the_depth_is_refused(void **state)
     identity_free(&deep);
 }
 
-static void the_client_is_told_which_authorities_count(void **state)
+static void accepted_authorities_are_sent_to_the_client(void **state)
 {
     struct fleet *f = *state;
     struct tls_context *ctx = listener(f, REQUIRE(.ca = f->both_file));
@@ -259,7 +259,7 @@ static void the_client_is_told_which_authorities_count(void **state)
     tls_context_free(ctx);
 }
 
-/* ---- who it is ------------------------------------------------------------------------- */
+/* ---- identity ------------------------------------------------------------------------ */
 
 static void expect_device(struct stream *st, bool resumed)
 {
@@ -298,14 +298,17 @@ static void expect_device(struct stream *st, bool resumed)
     assert_int_equal(stream_tls_peer_names(st, TLS_NAME_CN, names, sizeof(names)), 9);
 }
 
-/* One connection with the device's certificate at hand; the session for the next. */
+/*
+ * Connect once with the device's certificate configured. Returns the session for the next
+ * connection.
+ */
 static SSL_SESSION *visit(struct fleet *f, struct tls_context *ctx, int version,
                           SSL_SESSION *session, bool resumed)
 {
     struct link l;
     struct tls_facts facts;
     link_init(&l, ctx, version);
-    /* Resuming, it does not even offer its certificate. */
+    /* When it resumes, the client does not send its certificate. */
     if (!session || !resumed)
         client_shows(&l, &f->device, &f->issuer);
     if (session)
@@ -323,7 +326,7 @@ static SSL_SESSION *visit(struct fleet *f, struct tls_context *ctx, int version,
     return next;
 }
 
-static void the_verified_identity_is_known_also_in_a_resumed_session(void **state)
+static void verified_identity_is_available_in_a_resumed_session(void **state)
 {
     struct fleet *f = *state;
     struct tls_context *ctx = listener(f, REQUIRE(.ca = f->root_file));
@@ -336,7 +339,7 @@ static void the_verified_identity_is_known_also_in_a_resumed_session(void **stat
         client_shows(&l, &f->device, &f->issuer);
         assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
         expect_device(l.server, false);
-        expect_device(l.server, false); /* asked twice */
+        expect_device(l.server, false); /* a second call returns the same */
         link_fini(&l);
     }
     tls_context_free(ctx);
@@ -353,7 +356,7 @@ static void a_client_without_a_certificate_has_no_names(void **state)
         char names[64];
         link_init(&l, ctx[i], TLS1_3_VERSION);
         if (i == 1)
-            client_shows(&l, &f->device, &f->issuer); /* nobody asks for it */
+            client_shows(&l, &f->device, &f->issuer); /* the listener does not request it */
         assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
         stream_tls_facts(l.server, &facts);
         assert_false(facts.client_certificate);
@@ -367,9 +370,12 @@ static void a_client_without_a_certificate_has_no_names(void **state)
     }
 }
 
-/* ---- whose tickets count --------------------------------------------------------------- */
+/* ---- accepted tickets ---------------------------------------------------------------- */
 
-/* A ticket of a listener with the rules `a`, shown to one with `b`: does it resume? */
+/*
+ * Present a ticket issued under the rules `a` to a listener with the rules `b`, and check whether
+ * the session resumes.
+ */
 static void expect_carry_over(struct fleet *f, const struct rules *a, const struct rules *b,
                               bool resumed)
 {
@@ -382,7 +388,7 @@ static void expect_carry_over(struct fleet *f, const struct rules *a, const stru
     tls_context_free(to);
 }
 
-static void a_ticket_counts_only_under_the_rules_it_was_issued_by(void **state)
+static void ticket_is_accepted_only_under_the_rules_it_was_issued_under(void **state)
 {
     struct fleet *f = *state;
     const struct rules none = {.auth = CLIENT_AUTH_NONE};
@@ -400,8 +406,8 @@ static void a_ticket_counts_only_under_the_rules_it_was_issued_by(void **state)
     expect_carry_over(f, &other_bundle, &require, false);
 }
 
-/* Other names and other places of the same files: another router of the same fleet. */
-static void a_ticket_counts_where_the_same_files_lie_elsewhere(void **state)
+/* The same files with other names and paths, as on another router. */
+static void ticket_is_accepted_if_the_same_files_have_other_paths(void **state)
 {
     struct fleet *f = *state;
     const char *copy = write_chain(&f->files, "root-copy.pem", &f->root, NULL);
@@ -410,8 +416,8 @@ static void a_ticket_counts_where_the_same_files_lie_elsewhere(void **state)
                       REQUIRE(.ca = f->root_file, .crls = {f->crl_root, f->crl_none}), true);
 }
 
-/* The ticket would be good for hours, the revocation list came a minute ago. */
-static void a_device_revoked_meanwhile_does_not_resume(void **state)
+/* The ticket has not expired, but the revocation list is newer. */
+static void device_revoked_since_its_ticket_cannot_resume(void **state)
 {
     struct fleet *f = *state;
     struct tls_context *before = listener(f, REQUIRE(.ca = f->root_file, .crls = {f->crl_none}));
@@ -444,8 +450,8 @@ time_t time(time_t *out)
     return now.tv_sec + clock_ahead_s;
 }
 
-/* Its certificate is valid for 200 seconds more, the ticket for longer. */
-static void a_ticket_dies_with_the_certificate(void **state)
+/* The client's certificate is valid for another 200 seconds, the ticket for longer. */
+static void ticket_expires_with_the_client_certificate(void **state)
 {
     struct fleet *f = *state;
     const struct identity_spec spec = {.cn = "brief", .lifetime_s = 3800};
@@ -497,7 +503,7 @@ static void expect_refusal(struct fleet *f, const char *ca, const char *crl, con
     assert_string_equal(error, words);
 }
 
-static void files_that_cannot_be_used_are_named(void **state)
+static void unusable_files_are_reported_by_name(void **state)
 {
     struct fleet *f = *state;
     char words[TLS_ERROR_MAX];
@@ -515,21 +521,21 @@ static void files_that_cannot_be_used_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_device_of_the_fleet_is_let_in),
-        cmocka_unit_test(an_intermediate_alone_can_be_trusted),
-        cmocka_unit_test(a_device_without_a_certificate_is_let_in_when_it_was_only_requested),
-        cmocka_unit_test(a_certificate_that_does_not_verify_is_refused_also_when_only_requested),
-        cmocka_unit_test(a_revoked_device_is_refused),
-        cmocka_unit_test(a_revoked_issuer_is_seen_when_the_chain_is_checked),
-        cmocka_unit_test(a_chain_longer_than_the_depth_is_refused),
-        cmocka_unit_test(the_client_is_told_which_authorities_count),
-        cmocka_unit_test(the_verified_identity_is_known_also_in_a_resumed_session),
+        cmocka_unit_test(device_with_a_certificate_of_the_authority_is_accepted),
+        cmocka_unit_test(intermediate_authority_can_be_the_trust_anchor),
+        cmocka_unit_test(missing_certificate_is_accepted_only_if_not_required),
+        cmocka_unit_test(invalid_certificate_is_rejected_even_if_not_required),
+        cmocka_unit_test(revoked_device_is_rejected),
+        cmocka_unit_test(revoked_issuer_is_rejected_if_the_chain_is_checked),
+        cmocka_unit_test(chain_longer_than_the_depth_is_rejected),
+        cmocka_unit_test(accepted_authorities_are_sent_to_the_client),
+        cmocka_unit_test(verified_identity_is_available_in_a_resumed_session),
         cmocka_unit_test(a_client_without_a_certificate_has_no_names),
-        cmocka_unit_test(a_ticket_counts_only_under_the_rules_it_was_issued_by),
-        cmocka_unit_test(a_ticket_counts_where_the_same_files_lie_elsewhere),
-        cmocka_unit_test(a_device_revoked_meanwhile_does_not_resume),
-        cmocka_unit_test(a_ticket_dies_with_the_certificate),
-        cmocka_unit_test(files_that_cannot_be_used_are_named),
+        cmocka_unit_test(ticket_is_accepted_only_under_the_rules_it_was_issued_under),
+        cmocka_unit_test(ticket_is_accepted_if_the_same_files_have_other_paths),
+        cmocka_unit_test(device_revoked_since_its_ticket_cannot_resume),
+        cmocka_unit_test(ticket_expires_with_the_client_certificate),
+        cmocka_unit_test(unusable_files_are_reported_by_name),
     };
     return cmocka_run_group_tests_name("tls_client_auth", tests, setup, teardown);
 }

@@ -1,6 +1,5 @@
 /*
- * Tests of tls_context.c: which certificate a client gets, and the words for files that
- * cannot be served.
+ * Tests of tls_context.c: which certificate a client receives, and the errors for unusable files.
  */
 #include "tls_peer.h"
 
@@ -45,7 +44,10 @@ static struct tls_context *context_of(struct world *w, struct certificate_conf *
     return tls_context_new(w->lib, &conf, w->keys, error);
 }
 
-/* The subject's common name of the certificate that a client asking for `sni` is shown. */
+/*
+ * The common name in the subject of the certificate that is sent to a client with server name
+ * `sni`.
+ */
 static void shown(struct tls_context *ctx, int version, const char *sni, char cn[64])
 {
     int fds[2];
@@ -68,7 +70,7 @@ static void shown(struct tls_context *ctx, int version, const char *sni, char cn
     peer_fini(&peer);
 }
 
-static void the_certificate_follows_the_server_name(void **state)
+static void certificate_is_selected_by_server_name(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX], cn[64];
@@ -85,7 +87,7 @@ static void the_certificate_follows_the_server_name(void **state)
     tls_context_free(ctx);
 }
 
-static void an_unknown_or_absent_server_name_gets_the_default(void **state)
+static void unknown_or_absent_server_name_selects_the_default(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX], cn[64];
@@ -100,7 +102,7 @@ static void an_unknown_or_absent_server_name_gets_the_default(void **state)
     tls_context_free(ctx);
 }
 
-/* What is agreed when the client offers these protocol names. */
+/* Check the protocol that is selected if the client offers these names. */
 static void expect_alpn(struct tls_context *ctx, const char *offer, const char *want)
 {
     int fds[2];
@@ -119,11 +121,14 @@ static void expect_alpn(struct tls_context *ctx, const char *offer, const char *
     peer_fini(&peer);
 }
 
-static void mqtt_is_agreed_on_and_other_protocols_are_not_answered(void **state)
+static void alpn_selects_mqtt_and_ignores_other_protocols(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
-    /* From the second certificate too: its context answers once the server name chose it. */
+    /*
+     * The same must hold for the second certificate, whose SSL_CTX is used once the server name
+     * selects it.
+     */
     struct tls_context *ctx = context_of(w, w->certificates, 2, TLS1_2_VERSION, error);
     assert_non_null(ctx);
     expect_alpn(ctx, "\x0ex-amzn-mqtt-ca\x04mqtt", "mqtt");
@@ -132,7 +137,7 @@ static void mqtt_is_agreed_on_and_other_protocols_are_not_answered(void **state)
     tls_context_free(ctx);
 }
 
-static void min_version_1_3_refuses_a_1_2_client(void **state)
+static void min_version_1_3_rejects_a_1_2_client(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -153,8 +158,10 @@ static void min_version_1_3_refuses_a_1_2_client(void **state)
     tls_context_free(ctx);
 }
 
-/* A client that lists AES-256 first is no stronger for it, and costs a third more. */
-static void aes_128_and_x25519_are_chosen_where_the_client_can(void **state)
+/*
+ * AES-256 adds no useful strength here and costs a third more, even if the client lists it first.
+ */
+static void aes_128_and_x25519_are_preferred(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -189,7 +196,7 @@ static void expect_refusal(struct world *w, const char *certificate, const char 
     assert_string_equal(error, want);
 }
 
-static void a_missing_file_is_named(void **state)
+static void missing_file_is_reported_by_name(void **state)
 {
     struct world *w = *state;
     const struct certificate_conf *good = &w->certificates[0];
@@ -199,7 +206,7 @@ static void a_missing_file_is_named(void **state)
                    "cannot read the private key: No such file or directory");
 }
 
-static void a_file_with_something_else_in_it_is_named(void **state)
+static void file_with_the_wrong_content_is_reported_by_name(void **state)
 {
     struct world *w = *state;
     const struct certificate_conf *good = &w->certificates[0];
@@ -219,7 +226,7 @@ static void a_file_with_something_else_in_it_is_named(void **state)
     assert_non_null(strstr(error, ": the certificate cannot be used: "));
 }
 
-static void a_key_of_another_certificate_is_refused_with_both_named(void **state)
+static void key_of_another_certificate_is_rejected_with_both_files_named(void **state)
 {
     struct world *w = *state;
     char rule[TLS_ERROR_MAX];
@@ -237,8 +244,8 @@ static void a_key_of_another_certificate_is_refused_with_both_named(void **state
     expect_refusal(w, certificate, rsa_key, rsa_key, rule);
 }
 
-/* Without a terminal to ask on, and without asking. */
-static void an_encrypted_key_is_refused_and_nobody_is_asked(void **state)
+/* There must be no passphrase prompt. */
+static void encrypted_key_without_a_passphrase_file_is_rejected_without_a_prompt(void **state)
 {
     struct world *w = *state;
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -249,7 +256,7 @@ static void an_encrypted_key_is_refused_and_nobody_is_asked(void **state)
                    "without a passphrase");
 }
 
-static void a_bad_second_certificate_fails_the_whole_context(void **state)
+static void invalid_second_certificate_fails_the_whole_context(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX] = "";
@@ -263,16 +270,16 @@ static void a_bad_second_certificate_fails_the_whole_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_certificate_follows_the_server_name),
-        cmocka_unit_test(an_unknown_or_absent_server_name_gets_the_default),
-        cmocka_unit_test(mqtt_is_agreed_on_and_other_protocols_are_not_answered),
-        cmocka_unit_test(min_version_1_3_refuses_a_1_2_client),
-        cmocka_unit_test(aes_128_and_x25519_are_chosen_where_the_client_can),
-        cmocka_unit_test(a_missing_file_is_named),
-        cmocka_unit_test(a_file_with_something_else_in_it_is_named),
-        cmocka_unit_test(a_key_of_another_certificate_is_refused_with_both_named),
-        cmocka_unit_test(an_encrypted_key_is_refused_and_nobody_is_asked),
-        cmocka_unit_test(a_bad_second_certificate_fails_the_whole_context),
+        cmocka_unit_test(certificate_is_selected_by_server_name),
+        cmocka_unit_test(unknown_or_absent_server_name_selects_the_default),
+        cmocka_unit_test(alpn_selects_mqtt_and_ignores_other_protocols),
+        cmocka_unit_test(min_version_1_3_rejects_a_1_2_client),
+        cmocka_unit_test(aes_128_and_x25519_are_preferred),
+        cmocka_unit_test(missing_file_is_reported_by_name),
+        cmocka_unit_test(file_with_the_wrong_content_is_reported_by_name),
+        cmocka_unit_test(key_of_another_certificate_is_rejected_with_both_files_named),
+        cmocka_unit_test(encrypted_key_without_a_passphrase_file_is_rejected_without_a_prompt),
+        cmocka_unit_test(invalid_second_certificate_fails_the_whole_context),
     };
     return cmocka_run_group_tests_name("tls_context", tests, world_setup, world_teardown);
 }

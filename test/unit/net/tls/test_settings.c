@@ -1,6 +1,6 @@
 /*
- * Tests of tls_settings.c and tls_staple.c: what a listener can be set to, the words for
- * settings that mean nothing, and OCSP responses.
+ * Tests of tls_settings.c and tls_staple.c: the settings of a listener, the errors for invalid
+ * settings, and OCSP responses.
  */
 #include "tls_authority.h"
 
@@ -44,7 +44,7 @@ static void expect_refusal(struct world *w, const struct tls_conf *conf, const c
     assert_string_equal(error, words);
 }
 
-static void a_word_that_means_nothing_is_named(void **state)
+static void unknown_setting_is_reported_by_name(void **state)
 {
     struct world *w = *state;
     struct tls_conf conf = w->conf;
@@ -69,12 +69,12 @@ static void a_word_that_means_nothing_is_named(void **state)
     expect_refusal(w, &conf, "alpn: names must have 1 to 255 bytes");
 }
 
-static void no_version_means_1_2_and_never_less(void **state)
+static void default_minimum_version_is_1_2(void **state)
 {
     struct world *w = *state;
     struct tls_conf conf = w->conf;
     conf.min_version = 0;
-    /* So that it is the version that decides and not the strength of what is in it. */
+    /* Allow weak ciphers, so that only the version decides. */
     conf.ciphers = (char *)"ALL:@SECLEVEL=0";
     struct tls_context *ctx = context_of(w, &conf);
     for (int version = TLS1_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -101,7 +101,7 @@ static void expect_alpn(struct tls_context *ctx, const char *offer, const char *
     link_fini(&l);
 }
 
-static void alpn_names_are_as_configured_in_our_order(void **state)
+static void alpn_uses_the_configured_names_in_the_order_of_the_listener(void **state)
 {
     struct world *w = *state;
     char *names[] = {(char *)"mqtt5", (char *)"mqtt"};
@@ -140,7 +140,7 @@ static void stapling_fini(struct stapling *s)
     identity_free(&s->leaf);
 }
 
-/* What a client that asks (or not) is given. */
+/* Check the response that a client receives if it requests one, or does not. */
 static void expect_staple(struct tls_context *ctx, bool asks, const unsigned char *want, long n)
 {
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -158,7 +158,7 @@ static void expect_staple(struct tls_context *ctx, bool asks, const unsigned cha
     }
 }
 
-static void a_response_is_stapled_for_who_asks(void **state)
+static void response_is_stapled_if_the_client_requests_it(void **state)
 {
     struct world *w = *state;
     struct stapling s;
@@ -167,7 +167,7 @@ static void a_response_is_stapled_for_who_asks(void **state)
     unsigned char *der = make_ocsp(&s.issuer, &s.leaf, V_OCSP_CERTSTATUS_GOOD, 3600, &n);
     char pem[8192] = "-----BEGIN OCSP RESPONSE-----\n";
     size_t at = strlen(pem);
-    for (int done = 0; done < n; done += 48) { /* lines as PEM has them */
+    for (int done = 0; done < n; done += 48) { /* 48 bytes per PEM line */
         at += (size_t)EVP_EncodeBlock((unsigned char *)pem + at, der + done,
                                       n - done < 48 ? n - done : 48);
         pem[at++] = '\n';
@@ -186,8 +186,8 @@ static void a_response_is_stapled_for_who_asks(void **state)
     stapling_fini(&s);
 }
 
-/* The updater is late: the listener serves on, without. */
-static void an_expired_response_is_kept_back(void **state)
+/* If the response was not renewed in time, the listener continues without it. */
+static void expired_response_is_not_sent(void **state)
 {
     struct world *w = *state;
     struct stapling s;
@@ -202,7 +202,7 @@ static void an_expired_response_is_kept_back(void **state)
     stapling_fini(&s);
 }
 
-static void the_response_goes_with_the_certificate_that_is_shown(void **state)
+static void response_is_sent_only_with_its_own_certificate(void **state)
 {
     struct world *w = *state;
     struct stapling s;
@@ -241,7 +241,7 @@ static void expect_bad_staple(struct world *w, struct stapling *s, const char *f
     expect_refusal(w, &s->conf, words);
 }
 
-static void a_response_for_something_else_is_an_error(void **state)
+static void response_for_another_certificate_is_an_error(void **state)
 {
     struct world *w = *state;
     struct stapling s;
@@ -287,13 +287,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ciphers_suites_and_groups_are_as_configured),
-        cmocka_unit_test(a_word_that_means_nothing_is_named),
-        cmocka_unit_test(no_version_means_1_2_and_never_less),
-        cmocka_unit_test(alpn_names_are_as_configured_in_our_order),
-        cmocka_unit_test(a_response_is_stapled_for_who_asks),
-        cmocka_unit_test(an_expired_response_is_kept_back),
-        cmocka_unit_test(the_response_goes_with_the_certificate_that_is_shown),
-        cmocka_unit_test(a_response_for_something_else_is_an_error),
+        cmocka_unit_test(unknown_setting_is_reported_by_name),
+        cmocka_unit_test(default_minimum_version_is_1_2),
+        cmocka_unit_test(alpn_uses_the_configured_names_in_the_order_of_the_listener),
+        cmocka_unit_test(response_is_stapled_if_the_client_requests_it),
+        cmocka_unit_test(expired_response_is_not_sent),
+        cmocka_unit_test(response_is_sent_only_with_its_own_certificate),
+        cmocka_unit_test(response_for_another_certificate_is_an_error),
     };
     return cmocka_run_group_tests_name("tls_settings", tests, world_setup, world_teardown);
 }

@@ -16,7 +16,7 @@ static uint8_t *pattern(size_t n)
     return p;
 }
 
-/* Read until something other than WANT_READ is the answer; the client carries meanwhile. */
+/* Read until the result is not WANT_READ, and let the client move bytes in between. */
 static enum stream_result read_end(struct link *l)
 {
     uint8_t bytes[64];
@@ -48,7 +48,7 @@ static void both_ways(struct world *w, int version, size_t chunk, size_t n)
     free(bytes);
 }
 
-static void data_arrives_whole(void **state)
+static void data_arrives_complete(void **state)
 {
     both_ways(*state, TLS1_2_VERSION, 65536, 300000);
     both_ways(*state, TLS1_3_VERSION, 65536, 300000);
@@ -60,7 +60,7 @@ static void data_arrives_byte_by_byte(void **state)
     both_ways(*state, TLS1_3_VERSION, 1, 5000);
 }
 
-static void facts_name_what_was_agreed(void **state)
+static void facts_contain_the_negotiated_parameters(void **state)
 {
     static const unsigned char offer[] = "\x08http/1.1\x04mqtt";
     struct world *w = *state;
@@ -87,7 +87,7 @@ static void facts_name_what_was_agreed(void **state)
     }
 }
 
-static void facts_leave_out_what_the_client_did_not_say(void **state)
+static void facts_omit_what_the_client_did_not_send(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -101,7 +101,7 @@ static void facts_leave_out_what_the_client_did_not_say(void **state)
 }
 
 /* A CONNECT that travels with the client's Finished is inside the SSL when open() is done. */
-static void data_sent_with_the_last_flight_is_read_at_once(void **state)
+static void data_sent_with_the_last_flight_is_read_immediately(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -124,7 +124,7 @@ static void data_sent_with_the_last_flight_is_read_at_once(void **state)
     link_fini(&l);
 }
 
-static void short_read_answers_want_read_once_without_asking(void **state)
+static void short_read_makes_the_next_read_return_want_read_without_a_system_call(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -142,8 +142,11 @@ static void short_read_answers_want_read_once_without_asking(void **state)
     link_fini(&l);
 }
 
-/* Two records in one segment: after the first, the second waits where no socket event tells. */
-static void short_read_goes_on_while_the_ssl_holds_more(void **state)
+/*
+ * Two records in one segment: after the first, the second is buffered in the SSL object, and no
+ * socket event reports it.
+ */
+static void short_read_continues_while_the_ssl_object_has_more_data(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -160,19 +163,19 @@ static void short_read_goes_on_while_the_ssl_holds_more(void **state)
     link_fini(&l);
 }
 
-static void a_waiting_write_goes_on_from_moved_memory(void **state)
+static void repeated_write_may_use_another_buffer(void **state)
 {
     enum { N = 2000000 };
     struct world *w = *state;
     struct link l;
     uint8_t *bytes = pattern(N);
-    uint8_t *before = NULL; /* what the last try wrote from */
+    uint8_t *before = NULL; /* the buffer of the last attempt */
     size_t sent = 0, done = 0, waits = 0, parts = 0, put = 0;
     link_open(&l, w->ctx, TLS1_3_VERSION);
     for (int i = 0; i < PEER_STEPS_MAX && done < N; i++) {
         enum stream_result answer = STREAM_OK;
         while (sent < N && answer == STREAM_OK) {
-            /* Each try from other memory; the last one's is overwritten and gone. */
+            /* Each attempt uses a new buffer; the last one is overwritten and freed. */
             uint8_t *elsewhere = malloc(N - sent);
             assert_non_null(elsewhere);
             memcpy(elsewhere, bytes + sent, N - sent);
@@ -192,13 +195,13 @@ static void a_waiting_write_goes_on_from_moved_memory(void **state)
     }
     assert_int_equal(done, N);
     assert_true(waits > 3);
-    assert_true(parts > 3); /* what left is said at once, so that its buffer can go */
+    assert_true(parts > 3); /* partial writes are reported, so that buffers can be freed */
     link_fini(&l);
     free(before);
     free(bytes);
 }
 
-static void close_notify_reads_as_end(void **state)
+static void close_notify_is_read_as_eof(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -212,7 +215,7 @@ static void close_notify_reads_as_end(void **state)
     link_fini(&l);
 }
 
-static void a_peer_that_vanishes_reads_as_end(void **state)
+static void close_without_close_notify_is_read_as_eof(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -222,7 +225,7 @@ static void a_peer_that_vanishes_reads_as_end(void **state)
     link_fini(&l);
 }
 
-static void close_write_says_close_notify_and_then_fin(void **state)
+static void close_write_sends_close_notify_and_then_fin(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -235,13 +238,13 @@ static void close_write_says_close_notify_and_then_fin(void **state)
                      SSL_ERROR_ZERO_RETURN);
     assert_int_equal(SSL_get_shutdown(l.peer.ssl), SSL_RECEIVED_SHUTDOWN);
     assert_true(l.peer.saw_fin);
-    /* What the client still has to say is read to its end. */
+    /* Data that the client still sends is read to the end. */
     send_up(&l.peer, l.server, (const uint8_t *)"late", 4);
     link_fini(&l);
 }
 
-/* Half a record cannot be followed by close_notify: the client must not take it for an end. */
-static void close_write_behind_a_waiting_write_is_no_orderly_end(void **state)
+/* Half a record cannot be followed by close_notify: the client must not see an orderly end. */
+static void close_write_after_a_partial_write_sends_no_close_notify(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -263,7 +266,7 @@ static void close_write_behind_a_waiting_write_is_no_orderly_end(void **state)
     free(bytes);
 }
 
-static void a_peer_that_leaves_in_the_handshake_is_said(void **state)
+static void close_by_the_peer_during_the_handshake_is_reported(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -280,7 +283,7 @@ static void a_peer_that_leaves_in_the_handshake_is_said(void **state)
     link_fini(&l);
 }
 
-static void a_client_of_tls_1_1_is_refused_with_the_alert_named(void **state)
+static void tls_1_1_client_is_rejected_and_the_alert_is_reported(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -295,7 +298,7 @@ static void a_client_of_tls_1_1_is_refused_with_the_alert_named(void **state)
 }
 
 /* The alert arrives after the server's open() in TLS 1.3 or during it in 1.2. */
-static void a_client_that_does_not_trust_us_is_named(void **state)
+static void alert_of_a_client_that_rejects_our_certificate_is_reported(void **state)
 {
     struct world *w = *state;
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -325,7 +328,7 @@ static void expect_words_for(struct world *w, const void *bytes, size_t n, const
     close(fds[1]);
 }
 
-static void a_client_without_tls_gets_words(void **state)
+static void client_without_tls_is_reported_with_its_protocol(void **state)
 {
     static const char connect[] = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01"
                                   "a";
@@ -334,7 +337,7 @@ static void a_client_without_tls_gets_words(void **state)
     expect_words_for(*state, http, sizeof(http) - 1, "not TLS: the client speaks HTTP");
 }
 
-static void a_broken_record_gives_words_and_ends_the_stream(void **state)
+static void invalid_record_is_reported_and_fails_the_stream(void **state)
 {
     static const uint8_t broken[] = {0x17, 3,  3,  0,  20, 1,  2,  3,  4,  5,  6,  7, 8,
                                      9,    10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
@@ -352,7 +355,7 @@ static void a_broken_record_gives_words_and_ends_the_stream(void **state)
     link_fini(&l);
 }
 
-static void a_key_update_is_answered_and_data_goes_on(void **state)
+static void key_update_is_answered_and_data_still_passes(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -372,7 +375,7 @@ static void update_keys(struct link *l, int times)
     peer_carry(&l->peer);
 }
 
-static void key_updates_without_data_between_are_bounded(void **state)
+static void consecutive_key_updates_without_data_are_limited(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -387,7 +390,7 @@ static void key_updates_without_data_between_are_bounded(void **state)
     link_fini(&l);
 }
 
-/* Write until the socket takes no more; bytes accepted. */
+/* Write until the socket is full. Returns the number of bytes accepted. */
 static size_t write_until_blocked(struct stream *server, const uint8_t *p, size_t n)
 {
     size_t sent = 0, put = 0;
@@ -399,10 +402,10 @@ static size_t write_until_blocked(struct stream *server, const uint8_t *p, size_
 }
 
 /*
- * Each KeyUpdate asks for one of ours, which has to wait behind a record that left in part.
+ * Each KeyUpdate requests one of ours, which must wait until a partly sent record is complete.
  * OpenSSL 3.0 fails such a write with "bad length" when it is left to OpenSSL.
  */
-static void key_updates_during_a_blocked_write_change_nothing(void **state)
+static void key_updates_during_a_blocked_write_do_not_corrupt_data(void **state)
 {
     struct world *w = *state;
     const size_t n = 4u << 20;
@@ -423,7 +426,7 @@ static void key_updates_during_a_blocked_write_change_nothing(void **state)
         (void)BIO_reset(l.peer.out);
         uint8_t up[8];
         assert_int_equal(stream_read(l.server, up, sizeof(up), &put), STREAM_OK);
-        assert_memory_equal(up, "up", 2); /* it is read while the write waits */
+        assert_memory_equal(up, "up", 2); /* read while the write is blocked */
         for (int i = 0; i < PEER_STEPS_MAX && done < n; i++) {
             if (sent < n) {
                 enum stream_result r = stream_write(l.server, bytes + sent, n - sent, &put);
@@ -438,7 +441,7 @@ static void key_updates_during_a_blocked_write_change_nothing(void **state)
     free(bytes);
 }
 
-/* KeyUpdates that ask for one of ours, then a byte of data, which the server reads. */
+/* Send KeyUpdates that request one of ours, then a byte of data, which the server reads. */
 static enum stream_result ask_for_key_updates(struct link *l, int times)
 {
     uint8_t byte;
@@ -453,12 +456,12 @@ static enum stream_result ask_for_key_updates(struct link *l, int times)
     assert_int_equal(send(l->peer.fd, waiting, (size_t)waiting_n, 0), waiting_n);
     (void)BIO_reset(l->peer.out);
     enum stream_result r = stream_read(l->server, &byte, 1, &got);
-    /* the read before may have left the socket empty: then the first one does not ask */
+    /* the previous read may have emptied the socket: then the first read makes no system call */
     return r == STREAM_WANT_READ ? stream_read(l->server, &byte, 1, &got) : r;
 }
 
-/* A peer that takes nothing cannot make its answers to KeyUpdates take all memory. */
-static void a_peer_that_takes_nothing_is_not_read_for_ever(void **state)
+/* A peer that never reads must not make the answers to its KeyUpdates use up all memory. */
+static void reading_stops_if_the_peer_never_reads_our_answers(void **state)
 {
     struct world *w = *state;
     const size_t n = 4u << 20;
@@ -476,8 +479,8 @@ static void a_peer_that_takes_nothing_is_not_read_for_ever(void **state)
     free(bytes);
 }
 
-/* What the peer takes gives its place back, also if it always leaves some. */
-static void a_peer_that_takes_little_cannot_make_the_rest_grow(void **state)
+/* Memory of sent answers is reused, even if the peer never reads all of them. */
+static void unsent_answers_stay_bounded_if_the_peer_reads_slowly(void **state)
 {
     struct world *w = *state;
     const size_t n = 4u << 20;
@@ -487,7 +490,7 @@ static void a_peer_that_takes_little_cannot_make_the_rest_grow(void **state)
     const struct stream_tls *t = stream_tls_of(l.server);
     assert_return_code(setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)), errno);
     (void)write_until_blocked(l.server, bytes, n);
-    for (unsigned i = 0; i < 2000; i++) { /* about 0.8 MiB of answers in all */
+    for (unsigned i = 0; i < 2000; i++) { /* about 0.8 MiB of answers in total */
         assert_non_null(t->unsent);
         if (t->unsent->n < 40000)
             assert_int_equal(ask_for_key_updates(&l, 20), STREAM_OK);
@@ -500,8 +503,11 @@ static void a_peer_that_takes_little_cannot_make_the_rest_grow(void **state)
     free(bytes);
 }
 
-/* The peer closes with unread bytes: our next write fails, and what it sent is still there. */
-static void what_a_peer_sent_is_read_after_a_write_failed(void **state)
+/*
+ * The peer closes with unread bytes: our next write fails, but the bytes it sent can still be
+ * read.
+ */
+static void received_data_can_be_read_after_a_write_fails(void **state)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     struct world *w = *state;
@@ -526,7 +532,7 @@ static void what_a_peer_sent_is_read_after_a_write_failed(void **state)
     }
 }
 
-static void a_reset_is_named(void **state)
+static void reset_is_reported(void **state)
 {
     struct world *w = *state;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -547,7 +553,7 @@ static void a_reset_is_named(void **state)
     close(listener);
 }
 
-static void renegotiation_is_refused(void **state)
+static void renegotiation_is_rejected(void **state)
 {
     struct world *w = *state;
     struct link l;
@@ -568,31 +574,31 @@ static void renegotiation_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(data_arrives_whole),
+        cmocka_unit_test(data_arrives_complete),
         cmocka_unit_test(data_arrives_byte_by_byte),
-        cmocka_unit_test(facts_name_what_was_agreed),
-        cmocka_unit_test(facts_leave_out_what_the_client_did_not_say),
-        cmocka_unit_test(data_sent_with_the_last_flight_is_read_at_once),
-        cmocka_unit_test(short_read_answers_want_read_once_without_asking),
-        cmocka_unit_test(short_read_goes_on_while_the_ssl_holds_more),
-        cmocka_unit_test(a_waiting_write_goes_on_from_moved_memory),
-        cmocka_unit_test(close_notify_reads_as_end),
-        cmocka_unit_test(a_peer_that_vanishes_reads_as_end),
-        cmocka_unit_test(close_write_says_close_notify_and_then_fin),
-        cmocka_unit_test(close_write_behind_a_waiting_write_is_no_orderly_end),
-        cmocka_unit_test(a_peer_that_leaves_in_the_handshake_is_said),
-        cmocka_unit_test(a_client_of_tls_1_1_is_refused_with_the_alert_named),
-        cmocka_unit_test(a_client_that_does_not_trust_us_is_named),
-        cmocka_unit_test(a_client_without_tls_gets_words),
-        cmocka_unit_test(a_broken_record_gives_words_and_ends_the_stream),
-        cmocka_unit_test(a_key_update_is_answered_and_data_goes_on),
-        cmocka_unit_test(key_updates_without_data_between_are_bounded),
-        cmocka_unit_test(key_updates_during_a_blocked_write_change_nothing),
-        cmocka_unit_test(a_peer_that_takes_nothing_is_not_read_for_ever),
-        cmocka_unit_test(a_peer_that_takes_little_cannot_make_the_rest_grow),
-        cmocka_unit_test(what_a_peer_sent_is_read_after_a_write_failed),
-        cmocka_unit_test(a_reset_is_named),
-        cmocka_unit_test(renegotiation_is_refused),
+        cmocka_unit_test(facts_contain_the_negotiated_parameters),
+        cmocka_unit_test(facts_omit_what_the_client_did_not_send),
+        cmocka_unit_test(data_sent_with_the_last_flight_is_read_immediately),
+        cmocka_unit_test(short_read_makes_the_next_read_return_want_read_without_a_system_call),
+        cmocka_unit_test(short_read_continues_while_the_ssl_object_has_more_data),
+        cmocka_unit_test(repeated_write_may_use_another_buffer),
+        cmocka_unit_test(close_notify_is_read_as_eof),
+        cmocka_unit_test(close_without_close_notify_is_read_as_eof),
+        cmocka_unit_test(close_write_sends_close_notify_and_then_fin),
+        cmocka_unit_test(close_write_after_a_partial_write_sends_no_close_notify),
+        cmocka_unit_test(close_by_the_peer_during_the_handshake_is_reported),
+        cmocka_unit_test(tls_1_1_client_is_rejected_and_the_alert_is_reported),
+        cmocka_unit_test(alert_of_a_client_that_rejects_our_certificate_is_reported),
+        cmocka_unit_test(client_without_tls_is_reported_with_its_protocol),
+        cmocka_unit_test(invalid_record_is_reported_and_fails_the_stream),
+        cmocka_unit_test(key_update_is_answered_and_data_still_passes),
+        cmocka_unit_test(consecutive_key_updates_without_data_are_limited),
+        cmocka_unit_test(key_updates_during_a_blocked_write_do_not_corrupt_data),
+        cmocka_unit_test(reading_stops_if_the_peer_never_reads_our_answers),
+        cmocka_unit_test(unsent_answers_stay_bounded_if_the_peer_reads_slowly),
+        cmocka_unit_test(received_data_can_be_read_after_a_write_fails),
+        cmocka_unit_test(reset_is_reported),
+        cmocka_unit_test(renegotiation_is_rejected),
     };
     return cmocka_run_group_tests_name("stream_tls", tests, world_setup, world_teardown);
 }

@@ -1,6 +1,6 @@
 /*
- * Tests of tls_client.c and stream_tls_connect.c: our side of TLS towards a node, against
- * our own server streams and against raw sockets.
+ * Tests of tls_client.c and stream_tls_connect.c: TLS connections to a node, against our own
+ * server streams and against raw sockets.
  */
 #include "tls_authority.h"
 
@@ -75,7 +75,7 @@ static struct tls_context *server_of(struct nodes *w, const struct tls_conf *con
     return ctx;
 }
 
-/* Both sides in turns, until the client is done or both wait for nothing. */
+/* Run the handshake on both sides in turns, until both are open or the client fails. */
 static enum stream_result meet(struct stream *client, struct stream *server)
 {
     bool server_open = false;
@@ -94,7 +94,10 @@ static enum stream_result meet(struct stream *client, struct stream *server)
     return STREAM_ERR;
 }
 
-/* What a client with `conf` says of a node with `certificate` that should be `peer`: "" = good. */
+/*
+ * Check the error of a client with `conf` for a node with `certificate` that should be `peer`; ""
+ * = no error.
+ */
 static void expect_words(struct nodes *w, const struct upstream_tls_conf *conf,
                          struct certificate_conf *certificate, const struct tls_peer *peer,
                          const char *words)
@@ -124,26 +127,28 @@ static void expect_words(struct nodes *w, const struct upstream_tls_conf *conf,
     tls_context_free(server_ctx);
 }
 
-static void a_node_is_verified_by_name(void **state)
+static void node_certificate_is_verified_by_name(void **state)
 {
     struct nodes *w = *state;
     const struct upstream_tls_conf conf = {.ca_file = w->root_file, .verify = true};
     const struct {
         const char *name, *words;
-    } cases[] = {{"node.test", ""},
-                 {"Node.Test", ""},
-                 {"a.nodes.test", ""},
-                 {"node", "certificate verify failed: hostname mismatch"}, /* CN beside a SAN */
-                 {"a.b.nodes.test", "certificate verify failed: hostname mismatch"},
-                 {"other.test", "certificate verify failed: hostname mismatch"},
-                 {"", "the server name cannot be used"}};
+    } cases[] = {
+        {"node.test", ""},
+        {"Node.Test", ""},
+        {"a.nodes.test", ""},
+        {"node",
+         "certificate verify failed: hostname mismatch"}, /* the CN is ignored if there is a SAN */
+        {"a.b.nodes.test", "certificate verify failed: hostname mismatch"},
+        {"other.test", "certificate verify failed: hostname mismatch"},
+        {"", "the server name cannot be used"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         expect_words(w, &conf, &w->node_conf,
                      &(struct tls_peer){.name = cases[i].name, .address = &w->loopback},
                      cases[i].words);
 }
 
-static void a_node_without_a_name_is_verified_by_address(void **state)
+static void node_certificate_without_a_configured_name_is_verified_by_address(void **state)
 {
     struct nodes *w = *state;
     const struct upstream_tls_conf conf = {.ca_file = w->root_file, .verify = true};
@@ -164,7 +169,7 @@ static void a_node_without_a_name_is_verified_by_address(void **state)
                  "cannot verify the certificate: set a server name");
 }
 
-static void the_authority_and_the_date_count(void **state)
+static void authority_and_expiry_are_verified(void **state)
 {
     struct nodes *w = *state;
     const struct tls_peer peer = {.name = "node.test"};
@@ -181,7 +186,7 @@ static void the_authority_and_the_date_count(void **state)
                  &(struct tls_peer){0}, "");
 }
 
-static void our_certificate_is_shown_to_a_node_that_asks(void **state)
+static void client_certificate_is_sent_to_a_node_that_requests_it(void **state)
 {
     struct nodes *w = *state;
     char *alpn[] = {(char *)"mqtt"};
@@ -215,7 +220,7 @@ static void our_certificate_is_shown_to_a_node_that_asks(void **state)
     stream_tls_facts(client, &facts);
     assert_string_equal(facts.version, "TLSv1.3");
     assert_true(span_equal(facts.cn, span_of_str("node")));
-    /* it knows that the last flight was all there was */
+    /* the last flight emptied the socket */
     assert_int_equal(stream_read(server, bytes, sizeof(bytes), &moved), STREAM_WANT_READ);
     assert_int_equal(stream_write(client, "CONNECT", 7, &moved), STREAM_OK);
     assert_int_equal(stream_read(server, bytes, sizeof(bytes), &moved), STREAM_OK);
@@ -232,9 +237,9 @@ static void our_certificate_is_shown_to_a_node_that_asks(void **state)
     tls_context_free(server_ctx);
 }
 
-/* ---- the way there --------------------------------------------------------------------- */
+/* ---- connect and preamble ------------------------------------------------------------ */
 
-/* A loopback listener, and a socket that was told to connect to it. */
+/* A loopback listener, and a socket that connects to it. */
 static int dial(int *listener)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -249,7 +254,7 @@ static int dial(int *listener)
     return fd;
 }
 
-static void the_preamble_goes_first_in_the_clear_and_in_one_piece(void **state)
+static void preamble_is_sent_first_unencrypted_and_in_one_piece(void **state)
 {
     struct nodes *w = *state;
     char preamble[536];
@@ -272,7 +277,7 @@ static void the_preamble_goes_first_in_the_clear_and_in_one_piece(void **state)
         answer = stream_open(client);
     while (answer == STREAM_WANT_WRITE);
     assert_int_equal(answer, STREAM_WANT_READ);
-    /* As a broker reads it: the header by its length, and then TLS. */
+    /* Read as a broker does: first the preamble, then TLS. */
     assert_int_equal(recv(fd, got, sizeof(preamble), 0), sizeof(preamble));
     memset(preamble, 'P', sizeof(preamble));
     assert_memory_equal(got, preamble, sizeof(preamble));
@@ -287,8 +292,8 @@ static void the_preamble_goes_first_in_the_clear_and_in_one_piece(void **state)
     tls_context_free(server_ctx);
 }
 
-/* A Unix socket that takes little at a time: what is left of the preamble follows. */
-static void a_preamble_that_does_not_fit_is_sent_on_when_there_is_room(void **state)
+/* A Unix socket accepts little at a time: the rest of the preamble is sent later. */
+static void rest_of_a_long_preamble_is_sent_when_there_is_room(void **state)
 {
     enum { N = 400000 };
     struct nodes *w = *state;
@@ -317,14 +322,14 @@ static void a_preamble_that_does_not_fit_is_sent_on_when_there_is_room(void **st
     tls_client_context_free(ctx);
 }
 
-static void a_refused_connect_is_said_in_the_systems_words(void **state)
+static void refused_connect_is_reported_with_the_system_error(void **state)
 {
     struct nodes *w = *state;
     const struct upstream_tls_conf conf = {.ca_file = w->root_file, .verify = true};
     struct tls_client_context *ctx = client_of(w, &conf);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(to);
-    /* Bound and not listening: nobody else gets the port. */
+    /* Bound but not listening: reserves the port. */
     int holder = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(holder, (struct sockaddr *)&to, n), 0);
     assert_int_equal(getsockname(holder, (struct sockaddr *)&to, &n), 0);
@@ -344,7 +349,7 @@ static void a_refused_connect_is_said_in_the_systems_words(void **state)
     tls_client_context_free(ctx);
 }
 
-static void a_node_that_hangs_up_or_speaks_no_tls_gets_words(void **state)
+static void node_that_closes_or_sends_no_tls_is_reported(void **state)
 {
     struct nodes *w = *state;
     const struct upstream_tls_conf conf = {.ca_file = w->root_file, .verify = true};
@@ -378,7 +383,7 @@ static void expect_refusal(struct nodes *w, const struct upstream_tls_conf *conf
     assert_string_equal(error, words);
 }
 
-static void files_that_cannot_be_used_are_named(void **state)
+static void unusable_files_are_reported_by_name(void **state)
 {
     struct nodes *w = *state;
     char words[TLS_ERROR_MAX];
@@ -410,7 +415,7 @@ static void count_expiry(void *arg, const struct tls_validity *validity)
     ++*(size_t *)arg;
 }
 
-static void files_and_expiry_are_told(void **state)
+static void files_and_expiry_are_listed(void **state)
 {
     struct nodes *w = *state;
     size_t files = 0, certificates = 0;
@@ -429,16 +434,16 @@ static void files_and_expiry_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_node_is_verified_by_name),
-        cmocka_unit_test(a_node_without_a_name_is_verified_by_address),
-        cmocka_unit_test(the_authority_and_the_date_count),
-        cmocka_unit_test(our_certificate_is_shown_to_a_node_that_asks),
-        cmocka_unit_test(the_preamble_goes_first_in_the_clear_and_in_one_piece),
-        cmocka_unit_test(a_preamble_that_does_not_fit_is_sent_on_when_there_is_room),
-        cmocka_unit_test(a_refused_connect_is_said_in_the_systems_words),
-        cmocka_unit_test(a_node_that_hangs_up_or_speaks_no_tls_gets_words),
-        cmocka_unit_test(files_that_cannot_be_used_are_named),
-        cmocka_unit_test(files_and_expiry_are_told),
+        cmocka_unit_test(node_certificate_is_verified_by_name),
+        cmocka_unit_test(node_certificate_without_a_configured_name_is_verified_by_address),
+        cmocka_unit_test(authority_and_expiry_are_verified),
+        cmocka_unit_test(client_certificate_is_sent_to_a_node_that_requests_it),
+        cmocka_unit_test(preamble_is_sent_first_unencrypted_and_in_one_piece),
+        cmocka_unit_test(rest_of_a_long_preamble_is_sent_when_there_is_room),
+        cmocka_unit_test(refused_connect_is_reported_with_the_system_error),
+        cmocka_unit_test(node_that_closes_or_sends_no_tls_is_reported),
+        cmocka_unit_test(unusable_files_are_reported_by_name),
+        cmocka_unit_test(files_and_expiry_are_listed),
     };
     return cmocka_run_group_tests_name("stream_tls_connect", tests, setup, teardown);
 }

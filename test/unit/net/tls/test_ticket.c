@@ -1,6 +1,6 @@
 /*
- * Tests of session tickets: a device that comes back is spared the full handshake, on
- * whichever worker and router it lands.
+ * Tests of session tickets: a reconnecting device needs no full handshake, on any worker and any
+ * router.
  */
 #include "tls_link.h"
 
@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Shake hands with `ctx`, offering `session`; the session the client can use next time. */
+/*
+ * Do a handshake with `ctx` that offers `session`. Returns the session for the client's next
+ * handshake.
+ */
 static SSL_SESSION *resume(struct tls_context *ctx, int version, SSL_SESSION *session, bool resumed)
 {
     struct link l;
@@ -31,7 +34,7 @@ static SSL_SESSION *resume(struct tls_context *ctx, int version, SSL_SESSION *se
     return next;
 }
 
-static void a_ticket_resumes_on_another_worker(void **state)
+static void ticket_is_accepted_by_another_worker(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -48,7 +51,7 @@ static void a_ticket_resumes_on_another_worker(void **state)
     tls_library_free(lib);
 }
 
-static void a_ticket_of_another_key_leads_to_a_full_handshake(void **state)
+static void ticket_of_an_unknown_key_leads_to_a_full_handshake(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -70,8 +73,8 @@ static int count_ticket(SSL *ssl, SSL_SESSION *session)
     return 0;
 }
 
-/* Two, OpenSSL's default, would cost every handshake 20 us more. */
-static void one_ticket_is_sent(void **state)
+/* Two tickets, the default of OpenSSL, would add 20 us to every handshake. */
+static void one_ticket_is_sent_per_handshake(void **state)
 {
     struct world *w = *state;
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -88,7 +91,7 @@ static void one_ticket_is_sent(void **state)
     }
 }
 
-static void without_keys_or_with_tickets_off_none_is_sent(void **state)
+static void no_ticket_is_sent_without_keys_or_if_tickets_are_off(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -130,7 +133,7 @@ static void no_ticket_allows_early_data(void **state)
 
 /* ---- rotation -------------------------------------------------------------------------- */
 
-/* The name of the key that sealed a session's ticket. */
+/* The name of the key that encrypted a session's ticket. */
 static void ticket_name(const SSL_SESSION *session, unsigned char name[16])
 {
     const unsigned char *ticket;
@@ -140,8 +143,8 @@ static void ticket_name(const SSL_SESSION *session, unsigned char name[16])
     memcpy(name, ticket, 16);
 }
 
-/* After a rotation old tickets resume, and are replaced by ones of the new key. */
-static void a_rotated_key_still_opens_until_it_is_dropped(void **state)
+/* After a rotation, old tickets are still accepted, and are replaced by tickets of the new key. */
+static void rotated_key_decrypts_tickets_until_it_is_dropped(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -158,7 +161,7 @@ static void a_rotated_key_still_opens_until_it_is_dropped(void **state)
         SSL_SESSION *renewed = resume(ctx, version, old, true);
         ticket_name(renewed, second);
         assert_memory_not_equal(first, second, sizeof(first));
-        tls_context_set_ticket_keys(ctx, three); /* which has dropped the first */
+        tls_context_set_ticket_keys(ctx, three); /* these no longer include the first key */
         SSL_SESSION_free(resume(ctx, version, renewed, true));
         SSL_SESSION_free(resume(ctx, version, old, false));
         tls_context_free(ctx);
@@ -168,7 +171,7 @@ static void a_rotated_key_still_opens_until_it_is_dropped(void **state)
     }
 }
 
-static void generated_sets_keep_as_many_as_they_are_told(void **state)
+static void generated_sets_keep_the_given_number_of_old_keys(void **state)
 {
     (void)state;
     struct tls_ticket_keys *keys = tls_ticket_keys_generate(NULL, 2);
@@ -198,8 +201,8 @@ static void key_line(char line[160], int bytes)
     memcpy(line + n, "\n", 2);
 }
 
-/* Two routers: nothing in common but the key file. */
-static void a_key_file_carries_sessions_between_routers(void **state)
+/* The routers share only the key file. */
+static void sessions_resume_on_another_router_with_the_same_key_file(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX], line[3][160], text[480];
@@ -224,8 +227,9 @@ static void a_key_file_carries_sessions_between_routers(void **state)
     }
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         SSL_SESSION *session = resume(ctx[0], version, NULL, false);
-        session = resume(ctx[1], version, session, true); /* opened by its third key, renewed */
-        SSL_SESSION_free(resume(ctx[0], version, session, false)); /* by a key it has not */
+        session = resume(ctx[1], version, session, true); /* decrypted by its third key, renewed */
+        SSL_SESSION_free(
+            resume(ctx[0], version, session, false)); /* encrypted by a key it does not have */
         session = resume(ctx[2], version, NULL, false);
         SSL_SESSION_free(resume(ctx[1], version, session, true));
     }
@@ -235,7 +239,7 @@ static void a_key_file_carries_sessions_between_routers(void **state)
     }
 }
 
-static void the_first_line_seals(void **state)
+static void key_in_the_first_line_encrypts_tickets(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX], line[2][160], text[320];
@@ -257,8 +261,9 @@ static void the_first_line_seals(void **state)
 }
 
 /*
- * A ticket opened by hand, as RFC 5077 section 4 lays it out and HAProxy cuts its keys: name,
- * AES, HMAC. Ours must be the same, or a file shared with others would be useless.
+ * Decrypt a ticket by hand, in the layout of RFC 5077 section 4 and with the key split as in
+ * HAProxy: name, AES, HMAC. Our layout must be the same, otherwise the key file could not be
+ * shared with other programs.
  */
 static void expect_ticket_layout(struct world *w, const char *name, int bytes)
 {
@@ -292,7 +297,7 @@ static void expect_ticket_layout(struct world *w, const char *name, int bytes)
     tls_ticket_keys_unref(keys);
 }
 
-static void tickets_are_laid_out_as_others_do_it(void **state)
+static void ticket_layout_is_that_of_rfc_5077_and_haproxy(void **state)
 {
     expect_ticket_layout(*state, "layout-48", 48);
     expect_ticket_layout(*state, "layout-80", 80);
@@ -307,7 +312,7 @@ static void expect_bad_file(struct world *w, const char *name, const char *text,
     assert_string_equal(error, want);
 }
 
-static void a_bad_key_file_is_named_with_its_line(void **state)
+static void invalid_key_file_is_reported_with_its_line(void **state)
 {
     struct world *w = *state;
     char line[160], text[1600] = "", error[TLS_ERROR_MAX];
@@ -337,7 +342,9 @@ static void a_bad_key_file_is_named_with_its_line(void **state)
 
 #define THREAD_ROUNDS 40
 
-/* A worker as the router has it: its own library and context, and a mailbox for new keys. */
+/*
+ * A worker as in the router: its own library context and TLS context, and a mailbox for new keys.
+ */
 struct worker_like {
     pthread_t thread;
     struct tls_library *lib;
@@ -371,7 +378,7 @@ static void *shake_on_a_thread(void *arg)
     return NULL;
 }
 
-static void workers_shake_hands_while_keys_rotate(void **state)
+static void handshakes_succeed_while_keys_rotate(void **state)
 {
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
@@ -406,18 +413,18 @@ static void workers_shake_hands_while_keys_rotate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_ticket_resumes_on_another_worker),
-        cmocka_unit_test(a_ticket_of_another_key_leads_to_a_full_handshake),
-        cmocka_unit_test(one_ticket_is_sent),
-        cmocka_unit_test(without_keys_or_with_tickets_off_none_is_sent),
+        cmocka_unit_test(ticket_is_accepted_by_another_worker),
+        cmocka_unit_test(ticket_of_an_unknown_key_leads_to_a_full_handshake),
+        cmocka_unit_test(one_ticket_is_sent_per_handshake),
+        cmocka_unit_test(no_ticket_is_sent_without_keys_or_if_tickets_are_off),
         cmocka_unit_test(no_ticket_allows_early_data),
-        cmocka_unit_test(a_rotated_key_still_opens_until_it_is_dropped),
-        cmocka_unit_test(generated_sets_keep_as_many_as_they_are_told),
-        cmocka_unit_test(a_key_file_carries_sessions_between_routers),
-        cmocka_unit_test(the_first_line_seals),
-        cmocka_unit_test(tickets_are_laid_out_as_others_do_it),
-        cmocka_unit_test(a_bad_key_file_is_named_with_its_line),
-        cmocka_unit_test(workers_shake_hands_while_keys_rotate),
+        cmocka_unit_test(rotated_key_decrypts_tickets_until_it_is_dropped),
+        cmocka_unit_test(generated_sets_keep_the_given_number_of_old_keys),
+        cmocka_unit_test(sessions_resume_on_another_router_with_the_same_key_file),
+        cmocka_unit_test(key_in_the_first_line_encrypts_tickets),
+        cmocka_unit_test(ticket_layout_is_that_of_rfc_5077_and_haproxy),
+        cmocka_unit_test(invalid_key_file_is_reported_with_its_line),
+        cmocka_unit_test(handshakes_succeed_while_keys_rotate),
     };
     return cmocka_run_group_tests_name("tls_ticket", tests, world_setup, world_teardown);
 }

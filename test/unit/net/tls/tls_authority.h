@@ -17,7 +17,7 @@ struct identity {
 
 struct identity_spec {
     const char *cn;  /* null = none */
-    const char *san; /* as X509V3 text: "DNS:a.test,URI:urn:x"; null = none */
+    const char *san; /* in X509V3 syntax: "DNS:a.test,URI:urn:x"; null = none */
     bool authority;  /* may sign others */
     bool rsa;        /* instead of ECDSA P-256 */
     long serial;     /* 0 = 1 */
@@ -32,7 +32,7 @@ static inline void add_extension(X509 *x509, int nid, const char *text)
     X509_EXTENSION_free(extension);
 }
 
-/* Signed by `issuer`, or by itself when that is null. */
+/* Signed by `issuer`, or self-signed if that is null. */
 static inline struct identity identity_make(const struct identity *issuer,
                                             const struct identity_spec *spec)
 {
@@ -79,7 +79,7 @@ static inline const char *write_chain(struct test_files *files, const char *name
     return path;
 }
 
-/* Files of an identity, and a chain certificate behind it (null = none). */
+/* Write the files of an identity, followed by a chain certificate (null = none). */
 static inline struct certificate_conf write_identity(struct test_files *files, const char *name,
                                                      const struct identity *identity,
                                                      const struct identity *chain)

@@ -1,6 +1,6 @@
 /*
- * tls_link.h - a TLS server stream and its client, joined by a socket pair, and the world
- * of files and contexts around them.
+ * tls_link.h - a TLS server stream and its client, connected by a socket pair, and the files and
+ * contexts that they need.
  */
 #ifndef UNIT_NET_TLS_TLS_LINK_H
 #define UNIT_NET_TLS_TLS_LINK_H
@@ -16,7 +16,7 @@ struct world {
     struct tls_context *ctx;
 };
 
-/* One server stream and one client, joined by a socket pair. */
+/* One server stream and one client, connected by a socket pair. */
 struct link {
     struct stream *server;
     struct peer peer;
@@ -69,7 +69,7 @@ static inline void link_open(struct link *l, struct tls_context *ctx, int versio
     size_t got;
     assert_int_equal(shake(l->server, &l->peer), STREAM_OK);
     peer_settle(&l->peer);
-    /* it knows that the last flight was all there was, and says so once */
+    /* the last flight emptied the socket: the next read returns WANT_READ once */
     assert_int_equal(stream_read(l->server, &byte, 1, &got), STREAM_WANT_READ);
 }
 

@@ -1,9 +1,8 @@
 /*
- * tls_peer.h - the other end for the TLS tests: throw-away certificates, and an OpenSSL
- * client whose records the test carries to the socket itself, as many bytes at a time as
- * it likes.
+ * tls_peer.h - the peer in the TLS tests: throw-away certificates, and an OpenSSL client. The test
+ * itself moves the client's records to the socket, any number of bytes at a time.
  *
- * Client and server run in turns in one thread: nobody waits, and every loop is bounded.
+ * Client and server run in turns in one thread: nothing blocks, and every loop is bounded.
  */
 #ifndef UNIT_NET_TLS_TLS_PEER_H
 #define UNIT_NET_TLS_TLS_PEER_H
@@ -130,7 +129,7 @@ struct peer {
     BIO *in;  /* owned by ssl: what the server sent */
     BIO *out; /* owned by ssl: what is to be sent */
     int fd;
-    size_t chunk; /* most bytes a step carries each way */
+    size_t chunk; /* maximum number of bytes moved in each direction per step */
     bool saw_fin; /* the server's end of stream */
 };
 
@@ -166,7 +165,7 @@ static inline void peer_fini(struct peer *peer)
     SSL_CTX_free(peer->ossl);
 }
 
-/* Carry at most `chunk` bytes each way between the client's memory and its socket. */
+/* Move at most `chunk` bytes in each direction between the client's memory and its socket. */
 static inline void peer_carry(struct peer *peer)
 {
     uint8_t bytes[65536];
@@ -194,7 +193,7 @@ static inline void make_pair(int fds[2])
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 }
 
-/* Shake hands until the server's open() is done with it; its answer. */
+/* Run the handshake until the server's open() succeeds or fails. Returns its result. */
 static inline enum stream_result shake(struct stream *server, struct peer *peer)
 {
     for (int i = 0; i < PEER_STEPS_MAX; i++) {
@@ -210,7 +209,7 @@ static inline enum stream_result shake(struct stream *server, struct peer *peer)
     return STREAM_ERR;
 }
 
-/* Let the client take what is under way: the end of its handshake, tickets. */
+/* Let the client receive what is in flight: the end of its handshake, tickets. */
 static inline void peer_settle(struct peer *peer)
 {
     uint8_t byte;
@@ -246,7 +245,7 @@ static inline void send_up(struct peer *peer, struct stream *server, const uint8
     assert_int_equal(done, n);
 }
 
-/* The client takes what is there of the n bytes, from *done on. */
+/* The client reads what has arrived of the n bytes, starting at *done. */
 static inline void take_down(struct peer *peer, const uint8_t *p, size_t n, size_t *done)
 {
     uint8_t bytes[4096];
