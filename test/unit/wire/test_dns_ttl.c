@@ -1,6 +1,6 @@
 /*
- * test_dns_ttl.c - the lowest TTL of answers that dnsmasq 2.90 gave, whole, cut at every
- * point, and spoilt.
+ * test_dns_ttl.c - the lowest TTL of answers from dnsmasq 2.90, complete, cut at every point, and
+ * corrupted.
  */
 #include "unit.h"
 
@@ -13,7 +13,9 @@
 
 #define HEADER(flags, answers) "1234" flags "0001" answers "00000000"
 
-/* Captured, but for the last ones, which are put together by hand; the verdict stands first. */
+/*
+ * Captured, except the last ones, which are made by hand. The expected result is the first field.
+ */
 static const struct {
     bool good;
     uint32_t ttl_s;
@@ -66,7 +68,7 @@ static bool lowest(const struct guard_page *page, const uint8_t *p, size_t n, ui
     return dns_lowest_ttl(span_of(guard_page_put(page, p, n), n), ttl_s);
 }
 
-static void the_lowest_ttl_of_the_answer_section_counts(void **state)
+static void lowest_ttl_of_the_answer_section_is_returned(void **state)
 {
     (void)state;
     struct guard_page page = guard_page_new(512);
@@ -81,8 +83,8 @@ static void the_lowest_ttl_of_the_answer_section_counts(void **state)
     guard_page_free(&page);
 }
 
-/* None of the captured ones has anything behind its answers. */
-static void an_answer_cut_anywhere_is_none(void **state)
+/* No row has bytes after its answers, so every cut is an error. */
+static void truncated_message_is_rejected(void **state)
 {
     (void)state;
     struct guard_page page = guard_page_new(512);
@@ -96,7 +98,7 @@ static void an_answer_cut_anywhere_is_none(void **state)
     guard_page_free(&page);
 }
 
-static void what_stands_behind_the_answers_does_not_count(void **state)
+static void bytes_after_the_answers_are_ignored(void **state)
 {
     (void)state;
     struct guard_page page = guard_page_new(512);
@@ -109,7 +111,7 @@ static void what_stands_behind_the_answers_does_not_count(void **state)
     guard_page_free(&page);
 }
 
-static void any_byte_may_be_wrong(void **state)
+static void any_corrupted_byte_is_handled_safely(void **state)
 {
     (void)state;
     struct guard_page page = guard_page_new(512);
@@ -132,10 +134,10 @@ static void any_byte_may_be_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_lowest_ttl_of_the_answer_section_counts),
-        cmocka_unit_test(an_answer_cut_anywhere_is_none),
-        cmocka_unit_test(what_stands_behind_the_answers_does_not_count),
-        cmocka_unit_test(any_byte_may_be_wrong),
+        cmocka_unit_test(lowest_ttl_of_the_answer_section_is_returned),
+        cmocka_unit_test(truncated_message_is_rejected),
+        cmocka_unit_test(bytes_after_the_answers_are_ignored),
+        cmocka_unit_test(any_corrupted_byte_is_handled_safely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * test_first_bytes.c - name the protocol of a client from its first bytes.
+ * test_first_bytes.c - identify the protocol of a client by its first bytes.
  */
 #include <string.h>
 
@@ -16,18 +16,18 @@ static enum first_protocol protocol_of(const void *p, size_t n)
     return first_bytes_protocol(span_of(guard_page_put(&guard, p, n), n));
 }
 
-static void protocols_are_named_from_their_first_bytes(void **state)
+static void protocols_are_identified_by_their_first_bytes(void **state)
 {
     (void)state;
     static const struct {
         const char *hex;
         enum first_protocol protocol;
-        size_t enough; /* bytes from which on the answer is this one */
+        size_t enough; /* bytes after which this is the result */
     } rows[] = {
         {"100d 0004 4d515454 04 02003c 0001 61", FIRST_MQTT, 1},
         {"1f0f 0006 4d5149736470 03 02003c 0001 61", FIRST_MQTT, 1},
         {"160f 0006 4d5149736470 03 02003c 0001 61", FIRST_MQTT, 2}, /* flags 6: no TLS */
-        {"100d 0004 4d515454 09 02003c 0001 61", FIRST_MQTT, 1},     /* an unknown level */
+        {"100d 0004 4d515454 09 02003c 0001 61", FIRST_MQTT, 1},     /* unknown protocol level */
         {"108f00 0004 4d515454 04", FIRST_MQTT, 1},
         {"1603010200 010001fc 0303", FIRST_TLS, 1},
         {"1603030200 010001fc 0303", FIRST_TLS, 1},
@@ -75,7 +75,7 @@ static void only_known_protocols_have_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(protocols_are_named_from_their_first_bytes),
+        cmocka_unit_test(protocols_are_identified_by_their_first_bytes),
         cmocka_unit_test(other_bytes_are_unknown),
         cmocka_unit_test(only_known_protocols_have_a_name),
     };

@@ -1,8 +1,9 @@
 /*
- * Tests of http_head.c: what a request head says, and the byte on which one is refused.
+ * Tests of http_head.c: the contents of a request head, and the byte on which a bad one is
+ * rejected.
  *
- * Every input is read whole, byte by byte and cut at every point, and ends at a forbidden
- * page; the outcome is written down as text, so that outcomes can be compared.
+ * Every input is read whole, byte by byte and cut at every point, and ends at a guard page. The
+ * outcome is stored as text, so that outcomes can be compared.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static struct guard_page guard;
 
 struct outcome {
     enum parse_result result;
-    size_t decided_at; /* bytes at hand when the answer came */
+    size_t decided_at; /* bytes available when the result was known */
     struct http_head h;
     bool ended;
     char said[SAID_MAX]; /* the items as text */
@@ -44,7 +45,7 @@ static struct outcome begin(void)
     return o;
 }
 
-/* Give the first n bytes and take all items that are whole. */
+/* Pass the first n bytes and read all complete items. */
 static void feed(struct outcome *o, struct span text, size_t n)
 {
     const uint8_t *p = guard_page_put(&guard, text.p, n);
@@ -85,7 +86,7 @@ static struct outcome read_every_way(struct span text)
     return whole;
 }
 
-/* The head is whole and says this; bytes behind it are left alone. */
+/* Expect a complete head with these items; the bytes after it are not read. */
 static void says(const char *head, const char *said)
 {
     char longer[2 * MAX];
@@ -99,7 +100,7 @@ static void says(const char *head, const char *said)
     assert_same(&o, &pipelined);
 }
 
-/* Refused for this, on the last byte of `beginning`, whatever follows. */
+/* Expect a rejection with this fault on the last byte of `beginning`. */
 static void refused_on(const char *beginning, const char *fault)
 {
     struct outcome o = read_every_way(span_of_str(beginning));
@@ -109,7 +110,7 @@ static void refused_on(const char *beginning, const char *fault)
     assert_int_equal(o.decided_at, strlen(beginning));
 }
 
-static void request_line_and_fields_come_in_order(void **state)
+static void request_line_and_fields_are_returned_in_order(void **state)
 {
     (void)state;
     says("GET /mqtt HTTP/1.1\r\n\r\n", "<GET> </mqtt> 1.1\n");
@@ -117,14 +118,14 @@ static void request_line_and_fields_come_in_order(void **state)
          "<M-SEARCH> <*> 1.0\n<A>=<1>\n<b!>=<>\n<A>=<2>\n");
 }
 
-static void blanks_around_a_value_are_not_part_of_it(void **state)
+static void blanks_around_a_value_are_removed(void **state)
 {
     (void)state;
     says("GET / HTTP/1.1\r\nA: \t b \t c\t \r\nB: \t \r\n\r\n",
          "<GET> </> 1.1\n<A>=<b \t c>\n<B>=<>\n");
 }
 
-static void empty_lines_in_front_are_skipped(void **state)
+static void empty_lines_before_the_request_are_skipped(void **state)
 {
     (void)state;
     says("\r\n\r\nGET / HTTP/1.1\r\n\r\n", "<GET> </> 1.1\n");
@@ -132,7 +133,7 @@ static void empty_lines_in_front_are_skipped(void **state)
     refused_on("\n", "not an HTTP request");
 }
 
-static void text_above_ascii_may_stand_in_a_value_alone(void **state)
+static void bytes_above_ascii_are_accepted_only_in_field_values(void **state)
 {
     (void)state;
     says("GET / HTTP/1.1\r\nA: \xc3\xa9\xff\r\n\r\n", "<GET> </> 1.1\n<A>=<\xc3\xa9\xff>\n");
@@ -140,7 +141,7 @@ static void text_above_ascii_may_stand_in_a_value_alone(void **state)
     refused_on("GET / HTTP/1.1\r\nA\xc3", "not a field name");
 }
 
-static void other_protocols_are_refused_on_their_first_odd_byte(void **state)
+static void other_protocols_are_rejected_on_the_first_invalid_byte(void **state)
 {
     (void)state;
     refused_on("\x10", "not an HTTP request"); /* MQTT's CONNECT */
@@ -151,7 +152,7 @@ static void other_protocols_are_refused_on_their_first_odd_byte(void **state)
     refused_on("(", "not an HTTP request");
 }
 
-static void request_line_keeps_to_its_form(void **state)
+static void malformed_request_line_is_rejected(void **state)
 {
     (void)state;
     refused_on("GET\t", "not an HTTP request");
@@ -166,7 +167,7 @@ static void request_line_keeps_to_its_form(void **state)
     refused_on("GET / HTTP/1.1\n", "not HTTP/1.1");
 }
 
-static void fields_keep_to_their_form(void **state)
+static void malformed_fields_are_rejected(void **state)
 {
     (void)state;
     refused_on("GET / HTTP/1.1\r\n ", "folded field");
@@ -182,7 +183,7 @@ static void fields_keep_to_their_form(void **state)
     refused_on("GET / HTTP/1.1\r\n\rA", "CR without LF");
 }
 
-static void nul_is_refused_wherever_it_stands(void **state)
+static void nul_is_rejected_at_any_position(void **state)
 {
     static const char head[] = "GET / HTTP/1.1\r\nA: b\r\n\r\n";
     (void)state;
@@ -196,7 +197,7 @@ static void nul_is_refused_wherever_it_stands(void **state)
     }
 }
 
-static void head_of_the_largest_size_is_taken_and_no_larger(void **state)
+static void head_of_the_maximum_size_is_accepted_and_a_larger_one_is_rejected(void **state)
 {
     char text[MAX + 8];
     (void)state;
@@ -212,7 +213,7 @@ static void head_of_the_largest_size_is_taken_and_no_larger(void **state)
     }
 }
 
-static void bad_stays_bad(void **state)
+static void parse_bad_is_final(void **state)
 {
     struct http_head h;
     struct http_item item;
@@ -223,7 +224,7 @@ static void bad_stays_bad(void **state)
     assert_string_equal(h.fault, "not an HTTP request");
 }
 
-static void lists_give_their_elements_and_skip_empty_ones(void **state)
+static void lists_return_their_elements_and_skip_empty_ones(void **state)
 {
     static const char *const want[] = {"a", "b c", "d"};
     struct span list = span_of_str(" ,a ,, b c\t,d,\t");
@@ -236,7 +237,7 @@ static void lists_give_their_elements_and_skip_empty_ones(void **state)
     assert_null(http_list_next(&list).p);
 }
 
-static void words_are_the_same_but_for_ascii_case(void **state)
+static void tokens_are_compared_without_ascii_case(void **state)
 {
     (void)state;
     assert_true(http_same_word(span_of_str("WebSocket"), span_of_str("websocket")));
@@ -250,18 +251,18 @@ int main(void)
 {
     guard = guard_page_new(2 * MAX);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(request_line_and_fields_come_in_order),
-        cmocka_unit_test(blanks_around_a_value_are_not_part_of_it),
-        cmocka_unit_test(empty_lines_in_front_are_skipped),
-        cmocka_unit_test(text_above_ascii_may_stand_in_a_value_alone),
-        cmocka_unit_test(other_protocols_are_refused_on_their_first_odd_byte),
-        cmocka_unit_test(request_line_keeps_to_its_form),
-        cmocka_unit_test(fields_keep_to_their_form),
-        cmocka_unit_test(nul_is_refused_wherever_it_stands),
-        cmocka_unit_test(head_of_the_largest_size_is_taken_and_no_larger),
-        cmocka_unit_test(bad_stays_bad),
-        cmocka_unit_test(lists_give_their_elements_and_skip_empty_ones),
-        cmocka_unit_test(words_are_the_same_but_for_ascii_case),
+        cmocka_unit_test(request_line_and_fields_are_returned_in_order),
+        cmocka_unit_test(blanks_around_a_value_are_removed),
+        cmocka_unit_test(empty_lines_before_the_request_are_skipped),
+        cmocka_unit_test(bytes_above_ascii_are_accepted_only_in_field_values),
+        cmocka_unit_test(other_protocols_are_rejected_on_the_first_invalid_byte),
+        cmocka_unit_test(malformed_request_line_is_rejected),
+        cmocka_unit_test(malformed_fields_are_rejected),
+        cmocka_unit_test(nul_is_rejected_at_any_position),
+        cmocka_unit_test(head_of_the_maximum_size_is_accepted_and_a_larger_one_is_rejected),
+        cmocka_unit_test(parse_bad_is_final),
+        cmocka_unit_test(lists_return_their_elements_and_skip_empty_ones),
+        cmocka_unit_test(tokens_are_compared_without_ascii_case),
     };
     int failed = cmocka_run_group_tests_name("http_head", tests, NULL, NULL);
     guard_page_free(&guard);

@@ -1,5 +1,5 @@
 /*
- * test_status.c - the status code of a response, and what is none.
+ * test_status.c - the status code of a response, and invalid responses.
  */
 #include "guard_page.h"
 #include "unit.h"
@@ -21,7 +21,7 @@ static const struct {
     {"HTTP/1.9 999 ?\r\n", 999},  {"HTTP/1.1 100 Continue\r\n", 100},
 };
 
-static void code_is_read_whatever_follows(void **state)
+static void status_code_is_read_for_any_reason_phrase(void **state)
 {
     struct guard_page guard = guard_page_new(128);
     (void)state;
@@ -33,7 +33,7 @@ static void code_is_read_whatever_follows(void **state)
     guard_page_free(&guard);
 }
 
-static void status_line_cut_anywhere_asks_for_more(void **state)
+static void incomplete_status_line_returns_more(void **state)
 {
     struct guard_page guard = guard_page_new(128);
     (void)state;
@@ -46,7 +46,7 @@ static void status_line_cut_anywhere_asks_for_more(void **state)
     guard_page_free(&guard);
 }
 
-/* The length at which a text is known to be none. */
+/* The length at which a text is known to be invalid. */
 static const struct {
     const char *text;
     size_t bad_at;
@@ -57,7 +57,7 @@ static const struct {
     {"HTTP/1.1 200\t", 13},
 };
 
-static void what_is_no_response_is_refused_on_its_first_byte(void **state)
+static void invalid_response_is_rejected_on_the_earliest_byte(void **state)
 {
     struct guard_page guard = guard_page_new(128);
     (void)state;
@@ -74,9 +74,9 @@ static void what_is_no_response_is_refused_on_its_first_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(code_is_read_whatever_follows),
-        cmocka_unit_test(status_line_cut_anywhere_asks_for_more),
-        cmocka_unit_test(what_is_no_response_is_refused_on_its_first_byte),
+        cmocka_unit_test(status_code_is_read_for_any_reason_phrase),
+        cmocka_unit_test(incomplete_status_line_returns_more),
+        cmocka_unit_test(invalid_response_is_rejected_on_the_earliest_byte),
     };
     return cmocka_run_group_tests_name("http_status", tests, NULL, NULL);
 }

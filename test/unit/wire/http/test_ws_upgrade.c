@@ -1,9 +1,9 @@
 /*
- * Tests of ws_upgrade.c and ws_upgrade_respond.c: which requests become WebSocket, and how
- * the others are answered.
+ * Tests of ws_upgrade.c and ws_upgrade_respond.c: which requests become WebSocket, and how the
+ * others are answered.
  *
- * Every request is read whole, byte by byte and cut at every point, and ends at a forbidden
- * page. Most are the good one with one line changed.
+ * Every request is read whole, byte by byte and cut at every point, and ends at a guard page. Most
+ * are the valid request with one line changed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 #define TEXT_MAX 16384u
 
-/* RFC 6455 section 1.2's client, with MQTT's subprotocol. */
+/* The client's request of RFC 6455 section 1.2, with the MQTT subprotocol. */
 #define LINE    "GET /mqtt HTTP/1.1\r\n"
 #define HOST    "Host: server.example.com\r\n"
 #define UPGRADE "Upgrade: websocket\r\n"
@@ -81,7 +81,7 @@ static void refused(const char *request, unsigned status, const char *fault)
     assert_string_equal(u.fault, fault);
 }
 
-static void good_request_is_taken_with_its_key(void **state)
+static void valid_request_is_accepted_with_its_key(void **state)
 {
     (void)state;
     struct ws_upgrade u = accepted(LINE REST END, "mqtt");
@@ -89,7 +89,7 @@ static void good_request_is_taken_with_its_key(void **state)
     assert_null(ws_upgrade_forwarded(&u).p);
 }
 
-static void beginning_of_a_good_request_asks_for_more(void **state)
+static void incomplete_valid_request_returns_more(void **state)
 {
     static const char request[] = LINE REST END;
     (void)state;
@@ -97,7 +97,7 @@ static void beginning_of_a_good_request_asks_for_more(void **state)
         assert_int_equal(read_split(request, n, 0).status, 0);
 }
 
-static void bytes_behind_the_head_are_not_looked_at(void **state)
+static void bytes_after_the_head_are_not_read(void **state)
 {
     static const char request[] = LINE REST END;
     (void)state;
@@ -106,7 +106,7 @@ static void bytes_behind_the_head_are_not_looked_at(void **state)
     assert_int_equal(u.head_n, sizeof(request) - 1);
 }
 
-static void names_and_tokens_have_no_case(void **state)
+static void names_and_tokens_are_compared_without_case(void **state)
 {
     (void)state;
     accepted(LINE "hOST: a\r\nuPGRADE: WebSocket\r\ncONNECTION: uPGRADE\r\n"
@@ -115,7 +115,7 @@ static void names_and_tokens_have_no_case(void **state)
              "mqtt");
 }
 
-static void upgrade_and_connection_are_lists(void **state)
+static void upgrade_and_connection_may_be_lists(void **state)
 {
     (void)state;
     accepted(LINE HOST KEY VERSION PROTO
@@ -129,7 +129,7 @@ static void upgrade_and_connection_are_lists(void **state)
             "no Connection: Upgrade");
 }
 
-static void mqtt_is_chosen_where_several_subprotocols_are_offered(void **state)
+static void mqtt_is_preferred_among_several_subprotocols(void **state)
 {
     (void)state;
     accepted(LINE HOST UPGRADE CONNECT KEY VERSION "Sec-WebSocket-Protocol: soap, mqtt\r\n" END,
@@ -143,7 +143,7 @@ static void mqtt_is_chosen_where_several_subprotocols_are_offered(void **state)
              "mqtt");
 }
 
-static void request_without_our_subprotocol_is_refused(void **state)
+static void request_without_an_mqtt_subprotocol_is_rejected(void **state)
 {
     static const char fault[] = "no subprotocol mqtt";
     (void)state;
@@ -171,7 +171,7 @@ static void path_is_compared_byte_for_byte_without_its_query(void **state)
     refused("GET * HTTP/1.1\r\n" REST END, 404, "no such path");
 }
 
-static void root_path_is_meant_by_a_host_alone(void **state)
+static void absolute_target_without_a_path_means_the_root_path(void **state)
 {
     (void)state;
     conf.path = span_of_str("/");
@@ -181,7 +181,7 @@ static void root_path_is_meant_by_a_host_alone(void **state)
     conf.path = span_of_str("/mqtt");
 }
 
-static void another_method_is_405_to_a_visitor_and_400_in_a_handshake(void **state)
+static void other_method_is_405_for_plain_http_and_400_in_a_handshake(void **state)
 {
     (void)state;
     refused("POST /mqtt HTTP/1.1\r\n" REST END, 400, "method is not GET");
@@ -192,7 +192,7 @@ static void another_method_is_405_to_a_visitor_and_400_in_a_handshake(void **sta
     refused("GET /mqtt HTTP/1.1\r\n" HOST END, 426, "no Upgrade: websocket");
 }
 
-static void version_is_13_and_said_once(void **state)
+static void version_must_be_13_and_must_not_be_repeated(void **state)
 {
     static const char fault[] = "Sec-WebSocket-Version is not 13";
     (void)state;
@@ -203,7 +203,7 @@ static void version_is_13_and_said_once(void **state)
     refused(LINE REST VERSION END, 400, "more than one Sec-WebSocket-Version");
 }
 
-static void key_is_sixteen_bytes_and_said_once(void **state)
+static void key_must_have_sixteen_bytes_and_must_not_be_repeated(void **state)
 {
     static const char *const bad[] = {"",
                                       "dGhlIHNhbXBsZSBub25jZQ=",
@@ -230,7 +230,7 @@ static void key_is_sixteen_bytes_and_said_once(void **state)
     assert_string_equal(u.key, "+/azAZ09+/+/+/+/+/+/+/==");
 }
 
-static void host_is_there_once_and_is_a_host(void **state)
+static void host_must_be_valid_and_must_not_be_repeated(void **state)
 {
     static const char fault[] = "must have exactly one valid Host header";
     (void)state;
@@ -243,7 +243,7 @@ static void host_is_there_once_and_is_a_host(void **state)
     accepted(LINE UPGRADE CONNECT KEY VERSION PROTO "Host:\r\n" END, "mqtt");
 }
 
-static void body_is_refused(void **state)
+static void request_with_a_body_is_rejected(void **state)
 {
     static const char fault[] = "an upgrade request must not have a body";
     (void)state;
@@ -257,21 +257,21 @@ static void body_is_refused(void **state)
     accepted(LINE REST "Content-Length: 0\r\n" END, "mqtt");
 }
 
-static void older_http_is_refused_and_a_newer_minor_version_taken(void **state)
+static void older_http_is_rejected_and_a_newer_minor_version_accepted(void **state)
 {
     (void)state;
     refused("GET /mqtt HTTP/1.0\r\n" REST END, 400, "not HTTP/1.1");
     accepted("GET /mqtt HTTP/1.2\r\n" REST END, "mqtt");
 }
 
-static void folded_line_and_bare_line_feed_are_refused(void **state)
+static void folded_line_and_bare_line_feed_are_rejected(void **state)
 {
     (void)state;
     refused(LINE REST "X-A: b\r\n\tc\r\n" END, 400, "folded field");
     refused(LINE REST "X-A: b\n" END, 400, "control character in a field");
 }
 
-static void plain_mqtt_is_refused_on_its_first_byte(void **state)
+static void plain_mqtt_is_rejected_on_the_first_byte(void **state)
 {
     struct ws_upgrade u;
     (void)state;
@@ -281,8 +281,8 @@ static void plain_mqtt_is_refused_on_its_first_byte(void **state)
     assert_string_equal(u.fault, "not HTTP: the client speaks MQTT");
 }
 
-/* However they are cut: each of the beginnings that are refused has the same words. */
-static void other_protocols_are_named_the_same_however_they_are_cut(void **state)
+/* Every prefix that is rejected reports the same fault. */
+static void other_protocols_are_reported_the_same_for_every_split(void **state)
 {
     (void)state;
     static const struct {
@@ -311,7 +311,7 @@ static void other_protocols_are_named_the_same_however_they_are_cut(void **state
     }
 }
 
-static void only_a_request_without_any_sign_of_websocket_is_plain_http(void **state)
+static void request_is_plain_http_only_without_websocket_headers(void **state)
 {
     (void)state;
     static const struct {
@@ -337,7 +337,7 @@ static void only_a_request_without_any_sign_of_websocket_is_plain_http(void **st
     }
 }
 
-static void endless_head_is_431_at_its_limit(void **state)
+static void head_at_the_size_limit_is_431(void **state)
 {
     char text[WS_UPGRADE_HEAD_MAX + 1];
     struct ws_upgrade u;
@@ -350,7 +350,7 @@ static void endless_head_is_431_at_its_limit(void **state)
     assert_int_equal(u.status, 431);
 }
 
-static void origin_and_extensions_change_nothing(void **state)
+static void origin_and_extensions_are_ignored(void **state)
 {
     (void)state;
     accepted(LINE REST "Origin: https://evil.example\r\n"
@@ -359,7 +359,7 @@ static void origin_and_extensions_change_nothing(void **state)
              "mqtt");
 }
 
-/* The list that a request with these header lines ends up with. */
+/* Check the list that results from a request with these header lines. */
 static void forwards(const char *lines, const char *want)
 {
     char *request = malloc(TEXT_MAX);
@@ -372,7 +372,7 @@ static void forwards(const char *lines, const char *want)
     free(request);
 }
 
-static void forwarded_addresses_of_all_headers_are_one_list(void **state)
+static void forwarded_addresses_of_all_headers_are_joined(void **state)
 {
     (void)state;
     conf.client_address_header = span_of_str("X-Forwarded-For");
@@ -385,7 +385,7 @@ static void forwarded_addresses_of_all_headers_are_one_list(void **state)
     forwards("X-Forwarded-For: a\r\n", NULL);
 }
 
-static void long_list_keeps_its_last_elements_whole(void **state)
+static void long_list_keeps_its_last_complete_elements(void **state)
 {
     char lines[2048], want[WS_UPGRADE_FORWARDED_MAX + 1];
     (void)state;
@@ -393,7 +393,7 @@ static void long_list_keeps_its_last_elements_whole(void **state)
     /* one header: 600 bytes of garbage, then two addresses */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: %0600d, 192.0.2.1, 192.0.2.2\r\n", 7);
     forwards(lines, "192.0.2.1, 192.0.2.2");
-    /* several headers; the first is pushed out in part */
+    /* several headers; part of the first is dropped */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: zzz\r\nX-Forwarded-For: %0508d\r\n", 7);
     snprintf(want, sizeof(want), "%0508d", 7);
     forwards(lines, want);
@@ -402,13 +402,13 @@ static void long_list_keeps_its_last_elements_whole(void **state)
     forwards(lines, want);
     snprintf(lines, sizeof(lines), "X-Forwarded-For: zz,%0506d\r\nX-Forwarded-For: 9\r\n", 7);
     snprintf(want, sizeof(want), "zz,%0506d, 9", 7);
-    forwards(lines, want); /* 512 bytes: all of it */
+    forwards(lines, want); /* 512 bytes: all are kept */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: %0600d\r\n", 7);
-    forwards(lines, ""); /* no element is whole */
+    forwards(lines, ""); /* no element is complete */
     conf.client_address_header = (struct span){0};
 }
 
-static void many_empty_headers_cost_no_more_than_one(void **state)
+static void many_empty_headers_do_not_exceed_the_list_limit(void **state)
 {
     char *lines = malloc(TEXT_MAX);
     (void)state;
@@ -440,7 +440,7 @@ static void assert_response(const char *request, const char *accept, const char 
     assert_memory_equal(out, want, n);
 }
 
-static void accepted_request_is_answered_as_the_rfc_does(void **state)
+static void response_to_an_accepted_request_is_as_in_the_rfc(void **state)
 {
     (void)state;
     assert_response(LINE REST END, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
@@ -450,7 +450,7 @@ static void accepted_request_is_answered_as_the_rfc_does(void **state)
                     "Sec-WebSocket-Protocol: mqtt\r\n\r\n");
 }
 
-static void refusals_bring_the_headers_of_their_status(void **state)
+static void error_responses_have_the_headers_of_their_status(void **state)
 {
     (void)state;
     assert_response("\x10", NULL,
@@ -469,7 +469,7 @@ static void refusals_bring_the_headers_of_their_status(void **state)
         "Content-Type: text/plain\r\nContent-Length: 22\r\n\r\nno Upgrade: websocket\n");
 }
 
-static void answer_to_head_has_no_body(void **state)
+static void response_to_head_has_no_body(void **state)
 {
     (void)state;
     assert_response("HEAD /mqtt HTTP/1.1\r\n" HOST END, NULL,
@@ -482,33 +482,33 @@ int main(void)
     guard = guard_page_new(TEXT_MAX);
     conf.path = span_of_str("/mqtt");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_request_is_taken_with_its_key),
-        cmocka_unit_test(beginning_of_a_good_request_asks_for_more),
-        cmocka_unit_test(bytes_behind_the_head_are_not_looked_at),
-        cmocka_unit_test(names_and_tokens_have_no_case),
-        cmocka_unit_test(upgrade_and_connection_are_lists),
-        cmocka_unit_test(mqtt_is_chosen_where_several_subprotocols_are_offered),
-        cmocka_unit_test(request_without_our_subprotocol_is_refused),
+        cmocka_unit_test(valid_request_is_accepted_with_its_key),
+        cmocka_unit_test(incomplete_valid_request_returns_more),
+        cmocka_unit_test(bytes_after_the_head_are_not_read),
+        cmocka_unit_test(names_and_tokens_are_compared_without_case),
+        cmocka_unit_test(upgrade_and_connection_may_be_lists),
+        cmocka_unit_test(mqtt_is_preferred_among_several_subprotocols),
+        cmocka_unit_test(request_without_an_mqtt_subprotocol_is_rejected),
         cmocka_unit_test(path_is_compared_byte_for_byte_without_its_query),
-        cmocka_unit_test(root_path_is_meant_by_a_host_alone),
-        cmocka_unit_test(another_method_is_405_to_a_visitor_and_400_in_a_handshake),
-        cmocka_unit_test(version_is_13_and_said_once),
-        cmocka_unit_test(key_is_sixteen_bytes_and_said_once),
-        cmocka_unit_test(host_is_there_once_and_is_a_host),
-        cmocka_unit_test(body_is_refused),
-        cmocka_unit_test(older_http_is_refused_and_a_newer_minor_version_taken),
-        cmocka_unit_test(folded_line_and_bare_line_feed_are_refused),
-        cmocka_unit_test(plain_mqtt_is_refused_on_its_first_byte),
-        cmocka_unit_test(other_protocols_are_named_the_same_however_they_are_cut),
-        cmocka_unit_test(only_a_request_without_any_sign_of_websocket_is_plain_http),
-        cmocka_unit_test(endless_head_is_431_at_its_limit),
-        cmocka_unit_test(origin_and_extensions_change_nothing),
-        cmocka_unit_test(forwarded_addresses_of_all_headers_are_one_list),
-        cmocka_unit_test(long_list_keeps_its_last_elements_whole),
-        cmocka_unit_test(many_empty_headers_cost_no_more_than_one),
-        cmocka_unit_test(accepted_request_is_answered_as_the_rfc_does),
-        cmocka_unit_test(refusals_bring_the_headers_of_their_status),
-        cmocka_unit_test(answer_to_head_has_no_body),
+        cmocka_unit_test(absolute_target_without_a_path_means_the_root_path),
+        cmocka_unit_test(other_method_is_405_for_plain_http_and_400_in_a_handshake),
+        cmocka_unit_test(version_must_be_13_and_must_not_be_repeated),
+        cmocka_unit_test(key_must_have_sixteen_bytes_and_must_not_be_repeated),
+        cmocka_unit_test(host_must_be_valid_and_must_not_be_repeated),
+        cmocka_unit_test(request_with_a_body_is_rejected),
+        cmocka_unit_test(older_http_is_rejected_and_a_newer_minor_version_accepted),
+        cmocka_unit_test(folded_line_and_bare_line_feed_are_rejected),
+        cmocka_unit_test(plain_mqtt_is_rejected_on_the_first_byte),
+        cmocka_unit_test(other_protocols_are_reported_the_same_for_every_split),
+        cmocka_unit_test(request_is_plain_http_only_without_websocket_headers),
+        cmocka_unit_test(head_at_the_size_limit_is_431),
+        cmocka_unit_test(origin_and_extensions_are_ignored),
+        cmocka_unit_test(forwarded_addresses_of_all_headers_are_joined),
+        cmocka_unit_test(long_list_keeps_its_last_complete_elements),
+        cmocka_unit_test(many_empty_headers_do_not_exceed_the_list_limit),
+        cmocka_unit_test(response_to_an_accepted_request_is_as_in_the_rfc),
+        cmocka_unit_test(error_responses_have_the_headers_of_their_status),
+        cmocka_unit_test(response_to_head_has_no_body),
     };
     int failed = cmocka_run_group_tests_name("ws_upgrade", tests, NULL, NULL);
     guard_page_free(&guard);

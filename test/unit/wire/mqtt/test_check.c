@@ -1,8 +1,8 @@
 /*
  * test_check.c - the CONNECT of a health check.
  *
- * The expected bytes are made by hand from MQTT 3.1.1 section 3.1 (figures 3.2 to 3.9); our own
- * reader of CONNECT packets is the second opinion.
+ * The expected bytes are made by hand from MQTT 3.1.1 section 3.1 (figures 3.2 to 3.9); the
+ * router's own CONNECT reader is a second check.
  */
 #include "guard_page.h"
 #include "hex.h"
@@ -20,7 +20,7 @@ static struct mqtt_check check_of(const char *client_id, const char *username, c
                                .keep_alive_s = 10};
 }
 
-/* Written so that one byte more would be a crash. */
+/* The buffer ends at a guard page: one byte more would crash. */
 static void expect_bytes(const struct mqtt_check *check, const char *hex)
 {
     struct guard_page guard = guard_page_new(256);
@@ -32,7 +32,7 @@ static void expect_bytes(const struct mqtt_check *check, const char *hex)
     guard_page_free(&guard);
 }
 
-static void connect_is_as_the_standard_writes_it(void **state)
+static void connect_has_the_bytes_of_the_standard(void **state)
 {
     (void)state;
     struct mqtt_check bare = check_of("a-1", NULL, NULL);
@@ -52,7 +52,7 @@ static void password_without_user_name_is_left_out(void **state)
     expect_bytes(&check, "10 0f 0004 4d515454 04 02 000a 0003 612d31");
 }
 
-static void too_little_room_writes_nothing(void **state)
+static void nothing_is_written_if_there_is_too_little_room(void **state)
 {
     struct guard_page guard = guard_page_new(64);
     struct mqtt_check check = check_of("a-1", "u", "pw");
@@ -67,7 +67,7 @@ static void too_little_room_writes_nothing(void **state)
     guard_page_free(&guard);
 }
 
-/* Whole texts of these lengths, read back by the router's reader. */
+/* Write texts of these lengths, and read them back with the router's reader. */
 static void expect_read_back(size_t id_n, size_t username_n, size_t password_n)
 {
     static uint8_t text[LONG_TEXT], out[3 * LONG_TEXT + MQTT_CHECK_CONNECT_ROOM];
@@ -91,10 +91,10 @@ static void expect_read_back(size_t id_n, size_t username_n, size_t password_n)
     assert_int_equal(mqtt_connect_username(&got, out).n, username_n);
 }
 
-static void every_length_of_the_remaining_length_reads_back(void **state)
+static void remaining_length_of_every_size_can_be_read_back(void **state)
 {
     (void)state;
-    /* 16 bytes beside the texts: 127 and 128, 16,383 and 16,384 of remaining length */
+    /* plus 16 bytes: remaining lengths of 127 and 128, 16,383 and 16,384 */
     expect_read_back(23, 40, 48);
     expect_read_back(23, 40, 49);
     expect_read_back(23, 16000, 344);
@@ -102,7 +102,7 @@ static void every_length_of_the_remaining_length_reads_back(void **state)
     expect_read_back(23, LONG_TEXT, LONG_TEXT);
 }
 
-static void text_longer_than_mqtt_can_say_is_refused(void **state)
+static void text_longer_than_65535_bytes_is_rejected(void **state)
 {
     static uint8_t text[LONG_TEXT + 1], out[3 * LONG_TEXT];
     struct mqtt_check check = check_of("a-1", "u", "pw");
@@ -126,11 +126,11 @@ static void disconnect_is_two_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connect_is_as_the_standard_writes_it),
+        cmocka_unit_test(connect_has_the_bytes_of_the_standard),
         cmocka_unit_test(password_without_user_name_is_left_out),
-        cmocka_unit_test(too_little_room_writes_nothing),
-        cmocka_unit_test(every_length_of_the_remaining_length_reads_back),
-        cmocka_unit_test(text_longer_than_mqtt_can_say_is_refused),
+        cmocka_unit_test(nothing_is_written_if_there_is_too_little_room),
+        cmocka_unit_test(remaining_length_of_every_size_can_be_read_back),
+        cmocka_unit_test(text_longer_than_65535_bytes_is_rejected),
         cmocka_unit_test(disconnect_is_two_bytes),
     };
     return cmocka_run_group_tests_name("mqtt_check", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /*
- * test_connack.c - a refusal speaks the client's version, or says nothing.
+ * test_connack.c - a refusal uses the client's version, or is not sent.
  *
  * Expected bytes are written out from MQTT 5.0 section 3.2 and MQTT 3.1.1 section 3.2.
  */
@@ -11,7 +11,9 @@
 
 #define UNTOUCHED 0xaa
 
-/* The CONNACK as hexadecimal digits, "" for silence; bytes it did not use are untouched. */
+/*
+ * Expect this CONNACK in hexadecimal, "" = none; the unused bytes of the buffer must be unchanged.
+ */
 static void assert_says(const char *want, const struct mqtt_connect *c, enum mqtt_refusal refusal)
 {
     uint8_t out[MQTT_CONNACK_REFUSAL_MAX + 1];
@@ -25,7 +27,7 @@ static void assert_says(const char *want, const struct mqtt_connect *c, enum mqt
         assert_int_equal(out[i], UNTOUCHED);
 }
 
-static void each_version_has_its_own_codes(void **state)
+static void each_version_uses_its_own_codes(void **state)
 {
     /* refusal, CONNACK in 3.1 and 3.1.1, CONNACK in 5.0 */
     static const struct {
@@ -55,7 +57,7 @@ static void each_version_has_its_own_codes(void **state)
     }
 }
 
-static void an_unknown_version_is_answered_in_the_nearest_form(void **state)
+static void unknown_version_is_answered_in_the_nearest_known_format(void **state)
 {
     const enum mqtt_refusal refusal = MQTT_REFUSAL_UNSUPPORTED_VERSION;
     struct mqtt_connect c = {.level_seen = true};
@@ -72,7 +74,7 @@ static void an_unknown_version_is_answered_in_the_nearest_form(void **state)
     }
 }
 
-static void a_client_that_cannot_be_named_hears_nothing(void **state)
+static void no_connack_is_sent_if_the_version_is_unknown(void **state)
 {
     (void)state;
     for (int i = 0; i < MQTT_REFUSAL_COUNT; i++)
@@ -89,13 +91,13 @@ static void maximum_packet_size_is_never_exceeded(void **state)
         c.max_packet_size = max;
         assert_says(max < 5 ? "" : "2003008800", &c, MQTT_REFUSAL_SERVER_UNAVAILABLE);
     }
-    /* No such property in 3.1.1. */
+    /* MQTT 3.1.1 has no such property. */
     c.version = 4;
     c.max_packet_size = 1;
     assert_says("20020003", &c, MQTT_REFUSAL_SERVER_UNAVAILABLE);
 }
 
-static void faults_are_answered_as_their_version_prescribes(void **state)
+static void faults_are_answered_as_the_version_prescribes(void **state)
 {
     static const struct {
         enum mqtt_fault fault;
@@ -124,8 +126,8 @@ static void faults_are_answered_as_their_version_prescribes(void **state)
     }
 }
 
-/* From the reader's hands: too large is said in the version of the packet it is said of. */
-static void too_large_speaks_once_the_level_is_known(void **state)
+/* With the result of the reader: "too large" is answered in the version of the rejected packet. */
+static void too_large_is_answered_once_the_level_is_known(void **state)
 {
     uint8_t in[16], out[MQTT_CONNACK_REFUSAL_MAX];
     size_t n = hex_decode("10 818004 0004 4d515454 05", in, sizeof(in));
@@ -143,7 +145,7 @@ static void too_large_speaks_once_the_level_is_known(void **state)
 }
 
 /* The codes of each subject, taken from the tables of the standards by hand. */
-static void a_code_is_about_the_device_the_node_or_something_else(void **state)
+static void connack_codes_are_classified_by_subject(void **state)
 {
     static const uint8_t device_3[] = {2, 4, 5}, node_3[] = {3};
     static const uint8_t device_5[] = {0x85, 0x86, 0x87, 0x8a, 0x8c};
@@ -170,13 +172,13 @@ static void a_code_is_about_the_device_the_node_or_something_else(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_code_is_about_the_device_the_node_or_something_else),
-        cmocka_unit_test(each_version_has_its_own_codes),
-        cmocka_unit_test(an_unknown_version_is_answered_in_the_nearest_form),
-        cmocka_unit_test(a_client_that_cannot_be_named_hears_nothing),
+        cmocka_unit_test(connack_codes_are_classified_by_subject),
+        cmocka_unit_test(each_version_uses_its_own_codes),
+        cmocka_unit_test(unknown_version_is_answered_in_the_nearest_known_format),
+        cmocka_unit_test(no_connack_is_sent_if_the_version_is_unknown),
         cmocka_unit_test(maximum_packet_size_is_never_exceeded),
-        cmocka_unit_test(faults_are_answered_as_their_version_prescribes),
-        cmocka_unit_test(too_large_speaks_once_the_level_is_known),
+        cmocka_unit_test(faults_are_answered_as_the_version_prescribes),
+        cmocka_unit_test(too_large_is_answered_once_the_level_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

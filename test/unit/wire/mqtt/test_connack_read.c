@@ -1,5 +1,5 @@
 /*
- * test_connack_read.c - what a router sees in a node's CONNACK.
+ * test_connack_read.c - reading a node's CONNACK.
  *
  * The 5.0 packets are made by hand from MQTT 5.0 section 3.2 (figures 3-6 to 3-9).
  */
@@ -31,7 +31,7 @@ static const struct expectation whole[] = {
      5,
      PARSE_DONE,
      {.has_server_keep_alive = true}},
-    /* bytes behind the packet are somebody else's */
+    /* bytes after the packet are not part of it */
     {"20020000d000", 4, PARSE_DONE, {0}},
 };
 
@@ -50,14 +50,14 @@ static const struct expectation not_connack[] = {
     {"2006000003 7f0001", 5, PARSE_BAD, {0}}, /* no such property */
 };
 
-/* The answer for the first n bytes of a packet that ends at a page nobody may touch. */
+/* The result for the first n bytes of a packet that ends at a guard page. */
 static enum parse_result read_first(const struct guard_page *guard, const uint8_t *bytes, size_t n,
                                     const struct expectation *e, struct mqtt_connack *out)
 {
     return mqtt_connack_read(span_of(guard_page_put(guard, bytes, n), n), e->version, out);
 }
 
-static void connack_says_code_session_and_keep_alive(void **state)
+static void connack_returns_code_session_and_keep_alive(void **state)
 {
     struct guard_page guard = guard_page_new(64);
     (void)state;
@@ -75,7 +75,7 @@ static void connack_says_code_session_and_keep_alive(void **state)
     guard_page_free(&guard);
 }
 
-static void connack_cut_anywhere_asks_for_more(void **state)
+static void incomplete_connack_returns_more(void **state)
 {
     struct guard_page guard = guard_page_new(64);
     (void)state;
@@ -91,7 +91,7 @@ static void connack_cut_anywhere_asks_for_more(void **state)
     guard_page_free(&guard);
 }
 
-static void anything_else_is_no_connack(void **state)
+static void invalid_connack_is_rejected(void **state)
 {
     struct guard_page guard = guard_page_new(64);
     (void)state;
@@ -109,9 +109,9 @@ static void anything_else_is_no_connack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(connack_says_code_session_and_keep_alive),
-        cmocka_unit_test(connack_cut_anywhere_asks_for_more),
-        cmocka_unit_test(anything_else_is_no_connack),
+        cmocka_unit_test(connack_returns_code_session_and_keep_alive),
+        cmocka_unit_test(incomplete_connack_returns_more),
+        cmocka_unit_test(invalid_connack_is_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_connect.c - what the CONNECT reader promises beyond the vectors: which rule
- * broke and on which byte, what a good packet says, limits, and work that stays linear.
+ * test_connect.c - the CONNECT reader beyond the vectors: which rule is violated and on which
+ * byte, the fields of a valid packet, limits, and linear run time.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 static struct guard_page guard;
 
-/* A packet in hexadecimal, given a byte at a time until the reader has made up its mind. */
+/* Pass a packet in hexadecimal byte by byte until the reader returns DONE or BAD. */
 static enum parse_result read_hex(const char *hex, bool lenient, struct mqtt_connect *c,
                                   size_t *decided_at)
 {
@@ -29,14 +29,14 @@ static enum parse_result read_hex(const char *hex, bool lenient, struct mqtt_con
     return result;
 }
 
-/* Heads of a CONNECT up to the keep alive, with room for what is wanted behind them. */
+/* The start of a CONNECT up to and including the keep alive. */
 #define V31(length, flags)  "10" length "0006 4d5149736470 03" flags "003c "
 #define V311(length, flags) "10" length "0004 4d515454 04" flags "003c "
 #define V5(length, flags)   "10" length "0004 4d515454 05" flags "003c "
 
 /*
- * One row a fault and a way to it: the packet, its rule, how many bytes are needed to
- * see it, and what lenient mode makes of it.
+ * One row per way to cause a fault: the packet, the fault, the number of bytes needed to detect
+ * it, and the result in lenient mode.
  */
 static const struct {
     const char *hex;
@@ -137,7 +137,7 @@ static const struct {
     {V311("10", "82") "0000 0002 c0af", MQTT_FAULT_USERNAME_UTF8, 17, PARSE_DONE},
 };
 
-static void every_fault_is_named_on_its_byte(void **state)
+static void every_fault_is_reported_on_the_earliest_byte(void **state)
 {
     uint64_t produced = 0;
 
@@ -158,7 +158,7 @@ static void every_fault_is_named_on_its_byte(void **state)
             fail_msg("no packet breaks %s", mqtt_fault_name((enum mqtt_fault)fault));
 }
 
-static void a_fault_is_the_same_however_it_is_cut(void **state)
+static void fault_is_the_same_for_every_split(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(faulty); i++) {
@@ -177,7 +177,7 @@ static void a_fault_is_the_same_however_it_is_cut(void **state)
     }
 }
 
-static void first_byte_of_another_packet_type_is_refused(void **state)
+static void first_byte_of_another_packet_type_is_rejected(void **state)
 {
     (void)state;
     for (unsigned b = 0; b <= 0xff; b++) {
@@ -188,7 +188,10 @@ static void first_byte_of_another_packet_type_is_refused(void **state)
     }
 }
 
-/* What a CONNECT with these flags in its first byte comes to, and on which of its bytes. */
+/*
+ * Check the result of a CONNECT with these flags in its first byte, and the byte on which it is
+ * known.
+ */
 static void assert_flags_give(const char *packet, unsigned flags, bool lenient,
                               enum parse_result want, size_t want_at)
 {
@@ -205,7 +208,7 @@ static void assert_flags_give(const char *packet, unsigned flags, bool lenient,
 }
 
 /* MQTT V3.1 section 3.1: "The DUP, QoS, and RETAIN flags are not used in the CONNECT message." */
-static void fixed_header_flags_are_ignored_in_31_and_refused_later(void **state)
+static void fixed_header_flags_are_ignored_in_31_and_rejected_in_later_versions(void **state)
 {
     (void)state;
     for (unsigned flags = 1; flags <= 0xf; flags++) {
@@ -225,7 +228,7 @@ static void fixed_header_flags_are_ignored_in_31_and_refused_later(void **state)
     }
 }
 
-static void authentication_data_may_come_before_its_method(void **state)
+static void authentication_data_may_precede_its_method(void **state)
 {
     struct mqtt_connect c;
     size_t at;
@@ -235,7 +238,7 @@ static void authentication_data_may_come_before_its_method(void **state)
                      PARSE_DONE);
 }
 
-static void lenient_refuses_framing_faults_only(void **state)
+static void lenient_mode_rejects_only_framing_faults(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(faulty); i++) {
@@ -250,7 +253,7 @@ static void lenient_refuses_framing_faults_only(void **state)
     }
 }
 
-static void every_fault_has_a_word_and_a_clause(void **state)
+static void every_fault_has_a_name_and_a_clause(void **state)
 {
     (void)state;
     for (int i = MQTT_FAULT_NONE + 1; i < MQTT_FAULT_COUNT; i++) {
@@ -261,7 +264,7 @@ static void every_fault_has_a_word_and_a_clause(void **state)
     assert_string_equal(mqtt_fault_clause(MQTT_FAULT_RESERVED_FLAG), "MQTT-3.1.2-3");
 }
 
-/* A 5.0 CONNECT with everything in it: 5.0 sections 3.1.2.11 and 3.1.3. */
+/* A 5.0 CONNECT with every field: 5.0 sections 3.1.2.11 and 3.1.3. */
 static const char everything[] =
     V5("a101", "c6") "2b "                     /* keep alive 60, 43 bytes of properties */
                      "11 00000e10 "            /* session expiry interval 3600 */
@@ -269,7 +272,7 @@ static const char everything[] =
                      "27 00010000 "            /* maximum packet size 65536 */
                      "22 000a 19 01 17 00 "    /* topic alias maximum, the two booleans */
                      "26 0001 61 0001 62 "     /* user property a=b */
-                     "26 0001 61 0001 62 "     /* and again: it may repeat */
+                     "26 0001 61 0001 62 "     /* repeated, which is allowed */
                      "15 0001 6d 16 0002 00ff" /* authentication method m, data 00 ff */
                      "0006 6465762d c3a9 "     /* client identifier "dev-é" */
                      "29 "                     /* 41 bytes of will properties */
@@ -282,7 +285,7 @@ static const char everything[] =
                      "0005 616c696365 "       /* user name "alice" */
                      "0008 ff00700000000000"; /* password */
 
-/* The same with its remaining length put right, which saves counting by hand. */
+/* The same packet with the correct remaining length filled in. */
 static size_t build_everything(uint8_t *out, size_t max)
 {
     size_t n = hex_decode(everything, out, max), head = 3;
@@ -293,7 +296,7 @@ static size_t build_everything(uint8_t *out, size_t max)
     return n;
 }
 
-static void a_good_packet_says_what_is_in_it(void **state)
+static void fields_of_a_valid_packet_are_returned(void **state)
 {
     struct mqtt_connect c;
     uint8_t bytes[512];
@@ -317,7 +320,7 @@ static void a_good_packet_says_what_is_in_it(void **state)
     assert_true(span_equal(mqtt_connect_username(&c, p), span_of_str("alice")));
 }
 
-static void connect_cut_anywhere_asks_for_more(void **state)
+static void incomplete_connect_returns_more(void **state)
 {
     uint8_t bytes[512];
     size_t n = build_everything(bytes, sizeof(bytes));
@@ -333,13 +336,13 @@ static void connect_cut_anywhere_asks_for_more(void **state)
     }
 }
 
-static void bytes_behind_the_packet_are_not_looked_at(void **state)
+static void bytes_after_the_packet_are_not_read(void **state)
 {
     struct mqtt_connect c;
     size_t at;
 
     (void)state;
-    /* Whole at once, with 0xff behind: a length read there would be seen. */
+    /* The whole packet in one call, followed by 0xff: reading a length there would fail. */
     uint8_t bytes[64];
     size_t n = hex_decode(V311("0d", "02") "0001 61 ffffffff", bytes, sizeof(bytes));
     mqtt_connect_init(&c, false, MQTT_CONNECT_MAX_BYTES_DEFAULT);
@@ -349,7 +352,7 @@ static void bytes_behind_the_packet_are_not_looked_at(void **state)
     assert_int_equal(at, 15);
 }
 
-static void bad_stays_bad(void **state)
+static void parse_bad_is_final(void **state)
 {
     struct mqtt_connect c;
     uint8_t bytes[64];
@@ -361,7 +364,7 @@ static void bad_stays_bad(void **state)
     assert_int_equal(c.fault, MQTT_FAULT_RESERVED_FLAG);
 }
 
-static void bridges_say_so_and_only_where_mosquitto_does(void **state)
+static void bridge_flag_is_accepted_only_as_mosquitto_sends_it(void **state)
 {
     struct mqtt_connect c;
     size_t at;
@@ -381,7 +384,7 @@ static void bridges_say_so_and_only_where_mosquitto_does(void **state)
 }
 
 /* MQTT V3.1 section 3.1: "the User Name flag is set, but the User Name string is missing". */
-static void mqtt_31_may_leave_out_what_its_flags_announce(void **state)
+static void mqtt_31_may_omit_fields_announced_by_its_flags(void **state)
 {
     struct mqtt_connect c;
     size_t at;
@@ -410,8 +413,8 @@ static void absent_and_empty_user_names_differ(void **state)
     assert_null(mqtt_connect_username(&c, guard.base).p);
 }
 
-/* The first value of a repeated property counts, and the will's properties never do. */
-static void lenient_takes_the_first_of_repeated_properties(void **state)
+/* The first value of a repeated property is used, and will properties are ignored. */
+static void lenient_mode_uses_the_first_of_repeated_properties(void **state)
 {
     struct mqtt_connect c;
     size_t at;
@@ -424,7 +427,7 @@ static void lenient_takes_the_first_of_repeated_properties(void **state)
     assert_int_equal(c.max_packet_size, 100);
 }
 
-static void max_bytes_counts_the_whole_packet(void **state)
+static void max_bytes_applies_to_the_whole_packet(void **state)
 {
     uint8_t bytes[64];
     size_t n = hex_decode(V311("0d", "02") "0001 61", bytes, sizeof(bytes));
@@ -440,9 +443,11 @@ static void max_bytes_counts_the_whole_packet(void **state)
     }
 }
 
-/* While it waits for the level to say "too large" by, it asks for a few bytes, not for megabytes.
+/*
+ * Until the protocol level is known, the reader requires only a few bytes to report "too large",
+ * not megabytes.
  */
-static void too_large_asks_for_the_head_only(void **state)
+static void too_large_requires_only_the_head(void **state)
 {
     struct mqtt_connect c;
     uint8_t bytes[MQTT_CONNECT_HEAD_MAX];
@@ -460,8 +465,8 @@ static void too_large_asks_for_the_head_only(void **state)
     assert_int_equal(c.version, 3);
 }
 
-/* A type that no property of CONNECT has: only lenient mode walks past one. */
-static void lenient_checks_where_a_variable_byte_integer_ends(void **state)
+/* No property of CONNECT has this type: only lenient mode skips one. */
+static void lenient_mode_checks_the_length_of_variable_byte_integers(void **state)
 {
     struct mqtt_connect c;
     size_t at;
@@ -476,11 +481,12 @@ static void lenient_checks_where_a_variable_byte_integer_ends(void **state)
     assert_int_equal(c.fault, MQTT_FAULT_LENGTH_MALFORMED);
 }
 
-/* A CONNECT of exactly `n` bytes (5.0), made of user properties and one long last one. */
+/* A CONNECT of exactly `n` bytes (5.0), made of user properties, the last of which is long. */
 static uint8_t *build_big(size_t n)
 {
     uint8_t *p = malloc(n), *at = p;
-    size_t remaining = n - 4, list = remaining - 10 - 3 - 3; /* head, its length, client id */
+    size_t remaining = n - 4,
+           list = remaining - 10 - 3 - 3; /* variable header, property length, client id */
     const uint8_t head[] = {0, 4, 'M', 'Q', 'T', 'T', 5, 2, 0, 60};
     const uint8_t property[] = {0x26, 0, 3, 0xe2, 0x82, 0xac, 0, 2, 'b', 'c'};
 
@@ -497,7 +503,7 @@ static uint8_t *build_big(size_t n)
         memcpy(at, property, sizeof(property));
         at += sizeof(property);
     }
-    size_t last = (size_t)(end - at) - 5; /* the value of a last one that fills the list */
+    size_t last = (size_t)(end - at) - 5; /* the value of the last property, which fills the list */
     const uint8_t filler[] = {0x26, 0, 0, 0, (uint8_t)last};
     memcpy(at, filler, sizeof(filler));
     memset(at + sizeof(filler), 'x', last);
@@ -508,8 +514,11 @@ static uint8_t *build_big(size_t n)
     return p;
 }
 
-/* A reader that began anew on each byte would take 10^11 steps here, and the test's deadline. */
-static void a_megabyte_byte_by_byte_is_linear_work(void **state)
+/*
+ * A reader that started again on each byte would take 10^11 steps here, and the test would time
+ * out.
+ */
+static void reading_a_megabyte_byte_by_byte_takes_linear_time(void **state)
 {
     const size_t n = MQTT_CONNECT_MAX_BYTES_LIMIT;
     uint8_t *p = build_big(n);
@@ -527,10 +536,10 @@ static void a_megabyte_byte_by_byte_is_linear_work(void **state)
 }
 
 /*
- * One string of 64 KiB: the text check resumes too. Checking it anew on each byte would
- * still be done in a second, so this looks at how far the reader remembers to have checked.
+ * One string of 64 KiB: the text check also resumes. Checking it again on each byte would take
+ * only a second, so the test compares the number of bytes already checked.
  */
-static void a_long_client_id_byte_by_byte_is_linear_work(void **state)
+static void reading_a_long_client_id_byte_by_byte_takes_linear_time(void **state)
 {
     const size_t n = 1 + 3 + 10 + 2 + 65535;
     uint8_t *p = malloc(n);
@@ -552,10 +561,10 @@ static void a_long_client_id_byte_by_byte_is_linear_work(void **state)
 }
 
 /* The same for the text of a property, an Authentication Method of 64 KiB. */
-static void a_long_property_byte_by_byte_is_linear_work(void **state)
+static void reading_a_long_property_byte_by_byte_takes_linear_time(void **state)
 {
     const size_t n = 20 + 65535 + 2;
-    uint8_t *p = calloc(n, 1); /* the empty client identifier at its end */
+    uint8_t *p = calloc(n, 1); /* ends with an empty client identifier */
     struct mqtt_connect c;
 
     (void)state;
@@ -575,27 +584,27 @@ static void a_long_property_byte_by_byte_is_linear_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_fault_is_named_on_its_byte),
-        cmocka_unit_test(a_fault_is_the_same_however_it_is_cut),
-        cmocka_unit_test(first_byte_of_another_packet_type_is_refused),
-        cmocka_unit_test(fixed_header_flags_are_ignored_in_31_and_refused_later),
-        cmocka_unit_test(authentication_data_may_come_before_its_method),
-        cmocka_unit_test(lenient_refuses_framing_faults_only),
-        cmocka_unit_test(every_fault_has_a_word_and_a_clause),
-        cmocka_unit_test(a_good_packet_says_what_is_in_it),
-        cmocka_unit_test(connect_cut_anywhere_asks_for_more),
-        cmocka_unit_test(bytes_behind_the_packet_are_not_looked_at),
-        cmocka_unit_test(bad_stays_bad),
-        cmocka_unit_test(bridges_say_so_and_only_where_mosquitto_does),
-        cmocka_unit_test(mqtt_31_may_leave_out_what_its_flags_announce),
+        cmocka_unit_test(every_fault_is_reported_on_the_earliest_byte),
+        cmocka_unit_test(fault_is_the_same_for_every_split),
+        cmocka_unit_test(first_byte_of_another_packet_type_is_rejected),
+        cmocka_unit_test(fixed_header_flags_are_ignored_in_31_and_rejected_in_later_versions),
+        cmocka_unit_test(authentication_data_may_precede_its_method),
+        cmocka_unit_test(lenient_mode_rejects_only_framing_faults),
+        cmocka_unit_test(every_fault_has_a_name_and_a_clause),
+        cmocka_unit_test(fields_of_a_valid_packet_are_returned),
+        cmocka_unit_test(incomplete_connect_returns_more),
+        cmocka_unit_test(bytes_after_the_packet_are_not_read),
+        cmocka_unit_test(parse_bad_is_final),
+        cmocka_unit_test(bridge_flag_is_accepted_only_as_mosquitto_sends_it),
+        cmocka_unit_test(mqtt_31_may_omit_fields_announced_by_its_flags),
         cmocka_unit_test(absent_and_empty_user_names_differ),
-        cmocka_unit_test(lenient_takes_the_first_of_repeated_properties),
-        cmocka_unit_test(lenient_checks_where_a_variable_byte_integer_ends),
-        cmocka_unit_test(max_bytes_counts_the_whole_packet),
-        cmocka_unit_test(too_large_asks_for_the_head_only),
-        cmocka_unit_test(a_megabyte_byte_by_byte_is_linear_work),
-        cmocka_unit_test(a_long_client_id_byte_by_byte_is_linear_work),
-        cmocka_unit_test(a_long_property_byte_by_byte_is_linear_work),
+        cmocka_unit_test(lenient_mode_uses_the_first_of_repeated_properties),
+        cmocka_unit_test(lenient_mode_checks_the_length_of_variable_byte_integers),
+        cmocka_unit_test(max_bytes_applies_to_the_whole_packet),
+        cmocka_unit_test(too_large_requires_only_the_head),
+        cmocka_unit_test(reading_a_megabyte_byte_by_byte_takes_linear_time),
+        cmocka_unit_test(reading_a_long_client_id_byte_by_byte_takes_linear_time),
+        cmocka_unit_test(reading_a_long_property_byte_by_byte_takes_linear_time),
     };
     guard = guard_page_new(4096);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,10 @@
 /*
- * test_connect_vectors.c - the CONNECT reader and the CONNACK composer against the
- * vectors made from the standards: whole, cut at each interesting place, byte by byte,
- * strict and lenient, every input ending at a forbidden page.
+ * test_connect_vectors.c - the CONNECT reader and the CONNACK composer against the vectors made
+ * from the standards: whole, cut at each interesting place, byte by byte, strict and lenient, with
+ * every input ending at a guard page.
  *
- * Where a vector leaves the answer open, `decision` below says what we decided; where our
- * CONNACK is an allowed one but not the preferred one, `deviation` says why.
+ * If a vector leaves the result open, `decision` below contains our choice. If our CONNACK is
+ * allowed but not the preferred one, `deviation` gives the reason.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct vector {
 /* The outcome of reading one input in one way. */
 struct outcome {
     enum parse_result result;
-    size_t decided_at; /* bytes at hand when the answer came */
+    size_t decided_at; /* bytes available when the result was known */
     struct mqtt_connect c;
 };
 
@@ -53,7 +53,7 @@ static struct outcome begin(bool lenient)
     return o;
 }
 
-/* Give the first n bytes; the memory moves, since they always end at the guard page. */
+/* Pass the first n bytes; their address changes, because they always end at the guard page. */
 static void feed(struct outcome *o, const struct vector *v, size_t n)
 {
     if (o->result != PARSE_MORE)
@@ -91,7 +91,7 @@ static struct outcome read_bytewise(const struct vector *v, bool lenient)
     return o;
 }
 
-/* Everything the reader says is the same; what it keeps for itself may differ. */
+/* Compare all results of the reader; its internal state may differ. */
 static void assert_same(const struct outcome *a, const struct outcome *b)
 {
     assert_int_equal(a->result, b->result);
@@ -141,7 +141,7 @@ static void assert_span_is(const struct vector *v, const char *text_key, const c
     assert_non_null(got_hex);
     hex_encode(got.p, got.n, got_hex);
     if (strcmp(v->expect, "reject") == 0 && hex == NULL) {
-        /* the vector does not say */
+        /* the vector leaves it open */
     } else if (json_object_get(v->json, hex_key) != NULL) {
         assert_int_equal(got.p != NULL, hex != NULL);
         assert_string_equal(got_hex, hex ? hex : "");
@@ -167,9 +167,9 @@ static void assert_says(const struct vector *v, const struct outcome *o)
 }
 
 /*
- * Why the CONNACK is not the preferred one of those allowed; null when it has to be. The
- * reader answers on the first byte that proves a fault, and where that byte comes before
- * the protocol level, it cannot know how to speak to the client.
+ * The reason why the CONNACK is not the preferred one of those allowed; null if it must be. The
+ * reader rejects on the first byte that proves a fault. If that byte precedes the protocol level,
+ * the client's version is unknown.
  */
 static const char *deviation(const struct vector *v)
 {
@@ -199,11 +199,11 @@ static void assert_connack_is_right(const struct vector *v, const struct outcome
         assert_int_equal(n, 0);
 }
 
-/* Our decision on a vector the standard leaves open: null accepts, else why not. */
+/* Our decision on a vector that the standard leaves open: null = accepted, else the reason. */
 static const char *decision(const struct vector *v)
 {
     static const char *const refused[] = {
-        "is not UTF-8",                /* 3.1 section 2.5 says UTF-8, if in fewer words */
+        "is not UTF-8",                /* 3.1 section 2.5 requires UTF-8 */
         "after the last field",        /* two readers may disagree on where it ends */
         "property length not minimal", /* [MQTT-1.5.5-1] */
         "Payload Format Indicator",    /* 5.0: 3.1.3.2.3 */
@@ -212,7 +212,7 @@ static const char *decision(const struct vector *v)
     for (size_t i = 0; i < ARRAY_LEN(refused); i++)
         if (strstr(v->reason, refused[i]))
             return refused[i];
-    /* Only 5.0 demands the minimal form of the remaining length. */
+    /* Only 5.0 requires the minimal form of the remaining length. */
     if (strstr(v->reason, "remaining length not minimal") && starts_with(v->name, "v5-"))
         return "MQTT-1.5.5-1";
     return NULL;
@@ -250,7 +250,7 @@ static void check_lenient(const struct vector *v)
     }
 }
 
-/* PARSE_BAD comes on the same byte and for the same rule however the bytes are cut. */
+/* PARSE_BAD is returned on the same byte and for the same rule for every split. */
 static void check_earliest_byte(const struct vector *v)
 {
     struct outcome bytewise;
@@ -291,7 +291,7 @@ static void for_each_vector(void **state, void (*check)(const struct vector *v))
     current = NULL;
 }
 
-/* A failed assertion leaves the test at once: say which vector it was. */
+/* A failed assertion ends the test immediately: print the name of the vector. */
 static int name_the_vector(void **state)
 {
     (void)state;
@@ -301,17 +301,17 @@ static int name_the_vector(void **state)
     return 0;
 }
 
-static void strict_verdict_is_the_standards(void **state)
+static void strict_result_is_as_the_standard_requires(void **state)
 {
     for_each_vector(state, check_strict);
 }
 
-static void lenient_leaves_semantic_faults_alone(void **state)
+static void lenient_mode_accepts_semantic_faults(void **state)
 {
     for_each_vector(state, check_lenient);
 }
 
-static void refusal_comes_on_the_earliest_byte(void **state)
+static void rejection_is_on_the_earliest_byte(void **state)
 {
     for_each_vector(state, check_earliest_byte);
 }
@@ -322,11 +322,11 @@ int main(void)
 
     guard = guard_page_new(MQTT_CONNECT_MAX_BYTES_LIMIT);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_prestate_setup_teardown(strict_verdict_is_the_standards, NULL,
+        cmocka_unit_test_prestate_setup_teardown(strict_result_is_as_the_standard_requires, NULL,
                                                  name_the_vector, list),
-        cmocka_unit_test_prestate_setup_teardown(lenient_leaves_semantic_faults_alone, NULL,
+        cmocka_unit_test_prestate_setup_teardown(lenient_mode_accepts_semantic_faults, NULL,
                                                  name_the_vector, list),
-        cmocka_unit_test_prestate_setup_teardown(refusal_comes_on_the_earliest_byte, NULL,
+        cmocka_unit_test_prestate_setup_teardown(rejection_is_on_the_earliest_byte, NULL,
                                                  name_the_vector, list),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

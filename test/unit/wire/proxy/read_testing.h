@@ -1,5 +1,5 @@
 /*
- * read_testing.h - give the PROXY reader one input in every way it can arrive.
+ * read_testing.h - pass one input to the PROXY reader in every way it can arrive.
  */
 #ifndef UNIT_WIRE_PROXY_READ_TESTING_H
 #define UNIT_WIRE_PROXY_READ_TESTING_H
@@ -15,12 +15,12 @@
 
 #define PROXY_INPUT_MAX (2 * PROXY_READ_MAX)
 
-/* What came of an input. */
+/* The outcome of an input. */
 struct outcome {
     enum parse_result result;
-    size_t decided_at;          /* bytes at hand when the answer came; of MORE, all */
+    size_t decided_at;          /* bytes available when the result was known; for MORE: all */
     size_t next;                /* DONE: the header's size; MORE: how many more */
-    struct proxy_header header; /* its spans point into the input as it was given */
+    struct proxy_header header; /* its spans point into the input */
 };
 
 static inline void assert_same_span(struct span a, const uint8_t *in_a, struct span b,
@@ -40,7 +40,7 @@ static inline void assert_same_endpoint(const struct proxy_endpoint *a,
     assert_int_equal(a->port_be, b->port_be);
 }
 
-/* Two readings of the same bytes, which lay at in_a and in_b, said the same. */
+/* Two readings of the same bytes, stored at in_a and in_b, must have the same outcome. */
 static inline void assert_same_header(const struct proxy_header *a, const uint8_t *in_a,
                                       const struct proxy_header *b, const uint8_t *in_b)
 {
@@ -65,7 +65,7 @@ static inline void assert_same_header(const struct proxy_header *a, const uint8_
     assert_same_span(f->tls_key_alg, in_a, g->tls_key_alg, in_b);
 }
 
-/* Read p, which the reader may not touch outside of n. */
+/* Read the n bytes at p in one call. */
 static inline struct outcome read_once(const uint8_t *p, size_t n)
 {
     struct outcome o = {.decided_at = n};
@@ -79,8 +79,8 @@ static inline struct outcome read_once(const uint8_t *p, size_t n)
 }
 
 /*
- * Read as a session does from a socket that gives `chunk` bytes at a time at the most: never
- * more than the reader asks for. It must not pass the header's end, and take it all.
+ * Read as a session does from a socket that gives `chunk` bytes at a time at the most: never more
+ * than the reader requests. It must read the whole header and nothing after it.
  */
 static inline void read_exactly(const struct guard_page *guard, const uint8_t *p, size_t n,
                                 size_t chunk, const struct outcome *whole)
@@ -110,9 +110,9 @@ static inline void read_exactly(const struct guard_page *guard, const uint8_t *p
 }
 
 /*
- * Read the input whole, as each of its beginnings (the reader keeps nothing between calls, so
- * this is every way to cut it), and exactly. All must agree; the answer is the whole's, with
- * the earliest beginning that gave it.
+ * Read the input whole, as each of its prefixes (the reader keeps no state between calls, so this
+ * covers every split), and as a session does. All must agree. Returns the outcome of the whole
+ * input, with the length of the shortest prefix that has it.
  */
 static inline struct outcome read_in_all_ways(const struct guard_page *guard, const uint8_t *p,
                                               size_t n)
@@ -123,7 +123,7 @@ static inline struct outcome read_in_all_ways(const struct guard_page *guard, co
     for (size_t have = 0; have < n; have++) {
         struct outcome o = read_once(guard_page_put(guard, p, have), have);
         if (o.result == PARSE_MORE) {
-            assert_int_equal(whole.decided_at, n); /* once decided, it stays so */
+            assert_int_equal(whole.decided_at, n); /* the result is final */
             if (whole.result == PARSE_DONE)
                 assert_true(have + o.next <= whole.next);
             continue;
@@ -137,7 +137,7 @@ static inline struct outcome read_in_all_ways(const struct guard_page *guard, co
     }
     for (size_t chunk = 1; chunk <= n + 1; chunk += chunk < 20 ? 1 : n)
         read_exactly(guard, p, n, chunk, &whole);
-    /* Last, so that its spans point at the bytes that now lie there. */
+    /* This is the last read, so that the spans are valid. */
     size_t decided_at = whole.decided_at;
     whole = read_once(guard_page_put(guard, p, n), n);
     whole.decided_at = decided_at;

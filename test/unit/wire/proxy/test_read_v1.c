@@ -1,6 +1,6 @@
 /*
- * test_read_v1.c - read the PROXY line of text: which lines, how early a bad one is
- * seen, and that the reader's "so many more" leads to the LF and never past it.
+ * test_read_v1.c - read the PROXY text line: which lines are valid, how early an invalid one is
+ * detected, and that the number of bytes requested leads to the LF and never past it.
  */
 #include "read_testing.h"
 
@@ -65,7 +65,7 @@ static void v1_reads_addresses_and_ports_of_both_families(void **state)
     }
 }
 
-static void v1_unknown_names_no_address_whatever_stands_behind_it(void **state)
+static void v1_unknown_has_no_address_for_any_rest_of_the_line(void **state)
 {
     (void)state;
     static const char *const lines[] = {
@@ -83,12 +83,12 @@ static void v1_unknown_names_no_address_whatever_stands_behind_it(void **state)
     }
 }
 
-static void v1_bad_lines_are_refused_on_the_byte_that_proves_it(void **state)
+static void v1_invalid_lines_are_rejected_on_the_earliest_byte(void **state)
 {
     (void)state;
     static const struct {
         const char *line, *fault;
-        size_t bad_at; /* bytes at hand */
+        size_t bad_at; /* bytes available when it is rejected */
     } rows[] = {
         {"GET / HTTP/1.1\r\n", "signature", 1},
         {"PROX\xd9 TCP4", "signature", 5},
@@ -165,7 +165,7 @@ static void v1_bad_lines_are_refused_on_the_byte_that_proves_it(void **state)
     }
 }
 
-/* "PROXY UNKNOWN " and filler up to the CR LF, n bytes in all. */
+/* "PROXY UNKNOWN " and filler up to the CR LF, n bytes in total. */
 static const uint8_t *long_line(uint8_t filler, size_t n)
 {
     static uint8_t line[256];
@@ -176,7 +176,7 @@ static const uint8_t *long_line(uint8_t filler, size_t n)
     return line;
 }
 
-static void v1_lines_of_107_bytes_are_taken_and_longer_ones_are_not(void **state)
+static void v1_lines_of_107_bytes_are_accepted_and_longer_ones_rejected(void **state)
 {
     (void)state;
     const uint8_t fillers[] = {'f', '\r', '\n'};
@@ -191,20 +191,23 @@ static void v1_lines_of_107_bytes_are_taken_and_longer_ones_are_not(void **state
             struct outcome o = read_in_all_ways(&guard, long_line(fillers[i], n), n);
             assert_int_equal(o.result, PARSE_BAD);
             assert_string_equal(o.header.fault, "v1_too_long");
-            /* The 106th byte has to be the CR, the 107th the LF. At 108 the CR is the 107th. */
+            /*
+             * The 106th byte must be the CR, the 107th the LF. In a line of 108 bytes the CR is
+             * the 107th.
+             */
             assert_int_equal(o.decided_at, fillers[i] == '\r' ? 107 : 106);
         }
     }
 }
 
-/* Dotted tails, which no sender writes behind so many groups, can make a line too long. */
-static void v1_lines_too_long_by_their_dotted_tails_are_refused(void **state)
+/* Dotted tails after six groups, which no sender writes, can make a line too long. */
+static void v1_lines_too_long_because_of_dotted_tails_are_rejected(void **state)
 {
     (void)state;
-#define LONG6 "ffff:ffff:ffff:ffff:ffff:ffff:" /* and a tail of up to 15 */
+#define LONG6 "ffff:ffff:ffff:ffff:ffff:ffff:" /* and a dotted tail of up to 15 bytes */
     static const struct {
         const char *line;
-        size_t bad_at; /* 0: is taken */
+        size_t bad_at; /* 0: accepted */
     } rows[] = {
         {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.10 0 0\r\n", 0}, /* 107 */
         {"PROXY TCP6 " LONG6 "100.100.100.100 " LONG6 "100.100.100.100 0 0\r\n", 102},
@@ -223,8 +226,8 @@ static void v1_lines_too_long_by_their_dotted_tails_are_refused(void **state)
     }
 }
 
-/* The smallest count of reads must not hide a hang: every answer asks for a byte at least. */
-static void v1_says_how_many_bytes_are_certain_to_come(void **state)
+/* Each result must request at least one byte, otherwise the session would hang. */
+static void v1_returns_the_minimum_number_of_bytes_to_come(void **state)
 {
     (void)state;
     static const struct {
@@ -272,8 +275,8 @@ static void v1_says_how_many_bytes_are_certain_to_come(void **state)
 }
 
 /*
- * From every beginning that asks for more, some byte leads one nearer to the end: so the
- * count is the smallest that can be, and no dead beginning is waited for.
+ * For every prefix with the result MORE, some next byte brings the end one byte nearer. So the
+ * number of bytes requested is the minimum, and every such prefix can be completed.
  */
 static void assert_leads_to_an_end(const char *start)
 {
@@ -298,7 +301,7 @@ static void assert_leads_to_an_end(const char *start)
     }
 }
 
-static void v1_never_waits_for_a_line_that_cannot_end(void **state)
+static void v1_rejects_a_line_as_soon_as_it_cannot_be_completed(void **state)
 {
     (void)state;
     static const char alphabet[] = ":0f1.9 \rX";
@@ -315,7 +318,7 @@ static void v1_never_waits_for_a_line_that_cannot_end(void **state)
             seed = seed * 1103515245u + 12345u;
             line[n] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
             result = read_once((const uint8_t *)line, n + 1).result;
-            /* A bad byte is taken back, to get far. */
+            /* An invalid byte is dropped, to get long prefixes. */
             n += result == PARSE_MORE;
             result = result == PARSE_BAD ? PARSE_MORE : result;
         }
@@ -330,7 +333,9 @@ static unsigned roll(uint32_t *seed, unsigned sides)
     return (*seed >> 16) % sides;
 }
 
-/* Some n characters of an address, and perhaps a dotted tail, each number of it now and then bad.
+/*
+ * Write n random characters of an address and an optional dotted tail, whose numbers are sometimes
+ * invalid.
  */
 static void write_random_address(uint32_t *seed, size_t n, bool with_tail, char ip[64])
 {
@@ -346,11 +351,8 @@ static void write_random_address(uint32_t *seed, size_t n, bool with_tail, char 
     }
 }
 
-/*
- * The C library's own reader is the second opinion on what an IPv6 address is. Beside an IPv6
- * address, an IPv4 address is good, too.
- */
-static void v1_agrees_with_inet_pton_on_what_an_address_is(void **state)
+/* The C library decides which IPv6 addresses are valid. IPv4 addresses are accepted as well. */
+static void v1_accepts_the_same_addresses_as_inet_pton(void **state)
 {
     (void)state;
     uint32_t seed = 7;
@@ -378,7 +380,7 @@ static void v1_agrees_with_inet_pton_on_what_an_address_is(void **state)
     assert_true(good[0] > 1000 && good[1] > 1000);
 }
 
-static void v1_leaves_what_is_behind_the_line_alone(void **state)
+static void v1_does_not_read_bytes_after_the_line(void **state)
 {
     (void)state;
     static const char line[] = "PROXY TCP4 1.2.3.4 5.6.7.8 1000 8883\r\n";
@@ -397,14 +399,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v1_reads_addresses_and_ports_of_both_families),
-        cmocka_unit_test(v1_unknown_names_no_address_whatever_stands_behind_it),
-        cmocka_unit_test(v1_bad_lines_are_refused_on_the_byte_that_proves_it),
-        cmocka_unit_test(v1_lines_of_107_bytes_are_taken_and_longer_ones_are_not),
-        cmocka_unit_test(v1_lines_too_long_by_their_dotted_tails_are_refused),
-        cmocka_unit_test(v1_says_how_many_bytes_are_certain_to_come),
-        cmocka_unit_test(v1_never_waits_for_a_line_that_cannot_end),
-        cmocka_unit_test(v1_agrees_with_inet_pton_on_what_an_address_is),
-        cmocka_unit_test(v1_leaves_what_is_behind_the_line_alone),
+        cmocka_unit_test(v1_unknown_has_no_address_for_any_rest_of_the_line),
+        cmocka_unit_test(v1_invalid_lines_are_rejected_on_the_earliest_byte),
+        cmocka_unit_test(v1_lines_of_107_bytes_are_accepted_and_longer_ones_rejected),
+        cmocka_unit_test(v1_lines_too_long_because_of_dotted_tails_are_rejected),
+        cmocka_unit_test(v1_returns_the_minimum_number_of_bytes_to_come),
+        cmocka_unit_test(v1_rejects_a_line_as_soon_as_it_cannot_be_completed),
+        cmocka_unit_test(v1_accepts_the_same_addresses_as_inet_pton),
+        cmocka_unit_test(v1_does_not_read_bytes_after_the_line),
     };
     guard = guard_page_new(PROXY_INPUT_MAX);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * test_read_v2.c - read the binary PROXY header: what it says, how early a bad one is
- * seen, and what of it is taken over.
+ * test_read_v2.c - read the binary PROXY header: its fields, how early an invalid one is detected,
+ * and which facts are read.
  */
 #include "read_testing.h"
 
@@ -46,7 +46,7 @@ static void v2_reads_addresses_and_ports_of_both_families(void **state)
     assert_int_equal(ntohs(o.header.destination.port_be), 8883);
 }
 
-static void v2_asks_for_the_fixed_bytes_and_then_for_the_rest(void **state)
+static void v2_requests_the_fixed_bytes_and_then_the_rest(void **state)
 {
     (void)state;
     static const struct {
@@ -68,7 +68,7 @@ static void v2_asks_for_the_fixed_bytes_and_then_for_the_rest(void **state)
     }
 }
 
-/* Fill the header named by its 16 bytes with zeros: addresses, and whatever that makes of TLVs. */
+/* Fill the rest of the header that starts with these 16 bytes with zeros: addresses, then TLVs. */
 static struct outcome read_padded(const char *fixed)
 {
     size_t n = hex_decode(fixed, room, sizeof(room));
@@ -79,7 +79,7 @@ static struct outcome read_padded(const char *fixed)
     return read_in_all_ways(&guard, room, 16 + length);
 }
 
-static void v2_without_a_tcp_address_leaves_the_sockets_own(void **state)
+static void v2_without_a_tcp_address_returns_no_address(void **state)
 {
     (void)state;
     static const char *const rows[] = {
@@ -99,7 +99,7 @@ static void v2_without_a_tcp_address_leaves_the_sockets_own(void **state)
     }
 }
 
-static void v2_takes_facts_with_an_address_it_cannot_use_but_none_of_local_and_unspec(void **state)
+static void v2_reads_facts_with_an_unusable_address_but_not_of_local_and_unspec(void **state)
 {
     (void)state;
     struct outcome o = read_hex(SIGNATURE "21 12 0013 " ADDRESSES "010004 6d717474");
@@ -119,7 +119,7 @@ static void v2_takes_facts_with_an_address_it_cannot_use_but_none_of_local_and_u
     }
 }
 
-static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
+static void v2_invalid_headers_are_rejected_on_the_earliest_byte(void **state)
 {
     (void)state;
     static const struct {
@@ -143,7 +143,7 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {SIGNATURE "21 11 1001", "v2_length", 16},
         {SIGNATURE "21 11 11", "v2_length", 15},
         {SIGNATURE "20 00 ff", "v2_length", 15},
-        /* stumps: known from the header's length, or from that of the TLV in front */
+        /* incomplete TLVs: known from the length of the header or of the TLV before */
         {SIGNATURE "21 11 000d", "tlv_length", 16},
         {SIGNATURE "21 11 000e", "tlv_length", 16},
         {SIGNATURE "21 31 00d9", "tlv_length", 16},
@@ -151,7 +151,7 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {V4("0011") "04 0000", "tlv_length", 31},
         {V4("0012") "04 0004", "tlv_length", 31},
         {V4("0012") "04 01", "tlv_length", 30},
-        /* wrong sizes for their types */
+        /* TLVs with the wrong size for their type */
         {V4("0012") "03", "tlv_length", 29},
         {V4("0013") "03 01", "tlv_length", 30},
         {V4("0013") "03 0003", "tlv_length", 31},
@@ -160,12 +160,12 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {V4("0200") "05 0081", "tlv_length", 31},
         {V4("0200") "05 01", "tlv_length", 30},
         {V4("0200") "05 0080", "", 0},
-        /* 128 bytes would leave a stump, fewer need not */
+        /* 128 bytes would leave an incomplete TLV, fewer need not */
         {V4("0090") "05 00", "", 0},
         {V4("0091") "05 0080", "tlv_length", 31},
         {V4("0013") "20", "tlv_length", 29},
         {V4("0017") "20 0004", "tlv_length", 31},
-        /* twice: known from the type */
+        /* repeated: known from the type */
         {V4("001a") "03 0004 6d717474 03", "crc32c_twice", 36},
         /* inside SSL */
         {V4("0015") "20 0006", "ssl_tlv_length", 31},
@@ -174,10 +174,10 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
         {V4("001a") "20 000b 01 00000000 21 0004", "ssl_tlv_length", 39},
         {V4("001a") "20 000b 01 00000000 21 01", "ssl_tlv_length", 38},
         {V4("001a") "20 000b 01 00000000 99 0002", "ssl_tlv_length", 39},
-        /* the last of a type counts, but an earlier one must be right, too */
+        /* the last of a type is used, but an earlier one must be valid as well */
         {V4("001f") "20 0010 01 00000000 22 0002 6162 22 0007", "ssl_tlv_length", 44},
         {V4("0200") "05 0000 05 0081", "tlv_length", 34},
-        /* does not match: known from the last byte only */
+        /* checksum mismatch: known only from the last byte */
         {V4("0013") "03 0004 00000000", "crc32c", 35},
         {V4("0016") "03 0004 00000000 04 0000", "crc32c", 38},
     };
@@ -193,8 +193,8 @@ static void v2_bad_headers_are_refused_on_the_byte_that_proves_it(void **state)
 }
 
 /*
- * Grow room[0..n) in all ways by `alphabet`, up to `end`: a beginning is refused exactly when
- * none of its endings is taken. Returns whether one is.
+ * Extend room[0..n) to length `end` in all ways with bytes of `alphabet`: a prefix must be
+ * rejected if and only if none of its completions is accepted. Returns whether one is accepted.
  */
 static bool some_ending_is_good(size_t n, size_t end)
 {
@@ -216,7 +216,7 @@ static bool some_ending_is_good(size_t n, size_t end)
     return good;
 }
 
-static void v2_never_waits_for_tlvs_that_cannot_be_good(void **state)
+static void v2_rejects_tlvs_as_soon_as_they_cannot_be_valid(void **state)
 {
     (void)state;
     static const struct {
@@ -240,7 +240,7 @@ static void v2_never_waits_for_tlvs_that_cannot_be_good(void **state)
     }
 }
 
-static void v2_headers_of_4096_bytes_behind_the_fixed_ones_are_taken(void **state)
+static void v2_headers_with_a_length_of_4096_are_accepted(void **state)
 {
     (void)state;
     size_t n = hex_decode(SIGNATURE "21 11 1000 " ADDRESSES "04 0ff1", room, sizeof(room));
@@ -251,7 +251,7 @@ static void v2_headers_of_4096_bytes_behind_the_fixed_ones_are_taken(void **stat
     assert_true(o.header.has_address);
 }
 
-static void v2_takes_over_every_fact_it_knows(void **state)
+static void v2_reads_every_known_fact(void **state)
 {
     (void)state;
     struct outcome o = read_hex(V4("006f") "010004 6d717474"             /* ALPN mqtt */
@@ -262,7 +262,7 @@ static void v2_takes_over_every_fact_it_knows(void **state)
                                            "210007 544c5376312e33" /* TLSv1.3 */
                                            "220006 6465762d3031"   /* dev-01 */
                                            "230002 4331"           /* C1 */
-                                           "26000178 26000178"     /* newer ones, skipped */
+                                           "26000178 26000178"     /* unknown sub-TLVs, skipped */
                                            "240006 454344534121"   /* ECDSA! */
                                            "250004 50323536");     /* P256 */
     assert_int_equal(o.result, PARSE_DONE);
@@ -280,7 +280,7 @@ static void v2_takes_over_every_fact_it_knows(void **state)
     assert_text(facts->tls_key_alg, "P256");
 }
 
-static void v2_of_a_type_that_occurs_twice_the_last_one_counts(void **state)
+static void v2_uses_the_last_tlv_of_a_repeated_type(void **state)
 {
     (void)state;
     struct outcome o = read_hex(V4("0062") "010002 6832 010004 6d717474 010001 71" /* h2 mqtt q */
@@ -298,7 +298,7 @@ static void v2_of_a_type_that_occurs_twice_the_last_one_counts(void **state)
     assert_text(facts->tls_cn, "c");
     assert_text(facts->tls_version, "");
     assert_text(facts->tls_cipher, "C");
-    /* nothing of the earlier SSL TLV is left: no name without its certificate */
+    /* no field of the earlier SSL TLV remains: no name without its certificate */
     o = read_hex(V4("0025") "20000e 07 00000000 220001 61 230002 4141 200005 01 00000000");
     assert_int_equal(o.result, PARSE_DONE);
     assert_true(o.header.facts.has_tls && !o.header.facts.verified);
@@ -306,7 +306,7 @@ static void v2_of_a_type_that_occurs_twice_the_last_one_counts(void **state)
     assert_null(o.header.facts.tls_cipher.p);
 }
 
-static void v2_takes_a_name_over_only_from_a_verified_certificate(void **state)
+static void v2_reads_a_name_only_from_a_verified_certificate(void **state)
 {
     (void)state;
     static const struct {
@@ -315,9 +315,9 @@ static void v2_takes_a_name_over_only_from_a_verified_certificate(void **state)
     } rows[] = {
         {"03 00000000", true, true, false, true},    {"05 00000000", true, false, true, true},
         {"07 00000000", true, true, true, true},     {"ff 00000000", true, true, true, true},
-        {"01 00000000", true, false, false, false}, /* no certificate: HAProxy says 0 */
+        {"01 00000000", true, false, false, false}, /* no certificate: HAProxy sends verify = 0 */
         {"03 00000001", true, true, false, false},   {"07 80000000", true, true, true, false},
-        {"02 00000000", false, false, false, false}, /* no TLS at all: nothing counts */
+        {"02 00000000", false, false, false, false}, /* no TLS: all fields are ignored */
         {"00 00000000", false, false, false, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -338,7 +338,7 @@ static void v2_takes_a_name_over_only_from_a_verified_certificate(void **state)
     }
 }
 
-static void v2_skips_what_is_no_sub_tlv_inside_ssl_whatever_its_number_means_outside(void **state)
+static void v2_skips_tlvs_that_are_not_sub_tlvs_inside_ssl(void **state)
 {
     (void)state;
     struct outcome o = read_hex(V4("0029") "20001a 01 00000000"
@@ -349,7 +349,7 @@ static void v2_skips_what_is_no_sub_tlv_inside_ssl_whatever_its_number_means_out
     assert_null(o.header.facts.authority.p);
     assert_null(o.header.facts.unique_id.p);
     assert_false(o.header.facts.crc32c);
-    /* nor do the numbers of sub-TLVs mean anything outside */
+    /* the types of sub-TLVs have no meaning outside */
     o = read_hex(V4("0014") "210001 78 220001 78");
     assert_int_equal(o.result, PARSE_DONE);
     assert_false(o.header.facts.has_tls);
@@ -363,7 +363,7 @@ static void assert_sees_every_flipped_bit(const char *hex, size_t type_at)
     assert_int_equal(o.result, PARSE_DONE);
     assert_true(o.header.facts.crc32c);
     for (size_t bit = 8 * 16; bit < 8 * n; bit++) {
-        if (bit / 8 == type_at) /* no checksum any more, but a type unknown to us, and skipped */
+        if (bit / 8 == type_at) /* becomes an unknown type, which is skipped */
             continue;
         room[bit / 8] ^= (uint8_t)(1u << bit % 8);
         o = read_once(room, n);
@@ -372,15 +372,15 @@ static void assert_sees_every_flipped_bit(const char *hex, size_t type_at)
     }
 }
 
-static void v2_sees_every_flipped_bit_under_a_checksum(void **state)
+static void v2_detects_every_flipped_bit_if_there_is_a_checksum(void **state)
 {
     (void)state;
-    /* A sender's, from the vectors, and one from another implementation, with a TLV behind it. */
+    /* One from the vectors, and one from another implementation that is followed by a TLV. */
     assert_sees_every_flipped_bit(V4("001a") "010004 6d717474 030004 43375d8c", 35);
     assert_sees_every_flipped_bit(V4("001e") "010001 71 030004 8540cbb8 040004 01020304", 32);
 }
 
-static void v2_leaves_what_is_behind_the_header_alone(void **state)
+static void v2_does_not_read_bytes_after_the_header(void **state)
 {
     (void)state;
     static const char *const rows[] = {
@@ -403,18 +403,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v2_reads_addresses_and_ports_of_both_families),
-        cmocka_unit_test(v2_asks_for_the_fixed_bytes_and_then_for_the_rest),
-        cmocka_unit_test(v2_without_a_tcp_address_leaves_the_sockets_own),
-        cmocka_unit_test(v2_takes_facts_with_an_address_it_cannot_use_but_none_of_local_and_unspec),
-        cmocka_unit_test(v2_bad_headers_are_refused_on_the_byte_that_proves_it),
-        cmocka_unit_test(v2_never_waits_for_tlvs_that_cannot_be_good),
-        cmocka_unit_test(v2_headers_of_4096_bytes_behind_the_fixed_ones_are_taken),
-        cmocka_unit_test(v2_takes_over_every_fact_it_knows),
-        cmocka_unit_test(v2_of_a_type_that_occurs_twice_the_last_one_counts),
-        cmocka_unit_test(v2_takes_a_name_over_only_from_a_verified_certificate),
-        cmocka_unit_test(v2_skips_what_is_no_sub_tlv_inside_ssl_whatever_its_number_means_outside),
-        cmocka_unit_test(v2_sees_every_flipped_bit_under_a_checksum),
-        cmocka_unit_test(v2_leaves_what_is_behind_the_header_alone),
+        cmocka_unit_test(v2_requests_the_fixed_bytes_and_then_the_rest),
+        cmocka_unit_test(v2_without_a_tcp_address_returns_no_address),
+        cmocka_unit_test(v2_reads_facts_with_an_unusable_address_but_not_of_local_and_unspec),
+        cmocka_unit_test(v2_invalid_headers_are_rejected_on_the_earliest_byte),
+        cmocka_unit_test(v2_rejects_tlvs_as_soon_as_they_cannot_be_valid),
+        cmocka_unit_test(v2_headers_with_a_length_of_4096_are_accepted),
+        cmocka_unit_test(v2_reads_every_known_fact),
+        cmocka_unit_test(v2_uses_the_last_tlv_of_a_repeated_type),
+        cmocka_unit_test(v2_reads_a_name_only_from_a_verified_certificate),
+        cmocka_unit_test(v2_skips_tlvs_that_are_not_sub_tlvs_inside_ssl),
+        cmocka_unit_test(v2_detects_every_flipped_bit_if_there_is_a_checksum),
+        cmocka_unit_test(v2_does_not_read_bytes_after_the_header),
     };
     guard = guard_page_new(PROXY_INPUT_MAX);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /*
- * test_read_vectors.c - the PROXY reader against the vectors made from the standard:
- * whole, cut at every place, byte by byte, read exactly, each ending at a forbidden page.
+ * test_read_vectors.c - the PROXY reader against the vectors made from the standard: whole, cut at
+ * every place, byte by byte, read as a session does, each ending at a guard page.
  *
- * Where a vector leaves the answer open, `decisions` says what we decided.
+ * If a vector leaves the result open, `decisions` contains our choice.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -17,11 +17,11 @@ static const struct {
     const char *name;
     bool accept;
 } decisions[] = {
-    {"v1-unknown-glued", false},     /* the grammar has a space or CR LF behind the word */
-    {"v2-unspec-empty", true},       /* as UNKNOWN and LOCAL */
-    {"v2-inet-unspec", true},        /* a length check, then as UNSPEC */
-    {"v2-tlv-authority-256", true},  /* the text has no limit */
-    {"v2-tlv-authority-crlf", true}, /* opaque here; who uses it must escape it */
+    {"v1-unknown-glued", false},     /* the grammar requires a space or CR LF after UNKNOWN */
+    {"v2-unspec-empty", true},       /* like UNKNOWN and LOCAL */
+    {"v2-inet-unspec", true},        /* a length check, then like UNSPEC */
+    {"v2-tlv-authority-256", true},  /* the specification has no limit */
+    {"v2-tlv-authority-crlf", true}, /* opaque here; users must escape it */
 };
 
 static const char *text_of(const json_t *vector, const char *key)
@@ -29,7 +29,7 @@ static const char *text_of(const json_t *vector, const char *key)
     return json_string_value(json_object_get(vector, key));
 }
 
-/* "a.b.c.d:port" or "[v6]:port"; IPv4-mapped IPv6 is the IPv4 address in it. */
+/* "a.b.c.d:port" or "[v6]:port"; IPv4-mapped IPv6 is converted to IPv4. */
 static void assert_endpoint(const struct proxy_endpoint *end, const char *expected)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -52,7 +52,7 @@ static void assert_value(struct span got, const char *hex)
     assert_true(span_equal(got, span_of(room, hex_decode(hex, room, sizeof(room)))));
 }
 
-/* An SSL TLV's value, against what was made of it. */
+/* Compare the value of an SSL TLV with the facts that were read from it. */
 static void assert_ssl(const struct proxy_facts *facts, const char *hex)
 {
     static uint8_t room[PROXY_READ_MAX];
@@ -79,7 +79,7 @@ static void assert_ssl(const struct proxy_facts *facts, const char *hex)
     assert_int_equal(met, 0);
 }
 
-/* The value of the last TLV of a type, which is the one that counts; null if there is none. */
+/* The value of the last TLV of a type, which is the one that is used; null if there is none. */
 static const char *last_tlv(const json_t *vector, json_int_t type)
 {
     const char *hex = NULL;
@@ -131,7 +131,7 @@ static void check_vector(const json_t *vector)
 
     print_message("%s\n", text_of(vector, "name"));
     if (!is_accepted(vector)) {
-        /* A header cut short is refused by the end of the stream, which the caller sees. */
+        /* An incomplete header is rejected by the caller at the end of the stream. */
         assert_int_equal(o.result, text_of(vector, "after") ? PARSE_MORE : PARSE_BAD);
         return;
     }
@@ -145,12 +145,12 @@ static void check_vector(const json_t *vector)
     }
     assert_facts(&o.header.facts, vector);
     if (text_of(vector, "note"))
-        assert_true(o.next < n); /* the payload that looks like a header was left alone */
+        assert_true(o.next < n); /* the payload that looks like a header was not read */
     else
         assert_int_equal(o.next, n);
 }
 
-static void the_vectors_are_read_as_they_say_however_they_arrive(void **state)
+static void vectors_are_read_as_expected_for_every_split(void **state)
 {
     (void)state;
     json_t *list = vectors_load("proxy.jsonl"), *vector;
@@ -165,7 +165,7 @@ static void the_vectors_are_read_as_they_say_however_they_arrive(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_vectors_are_read_as_they_say_however_they_arrive),
+        cmocka_unit_test(vectors_are_read_as_expected_for_every_split),
     };
     guard = guard_page_new(PROXY_INPUT_MAX);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

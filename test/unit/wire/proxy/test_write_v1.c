@@ -1,9 +1,9 @@
 /*
- * test_write_v1.c - the PROXY line of text, byte for byte.
+ * test_write_v1.c - the PROXY text line, byte for byte.
  */
 #include "write_testing.h"
 
-/* Write into a block of exactly PROXY_V1_MAX bytes, so that ASan sees a byte too many. */
+/* Write into a block of exactly PROXY_V1_MAX bytes, so that ASan detects an overflow. */
 static void assert_line(struct proxy_endpoint source, struct proxy_endpoint destination,
                         const char *expected)
 {
@@ -31,10 +31,10 @@ static void v1_writes_the_vectors_byte_for_byte(void **state)
     for_each_send_vector(1, check_vector);
 }
 
-static void v1_writes_the_specifications_own_lines(void **state)
+static void v1_writes_the_example_lines_of_the_specification(void **state)
 {
     (void)state;
-    /* The longest lines that section 2.1 computes its 107 from. */
+    /* The longest lines, from which section 2.1 derives the limit of 107. */
     assert_line(endpoint_of("255.255.255.255", 65535), endpoint_of("255.255.255.255", 65535),
                 "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n");
     assert_line(endpoint_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535),
@@ -57,7 +57,7 @@ static void v1_writes_ipv6_as_rfc_5952_does(void **state)
                 "PROXY TCP6 2001:0:0:1::1 ::1 0 1883\r\n");
 }
 
-static void v1_writes_mapped_ends_as_ipv4(void **state)
+static void v1_writes_mapped_endpoints_as_ipv4(void **state)
 {
     (void)state;
     const char *line = "PROXY TCP4 1.2.3.4 5.6.7.8 1000 8883\r\n";
@@ -66,7 +66,7 @@ static void v1_writes_mapped_ends_as_ipv4(void **state)
     assert_line(endpoint_of("1.2.3.4", 1000), endpoint_of("::ffff:5.6.7.8", 8883), line);
 }
 
-static void v1_maps_a_lone_ipv4_end_without_dots(void **state)
+static void v1_maps_a_single_ipv4_endpoint_to_ipv6_without_dots(void **state)
 {
     (void)state;
     assert_line(endpoint_of("192.0.2.1", 1000), endpoint_of("2001:db8::9", 8883),
@@ -78,7 +78,7 @@ static void v1_maps_a_lone_ipv4_end_without_dots(void **state)
                 "PROXY TCP6 ::102:304 2001:db8::9 1000 8883\r\n");
 }
 
-/* Read the line with nothing but the grammar of section 2.1, for addresses of all shapes. */
+/* Read the line with the grammar of section 2.1 only, for many kinds of addresses. */
 static void v1_lines_read_back_as_the_same_addresses(void **state)
 {
     (void)state;
@@ -118,10 +118,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v1_writes_the_vectors_byte_for_byte),
-        cmocka_unit_test(v1_writes_the_specifications_own_lines),
+        cmocka_unit_test(v1_writes_the_example_lines_of_the_specification),
         cmocka_unit_test(v1_writes_ipv6_as_rfc_5952_does),
-        cmocka_unit_test(v1_writes_mapped_ends_as_ipv4),
-        cmocka_unit_test(v1_maps_a_lone_ipv4_end_without_dots),
+        cmocka_unit_test(v1_writes_mapped_endpoints_as_ipv4),
+        cmocka_unit_test(v1_maps_a_single_ipv4_endpoint_to_ipv6_without_dots),
         cmocka_unit_test(v1_lines_read_back_as_the_same_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

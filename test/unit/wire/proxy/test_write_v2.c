@@ -1,6 +1,6 @@
 /*
- * test_write_v2.c - the binary PROXY header: byte for byte against the vectors, and read
- * back by a decoder of its own, written from section 2.2, over all sizes of TLVs.
+ * test_write_v2.c - the binary PROXY header: byte for byte against the vectors, and read back by a
+ * separate decoder, written from section 2.2, for all sizes of TLVs.
  */
 #include "write_testing.h"
 
@@ -8,12 +8,12 @@
 
 static uint8_t filler[70000]; /* 'a' throughout, set once by main() */
 
-/* What the decoder below makes of a header. */
+/* The result of the decoder below. */
 struct decoded {
     struct span source_ip, destination_ip;
     unsigned source_port, destination_port;
-    struct span tlv[256]; /* by type; absent when not there */
-    uint8_t types[8];     /* in their order */
+    struct span tlv[256]; /* by type; null if absent */
+    uint8_t types[8];     /* in order */
     size_t n_types;
     uint32_t verify;
     uint8_t client;
@@ -37,7 +37,7 @@ static size_t walk_tlvs(const uint8_t *p, size_t n, struct span *out, uint8_t *t
         assert_true(n - at >= 3);
         size_t size = be16(p + at + 1);
         assert_true(size <= n - at - 3);
-        assert_null(out[p[at]].p); /* none comes twice */
+        assert_null(out[p[at]].p); /* no type is repeated */
         out[p[at]] = span_of(p + at + 3, size);
         assert_true(count < 8);
         types[count++] = p[at];
@@ -72,7 +72,7 @@ static void decode(const uint8_t *p, size_t n, struct decoded *out)
     }
 }
 
-/* CRC-32C the textbook way, highest power first, bits turned around at both ends. */
+/* CRC-32C as in textbooks, highest power first, with input and output bits reversed. */
 static uint32_t textbook_crc32c(const uint8_t *p, size_t n, size_t zero_at)
 {
     uint32_t crc = UINT32_MAX;
@@ -95,7 +95,7 @@ static struct span text(const char *s)
     return span_of_str(s);
 }
 
-/* The facts a vector's TLV list asks for. Its values live in `room`. */
+/* The facts for a vector's TLV list. Their values are stored in `room`. */
 static struct proxy_facts vector_facts(const json_t *vector, uint8_t room[600])
 {
     struct proxy_facts facts = {0};
@@ -112,7 +112,7 @@ static struct proxy_facts vector_facts(const json_t *vector, uint8_t room[600])
         }
         struct span value = span_of(room + used, hex_decode(hex, room + used, 600 - used));
         used += value.n;
-        assert_true(type == 1 || type == 2 || type == 5); /* what vectors ask for */
+        assert_true(type == 1 || type == 2 || type == 5); /* the types used in vectors */
         *(type == 1 ? &facts.alpn : type == 2 ? &facts.authority : &facts.unique_id) = value;
     }
     return facts;
@@ -175,7 +175,7 @@ static void v2_writes_the_identity_as_laid_out_in_section_2_2_6(void **state)
                "21110047c6336407cb0071099c4022b3"
                "05000200ff"                 /* UNIQUE_ID */
                "20003307"                   /* SSL, CERT_CONN, CERT_SESS */
-               "00000000"                   /* verify: presented and good */
+               "00000000"                   /* verify: presented and valid */
                "210007544c5376312e33"       /* version */
                "2200066465762d3031"         /* CN */
                "23000158"                   /* cipher */
@@ -183,7 +183,7 @@ static void v2_writes_the_identity_as_laid_out_in_section_2_2_6(void **state)
                "25000752534132303438");     /* key algorithm */
 }
 
-static void v2_says_verified_only_of_a_certificate_that_was_presented(void **state)
+static void v2_writes_verified_only_if_a_certificate_was_presented(void **state)
 {
     (void)state;
     struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
@@ -203,7 +203,7 @@ static void v2_says_verified_only_of_a_certificate_that_was_presented(void **sta
     }
 }
 
-static void v2_names_nobody_by_a_text_a_broker_could_misread(void **state)
+static void v2_omits_a_name_that_a_broker_could_misread(void **state)
 {
     (void)state;
     static const struct {
@@ -214,9 +214,9 @@ static void v2_names_nobody_by_a_text_a_broker_could_misread(void **state)
         {"dev-01", 6, true},
         {" ", 1, true},
         {"ger\xc3\xa4t-\xc3\xbc", 9, true},
-        {"\xc2\xa0", 2, true}, /* U+00A0, the first behind C1 */
+        {"\xc2\xa0", 2, true}, /* U+00A0, the first after C1 */
         {"\xf0\x9f\x94\x8c", 4, true},
-        {"\xdf\x80", 2, true}, /* its second byte is one of C1's */
+        {"\xdf\x80", 2, true}, /* its second byte is in the range of C1 */
         {"~", 1, true},
         {"", 0, false},
         {"a\0b", 3, false},
@@ -242,13 +242,13 @@ static void v2_names_nobody_by_a_text_a_broker_could_misread(void **state)
         struct decoded d;
         decode(out, proxy_v2_write(&end, &end, &facts, out), &d);
         assert_int_equal(d.ssl[0x22].p != NULL, rows[i].written);
-        assert_int_equal(d.verify, 0); /* the certificate was good all the same */
+        assert_int_equal(d.verify, 0); /* the certificate is still valid */
         if (rows[i].written)
             assert_true(span_equal(d.ssl[0x22], facts.tls_cn));
     }
 }
 
-static void v2_leaves_out_a_unique_id_of_more_than_128_bytes(void **state)
+static void v2_omits_a_unique_id_of_more_than_128_bytes(void **state)
 {
     (void)state;
     struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
@@ -266,7 +266,7 @@ static void v2_without_facts_ends_after_the_addresses(void **state)
     (void)state;
     struct proxy_endpoint v4 = endpoint_of("1.2.3.4", 1);
     struct proxy_endpoint v6 = endpoint_of("2001:db8::1", 2);
-    /* TLS facts count for nothing without has_tls. */
+    /* TLS facts are ignored without has_tls. */
     struct proxy_facts facts = {.tls_version = text("TLSv1.3"),
                                 .tls_cipher = text("X"),
                                 .client_cert_conn = true,
@@ -279,7 +279,7 @@ static void v2_without_facts_ends_after_the_addresses(void **state)
     assert_int_equal(proxy_v2_write(&v6, &v6, &facts, out), 16 + 36);
 }
 
-static void v2_puts_both_ends_into_one_family(void **state)
+static void v2_writes_both_endpoints_in_one_family(void **state)
 {
     (void)state;
     static const struct {
@@ -319,7 +319,7 @@ static void assert_there(struct span got, struct span given, bool expected)
     }
 }
 
-/* Take 3 + n bytes from *room if they fit: the priority the header promises, said again. */
+/* Take 3 + n bytes from *room if they fit: a second implementation of the documented priority. */
 static bool fits(size_t *room, struct span value)
 {
     if (!value.p || value.n + 3 > *room)
@@ -346,7 +346,7 @@ static void check_ssl_sizes(const struct decoded *d, const struct proxy_facts *f
 
 static void check_sizes(const struct proxy_endpoint *end, const struct proxy_facts *facts)
 {
-    uint8_t *out = malloc(PROXY_V2_MAX); /* exactly: ASan sees a byte too many */
+    uint8_t *out = malloc(PROXY_V2_MAX); /* exact size: ASan detects an overflow */
     assert_non_null(out);
     size_t n = proxy_v2_write(end, end, facts, out);
     assert_true(n <= PROXY_V2_MAX);
@@ -376,7 +376,7 @@ static void check_sizes(const struct proxy_endpoint *end, const struct proxy_fac
     free(out);
 }
 
-static void v2_keeps_to_500_bytes_whatever_it_is_given(void **state)
+static void v2_never_writes_more_than_500_bytes(void **state)
 {
     (void)state;
     static const size_t sizes[] = {0,   1,   7,   100, 190, 205, 229,
@@ -401,7 +401,7 @@ static void v2_keeps_to_500_bytes_whatever_it_is_given(void **state)
     }
 }
 
-static void v2_gives_the_ssl_tlv_up_last(void **state)
+static void v2_omits_the_ssl_tlv_last(void **state)
 {
     (void)state;
     struct proxy_endpoint ends[] = {endpoint_of("1.2.3.4", 1), endpoint_of("2001:db8::1", 2)};
@@ -420,8 +420,8 @@ static void v2_gives_the_ssl_tlv_up_last(void **state)
     }
 }
 
-/* With less and less room, facts go in the promised order, and the name is the last of them. */
-static void v2_gives_the_name_up_after_everything_else(void **state)
+/* With less and less room, facts are omitted in the documented order, the name last. */
+static void v2_omits_the_name_after_all_other_facts(void **state)
 {
     (void)state;
     struct proxy_endpoint ends[] = {endpoint_of("1.2.3.4", 1), endpoint_of("2001:db8::1", 2)};
@@ -448,10 +448,10 @@ static void v2_gives_the_name_up_after_everything_else(void **state)
                 fewest = size_min(fewest, d.n_types);
         }
     }
-    assert_int_equal(fewest, 1); /* nothing but SSL was left when the longest name still was */
+    assert_int_equal(fewest, 1); /* with the longest name, only the SSL TLV remains */
 }
 
-static void v2_writes_the_tlvs_in_the_promised_order(void **state)
+static void v2_writes_the_tlvs_in_the_documented_order(void **state)
 {
     (void)state;
     struct proxy_endpoint end = endpoint_of("1.2.3.4", 1);
@@ -467,10 +467,10 @@ static void v2_writes_the_tlvs_in_the_promised_order(void **state)
     assert_memory_equal(d.types, "\x01\x02\x05\x20\x03", 5);
 }
 
-static void textbook_crc32c_knows_the_check_value(void **state)
+static void textbook_crc32c_returns_the_check_value(void **state)
 {
     (void)state;
-    /* RFC 3720 appendix B.4 and the catalogue's "123456789". */
+    /* RFC 3720 appendix B.4 and the check value for "123456789" in the CRC catalogue. */
     assert_int_equal(textbook_crc32c((const uint8_t *)"123456789", 9, 9), 0xe3069283u);
     uint8_t ones[32];
     memset(ones, 0xff, sizeof(ones));
@@ -484,16 +484,16 @@ int main(void)
         cmocka_unit_test(v2_writes_the_vectors_byte_for_byte),
         cmocka_unit_test(v2_writes_the_ssl_tlv_as_laid_out_in_section_2_2_6),
         cmocka_unit_test(v2_without_facts_ends_after_the_addresses),
-        cmocka_unit_test(v2_puts_both_ends_into_one_family),
-        cmocka_unit_test(v2_keeps_to_500_bytes_whatever_it_is_given),
-        cmocka_unit_test(v2_gives_the_ssl_tlv_up_last),
+        cmocka_unit_test(v2_writes_both_endpoints_in_one_family),
+        cmocka_unit_test(v2_never_writes_more_than_500_bytes),
+        cmocka_unit_test(v2_omits_the_ssl_tlv_last),
         cmocka_unit_test(v2_writes_the_identity_as_laid_out_in_section_2_2_6),
-        cmocka_unit_test(v2_says_verified_only_of_a_certificate_that_was_presented),
-        cmocka_unit_test(v2_names_nobody_by_a_text_a_broker_could_misread),
-        cmocka_unit_test(v2_leaves_out_a_unique_id_of_more_than_128_bytes),
-        cmocka_unit_test(v2_gives_the_name_up_after_everything_else),
-        cmocka_unit_test(v2_writes_the_tlvs_in_the_promised_order),
-        cmocka_unit_test(textbook_crc32c_knows_the_check_value),
+        cmocka_unit_test(v2_writes_verified_only_if_a_certificate_was_presented),
+        cmocka_unit_test(v2_omits_a_name_that_a_broker_could_misread),
+        cmocka_unit_test(v2_omits_a_unique_id_of_more_than_128_bytes),
+        cmocka_unit_test(v2_omits_the_name_after_all_other_facts),
+        cmocka_unit_test(v2_writes_the_tlvs_in_the_documented_order),
+        cmocka_unit_test(textbook_crc32c_returns_the_check_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * write_testing.h - what the tests of both PROXY writers share: endpoints from text, and
- * the vectors that tell a sender's exact bytes.
+ * write_testing.h - shared code of the tests of both PROXY writers: endpoints from text, and the
+ * vectors that contain a sender's exact bytes.
  */
 #ifndef UNIT_WIRE_PROXY_WRITE_TESTING_H
 #define UNIT_WIRE_PROXY_WRITE_TESTING_H
@@ -40,7 +40,7 @@ static inline void assert_hex(const uint8_t *p, size_t n, const char *hex)
     assert_string_equal(hex_encode(p, n, got), hex);
 }
 
-/* Call check() on every sender's vector of one version. */
+/* Call check() for every sender vector of one version. */
 static inline void for_each_send_vector(int version, void (*check)(const json_t *vector))
 {
     json_t *list = vectors_load("proxy_send.jsonl"), *vector;
