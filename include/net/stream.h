@@ -1,9 +1,9 @@
 /*
  * stream.h - one end of a byte stream: TCP, TLS over TCP, WebSocket over either.
  *
- * Five operations and no events; TCP also reads to and writes from a pipe. Streams are stacked: the
- * outer stream owns the inner one and frees it. They never block and have no callbacks; the session
- * waits for the bottom socket according to the result.
+ * A stream has five operations and no events; a TCP stream can also move bytes to and from a pipe.
+ * Streams are stacked: the outer stream owns the inner one and frees it. Streams never block and
+ * have no callbacks: after WANT_READ or WANT_WRITE, the session waits for the bottom socket.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -15,11 +15,11 @@
 
 enum stream_result {
     STREAM_OK,         /* bytes were moved, or the operation is complete */
-    STREAM_WANT_READ,  /* nothing moved; try again when the bottom socket is readable */
-    STREAM_WANT_WRITE, /* nothing moved; try again when the bottom socket is writable */
-    STREAM_EOF,        /* read only: the peer has shut down its writing side cleanly */
-    STREAM_ERR /* the stream failed; stream_error() returns why. After a failed write only the
-                  writing side is lost: bytes from the peer can still be read */
+    STREAM_WANT_READ,  /* no progress; retry when the bottom socket is readable */
+    STREAM_WANT_WRITE, /* no progress; retry when the bottom socket is writable */
+    STREAM_EOF,        /* reads only: the peer has cleanly shut down its writing side */
+    STREAM_ERR /* the stream failed; stream_error() returns the reason. After a failed write the
+                  stream can still be read */
 };
 
 struct stream;
@@ -29,7 +29,7 @@ struct stream_ops {
     enum stream_result (*read)(struct stream *st, void *p, size_t n, size_t *got);
     enum stream_result (*write)(struct stream *st, const void *p, size_t n, size_t *put);
     enum stream_result (*close_write)(struct stream *st);
-    /* null: bytes can only be copied through memory */
+    /* null if the stream cannot use a pipe */
     enum stream_result (*read_to_pipe)(struct stream *st, int pipe, size_t n, size_t *got);
     enum stream_result (*write_from_pipe)(struct stream *st, int pipe, size_t n, size_t *put);
     void (*free)(struct stream *st);
@@ -40,7 +40,7 @@ struct stream {
     const struct stream_ops *ops;
 };
 
-/* Continue the handshake: OK when data can be sent. TCP returns OK once it is connected. */
+/* Continue the handshake. Returns OK when data can be sent; a TCP stream: once it is connected. */
 MUST_USE static inline enum stream_result stream_open(struct stream *st)
 {
     return st->ops->open(st);
@@ -49,9 +49,9 @@ MUST_USE static inline enum stream_result stream_open(struct stream *st)
 /*
  * Read 1..n bytes into p; *got is set on OK only. n > 0.
  *
- * WANT_READ may be returned without a system call if the last read emptied the socket: the event
- * loop is level-triggered, so no event is lost. After OK, bytes may remain in the stream that no
- * socket event announces: a reader that stops before WANT_READ must call again on its own.
+ * Can return WANT_READ without a system call if the last read emptied the socket; the event loop is
+ * level-triggered, so no event is lost. After OK, the stream can hold bytes that trigger no socket
+ * event: a reader that stops before WANT_READ must call again without waiting for an event.
  */
 MUST_USE static inline enum stream_result stream_read(struct stream *st, void *p, size_t n,
                                                       size_t *got)
@@ -60,8 +60,8 @@ MUST_USE static inline enum stream_result stream_read(struct stream *st, void *p
 }
 
 /*
- * Write 1..n bytes of p; *put is set on OK only. After WANT_* the caller repeats with the
- * same leading bytes (the memory may have moved, and more may follow). n > 0.
+ * Write 1..n bytes of p; *put is set on OK only. n > 0. After WANT_* the caller must repeat the
+ * call with the same bytes; they may be at another address, and more bytes may follow them.
  */
 MUST_USE static inline enum stream_result stream_write(struct stream *st, const void *p, size_t n,
                                                        size_t *put)
@@ -69,16 +69,16 @@ MUST_USE static inline enum stream_result stream_write(struct stream *st, const 
     return st->ops->write(st, p, n, put);
 }
 
-/* Can data move through a pipe? True if both of the next two functions are available. */
+/* Can data be moved from one stream to the other through a pipe? */
 static inline bool stream_can_splice(const struct stream *from, const struct stream *to)
 {
     return from->ops->read_to_pipe && to->ops->write_from_pipe;
 }
 
 /*
- * As stream_read(), into an empty pipe instead of memory. A pipe is limited by its number of
- * segments: fewer bytes than n do not mean that the socket is empty. Also returns WANT_READ at the
- * end of the stream, which only stream_read() reports.
+ * Like stream_read(), but into an empty pipe. A pipe is limited by its number of segments, so fewer
+ * than n bytes do not mean that the socket is empty. Returns WANT_READ at the end of the stream:
+ * only stream_read() reports EOF.
  */
 MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st, int pipe, size_t n,
                                                               size_t *got)
@@ -87,8 +87,8 @@ MUST_USE static inline enum stream_result stream_read_to_pipe(struct stream *st,
 }
 
 /*
- * As stream_write(), from a pipe that contains exactly n bytes. Bytes that were not accepted stay
- * in the pipe; a later stream_write() may continue with them.
+ * Like stream_write(), but from a pipe that contains exactly n bytes. Bytes that were not written
+ * stay in the pipe; a later stream_write() may continue with them.
  */
 MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *st, int pipe,
                                                                  size_t n, size_t *put)
@@ -97,8 +97,8 @@ MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *
 }
 
 /*
- * Shut down the writing side (TLS: close_notify; then FIN). OK when sent. If EOF has been read, the
- * FIN may be left to stream_free(), which must then be the next call.
+ * Shut down the writing side: send close_notify (TLS), then FIN. Returns OK when they are sent.
+ * After EOF has been read, the FIN may be left to stream_free(), which must then be the next call.
  */
 MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
 {
@@ -112,26 +112,26 @@ static inline void stream_free(struct stream *st)
         st->ops->free(st);
 }
 
-/* After STREAM_ERR: the reason ("Connection reset by peer", "alert unknown ca"). */
+/* The reason for a STREAM_ERR, such as "Connection reset by peer". */
 static inline const char *stream_error(const struct stream *st)
 {
     return st->ops->error(st);
 }
 
 /*
- * A TCP stream over a connected, non-blocking socket. Takes the socket; on failure it is closed.
- * open() returns OK without a system call. Null if out of memory.
+ * Create a TCP stream over a connected, non-blocking socket. Takes the socket, and closes it on
+ * failure. open() returns OK without a system call. Null if out of memory.
  */
 MUST_USE struct stream *stream_tcp_new(int fd);
 
 /*
- * The same over a socket whose connect() may be in progress. open() returns WANT_WRITE while
- * connecting, OK when connected, ERR if the connect failed. write() behaves the same, so it may be
- * called without open().
+ * Like stream_tcp_new(), but connect() may still be in progress. open() returns WANT_WRITE while
+ * connecting, OK when connected and ERR if the connect failed. write() also waits for the connect,
+ * so it may be called without open().
  */
 MUST_USE struct stream *stream_tcp_new_connecting(int fd);
 
-/* Free a TCP stream and return its open socket. No bytes are lost: it does not read ahead. */
+/* Free a TCP stream and return its open socket. It does not read ahead, so no bytes are lost. */
 MUST_USE int stream_tcp_release(struct stream *st);
 
 #endif

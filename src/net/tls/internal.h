@@ -1,5 +1,5 @@
 /*
- * internal.h - what the files of net/tls share: the library context and new connections.
+ * internal.h - shared by the files of net/tls: the library context, and new connections.
  */
 #ifndef NET_TLS_INTERNAL_H
 #define NET_TLS_INTERNAL_H
@@ -12,31 +12,31 @@
 
 struct tls_library {
     OSSL_LIB_CTX *ossl;
-    /* Fetched from this library context: EVP_aes_*() would take locks of the process-wide one. */
+    /* fetched from this library context: EVP_aes_*() would lock the process-wide one */
     EVP_CIPHER *aes_128_cbc, *aes_256_cbc;
-    BIO_METHOD *socket; /* socket BIO of all its streams */
+    BIO_METHOD *socket; /* socket BIO of all streams of this library */
 };
 
-/* Free it with BIO_meth_free(). Null if out of memory. */
+/* Create the socket BIO's method; free it with BIO_meth_free(). Null if out of memory. */
 BIO_METHOD *stream_tls_socket_method(void);
 
 /*
- * Between the two calls, memory that OpenSSL frees on this thread is wiped. For code that loads or
- * frees private keys. May be nested.
+ * Wipe the memory that OpenSSL frees on this thread between the two calls. For code that loads or
+ * frees private keys. Calls may be nested.
  */
 void tls_wipe_begin(void);
 void tls_wipe_end(void);
 
-/* A new server connection, without a socket yet. Null if out of memory. */
+/* Create the SSL of a server connection, without a socket. Null if out of memory. */
 SSL *tls_context_connection(struct tls_context *ctx);
 
 /* The library that the context was created with. */
 const struct tls_library *tls_context_library(const struct tls_context *ctx);
 
-/* Another reference; tls_context_free() drops it. Only on the worker's thread. */
+/* Take a reference; tls_context_free() drops it. Only on the worker's thread. */
 struct tls_context *tls_context_ref(struct tls_context *ctx);
 
-/* A new client connection, without a socket yet. Null if out of memory. */
+/* Create the SSL of a client connection, without a socket. Null if out of memory. */
 SSL *tls_client_context_connection(struct tls_client_context *ctx);
 
 const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx);

@@ -1,11 +1,12 @@
 /*
- * stream.c - TLS over a socket: what both sides share, and the server side.
+ * stream.c - TLS over a socket: code shared by both sides, and the server side.
  *
  * OpenSSL reads and writes the socket itself, through stream_socket.c: a memory BIO would cost a
- * copy and kilobytes per connection. Bytes that the socket does not accept are kept in `unsent`.
+ * copy and several kilobytes per connection. Bytes that the socket does not accept are kept in
+ * `unsent`.
  *
- * The error text is made when the error occurs, because OpenSSL's error queue belongs to the thread
- * and is overwritten by the next connection. After an error the SSL is only freed.
+ * The error text is created when the error occurs, because OpenSSL's error queue belongs to the
+ * thread and the next connection overwrites it. After an error the SSL is not used, only freed.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,14 +25,14 @@
 #include "wire/first_bytes.h"
 
 /*
- * Limit of TLS state changes between two data records; a KeyUpdate takes three, a handshake at
- * most 40. OpenSSL processes them in one SSL_read() as long as the socket has data: a peer that
- * sends only KeyUpdates, 27 bytes each, would block the worker forever.
+ * Limit of TLS state changes between two data records. A KeyUpdate causes three, a handshake at
+ * most 40. One SSL_read() processes records as long as the socket has data: without the limit, a
+ * peer that sends only KeyUpdates, 27 bytes each, could block the worker forever.
  */
 #define STEPS_MAX 192
 
-/* Limit of unsent bytes, including answers to KeyUpdates, above which the peer is no longer read. A
- * record has slightly more than 16 KiB. */
+/* With more unsent bytes than this, the stream is not read: a peer that sends KeyUpdates without
+ * reading the responses must not fill the memory. A record has slightly more than 16 KiB. */
 #define UNSENT_MAX 65536u
 
 static void note_alert(struct stream_tls *t, int where, int value)
@@ -45,8 +46,8 @@ static void note_alert(struct stream_tls *t, int where, int value)
 }
 
 /*
- * OpenSSL's info callback. Records fatal alerts and counts state changes; a warning counts too: it
- * answers a renegotiation request.
+ * OpenSSL's info callback: record fatal alerts and count state changes. Warning alerts count too,
+ * because OpenSSL sends one for each rejected renegotiation request.
  */
 static void note_event(const SSL *ssl, int where, int value)
 {
@@ -57,7 +58,7 @@ static void note_event(const SSL *ssl, int where, int value)
         t->refuses = true;
 }
 
-/* Set the error text, on the heap: few streams need one. */
+/* Set the error text unless one is set. It is on the heap because few streams need one. */
 __attribute__((format(printf, 2, 3))) static void set_fault(struct stream_tls *t,
                                                             const char *format, ...)
 {
@@ -76,7 +77,7 @@ static void set_verify_fault(struct stream_tls *t)
               X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
 }
 
-/* The peer's text is truncated here; the log escapes it. */
+/* The name from the peer is truncated here and escaped by the log. */
 static void set_name_fault(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
@@ -84,7 +85,7 @@ static void set_name_fault(struct stream_tls *t)
               name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
-/* The text of a TLS protocol error, from OpenSSL's first error. */
+/* Set the error text for a TLS protocol error, from the first error in OpenSSL's queue. */
 static void set_protocol_fault(struct stream_tls *t)
 {
     unsigned long code = ERR_peek_error();
@@ -117,8 +118,8 @@ enum stream_result stream_tls_fail(struct stream_tls *t, const char *words)
 }
 
 /*
- * Clear errors of earlier calls. ERR_clear_error() frees sixteen entries one by one, even if empty:
- * an eighth of the instructions of a relayed message.
+ * Clear errors of earlier calls. ERR_clear_error() frees all sixteen entries of the queue even if
+ * it is empty, which takes an eighth of the instructions of a relayed message.
  */
 static void clear_errors(void)
 {
@@ -127,8 +128,8 @@ static void clear_errors(void)
 }
 
 /*
- * Map an unsuccessful OpenSSL call. `result` is its return value, `system_error` the errno right
- * after it.
+ * Convert the result of a failed OpenSSL call. `result` is its return value, `system_error` the
+ * errno right after it.
  */
 static enum stream_result tls_result(struct stream_tls *t, int result, int system_error)
 {
@@ -143,7 +144,7 @@ static enum stream_result tls_result(struct stream_tls *t, int result, int syste
         return STREAM_EOF;
     case SSL_ERROR_SYSCALL:
         if (system_error == 0)
-            system_error = t->send_error; /* SO_ERROR was already consumed by send() */
+            system_error = t->send_error; /* send() has already cleared SO_ERROR */
         set_fault(t, "%s",
                   system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
         break;
@@ -215,8 +216,8 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
 }
 
 /*
- * OpenSSL never has an unfinished write between two calls: this file sends the rest of a record,
- * and the caller repeats its bytes only to learn when that is done.
+ * For OpenSSL every write is complete, because the BIO keeps what the socket does not accept. The
+ * caller repeats the bytes of a partly sent record until stream_tls_flush() has sent the rest.
  */
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
@@ -246,7 +247,7 @@ enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, 
 enum stream_result stream_tls_close_write(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
-    /* close_notify cannot follow a partial record, and is not sent during a handshake. */
+    /* close_notify cannot follow a partly sent record, and is not sent during a handshake. */
     bool can_notify =
         !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
     if (can_notify && !t->notified) {
@@ -261,7 +262,7 @@ enum stream_result stream_tls_close_write(struct stream *st)
     if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE;
     if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
-        return STREAM_OK; /* nothing is left to read: free() closes the socket next */
+        return STREAM_OK; /* nothing is left to read; stream_free() closes the socket */
     /* ENOTCONN: the peer has already reset the connection. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return stream_tls_fail(t, "cannot shut down the socket");
@@ -290,13 +291,13 @@ bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL 
     return true;
 }
 
-/* ---- the server's side ----------------------------------------------------------------- */
+/* ---- server side ----------------------------------------------------------------------- */
 
 static enum stream_result accept_open(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     enum stream_result answer = stream_tls_handshake(t);
-    /* Free the stapled response, which has been sent. */
+    /* The stapled OCSP response has been sent: free it. */
     if (answer == STREAM_OK)
         SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0);
     return answer;
@@ -310,7 +311,7 @@ static void accept_free(struct stream *st)
     OPENSSL_free(t->cn);
     free(t->fault);
     free(t->unsent);
-    tls_context_free(t->context); /* after the SSL, whose callbacks use it */
+    tls_context_free(t->context); /* after SSL_free(): callbacks of the SSL use the context */
     free(t);
 }
 

@@ -1,10 +1,10 @@
 /*
  * stream_connect.c - the client side of TLS, over a connecting socket.
  *
- * Until the handshake the socket belongs to a TCP stream, which waits for the connect and
- * sends the preamble; then OpenSSL reads and writes it, and the TCP stream only closes it.
+ * A TCP stream waits for the connect and sends the preamble. From the handshake on, OpenSSL reads
+ * and writes the socket, and the TCP stream only closes it.
  *
- *    connect -> preamble, in the clear -> handshake -> open
+ *    connect -> preamble, unencrypted -> handshake -> open
  */
 #include <assert.h>
 #include <openssl/x509v3.h>
@@ -18,9 +18,9 @@
 struct stream_tls_connect {
     struct stream_tls tls;
     struct tls_client_context *context; /* a reference */
-    struct stream *tcp;                 /* owned, and with it the socket */
+    struct stream *tcp;                 /* owned; owns the socket */
     char *preamble;                     /* owned; null = none, or it was sent */
-    size_t preamble_n, preamble_at;     /* bytes, and how many of them are sent */
+    size_t preamble_n, preamble_at;     /* length of the preamble; bytes already sent */
     bool connected;
 };
 
@@ -31,7 +31,7 @@ static struct stream_tls_connect *connect_of(struct stream *st)
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-/* The result of the TCP stream; copies its error text on failure. */
+/* Return the result of the TCP stream; on failure, copy its error text. */
 static enum stream_result tcp_answer(struct stream_tls_connect *c, enum stream_result answer)
 {
     return answer == STREAM_ERR ? stream_tls_fail(&c->tls, stream_error(c->tcp)) : answer;
@@ -66,7 +66,7 @@ static enum stream_result connect_open(struct stream *st)
     if (answer == STREAM_OK)
         answer = stream_tls_handshake(&c->tls);
     if (answer == STREAM_OK)
-        c->tls.drained = false; /* we write first */
+        c->tls.drained = false; /* the router sends first */
     return answer;
 }
 
@@ -90,9 +90,9 @@ static const struct stream_ops connect_ops = {.open = connect_open,
                                               .free = connect_free,
                                               .error = stream_tls_error};
 
-/* ---- making ---------------------------------------------------------------------------- */
+/* ---- creating -------------------------------------------------------------------------- */
 
-/* Require the node's IP address in the certificate. False if it has none. */
+/* Require the node's IP address in the certificate. False if the node has none (Unix socket). */
 static bool expect_address(SSL *ssl, const struct address *address)
 {
     if (!address)
@@ -110,14 +110,17 @@ static bool expect_address(SSL *ssl, const struct address *address)
 /* Require the name in the certificate, and send it as SNI. */
 static bool expect_name(SSL *ssl, const char *name)
 {
-    /* RFC 6066 section 3: an address is no server name and is not sent; it is still verified. */
+    /* RFC 6066 section 3: an IP address is not sent as SNI. It is still verified. */
     if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1)
         return true;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return name[0] && SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
-/* Verification needs an identity: without one any node of the same authority would be accepted. */
+/*
+ * Set the name or address that the certificate must contain. Fails the stream if it needs one and
+ * there is none: any certificate of the same CA would be accepted.
+ */
 static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
 {
     SSL *ssl = c->tls.ssl;
@@ -144,7 +147,7 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
                                   const struct tls_peer *peer, const void *preamble,
                                   size_t preamble_n)
 {
-    struct stream *tcp = stream_tcp_new_connecting(fd); /* takes the socket even on failure */
+    struct stream *tcp = stream_tcp_new_connecting(fd); /* closes the socket on failure */
     if (!tcp)
         return NULL;
     struct stream_tls_connect *c = malloc(sizeof(*c));

@@ -1,7 +1,6 @@
 /*
- * stream_facts.c - the results of a TLS handshake and the names of the peer.
- *
- * Computed on demand, so that idle sessions keep no copies.
+ * stream_facts.c - the results of a TLS handshake, and the names in the peer's certificate. They
+ * are computed on demand, so that idle sessions keep no copies.
  */
 #include <assert.h>
 #include <openssl/x509v3.h>
@@ -13,7 +12,7 @@
 #include "stream.h"
 #include "wire/first_bytes.h"
 
-/* The peer's certificate if it was verified, borrowed; null otherwise. */
+/* The peer's certificate, borrowed; null if there is none or it was not verified. */
 static X509 *verified_certificate(const struct stream_tls *t)
 {
     bool asked = SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER;
@@ -21,7 +20,7 @@ static X509 *verified_certificate(const struct stream_tls *t)
     return asked && x509 && SSL_get_verify_result(t->ssl) == X509_V_OK ? x509 : NULL;
 }
 
-/* The peer's first common name, computed once and kept as long as the stream. */
+/* The peer's first common name; computed once, valid as long as the stream. */
 static struct span common_name(struct stream_tls *t)
 {
     X509 *x509 = t->cn ? NULL : SSL_get0_peer_certificate(t->ssl);
@@ -42,7 +41,7 @@ static void certificate_facts(const struct stream_tls *t, struct tls_facts *out)
                    EVP_PKEY_get_bits(key));
 }
 
-/* RFC 6066 section 3: without a trailing dot. Some clients send one. */
+/* RFC 6066 section 3: no trailing dot. Some clients send one. */
 static struct span server_name(const SSL *ssl)
 {
     struct span name = span_of_str(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
@@ -96,7 +95,7 @@ bool stream_tls_closed_without_data(const struct stream *st)
 
 /* ---- the peer's names ------------------------------------------------------------------ */
 
-/* Called with each name; true ends the walk. */
+/* Called for each name; returns true to stop. */
 typedef bool name_visitor(void *arg, struct span name);
 
 static int general_name_type(enum tls_name_kind kind)
@@ -119,7 +118,7 @@ static bool visit_alternatives(const X509 *x509, int type, name_visitor *visit, 
     bool ended = false;
     for (int i = 0; !ended && i < sk_GENERAL_NAME_num(all); i++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
-        if (name->type == type) /* all three kinds are an IA5String */
+        if (name->type == type) /* all three types are stored as IA5String */
             ended = visit(arg, span_of(ASN1_STRING_get0_data(name->d.ia5),
                                        (size_t)ASN1_STRING_length(name->d.ia5)));
     }
@@ -160,7 +159,7 @@ static bool append(void *arg, struct span name)
     struct name_list *list = arg;
     const char *join = list->n > 0 ? ", " : "";
     size_t needed = strlen(join) + name.n;
-    /* A NUL would end the list; client identifiers cannot contain one. */
+    /* Skip names with a NUL: it would truncate the list, and no client identifier has one. */
     if (needed >= list->max - list->n || memchr(name.p, '\0', name.n))
         return false;
     memcpy(list->out + list->n, join, strlen(join));

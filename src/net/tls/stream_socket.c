@@ -1,15 +1,15 @@
 /*
  * stream_socket.c - the socket of a TLS stream as an OpenSSL BIO.
  *
- * Unlike OpenSSL's own socket BIO, it skips the recv() after one that emptied the socket, and sends
- * close_notify together with the FIN.
+ * Unlike OpenSSL's own socket BIO, this one skips the recv() after a recv() that emptied the
+ * socket, and sends close_notify and FIN in one TCP segment.
  *
- * Writes always succeed for OpenSSL. Bytes that the socket does not accept are kept and sent by
- * stream_tls_flush(); after a send error they are dropped. So reading never depends on writing:
- * OpenSSL 3.0 fails with "bad length" when it reads two KeyUpdates while a write of its own is
- * unfinished, and the last records of a peer whose socket is closed can still be read.
+ * For OpenSSL, every write succeeds. Bytes that the socket does not accept are kept until
+ * stream_tls_flush() sends them; after a send error they are dropped. Reading therefore does not
+ * depend on writing: OpenSSL 3.0 would fail with "bad length" when it reads two KeyUpdates during
+ * an unfinished write, and the last records of a peer that has closed its socket can still be read.
  *
- * Does not close the descriptor, which the stream owns.
+ * The BIO does not close the socket: the stream owns it.
  */
 #include <errno.h>
 #include <openssl/bio.h>
@@ -47,11 +47,11 @@ static int socket_read(BIO *bio, char *p, int n)
     return (int)r;
 }
 
-/* Bytes sent, 0 if the socket is full; -1 on error. */
+/* Return the number of bytes sent, 0 if the socket is full, -1 on error. */
 static ssize_t send_some(struct stream_tls *t, const void *p, size_t n)
 {
-    /* Only the last bytes may be delayed. The ticket must not be: it carries the ACK that a device
-     * without TCP_NODELAY waits for before it sends CONNECT. */
+    /* MSG_MORE only for close_notify. A session ticket must not be delayed: it carries the ACK that
+     * a device without TCP_NODELAY waits for before it sends CONNECT. */
     const int flags = MSG_NOSIGNAL | (t->parting ? MSG_MORE : 0);
     ssize_t r;
     do
@@ -70,13 +70,13 @@ static void drop_unsent(struct stream_tls *t)
 }
 
 /*
- * Append to the pending bytes. Space of sent bytes is reused: a peer that reads slowly must not
- * make the block grow. False if out of memory.
+ * Append n bytes to the unsent bytes. The space of bytes already sent is reused, so that the block
+ * does not grow forever if the peer reads slowly. False if out of memory.
  */
 static bool keep(struct stream_tls *t, const void *p, size_t n)
 {
     struct tls_unsent *u = t->unsent;
-    if (u && u->at >= u->n) { /* so moved bytes never exceed sent bytes */
+    if (u && u->at >= u->n) { /* only then: no byte is moved more often than it is sent */
         memmove(u->bytes, u->bytes + u->at, u->n);
         u->at = 0;
     }

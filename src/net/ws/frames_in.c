@@ -2,11 +2,11 @@
  * frames_in.c - decode the client's WebSocket frames into payload bytes.
  *
  * wslay parses and unmasks frames; this file checks their order and the content of close frames.
- * Payload replaces the frames in place: it is never longer, and between two calls wslay holds no
- * payload, only a partial header.
+ * The payload overwrites the frames in the same buffer. It is never longer than they are, because
+ * between two calls wslay holds no payload, only a partial header.
  *
- *    p:  [payload, payload, .....|free|..... bytes that wslay has not seen]
- *                                 ^--- at most 4 KiB of copy inside wslay ---^
+ *    p:  [payload, payload, .....|free|..... bytes not yet passed to wslay]
+ *                                 ^--- at most 4 KiB, copied inside wslay
  *
  * A wslay context takes more than 4 KiB, so it exists only while a frame is partly read. An invalid
  * frame is rejected once its header and first payload byte have been received.
@@ -25,7 +25,7 @@ static ssize_t recv_callback(uint8_t *buf, size_t n, int flags, void *user_data)
     (void)flags;
     n = size_min(n, ws->feed.n);
     if (n == 0)
-        return -1; /* wslay turns it into WANT_READ */
+        return -1; /* makes wslay return WSLAY_ERR_WANT_READ */
     memcpy(buf, ws->feed.p, n);
     ws->feed = span_of(ws->feed.p + n, ws->feed.n - n);
     ws->held += (uint32_t)n;
@@ -38,7 +38,7 @@ void ws_frames_free(struct stream_ws *ws)
     ws->frames = NULL;
 }
 
-/* After our close frame, a fault ends the stream as the client's close frame would. */
+/* Handle a protocol violation. After our own close frame it counts as the client's close frame. */
 static void fail(struct stream_ws *ws, unsigned code, const char *fault)
 {
     if (ws->close_code_sent != 0) {
@@ -61,21 +61,21 @@ static bool is_control(unsigned opcode)
     return wslay_is_ctrl_frame(opcode);
 }
 
-/* wslay accepts lengths only in their shortest form, so the length determines the header size. */
+/* wslay accepts only the shortest form of a length, so the length determines the header size. */
 static uint32_t header_size(const struct wslay_frame_iocb *frame)
 {
     uint32_t length_n = frame->payload_length < 126 ? 0 : frame->payload_length < 65536 ? 2 : 8;
     return 2 + length_n + (frame->mask ? 4 : 0);
 }
 
-/* Check a complete frame header, except for the rules that wslay checks. False if it is invalid. */
+/* Check a complete frame header for what wslay does not check. False if it is invalid. */
 static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *frame)
 {
     struct ws_frame_in *in = &ws->in;
     const unsigned opcode = frame->opcode;
     ws->held -= header_size(frame);
     if (frame->rsv != 0)
-        break_rule(ws, "reserved bit in a frame"); /* section 5.2: no extension was agreed on */
+        break_rule(ws, "reserved bit in a frame"); /* section 5.2: no extension was negotiated */
     else if (!frame->mask)
         break_rule(ws, "unmasked frame"); /* section 5.1 */
     else if (opcode > WSLAY_PONG || (opcode > WSLAY_BINARY_FRAME && !is_control(opcode)))
@@ -97,7 +97,7 @@ static bool begin_frame(struct stream_ws *ws, const struct wslay_frame_iocb *fra
     return true;
 }
 
-/* Is this code valid in a close frame? Sections 7.4.1 and 7.4.2, and IANA's registry. */
+/* Is this code valid in a close frame? Sections 7.4.1 and 7.4.2, and the IANA registry. */
 static bool close_code_is_valid(unsigned code)
 {
     if (code >= 3000)
@@ -146,10 +146,10 @@ static void end_control_frame(struct stream_ws *ws)
         ws_queue_pong(ws, payload);
     else if (ws->in.opcode == WSLAY_CONNECTION_CLOSE)
         take_close(ws, payload);
-    /* unsolicited pongs are ignored: section 5.5.3 */
+    /* section 5.5.3: unsolicited pongs are ignored */
 }
 
-/* Process a piece of a frame; it may be the first. Data payload is copied to p + *payload_n. */
+/* Process one piece of a frame. Payload of data frames is appended at p + *payload_n. */
 static void take_piece(struct stream_ws *ws, const struct wslay_frame_iocb *piece, uint8_t *p,
                        size_t *payload_n)
 {

@@ -1,6 +1,6 @@
 /*
  * frames_out.c - write frames to the client, and wrap the calls to the inner stream. Data frames
- * are written by hand; one control frame may be queued after an unfinished data frame.
+ * are encoded here, not by wslay; one control frame can be queued behind an unfinished data frame.
  */
 #include <assert.h>
 #include <string.h>
@@ -54,17 +54,11 @@ void ws_queue_close(struct stream_ws *ws, unsigned code)
     queue_control(ws, FIN_CLOSE, span_of(payload, sizeof(payload)));
 }
 
-/* Is a data frame unfinished? No other frame may be sent before its end. */
 bool ws_frame_is_unfinished(const struct stream_ws *ws)
 {
     return ws->out.owed > 0;
 }
 
-/*
- * Send the queued control frame. OK: the queue is empty, or nothing can be sent any more, which
- * does not affect reading. WANT_WRITE while a data frame is unfinished: the writer that completes
- * it also sends this one.
- */
 enum stream_result ws_flush_control(struct stream_ws *ws)
 {
     struct ws_control_out *control = &ws->control;
@@ -78,7 +72,7 @@ enum stream_result ws_flush_control(struct stream_ws *ws)
         enum stream_result r = ws_inner_write(ws, control->bytes + control->at,
                                               (size_t)control->n - control->at, &put);
         if (r == STREAM_ERR)
-            break; /* the client can no longer receive it */
+            break; /* write failed: drop the frame */
         if (r != STREAM_OK)
             return r;
         control->at = (uint8_t)(control->at + put);
@@ -105,10 +99,6 @@ void ws_begin_data_frame(struct stream_ws *ws, size_t n)
     out->header_n = 4;
 }
 
-/*
- * Write the rest of the frame's header and n payload bytes at p in one call. *put counts payload
- * bytes; it is 0 if only header bytes were sent.
- */
 enum stream_result ws_write_frame(struct stream_ws *ws, const uint8_t *p, size_t n, size_t *put)
 {
     struct ws_frame_out *out = &ws->out;

@@ -1,12 +1,12 @@
 /*
  * stream.c - the WebSocket stream: MQTT bytes in binary frames.
  *
- * Frames are written to the inner stream one after another, each possibly in pieces. At most one is
- * unfinished: a data frame (`out`) or the queued control frame (`control`), which is sent between
- * data frames.
+ * Frames are written to the inner stream one after another, each in one or more pieces. At most one
+ * frame is partly sent: a data frame (`out`) or the queued control frame (`control`). Control
+ * frames are sent between data frames.
  *
- * Data frames are written without wslay: their header has two or four bytes, a wslay context takes
- * 4 KiB, and a blocked write must be repeated with the same bytes.
+ * Data frames are written without wslay: their header has only two or four bytes, a wslay context
+ * takes 4 KiB, and a blocked write must be repeated with the same bytes.
  */
 #include "net/ws/stream.h"
 
@@ -16,7 +16,7 @@
 
 #include "internal.h"
 
-/* Bytes without payload that one read() consumes before it yields. */
+/* Bytes without payload that one read() consumes before other sessions get a turn. */
 #define EMPTY_BYTES_MAX 65536u
 
 _Static_assert(sizeof(struct stream_ws) <= 512, "every WebSocket session has one");
@@ -34,13 +34,13 @@ static bool has_frames(const struct stream_ws *ws)
 
 /* Reading */
 
-/* Result of read() after the last payload. */
+/* The result of read() after the last payload byte. */
 static enum stream_result end_of_reading(const struct stream_ws *ws)
 {
     return ws->state == WS_ENDED ? STREAM_EOF : STREAM_ERR;
 }
 
-/* Read up to n bytes of frames, first those received together with the request. */
+/* Read up to n bytes of frames, starting with those received with the request. */
 static enum stream_result read_frames(struct stream_ws *ws, uint8_t *p, size_t n, size_t *got)
 {
     if (ws_read_after_request(ws, p, n, got))
@@ -55,8 +55,8 @@ static enum stream_result read_frames(struct stream_ws *ws, uint8_t *p, size_t n
 }
 
 /*
- * WANT_WRITE makes the session call again: to send a pong, or, since the socket is normally
- * writable, after other sessions had their turn.
+ * Returns WANT_WRITE to be called again: to send a pong, or to give other sessions a turn first
+ * (the socket is normally writable).
  */
 static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t n, size_t *got)
 {
@@ -69,7 +69,7 @@ static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t 
         r = ws_flush_control(ws);
         if (payload_n > 0) {
             *got = payload_n;
-            return STREAM_OK; /* an unsent pong is retried first in the next call */
+            return STREAM_OK; /* the next call first retries an unsent pong */
         }
         if (ws->state != WS_OPEN)
             return end_of_reading(ws);
@@ -80,7 +80,7 @@ static enum stream_result read_payload(struct stream_ws *ws, uint8_t *p, size_t 
     return STREAM_WANT_WRITE;
 }
 
-/* Discard what the client still sends. */
+/* Read and discard bytes from the client. */
 static enum stream_result discard(struct stream_ws *ws, uint8_t *p, size_t n)
 {
     for (size_t empty_n = 0; empty_n < EMPTY_BYTES_MAX && !ws->inner_ended;) {
@@ -132,8 +132,7 @@ static enum stream_result ws_write(struct stream *st, const void *p, size_t n, s
             return r;
     }
     *put = payload_n;
-    (void)ws_flush_control(
-        ws); /* it was queued after the data frame; the next call returns its error */
+    (void)ws_flush_control(ws); /* the next call returns its error */
     return STREAM_OK;
 }
 
@@ -157,7 +156,7 @@ static enum stream_result ws_close_write(struct stream *st)
     return r;
 }
 
-/* The rest */
+/* Opening, freeing and facts */
 
 static enum stream_result ws_open(struct stream *st)
 {

@@ -1,11 +1,11 @@
 /*
  * upgrade.c - open a WebSocket stream: read the upgrade request and send the response.
  *
- *    OPENING --inner open--> REQUEST --head whole, or bad--> RESPONSE --written--> OPEN
- *                                                               \--refusal written--> REFUSED
+ *    OPENING --inner open--> REQUEST --complete or invalid--> RESPONSE --written--> OPEN
+ *                                                                \--rejection written--> REFUSED
  *
- * The request buffer grows as bytes arrive, so that silent clients cost little memory. It outlives
- * the response only while frames received with the request are unread.
+ * The request buffer grows as bytes arrive, so that silent clients cost little memory. It is freed
+ * after the response, or when all frames received with the request have been read.
  */
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -49,7 +49,7 @@ static enum stream_result fail(struct stream_ws *ws, const char *fault)
     return STREAM_ERR;
 }
 
-/* Make room for at least one more byte; the parser rejects a head above its limit. */
+/* Make room for at least one more byte. The parser limits the length of the request. */
 static bool make_room(struct ws_handshake *hs)
 {
     if (hs->head_n < hs->room)
@@ -63,7 +63,7 @@ static bool make_room(struct ws_handshake *hs)
     return true;
 }
 
-/* Copy the list, which outlives the request. */
+/* Copy the forwarded addresses, because the request is freed. */
 static bool keep_forwarded(struct stream_ws *ws)
 {
     struct span list = ws_upgrade_forwarded(&ws->handshake->upgrade);
