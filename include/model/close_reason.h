@@ -1,5 +1,6 @@
 /*
- * close_reason.h - why a session ended: one table for the log, the metrics and the farewell.
+ * close_reason.h - why a session ended: one table for the log, the metrics and the response to the
+ * device.
  */
 #ifndef MODEL_CLOSE_REASON_H
 #define MODEL_CLOSE_REASON_H
@@ -9,17 +10,17 @@
 enum closed_by { CLOSED_BY_CLIENT, CLOSED_BY_NODE, CLOSED_BY_ROUTER, CLOSED_BY_COUNT };
 
 /*
- * What a closing router says to a device that has sent a readable CONNECT and has had no
- * byte of its node yet. In any other stage every farewell is SILENT.
+ * What the router sends before it closes the connection of a device that has sent a parsable
+ * CONNECT but received nothing from a node yet. At any other time it sends nothing.
  */
 enum farewell {
-    FAREWELL_SILENT, /* close and say nothing */
-    FAREWELL_FAULT,  /* the CONNACK for the rule the CONNECT broke */
-    FAREWELL_REFUSAL /* the CONNACK of the row's refusal */
+    FAREWELL_SILENT, /* nothing */
+    FAREWELL_FAULT,  /* the CONNACK for the rule that the CONNECT broke */
+    FAREWELL_REFUSAL /* the CONNACK for the row's refusal */
 };
 
 /*
- * Enum suffix, word in log and metrics, who closed, farewell, refusal (when it is one),
+ * Enum suffix, name in log and metrics, side that closed, farewell, refusal (for FAREWELL_REFUSAL),
  * WebSocket close code (RFC 6455 section 7.4.1; 1013 is "try again later"), help.
  */
 #define CLOSE_REASONS(X)                                                                           \
@@ -113,14 +114,14 @@ struct close_reason_row {
     enum closed_by by;
     enum farewell farewell;
     enum mqtt_refusal refusal;
-    unsigned ws_code; /* for a device that came over WebSocket */
+    unsigned ws_code; /* for devices that use WebSocket */
     const char *help;
 };
 
-/* The row of a reason. Never null. */
+/* Return the row of a reason, never null. */
 const struct close_reason_row *close_reason_row(enum close_reason reason);
 
-/* "client", "node" or "router". */
+/* Return "client", "node" or "router". */
 const char *closed_by_name(enum closed_by by);
 
 #endif

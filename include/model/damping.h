@@ -1,8 +1,8 @@
 /*
- * damping.h - detect too frequent events, and impose penalties that grow.
+ * damping.h - detect events that are too frequent, and impose growing penalties.
  *
- * Pure: no clock, no allocation. The caller owns the struct, all zero at first, and passes the time
- * in microseconds of any monotonic clock.
+ * Pure: no clock, no allocation. The caller zeroes the struct first, and passes the time of a
+ * monotonic clock in microseconds.
  */
 #ifndef MODEL_DAMPING_H
 #define MODEL_DAMPING_H
@@ -23,17 +23,17 @@ struct damping {
 
 enum damping_verdict {
     DAMPING_FREE,   /* allowed */
-    DAMPING_BEGINS, /* one too many: a penalty begins */
-    DAMPING_PENALTY /* within a penalty, which is not extended */
+    DAMPING_BEGINS, /* too many events: a penalty begins */
+    DAMPING_PENALTY /* during a penalty, which is not extended */
 };
 
 /*
- * Count one event at now_us. max_connects of them within window_ms are allowed; one more begins a
- * penalty of penalty_ms, doubled for each that follows another within penalty_max_ms of its end,
- * up to penalty_max_ms. After a penalty the bucket is half full, so that a
- * client that goes on is caught sooner.
+ * Count one event at now_us. max_connects events within window_ms are allowed; one more begins a
+ * penalty of penalty_ms. A penalty that begins within penalty_max_ms of the end of the last one is
+ * twice as long as that one, up to penalty_max_ms. After a penalty the bucket is half full, so that
+ * a client that does not slow down soon gets the next penalty.
  *
- *   left_ms   how long the penalty lasts from now on; 0 with FREE
+ *   left_ms   set to the remaining time of the penalty; 0 for DAMPING_FREE
  */
 enum damping_verdict damping_step(struct damping *d, const struct flapping_conf *conf,
                                   uint64_t now_us, uint32_t *left_ms);

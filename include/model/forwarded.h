@@ -1,10 +1,9 @@
 /*
- * forwarded.h - which address in X-Forwarded-For is the device's?
+ * forwarded.h - find the device's address in X-Forwarded-For.
  *
- * Every proxy appends the address of its own peer, so the list reads from the device to us, and
- * only what trusted proxies wrote is true: the right-most entry was written by our peer, each
- * other one by the proxy that the entry to its right names. What a device puts in by itself
- * stands to the left of what is true about it, and is never reached.
+ * Every proxy appends the address of its own peer. Our peer wrote the right-most entry, and the
+ * proxy in that entry wrote the one to its left, and so on. Only entries written by trusted proxies
+ * are used. Entries forged by a device are to the left of its real address, and are never reached.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: MDN, X-Forwarded-For, "Selecting an IP address" (trusted proxy list); RFC 7239
@@ -22,21 +21,21 @@
 #include "wire/proxy/protocol.h"
 
 /*
- * Pick the device's address: the right-most entry that is not itself a trusted proxy, or, when
- * all are trusted, the left-most (a device inside the trusted network).
+ * Find the device's address: the right-most entry that is not a trusted proxy. If all are trusted,
+ * it is the left-most (a device inside the trusted network).
  *
- *   list        the values of all such header fields, joined with commas in their order; when
- *               only its right-most part was kept, cut behind a comma: half an address may
- *               be a good one too
- *   trusted, n  the trusted proxies; the caller has found our own peer among them
- *   out         port 0 when the entry has none; IPv4-mapped IPv6 as it was written
+ *   list        the values of all such header fields, in order and joined with commas. A list
+ *               without its beginning must start after a comma, because part of an address can be
+ *               a valid address
+ *   trusted, n  the trusted proxies; the caller has checked that our peer is one of them
+ *   out         port 0 if the entry has no port; IPv4-mapped IPv6 addresses are not converted
  *
  * An entry is "192.0.2.1", "192.0.2.1:4711", "2001:db8::1", "[2001:db8::1]" or
- * "[2001:db8::1]:4711", with spaces and tabs around it. Empty entries count for nothing.
+ * "[2001:db8::1]:4711", and can have spaces and tabs around it. Empty entries are skipped.
  *
- * False, *out untouched, when there is no entry, or an entry that is none of these ("unknown",
- * "_hidden", quotes, a zone) comes before an untrusted one from the right: a trusted proxy
- * did not know, so nobody does. Use the socket's own address then.
+ * Returns false, and leaves *out untouched, if there is no entry, or if an invalid one ("unknown",
+ * "_hidden", quotes, a zone) is found before an untrusted one: the proxy did not know the device's
+ * address. The caller then uses the address of the socket.
  */
 MUST_USE bool forwarded_pick(struct span list, const struct cidr *trusted, size_t n,
                              struct proxy_endpoint *out);

@@ -1,10 +1,10 @@
 /*
- * health.h - is a node fit for new sessions? Rules alone: what was seen goes in, a verdict
- * comes out. No clock, no socket; the time is an argument.
+ * health.h - decide whether a node may get new sessions. Pure: no clock, no socket; the time is an
+ * argument.
  *
- * Three voices, each with a veto: the decree (configuration, operator), the active check (fall
- * and rise), and the failures of real sessions (passive: so many within a window eject the
- * node for a while, longer each time it happens again soon).
+ * Three sources can each exclude a node: the administrative state (configuration, operator), active
+ * checks (fall and rise), and failures of real sessions (passive: too many within a window eject
+ * the node for a while, longer each time it happens again soon).
  */
 #ifndef MODEL_HEALTH_H
 #define MODEL_HEALTH_H
@@ -15,14 +15,14 @@
 
 #include "model/config/config.h"
 
-/* Enum suffix, word in log and metrics. Only UP takes new sessions. */
+/* Enum suffix, name in log and metrics. Only UP takes new sessions. */
 #define NODE_STATUSES(X)                                                                           \
     X(UP, "up")                                                                                    \
-    X(PAUSED, "paused")     /* alive, but its check says: no new sessions, keep what is there */   \
-    X(EJECTED, "ejected")   /* real sessions failed on it */                                       \
-    X(DRAINING, "draining") /* by decree */                                                        \
-    X(DOWN, "down")         /* its check failed */                                                 \
-    X(OFF, "off")           /* down by decree */
+    X(PAUSED, "paused")     /* its checks report that it takes no new sessions */                  \
+    X(EJECTED, "ejected")   /* sessions failed on it */                                            \
+    X(DRAINING, "draining") /* administrative state "draining" */                                  \
+    X(DOWN, "down")         /* its checks failed */                                                \
+    X(OFF, "off")           /* administrative state "down" */
 
 enum node_status {
 #define X(suffix, word) NODE_##suffix,
@@ -34,9 +34,9 @@ enum node_status {
 const char *node_status_name(enum node_status status);
 
 /*
- * Result of one active check, from the best to the worst: enum suffix, word in log and metrics.
- * A refused connection or a wrong answer is a fact about the node. A check that times out is a
- * suspicion: EMQX, for example, holds up each CONNECT while one node of its cluster hangs.
+ * Result of one active check, from the best to the worst: enum suffix, name in log and metrics.
+ * After a refused connection or a wrong answer the node is certainly faulty. After a timeout it is
+ * only suspected: EMQX, for example, delays every CONNECT while one node of its cluster hangs.
  */
 #define CHECK_RESULTS(X)                                                                           \
     X(GOOD, "good")                                                                                \
@@ -56,107 +56,109 @@ enum check_result {
 const char *check_result_name(enum check_result result);
 
 /*
- * One node's health. Private to health.c except for the decree and `spared`, which the owner
- * writes. All zero is a node that has not been checked yet: up.
+ * One node's health. Private to health.c, except that the owner sets admin_state and panic. All
+ * zero means that the node is up and has not been checked yet.
  */
 struct health {
     enum node_state admin_state;
-    bool panic; /* set by the owner: the cluster is in panic mode, so time-outs do not count */
+    bool panic; /* the cluster is in panic mode: ignore timeouts of checks */
 
-    bool checked;              /* a check has answered: the first verdict counts at once */
-    enum check_result verdict; /* of the active checks; good until the first has answered */
+    bool checked;              /* false: the next result becomes the verdict */
+    enum check_result verdict; /* of the active checks; GOOD before the first result */
     enum check_result latest;  /* the last result */
-    /* Results in a row until now that were at least as bad, and at least as good, as each. */
+    /* Numbers of latest consecutive results at least as bad, or at least as good, as the index. */
     uint32_t as_bad[HEALTH_CHECK_RESULTS], as_good[HEALTH_CHECK_RESULTS];
 
-    uint32_t failures[HEALTH_WINDOW_SLOTS]; /* of real sessions, by tenths of window_ms */
-    uint64_t slot;                          /* number of the present tenth, since 0 ms */
+    uint32_t failures[HEALTH_WINDOW_SLOTS]; /* failed sessions per tenth of window_ms */
+    uint64_t slot;                          /* number of the current tenth, since 0 ms */
     uint64_t ejected_at_ms, ejected_until_ms;
-    uint32_t ejections; /* in a row: each doubles the time */
-    uint32_t eject_ms;  /* the time before it is doubled */
+    uint32_t ejections; /* number of times that the next ejection is doubled */
+    uint32_t eject_ms;  /* of the last ejection, before doubling */
 };
 
 /*
- * Take a check's result. True when the verdict of the active checks changed.
+ * Process a check's result. Returns true if the verdict of the active checks changed.
  *
- * The first result is the verdict at once. After that the verdict gets as bad as the mildest
- * of the last `fall` results when all of them are worse than it is, and as good as the poorest
- * of the last `rise` results when all of them are better: with fall 2, BAD after a verdict of
- * GOOD changes nothing, NO_NEW behind it makes it NO_NEW, two times BAD makes it BAD.
+ * The first result becomes the verdict. After that, if the last `fall` results are all worse than
+ * the verdict, the best of them becomes the verdict. If the last `rise` results are all better than
+ * the verdict, the worst of them becomes the verdict. For example, if fall is 2 and the verdict is
+ * GOOD, one BAD changes nothing; BAD and NO_NEW change it to NO_NEW, and BAD and BAD to BAD.
  *
- * When the verdict changes from TIMEOUT or BAD to something better, any ejection ends too: the
- * failures behind it happened while the node was down. A good check of a node that is not down
- * cuts an ejection to its undoubled time.
+ * If the verdict changes from TIMEOUT or BAD to NO_NEW or GOOD, an ejection ends too, because it
+ * was caused by failures while the node was down. A GOOD result while the verdict is GOOD shortens
+ * an ejection to its time before doubling.
  */
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);
 
-/* Is the node on its way from one verdict to another, so that checks should come faster? */
+/* Return whether the last result contradicts the verdict, so that checks should be more frequent.
+ */
 bool health_is_changing(const struct health *h);
 
-/* The node was well as far as anybody knew: the first check's result is not the verdict then. */
+/* Assume that the node is well, so that fall and rise apply to its first result too. */
 void health_presume_good(struct health *h);
 
 /*
- * Earlier results may be out of date, because the node was gone or has another address. The next
- * check's result becomes the verdict; until then the old verdict stays. Clears all failures.
+ * Note that earlier results may be out of date, because the node was removed for a while or has
+ * another address. The next result becomes the verdict; until then the old verdict stays. Clears
+ * all failures.
  */
 void health_renew(struct health *h);
 
-/* The cluster has no checks any more: what they said is forgotten. */
+/* Discard all check results, because the cluster no longer has active checks. */
 void health_forget_checks(struct health *h);
 
 /*
- * Take n failures of real sessions (n may be 0), and eject the node when as many as
- * conf->failures came within window_ms (counted in tenths of it: for certain within nine
- * tenths, never beyond the whole).
+ * Add n failures of real sessions (n can be 0). Eject the node if at least conf->failures happened
+ * within window_ms. They are counted per tenth of window_ms: those of the last nine tenths always
+ * count, those older than window_ms never.
  *
- *   may_eject   whether the cluster's max_ejected_percent has room for one more
+ *   may_eject   whether max_ejected_percent of the cluster allows one more ejected node
  *
- * True when the node was ejected just now: for eject_ms, doubled for each ejection before it
- * in a row, 32 times eject_ms at the most. A row ends when the node has not been ejected for
- * as long as its last ejection lasted and window_ms more. While the node is ejected failures
- * do not count (they are of sessions from before), and it comes back with an empty window.
+ * Returns true if this call ejected the node. An ejection lasts eject_ms, doubled for each recent
+ * ejection before it, at most 32 times eject_ms. The doubling starts again after a time without
+ * ejection that is as long as the last ejection plus window_ms. Failures of an ejected node are
+ * ignored, because they are of earlier sessions. After the ejection the window is empty.
  *
- * Time may jump: forward it is quiet time, backward it forgets the window, and ends an
- * ejection that would lie in the future. conf->off forgets everything.
+ * Time may jump. A jump forward counts as time without failures. A jump backward clears the window,
+ * and ends an ejection if it is to before its start. conf->off clears failures and ejections.
  */
 bool health_sessions_failed(struct health *h, const struct passive_conf *conf, uint32_t n,
                             uint64_t now_ms, bool may_eject);
 
 /*
- * Does max_ejected_percent have room for one more ejected node? Never in a cluster of one, and
- * never for the last node; but for one node in any larger cluster, whatever it is a percentage
- * of, unless the percentage is 0.
+ * Return whether max_ejected_percent allows one more ejected node. The last node of a cluster is
+ * never ejected. In a cluster of two or more nodes, one may always be ejected, even if that is more
+ * than the percentage, unless the percentage is 0.
  *
- *   n_ejected   of the n_nodes; a caller may count nodes that are out for other reasons as well
+ *   n_ejected   number of ejected nodes; the caller may include nodes excluded for other reasons
  */
 bool health_may_eject(const struct passive_conf *conf, size_t n_nodes, size_t n_ejected);
 
 /*
- * The verdict of all three voices. A decree goes before everything; then the first that is
- * true of: down by its checks, ejected, paused by its checks. A spared node that is only
- * suspected is not down.
+ * Return the status that results from all three sources. The administrative state has priority,
+ * then a failed check, an ejection, and a check that reports no new sessions. In panic mode a node
+ * whose checks time out is not down.
  */
 enum node_status health_status(const struct health *h, uint64_t now_ms);
 
-/* Whether its checks time out, without an override against it or a worse result. */
+/* Return whether the node's administrative state is up, but its checks time out. */
 bool health_is_suspected(const struct health *h);
 
 /*
- * The nodes of a cluster, primaries at [0] and backups at [1]: those that should take sessions (no
- * decree against them, weight above 0), and how many of these do when no node is spared.
+ * Counts of primaries at [0] and backups at [1]. n: nodes that should take sessions
+ * (administrative state up, weight above 0). up: those that do, without panic mode.
  */
 struct health_tally {
     size_t n[2], up[2];
 };
 
 /*
- * Whether so few nodes are up that time-outs must not take out more (panic mode, as in Envoy):
- * fewer than `percent` of the primaries are up, and fewer than `percent` of the backups, which
- * would otherwise take over. Without primaries only the backups count.
+ * Return whether so few nodes are up that timeouts of checks must be ignored (panic mode, as in
+ * Envoy): fewer than `percent` of the primaries are up, and fewer than `percent` of the backups,
+ * which would otherwise take over. Without primaries, only the backups are counted.
  *
- *   percent   0 = never
+ *   percent   0: never panic
  */
 bool health_panics(uint32_t percent, const struct health_tally *tally);
 

@@ -1,6 +1,6 @@
 /*
- * key_hash.h - a hash of peer text for tables of this process: seeded, so that nobody outside can
- * aim at a place, and wide enough that two texts are never taken for one.
+ * key_hash.h - hash text from peers for tables of this process. The seed prevents peers from
+ * choosing texts that collide, and at 128 bits accidental collisions can be neglected.
  *
  * Pure. Source: XXH3_128bits_withSeed.
  */

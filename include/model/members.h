@@ -1,8 +1,7 @@
 /*
- * members.h - the nodes of a discovered cluster: made from DNS answers, compared, copied.
+ * members.h - make the nodes of a discovered cluster from DNS answers, compare and copy them.
  *
- * Pure: DNS is spoken elsewhere. Nodes carry the configuration's defaults in everything that
- * DNS does not tell.
+ * Pure: sends no DNS queries. Node settings that DNS does not provide have their defaults.
  */
 #ifndef MODEL_MEMBERS_H
 #define MODEL_MEMBERS_H
@@ -14,52 +13,56 @@
 #include "base/util.h"
 #include "model/config/config.h"
 
-/* No cluster has more: what an answer tells beyond that, in the order of names, is left out. */
+/* Maximum number of nodes in a cluster. Of more nodes, the first ones by name are used. */
 #define MEMBERS_MAX 1024u
 
 struct members {
     struct node_conf *nodes; /* owned, with their strings; sorted by name */
     size_t n;
-    size_t left_out; /* beyond MEMBERS_MAX */
+    size_t left_out; /* number of nodes beyond MEMBERS_MAX */
 };
 
-/* One node as DNS tells it. */
+/* One record of a DNS answer. */
 struct member_record {
-    const char *target;  /* SRV's target as it came; null for an A or AAAA answer */
+    const char *target;  /* SRV target as received; null for an A or AAAA record */
     const char *address; /* numeric, without port: "10.0.0.7", "2001:db8::7" */
     uint16_t port;       /* host order */
-    uint16_t priority;   /* SRV: the lowest of the answer is primary, all higher ones backup */
-    uint16_t weight;     /* SRV: 0 counts as 1 */
+    uint16_t priority;   /* SRV: nodes with the lowest value are primaries, others backups */
+    uint16_t weight;     /* SRV: 0 is treated as 1 */
 };
 
 /*
- * Make the members of n records. Names are what node_name says: the target in lower case and
- * without its last dot ("target:port" where one target has several ports), or the address as
- * "10.0.0.7:1883". Of several addresses for one name one counts, IPv4 before IPv6 and then the
- * first by text, so that every router picks the same; of one address told twice the lower
- * priority, then the higher weight. Records with port 0, or with the root as their target
- * (RFC 2782: no such service), are left out. False when memory is short.
+ * Make the members from n records. node_name selects how nodes are named: by target, in lower case
+ * and without its final dot ("target:port" if the target has several ports), or by address, as
+ * "10.0.0.7:1883".
+ *
+ * Of several addresses with the same name, one is used: IPv4 before IPv6, then the first in the
+ * order of strcmp(), so that every router selects the same one. Of duplicate addresses, the record
+ * with the lower priority value is used, then that with the higher weight. Records with port 0, or
+ * with the root as target (RFC 2782: no such service), are ignored.
+ *
+ * Returns false if out of memory.
  */
 MUST_USE bool members_make(const struct discovery_conf *conf, const struct member_record *records,
                            size_t n, struct members *out);
 
-/* What became of the nodes, by name. */
+/* Numbers of nodes that differ between two lists. */
 struct members_change {
     size_t added, removed;
-    size_t altered; /* the same name with another address, weight or role */
+    size_t altered; /* same name, but another address, weight or role */
 };
 
-/* All 0 when both are the same. */
+/* Compare the nodes by name. All counts are 0 if both lists are equal. */
 struct members_change members_compare(const struct members *before, const struct members *after);
 
 MUST_USE bool members_copy(const struct members *from, struct members *out);
 
-/* Copies of these nodes, sorted. False when memory is short. */
+/* Copy the nodes, and sort the copies by name. Returns false if out of memory. */
 MUST_USE bool members_of_nodes(const struct node_conf *const *nodes, size_t n, struct members *out);
 
-/* Whether both send the same DNS query. refresh_ms is not part of the query. */
+/* Return whether both yield the same nodes from DNS; refresh_ms may differ. */
 bool members_same_query(const struct discovery_conf *a, const struct discovery_conf *b);
 bool members_equal(const struct members *a, const struct members *b);
-void members_fini(struct members *members); /* leaves it empty */
+void members_fini(struct members *members); /* *members is then empty */
 
 #endif

@@ -1,20 +1,19 @@
 /*
- * placement.h - which nodes to try for a session, in which order. Pure: what is known of the
- * nodes goes in, indices come out.
+ * placement.h - select the nodes to try for a session, in order. Pure: the state of the nodes goes
+ * in, indices come out.
  *
- *   1. nodes that are open (up, weight above 0): those that are no backup; only when there is
- *      none of them, the backups
- *   2. by rendezvous hash for a key, by load for a session without one
- *   3. those with nothing in the way of this session first; behind them, while there are tries
- *      left, those that would rather not have it (warming up, busy); never the full
- *   4. behind all open primaries (no backups), while there are tries left and none of them is
- *      full: free backups, for when the primaries turn out to be dead before it is known
- *   5. after all open nodes, while there are tries left and none of them is full: paused nodes,
- *      which are alive but ask for no new sessions; primaries first, then backups
+ *   1. Take the open nodes (up, weight above 0) that are primaries (not backups). If there are
+ *      none, take the open backups.
+ *   2. Sort them by rendezvous hash of the key, or by load if the session has no key.
+ *   3. Move nodes that are warming up or busy to the end, and remove full nodes.
+ *   4. If tries are left and no primary is full, add free backups, in case the primaries turn out
+ *      to be dead.
+ *   5. If tries are left and no open node is full, add paused nodes, which are alive but take no
+ *      new sessions: first primaries, then backups.
  *
- * So a device is sent to a node that is warming up or paused rather than refused, but it is refused
- * rather than sent to a node beyond its limit. A full primary counts as up: while there is one, no
- * backup is tried, even if all other primaries are dead.
+ * A device is placed on a node that is warming up or paused rather than refused, but is refused
+ * rather than placed on a full node. A full primary counts as up: while there is one, no backup is
+ * tried, even if all other primaries are dead.
  */
 #ifndef MODEL_PLACEMENT_H
 #define MODEL_PLACEMENT_H
@@ -29,13 +28,13 @@
 
 #define PLACEMENT_TRIES_MAX 3u /* nodes tried for one session */
 
-/* How a session came to its node: enum suffix, word in log and metrics. */
+/* Why a session was placed on its node: enum suffix, name in log and metrics. */
 #define PLACEMENT_KINDS(X)                                                                         \
-    X(HOME, "home")         /* where the hash says */                                              \
+    X(HOME, "home")         /* it is the key's home */                                             \
     X(FALLBACK, "fallback") /* home is not open, or could not be reached */                        \
-    X(OVERFLOW, "overflow") /* home is full, or warming up, or its queue is */                     \
+    X(OVERFLOW, "overflow") /* home is at a limit or warming up */                                 \
     X(REPLAY, "replay")     /* another node failed or refused before its CONNACK */                \
-    X(SPREAD, "spread")     /* no key: the least loaded */
+    X(SPREAD, "spread")     /* no key: the least loaded node */
 
 enum placement_kind {
 #define X(suffix, word) PLACEMENT_##suffix,
@@ -46,24 +45,24 @@ enum placement_kind {
 
 const char *placement_kind_name(enum placement_kind kind);
 
-/* What stands between one open node and one session. */
+/* Whether an open node can take a session. */
 enum placement_availability {
     PLACEMENT_FREE,
-    PLACEMENT_WARMING, /* slow start, and not warm for this key: placement_is_warm_for() */
-    PLACEMENT_BUSY,    /* beyond its share of bounded load: placement_capacity() */
-    PLACEMENT_FULL     /* max_connections */
+    PLACEMENT_WARMING, /* in slow start, not yet warm for this key: placement_is_warm_for() */
+    PLACEMENT_BUSY,    /* above its bounded load: placement_capacity() */
+    PLACEMENT_FULL     /* max_connections is reached */
 };
 
-/* The nodes of a cluster as a pick sees them; arrays of n, all borrowed. */
+/* The state of a cluster's nodes: arrays of n elements, all borrowed. */
 struct placement_view {
-    const struct rendezvous_node *nodes; /* every node, with its weight */
-    const bool *open;                    /* takes new sessions now (its weight may still be 0) */
-    const bool *backup;                  /* null = none is */
-    const bool *paused;                  /* the last resort; null = none is */
+    const struct rendezvous_node *nodes; /* all nodes, with their weights */
+    const bool *open;                    /* takes new sessions (the weight can still be 0) */
+    const bool *backup;                  /* null = no node is a backup */
+    const bool *paused;                  /* the last resort; null = no node is paused */
     size_t n;
     /*
-     * Called for open and paused nodes that are in question only, perhaps more than once; key
-     * absent = session without a key. Null = nothing stands in the way of any.
+     * Called only for open and paused nodes that can become candidates, possibly more than once
+     * per node. key is absent for a session without a key. Null = all nodes are free.
      */
     enum placement_availability (*availability)(void *arg, uint32_t index, struct span key);
     void *arg;
@@ -72,102 +71,101 @@ struct placement_view {
 struct placement {
     uint32_t candidates[PLACEMENT_TRIES_MAX]; /* node indices, in the order to try them */
     uint8_t n;                                /* 0: no node can take the session */
-    uint8_t n_paused; /* number of paused nodes at the end of the candidates: the last resort */
-    bool overflow;    /* the first candidate is not the best open node, which is barred */
-    bool full;        /* n is 0: all open nodes are full; if primaries are open, all of these */
-    bool has_home;
-    uint32_t home; /* where the hash says while all non-backup nodes are open; for a key only */
+    uint8_t n_paused; /* number of paused nodes at the end of the candidates */
+    bool overflow;    /* the best open node is not free, and another one is the first candidate */
+    bool full;        /* all open primaries are full, or all open backups if no primary is open */
+    bool has_home;    /* false if there is no key, or no node that can be home */
+    uint32_t home;    /* the key's home, whether it is open or not */
 };
 
 /*
- * The nodes to try for a key, which may be any bytes. In a cluster where all is well it hashes
- * the key once for each node.
+ * Select the nodes to try for a key, which can be any bytes. If all nodes are open and free, the
+ * key is hashed once per node.
  */
 void placement_by_key(const struct placement_view *view, struct span key, struct placement *out);
 
 /*
- * The nodes to try for a session without a key: least sessions by weight first.
+ * Select the nodes to try for a session without a key, in the order of sessions per weight.
  *
- *   sessions   on each node now, view->n of them
- *   turn       one more each time: equals take turns, evenly, whatever stands between them
+ *   sessions   current number of sessions on each of view->n nodes
+ *   turn       incremented by the caller for each session, so that equally loaded nodes take turns
  */
 void placement_by_load(const struct placement_view *view, const uint32_t *sessions, uint32_t turn,
                        struct placement *out);
 
 /*
- * Has a node that is slowly starting room for this key yet? It takes a share of its keys that
- * grows from nothing to all of them over slow_start_ms; a key it took once it keeps taking,
- * and every router with the same idea of the time takes the same.
+ * Return whether a node in slow start already takes this key. The share of keys that it takes grows
+ * from none to all over slow_start_ms. Once it takes a key, it continues to do so. Routers with the
+ * same up_ms take the same keys.
  *
  *   seed    the node's rendezvous seed
- *   up_ms   how long it has been back
+ *   up_ms   time since the node is up
  */
 bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint32_t slow_start_ms);
 
 /*
- * Bounded load (consistent hashing with bounded loads; Mirrokni, Thorup, Zadimoghaddam, 2018):
- * the most sessions a node may have, the one at hand included.
+ * Return the maximum number of sessions of a node, including the new one, under bounded load
+ * (consistent hashing with bounded loads; Mirrokni, Thorup, Zadimoghaddam, 2018).
  *
- *   permille          1000 and above
- *   total             sessions on all open nodes, without the one at hand
- *   weight, weights   the node's, and the sum over all open nodes (above 0)
+ *   permille          at least 1000
+ *   total             number of sessions on all open nodes, without the new one
+ *   weight, weights   weight of the node, and sum over all open nodes (above 0)
  *
- * The capacities of all open nodes together have room for the session at hand.
+ * At least one open node has room for the new session.
  */
 uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, uint64_t weights);
 
 /*
- * Pacing of new sessions to a node: reserve the next turn.
+ * Pace new sessions to a node: reserve the next turn.
  *
- *   next        which turns are taken, private to this function; 0 at first. In: as the last
- *               call left it; out: one turn more
- *   now_us      of the monotonic clock, below 2^52
- *   per_s       sessions a second; 0 = any number: nobody waits
- *   queue_ms    the longest a session may wait
+ *   next        private state of this function; 0 before the first call
+ *   now_us      time of the monotonic clock, below 2^52
+ *   per_s       sessions per second; 0 = no limit
+ *   queue_ms    maximum time that a session may wait
  *
- * Returns how many microseconds this session has to wait for its turn (0 = goes at once), or
- * PLACEMENT_NO_TURN, *next untouched, when that would be more than queue_ms.
+ * Returns the time in microseconds until this session's turn, or PLACEMENT_NO_TURN, with *next
+ * untouched, if that is more than queue_ms.
  *
- * A burst of what the node may get in 100 ms, at least one session, goes at once; so no t
- * seconds ever see more than that burst and t * per_s. A turn is rounded up by less than
- * 0.25 ns, which keeps the pace below per_s by 2 in 100,000 at 100,000 a second.
+ * A burst of the sessions of 100 ms, at least one, need not wait. So within any t seconds, no more
+ * sessions start than the burst plus t * per_s. The time between turns is rounded up by less than
+ * 0.25 ns, so at 100,000 per second the actual rate is about 0.002 % lower.
  */
 #define PLACEMENT_NO_TURN UINT64_MAX
 uint64_t placement_take_turn(uint64_t *next, uint64_t now_us, uint32_t per_s, uint32_t queue_ms);
 
-/* What a comparison of two sets of nodes needs of each. */
+/* The nodes of a cluster. Backups and nodes of weight 0 are not homes. */
 struct placement_homes {
-    const struct rendezvous_node *nodes; /* weight 0 and backups may be among them: no home */
-    const bool *backup;                  /* null = none is */
+    const struct rendezvous_node *nodes;
+    const bool *backup; /* null = no node is a backup */
     size_t n;
 };
 
 /*
- * What share of all keys has another home in `after` than in `before`, in permille: by asking
- * for the homes of 8192 made-up keys, fewer with more than 30 nodes, 256 at least. Good to
- * about 5 permille, to 30 with a thousand nodes; takes some milliseconds, with a thousand nodes
- * of different weights some fifty.
- * Nodes are matched by name. A side without any home: 1000, unless both are such.
+ * Return the share of all keys, in permille, whose home in `after` is not the one in `before`.
+ * Nodes are matched by name. If only one side has homes, the result is 1000.
+ *
+ * The result is an estimate from the homes of 8192 sample keys (fewer if both sides together have
+ * more than 32 nodes, at least 256). The error is about 5 permille, or 30 for a thousand nodes.
+ * This takes a few milliseconds, or about 50 for a thousand nodes of different weights.
  */
 uint32_t placement_moved_permille(const struct placement_homes *before,
                                   const struct placement_homes *after);
 
-/* The key's home among the nodes that have a weight and are not backups. False: there is none. */
+/* Find the key's home. Returns false if no node can be home. */
 MUST_USE bool placement_home_index(const struct placement_homes *homes, struct span key,
                                    uint32_t *index);
 
-/* Its name; null = none. */
+/* Return the name of the key's home, or null if no node can be home. */
 const char *placement_home(const struct placement_homes *homes, struct span key);
 
 /*
- * What share of all keys has its home on each node, in permille of them, as they are now.
+ * Estimate each node's current share of all keys, in permille.
  *
- *   open   the nodes that take sessions; the others get 0. While no primary is open, backups are
- *          home (see the top of this file)
- *   out    homes->n of them. They add up to 1000 (each rounded so that they do), or are all 0
- *          when there is no home
+ *   open   nodes that take sessions; others get 0. While no primary is open, the open backups share
+ *          the keys
+ *   out    homes->n values, rounded so that their sum is 1000; all 0 if no node takes sessions
  *
- * By sampling as placement_moved_permille(), and as good and as dear as that.
+ * Samples keys as placement_moved_permille() does, with the same accuracy and cost.
  */
 void placement_shares(const struct placement_homes *homes, const bool *open, uint32_t *out);
 

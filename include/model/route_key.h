@@ -1,5 +1,5 @@
 /*
- * route_key.h - which bytes of a connection decide its home node.
+ * route_key.h - extract a connection's key, which decides its home node.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  */
@@ -12,41 +12,41 @@
 #include "base/util.h"
 #include "model/config/config.h"
 
-/* A DNS name is no longer (RFC 1035 section 2.3.4). */
+/* Maximum length of a DNS name (RFC 1035 section 2.3.4). */
 #define ROUTE_SERVER_NAME_MAX 255u
 
 /*
- * The form of a server name that is hashed: ASCII letters in lower case, without one trailing
- * dot. Both mean the same name in DNS (RFC 4343), and clients send them in any form. A text that
- * is too long to be a name is returned as it is.
+ * Normalize a server name for hashing: convert ASCII letters to lower case, and remove one trailing
+ * dot. DNS ignores these differences (RFC 4343), and clients differ in what they send. Text that is
+ * too long for a DNS name is returned unchanged.
  *
- *   space   where the form is written; the result points into it, and is absent or empty when
- *           the name is
+ *   space   the result is written and points there; it is absent or empty if the name is
  */
 struct span route_key_server_name(struct span name, uint8_t space[ROUTE_SERVER_NAME_MAX]);
 
-/* What is known of a connection when it is routed; absent or empty = not present. */
+/* The properties of a connection that a key can be taken from. An unknown one is absent or empty.
+ */
 struct route_facts {
     struct span client_id;
     struct span username;
-    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1"; where route_key_asks() for it */
-    struct span tls_cn;    /* of a verified device certificate */
-    struct span sni;       /* the server name that the device or a trusted proxy sent, in the
-                              form of route_key_server_name() */
+    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1"; required if route_key_asks() */
+    struct span tls_cn;    /* common name of a verified device certificate */
+    struct span sni;       /* server name that the device or a trusted proxy sent, normalized by
+                              route_key_server_name() */
 };
 
-/* Is every key of this cluster a server name, or a prefix of one? */
+/* Return whether all keys of this cluster are server names, or prefixes of them. */
 MUST_USE bool route_key_is_server_name(const struct cluster_conf *cluster);
 
-/* May a key of this cluster come from there? */
+/* Return whether keys of this cluster can come from this source. */
 MUST_USE bool route_key_asks(const struct cluster_conf *cluster, enum route_source source);
 
 /*
- * The key of the first rule of the cluster's route_by that yields one; when there is none and
- * the cluster's empty_client_id is "source_ip", the source address. The empty string is never a
- * key, be it a whole value or a prefix: it would send every device without an id to one node.
+ * Find the key by the first rule in the cluster's route_by that yields one. If no rule does, and
+ * the cluster's empty_client_id is "source_ip", the key is the source address. An empty value or
+ * prefix is never a key, because all devices without a client identifier would share a home.
  *
- * False when nothing is left to hash; *key is untouched then.
+ * Returns false, and leaves *key untouched, if there is no key.
  */
 MUST_USE bool route_key_pick(const struct cluster_conf *cluster, const struct route_facts *facts,
                              struct span *key);

@@ -1,5 +1,5 @@
 /*
- * close_reason.c - the table of close reasons, as data.
+ * close_reason.c - the table of close reasons.
  */
 #include "model/close_reason.h"
 

@@ -1,5 +1,5 @@
 /*
- * damping.c - how often is too often: a penalty that grows.
+ * damping.c - detect events that are too frequent, and impose growing penalties.
  */
 #include "model/damping.h"
 

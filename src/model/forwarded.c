@@ -1,5 +1,5 @@
 /*
- * forwarded.c - which address in X-Forwarded-For is the device's?
+ * forwarded.c - find the device's address in X-Forwarded-For.
  *
  *   list:   "forged, 198.51.100.7, 10.0.0.2, 10.0.0.1"     trusted: 10.0.0.0/8
  *                    ^ picked      <---------------- read from the right
@@ -25,7 +25,7 @@ static struct span trimmed(struct span text)
     return text;
 }
 
-/* Take the last entry off the list. */
+/* Remove the last entry from the list, and return it. */
 static struct span take_last(struct span *list)
 {
     size_t start = list->n;
@@ -98,7 +98,7 @@ static bool parse_entry(struct span entry, struct proxy_endpoint *out)
         return parse_ip(entry, false, out);
     const size_t ip_n = (size_t)(colon - entry.p);
     const struct span port = span_of(colon + 1, entry.n - ip_n - 1);
-    if (find(port, ':')) /* a second colon: no port, but IPv6 */
+    if (find(port, ':')) /* a second colon: IPv6 without a port */
         return parse_ip(entry, true, out);
     return parse_ip(span_of(entry.p, ip_n), false, out) && parse_port(port, &out->port_be);
 }

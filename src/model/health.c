@@ -1,9 +1,9 @@
 /*
- * health.c - one node's health as a step function: the decree, the active checks, and the
- * failures of real sessions. Knows nothing of who checks or counts; whoever holds the struct
- * is its only writer.
+ * health.c - compute one node's status from its administrative state, its active checks and the
+ * failures of real sessions. Does not run checks or count sessions. Only the owner of the struct
+ * may call these functions.
  *
- *    decree ------------------------------> off, draining
+ *    admin state -------------------------> off, draining
  *    checks --fall, rise--> verdict ------> down, paused
  *    failures --window--> ejected for -----> ejected
  */
@@ -57,8 +57,8 @@ static void count_result(struct health *h, enum check_result result)
     }
 }
 
-/* What the results in a row make of the verdict. Worse and better cannot both be due: the
- * last result is on one side of the verdict. */
+/* Return the verdict after the latest results. It cannot be due to become both worse and better,
+ * because the last result is either worse or better. */
 static enum check_result verdict_due(const struct health *h, const struct health_check_conf *conf)
 {
     for (unsigned worse = CHECK_BAD; worse > h->verdict; worse--)
@@ -75,14 +75,14 @@ static void window_clear(struct health *h)
     memset(h->failures, 0, sizeof(h->failures));
 }
 
-/* It was down, and its checks say that it is back: what failed before that says nothing now. */
+/* The node was down and is up again: ignore failures from before. */
 static void end_ejection(struct health *h)
 {
     h->ejected_until_ms = h->ejected_at_ms;
     window_clear(h);
 }
 
-/* Its checks say that it is well: no more than the first time's ejection on mere suspicion. */
+/* The checks are good: limit an ejection to its time before doubling. */
 static void vouch(struct health *h)
 {
     if (h->ejected_until_ms > h->ejected_at_ms + h->eject_ms)
@@ -124,9 +124,9 @@ void health_forget_checks(struct health *h)
 }
 
 /*
- * Go on to the present slot, and empty those that time has passed over. A number that is lower
- * than before (the clock, or a longer window after a reload) says nothing of when its failures
- * were: they go.
+ * Move to the current slot, and clear the slots that were skipped. The slot number can decrease
+ * (the clock went back, or a reload set a longer window). The ages of the failures are then
+ * unknown, and all of them are cleared.
  */
 static void window_advance(struct health *h, uint64_t slot)
 {
@@ -138,7 +138,7 @@ static void window_advance(struct health *h, uint64_t slot)
     h->slot = slot;
 }
 
-/* Count n failures more. Returns how many the window holds. */
+/* Add n failures. Returns the number of failures in the window. */
 static uint64_t window_add(struct health *h, uint32_t n, uint32_t window_ms, uint64_t now_ms)
 {
     uint64_t slot_ms = window_ms / HEALTH_WINDOW_SLOTS;
@@ -151,8 +151,7 @@ static uint64_t window_add(struct health *h, uint32_t n, uint32_t window_ms, uin
     return sum;
 }
 
-/* A time before the ejection began is a clock that went back: nobody is kept out until it has
- * caught up. */
+/* If the clock went back to before the ejection, the ejection is over. */
 static bool is_ejected(const struct health *h, uint64_t now_ms)
 {
     return now_ms >= h->ejected_at_ms && now_ms < h->ejected_until_ms;

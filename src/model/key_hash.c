@@ -1,5 +1,5 @@
 /*
- * key_hash.c - a hash of peer text for tables of this process.
+ * key_hash.c - hash text from peers for tables of this process.
  */
 #include "model/key_hash.h"
 

@@ -1,10 +1,9 @@
 /*
  * members.c - make the nodes of a discovered cluster from DNS records.
  *
- *    records -> drafts (host in one spelling) -> named -> sorted, one a name -> nodes
+ *    records -> drafts (with normalized hosts) -> names -> sort, one per name -> nodes
  *
- * Routers receive the same records in different orders, so every choice depends on the records'
- * values and never on their positions.
+ * Routers receive the same records in different orders, so no choice may depend on the order.
  */
 #include "model/members.h"
 
@@ -17,7 +16,7 @@
 /* A record before it becomes a node. */
 struct draft {
     const struct member_record *record; /* borrowed */
-    char *host; /* owned: the target in one spelling; null = the address names the node */
+    char *host; /* owned: the normalized target; null = the node is named by its address */
     char *name; /* owned */
 };
 
@@ -66,7 +65,7 @@ static bool is_usable(const struct member_record *record, bool by_target)
            !(by_target && (*record->target == '\0' || strcmp(record->target, ".") == 0));
 }
 
-/* False when memory is short. */
+/* Returns false if out of memory. */
 static bool drafts_init(struct drafts *drafts, const struct discovery_conf *conf,
                         const struct member_record *records, size_t n)
 {
@@ -92,7 +91,7 @@ static int by_host_and_port(const void *left, const void *right)
     return order ? order : (int)a->record->port - (int)b->record->port;
 }
 
-/* Drafts of one host stand together, by port. */
+/* Return the end of the drafts of one host. Drafts are sorted by host and port. */
 static size_t host_end(const struct drafts *drafts, size_t first)
 {
     size_t end = first + 1;
@@ -121,9 +120,9 @@ static bool name_drafts(struct drafts *drafts)
     return true;
 }
 
-/* ---- one a name ----------------------------------------------------------------------- */
+/* ---- one per name --------------------------------------------------------------------- */
 
-/* By name; of one name, the one to take comes first. */
+/* Sort by name; of drafts with the same name, the preferred one comes first. */
 static int by_preference(const void *left, const void *right)
 {
     const struct draft *a = left, *b = right;
@@ -178,7 +177,7 @@ static bool take_nodes(struct drafts *drafts, struct members *out)
         struct draft *d = &drafts->list[i];
         if (before && strcmp(before, d->name) == 0)
             continue;
-        before = d->name; /* lives on, in the draft or in the node */
+        before = d->name; /* stays valid, in the draft or in the node */
         if (out->n == MEMBERS_MAX)
             out->left_out++;
         else if (!node_init(&out->nodes[out->n++], d, primary))
@@ -236,7 +235,7 @@ static char *copy_of(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-/* After a failure the copy can, and must, still be freed. */
+/* The caller frees the copy, also if this fails. */
 static bool copy_node(const struct node_conf *from, struct node_conf *out)
 {
     *out = *from;

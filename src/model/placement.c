@@ -1,15 +1,14 @@
 /*
- * placement.c - put the nodes of a cluster in the order to try them for one session.
+ * placement.c - select the nodes to try for a session, in order.
  *
- * The usual case, all open and nothing in the way, is one pass over the nodes and three
- * questions. Only when that fails are they gone through again, rank by rank:
+ * Usually all nodes are open and free. Then one pass over the nodes is enough, and the availability
+ * of three of them is checked. Otherwise there is one more pass per rank:
  *
- *   open?  -->  primaries, or else backups  -->  free, then the reluctant  -->  candidates
+ *   open?  -->  primaries, or else backups  -->  free, then reluctant  -->  candidates
  *
- * Places that primaries leave go to free backups, and then to paused nodes, which costs nothing
- * with three primaries.
+ * If there are fewer than three candidates, free backups and then paused nodes are added.
  *
- * Nothing is copied or allocated: a pass asks for each node that is in question.
+ * Nothing is copied or allocated.
  */
 #include "model/placement.h"
 
@@ -27,21 +26,21 @@ const char *placement_kind_name(enum placement_kind kind)
     return words[kind];
 }
 
-/* Which nodes a pass looks for. */
+/* The nodes that a pass accepts. */
 enum rank {
-    RANK_ANY,      /* open or not: where the hash says */
-    RANK_OPEN,     /* whatever stands in the way */
-    RANK_FREE,     /* open and nothing in the way */
-    RANK_RELUCTANT /* open; would rather not, but can */
+    RANK_ANY,      /* open or not */
+    RANK_OPEN,     /* open, with any availability */
+    RANK_FREE,     /* open and free */
+    RANK_RELUCTANT /* open, but warming up or busy */
 };
 
 struct search {
     const struct placement_view *view;
     struct span key;
-    const bool *open; /* the view's, or its paused nodes for the last resort */
-    bool backups;     /* look among the backups, not the others */
+    const bool *open; /* view->open, or view->paused for the last resort */
+    bool backups;     /* search only backups; false: only primaries */
     enum rank rank;
-    const struct placement *taken; /* these no more; what bars them may have changed since */
+    const struct placement *taken; /* excluded explicitly: their availability can have changed */
 };
 
 static enum placement_availability bar_of(const struct placement_view *view, uint32_t index,
@@ -58,7 +57,7 @@ static bool is_taken(const struct placement *placement, size_t index)
     return false;
 }
 
-/* All but the weight. */
+/* Does not check the weight. */
 static bool search_accepts(void *arg, uint32_t index)
 {
     const struct search *search = arg;
@@ -76,7 +75,7 @@ static bool search_accepts(void *arg, uint32_t index)
                                      : bar == PLACEMENT_WARMING || bar == PLACEMENT_BUSY;
 }
 
-/* Take the best by hash of a rank, behind the candidates that are there. */
+/* Append the best nodes of a rank by hash to the candidates. */
 static void add_by_key(struct search *search, enum rank rank, struct placement *out)
 {
     const struct placement_view *view = search->view;
@@ -105,8 +104,8 @@ static bool all_free(const struct placement_view *view, const struct placement *
 }
 
 /*
- * Is there room for backups behind the primaries? Only when every open primary is a candidate:
- * one that was left out is full, which is no less up.
+ * Return whether backups are added after the primaries: only if every open primary is a candidate.
+ * A primary that is not a candidate is full, and counts as up.
  */
 static bool wants_backups(const struct placement_view *view, const struct placement *placement)
 {
@@ -119,8 +118,8 @@ static bool wants_backups(const struct placement_view *view, const struct placem
 }
 
 /*
- * Whether paused nodes may follow the open ones: only if every open node is a candidate, as with
- * backups.
+ * Return whether paused nodes are added after the open nodes: only if every open node is a
+ * candidate.
  */
 static bool wants_paused(const struct placement_view *view, const struct placement *placement)
 {
@@ -144,7 +143,7 @@ static void add_paused_by_key(struct search *search, struct placement *out)
     out->n_paused = out->n - open;
 }
 
-/* Of candidates by hash of which some are barred: only those that can, the free first. */
+/* Select the candidates again if some of them are not free: free nodes first, no full nodes. */
 static void sort_out_by_key(struct search *search, struct placement *out)
 {
     uint32_t best = out->candidates[0];
@@ -179,13 +178,13 @@ void placement_by_key(const struct placement_view *view, struct span key, struct
         add_paused_by_key(&search, out);
 }
 
-/* Of a session without a key: what add_by_load() needs to know besides the search. */
+/* Input of add_by_load(), for a session without a key. */
 struct loads {
     const uint32_t *sessions;
-    uint32_t turn; /* used up choice by choice, as the digits of a number */
+    uint32_t turn; /* each choice takes its remainder, and leaves the quotient to the next choice */
 };
 
-/* Below 0: a has less load for its weight than b; 0: the same. */
+/* Returns a value below 0 if a has less load per weight than b, and 0 if both have the same. */
 static int compare_load(const struct search *search, const struct loads *loads, size_t a, size_t b)
 {
     const struct rendezvous_node *nodes = search->view->nodes;
@@ -194,7 +193,8 @@ static int compare_load(const struct search *search, const struct loads *loads, 
     return (load_a > load_b) - (load_a < load_b);
 }
 
-/* The first node of the least load, and how many have the same: 0 = there is none at all. */
+/* Find the first node with the least load. Returns how many have this load, or 0 if there is no
+ * node. */
 static size_t count_equals(struct search *search, const struct loads *loads, uint32_t *first)
 {
     size_t equals = 0;
@@ -212,9 +212,9 @@ static size_t count_equals(struct search *search, const struct loads *loads, uin
 }
 
 /*
- * Take the least loaded of a rank, behind the candidates that are there. Equals are counted
- * first and one is taken by its number among them: a start that moves round the array would
- * give whoever stands behind a node that does not count that node's turns too.
+ * Append the least loaded nodes of a rank to the candidates. Of equally loaded nodes, the turn-th
+ * one is taken. Rotating the start of the search instead would be unfair: a node after one that is
+ * not acceptable would get the turns of both.
  */
 static void add_by_load(struct search *search, enum rank rank, struct loads *loads,
                         struct placement *out)
@@ -227,7 +227,7 @@ static void add_by_load(struct search *search, enum rank rank, struct loads *loa
             return;
         size_t nth = loads->turn % equals;
         loads->turn /= (uint32_t)equals;
-        /* What bars a node may have changed since it was counted: then it stays the one before. */
+        /* If a counted node is no longer acceptable, keep the one before it. */
         for (size_t i = chosen; nth > 0 && ++i < search->view->n;)
             if (search->view->nodes[i].weight > 0 && compare_load(search, loads, i, chosen) == 0 &&
                 search_accepts(search, (uint32_t)i)) {

@@ -1,10 +1,10 @@
 /*
- * placement_pace.c - new sessions to a node, so many a second and no more.
+ * placement_pace.c - limit the rate of new sessions to a node.
  */
 #include "base/bucket.h"
 #include "model/placement.h"
 
-#define BURSTS_PER_S 10u /* a burst is what comes in 100 ms */
+#define BURSTS_PER_S 10u /* a burst is the sessions of 100 ms */
 
 uint64_t placement_take_turn(uint64_t *next, uint64_t now_us, uint32_t per_s, uint32_t queue_ms)
 {

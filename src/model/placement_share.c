@@ -1,6 +1,6 @@
 /*
- * placement_share.c - how much of the devices a node gets: by slow start, by bounded load, and
- * after the cluster has changed.
+ * placement_share.c - compute a node's share of the sessions or keys: in slow start, under bounded
+ * load, and after a change of the cluster.
  */
 #include <assert.h>
 #include <string.h>
@@ -8,10 +8,10 @@
 #include "model/placement.h"
 
 /*
- * A seed that has nothing to do with the one it is made from: the keys of a node are those
- * whose hash under its own seed is high, and must not all become warm late (or early). The
- * mixing of splitmix64 (Steele, Lea and Flood, 2014), each step of which can be undone, so no
- * two nodes share a seed.
+ * Derive a second, independent seed. With the node's own seed, the keys whose home it is mostly
+ * have high hashes, so they would all become warm late. Uses the mixing function of splitmix64
+ * (Steele, Lea and Flood, 2014). It is invertible, so nodes with different seeds get different
+ * results.
  */
 static uint64_t seed_of_warmth(uint64_t seed)
 {
@@ -25,7 +25,7 @@ bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint3
 {
     if (up_ms >= slow_start_ms)
         return true;
-    /* The key's place within the slow start, 0 to 2^32: both products fit in 64 bits. */
+    /* The key's position in the slow start, below 2^32: both products fit in 64 bits. */
     uint64_t place = rendezvous_hash(seed_of_warmth(seed), key) >> 32;
     return place * slow_start_ms < up_ms << 32;
 }
@@ -33,7 +33,7 @@ bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint3
 uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, uint64_t weights)
 {
     assert(weights > 0);
-    /* 32, 64 and 32 bits: together they need 128. Rounded up, so that one more always fits. */
+    /* The product of 32, 64 and 32 bits needs 128. Round up, so that one more session fits. */
     unsigned __int128 due = (unsigned __int128)((uint64_t)permille * weight) * (total + 1);
     unsigned __int128 whole = (unsigned __int128)weights * 1000;
     unsigned __int128 capacity = due / whole + (due % whole != 0);
@@ -42,7 +42,7 @@ uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, 
 
 #define MOVED_KEYS_MAX 8192u
 #define MOVED_KEYS_MIN 256u
-#define MOVED_HASHES   (1u << 18) /* 3 ms; 25 with different weights, for their logarithms */
+#define MOVED_HASHES   (1u << 18) /* 3 ms, or 25 ms with different weights (logarithms) */
 
 static bool is_no_backup(void *arg, uint32_t index)
 {
@@ -83,9 +83,9 @@ uint32_t placement_moved_permille(const struct placement_homes *before,
     return (uint32_t)((moved * 1000 + keys / 2) / keys);
 }
 
-/* ---- who has how much ---- */
+/* ---- shares of the keys ---- */
 
-/* Whom a key may have for its home. */
+/* The nodes that can be home. */
 struct sharing {
     const struct placement_homes *homes;
     const bool *open;
@@ -111,7 +111,7 @@ static bool has_home(const struct sharing *s)
     return false;
 }
 
-/* Hits become permille, rounded so that all of them are 1000: what is over goes on to the next. */
+/* Convert hits to permille. Carry each rounding error to the next node, so that the sum is 1000. */
 static void to_permille(uint32_t *out, size_t n, size_t keys)
 {
     size_t sum = 0, given = 0;

@@ -1,10 +1,9 @@
 /*
- * rendezvous.c - weighted rendezvous hashing in integers.
+ * rendezvous.c - weighted rendezvous hashing with integers.
  *
- * Every router computes the same order from node names, weights and the key alone, so
- * none of it may depend on the CPU, the compiler, the maths library or the order of the
- * configuration. Knows nothing of sessions or health: the caller passes the nodes that
- * count and walks the candidates it gets.
+ * Every router must compute the same order of nodes. It depends only on node names, weights and the
+ * key, not on the CPU, the compiler, the maths library or the order in the configuration. Sessions
+ * and health are not considered here: the caller filters the nodes.
  */
 #include "model/rendezvous.h"
 
@@ -15,17 +14,17 @@
 
 #include "base/util.h"
 
-/* Enough for home and its fallbacks in one pass over the nodes. */
+/* Nodes found in one pass: enough for home and its fallbacks. */
 #define ROUND_MAX 8u
 
 struct scored {
     const struct rendezvous_node *node;
     uint64_t x;
-    uint64_t cost; /* L(x), 0 until somebody needs it: L is at least 1 */
+    uint64_t cost; /* L(x), which is never 0; 0 = not computed yet */
     uint32_t index;
 };
 
-/* The best so far of one pass, best first. */
+/* The best nodes of a pass so far, best first. */
 struct podium {
     struct scored place[ROUND_MAX];
     size_t n;
@@ -46,7 +45,7 @@ uint64_t rendezvous_cost(uint64_t x)
 {
     assert(x != 0);
     unsigned top = 63u - (unsigned)__builtin_clzll(x);
-    /* Q31 in [1, 2): bits below the 32nd are cut, which keeps L from rising with x. */
+    /* Q31 in [1, 2). Lower bits are truncated, so that L never increases with x. */
     uint64_t y = top >= 31 ? x >> (top - 31) : x << (31 - top);
     uint64_t log2_x = top;
     for (int bit = 0; bit < 32; bit++) {
@@ -68,8 +67,8 @@ static uint64_t cost_of(struct scored *s)
 }
 
 /*
- * Does a go before b? Under equal weights the larger x has the lower cost or wins the tie,
- * so the logarithm, the dear part, is only taken where weights differ.
+ * Return whether a is better than b. If the weights are equal, that is the one with the larger x.
+ * The logarithm is expensive, and is computed only if the weights differ.
  */
 static bool goes_before(struct scored *a, struct scored *b)
 {
@@ -101,7 +100,7 @@ static void podium_offer(struct podium *podium, struct scored *candidate,
     podium->place[at] = *candidate;
 }
 
-/* The best that go behind `last`, or of all when its node is null. */
+/* Find the best nodes after `last`, or of all nodes if last->node is null. */
 static void podium_fill(struct podium *podium, const struct rendezvous_candidates *field,
                         struct span key, struct scored *last)
 {

@@ -1,5 +1,5 @@
 /*
- * route_key.c - which bytes of a connection decide its home node.
+ * route_key.c - extract a connection's key, which decides its home node.
  */
 #include "model/route_key.h"
 
@@ -34,7 +34,7 @@ static struct span source_value(const struct route_facts *facts, enum route_sour
     case ROUTE_SOURCE_COUNT:
         break;
     }
-    assert(false); /* every source has its value above */
+    assert(false); /* not reached: all sources are handled above */
     return (struct span){0};
 }
 

@@ -1,5 +1,5 @@
 /*
- * dump.h - a configuration written back as JSON: what is in effect, defaults filled in.
+ * dump.h - write the configuration in effect as JSON, including defaults.
  */
 #ifndef MODEL_CONFIG_DUMP_H
 #define MODEL_CONFIG_DUMP_H
@@ -8,13 +8,12 @@
 #include "config.h"
 
 /*
- * In the shape of the file, from the rows that it is read by. Keys without a value (no file named,
- * as many workers as cores) are left out; names of files are as they were found, from the
- * configuration file's directory on. It is for reading: among the defaults are keys that a file may
- * have only beside others. No key holds a secret: passwords, tokens and keys are in files of their
- * own.
+ * Return a configuration as JSON text with the structure of the file, generated from the parser's
+ * table rows. Keys without a value are left out. File names are resolved. The text is not always a
+ * valid configuration file, because it contains defaults of keys that require other keys. It
+ * contains no secrets: passwords, tokens and private keys are in other files.
  *
- * What malloc made, the caller's; null when memory is short.
+ * The caller frees the text with free(). Null: out of memory.
  */
 MUST_USE char *config_dump(const struct config *config);
 

@@ -1,5 +1,5 @@
 /*
- * fault.h - report an error or warning of a preparation in one line that names place and rule.
+ * fault.h - print an error or warning about a configuration value, with its line and path.
  */
 #ifndef MODEL_CONFIG_FAULT_H
 #define MODEL_CONFIG_FAULT_H
@@ -10,23 +10,23 @@
 #include "base/util.h"
 #include "config.h"
 
-/* Where the lines go, and whose configuration it is; all borrowed. */
+/* All pointers are borrowed. */
 struct faults {
     const struct config *config;
-    const char *file_name;
-    FILE *out;
+    const char *file_name; /* of the configuration */
+    FILE *out;             /* where messages are printed */
 };
 
 /*
- * "error: FILE:LINE: PATH: TEXT", and the same as a warning. The line is left out if the value at
- * that path is a default.
+ * Print "error: FILE:LINE: PATH: TEXT" or "warning: FILE:LINE: PATH: TEXT". LINE is left out if the
+ * value at PATH is a default.
  */
 void fault_error(const struct faults *faults, const char *path, const char *format, ...)
     PRINTF_LIKE(3, 4);
 void fault_warning(const struct faults *faults, const char *path, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* "clusters[0].source_addresses[1]", for the two above. Returns text. */
+/* Format a path such as "clusters[0].source_addresses[1]". Returns text. */
 #define FAULT_PATH_MAX 96u
 const char *fault_path(char text[FAULT_PATH_MAX], const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -10,13 +10,14 @@
 #include "config.h"
 
 enum config_file_use {
-    CONFIG_FILE_START, /* start of a router or a command: may be a pipe, `--config <(...)` */
-    CONFIG_FILE_RELOAD /* while it serves: regular files only, since a read must not block */
+    CONFIG_FILE_START, /* at start, or for a command: a pipe is allowed, as in `--config <(...)` */
+    CONFIG_FILE_RELOAD /* while the router serves: only regular files, because reads of these do
+                          not block */
 };
 
 /*
- * Read, parse and check a file; print every message, warnings too, one a line to `out`.
- * Null when anything is wrong with it, the file itself included.
+ * Read, parse and check a file. Print all errors and warnings to `out`, one per line. Returns null
+ * if there is an error, or if the file cannot be read.
  */
 MUST_USE struct config *config_file_load(const char *path, enum config_file_use use, FILE *out);
 
