@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 enum step {
     STEP_START,
     STEP_START_LF,
@@ -61,8 +63,7 @@ static bool is_blank(uint8_t b)
 static bool is_tchar(uint8_t b)
 {
     static const char marks[] = "!#$%&'*+-.^_`|~";
-    return (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') ||
-           memchr(marks, b, sizeof(marks) - 1) != NULL;
+    return ascii_is_alphanumeric(b) || memchr(marks, b, sizeof(marks) - 1) != NULL;
 }
 
 /* A byte of a request target. Clients never send a fragment: RFC 9110 section 7.1 */
@@ -257,15 +258,10 @@ struct span http_list_next(struct span *list)
     return tail > p ? span_of(p, (size_t)(tail - p)) : (struct span){0};
 }
 
-static uint8_t lower(uint8_t b)
-{
-    return b >= 'A' && b <= 'Z' ? (uint8_t)(b + ('a' - 'A')) : b;
-}
-
 bool http_same_word(struct span a, struct span b)
 {
     bool same = a.n == b.n;
     for (size_t i = 0; same && i < a.n; i++)
-        same = lower(a.p[i]) == lower(b.p[i]);
+        same = ascii_lower(a.p[i]) == ascii_lower(b.p[i]);
     return same;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "wire/first_bytes.h"
 
 static enum parse_result refuse(struct ws_upgrade *u, unsigned status, const char *fault)
@@ -42,9 +43,7 @@ static void note_host(struct ws_upgrade *u, struct span value)
     u->n_hosts++;
     for (size_t i = 0; i < value.n; i++) {
         uint8_t b = value.p[i];
-        bool is_alphanumeric =
-            (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z');
-        u->host_is_invalid |= !is_alphanumeric && !memchr(marks, b, sizeof(marks) - 1);
+        u->host_is_invalid |= !ascii_is_alphanumeric(b) && !memchr(marks, b, sizeof(marks) - 1);
     }
 }
 
@@ -76,8 +75,7 @@ static void note_key(struct ws_upgrade *u, struct span value)
         return;
     for (size_t i = 0; i < WS_KEY_N; i++) {
         uint8_t b = value.p[i];
-        bool is_base64 = (b >= '0' && b <= '9') || (b >= 'A' && b <= 'Z') ||
-                         (b >= 'a' && b <= 'z') || b == '+' || b == '/';
+        bool is_base64 = ascii_is_alphanumeric(b) || b == '+' || b == '/';
         u->key_is_invalid |= i < WS_KEY_N - 2 ? !is_base64 : b != '=';
     }
     memcpy(u->key, value.p, WS_KEY_N);

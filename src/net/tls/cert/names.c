@@ -11,12 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVER_NAME_MAX 255u /* RFC 6066 section 3, by way of DNS */
+#include "base/ascii.h"
 
-static char to_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#define SERVER_NAME_MAX 255u /* RFC 6066 section 3, by way of DNS */
 
 /* ---- the names of one certificate ------------------------------------------------------ */
 
@@ -39,7 +36,7 @@ static bool names_add_text(struct tls_names *names, const unsigned char *p, size
         return true;
     char *name = strndup((const char *)p, n);
     for (char *c = name; c && *c; c++)
-        *c = to_lower(*c);
+        *c = (char)ascii_lower((uint8_t)*c);
     return names_add(names, name);
 }
 
@@ -223,7 +220,7 @@ size_t tls_name_index_find(const struct tls_name_index *index, const char *serve
     if (n > SERVER_NAME_MAX)
         return TLS_NO_ENTRY;
     for (size_t i = 0; i < n; i++)
-        name[i] = to_lower(server_name[i]);
+        name[i] = (char)ascii_lower((uint8_t)server_name[i]);
     name[n] = '\0';
     size_t entry = find_row(index, name);
     char *dot = strchr(name, '.');
