@@ -103,70 +103,82 @@ static bool at_pem_end(void)
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-/* The next certificate; null at the end and on error (see the error queue). */
-static X509 *next_certificate(BIO *bio, OSSL_LIB_CTX *lib, struct passphrase *none)
+/* A kind of object of which a PEM file may contain several. */
+struct pem_kind {
+    const char *name; /* as in "no certificate in it" */
+    /* Read the next object; null at the end and on error (see the error queue). */
+    void *(*read_next)(BIO *bio, OSSL_LIB_CTX *lib);
+    void (*free)(void *object);
+};
+
+static void *read_certificate(BIO *bio, OSSL_LIB_CTX *lib)
 {
+    struct passphrase none = {0};
     X509 *x509 = X509_new_ex(lib, NULL);
-    if (x509 && PEM_read_bio_X509(bio, &x509, passphrase_callback, none))
+    if (x509 && PEM_read_bio_X509(bio, &x509, passphrase_callback, &none))
         return x509;
     X509_free(x509);
     return NULL;
 }
 
-STACK_OF(X509) *
-    tls_file_certificates(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX])
+static void free_certificate(void *x509)
+{
+    X509_free(x509);
+}
+
+static void *read_crl(BIO *bio, OSSL_LIB_CTX *lib)
 {
     struct passphrase none = {0};
+    X509_CRL *crl = X509_CRL_new_ex(lib, NULL);
+    if (crl && PEM_read_bio_X509_CRL(bio, &crl, passphrase_callback, &none))
+        return crl;
+    X509_CRL_free(crl);
+    return NULL;
+}
+
+static void free_crl(void *crl)
+{
+    X509_CRL_free(crl);
+}
+
+static const struct pem_kind certificates = {"certificate", read_certificate, free_certificate};
+static const struct pem_kind revocation_lists = {"revocation list", read_crl, free_crl};
+
+/* Every object of this kind in a file, at least one. Null on failure. */
+static OPENSSL_STACK *read_objects(const struct pem_kind *kind, OSSL_LIB_CTX *lib, const char *file,
+                                   char error[TLS_ERROR_MAX])
+{
     ERR_clear_error();
-    STACK_OF(X509) *all = sk_X509_new_null();
-    BIO *bio = open_pem(file, "certificate", error);
-    X509 *x509 = NULL;
-    while (all && bio && (x509 = next_certificate(bio, lib, &none))) {
-        if (sk_X509_push(all, x509) <= 0) {
-            X509_free(x509);
+    OPENSSL_STACK *all = OPENSSL_sk_new_null();
+    BIO *bio = open_pem(file, kind->name, error);
+    void *object = NULL;
+    while (all && bio && (object = kind->read_next(bio, lib))) {
+        if (OPENSSL_sk_push(all, object) <= 0) {
+            kind->free(object);
             break;
         }
     }
-    bool good = all && bio && !x509 && sk_X509_num(all) > 0 && at_pem_end();
+    bool good = all && bio && !object && OPENSSL_sk_num(all) > 0 && at_pem_end();
     if (bio && !good)
-        pem_error(error, file, "certificate");
+        pem_error(error, file, kind->name);
     BIO_free(bio);
     if (!good) {
-        sk_X509_pop_free(all, X509_free);
+        OPENSSL_sk_pop_free(all, kind->free);
         all = NULL;
     }
     ERR_clear_error();
     return all;
 }
 
+STACK_OF(X509) *
+    tls_file_certificates(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX])
+{
+    return (STACK_OF(X509) *)read_objects(&certificates, lib, file, error);
+}
+
 STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX])
 {
-    ERR_clear_error();
-    STACK_OF(X509_CRL) *all = sk_X509_CRL_new_null();
-    BIO *bio = open_pem(file, "revocation list", error);
-    X509_CRL *crl = NULL;
-    while (all && bio) {
-        crl = X509_CRL_new_ex(lib, NULL);
-        if (!crl || !PEM_read_bio_X509_CRL(bio, &crl, NULL, NULL)) {
-            X509_CRL_free(crl);
-            crl = NULL;
-            break;
-        }
-        if (sk_X509_CRL_push(all, crl) <= 0) {
-            X509_CRL_free(crl);
-            break;
-        }
-    }
-    bool good = all && bio && !crl && sk_X509_CRL_num(all) > 0 && at_pem_end();
-    if (bio && !good)
-        pem_error(error, file, "revocation list");
-    BIO_free(bio);
-    if (!good) {
-        sk_X509_CRL_pop_free(all, X509_CRL_free);
-        all = NULL;
-    }
-    ERR_clear_error();
-    return all;
+    return (STACK_OF(X509_CRL) *)read_objects(&revocation_lists, lib, file, error);
 }
 
 /* ---- a certificate and its key --------------------------------------------------------- */
