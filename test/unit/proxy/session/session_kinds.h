@@ -145,4 +145,17 @@ static inline void play_fini(struct play *play)
         rig_peer_fini(&play->nodes[i]);
 }
 
+/* Set-up and tear-down of a test whose state is a rig with config_json. */
+static inline int rig_set_up(void **state)
+{
+    *state = rig_new(config_json);
+    return *state ? 0 : -1;
+}
+
+static inline int rig_tear_down(void **state)
+{
+    rig_free(*state);
+    return 0;
+}
+
 #endif

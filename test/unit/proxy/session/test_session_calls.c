@@ -168,32 +168,21 @@ static void a_listener_that_cannot_be_watched_is_tried_again(void **state)
     rig_free(rig);
 }
 
-static int set_up(void **state)
-{
-    *state = rig_new(config_json);
-    return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_failed_socket_call_refuses_the_device, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_socket_call_refuses_the_device, rig_set_up,
+                                        rig_tear_down),
         cmocka_unit_test_setup_teardown(a_connect_without_ports_or_memory_refuses_the_device,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(accepting_pauses_in_a_shortage_and_resumes_after_it, set_up,
-                                        tear_down),
+                                        rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(accepting_pauses_in_a_shortage_and_resumes_after_it,
+                                        rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(an_error_of_a_pending_connection_does_not_pause_accepting,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_device_that_cannot_be_watched_is_closed, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_node_that_cannot_be_watched_is_not_used, set_up,
-                                        tear_down),
+                                        rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(a_device_that_cannot_be_watched_is_closed, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(a_node_that_cannot_be_watched_is_not_used, rig_set_up,
+                                        rig_tear_down),
         cmocka_unit_test(a_listener_that_cannot_be_watched_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,18 +177,6 @@ static void a_refused_dial_tries_the_next_node(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    *state = rig_new(config_json);
-    return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,5 +190,5 @@ int main(void)
         cmocka_unit_test(a_local_shortage_at_the_dial_is_reported_and_not_charged_to_nodes),
         cmocka_unit_test(a_refused_dial_tries_the_next_node),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

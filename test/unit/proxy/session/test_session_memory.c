@@ -123,18 +123,6 @@ static void the_log_line_of_a_session_allocates_nothing(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    *state = rig_new(config_json);
-    return *state ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    rig_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +133,6 @@ int main(void)
     const struct CMUnitTest with_own_rigs[] = {
         cmocka_unit_test(the_log_line_of_a_session_allocates_nothing),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down) +
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down) +
            cmocka_run_group_tests(with_own_rigs, NULL, NULL);
 }
