@@ -144,46 +144,38 @@ void session_end(struct session *s, enum close_reason reason)
 /* ---- events ---- */
 
 /*
- * epoll_ctl() failed for lack of memory, or at the limit fs.epoll.max_user_watches, and libev has
- * stopped the watcher: nothing would wake the session, and starting it again would spin.
+ * A socket is ready. up, down: the events that each direction waits for there.
+ *
+ * EV_ERROR: epoll_ctl() failed for lack of memory, or at the limit fs.epoll.max_user_watches, and
+ * libev has stopped the watcher: nothing would wake the session, and starting it again would spin.
  */
-static void end_unwatched(struct session *s)
+static void on_socket(struct session *s, int events, int up, int down)
 {
-    end(s, CLOSE_LOCAL_LIMIT, "a socket cannot be watched");
+    if (events & EV_ERROR) {
+        end(s, CLOSE_LOCAL_LIMIT, "a socket cannot be watched");
+        return;
+    }
+    if (!(events & (up | down))) {
+        session_watch(s, true);
+        return;
+    }
+    s->up.due |= (events & up) != 0;
+    s->down.due |= (events & down) != 0;
+    session_run(s);
 }
 
 static void on_client(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
     struct session *s = CONTAINER_OF(io, struct session, client_io);
-    if (events & EV_ERROR) {
-        end_unwatched(s);
-        return;
-    }
-    if (!(events & (s->up.read_wait | s->down.write_wait))) {
-        session_watch(s, true);
-        return;
-    }
-    s->up.due |= (events & s->up.read_wait) != 0;
-    s->down.due |= (events & s->down.write_wait) != 0;
-    session_run(s);
+    on_socket(s, events, s->up.read_wait, s->down.write_wait);
 }
 
 static void on_node(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
     struct session *s = CONTAINER_OF(io, struct session, node_io);
-    if (events & EV_ERROR) {
-        end_unwatched(s);
-        return;
-    }
-    if (!(events & (s->up.write_wait | s->down.read_wait))) {
-        session_watch(s, true);
-        return;
-    }
-    s->up.due |= (events & s->up.write_wait) != 0;
-    s->down.due |= (events & s->down.read_wait) != 0;
-    session_run(s);
+    on_socket(s, events, s->up.write_wait, s->down.read_wait);
 }
 
 static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events)
