@@ -62,48 +62,64 @@ void accounts_confine(void)
     confined = true;
 }
 
-/* As getpwnam_r(), but without name services. */
-static int scan_users(const char *name, struct passwd *record, char *text, struct passwd **found)
+/* An entry of /etc/passwd or /etc/group. */
+union record {
+    struct passwd user;
+    struct group group;
+};
+
+/* Read the next entry of a file. Returns its name; null at the end and on error, see *error. */
+static const char *next_name(FILE *file, bool group, union record *record, char *text, int *error)
 {
-    FILE *file = fopen("/etc/passwd", "re");
+    struct passwd *user;
+    struct group *other;
+    *error = group ? fgetgrent_r(file, &record->group, text, RECORD_MAX, &other)
+                   : fgetpwent_r(file, &record->user, text, RECORD_MAX, &user);
+    if (*error != 0)
+        return NULL;
+    return group ? record->group.gr_name : record->user.pw_name;
+}
+
+/* As getpwnam_r() and getgrnam_r(), but without name services. Returns 0 if the name was found. */
+static int scan(const char *name, bool group, union record *record, char *text)
+{
+    FILE *file = fopen(group ? "/etc/group" : "/etc/passwd", "re");
+    const char *entry;
+    int error;
     if (!file)
         return errno;
-    int error;
     do
-        error = fgetpwent_r(file, record, text, RECORD_MAX, found);
-    while (error == 0 && strcmp(record->pw_name, name) != 0);
-    if (error != 0)
-        *found = NULL;
+        entry = next_name(file, group, record, text, &error);
+    while (entry && strcmp(entry, name) != 0);
     (void)fclose(file);
     return error;
 }
 
-static int scan_groups(const char *name, struct group *record, char *text, struct group **found)
+/*
+ * Look up a name: with name services, or in the files only after accounts_confine(). Returns 0 with
+ * *found false if the name services have no such name.
+ */
+static int look_up(const char *name, bool group, union record *record, char *text, bool *found)
 {
-    FILE *file = fopen("/etc/group", "re");
-    if (!file)
-        return errno;
-    int error;
-    do
-        error = fgetgrent_r(file, record, text, RECORD_MAX, found);
-    while (error == 0 && strcmp(record->gr_name, name) != 0);
-    if (error != 0)
-        *found = NULL;
-    (void)fclose(file);
+    struct passwd *user = NULL;
+    struct group *other = NULL;
+    int error = confined ? scan(name, group, record, text)
+                : group  ? getgrnam_r(name, &record->group, text, RECORD_MAX, &other)
+                         : getpwnam_r(name, &record->user, text, RECORD_MAX, &user);
+    *found = confined ? error == 0 : user || other;
     return error;
 }
 
 int account_user(const char *name, uid_t *uid, gid_t *gid)
 {
-    struct passwd record, *found = NULL;
+    union record record;
+    bool found = false;
     const struct account *before = confined ? recall(name, false) : NULL;
     char *text = malloc(RECORD_MAX);
-    int error = !text      ? ENOMEM
-                : confined ? scan_users(name, &record, text, &found)
-                           : getpwnam_r(name, &record, text, RECORD_MAX, &found);
+    int error = text ? look_up(name, false, &record, text, &found) : ENOMEM;
     if (found) {
-        *uid = record.pw_uid;
-        *gid = record.pw_gid;
+        *uid = record.user.pw_uid;
+        *gid = record.user.pw_gid;
         remember(name, false, *uid, *gid);
     } else if (before) {
         *uid = before->uid;
@@ -119,14 +135,13 @@ int account_user(const char *name, uid_t *uid, gid_t *gid)
 
 int account_group(const char *name, gid_t *gid)
 {
-    struct group record, *found = NULL;
+    union record record;
+    bool found = false;
     const struct account *before = confined ? recall(name, true) : NULL;
     char *text = malloc(RECORD_MAX);
-    int error = !text      ? ENOMEM
-                : confined ? scan_groups(name, &record, text, &found)
-                           : getgrnam_r(name, &record, text, RECORD_MAX, &found);
+    int error = text ? look_up(name, true, &record, text, &found) : ENOMEM;
     if (found) {
-        *gid = record.gr_gid;
+        *gid = record.group.gr_gid;
         remember(name, true, 0, *gid);
     } else if (before) {
         *gid = before->gid;
