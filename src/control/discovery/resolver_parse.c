@@ -75,6 +75,11 @@ int resolver_parse_services(struct span message, struct dns_answer *answer)
     return answer->n_services > 0 ? ARES_SUCCESS : ARES_ENODATA;
 }
 
+static void add_address(struct dns_host *host, const void *address)
+{
+    (void)inet_ntop(host->family, address, host->addresses[host->n++], sizeof(dns_address_text));
+}
+
 static int parse_v4(struct span message, struct dns_host *host, int room)
 {
     struct ares_addrttl *list = calloc((size_t)room, sizeof(*list));
@@ -82,8 +87,7 @@ static int parse_v4(struct span message, struct dns_host *host, int room)
         return ARES_ENOMEM;
     int status = ares_parse_a_reply(message.p, (int)message.n, NULL, list, &room);
     for (int i = 0; status == ARES_SUCCESS && i < room; i++)
-        (void)inet_ntop(AF_INET, &list[i].ipaddr, host->addresses[host->n++],
-                        sizeof(dns_address_text));
+        add_address(host, &list[i].ipaddr);
     free(list);
     return status;
 }
@@ -95,8 +99,7 @@ static int parse_v6(struct span message, struct dns_host *host, int room)
         return ARES_ENOMEM;
     int status = ares_parse_aaaa_reply(message.p, (int)message.n, NULL, list, &room);
     for (int i = 0; status == ARES_SUCCESS && i < room; i++)
-        (void)inet_ntop(AF_INET6, &list[i].ip6addr, host->addresses[host->n++],
-                        sizeof(dns_address_text));
+        add_address(host, &list[i].ip6addr);
     free(list);
     return status;
 }
