@@ -55,11 +55,7 @@ static bool load_own(struct tls_client_context *ctx, OSSL_LIB_CTX *lib,
     struct tls_credential credential;
     if (!tls_credential_load(lib, &files, &credential, error))
         return false;
-    bool used = tls_credential_use(&credential, ctx->ossl, &files, error);
-    const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
-    if (used && (!tls_expiry_add(&ctx->expiry, kind, credential.leaf, files.certificate_file) ||
-                 !tls_expiry_add_all(&ctx->expiry, kind, credential.chain, files.certificate_file)))
-        used = tls_fail_memory(error);
+    bool used = tls_credential_use(&credential, ctx->ossl, &files, &ctx->expiry, error);
     tls_credential_fini(&credential);
     return used;
 }
@@ -101,10 +97,11 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
                   (!conf->verify || load_authorities(ctx, lib->ossl, conf->ca_file, error));
     tls_wipe_end();
     ERR_clear_error();
-    if (loaded)
-        return ctx;
-    tls_client_context_free(ctx);
-    return NULL;
+    if (!loaded) {
+        tls_client_context_free(ctx);
+        return NULL;
+    }
+    return ctx;
 }
 
 struct tls_client_context *tls_client_context_ref(struct tls_client_context *ctx)

@@ -280,11 +280,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
         return false;
     }
     entry->key_types |= bit;
-    const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
-    if (!tls_expiry_add(&ctx->expiry, kind, credential->leaf, files->certificate_file) ||
-        !tls_expiry_add_all(&ctx->expiry, kind, credential->chain, files->certificate_file))
-        return tls_fail_memory(error);
-    return tls_credential_use(credential, entry->ossl, files, error) &&
+    return tls_credential_use(credential, entry->ossl, files, &ctx->expiry, error) &&
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
 }
 

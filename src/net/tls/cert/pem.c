@@ -267,12 +267,18 @@ void tls_credential_fini(struct tls_credential *credential)
 }
 
 bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
-                        const struct certificate_conf *files, char error[TLS_ERROR_MAX])
+                        const struct certificate_conf *files, struct tls_expiry *expiry,
+                        char error[TLS_ERROR_MAX])
 {
+    const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
+    const char *file = files->certificate_file;
     ERR_clear_error();
     /* Fails if the security level forbids it: RSA below 2048 bits, SHA-1 signatures. */
-    if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) ==
+    if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) !=
         1)
-        return true;
-    return tls_fail(error, files->certificate_file, "the certificate cannot be used");
+        return tls_fail(error, file, "the certificate cannot be used");
+    return tls_expiry_add(expiry, kind, credential->leaf, file) &&
+                   tls_expiry_add_all(expiry, kind, credential->chain, file)
+               ? true
+               : tls_fail_memory(error);
 }

@@ -13,6 +13,7 @@
 
 #include "base/util.h"
 #include "model/config/config.h"
+#include "net/tls/cert/expiry.h"
 #include "net/tls/cert/report.h"
 
 /* A certificate with its chain and private key. */
@@ -29,9 +30,10 @@ MUST_USE bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_co
                                   struct tls_credential *out, char error[TLS_ERROR_MAX]);
 void tls_credential_fini(struct tls_credential *credential);
 
-/* Add it to a context; certificates with other key types stay. */
+/* Add it to a context, and to the expiry times; certificates with other key types stay. */
 MUST_USE bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
-                                 const struct certificate_conf *files, char error[TLS_ERROR_MAX]);
+                                 const struct certificate_conf *files, struct tls_expiry *expiry,
+                                 char error[TLS_ERROR_MAX]);
 
 /* Every certificate of a PEM file, at least one. Null on failure. */
 STACK_OF(X509) *
