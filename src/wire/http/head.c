@@ -82,15 +82,20 @@ static enum byte_result start_byte(struct http_head *h, uint8_t b)
     return to_step(h, STEP_METHOD);
 }
 
+/* This byte ends the name; the value begins after it. */
+static enum byte_result end_name(struct http_head *h, enum step next)
+{
+    h->name_n = h->at - h->name_at;
+    h->value_at = h->at + 1;
+    h->value_n = 0;
+    return to_step(h, next);
+}
+
 static enum byte_result method_byte(struct http_head *h, uint8_t b)
 {
     if (is_tchar(b))
         return BYTE_TAKEN;
-    if (b != ' ')
-        return bad(h, "not an HTTP request");
-    h->name_n = h->at - h->name_at;
-    h->value_at = h->at + 1;
-    return to_step(h, STEP_TARGET);
+    return b == ' ' ? end_name(h, STEP_TARGET) : bad(h, "not an HTTP request");
 }
 
 static enum byte_result target_byte(struct http_head *h, uint8_t b)
@@ -132,12 +137,7 @@ static enum byte_result name_byte(struct http_head *h, uint8_t b)
 {
     if (is_tchar(b))
         return BYTE_TAKEN;
-    if (b != ':')
-        return bad(h, "not a field name");
-    h->name_n = h->at - h->name_at;
-    h->value_at = h->at + 1;
-    h->value_n = 0;
-    return to_step(h, STEP_VALUE);
+    return b == ':' ? end_name(h, STEP_VALUE) : bad(h, "not a field name");
 }
 
 static enum byte_result value_byte(struct http_head *h, uint8_t b)
