@@ -1,8 +1,8 @@
 /*
  * address.c - parse and compare numeric addresses with ports.
  *
- * Strict: no names, no zone, no leading zeros in the port, and IPv6 only in brackets (without
- * them the last group would be read as a port).
+ * Strict: no names, no zones, no leading zeros in the port, and IPv6 only in brackets (without
+ * them, the last group would be parsed as the port).
  */
 #include "address.h"
 
@@ -92,7 +92,7 @@ const char *config_address_unix(const char *text)
     return text && strncmp(text, CONFIG_UNIX_PREFIX, n) == 0 ? text + n : NULL;
 }
 
-/* Port 0 means a different free port each time. */
+/* Addresses with port 0 are never equal, because each gets another free port. */
 bool config_address_equal(const char *a, const char *b)
 {
     struct config_address left;

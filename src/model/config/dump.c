@@ -1,8 +1,8 @@
 /*
- * dump.c - write a configuration as JSON, from the rows of config_keys.h.
+ * dump.c - write a configuration as JSON, using the table rows in keys/.
  *
- * A value that the row's own rule would not take (0 workers for "one per core", a node without a
- * limit of its own) stands for a key that is not there, and is left out.
+ * A value that is out of its row's range means that the key is not set (workers 0 is one per core;
+ * NODE_AS_DEFAULT). Such keys are left out.
  */
 #include "model/config/dump.h"
 
@@ -64,7 +64,7 @@ static json_t *dump_network(const struct cidr *network)
     return json_string(text);
 }
 
-/* ---- several ---- */
+/* ---- lists ---- */
 
 static json_t *dump_choices(const struct config_key *key, const void *object)
 {
@@ -87,7 +87,7 @@ static json_t *dump_set(const struct config_key *key, uint32_t set)
     return list;
 }
 
-/* Elements of any kind that is a pointer to an array of them. Null: it is empty. */
+/* Dump a list that is stored as a pointer to an array. Returns null if the pointer is null. */
 static json_t *dump_list(const struct config *config, const struct config_key *key,
                          const void *object)
 {
@@ -136,7 +136,7 @@ static json_t *dump_cluster(const struct config *config, const struct config_key
     return json_string(config->clusters[index].name);
 }
 
-/* Null: the key is not there. */
+/* Returns null if the key is not set. */
 static json_t *dump_value(const struct config *config, const struct config_key *key,
                           const void *object)
 {

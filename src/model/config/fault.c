@@ -1,5 +1,5 @@
 /*
- * fault.c - write errors and warnings of a preparation in one format.
+ * fault.c - print errors and warnings about configuration values in one format.
  */
 #include "model/config/fault.h"
 

@@ -1,5 +1,5 @@
 /*
- * file.c - read a configuration from a file, and say what is wrong with it.
+ * file.c - read a configuration from a file, and print its errors and warnings.
  */
 #include "model/config/file.h"
 

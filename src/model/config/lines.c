@@ -1,9 +1,9 @@
 /*
- * lines.c - on which line each value of a JSON text stands.
+ * lines.c - find the line of each value in a JSON text.
  *
- * One pass over the bytes, without recursion: an entry knows its parent, and that chain is
- * the stack. Judges nothing, jansson has done that: on a malformed text the map is of no
- * use, but building it stays inside the text and ends.
+ * One pass over the text, without recursion: the entries' links to their parents are used as the
+ * stack. Does not validate, because jansson has done so. For an invalid text the map is useless,
+ * but making it ends, and does not read outside the text.
  */
 #include "lines.h"
 
@@ -18,7 +18,7 @@ struct scan {
     const char *end;
     uint32_t line;
     uint32_t around; /* entry of the innermost open array or object, or NO_ENTRY */
-    uint32_t key;    /* entry of a key whose value has not begun yet, or NO_ENTRY */
+    uint32_t key;    /* entry of a key whose value has not been reached, or NO_ENTRY */
 };
 
 static bool add_entry(struct scan *scan, uint32_t *entry)
@@ -38,7 +38,7 @@ static bool add_entry(struct scan *scan, uint32_t *entry)
     return true;
 }
 
-/* The entry of the value that begins here: a key has made it already. */
+/* Return the entry of the value that begins here. A member's entry was added with its key. */
 static bool begin_value(struct scan *scan, uint32_t *entry)
 {
     if (scan->key == NO_ENTRY)
@@ -64,7 +64,7 @@ static void close_container(struct scan *scan)
     scan->p++;
     scan->key = NO_ENTRY;
     if (scan->around == NO_ENTRY)
-        return; /* more closed than opened: not a text jansson accepts */
+        return; /* more closed than opened: not valid JSON */
     struct config_line *line = &scan->lines->list[scan->around];
     line->next = scan->lines->n;
     scan->around = line->parent;
@@ -95,7 +95,7 @@ static bool string(struct scan *scan)
     return true;
 }
 
-/* A number, true, false or null: everything up to the next byte that could end it. */
+/* Skip a number, true, false or null. */
 static bool bare_word(struct scan *scan)
 {
     uint32_t entry;
@@ -118,7 +118,7 @@ static bool token(struct scan *scan)
     case '\r':
     case ',':
     case ':':
-    case '\0': /* strchr() would take it for a delimiter, and bare_word() never end */
+    case '\0': /* strchr() finds it in any string, so bare_word() would not advance */
         scan->p++;
         return true;
     case '{':

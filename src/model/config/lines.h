@@ -1,9 +1,9 @@
 /*
- * lines.h - on which line each value of a JSON text stands.
+ * lines.h - find the line of each value in a JSON text.
  *
- * jansson says where a text is malformed, but forgets where its values were. This map
- * remembers: one entry a value, in the order of the text, so that whoever walks jansson's
- * values (which keep that order) walks the entries in step and needs no key to find them.
+ * jansson reports the line of a syntax error, but not the lines of values. This map has one entry
+ * per value, in the order of the text. jansson keeps this order too, so both can be iterated
+ * together.
  */
 #ifndef MODEL_CONFIG_LINES_H
 #define MODEL_CONFIG_LINES_H
@@ -14,11 +14,11 @@
 
 #include "base/util.h"
 
-/* A value; for a member of an object, the line of its key. Entry 0 is the whole text. */
+/* The entry of a value. Entry 0 is the whole text. */
 struct config_line {
-    uint32_t line;   /* from 1 */
-    uint32_t parent; /* entry of the array or object around it */
-    uint32_t next;   /* the entry after this one and all that is inside it */
+    uint32_t line;   /* line of the value, or of its key in an object; from 1 */
+    uint32_t parent; /* entry of the enclosing array or object */
+    uint32_t next;   /* the entry after this value and its contents */
     bool object;     /* its members have keys */
 };
 
@@ -29,21 +29,21 @@ struct config_lines {
 };
 
 /*
- * Map a text that jansson has accepted without duplicate keys.
+ * Make the map of a text that jansson has accepted without duplicate keys.
  *
  *   text, n    n at most CONFIG_FILE_MAX
  *
- * False when memory is short; *lines needs config_lines_fini() in any case. Safe on every
- * text, though of use only for a correct one. Needs no stack, so depth does not matter.
+ * Returns false if out of memory; call config_lines_fini() in any case. Safe for any text, but
+ * useful only for a valid one. Not recursive, so any nesting depth is safe.
  */
 MUST_USE bool config_lines_init(struct config_lines *lines, const char *text, size_t n);
 void config_lines_fini(struct config_lines *lines);
 
-/* The first member or element inside `entry`; meaningless when it has none. */
+/* Return the first member or element of an object or array, which must not be empty. */
 uint32_t config_lines_first(uint32_t entry);
-/* The next member or element beside `entry`; meaningless after the last. */
+/* Return the next member or element after `entry`, which must not be the last one. */
 uint32_t config_lines_next(const struct config_lines *lines, uint32_t entry);
-/* The line of an entry; 0 for an entry that is not there. */
+/* Return the line of an entry, or 0 if there is no such entry. */
 uint32_t config_lines_line(const struct config_lines *lines, uint32_t entry);
 
 #endif

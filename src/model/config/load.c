@@ -1,10 +1,10 @@
 /*
  * load.c - parse and check a configuration.
  *
- *    text --jansson--> JSON values --read, by the rows of keys/--> struct config --> check/
+ *    text --jansson--> JSON values --read, by the rows in keys/--> struct config --> check/
  *      `---- lines ---> line of each value
  *
- * jansson stops at the first syntax error; if there is none, all errors are found.
+ * jansson stops at the first syntax error. If there is none, all errors are reported.
  */
 #include "load.h"
 
@@ -21,11 +21,11 @@ static json_t *parse_json(struct config_load *load, const char *text, size_t n)
         config_fault(load, 0, "must have at most %u bytes, got %zu", CONFIG_FILE_MAX, n);
         return NULL;
     }
-    /* A NUL is allowed here so that the key it is in can be named. */
+    /* Allow NUL bytes here; the readers reject them, and report the key. */
     json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (root)
         return root;
-    /* jansson has words for every fault but this one. */
+    /* Without a message from jansson, the cause is lack of memory. */
     if (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)
         config_no_memory(load);
     else

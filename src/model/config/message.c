@@ -1,8 +1,8 @@
 /*
- * message.c - say what is wrong with a configuration, where, and by which rule.
+ * message.c - format the errors and warnings about a configuration.
  *
- * Text from the file is shown escaped and cut: a configuration may come from anywhere, and
- * its errors end on a terminal. Up to MESSAGES_KEPT are kept, the rest is counted.
+ * Text from the file is escaped and truncated, because it is printed on terminals, and a file can
+ * come from anywhere. MESSAGES_KEPT messages are kept; errors beyond that are only counted.
  */
 #include "message.h"
 
@@ -34,11 +34,12 @@ void config_text_put(struct config_text *text, const char *format, ...)
     va_end(args);
 }
 
-/* Write one character to out (room for 6 bytes a byte), escaped if need be; bytes written. */
+/* Write one character to out, which must have room for 6 times n bytes. Escape it if necessary.
+ * Returns the number of bytes written. */
 static size_t show_character(const char *p, size_t n, bool quoted, char *out)
 {
     unsigned char c = (unsigned char)*p;
-    if (n == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1 controls steer terminals too */
+    if (n == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0) /* terminals interpret C1 controls too */
         return (size_t)sprintf(out, "\\u%04x", (unsigned)(unsigned char)p[1]);
     if (c < 0x20 || c == 0x7f)
         return (size_t)sprintf(out, "\\u%04x", (unsigned)c);
@@ -61,7 +62,7 @@ static void show(const char *text, bool quoted, char shown[CONFIG_SHOWN_MAX])
             used += 3;
             break;
         }
-        /* jansson shows the file too, and cuts where it likes */
+        /* jansson's messages quote the file, and may truncate inside a character */
         used += length == UTF8_BAD ? (size_t)sprintf(shown + used, "\\ufffd")
                                    : show_character(p, n, quoted, shown + used);
         p += n;
@@ -97,7 +98,7 @@ const char *config_got(const json_t *value, char got[CONFIG_GOT_MAX])
     case JSON_INTEGER:
         snprintf(got, CONFIG_GOT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         return got;
-    case JSON_REAL: /* as short as it can be read back; an integer keeps its fraction */
+    case JSON_REAL: /* the shortest exact form, with ".0" if it is an integer */
         snprintf(got, CONFIG_GOT_MAX, "%.15g", json_real_value(value));
         if (strtod(got, NULL) != json_real_value(value))
             snprintf(got, CONFIG_GOT_MAX, "%.17g", json_real_value(value));
@@ -118,7 +119,7 @@ void config_path(const struct config_place *at, struct config_text *path)
     char shown[CONFIG_SHOWN_MAX];
     if (!at->up)
         return;
-    config_path(at->up, path); /* as deep as the tables are */
+    config_path(at->up, path); /* the depth of the tables limits the recursion */
     if (at->key)
         config_text_put(path, "%s%s", path->n ? "." : "", config_show(at->key, shown));
     else
@@ -138,7 +139,7 @@ static char *compose(const struct config_load *load, uint32_t line, const struct
     return whole;
 }
 
-/* Keep the list in the order of lines: the last checks speak of the whole file. */
+/* Insert by line, because the checks at the end report lines in any order. */
 static bool insert(struct config_messages *messages, struct config_message message)
 {
     struct config_message *list =
@@ -153,7 +154,7 @@ static bool insert(struct config_messages *messages, struct config_message messa
     return true;
 }
 
-/* A message that memory is too short for counts as an error, be it a warning: it is lost. */
+/* If a warning is lost because memory runs out, it is counted as an error. */
 static void add(struct config_load *load, bool warning, uint32_t line,
                 const struct config_text *text)
 {

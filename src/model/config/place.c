@@ -1,8 +1,8 @@
 /*
  * place.c - step from a JSON value to the values inside it.
  *
- * jansson's values and the entries of the line map are in the same order, so both are stepped
- * through together, and every value keeps its line and its path.
+ * jansson's values and the entries of the line map are in the same order, so both are iterated
+ * together, and every value has its line and its path.
  */
 #include "place.h"
 

@@ -1,9 +1,8 @@
 /*
- * read.c - read an object of the file into a struct, by the table of its keys.
+ * read.c - read an object of the file into a struct, using the table of its keys.
  *
- * Goes through the keys in the order of the text and calls the reader of each row. Objects inside
- * are read by recursion, which ends because the tables do not contain themselves. Reports unknown
- * and missing keys.
+ * Calls the reader of each key's row, in the order of the text. Nested objects are read by
+ * recursion, which ends because no table contains itself. Reports unknown and missing keys.
  *
  *    config_load_object --row--> reader --scalar, list--> field
  *             ^-------- object, list of objects ------'
@@ -43,7 +42,7 @@ static void read_optional(struct config_load *load, const struct config_key *key
     config_load_object(load, key->table, at, inner);
 }
 
-/* `false` is a choice of its own; the keys of an object are fields of the same struct. */
+/* The flag for `false` and the keys of the object are fields of the same struct. */
 static void read_false_or_object(struct config_load *load, const struct config_key *key,
                                  const struct config_place *at, void *object)
 {
@@ -83,8 +82,8 @@ static void read_object_list(struct config_load *load, const struct config_key *
 }
 
 /*
- * An object, or the word of the table's first key alone. With a fault in it, that key is left
- * at its default, "not read", so that nobody compares it with others.
+ * Read an object, or a string that is the value of the table's first key. After an error in the
+ * object, that key keeps its default, "not set", so that it is not compared with others.
  */
 static void read_shorthand(struct config_load *load, const struct config_table *table,
                            const struct config_place *list, const struct config_place *at,
@@ -146,7 +145,7 @@ static config_reader *const reader[] = {
 };
 _Static_assert(ARRAY_LEN(reader) == CONFIG_KIND_COUNT, "every kind of key has a reader");
 
-/* A key that exists, but elsewhere, was put into the wrong object; at most so deep in others. */
+/* Find the object that an unknown key belongs in, at most `depth` levels below this table. */
 static bool find_home(const struct config_table *table, const char *key, unsigned depth,
                       struct config_text *home)
 {

@@ -1,7 +1,7 @@
 /*
- * read.h - what the readers of single values and the readers of lists share.
+ * read.h - the readers of single values and of lists.
  *
- * Each says what is wrong with a value that it does not like; the caller says nothing more.
+ * A reader reports an invalid value; its caller reports nothing more.
  */
 #ifndef MODEL_CONFIG_READ_H
 #define MODEL_CONFIG_READ_H
@@ -14,12 +14,12 @@
 #include "message.h"
 #include "table.h"
 
-/* A value, its row, and the struct that the row's field is in. */
+/* Read the value at `at` into the field of `object` that the row `key` describes. */
 typedef void config_reader(struct config_load *load, const struct config_key *key,
                            const struct config_place *at, void *object);
 
 config_reader config_read_string;
-config_reader config_read_cluster; /* only its type: the name is resolved by config_check_whole() */
+config_reader config_read_cluster; /* checks the type; config_check_whole() resolves the name */
 config_reader config_read_bool;
 config_reader config_read_integer;
 config_reader config_read_factor;
@@ -30,35 +30,35 @@ config_reader config_read_network_list;
 config_reader config_read_enum_list;
 config_reader config_read_enum_set;
 
-/* The value as a C string; null when it is no text, or has a NUL and would be cut by it. */
+/* Return the value as a C string, or null if it is not a string or contains a NUL byte. */
 const char *config_plain_text(const json_t *value);
 
-/* The checked text of a row of that kind, with its path resolved; null = none, owned else. */
+/* Check a string of this kind, and resolve its path. Returns an owned copy, or null if invalid. */
 MUST_USE char *config_make_text(struct config_load *load, const struct config_key *key,
                                 enum config_kind kind, const struct config_place *at);
 
-/* Whether it is text of min..max bytes and of the row's shape. */
+/* Check that the value is a string with the row's length and shape. */
 bool config_want_text(struct config_load *load, const struct config_key *key,
                       const struct config_place *at);
 
-/* Whether it is an integer of the row's range; *out untouched unless. */
+/* Check that the value is an integer in the row's range. If not, *out is untouched. */
 MUST_USE bool config_want_integer(struct config_load *load, const struct config_key *key,
                                   const struct config_place *at, uint32_t *out);
 
-/* Report a list with fewer or more elements than the row allows; `what` names them. */
+/* Check that the list has as many elements as the row allows; `what` is their name in messages. */
 MUST_USE bool config_want_count(struct config_load *load, const struct config_key *key,
                                 const struct config_place *at, const char *what);
-/* A zeroed list of n elements in the field, in place of its old one; its count is still 0. */
+/* Replace the list in the field by a zeroed one for n elements. Its count is 0. */
 void *config_begin_list(struct config_load *load, const struct config_key *key, void *object,
                         size_t n, size_t size);
 
-/* The word of a row that a value is; null = none. */
+/* Return the row's choice that the value is, or null. */
 const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value);
-/* The same, and a message unless it is one: `want "a", "b" or "c"OR_ELSE`. */
+/* The same, but report other values: `must be "a", "b" or "c"OR_ELSE, got VALUE`. */
 const struct config_choice *config_want_choice(struct config_load *load,
                                                const struct config_key *key,
                                                const struct config_place *at, const char *or_else);
-/* "a", "b" or "c" */
+/* Append the row's choices: "a", "b" or "c". */
 void config_put_choices(const struct config_key *key, struct config_text *text);
 
 #endif

@@ -1,8 +1,7 @@
 /*
  * read_list.c - read lists of strings, integers, networks and enum values.
  *
- * If a list of one is written without brackets, its value is read as if it had them, but its path
- * in messages has no index.
+ * A list of one element can be written without brackets. Its path in messages then has no index.
  */
 #include "read.h"
 
@@ -29,7 +28,7 @@ bool config_want_count(struct config_load *load, const struct config_key *key,
     return false;
 }
 
-/* Whether an earlier element of the list is written the same. */
+/* Return whether an earlier element of the list has the same JSON value. */
 static bool repeated(const struct config_place *list, const struct config_place *at)
 {
     for (size_t i = 0; list->value != at->value && i < at->index; i++) {
@@ -39,7 +38,6 @@ static bool repeated(const struct config_place *list, const struct config_place 
     return false;
 }
 
-/* A zeroed list for the field, in place of what it has; its count is still 0. */
 void *config_begin_list(struct config_load *load, const struct config_key *key, void *object,
                         size_t n, size_t size)
 {
@@ -119,7 +117,7 @@ void config_read_string_list(struct config_load *load, const struct config_key *
     }
 }
 
-/* Append the integer at `at` to list[0..*n). Values are compared, not texts: 3 and 3.0 are one. */
+/* Append the integer at `at` to list[0..*n). Report duplicates by value, such as 3 and 3.0. */
 static void add_integer(struct config_load *load, const struct config_key *key,
                         const struct config_place *at, uint32_t *list, size_t *n)
 {

@@ -1,8 +1,8 @@
 /*
  * read_scalar.c - read one string, boolean, number or enum value into its field.
  *
- * A reader reports an invalid value and leaves the field at its default, so that reading goes on
- * and finds all errors of the file.
+ * A reader reports an invalid value and leaves the field at its default, so that the rest of the
+ * file is read, and all errors are found.
  */
 #include "read.h"
 
@@ -12,7 +12,6 @@
 
 #include "store.h"
 
-/* A text that is wrong leaves the default: the whole is refused, but goes on being read. */
 void config_read_string(struct config_load *load, const struct config_key *key,
                         const struct config_place *at, void *object)
 {
@@ -23,7 +22,7 @@ void config_read_string(struct config_load *load, const struct config_key *key,
     config_store_pointer(key, object, text);
 }
 
-/* The name is looked up by config_check_whole(), when all clusters are known. */
+/* config_check_whole() looks up the name, after all clusters have been read. */
 void config_read_cluster(struct config_load *load, const struct config_key *key,
                          const struct config_place *at, void *object)
 {
@@ -40,7 +39,7 @@ void config_read_bool(struct config_load *load, const struct config_key *key,
         config_want(load, at, "true or false");
 }
 
-/* JSON has one type of numbers: 3000.0 is the integer 3000, as in JSON Schema. */
+/* JSON has only one type of numbers: as in JSON Schema, 3000.0 is an integer. */
 static bool integer_of(const json_t *value, int64_t *out)
 {
     if (json_is_real(value))
@@ -74,7 +73,7 @@ void config_read_integer(struct config_load *load, const struct config_key *key,
 void config_read_factor(struct config_load *load, const struct config_key *key,
                         const struct config_place *at, void *object)
 {
-    double thousandths = json_number_value(at->value) * 1000; /* 0 for what is no number */
+    double thousandths = json_number_value(at->value) * 1000; /* 0 if it is not a number */
     if (thousandths >= key->min && thousandths <= key->max) {
         config_store_number(key, object, (uint32_t)(thousandths + 0.5));
         return;

@@ -1,8 +1,8 @@
 /*
- * read_text.c - read a JSON text: a name, a file, an address, a text of some shape.
+ * read_text.c - read a JSON string: a name, a file, an address, or text of a certain shape.
  *
- * What comes out is ready to use: paths of files and of Unix sockets start at the
- * configuration file's directory.
+ * Relative paths of files and of Unix sockets are resolved against the configuration file's
+ * directory.
  */
 #include "read.h"
 
@@ -21,7 +21,7 @@ const char *config_plain_text(const json_t *value)
     return text && strlen(text) == json_string_length(value) ? text : NULL;
 }
 
-/* All of these texts end up in log lines, in metrics or in error messages. */
+/* Control characters are rejected, because strings are used in logs, metrics and messages. */
 static bool has_control(const char *text)
 {
     for (; *text; text++) {
@@ -59,7 +59,8 @@ static char *copy(struct config_load *load, const char *text)
     return text_copy;
 }
 
-/* PREFIX and the path, from the configuration file's directory. */
+/* Resolve a relative path against the configuration file's directory. The result begins with
+ * prefix. */
 static char *resolve_path(struct config_load *load, const char *prefix, const char *path)
 {
     const char *slash = strrchr(load->file_name, '/');
@@ -133,7 +134,7 @@ static char *make_node_address(struct config_load *load, const struct config_pla
 
 #define SERVER_ADDRESS_MAX 64u
 
-/* With the port behind a host that came without one, and brackets around IPv6. */
+/* Add the port to a host without one, and brackets to IPv6. */
 static bool complete_server(const char *host, uint32_t port, char text[SERVER_ADDRESS_MAX])
 {
     struct config_address address;
@@ -160,7 +161,7 @@ static char *make_server_address(struct config_load *load, const struct config_k
     return NULL;
 }
 
-/* Remember the line, for config_line(). */
+/* Store the line, for config_line(). */
 static void note_line(struct config_load *load, const struct config_place *at)
 {
     struct config *config = load->config;

@@ -1,7 +1,7 @@
 /*
- * reference.c - the reference of all keys, as Markdown, from the rows themselves.
+ * reference.c - print the reference of all keys as Markdown, from the table rows.
  *
- * No cell holds a "|": the rows' texts have none.
+ * The rows' texts must not contain "|", which is not escaped.
  */
 #include <inttypes.h>
 

@@ -1,8 +1,8 @@
 /*
- * schema.c - the configuration as a JSON Schema (draft 2020-12), from the rows themselves.
+ * schema.c - print the JSON Schema (draft 2020-12) of the configuration, from the table rows.
  *
- * It knows types, ranges, words and which keys there are; what one key has to do with another only
- * the loader knows (mqtt-router --check).
+ * The schema has the keys with their types, ranges and choices. Rules between keys are checked only
+ * by the loader (mqtt-router --check).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static json_t *text_schema(const struct config_key *key, enum config_kind kind)
         return out;
     json_object_set_new(out, "minLength", json_integer(1));
     json_object_set_new(out, "maxLength",
-                        json_integer(max)); /* bytes; a schema counts characters */
+                        json_integer(max)); /* the row limits bytes, the schema characters */
     return out;
 }
 
@@ -50,7 +50,7 @@ static json_t *either(json_t *a, json_t *b)
     return json_pack("{s:[o, o]}", "anyOf", a, b);
 }
 
-/* One of them, or a list. */
+/* A single value, or a list of such values. */
 static json_t *one_or_list(json_t *one, uint32_t min, uint32_t max)
 {
     json_t *list = list_schema(json_deep_copy(one), min, max);

@@ -1,8 +1,7 @@
 /*
- * shape.c - what texts of the configuration must look like.
+ * shape.c - check the syntax of strings in the configuration.
  *
- * Only what can be told from the text: a mistyped letter is not found here, but a blank or a
- * comma where there can be none is.
+ * Finds, for example, a space or a comma where none is allowed, but not a misspelled name.
  */
 #include "shape.h"
 
@@ -64,7 +63,8 @@ static bool is_visible(const char *text)
 const struct config_shape config_protocol_shape = {is_visible, 255, "visible ASCII characters",
                                                    "visible ASCII"};
 
-/* Letters somewhere at the end: an address is no server name (RFC 6066 section 3). */
+/* The last label must not be all digits, because IP addresses are not server names (RFC 6066
+ * section 3). */
 static bool is_host(const char *text)
 {
     const char *last = strrchr(text, '.');
@@ -78,7 +78,7 @@ static bool is_host(const char *text)
 }
 const struct config_shape config_host_shape = {is_host, 253, "a DNS name", "DNS name"};
 
-/* With a dot behind it, a name is not completed from the system's search list. */
+/* A final dot is allowed. It prevents the use of the system's search list. */
 static bool is_domain(const char *text)
 {
     char name[255];

@@ -1,8 +1,7 @@
 /*
- * store.h - reach the field of a struct that a row of config_keys.h stands for.
+ * store.h - access the field of a struct that a table row describes.
  *
- * The only place that turns offsets into pointers. Numbers are copied by size, because one
- * row's field is a bool, another's an enum, another's a uint32_t.
+ * Numbers are copied by size, because a field can be a bool, an enum or a uint32_t.
  */
 #ifndef MODEL_CONFIG_STORE_H
 #define MODEL_CONFIG_STORE_H
@@ -33,7 +32,7 @@ static inline void config_store_number(const struct config_key *key, void *objec
     memcpy(config_field(key, object), &value, sizeof value);
 }
 
-/* One element of an array of enums in place. */
+/* Store one element of an array of enums that is inside the struct. */
 static inline void config_store_element(const struct config_key *key, void *object, size_t index,
                                         uint32_t value)
 {
@@ -53,7 +52,7 @@ static inline size_t config_count(const struct config_key *key, const void *obje
     return count;
 }
 
-/* Fields that are pointers of some type; they are all stored alike on our platforms. */
+/* Store a pointer. On our platforms, pointers of all types have the same representation. */
 static inline void config_store_pointer(const struct config_key *key, void *object, void *pointer)
 {
     assert(key->size == sizeof pointer);

@@ -1,7 +1,7 @@
 /*
- * table.c - what the tables of keys can answer by themselves.
+ * table.c - functions on the tables of keys: lookup, nearest known key, defaults and release.
  *
- * Lookup, the nearest known key, defaults and release. Knows no JSON and no single key.
+ * Does not depend on JSON or on any particular key.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "store.h"
 #include "table.h"
 
-/* Longer words are no misspelling of any key. Keeps the rows of the edit distance on the stack. */
+/* Longer words are not compared, so that the rows of edit_distance() fit on the stack. */
 #define WORD_MAX 64u
 
 const struct config_key *config_table_find(const struct config_table *table, const char *key)
@@ -22,12 +22,12 @@ const struct config_key *config_table_find(const struct config_table *table, con
 }
 
 /*
- * How many letters to insert, delete, replace or swap with their neighbour to make b of a
- * (optimal string alignment); SIZE_MAX when either is too long to be asked about.
+ * Return the number of characters to insert, delete, replace or transpose to turn a into b
+ * (optimal string alignment), or SIZE_MAX if either is longer than WORD_MAX.
  */
 static size_t edit_distance(const char *a, const char *b)
 {
-    size_t rows[3][WORD_MAX + 1]; /* the last three of the usual matrix, in turns */
+    size_t rows[3][WORD_MAX + 1]; /* the last three rows of the matrix, used in rotation */
     size_t n_a = strnlen(a, WORD_MAX + 1);
     size_t n_b = strnlen(b, WORD_MAX + 1);
     if (n_a > WORD_MAX || n_b > WORD_MAX)
@@ -37,7 +37,7 @@ static size_t edit_distance(const char *a, const char *b)
     for (size_t i = 1; i <= n_a; i++) {
         size_t *row = rows[i % 3];
         const size_t *above = rows[(i + 2) % 3];
-        const size_t *before = rows[(i + 1) % 3]; /* above the row above */
+        const size_t *before = rows[(i + 1) % 3]; /* two rows above */
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
             row[j] =
@@ -52,7 +52,7 @@ static size_t edit_distance(const char *a, const char *b)
 bool config_nearer(const char *text, const char *candidate, size_t *best)
 {
     size_t distance = edit_distance(text, candidate);
-    /* Short words get one mistake, long ones one more for every four letters. */
+    /* Allow one mistake, and one more for every four letters. */
     if (distance > 1 + strlen(candidate) / 4 || distance >= *best)
         return false;
     *best = distance;
@@ -126,7 +126,7 @@ static bool default_value(const struct config_key *key, void *object)
         return config_table_defaults(key->table, object);
     case KEY_SHORTHAND_LIST:
         return default_list(key, object);
-    default: /* required, or it begins as nothing */
+    default: /* required, or empty by default */
         return true;
     }
 }

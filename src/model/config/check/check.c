@@ -43,7 +43,7 @@ static void check_flapping(struct config_load *load, const struct config_place *
                      conf->penalty_ms, conf->penalty_max_ms);
 }
 
-/* Earlier versions refused by default: a file that sets a penalty probably expects that. */
+/* Earlier versions refused by default, and a file that sets a penalty may still expect that. */
 static void warn_flapping(struct config_load *load, const struct config_place *root)
 {
     struct config_place limits;
@@ -60,7 +60,8 @@ static void warn_flapping(struct config_load *load, const struct config_place *r
             "has no effect on CONNECTs without \"refuse\": true: flapping is only logged");
 }
 
-/* Half of it is for relay blocks: a worker with two of them would close one session for another. */
+/* Half of the memory is for relay buffers. With only two buffers per worker, one waiting session
+ * would cause another to be closed. */
 static void check_relay_memory(struct config_load *load, const struct config_place *root)
 {
     const struct limits_conf *conf = &load->config->limits;
@@ -89,7 +90,7 @@ static bool replays(const struct config *config)
     return false;
 }
 
-/* Said of files without errors only: elsewhere a time may have been misread. */
+/* Not checked if there are errors, because one of the times may be invalid. */
 static void check_placement(struct config_load *load, const struct config_place *root)
 {
     const struct timeouts_conf *conf = &load->config->timeouts;
@@ -110,7 +111,7 @@ static void check_placement(struct config_load *load, const struct config_place 
                        conf->placement_ms);
 }
 
-/* Whether nobody but this machine's own users can get there. */
+/* Return whether only users of this machine can connect to the address. */
 static bool is_private(const char *text)
 {
     struct config_address address;

@@ -1,8 +1,8 @@
 /*
- * check.h - checks over a whole configuration that was read, with errors or without.
+ * check.h - check the whole configuration after reading, with or without errors.
  *
- * Any text may be null then and any list empty: what a reader has complained about already is
- * passed over. A default that depends on another key is filled in here.
+ * After an error, any string can be null and any list empty. A value that a reader has reported is
+ * not reported again. Defaults that depend on other keys are set here.
  */
 #ifndef MODEL_CONFIG_CHECK_CHECK_H
 #define MODEL_CONFIG_CHECK_CHECK_H
@@ -11,17 +11,17 @@
 
 #include "model/config/load.h"
 
-/* Names of clusters become indices; what of a listener's keys needs or excludes another. */
+/* Check the listeners, and replace names of clusters by indices. */
 void config_check_listeners(struct config_load *load, const struct config_place *root);
-/* The same for clusters; after the listeners. */
+/* Check the clusters. Call this after config_check_listeners(). */
 void config_check_clusters(struct config_load *load, const struct config_place *root);
-/* Of one cluster, which is an object: its nodes, and how their health is found out. */
+/* Check the nodes, or the health checks, of one cluster, which must be a JSON object. */
 void config_check_nodes(struct config_load *load, const struct config_place *cluster,
                         const struct cluster_conf *conf);
 void config_check_health(struct config_load *load, const struct config_place *cluster,
                          const struct cluster_conf *conf);
 
-/* An error at the key when it is there and the needed one beside it is not. */
+/* Report an error at the key if the object at `at` contains `key` but not `needed`. */
 void config_want_with(struct config_load *load, const struct config_place *at, const char *key,
                       const char *needed, const char *why);
 
@@ -29,7 +29,7 @@ void config_want_with(struct config_load *load, const struct config_place *at, c
 void config_check_socket(struct config_load *load, const struct config_place *object,
                          bool unix_one);
 
-/* Whether all addresses of the listener are Unix sockets. */
+/* Return whether all addresses of the listener are Unix sockets. */
 bool config_listens_on_unix_only(const struct listener_conf *listener);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * cluster.c - what the rows of clusters[] cannot see one by one.
+ * cluster.c - check rules between the keys of clusters[].
  */
 #include "check.h"
 
@@ -16,8 +16,8 @@ static bool same_text(const char *a, const char *b)
 }
 
 /*
- * No rule twice. Nor one that can never yield a key: the whole of a value that is not there
- * has been asked for before.
+ * Report a duplicate rule, and a rule that is never used, because an earlier rule uses the whole
+ * value of the same source.
  */
 static void check_rule(struct config_load *load, const struct config_place *at,
                        const struct cluster_conf *cluster, size_t i)
@@ -47,7 +47,7 @@ static bool is_used(const struct config *config, size_t cluster)
     return false;
 }
 
-/* Whether a session that came in there can have such a value. */
+/* Return whether sessions of the listener can have a value from this source. */
 static bool listener_knows(const struct listener_conf *listener, enum route_source from)
 {
     const struct tls_conf *tls = listener->tls;
@@ -73,7 +73,7 @@ static bool cluster_knows(const struct config *config, size_t cluster, enum rout
     return false;
 }
 
-/* Said of files without errors only: elsewhere it may be one that is in the way. */
+/* Not checked if there are errors, because they may be the reason why the source is missing. */
 static void check_source(struct config_load *load, const struct config_place *at, size_t cluster,
                          enum route_source from)
 {
@@ -114,7 +114,8 @@ static void check_proxy_protocol(struct config_load *load, const struct config_p
         config_error(load, &at, "requires \"proxy_protocol\" \"v2\": \"v1\" has no room for any");
 }
 
-/* A node is known by the name we ask for, or by its address; a Unix socket has neither. */
+/* A node's certificate is checked against server_name, or else against the node's IP address, which
+ * a Unix socket does not have. */
 static void check_tls_names(struct config_load *load, const struct config_place *tls,
                             const struct cluster_conf *conf)
 {
@@ -162,7 +163,7 @@ void config_check_clusters(struct config_load *load, const struct config_place *
         config_check_health(load, &at, &config->clusters[i]);
         check_proxy_protocol(load, &at, &config->clusters[i]);
         check_upstream_tls(load, &at, &config->clusters[i]);
-        /* With errors elsewhere a listener's reference may only be misread. */
+        /* After an error, the name of the cluster in a listener may be missing. */
         if (load->messages->errors == 0 && !is_used(config, i))
             config_warning(load, &at, "no listener uses this cluster");
     }

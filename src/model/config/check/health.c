@@ -1,5 +1,5 @@
 /*
- * health.c - what the rows of clusters[].health_check cannot see one by one.
+ * health.c - check rules between the keys of clusters[].health_check.
  */
 #include "check.h"
 
@@ -8,7 +8,7 @@
 #include "model/config/address.h"
 #include "model/config/message.h"
 
-/* Checks more often than every second or three ask for no smaller values beside them. */
+/* Set the defaults that depend on interval_ms. */
 static void fill_times(struct health_check_conf *conf)
 {
     if (conf->fast_interval_ms == 0)
@@ -17,7 +17,7 @@ static void fill_times(struct health_check_conf *conf)
         conf->timeout_ms = (uint32_t)size_min(3000, conf->interval_ms);
 }
 
-/* Said of files without errors only: elsewhere a time may have been misread. */
+/* Not checked if there are errors, because one of the times may be invalid. */
 static void check_times(struct config_load *load, const struct config_place *check,
                         const struct health_check_conf *conf)
 {
@@ -34,7 +34,7 @@ static void check_times(struct config_load *load, const struct config_place *che
         config_warning(load, &at, "longer than \"interval_ms\" (%" PRIu32 ")", conf->interval_ms);
 }
 
-/* Keys that only one type of check has. */
+/* Report keys that belong to another type of check. */
 static void check_type(struct config_load *load, const struct config_place *check,
                        const struct health_check_conf *conf)
 {
@@ -64,7 +64,7 @@ static bool has_code(const uint32_t *codes, size_t n, uint32_t code)
     return false;
 }
 
-/* A code cannot mean both; said where it was written, be it that the other is a default. */
+/* Report codes that are in both lists, one of which can be a default. */
 static void check_codes(struct config_load *load, const struct config_place *check,
                         const struct health_check_conf *conf)
 {
@@ -80,7 +80,7 @@ static void check_codes(struct config_load *load, const struct config_place *che
     }
 }
 
-/* An HTTP check asks at a port of the node's host, or at check_address. */
+/* An HTTP check connects to a port of the node's host, or to check_address. */
 static void check_http_places(struct config_load *load, const struct config_place *check,
                               const struct cluster_conf *conf)
 {
@@ -99,7 +99,7 @@ static void check_http_places(struct config_load *load, const struct config_plac
         config_warning(load, &at, "has no effect: every node has a \"check_address\"");
 }
 
-/* Nobody goes there. */
+/* Warn about check_address if the cluster has no health checks. */
 static void check_addresses_in_vain(struct config_load *load, const struct config_place *cluster)
 {
     struct config_place list;

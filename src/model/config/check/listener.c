@@ -1,8 +1,8 @@
 /*
- * listener.c - what the rows of listeners[] cannot see one by one.
+ * listener.c - check rules between the keys of listeners[].
  *
- * Two kinds of answer: an error where the router would do another thing than was asked, a
- * warning where a key merely does nothing.
+ * If the router could not do what a key requests, that is an error. If a key has no effect, that is
+ * a warning.
  */
 #include "check.h"
 
@@ -35,7 +35,7 @@ static void unknown_cluster(struct config_load *load, const struct config_place 
         config_error(load, at, "no cluster is named %s", config_quote(name, got));
 }
 
-/* The cluster's name becomes its index; false when there is none by that name. */
+/* Find the index of the listener's cluster by its name. Returns false if there is none. */
 static bool resolve(struct config_load *load, const struct config_place *listener, size_t *cluster)
 {
     struct config_place at;
@@ -52,13 +52,14 @@ static bool resolve(struct config_load *load, const struct config_place *listene
 
 /* ---- addresses ----------------------------------------------------------------------- */
 
-/* One of a listener's addresses, and whether that takes IPv4 as well. */
+/* An address of a listener. */
 struct socket_name {
     const char *text;
-    bool dual_stack;
+    bool dual_stack; /* "[::]" includes IPv4 */
 };
 
-/* "0.0.0.0" takes every IPv4 address, "[::]" every IPv6 one, and IPv4 too with dual_stack. */
+/* "0.0.0.0" includes all IPv4 addresses. "[::]" includes all IPv6 addresses, and with dual_stack
+ * all IPv4 addresses too. */
 static bool takes_all_of(const struct config_address *any, bool dual_stack,
                          const struct config_address *other)
 {
@@ -76,7 +77,8 @@ static bool would_clash(struct socket_name a, struct socket_name b)
            (takes_all_of(&left, a.dual_stack, &right) || takes_all_of(&right, b.dual_stack, &left));
 }
 
-/* Which listener before i, or i itself, clashes with its address k; SIZE_MAX = none. */
+/* Return the first listener, up to i, with an address that conflicts with address k of listener i,
+ * or SIZE_MAX. */
 static size_t clashing_listener(const struct config *config, size_t i, size_t k)
 {
     const struct listener_conf *conf = &config->listeners[i];
@@ -91,7 +93,7 @@ static size_t clashing_listener(const struct config *config, size_t i, size_t k)
     return SIZE_MAX;
 }
 
-/* No two listening sockets on one address. */
+/* Report addresses that another listening socket already has. */
 static void check_addresses(struct config_load *load, const struct config_place *listener, size_t i)
 {
     char got[CONFIG_GOT_MAX];
@@ -145,7 +147,7 @@ static bool listens_on_unix(const struct listener_conf *conf)
     return false;
 }
 
-/* ---- who is believed ----------------------------------------------------------------- */
+/* ---- trust --------------------------------------------------------------------------- */
 
 static void check_proxies(struct config_load *load, const struct config_place *listener,
                           const struct listener_conf *conf)
@@ -168,7 +170,7 @@ static void check_proxies(struct config_load *load, const struct config_place *l
         config_error(load, &at, "requires \"accept_proxy_protocol\" or \"client_address_header\"");
 }
 
-/* A Unix peer has no address, and a PROXY header to a node must tell one. */
+/* A Unix peer has no address, but a PROXY header to a node must contain one. */
 static void check_unix_peers(struct config_load *load, const struct config_place *listener,
                              const struct listener_conf *conf)
 {
@@ -197,7 +199,7 @@ static bool names_have(const struct identity_conf *identity, enum identity_name 
     return false;
 }
 
-/* Whether client_auth has a value that is no word of it: who knows what was meant? */
+/* Return whether client_auth is invalid; the intended value is then unknown. */
 static bool auth_is_misspelt(const struct config_load *load, const struct config_place *tls,
                              const struct tls_conf *conf)
 {
@@ -208,7 +210,7 @@ static bool auth_is_misspelt(const struct config_load *load, const struct config
     return !json_is_string(at.value) || strcmp(json_string_value(at.value), "none") != 0;
 }
 
-/* Nobody without a certificate may get past an identity rule, and some device must be able to. */
+/* The identity check requires a certificate from every device, and names that it can contain. */
 static void check_identity(struct config_load *load, const struct config_place *listener,
                            const struct listener_conf *conf)
 {
@@ -263,7 +265,7 @@ static void check_tls(struct config_load *load, const struct config_place *liste
                        "has no effect: these are TLS 1.2 ciphers, and \"min_version\" is \"1.3\"");
 }
 
-/* Whoever loads the files later can say where their names stand. */
+/* Store line numbers, for later messages about the files. */
 static void note_lines(const struct config_load *load, const struct config_place *listener,
                        struct tls_conf *tls)
 {

@@ -1,8 +1,8 @@
 /*
- * nodes.c - what the rows cannot see of the nodes of a cluster: where they come
- * from, and what asks for several of them.
+ * nodes.c - check rules between the keys about a cluster's nodes: membership, weights, and features
+ * that require several nodes.
  *
- * With discovery nothing is known of them here, and little is said.
+ * With discovery the nodes are not known here, so most checks are skipped.
  */
 #include "check.h"
 
@@ -24,7 +24,7 @@ static void check_membership(struct config_load *load, const struct config_place
         config_error(load, &at, "must not be set together with \"nodes\"");
 }
 
-/* What a missing key is depends on another; a misread one stays at "not read". */
+/* Set the defaults that depend on other keys. An invalid key keeps the value ..._COUNT. */
 static void fill_discovery(const struct config_place *at, struct discovery_conf *conf)
 {
     if (!config_has(at, "record"))
@@ -52,7 +52,7 @@ static void check_discovery(struct config_load *load, const struct config_place 
                      "must not be set with \"record\" \"srv\": SRV records contain the port");
 }
 
-/* ---- who gets sessions --------------------------------------------------------------- */
+/* ---- weight and state ---------------------------------------------------------------- */
 
 static bool has_weight(const struct cluster_conf *cluster, bool and_is_up)
 {
@@ -90,7 +90,8 @@ static void check_openness(struct config_load *load, const struct config_place *
 
 /* ---- the router itself --------------------------------------------------------------- */
 
-/* Does the listener take connections to the node's address, as far as addresses can tell? */
+/* Return whether the listener accepts connections to the node's address. Compares only addresses,
+ * so it cannot detect all cases. */
 static bool listens_on(const struct listener_conf *listener, const char *node)
 {
     struct config_address own;
@@ -107,7 +108,7 @@ static bool listens_on(const struct listener_conf *listener, const char *node)
     return false;
 }
 
-/* A router that is its own node answers each connection with another one to itself. */
+/* Warn about nodes that are this router: each connection would make it connect to itself again. */
 static void check_loops(struct config_load *load, const struct config_place *cluster,
                         const struct cluster_conf *conf)
 {
@@ -129,7 +130,7 @@ static void check_loops(struct config_load *load, const struct config_place *clu
     }
 }
 
-/* ---- pace ---------------------------------------------------------------------------- */
+/* ---- pacing -------------------------------------------------------------------------- */
 
 static bool is_paced(const struct cluster_conf *cluster)
 {
@@ -141,7 +142,7 @@ static bool is_paced(const struct cluster_conf *cluster)
     return paced;
 }
 
-/* Said of files without errors only: elsewhere the pace may have been misread. */
+/* Not checked if there are errors, because one of the rates may be invalid. */
 static void check_pace(struct config_load *load, const struct config_place *cluster,
                        const struct cluster_conf *conf)
 {
@@ -157,9 +158,9 @@ static void check_pace(struct config_load *load, const struct config_place *clus
         config_warning(load, &at, "has no effect with \"on_node_down\" \"keep\"");
 }
 
-/* ---- what asks for several nodes ----------------------------------------------------- */
+/* ---- features for several nodes ------------------------------------------------------ */
 
-/* Said of files without errors only: the others may be about one of these. */
+/* Not checked if there are errors, because they may be about the nodes or one of these keys. */
 static void check_single_node(struct config_load *load, const struct config_place *cluster,
                               const struct cluster_conf *conf)
 {
@@ -173,7 +174,8 @@ static void check_single_node(struct config_load *load, const struct config_plac
     }
 }
 
-/* A session that is sent home while home still warms up may land elsewhere again. */
+/* While the home node is warming up, a session that is closed for homecoming may be placed on
+ * another node again. */
 static void check_homecoming(struct config_load *load, const struct config_place *cluster,
                              const struct cluster_conf *conf)
 {
@@ -190,7 +192,7 @@ static void check_homecoming(struct config_load *load, const struct config_place
 
 /* ---- source_addresses ---------------------------------------------------------------- */
 
-/* Whether a node can be dialled from such an address; a node with a fault may be one of them. */
+/* Return whether a node has an address of this family. A node with an invalid address may. */
 static bool has_family(const struct cluster_conf *cluster, bool v6)
 {
     struct config_address address;

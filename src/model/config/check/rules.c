@@ -1,5 +1,5 @@
 /*
- * rules.c - rules that several checks share: unique values, required neighbours, socket keys.
+ * rules.c - check rules that several objects share: unique values, required keys, socket keys.
  */
 #include <string.h>
 
@@ -15,14 +15,14 @@ static bool same(const struct config_key *key, const char *a, const char *b)
     return key->kind == KEY_STRING ? strcmp(a, b) == 0 : config_address_equal(a, b);
 }
 
-/* The text of element i's field. */
+/* Return the key's string in element i. */
 static const char *text_of(const char *list, size_t i, const struct config_table *table,
                            const struct config_key *key)
 {
     return config_pointer(key, list + i * table->struct_size);
 }
 
-/* Report element i when an earlier one has the same text in this field. */
+/* Report the element if an earlier one has the same string for this key. */
 static void check_element(struct config_load *load, const struct config_table *table,
                           const struct config_key *key, const char *list,
                           const struct config_place *element)

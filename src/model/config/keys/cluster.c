@@ -1,5 +1,5 @@
 /*
- * cluster.c - the keys of clusters[]: where devices go, and how a home is found.
+ * cluster.c - the keys of clusters[].
  */
 #include "model/config/shape.h"
 #include "rows.h"
@@ -30,7 +30,7 @@ static const struct config_key route_rule_keys[] = {
      .required = true,
      FIELD(struct route_rule, from),
      CHOICES(route_choices),
-     .default_value = ROUTE_SOURCE_COUNT, /* not read */
+     .default_value = ROUTE_SOURCE_COUNT, /* not set */
      .help = "Source of the key, as in a `route_by` without an object."},
     {.key = "prefix_until",
      .kind = KEY_STRING,

@@ -1,6 +1,5 @@
 /*
- * health.c - the keys about the health of nodes: probed, and seen by what real
- * sessions meet.
+ * health.c - the keys of clusters[].health_check and clusters[].passive.
  */
 #include "model/config/shape.h"
 #include "rows.h"
@@ -20,7 +19,7 @@ static const struct config_key health_keys[] = {
      .required = true,
      FIELD(struct health_check_conf, type),
      CHOICES(check_choices),
-     .default_value = CHECK_TYPE_COUNT, /* not read */
+     .default_value = CHECK_TYPE_COUNT, /* not set */
      .help = "Condition for a good check: the node accepts a connection (`\"tcp\"`), answers a "
              "CONNECT with a CONNACK (`\"mqtt\"`; return code 3 means that it takes no new "
              "sessions; not for EMQX, where one hung node delays every CONNECT), or answers a "
@@ -115,7 +114,7 @@ static const struct config_key health_keys[] = {
 };
 const struct config_table config_health_table = TABLE(struct health_check_conf, health_keys);
 
-/* These are fields of the struct around them: `false` in their place is one, too. */
+/* Fields of struct cluster_conf, as is the flag for `"passive": false`. */
 static const struct config_key passive_keys[] = {
     {.key = "failures",
      .kind = KEY_INTEGER,

@@ -1,5 +1,5 @@
 /*
- * limits.c - the keys of limits: how much devices may take, all together and each.
+ * limits.c - the keys of limits.
  */
 #include "rows.h"
 

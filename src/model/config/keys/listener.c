@@ -1,5 +1,5 @@
 /*
- * listener.c - the keys of listeners[]: the doors that devices come in by.
+ * listener.c - the keys of listeners[], except tls.
  */
 #include "model/config/shape.h"
 #include "rows.h"

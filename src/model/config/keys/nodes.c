@@ -1,6 +1,5 @@
 /*
- * nodes.c - the keys about the nodes of a cluster: listed, found by DNS, and what
- * holds for all of them.
+ * nodes.c - the keys of clusters[].nodes[], clusters[].discovery and clusters[].node_defaults.
  */
 #include "model/config/shape.h"
 #include "rows.h"
@@ -20,7 +19,7 @@ _Static_assert(ARRAY_LEN(discovery_choices) == DISCOVERY_TYPE_COUNT, "every type
 _Static_assert(ARRAY_LEN(record_choices) == DNS_RECORD_COUNT, "every record has a name");
 _Static_assert(ARRAY_LEN(name_from_choices) == NODE_NAME_FROM_COUNT, "every source has a name");
 
-/* How much one node, and each of them, may get. */
+/* Ranges of limits, in nodes[] and in node_defaults. */
 #define NODE_CONNECTIONS    RANGE(0, 10000000)
 #define NODE_CONNECTS_PER_S RANGE(0, 1000000)
 
@@ -141,7 +140,7 @@ static const struct config_key discovery_keys[] = {
      .kind = KEY_ENUM,
      FIELD(struct discovery_conf, record),
      CHOICES(record_choices),
-     .default_value = DNS_RECORD_COUNT, /* not read; filled when the whole is known */
+     .default_value = DNS_RECORD_COUNT, /* not set; the default is set by check/nodes.c */
      .default_text = "`\"a\"`",
      .help = "Type of DNS record; SRV records also contain ports and weights, and of their targets "
              "those of the lowest priority value are the nodes and all others are backups."},
@@ -156,7 +155,7 @@ static const struct config_key discovery_keys[] = {
      .kind = KEY_ENUM,
      FIELD(struct discovery_conf, node_name),
      CHOICES(name_from_choices),
-     .default_value = NODE_NAME_FROM_COUNT, /* as for record */
+     .default_value = NODE_NAME_FROM_COUNT, /* not set; the default is set by check/nodes.c */
      .default_text = "`\"target\"` with SRV, else `\"address\"`",
      .help = "Source of the names of nodes, which the hash uses: with the target of an SRV record, "
              "a node that returns with another address keeps its devices."},

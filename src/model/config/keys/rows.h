@@ -1,5 +1,5 @@
 /*
- * rows.h - how the rows of config_keys.h are written, and the tables in tables.
+ * rows.h - macros for rows of the key tables, and declarations of nested tables.
  */
 #ifndef MODEL_CONFIG_KEYS_ROWS_H
 #define MODEL_CONFIG_KEYS_ROWS_H
@@ -15,9 +15,9 @@
 #define RANGE(low, high)    .min = (low), .max = (high)
 #define COUNTS(low, high)   .count_min = (low), .count_max = (high)
 #define CHOICES(list)       .choices = (list), .n_choices = ARRAY_LEN(list)
-/* The range of most timeouts: wide on purpose, to keep out seconds written for milliseconds. */
+/* The range of most timeouts. Its minimum catches values in seconds. */
 #define SHORT_MS RANGE(100, 600000)
-/* Of sessions closed a second. */
+/* The range of sessions closed per second. */
 #define RATE RANGE(1, 1000000)
 #define TABLE(type, list)                                                                          \
     {                                                                                              \

@@ -1,8 +1,8 @@
 /*
- * tls.c - the keys about TLS, towards devices and towards nodes.
+ * tls.c - the keys of listeners[].tls and clusters[].tls.
  *
- * Whether OpenSSL knows a cipher, or can read a file, is found out by who loads it: here a
- * text only has to look like one.
+ * Only the syntax is checked here. Whether OpenSSL supports a cipher or can read a file is checked
+ * when it is loaded.
  */
 #include "model/config/shape.h"
 #include "rows.h"
@@ -42,7 +42,7 @@ static const struct config_key certificate_keys[] = {
 static const struct config_table certificate_table =
     TABLE(struct certificate_conf, certificate_keys);
 
-/* These are fields of the struct around them: `false` in their place is one, too. */
+/* Fields of struct tls_conf, as is the flag for `"session_tickets": false`. */
 static const struct config_key session_tickets_keys[] = {
     {.key = "key_file",
      .kind = KEY_FILE,

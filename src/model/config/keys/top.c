@@ -1,8 +1,8 @@
 /*
- * top.c - every key of the configuration file as a row of a table.
+ * top.c - the keys at the top level of the configuration file, and of timeouts, log and admin.
  *
- * Rows only, one table a struct of model/config.h, innermost first; those of listeners, of
- * clusters and of TLS stand beside this file, what is done with them in config_table.c.
+ * One table of rows per struct of model/config/config.h, inner structs first. The other tables are
+ * in this folder too; ../table.c has the functions for them.
  */
 #include "model/config/shape.h"
 #include "rows.h"
