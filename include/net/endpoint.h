@@ -1,5 +1,5 @@
 /*
- * endpoint.h - an address to listen on or to connect to: TCP, or the path of a Unix socket.
+ * endpoint.h - an address to listen on or connect to: TCP or Unix socket.
  */
 #ifndef NET_ENDPOINT_H
 #define NET_ENDPOINT_H
@@ -21,10 +21,10 @@ struct endpoint {
     };
 };
 
-/* Parse "unix:PATH" or what address_parse() accepts. *out untouched on failure. */
+/* Parse "unix:PATH" or an address for address_parse(). *out is unchanged on failure. */
 MUST_USE bool endpoint_parse(const char *text, bool allow_port_zero, struct endpoint *out);
 
-/* Write the form that endpoint_parse() accepts. Returns text. */
+/* Write an endpoint in the form that endpoint_parse() accepts. Returns text. */
 const char *endpoint_format(const struct endpoint *e, char text[ENDPOINT_TEXT_MAX]);
 
 static inline bool endpoint_is_unix(const struct endpoint *e)

@@ -1,9 +1,9 @@
 /*
- * splice.h - the pipe of a worker that moves bulk data between sockets inside the kernel.
+ * splice.h - a worker's pipe, which moves bulk data between sockets inside the kernel.
  *
- * Used during one relay step, like the scratch block, and empty before and after it. Bytes that the
- * receiver does not accept are read back into the session's buffer. So one pipe per worker is
- * enough, and a stalled session cannot block it.
+ * Like the scratch block, the pipe is only used during one relay step, and is empty between steps:
+ * bytes that the receiver does not accept are read back into the session's buffer. One pipe per
+ * worker is therefore enough, and a stalled session cannot block it.
  */
 #ifndef NET_SPLICE_H
 #define NET_SPLICE_H
@@ -21,7 +21,7 @@ struct splice_pipe {
     int in, out; /* write end and read end; -1 = no pipe, bytes are copied */
 };
 
-/* No pipe is created if descriptors run out or splice() is not permitted. */
+/* Create the pipe, unless no descriptors are left or splice() is not permitted. */
 void splice_init(struct splice_pipe *pipe);
 void splice_fini(struct splice_pipe *pipe);
 
@@ -31,7 +31,7 @@ static inline bool splice_is_open(const struct splice_pipe *pipe)
 }
 
 /*
- * Read the n bytes that are in the pipe. False if that fails: the pipe is then closed, since its
+ * Read the n bytes that are in the pipe. On failure, returns false and closes the pipe, because its
  * content is unknown.
  */
 MUST_USE bool splice_read_back(struct splice_pipe *pipe, uint8_t *p, size_t n);

@@ -1,8 +1,8 @@
 /*
- * address.c - IPv4 and IPv6 transport addresses as text and back.
+ * address.c - parse and format IPv4 and IPv6 addresses with a port.
  *
- * Numeric addresses only; the resolver handles names. Text is what inet_ntop()
- * writes (RFC 5952 form), except that an IPv4-mapped address is written as IPv4.
+ * Numeric addresses only; the resolver handles names. Addresses are formatted by inet_ntop()
+ * (RFC 5952), except that an IPv4-mapped address is written as IPv4.
  */
 #include "net/address.h"
 
@@ -13,7 +13,7 @@
 #include "base/ipv4_mapped.h"
 #include "base/span.h"
 
-/* Digits only: strtoul() accepts signs and white space. */
+/* Accepts digits only; strtoul() would also accept signs and white space. */
 static bool port_parse(const char *text, bool allow_zero, in_port_t *port_be)
 {
     size_t n = strspn(text, "0123456789");
@@ -28,7 +28,7 @@ static bool port_parse(const char *text, bool allow_zero, in_port_t *port_be)
     return true;
 }
 
-/* A terminated copy of the host for inet_pton(); false if it is too long. */
+/* Make a terminated copy of the host, for inet_pton(). False if the host is too long. */
 static bool host_copy(struct span host, char copy[INET6_ADDRSTRLEN])
 {
     if (host.n >= INET6_ADDRSTRLEN)
@@ -64,7 +64,7 @@ bool address_parse(const char *text, bool allow_port_zero, struct address *out)
     struct span host = span_of(text, (size_t)(colon - text));
     struct address a;
     memset(&a, 0, sizeof(a));
-    /* IPv6 requires brackets: in "::1" it is unclear what is the port. */
+    /* IPv6 requires brackets: without them, "::1" is ambiguous. */
     bool v6 = host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
     bool ok = v6 ? host_parse_v6(span_of(host.p + 1, host.n - 2), &a) : host_parse_v4(host, &a);
     in_port_t *port_be = v6 ? &a.in6.sin6_port : &a.in.sin_port;
@@ -95,7 +95,7 @@ bool address_parse_host(const char *text, struct address *out)
     struct address a;
     memset(&a, 0, sizeof(a));
     bool v6 = strchr(text, ':');
-    bool any = host.n == 0 || strcmp(text, "*") == 0; /* an address to listen on, but no host */
+    bool any = host.n == 0 || strcmp(text, "*") == 0; /* valid only to listen on */
     if (any || !(v6 ? host_parse_v6(host, &a) : host_parse_v4(host, &a)))
         return false;
     *out = a;
@@ -118,7 +118,7 @@ const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
     if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
         memcpy(text, host, sizeof(host));
     else
-        /* An INET6_ADDRSTRLEN host, brackets, colon and port fit in ADDRESS_TEXT_MAX. */
+        /* INET6_ADDRSTRLEN, brackets, colon and port fit in ADDRESS_TEXT_MAX. */
         snprintf(text, ADDRESS_TEXT_MAX, strchr(host, ':') ? "[%.46s]:%u" : "%.46s:%u", host,
                  (unsigned)address_port(a));
     return text;
@@ -148,7 +148,7 @@ uint16_t address_port(const struct address *a)
     }
 }
 
-/* Field by field: the kernel does not define padding and flow labels. */
+/* Not memcmp(): padding and flow labels that the kernel returns are undefined. */
 bool address_equal(const struct address *a, const struct address *b)
 {
     if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b))

@@ -1,5 +1,5 @@
 /*
- * socket.c - listen, accept and connect; queries about a socket.
+ * socket.c - listen, accept, connect, and query the state of a socket.
  */
 #include "net/socket.h"
 
@@ -90,8 +90,8 @@ int socket_share(int fd)
 }
 
 /*
- * SO_REUSEPORT lets any process of this user share an address: a second router would silently
- * receive half of the clients. A bind() without it detects that.
+ * With SO_REUSEPORT, any process of this user can share the address: a second router would silently
+ * receive half of the clients. A bind() without SO_REUSEPORT detects this.
  */
 bool socket_is_in_use(const struct endpoint *endpoint)
 {
@@ -110,7 +110,7 @@ bool socket_is_in_use(const struct endpoint *endpoint)
     return taken;
 }
 
-/* accept(2): network errors of the pending connection, not of the listener */
+/* accept(2): is this an error of the pending connection, not of the listening socket? */
 static bool is_connection_error(int error)
 {
     switch (error) {

@@ -1,11 +1,12 @@
 /*
  * socket_file.c - the files of Unix sockets that this process listens on.
  *
- * The file outlives the process, and bind() fails as long as it exists. So it is removed at exit,
- * and a stale one at the start. The device and inode of each created file are kept, because at exit
- * another process may listen on a new file of the same name. Main thread only.
+ * bind() fails as long as the file exists, even if the process that created it has exited. The file
+ * is therefore removed at exit, and a stale file at startup. The device and inode of each created
+ * file are recorded, because at exit the path can belong to a file of another process. Main thread
+ * only.
  *
- *    bind() with umask --> chown through O_PATH --> note device, inode --> listen(): now reachable
+ *    bind() with umask --> chown by O_PATH --> record device, inode --> listen(): accepts clients
  */
 #include "socket_file.h"
 
@@ -22,15 +23,15 @@
 
 struct own_file {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-    int fd; /* O_PATH: while it is open, the inode number is not reused */
+    int fd; /* O_PATH; while it is open, the inode number is not reused */
     dev_t device;
     ino_t inode;
 };
 
-static struct own_file *own; /* of this process */
+static struct own_file *own; /* files that this process created */
 static size_t n_own;
 
-/* The path, terminated also when it fills sun_path. */
+/* Copy the path and terminate it: a path that fills sun_path has no terminator. */
 static void path_of(const struct endpoint *endpoint, char path[sizeof(own->path)])
 {
     (void)snprintf(path, sizeof(own->path), "%.*s", (int)sizeof(endpoint->un.sun_path),
@@ -60,12 +61,11 @@ static void forget(struct own_file *file)
     own = NULL;
 }
 
-/* Takes the descriptor on success. */
+/* Record a file. Takes the descriptor on success. */
 static bool note(const char *path, int fd, const struct stat *st)
 {
-    struct own_file *old =
-        find_own(path); /* another process removed the file, and this one created it again */
-    if (old)
+    struct own_file *old = find_own(path);
+    if (old) /* another process had removed that file */
         forget(old);
     struct own_file *longer = reallocarray(own, n_own + 1, sizeof(*own));
     if (!longer)
@@ -86,7 +86,7 @@ static bool change_owner(int path_fd, const struct socket_permissions *rights)
     return fchownat(path_fd, "", rights->owner, rights->group, AT_EMPTY_PATH) == 0;
 }
 
-/* fchmod() does not accept O_PATH descriptors, nor fchmodat() AT_EMPTY_PATH. */
+/* By /proc, because fchmod() rejects O_PATH descriptors and fchmodat() rejects AT_EMPTY_PATH. */
 static bool change_mode(int path_fd, uint32_t mode)
 {
     char path[32];
@@ -117,7 +117,7 @@ bool socket_set_permissions(const struct endpoint *endpoint,
     return false;
 }
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 bool socket_file_is_in_use(const struct endpoint *endpoint)
 {
@@ -129,7 +129,7 @@ bool socket_file_is_in_use(const struct endpoint *endpoint)
     return taken;
 }
 
-/* The file outlives its process, and bind() to its path then fails. */
+/* Remove the file of a process that has exited. */
 static bool remove_stale(const struct endpoint *endpoint, const char *path)
 {
     struct stat st;
@@ -144,7 +144,8 @@ static bool remove_stale(const struct endpoint *endpoint, const char *path)
     return false;
 }
 
-/* The umask sets the mode at creation. It is process-wide, but no other thread creates files. */
+/* Use the umask to create the file with its final mode. The umask is process-wide, but no other
+ * thread creates files. */
 static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mode)
 {
     const bool by_umask = mode == SOCKET_PERMISSIONS_KEEP;
@@ -157,7 +158,7 @@ static bool bind_with_mode(int fd, const struct endpoint *endpoint, uint32_t mod
     return done;
 }
 
-/* Record the file that bind() has just created, and set its owner. */
+/* Set the owner of the file that bind() has created, and record the file. */
 static bool take(const char *path, const struct socket_permissions *rights)
 {
     struct stat st;
@@ -192,7 +193,7 @@ bool socket_file_listen(int fd, const struct endpoint *endpoint,
     return false;
 }
 
-/* Can this process set this owner and group? Tried on an unnamed file. */
+/* Can this process set this owner and group? Tests it on an unnamed file. */
 static bool can_change_owner(const struct socket_permissions *rights)
 {
     int fd = memfd_create("owner", MFD_CLOEXEC);
@@ -205,8 +206,8 @@ static bool can_change_owner(const struct socket_permissions *rights)
     return can;
 }
 
-/* In a sticky directory, such as /tmp, only the owner of the file or of the directory may remove
- * it. */
+/* In a directory with the sticky bit, such as /tmp, only the owner of the file or of the directory
+ * can remove the file. */
 static bool can_remove(const char *folder, const struct stat *file)
 {
     struct stat st;

@@ -1,7 +1,8 @@
 /*
- * splice.c - the pipe of a worker that moves bulk data between sockets inside the kernel.
+ * splice.c - a worker's pipe, which moves bulk data between sockets inside the kernel.
  *
- * Only creates and empties the pipe. flow.c decides when to use it; the streams read and write it.
+ * This file only creates and empties the pipe. flow.c decides when to use it; streams read and
+ * write it.
  */
 #include "net/splice.h"
 
@@ -9,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Splicing a pipe to itself fails with EINVAL wherever splice() is permitted. */
+/* Is splice() permitted? Splicing a pipe to itself then fails with EINVAL. */
 static bool is_allowed(const int ends[2])
 {
     return splice(ends[0], NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK) < 0 && errno == EINVAL;

@@ -1,11 +1,11 @@
 /*
  * stream_memory.c - a scripted stream for tests and fuzzing.
  *
- * Deterministic: no clock, no random numbers; the script places every wait and fault. The output is
- * one growing allocation.
+ * Deterministic: no clock and no random numbers; the script determines every wait and error. The
+ * output is one growing allocation.
  *
- * Its asserts check the caller: a relay that repeats a blocked write with other bytes passes every
- * test over TCP and fails over TLS.
+ * The asserts check the caller: a relay that repeats a blocked write with other bytes would pass
+ * every test over TCP and fail over TLS.
  */
 #include "net/stream_memory.h"
 
@@ -15,22 +15,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIPE_BYTES_MAX 4096u /* at a time */
+#define PIPE_BYTES_MAX 4096u /* per call */
 
 struct stream_memory {
     struct stream stream;
     struct stream_memory_script script;
     size_t read_n;    /* bytes read so far */
     size_t written_n; /* bytes written so far */
-    unsigned calls;   /* reads and writes so far, which place the waits */
+    unsigned calls;   /* reads and writes so far, for wait_every */
     uint8_t *output;  /* owned */
     size_t output_n;
-    uint8_t *repeat; /* owned: bytes of the blocked write; null = none */
+    uint8_t *repeat; /* owned; bytes of the blocked write; null = none */
     size_t repeat_n;
     bool opened;
     bool ended;      /* returned EOF */
-    bool dead;       /* a read or open() returned ERR */
-    bool write_dead; /* a write returned ERR; reads still work */
+    bool dead;       /* read or open returned ERR */
+    bool write_dead; /* write returned ERR; reads still work */
     bool write_closed;
     const char *fault; /* static string */
 };
@@ -104,7 +104,7 @@ static enum stream_result memory_read(struct stream *st, void *p, size_t n, size
     return STREAM_OK;
 }
 
-/* Keep the bytes of a blocked write, to compare them with the repeated write. */
+/* Keep the bytes of a blocked write, so that the repeated write can be checked. */
 static enum stream_result write_would_block(struct stream_memory *m, const void *p, size_t n)
 {
     uint8_t *copy = realloc(m->repeat, n);
@@ -125,7 +125,7 @@ static void check_repetition(struct stream_memory *m, const void *p, size_t n)
     m->repeat = NULL;
 }
 
-/* Number of bytes, at most n, that the script accepts now. */
+/* The number of bytes, at most n, that the script accepts now. */
 static size_t write_allowance(const struct stream_memory *m, size_t n)
 {
     const struct stream_memory_script *script = &m->script;
@@ -170,7 +170,7 @@ static enum stream_result memory_read_to_pipe(struct stream *st, int pipe, size_
     return r;
 }
 
-/* Copy up to n bytes without removing them from the pipe. Returns their number, or -1. */
+/* Copy up to n bytes without removing them from the pipe. Returns the number of bytes, or -1. */
 static ssize_t peek(int pipe, uint8_t *p, size_t n)
 {
     int copy[2];

@@ -1,9 +1,8 @@
 /*
  * stream_tcp.c - a stream over a non-blocking TCP socket.
  *
- * Keeps no data. It only remembers that the last read emptied the socket: the next read then
- * returns WANT_READ once without a system call, so that a relayed message costs one recv() and not
- * two.
+ * The stream buffers no data. If a read empties the socket, the next read returns WANT_READ without
+ * a system call, so that a relayed message costs one recv(), not two.
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,11 +16,11 @@
 
 #include "net/stream.h"
 
-/* Kept small: an idle session has two of these. */
+/* Kept small, because an idle session has two of these. */
 struct stream_tcp {
     struct stream stream;
     int fd;
-    int fault;       /* errno of the call that failed; 0 = none did */
+    int fault;       /* errno of the failed call; 0 = none failed */
     bool connecting; /* connect() may still be in progress */
     bool ended;      /* the peer's FIN was read */
     bool drained;    /* the last read left the socket empty */
@@ -43,7 +42,7 @@ static enum stream_result tcp_open(struct stream *st)
     struct stream_tcp *t = tcp_of(st);
     if (!t->connecting)
         return STREAM_OK;
-    /* SO_ERROR alone is 0 both while connecting and when connected. */
+    /* poll() first: SO_ERROR is 0 both while connecting and when connected. */
     struct pollfd p = {.fd = t->fd, .events = POLLOUT};
     int ready = poll(&p, 1, 0);
     if (ready == 0 || (ready < 0 && errno == EINTR))
@@ -60,7 +59,7 @@ static enum stream_result tcp_open(struct stream *st)
     return STREAM_OK;
 }
 
-/* True once after a read that emptied the socket; the next call reads again. */
+/* Did the last read empty the socket? Resets the flag, so that the next call reads again. */
 static bool take_drained(struct stream_tcp *t)
 {
     const bool drained = t->drained;
@@ -68,7 +67,7 @@ static bool take_drained(struct stream_tcp *t)
     return drained;
 }
 
-/* Map the return value of a read. */
+/* Convert the return value of a read. */
 static enum stream_result read_result(struct stream_tcp *t, ssize_t r, size_t *got)
 {
     if (r < 0)
@@ -115,7 +114,7 @@ static enum stream_result tcp_write(struct stream *st, const void *p, size_t n, 
     return write_result(t, r, put);
 }
 
-/* Errors of splice() itself, not of the connection: the relay falls back to copying. */
+/* Is this an error of splice(), not of the connection? The relay then copies the bytes instead. */
 static bool is_splice_error(int error)
 {
     return error == EINVAL || error == ENOMEM || error == ENOSYS || error == EPERM;
@@ -132,11 +131,11 @@ static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n
         r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
     if (r == 0 || (r < 0 && is_splice_error(errno)))
-        return STREAM_WANT_READ; /* end of stream or urgent data: recv() tells them apart */
+        return STREAM_WANT_READ; /* stream_read() then finds out the reason */
     return read_result(t, r, got);
 }
 
-/* splice() has no MSG_NOSIGNAL: the process ignores SIGPIPE. */
+/* splice() has no MSG_NOSIGNAL, but the process ignores SIGPIPE. */
 static enum stream_result tcp_write_from_pipe(struct stream *st, int pipe, size_t n, size_t *put)
 {
     struct stream_tcp *t = tcp_of(st);
@@ -154,7 +153,7 @@ static enum stream_result tcp_close_write(struct stream *st)
 {
     struct stream_tcp *t = tcp_of(st);
     if (t->ended)
-        return STREAM_OK; /* nothing is left to read: free() closes the socket next */
+        return STREAM_OK; /* nothing is left to read; stream_free() closes the socket */
     /* ENOTCONN: the peer has already reset the connection. */
     if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return tcp_fail(t, errno);
