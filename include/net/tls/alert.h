@@ -1,8 +1,8 @@
 /*
- * alert.h - the names of fatal TLS alerts, for metrics: a closed set.
+ * alert.h - the names of fatal TLS alerts, for metrics.
  *
- * Source: RFC 8446 section 6 and appendix B.2. A peer can send any byte as an alert; unknown codes
- * are "other", so that a peer cannot add metric labels.
+ * A peer can send any byte as an alert code. Unknown codes are counted as "other", so that a peer
+ * cannot create metric labels. Source: RFC 8446 section 6 and appendix B.2.
  */
 #ifndef NET_TLS_ALERT_H
 #define NET_TLS_ALERT_H
@@ -39,7 +39,7 @@
     X(certificate_required, 116)                                                                   \
     X(no_application_protocol, 120)
 
-/* How a handshake failed: with an alert of the table, with another one, or without an alert. */
+/* How a handshake failed: with an alert of the table, with another alert, or without an alert. */
 enum tls_failure {
 #define X(name, code) TLS_FAILURE_##name,
     TLS_ALERTS(X)

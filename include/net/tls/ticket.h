@@ -1,9 +1,9 @@
 /*
  * ticket.h - the keys that encrypt session tickets, shared by all workers.
  *
- * A set is immutable: the first key encrypts, all keys decrypt, and a ticket of an older key is
- * replaced. To rotate, create a new set and pass it to every context. Other workers and routers
- * with the same keys can decrypt the tickets.
+ * A set of keys is immutable. Its first key encrypts, all its keys decrypt, and a ticket that was
+ * encrypted with another key than the first is replaced. To rotate the keys, create a new set and
+ * pass it to every context. Other workers and routers with the same keys can decrypt the tickets.
  */
 #ifndef NET_TLS_TICKET_H
 #define NET_TLS_TICKET_H
@@ -18,19 +18,19 @@
 struct tls_ticket_keys;
 
 /*
- * A set with a new random key, followed by at most `keep` keys of `previous` (null = none).
- * Null when memory is short or the random generator fails.
+ * Create a set with a new random key, followed by the first `keep` keys of `previous` (null =
+ * none). Null if out of memory or if the random number generator fails.
  */
 MUST_USE struct tls_ticket_keys *tls_ticket_keys_generate(const struct tls_ticket_keys *previous,
                                                           size_t keep);
 
 /*
- * Read a file in the format of HAProxy's tls-ticket-keys: on each line one key in base64, 1 to
- * 8 of them. A key is 48 bytes (name 16, AES-128 key 16, HMAC key 16) or 80 bytes (name 16,
- * AES-256 key 32, HMAC key 32), as created by `openssl rand -base64 48` and `openssl rand 80 |
- * openssl base64 -A`. The FIRST key encrypts; in HAProxy it is the last but one.
+ * Read a file in the format of HAProxy's tls-ticket-keys: 1 to 8 keys in base64, one per line. A
+ * key has 48 bytes (name 16, AES-128 key 16, HMAC key 16) or 80 bytes (name 16, AES-256 key 32,
+ * HMAC key 32), as created by `openssl rand -base64 48` and `openssl rand 80 | openssl base64 -A`.
+ * The FIRST key encrypts; HAProxy encrypts with the second to last.
  *
- *   error   on failure, one line: "/etc/keys:3: must be a base64 key of 48 or 80 bytes"
+ *   error   on failure, one line such as "/etc/keys:3: must be a base64 key of 48 or 80 bytes"
  *
  * Null on failure.
  */
@@ -39,7 +39,8 @@ MUST_USE struct tls_ticket_keys *tls_ticket_keys_load(const char *file, char err
 /* Number of keys in the set, 1..TLS_TICKET_KEYS_MAX. */
 size_t tls_ticket_keys_count(const struct tls_ticket_keys *keys);
 
-/* Take and drop a reference, from any thread. The last one wipes the keys. Null is allowed. */
+/* Take or drop a reference, on any thread. The keys are wiped with the last reference. Null is
+ * allowed. */
 struct tls_ticket_keys *tls_ticket_keys_ref(struct tls_ticket_keys *keys);
 void tls_ticket_keys_unref(struct tls_ticket_keys *keys);
 

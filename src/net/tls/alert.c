@@ -1,5 +1,5 @@
 /*
- * alert.c - the table of TLS alerts, as data.
+ * alert.c - look up TLS alerts by code and by name.
  */
 #include "net/tls/alert.h"
 

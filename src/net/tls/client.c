@@ -16,7 +16,7 @@
 #include "settings.h"
 
 struct tls_client_context {
-    unsigned refs; /* of the owner and of each stream; one thread */
+    unsigned refs; /* held by the owner and each stream; one thread only */
     const struct tls_library *lib;
     SSL_CTX *ossl;
     bool verify;
@@ -31,7 +31,7 @@ static bool load_authorities(struct tls_client_context *ctx, OSSL_LIB_CTX *lib, 
                    ? true
                    : tls_fail(error, "the system's certificate store", "cannot be used");
     X509_STORE *store = SSL_CTX_get_cert_store(ctx->ossl);
-    /* As for clients: every certificate in the bundle is trusted directly. */
+    /* As for client certificates: each certificate of the file is trusted, self-signed or not. */
     return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1
                ? tls_store_add_authorities(store, lib, file, &ctx->expiry, error)
                : tls_fail_memory(error);
@@ -139,8 +139,8 @@ bool tls_client_context_verifies(const struct tls_client_context *ctx)
     return ctx->verify;
 }
 
-/* The file that SSL_CTX_set_default_verify_paths() loads. OpenSSL reads the certificate directory
- * beside it during each handshake, so it needs no watch. */
+/* The file that SSL_CTX_set_default_verify_paths() loads. The certificate directory need not be
+ * watched, because OpenSSL reads it during each handshake. */
 static const char *system_authorities(void)
 {
     const char *file = secure_getenv(X509_get_default_cert_file_env());

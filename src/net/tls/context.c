@@ -1,15 +1,15 @@
 /*
- * context.c - the TLS contexts of a listener, made from its certificates and rules.
+ * context.c - the TLS context of a listener, created from its certificates and rules.
  *
- * One SSL_CTX per entry. An entry is a certificate, or several with the same names and different
- * key types, of which OpenSSL sends the one that the client supports. Every connection starts with
- * the first entry, the default; the server name (SNI) may select another.
+ * There is one SSL_CTX per entry. An entry is a certificate, or several certificates with the same
+ * names and different key types, from which OpenSSL selects one that the client supports. Every
+ * connection starts with the first entry, the default; the server name (SNI) can select another.
  *
  *    tls_conf -> credentials -> entries -> name index ---+
  *             -> client rules  (every entry)             +-> tls_context, reference-counted
  *             -> staples       (by leaf)  ---------------+
  *
- * Does not watch the files: a reload creates a new context.
+ * The files are not watched here: a reload creates a new context.
  */
 #include "net/tls/context.h"
 
@@ -32,13 +32,13 @@
 
 struct entry {
     SSL_CTX *ossl;
-    struct tls_names names; /* while loading */
-    size_t first;           /* index of its first certificate in the configuration */
+    struct tls_names names; /* only while loading */
+    size_t first;           /* index of the entry's first certificate in the configuration */
     unsigned key_types;     /* bit set of enum tls_key_type */
 };
 
 struct tls_context {
-    unsigned refs; /* of the owner and of each stream; one thread */
+    unsigned refs; /* held by the owner and each stream; one thread only */
     bool strict_sni;
     bool tickets_off;
     const struct tls_library *lib;
@@ -50,12 +50,13 @@ struct tls_context {
     struct tls_staple *staples;
     size_t n_staples;
     size_t n;
-    struct entry entries[]; /* in the configuration's order; the first is the default */
+    struct entry entries[]; /* in the order of the configuration; the first is the default */
 };
 
 /* ---- handshake callbacks --------------------------------------------------------------- */
 
-/* MQTT's own protocol name, and the one that AWS requires of devices; others get no answer. */
+/* By default, accept the registered name for MQTT and the name that AWS requires of its devices. If
+ * no name matches, the handshake continues without ALPN. */
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg)
 {
@@ -73,9 +74,9 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
 }
 
 /*
- * Unless strict_sni is set, a server name that no certificate has selects the default: rejecting it
- * would lock out devices that connect by an alias, and the client verifies the name anyway. Also
- * called without a name.
+ * Called with or without a server name. Unless strict_sni is set, an unknown name selects the
+ * default: rejecting it would lock out devices that connect by an alias, and the client verifies
+ * the name anyway.
  */
 static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
@@ -119,7 +120,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
     case TLS_TICKET_UNKNOWN:
         return 0;
     case TLS_TICKET_CURRENT:
-        /* A TLS 1.3 client should use a ticket only once (RFC 8446 C.4), so it gets a new one. */
+        /* RFC 8446 C.4: a TLS 1.3 client should use a ticket only once. Send it a new one. */
         return SSL_version(ssl) >= TLS1_3_VERSION ? 2 : 1;
     case TLS_TICKET_OLD:
         return 2;
@@ -128,8 +129,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 }
 
 /*
- * Tickets are replaced on each resumption, so a device could resume forever with an expired
- * certificate. Once it has expired, a full handshake is required.
+ * Require a full handshake if the client's certificate has expired. Tickets are replaced on each
+ * resumption, so without this check a device could resume forever.
  */
 static SSL_TICKET_RETURN check_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                       size_t name_n, SSL_TICKET_STATUS status, void *arg)
@@ -155,7 +156,7 @@ SSL *tls_context_connection(struct tls_context *ctx)
 {
     SSL *ssl = SSL_new(ctx->entries[0].ossl);
     if (ssl && (ctx->tickets_off || !ctx->keys)) {
-        /* With the option alone, TLS 1.3 still issues tickets, for a session cache that is off. */
+        /* With this option alone, TLS 1.3 issues tickets for the session cache, which is off. */
         SSL_set_options(ssl, SSL_OP_NO_TICKET);
         (void)SSL_set_num_tickets(ssl, 0);
     }
@@ -214,7 +215,7 @@ static enum tls_key_type key_type_bit(const EVP_PKEY *key)
     }
 }
 
-/* The entry with the same names, or null. */
+/* Find the entry with the same names. Null if there is none. */
 static struct entry *find_sibling(struct tls_context *ctx, const struct tls_names *names)
 {
     for (size_t i = 0; i < ctx->n; i++)
@@ -223,7 +224,7 @@ static struct entry *find_sibling(struct tls_context *ctx, const struct tls_name
     return NULL;
 }
 
-/* The entry for a certificate: existing or new; takes `names`. Null on failure. */
+/* Find or create the entry for a certificate. Takes `names`. Null on failure. */
 static struct entry *entry_for(struct tls_context *ctx, const struct tls_conf *conf, size_t i,
                                struct tls_names *names, char error[TLS_ERROR_MAX])
 {
@@ -284,8 +285,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
            add_staple(ctx, files->ocsp_response_file, credential->leaf, error);
 }
 
-/* Checked per entry, after all certificates are loaded: one key that works with TLS 1.2 is enough.
- */
+/* Called when all certificates are loaded: one key per entry that works with TLS 1.2 is enough. */
 static bool check_ciphers(const struct tls_context *ctx, const struct tls_conf *conf,
                           char error[TLS_ERROR_MAX])
 {
@@ -313,7 +313,7 @@ static bool load_certificates(struct tls_context *ctx, const struct tls_conf *co
     return true;
 }
 
-/* From now on the index is used to find names. */
+/* Complete the index, which replaces the lists of names. */
 static void finish_names(struct tls_context *ctx)
 {
     tls_name_index_finish(&ctx->index);

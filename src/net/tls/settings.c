@@ -1,8 +1,8 @@
 /*
  * settings.c - versions, ciphers, groups and ALPN, set on a context.
  *
- * OpenSSL ignores unknown names in a list as long as one is known. A typo must not silently weaken
- * a listener, so every name is tested separately first.
+ * OpenSSL ignores unknown names in a list if at least one name is known. A typo must not silently
+ * weaken a listener, so every name is first tested separately.
  */
 #include "settings.h"
 #include "net/tls/cert/error.h"
@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* AES-128 first: 217 us per handshake, 300 us with AES-256 and its SHA-384. */
+/* AES-128 first: a handshake takes 217 us, with AES-256 and its SHA-384 300 us. */
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 
 /*
- * Forward secrecy and authenticated encryption only. CCM_8 is last, for constrained devices that
- * support nothing else (RFC 7925 section 4.2 makes it their mandatory suite).
+ * Only suites with forward secrecy and authenticated encryption. CCM_8 is last, for constrained
+ * devices that support no other suite (RFC 7925 section 4.2 makes it mandatory for them).
  */
 #define SUITES_12                                                                                  \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
@@ -32,17 +32,17 @@
 
 void tls_settings_common(SSL_CTX *ossl)
 {
-    /* A device that disappears without close_notify is normal and no attack: MQTT packets contain
-     * their length, so truncation is detected. */
+    /* IGNORE_UNEXPECTED_EOF: many devices disconnect without close_notify. This is not an attack:
+     * MQTT packets contain their length, so truncation is detected. */
     SSL_CTX_set_options(ossl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                   SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                   SSL_OP_IGNORE_UNEXPECTED_EOF);
-    /* AUTO_RETRY stays on: without it a ticket or KeyUpdate record would return WANT_READ while
-     * application data is buffered in the SSL, where no socket event announces it. */
+    /* AUTO_RETRY: without it, SSL_read() would return WANT_READ after a ticket or KeyUpdate record
+     * although the SSL has buffered application data, for which there is no socket event. */
     SSL_CTX_set_mode(ossl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ossl, 1);
-    /* No cache: with tickets it would only cost memory and a lock. */
+    /* With tickets, a session cache would only cost memory and a lock. */
     SSL_CTX_set_session_cache_mode(ossl, SSL_SESS_CACHE_OFF);
 }
 
@@ -60,7 +60,7 @@ typedef bool setting_test(SSL_CTX *ossl, const char *word);
 
 static bool try_cipher(SSL_CTX *ossl, const char *word)
 {
-    /* "!X", "-X", "+X" and "@X" modify a list and are not one by themselves. */
+    /* "!X", "-X", "+X" and "@X" only modify a list. */
     return strchr("!-+@", word[0]) || SSL_CTX_set_cipher_list(ossl, word) == 1;
 }
 
@@ -83,7 +83,7 @@ static bool try_group(SSL_CTX *ossl, const char *word)
     return SSL_CTX_set1_groups_list(ossl, word) == 1;
 }
 
-/* Test each name of a list separately; null = not configured. */
+/* Test each name of a list separately. Null = not configured. */
 static bool check_items(SSL_CTX *ossl, const char *setting, const char *list, setting_test *try,
                         char error[TLS_ERROR_MAX])
 {
@@ -103,7 +103,7 @@ static bool check_items(SSL_CTX *ossl, const char *setting, const char *list, se
 
 static bool set_version(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX])
 {
-    /* OpenSSL takes 0 as the oldest version it supports. */
+    /* For OpenSSL, 0 would be the oldest version that it supports. */
     int version = min_version ? (int)min_version : TLS1_2_VERSION;
     if (version >= TLS1_2_VERSION && SSL_CTX_set_min_proto_version(ossl, version) == 1)
         return true;
@@ -111,7 +111,7 @@ static bool set_version(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERRO
     return false;
 }
 
-/* Set the three lists, every name of which has been tested. */
+/* Set the three lists, whose names have been tested. */
 static bool set_lists(SSL_CTX *ossl, const char *suites, const char *ciphers, const char *groups,
                       char error[TLS_ERROR_MAX])
 {
@@ -128,7 +128,7 @@ static bool can_use(const SSL_CIPHER *cipher, unsigned key_types)
 {
     const int exchange = SSL_CIPHER_get_kx_nid(cipher);
     if (strcmp(SSL_CIPHER_get_version(cipher), "TLSv1.3") == 0)
-        return false; /* chosen by `ciphersuites` */
+        return false; /* configured by `ciphersuites` */
     if (key_types & TLS_KEY_OTHER)
         return true;
     switch (SSL_CIPHER_get_auth_nid(cipher)) {
@@ -154,7 +154,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
     if (SSL_CTX_get_min_proto_version(ossl) >= TLS1_3_VERSION)
         return true;
     SSL *ssl = SSL_new(ossl);
-    /* Excludes those that the security level forbids. */
+    /* Without the suites that the security level forbids. */
     STACK_OF(SSL_CIPHER) *all = ssl ? SSL_get1_supported_ciphers(ssl) : NULL;
     bool found = false;
     for (int i = 0; i < sk_SSL_CIPHER_num(all) && !found; i++)
@@ -174,7 +174,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
 
 bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf, char error[TLS_ERROR_MAX])
 {
-    /* Parameters for DHE, as strong as the certificate, if `ciphers` has such suites. */
+    /* For DHE suites in `ciphers`: use parameters as strong as the certificate. */
     SSL_CTX_set_dh_auto(ossl, 1);
     return set_version(ossl, conf->min_version, error) &&
            check_items(ossl, "ciphersuites", conf->ciphersuites, try_suite, error) &&

@@ -10,14 +10,14 @@
 
 #include "internal.h"
 
-/* Options that client and server contexts share. */
+/* Set the options that client and server contexts share. */
 void tls_settings_common(SSL_CTX *ossl);
 
-/* Versions, suites, ciphers and groups of a listener; each name is checked. */
+/* Set the versions, cipher suites and groups of a listener. Each name is checked. */
 MUST_USE bool tls_settings_server(SSL_CTX *ossl, const struct tls_conf *conf,
                                   char error[TLS_ERROR_MAX]);
 
-/* Key types of which one context can have one each, as bits. */
+/* Key types, as bits. A context can have one certificate per key type. */
 enum tls_key_type {
     TLS_KEY_RSA = 1,
     TLS_KEY_RSA_PSS = 2,
@@ -28,18 +28,18 @@ enum tls_key_type {
 };
 
 /*
- * Can a suite of `ciphers` be negotiated with a certificate that has one of these keys? Always
- * true when TLS 1.2 is off.
+ * Does any suite of `ciphers` work with a certificate that has one of these key types? Always true
+ * if TLS 1.2 is disabled.
  *
- *   file   of the certificate, for the error
+ *   file   the certificate's file, for the error message
  */
 MUST_USE bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file,
                                       char error[TLS_ERROR_MAX]);
 
-/* Our defaults for a client, and its oldest version; 0 = TLS 1.2. */
+/* Set the defaults for a client, and the minimum version; 0 = TLS 1.2. */
 MUST_USE bool tls_settings_client(SSL_CTX *ossl, unsigned min_version, char error[TLS_ERROR_MAX]);
 
-/* Protocol names in ALPN format: each with a length byte in front. All zero = none. */
+/* Protocol names in ALPN format, each preceded by a length byte. All zero = none. */
 struct tls_alpn {
     unsigned char *bytes; /* owned */
     size_t n;

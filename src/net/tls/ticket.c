@@ -1,9 +1,9 @@
 /*
  * ticket.c - sets of session ticket keys: generate, read from a file, use.
  *
- * OpenSSL encrypts first and then authenticates (HMAC-SHA256 over all of it), whatever cipher the
- * callback selects. An authenticating mode (GCM) would do it twice, so this uses AES-CBC as in RFC
- * 5077 section 4.
+ * With every cipher, OpenSSL encrypts the ticket and then authenticates all of it by HMAC-SHA256.
+ * An authenticated mode (GCM) would authenticate it twice, so AES-CBC is used, as in RFC 5077
+ * section 4.
  */
 #include "net/tls/ticket.h"
 
@@ -23,24 +23,24 @@
 #include "net/tls/cert/error.h"
 #include "ticket_keys.h"
 
-#define KEY_128_BYTES 48u /* name, 16 of AES, 16 of HMAC */
+#define KEY_128_BYTES 48u /* name, 16 for AES, 16 for HMAC */
 #define FILE_MAX      4096u
-#define KEY_256_BYTES 80u /* name, 32 of AES, 32 of HMAC */
+#define KEY_256_BYTES 80u /* name, 32 for AES, 32 for HMAC */
 
 struct ticket_key {
     unsigned char name[TLS_TICKET_NAME_SIZE];
     unsigned char aes[32];
     unsigned char hmac[32];
-    size_t size; /* bytes of aes and of hmac: 16 or 32 */
+    size_t size; /* size of aes and of hmac in bytes, 16 or 32 */
 };
 
 struct tls_ticket_keys {
     _Atomic unsigned refs;
     size_t n;
-    struct ticket_key list[TLS_TICKET_KEYS_MAX]; /* the first one encrypts */
+    struct ticket_key list[TLS_TICKET_KEYS_MAX]; /* the first key encrypts */
 };
 
-/* ---- making ---------------------------------------------------------------------------- */
+/* ---- creating -------------------------------------------------------------------------- */
 
 static struct tls_ticket_keys *keys_new(void)
 {
@@ -77,7 +77,7 @@ size_t tls_ticket_keys_count(const struct tls_ticket_keys *keys)
 
 struct tls_ticket_keys *tls_ticket_keys_ref(struct tls_ticket_keys *keys)
 {
-    /* Relaxed: passing the pointer to another thread already orders it. */
+    /* Relaxed: passing the pointer to another thread is already ordered. */
     if (keys)
         atomic_fetch_add_explicit(&keys->refs, 1, memory_order_relaxed);
     return keys;
@@ -85,7 +85,8 @@ struct tls_ticket_keys *tls_ticket_keys_ref(struct tls_ticket_keys *keys)
 
 void tls_ticket_keys_unref(struct tls_ticket_keys *keys)
 {
-    /* Acquire and release pair with each other: the last one wipes after all have read. */
+    /* Acquire and release, paired with each other: the keys are wiped after all threads have read
+     * them. */
     if (!keys || atomic_fetch_sub_explicit(&keys->refs, 1, memory_order_acq_rel) > 1)
         return;
     OPENSSL_cleanse(keys, sizeof(*keys));
@@ -102,10 +103,10 @@ static void key_from_bytes(struct ticket_key *key, const unsigned char *bytes, s
     memcpy(key->hmac, bytes + sizeof(key->name) + key->size, key->size);
 }
 
-/* Parse one line without its end; false if it is not a key. */
+/* Parse one line, given without its line break. False if it is not a key. */
 static bool key_from_line(struct ticket_key *key, const char *line, size_t n)
 {
-    unsigned char bytes[KEY_256_BYTES + 3]; /* EVP_DecodeBlock() counts padding as bytes */
+    unsigned char bytes[KEY_256_BYTES + 3]; /* EVP_DecodeBlock() also writes bytes for padding */
     if (n == 0 || n % 4 != 0 || n / 4 * 3 > sizeof(bytes))
         return false;
     int decoded = EVP_DecodeBlock(bytes, (const unsigned char *)line, (int)n);
@@ -176,7 +177,7 @@ static const EVP_CIPHER *cipher_of(const struct ticket_key *key, const struct tl
 
 static bool set_mac(const struct ticket_key *key, EVP_MAC_CTX *mac)
 {
-    char digest[] = "SHA256"; /* the parameters need non-const memory */
+    char digest[] = "SHA256"; /* OSSL_PARAM needs non-const memory */
     unsigned char copy[sizeof(key->hmac)];
     memcpy(copy, key->hmac, sizeof(copy));
     const OSSL_PARAM parameters[] = {

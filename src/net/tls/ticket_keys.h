@@ -21,7 +21,7 @@ struct tls_ticket_work {
     unsigned char *iv;   /* TLS_TICKET_IV_SIZE bytes */
 };
 
-/* Prepare to encrypt with the first key: sets name and IV. False if OpenSSL fails. */
+/* Prepare to encrypt a ticket with the first key. Sets name and IV. False if OpenSSL fails. */
 MUST_USE bool tls_ticket_keys_seal(const struct tls_ticket_keys *keys,
                                    const struct tls_ticket_work *work);
 
@@ -32,7 +32,7 @@ enum tls_ticket_opened {
     TLS_TICKET_OLD      /* ready to decrypt, with an older key: replace the ticket */
 };
 
-/* Prepare to decrypt the ticket with that key name. */
+/* Prepare to decrypt a ticket with the key named in `work`. */
 MUST_USE enum tls_ticket_opened tls_ticket_keys_open(const struct tls_ticket_keys *keys,
                                                      const struct tls_ticket_work *work);
 

@@ -1,5 +1,5 @@
 /*
- * report.h - what loading certificates reports: errors and expiry times.
+ * report.h - the errors and expiry times that loading certificates reports.
  */
 #ifndef NET_TLS_CERT_REPORT_H
 #define NET_TLS_CERT_REPORT_H
@@ -8,24 +8,26 @@
 
 #define TLS_ERROR_MAX 512u /* two paths and a reason */
 
-/* Loaded objects that have an expiry time. */
+/* The kinds of loaded objects that have an expiry time. */
 enum tls_validity_kind {
-    TLS_VALIDITY_CERTIFICATE, /* a leaf or its chain */
-    TLS_VALIDITY_AUTHORITY,   /* a CA that peers' certificates are verified against */
+    TLS_VALIDITY_CERTIFICATE, /* our certificate, or one of its chain */
+    TLS_VALIDITY_AUTHORITY,   /* a CA that verifies the certificates of peers */
     TLS_VALIDITY_CRL,         /* a revocation list, unless a newer one replaces it */
     TLS_VALIDITY_OCSP,        /* a stapled OCSP response */
     TLS_VALIDITY_KIND_COUNT
 };
 
 /*
- *   name   certificate or authority: common name, or one of its DNS names; revocation list: the
- * issuer's common name or full name; response: name of its certificate; "" if there is none. Valid
- * as long as the context, like `file`
+ * The validity period of a loaded object. The strings are valid as long as the context.
+ *
+ * The name of a certificate or authority is its common name, or else one of its DNS names. The name
+ * of a revocation list is the issuer's common name, or else its full name. The name of an OCSP
+ * response is the name of its certificate. "" if there is none.
  */
 struct tls_validity {
     enum tls_validity_kind kind;
     const char *name, *file;
-    time_t from, until; /* lists and responses without an expiry time are not reported */
+    time_t from, until; /* objects without an expiry time are not reported */
 };
 typedef void tls_validity_each(void *arg, const struct tls_validity *validity);
 

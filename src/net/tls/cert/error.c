@@ -17,7 +17,7 @@ const char *tls_reason(unsigned long code)
 
 bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule)
 {
-    /* The first error; later ones only repeat it. */
+    /* Report the first error: later errors in the queue are its consequences. */
     (void)snprintf(error, TLS_ERROR_MAX, "%s: %s: %s", file, rule, tls_reason(ERR_peek_error()));
     return false;
 }

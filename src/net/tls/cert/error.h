@@ -8,13 +8,13 @@
 
 #include "net/tls/cert/report.h"
 
-/* The text of an OpenSSL error code, including system errors. Never null, static. */
+/* The text of an OpenSSL error code, including system errors. Static, never null. */
 const char *tls_reason(unsigned long code);
 
-/* Write "file: rule: first error in OpenSSL's queue" into `error`; always false. */
+/* Write "file: rule: first error in OpenSSL's queue" into `error`. Returns false. */
 bool tls_fail(char error[TLS_ERROR_MAX], const char *file, const char *rule);
 
-/* Write "out of memory" into `error`; always false. */
+/* Write "out of memory" into `error`. Returns false. */
 bool tls_fail_memory(char error[TLS_ERROR_MAX]);
 
 #endif

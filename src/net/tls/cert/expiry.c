@@ -1,6 +1,8 @@
 /*
- * expiry.c - expiry times of certificates, revocation lists and OCSP responses. One row per loaded
- * object; of revocation lists only the newest per issuer, key and scope.
+ * expiry.c - expiry times of certificates, revocation lists and OCSP responses.
+ *
+ * There is one row per loaded object. Of revocation lists with the same issuer, key and scope, only
+ * the newest has a row.
  */
 #include "expiry.h"
 
@@ -16,7 +18,7 @@ time_t tls_time(const ASN1_TIME *time)
     return ASN1_TIME_to_tm(time, &parts) == 1 ? timegm(&parts) : 0;
 }
 
-/* The common name of a subject or issuer; owned by the caller, null without one. */
+/* The common name of a subject or issuer, owned by the caller. Null if there is none. */
 static char *common_name(const X509_NAME *name)
 {
     size_t n;
@@ -26,7 +28,7 @@ static char *common_name(const X509_NAME *name)
     return copy;
 }
 
-/* Display name of a certificate; owned by the caller, null if out of memory. */
+/* The name of a certificate in reports, owned by the caller. Null if out of memory. */
 static char *certificate_name(const X509 *x509)
 {
     struct tls_names names;
@@ -61,7 +63,7 @@ static void row_fini(struct tls_expiry_row *row)
     X509_CRL_free(row->crl);
 }
 
-/* Takes `name`; null means out of memory. */
+/* Add a row. Takes `name`; null = out of memory. */
 static bool add_row(struct tls_expiry *expiry, const struct tls_validity *validity, char *name)
 {
     struct tls_expiry_row row = {.validity = *validity};
@@ -117,7 +119,7 @@ static bool same_extension(const X509_CRL *a, const X509_CRL *b, int nid)
                                  X509_EXTENSION_get_data(X509_CRL_get_ext(b, at_b))) == 0;
 }
 
-/* An authority with a new key issues one list per key, and may issue one per scope. */
+/* Do the lists cover the same certificates? An authority can issue lists per key and per scope. */
 static bool same_scope(const X509_CRL *a, const X509_CRL *b)
 {
     return X509_NAME_cmp(X509_CRL_get_issuer(a), X509_CRL_get_issuer(b)) == 0 &&
@@ -140,7 +142,7 @@ bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *fi
         .file = file,
         .from = tls_time(X509_CRL_get0_lastUpdate(crl)),
         .until = X509_CRL_get0_nextUpdate(crl) ? tls_time(X509_CRL_get0_nextUpdate(crl)) : 0};
-    /* By default OpenSSL ignores delta lists. */
+    /* OpenSSL ignores delta lists by default. */
     if (validity.until == 0 || X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
         return true;
     struct tls_expiry_row *before = find_list(expiry, crl);
@@ -150,7 +152,7 @@ bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *fi
         return false;
     X509_CRL_up_ref(crl);
     expiry->rows[expiry->n - 1].crl = crl;
-    before = find_list(expiry, crl); /* rows may have moved */
+    before = find_list(expiry, crl); /* again, because add_row() can move the rows */
     if (before != &expiry->rows[expiry->n - 1]) {
         row_fini(before);
         *before = expiry->rows[--expiry->n];
@@ -158,7 +160,7 @@ bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *fi
     return true;
 }
 
-/* ---- all of them ----------------------------------------------------------------------- */
+/* ---- all rows -------------------------------------------------------------------------- */
 
 void tls_expiry_walk(const struct tls_expiry *expiry, tls_validity_each *each, void *arg)
 {

@@ -13,7 +13,7 @@
 #include "net/tls/cert/report.h"
 
 struct tls_expiry_row {
-    struct tls_validity validity; /* its strings are owned */
+    struct tls_validity validity; /* owns its strings */
     X509_CRL *crl;                /* a reference; null unless it is a revocation list */
 };
 
@@ -23,15 +23,15 @@ struct tls_expiry {
     size_t n;
 };
 
-/* Add a certificate or an authority, or all of a stack. False if out of memory. */
+/* Add one certificate or authority, or all certificates of a stack. False if out of memory. */
 MUST_USE bool tls_expiry_add(struct tls_expiry *expiry, enum tls_validity_kind kind,
                              const X509 *x509, const char *file);
 MUST_USE bool tls_expiry_add_all(struct tls_expiry *expiry, enum tls_validity_kind kind,
                                  const STACK_OF(X509) * all, const char *file);
 
 /*
- * Add a revocation list, unless it never expires or a newer one with the same issuer, key and scope
- * was added: OpenSSL uses the newer one. False if out of memory.
+ * Add a revocation list, unless it never expires or a newer list with the same issuer, key and
+ * scope has been added: OpenSSL uses the newer list. False if out of memory.
  */
 MUST_USE bool tls_expiry_add_crl(struct tls_expiry *expiry, X509_CRL *crl, const char *file);
 
@@ -42,7 +42,7 @@ MUST_USE bool tls_expiry_add_response(struct tls_expiry *expiry, const X509 *abo
 void tls_expiry_walk(const struct tls_expiry *expiry, tls_validity_each *each, void *arg);
 void tls_expiry_fini(struct tls_expiry *expiry);
 
-/* Convert a time to seconds since 1970; 0 if it is invalid. */
+/* Convert a time to seconds since 1970. Returns 0 if it is invalid. */
 time_t tls_time(const ASN1_TIME *time);
 
 #endif

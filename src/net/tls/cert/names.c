@@ -1,8 +1,8 @@
 /*
- * names.c - the names of certificates, and a sorted index to find them by server name.
+ * names.c - the names of certificates, and a sorted index to find certificates by server name.
  *
- * A listener may have hundreds of certificates, so a handshake must not scan them. A wildcard
- * matches exactly one label, the first (RFC 6125 section 6.4.3); "a*.example.org" is not a
+ * A listener can have hundreds of certificates, so a handshake must not scan them. A wildcard
+ * matches exactly one label, the first (RFC 6125 section 6.4.3). "a*.example.org" is not a
  * wildcard.
  */
 #include "names.h"
@@ -13,11 +13,11 @@
 
 #include "base/ascii.h"
 
-#define SERVER_NAME_MAX 255u /* RFC 6066 section 3, by way of DNS */
+#define SERVER_NAME_MAX 255u /* RFC 6066 section 3: a DNS host name */
 
 /* ---- the names of one certificate ------------------------------------------------------ */
 
-/* Takes `name`; null means out of memory. */
+/* Add a name. Takes `name`; null = out of memory. */
 static bool names_add(struct tls_names *names, char *name)
 {
     char **longer = name ? realloc(names->list, (names->n + 1) * sizeof(*longer)) : NULL;
@@ -32,7 +32,7 @@ static bool names_add(struct tls_names *names, char *name)
 
 static bool names_add_text(struct tls_names *names, const unsigned char *p, size_t n)
 {
-    if (n == 0 || memchr(p, '\0', n)) /* "good.example\0.evil.example" */
+    if (n == 0 || memchr(p, '\0', n)) /* such as "good.example\0.evil.example" */
         return true;
     char *name = strndup((const char *)p, n);
     for (char *c = name; c && *c; c++)
@@ -215,7 +215,7 @@ size_t tls_name_index_find(const struct tls_name_index *index, const char *serve
 {
     char name[SERVER_NAME_MAX + 1];
     size_t n = strnlen(server_name, SERVER_NAME_MAX + 2);
-    if (n > 0 && server_name[n - 1] == '.') /* the same name in DNS */
+    if (n > 0 && server_name[n - 1] == '.') /* same name without the dot */
         n--;
     if (n > SERVER_NAME_MAX)
         return TLS_NO_ENTRY;
@@ -226,6 +226,6 @@ size_t tls_name_index_find(const struct tls_name_index *index, const char *serve
     char *dot = strchr(name, '.');
     if (entry != TLS_NO_ENTRY || !dot || dot == name)
         return entry;
-    dot[-1] = '*'; /* the last character of the first label */
+    dot[-1] = '*'; /* "*.example.org" starts at the last character of the first label */
     return find_row(index, dot - 1);
 }

@@ -1,7 +1,7 @@
 /*
- * pem.c - certificates, keys, revocation lists and secrets from PEM files.
+ * pem.c - read certificates, private keys and revocation lists from PEM files.
  *
- * Never prompts for a passphrase on a terminal: OpenSSL's default callback would block.
+ * Never prompts for a passphrase on the terminal: OpenSSL's default callback would block.
  */
 #include "pem.h"
 
@@ -16,12 +16,12 @@
 #include "error.h"
 
 #define PEM_MAX        (16 << 20)
-#define PASSPHRASE_MAX 1024 /* OpenSSL's own limit, PEM_BUFSIZE */
+#define PASSPHRASE_MAX 1024 /* OpenSSL's limit, PEM_BUFSIZE */
 
-/* The passphrase for the callback, and whether the callback was called. */
+/* The passphrase for OpenSSL's callback. */
 struct passphrase {
     const char *text; /* null = none */
-    bool asked;
+    bool asked;       /* the callback was called */
 };
 
 static int passphrase_callback(char *buffer, int size, int writing, void *arg)
@@ -55,10 +55,10 @@ static ssize_t read_all(int fd, char *out, size_t size)
 }
 
 /*
- * Read a file into a memory BIO that is wiped when freed: it may contain a private key, even a
- * certificate file. BIO_new_file() would leave the text in a stdio buffer.
+ * Read a file into a memory BIO, which is wiped when freed: even a certificate file can contain a
+ * private key. BIO_new_file() would leave the text in a stdio buffer. Null on failure.
  *
- * Null on failure; `what` is "certificate" in "x: cannot read the certificate: Permission denied".
+ *   what   the object for the error message, such as "certificate"
  */
 static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MAX])
 {
@@ -84,7 +84,7 @@ static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MA
 
 /* ---- certificates and revocation lists ------------------------------------------------- */
 
-/* Write why a PEM file is invalid; `what` is "certificate" or "revocation list". */
+/* Write the reason why a PEM file is invalid; `what` is "certificate" or "revocation list". */
 static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *what)
 {
     char rule[64];
@@ -96,17 +96,17 @@ static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *w
     (void)tls_fail(error, file, rule);
 }
 
-/* OpenSSL reports the end of a PEM file as an error. */
+/* Is the error only the end of the PEM file? */
 static bool at_pem_end(void)
 {
     unsigned long code = ERR_peek_last_error();
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-/* A kind of object of which a PEM file may contain several. */
+/* An object type of which a PEM file can contain several. */
 struct pem_kind {
-    const char *name; /* as in "no certificate in it" */
-    /* Read the next object; null at the end and on error (see the error queue). */
+    const char *name; /* for error messages, such as "certificate" */
+    /* Read the next object. Null at the end and on error (see the error queue). */
     void *(*read_next)(BIO *bio, OSSL_LIB_CTX *lib);
     void (*free)(void *object);
 };
@@ -144,7 +144,7 @@ static void free_crl(void *crl)
 static const struct pem_kind certificates = {"certificate", read_certificate, free_certificate};
 static const struct pem_kind revocation_lists = {"revocation list", read_crl, free_crl};
 
-/* Every object of this kind in a file, at least one. Null on failure. */
+/* Read all objects of this kind from a file. Null on failure, or if the file contains none. */
 static OPENSSL_STACK *read_objects(const struct pem_kind *kind, OSSL_LIB_CTX *lib, const char *file,
                                    char error[TLS_ERROR_MAX])
 {
@@ -208,7 +208,7 @@ static void set_key_error(const struct certificate_conf *files, const struct pas
         (void)snprintf(error, TLS_ERROR_MAX, "%s: no private key in it", file);
 }
 
-/* Null if there is no usable key; the reason is in `error`. */
+/* Read the private key. Null if there is no usable key; `error` then contains the reason. */
 static EVP_PKEY *read_key(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
                           char error[TLS_ERROR_MAX])
 {
@@ -242,8 +242,7 @@ bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files
         made.leaf = sk_X509_shift(made.chain);
         made.key = read_key(lib, files, error);
     }
-    /* Checked here: OpenSSL's own check reports a key of another type as "no certificate assigned".
-     */
+    /* OpenSSL's own check would report a key of another type as "no certificate assigned". */
     if (made.key && X509_check_private_key(made.leaf, made.key) != 1) {
         (void)snprintf(error, TLS_ERROR_MAX, "%s: not the key of the certificate in %s: %s",
                        files->private_key_file, files->certificate_file,
@@ -273,7 +272,7 @@ bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
     const enum tls_validity_kind kind = TLS_VALIDITY_CERTIFICATE;
     const char *file = files->certificate_file;
     ERR_clear_error();
-    /* Fails if the security level forbids it: RSA below 2048 bits, SHA-1 signatures. */
+    /* Fails if the security level forbids the certificate: RSA below 2048 bits, SHA-1 signature. */
     if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) !=
         1)
         return tls_fail(error, file, "the certificate cannot be used");

@@ -1,7 +1,7 @@
 /*
  * pem.h - read certificates, private keys and revocation lists from PEM files. Private to net/.
  *
- * On failure each function writes one line into `error` that names the file and the rule.
+ * On failure, each function writes one line with the file and the rule into `error`.
  */
 #ifndef NET_TLS_CERT_PEM_H
 #define NET_TLS_CERT_PEM_H
@@ -23,23 +23,22 @@ struct tls_credential {
     EVP_PKEY *key;
 };
 
-/*
- * Load a certificate and its key, and check that they match. On failure *out is empty.
- */
+/* Load a certificate and its key, and check that they match. On failure *out is empty. */
 MUST_USE bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files,
                                   struct tls_credential *out, char error[TLS_ERROR_MAX]);
 void tls_credential_fini(struct tls_credential *credential);
 
-/* Add it to a context, and to the expiry times; certificates with other key types stay. */
+/* Add the credential to a context, and its expiry times to *expiry. Certificates with other key
+ * types are kept. */
 MUST_USE bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
                                  const struct certificate_conf *files, struct tls_expiry *expiry,
                                  char error[TLS_ERROR_MAX]);
 
-/* Every certificate of a PEM file, at least one. Null on failure. */
+/* Read all certificates of a PEM file. Null on failure, or if the file contains none. */
 STACK_OF(X509) *
     tls_file_certificates(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX]);
 
-/* Every revocation list of a PEM file, at least one. Null on failure. */
+/* Read all revocation lists of a PEM file. Null on failure, or if the file contains none. */
 STACK_OF(X509_CRL) * tls_file_crls(OSSL_LIB_CTX *lib, const char *file, char error[TLS_ERROR_MAX]);
 
 #endif

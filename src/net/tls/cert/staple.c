@@ -1,8 +1,8 @@
 /*
  * staple.c - OCSP responses from files, stapled to handshakes.
  *
- * The signature is not checked: the client must verify it anyway. Checked are the errors that occur
- * in practice: a response for another certificate, or an expired one.
+ * The signature is not checked, because the client must verify it anyway. Only the errors that
+ * occur in practice are checked: a response for another certificate, and an expired response.
  */
 #include "staple.h"
 
@@ -37,7 +37,7 @@ static OCSP_RESPONSE *read_pem(BIO *bio)
     return response;
 }
 
-/* DER, or PEM with "OCSP RESPONSE" in its armour. */
+/* Read a response: DER, or PEM with the label "OCSP RESPONSE". */
 static OCSP_RESPONSE *read_response(const char *file, char error[TLS_ERROR_MAX])
 {
     struct small_file bytes;
@@ -61,8 +61,8 @@ static OCSP_RESPONSE *read_response(const char *file, char error[TLS_ERROR_MAX])
 }
 
 /*
- * Is the response for this certificate? Compares serial number and issuer name; the hash of the
- * issuer's key cannot be compared, because a chain need not contain the issuer.
+ * Is the response for this certificate? Compares the serial number and the issuer's name. The hash
+ * of the issuer's key cannot be compared, because the chain may not contain the issuer.
  */
 static bool is_about(OCSP_SINGLERESP *single, const X509 *leaf)
 {
@@ -151,7 +151,7 @@ static bool is_valid_now(const struct tls_staple *staple)
 
 int tls_staple_respond(SSL *ssl, const struct tls_staple *staples, size_t n)
 {
-    /* In this callback it is the selected one of several with different key types. */
+    /* In this callback, the certificate that OpenSSL has selected among the key types. */
     const X509 *shown = SSL_get_certificate(ssl);
     for (size_t i = 0; i < n; i++) {
         if (staples[i].leaf != shown || !is_valid_now(&staples[i]))

@@ -13,16 +13,16 @@
 #include "net/tls/cert/report.h"
 
 struct tls_staple {
-    X509 *leaf; /* a reference: the certificate of the response */
+    X509 *leaf; /* a reference to the certificate of the response */
     unsigned char *der;
-    size_t n;     /* bytes */
+    size_t n;     /* length of `der` in bytes */
     time_t from;  /* thisUpdate */
     time_t until; /* nextUpdate; 0 = absent */
 };
 
 /*
- * Load a response, in DER or PEM. It must be successful and have status "good" for this leaf. Its
- * validity period is checked when it is sent, since an update may be late.
+ * Load a response in DER or PEM. It must be successful and have the status "good" for this leaf.
+ * The validity period is only checked when the response is sent, because an update can be late.
  */
 MUST_USE bool tls_staple_load(const char *file, X509 *leaf, struct tls_staple *out,
                               char error[TLS_ERROR_MAX]);

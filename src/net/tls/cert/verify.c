@@ -1,13 +1,13 @@
 /*
- * verify.c - the rules by which client certificates are verified.
+ * verify.c - the rules for verifying client certificates.
  *
- * Every certificate of the bundle is trusted, self-signed or not: often the bundle contains only
- * the issuing authority.
+ * Every certificate of the CA file is trusted, self-signed or not: often the file contains only the
+ * issuing authority.
  *
- * The session id context is a digest of all the rules, down to the bytes of authorities and
- * revocation lists. Tickets contain it, so a ticket issued under other rules (by a listener that
- * does not verify, or before a revocation) causes a full handshake. Routers with the same files
- * compute the same digest, whatever their paths.
+ * The session id context is a digest of all rules, including the content of authorities and
+ * revocation lists. Tickets contain it, so a ticket that was issued under other rules (by a
+ * listener that does not verify clients, or before a revocation) causes a full handshake. Routers
+ * whose files have the same content compute the same digest.
  */
 #include "verify.h"
 
@@ -41,7 +41,7 @@ static int compare_digests(const void *a, const void *b)
     return memcmp(a, b, DIGEST_SIZE);
 }
 
-/* Digests each object and sorts the results, so that the order of files does not matter. */
+/* Digest each object and sort the digests, so that the order of the files has no effect. */
 static bool digest_objects(EVP_MD_CTX *digest, const EVP_MD *sha256, X509_STORE *store)
 {
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
@@ -119,7 +119,7 @@ static bool add_crls(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
     return added;
 }
 
-/* The names of the authorities, so that a client with several certificates can choose. */
+/* The names of the authorities, from which a client with several certificates selects one. */
 static STACK_OF(X509_NAME) * names_of(X509_STORE *store)
 {
     STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
@@ -188,13 +188,13 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
 }
 
 /*
- * OpenSSL checks the curve of a TLS 1.2 client's certificate against the groups of the connection,
- * as if it were a key exchange (RFC 8422 section 5.1 gives the list to both). The key exchange is
- * complete when the certificate is verified, and there is no renegotiation, so from here on the
- * list may contain every curve that certificates use. Earlier they could be negotiated for the key
- * exchange.
+ * In TLS 1.2, OpenSSL checks the curve of a client certificate against the groups of the
+ * connection, because RFC 8422 section 5.1 has one list for certificates and key exchange. When the
+ * certificate is verified, the group for the key exchange has been selected, and there is no
+ * renegotiation. The list can therefore be replaced by all curves that certificates use; before
+ * that, they could be negotiated for the key exchange.
  *
- * Set by number: by name, one curve that this OpenSSL lacks would invalidate the list.
+ * The curves are set by NID: in a list of names, a curve that OpenSSL lacks makes the list invalid.
  */
 static bool allow_certificate_curves(SSL *ssl)
 {

@@ -1,5 +1,5 @@
 /*
- * verify.h - the rules by which peer certificates are verified. Private to net/.
+ * verify.h - the rules for verifying peer certificates. Private to net/.
  */
 #ifndef NET_TLS_CERT_VERIFY_H
 #define NET_TLS_CERT_VERIFY_H
@@ -16,13 +16,13 @@
 /* A listener's rules for client certificates; all zero = no certificate is requested. */
 struct tls_client_rules {
     int mode;                    /* SSL_VERIFY_ */
-    int depth;                   /* most intermediates */
+    int depth;                   /* maximum number of intermediate certificates */
     X509_STORE *store;           /* authorities and revocation lists; null = none */
-    STACK_OF(X509_NAME) * names; /* of the authorities, sent to the client */
+    STACK_OF(X509_NAME) * names; /* names of the authorities, sent to clients */
     unsigned char session_id_context[TLS_SESSION_ID_CONTEXT_SIZE];
 };
 
-/* Load the rules of client_auth; on failure *out is empty and `error` has the reason. */
+/* Load the rules of client_auth. On failure *out is empty, and `error` contains the reason. */
 MUST_USE bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
                                     struct tls_client_rules *out, struct tls_expiry *expiry,
                                     char error[TLS_ERROR_MAX]);
