@@ -16,7 +16,7 @@ HERTZ = 4999  # no multiple of the kernel's tick
 LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 full, RSA",
           "connect, TLS 1.3 resumed", "connect, TLS 1.2 resumed", "echo 64 B", "echo 64 B, TLS",
           "bulk to the node, TLS", "bulk to the device, TLS")
-# All other kernel code is "kernel, else".
+# All other kernel code is "kernel, other".
 KERNEL = {"sockets": {"accept4", "socket", "bind", "connect", "shutdown", "close", "setsockopt",
                       "getsockopt", "getsockname", "getpeername", "ioctl", "fcntl", "poll"},
           "bytes": {"read", "write", "readv", "writev", "recvfrom", "recvmsg", "sendto", "sendmsg",
@@ -35,11 +35,11 @@ def place_of(frames):
                 for what, calls in KERNEL.items():
                     if call.group(1) in calls:
                         return f"kernel, {what}"
-        return "kernel, else"
+        return "kernel, other"
     name = pathlib.Path(path).name
     if name.startswith(("libcrypto", "libssl")):
         return "OpenSSL"
-    return "C library" if name.startswith(("libc.so", "libc-", "[vdso")) else "the program"
+    return "C library" if name.startswith(("libc.so", "libc-", "[vdso")) else "program"
 
 
 def shares(script):

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """
-report.py - tables and plots of the benchmark results, and the part of test/bench/README.md that shows them.
+report.py - make tables and plots of the benchmark results, and the parts of test/bench/README.md that show them.
 
     report.py FIGURES.json            print the tables
-    report.py FIGURES.json --publish  write them into the page, and the plots beside the figures
-    report.py FIGURES.json --check    compare with the page (without the plots)
+    report.py FIGURES.json --publish  write the tables into the page, and the plots next to the figures file
+    report.py FIGURES.json --check    compare the page with the figures (without the plots)
 
-All numbers come from the figures; none is entered by hand.
+All numbers come from the figures file; none is entered by hand.
 """
 import argparse
 import json
@@ -31,16 +31,16 @@ HANDSHAKES = {"connect, TLS 1.3 full, ECDSA": "tls13_full_ecdsa",
               "connect, TLS 1.3 resumed": "tls13_resumed",
               "connect, TLS 1.2 full, ECDSA": "tls12_full_ecdsa",
               "connect, TLS 1.2 resumed": "tls12_resumed"}
-MICRO = {"connect_v3_1_1_ns": "parsing a CONNECT of 3.1.1 with user name and password",
-         "connect_v5_ns": "a CONNECT of 5.0 with properties",
-         "connect_v5_will_ns": "the same with a will",
-         "connect_16_kb_ns": "a CONNECT of 16,000 bytes",
-         "pick_of_10_ns": "selecting home and two other candidates of 10 nodes",
+MICRO = {"connect_v3_1_1_ns": "parsing a 3.1.1 CONNECT with user name and password",
+         "connect_v5_ns": "parsing a 5.0 CONNECT with properties",
+         "connect_v5_will_ns": "parsing a 5.0 CONNECT with properties and a will",
+         "connect_16_kb_ns": "parsing a CONNECT of 16,000 bytes",
+         "pick_of_10_ns": "selecting the home and two other candidates from 10 nodes",
          "proxy_v2_ns": "composing a PROXY v2 header",
          "log_line_ns": "writing the log line of a session"}
 # The places of cpu_profile.py.
-PLACES = ("kernel, sockets", "kernel, bytes", "kernel, epoll", "kernel, else", "OpenSSL", "C library",
-          "the program")
+PLACES = ("kernel, sockets", "kernel, bytes", "kernel, epoll", "kernel, other", "OpenSSL", "C library",
+          "program")
 FLEET = 16384  # devices of load.c
 PARSE_TARGET_NS = 150
 MEMORY_TARGETS = {"plain": 0.7 * 1024, "tls13": 14.5 * 1024, "tls12": 14.5 * 1024}
@@ -54,7 +54,7 @@ class Figures:
         self.about = self.all["about"]
 
     def of(self, piece, proxy, value=lambda sample: sample["cpu_us"]):
-        """{round: value}"""
+        """Return {round: value}."""
         return {s["round"]: value(s) for s in self.all["samples"]
                 if s["work"] == piece.name and s["proxy"] == proxy}
 
@@ -74,12 +74,12 @@ def cell(value, digits=1):
 
 
 def verdict(value, target):
-    """Return a ratio with its goal and whether it was reached."""
+    """Return a ratio with its goal, and whether the goal was missed."""
     if value is None:
         return ""
     if target is None:
         return f"{value:.2f}"
-    return f"{value:.2f} ({'' if value <= target else 'not '}≤ {target:.2f})"
+    return f"{value:.2f} ({target:.2f}{'' if value <= target else ', missed'})"
 
 
 def table(head, rows):
@@ -110,11 +110,11 @@ def latency_table(figures):
                 for name in NAMES)])
         rows.append([f"{piece.name}, CPU µs", *(cell(figures.median(piece, name))
                                                 for name in NAMES)])
-    return table(["milliseconds at a fixed rate", *NAMES.values()], rows)
+    return table(["latency in milliseconds, at a fixed rate", *NAMES.values()], rows)
 
 
 def unseen_bytes(idle):
-    """Return the bytes of an idle connection of a new device, with the router's memory of the device."""
+    """Return the bytes of an idle connection, including what the router stores about a new device."""
     return idle["user_bytes"] + idle["fleet_bytes"] / FLEET
 
 
@@ -127,14 +127,14 @@ def idle_table(figures):
                     for n in NAMES]
         rows.append([f"{name}, process", *each("user_bytes")])
         rows.append([f"{name}, kernel", *each("slab_bytes")])
-        rows.append([f"{name}, CPU, ms per second for all", *each("cpu_ms_per_s", 2)])
+        rows.append([f"{name}, CPU ms per second, all connections", *each("cpu_ms_per_s", 2)])
     rows.append(["TCP, process, for a new device", *(
         cell(unseen_bytes(found[n, "plain"]) if (n, "plain") in found else None, 0)
         for n in NAMES)])
     plain = {n: found[n, "plain"] for n in NAMES if (n, "plain") in found}
     rows.append(["process without connections, KiB", *(
         cell(plain[n]["before_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
-    rows.append(["of that, for 16,384 known devices, KiB", *(
+    rows.append(["of these, for 16,384 known devices, KiB", *(
         cell(plain[n]["fleet_bytes"] / 1024 if n in plain else None, 0) for n in NAMES)])
     n = figures.all["idle"][0]["n"]
     return table([f"bytes per idle connection, with {n:,} connections", *NAMES.values()], rows)
@@ -152,7 +152,7 @@ def calls_table(figures):
 
 
 def profile_table(figures):
-    """Return a median's share of time in each place."""
+    """Return the median CPU time of each work, divided among the places."""
     pieces = {piece.name: piece for piece in work.WORKS}
     rows = []
     for each in figures.all["profiles"]:
@@ -163,7 +163,7 @@ def profile_table(figures):
 
 
 def calls_by_work(figures):
-    """{work: {proxy: {call: n}}}"""
+    """Return {work: {proxy: {call: n}}}."""
     found = {}
     for each in figures.all["syscalls"]:
         found.setdefault(each["work"], {})[each["proxy"]] = each["calls"]
@@ -171,17 +171,17 @@ def calls_by_work(figures):
 
 
 def storm_table(figures):
-    """Make the table of storm's result file: per round {proxy: {kind: result}}."""
+    """Return the table of storm's results, which are {proxy: {kind: result}} in each round."""
     rounds = figures.all.get("storm") or []
     rows = []
     for kind in ("full", "resumed"):
         for heading, value, digits in (
-                ("all reconnected after, s", lambda r: r["elapsed_ms"] / 1000, 2),
+                ("time until all have reconnected, s", lambda r: r["elapsed_ms"] / 1000, 2),
                 ("connect p99, ms", lambda r: r["connect_ms"]["p99"], 0),
-                ("reconnected per CPU second", lambda r: r["back"] / max(
+                ("devices reconnected per CPU second", lambda r: r["back"] / max(
                     r["cpu"]["user_s"] + r["cpu"]["system_s"], 0.01), 0),
                 ("ping of a connected device, p99, ms", lambda r: r["ping"]["round_trip_ms"]["p99"], 1),
-                ("process afterwards, MB", lambda r: r["memory_mb"], 0)):
+                ("process memory afterwards, MB", lambda r: r["memory_mb"], 0)):
             rows.append([f"{kind}, {heading}", *(
                 cell(statistics.median(value(each[n][kind]) for each in rounds), digits)
                 for n in ("router", "haproxy", "nginx"))])
@@ -204,7 +204,7 @@ def rsa_sentence(figures):
 
 
 def least(figures, piece):
-    """The floors of a connect (OpenSSL's handshake and the bare relay) together, relative to HAProxy."""
+    """Return both floors of a connect together (OpenSSL's handshake and the bare relay), relative to HAProxy."""
     plain = next(each for each in work.WORKS if each.name == "connect, plain")
     theirs, relay = figures.median(piece, "haproxy"), figures.median(plain, "floor")
     if piece.name not in HANDSHAKES or not theirs or not relay:
@@ -214,7 +214,7 @@ def least(figures, piece):
 
 
 def misses(figures):
-    """Goals that were missed: case, goal, measured, both floors."""
+    """Return the goals that were missed: case, measure, goal, measured, both floors."""
     found = []
     for piece in work.WORKS:
         for other, target in (("haproxy", piece.target), ("floor", piece.floor_target)):
@@ -257,13 +257,15 @@ def text(figures):
         f"{about['kernel'].split('-')[0]}, OpenSSL {about['openssl']}, HAProxy "
         f"{about['haproxy']}, nginx {about['nginx']} with njs; {about['threads']} threads each, "
         f"{about['nodes']} nodes, {about['rounds']} rounds of {about['ms'] / 1000:g} s for each "
-        "proxy in turn. Medians, and medians of the ratio in each round. All programs share the cores.\n",
+        "proxy in turn. The figures are medians of all rounds; a ratio is the median of the ratios in each round. "
+        "All programs share the cores.\n",
         cost_table(figures), "![CPU time per unit of work](results/cpu.svg)\n",
-        "Goals that were missed (\"both floors\": OpenSSL's handshake and the bare relay, relative to HAProxy):\n\n"
+        "These goals were missed (\"both floors\" is the CPU time of OpenSSL's handshake and of the bare relay "
+        "together, relative to HAProxy's):\n\n"
         + table(["case", "measure", "goal", "measured", "both floors"], missed) if missed else
         "All goals were reached.\n",
         profile_table(figures), latency_table(figures), idle_table(figures),
-        "The kernel's part is measured on the whole machine, with an error of one or two KiB.\n",
+        "The kernel's memory is measured for the whole machine, with an error of one or two KiB per connection.\n",
         "![memory of idle connections](results/memory.svg)\n",
         calls_table(figures), micro_table(figures), storm_table(figures),
         "![growth of costs](results/growth.svg)\n"]
@@ -276,7 +278,7 @@ def capacity_text(figures):
 
 
 def published(figures):
-    """The page with its parts from these figures."""
+    """Return the page with the parts generated from these figures."""
     page = PAGE.read_text()
     for name, part in (("bench", text(figures)), ("capacity", capacity_text(figures))):
         begin, end = MARKS[name]
