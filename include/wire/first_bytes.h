@@ -1,8 +1,8 @@
 /*
  * first_bytes.h - guess the protocol of a connection from its first bytes.
  *
- * For the log only: it identifies clients that use another protocol than the listener, such as TLS
- * on a plain one. No listener accepts a client because of it.
+ * Used only to describe a failure, such as TLS on a plain-text listener. The guess never decides
+ * whether a client is accepted.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  */
@@ -21,10 +21,10 @@ enum first_protocol {
     FIRST_COUNT
 };
 
-/* Protocol of the bytes received so far. One byte is enough for MQTT and TLS, others need three. */
+/* Return the protocol of the bytes received so far. MQTT and TLS need one byte, others three. */
 enum first_protocol first_bytes_protocol(struct span in);
 
-/* "MQTT", "TLS", "HTTP", "PROXY protocol"; null for NOTHING and UNKNOWN. */
+/* Return "MQTT", "TLS", "HTTP" or "PROXY protocol"; null for NOTHING and UNKNOWN. */
 const char *first_protocol_name(enum first_protocol protocol);
 
 #endif

@@ -11,12 +11,12 @@
 #include "wire/mqtt/connect.h"
 #include "wire/proxy/format.h"
 
-#define TEXT_LEAST        3u /* fewer characters prove nothing */
+#define TEXT_LEAST        3u /* fewer characters are ambiguous */
 #define TLS_HANDSHAKE     0x16u
 #define TLS_MAJOR_VERSION 0x03u
 #define MQTT_CONNECT_TYPE 0x1u
 
-/* Whether one is a prefix of the other. */
+/* True if one is a prefix of the other. */
 static bool begins_as(struct span in, struct span word)
 {
     return in.n >= TEXT_LEAST && memcmp(in.p, word.p, size_min(in.n, word.n)) == 0;
@@ -33,7 +33,7 @@ static bool is_http(struct span in)
     return false;
 }
 
-/* Never MQTT 3.1 with flags: no CONNECT has a remaining length of 3. */
+/* Never an MQTT 3.1 CONNECT with flags: its remaining length cannot be 3. */
 static bool is_tls(struct span in)
 {
     return in.p[0] == TLS_HANDSHAKE && (in.n < 2 || in.p[1] == TLS_MAJOR_VERSION);

@@ -1,9 +1,8 @@
 /*
  * status.h - parse the status code of an HTTP/1.x response.
  *
- * Where the standard leaves a choice, this parser takes any minor version, codes of three digits
- * from 100 on, and a line that ends right behind the code. What the words behind the code say is
- * nobody's concern.
+ * Accepts any minor version, any code from 100 to 999, and a line that ends directly after the
+ * code. The reason phrase is ignored.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: RFC 9112 section 4.
@@ -15,16 +14,17 @@
 #include "base/span.h"
 #include "base/util.h"
 
-/* "HTTP/1.1 200" and the byte that ends the code: this many bytes always suffice. */
+/* Bytes needed to parse the code: "HTTP/1.1 200" and the byte after it. */
 #define HTTP_STATUS_MAX 13u
 
-/* Parse the status code.
+/*
+ * Parse the status code.
  *
- *   in     bytes received so far, from the first one; may be empty
+ *   in     all bytes received so far; may be empty
  *   code   100..999, set on PARSE_DONE only
  *
- * PARSE_MORE  a longer prefix could still be a response; in.n is below HTTP_STATUS_MAX
- * PARSE_BAD   not a response, returned on the earliest byte that proves it
+ * PARSE_MORE  valid so far; in.n is less than HTTP_STATUS_MAX
+ * PARSE_BAD   not an HTTP/1.x response; returned at the first invalid byte
  */
 MUST_USE enum parse_result http_status_read(struct span in, unsigned *code);
 

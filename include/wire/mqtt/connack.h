@@ -1,5 +1,5 @@
 /*
- * connack.h - compose the CONNACK of a rejection by the router, and parse the CONNACK of a node.
+ * connack.h - compose a CONNACK that rejects a client, and parse the CONNACK of a node.
  *
  * Pure: no allocation, no I/O, no clock; safe from any thread.
  * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
@@ -16,8 +16,10 @@
 #include "base/util.h"
 #include "connect.h"
 
-/* Why a device is refused: enum suffix, 3.x return code (0 = close without CONNACK), 5.0 reason
- * code. */
+/*
+ * Reasons to reject a device: enum suffix, 3.x return code (0 = close without CONNACK), 5.0 reason
+ * code.
+ */
 #define MQTT_REFUSALS(X)                                                                           \
     X(MALFORMED, 0, 0x81)                                                                          \
     X(PROTOCOL_ERROR, 0, 0x82)                                                                     \
@@ -40,45 +42,42 @@ enum mqtt_refusal {
 };
 
 #define MQTT_CONNACK_REFUSAL_MAX 5u /* bytes */
-#define MQTT_CONNACK_CODE_AT     3u /* where a refusal has its code, in both forms */
+#define MQTT_CONNACK_CODE_AT     3u /* offset of the code, in both formats */
 
 /*
- * Compose the CONNACK for a refusal.
+ * Compose the CONNACK that rejects a CONNECT.
  *
- *   c     the parsed part: version (or the unknown level) and Maximum Packet Size
+ *   c     provides the version (or the unknown level) and Maximum Packet Size, as far as parsed
  *   out   MQTT_CONNACK_REFUSAL_MAX bytes
  *
- * Returns the number of bytes written: 4 for 3.x, 5 for 5.0; 0 = close without CONNACK, because the
- * version is not known, has no code for this rejection, or the CONNACK would exceed the client's
- * Maximum Packet Size [MQTT-3.1.2-24]. For an unknown level of "MQTT" above 4 the 5.0 format is
- * used, for other unknown levels the 3.x format [MQTT-3.1.2-2].
+ * Returns the number of bytes written: 4 for 3.x, 5 for 5.0. Returns 0 (close without CONNACK) if
+ * the version is unknown or has no code for this rejection, or if the CONNACK would exceed the
+ * client's Maximum Packet Size [MQTT-3.1.2-24]. An unknown level above 4 of "MQTT" gets the 5.0
+ * format, any other unknown level the 3.x format [MQTT-3.1.2-2].
  */
 size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out);
 
-/*
- * The same for an invalid CONNECT (c->fault): selects the rejection that the version requires or
- * allows.
- */
+/* Compose the CONNACK for the fault of an invalid CONNECT. Same return value as above. */
 size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
 
-/* The relevant content of a node's CONNACK. */
+/* The parts of a node's CONNACK that the router uses. */
 struct mqtt_connack {
     uint8_t code;                 /* 3.x return code or 5.0 reason code; 0 = accepted */
-    bool session_present;         /* the node had the device's session */
-    bool has_server_keep_alive;   /* 5.0 property 0x13: the device must use that keep alive */
+    bool session_present;         /* the node has stored a session of the device */
+    bool has_server_keep_alive;   /* 5.0 property 0x13: replaces the device's keep alive */
     uint16_t server_keep_alive_s; /* seconds [MQTT-3.2.2-21] */
 };
 
-/* Subject of a CONNACK code. */
+/* What a CONNACK code is about. */
 enum mqtt_connack_subject {
     MQTT_CONNACK_ACCEPTED,
     MQTT_CONNACK_ABOUT_DEVICE, /* credentials, identifier or permissions */
-    MQTT_CONNACK_ABOUT_NODE,   /* state of this node: another node may accept */
+    MQTT_CONNACK_ABOUT_NODE,   /* state of this node; another node may accept */
     MQTT_CONNACK_ABOUT_OTHER   /* the packet, a quota, or an unspecified reason */
 };
 
 /*
- * The subject of a node's code, for a CONNECT of this version (3, 4 or 5).
+ * Return what a node's CONNACK code is about. `version` is that of the CONNECT: 3, 4 or 5.
  *
  *              3.1, 3.1.1   5.0
  *   ACCEPTED   0            0x00
@@ -88,28 +87,28 @@ enum mqtt_connack_subject {
  *                           0x9D server moved
  *   OTHER      all others   all others
  *
- * ACCEPTED and DEVICE prove that the node has read and evaluated the CONNECT, and that a healthy
- * node of the same cluster would also have answered it. OTHER proves nothing. 0x80 and 0x83 give no
- * reason, and EMQX sends 1 for 0x80. 0x81, 0x82, 0x84, 0x95 and the codes of the will (0x90, 0x99,
- * 0x9A, 0x9B) are about the packet: a node may close the connection for the same fault. 0x97 and
- * 0x9F are limits, which each node may reach at another time.
+ * ACCEPTED and DEVICE prove that the node has processed the CONNECT, and that any healthy node of
+ * the cluster would also have answered. OTHER proves nothing: 0x80 and 0x83 give no reason (EMQX
+ * sends 1 for 0x80 in 3.x); 0x81, 0x82, 0x84, 0x95 and the codes for the will (0x90, 0x99, 0x9A,
+ * 0x9B) are about the packet, and another node may close the connection instead; 0x97 and 0x9F are
+ * limits, which nodes reach at different times.
  *
  * Source: MQTT 5.0 section 3.2.2.2; MQTT 3.1.1 section 3.2.2.3; emqx_reason_codes:compat/2.
  */
 enum mqtt_connack_subject mqtt_connack_subject(uint8_t version, uint8_t code);
 
 /*
- * Parse the first packet of a node.
+ * Parse the first packet from a node.
  *
- *   in       bytes of the node received so far, from the first one
- *   version  of the device's CONNECT: 3, 4 or 5
- *   out      filled on PARSE_DONE only
+ *   in       all bytes received from the node so far
+ *   version  version of the device's CONNECT: 3, 4 or 5
+ *   out      set on PARSE_DONE only
  *
- * PARSE_MORE  type and length are valid so far; the rest is checked when complete
+ * PARSE_MORE  type and length are valid so far; the rest is checked once the packet is complete
  * PARSE_BAD   another packet (such as AUTH), or an invalid CONNACK
  *
- * The bytes are relayed to the device whatever the result. Properties that are not allowed in a
- * CONNACK are ignored.
+ * The bytes are relayed to the device regardless of the result. Properties that are not allowed in
+ * a CONNACK are ignored.
  */
 MUST_USE enum parse_result mqtt_connack_read(struct span in, uint8_t version,
                                              struct mqtt_connack *out);

@@ -7,11 +7,12 @@
 #include <stdbool.h>
 
 /*
- * Enum suffix, name in the log, class, clause.
+ * Enum suffix, name in the log, class, violated clause.
  *
- * FRAMING   version, client identifier, user name or the end of the packet is uncertain; rejected
- * in every mode SEMANTIC  the packet can be parsed but is invalid; strict rejects it, lenient
- * leaves it to the broker
+ *   FRAMING   the version, client identifier, user name or end of the packet is uncertain; always
+ *             rejected
+ *   SEMANTIC  the packet can be parsed but is invalid; rejected in strict mode, left to the broker
+ *             in lenient mode
  */
 #define MQTT_FAULTS(X)                                                                             \
     X(NONE, "none", SEMANTIC, "")                                                                  \
@@ -49,11 +50,11 @@ enum mqtt_fault {
         MQTT_FAULT_COUNT
 };
 
-/* The name of a fault in the log ("reserved_flag") and the violated clause. Never null. */
+/* Return the fault's name in the log ("reserved_flag") or the violated clause. Never null. */
 const char *mqtt_fault_name(enum mqtt_fault fault);
 const char *mqtt_fault_clause(enum mqtt_fault fault);
 
-/* True for a FRAMING fault: rejected in lenient mode too. */
+/* True for a FRAMING fault, which is rejected in lenient mode too. */
 bool mqtt_fault_is_framing(enum mqtt_fault fault);
 
 #endif

@@ -21,52 +21,51 @@ struct proxy_endpoint {
     uint16_t port_be;
 };
 
-/* Facts for the version 2 TLVs; an absent span leaves the TLV out. */
+/* Values of the version 2 TLVs. An absent span omits the TLV. */
 struct proxy_facts {
     struct span alpn;      /* PP2_TYPE_ALPN 0x01 */
     struct span authority; /* PP2_TYPE_AUTHORITY 0x02: the SNI */
-    struct span unique_id; /* PP2_TYPE_UNIQUE_ID 0x05: at most 128 bytes, of any kind */
+    struct span unique_id; /* PP2_TYPE_UNIQUE_ID 0x05: any bytes, at most 128 */
     bool crc32c;           /* PP2_TYPE_CRC32C 0x03 */
 
-    bool has_tls;          /* PP2_TYPE_SSL 0x20, with all that follows */
-    bool client_cert_conn; /* PP2_CLIENT_CERT_CONN: a client certificate was sent on this connection
-                            */
-    bool client_cert_sess; /* PP2_CLIENT_CERT_SESS: or in the first handshake of the TLS session */
-    bool verified;         /* and it was verified; valid only with one of the two above */
+    bool has_tls;            /* PP2_TYPE_SSL 0x20; all fields below are part of it */
+    bool client_cert_conn;   /* PP2_CLIENT_CERT_CONN: certificate presented on this connection */
+    bool client_cert_sess;   /* PP2_CLIENT_CERT_SESS: certificate presented in the TLS session */
+    bool verified;           /* the client certificate was verified; requires one of these two */
     struct span tls_version; /* PP2_SUBTYPE_SSL_VERSION 0x21 */
     struct span tls_cn;      /* PP2_SUBTYPE_SSL_CN 0x22: the subject's common name, UTF-8 */
     struct span tls_cipher;  /* PP2_SUBTYPE_SSL_CIPHER 0x23 */
-    struct span tls_sig_alg; /* PP2_SUBTYPE_SSL_SIG_ALG 0x24: of OUR certificate */
-    struct span tls_key_alg; /* PP2_SUBTYPE_SSL_KEY_ALG 0x25: of OUR certificate */
+    struct span tls_sig_alg; /* PP2_SUBTYPE_SSL_SIG_ALG 0x24: of the server certificate */
+    struct span tls_key_alg; /* PP2_SUBTYPE_SSL_KEY_ALG 0x25: of the server certificate */
 };
 
-#define PROXY_V1_MAX 107u         /* bytes, CR LF included, no terminator (section 2.1) */
-#define PROXY_V2_MAX (16u + 500u) /* Mosquitto takes at most 500 bytes after the fixed header */
+#define PROXY_V1_MAX 107u         /* bytes, including CR LF, without terminator (section 2.1) */
+#define PROXY_V2_MAX (16u + 500u) /* Mosquitto accepts 500 bytes after the fixed header */
 
 /*
- * Write a version 1 or 2 header of command PROXY into out.
+ * Write a version 1 or version 2 header with command PROXY.
  *
- * IPv4-mapped IPv6 (::ffff:a.b.c.d) counts as IPv4. When both ends are IPv4 the header is;
- * when only one is, that end is written as its IPv4-mapped IPv6 form.
+ * An IPv4-mapped IPv6 address (::ffff:a.b.c.d) counts as IPv4. If both ends are IPv4, the header is
+ * IPv4. If only one is, that end is written as an IPv4-mapped IPv6 address.
  *
- * Version 1 writes IPv6 in groups of hexadecimal digits only (section 2.1 knows no dotted
- * tail), else as RFC 5952 does. Version 2 writes the TLVs in the order ALPN, AUTHORITY,
- * UNIQUE_ID, SSL, CRC32C, the sub-TLVs of SSL by their numbers, and no other than these.
+ * Version 1 writes IPv6 addresses as in RFC 5952, but never with a dotted tail, which section 2.1
+ * does not allow. Version 2 writes only these TLVs, in this order: ALPN, AUTHORITY, UNIQUE_ID, SSL
+ * with its sub-TLVs in numeric order, CRC32C.
  *
- * A TLV that would exceed PROXY_V2_MAX is left out as a whole, in this order: KEY_ALG, SIG_ALG,
- * AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then of SSL the cipher, the version and last the CN, which is
- * the client's identity. The five bytes of the SSL TLV always fit. A small TLV may fit where a more
- * important one was too large.
+ * If the header would exceed PROXY_V2_MAX, whole TLVs are omitted in this order: KEY_ALG, SIG_ALG,
+ * AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then from SSL the cipher, the version and last the CN, which
+ * identifies the client. The SSL TLV without sub-TLVs always fits. A small TLV may be written
+ * although a more important one was too large.
  *
- * The SSL TLV contains PP2_CLIENT_SSL, the two certificate bits, and verify = 0 only for a client
- * certificate that was presented and verified, else 1 (section 2.2.6; HAProxy sends 0 without a
- * certificate; EMQX treats 0 as "success", anything else as "failed").
+ * In the SSL TLV, verify is 0 only if a client certificate was presented and verified, else 1
+ * (section 2.2.6). HAProxy also sends 0 without a certificate; EMQX treats 0 as "success" and
+ * anything else as "failed".
  *
- * The CN is written only for a verified certificate (EMQX uses it as user name and ignores verify),
- * and only if it is not empty, well-formed UTF-8 and free of control characters (C0, DEL, C1). A
- * unique_id of more than 128 bytes is left out.
+ * The CN is written only if the certificate was verified, because EMQX uses it as a user name and
+ * ignores verify. It must be non-empty, well-formed UTF-8 without control characters (C0, DEL, C1).
+ * A unique_id of more than 128 bytes is omitted.
  *
- * Returns the bytes written, at most PROXY_V1_MAX or PROXY_V2_MAX.
+ * Returns the number of bytes written, at most PROXY_V1_MAX or PROXY_V2_MAX.
  */
 size_t proxy_v1_write(const struct proxy_endpoint *source, const struct proxy_endpoint *destination,
                       uint8_t out[PROXY_V1_MAX]);

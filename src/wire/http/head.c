@@ -22,7 +22,7 @@ enum step {
     STEP_TARGET,
     STEP_VERSION,
     STEP_REQUEST_LF,
-    STEP_LINE, /* the first byte of a field, or of the end */
+    STEP_LINE, /* first byte of a field, or of the empty line at the end */
     STEP_NAME,
     STEP_VALUE,
     STEP_VALUE_LF,
@@ -59,14 +59,14 @@ static bool is_blank(uint8_t b)
     return b == ' ' || b == '\t';
 }
 
-/* A byte of a token: tchar, RFC 9110 section 5.6.2 */
+/* True for a byte that a token can contain: tchar of RFC 9110 section 5.6.2. */
 static bool is_tchar(uint8_t b)
 {
     static const char marks[] = "!#$%&'*+-.^_`|~";
     return ascii_is_alphanumeric(b) || memchr(marks, b, sizeof(marks) - 1) != NULL;
 }
 
-/* A byte of a request target. Clients never send a fragment: RFC 9110 section 7.1 */
+/* True for a byte that a request target can contain. It has no fragment: RFC 9110 section 7.1. */
 static bool is_target_byte(uint8_t b)
 {
     return b > ' ' && b < 0x7f && b != '#';
@@ -147,7 +147,7 @@ static enum byte_result value_byte(struct http_head *h, uint8_t b)
     if (is_blank(b)) {
         if (h->value_n == 0)
             h->value_at = h->at + 1;
-        return BYTE_TAKEN; /* part of the value only if more follows */
+        return BYTE_TAKEN; /* trailing white space is not part of the value */
     }
     if (b < ' ' || b == 0x7f)
         return bad(h, "control character in a field");

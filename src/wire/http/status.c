@@ -1,10 +1,9 @@
 /*
- * status.c - parse the status code of an HTTP/1.x response, with a byte pattern.
+ * status.c - parse the status code of an HTTP/1.x response by matching a byte pattern.
  */
 #include "wire/http/status.h"
 
-/* D: a digit; C: first digit of the code, 1..9; E: end of the code. Other bytes match themselves.
- */
+/* D: a digit; C: first digit of the code; E: byte after the code. Other bytes match themselves. */
 static const char pattern[] = "HTTP/1.D CDDE";
 #define CODE_AT 9u
 

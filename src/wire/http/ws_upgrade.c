@@ -1,9 +1,9 @@
 /*
  * ws_upgrade.c - parse a WebSocket opening handshake and compose the response.
  *
- * head.c parses the request; this file interprets its fields. They are recorded as they arrive and
- * evaluated at the end, so that the result does not depend on their order. A body is detected by
- * its headers and never read. Responses contain only static text, nothing of the request.
+ * head.c parses the request; this file interprets its fields. Fields are recorded as they arrive
+ * and evaluated at the end, so the result does not depend on their order. A body is detected by its
+ * headers and is never read. Responses do not repeat any text of the request.
  */
 #include "wire/http/ws_upgrade.h"
 
@@ -26,7 +26,7 @@ static bool is_text(struct span value, const char *text)
     return span_equal(value, span_of_str(text));
 }
 
-/* Is the name an element of the list? Case-insensitive. */
+/* True if the list contains the word. Case-insensitive. */
 static bool list_has(struct span list, const char *word)
 {
     struct span element;
@@ -38,7 +38,7 @@ static bool list_has(struct span list, const char *word)
 
 static void note_host(struct ws_upgrade *u, struct span value)
 {
-    /* uri-host [ ":" port ], RFC 3986 section 3.2.2, checked by character only */
+    /* uri-host [ ":" port ], RFC 3986 section 3.2.2; only the characters are checked */
     static const char marks[] = "-._~%!$&'()*+,;=:[]";
     u->n_hosts++;
     for (size_t i = 0; i < value.n; i++) {
@@ -64,8 +64,8 @@ static void note_version(struct ws_upgrade *u, struct span value)
 }
 
 /*
- * 16 bytes are 22 base64 characters and "==". The four unused bits of the last character are not
- * checked: the key is not decoded.
+ * 16 bytes are 22 base64 characters and "==". The key is not decoded, so the four unused bits of
+ * the last character are not checked.
  */
 static void note_key(struct ws_upgrade *u, struct span value)
 {
@@ -115,7 +115,7 @@ static const struct {
     {"Transfer-Encoding", note_transfer_encoding},
 };
 
-/* Append `bytes`, and keep only the last WS_UPGRADE_FORWARDED_MAX bytes. */
+/* Append `bytes` to the list, and keep its last WS_UPGRADE_FORWARDED_MAX bytes. */
 static void keep_end(struct ws_upgrade *u, struct span bytes)
 {
     if (bytes.n > WS_UPGRADE_FORWARDED_MAX) {
@@ -133,7 +133,7 @@ static void keep_end(struct ws_upgrade *u, struct span bytes)
     u->forwarded_n = keep + (uint32_t)bytes.n;
 }
 
-/* Several headers of one name are one list: RFC 9110 section 5.3 */
+/* Headers with the same name form one list: RFC 9110 section 5.3. */
 static void note_forwarded(struct ws_upgrade *u, struct span value)
 {
     if (u->has_forwarded)
@@ -154,7 +154,7 @@ static void note_field(struct ws_upgrade *u, const struct http_item *item)
         note_forwarded(u, item->value);
 }
 
-/* Skip scheme and authority of a target in absolute form, "http://host:port/path". */
+/* Skip the scheme and authority of a target in absolute form, "http://host:port/path". */
 static struct span origin_form(struct span target)
 {
     static const char *const schemes[] = {"http://", "https://"};
@@ -184,7 +184,10 @@ static void note_request_line(struct ws_upgrade *u, const struct http_item *item
     u->line_seen = true;
 }
 
-/* Describe input that is not HTTP. Uses only bytes that are present however the input was split. */
+/*
+ * Describe input that is not HTTP. Uses only bytes that have always been received by then, so the
+ * result does not depend on how the input is split.
+ */
 static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, size_t n)
 {
     const size_t certain = p[0] == 'P' ? 6 : p[0] == '\r' ? 5 : 1;
@@ -201,8 +204,10 @@ static const char *other_protocol(const struct ws_upgrade *u, const uint8_t *p, 
     }
 }
 
-/* A health check or a browser, but not a WebSocket client behind a proxy that drops the Upgrade
- * header. */
+/*
+ * True for a health check or a browser. False for a WebSocket client whose Upgrade header was
+ * dropped by a proxy.
+ */
 static bool is_plain_http(const struct ws_upgrade *u)
 {
     return !u->upgrades_to_websocket && !u->connection_is_upgrade && u->n_keys == 0 &&
@@ -302,7 +307,7 @@ static const char *reason_phrase(unsigned status)
     }
 }
 
-/* Extra fields of a status, and the Connection field. */
+/* Return the header fields that depend on the status. */
 static const char *fields_of(unsigned status)
 {
     switch (status) {

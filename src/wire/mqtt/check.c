@@ -24,7 +24,7 @@ static uint8_t *put_u16_be(uint8_t *at, size_t value)
     return at;
 }
 
-/* Write a string with its length; nothing if it is absent. */
+/* Write a string with its length, or nothing if the string is absent. */
 static uint8_t *put_text(uint8_t *at, struct span text)
 {
     if (!text.p)
@@ -39,7 +39,7 @@ static size_t text_size(struct span text)
     return text.p ? 2 + text.n : 0;
 }
 
-/* Section 2.2.3. Three bytes suffice: the strings have less than 200,000 bytes in total. */
+/* Section 2.2.3. At most three bytes: the strings have less than 200,000 bytes in total. */
 static uint8_t *put_remaining_length(uint8_t *at, size_t n)
 {
     do {

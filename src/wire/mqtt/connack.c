@@ -1,8 +1,8 @@
 /*
- * connack.c - compose the CONNACK of a refusal, read the CONNACK of a node.
+ * connack.c - compose a CONNACK that rejects a client, and parse the CONNACK of a node.
  *
- * Composes refusals only: session present 0 and no properties, so 4 bytes in 3.x and 5 in 5.0.
- * Reads session present, the code and Server Keep Alive of a node's CONNACK.
+ * A rejection has session present 0 and no properties, so it has 4 bytes in 3.x and 5 in 5.0.
+ * Session present, the code and Server Keep Alive are read from the CONNACK of a node.
  *
  *    0x20 | remaining length | flags | code | 5.0: property length, properties
  */
@@ -40,7 +40,7 @@ static enum form form_for(const struct mqtt_connect *c)
         return c->version == 5 ? FORM_5 : FORM_3;
     if (!c->level_seen)
         return FORM_NONE;
-    /* A later version may understand the 5.0 format; the bridge bit is not part of the number. */
+    /* A client of a later version may understand 5.0; the bridge bit is not part of the level. */
     return !c->name_is_mqisdp && (c->level & 0x7f) > 4 ? FORM_5 : FORM_3;
 }
 
@@ -59,7 +59,7 @@ size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refus
         memcpy(out, form_3, sizeof(form_3));
         return sizeof(form_3);
     case FORM_5:
-        /* [MQTT-3.1.2-24]; 0: absent, or the rejected protocol error */
+        /* [MQTT-3.1.2-24]; 0 = absent, or the protocol error that is being rejected */
         if (c->max_packet_size != 0 && c->max_packet_size < sizeof(form_5))
             break;
         memcpy(out, form_5, sizeof(form_5));

@@ -1,8 +1,8 @@
 /*
  * connect.c - parse the first MQTT control packet of a connection: CONNECT.
  *
- * One step per field, in the order of the packet; a step that runs out of bytes is repeated when
- * more arrive. Lengths are checked against the end of the packet as soon as they are known
+ * There is one step per field, in packet order. A step that runs out of bytes is repeated when more
+ * arrive. Lengths are checked against the end of the packet as soon as they are known
  * (`room_after`), so no field extends past it, and bytes pipelined after the packet are never read.
  * The content of passwords and will payloads is not checked.
  *
@@ -18,7 +18,7 @@
 #include "base/utf8.h"
 #include "field.h"
 
-/* The fields in the order of the packet. */
+/* The fields in packet order. */
 enum step {
     STEP_TYPE,
     STEP_LENGTH,
@@ -33,7 +33,7 @@ enum step {
     STEP_WILL_PAYLOAD,
     STEP_USERNAME,
     STEP_PASSWORD,
-    STEP_END, /* the packet ends with its last field */
+    STEP_END, /* no bytes may follow the last field */
     STEP_DONE
 };
 
@@ -49,11 +49,11 @@ enum {
 
 #define BRIDGE_BIT 0x80
 
-/* The shortest remaining length: name, level, flags, keep alive, empty client identifier. */
+/* Minimum remaining length: name, level, flags, keep alive, empty client identifier. */
 #define REMAINING_LENGTH_MIN        12u /* "MQTT" without properties */
 #define REMAINING_LENGTH_MIN_MQISDP 14u
 
-/* Record a violated rule. True if this mode rejects it. */
+/* Record a fault, unless lenient mode leaves it to the broker. Returns true if recorded. */
 static bool refuse(struct mqtt_connect *c, enum mqtt_fault fault)
 {
     if (c->lenient && !mqtt_fault_is_framing(fault))
@@ -67,7 +67,7 @@ static bool has(const struct mqtt_connect *c, uint8_t flag)
     return c->flags & flag;
 }
 
-/* Minimum size of the fields from `step` on, according to the flags. */
+/* Return the minimum size of the fields from `step` on, according to the flags. */
 static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
 {
     const uint32_t optional_min = c->version == 3 ? 0 : 2; /* may be missing in 3.1 */
@@ -88,7 +88,7 @@ static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
     return sum;
 }
 
-/* The same from a step before the flags on, up to an empty client identifier. */
+/* Return the minimum size from `step` to the client identifier, while the flags are unknown. */
 static uint32_t head_min(const struct mqtt_connect *c, enum step step)
 {
     const uint32_t level = step <= STEP_LEVEL ? 1 : 0, properties = c->version == 5 ? 1 : 0;
@@ -96,7 +96,7 @@ static uint32_t head_min(const struct mqtt_connect *c, enum step step)
     return level + 1 + 2 + properties + 2;
 }
 
-/* Is there room for the required fields from `next` on, after offset `at`? */
+/* Check that the required fields from `next` on fit between offset `at` and the end. */
 static bool room_after(struct mqtt_connect *c, size_t at, enum step next)
 {
     uint32_t least = next <= STEP_FLAGS ? head_min(c, next) : payload_min(c, next);
@@ -127,8 +127,8 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
 }
 
 /*
- * MQTT 3.1 ignores the flags of the first byte (section 3.1). In 3.1.1 and 5.0 they must be 0. The
- * protocol name, or a length too short for "MQIsdp", excludes 3.1.
+ * MQTT 3.1 ignores the flags of the first byte (section 3.1). In 3.1.1 and 5.0 they must be 0.
+ * A protocol name other than "MQIsdp", or a remaining length too short for it, rules out 3.1.
  */
 static bool type_flags_are_valid(struct mqtt_connect *c, bool may_be_31)
 {
@@ -150,8 +150,7 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
         return PARSE_BAD;
     c->length_minimal = v.minimal;
     c->end = c->at + v.n + v.value;
-    /* Too large: packet_n stays 0, so that the caller allocates nothing; read_level() rejects it.
-     */
+    /* If too large, packet_n stays 0, so the caller allocates nothing. read_level() rejects it. */
     if (c->end <= c->max_bytes)
         c->packet_n = c->end;
     return go(c, c->at + v.n, STEP_NAME);
@@ -169,7 +168,7 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     bool is_mqisdp = left >= 2 && in.p[c->at + 1] == mqisdp[1];
     const uint8_t *name = is_mqisdp ? mqisdp : mqtt;
     size_t n = is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
-    /* [MQTT-3.1.2-1]; its length first, which also determines the required room */
+    /* [MQTT-3.1.2-1]; check its length first, which also determines the required room */
     if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
     if (left >= 2 && !type_flags_are_valid(c, is_mqisdp))
@@ -184,7 +183,7 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     return go(c, c->at + n, STEP_LEVEL);
 }
 
-/* The MQTT version for protocol name and level; 0 = unknown. */
+/* Return the MQTT version for the protocol name and level; 0 = unknown. */
 static uint8_t version_of(const struct mqtt_connect *c)
 {
     uint8_t plain = c->level & (uint8_t)~BRIDGE_BIT;
@@ -216,7 +215,7 @@ static enum parse_result read_level(struct mqtt_connect *c, struct span in)
     return go(c, rd.at, STEP_FLAGS);
 }
 
-/* Check the connect flags. For 3.1 only the rules that affect the presence of fields. */
+/* Check the connect flags. 3.1 allows the reserved flag, and will flags without a will. */
 static bool flags_are_valid(struct mqtt_connect *c)
 {
     const bool stray_will = !c->has_will && has(c, FLAG_WILL_QOS | FLAG_WILL_RETAIN);
@@ -266,7 +265,7 @@ static enum parse_result read_keep_alive(struct mqtt_connect *c, struct span in)
 
 /*
  * Parse the length of a property list. Each byte is checked separately, so that a length with two
- * faults reports the same one however it is split.
+ * faults reports the same fault however the input is split.
  */
 static enum parse_result read_list_length(struct mqtt_connect *c, struct span in, enum step next,
                                           struct mqtt_varint *v)
@@ -275,7 +274,7 @@ static enum parse_result read_list_length(struct mqtt_connect *c, struct span in
 
     for (size_t n = 1; result == PARSE_MORE && c->at + n <= in.n; n++) {
         result = mqtt_varint_read(reader_from(span_of(in.p, c->at + n), c->at), v);
-        /* An incomplete length needs another byte and does not decrease. */
+        /* An incomplete length needs another byte, and its value cannot decrease. */
         const uint32_t least = result == PARSE_MORE ? 1 + v->value : v->value;
         if (result == PARSE_BAD)
             (void)refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
@@ -321,7 +320,7 @@ static enum parse_result read_properties(struct mqtt_connect *c, struct span in,
     return result == PARSE_DONE ? go(c, c->properties.end, next) : result;
 }
 
-/* Parse the length of the string at c->at. DONE: it is known and fits. */
+/* Parse the length of the string at c->at. PARSE_DONE: the length is known, and the string fits. */
 static enum parse_result open_string(struct mqtt_connect *c, struct span in, enum step next)
 {
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
@@ -338,8 +337,9 @@ static enum parse_result open_string(struct mqtt_connect *c, struct span in, enu
 }
 
 /*
- * Parse a string or binary data before `next`. `utf8` is the fault if it is not well-formed UTF-8;
- * NONE for binary data. DONE: it is [c->at, c->field_end).
+ * Parse a string or binary data; `next` is the step after it. `utf8` is the fault to report if the
+ * string is not well-formed UTF-8, or NONE for binary data.
+ * PARSE_DONE: the data is [c->at, c->field_end).
  */
 static enum parse_result read_string(struct mqtt_connect *c, struct span in, enum step next,
                                      enum mqtt_fault utf8)
@@ -378,7 +378,7 @@ static enum parse_result read_client_id(struct mqtt_connect *c, struct span in)
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
     bool may_be_empty = c->version == 5 || (c->version == 4 && c->clean_start);
 
-    /* Before the check for room: this rejection has a CONNACK code [MQTT-3.1.3-8]. */
+    /* Checked before the room, because this fault has its own CONNACK code [MQTT-3.1.3-8]. */
     if (!c->field_open && length.max == 0 && !may_be_empty && refuse(c, MQTT_FAULT_CLIENT_ID_EMPTY))
         return PARSE_BAD;
     enum parse_result result = read_string(c, in, next, MQTT_FAULT_CLIENT_ID_UTF8);
@@ -421,9 +421,7 @@ static bool is_missing(const struct mqtt_connect *c)
     return c->version == 3 && c->at == c->end && !c->field_open;
 }
 
-/*
- * A packet that is longer than its fields is rejected when its first extra byte arrives.
- */
+/* A packet that is longer than its fields is rejected when its first extra byte arrives. */
 static enum parse_result read_end(struct mqtt_connect *c, struct span in)
 {
     if (c->at == c->end)

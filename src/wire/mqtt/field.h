@@ -1,8 +1,8 @@
 /*
- * field.h - incremental parsing of the field encodings of MQTT.
+ * field.h - parse MQTT field encodings incrementally.
  *
- * Each returns what the available bytes determine, so that a field without a valid continuation is
- * rejected early.
+ * Each function returns what the available bytes determine, so that an invalid field can be
+ * rejected before it is complete.
  *
  * Source: MQTT 5.0 section 1.5.
  */
@@ -15,15 +15,14 @@
 #include "base/parse.h"
 #include "base/reader.h"
 
-#define MQTT_STRING_MAX 65535u /* bytes, without the two bytes of its length */
+#define MQTT_STRING_MAX 65535u /* bytes, without the two length bytes */
 
 /* Lengths that are still possible; min == max when the length is known. */
 struct mqtt_range {
     uint32_t min, max;
 };
 
-/* The two-byte length of a string or of binary data at the reader, of which 0..2 bytes are
- * available. */
+/* Read the two-byte length of a string or binary data; 0 to 2 of its bytes are available. */
 static inline struct mqtt_range mqtt_string_length(struct reader rd)
 {
     size_t left = reader_left(&rd);
@@ -41,14 +40,14 @@ static inline struct mqtt_range mqtt_string_length(struct reader rd)
 
 /* A variable byte integer, possibly incomplete. */
 struct mqtt_varint {
-    uint32_t value; /* the final value is never smaller */
+    uint32_t value; /* a lower bound while incomplete */
     uint8_t n;      /* bytes read */
-    bool minimal;   /* complete, with the minimum number of bytes */
+    bool minimal;   /* complete, and encoded in as few bytes as possible */
 };
 
 /*
- * Read a variable byte integer. DONE: complete; MORE: incomplete; BAD: more than four bytes. *out
- * is always set.
+ * Read a variable byte integer. PARSE_DONE: complete; PARSE_MORE: incomplete; PARSE_BAD: longer
+ * than four bytes. *out is always set.
  */
 static inline enum parse_result mqtt_varint_read(struct reader rd, struct mqtt_varint *out)
 {

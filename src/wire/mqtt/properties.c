@@ -4,8 +4,8 @@
  *    identifier -> value -> identifier -> ... -> end of the list
  *
  * Each field is checked against the end of the list as soon as its length is known, so no field
- * extends past it. The only file of wire/ that includes Paho: it uses one table lookup, not Paho's
- * reader, which trusts its input.
+ * extends past it. This is the only file of wire/ that includes Paho. It uses only a table lookup,
+ * not Paho's parser, which trusts its input.
  */
 #include "wire/mqtt/properties.h"
 
@@ -17,7 +17,7 @@
 
 enum place { IN_CONNECT = 1, IN_WILL = 2, MANY = 4 };
 
-/* Where a property is allowed; 0 = in neither. MQTT 5.0 table 2-4. */
+/* Where each property is allowed; 0 = in neither. Source: MQTT 5.0 table 2-4. */
 static const uint8_t places[] = {
     [MQTTPROPERTY_CODE_PAYLOAD_FORMAT_INDICATOR] = IN_WILL,
     [MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL] = IN_WILL,
@@ -36,7 +36,7 @@ static const uint8_t places[] = {
     [MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE] = IN_CONNECT,
 };
 
-/* The shortest value of a type, in bytes. */
+/* Return the minimum size of a value of this type, in bytes. */
 static uint32_t value_min(int type)
 {
     switch (type) {
@@ -46,7 +46,7 @@ static uint32_t value_min(int type)
     case MQTTPROPERTY_TYPE_FOUR_BYTE_INTEGER:
     case MQTTPROPERTY_TYPE_UTF_8_STRING_PAIR:
         return 4;
-    default: /* a two-byte integer, or the length of a string or of binary data */
+    default: /* two-byte integer, or the length of a string or binary data */
         return 2;
     }
 }
@@ -57,7 +57,7 @@ static bool is_integer(int type)
            type == MQTTPROPERTY_TYPE_FOUR_BYTE_INTEGER;
 }
 
-/* Record a violated rule. True if this mode rejects it. */
+/* Record a fault, unless lenient mode leaves it to the broker. Returns true if recorded. */
 static bool refuse(struct mqtt_properties *w, enum mqtt_fault fault)
 {
     if (w->lenient && !mqtt_fault_is_framing(fault))
@@ -67,8 +67,8 @@ static bool refuse(struct mqtt_properties *w, enum mqtt_fault fault)
 }
 
 /*
- * Can a valid list have `left` bytes after the current property? Checked once the end of a value is
- * known, before it has arrived.
+ * Check that the `left` bytes after the current property can complete a valid list. Called as soon
+ * as the end of the property is known, before its value has arrived.
  */
 static bool rest_is_valid(struct mqtt_properties *w, uint32_t left)
 {
@@ -77,8 +77,7 @@ static bool rest_is_valid(struct mqtt_properties *w, uint32_t left)
 
     if (!mqtt_properties_fit(left))
         return !refuse(w, MQTT_FAULT_PROPERTY_OVERRUN);
-    /* An Authentication Method takes at least three bytes. (In a will, both were rejected before.)
-     */
+    /* An Authentication Method has at least three bytes. (In a will, neither is allowed.) */
     if ((w->seen & data) && !(w->seen & method) && left < 3)
         return !refuse(w, MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD);
     return true;
@@ -120,9 +119,9 @@ static enum parse_result read_identifier(struct mqtt_properties *w, struct span 
     if (rd.cut)
         return PARSE_MORE;
     /*
-     * An identifier is a variable byte integer; all defined ones fit in one byte, and two bytes
-     * would not be minimal [MQTT-1.5.5-1], so parsers may disagree about its end. All are below 64,
-     * the width of `seen`.
+     * An identifier is a variable byte integer, but all defined ones fit in one byte and are below
+     * 64, the width of `seen`. A longer encoding is not minimal [MQTT-1.5.5-1], and parsers may
+     * disagree about where it ends.
      */
     int type = id < 64 ? MQTTProperty_getType((enum MQTTPropertyCodes)id) : -1;
     if (type < 0) {
@@ -132,7 +131,7 @@ static enum parse_result read_identifier(struct mqtt_properties *w, struct span 
     return identifier_is_valid(w, id) && begin(w, id, type) ? PARSE_DONE : PARSE_BAD;
 }
 
-/* The value ends before offset `end`: continue with the next property. */
+/* Finish the current property, whose value ends before offset `end`. */
 static enum parse_result finish(struct mqtt_properties *w, size_t end)
 {
     w->at = (uint32_t)end;
@@ -142,7 +141,7 @@ static enum parse_result finish(struct mqtt_properties *w, size_t end)
     return PARSE_DONE;
 }
 
-/* Is the integer value valid for its property? */
+/* Check that the current property can have this integer value. */
 static bool integer_is_valid(struct mqtt_properties *w, uint32_t value)
 {
     switch (w->id) {
@@ -192,7 +191,7 @@ static enum parse_result read_integer(struct mqtt_properties *w, struct span in)
     return finish(w, rd.at);
 }
 
-/* Lenient mode only: no property of CONNECT or its will has this type. */
+/* Called in lenient mode only: no property of a CONNECT or its will has this type. */
 static enum parse_result read_varint(struct mqtt_properties *w, struct span in)
 {
     struct mqtt_varint v;
@@ -212,7 +211,7 @@ static enum parse_result read_varint(struct mqtt_properties *w, struct span in)
     return finish(w, w->at + v.n);
 }
 
-/* Parse a string's length. DONE: w->value_end is known, and the rest of the list can be valid. */
+/* Parse a string's length. PARSE_DONE: w->value_end is set, and the string fits in the list. */
 static enum parse_result read_string_length(struct mqtt_properties *w, struct span in)
 {
     struct mqtt_range length = mqtt_string_length(reader_from(in, w->at));
@@ -233,7 +232,7 @@ static enum parse_result read_string_length(struct mqtt_properties *w, struct sp
     return PARSE_DONE;
 }
 
-/* Check the available part of [w->at, w->value_end) according to its type. */
+/* Check the string in [w->at, w->value_end) as far as it has been received. */
 static bool string_is_valid(struct mqtt_properties *w, struct span in)
 {
     size_t checked = w->checked, here = size_min(in.n, w->value_end) - w->at;

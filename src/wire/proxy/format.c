@@ -2,7 +2,7 @@
  * format.c - the address pair and the checksum of a PROXY header.
  *
  * A dual-stack listener sees IPv4 devices as IPv4-mapped IPv6. A node must see the same address for
- * a device whichever listener it uses, so a mapped address is written as IPv4.
+ * a device regardless of the listener it uses, so a mapped address is written as IPv4.
  */
 #include "format.h"
 
@@ -41,7 +41,7 @@ struct proxy_pair proxy_pair_of(const struct proxy_endpoint *source,
         .is_ipv6 = true, .source = as_ipv6(source), .destination = as_ipv6(destination)};
 }
 
-/* Bit by bit: a header is short, and a table would be longer than this. */
+/* No lookup table: a header is short, and a table would be larger than this code. */
 #define CRC32C_POLYNOMIAL_REFLECTED 0x82f63b78u
 
 uint32_t crc32c(uint32_t crc, struct span more)

@@ -1,5 +1,6 @@
 /*
- * format.h - what the writers and readers of PROXY headers share. Private to wire/proxy/.
+ * format.h - definitions shared by the writers and readers of PROXY headers. Private to
+ * wire/proxy/.
  *
  *   signature 12 | version and command | family and transport | length 2 | addresses | TLVs
  *
@@ -17,7 +18,7 @@
 
 #define PROXY_SIGNATURE      "\r\n\r\n\0\r\nQUIT\n" /* contains a NUL; C adds another */
 #define PROXY_SIGNATURE_SIZE 12u
-#define PROXY_FIXED_SIZE     16u /* including the length of the rest */
+#define PROXY_FIXED_SIZE     16u /* up to and including the length */
 
 #define PROXY_VERSION_2      0x2u
 #define PROXY_COMMAND_LOCAL  0x0u
@@ -57,20 +58,21 @@ enum pp2_subtype {
 enum pp2_client { PP2_CLIENT_SSL = 0x01, PP2_CLIENT_CERT_CONN = 0x02, PP2_CLIENT_CERT_SESS = 0x04 };
 
 struct proxy_pair {
-    bool is_ipv6; /* of both ends */
+    bool is_ipv6; /* family of both ends */
     struct proxy_endpoint source;
     struct proxy_endpoint destination;
 };
 
-/* Bring both ends into one family: IPv4 if both are IPv4 or IPv4-mapped, else IPv6 with an IPv4 end
- * mapped. */
+/* Convert both ends to one family: IPv4 if both are IPv4 or IPv4-mapped, else IPv6. */
 struct proxy_pair proxy_pair_of(const struct proxy_endpoint *source,
                                 const struct proxy_endpoint *destination);
 
 #define CRC32C_SIZE 4u /* bytes on the wire, big endian in a PROXY header */
 
-/* Extend a CRC-32C (Castagnoli) by more bytes; start with 0. Source: RFC 4960 appendix B; the PROXY
- * protocol, section 2.2.3. */
+/*
+ * Extend a CRC-32C (Castagnoli) by more bytes, starting with 0.
+ * Source: RFC 4960 appendix B; the PROXY protocol, section 2.2.3.
+ */
 uint32_t crc32c(uint32_t crc, struct span more);
 
 #endif

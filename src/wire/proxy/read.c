@@ -9,7 +9,7 @@
 
 #include "read_versions.h"
 
-/* Both versions have at least this many bytes: the signature, or "PROXY UNKNOW". */
+/* Size of the version 2 signature. Every header is longer. */
 #define FIRST_READ 12u
 
 enum parse_result proxy_read(struct span in, struct proxy_header *out, size_t *next)

@@ -7,18 +7,18 @@
  *
  * Section 2.1 allows only hexadecimal groups for TCP6, but senders use inet_ntop(): HAProxy and
  * nginx write a dotted tail for an IPv4 client of a dual-stack listener, and nginx behind another
- * balancer even one address of each family.
+ * load balancer can even write one address of each family.
  *
- * Addresses and ports are parsed character by character: inet_pton() can neither reject a partial
- * address nor tell how many bytes are missing. The line is short, so every call starts at its
- * beginning. Source: the PROXY protocol, section 2.1.
+ * Addresses and ports are parsed character by character, because inet_pton() cannot reject a
+ * partial address or return how many bytes are missing. The line is short, so every call parses it
+ * from the beginning. Source: the PROXY protocol, section 2.1.
  */
 #include <string.h>
 
 #include "base/reader.h"
 #include "read_versions.h"
 
-#define GROUPS     8u /* of an IPv6 address */
+#define GROUPS     8u /* groups of an IPv6 address */
 #define NO_GAP     GROUPS
 #define IPV4_LEAST (sizeof("0.0.0.0 ") - 1)
 #define IPV6_LEAST (sizeof(":: ") - 1)
@@ -35,7 +35,7 @@ static enum parse_result more(struct line *line, size_t least)
     return PARSE_MORE;
 }
 
-/* The next byte is `c`. */
+/* Read one byte, which must be `c`. */
 static enum parse_result read_char(struct line *line, char c)
 {
     uint8_t b = reader_u8(&line->rd);
@@ -57,7 +57,7 @@ static enum parse_result read_text(struct line *line, const char *text)
     return result;
 }
 
-/* A decimal number without leading zeros, followed by `end`. */
+/* Read a decimal number without leading zeros, followed by `end`. */
 static enum parse_result read_number(struct line *line, unsigned max, char end, unsigned *out)
 {
     unsigned value = 0;
@@ -79,7 +79,7 @@ static enum parse_result read_number(struct line *line, unsigned max, char end, 
     return PARSE_DONE;
 }
 
-/* The numbers of an IPv4 address from `first` on, and the space after it. */
+/* Read the octets of an IPv4 address from `first` on, and the space after it. */
 static enum parse_result read_octets(struct line *line, unsigned first, uint8_t octets[4])
 {
     enum parse_result result = PARSE_DONE;
@@ -88,18 +88,18 @@ static enum parse_result read_octets(struct line *line, unsigned first, uint8_t 
         unsigned value = 0;
         result = read_number(line, 255, i < 3 ? '.' : ' ', &value);
         if (result == PARSE_MORE)
-            line->least += 2 * (3 - i); /* "0." or "0 " of each further number */
+            line->least += 2 * (3 - i); /* "0." or "0 " for each further octet */
         octets[i] = (uint8_t)value;
     }
     return result;
 }
 
-/* The part of an IPv6 address parsed so far. It can always be continued to a valid address. */
+/* The part of an IPv6 address read so far. Any such part can be completed to a valid address. */
 struct groups {
     unsigned value[GROUPS]; /* the last one is incomplete while digits > 0 */
-    unsigned n;             /* groups begun */
-    unsigned digits;        /* of the last group; 0 after a colon */
-    unsigned gap;           /* number of groups before "::"; NO_GAP */
+    unsigned n;             /* number of groups started */
+    unsigned digits;        /* digits of the last group; 0 after a colon */
+    unsigned gap;           /* number of groups before "::"; NO_GAP if none */
     bool colon;             /* the last byte was a single colon */
 };
 
@@ -108,7 +108,7 @@ static bool take_digit(struct groups *g, unsigned digit)
     bool first_of_all_is_colon = g->colon && g->n == 0;
 
     if (g->digits == 0) {
-        /* "::" stands for one group at least. */
+        /* "::" replaces at least one group. */
         if (first_of_all_is_colon || g->n + (g->gap != NO_GAP) == GROUPS)
             return false;
         g->value[g->n++] = 0;
@@ -128,7 +128,7 @@ static bool take_colon(struct groups *g)
     if (g->digits > 0 || first_of_all) {
         g->digits = 0;
         g->colon = true;
-        return g->n + (g->gap != NO_GAP) < GROUPS; /* room for a group, or for "::" */
+        return g->n + (g->gap != NO_GAP) < GROUPS; /* room for another group, or for "::" */
     }
     if (g->gap != NO_GAP)
         return false;
@@ -148,11 +148,11 @@ static bool take_ipv6(struct groups *g, uint8_t b)
     return false;
 }
 
-/* Minimum number of missing bytes; 0 if the address may end here. */
+/* Return the minimum number of missing bytes; 0 if the address can end here. */
 static size_t ipv6_least(const struct groups *g)
 {
     if (g->colon)
-        return 1; /* a digit, or the other half of "::" */
+        return 1; /* a digit, or the second colon of "::" */
     return g->gap != NO_GAP || g->n == GROUPS ? 0 : 2;
 }
 
@@ -166,7 +166,7 @@ static void write_ipv6(const struct groups *g, uint8_t ip[16])
     }
 }
 
-/* Reinterpret the last group as the first number of a dotted IPv4 address. */
+/* Convert the last group to the first octet of a dotted IPv4 address. */
 static bool group_as_octet(const struct groups *g, uint8_t *out)
 {
     unsigned value = 0;
@@ -184,13 +184,13 @@ static bool group_as_octet(const struct groups *g, uint8_t *out)
     return value <= 255;
 }
 
-/* Can the last group start the dotted tail, which replaces the last two groups? */
+/* True if the last group can start a dotted tail, which replaces the last two groups. */
 static bool may_be_tail(const struct groups *g)
 {
     return g->gap == NO_GAP ? g->n == GROUPS - 1 : g->n < GROUPS - 1;
 }
 
-/* After the first dot: a dotted tail, or (only if `may_be_ipv4`) an IPv4 address. */
+/* Read the rest of a dotted tail or (only if `may_be_ipv4`) IPv4 address, after its first dot. */
 static enum parse_result read_dotted(struct line *line, struct groups *g, bool may_be_ipv4,
                                      struct proxy_endpoint *end)
 {
@@ -213,7 +213,7 @@ static enum parse_result read_dotted(struct line *line, struct groups *g, bool m
     return PARSE_DONE;
 }
 
-/* An address of a TCP6 line, in any form that inet_pton() accepts, and the space after it. */
+/* Read an address of a TCP6 line in any form that inet_pton() accepts, and the space after it. */
 static enum parse_result read_ipv6(struct line *line, bool may_be_ipv4, struct proxy_endpoint *end)
 {
     struct groups g = {.gap = NO_GAP};
@@ -255,13 +255,13 @@ static enum parse_result read_port(struct line *line, char end, uint16_t *port_b
     return result;
 }
 
-/* The shortest text from the first address to the LF. */
+/* Return the minimum size of the line from the first address to the LF. */
 static size_t addresses_least(bool is_ipv6)
 {
     return 2 * (is_ipv6 ? IPV6_LEAST : IPV4_LEAST) + 2 * PORT_LEAST + 1;
 }
 
-/* Addresses and ports up to and including the LF. */
+/* Read the addresses and ports, up to and including the LF. */
 static enum parse_result read_addresses(struct line *line, bool is_ipv6, struct proxy_header *out)
 {
     const size_t ip_least = is_ipv6 ? IPV6_LEAST : IPV4_LEAST;
@@ -288,7 +288,7 @@ static enum parse_result read_addresses(struct line *line, bool is_ipv6, struct 
     return result;
 }
 
-/* After "UNKNOWN": CR LF, or a space and anything up to CR LF. */
+/* Read the rest of the line after "UNKNOWN": CR LF, or a space and anything up to CR LF. */
 static enum parse_result read_unknown(struct line *line, struct proxy_header *out)
 {
     uint8_t before = reader_u8(&line->rd);
@@ -315,7 +315,7 @@ static enum parse_result read_unknown(struct line *line, struct proxy_header *ou
     }
 }
 
-/* After "T": "CP4 " or "CP6 ", then addresses and ports. */
+/* Read the rest of the line after "T": "CP4 " or "CP6 ", then addresses and ports. */
 static enum parse_result read_tcp(struct line *line, struct proxy_header *out)
 {
     enum parse_result result = read_text(line, "CP");
@@ -342,7 +342,7 @@ static enum parse_result read_line(struct line *line, struct proxy_header *out)
 
     out->fault = "signature";
     if (result == PARSE_MORE)
-        line->least += sizeof("UNKNOWN\r\n") - 1; /* the shortest way to end the line */
+        line->least += sizeof("UNKNOWN\r\n") - 1; /* the shortest rest of the line */
     if (result != PARSE_DONE)
         return result;
 
@@ -360,7 +360,7 @@ static enum parse_result read_line(struct line *line, struct proxy_header *out)
     return result == PARSE_DONE ? read_unknown(line, out) : result;
 }
 
-/* The size of the shortest line that begins with these bytes. */
+/* Return the size of the shortest line that begins with these bytes. */
 static size_t least_size(struct span in)
 {
     struct line line = {.rd = reader_from(in, 0)};
@@ -375,7 +375,7 @@ enum parse_result proxy_read_v1(struct span in, struct proxy_header *out, size_t
     enum parse_result result = read_line(&line, out);
     size_t least = result == PARSE_MORE ? in.n + line.least : line.rd.at;
 
-    if (result == PARSE_BAD) /* was it too long before the invalid byte? */
+    if (result == PARSE_BAD) /* check if it was too long before the invalid byte */
         least = least_size(span_of(in.p, line.rd.at - 1));
     out->version = 1;
     if (least > PROXY_V1_MAX) {

@@ -4,9 +4,10 @@
  *   signature 12 | version and command | family and transport | length 2 | addresses | TLVs
  *   an SSL TLV's value: client 1 | verify 4 | sub-TLVs
  *
- * TLVs are checked as they arrive, so that one that cannot fit is rejected early. Their values are
- * used only when the header is complete; until then every call starts again, and a caller that
- * reads exactly makes three calls. Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
+ * TLVs are checked as they arrive, so that a TLV that cannot fit is rejected early. Their values
+ * are used only when the header is complete. Until then, every call parses it from the beginning; a
+ * caller that reads exactly the requested bytes needs three reads.
+ * Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
  */
 #include <string.h>
 
@@ -16,21 +17,21 @@
 
 #define LENGTH_MAX (PROXY_READ_MAX - PROXY_FIXED_SIZE)
 
-/* A length that may be partly known: min == max once it is complete. */
+/* Values that a length can have; min == max once both of its bytes are known. */
 struct range {
     size_t min, max;
 };
 
-/* The relevant part of the 16 fixed bytes. */
+/* The relevant values of the 16 fixed bytes. */
 struct fixed {
     unsigned family;    /* UNSPEC for LOCAL */
     unsigned transport; /* UNSPEC for LOCAL */
-    size_t end;         /* of the header */
+    size_t end;         /* end of the header */
 };
 
 /*
- * The values of the header's TLVs and of those inside SSL, by type: their numbers are disjoint.
- * Of a type that occurs more than once the last one counts.
+ * Values of the TLVs and of the SSL sub-TLVs, by type; the numbers do not overlap. If a type is
+ * repeated, the last one counts.
  */
 struct found {
     struct span value[PP2_SUBTYPE_SSL_KEY_ALG + 1]; /* absent if not found; may extend past `in` */
@@ -50,7 +51,7 @@ static enum parse_result refuse(struct proxy_header *out, const char *fault)
     return PARSE_BAD;
 }
 
-/* A two-byte length, of which 0 to 2 bytes have arrived. */
+/* Read a two-byte length, of which 0 to 2 bytes have arrived. */
 static struct range read_length(struct reader *rd)
 {
     size_t left = reader_left(rd);
@@ -65,24 +66,26 @@ static struct range read_length(struct reader *rd)
     return (struct range){n, n};
 }
 
-/* Can TLVs fill exactly n bytes? One or two bytes are less than a TLV's head. */
+/* True if TLVs can fill exactly n bytes: one or two bytes are too few for a TLV's head. */
 static bool can_be_filled(size_t n)
 {
     return n == 0 || n >= PROXY_TLV_HEAD_SIZE;
 }
 
-/* Is a possible length allowed, and can TLVs fill the rest of the room? */
+/* True if a possible length is allowed and leaves room that TLVs can fill exactly. */
 static bool can_fit(struct range possible, struct range wanted, size_t room)
 {
     const size_t min = size_max(possible.min, wanted.min);
     const size_t max = size_min(size_min(possible.max, wanted.max), room);
 
-    /* The rest is between room - max and room - min. If both are 1 or 2, so is every length in
-     * between, and none can be filled. */
+    /*
+     * The room that is left is between room - max and room - min. If both are 1 or 2, so is every
+     * value in between, and TLVs cannot fill it.
+     */
     return min <= max && (can_be_filled(room - max) || can_be_filled(room - min));
 }
 
-/* The allowed lengths of a type's value. */
+/* Return the allowed lengths for a value of this type. */
 static struct range wanted_length(const struct walk *walk, unsigned type)
 {
     struct range any = {0, UINT16_MAX};
@@ -101,7 +104,7 @@ static struct range wanted_length(const struct walk *walk, unsigned type)
     }
 }
 
-/* The slot for a type's value; null = skip it. */
+/* Return the slot for a value of this type; null = skip the value. */
 static struct span *slot_of(const struct walk *walk, unsigned type)
 {
     bool known = false;
@@ -123,7 +126,8 @@ static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct prox
     if (rd.cut)
         return PARSE_MORE;
     struct span *slot = slot_of(walk, *type);
-    if (slot && slot->p && *type == PP2_TYPE_CRC32C) /* each would have to cover the other */
+    /* Each of two checksums would have to cover the other. */
+    if (slot && slot->p && *type == PP2_TYPE_CRC32C)
         return refuse(out, "crc32c_twice");
     const size_t room = walk->end - walk->at - PROXY_TLV_HEAD_SIZE;
     const struct range n = read_length(&rd);
@@ -137,14 +141,14 @@ static enum parse_result next_tlv(struct walk *walk, unsigned *type, struct prox
     return PARSE_DONE;
 }
 
-/* An SSL TLV replaces an earlier one with all its sub-TLVs. */
+/* A second SSL TLV replaces the first, including its sub-TLVs. */
 static void forget_sub_tlvs(struct found *found)
 {
     for (unsigned type = PP2_SUBTYPE_SSL_VERSION; type <= PP2_SUBTYPE_SSL_KEY_ALG; type++)
         found->value[type] = (struct span){0};
 }
 
-/* Parse to the end, or as far as bytes are available. */
+/* Parse TLVs up to the end, or as far as bytes are available. */
 static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
 {
     if (!can_be_filled(walk->end - walk->at))
@@ -160,8 +164,8 @@ static enum parse_result walk_tlvs(struct walk *walk, struct proxy_header *out)
                                  .in_ssl = true,
                                  .found = walk->found};
             forget_sub_tlvs(walk->found);
-            result =
-                walk_tlvs(&inner, out); /* recurses once: inside SSL, the SSL type is not special */
+            /* Recurses only once: inside SSL, the SSL type is not special. */
+            result = walk_tlvs(&inner, out);
         }
         if (result != PARSE_DONE)
             return result;
@@ -199,7 +203,7 @@ static enum parse_result read_fixed(struct span in, struct fixed *fixed, struct 
     const unsigned family = reader_u8(&rd);
     if (rd.cut)
         return PARSE_MORE;
-    if (command == PROXY_COMMAND_PROXY) /* LOCAL's "is ignored" */
+    if (command == PROXY_COMMAND_PROXY) /* for LOCAL, the family byte is ignored */
         *fixed = (struct fixed){.family = family >> 4, .transport = family & 0x0f};
     if (fixed->family > PROXY_FAMILY_UNIX || fixed->transport > PROXY_TRANSPORT_LAST)
         return refuse(out, "v2_family");
@@ -233,7 +237,7 @@ static void take_ssl_facts(const struct found *found, struct proxy_facts *facts)
     facts->has_tls = true;
     facts->client_cert_conn = client & PP2_CLIENT_CERT_CONN;
     facts->client_cert_sess = client & PP2_CLIENT_CERT_SESS;
-    /* HAProxy also sends 0 without a client certificate. */
+    /* HAProxy also sends verify 0 if there is no client certificate. */
     facts->verified = verify == 0 && (facts->client_cert_conn || facts->client_cert_sess);
     facts->tls_version = found->value[PP2_SUBTYPE_SSL_VERSION];
     if (facts->verified)
@@ -253,7 +257,7 @@ static void take_facts(const struct found *found, struct proxy_facts *facts)
         take_ssl_facts(found, facts);
 }
 
-/* The checksum covers the header with its own bytes set to zero. */
+/* The checksum covers the header, with the checksum's own bytes set to zero. */
 static bool checksum_matches(struct span header, struct span checksum)
 {
     static const uint8_t zeros[CRC32C_SIZE];
@@ -266,7 +270,7 @@ static bool checksum_matches(struct span header, struct span checksum)
     return crc == reader_u32_be(&rd);
 }
 
-/* Parse addresses and TLVs of a known family. */
+/* Parse the addresses and TLVs of a header whose family is not UNSPEC. */
 static enum parse_result read_rest(struct span in, const struct fixed *fixed,
                                    struct proxy_header *out)
 {

@@ -1,7 +1,7 @@
 /*
- * read_versions.h - the parsers of each version, called by proxy_read().
+ * read_versions.h - the parser of each header version, called by proxy_read().
  *
- * Same contract as proxy_read(), except that *out may be modified in any case.
+ * Both follow the contract of proxy_read(), but may modify *out in any case.
  */
 #ifndef WIRE_PROXY_READ_VERSIONS_H
 #define WIRE_PROXY_READ_VERSIONS_H

@@ -13,7 +13,7 @@
 
 #include "format.h"
 
-/* More than the longest line, so that a bug fails an assert and does not overflow. */
+/* Larger than the longest valid line. A longer line triggers the assert below. */
 #define LINE_ROOM 128u
 
 static void write_ip(const struct proxy_endpoint *end, char text[INET6_ADDRSTRLEN])

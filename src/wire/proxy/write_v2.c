@@ -3,10 +3,10 @@
  *
  *   signature 12 | 0x21 | family | length 2 | addresses 12 or 36 | TLVs
  *
- * Only command PROXY over TCP: with LOCAL and UNSPEC brokers close the connection or lose the
- * CONNECT. facts_to_send() first selects the facts that are allowed and fit, so that writing cannot
- * run out of room. Only SSL sub-TLVs 0x21 to 0x25: RabbitMQ and VerneMQ reject newer ones. Source:
- * the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
+ * Writes only command PROXY over TCP: on LOCAL or UNSPEC, brokers close the connection or lose the
+ * CONNECT. Writes only SSL sub-TLVs 0x21 to 0x25: RabbitMQ and VerneMQ reject newer ones.
+ * facts_to_send() first selects the facts that are allowed and fit, so the writer always has room.
+ * Source: the PROXY protocol, sections 2.2 and 2.2.1 to 2.2.6.
  */
 #include <assert.h>
 #include <string.h>
@@ -19,11 +19,11 @@
 #define TCP_OVER_IPV6   (PROXY_FAMILY_INET6 << 4 | PROXY_TRANSPORT_TCP)
 
 #define VERIFY_GOOD     0u
-#define VERIFY_NOT_GOOD 1u /* any value but 0, see the header */
+#define VERIFY_NOT_GOOD 1u /* any nonzero value; see protocol.h */
 
 #define LENGTH_AT 14u
 
-/* Output position. facts_to_send() ensures that there is room. */
+/* Output buffer, and the number of bytes written. facts_to_send() ensures that there is room. */
 struct writer {
     uint8_t *p;
     size_t n;
@@ -49,7 +49,7 @@ static void put_be(struct writer *w, uint32_t value, unsigned bytes)
         put_u8(w, value >> (8 * bytes) & 0xff);
 }
 
-/* An absent value leaves the TLV out. */
+/* Write a TLV, unless its value is absent. */
 static void put_tlv(struct writer *w, unsigned type, struct span value)
 {
     if (!value.p)
@@ -59,7 +59,7 @@ static void put_tlv(struct writer *w, unsigned type, struct span value)
     put(w, value.p, value.n);
 }
 
-/* Reserve room for a TLV with n bytes of value, if it fits. */
+/* Reserve room for a TLV with a value of n bytes. False if it does not fit. */
 static bool take(size_t *room, size_t n)
 {
     if (*room < PROXY_TLV_HEAD_SIZE || n > *room - PROXY_TLV_HEAD_SIZE)
@@ -68,14 +68,13 @@ static bool take(size_t *room, size_t n)
     return true;
 }
 
-/* The value if it is present and fits, else absent. */
+/* Reserve room for a value. Returns the value, or an absent span if absent or too large. */
 static struct span taken(size_t *room, struct span value)
 {
     return value.p && take(room, value.n) ? value : span_of(NULL, 0);
 }
 
-/* A broker may use the name as user name: control characters such as line breaks are not allowed.
- */
+/* A broker may use the name as a user name, so control characters are not allowed. */
 static bool name_is_valid(struct span name)
 {
     for (size_t at = 0; at < name.n;) {
@@ -89,7 +88,7 @@ static bool name_is_valid(struct span name)
     return name.n > 0;
 }
 
-/* Select the facts that are allowed and fit into the room, identity first. */
+/* Select the facts that are allowed and fit into the room, the client's identity first. */
 static struct proxy_facts facts_to_send(const struct proxy_facts *facts, size_t room)
 {
     struct proxy_facts out = {.has_tls = facts->has_tls && take(&room, PROXY_SSL_HEAD_SIZE)};
@@ -123,7 +122,7 @@ static void put_addresses(struct writer *w, const struct proxy_pair *pair)
     put(w, &pair->destination.port_be, 2);
 }
 
-/* Write n bytes of value at offset `at`. */
+/* Write a value of n bytes at offset `at`. */
 static void fill_in(uint8_t *out, size_t at, uint32_t value, unsigned n)
 {
     struct writer w = {.p = out, .n = at};
@@ -172,7 +171,7 @@ size_t proxy_v2_write(const struct proxy_endpoint *source, const struct proxy_en
     put_tlvs(&w, &sent);
 
     fill_in(out, LENGTH_AT, (uint32_t)(w.n - PROXY_FIXED_SIZE), 2);
-    /* Over the whole header with the checksum's own bytes zero; it is the last TLV. */
+    /* The checksum is the last TLV. It covers the header, with its own bytes set to zero. */
     if (sent.crc32c)
         fill_in(out, w.n - CRC32C_SIZE, crc32c(0, span_of(out, w.n)), CRC32C_SIZE);
     return w.n;
