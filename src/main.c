@@ -1,5 +1,5 @@
 /*
- * main.c - start the server, or the command that the command line names.
+ * main.c - run the command given on the command line, or the server.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include "control/supervisor.h"
 
 /*
- * A daemon may be started with its standard descriptors closed. Then the first sockets would get
- * these numbers, and the log would be written to a device.
+ * A daemon may be started with its standard descriptors closed. The first sockets would then get
+ * their numbers, and log output would be sent to a device.
  */
 static void occupy_standard_descriptors(void)
 {

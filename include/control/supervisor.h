@@ -1,9 +1,9 @@
 /*
  * supervisor.h - the main thread: start the workers, handle signals, shut down cleanly.
  *
- *   SIGTERM   stop accepting, close the sessions paced within timeouts.shutdown_ms, end
- *   SIGINT    close everything now, end (also during a SIGTERM's pacing)
- *   SIGHUP    reload the configuration and all files that it names
+ *   SIGTERM   stop accepting, close the sessions gradually within timeouts.shutdown_ms, exit
+ *   SIGINT    close everything immediately and exit, even during a SIGTERM shutdown
+ *   SIGHUP    reload the configuration and all files that it refers to
  *   SIGUSR2   log the current counters as one event `router.gauges`
  */
 #ifndef CONTROL_SUPERVISOR_H
@@ -14,25 +14,24 @@
 #include "base/util.h"
 
 /*
- * Serve with a configuration until a signal ends the router.
+ * Run the router until a signal ends it.
  *
- *   config_path   path of the file, read again on SIGHUP; borrowed
- *   out   receives errors of the start, one line each
+ *   config_path   the configuration file, read again on SIGHUP; borrowed
+ *   out           receives errors during startup, one per line
  *
- * Returns the process's exit code: 0 ended by a signal, 1 could not start.
+ * Returns the exit code: 0 ended by a signal, 1 could not start.
  */
 MUST_USE int supervisor_run(const char *config_path, FILE *out);
 
 /*
- * Prepare to serve exactly as supervisor_run() does, up to the point at which threads would start,
- * then undo it. Errors and warnings go to `out`, among them the warnings that a start would log.
+ * Check that supervisor_run() would start: do everything that it does before it starts threads,
+ * then undo it. Errors and warnings are printed to `out`, including those that a start would log.
  *
- * Does not disturb a router that runs with the same configuration: no socket listens, so an address
- * in use is only a warning; no file of a Unix socket and no log file is created, changed or
- * removed. Afterwards this process has dropped its privileges and is in the
- * sandbox.
+ * Does not disturb a running router with the same configuration: no socket listens, so an address
+ * in use is only a warning, and no Unix socket or log file is created, changed or removed.
+ * Afterwards the process has dropped its privileges and is sandboxed.
  *
- * Returns the process's exit code: 0 no error, 1 a start would fail.
+ * Returns the exit code: 0 no error, 1 a start would fail.
  */
 MUST_USE int supervisor_check(const char *config_path, FILE *out);
 

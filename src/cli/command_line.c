@@ -1,8 +1,8 @@
 /*
  * command_line.c - parse the command line of `mqtt-router`, and print its help, from two tables.
  *
- * getopt_long() parses it: options may stand before or after operands, and may be abbreviated if
- * the abbreviation is unique.
+ * Uses getopt_long(): options may come before or after operands, and may be abbreviated if the
+ * abbreviation is unique.
  */
 #include "command_line.h"
 
@@ -19,7 +19,7 @@ static const struct option_row {
 };
 _Static_assert(ARRAY_LEN(rows) == OPTION_COUNT, "every option has a row");
 
-/* Options that take a number: its range, and the unit for errors. */
+/* Options that take a number: its range, and its unit for error messages. */
 static const struct number_row {
     enum command_option option;
     uint32_t min, max;
@@ -31,15 +31,15 @@ static const struct number_row {
 };
 
 #define LINE_WIDTH   78
-#define NUMBER_CHARS 9u /* so many digits always fit in 32 bits */
+#define NUMBER_CHARS 9u /* a number of 9 digits always fits in 32 bits */
 
-/* Options that also have a letter. */
+/* Options that also have a short form. */
 static const struct {
     char letter;
     enum command_option option;
 } letters[] = {{'c', OPTION_CONFIG}, {'h', OPTION_HELP}, {'V', OPTION_VERSION}};
 
-/* getopt_long() returns this + the option for one without a letter; above any letter. */
+/* For a long option, getopt_long() returns this plus the option. Above any letter. */
 #define OPTION_BASE 256
 
 static enum command_option option_of(int result)
@@ -56,7 +56,7 @@ static bool takes(const struct command *command, enum command_option option)
     return ((command->options | everywhere) >> option & 1u) != 0;
 }
 
-/* The most or the least number of operands in "OLD NEW" or "[COMMAND]". */
+/* Return the maximum or minimum number of operands in "OLD NEW" or "[COMMAND]". */
 static int count_operands(const char *text, bool most)
 {
     int n = 0;
@@ -67,7 +67,7 @@ static int count_operands(const char *text, bool most)
 
 /* ---- parsing ---- */
 
-/* False: getopt has printed the error. */
+/* Returns false if an option is invalid; getopt has printed the error. */
 static bool read_options(int argc, char **argv, struct arguments *out)
 {
     struct option known[OPTION_COUNT + 1] = {0};
@@ -92,7 +92,7 @@ const struct command *command_line_find(const struct command *commands, size_t n
     return NULL;
 }
 
-/* The first given option that the command does not take; OPTION_COUNT: none. */
+/* Return the first given option that the command does not take, or OPTION_COUNT. */
 static int find_foreign_option(const struct arguments *args)
 {
     int i = 0;
@@ -110,7 +110,7 @@ static bool is_in_range(const struct number_row *row, const char *text)
     return number >= row->min && number <= row->max;
 }
 
-/* The first given option whose number is invalid or out of range; null: none. */
+/* Return the first given option whose number is invalid or out of range, or null. */
 static const struct number_row *find_bad_number(const struct arguments *args)
 {
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -177,14 +177,14 @@ bool command_line_read(const struct command *commands, size_t n, int argc, char 
 
 /* ---- help ---- */
 
-/* "--rate N" or "--wait"; n is the size of out. */
+/* Write "--rate N" or "--wait"; n is the size of out. */
 static int put_option(char *out, size_t n, int option)
 {
     const struct option_row *row = &rows[option];
     return snprintf(out, n, "--%s%s%s", row->name, *row->value ? " " : "", row->value);
 }
 
-/* Those of `options`, each in brackets, in lines that begin at a column. */
+/* Print `options`, each in brackets. The first line starts at `column`, others are indented. */
 static void put_options(uint32_t options, int column, int indent, FILE *out)
 {
     char text[64];

@@ -14,7 +14,7 @@
 
 #include "base/util.h"
 
-/* Enum suffix, name, name of its value ("": takes none, "N": a number), help text. */
+/* Enum suffix, name, name of its value ("": no value, "N": a number), help text. */
 #define COMMAND_OPTIONS(X)                                                                         \
     X(CONFIG, "config", "FILE",                                                                    \
       "the configuration file; a command reads the admin address from it")                         \
@@ -52,7 +52,7 @@ enum command_option {
 #define COMMAND_OPTION_BIT(suffix) (UINT32_C(1) << OPTION_##suffix)
 _Static_assert(OPTION_COUNT <= 32, "one bit for each option");
 
-/* The options of every command that talks to a running router. */
+/* The options of all commands that send requests to a running router. */
 #define COMMAND_REMOTE                                                                             \
     (COMMAND_OPTION_BIT(ADMIN) | COMMAND_OPTION_BIT(CONFIG) | COMMAND_OPTION_BIT(TOKEN_FILE))
 
@@ -77,24 +77,24 @@ struct command {
 };
 
 /*
- * Parse the command line with a table of commands; the first one has no name.
+ * Parse the command line. The first command of the table has no name; it is used by default.
  *
- * False: the command line is wrong, and the error and the usage have been printed to standard
- * error. With --help or --version, required operands may be missing.
+ * Returns false if the command line is invalid; the error and the usage have been printed to
+ * standard error. With --help or --version, required operands may be missing.
  */
 MUST_USE bool command_line_read(const struct command *commands, size_t n, int argc, char **argv,
                                 struct arguments *out);
 
-/* Find a command by name; null: there is none. */
+/* Find a command by name; null if there is none. */
 const struct command *command_line_find(const struct command *commands, size_t n, const char *name);
 
-/* "usage: mqtt-router drain NODE [--rate N] ...", lines of up to 78 columns. */
+/* Print "usage: mqtt-router drain NODE [--rate N] ...", in lines of up to 78 columns. */
 void command_line_usage(const struct command *command, FILE *out);
 
-/* The help of one command: usage, summary, details, options. */
+/* Print the help of one command: usage, summary, details, options. */
 void command_line_help(const struct command *command, FILE *out);
 
-/* The usage and summary of every command. */
+/* Print the usage and summary of every command. */
 void command_line_overview(const struct command *commands, size_t n, FILE *out);
 
 #endif

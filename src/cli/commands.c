@@ -1,8 +1,9 @@
 /*
- * commands.c - the table of commands, and how each runs.
+ * commands.c - the table of commands, and the functions that run them.
  *
  * Responses go to standard output; messages about the command line and the configuration go to
- * standard error. main.c passes in how to serve, so this layer does not call the server by name.
+ * standard error. main.c passes in the functions of the server, so this layer does not depend on
+ * it.
  */
 #include "cli/commands.h"
 
@@ -26,7 +27,7 @@ static int usage_error(const struct arguments *args, const char *what)
     return EXIT_USAGE;
 }
 
-/* No command: serve, check a configuration, or print its reference. */
+/* No command: run the router, check a configuration, or print the reference or schema. */
 static int run_serve(const struct arguments *args)
 {
     const char *path = args->value[OPTION_CONFIG];
@@ -56,7 +57,7 @@ static struct client client_of(const struct arguments *args)
                            .err = stderr};
 }
 
-/* Offline if only --config is given; else by a running router. */
+/* Read the file if only --config is given, else query a running router. */
 static int run_route(const struct arguments *args)
 {
     struct route_query query = {.client_id = args->value[OPTION_CLIENT_ID],
@@ -148,7 +149,7 @@ static int run_help(const struct arguments *args);
 
 #define BIT(suffix) COMMAND_OPTION_BIT(suffix)
 
-/* The help of a command adds what its options do not explain. */
+/* The help of a command adds only what the help of its options does not cover. */
 static const struct command commands[] = {
     {.name = "",
      .operands = "",
@@ -268,7 +269,7 @@ static int run_help(const struct arguments *args)
     return found ? print_help(found) : usage_error(args, "unknown command");
 }
 
-/* Fail if the output could not be written, such as on a full disk. */
+/* Fail if the output could not be written, for example to a full disk. */
 static int finish(int code)
 {
     const bool failed = fflush(stdout) != 0;

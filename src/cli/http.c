@@ -1,9 +1,9 @@
 /*
- * http.c - HTTP client for a router's admin interface, with libcurl.
+ * http.c - HTTP client for a router's admin interface, based on libcurl.
  *
- * libcurl depends on about thirty libraries, which the daemon must not load. So it is loaded with
- * dlopen() when a command needs it, and only then has to be installed. Its ABI (libcurl.so.4) has
- * been stable since 2006.
+ * libcurl depends on about thirty libraries, which the daemon must not load. It is therefore loaded
+ * with dlopen() when a command needs it, and does not have to be installed otherwise. Its ABI
+ * (libcurl.so.4) has been stable since 2006.
  *
  * Limits: 10 seconds and 64 MiB for a response; HTTP only; no redirect and no proxy, because the
  * token must reach only the router.
@@ -58,8 +58,8 @@ static bool is_port(const char *text)
 }
 
 /*
- * Make "http://HOST:PORT" from an address that is not a Unix socket. Rejects characters that a host
- * cannot contain, because it becomes part of a URL.
+ * Make "http://HOST:PORT" from an address that is not a Unix socket. Characters that a host cannot
+ * contain are rejected, because the host becomes part of a URL.
  */
 static bool make_base(const char *address, char *out, size_t room)
 {
@@ -85,7 +85,7 @@ static bool make_base(const char *address, char *out, size_t room)
     return true;
 }
 
-/* The path of a Unix socket; null: it is not one. */
+/* Return the path of a Unix socket address, or null for other addresses. */
 static const char *unix_path(const char *address)
 {
     const size_t n = strlen("unix:");
@@ -116,7 +116,7 @@ static size_t take(char *bytes, size_t size, size_t count, void *arg)
     return n;
 }
 
-/* Called about once a second while nothing arrives; a result other than 0 aborts the request. */
+/* Called about once per second while no data arrives. A nonzero result aborts the request. */
 static int is_interrupted(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t up,
                           curl_off_t up_now)
 {
@@ -135,7 +135,8 @@ static bool load(struct curl_calls *curl, FILE *err)
                       dlerror());
         return false;
     }
-    bool whole = true; /* never closed: some of its dependencies crash when unloaded */
+    /* The library is never closed: some of its dependencies crash when unloaded. */
+    bool whole = true;
 #define X(name)                                                                                    \
     *(void **)&curl->name = dlsym(library, "curl_" #name);                                         \
     whole = whole && curl->name;

@@ -1,8 +1,8 @@
 /*
  * link.c - connect to a running router, send requests, and print its errors.
  *
- * An error response (application/problem+json, RFC 9457) becomes one line, followed by one line for
- * each fault that it lists.
+ * An error response (application/problem+json, RFC 9457) is printed as one line, followed by one
+ * line for each fault that it lists.
  */
 #include "link.h"
 
@@ -18,7 +18,7 @@
 
 /* ---- address and token ---- */
 
-/* Load the configuration; print messages only if it has errors, not its warnings. */
+/* Load the configuration. Prints messages only if it has errors; warnings alone are not printed. */
 static struct config *load_config(const char *path, FILE *err)
 {
     char *text = NULL;
@@ -136,7 +136,7 @@ void client_link_print(const struct client_link *link)
     const uint8_t *text = (const uint8_t *)link->response.text;
     char shown[ESCAPE_MAX];
     for (size_t i = 0, used = 0; i < link->response.n; i += used) {
-        /* White space between JSON values; a JSON string contains none of these. */
+        /* White space between JSON values. JSON strings contain these characters only escaped. */
         if (text[i] == '\n' || text[i] == '\r' || text[i] == '\t') {
             (void)fputc(text[i], out);
             used = 1;

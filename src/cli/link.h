@@ -1,5 +1,5 @@
 /*
- * link.h - shared by the commands: connect to a running router, send requests, and find a node.
+ * link.h - connect to a running router, send requests, and find a node. Used by all commands.
  */
 #ifndef CLI_LINK_H
 #define CLI_LINK_H
@@ -11,27 +11,29 @@
 #include "base/util.h"
 #include "http.h"
 
-/* The router's address and the output. All borrowed. */
+/* The router to use, and where to print. All borrowed. */
 struct client {
     /*
-     * "127.0.0.1:9090", "[::1]:9090", "router.example:9090" or "unix:PATH". Null: the address in
-     * config_path, else the environment variable MQTT_ROUTER_ADMIN, else 127.0.0.1:9090.
+     * "127.0.0.1:9090", "[::1]:9090", "router.example:9090" or "unix:PATH". Null: the address from
+     * config_path, else from the environment variable MQTT_ROUTER_ADMIN, else 127.0.0.1:9090.
      */
     const char *address;
-    const char *token_file;  /* null: that in config_path, else MQTT_ROUTER_TOKEN_FILE, else none */
-    const char *config_path; /* read its "admin"; null: none */
-    bool json;               /* print responses unchanged */
+    const char *token_file;  /* null: from config_path, else MQTT_ROUTER_TOKEN_FILE, else none */
+    const char *config_path; /* configuration with the "admin" to use; null: none */
+    bool json;               /* print responses as JSON */
     FILE *out, *err;
 };
 
 struct client_link {
     const struct client *client; /* borrowed */
     struct client_http *http;
-    struct client_response response; /* the last one */
+    struct client_response response; /* response to the last request */
 };
 
-/* Choose the address and the token, and prepare requests; nothing is sent yet. False: an error has
- * been printed to client->err. */
+/*
+ * Choose the address and the token, and create an HTTP client. Nothing is sent yet. Returns false
+ * on failure; the error has been printed to client->err.
+ */
 MUST_USE bool client_link_open(struct client_link *link, const struct client *client);
 void client_link_close(struct client_link *link);
 
@@ -41,12 +43,12 @@ void client_link_close(struct client_link *link);
  *   path    as in client_http_request()
  *   body    taken; sent with POST. Null: GET
  *
- * Returns the JSON of a 2xx response, owned by the caller. Null: the error has been printed to
- * client->err, and with --json the response to client->out.
+ * Returns the JSON of a 2xx response, owned by the caller. Returns null on failure; the error has
+ * been printed to client->err, and with --json the response to client->out.
  */
 MUST_USE json_t *client_link_request(struct client_link *link, const char *path, json_t *body);
 
-/* Print the last response: the same JSON, with control characters escaped as \uXXXX. */
+/* Print the JSON of the last response, with control characters escaped as \uXXXX. */
 void client_link_print(const struct client_link *link);
 
 /* A query parameter; omitted if its value is null. */
@@ -55,17 +57,17 @@ struct client_parameter {
 };
 
 /*
- * Build "BASE?KEY=VALUE&..." or "BASE/FIRST/SECOND", percent-encoded. Owned by the caller; null:
- * out of memory.
+ * Build "BASE?KEY=VALUE&..." or "BASE/FIRST/SECOND", percent-encoded. The result is owned by the
+ * caller; null if out of memory.
  */
 MUST_USE char *client_path_query(const char *base, const struct client_parameter *list, size_t n);
 MUST_USE char *client_path_segments(const char *base, const char *first, const char *second);
 
 /*
- * Run a command that needs one request: open a link, send it, print the response.
+ * Run a command that needs one request: open a link, send the request, print the response.
  *
- *   path, body   taken; as in client_link_request(), and a null path means out of memory
- *   print        prints the response, unless --json is given; returns the exit code
+ *   path, body   taken; as in client_link_request(); a null path means out of memory
+ *   print        prints the response and returns the exit code; not called with --json
  *
  * Returns the exit code.
  */
@@ -77,19 +79,20 @@ MUST_USE int client_run(const struct client *client, char *path, json_t *body,
 /* ---- nodes ---- */
 
 /*
- * Find the node called "NAME" or "CLUSTER/NAME". Returns its API path, owned by the caller. Null:
- * an error has been printed, with a list of the matching nodes, or of all nodes if none matches.
+ * Find a node by "NAME" or "CLUSTER/NAME". Returns its API path, owned by the caller. Returns null
+ * unless exactly one node matches; the error lists the matching nodes, or all nodes if none
+ * matches.
  */
 MUST_USE char *client_node_find(struct client_link *link, const char *name);
 
-/* The API path of a node, owned by the caller; null: out of memory. */
+/* Return the API path of a node, owned by the caller; null if out of memory. */
 MUST_USE char *client_node_path(const json_t *node);
 
 /*
- * Change a node: POST to its path. Returns its new state, owned by the caller; null: an error has
- * been printed.
+ * Change a node with a POST to its path. Returns the new state of the node, owned by the caller.
+ * Returns null on failure; the error has been printed.
  *
- *   body   taken; null: out of memory
+ *   body   taken; null means out of memory
  */
 MUST_USE json_t *client_node_post(struct client_link *link, const char *path, json_t *body);
 
@@ -97,8 +100,7 @@ MUST_USE json_t *client_node_post(struct client_link *link, const char *path, js
 void client_node_each(const json_t *response, void (*visit)(void *arg, const json_t *node),
                       void *arg);
 
-/* Why the node gets no new sessions or is suspected: the result of its checks or sessions. Null: no
- * such reason. */
+/* Return the reason why a node gets no new sessions or is suspected; null if there is none. */
 const char *client_node_why(const json_t *node);
 
 /* Print "CLUSTER/NAME". */

@@ -1,8 +1,8 @@
 /*
  * nodes.c - `mqtt-router nodes`, `restore` and `drain`.
  *
- * drain --wait blocks SIGINT and takes it with sigtimedwait(), so it needs no signal handler. The
- * drain itself runs in the router and goes on when the command is interrupted.
+ * drain --wait blocks SIGINT and receives it with sigtimedwait(), so no signal handler is needed.
+ * The drain itself runs in the router and continues when the command is interrupted.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +24,7 @@ static bool is_true(const json_t *node, const char *key)
     return json_is_true(json_object_get(node, key));
 }
 
-/* A value, with a star if it differs from the file. */
+/* Add a value, with a star if it differs from the configuration file. */
 static void add_changed(struct table *table, const char *value, bool changed)
 {
     char text[80];
@@ -120,12 +120,12 @@ int client_restore(const struct client *client, const char *name)
 
 /* ---- drain ---- */
 
-/* A drain that is being waited for. */
+/* State of `drain --wait`. */
 struct watch {
     struct client_link *link;
     const char *path; /* API path of the node */
     uint64_t began_us;
-    int64_t at_start; /* sessions */
+    int64_t at_start; /* number of sessions */
     bool terminal;    /* update one line */
     bool silent;      /* --json */
 };
@@ -145,7 +145,7 @@ static json_t *drain_body(const struct client_drain *drain)
     return NULL;
 }
 
-/* "c/n1: 1200 of 9000 sessions left after 4 s" on its own line, or replacing the previous one. */
+/* Print "c/n1: 1200 of 9000 sessions left after 4 s". On a terminal, replace the previous line. */
 static void print_progress(const struct watch *watch, const json_t *node)
 {
     FILE *out = watch->link->client->out;
@@ -154,7 +154,7 @@ static void print_progress(const struct watch *watch, const json_t *node)
     if (watch->silent)
         return;
     if (watch->terminal)
-        (void)fputs("\r\033[K", out); /* go to the start of the line and clear it */
+        (void)fputs("\r\033[K", out); /* clear the line */
     client_node_print_name(node, out);
     (void)fprintf(
         out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_start,
@@ -179,7 +179,7 @@ static void block_interrupt(sigset_t *set, int how)
     (void)sigprocmask(how, set, NULL);
 }
 
-/* Wait until the next request is due. False: SIGINT came first. */
+/* Wait until the next request is due. Returns false if SIGINT arrived first. */
 static bool wait_interval(const struct watch *watch, const sigset_t *interrupt)
 {
     const struct timespec time = {.tv_sec = watch->terminal ? 0 : 1,
@@ -191,7 +191,7 @@ static bool wait_interval(const struct watch *watch, const sigset_t *interrupt)
     return got != SIGINT;
 }
 
-/* Whether SIGINT ended a request. */
+/* Return whether SIGINT aborted a request. */
 static bool is_interrupted(const sigset_t *interrupt)
 {
     const struct timespec now = {0};
@@ -212,7 +212,7 @@ static void look_up_one(void *arg, const json_t *node)
     free(path);
 }
 
-/* The current state of the node, owned by the caller. Null: an error has been printed. */
+/* Fetch the state of the node, owned by the caller. Returns null after printing an error. */
 static json_t *fetch_node(const struct watch *watch)
 {
     struct lookup lookup = {.path = watch->path};
@@ -225,7 +225,7 @@ static json_t *fetch_node(const struct watch *watch)
     return lookup.found;
 }
 
-/* The exit code: 0 the node is empty, 1 the drain was ended; -1: go on waiting. */
+/* Return the exit code: 0 if no session is left, 1 if the drain was ended; -1 to keep waiting. */
 static int verdict(const struct watch *watch, const json_t *node)
 {
     FILE *out = watch->link->client->out;
@@ -259,7 +259,7 @@ static int stop_waiting(const struct watch *watch)
     return 1;
 }
 
-/* Takes the node from the response to the request that started the drain. */
+/* Wait until the drain ends. Takes `node`, the response that started it. Returns the exit code. */
 static int watch_drain(struct watch *watch, json_t *node, const sigset_t *interrupt)
 {
     int code = -1;

@@ -1,10 +1,10 @@
 /*
  * plan.c - compare the homes of keys under two configurations, with the router's own hash.
  *
- *    OLD, NEW --> clusters, matched by name --> home of each key in both: synthetic keys, or a
- * file's
+ *    OLD, NEW --> clusters, matched by name --> home of each key in both
  *
- * Knows only the files: no health, and no nodes that are discovered by DNS.
+ * The keys are synthetic or read from a file. Health is not known, and clusters whose nodes are
+ * discovered by DNS cannot be compared.
  */
 #include "plan.h"
 
@@ -30,14 +30,14 @@
 #define SAMPLE_HASHES    (1u << 21) /* 0.4 s if weights differ */
 #define PROGRESS_EVERY_S 1
 
-/* A cluster's nodes that are home to keys. */
+/* A cluster in one of the two configurations. */
 struct side {
-    const struct cluster_conf *conf; /* null: this side has no such cluster */
+    const struct cluster_conf *conf; /* null: not in this configuration */
     struct route_nodes nodes;
-    bool by_address; /* its keys are source addresses */
+    bool by_address; /* keys are source addresses */
 };
 
-#define PLAN_NOWHERE "-" /* a key without a home */
+#define PLAN_NOWHERE "-" /* the key has no home */
 
 /* Keys that move from one node to another. */
 struct plan_move {
@@ -74,14 +74,14 @@ static const struct cluster_conf *find(const struct config *config, const char *
     return config_find_cluster(config, name, &i) ? &config->clusters[i] : NULL;
 }
 
-/* With a prefix, or several sources of keys, a key need not be an address. */
+/* True if each key is an address: with a prefix, or several sources of keys, it need not be one. */
 static bool is_by_address(const struct cluster_conf *conf)
 {
     return conf && conf->n_route_by == 1 && conf->route_by[0].from == ROUTE_SOURCE_IP &&
            !conf->route_by[0].prefix_until;
 }
 
-/* False: out of memory. */
+/* Returns false if out of memory. */
 static bool side_init(struct side *side, const struct cluster_conf *conf)
 {
     *side = (struct side){.conf = conf, .by_address = is_by_address(conf)};
@@ -106,7 +106,7 @@ static const char *home_of(const struct side *side, struct span key)
 
 /* ---- shares ---- */
 
-/* False: out of memory. */
+/* Returns false if out of memory. */
 static bool count_key(struct plan_cluster *cluster, const char *from, const char *to)
 {
     cluster->keys++;
@@ -149,7 +149,7 @@ static bool sample(struct plan_cluster *cluster, const struct side *before,
     return true;
 }
 
-/* Escaped, so that names and identifiers cannot control the terminal. */
+/* Print a text escaped, so that names and identifiers cannot control the terminal. */
 static void print_text(FILE *out, struct span text)
 {
     char form[ESCAPE_MAX];
@@ -204,9 +204,10 @@ static json_t *cluster_json(const struct plan_cluster *cluster)
 }
 
 /*
- * {"clusters": [{"name", "change": "stays" | "added" | "removed", "moved_percent",
- *                "moves": [{"from", "to", "percent"}]}]}; a null node: no home. False: out of
- * memory, or a write error.
+ * Print {"clusters": [{"name", "change": "stays" | "added" | "removed", "moved_percent",
+ *                      "moves": [{"from", "to", "percent"}]}]}.
+ * "from" or "to" is null if the key has no home. Returns false if out of memory, or if writing
+ * fails.
  */
 static bool print_json(const struct plan_cluster *clusters, size_t n, FILE *out)
 {
@@ -237,7 +238,7 @@ static bool no_memory(const struct plan *plan)
     return false;
 }
 
-/* One cluster, on one side or both. False: an error has been printed. */
+/* Compare one cluster, which may be in only one file. Returns false after printing an error. */
 static bool compare(const struct plan *plan, const char *name, struct plan_cluster *out)
 {
     const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
@@ -259,7 +260,7 @@ static bool is_selected(const struct plan *plan, const char *name)
     return !plan->query->cluster || strcmp(plan->query->cluster, name) == 0;
 }
 
-/* The clusters of NEW in their order, then those that only OLD has. Null: a duplicate. */
+/* Return the name of cluster i of NEW, then of OLD. Null if a cluster of OLD is also in NEW. */
 static const char *name_of(const struct plan *plan, size_t i)
 {
     if (i < plan->after->n_clusters)
@@ -324,7 +325,7 @@ static void print_move(const struct plan *plan, struct span id, const char *from
     (void)fputc('\n', plan->out);
 }
 
-/* The key of a line: the line itself, or the normalized form of an address. */
+/* Get the key from a line: the line itself, or the address in normalized form. */
 static bool key_of_line(const struct side *side, const char *line, size_t n,
                         char text[ADDRESS_TEXT_MAX], struct span *key)
 {
@@ -341,7 +342,7 @@ static bool key_of_line(const struct side *side, const char *line, size_t n,
     return true;
 }
 
-/* Handle one non-empty line, without its line end. False: it is not a key of this cluster. */
+/* Process one non-empty line without its line end. Returns false if it is not a valid key. */
 static bool look_up(const struct plan *plan, const struct side sides[2], struct span line,
                     struct progress *progress)
 {

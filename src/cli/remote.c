@@ -1,6 +1,6 @@
 /*
- * remote.c - the commands that send one request to a running router: sessions, disconnect, reload,
- * and route by the router's current health.
+ * remote.c - the commands that send one request to a running router: sessions, disconnect, reload
+ * and route.
  */
 #include "remote.h"
 
@@ -97,7 +97,7 @@ static void print_lines(const json_t *lines, FILE *out)
     }
 }
 
-/* The share is that of the cluster where most keys move. */
+/* The share is that of the cluster in which the largest share of keys moves. */
 static int print_reloaded(const struct client *client, const json_t *response, const void *arg)
 {
     char share[FORMAT_MAX];
@@ -115,7 +115,7 @@ int client_reload(const struct client *client)
 
 /* ---- route ---- */
 
-/* The same lines as offline, followed by the status of each node. */
+/* Print the same lines as route_command(), each followed by the status of the node. */
 static int print_candidates(const json_t *response, FILE *out, FILE *err)
 {
     size_t i;

@@ -1,8 +1,8 @@
 /*
- * remote.h - the commands that talk to a running router over its admin interface.
+ * remote.h - the commands that use the admin interface of a running router.
  *
- * Each returns an exit code: 0 success; 1 the router rejected the request or cannot be reached, and
- * an error has been printed to `err`. Text from devices is escaped as in the log.
+ * Each returns the exit code: 0 on success; 1 if the router rejected the request or cannot be
+ * reached, after printing an error to `err`. Text from devices is escaped as in the log.
  */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
@@ -14,7 +14,7 @@
 #include "link.h"
 #include "route.h"
 
-/* Print one screen. Returns 1 also if the router is not ready (GET /readyz). */
+/* Print the state of the router on one screen. Also returns 1 if the router is not ready. */
 MUST_USE int client_status(const struct client *client);
 
 /* Print a table of nodes; with `names` only CLUSTER/NAME, one per line. */
@@ -28,15 +28,15 @@ struct client_drain {
 };
 
 /*
- * Drain a node. With `wait`, print the progress until it has no session; on a terminal in one line
- * that is updated. SIGINT ends the waiting, not the drain, and the exit code is 1.
+ * Drain a node. With `wait`, print the progress until the node has no session; on a terminal,
+ * update one line. SIGINT ends the command with exit code 1, but not the drain.
  */
 MUST_USE int client_drain(const struct client *client, const struct client_drain *drain);
 
 /* Set a node's state to up. */
 MUST_USE int client_restore(const struct client *client, const char *node);
 
-/* Filters; null: any. */
+/* Filters; null: not used. */
 struct client_sessions {
     const char *client_id, *node, *source, *limit;
 };
@@ -45,7 +45,7 @@ MUST_USE int client_sessions(const struct client *client, const struct client_se
 MUST_USE int client_disconnect(const struct client *client, const char *id);
 MUST_USE int client_reload(const struct client *client);
 
-/* Print the nodes that a device would be sent to, by the router's current health. */
+/* Print the nodes that a device would be sent to, according to the current health of the nodes. */
 MUST_USE int client_route(const struct client *client, const struct route_query *query);
 
 #endif

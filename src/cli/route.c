@@ -1,7 +1,8 @@
 /*
- * route.c - `mqtt-router route --config`: the same placement as in a worker, on the command line.
+ * route.c - `mqtt-router route --config`: place a device as a worker would.
  *
- * Knows only the configuration: no health, load or limits. remote.c asks a running router instead.
+ * Uses only the configuration: health, load and limits are not known. remote.c queries a running
+ * router instead.
  */
 #include "route.h"
 

@@ -1,8 +1,8 @@
 /*
- * status.c - `mqtt-router status`: one screen.
+ * status.c - `mqtt-router status`: print the state of a router on one screen.
  *
- * Made from three requests: status, nodes and certificates. Members missing in a response (of an
- * older router) are not shown.
+ * Sends three requests: status, nodes and certificates. Members that an older router does not send
+ * are not shown.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@
 
 #define LABEL       "%-14s "
 #define REASONS_MAX 6u
-#define CERT_DAYS   30 /* show what expires sooner */
-#define LIST_DAYS   7  /* the same for lists that are renewed every few days */
+#define CERT_DAYS   30 /* show certificates that expire sooner */
+#define LIST_DAYS   7  /* CRLs and OCSP responses are renewed every few days */
 #define CONNECTIONS "connections"
 
 static void print_head(const json_t *status, FILE *out)
@@ -59,7 +59,7 @@ static int compare_counts(const void *a, const void *b)
     return (x->n < y->n) - (x->n > y->n);
 }
 
-/* ": relay 120, connect 3": counts above zero, the largest first. */
+/* Print counts above zero, the largest first: ": relay 120, connect 3". */
 static void print_counts(const json_t *counts, FILE *out)
 {
     struct count list[64];
@@ -99,7 +99,7 @@ static void print_numbers(const json_t *status, FILE *out)
     (void)fprintf(out, most > 0 ? "limit %s\n" : "no limit\n", format_bytes(most, down));
 }
 
-/* Changes made at run time. */
+/* Print the changes made at run time. */
 static void print_overrides(const json_t *status, FILE *out)
 {
     size_t i;
@@ -166,7 +166,7 @@ static bool has_same(const json_t *a, const json_t *b, const char *key)
     return of_a && of_b && strcmp(of_a, of_b) == 0;
 }
 
-/* The response lists a certificate once per listener and cluster that uses it. */
+/* True if already printed. A certificate is listed for each listener and cluster that uses it. */
 static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
 {
     for (size_t i = 0; i < n; i++) {
@@ -178,8 +178,7 @@ static bool is_printed(const json_t *list, size_t n, const json_t *certificate)
     return false;
 }
 
-/* The kind of an entry, and *days, the remaining days below which it is shown. An older router
- * sends no kind. */
+/* Return the kind of an entry, shown if fewer than *days are left. Older routers send no kind. */
 static const char *kind_of(const json_t *certificate, int64_t *days)
 {
     const char *kind = member_string(certificate, "kind");
@@ -220,7 +219,7 @@ static void print_certificates(const json_t *response, FILE *out)
     }
 }
 
-/* The rest of the screen; if a request fails, its part is missing. */
+/* Print the rest of the screen. If a request fails, its part is missing. */
 static void print_rest(struct client_link *link)
 {
     json_t *nodes = client_link_request(link, "/api/v1/nodes", NULL);

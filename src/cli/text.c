@@ -1,8 +1,8 @@
 /*
  * text.c - format values and tables for a terminal.
  *
- * A column is as wide as its widest cell on the terminal: East Asian characters take two places,
- * combining characters none.
+ * A column is as wide as its widest cell on the terminal: East Asian characters are two positions
+ * wide, combining characters none.
  */
 #include "text.h"
 
@@ -21,7 +21,7 @@
 struct table {
     const char *const *titles; /* borrowed */
     size_t columns;
-    char **cells; /* row by row, without the titles */
+    char **cells; /* row by row, without titles */
     size_t n, size;
     bool failed; /* out of memory */
 };
@@ -93,7 +93,7 @@ void table_free(struct table *table)
     free(table);
 }
 
-/* A copy, escaped and truncated like peer text in the log. */
+/* Return a copy, escaped and truncated like peer text in the log; null if out of memory. */
 static char *shown(const char *text)
 {
     const size_t n = strlen(text);
@@ -133,7 +133,7 @@ void table_number(struct table *table, int64_t number)
     table_text(table, text);
 }
 
-/* The places that a text takes on a terminal. The current locale must be UTF-8. */
+/* Return the width of a text on a terminal. The current locale must be UTF-8. */
 static int width_of(const char *text)
 {
     const size_t n = strlen(text);
