@@ -108,6 +108,6 @@ void node_live_set_status(struct node_registry *registry, struct node_live *live
                           enum node_status status)
 {
     atomic_store_explicit(&live->status, status, memory_order_relaxed);
-    /* release: a thread that sees the status_version sees the status */
+    /* release, paired with cluster_view.c: a thread that sees the new version sees the status */
     atomic_fetch_add_explicit(&registry->status_version, 1, memory_order_release);
 }

@@ -1,7 +1,7 @@
 /*
- * call.c - one request as its handler sees it: read its parameters and body, and answer it.
+ * call.c - the handlers' interface to a request: read its parameters and body, and answer it.
  *
- * Every response leaves through answer(), which adds the headers, logs POSTs and rejections, and
+ * Every response is sent by answer(), which adds the headers, logs POSTs and rejections, and
  * resumes a held connection.
  */
 #include <stdarg.h>
@@ -140,14 +140,14 @@ static void resume(struct admin_call *call)
     call->held = false;
     call->http->n_held--;
     if (!call->suspended)
-        return; /* its handler has answered before it returned */
+        return; /* the handler answered before it returned */
     call->suspended = false;
     MHD_resume_connection(call->connection);
-    /* libmicrohttpd has to be called for it, but not from inside the caller */
+    /* MHD_run() must follow, but not here, because it may be the caller */
     ev_feed_event(call->http->conf.loop, &call->http->turning, EV_READ);
 }
 
-/* admin.refused: 10 lines per second, after a burst of 100. */
+/* Limit admin.refused to 10 lines per second, after a burst of 100. */
 static const struct bucket_rate refusal_lines = {.window_us = 1000000, .events = 10, .burst = 100};
 
 static void log_call(const struct admin_call *call)
@@ -160,7 +160,7 @@ static void log_call(const struct admin_call *call)
         return;
     if (forbidden &&
         !bucket_take(&call->http->refusals_logged, clock_monotonic_us(), refusal_lines))
-        return; /* a client without a token must not be able to fill the log */
+        return; /* do not let clients without a token fill the log */
     log_begin(&line, log, forbidden ? LOG_WARN : LOG_NOTICE,
               forbidden ? "admin.refused" : "admin.call");
     log_text(&line, "source", call->peer->source);
@@ -170,7 +170,7 @@ static void log_call(const struct admin_call *call)
     log_emit(&line);
 }
 
-/* Takes the response; null: out of memory, and the connection will be closed. */
+/* Takes the response. If it is null (out of memory), the connection will be closed. */
 static void answer(struct admin_call *call, unsigned status, const char *content_type,
                    struct MHD_Response *response)
 {
@@ -182,7 +182,7 @@ static void answer(struct admin_call *call, unsigned status, const char *content
     resume(call);
 }
 
-/* Takes the text, allocated with malloc(); null: out of memory. */
+/* Takes the text, which is allocated with malloc(), or null if out of memory. */
 static void answer_text(struct admin_call *call, unsigned status, const char *content_type,
                         char *taken, size_t n)
 {
@@ -209,12 +209,12 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
         MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT));
 }
 
-/* Ends with a newline, for terminals. */
+/* Add a final newline, for terminals. */
 static void reply_json(struct admin_call *call, unsigned status, const char *type, json_t *taken)
 {
     char *text = taken ? json_dumps(taken, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     const size_t n = text ? strlen(text) : 0;
-    char *line = text ? realloc(text, n + 1) : NULL; /* the newline replaces the final zero */
+    char *line = text ? realloc(text, n + 1) : NULL; /* the newline replaces the terminator */
     json_decref(taken);
     if (line)
         line[n] = '\n';
@@ -240,7 +240,7 @@ void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken
     reply_json(call, status, "application/problem+json", problem);
 }
 
-/* A truncated text may end inside a character, which JSON does not allow. */
+/* Truncated text may end inside a character, and then is not valid JSON. */
 static void cut_partial_character(char *text)
 {
     size_t good = 0;

@@ -1,9 +1,9 @@
 /*
- * call.h - one request of the admin interface, as its handler sees it.
+ * call.h - the handlers' interface to a request of the admin interface.
  *
- * Main thread only. A handler answers with exactly one admin_reply_*() or admin_problem(), before
- * it returns or, after admin_hold(), later. It never blocks: the main thread also runs health
- * checks and handles signals.
+ * Main thread only. A handler answers with exactly one admin_reply_*() or admin_problem() before it
+ * returns, or later if it has called admin_hold(). It must not block, because the main thread also
+ * runs health checks and handles signals.
  */
 #ifndef CONTROL_ADMIN_CALL_H
 #define CONTROL_ADMIN_CALL_H
@@ -19,78 +19,78 @@
 struct admin_call;
 struct admin_context;
 
-/* Borrowed; see context.h. */
+/* Return the context, borrowed; see context.h. */
 struct admin_context *admin_call_context(const struct admin_call *call);
 
-/* The text matched by the i-th {...} of the route's pattern, percent-decoded. Never null. */
+/* Return the decoded text that matches the i-th {...} of the route's pattern, never null. */
 const char *admin_call_part(const struct admin_call *call, unsigned i);
 
 /*
- * A query parameter, percent-decoded: UTF-8 without a zero byte. Null if it is missing. Parameters
- * that the route does not have, and repeated ones, have been rejected before.
+ * Return a query parameter, percent-decoded, as UTF-8 without NUL bytes, or null if it is missing.
+ * Unknown and repeated parameters have been rejected before.
  */
 const char *admin_call_query(const struct admin_call *call, const char *key);
 
 /*
- * The same as a number. If it is missing, true, and *out is untouched. False: it is not a number in
- * min..max, and the call has been answered (400).
+ * Read a query parameter as a number. Returns true, and leaves *out untouched, if it is missing.
+ * Returns false if it is not a number in min..max; the call has then been answered (400).
  */
 MUST_USE bool admin_call_number(struct admin_call *call, const char *key, uint32_t min,
                                 uint32_t max, uint32_t *out);
 
 /*
- * The JSON object of a POST, borrowed; empty if there is no body. Never null: a body that is not a
- * JSON object has been rejected before. The handler must reject unknown keys.
+ * Return the JSON object in the body of a POST, borrowed; empty if there is no body. Never null: a
+ * body that is not a JSON object has been rejected before. The handler must reject unknown keys.
  */
 json_t *admin_call_body(const struct admin_call *call);
 
-/* Whether the body has no other keys than these (separated by spaces). False: the call has been
- * answered (400). */
+/* Check that the body has no keys but these, which are separated by spaces. Returns false if it
+ * has; the call has then been answered (400). */
 MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
 
 /*
- * Read an integer (2.0 counts as one), or a string. *out is untouched if the key is missing. False:
- * the value has another type or is out of range, and the call has been answered (400).
+ * Read an integer (2.0 is one) or a string. *out is untouched if the key is missing. Returns false
+ * if the value has another type or is out of range; the call has then been answered (400).
  */
 MUST_USE bool admin_body_number(struct admin_call *call, const char *key, uint32_t min,
                                 uint32_t max, uint32_t *out);
 MUST_USE bool admin_body_text(struct admin_call *call, const char *key, const char **out);
 
-/* ---- responses; the call may end with each ---- */
+/* ---- responses; each may free the call ---- */
 
-/* Takes the value, which may be null: out of memory (a 500 without a body is sent). */
+/* Takes the value. If it is null (out of memory), a 500 without a body is sent. */
 void admin_reply_json(struct admin_call *call, unsigned status, json_t *taken);
 
-/* Takes text, allocated with malloc(). */
+/* Takes the text, which is allocated with malloc(). */
 void admin_reply_text(struct admin_call *call, const char *content_type, char *taken, size_t n);
 
 /* The bytes must be static. */
 void admin_reply_static(struct admin_call *call, const char *content_type, struct span body);
 
 /*
- * application/problem+json (RFC 9457): type "about:blank", title (the phrase of the status),
- * status, `reason` (a stable identifier in snake_case, for programs) and detail (a text for
- * people).
+ * Send application/problem+json (RFC 9457) with these members: type ("about:blank"), title (the
+ * phrase of the status), status, reason (a stable identifier in snake_case) and detail (a message
+ * for people).
  */
 void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
                    ...) __attribute__((format(printf, 4, 5)));
 
-/* The same with more members: an object with `reason`, `detail` and these, taken. */
+/* Send the same with more members: an object that contains reason, detail and these. Takes it. */
 void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken);
 
 /*
- * Answer later, from the main thread. If the client leaves before, `gone` is called once instead;
- * the call must not be answered then, it is freed. At most 64 calls can be held; with more, returns
- * false, and the call has been answered (503).
+ * Hold the call, to answer it later from the main thread. If the client closes the connection
+ * first, `gone` is called once; the call is then freed, and must not be answered. Returns false if
+ * too many calls (64) are held; the call has then been answered (503).
  */
 MUST_USE bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg);
 
 /* ---- times: RFC 3339, UTC, with milliseconds ---- */
 
-/* "2026-01-02T03:04:05.678Z", from a Unix time in milliseconds. */
+/* Format a Unix time in milliseconds: "2026-01-02T03:04:05.678Z". */
 json_t *admin_time(uint64_t unix_ms);
 
-/* The time that many milliseconds ago. */
+/* Format the time that was ago_ms milliseconds before now. */
 json_t *admin_time_ago(uint64_t ago_ms);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * connections.c - accept the admin interface's connections, limit their number, and time them out.
  *
- * The router accepts itself, instead of libmicrohttpd, for two reasons. At the limit it closes the
- * connection that has been idle longest. Without a free descriptor it retries a second later,
- * instead of spinning. libmicrohttpd's own timeout restarts with every byte, so it is not used.
+ * The router accepts connections itself, instead of libmicrohttpd, for two reasons: at the limit it
+ * closes the connection that has been idle longest, and without a free descriptor it retries after
+ * a second instead of spinning. libmicrohttpd's own timeout is not used, because it restarts with
+ * every byte.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -55,13 +56,14 @@ static void set_deadline(struct admin_peer *peer, unsigned seconds)
     peer->deadline_us = clock_monotonic_us() + UINT64_C(1000000) * seconds;
 }
 
-/* libmicrohttpd sees the end when it runs next, and closes the connection then. */
+/* Make libmicrohttpd close the connection when it runs next. */
 static void end_peer(const struct admin_peer *peer)
 {
     (void)shutdown(peer->fd, SHUT_RDWR);
 }
 
-/* The longest idle without a request, else with one. Null: all wait for us. */
+/* Find the connection that has been idle longest: one without a request, or else one with a request
+ * that is not held. Returns null if all are held. */
 static struct admin_peer *find_idlest(const struct admin_http *http)
 {
     struct admin_peer *busy = NULL;
@@ -92,7 +94,7 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
     (void)events;
     struct admin_http *http = io->data;
     struct address from;
-    errno = EMFILE; /* also when we are at our own limit */
+    errno = EMFILE; /* for our own limit too */
     int fd = make_room(http) ? socket_accept(http->conf.listen_fd, &from) : -1;
     if (fd >= 0) {
         http->arriving = &from;
@@ -155,7 +157,7 @@ void admin_peer_idle(struct admin_peer *peer)
 
 /*
  * libmicrohttpd ignores suspended connections. It also misses an end of stream that arrives
- * together with the last bytes: its watch is edge-triggered, and it does not read again.
+ * together with the last bytes, because its epoll is edge-triggered and it does not read again.
  */
 static bool has_left(const struct admin_peer *peer)
 {

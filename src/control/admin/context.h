@@ -1,5 +1,5 @@
 /*
- * context.h - what the handlers of the admin interface read and change. Main thread only; all
+ * context.h - the objects that the handlers of the admin interface use. Main thread only; all
  * pointers are borrowed from the supervisor.
  */
 #ifndef CONTROL_ADMIN_CONTEXT_H
@@ -20,17 +20,16 @@ enum admin_phase { ADMIN_STARTING, ADMIN_SERVING, ADMIN_DRAINING };
 
 struct admin_context {
     struct service
-        *service; /* snapshot, workers, prober, ...: its members change, do not keep them */
+        *service; /* snapshot, workers, prober, ...: its members change, so do not store them */
     struct ports_watch *ports;
-    struct history *history;     /* the last 15 minutes, for the dashboard */
+    struct history *history;     /* samples of the last 15 minutes, for the dashboard */
     struct overrides *overrides; /* changes made at run time */
     struct key_shares *shares;
     struct session_queries *queries; /* session queries to the workers */
     enum admin_phase (*phase)(const void *arg);
     void *arg;
-    uint64_t started_us; /* monotonic clock */
-    uint64_t
-        started_unix_ms; /* the same moment in wall-clock time; not updated if the clock is set */
+    uint64_t started_us;      /* monotonic clock */
+    uint64_t started_unix_ms; /* the same in wall-clock time; not updated if the clock is set */
 };
 
 #endif

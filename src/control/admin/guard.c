@@ -1,9 +1,9 @@
 /*
  * guard.c - reject requests before a handler sees them.
  *
- * Without a token, every program on this machine may use the interface. A foreign web page in a
- * browser on this machine may not. With DNS rebinding its requests have a foreign Host; its POSTs
- * have a foreign Origin; and an HTML form cannot send application/json.
+ * Without a token, every program on this machine may use the interface, but foreign web pages in a
+ * browser on this machine must not. They are detected by a foreign Host after DNS rebinding and by
+ * a foreign Origin of POSTs, and HTML forms cannot send application/json.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +73,8 @@ static void find_target(struct admin_call *call)
 }
 
 /*
- * A request with two lengths may be an attempt at request smuggling: a proxy in front may have used
- * the other one (RFC 9112 section 6.3).
+ * A request with Transfer-Encoding and Content-Length may be an attempt at request smuggling: a
+ * proxy in front may have used the other one (RFC 9112 section 6.3).
  */
 static void check_framing(struct admin_call *call)
 {
@@ -107,7 +107,7 @@ static void check_token(struct admin_call *call)
                "the token is missing or wrong: send it as \"Authorization: Bearer\"");
 }
 
-/* Handlers use objects that do not exist before the workers run. */
+/* Reject requests while the router starts, because handlers use objects that do not exist yet. */
 static void check_phase(struct admin_call *call)
 {
     const struct admin_context *context = call->http->conf.context;

@@ -1,8 +1,8 @@
 /*
- * http.c - HTTP requests of the admin interface, with libmicrohttpd.
+ * http.c - handle HTTP requests of the admin interface with libmicrohttpd.
  *
- * libmicrohttpd parses requests and serializes responses. It has no thread of its own here:
- * connections.c watches its epoll descriptor and calls it.
+ * libmicrohttpd parses requests and serializes responses. It is used without a thread:
+ * connections.c watches its epoll descriptor, and calls MHD_run().
  *
  *    MHD_run() --> on_target: a call begins
  *                  on_request: reject it, or read the body, then run the handler
@@ -17,11 +17,11 @@
 
 #define CONNECTION_BYTES 32768u /* request line, headers, and libmicrohttpd's own data */
 #define SWALLOWED_MAX                                                                              \
-    (16u * ADMIN_BODY_MAX) /* bytes of a rejected body, before the connection is closed */
+    (16u * ADMIN_BODY_MAX) /* bytes of a rejected body that are read before closing */
 
 /* ---- requests ---- */
 
-/* Called with the encoded request target: the call begins here. */
+/* Begin a call. Called with the encoded request target. */
 static void *on_target(void *arg, const char *uri, struct MHD_Connection *connection)
 {
     struct admin_peer *peer =
@@ -37,8 +37,8 @@ static void *on_target(void *arg, const char *uri, struct MHD_Connection *connec
     return call;
 }
 
-/* False: it is too long. A rejected body is read to its end, because many clients read the response
- * only after they have sent the body. */
+/* Add a piece of the body. A rejected body is read to its end, because many clients read the
+ * response only after they have sent the body. Returns false if it is too long. */
 static bool take_body(struct admin_call *call, const char *data, size_t n)
 {
     char *grown = NULL;
@@ -65,7 +65,7 @@ static enum MHD_Result send_answer(struct admin_call *call)
     return queued;
 }
 
-/* The request is complete, or a held call has been answered. */
+/* Called when the request is complete, and when a held call has been answered. */
 static enum MHD_Result proceed(struct admin_call *call)
 {
     if (call->left)
@@ -81,7 +81,7 @@ static enum MHD_Result proceed(struct admin_call *call)
     return MHD_YES;
 }
 
-/* Called with the head, with each piece of the body, at its end, and when a held call resumes. */
+/* Called after the head, for each piece of the body, at its end, and when a held call resumes. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *n, void **context)
@@ -133,7 +133,7 @@ static void on_peer(void *arg, struct MHD_Connection *connection, void **context
     admin_peer_note(arg, connection, context, code);
 }
 
-/* libmicrohttpd would decode leniently and in place; target.c decodes strictly. */
+/* Disable libmicrohttpd's decoding, which is lenient and in place; target.c decodes strictly. */
 static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *text)
 {
     (void)arg;
@@ -145,7 +145,7 @@ static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *
 
 static struct MHD_Daemon *start_daemon(struct admin_http *http)
 {
-    /* one more than we accept: libmicrohttpd may still count a closed connection */
+    /* one more than we accept, because libmicrohttpd may still count a closed connection */
     const unsigned connections = ADMIN_CONNECTIONS_MAX + 1;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
@@ -176,7 +176,8 @@ struct admin_http *admin_http_new(const struct admin_http_conf *conf)
     return NULL;
 }
 
-/* No connection may be suspended when libmicrohttpd stops; `stopping` prevents new ones. */
+/* Answer held calls, because no connection may be suspended when libmicrohttpd stops. `stopping`
+ * prevents new ones. */
 static void answer_held(struct admin_http *http)
 {
     http->stopping = true;

@@ -16,10 +16,10 @@
 struct admin_http;
 
 #define ADMIN_CONNECTIONS_MAX ADMIN_DESCRIPTORS
-#define ADMIN_HELD_MAX        64u    /* leaves connections for probes and scrapes */
-#define ADMIN_REQUEST_S       10u    /* for a whole request, from accept or its first line */
-#define ADMIN_ANSWER_S        60u    /* for the client to read the response */
-#define ADMIN_IDLE_S          75u    /* between requests: enough for a scrape every minute */
+#define ADMIN_HELD_MAX        64u    /* held calls; leaves connections for probes and scrapes */
+#define ADMIN_REQUEST_S       10u    /* time for a request, from accept or its first line */
+#define ADMIN_ANSWER_S        60u    /* time for the client to read the response */
+#define ADMIN_IDLE_S          75u    /* time between requests; allows a scrape every minute */
 #define ADMIN_BODY_MAX        65536u /* bytes */
 
 /* All borrowed. */
@@ -29,12 +29,12 @@ struct admin_http_conf {
     struct log *log;
     struct admin_context *context;
     const struct admin_routes *routes;
-    const struct bearer_token *token; /* read for each request: a reload may change it */
+    const struct bearer_token *token; /* read for each request, because a reload can change it */
 };
 
 MUST_USE struct admin_http *admin_http_new(const struct admin_http_conf *conf);
 
-/* Close all connections; `gone` is called for each held call. Null is allowed. */
+/* Close all connections. `gone` is called for each held call. Null is allowed. */
 void admin_http_free(struct admin_http *http);
 
 #endif

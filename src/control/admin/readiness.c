@@ -1,6 +1,6 @@
 /*
- * readiness.c - decide whether devices should be sent to this router, for load balancers and
- * Kubernetes. Not called by any session: a router that is not ready still serves its devices.
+ * readiness.c - tell load balancers and Kubernetes whether to send devices to this router. A router
+ * that is not ready still serves its devices.
  */
 #include "readiness.h"
 #include "control/health/prober.h"
@@ -13,9 +13,9 @@ static const char *phase_name(enum admin_phase phase)
 }
 
 /*
- * Whether a node takes new sessions. Paused nodes do if no other node is up. In panic mode, nodes
- * whose checks time out do, but not if the checks cannot even connect: from this router such a node
- * serves nobody, while another router may reach it.
+ * Return whether a node takes new sessions. Paused nodes do if no other node is up. In panic mode,
+ * nodes whose checks time out do too, except if the checks cannot even connect: this router cannot
+ * reach such a node, but other routers may.
  */
 static bool has_node_up(const struct prober *prober, const struct cluster *cluster)
 {
@@ -38,7 +38,7 @@ static bool has_listener(const struct config *config, size_t cluster)
     return false;
 }
 
-/* List the clusters in scope that have no node. True if enough clusters have one. */
+/* List the clusters in scope without a usable node. Returns true if enough clusters have one. */
 static bool can_serve(const struct service *service, enum admin_scope scope, size_t cluster,
                       json_t *reasons)
 {

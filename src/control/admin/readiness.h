@@ -1,8 +1,8 @@
 /*
- * readiness.h - whether devices should be sent to this router: what GET /readyz returns.
+ * readiness.h - the result of GET /readyz: whether devices should be sent to this router.
  *
  * Ready means that the router is serving, and that at least one listener has a node that takes new
- * sessions. So one dead cluster does not take the router out of a load balancer.
+ * sessions. So a load balancer does not remove the router because one cluster is dead.
  */
 #ifndef CONTROL_ADMIN_READINESS_H
 #define CONTROL_ADMIN_READINESS_H
@@ -12,18 +12,18 @@
 
 #include "context.h"
 
-/* Which clusters must have a node that takes new sessions. */
+/* The clusters that must have a node that takes new sessions. */
 enum admin_scope {
-    ADMIN_ANY_LISTENER, /* the cluster of any one listener */
+    ADMIN_ANY_LISTENER, /* the cluster of at least one listener */
     ADMIN_ONE_CLUSTER,
     ADMIN_ALL_CLUSTERS
 };
 
 /*
- * Returns {"ready", "phase", "reasons"}, owned by the caller, or null if out of memory. *ready is
+ * Return {"ready", "phase", "reasons"}, owned by the caller, or null if out of memory. *ready is
  * set in any case.
  *
- *   cluster   with ADMIN_ONE_CLUSTER: its index
+ *   cluster   its index, for ADMIN_ONE_CLUSTER
  */
 json_t *admin_readiness(const struct admin_context *context, enum admin_scope scope, size_t cluster,
                         bool *ready);

@@ -1,7 +1,7 @@
 /*
  * server.c - start, reload and stop the admin interface: its listening socket and its token.
  *
- * Knows nothing of HTTP (http.c) or of the handlers (the table of routes is passed in).
+ * Does not depend on HTTP (see http.c) or on the handlers (the table of routes is passed in).
  */
 #include "server.h"
 
@@ -129,8 +129,8 @@ bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FIL
 
 bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out)
 {
-    /* The address stays the same until a restart, and so must the token: the new configuration may
-     * allow access without a token, but for its new address only. */
+    /* A new address takes effect only after a restart, and so must its token: a configuration
+     * without a token may be safe at the new address, but not at the current one. */
     if (!conf || strcmp(conf->address, admin->address) != 0) {
         admin->prepared = admin->token;
         return true;

@@ -1,10 +1,10 @@
 /*
- * server.h - the admin interface: HTTP/1.1 by libmicrohttpd, on the main thread's loop.
+ * server.h - the admin interface: HTTP/1.1 with libmicrohttpd, on the main thread's loop.
  *
- * It never makes a worker wait. The number of connections, the time for a request and the size of a
+ * Workers never wait for it. The number of connections, the time for a request and the size of a
  * body are limited. Log events:
  *
- *   admin.open      the address it listens on
+ *   admin.open      the listen address
  *   admin.refused   a request with a missing or wrong token, or a foreign Host or Origin
  *   admin.call      each POST: its source, target and status
  */
@@ -21,46 +21,47 @@
 struct admin;
 struct admin_routes;
 
-#define ADMIN_DESCRIPTORS 96u /* most connections at a time */
+#define ADMIN_DESCRIPTORS 96u /* maximum number of simultaneous connections */
 
 struct admin_options {
     const struct socket_permissions *rights; /* defaults for the file of a Unix socket */
-    bool trial;                              /* a check: an address in use is only a warning */
+    bool trial;                              /* for --check: an address in use is only a warning */
     FILE *out;                               /* for errors */
 };
 
 /*
- * Bind, listen and read the token file; call this before privileges are dropped. Requests are
+ * Bind, listen and read the token file. Must be called before privileges are dropped. Requests are
  * served after admin_start().
  *
  *   context, routes   borrowed
  *
- * Null on failure; the error is printed to options->out.
+ * Returns null on failure; the error has then been printed to options->out.
  */
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
                                  const struct admin_routes *routes,
                                  const struct admin_options *options);
 
-/* The listening socket, borrowed; -1 in a trial whose address is in use. */
+/* Return the listening socket, borrowed, or -1 in a trial if the address is in use. */
 int admin_fd(const struct admin *admin);
 
-/* Start serving. False, with an error on out, if libmicrohttpd cannot start. */
+/* Start serving. If libmicrohttpd cannot start, prints an error to out and returns false. */
 MUST_USE bool admin_start(struct admin *admin, struct ev_loop *loop, struct log *log, FILE *out);
 
 /*
- * Reload, in two phases: admin_prepare() reads the token file of the new configuration, and on
- * failure prints the error to out and changes nothing; admin_commit() cannot fail. A changed
- * address takes effect after a restart only, and then so does the token (reload/report.c logs it).
+ * Reload in two phases. admin_prepare() reads the token file of the new configuration; on failure
+ * it prints the error to out and changes nothing. admin_commit() cannot fail. If the address has
+ * changed, address and token take effect only after a restart (reload/report.c logs this).
  */
 MUST_USE bool admin_prepare(struct admin *admin, const struct admin_conf *conf, FILE *out);
 void admin_commit(struct admin *admin);
 
-/* Apply a new configuration's permissions to its Unix socket file. False: reported to `out`. */
+/* Apply the permissions in a new configuration to the Unix socket's file. On failure, prints an
+ * error to out and returns false. */
 MUST_USE bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
                                   const struct admin_conf *from, FILE *out);
 
-/* Close; `gone` is called for each held call. Removes the file of a Unix socket. Null is allowed.
- */
+/* Close all connections and the listening socket, and remove the file of a Unix socket. `gone` is
+ * called for each held call. Null is allowed. */
 void admin_free(struct admin *admin);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * target.c - find the route of a request, and decode its path and query.
  *
- * libmicrohttpd passes the target undecoded. It is decoded here, once and strictly: an invalid path
- * or parameter is an error, never corrected.
+ * libmicrohttpd passes the target undecoded. It is decoded here, once and strictly: invalid paths
+ * and parameters are errors.
  */
 #include "target.h"
 
@@ -37,7 +37,7 @@ static bool is_text(const char *text, size_t n)
     return true;
 }
 
-/* Decodes in place. False: a broken escape, a zero byte, or not UTF-8. */
+/* Decode in place. Returns false for an invalid escape, a NUL byte, or invalid UTF-8. */
 static bool decode(char *text, bool form)
 {
     size_t n = 0;
@@ -60,7 +60,8 @@ static bool decode(char *text, bool form)
 
 /* ---- the path ---- */
 
-/* Whether the path matches the pattern; starts and sizes are set to the texts matched by {...}. */
+/* Return whether the path matches the pattern. Set starts and sizes to the texts that match {...}.
+ */
 static bool matches(const char *pattern, const char *path, const char *starts[ADMIN_PARTS_MAX],
                     size_t sizes[ADMIN_PARTS_MAX])
 {
@@ -174,7 +175,7 @@ enum admin_found admin_target_parse(const struct admin_routes *routes, const cha
 {
     *out = (struct admin_target){0};
     const size_t n = strlen(raw);
-    out->text = malloc(2 * n + 2 * ADMIN_PARTS_MAX + 2); /* a copy, and the decoded parts */
+    out->text = malloc(2 * n + 2 * ADMIN_PARTS_MAX + 2); /* for a copy and the decoded parts */
     if (!out->text)
         return ADMIN_NO_MEMORY;
     memcpy(out->text, raw, n + 1);
@@ -195,7 +196,7 @@ void admin_target_fini(struct admin_target *target)
 
 /* ---- Host and Origin ---- */
 
-/* The host without port and brackets. False: not a valid host, or longer than any address. */
+/* Copy the host without port and brackets. Returns false if it is invalid or too long. */
 static bool split_host(const char *text, char host[ADDRESS_TEXT_MAX])
 {
     const char *begin = text + (*text == '[');

@@ -1,6 +1,5 @@
 /*
- * listeners.c - GET listeners and certificates: where devices connect, and when certificates
- * expire.
+ * listeners.c - GET listeners and certificates.
  */
 #include <time.h>
 
@@ -11,7 +10,7 @@
 
 #define DAY_S 86400
 
-/* As configured: a port of 0 is shown as 0. */
+/* List the configured addresses. Port 0 is not replaced by the actual port. */
 static json_t *addresses_json(const struct snapshot *snapshot, const struct listener_conf *conf)
 {
     char text[ENDPOINT_TEXT_MAX];

@@ -9,7 +9,7 @@
 #include "nodes.h"
 #include "routes.h"
 
-/* The lines of `messages` that begin with a prefix, without it. */
+/* List the lines of `messages` that begin with a prefix, without the prefix. */
 static json_t *lines_of(const char *messages, const char *prefix)
 {
     json_t *list = json_array();
@@ -23,7 +23,7 @@ static json_t *lines_of(const char *messages, const char *prefix)
     return list;
 }
 
-/* A JSON null if they could not be counted: out of memory. */
+/* Format the clusters. Returns a JSON null if the counts are missing, because memory ran out. */
 static json_t *clusters_json(const struct snapshot *snapshot, const struct reload_cluster *clusters)
 {
     json_t *list = clusters ? json_array() : json_null();

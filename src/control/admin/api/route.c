@@ -1,8 +1,8 @@
 /*
- * route.c - GET route: the nodes that a device would be sent to now.
+ * route.c - GET route: show the nodes that a device would be placed on now.
  *
- * Like `mqtt-router route --config`, but by the current health and weights. Ignores what changes
- * from one moment to the next: limits, slow start and bounded load.
+ * Like `mqtt-router route --config`, but with the current health and weights. Limits, slow start
+ * and bounded load are ignored, because their state changes all the time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static const struct cluster *find_cluster(struct admin_call *call)
     return cluster;
 }
 
-/* False: out of memory. */
+/* Returns false if out of memory. */
 static bool place(const struct cluster *cluster, struct span key, struct placement *out)
 {
     bool *open = calloc(2 * cluster->n + 1, sizeof(*open)), *paused = open + cluster->n;
@@ -43,7 +43,7 @@ static bool place(const struct cluster *cluster, struct span key, struct placeme
     return open;
 }
 
-/* The name of the fact that the key points into. */
+/* Return the name of the fact that contains the key. */
 static const char *key_from(struct span key, const struct route_facts *facts)
 {
     const struct {
@@ -94,8 +94,8 @@ static void answer(struct admin_call *call, const struct cluster *cluster,
                                candidates_json(cluster, &placement), "without_key", without));
 }
 
-/* In the form that workers hash; empty if missing. False: invalid, and the call has been answered.
- */
+/* Read the address in the form that workers hash; empty if it is missing. Returns false if it is
+ * invalid; the call has then been answered. */
 static bool read_source_ip(struct admin_call *call, char text[ADDRESS_TEXT_MAX])
 {
     const char *given = admin_call_query(call, "source_ip");

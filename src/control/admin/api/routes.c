@@ -1,8 +1,8 @@
 /*
  * routes.c - the table of all routes, with their handlers.
  *
- * The only file of the admin interface that knows every handler. server.c gets the table by
- * pointer, so nothing below calls up into the handlers.
+ * The only file of the admin interface that names every handler. server.c gets a pointer to the
+ * table, so lower layers do not depend on the handlers.
  */
 #include "routes.h"
 

@@ -1,6 +1,6 @@
 /*
- * routes.h - all routes of the admin interface, in one table. The server uses it, and a test
- * compares it with config/openapi.json.
+ * routes.h - the table of all routes of the admin interface. A test compares it with
+ * config/openapi.json.
  */
 #ifndef CONTROL_ADMIN_API_ROUTES_H
 #define CONTROL_ADMIN_API_ROUTES_H

@@ -1,10 +1,10 @@
 /*
  * session_queries.c - pending queries to the workers.
  *
- *    main thread --query--> workers --the last one: ev_async--> main thread: done()
+ *    main thread --query--> workers --ev_async by the last one--> main thread: done()
  *
- * A worker may be busy for long, or stopping. Then the pending query times out, and whoever
- * releases the query last frees it.
+ * If a worker is busy for too long, or is stopping, the pending query times out. The query is
+ * reference-counted: the worker can still use it, and the last user frees it.
  */
 #include "session_queries.h"
 
@@ -17,7 +17,7 @@ struct session_queries {
     struct ev_loop *loop;
     struct ev_async answered;
     struct list pending_list;
-    _Atomic uint32_t alive; /* queries, including those only a worker still holds; relaxed */
+    _Atomic uint32_t alive; /* queries, including those that only workers still hold; relaxed */
 };
 
 struct pending_query {

@@ -1,6 +1,6 @@
 /*
- * session_queries.h - send session queries to the workers, and wait for their answers for at most
- * SESSION_QUERIES_TIMEOUT_S.
+ * session_queries.h - send session queries to the workers, and wait at most
+ * SESSION_QUERIES_TIMEOUT_S for their answers.
  *
  * Main thread only.
  */
@@ -16,28 +16,28 @@
 struct session_queries;
 struct pending_query;
 
-#define SESSION_QUERIES_MAX       16u /* pending, or still held by a worker */
+#define SESSION_QUERIES_MAX       16u /* pending queries, and those still held by a worker */
 #define SESSION_QUERIES_TIMEOUT_S 2.0
 
 MUST_USE struct session_queries *session_queries_new(struct ev_loop *loop);
 
-/* Drops all pending queries without calling `done`. Null is allowed. */
+/* Drop all pending queries without calling `done`. Null is allowed. */
 void session_queries_free(struct session_queries *queries);
 
 /*
- * Query all workers, or with terms->by_id the worker that the id names.
+ * Query all workers, or with terms->by_id the worker of that session.
  *
- *   done   called once, from the loop; the query is borrowed for the call. A null part: its worker
- * did not answer in time. A part that is not complete: its worker stopped meanwhile
+ *   done   called once, from the loop; the query is borrowed for the call. A part is null if its
+ *          worker did not answer in time, and not complete if its worker has stopped
  *
- * Null if too many queries are pending, or out of memory.
+ * Returns null if too many queries are pending, or if out of memory.
  */
 MUST_USE struct pending_query *
 session_queries_start(struct session_queries *queries, const struct workers *workers,
                       const struct session_filter *terms,
                       void (*done)(void *arg, const struct session_query *query), void *arg);
 
-/* Drop it: `done` will not be called. */
+/* Drop a query; `done` is then not called. */
 void session_queries_cancel(struct pending_query *ticket);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * sessions.c - find sessions by client identifier, node or source; show or disconnect one by its
- * id.
+ * sessions.c - find sessions by client identifier, node or source; show or disconnect a session by
+ * its id.
  *
- * The workers are queried (session_queries.h); the call is held until they have answered.
+ * Queries the workers (session_queries.h), and holds the call until they have answered.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #define LIMIT_DEFAULT 100u
 #define ID_DIGITS     16u
 
-/* A call that waits for the workers. */
+/* A call that waits for the workers' answers. */
 struct lookup {
     struct admin_call *call;
     struct pending_query *pending;
@@ -27,7 +27,7 @@ struct lookup {
 
 /* ---- a session, as JSON ---- */
 
-/* Bytes that are not UTF-8 (accepted by a lenient listener) are replaced by U+FFFD. */
+/* Replace bytes that are not UTF-8, which a lenient listener accepts, by U+FFFD. */
 static json_t *name_json(const struct session_name *name)
 {
     char text[3 * sizeof(name->text) + 4];
@@ -119,7 +119,7 @@ static json_t *session_json(const struct session_facts *facts)
 
 /* ---- responses ---- */
 
-/* The workers' answers joined, up to the limit. */
+/* Join the workers' answers, up to the limit. */
 static void answer_list(struct admin_call *call, const struct session_filter *terms,
                         const struct session_query *query)
 {
@@ -180,7 +180,7 @@ static void on_gone(void *arg)
     free(lookup);
 }
 
-/* The strings in terms belong to the call; the query copies them. */
+/* The call owns the strings in terms; the query copies them. */
 static void query_workers(struct admin_call *call, const struct session_filter *terms)
 {
     struct admin_context *context = admin_call_context(call);
@@ -225,7 +225,7 @@ void admin_sessions(struct admin_call *call)
         query_workers(call, &terms);
 }
 
-/* False: not a valid id, or of no worker; the call has been answered. */
+/* Returns false if the id is invalid, or not of any worker; the call has then been answered. */
 static bool read_id(struct admin_call *call, struct session_filter *terms)
 {
     const char *text = admin_call_part(call, 0);

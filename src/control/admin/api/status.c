@@ -1,5 +1,5 @@
 /*
- * status.c - GET status, config, healthz and readyz: the state of the router as a whole.
+ * status.c - GET status, config, healthz and readyz: the state of the whole router.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +180,7 @@ void admin_healthz(struct admin_call *call)
     admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
 }
 
-/* False: the call has been answered. */
+/* Returns false if the query is invalid; the call has then been answered. */
 static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
 {
     const struct config *config = admin_call_context(call)->service->snapshot->config;

@@ -1,6 +1,5 @@
 /*
- * steer.c - change a node at run time: its state, its weight, the pace of its drain; bring sessions
- * back to their home nodes.
+ * steer.c - change a node's state, weight or drain at run time, and start homecoming.
  *
  * A request is checked completely before anything is changed.
  */
@@ -17,7 +16,7 @@
 #define RATE_MAX     1000000u
 #define DEADLINE_MAX 86400000u
 
-/* What a request changes. */
+/* The changes of a request. */
 struct change {
     bool has_state, has_weight, weight_of_file;
     enum node_state state;
@@ -34,7 +33,7 @@ static bool is_serving(struct admin_call *call)
     return false;
 }
 
-/* Among those departed, too: they still have sessions, which may be drained. */
+/* Find a node, including removed ones, whose remaining sessions can still be drained. */
 static bool find_node(const struct snapshot *snapshot, const char *cluster, const char *node,
                       struct admin_node *out)
 {
@@ -91,7 +90,7 @@ static bool read_change(struct admin_call *call, struct change *change)
     return false;
 }
 
-/* False: out of memory, and nothing was changed. */
+/* Returns false if out of memory; nothing has then been changed. */
 static bool set_weight(const struct admin_context *context, const struct admin_node *at,
                        const struct change *change)
 {
@@ -136,8 +135,8 @@ static void apply(const struct admin_context *context, const struct admin_node *
     struct node_live *live = at->cluster->nodes[at->index].live;
     const enum node_state in_file = at->cluster->nodes[at->index].conf->state;
     log_change(context, live, change);
-    if (change->has_state) /* out of memory: the override is lost if the node is removed and added
-                              again */
+    if (change->has_state) /* if out of memory, the override is lost when the node is removed and
+                              added again */
         (void)!overrides_set_state(context->overrides, live->cluster, live->name, change->state,
                                    in_file);
     if (change->has_state)
@@ -191,7 +190,7 @@ static bool matches(const struct homecoming *request, const struct node_live *li
            (!request->node || strcmp(request->node, live->name) == 0);
 }
 
-/* Start homecoming on every matching node, and list these nodes. */
+/* Start homecoming on all matching nodes, and list these nodes. */
 static json_t *bring_home(const struct admin_context *context, const struct homecoming *request)
 {
     const struct snapshot *snapshot = context->service->snapshot;

@@ -13,10 +13,10 @@ void admin_page(struct admin_call *call);    /* GET / */
 void admin_history(struct admin_call *call); /* GET /api/v1/history */
 void admin_events(struct admin_call *call);  /* GET /api/v1/events */
 
-/* UTF-8; static. */
+/* Return the page: static, in UTF-8. */
 struct span dashboard_page(void);
 
-/* The Content-Security-Policy that allows this style and this script only. */
+/* A Content-Security-Policy that allows only the page's own style and script. */
 extern const char dashboard_policy[];
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * history.c - a ring of samples of the last 15 minutes, for the dashboard.
  *
- * The workers' counters only grow. A sample is the difference of two readings, divided by the
- * measured time between them, because a reading may be late.
+ * The workers' counters only grow. A rate is the difference of two readings, divided by the actual
+ * time between them, because readings can be late.
  */
 #include "history.h"
 
@@ -13,7 +13,7 @@
 
 enum refusal_kind { REFUSAL_NONE, REFUSAL_PEER, REFUSAL_LIMIT, REFUSAL_NO_NODE, REFUSAL_KINDS };
 
-/* Other reasons close sessions that had a node, or are not refusals. */
+/* All other reasons are no refusals, or close sessions that have a node. */
 static const enum refusal_kind kinds[CLOSE_REASON_COUNT] = {
     [CLOSE_PROXY_UNTRUSTED] = REFUSAL_PEER,      [CLOSE_PROXY_REFUSED] = REFUSAL_PEER,
     [CLOSE_PROXY_TIMEOUT] = REFUSAL_PEER,        [CLOSE_TLS_FAILED] = REFUSAL_PEER,
@@ -77,7 +77,7 @@ static void read_totals(const struct service *service, struct totals *out)
         out->refusals[kinds[reason]] += gauges.closed[reason];
 }
 
-/* When a node is removed, its count is lost, and the sum may shrink: the rate is 0 then. */
+/* The sum can shrink, because the counts of a removed node are lost. The rate is then 0. */
 static double rate(uint64_t before, uint64_t now, double s)
 {
     return now > before ? (double)(now - before) / s : 0;
@@ -107,7 +107,7 @@ void history_update(struct history *history, const struct service *service)
 {
     const uint64_t due_us = history->before.at_us + HISTORY_EVERY_S * 1000000ull;
     struct totals now;
-    /* the timer may fire a little early */
+    /* the timer can fire early */
     if (history->before.at_us && clock_monotonic_us() + 500000 < due_us)
         return;
     read_totals(service, &now);

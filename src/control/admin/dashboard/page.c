@@ -1,5 +1,5 @@
 /*
- * page.c - the dashboard's handlers: the page, the history for its plots, recent events.
+ * page.c - the dashboard's handlers: the page, the history for its plots, and recent events.
  */
 #include <math.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@ void admin_page(struct admin_call *call)
     admin_reply_static(call, "text/html; charset=utf-8", dashboard_page());
 }
 
-/* One decimal place is enough for a plot, and short. */
+/* Round to one decimal place: enough for a plot, and short. */
 static json_t *number(double value)
 {
     return json_real(round(value * 10) / 10);

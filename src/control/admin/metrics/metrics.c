@@ -1,9 +1,9 @@
 /*
  * metrics.c - GET /metrics, for Prometheus.
  *
- * Costs a few relaxed loads of each worker's counters: no lock, and no message to a worker. Labels
- * are names from the configuration or DNS, and strings from our own tables. Nothing that a device
- * sends becomes a label.
+ * Costs a few relaxed loads of each worker's counters, without locks or messages to workers. Labels
+ * are names from the configuration or DNS, and strings from our own tables, but never text that a
+ * device has sent.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void put_one(struct metrics_text *m, const char *name, enum metric_type t
 
 /* ---- the process ---- */
 
-/* 0 if it cannot be read. */
+/* Returns 0 if it cannot be read. */
 static double resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -102,7 +102,7 @@ static void put_listeners(struct metrics_text *m, const struct snapshot *snapsho
     }
 }
 
-/* Entries of the calendar, of some kinds; borrowed. */
+/* The calendar's entries of the kinds first..last, borrowed. */
 struct certificates {
     const struct tls_calendar_entry **list; /* owned; null: out of memory */
     size_t n;
@@ -127,7 +127,7 @@ static bool same_labels(const struct tls_calendar_entry *a, const struct tls_cal
     return strcmp(a->file, b->file) == 0 && strcmp(a->name, b->name) == 0;
 }
 
-/* If several in one file have the same name, such as old and new, the one that expires first. */
+/* If several certificates in a file have the same name, export the one that expires first. */
 static void put_expiry(struct metrics_text *m, const struct tls_keeper *tls,
                        struct certificates all, const char *name_label)
 {

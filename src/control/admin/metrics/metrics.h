@@ -1,5 +1,5 @@
 /*
- * metrics.h - GET /metrics, and the parts that its files add to it.
+ * metrics.h - GET /metrics, and its parts.
  */
 #ifndef CONTROL_ADMIN_METRICS_METRICS_H
 #define CONTROL_ADMIN_METRICS_METRICS_H
@@ -20,7 +20,7 @@ void admin_metrics(struct admin_call *call); /* GET /metrics */
  */
 void metrics_workers(struct metrics_text *m, const struct workers *workers, uint64_t too_long);
 
-/* Add the families that have a sample for each node. */
+/* Add the metrics of each node. */
 void metrics_nodes(struct metrics_text *m, const struct admin_context *context);
 
 #endif

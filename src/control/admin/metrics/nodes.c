@@ -1,8 +1,7 @@
 /*
  * nodes.c - GET /metrics: the metrics of each node.
  *
- * Makes one view per node first, then each family iterates over all views: the samples of a family
- * must be consecutive.
+ * First makes a view of each node, because all nodes' samples of one family must be consecutive.
  */
 #include <stdlib.h>
 
@@ -148,7 +147,7 @@ static const struct {
     {"node_local_ports", METRIC_GAUGE, "Local ports available for sessions on a node.", put_ports},
 };
 
-/* A view of every node. Null: out of memory. */
+/* Make a view of each node. Returns null if out of memory. */
 static struct view *views_new(struct metrics_text *m, const struct admin_context *context,
                               size_t *n)
 {

@@ -1,7 +1,8 @@
 /*
  * text.c - write the text exposition format of Prometheus into a memory stream.
  *
- * Checks no names: they are ours. A failed write is reported once, at the end.
+ * Names are not checked, because they are our own constants. A failed write is reported once, at
+ * the end.
  */
 #include "text.h"
 
@@ -22,7 +23,7 @@ struct metrics_text {
     FILE *out;
     char *text;
     size_t n;
-    char name[128]; /* of the family */
+    char name[128]; /* name of the family */
     struct label labels[LABELS_MAX];
     size_t n_labels;
 };
@@ -67,7 +68,7 @@ static void put_value(FILE *out, const char *value)
     }
 }
 
-/* The name with its labels, and with `le` unless that is null. */
+/* Write the name with its labels, and with `le` if that is not null. */
 static void put_name(struct metrics_text *m, const char *suffix, const char *le)
 {
     (void)fprintf(m->out, "%s%s", m->name, suffix);

@@ -1,8 +1,8 @@
 /*
  * text.h - write the text exposition format of Prometheus, version 0.0.4.
  *
- * Begin a family once, then add its samples. Label values are escaped; names are not, they must be
- * ours. If memory runs out, metrics_text_take() fails.
+ * Begin each family once, then add its samples. Label values are escaped. Names are not, so they
+ * must be our own constants. If memory runs out, metrics_text_take() fails.
  */
 #ifndef CONTROL_ADMIN_METRICS_TEXT_H
 #define CONTROL_ADMIN_METRICS_TEXT_H
@@ -28,7 +28,7 @@ MUST_USE struct metrics_text *metrics_text_new(void);
 void metrics_family(struct metrics_text *m, const char *name, enum metric_type type,
                     const char *help);
 
-/* Add a label to the next sample. name and value are borrowed until then. */
+/* Add a label to the next sample. name and value are borrowed until the sample is added. */
 void metrics_label(struct metrics_text *m, const char *name, const char *value);
 
 /* Add a sample to the family. */
@@ -43,7 +43,7 @@ void metrics_sample(struct metrics_text *m, double value);
 void metrics_histogram(struct metrics_text *m, const uint32_t *bounds_us, const uint64_t *buckets,
                        size_t n, uint64_t sum_us);
 
-/* The text, allocated with malloc() and owned by the caller; null: out of memory. Frees m. */
+/* Free m, and return the text, which the caller frees with free(). Null: out of memory. */
 MUST_USE char *metrics_text_take(struct metrics_text *m, size_t *n);
 
 #endif

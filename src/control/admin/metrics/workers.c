@@ -1,8 +1,8 @@
 /*
  * workers.c - GET /metrics: CONNACKs, TLS handshakes and durations, summed over the workers.
  *
- * Every series exists from the start. The only peer that can add one is a node, by sending a
- * CONNACK code that MQTT does not define.
+ * Every series exists from the start, except for CONNACK codes that MQTT does not define: their
+ * series are added when a node sends them.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ static const uint32_t bounds_us[] = {
 #undef X
 };
 
-/* One counter summed over all workers, by its offset in struct counters. */
+/* Return the sum of a counter over all workers. offset is its offset in struct counters. */
 static uint64_t sum(const struct workers *workers, size_t offset)
 {
     uint64_t n = 0;
@@ -36,7 +36,7 @@ static void label_code(struct metrics_text *m, char text[static 4], unsigned cod
     metrics_label(m, "code", text);
 }
 
-/* Whether MQTT defines this code for a CONNACK: MQTT 3.1.1 table 3.1, MQTT 5.0 section 3.2.2.2. */
+/* Return whether MQTT defines this CONNACK code: MQTT 3.1.1 table 3.1, MQTT 5.0 section 3.2.2.2. */
 static bool is_connack_code(unsigned code)
 {
     static const uint8_t codes_5[] = {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86,
@@ -45,7 +45,7 @@ static bool is_connack_code(unsigned code)
     return code <= 5 || memchr(codes_5, (int)code, sizeof(codes_5));
 }
 
-/* Defined codes are always exported, so that rate() counts the first one. */
+/* Defined codes are always exported, so that rate() includes the first CONNACK. */
 static void put_connacks(struct metrics_text *m, const struct workers *workers)
 {
     char text[4];
@@ -80,7 +80,7 @@ static void put_refusals(struct metrics_text *m, const struct workers *workers)
                    "CONNACKs that the router sent itself to refuse a device, by code.");
     for (unsigned code = 1; code < ARRAY_LEN(ours); code++) {
         if (!ours[code])
-            continue; /* 0 means that no CONNACK is sent, in MQTT_REFUSALS */
+            continue; /* in MQTT_REFUSALS, 0 means that no CONNACK is sent */
         label_code(m, text, code);
         metrics_sample(
             m, (double)sum(workers, offsetof(struct counters, refused) + code * sizeof(counter)));
