@@ -1,5 +1,5 @@
 /*
- * Tests of address.c. Expected texts are RFC 5952's own examples where it has one.
+ * Tests of address.c. Expected texts are the examples of RFC 5952 where it has one.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -169,7 +169,7 @@ static void only_mapped_ipv6_is_converted_to_ipv4(void **state)
     assert_int_equal(mapped.sa.sa_family, AF_INET6);
     out = address_unmap(&mapped);
     assert_true(address_equal(&out, &plain));
-    /* The rest of the union after a short IPv4 address may hold any bytes. */
+    /* The union's bytes after an IPv4 address are undefined. */
     memcpy(&plain.in6.sin6_addr, mapped_prefix, sizeof(mapped_prefix));
     out = address_unmap(&plain);
     assert_true(address_equal(&out, &plain));

@@ -1,7 +1,7 @@
 /*
- * test_splice.c - a worker's pipe: open, read back completely, closed after a fault, or never
- * opened. The transfer through it is covered by test_flow.c, test_stream_tcp_pipe.c and the
- * end-to-end tests.
+ * Tests of splice.c: a worker's pipe is opened, read back completely, closed after an error, or
+ * never opened. Transfers through the pipe are covered by test_flow.c, test_stream_tcp_pipe.c and
+ * the end-to-end tests.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -20,7 +20,7 @@ static void all_bytes_in_the_pipe_can_be_read_back(void **state)
     for (size_t i = 0; i < sizeof(in); i++)
         in[i] = (uint8_t)(i * 2654435761u >> 24);
     assert_int_equal(write(pipe.in, in, sizeof(in)),
-                     sizeof(in)); /* the pipe has room for all of them */
+                     sizeof(in)); /* the pipe has room for all bytes */
     assert_true(splice_read_back(&pipe, out, 5));
     assert_true(splice_read_back(&pipe, out + 5, sizeof(out) - 5));
     assert_memory_equal(out, in, sizeof(in));
@@ -29,7 +29,7 @@ static void all_bytes_in_the_pipe_can_be_read_back(void **state)
     assert_false(splice_is_open(&pipe));
 }
 
-/* No kernel does that. If one did, the next session could receive bytes of this one. */
+/* No kernel does this. If one did, the next session could receive bytes of this session. */
 static void pipe_that_returns_too_few_bytes_is_closed(void **state)
 {
     (void)state;
@@ -40,8 +40,8 @@ static void pipe_that_returns_too_few_bytes_is_closed(void **state)
     assert_int_equal(write(pipe.in, "abc", 3), 3);
     assert_false(splice_read_back(&pipe, out, 4));
     assert_false(splice_is_open(&pipe));
-    assert_int_equal(write(in, "abc", 3), -1); /* closed */
-    splice_fini(&pipe);                        /* safe to repeat */
+    assert_int_equal(write(in, "abc", 3), -1); /* the pipe is closed */
+    splice_fini(&pipe);                        /* can be repeated */
 }
 
 static void pipe_stays_closed_if_no_descriptor_is_free(void **state)

@@ -1,5 +1,5 @@
 /*
- * Tests of stream_memory.c: it follows its script, in the same way on every run.
+ * Tests of stream_memory.c: the stream follows its script, identically on every run.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -125,8 +125,8 @@ static void open_waits_as_scripted_and_may_fail(void **state)
 }
 
 /*
- * The signal that ends a child when it repeats a write with these bytes after WANT_WRITE; 0 =
- * none.
+ * Repeat a blocked write with these bytes, in a child process. Returns the signal that ended the
+ * child; 0 = none.
  */
 static int signal_of_repeating(const char *bytes)
 {

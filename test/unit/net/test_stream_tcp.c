@@ -1,8 +1,8 @@
 /*
  * Tests of stream_tcp.c over loopback sockets and socket pairs.
  *
- * To detect that a stream returns without a system call, a test leaves bytes or an error pending
- * on the socket and checks that the stream does not report them.
+ * To check that a stream makes no system call, a test leaves bytes or an error pending on the
+ * socket and checks that the stream does not return them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 
 #define DEADLINE_MS 5000
 
-/* A stream and the plain socket at its other end. */
+/* A stream, and the plain socket at the other end. */
 struct link {
     struct stream *st;
     int fd;
@@ -44,7 +44,7 @@ static void link_end(struct link *l)
     close(l->peer);
 }
 
-/* A listening socket on a free loopback port, or only its address with backlog < 0. */
+/* Bind a socket to a free loopback port, and listen unless backlog < 0. */
 static int listen_somewhere(struct sockaddr_in *address, int backlog)
 {
     socklen_t n = sizeof(*address);
@@ -182,7 +182,7 @@ static void free_closes_the_socket(void **state)
     close(l.peer);
 }
 
-/* No SIGPIPE is raised: its default action would end this program. */
+/* A SIGPIPE would end this program. */
 static void writing_to_a_closed_peer_returns_an_error_with_its_reason(void **state)
 {
     struct link l = link_make();
@@ -218,14 +218,14 @@ static void reset_returns_an_error_with_its_reason_and_close_write_succeeds(void
     close(listener);
 }
 
-/* The socket is closed first, so any system call in open() would fail. */
+/* The socket is closed, so any system call in open() would fail. */
 static void accepted_stream_opens_without_a_system_call(void **state)
 {
     struct link l = link_make();
     (void)state;
-    close(l.fd); /* any system call on it fails from here on */
+    close(l.fd); /* from now on, any system call on the socket fails */
     assert_int_equal(stream_open(l.st), STREAM_OK);
-    stream_free(l.st); /* its close() fails, which is ignored */
+    stream_free(l.st); /* ignores that close() fails */
     close(l.peer);
 }
 
@@ -250,7 +250,7 @@ static void connecting_stream_opens_once_it_is_connected(void **state)
     close(listener);
 }
 
-/* With the accept queue full, loopback drops the SYN and connect() stays in progress. */
+/* If the accept queue is full, loopback drops the SYN, and connect() stays in progress. */
 static void connect_in_progress_returns_want_write(void **state)
 {
     struct sockaddr_in address;
@@ -266,7 +266,7 @@ static void connect_in_progress_returns_want_write(void **state)
         waiting += answer == STREAM_WANT_WRITE;
     }
     assert_true(waiting > 0);
-    /* A read or a write before the connection is open returns WANT, not an error. */
+    /* Reads and writes before the connection is open return WANT_*, not an error. */
     size_t n;
     char byte;
     assert_int_equal(stream_write(queued[7], "x", 1, &n), STREAM_WANT_WRITE);
@@ -280,7 +280,7 @@ static void refused_connect_returns_an_error_with_its_reason(void **state)
 {
     struct sockaddr_in address;
     (void)state;
-    int bound = listen_somewhere(&address, -1); /* reserves the port, accepts no connection */
+    int bound = listen_somewhere(&address, -1); /* reserves the port, but does not listen */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
     assert_int_equal(errno, EINPROGRESS);

@@ -1,6 +1,6 @@
 /*
- * test_stream_tcp_pipe.c - TCP streams that read into a pipe and write out of one: the bytes,
- * waits, ends of stream and faults are the same as with buffers in memory.
+ * Tests of TCP streams that read into a pipe and write from a pipe: the bytes, waits, ends of
+ * stream and errors are the same as with buffers in memory.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #define BLOCK_BYTES 16384u
 #define ALL_BYTES   (3u << 20)
 
-/* A stream over loopback and the plain socket at its other end. */
+/* A stream over loopback, and the plain socket at the other end. */
 struct link {
     struct stream *st;
     int fd, peer;
@@ -96,7 +96,7 @@ static size_t drain(int fd, uint8_t *p, size_t n)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* The receiver is drained only when it is full, so that it becomes full many times. */
+/* The receiver is only drained when it is full, so that it becomes full many times. */
 static void bytes_pass_unchanged_through_a_receiver_that_is_often_full(void **state)
 {
     (void)state;
@@ -178,7 +178,7 @@ static void end_of_stream_is_reported_by_read_only(void **state)
     link_end(&l);
 }
 
-/* If neither end is a pipe, splice() fails with EINVAL, which is not a fault of the connection. */
+/* If neither end is a pipe, splice() fails with EINVAL, which is not an error of the connection. */
 static void bytes_can_be_copied_after_splice_fails(void **state)
 {
     (void)state;
@@ -199,7 +199,7 @@ static void bytes_can_be_copied_after_splice_fails(void **state)
     link_end(&l);
 }
 
-/* At urgent data, splice() returns 0 once the FIN has arrived, as it does at the end of stream. */
+/* After the FIN has arrived, splice() returns 0 at urgent data, as at the end of the stream. */
 static void bytes_after_urgent_data_are_not_lost(void **state)
 {
     (void)state;
@@ -223,7 +223,7 @@ static void bytes_after_urgent_data_are_not_lost(void **state)
     link_end(&l);
 }
 
-/* A short read has emptied the socket: the next read, of either kind, returns WANT_READ. */
+/* A short read has emptied the socket, so the next read of either kind returns WANT_READ. */
 static void short_read_makes_only_the_next_pipe_read_return_want_read(void **state)
 {
     (void)state;
@@ -290,6 +290,6 @@ int main(void)
         cmocka_unit_test(reset_of_either_side_returns_an_error_with_its_reason),
         cmocka_unit_test(only_tcp_streams_can_splice),
     };
-    (void)signal(SIGPIPE, SIG_IGN); /* as the router does */
+    (void)signal(SIGPIPE, SIG_IGN); /* like the router */
     return cmocka_run_group_tests_name("stream_tcp_pipe", tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * Tests of certificate selection, encrypted keys, the lists of files and expiry dates, and
- * contexts that are replaced while their streams are in use.
+ * Tests of context.c, names.c, pem.c and expiry.c: certificate selection, encrypted keys, lists of
+ * files and expiry dates, and contexts that are replaced while streams use them.
  */
 #include "tls_authority.h"
 
@@ -75,13 +75,13 @@ static struct tls_context *context_of(struct shop *s, struct certificate_conf *c
     return ctx;
 }
 
-/* What a client sends; sigalgs null = the default of OpenSSL. */
+/* What a client sends; sigalgs null = OpenSSL's default. */
 struct question {
     int version;
     const char *sni, *sigalgs;
 };
 
-/* The common name of the certificate that is sent, or the server's error if the handshake fails. */
+/* Get the common name of the certificate that the server sends, or its error if it fails. */
 static void ask(struct tls_context *ctx, const struct question *q, char answer[128])
 {
     struct link l;

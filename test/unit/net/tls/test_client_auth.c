@@ -1,6 +1,6 @@
 /*
- * Tests of tls_verify.c and of the peer's names: which client certificates a listener accepts, the
- * identity it reports, also after a resumption, and which tickets it accepts.
+ * Tests of verify.c and stream_facts.c: which client certificates a listener accepts, the identity
+ * that it reports, also after a resumption, and which tickets it accepts.
  */
 #include "tls_authority.h"
 
@@ -75,7 +75,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What a listener requires of clients; crl null = no revocation list. */
+/* A listener's rules for clients; crl null = no revocation list. */
 struct rules {
     enum client_auth auth;
     const char *ca;
@@ -105,7 +105,7 @@ static struct tls_context *listener(struct fleet *f, const struct rules *rules)
     return ctx;
 }
 
-/* A client that sends `identity` followed by `chain`; null = it sends none. */
+/* Make the client send the certificate `identity`, then `chain`; null = none. */
 static void client_shows(struct link *l, const struct identity *identity,
                          const struct identity *chain)
 {
@@ -117,7 +117,7 @@ static void client_shows(struct link *l, const struct identity *identity,
         assert_int_equal(SSL_add1_chain_cert(l->peer.ssl, chain->x509), 1);
 }
 
-/* Expect the handshake to fail with `words`; "" = it must succeed. */
+/* Expect the handshake to fail with the error `words`; "" = to succeed. */
 static void expect_words(struct fleet *f, const struct rules *rules,
                          const struct identity *identity, const struct identity *chain,
                          const char *words)
@@ -299,8 +299,7 @@ static void expect_device(struct stream *st, bool resumed)
 }
 
 /*
- * Connect once with the device's certificate configured. Returns the session for the next
- * connection.
+ * Connect once with the device's certificate. Returns the session for the next connection.
  */
 static SSL_SESSION *visit(struct fleet *f, struct tls_context *ctx, int version,
                           SSL_SESSION *session, bool resumed)
@@ -308,7 +307,7 @@ static SSL_SESSION *visit(struct fleet *f, struct tls_context *ctx, int version,
     struct link l;
     struct tls_facts facts;
     link_init(&l, ctx, version);
-    /* When it resumes, the client does not send its certificate. */
+    /* A client that resumes does not send its certificate. */
     if (!session || !resumed)
         client_shows(&l, &f->device, &f->issuer);
     if (session)
@@ -339,7 +338,7 @@ static void verified_identity_is_available_in_a_resumed_session(void **state)
         client_shows(&l, &f->device, &f->issuer);
         assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
         expect_device(l.server, false);
-        expect_device(l.server, false); /* a second call returns the same */
+        expect_device(l.server, false); /* the same on a second call */
         link_fini(&l);
     }
     tls_context_free(ctx);
@@ -356,7 +355,8 @@ static void a_client_without_a_certificate_has_no_names(void **state)
         char names[64];
         link_init(&l, ctx[i], TLS1_3_VERSION);
         if (i == 1)
-            client_shows(&l, &f->device, &f->issuer); /* the listener does not request it */
+            client_shows(&l, &f->device,
+                         &f->issuer); /* the listener does not request a certificate */
         assert_int_equal(shake(l.server, &l.peer), STREAM_OK);
         stream_tls_facts(l.server, &facts);
         assert_false(facts.client_certificate);
@@ -373,8 +373,8 @@ static void a_client_without_a_certificate_has_no_names(void **state)
 /* ---- accepted tickets ---------------------------------------------------------------- */
 
 /*
- * Present a ticket issued under the rules `a` to a listener with the rules `b`, and check whether
- * the session resumes.
+ * Use a ticket that was issued under the rules `a` with a listener that has the rules `b`, and
+ * check whether the session is resumed.
  */
 static void expect_carry_over(struct fleet *f, const struct rules *a, const struct rules *b,
                               bool resumed)
@@ -406,7 +406,7 @@ static void ticket_is_accepted_only_under_the_rules_it_was_issued_under(void **s
     expect_carry_over(f, &other_bundle, &require, false);
 }
 
-/* The same files with other names and paths, as on another router. */
+/* The same files have other names and paths, as on another router. */
 static void ticket_is_accepted_if_the_same_files_have_other_paths(void **state)
 {
     struct fleet *f = *state;
@@ -416,7 +416,7 @@ static void ticket_is_accepted_if_the_same_files_have_other_paths(void **state)
                       REQUIRE(.ca = f->root_file, .crls = {f->crl_root, f->crl_none}), true);
 }
 
-/* The ticket has not expired, but the revocation list is newer. */
+/* The ticket is still valid, but the revocation list is newer. */
 static void device_revoked_since_its_ticket_cannot_resume(void **state)
 {
     struct fleet *f = *state;
@@ -439,7 +439,7 @@ static void device_revoked_since_its_ticket_cannot_resume(void **state)
     tls_context_free(after);
 }
 
-/* The wall clock as this program and OpenSSL read it: a test sets it forward instead of waiting. */
+/* Offset of the wall clock for this program and OpenSSL, so that tests need not wait. */
 static time_t clock_ahead_s;
 time_t time(time_t *out)
 {

@@ -1,5 +1,5 @@
 /*
- * Tests of tls_context.c: which certificate a client receives, and the errors for unusable files.
+ * Tests of context.c: which certificate a client receives, and the errors for invalid files.
  */
 #include "tls_peer.h"
 
@@ -45,8 +45,7 @@ static struct tls_context *context_of(struct world *w, struct certificate_conf *
 }
 
 /*
- * The common name in the subject of the certificate that is sent to a client with server name
- * `sni`.
+ * Get the common name of the certificate that a client with the server name `sni` receives.
  */
 static void shown(struct tls_context *ctx, int version, const char *sni, char cn[64])
 {
@@ -126,8 +125,7 @@ static void alpn_selects_mqtt_and_ignores_other_protocols(void **state)
     struct world *w = *state;
     char error[TLS_ERROR_MAX];
     /*
-     * The same must hold for the second certificate, whose SSL_CTX is used once the server name
-     * selects it.
+     * The same for the second certificate, whose SSL_CTX is used when the server name selects it.
      */
     struct tls_context *ctx = context_of(w, w->certificates, 2, TLS1_2_VERSION, error);
     assert_non_null(ctx);
@@ -159,7 +157,7 @@ static void min_version_1_3_rejects_a_1_2_client(void **state)
 }
 
 /*
- * AES-256 adds no useful strength here and costs a third more, even if the client lists it first.
+ * AES-256 adds no useful strength and costs a third more, even if the client lists it first.
  */
 static void aes_128_and_x25519_are_preferred(void **state)
 {
@@ -184,7 +182,7 @@ static void aes_128_and_x25519_are_preferred(void **state)
     tls_context_free(ctx);
 }
 
-/* One message: the file, then the rule. */
+/* Check that the error is one message with the file and the rule. */
 static void expect_refusal(struct world *w, const char *certificate, const char *key,
                            const char *file, const char *rule)
 {
@@ -218,7 +216,7 @@ static void file_with_the_wrong_content_is_reported_by_name(void **state)
                                     .private_key_file = good->private_key_file};
     expect_refusal(w, text, good->private_key_file, text, "no certificate in it: no start line");
     expect_refusal(w, good->certificate_file, text, text, "no private key in it");
-    /* Swapped by mistake. */
+    /* Certificate and key are swapped. */
     expect_refusal(w, good->private_key_file, good->certificate_file, good->private_key_file,
                    "no certificate in it: no start line");
     assert_null(context_of(w, &conf, 1, TLS1_2_VERSION, error));

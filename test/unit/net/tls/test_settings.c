@@ -1,6 +1,6 @@
 /*
- * Tests of tls_settings.c and tls_staple.c: the settings of a listener, the errors for invalid
- * settings, and OCSP responses.
+ * Tests of settings.c and staple.c: the settings of a listener, the errors for invalid settings,
+ * and OCSP responses.
  */
 #include "tls_authority.h"
 
@@ -117,7 +117,7 @@ static void alpn_uses_the_configured_names_in_the_order_of_the_listener(void **s
 
 /* ---- stapled responses ----------------------------------------------------------------- */
 
-/* A certificate, its issuer, and a context that staples `response` to it. */
+/* A certificate, its issuer, and a context that staples `response`. */
 struct stapling {
     struct identity issuer, leaf;
     struct certificate_conf files;
@@ -140,7 +140,7 @@ static void stapling_fini(struct stapling *s)
     identity_free(&s->leaf);
 }
 
-/* Check the response that a client receives if it requests one, or does not. */
+/* Check the response that a client receives, with or without a request for it. */
 static void expect_staple(struct tls_context *ctx, bool asks, const unsigned char *want, long n)
 {
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
@@ -186,7 +186,7 @@ static void response_is_stapled_if_the_client_requests_it(void **state)
     stapling_fini(&s);
 }
 
-/* If the response was not renewed in time, the listener continues without it. */
+/* The response was not renewed in time: the listener continues without it. */
 static void expired_response_is_not_sent(void **state)
 {
     struct world *w = *state;

@@ -1,5 +1,6 @@
 /*
- * Tests of stream_tls.c: handshakes, data, ends and faults, against OpenSSL's own client.
+ * Tests of stream.c and stream_socket.c with OpenSSL's own client: handshakes, data, the end of the
+ * stream, and errors.
  */
 #include "tls_link.h"
 
@@ -16,7 +17,7 @@ static uint8_t *pattern(size_t n)
     return p;
 }
 
-/* Read until the result is not WANT_READ, and let the client move bytes in between. */
+/* Read until the result is not WANT_READ. The client moves bytes in between. */
 static enum stream_result read_end(struct link *l)
 {
     uint8_t bytes[64];
@@ -100,7 +101,7 @@ static void facts_omit_what_the_client_did_not_send(void **state)
     link_fini(&l);
 }
 
-/* A CONNECT that travels with the client's Finished is inside the SSL when open() is done. */
+/* A CONNECT that is sent with the client's Finished is in the SSL's buffer when open() is done. */
 static void data_sent_with_the_last_flight_is_read_immediately(void **state)
 {
     struct world *w = *state;
@@ -143,8 +144,8 @@ static void short_read_makes_the_next_read_return_want_read_without_a_system_cal
 }
 
 /*
- * Two records in one segment: after the first, the second is buffered in the SSL object, and no
- * socket event reports it.
+ * Two records arrive in one segment. After the first has been read, the second is in the SSL's
+ * buffer, for which there is no socket event.
  */
 static void short_read_continues_while_the_ssl_object_has_more_data(void **state)
 {
@@ -175,7 +176,7 @@ static void repeated_write_may_use_another_buffer(void **state)
     for (int i = 0; i < PEER_STEPS_MAX && done < N; i++) {
         enum stream_result answer = STREAM_OK;
         while (sent < N && answer == STREAM_OK) {
-            /* Each attempt uses a new buffer; the last one is overwritten and freed. */
+            /* Each attempt uses a new buffer. The previous buffer is overwritten and freed. */
             uint8_t *elsewhere = malloc(N - sent);
             assert_non_null(elsewhere);
             memcpy(elsewhere, bytes + sent, N - sent);
@@ -195,7 +196,7 @@ static void repeated_write_may_use_another_buffer(void **state)
     }
     assert_int_equal(done, N);
     assert_true(waits > 3);
-    assert_true(parts > 3); /* partial writes are reported, so that buffers can be freed */
+    assert_true(parts > 3); /* partial writes let the caller free memory early */
     link_fini(&l);
     free(before);
     free(bytes);
@@ -238,12 +239,12 @@ static void close_write_sends_close_notify_and_then_fin(void **state)
                      SSL_ERROR_ZERO_RETURN);
     assert_int_equal(SSL_get_shutdown(l.peer.ssl), SSL_RECEIVED_SHUTDOWN);
     assert_true(l.peer.saw_fin);
-    /* Data that the client still sends is read to the end. */
+    /* Data from the client can still be read. */
     send_up(&l.peer, l.server, (const uint8_t *)"late", 4);
     link_fini(&l);
 }
 
-/* Half a record cannot be followed by close_notify: the client must not see an orderly end. */
+/* After half a record, close_notify cannot be sent: the client must not read a clean end. */
 static void close_write_after_a_partial_write_sends_no_close_notify(void **state)
 {
     struct world *w = *state;
@@ -297,7 +298,7 @@ static void tls_1_1_client_is_rejected_and_the_alert_is_reported(void **state)
     link_fini(&l);
 }
 
-/* The alert arrives after the server's open() in TLS 1.3 or during it in 1.2. */
+/* The alert arrives after the server's open() in TLS 1.3, and during open() in TLS 1.2. */
 static void alert_of_a_client_that_rejects_our_certificate_is_reported(void **state)
 {
     struct world *w = *state;
@@ -402,8 +403,8 @@ static size_t write_until_blocked(struct stream *server, const uint8_t *p, size_
 }
 
 /*
- * Each KeyUpdate requests one of ours, which must wait until a partly sent record is complete.
- * OpenSSL 3.0 fails such a write with "bad length" when it is left to OpenSSL.
+ * Each KeyUpdate requests one from us, which must not be sent before the rest of a partly sent
+ * record. If OpenSSL 3.0 itself sent that rest, the write would fail with "bad length".
  */
 static void key_updates_during_a_blocked_write_do_not_corrupt_data(void **state)
 {
@@ -441,7 +442,7 @@ static void key_updates_during_a_blocked_write_do_not_corrupt_data(void **state)
     free(bytes);
 }
 
-/* Send KeyUpdates that request one of ours, then a byte of data, which the server reads. */
+/* Send KeyUpdates that request KeyUpdates from us, then a byte of data, which the server reads. */
 static enum stream_result ask_for_key_updates(struct link *l, int times)
 {
     uint8_t byte;
@@ -456,11 +457,11 @@ static enum stream_result ask_for_key_updates(struct link *l, int times)
     assert_int_equal(send(l->peer.fd, waiting, (size_t)waiting_n, 0), waiting_n);
     (void)BIO_reset(l->peer.out);
     enum stream_result r = stream_read(l->server, &byte, 1, &got);
-    /* the previous read may have emptied the socket: then the first read makes no system call */
+    /* if the previous read has emptied the socket, the first read makes no system call */
     return r == STREAM_WANT_READ ? stream_read(l->server, &byte, 1, &got) : r;
 }
 
-/* A peer that never reads must not make the answers to its KeyUpdates use up all memory. */
+/* The answers to the KeyUpdates of a peer that never reads must not use up the memory. */
 static void reading_stops_if_the_peer_never_reads_our_answers(void **state)
 {
     struct world *w = *state;
@@ -479,7 +480,7 @@ static void reading_stops_if_the_peer_never_reads_our_answers(void **state)
     free(bytes);
 }
 
-/* Memory of sent answers is reused, even if the peer never reads all of them. */
+/* The memory of sent answers is reused, even if some answers are always unsent. */
 static void unsent_answers_stay_bounded_if_the_peer_reads_slowly(void **state)
 {
     struct world *w = *state;
@@ -504,8 +505,8 @@ static void unsent_answers_stay_bounded_if_the_peer_reads_slowly(void **state)
 }
 
 /*
- * The peer closes with unread bytes: our next write fails, but the bytes it sent can still be
- * read.
+ * The peer closes its socket without reading all bytes. Our next write fails, but the bytes that
+ * the peer sent can still be read.
  */
 static void received_data_can_be_read_after_a_write_fails(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Tests of tls_client.c and stream_tls_connect.c: TLS connections to a node, against our own
- * server streams and against raw sockets.
+ * Tests of client.c and stream_connect.c: TLS connections to a node, with our own server streams
+ * and with raw sockets.
  */
 #include "tls_authority.h"
 
@@ -75,7 +75,7 @@ static struct tls_context *server_of(struct nodes *w, const struct tls_conf *con
     return ctx;
 }
 
-/* Run the handshake on both sides in turns, until both are open or the client fails. */
+/* Run the handshake on both sides in turn until both are open or the client fails. */
 static enum stream_result meet(struct stream *client, struct stream *server)
 {
     bool server_open = false;
@@ -95,8 +95,8 @@ static enum stream_result meet(struct stream *client, struct stream *server)
 }
 
 /*
- * Check the error of a client with `conf` for a node with `certificate` that should be `peer`; ""
- * = no error.
+ * Check the error of a client with `conf` that expects `peer` and connects to a node with
+ * `certificate`; "" = no error.
  */
 static void expect_words(struct nodes *w, const struct upstream_tls_conf *conf,
                          struct certificate_conf *certificate, const struct tls_peer *peer,
@@ -110,7 +110,7 @@ static void expect_words(struct nodes *w, const struct upstream_tls_conf *conf,
     struct stream *server = stream_tls_accept(server_ctx, fds[0]);
     struct stream *client = stream_tls_connect(client_ctx, fds[1], peer, NULL, 0);
     assert_true(server && client);
-    tls_client_context_free(client_ctx); /* the stream has its own reference */
+    tls_client_context_free(client_ctx); /* the stream holds its own reference */
     enum stream_result answer = meet(client, server);
     assert_string_equal(answer == STREAM_OK ? "" : stream_error(client), words);
     if (answer == STREAM_OK) {
@@ -137,8 +137,8 @@ static void node_certificate_is_verified_by_name(void **state)
         {"node.test", ""},
         {"Node.Test", ""},
         {"a.nodes.test", ""},
-        {"node",
-         "certificate verify failed: hostname mismatch"}, /* the CN is ignored if there is a SAN */
+        {"node", "certificate verify failed: hostname mismatch"}, /* the common name is ignored if
+                                                                     there is a SAN */
         {"a.b.nodes.test", "certificate verify failed: hostname mismatch"},
         {"other.test", "certificate verify failed: hostname mismatch"},
         {"", "the server name cannot be used"}};
@@ -239,7 +239,7 @@ static void client_certificate_is_sent_to_a_node_that_requests_it(void **state)
 
 /* ---- connect and preamble ------------------------------------------------------------ */
 
-/* A loopback listener, and a socket that connects to it. */
+/* Create a loopback listener and a socket that connects to it. */
 static int dial(int *listener)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -269,7 +269,7 @@ static void preamble_is_sent_first_unencrypted_and_in_one_piece(void **state)
         stream_tls_connect(client_ctx, dial(&listener), &(struct tls_peer){.address = &w->loopback},
                            preamble, sizeof(preamble));
     assert_non_null(client);
-    memset(preamble, 'x', sizeof(preamble)); /* it was copied */
+    memset(preamble, 'x', sizeof(preamble)); /* the stream has a copy */
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
     assert_true(fd >= 0);
     enum stream_result answer;
@@ -277,7 +277,7 @@ static void preamble_is_sent_first_unencrypted_and_in_one_piece(void **state)
         answer = stream_open(client);
     while (answer == STREAM_WANT_WRITE);
     assert_int_equal(answer, STREAM_WANT_READ);
-    /* Read as a broker does: first the preamble, then TLS. */
+    /* Read like a broker: first the preamble, then TLS. */
     assert_int_equal(recv(fd, got, sizeof(preamble), 0), sizeof(preamble));
     memset(preamble, 'P', sizeof(preamble));
     assert_memory_equal(got, preamble, sizeof(preamble));
@@ -292,7 +292,7 @@ static void preamble_is_sent_first_unencrypted_and_in_one_piece(void **state)
     tls_context_free(server_ctx);
 }
 
-/* A Unix socket accepts little at a time: the rest of the preamble is sent later. */
+/* A Unix socket accepts only part of the preamble; the rest is sent later. */
 static void rest_of_a_long_preamble_is_sent_when_there_is_room(void **state)
 {
     enum { N = 400000 };
@@ -329,7 +329,7 @@ static void refused_connect_is_reported_with_the_system_error(void **state)
     struct tls_client_context *ctx = client_of(w, &conf);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(to);
-    /* Bound but not listening: reserves the port. */
+    /* Reserve a port by binding a socket that does not listen. */
     int holder = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(holder, (struct sockaddr *)&to, n), 0);
     assert_int_equal(getsockname(holder, (struct sockaddr *)&to, &n), 0);

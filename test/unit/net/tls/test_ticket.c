@@ -1,6 +1,6 @@
 /*
- * Tests of session tickets: a reconnecting device needs no full handshake, on any worker and any
- * router.
+ * Tests of ticket.c and of session tickets: a device that reconnects needs no full handshake, on
+ * any worker and any router.
  */
 #include "tls_link.h"
 
@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 /*
- * Do a handshake with `ctx` that offers `session`. Returns the session for the client's next
+ * Do a handshake with `ctx` in which the client offers `session`. Returns the session for its next
  * handshake.
  */
 static SSL_SESSION *resume(struct tls_context *ctx, int version, SSL_SESSION *session, bool resumed)
@@ -73,7 +73,7 @@ static int count_ticket(SSL *ssl, SSL_SESSION *session)
     return 0;
 }
 
-/* Two tickets, the default of OpenSSL, would add 20 us to every handshake. */
+/* Two tickets, OpenSSL's default, would add 20 us to every handshake. */
 static void one_ticket_is_sent_per_handshake(void **state)
 {
     struct world *w = *state;
@@ -133,7 +133,7 @@ static void no_ticket_allows_early_data(void **state)
 
 /* ---- rotation -------------------------------------------------------------------------- */
 
-/* The name of the key that encrypted a session's ticket. */
+/* Get the name of the key that encrypted a session's ticket. */
 static void ticket_name(const SSL_SESSION *session, unsigned char name[16])
 {
     const unsigned char *ticket;
@@ -143,7 +143,7 @@ static void ticket_name(const SSL_SESSION *session, unsigned char name[16])
     memcpy(name, ticket, 16);
 }
 
-/* After a rotation, old tickets are still accepted, and are replaced by tickets of the new key. */
+/* After a rotation, old tickets are still accepted, and replaced by tickets of the new key. */
 static void rotated_key_decrypts_tickets_until_it_is_dropped(void **state)
 {
     struct world *w = *state;
@@ -161,7 +161,7 @@ static void rotated_key_decrypts_tickets_until_it_is_dropped(void **state)
         SSL_SESSION *renewed = resume(ctx, version, old, true);
         ticket_name(renewed, second);
         assert_memory_not_equal(first, second, sizeof(first));
-        tls_context_set_ticket_keys(ctx, three); /* these no longer include the first key */
+        tls_context_set_ticket_keys(ctx, three); /* without the first key */
         SSL_SESSION_free(resume(ctx, version, renewed, true));
         SSL_SESSION_free(resume(ctx, version, old, false));
         tls_context_free(ctx);
@@ -192,7 +192,7 @@ static void generated_sets_keep_the_given_number_of_old_keys(void **state)
 
 /* ---- key files ------------------------------------------------------------------------- */
 
-/* A line of a key file, with its newline. */
+/* Write a line of a key file, with its newline. */
 static void key_line(char line[160], int bytes)
 {
     unsigned char random[80];
@@ -227,9 +227,10 @@ static void sessions_resume_on_another_router_with_the_same_key_file(void **stat
     }
     for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
         SSL_SESSION *session = resume(ctx[0], version, NULL, false);
-        session = resume(ctx[1], version, session, true); /* decrypted by its third key, renewed */
+        session =
+            resume(ctx[1], version, session, true); /* decrypted with its third key, renewed */
         SSL_SESSION_free(
-            resume(ctx[0], version, session, false)); /* encrypted by a key it does not have */
+            resume(ctx[0], version, session, false)); /* encrypted with an unknown key */
         session = resume(ctx[2], version, NULL, false);
         SSL_SESSION_free(resume(ctx[1], version, session, true));
     }
@@ -261,9 +262,9 @@ static void key_in_the_first_line_encrypts_tickets(void **state)
 }
 
 /*
- * Decrypt a ticket by hand, in the layout of RFC 5077 section 4 and with the key split as in
- * HAProxy: name, AES, HMAC. Our layout must be the same, otherwise the key file could not be
- * shared with other programs.
+ * Decrypt a ticket without our own code, with the layout of RFC 5077 section 4 and the key parts of
+ * HAProxy (name, AES, HMAC). With any other layout, the key file could not be shared with other
+ * programs.
  */
 static void expect_ticket_layout(struct world *w, const char *name, int bytes)
 {
@@ -343,7 +344,7 @@ static void invalid_key_file_is_reported_with_its_line(void **state)
 #define THREAD_ROUNDS 40
 
 /*
- * A worker as in the router: its own library context and TLS context, and a mailbox for new keys.
+ * A worker as in the router, with its own library context and TLS context, and a mailbox for keys.
  */
 struct worker_like {
     pthread_t thread;

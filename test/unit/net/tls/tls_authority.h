@@ -1,6 +1,6 @@
 /*
- * tls_authority.h - throw-away authorities, certificates, revocation lists and OCSP
- * responses for the TLS tests.
+ * tls_authority.h - temporary authorities, certificates, revocation lists and OCSP responses for
+ * the TLS tests.
  */
 #ifndef UNIT_NET_TLS_TLS_AUTHORITY_H
 #define UNIT_NET_TLS_TLS_AUTHORITY_H
@@ -18,10 +18,10 @@ struct identity {
 struct identity_spec {
     const char *cn;  /* null = none */
     const char *san; /* in X509V3 syntax: "DNS:a.test,URI:urn:x"; null = none */
-    bool authority;  /* may sign others */
-    bool rsa;        /* instead of ECDSA P-256 */
+    bool authority;  /* may sign other certificates */
+    bool rsa;        /* not ECDSA P-256 */
     long serial;     /* 0 = 1 */
-    long lifetime_s; /* from an hour ago + ...; 0 = two hours, so one hour from now */
+    long lifetime_s; /* counted from an hour ago; 0 = two hours, so it ends in an hour */
 };
 
 static inline void add_extension(X509 *x509, int nid, const char *text)
@@ -32,7 +32,7 @@ static inline void add_extension(X509 *x509, int nid, const char *text)
     X509_EXTENSION_free(extension);
 }
 
-/* Signed by `issuer`, or self-signed if that is null. */
+/* Create a certificate that is signed by `issuer`; null = self-signed. */
 static inline struct identity identity_make(const struct identity *issuer,
                                             const struct identity_spec *spec)
 {
@@ -65,7 +65,7 @@ static inline void identity_free(struct identity *identity)
     *identity = (struct identity){0};
 }
 
-/* A PEM file with these certificates in order; null ends the list early. */
+/* Write a PEM file with these certificates in this order. Null ends the list early. */
 static inline const char *write_chain(struct test_files *files, const char *name,
                                       const struct identity *first, const struct identity *second)
 {
@@ -93,7 +93,7 @@ static inline struct certificate_conf write_identity(struct test_files *files, c
                                          (char *)write_key(files, file, identity->key, NULL)};
 }
 
-/* A revocation list of `issuer` that names one serial number (0 = none). */
+/* Write a revocation list of `issuer` with one serial number (0 = none). */
 static inline const char *write_crl(struct test_files *files, const char *name,
                                     const struct identity *issuer, long revoked_serial)
 {
@@ -126,7 +126,7 @@ static inline const char *write_crl(struct test_files *files, const char *name,
     return path;
 }
 
-/* An OCSP response of `issuer` about `subject`, valid until `until_s` from now. */
+/* Create an OCSP response of `issuer` for `subject`, valid for `until_s` seconds from now. */
 static inline unsigned char *make_ocsp(const struct identity *issuer,
                                        const struct identity *subject, int status, long until_s,
                                        int *n)

@@ -69,7 +69,7 @@ static inline void link_open(struct link *l, struct tls_context *ctx, int versio
     size_t got;
     assert_int_equal(shake(l->server, &l->peer), STREAM_OK);
     peer_settle(&l->peer);
-    /* the last flight emptied the socket: the next read returns WANT_READ once */
+    /* the last flight has emptied the socket, so the next read returns WANT_READ */
     assert_int_equal(stream_read(l->server, &byte, 1, &got), STREAM_WANT_READ);
 }
 

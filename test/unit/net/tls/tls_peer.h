@@ -1,8 +1,8 @@
 /*
- * tls_peer.h - the peer in the TLS tests: throw-away certificates, and an OpenSSL client. The test
- * itself moves the client's records to the socket, any number of bytes at a time.
+ * tls_peer.h - temporary certificates and an OpenSSL client for the TLS tests. The test moves the
+ * client's records to the socket itself, in pieces of any size.
  *
- * Client and server run in turns in one thread: nothing blocks, and every loop is bounded.
+ * Client and server run in turn on one thread: nothing blocks, and every loop is bounded.
  */
 #ifndef UNIT_NET_TLS_TLS_PEER_H
 #define UNIT_NET_TLS_TLS_PEER_H
@@ -35,7 +35,7 @@
 
 struct test_files {
     char dir[64];
-    char *paths[64]; /* files made so far; owned */
+    char *paths[64]; /* created files; owned */
     size_t n;
 };
 
@@ -86,7 +86,7 @@ static inline const char *write_key(struct test_files *files, const char *name, 
     return path;
 }
 
-/* A self-signed ECDSA P-256 certificate for one DNS name, and its key. */
+/* Create a self-signed ECDSA P-256 certificate for one DNS name, and its key. */
 static inline struct certificate_conf make_certificate(struct test_files *files, const char *dns)
 {
     char name[80], san[80];
@@ -126,11 +126,11 @@ static inline struct certificate_conf make_certificate(struct test_files *files,
 struct peer {
     SSL_CTX *ossl;
     SSL *ssl;
-    BIO *in;  /* owned by ssl: what the server sent */
-    BIO *out; /* owned by ssl: what is to be sent */
+    BIO *in;  /* owned by ssl; bytes from the server */
+    BIO *out; /* owned by ssl; bytes to the server */
     int fd;
     size_t chunk; /* maximum number of bytes moved in each direction per step */
-    bool saw_fin; /* the server's end of stream */
+    bool saw_fin; /* the server has closed its writing side */
 };
 
 static inline void peer_init(struct peer *peer, int fd, int version)
@@ -186,7 +186,7 @@ static inline void peer_carry(struct peer *peer)
     }
 }
 
-/* ---- both ---- */
+/* ---- client and server ---- */
 
 static inline void make_pair(int fds[2])
 {
@@ -209,7 +209,7 @@ static inline enum stream_result shake(struct stream *server, struct peer *peer)
     return STREAM_ERR;
 }
 
-/* Let the client receive what is in flight: the end of its handshake, tickets. */
+/* Let the client receive the rest of the handshake and the tickets. */
 static inline void peer_settle(struct peer *peer)
 {
     uint8_t byte;
@@ -223,7 +223,7 @@ static inline void peer_settle(struct peer *peer)
     }
 }
 
-/* The client sends all of it, the server reads all of it. */
+/* Send n bytes from the client, and read all of them on the server. */
 static inline void send_up(struct peer *peer, struct stream *server, const uint8_t *p, size_t n)
 {
     uint8_t bytes[4096];
@@ -245,7 +245,7 @@ static inline void send_up(struct peer *peer, struct stream *server, const uint8
     assert_int_equal(done, n);
 }
 
-/* The client reads what has arrived of the n bytes, starting at *done. */
+/* Read on the client those of the n bytes that have arrived. *done of them were read before. */
 static inline void take_down(struct peer *peer, const uint8_t *p, size_t n, size_t *done)
 {
     uint8_t bytes[4096];
@@ -259,7 +259,7 @@ static inline void take_down(struct peer *peer, const uint8_t *p, size_t n, size
     }
 }
 
-/* The server sends all of it, the client reads all of it. */
+/* Send n bytes from the server, and read all of them on the client. */
 static inline void send_down(struct stream *server, struct peer *peer, const uint8_t *p, size_t n)
 {
     size_t sent = 0, done = 0, put = 0;

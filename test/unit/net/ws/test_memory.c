@@ -1,9 +1,9 @@
 /*
- * test_memory.c - memory used by a WebSocket stream over a real socket: idle, and while a request
- * or a frame has been received in part.
+ * Tests of the memory that a WebSocket stream uses over a real socket: while it is idle, and while
+ * a request or a frame is partly received.
  *
- * Counts the bytes in use by replacing malloc() of the C library. Sanitizers have their own
- * malloc(), so this program is skipped with them.
+ * The program replaces malloc() of the C library to count the bytes in use. Sanitizers have their
+ * own malloc(), so the program is skipped with them.
  */
 #include <malloc.h>
 #include <sys/socket.h>
@@ -22,12 +22,12 @@
 #define MALLOC_IS_OURS 1
 #endif
 
-static size_t in_use; /* bytes allocated and not yet freed */
+static size_t in_use; /* bytes allocated and not freed */
 
 #define ROOM_AROUND 512u /* blocks are a little larger than requested */
 
 #if MALLOC_IS_OURS
-/* glibc's internal names for these functions; no header declares them. */
+/* glibc's internal names of these functions, which no header declares. */
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
@@ -64,8 +64,8 @@ void free(void *p)
 #endif
 
 /*
- * A stream over one end of a socket pair; the other end is *peer. *before: bytes in use before it
- * was created.
+ * Create a stream over one end of a socket pair; *peer is the other end. Sets *before to the bytes
+ * in use before the stream was created.
  */
 static struct stream *ws_over_socket(int *peer, size_t *before)
 {
@@ -86,7 +86,8 @@ static void send_to(int peer, struct span bytes)
 }
 
 /*
- * Read again if the first call returns the WANT_READ that follows a short read, see stream_read().
+ * Read, and again if the first read returns WANT_READ, as it can after a short read (see
+ * stream_read()).
  */
 static enum stream_result read_again(struct stream *st, void *p, size_t n, size_t *got)
 {
@@ -94,7 +95,7 @@ static enum stream_result read_again(struct stream *st, void *p, size_t n, size_
     return r == STREAM_WANT_READ ? stream_read(st, p, n, got) : r;
 }
 
-/* Do one upgrade first: OpenSSL allocates memory for the first digest. */
+/* Do one upgrade before the tests, because OpenSSL allocates memory for the first digest. */
 static int warm_up(void **state)
 {
     size_t before;

@@ -1,9 +1,9 @@
 /*
- * Tests of stream_ws_frames.c and of reading: payload from frames, ping and close, and each rule
- * of RFC 6455 that a client can violate.
+ * Tests of frames_in.c and of reading: payload of frames, ping and close frames, and each rule of
+ * RFC 6455 that a client can violate.
  *
- * Inputs are read whole, byte by byte and split at every point, with large and small read sizes. A
- * split may change only which of several pings is answered.
+ * Inputs are read whole, byte by byte and split at every point, with large and small read sizes.
+ * The split must not affect the result, except which of several pings is answered.
  */
 #include "guard_page.h"
 #include "ws_testing.h"
@@ -98,7 +98,7 @@ static void check(struct outcome o, const struct expected *want)
     outcome_free(&o);
 }
 
-/* Every way of splitting the input has the same result. Frees the input. */
+/* Check that the result is the same for every split of the input. Frees the input. */
 static void reads(struct bytes *input, struct expected want)
 {
     static const size_t pieces[] = {PIECE_MAX, 1, 3};
@@ -124,8 +124,7 @@ static void reads_payload(struct bytes *input, const char *payload)
 }
 
 /*
- * The frame `bad`, which follows a valid one, violates a rule: the payload before it is still
- * read.
+ * Check that the frame `bad` is rejected after a valid frame, whose payload is still read.
  */
 static void refused(struct bytes *bad, const char *error, unsigned code)
 {
@@ -232,7 +231,7 @@ static void one_megabyte_frame_is_read_through_a_small_buffer(void **state)
     free(all);
 }
 
-/* Check what a stream has written after it reads the input, before close_write() is called. */
+/* Check the output after the input has been read, without close_write(). */
 static void answers(struct bytes *input, const char *payload, const void *want, size_t want_n)
 {
     struct bytes got = {0};
@@ -316,7 +315,7 @@ static void reading_waits_while_a_pong_cannot_be_sent(void **state)
     stream_memory_feed(inner, bytes_span(&input), false);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
-    assert_int_equal(stream_memory_unread(inner), 7); /* limited to what one call has read */
+    assert_int_equal(stream_memory_unread(inner), 7); /* not read while the pong waits */
     assert_output(st, "\x8a\x05H", 3);
     stream_memory_consume(inner, 3);
     assert_int_equal(stream_read(st, piece, 11, &got), STREAM_WANT_WRITE);
@@ -551,7 +550,7 @@ static void input_is_discarded_after_a_protocol_violation(void **state)
     add_text_frame(&input, FIN | TEXT, "x");
     stream_memory_feed(inner, bytes_span(&input), false);
     assert_int_equal(stream_read(st, piece, sizeof(piece), &got), STREAM_ERR);
-    assert_output(st, "\x88\x02\x03\xeb", 4); /* it was sent immediately */
+    assert_output(st, "\x88\x02\x03\xeb", 4); /* sent immediately */
     assert_int_equal(stream_read(st, piece, sizeof(piece), &got), STREAM_ERR);
     assert_int_equal(stream_close_write(st), STREAM_OK);
     assert_output(st, "\x88\x02\x03\xeb", 4);
@@ -583,7 +582,7 @@ static void payload_is_still_read_after_our_close_frame(void **state)
     bytes_free(&payload);
 }
 
-/* paho-python answers our close frame unmasked. */
+/* paho-python answers our close frame with an unmasked frame. */
 static void invalid_frame_after_our_close_frame_ends_the_stream(void **state)
 {
     (void)state;
@@ -625,7 +624,8 @@ static void faults_of_the_inner_stream_are_returned_after_the_bytes_before_them(
 }
 
 /*
- * A client that has closed answers our pong with RST; the bytes it sent before can still be read.
+ * A client that has closed its socket answers our pong with RST. The bytes that it sent before can
+ * still be read.
  */
 static void frames_are_read_when_a_pong_cannot_be_written(void **state)
 {

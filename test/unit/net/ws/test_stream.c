@@ -1,6 +1,6 @@
 /*
- * Tests of stream_ws_upgrade.c and the life of a WebSocket stream: the upgrade, a rejected
- * upgrade, facts, and the number of calls to the inner stream.
+ * Tests of upgrade.c and of a WebSocket stream as a whole: the upgrade, a rejected upgrade, facts,
+ * and the number of calls to the inner stream.
  */
 #include "ws_testing.h"
 
@@ -19,7 +19,7 @@ static void upgrade_succeeds_for_any_sizes_of_reads_and_writes(void **state)
     (void)state;
     for (unsigned wait_every = 0; wait_every < 4; wait_every++) {
         if (wait_every == 1)
-            continue; /* could make no progress */
+            continue; /* no progress yet */
         struct stream *st =
             ws_over((struct stream_memory_script){.input = span_of_str(WS_REQUEST_TEXT),
                                                   .read_max = 1,
@@ -54,8 +54,8 @@ static void response_waits_for_room_and_is_then_continued(void **state)
 }
 
 /*
- * A rejected stream reports the reason, accepts writes without sending them, and discards further
- * input.
+ * Check that a rejected stream returns the reason, accepts writes without sending them, and
+ * discards further input.
  */
 static void check_refused(const char *request, const char *words, const char *status_line)
 {
@@ -245,7 +245,7 @@ static void freeing_a_stream_without_an_upgrade_frees_its_inner_stream(void **st
     bytes_free(&input);
 }
 
-/* A stream that counts the calls and passes them on to another, which it owns. */
+/* A stream that counts the calls and passes them on to an inner stream, which it owns. */
 struct counting {
     struct stream stream;
     struct stream *inner;

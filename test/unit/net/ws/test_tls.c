@@ -1,6 +1,6 @@
 /*
- * WebSocket over TLS over a socket: wss. The client reads little at a time, because a TLS record
- * that was sent in part must be repeated with the same bytes, including the frame header.
+ * Tests of WebSocket over TLS over a socket (wss). The client reads few bytes at a time, so that
+ * TLS records are partly sent: the same bytes must then be repeated, including the frame header.
  */
 #include "net/tls/tls_link.h"
 #include "ws_testing.h"
@@ -11,7 +11,7 @@
 struct wss {
     struct link link;
     struct stream *st; /* owns the link's server */
-    struct bytes down; /* what the client has read so far */
+    struct bytes down; /* bytes that the client has read */
 };
 
 /* The client reads all bytes that have arrived. */
@@ -79,7 +79,7 @@ static void check_down(struct world *world, int version)
             assert_int_equal(r, STREAM_WANT_WRITE);
         waits += r == STREAM_WANT_WRITE;
         take(&w);
-        /* a repeated write may have more bytes appended */
+        /* a repeated write may contain more bytes */
         if (r == STREAM_WANT_WRITE || at == offered)
             offered = size_min(LENGTH, offered + STEP);
     }

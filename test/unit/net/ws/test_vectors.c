@@ -1,9 +1,9 @@
 /*
- * test_vectors.c - the WebSocket stream against the vectors made from the standards: chunk by
- * chunk, whole, byte by byte, and cut at every point.
+ * Tests of the WebSocket stream with vectors derived from the standards. Each vector is read in its
+ * own chunks, whole, byte by byte, and split at every point.
  *
- * The session checks the MQTT content of the payload: if a vector is rejected for its MQTT
- * content, only the payload of its frames is compared.
+ * The MQTT content of the payload is checked by the session, not by the stream. If a vector is
+ * rejected for its MQTT content, only the payload of its frames is compared.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -23,14 +23,14 @@ struct vector {
     const char *name;
     bool refused, ends;
     unsigned status;
-    json_t *close_code; /* null: the vector gives none */
+    json_t *close_code; /* null = not in the vector */
     struct bytes input, want;
     size_t chunk_end[CHUNKS_MAX], n_chunks;
 };
 
 struct outcome {
-    enum stream_result opened; /* last result of open() */
-    enum stream_result result; /* then the last result of read() */
+    enum stream_result opened; /* last result of open */
+    enum stream_result result; /* last result of read */
     struct bytes payload;
     struct ws_facts facts;
 };
@@ -82,7 +82,7 @@ static struct vector vector_of(json_t *json)
     return v;
 }
 
-/* Open and read as far as the available input allows. */
+/* Open the stream and read until there is no more input. */
 static void advance(struct stream *st, struct outcome *o)
 {
     if (is_want(o->opened))
@@ -104,7 +104,7 @@ static size_t segment_end(const struct vector *v, size_t at, size_t cut)
     return v->chunk_end[i];
 }
 
-/* Check that what was written after the end of the stream is valid and contains this close code. */
+/* Check that the output after the end of the stream is valid and contains this close code. */
 static void check_output(const struct vector *v, struct stream *st, const struct outcome *o)
 {
     struct span left = output_of(st);
@@ -128,7 +128,7 @@ static void check_output(const struct vector *v, struct stream *st, const struct
     assert_int_equal(o->facts.close_code_sent, code);
 }
 
-/* Send the input in segments: `cut` is a place, BYTEWISE or IN_CHUNKS. */
+/* Send the input in segments: `cut` is a position, BYTEWISE or IN_CHUNKS. */
 static struct outcome run(const struct vector *v, size_t cut)
 {
     struct outcome o = {.opened = STREAM_WANT_READ, .result = STREAM_WANT_READ};

@@ -1,14 +1,14 @@
 /*
- * Tests of writing in stream_ws.c: data frames, control frames between them, and the close.
+ * Tests of frames_out.c and of writing: data frames, control frames between them, and the close.
  *
- * The scripted inner stream asserts that a write that returned WANT_WRITE is repeated with the
+ * The scripted inner stream asserts that a write that has returned WANT_WRITE is repeated with the
  * same bytes.
  */
 #include "ws_testing.h"
 
 /*
- * Append the payload of all frames in `left`, which must be complete, final and binary. Returns
- * the number of frames.
+ * Append the payload of all frames in `left` to *payload. The frames must be complete, final and
+ * binary. Returns their number.
  */
 static size_t unframe(struct span left, struct bytes *payload)
 {
@@ -30,7 +30,7 @@ static uint8_t *counting_bytes(size_t n)
     return p;
 }
 
-/* Make the stream read a ping frame; the caller owns its bytes. */
+/* Make the stream read a frame. The caller still owns the frame. */
 static enum stream_result give_frame(struct stream *st, struct bytes *frame)
 {
     char piece[64];
@@ -102,7 +102,7 @@ static void repeated_write_may_grow_and_keeps_its_frame_length(void **state)
     struct stream *st = ws_opened((struct stream_memory_script){.room = 1});
     struct stream *inner = stream_ws_inner(st);
     assert_int_equal(stream_write(st, "0123456789", 4, &put), STREAM_WANT_WRITE);
-    assert_output(st, "\x82", 1); /* no byte of the payload has been written */
+    assert_output(st, "\x82", 1); /* no payload has been written */
     for (size_t at = 0; at < 10;) {
         bytes_add(&all, output_of(st).p, output_of(st).n);
         stream_memory_consume(inner, output_of(st).n);
@@ -129,7 +129,7 @@ static void incomplete_frame_is_completed_by_the_next_writes(void **state)
     assert_int_equal(stream_write(st, "d", 1, &put), STREAM_OK);
     assert_output(st, "d", 1);
     assert_int_equal(stream_write(st, "XYZ", 3, &put), STREAM_OK);
-    assert_int_equal(put, 2); /* only what completes the frame */
+    assert_int_equal(put, 2); /* only the rest of the frame */
     assert_output(st, "dXY", 3);
     stream_free(st);
 }
@@ -290,7 +290,7 @@ static void nothing_is_sent_after_a_close_frame(void **state)
     bytes_free(&frame);
 }
 
-/* The client closes, or violates the protocol, while a data frame is incomplete. */
+/* The client closes or violates the protocol while a data frame is partly written. */
 static void close_frame_is_sent_after_the_incomplete_frame(void **state)
 {
     struct bytes frame = {0};

@@ -1,6 +1,6 @@
 /*
  * ws_testing.h - shared code of the WebSocket stream tests: requests, client frames, and a stream
- * over a scripted one.
+ * over a scripted stream.
  */
 #ifndef UNIT_NET_WS_WS_TESTING_H
 #define UNIT_NET_WS_WS_TESTING_H
@@ -20,7 +20,7 @@
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\n"
 #define WS_REQUEST_TEXT WS_REQUEST_HEAD "\r\n"
 
-/* RFC 6455 section 1.3 gives the accept value for this key. */
+/* The accept value of the example key in RFC 6455 section 1.3. */
 #define WS_RESPONSE_TEXT                                                                           \
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"            \
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
@@ -56,7 +56,7 @@ static inline struct span bytes_span(const struct bytes *b)
     return span_of(b->p, b->n);
 }
 
-/* A frame as a client sends it: RFC 6455 section 5.2, with RFC 6455 section 5.7's mask. */
+/* Append a client's frame (RFC 6455 section 5.2), masked with the key of section 5.7. */
 static inline void add_frame(struct bytes *b, unsigned first, const void *payload, size_t n)
 {
     static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
@@ -92,7 +92,7 @@ static const struct stream_ws_conf ws_conf = {
     .upgrade = {.path = {(const uint8_t *)"/mqtt", 5},
                 .client_address_header = {(const uint8_t *)"X-Forwarded-For", 15}}};
 
-/* A WebSocket stream over a scripted one. */
+/* Create a WebSocket stream over a scripted stream. */
 static inline struct stream *ws_over(struct stream_memory_script script)
 {
     struct stream *inner = stream_memory_new(&script);
@@ -102,16 +102,16 @@ static inline struct stream *ws_over(struct stream_memory_script script)
     return st;
 }
 
-/* Returns whether this result means "call again". Scripted streams need no waiting. */
+/* Does this result mean "call again"? Scripted streams need no waiting. */
 static inline bool is_want(enum stream_result r)
 {
     return r == STREAM_WANT_READ || r == STREAM_WANT_WRITE;
 }
 
-/* After this many calls without any input, a stream makes no more progress. */
+/* After this many calls without input, a stream makes no more progress. */
 #define WS_TRIES 16
 
-/* Open as far as the script's input allows. Output is consumed if the stream needs room. */
+/* Open as far as the script's input allows. Consumes output if the stream needs room. */
 static inline enum stream_result open_fully(struct stream *st)
 {
     struct stream *inner = stream_ws_inner(st);
@@ -125,7 +125,7 @@ static inline enum stream_result open_fully(struct stream *st)
     return r;
 }
 
-/* An open stream with no input left, and its 101 response consumed. */
+/* Create and open a stream. No input is left, and the 101 response is consumed. */
 static inline struct stream *ws_opened(struct stream_memory_script script)
 {
     script.input = span_of_str(WS_REQUEST_TEXT);
@@ -137,8 +137,8 @@ static inline struct stream *ws_opened(struct stream_memory_script script)
 }
 
 /*
- * Read payload in pieces of at most n until there is no more. Returns the result that ended the
- * loop. Stops waiting when the script has no more input.
+ * Read all payload, at most n bytes per call. Stops when the script has no more input. Returns the
+ * last result.
  */
 static inline enum stream_result read_fully(struct stream *st, size_t n, struct bytes *payload)
 {
@@ -158,7 +158,7 @@ static inline enum stream_result read_fully(struct stream *st, size_t n, struct 
     return r;
 }
 
-/* Write all of it, as a relay does; the rest of a partial write is repeated. */
+/* Write all bytes like a relay, which repeats the rest after a partial write. */
 static inline void write_fully(struct stream *st, const void *p, size_t n)
 {
     for (size_t at = 0; at < n;) {
@@ -206,8 +206,8 @@ struct sent_frame {
 };
 
 /*
- * Parse the next complete frame of the output; it must be well-formed, unmasked and have the
- * shortest length form.
+ * Parse the next complete frame of the output. The frame must be well-formed and unmasked, and must
+ * have the shortest form of its length.
  */
 static inline bool next_sent(struct span *left, struct sent_frame *out)
 {

@@ -1,8 +1,8 @@
 /*
- * Tests of http_head.c: the contents of a request head, and the byte on which a bad one is
+ * Tests of head.c: the content of a request head, and the byte at which an invalid head is
  * rejected.
  *
- * Every input is read whole, byte by byte and cut at every point, and ends at a guard page. The
+ * Every input is read whole, byte by byte and split at every point, and ends at a guard page. The
  * outcome is stored as text, so that outcomes can be compared.
  */
 #include <stdio.h>
@@ -19,7 +19,7 @@ static struct guard_page guard;
 
 struct outcome {
     enum parse_result result;
-    size_t decided_at; /* bytes available when the result was known */
+    size_t decided_at; /* number of bytes that determined the result */
     struct http_head h;
     bool ended;
     char said[SAID_MAX]; /* the items as text */
@@ -86,7 +86,7 @@ static struct outcome read_every_way(struct span text)
     return whole;
 }
 
-/* Expect a complete head with these items; the bytes after it are not read. */
+/* Expect a complete head with these items. The bytes after it are not read. */
 static void says(const char *head, const char *said)
 {
     char longer[2 * MAX];
@@ -100,7 +100,7 @@ static void says(const char *head, const char *said)
     assert_same(&o, &pipelined);
 }
 
-/* Expect a rejection with this fault on the last byte of `beginning`. */
+/* Expect a rejection with this error at the last byte of `beginning`. */
 static void refused_on(const char *beginning, const char *fault)
 {
     struct outcome o = read_every_way(span_of_str(beginning));

@@ -1,5 +1,5 @@
 /*
- * test_status.c - the status code of a response, and invalid responses.
+ * Tests of status.c: the status code of a response, and invalid responses.
  */
 #include "guard_page.h"
 #include "unit.h"
@@ -46,7 +46,7 @@ static void incomplete_status_line_returns_more(void **state)
     guard_page_free(&guard);
 }
 
-/* The length at which a text is known to be invalid. */
+/* Invalid texts, and the length at which each is rejected. */
 static const struct {
     const char *text;
     size_t bad_at;

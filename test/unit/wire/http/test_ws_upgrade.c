@@ -1,9 +1,8 @@
 /*
- * Tests of ws_upgrade.c and ws_upgrade_respond.c: which requests become WebSocket, and how the
- * others are answered.
+ * Tests of ws_upgrade.c: which upgrade requests are accepted, and the responses.
  *
- * Every request is read whole, byte by byte and cut at every point, and ends at a guard page. Most
- * are the valid request with one line changed.
+ * Every request is read whole, byte by byte and split at every point, and ends at a guard page.
+ * Most requests are the valid request with one changed line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,10 +222,10 @@ static void key_must_have_sixteen_bytes_and_must_not_be_repeated(void **state)
     }
     refused(LINE HOST UPGRADE CONNECT VERSION PROTO END, 400, fault);
     refused(LINE REST KEY END, 400, fault);
-    struct ws_upgrade u =
-        accepted(LINE HOST UPGRADE CONNECT VERSION PROTO
-                 "Sec-WebSocket-Key: +/azAZ09+/+/+/+/+/+/+/==\r\n" END, /* spare bits not zero */
-                 "mqtt");
+    struct ws_upgrade u = accepted(
+        LINE HOST UPGRADE CONNECT VERSION PROTO
+        "Sec-WebSocket-Key: +/azAZ09+/+/+/+/+/+/+/==\r\n" END, /* unused bits are not zero */
+        "mqtt");
     assert_string_equal(u.key, "+/azAZ09+/+/+/+/+/+/+/==");
 }
 
@@ -281,7 +280,7 @@ static void plain_mqtt_is_rejected_on_the_first_byte(void **state)
     assert_string_equal(u.fault, "not HTTP: the client speaks MQTT");
 }
 
-/* Every prefix that is rejected reports the same fault. */
+/* Every rejected prefix reports the same error. */
 static void other_protocols_are_reported_the_same_for_every_split(void **state)
 {
     (void)state;
@@ -393,7 +392,7 @@ static void long_list_keeps_its_last_complete_elements(void **state)
     /* one header: 600 bytes of garbage, then two addresses */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: %0600d, 192.0.2.1, 192.0.2.2\r\n", 7);
     forwards(lines, "192.0.2.1, 192.0.2.2");
-    /* several headers; part of the first is dropped */
+    /* several headers; part of the first header is dropped */
     snprintf(lines, sizeof(lines), "X-Forwarded-For: zzz\r\nX-Forwarded-For: %0508d\r\n", 7);
     snprintf(want, sizeof(want), "%0508d", 7);
     forwards(lines, want);
