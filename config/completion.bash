@@ -1,11 +1,11 @@
 # Completion of mqtt-router's command line in bash: commands, options, and the nodes of a running
 # router. Installed as share/bash-completion/completions/mqtt-router; `source` it to try it.
 #
-# Commands and options are read from the output of --help. Node names come from the router that the
-# line names (--admin, --config) or MQTT_ROUTER_ADMIN; if it does not respond within two seconds,
-# nothing is offered. Its output is never expanded.
+# Commands and options are read from the output of --help. Node names come from the router that is
+# selected by the command line (--admin, --config) or by MQTT_ROUTER_ADMIN. If that router does not
+# respond within two seconds, no names are offered. The shell never expands the router's output.
 
-_mqtt_router_offer() { # the current word; candidates on standard input, one per line
+_mqtt_router_offer() { # current word; reads candidates from standard input, one per line
     local candidate skip=${1%"${1##*:}"}
     # If a colon breaks words, bash completes only the part after it.
     [[ $COMP_WORDBREAKS == *:* ]] || skip=
@@ -21,7 +21,7 @@ _mqtt_router_commands() {
     "$1" --help 2>/dev/null | sed -n '/^commands:/,/^$/s/^  \([a-z]\{1,\}\).*/\1/p'
 }
 
-_mqtt_router_nodes() { # the program, then its options for the router
+_mqtt_router_nodes() { # program, options that select the router...
     timeout 2 "$1" nodes --names "${@:2}" 2>/dev/null
 }
 

@@ -4,9 +4,9 @@
 #   install-deps.sh SET...           sets: build, run, demo, test, fuzz, soak, bench
 #   install-deps.sh --print SET...   print the packages of the sets, install nothing
 #
-# Needs root or sudo if packages are missing. Newly installed brokers and other servers are not
-# started as services: the tests and the demo start their own. Services that were installed
-# before are not changed.
+# Needs root or sudo if packages are missing. Brokers and other servers that this script installs
+# are not started as services, because the tests and the demo start their own. It does not change
+# services that were already installed.
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libev-dev libssl-dev libjansson-dev
@@ -69,7 +69,8 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root="sudo"
 fi
 
-# invoke-rc.d runs this script before it starts a newly installed service; exit status 101 forbids it.
+# invoke-rc.d runs policy-rc.d before it starts a newly installed service; exit status 101 prevents
+# the start.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
     trap '$as_root rm -f $policy' EXIT
@@ -89,7 +90,7 @@ if ! { $as_root apt-get $quiet update &&
 fi
 rm -f "$log"
 
-# Do not start them at the next boot either, if this script installed them.
+# Disable the services that this script installed, so that they do not start at the next boot.
 if [ -d /run/systemd/system ]; then
     for service in mosquitto rabbitmq-server epmd haproxy nginx prometheus prometheus-node-exporter; do
         case " $missing " in

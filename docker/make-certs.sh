@@ -3,9 +3,9 @@
 #
 #   make-certs.sh DIRECTORY [DEVICE...]
 #
-# Writes ca.pem, server.pem and server.key, and for each device DEVICE.pem and DEVICE.key. DEVICE
-# is the common name of the certificate; the default is one device, "client". For demos and tests
-# only: the CA key is deleted, so this CA can sign no further certificates.
+# Writes ca.pem, server.pem and server.key, and for each device DEVICE.pem and DEVICE.key. DEVICE is
+# the common name of the certificate; the default is one device, "client". For demos and tests only:
+# the CA key is deleted, so the CA cannot sign further certificates.
 set -euo pipefail
 
 usage() {

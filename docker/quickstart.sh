@@ -5,8 +5,8 @@
 #   quickstart.sh --check   use free ports, check that each device always reaches the same
 #                           node over TCP and TLS, stop, and exit with 0 or 1
 #
-# First installs missing Debian 12 packages and builds the router.
-# With MQTT_ROUTER=/path/to/mqtt-router, uses that binary, and installs and builds nothing.
+# First installs missing Debian 12 packages and builds the router. If MQTT_ROUTER contains the path
+# of a binary, uses that binary, and installs and builds nothing.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -77,8 +77,8 @@ build_router() {
     router=$source/build/release/mqtt-router
 }
 
-# start_node NAME: start a Mosquitto on a free port and set ${NAME}_port. A retained message on
-# the node contains its name, so that a device can find out which node it is connected to.
+# start_node NAME: start a Mosquitto broker on a free port and set ${NAME}_port. A retained message
+# on the node contains the node's name, so that a device can find out which node it is connected to.
 start_node() {
     local name=$1 port try
     for try in 1 2 3 4 5; do
@@ -163,8 +163,8 @@ node_over_tls() {
     mosquitto_sub -h localhost -p "$mqtts_port" --cafile "$work/ca.pem" -i "$1" \
         -t node/name -C 1 -W 5
 }
-# neighbour_of CLIENT_ID: print another client ID with the same home node. Two devices can exchange
-# messages only on the same node, because these Mosquitto nodes do not form a broker cluster.
+# neighbour_of CLIENT_ID: print another client ID with the same home node. Devices can exchange
+# messages only on the same node, because the Mosquitto nodes do not form a cluster.
 neighbour_of() {
     local i home
     home=$(home_of "$1")
@@ -266,6 +266,6 @@ if [ $mode = check ]; then
 else
     explain
     # Runs until the router exits, or until Ctrl-C.
-    wait $router_pid || fail "the router ended by itself"
-    fail "the router ended by itself"
+    wait $router_pid || fail "the router exited unexpectedly"
+    fail "the router exited unexpectedly"
 fi

@@ -1,12 +1,12 @@
 #!/bin/bash
-# Run the fuzz targets with AFL++ for a while: another engine finds other inputs.
+# Run the fuzz targets with AFL++, which finds other inputs than libFuzzer.
 #
 #   fuzz/afl.sh SECONDS [TARGET]     TARGET: mqtt_connect, ...; default: all, one after another,
 #                                    SECONDS each
 #
-# The same targets, compiled with afl-clang-fast, ASan and UBSan, and run in persistent mode by its
+# The targets are compiled with afl-clang-fast, ASan and UBSan, and run in persistent mode by AFL's
 # driver for libFuzzer targets. Inputs that reach new code are kept in
-# build/afl/out/TARGET/default/queue for the next run; a finding is saved in
+# build/afl/out/TARGET/default/queue for the next run. If there is a finding, it is saved in
 # fuzz/findings/TARGET, and the exit code is 1.
 set -euo pipefail
 
@@ -32,7 +32,7 @@ docker/install-deps.sh build fuzz
 # Do not require changes to the core pattern or the CPU governor of the machine.
 export AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_NO_UI=1
 export AFL_AUTORESUME=1 AFL_QUIET=1
-# Also during configuration, or CMake detects a changed compiler in the next run.
+# Set it for the configuration as well; otherwise CMake detects a changed compiler in the next run.
 export AFL_USE_ASAN=1 AFL_USE_UBSAN=1
 
 cmake --preset afl >/dev/null
@@ -42,7 +42,7 @@ cmake --build --preset afl --target $(printf 'fuzz_%s ' $targets) >build/afl/bui
 option() {
     [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
 }
-# stat FILE KEY: a value in AFL's fuzzer_stats
+# stat FILE KEY: print a value of AFL's fuzzer_stats.
 stat() {
     sed -n "s/^$2 *: *//p" "$1"
 }
@@ -71,7 +71,7 @@ for target in $targets; do
         found=1
         find "$out/default/crashes" "$out/default/hangs" -name 'id*' \
             -exec cp -t "fuzz/findings/$target" {} +
-        echo "$target: a finding, in fuzz/findings/$target" >&2
+        echo "$target: found a failure, saved in fuzz/findings/$target" >&2
     fi
 done
 exit $found

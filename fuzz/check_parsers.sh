@@ -1,5 +1,5 @@
 #!/bin/bash
-# Check fuzz/parsers: every target and every source file in it exists, and every target is listed.
+# Check that every target and source file in fuzz/parsers exists, and that every target is listed.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 faults=0

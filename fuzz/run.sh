@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run the fuzz targets for a while, or report how much of the parsers the corpora cover.
+# Run the fuzz targets, or print how much of the parsers the corpora cover.
 #
 #   fuzz/run.sh SECONDS [TARGET]             TARGET: mqtt_connect, ...; default: all, one after
 #                                            another, SECONDS each
@@ -35,7 +35,7 @@ for target in $targets; do
     }
 done
 
-# option TARGET KEY: the value in TARGET.options, or nothing.
+# option TARGET KEY: print the value in TARGET.options, if there is one.
 option() {
     [ ! -f "fuzz/options/$1.options" ] || sed -n "s/^$2 = //p" "fuzz/options/$1.options"
 }
@@ -53,7 +53,7 @@ fuzz() {
         grep -E 'DONE|^Done|exec_per_sec|new_units' "$log" | tail -4
     else
         tail -40 "$log"
-        echo "$target: a finding, in $findings" >&2
+        echo "$target: found a failure, saved in $findings" >&2
         return 1
     fi
 }
@@ -68,12 +68,12 @@ run_all() {
         runs=$((runs + ${n:-0}))
     done
     n=$(wc -w <<<"$targets")
-    echo "$n targets, $seconds s each, $((n * seconds)) s in all: $runs runs, $found with a finding"
+    echo "$n targets, $seconds s each, $((n * seconds)) s in all: $runs runs, $found targets failed"
     [ "$found" -eq 0 ]
 }
 
-# Replay the corpora in programs that count coverage, without UBSan and ASan: their branches would
-# count too.
+# Replay the corpora in programs that measure coverage. They are built without UBSan and ASan, whose
+# branches would be counted too.
 coverage() {
     local at=build/coverage programs=() sources target
     cmake --preset coverage >/dev/null
@@ -90,7 +90,7 @@ coverage() {
     sources=$(for target in $targets; do
         sed -n "s/^$target  *\([^#]\)/\1/p" fuzz/parsers
     done | tr ' ' '\n' | sort -u)
-    [ -n "$sources" ] || { echo "fuzz/parsers: no source for" $targets >&2 && return 1; }
+    [ -n "$sources" ] || { echo "fuzz/parsers: no source file for" $targets >&2 && return 1; }
     # llvm-cov strips the common prefix of all names, but not of a single name.
     llvm-cov report "${programs[@]:1}" -instr-profile="$at/all.profdata" $sources |
         awk -v sources="$(echo $sources)" -v root="$PWD/" 'BEGIN { n = split(sources, name, " ")

@@ -3,11 +3,11 @@
 #
 #   test/container.sh [BINARY]
 #
-# Runs the RUN lines of the build stage on a copy of the tree, in the order of the Dockerfile.
-# With BINARY, uses that program and skips the last RUN line, which compiles for two minutes.
-# The root file system of the second stage is the binary and the libraries from the packages
-# that this stage installs. It is owned by root and, if the script runs as root, mounted
-# read-only. Without root, the router runs without a chroot.
+# Runs the RUN lines of the build stage on a copy of the tree, in the order of the Dockerfile. With
+# BINARY, uses that program and skips the last RUN line, which compiles for two minutes. The root
+# file system of the second stage is the binary and the libraries from the packages that this stage
+# installs. It is owned by root. If the script runs as root, it mounts this file system read-only;
+# otherwise it runs the router without a chroot.
 set -euo pipefail
 
 source=$(cd "$(dirname "$0")/.." && pwd)
@@ -58,7 +58,7 @@ router=$work/out/bin/mqtt-router
 echo "2. Check that the run stage installs the package of every library"
 stage 2 | grep -q '^RUN /tmp/install-deps.sh run ' || fail "the run stage does not call install-deps.sh run"
 shipped=$(bash "$source/docker/install-deps.sh" --print run)
-# Add the packages that these depend on. libc is among them; the base image already contains it.
+# Add the packages that they depend on, including libc, which the base image contains.
 for round in 1 2 3; do
     shipped=$(printf '%s\n' $shipped $(dpkg-query -W -f '${Depends}, ${Pre-Depends}\n' $shipped 2>/dev/null |
         tr ',|' '\n\n' | sed -E 's/\(.*//; s/:any//; s/ //g' || true) | sort -u)
@@ -90,8 +90,8 @@ if [ "$(id -u)" -ne 0 ]; then
     "$router" --check --config "$root/etc/mqtt-router/config.json"
     exit 0
 fi
-# Same restrictions as in compose.yaml: read_only, cap_drop ALL, no-new-privileges. setpriv is
-# copied into the root file system, and uses the libraries of the router.
+# Apply the restrictions of compose.yaml: read_only, cap_drop ALL, no-new-privileges. setpriv is
+# copied into the root file system and uses the router's libraries.
 for rule in 'read_only: true' 'cap_drop: \[ALL\]' 'no-new-privileges:true'; do
     grep -q "$rule" "$source/docker/compose.yaml" || fail "compose.yaml must contain $rule"
 done

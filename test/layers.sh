@@ -14,7 +14,8 @@
 #   paho        more than one file that includes Paho headers
 #   umbrella    a header that contains nothing but includes
 #   alone       a header that does not compile by itself, or when it is included twice
-# ROOT is the tree to check. Default: the tree of this script. layers_test.sh passes trees with faults.
+# ROOT is the tree to check; the default is the tree of this script. layers_test.sh passes trees
+# with faults.
 #
 # One process reads all files: a process per include took minutes on a loaded machine. If a .c file
 # includes a header before anything else, the build already checks that the header compiles alone, so
@@ -198,7 +199,7 @@ check_alone() { # header: include it twice, to detect a missing include guard
 read -ra flags <<<"$(pkg-config --cflags jansson libxxhash openssl 2>/dev/null)"
 : >"$scratch/edges"
 
-# Lines of: file, include as written. Without duplicates.
+# Lines of "file include-as-written", without duplicates.
 grep -rnoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*("[^"]*"|<[^>]*>)' src include --include='*.[ch]' |
     sed -E 's/^([^:]*):[0-9]+:[^"<]*/\1 /' | sort -u >"$scratch/includes"
 find include src -type f >"$scratch/files"

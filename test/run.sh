@@ -108,7 +108,7 @@ start_unit() { # kind
     in_background unit-$1 unit $1
     testing=unit-$1
 }
-# Install the JavaScript clients for the tests. Do not run their installation scripts.
+# Install the JavaScript clients for the tests, without running their installation scripts.
 javascript() {
     local at=test/e2e/mqttjs
     [ $at/node_modules/.package-lock.json -nt $at/package-lock.json ] ||

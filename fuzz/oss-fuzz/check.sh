@@ -30,7 +30,7 @@ for target in fuzz_*; do
     [ -n "$(ls "$corpus")" ] || fault "the corpus of $target is empty"
     max_len=$(sed -n 's/^max_len = //p' "$target.options" 2>/dev/null || true)
     dict=$(sed -n 's/^dict = //p' "$target.options" 2>/dev/null || true)
-    # The whole corpus, and RUNS more inputs.
+    # Run the whole corpus, and RUNS more inputs.
     "./$target" "-runs=$(($(ls "$corpus" | wc -l) + runs))" "-max_len=${max_len:-4096}" \
         ${dict:+"-dict=$dict"} -artifact_prefix="$at/" "$corpus" >"$at/$target.log" 2>&1 ||
         { tail -30 "$at/$target.log" && fault "$target failed"; }
