@@ -1,5 +1,5 @@
 #!/bin/bash
-# Check C format, includes and script syntax. Takes seconds: run it before each commit.
+# Check C format, includes, copied code and script syntax. Takes seconds: run it before each commit.
 #
 #   test/check.sh                                     check the tree; exit 1 if a check fails
 #   ln -s ../../test/check.sh .git/hooks/pre-commit   make git run it before each commit
@@ -36,4 +36,5 @@ check "C format" c_format
 check "shell syntax" shell_syntax
 check "Python syntax" python_syntax
 check "layers" bash test/layers.sh "${CC:-cc}"
+check "duplicates" /usr/bin/python3 test/tools/duplicates.py
 exit $bad
