@@ -66,7 +66,7 @@ struct health {
     bool checked;              /* false: the next result becomes the verdict */
     enum check_result verdict; /* of the active checks; GOOD before the first result */
     enum check_result latest;  /* the last result */
-    /* Numbers of latest consecutive results at least as bad, or at least as good, as the index. */
+    /* Number of latest consecutive results that are at least as bad, or as good, as the index. */
     uint32_t as_bad[HEALTH_CHECK_RESULTS], as_good[HEALTH_CHECK_RESULTS];
 
     uint32_t failures[HEALTH_WINDOW_SLOTS]; /* failed sessions per tenth of window_ms */
@@ -91,8 +91,7 @@ struct health {
 bool health_check_done(struct health *h, const struct health_check_conf *conf,
                        enum check_result result);
 
-/* Return whether the last result contradicts the verdict, so that checks should be more frequent.
- */
+/* Return whether the last result contradicts the verdict. Checks should then be more frequent. */
 bool health_is_changing(const struct health *h);
 
 /* Assume that the node is well, so that fall and rise apply to its first result too. */

@@ -13,7 +13,7 @@
 #include "base/util.h"
 #include "model/config/config.h"
 
-/* Maximum number of nodes in a cluster. Of more nodes, the first ones by name are used. */
+/* Maximum number of nodes in a cluster. If there are more, the first ones by name are used. */
 #define MEMBERS_MAX 1024u
 
 struct members {
@@ -60,7 +60,7 @@ MUST_USE bool members_copy(const struct members *from, struct members *out);
 /* Copy the nodes, and sort the copies by name. Returns false if out of memory. */
 MUST_USE bool members_of_nodes(const struct node_conf *const *nodes, size_t n, struct members *out);
 
-/* Return whether both yield the same nodes from DNS; refresh_ms may differ. */
+/* Return whether both settings are equal, except for refresh_ms. */
 bool members_same_query(const struct discovery_conf *a, const struct discovery_conf *b);
 bool members_equal(const struct members *a, const struct members *b);
 void members_fini(struct members *members); /* *members is then empty */

@@ -45,7 +45,7 @@ enum placement_kind {
 
 const char *placement_kind_name(enum placement_kind kind);
 
-/* Whether an open node can take a session. */
+/* Availability of an open node for a session. */
 enum placement_availability {
     PLACEMENT_FREE,
     PLACEMENT_WARMING, /* in slow start, not yet warm for this key: placement_is_warm_for() */
@@ -99,7 +99,7 @@ void placement_by_load(const struct placement_view *view, const uint32_t *sessio
  * same up_ms take the same keys.
  *
  *   seed    the node's rendezvous seed
- *   up_ms   time since the node is up
+ *   up_ms   time since the node came up
  */
 bool placement_is_warm_for(uint64_t seed, struct span key, uint64_t up_ms, uint32_t slow_start_ms);
 

@@ -20,16 +20,17 @@
  * dot. DNS ignores these differences (RFC 4343), and clients differ in what they send. Text that is
  * too long for a DNS name is returned unchanged.
  *
- *   space   the result is written and points there; it is absent or empty if the name is
+ *   space   buffer for the result
+ *
+ * The result is absent or empty if the name is.
  */
 struct span route_key_server_name(struct span name, uint8_t space[ROUTE_SERVER_NAME_MAX]);
 
-/* The properties of a connection that a key can be taken from. An unknown one is absent or empty.
- */
+/* Properties of a connection that can be its key. Unknown ones are absent or empty. */
 struct route_facts {
     struct span client_id;
     struct span username;
-    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1"; required if route_key_asks() */
+    struct span source_ip; /* text: "192.0.2.1", "2001:db8::1"; only used if route_key_asks() */
     struct span tls_cn;    /* common name of a verified device certificate */
     struct span sni;       /* server name that the device or a trusted proxy sent, normalized by
                               route_key_server_name() */

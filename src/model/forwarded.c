@@ -42,7 +42,7 @@ static const uint8_t *find(struct span text, char c)
     return text.n > 0 ? memchr(text.p, c, text.n) : NULL;
 }
 
-/* 0 to 65535, in one to five digits without leading zeros. */
+/* Parse a port, 0 to 65535, without leading zeros. */
 static bool parse_port(struct span text, uint16_t *port_be)
 {
     unsigned value = 0;

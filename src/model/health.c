@@ -57,8 +57,8 @@ static void count_result(struct health *h, enum check_result result)
     }
 }
 
-/* Return the verdict after the latest results. It cannot be due to become both worse and better,
- * because the last result is either worse or better. */
+/* Return the verdict after the latest results. Only one loop can find a new one, because the last
+ * result is either worse or better than the current verdict. */
 static enum check_result verdict_due(const struct health *h, const struct health_check_conf *conf)
 {
     for (unsigned worse = CHECK_BAD; worse > h->verdict; worse--)
@@ -151,7 +151,7 @@ static uint64_t window_add(struct health *h, uint32_t n, uint32_t window_ms, uin
     return sum;
 }
 
-/* If the clock went back to before the ejection, the ejection is over. */
+/* An ejection also ends if the clock goes back to before its start. */
 static bool is_ejected(const struct health *h, uint64_t now_ms)
 {
     return now_ms >= h->ejected_at_ms && now_ms < h->ejected_until_ms;

@@ -150,7 +150,7 @@ static uint16_t lowest_priority(const struct drafts *drafts)
     return lowest;
 }
 
-/* Takes the draft's name. */
+/* Make a node from a draft, and take the draft's name. */
 static bool node_init(struct node_conf *node, struct draft *draft, uint16_t primary)
 {
     const struct member_record *record = draft->record;
@@ -235,7 +235,7 @@ static char *copy_of(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-/* The caller frees the copy, also if this fails. */
+/* The caller must free the copy even on failure. */
 static bool copy_node(const struct node_conf *from, struct node_conf *out)
 {
     *out = *from;

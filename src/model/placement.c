@@ -40,7 +40,7 @@ struct search {
     const bool *open; /* view->open, or view->paused for the last resort */
     bool backups;     /* search only backups; false: only primaries */
     enum rank rank;
-    const struct placement *taken; /* excluded explicitly: their availability can have changed */
+    const struct placement *taken; /* candidates so far, which are not accepted again */
 };
 
 static enum placement_availability bar_of(const struct placement_view *view, uint32_t index,
@@ -57,7 +57,7 @@ static bool is_taken(const struct placement *placement, size_t index)
     return false;
 }
 
-/* Does not check the weight. */
+/* Check everything except the weight. */
 static bool search_accepts(void *arg, uint32_t index)
 {
     const struct search *search = arg;
@@ -184,7 +184,8 @@ struct loads {
     uint32_t turn; /* each choice takes its remainder, and leaves the quotient to the next choice */
 };
 
-/* Returns a value below 0 if a has less load per weight than b, and 0 if both have the same. */
+/* Compare load per weight. Returns a value below 0 if a has less than b, and 0 if they are equal.
+ */
 static int compare_load(const struct search *search, const struct loads *loads, size_t a, size_t b)
 {
     const struct rendezvous_node *nodes = search->view->nodes;

@@ -96,7 +96,7 @@ struct upstream_tls_conf {
 /* The field of the CONNECT that must match the device's certificate. */
 enum identity_claim { IDENTITY_CLIENT_ID, IDENTITY_USERNAME, IDENTITY_CLAIM_COUNT };
 
-/* The names in a certificate, in the order of enum tls_name_kind. */
+/* Kinds of names in a certificate, in the order of enum tls_name_kind. */
 enum identity_name {
     IDENTITY_CN,
     IDENTITY_SAN_DNS,
@@ -108,7 +108,7 @@ enum identity_name {
 /*
  * The device is refused unless the claim equals a name of one of these kinds. This requires a
  * certificate from every device, sent to the router (client_auth is REQUIRE) or to a trusted proxy.
- * The PROXY header contains only its common name.
+ * A PROXY header contains only the certificate's common name.
  */
 struct identity_conf {
     enum identity_claim claim;                     /* CLIENT_ID */
@@ -121,8 +121,8 @@ struct websocket_conf {
 };
 
 /*
- * An address is valid text: "0.0.0.0:1883", "[::]:1883", or "unix:/run/mqtt.sock". A relative path
- * has been resolved; it has at most CONFIG_UNIX_PATH_MAX bytes after the "unix:".
+ * Addresses are valid strings: "0.0.0.0:1883", "[::]:1883", or "unix:/run/mqtt.sock". Relative
+ * paths have been resolved. Paths have at most CONFIG_UNIX_PATH_MAX bytes.
  */
 #define CONFIG_UNIX_PREFIX   "unix:"
 #define CONFIG_UNIX_PATH_MAX 107u /* sun_path without its terminator */
@@ -163,7 +163,10 @@ struct listener_conf {
 
     struct identity_conf *identity; /* null = no check */
 
-    /* Networks of devices. A trusted proxy may send the device's address. deny is checked first. */
+    /*
+     * Networks that devices may, or may not, connect from; deny is checked first. The address of a
+     * device can come from a trusted proxy.
+     */
     struct cidr *allow; /* none = all */
     size_t n_allow;
     struct cidr *deny;
@@ -285,7 +288,7 @@ struct cluster_conf {
     enum on_node_down on_node_down;     /* CLOSE */
     uint32_t close_rate_per_s;          /* 500: rate for on_node_down CLOSE */
     uint32_t drain_rate_per_s;          /* 100 */
-    uint32_t drain_deadline_ms;         /* when all remaining sessions are closed; 0 = never */
+    uint32_t drain_deadline_ms;         /* time until all remaining sessions are closed; 0 = none */
     struct homecoming_conf *homecoming; /* null = off */
 
     bool replay;                    /* true: if a node fails before its CONNACK, try the next one */
@@ -294,6 +297,7 @@ struct cluster_conf {
     size_t n_source_addresses;
 };
 
+/* Time limits of the stages of a connection. */
 struct timeouts_conf {
     uint32_t proxy_header_ms; /* from accept; default 3000 */
     uint32_t tls_handshake_ms;
@@ -397,7 +401,7 @@ struct config_messages {
     size_t errors; /* number of messages that are errors */
 };
 
-/* Maximum size of a file. A reader can stop here. */
+/* Maximum size of a configuration file; larger files are rejected. */
 #define CONFIG_FILE_MAX (16u << 20)
 
 /*
@@ -418,8 +422,8 @@ void config_free(struct config *config);
 
 /*
  * Return the line of the value at a path such as "listeners[0].address[1]": a file, a listen or
- * source address, a user or a group. Works also if the file has a list of one element without
- * brackets. Returns 0 if the file does not contain the value, or for other kinds of values.
+ * source address, a user or a group. In the file, a list of one element can be without brackets.
+ * Returns 0 if the file does not contain the value, and for other kinds of values.
  */
 uint32_t config_line(const struct config *config, const char *path);
 

@@ -13,8 +13,8 @@
 /* All pointers are borrowed. */
 struct faults {
     const struct config *config;
-    const char *file_name; /* of the configuration */
-    FILE *out;             /* where messages are printed */
+    const char *file_name; /* configuration file, for messages */
+    FILE *out;             /* messages are printed here */
 };
 
 /*

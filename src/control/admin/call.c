@@ -108,7 +108,7 @@ bool admin_body_text(struct admin_call *call, const char *key, const char **out)
 
 static void add(const struct admin_call *call, const char *name, const char *value)
 {
-    (void)MHD_add_response_header(call->response, name, value); /* out of memory: without it */
+    (void)MHD_add_response_header(call->response, name, value); /* left out if out of memory */
 }
 
 static void add_headers(const struct admin_call *call, const char *content_type)

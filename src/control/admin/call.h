@@ -32,8 +32,8 @@ const char *admin_call_part(const struct admin_call *call, unsigned i);
 const char *admin_call_query(const struct admin_call *call, const char *key);
 
 /*
- * Read a query parameter as a number. Returns true, and leaves *out untouched, if it is missing.
- * Returns false if it is not a number in min..max; the call has then been answered (400).
+ * Read a query parameter as a number. *out is untouched if it is missing. If it is not a number in
+ * min..max, answers the call (400) and returns false.
  */
 MUST_USE bool admin_call_number(struct admin_call *call, const char *key, uint32_t min,
                                 uint32_t max, uint32_t *out);
@@ -44,13 +44,13 @@ MUST_USE bool admin_call_number(struct admin_call *call, const char *key, uint32
  */
 json_t *admin_call_body(const struct admin_call *call);
 
-/* Check that the body has no keys but these, which are separated by spaces. Returns false if it
- * has; the call has then been answered (400). */
+/* Check that the body has only these keys, which are separated by spaces. If it has others, answers
+ * the call (400) and returns false. */
 MUST_USE bool admin_body_has_only(struct admin_call *call, const char *keys);
 
 /*
- * Read an integer (2.0 is one) or a string. *out is untouched if the key is missing. Returns false
- * if the value has another type or is out of range; the call has then been answered (400).
+ * Read an integer (such as 2 or 2.0) or a string. *out is untouched if the key is missing. If the
+ * value has another type or is out of range, answers the call (400) and returns false.
  */
 MUST_USE bool admin_body_number(struct admin_call *call, const char *key, uint32_t min,
                                 uint32_t max, uint32_t *out);
@@ -80,8 +80,8 @@ void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken
 
 /*
  * Hold the call, to answer it later from the main thread. If the client closes the connection
- * first, `gone` is called once; the call is then freed, and must not be answered. Returns false if
- * too many calls (64) are held; the call has then been answered (503).
+ * first, `gone` is called once, the call is freed, and it must not be answered. If the router is
+ * stopping or too many calls (64) are held, answers the call (503) and returns false.
  */
 MUST_USE bool admin_hold(struct admin_call *call, void (*gone)(void *arg), void *arg);
 

@@ -94,7 +94,7 @@ static void on_acceptable(struct ev_loop *loop, struct ev_io *io, int events)
     (void)events;
     struct admin_http *http = io->data;
     struct address from;
-    errno = EMFILE; /* for our own limit too */
+    errno = EMFILE; /* also if our own limit is reached */
     int fd = make_room(http) ? socket_accept(http->conf.listen_fd, &from) : -1;
     if (fd >= 0) {
         http->arriving = &from;

@@ -2,8 +2,8 @@
  * guard.c - reject requests before a handler sees them.
  *
  * Without a token, every program on this machine may use the interface, but foreign web pages in a
- * browser on this machine must not. They are detected by a foreign Host after DNS rebinding and by
- * a foreign Origin of POSTs, and HTML forms cannot send application/json.
+ * browser on this machine must not. Their requests have a foreign Host (after DNS rebinding)
+ * or a foreign Origin (POSTs), and HTML forms cannot send application/json.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -16,10 +16,10 @@
 struct admin_http;
 
 #define ADMIN_CONNECTIONS_MAX ADMIN_DESCRIPTORS
-#define ADMIN_HELD_MAX        64u    /* held calls; leaves connections for probes and scrapes */
-#define ADMIN_REQUEST_S       10u    /* time for a request, from accept or its first line */
-#define ADMIN_ANSWER_S        60u    /* time for the client to read the response */
-#define ADMIN_IDLE_S          75u    /* time between requests; allows a scrape every minute */
+#define ADMIN_HELD_MAX        64u /* held calls; leaves connections for probes and scrapes */
+#define ADMIN_REQUEST_S       10u /* time limit for a request, from accept or its first line */
+#define ADMIN_ANSWER_S        60u /* time limit for the client to read the response */
+#define ADMIN_IDLE_S          75u /* idle timeout between requests; allows a scrape every minute */
 #define ADMIN_BODY_MAX        65536u /* bytes */
 
 /* All borrowed. */

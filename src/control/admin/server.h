@@ -35,7 +35,7 @@ struct admin_options {
  *
  *   context, routes   borrowed
  *
- * Returns null on failure; the error has then been printed to options->out.
+ * On failure, prints the error to options->out and returns null.
  */
 MUST_USE struct admin *admin_new(const struct admin_conf *conf, struct admin_context *context,
                                  const struct admin_routes *routes,

@@ -60,8 +60,7 @@ static bool decode(char *text, bool form)
 
 /* ---- the path ---- */
 
-/* Return whether the path matches the pattern. Set starts and sizes to the texts that match {...}.
- */
+/* Match a path with a pattern. Sets starts and sizes to the texts that match {...}. */
 static bool matches(const char *pattern, const char *path, const char *starts[ADMIN_PARTS_MAX],
                     size_t sizes[ADMIN_PARTS_MAX])
 {

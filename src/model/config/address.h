@@ -24,7 +24,9 @@ struct config_address {
  * untouched, for any other string.
  */
 MUST_USE bool config_address_parse(const char *text, struct config_address *out);
-/* Parse "192.0.2.1" or "2001:db8::1", without brackets; the port is 0. *out untouched on failure.
+/*
+ * Parse "192.0.2.1" or "2001:db8::1", without brackets; the port is 0. On failure, *out is
+ * untouched.
  */
 MUST_USE bool config_host_parse(const char *text, struct config_address *out);
 /* Return whether the address is in 127.0.0.0/8, or ::1. */

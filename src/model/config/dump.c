@@ -1,8 +1,8 @@
 /*
  * dump.c - write a configuration as JSON, using the table rows in keys/.
  *
- * A value that is out of its row's range means that the key is not set (workers 0 is one per core;
- * NODE_AS_DEFAULT). Such keys are left out.
+ * A value outside of its row's range, such as 0 workers or NODE_AS_DEFAULT, means that the key is
+ * not set. Such keys are left out.
  */
 #include "model/config/dump.h"
 

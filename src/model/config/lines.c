@@ -3,7 +3,7 @@
  *
  * One pass over the text, without recursion: the entries' links to their parents are used as the
  * stack. Does not validate, because jansson has done so. For an invalid text the map is useless,
- * but making it ends, and does not read outside the text.
+ * but making it is safe.
  */
 #include "lines.h"
 

@@ -11,11 +11,11 @@
 #include "base/util.h"
 #include "load.h"
 
-/* Maximum number of bytes of the file that a message quotes, before escaping. */
+/* Maximum number of bytes of the file that a message quotes. */
 #define CONFIG_SHOWN_BYTES 64u
-/* Size of these when each byte is escaped as "\u001b", with "..." and a terminator. */
+/* Their maximum size with each byte escaped as "\u001b", with "..." and a terminator. */
 #define CONFIG_SHOWN_MAX (6u * CONFIG_SHOWN_BYTES + 4u)
-/* Size with quotes. */
+/* Their maximum size with quotes too. */
 #define CONFIG_GOT_MAX (CONFIG_SHOWN_MAX + 2u)
 
 /* Size of a message without the file name. */
@@ -44,7 +44,7 @@ void config_no_memory(struct config_load *load);
 const char *config_show(const char *text, char shown[CONFIG_SHOWN_MAX]);
 /* Like config_show(), but in quotes, with quotes in the text escaped. Returns got. */
 const char *config_quote(const char *text, char got[CONFIG_GOT_MAX]);
-/* Format a value for a message: 15, "15s", an array. May return got or a constant string. */
+/* Format a value for a message: 15, "15s", an array. Returns got or a constant string. */
 const char *config_got(const json_t *value, char got[CONFIG_GOT_MAX]);
 /* Append a path such as "clusters[0].nodes[1]"; nothing for the root. */
 void config_path(const struct config_place *at, struct config_text *path);

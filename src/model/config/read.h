@@ -45,14 +45,15 @@ bool config_want_text(struct config_load *load, const struct config_key *key,
 MUST_USE bool config_want_integer(struct config_load *load, const struct config_key *key,
                                   const struct config_place *at, uint32_t *out);
 
-/* Check that the list has as many elements as the row allows; `what` is their name in messages. */
+/* Check that the list has a number of elements that the row allows. `what` names them in messages.
+ */
 MUST_USE bool config_want_count(struct config_load *load, const struct config_key *key,
                                 const struct config_place *at, const char *what);
 /* Replace the list in the field by a zeroed one for n elements. Its count is 0. */
 void *config_begin_list(struct config_load *load, const struct config_key *key, void *object,
                         size_t n, size_t size);
 
-/* Return the row's choice that the value is, or null. */
+/* Return the row's choice with this value as its name, or null. */
 const struct config_choice *config_find_choice(const struct config_key *key, const json_t *value);
 /* The same, but report other values: `must be "a", "b" or "c"OR_ELSE, got VALUE`. */
 const struct config_choice *config_want_choice(struct config_load *load,

@@ -24,11 +24,11 @@ enum config_kind {
     KEY_BOOL,            /* bool */
     KEY_INTEGER,         /* uint32_t: an integer in min..max */
     KEY_INTEGER_LIST,    /* uint32_t * and size_t: one integer in min..max, or a list of them */
-    KEY_FACTOR,          /* uint32_t: a decimal number, in thousandths; these are in min..max */
+    KEY_FACTOR,          /* uint32_t: a number with decimals, stored in thousandths in min..max */
     KEY_ENUM,            /* bool, enum or uint32_t: one of `choices` */
     KEY_ENUM_LIST,       /* array of enums and size_t: one of `choices`, or a list of them */
     KEY_ENUM_SET,        /* unsigned: a list of `choices`, whose values are bits */
-    KEY_CLUSTER,         /* size_t: the name of a cluster, resolved to its index at the end */
+    KEY_CLUSTER,         /* size_t: the name of a cluster; replaced by its index at the end */
     KEY_OBJECT,          /* an embedded struct with its own table */
     KEY_OPTIONAL_OBJECT, /* a pointer to a struct with its own table; null if not set */
     KEY_FALSE_OR_OBJECT, /* bool: set by `false`; an object sets more fields of the same struct */
@@ -101,8 +101,8 @@ const struct config_key *config_table_find(const struct config_table *table, con
 const char *config_table_nearest(const struct config_table *table, const char *key);
 
 /*
- * Return whether `candidate` is similar to `text`, and more so than earlier candidates. *best is
- * SIZE_MAX before the first call.
+ * Return whether `candidate` is similar to `text`, and more similar than earlier candidates. The
+ * caller sets *best to SIZE_MAX before the first call.
  */
 bool config_nearer(const char *text, const char *candidate, size_t *best);
 

@@ -19,7 +19,7 @@ json_t *admin_node_json(const struct admin_context *context, const struct admin_
 
 const char *admin_state_name(enum node_state state);
 
-/* Descriptions of what undoes a change made at run time. */
+/* Texts that describe what undoes a change made at run time. */
 #define ADMIN_UNDONE_STATE                                                                         \
     "a reload after the node's \"state\" has changed in the file, or a restart"
 #define ADMIN_UNDONE_WEIGHT                                                                        \

@@ -23,7 +23,7 @@ static json_t *lines_of(const char *messages, const char *prefix)
     return list;
 }
 
-/* Format the clusters. Returns a JSON null if the counts are missing, because memory ran out. */
+/* Format the clusters. Returns a JSON null if there are no counts, because memory ran out. */
 static json_t *clusters_json(const struct snapshot *snapshot, const struct reload_cluster *clusters)
 {
     json_t *list = clusters ? json_array() : json_null();

@@ -1,8 +1,8 @@
 /*
  * route.c - GET route: show the nodes that a device would be placed on now.
  *
- * Like `mqtt-router route --config`, but with the current health and weights. Limits, slow start
- * and bounded load are ignored, because their state changes all the time.
+ * Like `mqtt-router route --config`, but with the current health and weights. Ignores limits,
+ * slow start and bounded load, because their effects change all the time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -94,8 +94,8 @@ static void answer(struct admin_call *call, const struct cluster *cluster,
                                candidates_json(cluster, &placement), "without_key", without));
 }
 
-/* Read the address in the form that workers hash; empty if it is missing. Returns false if it is
- * invalid; the call has then been answered. */
+/* Read the source address in the form that workers hash; empty if it is missing. If it is invalid,
+ * answers the call and returns false. */
 static bool read_source_ip(struct admin_call *call, char text[ADDRESS_TEXT_MAX])
 {
     const char *given = admin_call_query(call, "source_ip");

@@ -27,8 +27,8 @@ void session_queries_free(struct session_queries *queries);
 /*
  * Query all workers, or with terms->by_id the worker of that session.
  *
- *   done   called once, from the loop; the query is borrowed for the call. A part is null if its
- *          worker did not answer in time, and not complete if its worker has stopped
+ *   done   called once, from the loop, with the query, which is borrowed. A part is null if its
+ *          worker did not answer in time, and incomplete if its worker has stopped
  *
  * Returns null if too many queries are pending, or if out of memory.
  */

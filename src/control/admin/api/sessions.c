@@ -225,7 +225,7 @@ void admin_sessions(struct admin_call *call)
         query_workers(call, &terms);
 }
 
-/* Returns false if the id is invalid, or not of any worker; the call has then been answered. */
+/* Read the session id. If it is invalid, or has no worker, answers the call and returns false. */
 static bool read_id(struct admin_call *call, struct session_filter *terms)
 {
     const char *text = admin_call_part(call, 0);

@@ -180,7 +180,7 @@ void admin_healthz(struct admin_call *call)
     admin_reply_json(call, 200, json_pack("{s:s}", "status", "alive"));
 }
 
-/* Returns false if the query is invalid; the call has then been answered. */
+/* Read the query parameters. If they are invalid, answers the call and returns false. */
 static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t *cluster)
 {
     const struct config *config = admin_call_context(call)->service->snapshot->config;

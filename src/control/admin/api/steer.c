@@ -16,7 +16,7 @@
 #define RATE_MAX     1000000u
 #define DEADLINE_MAX 86400000u
 
-/* The changes of a request. */
+/* The changes that a request makes. */
 struct change {
     bool has_state, has_weight, weight_of_file;
     enum node_state state;
@@ -90,7 +90,7 @@ static bool read_change(struct admin_call *call, struct change *change)
     return false;
 }
 
-/* Returns false if out of memory; nothing has then been changed. */
+/* Returns false, and changes nothing, if out of memory. */
 static bool set_weight(const struct admin_context *context, const struct admin_node *at,
                        const struct change *change)
 {

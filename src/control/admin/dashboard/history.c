@@ -13,7 +13,7 @@
 
 enum refusal_kind { REFUSAL_NONE, REFUSAL_PEER, REFUSAL_LIMIT, REFUSAL_NO_NODE, REFUSAL_KINDS };
 
-/* All other reasons are no refusals, or close sessions that have a node. */
+/* All other reasons are not refusals, or close sessions that already have a node. */
 static const enum refusal_kind kinds[CLOSE_REASON_COUNT] = {
     [CLOSE_PROXY_UNTRUSTED] = REFUSAL_PEER,      [CLOSE_PROXY_REFUSED] = REFUSAL_PEER,
     [CLOSE_PROXY_TIMEOUT] = REFUSAL_PEER,        [CLOSE_TLS_FAILED] = REFUSAL_PEER,

@@ -37,7 +37,9 @@ MUST_USE struct history *history_new(void);
 void history_free(struct history *history); /* null is allowed */
 void history_update(struct history *history, const struct service *service);
 
-/* Return the i-th sample, or null if there are fewer; 0 is the oldest. Valid until the next update.
+/*
+ * Return the i-th sample, or null if there are fewer; 0 is the oldest. It is valid until the next
+ * update.
  */
 const struct history_sample *history_sample(const struct history *history, unsigned i);
 

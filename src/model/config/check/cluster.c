@@ -16,7 +16,7 @@ static bool same_text(const char *a, const char *b)
 }
 
 /*
- * Report a duplicate rule, and a rule that is never used, because an earlier rule uses the whole
+ * Report a duplicate rule, and a rule that is never used because an earlier one uses the whole
  * value of the same source.
  */
 static void check_rule(struct config_load *load, const struct config_place *at,
@@ -163,7 +163,7 @@ void config_check_clusters(struct config_load *load, const struct config_place *
         config_check_health(load, &at, &config->clusters[i]);
         check_proxy_protocol(load, &at, &config->clusters[i]);
         check_upstream_tls(load, &at, &config->clusters[i]);
-        /* After an error, the name of the cluster in a listener may be missing. */
+        /* After an error, the cluster of a listener may be unknown. */
         if (load->messages->errors == 0 && !is_used(config, i))
             config_warning(load, &at, "no listener uses this cluster");
     }

@@ -192,7 +192,7 @@ static void check_homecoming(struct config_load *load, const struct config_place
 
 /* ---- source_addresses ---------------------------------------------------------------- */
 
-/* Return whether a node has an address of this family. A node with an invalid address may. */
+/* Return whether a node has an address of this family, or one that is not known here. */
 static bool has_family(const struct cluster_conf *cluster, bool v6)
 {
     struct config_address address;
