@@ -15,7 +15,7 @@
 
 /*
  * TCP keepalive for clients and nodes: a peer that disappears without a FIN is detected after
- * 120 s + 3 x 30 s, independent of the MQTT keep alive.
+ * 120 s + 3 x 30 s, independently of the MQTT keep alive.
  */
 #define SOCKET_KEEPALIVE_IDLE_S     120
 #define SOCKET_KEEPALIVE_INTERVAL_S 30
@@ -26,7 +26,8 @@ struct listen_options {
     bool dual_stack;    /* an IPv6 wildcard address also accepts IPv4 */
     int defer_accept_s; /* accept a connection only when data has arrived; 0 = off */
     int fast_open;      /* TCP Fast Open: maximum number of pending requests; 0 = off */
-    const struct socket_permissions *rights; /* of a Unix socket's file; null = default */
+    const struct socket_permissions
+        *rights; /* permissions of a Unix socket's file; null = default */
 };
 
 /* Permissions of a Unix socket's file. Clients need write permission to connect. */
@@ -40,15 +41,16 @@ struct socket_permissions {
  * Listen on an endpoint. Main thread only.
  *
  * TCP sockets have SO_REUSEPORT, so that every worker has its own accept queue. Accepted sockets
- * inherit TCP_NODELAY and keepalive from the listening socket. The file of a Unix socket gets its
- * permissions before clients can connect, and replaces a stale file; the workers share the socket
- * by socket_share().
+ * inherit TCP_NODELAY and keepalive from the listening socket.
+ *
+ * The file of a Unix socket gets its permissions before clients can connect. A stale file is
+ * replaced. The workers share the socket with socket_share().
  */
 MUST_USE int socket_listen(const struct endpoint *endpoint, const struct listen_options *options);
 
 /*
- * Check whether socket_listen() would succeed, for --check and without side effects: bind a TCP
- * socket without listening on it; for a Unix socket, check whether its file can be created with its
+ * For --check: check without side effects whether socket_listen() would succeed. Binds a TCP socket
+ * but does not listen on it; for a Unix socket, checks whether the file could be created with these
  * permissions. The returned socket does not listen. -1 with EADDRINUSE if another process listens
  * on the endpoint.
  */

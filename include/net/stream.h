@@ -40,7 +40,7 @@ struct stream {
     const struct stream_ops *ops;
 };
 
-/* Continue the handshake. Returns OK when data can be sent; a TCP stream: once it is connected. */
+/* Continue to open the stream (connect, handshake). Returns OK once data can be sent. */
 MUST_USE static inline enum stream_result stream_open(struct stream *st)
 {
     return st->ops->open(st);

@@ -21,8 +21,8 @@
 struct stream_memory_script {
     struct span input;   /* borrowed; must stay valid as long as the stream */
     bool eof;            /* return EOF after the input, not WANT_READ */
-    size_t read_max;     /* maximum of bytes per read; 0 = no limit */
-    size_t write_max;    /* maximum of bytes per write; 0 = no limit */
+    size_t read_max;     /* maximum number of bytes per read; 0 = no limit */
+    size_t write_max;    /* maximum number of bytes per write; 0 = no limit */
     unsigned wait_every; /* every n-th call returns WANT_*; 0 = none, 1 = all */
     unsigned open_waits; /* number of times open() returns WANT_READ before OK */
     bool open_fails;     /* after that, open() returns ERR, not OK */

@@ -65,7 +65,7 @@ static void forget(struct own_file *file)
 static bool note(const char *path, int fd, const struct stat *st)
 {
     struct own_file *old = find_own(path);
-    if (old) /* another process had removed that file */
+    if (old) /* another process has removed the old file */
         forget(old);
     struct own_file *longer = reallocarray(own, n_own + 1, sizeof(*own));
     if (!longer)
@@ -86,7 +86,7 @@ static bool change_owner(int path_fd, const struct socket_permissions *rights)
     return fchownat(path_fd, "", rights->owner, rights->group, AT_EMPTY_PATH) == 0;
 }
 
-/* By /proc, because fchmod() rejects O_PATH descriptors and fchmodat() rejects AT_EMPTY_PATH. */
+/* Uses /proc, because fchmod() rejects O_PATH descriptors and fchmodat() rejects AT_EMPTY_PATH. */
 static bool change_mode(int path_fd, uint32_t mode)
 {
     char path[32];

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Is splice() permitted? Splicing a pipe to itself then fails with EINVAL. */
+/* Is splice() permitted? If so, splicing a pipe to itself fails with EINVAL. */
 static bool is_allowed(const int ends[2])
 {
     return splice(ends[0], NULL, ends[1], NULL, 1, SPLICE_F_NONBLOCK) < 0 && errno == EINVAL;

@@ -131,7 +131,7 @@ static enum stream_result tcp_read_to_pipe(struct stream *st, int pipe, size_t n
         r = splice(t->fd, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     while (r < 0 && errno == EINTR);
     if (r == 0 || (r < 0 && is_splice_error(errno)))
-        return STREAM_WANT_READ; /* stream_read() then finds out the reason */
+        return STREAM_WANT_READ; /* the next stream_read() returns the reason */
     return read_result(t, r, got);
 }
 

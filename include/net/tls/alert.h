@@ -39,7 +39,7 @@
     X(certificate_required, 116)                                                                   \
     X(no_application_protocol, 120)
 
-/* How a handshake failed: with an alert of the table, with another alert, or without an alert. */
+/* How a handshake failed: with a known alert, an unknown alert, or no alert. */
 enum tls_failure {
 #define X(name, code) TLS_FAILURE_##name,
     TLS_ALERTS(X)

@@ -58,7 +58,7 @@ void tls_context_free(struct tls_context *ctx);
 /* Replace the ticket keys. Takes a reference to the new keys. */
 void tls_context_set_ticket_keys(struct tls_context *ctx, struct tls_ticket_keys *keys);
 
-/* Call `each` for every file in `conf`; for a file that is listed twice, twice. */
+/* Call `each` for every file in `conf`. A file that is listed twice is reported twice. */
 void tls_context_files(const struct tls_conf *conf, void (*each)(void *arg, const char *file),
                        void *arg);
 

@@ -32,8 +32,8 @@
  * A queued close frame is sent immediately if the inner stream accepts it, otherwise by the next
  * write or close_write. Of several pings, only the last is answered (RFC 6455 section 5.5.3).
  *
- * Memory: less than 512 bytes while idle, and about 4 KiB more while a frame is partly read. Until
- * the request and the frames received with it have been read: up to WS_UPGRADE_HEAD_MAX more.
+ * Memory: less than 512 bytes while idle, and about 4 KiB more while a frame is partly read. The
+ * request takes up to WS_UPGRADE_HEAD_MAX bytes until the frames received with it have been read.
  *
  * Source: RFC 6455; MQTT 5.0 section 6.
  */
@@ -53,8 +53,8 @@ enum ws_close_code {
     WS_CLOSE_GOING_AWAY = 1001,
     WS_CLOSE_PROTOCOL_ERROR = 1002,
     WS_CLOSE_UNSUPPORTED_DATA = 1003,
-    WS_CLOSE_NO_STATUS = 1005, /* never sent; means that the close frame had no code */
-    WS_CLOSE_ABNORMAL = 1006,  /* never sent; means that there was no valid close frame */
+    WS_CLOSE_NO_STATUS = 1005, /* never sent: the close frame had no code */
+    WS_CLOSE_ABNORMAL = 1006,  /* never sent: no valid close frame was received */
     WS_CLOSE_POLICY_VIOLATION = 1008,
     WS_CLOSE_TOO_BIG = 1009,
     WS_CLOSE_INTERNAL_ERROR = 1011

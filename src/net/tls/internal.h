@@ -12,7 +12,7 @@
 
 struct tls_library {
     OSSL_LIB_CTX *ossl;
-    /* fetched from this library context: EVP_aes_*() would lock the process-wide one */
+    /* fetched from this library context: EVP_aes_*() would lock the global context */
     EVP_CIPHER *aes_128_cbc, *aes_256_cbc;
     BIO_METHOD *socket; /* socket BIO of all streams of this library */
 };
@@ -21,8 +21,8 @@ struct tls_library {
 BIO_METHOD *stream_tls_socket_method(void);
 
 /*
- * Wipe the memory that OpenSSL frees on this thread between the two calls. For code that loads or
- * frees private keys. Calls may be nested.
+ * Wipe the memory that OpenSSL frees on this thread between the two calls. Used where private keys
+ * are loaded or freed. Calls may be nested.
  */
 void tls_wipe_begin(void);
 void tls_wipe_end(void);

@@ -1,5 +1,5 @@
 /*
- * settings.h - versions, ciphers, groups and ALPN, set on a context. Private to net/.
+ * settings.h - set the versions, ciphers, groups and ALPN names of a context. Private to net/.
  */
 #ifndef NET_TLS_SETTINGS_H
 #define NET_TLS_SETTINGS_H

@@ -15,7 +15,7 @@
 
 /* Encrypted bytes that the socket has not accepted yet. */
 struct tls_unsent {
-    size_t at, n, room; /* n unsent bytes at bytes[at]; size of `bytes` */
+    size_t at, n, room; /* n unsent bytes, from bytes[at] on; room = size of `bytes` */
     uint8_t bytes[];
 };
 
@@ -28,7 +28,7 @@ struct stream_tls {
     char *fault;                 /* owned; text of the first error; null = none, or out of memory */
     struct tls_unsent *unsent;   /* owned; null = everything was sent */
     size_t pending_n;            /* a write of this many bytes must be repeated; 0 = none */
-    uint16_t accepted_n;         /* number of these bytes in the partly sent record */
+    uint16_t accepted_n;         /* bytes of this write that are in the partly sent record */
     uint16_t send_error;         /* errno of the failed send(); 0 = none failed */
     int fd;
     int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
@@ -58,7 +58,7 @@ MUST_USE bool stream_tls_attach(struct stream_tls *t, const struct tls_library *
 /* Connect the SSL to the stream's socket. False if out of memory. */
 MUST_USE bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method);
 
-/* The stream of an SSL; stream_tls_set_bio() must have been called. Storing it as the SSL's app
+/* The stream of an SSL, from the BIO that stream_tls_set_bio() has set. Storing it as the SSL's app
  * data would take 96 more bytes. */
 struct stream_tls *stream_tls_of_ssl(const SSL *ssl);
 

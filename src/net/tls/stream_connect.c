@@ -118,8 +118,8 @@ static bool expect_name(SSL *ssl, const char *name)
 }
 
 /*
- * Set the name or address that the certificate must contain. Fails the stream if it needs one and
- * there is none: any certificate of the same CA would be accepted.
+ * Set the name or address that the certificate must contain. If verification is on and there is
+ * neither, fail the stream: any certificate of the same CA would be accepted.
  */
 static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
 {

@@ -76,7 +76,7 @@ static void drop_unsent(struct stream_tls *t)
 static bool keep(struct stream_tls *t, const void *p, size_t n)
 {
     struct tls_unsent *u = t->unsent;
-    if (u && u->at >= u->n) { /* only then: no byte is moved more often than it is sent */
+    if (u && u->at >= u->n) { /* so no more bytes are moved than have been sent */
         memmove(u->bytes, u->bytes + u->at, u->n);
         u->at = 0;
     }

@@ -1,9 +1,8 @@
 /*
  * ticket.c - sets of session ticket keys: generate, read from a file, use.
  *
- * With every cipher, OpenSSL encrypts the ticket and then authenticates all of it by HMAC-SHA256.
- * An authenticated mode (GCM) would authenticate it twice, so AES-CBC is used, as in RFC 5077
- * section 4.
+ * For every cipher, OpenSSL authenticates the encrypted ticket with HMAC-SHA256. An authenticated
+ * mode (GCM) would authenticate it twice, so AES-CBC is used, as in RFC 5077 section 4.
  */
 #include "net/tls/ticket.h"
 
@@ -103,7 +102,7 @@ static void key_from_bytes(struct ticket_key *key, const unsigned char *bytes, s
     memcpy(key->hmac, bytes + sizeof(key->name) + key->size, key->size);
 }
 
-/* Parse one line, given without its line break. False if it is not a key. */
+/* Parse one line without its line break. False if it is not a key. */
 static bool key_from_line(struct ticket_key *key, const char *line, size_t n)
 {
     unsigned char bytes[KEY_256_BYTES + 3]; /* EVP_DecodeBlock() also writes bytes for padding */

@@ -105,7 +105,7 @@ bool ws_frame_is_unfinished(const struct stream_ws *ws);
 
 /*
  * Send the queued control frame. Returns OK if none is left to send, or if the writing side is
- * closed or has failed: reading goes on without it. Returns WANT_WRITE while a data frame is
+ * closed or has failed, which does not affect reading. Returns WANT_WRITE while a data frame is
  * unfinished; ws_write() sends the control frame after it.
  */
 enum stream_result ws_flush_control(struct stream_ws *ws);

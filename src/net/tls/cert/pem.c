@@ -96,14 +96,14 @@ static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *w
     (void)tls_fail(error, file, rule);
 }
 
-/* Is the error only the end of the PEM file? */
+/* Does the last error only mean the end of the PEM file? */
 static bool at_pem_end(void)
 {
     unsigned long code = ERR_peek_last_error();
     return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
 }
 
-/* An object type of which a PEM file can contain several. */
+/* A type of objects in a PEM file. */
 struct pem_kind {
     const char *name; /* for error messages, such as "certificate" */
     /* Read the next object. Null at the end and on error (see the error queue). */

@@ -151,7 +151,7 @@ static bool is_valid_now(const struct tls_staple *staple)
 
 int tls_staple_respond(SSL *ssl, const struct tls_staple *staples, size_t n)
 {
-    /* In this callback, the certificate that OpenSSL has selected among the key types. */
+    /* In this callback, SSL_get_certificate() returns the certificate that OpenSSL has selected. */
     const X509 *shown = SSL_get_certificate(ssl);
     for (size_t i = 0; i < n; i++) {
         if (staples[i].leaf != shown || !is_valid_now(&staples[i]))

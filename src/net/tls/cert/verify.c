@@ -189,10 +189,10 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
 
 /*
  * In TLS 1.2, OpenSSL checks the curve of a client certificate against the groups of the
- * connection, because RFC 8422 section 5.1 has one list for certificates and key exchange. When the
- * certificate is verified, the group for the key exchange has been selected, and there is no
- * renegotiation. The list can therefore be replaced by all curves that certificates use; before
- * that, they could be negotiated for the key exchange.
+ * connection, because RFC 8422 section 5.1 uses one list for certificates and key exchange. When
+ * the certificate is verified, the group of the key exchange has been selected, and there is no
+ * renegotiation, so all certificate curves can be allowed. If they were allowed earlier, they could
+ * be negotiated for the key exchange.
  *
  * The curves are set by NID: in a list of names, a curve that OpenSSL lacks makes the list invalid.
  */

@@ -29,7 +29,7 @@ MUST_USE bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *co
 MUST_USE bool tls_client_rules_use(const struct tls_client_rules *rules, SSL_CTX *ossl);
 void tls_client_rules_fini(struct tls_client_rules *rules);
 
-/* Add every certificate of a PEM file to a store, and to *expiry. */
+/* Add every certificate of a PEM file to a store, and its expiry time to *expiry. */
 MUST_USE bool tls_store_add_authorities(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
                                         struct tls_expiry *expiry, char error[TLS_ERROR_MAX]);
 
