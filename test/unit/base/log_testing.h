@@ -1,5 +1,5 @@
 /*
- * log_testing.h - what the tests of the log share: a log at the end of a pipe, and its lines.
+ * log_testing.h - shared by the tests of the log: a log that writes to a pipe, and its lines.
  */
 #ifndef LOG_TESTING_H
 #define LOG_TESTING_H
@@ -18,7 +18,7 @@
 struct tap {
     int read_fd, write_fd;
     struct log *log;
-    char line[LOG_LINE_MAX + 1]; /* the last one taken, without its line feed */
+    char line[LOG_LINE_MAX + 1]; /* the last line read, without its line feed */
 };
 
 static inline void tap_open(struct tap *tap, enum log_level level, enum log_format format)
@@ -44,7 +44,7 @@ static inline bool tap_is_dry(const struct tap *tap)
     return poll(&poll_fd, 1, 0) == 0;
 }
 
-/* Emit, and take the one line that comes out. */
+/* Emit the line, and read it back. */
 static inline const char *tap_emit(struct tap *tap, struct log_line *line)
 {
     log_emit(line);
@@ -57,7 +57,7 @@ static inline const char *tap_emit(struct tap *tap, struct log_line *line)
     return tap->line;
 }
 
-/* The same as an object, which the caller gives back. */
+/* Emit the line, and read it back as a JSON object, owned by the caller. */
 static inline json_t *tap_emit_json(struct tap *tap, struct log_line *line)
 {
     json_t *object = json_loads(tap_emit(tap, line), JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);

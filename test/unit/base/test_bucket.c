@@ -1,5 +1,5 @@
 /*
- * test_bucket.c - a token bucket that lets through no more than it says.
+ * test_bucket.c - a token bucket never lets more events pass than configured.
  */
 #include "base/bucket.h"
 
@@ -9,7 +9,7 @@
 
 #define S_US 1000000u
 
-static void a_burst_passes_and_one_more_does_not(void **state)
+static void a_burst_is_accepted_and_the_next_event_is_not(void **state)
 {
     (void)state;
     const struct bucket_rate rate = {.window_us = S_US, .events = 2, .burst = 5};
@@ -17,13 +17,13 @@ static void a_burst_passes_and_one_more_does_not(void **state)
     for (int i = 0; i < 5; i++)
         assert_true(bucket_take(&next, now_us, rate));
     assert_false(bucket_take(&next, now_us, rate));
-    /* refused ones push nothing back: half a second later a turn is due */
+    /* rejected events cause no delay: half a second later, one more event passes */
     assert_false(bucket_take(&next, now_us + S_US / 2 - 1, rate));
     assert_true(bucket_take(&next, now_us + S_US / 2, rate));
 }
 
-/* Any walk: never more than the burst and what the time since the first has brought. */
-static void no_walk_gets_more_than_its_rate(void **state)
+/* At any time, no more events have passed than the burst plus the rate since the first event. */
+static void no_random_sequence_exceeds_its_rate(void **state)
 {
     (void)state;
     srand(7);
@@ -41,7 +41,7 @@ static void no_walk_gets_more_than_its_rate(void **state)
     }
 }
 
-static void who_has_patience_gets_a_later_turn(void **state)
+static void a_caller_that_can_wait_gets_a_later_turn(void **state)
 {
     (void)state;
     const struct bucket_rate rate = {.window_us = S_US, .events = 10, .burst = 1};
@@ -55,8 +55,8 @@ static void who_has_patience_gets_a_later_turn(void **state)
     assert_int_equal(wait_us, 200000);
 }
 
-/* Who asks all the time gets what is due: nothing is lost by asking too early. */
-static void impatience_costs_nothing(void **state)
+/* A caller that tries all the time gets the full rate. */
+static void rejected_attempts_do_not_delay_the_next_turn(void **state)
 {
     (void)state;
     const struct bucket_rate rate = {.window_us = S_US, .events = 10, .burst = 1};
@@ -66,7 +66,7 @@ static void impatience_costs_nothing(void **state)
     assert_int_equal(passed, 100);
 }
 
-static void extreme_settings_overflow_nothing(void **state)
+static void extreme_settings_do_not_overflow(void **state)
 {
     (void)state;
     const uint64_t late_us = UINT64_C(1) << 50; /* 35 years */
@@ -83,8 +83,8 @@ static void extreme_settings_overflow_nothing(void **state)
     }
 }
 
-/* As a reload makes it: what the old rate asked for does not bind the new one. */
-static void a_faster_rate_counts_at_once(void **state)
+/* As after a reload: delays under the old rate do not apply to the new one. */
+static void a_faster_rate_takes_effect_immediately(void **state)
 {
     (void)state;
     const struct bucket_rate slow = {.window_us = S_US, .events = 1, .burst = 1000};
@@ -99,12 +99,12 @@ static void a_faster_rate_counts_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_burst_passes_and_one_more_does_not),
-        cmocka_unit_test(no_walk_gets_more_than_its_rate),
-        cmocka_unit_test(who_has_patience_gets_a_later_turn),
-        cmocka_unit_test(impatience_costs_nothing),
-        cmocka_unit_test(a_faster_rate_counts_at_once),
-        cmocka_unit_test(extreme_settings_overflow_nothing),
+        cmocka_unit_test(a_burst_is_accepted_and_the_next_event_is_not),
+        cmocka_unit_test(no_random_sequence_exceeds_its_rate),
+        cmocka_unit_test(a_caller_that_can_wait_gets_a_later_turn),
+        cmocka_unit_test(rejected_attempts_do_not_delay_the_next_turn),
+        cmocka_unit_test(a_faster_rate_takes_effect_immediately),
+        cmocka_unit_test(extreme_settings_do_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /*
- * test_buffer.c - a buffer grows at both ends, moves, and loses nothing on the way.
+ * test_buffer.c - a buffer grows at both ends and moves without losing data.
  *
- * Compiles buffer.c into itself, with allocators that fail on demand; the sanitizer watches
- * the edges of its memory.
+ * Includes buffer.c with allocators that fail on demand; the sanitizer checks the bounds of its
+ * memory.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static void expect(const struct buffer *b, const char *text)
     assert_memory_equal(buffer_bytes(b), text, strlen(text));
 }
 
-static void a_header_goes_in_front_of_what_was_read(void **state)
+static void a_header_is_prepended_to_the_data(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -57,7 +57,7 @@ static void a_header_goes_in_front_of_what_was_read(void **state)
     buffer_release(&b);
 }
 
-static void growing_keeps_the_bytes_and_the_headroom(void **state)
+static void growing_keeps_the_data_and_the_headroom(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -69,17 +69,17 @@ static void growing_keeps_the_bytes_and_the_headroom(void **state)
         expect(&b, want);
         assert_int_equal(b.head, 3);
     }
-    /* not asked for twice */
+    /* the headroom is not reserved twice */
     assert_true(buffer_reserve(&b, 50, 500));
     assert_int_equal(b.head, 3);
     assert_true(buffer_room(&b) >= 500);
-    memset(b.mem + b.tail, 'x', buffer_room(&b)); /* all of it is ours */
+    memset(b.mem + b.tail, 'x', buffer_room(&b)); /* all room is writable */
     buffer_prepend(&b, "abc", 3);
     assert_memory_equal(buffer_bytes(&b), "abc0123", 7);
     buffer_release(&b);
 }
 
-static void room_that_is_there_costs_nothing(void **state)
+static void reserving_available_room_does_not_allocate(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -93,7 +93,7 @@ static void room_that_is_there_costs_nothing(void **state)
     buffer_release(&b);
 }
 
-static void short_memory_loses_nothing(void **state)
+static void out_of_memory_keeps_the_data(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -112,7 +112,7 @@ static void short_memory_loses_nothing(void **state)
     buffer_release(&b);
 }
 
-static void consumed_bytes_are_gone_and_the_rest_follows(void **state)
+static void consumed_bytes_are_removed_and_the_rest_stays(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -128,7 +128,7 @@ static void consumed_bytes_are_gone_and_the_rest_follows(void **state)
     buffer_release(&b);
 }
 
-static void a_released_buffer_is_as_good_as_new(void **state)
+static void a_released_buffer_can_be_used_again(void **state)
 {
     (void)state;
     struct buffer b = {0};
@@ -147,12 +147,12 @@ static void a_released_buffer_is_as_good_as_new(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_header_goes_in_front_of_what_was_read),
-        cmocka_unit_test(growing_keeps_the_bytes_and_the_headroom),
-        cmocka_unit_test(room_that_is_there_costs_nothing),
-        cmocka_unit_test(short_memory_loses_nothing),
-        cmocka_unit_test(consumed_bytes_are_gone_and_the_rest_follows),
-        cmocka_unit_test(a_released_buffer_is_as_good_as_new),
+        cmocka_unit_test(a_header_is_prepended_to_the_data),
+        cmocka_unit_test(growing_keeps_the_data_and_the_headroom),
+        cmocka_unit_test(reserving_available_room_does_not_allocate),
+        cmocka_unit_test(out_of_memory_keeps_the_data),
+        cmocka_unit_test(consumed_bytes_are_removed_and_the_rest_stays),
+        cmocka_unit_test(a_released_buffer_can_be_used_again),
     };
     return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
 }

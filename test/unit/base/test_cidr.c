@@ -1,5 +1,5 @@
 /*
- * test_cidr.c - ranges of addresses: which texts are one, and who is inside.
+ * test_cidr.c - address ranges: which strings are valid, and which addresses they contain.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static bool is_in(const struct cidr *list, size_t n, const char *ip)
     return cidr_contains(list, n, bytes, is_ipv6);
 }
 
-static void ranges_and_single_addresses_are_read(void **state)
+static void ranges_and_single_addresses_are_parsed(void **state)
 {
     (void)state;
     static const struct {
@@ -59,7 +59,7 @@ static void ranges_and_single_addresses_are_read(void **state)
     }
 }
 
-static void other_texts_are_refused_and_leave_the_result_alone(void **state)
+static void invalid_strings_are_rejected_and_do_not_change_the_result(void **state)
 {
     (void)state;
     static const char *const texts[] = {
@@ -106,7 +106,7 @@ static void other_texts_are_refused_and_leave_the_result_alone(void **state)
     }
 }
 
-static void bits_behind_the_length_are_refused_and_said(void **state)
+static void host_bits_are_rejected_and_detected(void **state)
 {
     (void)state;
     static const char *const texts[] = {
@@ -122,7 +122,7 @@ static void bits_behind_the_length_are_refused_and_said(void **state)
     assert_false(cidr_has_host_bits("10.0.0.1"));
 }
 
-static void a_range_holds_its_first_and_last_address_and_none_beside(void **state)
+static void a_range_contains_its_first_and_last_address_but_no_neighbors(void **state)
 {
     (void)state;
     static const struct {
@@ -148,7 +148,7 @@ static void a_range_holds_its_first_and_last_address_and_none_beside(void **stat
     }
 }
 
-static void mapped_ipv6_counts_as_ipv4_and_nothing_else_does(void **state)
+static void only_mapped_ipv6_counts_as_ipv4(void **state)
 {
     (void)state;
     struct cidr ten = range_of("10.0.0.0/8"), mapped_ten = range_of("::ffff:10.0.0.0/104");
@@ -164,13 +164,13 @@ static void mapped_ipv6_counts_as_ipv4_and_nothing_else_does(void **state)
     assert_true(is_in(&all_ipv6, 1, "::1"));
     assert_false(is_in(&all_ipv6, 1, "1.2.3.4"));
     assert_false(is_in(&all_ipv6, 1, "::ffff:1.2.3.4"));
-    /* behind the four bytes of an IPv4 address may stand anything */
+    /* bytes after the four bytes of an IPv4 address are ignored */
     const uint8_t zero[16] = {[10] = 0xff, [11] = 0xff, [12] = 10};
     assert_false(cidr_contains(&ten, 1, zero, false));
     assert_true(cidr_contains(&ten, 1, zero, true));
 }
 
-static void a_list_holds_what_one_of_its_ranges_holds(void **state)
+static void a_list_contains_the_addresses_of_all_its_ranges(void **state)
 {
     (void)state;
     struct cidr list[] = {range_of("10.0.0.0/8"), range_of("2001:db8::/32"), range_of("192.0.2.1")};
@@ -182,8 +182,8 @@ static void a_list_holds_what_one_of_its_ranges_holds(void **state)
     assert_false(is_in(NULL, 0, "10.1.1.1"));
 }
 
-/* The same question, answered by comparing bit by bit. */
-static void membership_is_equality_of_the_leading_bits(void **state)
+/* Compare with a reference that checks bit by bit. */
+static void addresses_match_if_the_leading_bits_are_equal(void **state)
 {
     (void)state;
     uint32_t seed = 3;
@@ -213,13 +213,13 @@ static void membership_is_equality_of_the_leading_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges_and_single_addresses_are_read),
-        cmocka_unit_test(other_texts_are_refused_and_leave_the_result_alone),
-        cmocka_unit_test(bits_behind_the_length_are_refused_and_said),
-        cmocka_unit_test(a_range_holds_its_first_and_last_address_and_none_beside),
-        cmocka_unit_test(mapped_ipv6_counts_as_ipv4_and_nothing_else_does),
-        cmocka_unit_test(a_list_holds_what_one_of_its_ranges_holds),
-        cmocka_unit_test(membership_is_equality_of_the_leading_bits),
+        cmocka_unit_test(ranges_and_single_addresses_are_parsed),
+        cmocka_unit_test(invalid_strings_are_rejected_and_do_not_change_the_result),
+        cmocka_unit_test(host_bits_are_rejected_and_detected),
+        cmocka_unit_test(a_range_contains_its_first_and_last_address_but_no_neighbors),
+        cmocka_unit_test(only_mapped_ipv6_counts_as_ipv4),
+        cmocka_unit_test(a_list_contains_the_addresses_of_all_its_ranges),
+        cmocka_unit_test(addresses_match_if_the_leading_bits_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * test_list.c - a circular list keeps its order, forwards and backwards.
+ * test_list.c - a circular list keeps its order in both directions.
  */
 #include <string.h>
 
@@ -34,7 +34,7 @@ static void expect(const struct list *head, const char *names)
     assert_int_equal(list_empty(head), n == 0);
 }
 
-static void members_stand_in_the_order_they_came(void **state)
+static void members_are_in_insertion_order(void **state)
 {
     (void)state;
     struct list head;
@@ -47,7 +47,7 @@ static void members_stand_in_the_order_they_came(void **state)
     expect(&head, "abcd");
 }
 
-static void any_member_can_leave_and_may_leave_twice(void **state)
+static void any_member_can_be_removed_even_twice(void **state)
 {
     (void)state;
     struct list head;
@@ -71,7 +71,7 @@ static void any_member_can_leave_and_may_leave_twice(void **state)
     expect(&head, "");
 }
 
-static void all_members_move_behind_those_that_are_there(void **state)
+static void all_members_move_to_the_end_of_the_other_list(void **state)
 {
     (void)state;
     struct list from, to;
@@ -100,9 +100,9 @@ static void all_members_move_behind_those_that_are_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_stand_in_the_order_they_came),
-        cmocka_unit_test(any_member_can_leave_and_may_leave_twice),
-        cmocka_unit_test(all_members_move_behind_those_that_are_there),
+        cmocka_unit_test(members_are_in_insertion_order),
+        cmocka_unit_test(any_member_can_be_removed_even_twice),
+        cmocka_unit_test(all_members_move_to_the_end_of_the_other_list),
     };
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);
 }

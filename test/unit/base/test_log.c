@@ -1,8 +1,8 @@
 /*
- * test_log.c - what a log line says: hostile text stays inside its quotes, a field is there
- * whole or not at all. Whether the line leaves at all is test_log_output.c.
+ * test_log.c - the content of a log line: hostile text stays inside its quotes, and a field is
+ * complete or missing. test_log_output.c tests whether a line is written.
  *
- * The expected text comes from jansson's UTF-8 check, not from ours.
+ * The expected text comes from jansson's UTF-8 check, not from the router's.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -21,7 +21,7 @@ static uint64_t next_random(uint64_t *seed)
     return z ^ z >> 31;
 }
 
-/* The length of the character at p by jansson's judgement; 0 = there is none. */
+/* Return the length of the character at p according to jansson; 0 = no valid character. */
 static size_t character_at(const char *p, size_t n)
 {
     for (size_t length = 1; length <= 4 && length <= n; length++) {
@@ -33,7 +33,7 @@ static size_t character_at(const char *p, size_t n)
     return 0;
 }
 
-/* The text with U+FFFD for each byte that is no part of a character; freed by the caller. */
+/* Return the text with U+FFFD for each byte that is not in a character; freed by the caller. */
 static char *readable(struct span value, size_t *n)
 {
     char *out = malloc(3 * value.n + 1);
@@ -48,7 +48,7 @@ static char *readable(struct span value, size_t *n)
     return out;
 }
 
-/* No byte of a line may steer a terminal. */
+/* A line must not contain terminal control characters. */
 static void check_harmless(const char *line)
 {
     const unsigned char *p = (const unsigned char *)line;
@@ -79,7 +79,7 @@ static void check_comes_back(struct tap *tap, struct span value)
     json_decref(object);
 }
 
-static void every_byte_and_every_c1_control_comes_back_as_text(void **state)
+static void every_byte_and_every_c1_control_round_trips_as_text(void **state)
 {
     (void)state;
     struct tap tap;
@@ -94,7 +94,7 @@ static void every_byte_and_every_c1_control_comes_back_as_text(void **state)
     tap_close(&tap);
 }
 
-static void hostile_text_comes_back_and_breaks_no_line(void **state)
+static void hostile_text_round_trips_in_one_line(void **state)
 {
     (void)state;
     static const char *const pieces[] = {
@@ -143,7 +143,7 @@ static void the_text_format_quotes_and_escapes_as_json_does(void **state)
     tap_close(&tap);
 }
 
-static void a_json_line_says_time_level_and_event_first(void **state)
+static void a_json_line_starts_with_time_level_and_event(void **state)
 {
     (void)state;
     struct tap tap;
@@ -170,7 +170,7 @@ static void a_json_line_says_time_level_and_event_first(void **state)
     tap_close(&tap);
 }
 
-static void absent_text_is_left_out_and_empty_text_is_shown(void **state)
+static void absent_text_is_omitted_and_empty_text_is_shown(void **state)
 {
     (void)state;
     for (enum log_format format = 0; format < LOG_FORMAT_COUNT; format++) {
@@ -190,7 +190,7 @@ static void absent_text_is_left_out_and_empty_text_is_shown(void **state)
     }
 }
 
-/* Log a peer's text that ends at a page nobody may touch; the value as it was shown. */
+/* Log a peer's text that ends at a PROT_NONE page. Return the value in the line. */
 static json_t *shown(struct tap *tap, struct span value)
 {
     struct guard_page page = guard_page_new(value.n);
@@ -213,7 +213,7 @@ static void check_shown(struct tap *tap, struct span value, size_t kept, const c
     json_decref(text);
 }
 
-static void peer_text_is_cut_between_characters_and_marked(void **state)
+static void peer_text_is_truncated_between_characters_and_marked(void **state)
 {
     (void)state;
     static const char *const characters[] = {"x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
@@ -236,7 +236,7 @@ static void peer_text_is_cut_between_characters_and_marked(void **state)
     tap_close(&tap);
 }
 
-static void text_that_is_no_utf8_is_cut_as_well(void **state)
+static void text_that_is_not_utf8_is_truncated_too(void **state)
 {
     (void)state;
     struct tap tap;
@@ -251,7 +251,7 @@ static void text_that_is_no_utf8_is_cut_as_well(void **state)
     tap_close(&tap);
 }
 
-/* A line with n times `c`, then a number: the text is whole or missing, the number is there. */
+/* Log n times `c`, then a number. Each field is complete or missing. True if the text is there. */
 static bool fits(struct tap *tap, char c, size_t n)
 {
     char text[2 * LOG_LINE_MAX];
@@ -274,7 +274,7 @@ static bool fits(struct tap *tap, char c, size_t n)
     return value;
 }
 
-static void a_field_that_does_not_fit_is_left_out_whole_and_said(void **state)
+static void a_field_that_does_not_fit_is_omitted_and_the_line_is_marked(void **state)
 {
     (void)state;
     static const struct {
@@ -285,7 +285,7 @@ static void a_field_that_does_not_fit_is_left_out_whole_and_said(void **state)
     tap_open(&tap, LOG_INFO, LOG_JSON);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         size_t most = LOG_LINE_MAX / cases[i].width;
-        if (cases[i].c != '\xff') { /* it comes back as another text */
+        if (cases[i].c != '\xff') { /* shown as a different text */
             assert_true(fits(&tap, cases[i].c, most - 200 / cases[i].width));
             assert_false(fits(&tap, cases[i].c, most + 1));
             bool last = true;
@@ -300,7 +300,7 @@ static void a_field_that_does_not_fit_is_left_out_whole_and_said(void **state)
     tap_close(&tap);
 }
 
-static void small_fields_fill_a_line_and_no_more(void **state)
+static void small_fields_fill_a_line_up_to_its_limit(void **state)
 {
     (void)state;
     for (enum log_format format = 0; format < LOG_FORMAT_COUNT; format++) {
@@ -329,15 +329,15 @@ static void small_fields_fill_a_line_and_no_more(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_byte_and_every_c1_control_comes_back_as_text),
-        cmocka_unit_test(hostile_text_comes_back_and_breaks_no_line),
+        cmocka_unit_test(every_byte_and_every_c1_control_round_trips_as_text),
+        cmocka_unit_test(hostile_text_round_trips_in_one_line),
         cmocka_unit_test(the_text_format_quotes_and_escapes_as_json_does),
-        cmocka_unit_test(a_json_line_says_time_level_and_event_first),
-        cmocka_unit_test(absent_text_is_left_out_and_empty_text_is_shown),
-        cmocka_unit_test(peer_text_is_cut_between_characters_and_marked),
-        cmocka_unit_test(text_that_is_no_utf8_is_cut_as_well),
-        cmocka_unit_test(a_field_that_does_not_fit_is_left_out_whole_and_said),
-        cmocka_unit_test(small_fields_fill_a_line_and_no_more),
+        cmocka_unit_test(a_json_line_starts_with_time_level_and_event),
+        cmocka_unit_test(absent_text_is_omitted_and_empty_text_is_shown),
+        cmocka_unit_test(peer_text_is_truncated_between_characters_and_marked),
+        cmocka_unit_test(text_that_is_not_utf8_is_truncated_too),
+        cmocka_unit_test(a_field_that_does_not_fit_is_omitted_and_the_line_is_marked),
+        cmocka_unit_test(small_fields_fill_a_line_up_to_its_limit),
     };
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

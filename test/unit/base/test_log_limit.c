@@ -1,6 +1,6 @@
 /*
- * test_log_limit.c - no more lines a second than allowed, urgent ones apart; and no text of a peer
- * that makes a line look like another one.
+ * test_log_limit.c - the rate limit of log lines, separate for urgent levels; and peer text cannot
+ * make a line look like another one.
  */
 #include "log_testing.h"
 
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How many of n lines of this level leave. */
+/* Return how many of n lines of this level are written. */
 static unsigned written(struct tap *tap, enum log_level level, unsigned n)
 {
     unsigned seen = 0;
@@ -27,13 +27,13 @@ static unsigned written(struct tap *tap, enum log_level level, unsigned n)
     return seen;
 }
 
-static void ten_seconds_worth_leaves_at_once_and_the_rest_is_counted(void **state)
+static void a_burst_of_ten_seconds_is_written_and_the_rest_is_counted(void **state)
 {
     (void)state;
     struct tap tap;
     tap_open(&tap, LOG_DEBUG, LOG_JSON);
     log_limit(tap.log, 2);
-    /* more than 20 only where this takes half a second or more */
+    /* more than 20 only if this takes half a second or more */
     unsigned seen = written(&tap, LOG_INFO, 100);
     assert_in_range(seen, 20, 60);
     assert_int_equal(log_suppressed(tap.log), 100 - seen);
@@ -41,7 +41,7 @@ static void ten_seconds_worth_leaves_at_once_and_the_rest_is_counted(void **stat
     tap_close(&tap);
 }
 
-static void what_is_urgent_has_an_allowance_of_its_own(void **state)
+static void urgent_levels_have_separate_limits(void **state)
 {
     (void)state;
     static const enum log_level urgent[] = {LOG_ERROR, LOG_WARN, LOG_NOTICE};
@@ -55,7 +55,7 @@ static void what_is_urgent_has_an_allowance_of_its_own(void **state)
     tap_close(&tap);
 }
 
-static void without_a_limit_all_leave_and_a_level_that_is_off_costs_none(void **state)
+static void disabled_levels_do_not_count_towards_the_limit(void **state)
 {
     (void)state;
     struct tap tap;
@@ -68,7 +68,7 @@ static void without_a_limit_all_leave_and_a_level_that_is_off_costs_none(void **
     tap_close(&tap);
 }
 
-static void what_was_suppressed_is_said_once(void **state)
+static void suppressed_lines_are_reported_once(void **state)
 {
     (void)state;
     struct tap tap;
@@ -77,7 +77,7 @@ static void what_was_suppressed_is_said_once(void **state)
     log_limit(tap.log, 1);
     log_tell_suppressed(tap.log);
     assert_true(tap_is_dry(&tap));
-    (void)written(&tap, LOG_WARN, 100); /* its allowance is used up as well */
+    (void)written(&tap, LOG_WARN, 100); /* the limit of this level is used up, too */
     unsigned suppressed = (unsigned)log_suppressed(tap.log);
     log_tell_suppressed(tap.log);
     ssize_t n = read(tap.read_fd, text, sizeof(text));
@@ -109,7 +109,7 @@ static void *write_many(void *arg)
     return NULL;
 }
 
-static void threads_share_one_allowance(void **state)
+static void threads_share_one_limit(void **state)
 {
     (void)state;
     struct writer writers[4];
@@ -128,7 +128,7 @@ static void threads_share_one_allowance(void **state)
         pthread_join(threads[i], NULL);
         seen += writers[i].seen;
     }
-    assert_in_range(seen, 100, 1000); /* 10 more for each second this takes */
+    assert_in_range(seen, 100, 1000); /* 10 more for each second that this takes */
     assert_int_equal(log_suppressed(log), 40000 - seen);
     log_free(log);
     fclose(file);
@@ -142,7 +142,7 @@ static void put_utf8(char out[4], unsigned c)
     out[3] = '\0';
 }
 
-static void text_that_would_turn_a_line_around_is_escaped(void **state)
+static void invisible_and_direction_characters_are_escaped(void **state)
 {
     (void)state;
     static const struct {
@@ -174,12 +174,12 @@ static void text_that_would_turn_a_line_around_is_escaped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_seconds_worth_leaves_at_once_and_the_rest_is_counted),
-        cmocka_unit_test(what_is_urgent_has_an_allowance_of_its_own),
-        cmocka_unit_test(without_a_limit_all_leave_and_a_level_that_is_off_costs_none),
-        cmocka_unit_test(what_was_suppressed_is_said_once),
-        cmocka_unit_test(threads_share_one_allowance),
-        cmocka_unit_test(text_that_would_turn_a_line_around_is_escaped),
+        cmocka_unit_test(a_burst_of_ten_seconds_is_written_and_the_rest_is_counted),
+        cmocka_unit_test(urgent_levels_have_separate_limits),
+        cmocka_unit_test(disabled_levels_do_not_count_towards_the_limit),
+        cmocka_unit_test(suppressed_lines_are_reported_once),
+        cmocka_unit_test(threads_share_one_limit),
+        cmocka_unit_test(invisible_and_direction_characters_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /*
- * test_log_output.c - when a log line leaves: never below its level, never mixed with
- * another thread's, and never at the price of waiting for a reader.
+ * test_log_output.c - writing log lines: never below the level, never mixed with lines of other
+ * threads, and never waiting for a reader.
  *
- * A line that did wait would hang the test: an alarm ends it.
+ * If a write waits for a reader, the test hangs until an alarm ends it.
  */
 #include <pthread.h>
 #include <pty.h>
@@ -17,7 +17,7 @@
 #define LINES_PER_THREAD 500u
 #define WAITS_AT_MOST_S  120
 
-static void only_lines_of_the_level_and_more_urgent_ones_leave(void **state)
+static void only_lines_at_or_above_the_level_are_written(void **state)
 {
     (void)state;
     for (enum log_level level = 0; level < LOG_LEVEL_COUNT; level++) {
@@ -44,7 +44,7 @@ static void only_lines_of_the_level_and_more_urgent_ones_leave(void **state)
     }
 }
 
-static void levels_and_formats_have_the_words_of_the_configuration(void **state)
+static void levels_and_formats_are_named_as_in_the_configuration(void **state)
 {
     (void)state;
     assert_string_equal(log_level_name(LOG_ERROR), "error");
@@ -56,7 +56,7 @@ static void levels_and_formats_have_the_words_of_the_configuration(void **state)
     assert_string_equal(log_format_name(LOG_TEXT), "text");
 }
 
-/* Log lines that hardly differ, until one is dropped; how many were not. */
+/* Log similar lines until one is dropped. Return how many were written. */
 static unsigned log_until_dropped(struct log *log)
 {
     char fill[3000];
@@ -71,7 +71,7 @@ static unsigned log_until_dropped(struct log *log)
     return n - 1;
 }
 
-/* Read what waits; the number of lines, each of which ends as it should. */
+/* Read all pending lines and return their number. The last one must be complete. */
 static unsigned count_lines(int fd)
 {
     unsigned lines = 0;
@@ -88,7 +88,7 @@ static unsigned count_lines(int fd)
     return lines;
 }
 
-/* Nobody reads `read_fd`: lines are dropped and counted; when it is read, lines come again. */
+/* Lines are dropped and counted until `read_fd` is read; then lines are written again. */
 static void check_drops_without_waiting(int write_fd, int read_fd)
 {
     struct log *log = log_new(write_fd, LOG_INFO, LOG_JSON);
@@ -114,7 +114,7 @@ static void a_full_pipe_drops_lines_and_counts_them(void **state)
     assert_int_equal(pipe(fds), 0);
     assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
     check_drops_without_waiting(fds[1], fds[0]);
-    assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK); /* others write to it, too */
+    assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK); /* shared with other writers */
     close(fds[0]);
     close(fds[1]);
 }
@@ -129,7 +129,7 @@ static void a_full_socket_drops_lines_and_counts_them(void **state)
     close(fds[1]);
 }
 
-/* Read from a terminal's other end, where bytes arrive late, until `lines` have ended. */
+/* Read `lines` lines from the other end of a terminal, where bytes arrive late. */
 static void skip_lines(int master, unsigned lines)
 {
     char byte;
@@ -139,7 +139,7 @@ static void skip_lines(int master, unsigned lines)
     }
 }
 
-/* Its room may end inside a line; the next line still begins a line of its own. */
+/* A line may be cut off when the terminal is full; the next line starts on a new line. */
 static void a_stopped_terminal_drops_lines_and_counts_them(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void a_stopped_terminal_drops_lines_and_counts_them(void **state)
     alarm(WAITS_AT_MOST_S);
     unsigned written = log_until_dropped(log);
     assert_int_equal(log_dropped(log), 1);
-    assert_false(fcntl(slave, F_GETFL) & O_NONBLOCK); /* others write to it, too */
+    assert_false(fcntl(slave, F_GETFL) & O_NONBLOCK); /* shared with other writers */
 
     skip_lines(master, written);
     log_event(log, LOG_INFO, "e", "seen", "x");
@@ -165,7 +165,7 @@ static void a_stopped_terminal_drops_lines_and_counts_them(void **state)
     char *start = end;
     while (start > text && start[-1] != '\n')
         start--;
-    json_t *object = json_loads(start, 0, NULL); /* and not the lost line's beginning, too */
+    json_t *object = json_loads(start, 0, NULL); /* without the beginning of the lost line */
     assert_non_null(object);
     json_decref(object);
     alarm(0);
@@ -174,7 +174,7 @@ static void a_stopped_terminal_drops_lines_and_counts_them(void **state)
     close(slave);
 }
 
-static void a_reader_that_left_costs_lines_and_no_more(void **state)
+static void a_closed_reader_only_drops_lines(void **state)
 {
     (void)state;
     int fds[2];
@@ -213,7 +213,7 @@ static void *write_lines(void *arg)
     return NULL;
 }
 
-/* One thread's lines must come whole and in its own order. */
+/* The lines of a thread must be complete and in order. */
 static void check_line(const char *text, json_int_t next[THREADS])
 {
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
@@ -240,7 +240,7 @@ static void write_from_all_threads(struct log *log)
         pthread_join(writers[i].thread, NULL);
 }
 
-/* How many lines there are, each checked. */
+/* Check each line. Return their number. */
 static size_t check_lines(FILE *in)
 {
     char *text = NULL;
@@ -268,7 +268,7 @@ static void *collect(void *arg)
     return NULL;
 }
 
-/* The reader lags at times, so lines may be lost; those that come, come whole. */
+/* The reader may be too slow, so lines can be lost. All others are complete. */
 static void lines_of_four_threads_never_mix(void **state)
 {
     (void)state;
@@ -309,12 +309,12 @@ static void a_file_gets_every_line_of_four_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_lines_of_the_level_and_more_urgent_ones_leave),
-        cmocka_unit_test(levels_and_formats_have_the_words_of_the_configuration),
+        cmocka_unit_test(only_lines_at_or_above_the_level_are_written),
+        cmocka_unit_test(levels_and_formats_are_named_as_in_the_configuration),
         cmocka_unit_test(a_full_pipe_drops_lines_and_counts_them),
         cmocka_unit_test(a_full_socket_drops_lines_and_counts_them),
         cmocka_unit_test(a_stopped_terminal_drops_lines_and_counts_them),
-        cmocka_unit_test(a_reader_that_left_costs_lines_and_no_more),
+        cmocka_unit_test(a_closed_reader_only_drops_lines),
         cmocka_unit_test(lines_of_four_threads_never_mix),
         cmocka_unit_test(a_file_gets_every_line_of_four_threads),
     };

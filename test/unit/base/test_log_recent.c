@@ -1,6 +1,6 @@
 /*
- * test_log_recent.c - the last lines that matter are there for who looks, whatever is written; and
- * lines for people have units.
+ * test_log_recent.c - the last important lines are kept in memory, whatever is written; and text
+ * lines have units.
  */
 #include <stdlib.h>
 
@@ -39,7 +39,7 @@ static void say(struct log *log, enum log_level level, uint64_t n)
     log_emit(&line);
 }
 
-static void lines_that_matter_are_kept_as_json_whatever_is_written(void **state)
+static void recent_lines_are_kept_as_json_at_any_level_and_format(void **state)
 {
     (void)state;
     for (int format = 0; format < LOG_FORMAT_COUNT; format++) {
@@ -64,7 +64,7 @@ static void lines_that_matter_are_kept_as_json_whatever_is_written(void **state)
     }
 }
 
-static void what_is_written_is_what_the_level_says(void **state)
+static void kept_lines_are_written_only_if_the_level_is_enabled(void **state)
 {
     (void)state;
     struct tap tap;
@@ -76,7 +76,7 @@ static void what_is_written_is_what_the_level_says(void **state)
     tap_close(&tap);
 }
 
-static void the_last_200_are_there_in_order_however_many_there_were(void **state)
+static void the_last_200_lines_are_kept_in_order(void **state)
 {
     (void)state;
     struct log *log = log_new(open("/dev/null", O_WRONLY), LOG_INFO, LOG_JSON);
@@ -94,7 +94,7 @@ static void the_last_200_are_there_in_order_however_many_there_were(void **state
     log_free(log);
 }
 
-static void long_lines_push_out_older_ones_and_stay_whole(void **state)
+static void long_lines_replace_older_ones_and_are_complete(void **state)
 {
     (void)state;
     struct log *log = log_new(open("/dev/null", O_WRONLY), LOG_INFO, LOG_TEXT);
@@ -117,7 +117,7 @@ static void long_lines_push_out_older_ones_and_stay_whole(void **state)
     log_free(log);
 }
 
-static void people_get_units_and_programs_do_not(void **state)
+static void text_has_units_and_json_has_plain_numbers(void **state)
 {
     (void)state;
     static const struct {
@@ -160,11 +160,11 @@ static void people_get_units_and_programs_do_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_that_matter_are_kept_as_json_whatever_is_written),
-        cmocka_unit_test(what_is_written_is_what_the_level_says),
-        cmocka_unit_test(the_last_200_are_there_in_order_however_many_there_were),
-        cmocka_unit_test(long_lines_push_out_older_ones_and_stay_whole),
-        cmocka_unit_test(people_get_units_and_programs_do_not),
+        cmocka_unit_test(recent_lines_are_kept_as_json_at_any_level_and_format),
+        cmocka_unit_test(kept_lines_are_written_only_if_the_level_is_enabled),
+        cmocka_unit_test(the_last_200_lines_are_kept_in_order),
+        cmocka_unit_test(long_lines_replace_older_ones_and_are_complete),
+        cmocka_unit_test(text_has_units_and_json_has_plain_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

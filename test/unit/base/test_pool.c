@@ -1,7 +1,7 @@
 /*
- * test_pool.c - blocks come back to be used again, and a storm's surplus goes back to malloc.
+ * test_pool.c - blocks are reused, and blocks beyond the number to keep are freed.
  *
- * Compiles pool.c into itself, with an allocator that counts and fails on demand.
+ * Includes pool.c with an allocator that counts and fails on demand.
  */
 #include <stdbool.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void get_all(struct pool *pool, void **blocks, size_t n)
     for (size_t i = 0; i < n; i++) {
         blocks[i] = pool_get(pool);
         assert_non_null(blocks[i]);
-        memset(blocks[i], (int)i, BLOCK_SIZE); /* all of it is ours */
+        memset(blocks[i], (int)i, BLOCK_SIZE); /* the whole block is writable */
     }
 }
 
@@ -60,7 +60,7 @@ static void put_all(struct pool *pool, void **blocks, size_t n)
     }
 }
 
-static void blocks_are_apart_and_as_large_as_said(void **state)
+static void blocks_do_not_overlap_and_have_the_requested_size(void **state)
 {
     (void)state;
     struct pool pool;
@@ -75,7 +75,7 @@ static void blocks_are_apart_and_as_large_as_said(void **state)
     pool_fini(&pool);
 }
 
-static void a_kept_block_is_used_again_without_malloc(void **state)
+static void a_kept_block_is_reused_without_malloc(void **state)
 {
     (void)state;
     struct pool pool;
@@ -92,7 +92,7 @@ static void a_kept_block_is_used_again_without_malloc(void **state)
     assert_int_equal(given_back, 3);
 }
 
-static void what_a_storm_left_beyond_a_few_goes_back_to_malloc(void **state)
+static void blocks_beyond_the_number_to_keep_are_freed(void **state)
 {
     (void)state;
     struct pool pool;
@@ -119,7 +119,7 @@ static void a_pool_that_keeps_none_still_works(void **state)
     assert_int_equal(given_back, 1);
 }
 
-static void short_memory_gives_null_and_counts_nothing(void **state)
+static void out_of_memory_returns_null_and_counts_no_block(void **state)
 {
     (void)state;
     struct pool pool;
@@ -136,11 +136,11 @@ static void short_memory_gives_null_and_counts_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(blocks_are_apart_and_as_large_as_said, start),
-        cmocka_unit_test_setup(a_kept_block_is_used_again_without_malloc, start),
-        cmocka_unit_test_setup(what_a_storm_left_beyond_a_few_goes_back_to_malloc, start),
+        cmocka_unit_test_setup(blocks_do_not_overlap_and_have_the_requested_size, start),
+        cmocka_unit_test_setup(a_kept_block_is_reused_without_malloc, start),
+        cmocka_unit_test_setup(blocks_beyond_the_number_to_keep_are_freed, start),
         cmocka_unit_test_setup(a_pool_that_keeps_none_still_works, start),
-        cmocka_unit_test_setup(short_memory_gives_null_and_counts_nothing, start),
+        cmocka_unit_test_setup(out_of_memory_returns_null_and_counts_no_block, start),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

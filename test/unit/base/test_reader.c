@@ -1,5 +1,5 @@
 /*
- * test_reader.c - the bounded reader: big-endian, and never past its end.
+ * test_reader.c - the bounded reader is big-endian and never reads past its end.
  */
 #include "base/reader.h"
 #include "guard_page.h"
@@ -20,7 +20,7 @@ static void numbers_are_big_endian(void **state)
     assert_false(rd.cut);
 }
 
-static void a_read_past_the_end_poisons_all_later_ones(void **state)
+static void a_read_past_the_end_makes_all_later_reads_fail(void **state)
 {
     struct guard_page guard = guard_page_new(sizeof(bytes));
     const uint8_t *p = guard_page_put(&guard, bytes, 3);
@@ -29,7 +29,7 @@ static void a_read_past_the_end_poisons_all_later_ones(void **state)
     (void)state;
     assert_int_equal(reader_u32_be(&rd), 0);
     assert_true(rd.cut);
-    assert_int_equal(reader_u8(&rd), 0); /* although three bytes are there */
+    assert_int_equal(reader_u8(&rd), 0); /* although three bytes are available */
     assert_int_equal(reader_u16_be(&rd), 0);
     assert_int_equal(reader_left(&rd), 0);
     assert_int_equal(rd.at, 0);
@@ -44,7 +44,7 @@ static void a_read_past_the_end_poisons_all_later_ones(void **state)
     guard_page_free(&guard);
 }
 
-static void a_start_behind_the_end_is_poisoned(void **state)
+static void a_start_beyond_the_end_makes_reads_fail(void **state)
 {
     struct reader rd = reader_from(span_of(bytes, 2), 3);
 
@@ -61,8 +61,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_big_endian),
-        cmocka_unit_test(a_read_past_the_end_poisons_all_later_ones),
-        cmocka_unit_test(a_start_behind_the_end_is_poisoned),
+        cmocka_unit_test(a_read_past_the_end_makes_all_later_reads_fail),
+        cmocka_unit_test(a_start_beyond_the_end_makes_reads_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

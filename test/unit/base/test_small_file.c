@@ -1,5 +1,5 @@
 /*
- * test_small_file.c - small files are read whole, and nothing else is waited for.
+ * test_small_file.c - small files are read completely, and other file types do not block.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -66,7 +66,7 @@ static void expect_line(const char *bytes, size_t n, const char *line)
     assert_null(file.text);
 }
 
-static void the_first_line_is_kept_without_its_end(void **state)
+static void the_first_line_is_returned_without_its_line_end(void **state)
 {
     (void)state;
     expect_line("secret", 6, "secret");
@@ -78,7 +78,7 @@ static void the_first_line_is_kept_without_its_end(void **state)
     expect_line("secret\r\na note, and a NUL\0", 27, "secret");
 }
 
-static void a_first_line_that_breaks_a_rule_is_an_error_that_names_it(void **state)
+static void an_invalid_first_line_is_an_error_that_names_the_rule(void **state)
 {
     (void)state;
     assert_string_equal(rule_of_line("", 0, 8), "must not be empty");
@@ -102,7 +102,7 @@ static void a_byte_order_mark_is_an_error_that_names_the_rule(void **state)
     assert_null(rule_of_line("\xef\xbbsecret\n", 9, 64));
 }
 
-static void a_file_of_any_size_up_to_the_limit_is_read_whole(void **state)
+static void a_file_of_any_size_up_to_the_limit_is_read_completely(void **state)
 {
     (void)state;
     for (size_t n = 0; n < 5000; n += n < 1030 ? 1 : 97) {
@@ -179,10 +179,10 @@ static void a_pipe_is_read_to_its_end_if_pipes_are_allowed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_line_is_kept_without_its_end),
-        cmocka_unit_test(a_first_line_that_breaks_a_rule_is_an_error_that_names_it),
+        cmocka_unit_test(the_first_line_is_returned_without_its_line_end),
+        cmocka_unit_test(an_invalid_first_line_is_an_error_that_names_the_rule),
         cmocka_unit_test(a_byte_order_mark_is_an_error_that_names_the_rule),
-        cmocka_unit_test(a_file_of_any_size_up_to_the_limit_is_read_whole),
+        cmocka_unit_test(a_file_of_any_size_up_to_the_limit_is_read_completely),
         cmocka_unit_test(a_path_that_is_not_a_regular_file_does_not_block),
         cmocka_unit_test(a_pipe_is_read_to_its_end_if_pipes_are_allowed),
     };

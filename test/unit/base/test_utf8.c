@@ -1,5 +1,5 @@
 /*
- * test_utf8.c - well-formed UTF-8, against the tables of the Unicode Standard.
+ * test_utf8.c - well-formed UTF-8 according to the tables of the Unicode Standard.
  */
 #include <stdbool.h>
 
@@ -10,7 +10,7 @@
 
 static struct guard_page guard;
 
-/* Encode a code point, surrogates and too-large ones too: the arithmetic of RFC 3629. */
+/* Encode a code point as in RFC 3629, including surrogates and values that are too large. */
 static size_t encode(uint32_t cp, uint8_t *out)
 {
     if (cp < 0x80) {
@@ -34,7 +34,7 @@ static bool whole_is_good(const uint8_t *text, size_t n)
     return good;
 }
 
-/* The same text a byte at a time; *bad_at = how many bytes were at hand when it was refused. */
+/* Check the text byte by byte; *bad_at = number of bytes available when it was rejected. */
 static bool bytewise_is_good(const uint8_t *text, size_t whole, size_t *bad_at)
 {
     size_t checked = 0;
@@ -49,7 +49,7 @@ static bool bytewise_is_good(const uint8_t *text, size_t whole, size_t *bad_at)
     return checked == whole;
 }
 
-static void every_code_point_is_its_own_length(void **state)
+static void every_code_point_has_the_right_length(void **state)
 {
     (void)state;
     for (uint32_t cp = 0; cp < 0x120000; cp++) {
@@ -60,7 +60,7 @@ static void every_code_point_is_its_own_length(void **state)
     }
 }
 
-/* A reference that decodes and encodes again: only the shortest form comes back the same. */
+/* A reference that decodes and encodes again: only the shortest form round-trips. */
 static bool reference_is_character(const uint8_t *b, size_t n)
 {
     uint8_t again[4];
@@ -87,7 +87,7 @@ static void every_pair_and_triple_agrees_with_a_second_decoder(void **state)
     }
 }
 
-static void bad_text_is_refused_on_the_earliest_byte(void **state)
+static void invalid_text_is_rejected_at_the_first_invalid_byte(void **state)
 {
     static const struct {
         const char *hex;
@@ -115,7 +115,7 @@ static void bad_text_is_refused_on_the_earliest_byte(void **state)
         {"c3 28", 2},
         {"e2 82 28", 3},
         {"f0 9f 98 28", 4},
-        {"61 e2 82", 2}, /* three bytes cannot end inside two */
+        {"61 e2 82", 2}, /* a three-byte character does not fit in the last two bytes */
         {"61 c3", 2},
         {"fe", 1},
         {"ff", 1},
@@ -136,9 +136,9 @@ static void bad_text_is_refused_on_the_earliest_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_code_point_is_its_own_length),
+        cmocka_unit_test(every_code_point_has_the_right_length),
         cmocka_unit_test(every_pair_and_triple_agrees_with_a_second_decoder),
-        cmocka_unit_test(bad_text_is_refused_on_the_earliest_byte),
+        cmocka_unit_test(invalid_text_is_rejected_at_the_first_invalid_byte),
     };
     guard = guard_page_new(64);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

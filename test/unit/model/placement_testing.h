@@ -1,5 +1,5 @@
 /*
- * placement_testing.h - a cluster to place sessions in, for tests.
+ * placement_testing.h - a cluster for tests of placement.
  */
 #ifndef TEST_PLACEMENT_TESTING_H
 #define TEST_PLACEMENT_TESTING_H
@@ -12,7 +12,7 @@
 
 #define FLEET_MAX 64u
 
-/* A cluster that a test may do anything to. All nodes are open, free, of weight 1. */
+/* A cluster that tests can modify. Initially all nodes are open and free, with weight 1. */
 struct fleet {
     size_t n;
     char names[FLEET_MAX][16];
@@ -20,7 +20,7 @@ struct fleet {
     bool open[FLEET_MAX], backup[FLEET_MAX], paused[FLEET_MAX];
     enum placement_availability bars[FLEET_MAX];
     uint32_t sessions[FLEET_MAX];
-    size_t asked; /* how often what bars a node */
+    size_t asked; /* number of availability checks */
 };
 
 /* The first node is called "emqx<from>". */
@@ -41,7 +41,7 @@ static inline enum placement_availability fleet_bar(void *arg, uint32_t index, s
 {
     struct fleet *f = arg;
     (void)key;
-    assert(f->open[index] || f->paused[index]); /* the contract: never called for a closed node */
+    assert(f->open[index] || f->paused[index]); /* must not be called for a closed node */
     f->asked++;
     return f->bars[index];
 }

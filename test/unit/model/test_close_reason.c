@@ -1,13 +1,13 @@
 /*
- * test_close_reason.c - the table of close reasons: words that a log and a metric can carry,
- * and farewells that can be said.
+ * test_close_reason.c - the table of close reasons: names that are valid in the log and in metrics,
+ * and packets that can be sent.
  */
 #include <string.h>
 
 #include "model/close_reason.h"
 #include "unit.h"
 
-static void every_reason_has_a_word_of_its_own(void **state)
+static void every_reason_has_a_unique_name(void **state)
 {
     (void)state;
     for (enum close_reason a = 0; a < CLOSE_REASON_COUNT; a++) {
@@ -19,18 +19,18 @@ static void every_reason_has_a_word_of_its_own(void **state)
     }
 }
 
-static void every_reason_is_explained_in_a_sentence(void **state)
+static void every_reason_has_a_help_sentence(void **state)
 {
     (void)state;
     for (enum close_reason reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
         const char *help = close_reason_row(reason)->help;
         assert_true(strlen(help) > 0);
         assert_int_equal(help[strlen(help) - 1], '.');
-        assert_null(strpbrk(help, "\n\\")); /* it becomes a metric's help line */
+        assert_null(strpbrk(help, "\n\\")); /* it is used as the help line of a metric */
     }
 }
 
-static void who_closed_is_one_of_three_words(void **state)
+static void the_closing_side_has_one_of_three_names(void **state)
 {
     (void)state;
     assert_string_equal(closed_by_name(CLOSED_BY_CLIENT), "client");
@@ -40,8 +40,8 @@ static void who_closed_is_one_of_three_words(void **state)
         assert_in_range(close_reason_row(reason)->by, 0, CLOSED_BY_COUNT - 1);
 }
 
-/* A row with a refusal can say it: all three versions of MQTT have a word for it. */
-static void every_refusal_can_be_said_to_every_version(void **state)
+/* Each row that sends a rejection has a code for it in all three versions of MQTT. */
+static void every_rejection_has_a_connack_in_every_version(void **state)
 {
     (void)state;
     unsigned refusals = 0;
@@ -64,8 +64,8 @@ static void every_refusal_can_be_said_to_every_version(void **state)
     assert_true(refusals > 0);
 }
 
-/* The ones who have left hear nothing; a device that is refused hears why. */
-static void farewells_are_what_was_decided(void **state)
+/* A closed connection gets no packet; a rejected device gets the reason. */
+static void close_reasons_send_the_right_packet(void **state)
 {
     (void)state;
     static const struct {
@@ -99,11 +99,11 @@ static void farewells_are_what_was_decided(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_reason_has_a_word_of_its_own),
-        cmocka_unit_test(every_reason_is_explained_in_a_sentence),
-        cmocka_unit_test(who_closed_is_one_of_three_words),
-        cmocka_unit_test(every_refusal_can_be_said_to_every_version),
-        cmocka_unit_test(farewells_are_what_was_decided),
+        cmocka_unit_test(every_reason_has_a_unique_name),
+        cmocka_unit_test(every_reason_has_a_help_sentence),
+        cmocka_unit_test(the_closing_side_has_one_of_three_names),
+        cmocka_unit_test(every_rejection_has_a_connack_in_every_version),
+        cmocka_unit_test(close_reasons_send_the_right_packet),
     };
     return cmocka_run_group_tests_name("close_reason", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * test_damping.c - penalties that grow, and are forgiven.
+ * test_damping.c - penalties that grow, and that are reset after a quiet period.
  */
 #include "model/damping.h"
 
@@ -10,7 +10,7 @@
 static const struct flapping_conf conf = {
     .max_connects = 4, .window_ms = 4000, .penalty_ms = 1000, .penalty_max_ms = 8000};
 
-/* One event each 10 ms until a penalty begins: how long it is. now_us is moved on. */
+/* Send an event every 10 ms until a penalty begins. Return its length. Advances now_us. */
 static uint32_t flap(struct damping *d, uint64_t *now_us, int *free_events)
 {
     uint32_t left_ms;
@@ -37,7 +37,7 @@ static void penalties_double_up_to_their_maximum(void **state)
     }
 }
 
-static void within_a_penalty_events_do_not_lengthen_it(void **state)
+static void events_during_a_penalty_do_not_extend_it(void **state)
 {
     (void)state;
     struct damping d = {0};
@@ -52,7 +52,7 @@ static void within_a_penalty_events_do_not_lengthen_it(void **state)
     assert_int_equal(damping_step(&d, &conf, now_us + ms * UINT64_C(1000), &left_ms), DAMPING_FREE);
 }
 
-static void good_conduct_is_forgiven(void **state)
+static void a_quiet_period_resets_the_penalty(void **state)
 {
     (void)state;
     struct damping d = {0};
@@ -69,8 +69,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(penalties_double_up_to_their_maximum),
-        cmocka_unit_test(within_a_penalty_events_do_not_lengthen_it),
-        cmocka_unit_test(good_conduct_is_forgiven),
+        cmocka_unit_test(events_during_a_penalty_do_not_extend_it),
+        cmocka_unit_test(a_quiet_period_resets_the_penalty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

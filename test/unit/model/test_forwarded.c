@@ -1,5 +1,5 @@
 /*
- * test_forwarded.c - whose word about the device's address counts.
+ * test_forwarded.c - which entry of the client address headers is used as the device's address.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -11,12 +11,14 @@
 
 static struct cidr trusted[2];
 
-/* What is picked from the list, as text; "" when nothing is. The list ends where its memory does.
+/*
+ * Return the entry picked from the list, as text; "" if none. The list is copied into an allocation
+ * of its size.
  */
 static const char *pick(const char *list, size_t n, char text[80])
 {
     struct proxy_endpoint out, before;
-    uint8_t *exact = malloc(n > 0 ? n : 1); /* ASan sees a byte too many */
+    uint8_t *exact = malloc(n > 0 ? n : 1); /* ASan detects a read past it */
     assert_non_null(exact);
     memcpy(exact, list, n);
     memset(&out, 0x5a, sizeof(out));
@@ -41,7 +43,7 @@ static void assert_picks(const char *list, const char *expected)
     assert_string_equal(pick(list, strlen(list), text), expected);
 }
 
-static void entries_are_read_in_every_form_proxies_write(void **state)
+static void entries_are_parsed_in_all_forms_that_proxies_write(void **state)
 {
     (void)state;
     assert_picks("192.0.2.1", "192.0.2.1 0");
@@ -59,7 +61,7 @@ static void entries_are_read_in_every_form_proxies_write(void **state)
                  "1111:2222:3333:4444:5555:6666:c0a8:6464 0");
 }
 
-static void the_right_most_untrusted_entry_is_the_device(void **state)
+static void the_rightmost_untrusted_entry_is_the_device(void **state)
 {
     (void)state;
     assert_picks("192.0.2.1, 10.0.0.2, 10.0.0.1", "192.0.2.1 0");
@@ -69,7 +71,7 @@ static void the_right_most_untrusted_entry_is_the_device(void **state)
     assert_picks("2001:db9::1, 2001:db8::1", "2001:db9::1 0");
 }
 
-static void what_the_device_says_about_itself_is_not_listened_to(void **state)
+static void entries_written_by_the_device_are_ignored(void **state)
 {
     (void)state;
     assert_picks("1.1.1.1, 192.0.2.1", "192.0.2.1 0");
@@ -79,7 +81,7 @@ static void what_the_device_says_about_itself_is_not_listened_to(void **state)
     assert_picks("1.1.1.1 192.0.2.1, 192.0.2.2", "192.0.2.2 0");
 }
 
-static void with_only_trusted_entries_the_left_most_is_the_device(void **state)
+static void if_all_entries_are_trusted_the_leftmost_is_the_device(void **state)
 {
     (void)state;
     assert_picks("10.0.0.3", "10.0.0.3 0");
@@ -87,7 +89,7 @@ static void with_only_trusted_entries_the_left_most_is_the_device(void **state)
     assert_picks(", 10.0.0.3, ,10.0.0.2,", "10.0.0.3 0");
 }
 
-static void empty_entries_count_for_nothing(void **state)
+static void empty_entries_are_ignored(void **state)
 {
     (void)state;
     assert_picks("192.0.2.1,", "192.0.2.1 0");
@@ -98,7 +100,7 @@ static void empty_entries_count_for_nothing(void **state)
     assert_picks(" , ,\t", "");
 }
 
-static void an_entry_nobody_can_read_leaves_the_sockets_own_address(void **state)
+static void an_invalid_entry_means_no_result(void **state)
 {
     (void)state;
     static const char *const entries[] = {
@@ -150,7 +152,7 @@ static void an_entry_nobody_can_read_leaves_the_sockets_own_address(void **state
     }
 }
 
-static void bytes_of_any_kind_are_no_address(void **state)
+static void other_bytes_make_an_address_invalid(void **state)
 {
     (void)state;
     char text[80];
@@ -178,13 +180,13 @@ static void without_trusted_proxies_the_last_entry_is_the_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(entries_are_read_in_every_form_proxies_write),
-        cmocka_unit_test(the_right_most_untrusted_entry_is_the_device),
-        cmocka_unit_test(what_the_device_says_about_itself_is_not_listened_to),
-        cmocka_unit_test(with_only_trusted_entries_the_left_most_is_the_device),
-        cmocka_unit_test(empty_entries_count_for_nothing),
-        cmocka_unit_test(an_entry_nobody_can_read_leaves_the_sockets_own_address),
-        cmocka_unit_test(bytes_of_any_kind_are_no_address),
+        cmocka_unit_test(entries_are_parsed_in_all_forms_that_proxies_write),
+        cmocka_unit_test(the_rightmost_untrusted_entry_is_the_device),
+        cmocka_unit_test(entries_written_by_the_device_are_ignored),
+        cmocka_unit_test(if_all_entries_are_trusted_the_leftmost_is_the_device),
+        cmocka_unit_test(empty_entries_are_ignored),
+        cmocka_unit_test(an_invalid_entry_means_no_result),
+        cmocka_unit_test(other_bytes_make_an_address_invalid),
         cmocka_unit_test(without_trusted_proxies_the_last_entry_is_the_device),
     };
     if (!cidr_parse("10.0.0.0/8", &trusted[0]) || !cidr_parse("2001:db8::/32", &trusted[1]))

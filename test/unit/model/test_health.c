@@ -1,6 +1,6 @@
 /*
- * test_health.c - when a node is fit for new sessions: verdicts letter by letter, ejections
- * minute by minute, and a random walk against a model that remembers everything.
+ * test_health.c - when a node gets new sessions: verdicts of checks, ejections, and a random walk
+ * that is compared with a model that keeps the full history.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "model/health.h"
 #include "unit.h"
 
-/* As the configuration has it by default. */
+/* The defaults of the configuration. */
 static const struct passive_conf usual = {
     .failures = 5, .window_ms = 10000, .eject_ms = 10000, .max_ejected_percent = 50};
 
@@ -33,11 +33,11 @@ static const struct {
     uint32_t fall, rise;
     const char *results, *verdicts;
 } verdict_rows[] = {
-    /* the first result decides at once, whatever it is */
+    /* the first result becomes the verdict immediately */
     {3, 3, "+", "+"},
     {3, 3, "o", "o"},
     {3, 3, "-", "-"},
-    /* later ones have to come in a row */
+    /* later results must be consecutive */
     {2, 2, "+-+-+-+", "+++++++"},
     {2, 2, "+--", "++-"},
     {3, 2, "+--+---", "++++++-"},
@@ -49,7 +49,7 @@ static const struct {
     /* ... and better than bad */
     {2, 2, "--o-oo", "-----o"},
     {2, 2, "oo-o--", "ooooo-"},
-    /* a mixed row makes the mildest of it the verdict, and the worst only by itself */
+    /* in a mixed row the mildest result becomes the verdict */
     {2, 2, "+-o", "++o"},
     {2, 2, "+o-", "++o"},
     {2, 2, "+o--", "++o-"},
@@ -59,7 +59,7 @@ static const struct {
     {2, 2, "-o+", "--o"},
     {2, 2, "-o++", "--o+"},
     {3, 3, "-+o+++", "---oo+"},
-    /* a time-out is better than bad, and worse than anything else */
+    /* a timeout is better than bad, and worse than any other result */
     {2, 2, "t", "t"},
     {2, 2, "+tt", "++t"},
     {2, 2, "+t-", "++t"},
@@ -68,7 +68,7 @@ static const struct {
     {2, 2, "+--tt", "++--t"},
     {2, 2, "tt+o", "ttto"},
     {2, 2, "t++", "tt+"},
-    /* 0 is as 1 */
+    /* 0 counts as 1 */
     {0, 0, "+-o+t-t", "+-o+t-t"},
 };
 
@@ -94,7 +94,7 @@ static void verdicts_follow_the_results(void **state)
     }
 }
 
-static void a_node_is_changing_while_its_results_gainsay_its_verdict(void **state)
+static void a_node_is_changing_while_results_contradict_its_verdict(void **state)
 {
     (void)state;
     const struct health_check_conf conf = {.fall = 2, .rise = 2};
@@ -111,7 +111,7 @@ static void a_node_is_changing_while_its_results_gainsay_its_verdict(void **stat
     }
 }
 
-static void checks_that_are_forgotten_leave_a_node_as_new(void **state)
+static void forgetting_checks_resets_the_verdict(void **state)
 {
     (void)state;
     const struct health_check_conf conf = {.fall = 3, .rise = 3};
@@ -120,7 +120,7 @@ static void checks_that_are_forgotten_leave_a_node_as_new(void **state)
     health_forget_checks(&h);
     assert_int_equal(health_status(&h, 0), NODE_UP);
     assert_false(health_is_changing(&h));
-    assert_true(health_check_done(&h, &conf, CHECK_NO_NEW)); /* at once, as the first */
+    assert_true(health_check_done(&h, &conf, CHECK_NO_NEW)); /* immediately, as a first result */
 }
 
 /* ---- failures of real sessions ---- */
@@ -130,7 +130,7 @@ static bool sessions_fail(struct health *h, uint32_t n, uint64_t now_ms)
     return health_sessions_failed(h, &usual, n, now_ms, true);
 }
 
-static void five_failures_within_the_window_eject(void **state)
+static void five_failures_within_the_window_eject_the_node(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
@@ -143,7 +143,7 @@ static void five_failures_within_the_window_eject(void **state)
     assert_int_equal(health_status(&h, LONG_AGO + 18000), NODE_UP);
 }
 
-static void failures_further_apart_never_eject(void **state)
+static void failures_further_apart_never_eject_the_node(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
@@ -151,7 +151,7 @@ static void failures_further_apart_never_eject(void **state)
         assert_false(sessions_fail(&h, 1, LONG_AGO + i * 2501));
 }
 
-static void one_failure_after_a_quiet_while_does_nothing(void **state)
+static void one_failure_after_a_quiet_period_does_not_eject(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
@@ -161,18 +161,18 @@ static void one_failure_after_a_quiet_while_does_nothing(void **state)
     assert_true(sessions_fail(&h, 1, LONG_AGO + 10001));
 }
 
-static void an_ejected_node_comes_back_with_an_empty_window(void **state)
+static void an_ejected_node_returns_with_an_empty_window(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
     assert_true(sessions_fail(&h, 9, LONG_AGO));
     assert_false(
-        sessions_fail(&h, 100, LONG_AGO + 9999)); /* sessions from before; they do not count */
+        sessions_fail(&h, 100, LONG_AGO + 9999)); /* sessions placed earlier do not count */
     assert_false(sessions_fail(&h, 4, LONG_AGO + 10000));
     assert_int_equal(health_status(&h, LONG_AGO + 10000), NODE_UP);
     assert_true(sessions_fail(&h, 1, LONG_AGO + 10000));
 
-    struct passive_conf brief = usual; /* also while the window still reaches back behind it */
+    struct passive_conf brief = usual; /* also if the window is longer than the ejection */
     brief.eject_ms = 1000;
     memset(&h, 0, sizeof(h));
     assert_true(health_sessions_failed(&h, &brief, 9, LONG_AGO, true));
@@ -180,7 +180,7 @@ static void an_ejected_node_comes_back_with_an_empty_window(void **state)
     assert_true(health_sessions_failed(&h, &brief, 1, LONG_AGO + 1000, true));
 }
 
-/* How long the ejection lasts that begins now, by asking at its last moment and the next. */
+/* Eject the node and return the duration, checked at its last millisecond and the next one. */
 static uint64_t eject_at(struct health *h, uint64_t now_ms)
 {
     assert_true(sessions_fail(h, usual.failures, now_ms));
@@ -190,7 +190,7 @@ static uint64_t eject_at(struct health *h, uint64_t now_ms)
     return lasts_ms;
 }
 
-static void ejections_that_follow_soon_grow_to_32_times(void **state)
+static void repeated_ejections_grow_up_to_32_times(void **state)
 {
     (void)state;
     static const uint64_t s[] = {10, 20, 40, 80, 160, 320, 320, 320};
@@ -200,14 +200,14 @@ static void ejections_that_follow_soon_grow_to_32_times(void **state)
         assert_int_equal(eject_at(&h, now_ms), s[i] * 1000);
         now_ms += s[i] * 1000;
     }
-    /* well for as long as the last one and a window, less a moment: the row goes on */
+    /* good for 1 ms less than the last ejection plus a window: the next one does not get shorter */
     now_ms += 320000 + 10000 - 1;
     assert_int_equal(eject_at(&h, now_ms), 320000);
     now_ms += 320000 + 320000 + 10000;
     assert_int_equal(eject_at(&h, now_ms), 10000);
 }
 
-static void what_is_not_allowed_waits_until_it_is(void **state)
+static void a_disallowed_ejection_is_done_once_allowed(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
@@ -219,7 +219,7 @@ static void what_is_not_allowed_waits_until_it_is(void **state)
     assert_false(health_sessions_failed(&h, &usual, 0, LONG_AGO + 10000, true));
 }
 
-static void switched_off_it_forgets_everything(void **state)
+static void switching_passive_off_resets_its_state(void **state)
 {
     (void)state;
     struct passive_conf off = usual;
@@ -229,15 +229,15 @@ static void switched_off_it_forgets_everything(void **state)
     assert_false(health_sessions_failed(&h, &off, 5, LONG_AGO + 1, true));
     assert_int_equal(health_status(&h, LONG_AGO + 1), NODE_UP);
     assert_false(sessions_fail(&h, 4, LONG_AGO + 2));
-    assert_int_equal(eject_at(&h, LONG_AGO + 20000), 10000); /* the row is forgotten, too */
+    assert_int_equal(eject_at(&h, LONG_AGO + 20000), 10000); /* not longer than the first */
 }
 
-static void a_clock_that_goes_back_keeps_nobody_out(void **state)
+static void a_clock_that_goes_back_does_not_keep_a_node_ejected(void **state)
 {
     (void)state;
     struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(sessions_fail(&h, 4, LONG_AGO));
-    assert_false(sessions_fail(&h, 4, 1000)); /* the four before are of no known time */
+    assert_false(sessions_fail(&h, 4, 1000)); /* the time of the previous four is unknown */
     assert_true(sessions_fail(&h, 1, 1000));
     memset(&h, 0, sizeof(h));
     assert_true(sessions_fail(&h, 5, LONG_AGO));
@@ -250,7 +250,7 @@ static void numbers_at_their_limits_do_not_wrap(void **state)
 {
     (void)state;
     struct passive_conf conf = {.failures = UINT32_MAX,
-                                .window_ms = 9, /* less than a millisecond a tenth */
+                                .window_ms = 9, /* less than 1 ms per tenth */
                                 .eject_ms = UINT32_MAX,
                                 .max_ejected_percent = 100};
     struct health h = {.admin_state = NODE_STATE_UP};
@@ -264,19 +264,19 @@ static void numbers_at_their_limits_do_not_wrap(void **state)
     assert_int_equal(health_status(&h, back_ms + UINT64_C(2) * UINT32_MAX - 1), NODE_EJECTED);
 }
 
-static void no_failure_at_all_ejects_nobody(void **state)
+static void without_failures_no_node_is_ejected(void **state)
 {
     (void)state;
     struct passive_conf conf = usual;
-    conf.failures = 0; /* which no configuration says */
+    conf.failures = 0; /* not possible in a configuration */
     struct health h = {.admin_state = NODE_STATE_UP};
     assert_false(health_sessions_failed(&h, &conf, 0, LONG_AGO, true));
     assert_true(health_sessions_failed(&h, &conf, 1, LONG_AGO, true));
 }
 
-/* ---- how many at a time ---- */
+/* ---- limit of ejections ---- */
 
-static void ejections_leave_enough_nodes(void **state)
+static void ejections_leave_enough_nodes_open(void **state)
 {
     (void)state;
     static const struct {
@@ -298,9 +298,9 @@ static void ejections_leave_enough_nodes(void **state)
     }
 }
 
-/* ---- all voices ---- */
+/* ---- status ---- */
 
-static void the_voice_with_the_last_word_speaks(void **state)
+static void the_status_combines_state_checks_and_ejection(void **state)
 {
     (void)state;
     const struct health_check_conf conf = {.fall = 1, .rise = 1};
@@ -347,12 +347,12 @@ static uint64_t next_random(uint64_t *state)
 #define WALK_STEPS 200000u
 #define LOG_MAX    64u
 
-/* One node of the walk, with all that was seen of it, as no program would keep it. */
+/* One node of the walk, with its full history. */
 struct walker {
     struct health h;
-    uint64_t failed_ms[LOG_MAX]; /* the latest failures, one entry each */
+    uint64_t failed_ms[LOG_MAX]; /* the latest failures, one entry per failure */
     size_t n_failed;
-    uint64_t back_ms; /* when its last ejection was over */
+    uint64_t back_ms; /* end of its last ejection */
 };
 
 static size_t count_failed(const struct walker *w, uint64_t since_ms)
@@ -371,7 +371,7 @@ static size_t count_ejected(const struct walker *w, uint64_t now_ms)
     return n;
 }
 
-/* Let one node fail a few times, and hold what came of it against what was seen. */
+/* Let one node fail n times, and compare the result with its history. Returns 1 if ejected. */
 static size_t walk_fail(struct walker *w, uint32_t n, uint64_t now_ms, bool may)
 {
     bool was_out = health_status(&w->h, now_ms) == NODE_EJECTED;
@@ -380,9 +380,9 @@ static size_t walk_fail(struct walker *w, uint32_t n, uint64_t now_ms, bool may)
         w->failed_ms[w->n_failed++ % LOG_MAX] = now_ms;
     if (was_out || !may)
         assert_false(ejected);
-    else if (ejected) /* only ever for what the window holds */
+    else if (ejected) /* only for failures within the window */
         assert_true(count_failed(w, now_ms < 10000 ? 0 : now_ms - 9999) >= usual.failures);
-    else /* and for certain for what came within nine tenths of it */
+    else /* and always for failures within nine tenths of it */
         assert_true(count_failed(w, now_ms < 9000 ? 0 : now_ms - 9000) < usual.failures);
     if (!ejected)
         return 0;
@@ -392,7 +392,7 @@ static size_t walk_fail(struct walker *w, uint32_t n, uint64_t now_ms, bool may)
     return 1;
 }
 
-static void a_random_walk_keeps_the_laws(void **state)
+static void a_random_walk_agrees_with_the_model(void **state)
 {
     (void)state;
     struct walker walkers[WALK_NODES];
@@ -403,7 +403,7 @@ static void a_random_walk_keeps_the_laws(void **state)
         uint64_t r = next_random(&random);
         struct walker *w = &walkers[r % WALK_NODES];
         now_ms += r >> 8 & 1023;
-        if ((r >> 20 & 2047) == 0) /* the machine slept, a day at most */
+        if ((r >> 20 & 2047) == 0) /* the machine was suspended, for up to a day */
             now_ms += (r >> 32) % 86400000u;
         bool may = health_may_eject(&usual, WALK_NODES, count_ejected(walkers, now_ms));
         ejections += walk_fail(w, (r >> 48 & 7) < 2 ? 1 + (r >> 52 & 1) : 0, now_ms, may);
@@ -413,11 +413,11 @@ static void a_random_walk_keeps_the_laws(void **state)
         assert_int_equal(health_status(&w->h, now_ms) == NODE_EJECTED, now_ms < w->back_ms);
     }
     print_message("%zu ejections, at most %zu of %u at a time\n", ejections, most, WALK_NODES);
-    assert_true(ejections > 1000); /* else the walk went nowhere */
+    assert_true(ejections > 1000); /* else the walk tests nothing */
     assert_int_equal(most, 3);
 }
 
-static void a_node_that_its_checks_bring_back_is_not_ejected_any_more(void **state)
+static void checks_that_bring_a_node_up_end_its_ejection(void **state)
 {
     (void)state;
     const struct passive_conf passive = {
@@ -427,7 +427,7 @@ static void a_node_that_its_checks_bring_back_is_not_ejected_any_more(void **sta
     assert_false(health_check_done(&h, &check, CHECK_GOOD));
     assert_true(health_sessions_failed(&h, &passive, 1, 1000, true));
     assert_int_equal(health_status(&h, 1000), NODE_EJECTED);
-    /* checks that were good all along have no say in it */
+    /* good checks do not end an ejection if the verdict was good before */
     assert_false(health_check_done(&h, &check, CHECK_GOOD));
     assert_int_equal(health_status(&h, 1500), NODE_EJECTED);
     assert_true(health_check_done(&h, &check, CHECK_BAD));
@@ -450,11 +450,11 @@ static void good_checks_keep_an_ejection_from_growing(void **state)
         (void)health_sessions_failed(&alone, &passive, 1, now, true);
         (void)health_sessions_failed(&vouched, &passive, 1, now, true);
         assert_false(health_check_done(&vouched, &check, CHECK_GOOD));
-        assert_in_range(vouched.ejected_until_ms, vouched.ejected_at_ms + 1, /* never for nothing */
+        assert_in_range(vouched.ejected_until_ms, vouched.ejected_at_ms + 1, /* never 0 ms */
                         vouched.ejected_at_ms + passive.eject_ms);
     }
     assert_true(alone.ejected_until_ms - alone.ejected_at_ms > 10 * passive.eject_ms);
-    /* a bad one vouches for nothing */
+    /* a bad check does not shorten the ejection */
     struct health doubted = vouched;
     doubted.ejected_until_ms = doubted.ejected_at_ms + 5 * passive.eject_ms;
     assert_false(health_check_done(&doubted, &check, CHECK_BAD));
@@ -465,23 +465,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_checks_keep_an_ejection_from_growing),
-        cmocka_unit_test(a_node_that_its_checks_bring_back_is_not_ejected_any_more),
+        cmocka_unit_test(checks_that_bring_a_node_up_end_its_ejection),
         cmocka_unit_test(verdicts_follow_the_results),
-        cmocka_unit_test(a_node_is_changing_while_its_results_gainsay_its_verdict),
-        cmocka_unit_test(checks_that_are_forgotten_leave_a_node_as_new),
-        cmocka_unit_test(five_failures_within_the_window_eject),
-        cmocka_unit_test(failures_further_apart_never_eject),
-        cmocka_unit_test(one_failure_after_a_quiet_while_does_nothing),
-        cmocka_unit_test(an_ejected_node_comes_back_with_an_empty_window),
-        cmocka_unit_test(ejections_that_follow_soon_grow_to_32_times),
-        cmocka_unit_test(what_is_not_allowed_waits_until_it_is),
-        cmocka_unit_test(switched_off_it_forgets_everything),
-        cmocka_unit_test(a_clock_that_goes_back_keeps_nobody_out),
+        cmocka_unit_test(a_node_is_changing_while_results_contradict_its_verdict),
+        cmocka_unit_test(forgetting_checks_resets_the_verdict),
+        cmocka_unit_test(five_failures_within_the_window_eject_the_node),
+        cmocka_unit_test(failures_further_apart_never_eject_the_node),
+        cmocka_unit_test(one_failure_after_a_quiet_period_does_not_eject),
+        cmocka_unit_test(an_ejected_node_returns_with_an_empty_window),
+        cmocka_unit_test(repeated_ejections_grow_up_to_32_times),
+        cmocka_unit_test(a_disallowed_ejection_is_done_once_allowed),
+        cmocka_unit_test(switching_passive_off_resets_its_state),
+        cmocka_unit_test(a_clock_that_goes_back_does_not_keep_a_node_ejected),
         cmocka_unit_test(numbers_at_their_limits_do_not_wrap),
-        cmocka_unit_test(no_failure_at_all_ejects_nobody),
-        cmocka_unit_test(ejections_leave_enough_nodes),
-        cmocka_unit_test(the_voice_with_the_last_word_speaks),
-        cmocka_unit_test(a_random_walk_keeps_the_laws),
+        cmocka_unit_test(without_failures_no_node_is_ejected),
+        cmocka_unit_test(ejections_leave_enough_nodes_open),
+        cmocka_unit_test(the_status_combines_state_checks_and_ejection),
+        cmocka_unit_test(a_random_walk_agrees_with_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * test_members.c - DNS records become nodes, the same ones in whatever order they come.
+ * test_members.c - DNS records become nodes, independent of the order of the records.
  */
 #include "unit.h"
 
@@ -15,7 +15,7 @@ static const struct discovery_conf by_target = {.record = DNS_RECORD_SRV,
 static const struct discovery_conf by_address = {.record = DNS_RECORD_A,
                                                  .node_name = NODE_NAME_ADDRESS};
 
-/* "name=address*weight", with "!" behind for a backup. */
+/* Format as "name=address*weight", followed by "!" for a backup. */
 static const char *text_of(const struct members *members, char text[2048])
 {
     size_t at = 0;
@@ -35,7 +35,7 @@ static struct members make(const struct discovery_conf *conf, const struct membe
     return members;
 }
 
-/* In every rotation, forwards and backwards. */
+/* Check every rotation of the records, in both directions. */
 static void expect(const struct discovery_conf *conf, const struct member_record *records, size_t n,
                    const char *expected)
 {
@@ -53,7 +53,7 @@ static void expect(const struct discovery_conf *conf, const struct member_record
 
 #define EXPECT(conf, records, expected) expect(&(conf), records, ARRAY_LEN(records), expected)
 
-static void addresses_are_names(void **state)
+static void nodes_are_named_by_address(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -67,7 +67,7 @@ static void addresses_are_names(void **state)
            "[2001:db8::7]:1883=[2001:db8::7]:1883*1");
 }
 
-static void targets_are_names_in_one_spelling(void **state)
+static void nodes_are_named_by_normalized_target(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -78,7 +78,7 @@ static void targets_are_names_in_one_spelling(void **state)
     EXPECT(by_target, records, "emqx-0.emqx.svc=10.0.0.7:1883*1 emqx-1.emqx.svc=10.0.0.8:1883*1");
 }
 
-static void a_target_with_several_ports_is_several_nodes(void **state)
+static void a_target_with_several_ports_becomes_several_nodes(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -89,7 +89,7 @@ static void a_target_with_several_ports_is_several_nodes(void **state)
     EXPECT(by_target, records, "a:1883=10.0.0.7:1883*1 a:1884=10.0.0.7:1884*1 b=10.0.0.8:1883*1");
 }
 
-static void services_can_be_named_by_address(void **state)
+static void srv_nodes_can_be_named_by_address(void **state)
 {
     (void)state;
     struct discovery_conf conf = by_target;
@@ -101,7 +101,7 @@ static void services_can_be_named_by_address(void **state)
     EXPECT(conf, records, "10.0.0.7:1884=10.0.0.7:1884*2 10.0.0.8:1884=10.0.0.8:1884*2");
 }
 
-static void one_address_of_a_target_counts(void **state)
+static void only_one_address_of_a_target_is_used(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -127,7 +127,7 @@ static void the_lowest_priority_is_primary(void **state)
            "a=10.0.0.1:1883*1! b=10.0.0.2:1883*1 c=10.0.0.3:1883*1! d=10.0.0.4:1883*1");
 }
 
-static void weights_are_weights_and_0_is_1(void **state)
+static void weights_are_kept_and_0_becomes_1(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -138,7 +138,7 @@ static void weights_are_weights_and_0_is_1(void **state)
     EXPECT(by_target, records, "a=10.0.0.1:1883*1 b=10.0.0.2:1883*65535 c=10.0.0.3:1883*3");
 }
 
-static void of_one_target_told_twice_the_better_word_counts(void **state)
+static void a_duplicate_target_uses_the_best_priority_and_weight(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -150,7 +150,7 @@ static void of_one_target_told_twice_the_better_word_counts(void **state)
     EXPECT(by_target, records, "a=10.0.0.1:1883*3 b=10.0.0.2:1883*9!");
 }
 
-static void records_without_a_service_are_left_out(void **state)
+static void records_without_a_service_are_ignored(void **state)
 {
     (void)state;
     const struct member_record records[] = {
@@ -159,10 +159,10 @@ static void records_without_a_service_are_left_out(void **state)
         {.target = "a", .address = "10.0.0.1", .port = 0, .priority = 0, .weight = 1},
         {.target = "b", .address = "10.0.0.2", .port = 1883, .priority = 10, .weight = 1},
     };
-    EXPECT(by_target, records, "b=10.0.0.2:1883*1"); /* and the one that is left is primary */
+    EXPECT(by_target, records, "b=10.0.0.2:1883*1"); /* the remaining one is primary */
 }
 
-static void no_record_is_no_node(void **state)
+static void no_records_make_no_nodes(void **state)
 {
     (void)state;
     struct members members = make(&by_target, NULL, 0);
@@ -170,7 +170,7 @@ static void no_record_is_no_node(void **state)
     members_fini(&members);
 }
 
-static void what_dns_does_not_tell_is_as_configured(void **state)
+static void values_that_dns_does_not_provide_have_defaults(void **state)
 {
     (void)state;
     const struct member_record record = {.address = "10.0.0.1", .port = 1883};
@@ -182,14 +182,14 @@ static void what_dns_does_not_tell_is_as_configured(void **state)
     members_fini(&members);
 }
 
-static void what_is_too_many_is_left_out_by_name(void **state)
+static void excess_members_are_omitted_in_name_order(void **state)
 {
     (void)state;
     static char addresses[MEMBERS_MAX + 5][16];
     static struct member_record records[2 * (MEMBERS_MAX + 5)];
     for (size_t i = 0; i < MEMBERS_MAX + 5; i++) {
         (void)snprintf(addresses[i], sizeof(addresses[i]), "10.1%02zu.1%02zu.1", i / 100, i % 100);
-        /* backwards, and each twice */
+        /* in reverse order, each twice */
         records[2 * (MEMBERS_MAX + 4 - i)] =
             (struct member_record){.address = addresses[i], .port = 1883};
         records[2 * (MEMBERS_MAX + 4 - i) + 1] = records[2 * (MEMBERS_MAX + 4 - i)];
@@ -221,7 +221,7 @@ static void expect_change(const struct member_record *before, size_t n_before,
     members_fini(&new);
 }
 
-static void every_difference_is_seen(void **state)
+static void every_difference_is_detected(void **state)
 {
     (void)state;
     const struct member_record a = {.target = "a", .address = "10.0.0.1", .port = 1, .weight = 1};
@@ -252,7 +252,7 @@ static void every_difference_is_seen(void **state)
     expect_change(NULL, 0, NULL, 0, (struct members_change){0});
 }
 
-static void a_copy_stands_by_itself(void **state)
+static void a_copy_is_independent_of_the_original(void **state)
 {
     (void)state;
     char text[2048];
@@ -264,7 +264,7 @@ static void a_copy_stands_by_itself(void **state)
     members.left_out = 3;
     struct members copy;
     char *check_address = members.nodes[1].check_address = strdup("192.0.2.9:80");
-    assert_true(members_copy(&members, &copy)); /* of a node in the file that has sessions */
+    assert_true(members_copy(&members, &copy)); /* check_address is set in the file */
     assert_ptr_not_equal(copy.nodes[1].check_address, check_address);
     assert_string_equal(copy.nodes[1].check_address, "192.0.2.9:80");
     members_fini(&members);
@@ -274,7 +274,7 @@ static void a_copy_stands_by_itself(void **state)
     assert_int_equal(copy.left_out, 3);
     assert_int_equal(copy.nodes[0].max_connections, NODE_AS_DEFAULT);
     members_fini(&copy);
-    assert_true(members_copy(&members, &copy)); /* of nothing */
+    assert_true(members_copy(&members, &copy)); /* no members */
     assert_int_equal(copy.n, 0);
     members_fini(&copy);
 }
@@ -282,20 +282,20 @@ static void a_copy_stands_by_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_are_names),
-        cmocka_unit_test(targets_are_names_in_one_spelling),
-        cmocka_unit_test(a_target_with_several_ports_is_several_nodes),
-        cmocka_unit_test(services_can_be_named_by_address),
-        cmocka_unit_test(one_address_of_a_target_counts),
+        cmocka_unit_test(nodes_are_named_by_address),
+        cmocka_unit_test(nodes_are_named_by_normalized_target),
+        cmocka_unit_test(a_target_with_several_ports_becomes_several_nodes),
+        cmocka_unit_test(srv_nodes_can_be_named_by_address),
+        cmocka_unit_test(only_one_address_of_a_target_is_used),
         cmocka_unit_test(the_lowest_priority_is_primary),
-        cmocka_unit_test(weights_are_weights_and_0_is_1),
-        cmocka_unit_test(of_one_target_told_twice_the_better_word_counts),
-        cmocka_unit_test(records_without_a_service_are_left_out),
-        cmocka_unit_test(no_record_is_no_node),
-        cmocka_unit_test(what_dns_does_not_tell_is_as_configured),
-        cmocka_unit_test(what_is_too_many_is_left_out_by_name),
-        cmocka_unit_test(every_difference_is_seen),
-        cmocka_unit_test(a_copy_stands_by_itself),
+        cmocka_unit_test(weights_are_kept_and_0_becomes_1),
+        cmocka_unit_test(a_duplicate_target_uses_the_best_priority_and_weight),
+        cmocka_unit_test(records_without_a_service_are_ignored),
+        cmocka_unit_test(no_records_make_no_nodes),
+        cmocka_unit_test(values_that_dns_does_not_provide_have_defaults),
+        cmocka_unit_test(excess_members_are_omitted_in_name_order),
+        cmocka_unit_test(every_difference_is_detected),
+        cmocka_unit_test(a_copy_is_independent_of_the_original),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_placement.c - which nodes a session is to try: by key, by load, against a plain
- * second way to say the same, and as laws over thousands of devices.
+ * test_placement.c - which nodes a session tries, by key and by load: compared with a simple
+ * reference, and checked as laws for thousands of devices.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #define DEVICES 4000u
 
-/* ---- the same a second time: sort everything, then take what the rules leave ---- */
+/* ---- reference: sort all nodes, then apply the rules ---- */
 
 static bool open_primary(const struct fleet *f, size_t i)
 {
@@ -49,7 +49,7 @@ static void plainly_paused(const struct fleet *f, const uint32_t *order, size_t 
     out->n_paused = out->n - before;
 }
 
-/* The order of all nodes for a key, then the rules of placement.h in their words. */
+/* Sort all nodes for a key, then apply the rules of placement.h one by one. */
 static struct placement plainly(const struct fleet *f, struct span key)
 {
     struct placement out = {.n = 0};
@@ -106,7 +106,7 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* Anything at all, and often the corners: nothing open, backups alone, everything full. */
+/* A random cluster, often a corner case: no node open, only backups, all nodes full. */
 static void fleet_shake(struct fleet *f, uint64_t *random)
 {
     uint64_t mood = next_random(random);
@@ -123,11 +123,11 @@ static void fleet_shake(struct fleet *f, uint64_t *random)
     }
 }
 
-static void any_cluster_gets_what_the_rules_say_plainly(void **state)
+static void any_cluster_is_placed_as_by_the_reference(void **state)
 {
     (void)state;
     uint64_t random = 4;
-    size_t kinds[3] = {0}; /* placed, full, nothing there */
+    size_t kinds[3] = {0}; /* placed, full, no node */
     for (uint32_t round = 0; round < 20000; round++) {
         struct fleet f;
         fleet_shake(&f, &random);
@@ -149,7 +149,7 @@ static bool is_open(void *arg, uint32_t index)
     return f->open[index];
 }
 
-static void a_pick_among_some_is_the_order_of_all_without_the_others(void **state)
+static void picking_among_eligible_nodes_keeps_their_order(void **state)
 {
     (void)state;
     struct fleet f;
@@ -173,9 +173,9 @@ static void a_pick_among_some_is_the_order_of_all_without_the_others(void **stat
     }
 }
 
-/* ---- laws, device by device ---- */
+/* ---- laws for each device ---- */
 
-static void only_the_devices_of_a_closed_node_move_and_they_come_home(void **state)
+static void only_the_devices_of_a_closed_node_move_and_they_return(void **state)
 {
     (void)state;
     struct fleet f;
@@ -220,7 +220,7 @@ static void backups_are_used_while_no_primary_is_open(void **state)
         f.open[0] = f.open[2] = false;
         p = fleet_place(&f, i);
         assert_true(p.n == 3 && p.candidates[0] == 4 && f.backup[p.candidates[1]]);
-        f.bars[4] = PLACEMENT_FULL; /* calls no backup in */
+        f.bars[4] = PLACEMENT_FULL; /* a full primary does not make backups candidates */
         p = fleet_place(&f, i);
         assert_true(p.n == 0 && p.full);
         f.bars[4] = PLACEMENT_FREE;
@@ -234,13 +234,13 @@ static void backups_are_used_while_no_primary_is_open(void **state)
     }
 }
 
-static void backups_stand_behind_all_open_primaries(void **state)
+static void backups_come_after_all_open_primaries(void **state)
 {
     (void)state;
     struct fleet f;
     fleet_init(&f, 5, 1);
     f.backup[1] = f.backup[3] = f.backup[4] = true;
-    f.sessions[0] = f.sessions[2] = 100; /* no reason to go to a backup */
+    f.sessions[0] = f.sessions[2] = 100; /* more load is no reason to use a backup */
     f.bars[1] = PLACEMENT_BUSY;
     f.bars[3] = PLACEMENT_FULL;
     for (uint32_t i = 0; i < 500; i++) {
@@ -250,7 +250,7 @@ static void backups_stand_behind_all_open_primaries(void **state)
             for (size_t k = 0; k < ARRAY_LEN(both); k++) {
                 assert_int_equal(both[k].n, bar == PLACEMENT_FULL ? 1 : 3);
                 assert_false(f.backup[both[k].candidates[0]]);
-                if (bar == PLACEMENT_FULL) /* it is up: no backup, whatever becomes of the other */
+                if (bar == PLACEMENT_FULL) /* a full primary is up, so no backup follows */
                     continue;
                 assert_false(f.backup[both[k].candidates[1]]);
                 assert_int_equal(both[k].candidates[2], 4);
@@ -263,7 +263,7 @@ static void backups_stand_behind_all_open_primaries(void **state)
     }
 }
 
-static void primaries_of_weight_0_call_the_backups_in(void **state)
+static void backups_are_used_if_all_primaries_have_weight_0(void **state)
 {
     (void)state;
     struct fleet f;
@@ -276,7 +276,7 @@ static void primaries_of_weight_0_call_the_backups_in(void **state)
     assert_true(p.n == 1 && p.candidates[0] == 1 && !p.has_home && !p.full);
 }
 
-static void a_full_node_is_passed_over_and_only_its_devices_overflow(void **state)
+static void a_full_node_is_skipped_and_only_its_devices_overflow(void **state)
 {
     (void)state;
     struct fleet f;
@@ -293,7 +293,7 @@ static void a_full_node_is_passed_over_and_only_its_devices_overflow(void **stat
     }
 }
 
-static void the_reluctant_come_behind_the_free_and_the_full_never(void **state)
+static void busy_nodes_come_after_free_ones_and_full_nodes_are_skipped(void **state)
 {
     (void)state;
     struct fleet f;
@@ -310,7 +310,7 @@ static void the_reluctant_come_behind_the_free_and_the_full_never(void **state)
     assert_int_equal(p.candidates[1], home);
     assert_int_equal(p.candidates[2], third);
     assert_true(p.overflow);
-    f.open[last] = false; /* nobody is free: the best of the reluctant is no overflow */
+    f.open[last] = false; /* no node is free: the best busy one is not an overflow */
     p = fleet_place(&f, 7);
     assert_true(p.n == 2 && p.candidates[0] == home && p.candidates[1] == third && !p.overflow);
     f.bars[home] = f.bars[third] = PLACEMENT_FULL;
@@ -320,7 +320,7 @@ static void the_reluctant_come_behind_the_free_and_the_full_never(void **state)
     assert_true(p.n == 0 && p.full && !p.overflow);
 }
 
-static void without_any_open_node_nothing_is_full(void **state)
+static void without_any_open_node_the_result_is_not_full(void **state)
 {
     (void)state;
     struct fleet f;
@@ -335,7 +335,7 @@ static void without_any_open_node_nothing_is_full(void **state)
     assert_true(p.n == 0 && !p.full && !p.has_home);
 }
 
-static void what_the_caller_need_not_know_may_be_null(void **state)
+static void optional_arguments_may_be_null(void **state)
 {
     (void)state;
     struct fleet f;
@@ -349,13 +349,13 @@ static void what_the_caller_need_not_know_may_be_null(void **state)
     assert_same(&with, &without);
 }
 
-static void only_a_few_nodes_are_asked_what_bars_them(void **state)
+static void only_a_few_nodes_are_checked_for_availability(void **state)
 {
     (void)state;
     struct fleet f;
     fleet_init(&f, FLEET_MAX, 1);
     (void)fleet_place(&f, 1);
-    assert_int_equal(f.asked, 3); /* all is well: the candidates */
+    assert_int_equal(f.asked, 3); /* only the candidates */
     f.bars[fleet_place(&f, 1).home] = PLACEMENT_FULL;
     f.asked = 0;
     size_t rounds = 200;
@@ -366,7 +366,7 @@ static void only_a_few_nodes_are_asked_what_bars_them(void **state)
 
 /* ---- without a key ---- */
 
-static void the_least_load_for_its_weight_goes_first(void **state)
+static void the_node_with_the_least_load_per_weight_comes_first(void **state)
 {
     (void)state;
     struct fleet f;
@@ -393,7 +393,7 @@ static void the_least_load_for_its_weight_goes_first(void **state)
     assert_int_equal(p.candidates[2], 2);
 }
 
-/* What can stand between equals: nothing of it may change whose turn it is. */
+/* Equally loaded nodes, with other nodes in between that must not affect their turns. */
 static void fleet_with_gaps(struct fleet *f)
 {
     fleet_init(f, 9, 1);
@@ -404,7 +404,7 @@ static void fleet_with_gaps(struct fleet *f)
     f->bars[7] = PLACEMENT_FULL;
 }
 
-static void equals_take_turns_evenly_whatever_stands_between_them(void **state)
+static void equally_loaded_nodes_take_turns_evenly(void **state)
 {
     (void)state;
     struct fleet f;
@@ -414,21 +414,21 @@ static void equals_take_turns_evenly_whatever_stands_between_them(void **state)
     for (uint32_t turn = 0; turn < 240; turn++) {
         struct placement p = fleet_spread(&f, turn);
         assert_int_equal(p.n, 3);
-        assert_false(p.overflow); /* the full one is no better than the rest */
+        assert_false(p.overflow); /* the full node would not be better than the others */
         orders[p.candidates[0]][p.candidates[1]][p.candidates[2]]++;
     }
-    /* All orders alike: who stands behind a node that fails makes up for it in equal parts. */
+    /* All orders are equally frequent, so the other nodes share the load of a failed one evenly. */
     for (size_t i = 0; i < 4; i++)
         for (size_t k = 0; k < 4; k++)
             for (size_t m = 0; m < 4; m++)
                 assert_int_equal(orders[equals[i]][equals[k]][equals[m]],
                                  i == k || k == m || i == m ? 0 : 10);
-    for (uint32_t turn = 0; turn < 100; turn++) /* nobody has two turns in a row */
+    for (uint32_t turn = 0; turn < 100; turn++) /* no node is first twice in a row */
         assert_int_not_equal(fleet_spread(&f, turn).candidates[0],
                              fleet_spread(&f, turn + 1).candidates[0]);
 }
 
-static void sessions_without_a_key_end_up_as_the_weights_say(void **state)
+static void sessions_without_a_key_are_spread_by_weight(void **state)
 {
     (void)state;
     struct fleet f;
@@ -442,7 +442,7 @@ static void sessions_without_a_key_end_up_as_the_weights_say(void **state)
         assert_in_range(f.sessions[i], 1000 * f.nodes[i].weight - 2, 1000 * f.nodes[i].weight + 2);
 }
 
-/* A node whose bar changes between two questions. */
+/* The availability of a node changes between two checks. */
 static enum placement_availability fickle_bar(void *arg, uint32_t index, struct span key)
 {
     uint64_t *random = arg;
@@ -451,7 +451,7 @@ static enum placement_availability fickle_bar(void *arg, uint32_t index, struct 
     return (enum placement_availability)(next_random(random) & 3);
 }
 
-static void a_bar_that_changes_under_the_search_offers_no_node_twice(void **state)
+static void availability_that_changes_during_the_search_gives_no_duplicates(void **state)
 {
     (void)state;
     struct fleet f;
@@ -477,21 +477,21 @@ static void a_bar_that_changes_under_the_search_offers_no_node_twice(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_cluster_gets_what_the_rules_say_plainly),
-        cmocka_unit_test(a_pick_among_some_is_the_order_of_all_without_the_others),
-        cmocka_unit_test(only_the_devices_of_a_closed_node_move_and_they_come_home),
+        cmocka_unit_test(any_cluster_is_placed_as_by_the_reference),
+        cmocka_unit_test(picking_among_eligible_nodes_keeps_their_order),
+        cmocka_unit_test(only_the_devices_of_a_closed_node_move_and_they_return),
         cmocka_unit_test(backups_are_used_while_no_primary_is_open),
-        cmocka_unit_test(backups_stand_behind_all_open_primaries),
-        cmocka_unit_test(primaries_of_weight_0_call_the_backups_in),
-        cmocka_unit_test(a_full_node_is_passed_over_and_only_its_devices_overflow),
-        cmocka_unit_test(the_reluctant_come_behind_the_free_and_the_full_never),
-        cmocka_unit_test(without_any_open_node_nothing_is_full),
-        cmocka_unit_test(what_the_caller_need_not_know_may_be_null),
-        cmocka_unit_test(only_a_few_nodes_are_asked_what_bars_them),
-        cmocka_unit_test(the_least_load_for_its_weight_goes_first),
-        cmocka_unit_test(equals_take_turns_evenly_whatever_stands_between_them),
-        cmocka_unit_test(sessions_without_a_key_end_up_as_the_weights_say),
-        cmocka_unit_test(a_bar_that_changes_under_the_search_offers_no_node_twice),
+        cmocka_unit_test(backups_come_after_all_open_primaries),
+        cmocka_unit_test(backups_are_used_if_all_primaries_have_weight_0),
+        cmocka_unit_test(a_full_node_is_skipped_and_only_its_devices_overflow),
+        cmocka_unit_test(busy_nodes_come_after_free_ones_and_full_nodes_are_skipped),
+        cmocka_unit_test(without_any_open_node_the_result_is_not_full),
+        cmocka_unit_test(optional_arguments_may_be_null),
+        cmocka_unit_test(only_a_few_nodes_are_checked_for_availability),
+        cmocka_unit_test(the_node_with_the_least_load_per_weight_comes_first),
+        cmocka_unit_test(equally_loaded_nodes_take_turns_evenly),
+        cmocka_unit_test(sessions_without_a_key_are_spread_by_weight),
+        cmocka_unit_test(availability_that_changes_during_the_search_gives_no_duplicates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_placement_share.c - slow start, bounded load, pacing, and what a change moves: shares
- * by counting devices with fixed keys, limits by simulation. Prints the figures it judges.
+ * test_placement_share.c - slow start, bounded load, pacing, and the share of keys that a change
+ * moves. Shares are counted over devices with fixed keys, limits are simulated. Prints the figures.
  */
 #include <math.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ static void a_slow_start_grows_evenly_over_the_keys_of_the_node(void **state)
         bool before = false;
         for (uint32_t step = 0; step <= 10; step++) {
             bool now = placement_is_warm_for(seed, device_key(i, room), step * 3000, 30000);
-            assert_true(now || !before); /* once taken, always taken */
+            assert_true(now || !before); /* a key that the node takes stays with it */
             warm[step] += now;
             before = now;
         }
@@ -61,7 +61,7 @@ static void two_nodes_warm_up_for_different_keys(void **state)
     assert_true(fabs(both / (double)DEVICES - 0.25) < 0.02);
 }
 
-static void slow_start_ends_and_may_be_off(void **state)
+static void slow_start_ends_and_can_be_off(void **state)
 {
     (void)state;
     for (uint32_t i = 0; i < 1000; i++) {
@@ -75,7 +75,7 @@ static void slow_start_ends_and_may_be_off(void **state)
 
 /* ---- bounded load ---- */
 
-static void capacity_is_the_due_share_rounded_up(void **state)
+static void capacity_is_the_share_rounded_up(void **state)
 {
     (void)state;
     static const struct {
@@ -92,7 +92,7 @@ static void capacity_is_the_due_share_rounded_up(void **state)
         {1250, 99, 0, 4, 0},
         {1001, 999, 1, 1, 1001},
         {1250, 0, 1, 65535, 1},
-        /* beyond 64 bits on the way */
+        /* intermediate results exceed 64 bits */
         {4000000000u, 3999999999u, 65535, 65535, UINT64_C(16000000000000000)},
         {UINT32_MAX, UINT64_MAX - 1, 65535, 1, UINT64_MAX},
     };
@@ -102,7 +102,7 @@ static void capacity_is_the_due_share_rounded_up(void **state)
             rows[r].capacity);
 }
 
-/* Bars as the router has them: a node that has its share of bounded load is busy. */
+/* Set the availability as the router does: a node that has reached its bounded load is busy. */
 static void fleet_bound(struct fleet *f, uint32_t permille)
 {
     uint64_t total = 0, weights = 0;
@@ -116,7 +116,7 @@ static void fleet_bound(struct fleet *f, uint32_t permille)
     }
 }
 
-static void ten_thousand_devices_never_pass_a_quarter_above_the_average(void **state)
+static void no_node_exceeds_its_bounded_load(void **state)
 {
     (void)state;
     struct fleet f;
@@ -127,10 +127,10 @@ static void ten_thousand_devices_never_pass_a_quarter_above_the_average(void **s
         f.nodes[i].weight = weights[i];
     for (uint32_t device = 0; device < 10000; device++) {
         fleet_bound(&f, 1250);
-        /* A keen crowd: half of all devices have one of three names. */
+        /* Hot keys: half of all connects use one of three keys. */
         struct placement p = fleet_place(&f, device % 2 ? device % 3 : device);
         uint32_t to = p.candidates[0];
-        assert_int_equal(f.bars[to], PLACEMENT_FREE); /* there is always one with room */
+        assert_int_equal(f.bars[to], PLACEMENT_FREE); /* there is always a node with room */
         overflow += p.overflow;
         f.sessions[to]++;
         assert_true(f.sessions[to] <= ceil(1.25 * (device + 1) * weights[to] / 20.0));
@@ -140,12 +140,12 @@ static void ten_thousand_devices_never_pass_a_quarter_above_the_average(void **s
         print_message("%u of %.0f (%.3f)\n", f.sessions[i], due, f.sessions[i] / due);
         assert_true(f.sessions[i] <= 1.25 * due + 1);
     }
-    assert_true(overflow > 100); /* else nothing was bounded */
+    assert_true(overflow > 100); /* else the limit was not tested */
 }
 
 /* ---- pacing ---- */
 
-static void a_burst_goes_at_once_then_one_each_turn(void **state)
+static void a_burst_passes_immediately_and_then_one_per_turn(void **state)
 {
     (void)state;
     static const struct {
@@ -163,14 +163,14 @@ static void a_burst_goes_at_once_then_one_each_turn(void **state)
         for (uint64_t i = 1; i <= 5; i++)
             assert_int_equal(placement_take_turn(&next, now_us, rows[r].per_s, 10000),
                              i * rows[r].turn_us);
-        now_us += 3600000000; /* what was not taken in an hour is no bigger burst */
+        now_us += 3600000000; /* an idle hour does not make the burst larger */
         for (uint64_t i = 0; i < rows[r].burst; i++)
             assert_int_equal(placement_take_turn(&next, now_us, rows[r].per_s, 0), 0);
         assert_int_not_equal(placement_take_turn(&next, now_us, rows[r].per_s, 10000), 0);
     }
 }
 
-static void a_turn_never_comes_a_part_of_a_microsecond_early(void **state)
+static void a_turn_is_rounded_up_to_the_next_microsecond(void **state)
 {
     (void)state;
     uint64_t next = 0;
@@ -179,7 +179,7 @@ static void a_turn_never_comes_a_part_of_a_microsecond_early(void **state)
     assert_int_equal(placement_take_turn(&next, 9, 3, 1000), 666667);
 }
 
-static void the_queue_is_as_long_as_it_may_be(void **state)
+static void the_queue_is_limited_by_the_maximum_wait(void **state)
 {
     (void)state;
     uint64_t next = 0, waited_us = 0, got;
@@ -190,7 +190,7 @@ static void the_queue_is_as_long_as_it_may_be(void **state)
         n++;
     }
     assert_int_equal(waited_us, 1000000);
-    assert_int_equal(n, 10 + 100); /* the burst, and a second of turns */
+    assert_int_equal(n, 10 + 100); /* the burst, and the turns of one second */
     assert_int_equal(placement_take_turn(&next, 5 + 10000, 100, 1000), 1000000);
 }
 
@@ -199,7 +199,7 @@ static void the_pace_neither_drifts_nor_overflows(void **state)
     (void)state;
     static const uint32_t rates[] = {1, 3, 7, 999, 30011, 100000, 999983, 9999991, 10000000};
     for (size_t r = 0; r < ARRAY_LEN(rates); r++) {
-        uint64_t start_us = (UINT64_C(1) << 52) - 1 - UINT64_C(200000000000); /* the last days */
+        uint64_t start_us = (UINT64_C(1) << 52) - 1 - UINT64_C(200000000000); /* end of range */
         uint64_t next = 0, now_us = start_us, waited_us = 0;
         const uint64_t turns = 200000;
         for (uint64_t i = 0; i < turns; i++) {
@@ -215,20 +215,19 @@ static void the_pace_neither_drifts_nor_overflows(void **state)
         double due_us = (double)(turns - burst) * 1e6 / rates[r];
         double took_us = (double)(now_us + waited_us - start_us);
         print_message("%u a second: %.0f us, due %.1f\n", rates[r], took_us, due_us);
-        assert_true(took_us >
-                    due_us - 1.001); /* the last to go needs not wait for its turn's end */
+        assert_true(took_us > due_us - 1.001); /* the last turn need not be over */
         assert_true(took_us < due_us * 1.0025 + 2);
     }
 }
 
-static void no_stretch_of_time_sees_more_than_it_should(void **state)
+static void no_interval_exceeds_the_rate_and_the_burst(void **state)
 {
     (void)state;
     enum { PER_S = 250, MAX = 4096 };
     static uint64_t went_us[MAX];
     uint64_t next = 0, now_us = 1000000;
     size_t n = 0;
-    for (uint32_t i = 0; n < MAX; i++) { /* crowds of 60, then nobody for a while */
+    for (uint32_t i = 0; n < MAX; i++) { /* bursts of 60, then a pause */
         now_us += i % 60 ? 100 : 1 + (i * UINT32_C(2654435761) >> 12) % 900000;
         uint64_t wait_us = placement_take_turn(&next, now_us, PER_S, 300);
         if (wait_us != PLACEMENT_NO_TURN)
@@ -242,7 +241,7 @@ static void no_stretch_of_time_sees_more_than_it_should(void **state)
         }
 }
 
-static void nobody_waits_for_a_pace_that_is_off(void **state)
+static void without_a_rate_limit_no_caller_waits(void **state)
 {
     (void)state;
     uint64_t next = 0;
@@ -251,7 +250,7 @@ static void nobody_waits_for_a_pace_that_is_off(void **state)
     assert_int_equal(next, 0);
 }
 
-/* ---- what a change moves ---- */
+/* ---- share of keys that a change moves ---- */
 
 static struct placement_homes homes_of(const struct fleet *f)
 {
@@ -264,7 +263,7 @@ static uint32_t moved(const struct fleet *a, const struct fleet *b)
     return placement_moved_permille(&before, &after);
 }
 
-static void the_moved_share_is_what_the_nodes_say(void **state)
+static void the_moved_share_follows_the_nodes(void **state)
 {
     (void)state;
     struct fleet four, five, other, none;
@@ -282,7 +281,7 @@ static void the_moved_share_is_what_the_nodes_say(void **state)
     assert_int_equal(moved(&none, &none), 0);
 }
 
-static void nodes_are_matched_by_name_and_backups_are_no_homes(void **state)
+static void nodes_are_matched_by_name_and_backups_are_never_home(void **state)
 {
     (void)state;
     struct fleet four, turned, weighted, with_backup;
@@ -310,17 +309,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_slow_start_grows_evenly_over_the_keys_of_the_node),
         cmocka_unit_test(two_nodes_warm_up_for_different_keys),
-        cmocka_unit_test(slow_start_ends_and_may_be_off),
-        cmocka_unit_test(capacity_is_the_due_share_rounded_up),
-        cmocka_unit_test(ten_thousand_devices_never_pass_a_quarter_above_the_average),
-        cmocka_unit_test(a_burst_goes_at_once_then_one_each_turn),
-        cmocka_unit_test(a_turn_never_comes_a_part_of_a_microsecond_early),
-        cmocka_unit_test(the_queue_is_as_long_as_it_may_be),
+        cmocka_unit_test(slow_start_ends_and_can_be_off),
+        cmocka_unit_test(capacity_is_the_share_rounded_up),
+        cmocka_unit_test(no_node_exceeds_its_bounded_load),
+        cmocka_unit_test(a_burst_passes_immediately_and_then_one_per_turn),
+        cmocka_unit_test(a_turn_is_rounded_up_to_the_next_microsecond),
+        cmocka_unit_test(the_queue_is_limited_by_the_maximum_wait),
         cmocka_unit_test(the_pace_neither_drifts_nor_overflows),
-        cmocka_unit_test(no_stretch_of_time_sees_more_than_it_should),
-        cmocka_unit_test(nobody_waits_for_a_pace_that_is_off),
-        cmocka_unit_test(the_moved_share_is_what_the_nodes_say),
-        cmocka_unit_test(nodes_are_matched_by_name_and_backups_are_no_homes),
+        cmocka_unit_test(no_interval_exceeds_the_rate_and_the_burst),
+        cmocka_unit_test(without_a_rate_limit_no_caller_waits),
+        cmocka_unit_test(the_moved_share_follows_the_nodes),
+        cmocka_unit_test(nodes_are_matched_by_name_and_backups_are_never_home),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

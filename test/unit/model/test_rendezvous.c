@@ -1,6 +1,6 @@
 /*
- * test_rendezvous.c - the order of nodes for a key, against vectors of a second
- * implementation (test/tools/rendezvous_reference.py) and against the plainest way to sort.
+ * test_rendezvous.c - the order of nodes for a key, compared with the vectors of a second
+ * implementation (test/tools/rendezvous_reference.py) and with a simple sort.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static uint64_t hex_field(const json_t *object, const char *name)
     return strtoull(text, NULL, 16);
 }
 
-/* The key of a vector: given whole, or as a unit repeated to a length. */
+/* Return the key of a vector: given in full, or as a unit that is repeated up to a length. */
 static struct span vector_key(const json_t *vector, uint8_t room[KEY_MAX])
 {
     const char *whole = json_string_value(json_object_get(vector, "key_hex"));
@@ -129,7 +129,7 @@ static void cost_never_rises_as_the_hash_grows(void **state)
         if (a < UINT64_MAX - 1)
             check_never_rises(a, a + 2);
     }
-    /* Neighbours on the 32 bits that count, around every power of two. */
+    /* Adjacent values of the 32 relevant bits, around every power of two. */
     for (unsigned k = 3; k < 64; k++) {
         uint64_t power = UINT64_C(1) << k;
         uint64_t step = k > 33 ? UINT64_C(1) << (k - 32) : 2;
@@ -148,7 +148,7 @@ static void cost_is_exact_at_powers_of_two(void **state)
         assert_int_equal(rendezvous_cost(UINT64_C(1) << k), (64 - k) << 32);
 }
 
-/* A node as a sort would see it: the logarithm always taken. */
+/* A node to sort; the logarithm is always computed. */
 struct always {
     uint64_t x, cost;
     uint32_t weight, index;
@@ -199,7 +199,7 @@ static void pick_gives_the_order_of_a_sort_that_always_takes_the_logarithm(void 
             snprintf(names[i], sizeof(names[i]), "n%zu", i);
             nodes[i] = (struct rendezvous_node){
                 .name = names[i],
-                /* A third of the nodes share a seed with another: equal x, a tie. */
+                /* A third of the nodes have the seed of another node, which makes a tie. */
                 .seed = rendezvous_seed(names[i % 3 ? i : i / 2]),
                 .weight = weights[next_random(&seed) % ARRAY_LEN(weights)]};
         }
@@ -228,7 +228,7 @@ static void pick_breaks_a_full_tie_by_name(void **state)
     assert_int_equal(picked[2], 2);
 }
 
-static void pick_leaves_nodes_without_weight_alone(void **state)
+static void pick_ignores_nodes_without_weight(void **state)
 {
     (void)state;
     struct rendezvous_node nodes[] = {{.name = "a", .seed = rendezvous_seed("a"), .weight = 0},
@@ -247,7 +247,7 @@ static void pick_leaves_nodes_without_weight_alone(void **state)
     assert_int_equal(untouched, 9);
 }
 
-static void every_byte_of_a_long_key_counts(void **state)
+static void every_byte_of_a_long_key_changes_the_hash(void **state)
 {
     (void)state;
     static uint8_t key[65535];
@@ -278,8 +278,8 @@ int main(void)
         cmocka_unit_test(cost_is_exact_at_powers_of_two),
         cmocka_unit_test(pick_gives_the_order_of_a_sort_that_always_takes_the_logarithm),
         cmocka_unit_test(pick_breaks_a_full_tie_by_name),
-        cmocka_unit_test(pick_leaves_nodes_without_weight_alone),
-        cmocka_unit_test(every_byte_of_a_long_key_counts),
+        cmocka_unit_test(pick_ignores_nodes_without_weight),
+        cmocka_unit_test(every_byte_of_a_long_key_changes_the_hash),
         cmocka_unit_test(hash_is_odd_for_absent_and_empty_keys_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,19 @@
 /*
- * test_route_key.c - the first rule that yields a key decides; nothing is never a key.
+ * test_route_key.c - the first rule that yields a key is used; an empty value is never a key.
  */
 #include <string.h>
 
 #include "model/route_key.h"
 #include "unit.h"
 
-#define PRESENCES 3u /* absent, empty, there */
+#define PRESENCES 3u /* absent, empty, present */
 
 static struct span value(unsigned presence, const char *text)
 {
     return presence == 0 ? (struct span){0} : presence == 1 ? span_of(text, 0) : span_of_str(text);
 }
 
-/* What the header promises of whole values, over strings: the key, or null. */
+/* Return the key according to the contract in the header for whole values, or null. */
 static const char *expected_key(const struct cluster_conf *cluster, const char *const there[])
 {
     for (size_t i = 0; i < cluster->n_route_by; i++)
@@ -78,7 +78,7 @@ static struct cluster_conf by_client_id(enum empty_client_id empty)
     return (struct cluster_conf){.route_by = &rule, .n_route_by = 1, .empty_client_id = empty};
 }
 
-static void the_empty_client_id_is_no_key(void **state)
+static void an_empty_client_id_is_not_a_key(void **state)
 {
     (void)state;
     const struct route_facts facts = {.client_id = span_of("", 0), .username = span_of_str("u")};
@@ -104,7 +104,7 @@ static void an_empty_client_id_may_fall_back_to_the_source_address(void **state)
     assert_true(span_equal(key, span_of_str("id")));
 }
 
-static void the_key_is_the_whole_value_byte_for_byte(void **state)
+static void the_key_is_the_whole_value_unchanged(void **state)
 {
     (void)state;
     static char id[65535];
@@ -144,7 +144,7 @@ static void a_prefix_ends_before_the_first_occurrence(void **state)
                   "\xc2\xb7", "ger\xc3\xa4t");
 }
 
-static void without_an_occurrence_the_prefix_is_the_whole(void **state)
+static void without_an_occurrence_the_prefix_is_the_whole_value(void **state)
 {
     (void)state;
     expect_prefix("device-7", "/", "device-7");
@@ -152,7 +152,7 @@ static void without_an_occurrence_the_prefix_is_the_whole(void **state)
     expect_prefix(":", "::", ":");
 }
 
-static void an_empty_prefix_is_no_key(void **state)
+static void an_empty_prefix_is_not_a_key(void **state)
 {
     (void)state;
     expect_prefix("/device-7", "/", NULL);
@@ -160,7 +160,7 @@ static void an_empty_prefix_is_no_key(void **state)
     expect_prefix("", "/", NULL);
 }
 
-static void an_empty_prefix_leaves_the_key_to_the_next_rule(void **state)
+static void an_empty_prefix_continues_with_the_next_rule(void **state)
 {
     (void)state;
     char slash[] = "/";
@@ -179,8 +179,8 @@ static void an_empty_prefix_leaves_the_key_to_the_next_rule(void **state)
     assert_true(span_equal(key, span_of_str("/device-7")));
 }
 
-/* The source address by decree is the whole one, whatever prefix a rule may take of it. */
-static void the_fallback_to_the_source_address_takes_all_of_it(void **state)
+/* empty_client_id "source_ip" uses the whole address, even if a rule takes a prefix of it. */
+static void the_fallback_to_the_source_address_ignores_prefixes(void **state)
 {
     (void)state;
     char colon[] = ":";
@@ -215,7 +215,7 @@ static void expect_server_name(const char *name, const char *want)
         fail_msg("%s: %.*s", name, (int)found.n, (const char *)found.p);
 }
 
-static void all_forms_of_a_server_name_are_one_key(void **state)
+static void all_forms_of_a_server_name_give_the_same_key(void **state)
 {
     (void)state;
     expect_server_name("tenant.example", "tenant.example");
@@ -226,7 +226,7 @@ static void all_forms_of_a_server_name_are_one_key(void **state)
     expect_server_name("\xc3\x84.example", "\xc3\x84.example");
 }
 
-static void an_empty_server_name_is_no_key(void **state)
+static void an_empty_server_name_is_not_a_key(void **state)
 {
     (void)state;
     uint8_t space[ROUTE_SERVER_NAME_MAX];
@@ -235,7 +235,7 @@ static void an_empty_server_name_is_no_key(void **state)
     assert_null(route_key_server_name((struct span){0}, space).p);
 }
 
-static void a_text_that_is_too_long_for_a_server_name_stays_as_it_is(void **state)
+static void a_name_that_is_too_long_is_not_normalized(void **state)
 {
     (void)state;
     uint8_t space[ROUTE_SERVER_NAME_MAX];
@@ -249,7 +249,7 @@ static void a_text_that_is_too_long_for_a_server_name_stays_as_it_is(void **stat
     assert_true(span_equal(route_key_server_name(more, space), more));
 }
 
-static void only_a_cluster_that_routes_by_nothing_else_has_server_names_as_keys(void **state)
+static void only_clusters_that_route_by_sni_alone_have_server_names_as_keys(void **state)
 {
     (void)state;
     struct route_rule rules[] = {{.from = ROUTE_SNI}, {.from = ROUTE_CLIENT_ID}};
@@ -265,18 +265,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_present_source_is_the_key_in_every_combination),
-        cmocka_unit_test(the_empty_client_id_is_no_key),
+        cmocka_unit_test(an_empty_client_id_is_not_a_key),
         cmocka_unit_test(an_empty_client_id_may_fall_back_to_the_source_address),
-        cmocka_unit_test(the_key_is_the_whole_value_byte_for_byte),
-        cmocka_unit_test(all_forms_of_a_server_name_are_one_key),
-        cmocka_unit_test(an_empty_server_name_is_no_key),
-        cmocka_unit_test(a_text_that_is_too_long_for_a_server_name_stays_as_it_is),
-        cmocka_unit_test(only_a_cluster_that_routes_by_nothing_else_has_server_names_as_keys),
+        cmocka_unit_test(the_key_is_the_whole_value_unchanged),
+        cmocka_unit_test(all_forms_of_a_server_name_give_the_same_key),
+        cmocka_unit_test(an_empty_server_name_is_not_a_key),
+        cmocka_unit_test(a_name_that_is_too_long_is_not_normalized),
+        cmocka_unit_test(only_clusters_that_route_by_sni_alone_have_server_names_as_keys),
         cmocka_unit_test(a_prefix_ends_before_the_first_occurrence),
-        cmocka_unit_test(without_an_occurrence_the_prefix_is_the_whole),
-        cmocka_unit_test(an_empty_prefix_is_no_key),
-        cmocka_unit_test(an_empty_prefix_leaves_the_key_to_the_next_rule),
-        cmocka_unit_test(the_fallback_to_the_source_address_takes_all_of_it),
+        cmocka_unit_test(without_an_occurrence_the_prefix_is_the_whole_value),
+        cmocka_unit_test(an_empty_prefix_is_not_a_key),
+        cmocka_unit_test(an_empty_prefix_continues_with_the_next_rule),
+        cmocka_unit_test(the_fallback_to_the_source_address_ignores_prefixes),
         cmocka_unit_test(a_value_is_searched_to_its_end_and_not_beyond),
     };
     return cmocka_run_group_tests_name("route_key", tests, NULL, NULL);
