@@ -1,8 +1,8 @@
 /*
- * test_config.c - a configuration is read as it is written, and every fault is named.
+ * test_config.c - every key of a configuration is stored, and every error is reported.
  *
- * The faults are data: config/SENTENCE.json is a file with faults, config/SENTENCE.txt what
- * must be said about it, word for word.
+ * The errors are data: cases/NAME.json is a file with errors, and cases/NAME.txt contains the exact
+ * messages.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -39,7 +39,7 @@ static void for_each_case(case_check *check)
         seen++;
     }
     closedir(dir);
-    assert_in_range(seen, 20, 1000); /* the directory was really read */
+    assert_in_range(seen, 20, 1000); /* the directory has been read */
 }
 
 static bool only_warnings(const char *expected)
@@ -57,7 +57,7 @@ static void expect_messages(const char *name, const char *text, size_t n, const 
     struct config *config = parse_exactly(text, n, &messages);
     char *said = join_messages(&messages);
     if (strcmp(said, expected) != 0)
-        fail_msg("%s\n--- expected\n%s--- said\n%s", name, expected, said);
+        fail_msg("%s\n--- expected\n%s--- got\n%s", name, expected, said);
     assert_int_equal(config != NULL, only_warnings(expected));
     assert_int_equal(messages.errors == 0, only_warnings(expected));
     free(said);
@@ -65,7 +65,7 @@ static void expect_messages(const char *name, const char *text, size_t n, const 
     config_free(config);
 }
 
-static void every_fault_is_named_with_line_path_and_rule(void **state)
+static void every_error_has_the_line_path_and_rule(void **state)
 {
     (void)state;
     for_each_case(expect_messages);
@@ -85,7 +85,7 @@ static void expect_same_with_crlf(const char *name, const char *text, size_t n,
     free(crlf);
 }
 
-static void windows_line_ends_change_no_line_number(void **state)
+static void windows_line_ends_do_not_change_line_numbers(void **state)
 {
     (void)state;
     for_each_case(expect_same_with_crlf);
@@ -114,7 +114,7 @@ static void expect_one_line_later(const char *name, const char *text, size_t n,
     free(later);
 }
 
-static void an_empty_line_in_front_moves_every_line_number(void **state)
+static void a_leading_empty_line_increments_every_line_number(void **state)
 {
     (void)state;
     for_each_case(expect_one_line_later);
@@ -200,7 +200,7 @@ static void expect_default_limits(const struct limits_conf *limits)
     assert_int_equal(limits->flapping.table_size, 65536);
 }
 
-static void what_the_file_leaves_out_has_its_default(void **state)
+static void missing_keys_have_defaults(void **state)
 {
     (void)state;
     struct config *config = parse_good(SMALLEST, "config.json");
@@ -218,7 +218,7 @@ static void what_the_file_leaves_out_has_its_default(void **state)
     config_free(config);
 }
 
-static void every_key_arrives_in_its_field(void **state)
+static void every_top_level_key_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -239,7 +239,7 @@ static void every_key_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_about_hostile_clients_arrives_in_its_field(void **state)
+static void every_key_of_limits_and_access_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -269,7 +269,7 @@ static void every_key_about_hostile_clients_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_of_a_cluster_arrives_in_its_field(void **state)
+static void every_key_of_a_cluster_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -295,7 +295,7 @@ static void every_key_of_a_cluster_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_of_tls_arrives_in_its_field(void **state)
+static void every_key_of_tls_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -323,7 +323,7 @@ static void every_key_of_tls_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_about_who_is_believed_arrives_in_its_field(void **state)
+static void every_key_of_identity_and_trusted_proxies_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -351,8 +351,8 @@ static void every_key_about_who_is_believed_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-/* Values that the file with every key cannot have beside its own. */
-static void what_excludes_or_replaces_another_value_arrives_too(void **state)
+/* Values that every-key.json cannot contain, because others exclude them. */
+static void keys_that_exclude_others_are_stored_too(void **state)
 {
     (void)state;
     struct config *config = parse_good(
@@ -384,7 +384,7 @@ static void what_excludes_or_replaces_another_value_arrives_too(void **state)
     config_free(config);
 }
 
-static void a_listener_finds_its_cluster_wherever_it_stands(void **state)
+static void a_listener_finds_its_cluster_at_any_position(void **state)
 {
     (void)state;
     struct config *config = parse_good(
@@ -404,7 +404,7 @@ static void a_listener_finds_its_cluster_wherever_it_stands(void **state)
     "{\"certificate_file\":\"tls/server.pem\",\"private_key_file\":\"/srv/server.key\"}]}}],"      \
     "\"clusters\":[{\"name\":\"c\",\"nodes\":[{\"name\":\"n\",\"address\":\"[::1]:1883\"}]}]}"
 
-static void relative_files_start_at_the_directory_of_the_configuration(void **state)
+static void relative_files_are_resolved_against_the_configuration_directory(void **state)
 {
     (void)state;
     static const char *const row[][2] = {
@@ -427,7 +427,7 @@ static void relative_files_start_at_the_directory_of_the_configuration(void **st
     "\"cluster\":\"c\"}],\"clusters\":[{\"name\":\"c\",\"proxy_protocol\":\"none\","               \
     "\"nodes\":[{\"name\":\"n\",\"address\":\"unix:n.sock\"}]}]}"
 
-static void relative_unix_sockets_start_there_too(void **state)
+static void relative_unix_sockets_are_resolved_against_it_too(void **state)
 {
     (void)state;
     struct config *config = parse_good(WITH_SOCKETS, "/etc/mqtt-router/config.json");
@@ -437,15 +437,15 @@ static void relative_unix_sockets_start_there_too(void **state)
     config_free(config);
 }
 
-/* The kernel's limit is that of the whole path. */
-static void the_directory_counts_for_the_length_of_a_unix_socket(void **state)
+/* The kernel limits the length of the whole path. */
+static void the_length_of_a_unix_socket_path_includes_the_directory(void **state)
 {
     (void)state;
     char name[128];
     struct config_messages messages;
     memset(name, 'd', sizeof name);
     name[0] = '/';
-    for (size_t n = 107 - 11; n <= 107 - 10; n++) { /* "/run/l.sock", "/n.sock" behind it */
+    for (size_t n = 107 - 11; n <= 107 - 10; n++) { /* followed by "/run/l.sock", "/n.sock" */
         snprintf(name + n, sizeof name - n, "/config.json");
         struct config *config = config_parse(WITH_SOCKETS, strlen(WITH_SOCKETS), name, &messages);
         assert_int_equal(messages.errors, n > 107 - 11 ? 1 : 0);
@@ -459,7 +459,7 @@ static void the_directory_counts_for_the_length_of_a_unix_socket(void **state)
     }
 }
 
-static void an_integer_written_with_a_fraction_or_an_exponent_arrives(void **state)
+static void integers_can_be_written_with_a_fraction_or_an_exponent(void **state)
 {
     (void)state;
     struct config *config = parse_good(
@@ -475,7 +475,7 @@ static void an_integer_written_with_a_fraction_or_an_exponent_arrives(void **sta
     config_free(config);
 }
 
-static void values_that_only_the_host_can_validate_have_a_line(void **state)
+static void values_that_only_the_host_can_validate_have_line_numbers(void **state)
 {
     (void)state;
     struct config *config = parse_good(
@@ -494,7 +494,7 @@ static void values_that_only_the_host_can_validate_have_a_line(void **state)
     config_free(config);
 }
 
-static void freeing_nothing_is_allowed(void **state)
+static void freeing_null_is_allowed(void **state)
 {
     (void)state;
     struct config_messages messages = {0};
@@ -505,23 +505,23 @@ static void freeing_nothing_is_allowed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_fault_is_named_with_line_path_and_rule),
-        cmocka_unit_test(windows_line_ends_change_no_line_number),
-        cmocka_unit_test(an_empty_line_in_front_moves_every_line_number),
-        cmocka_unit_test(what_the_file_leaves_out_has_its_default),
-        cmocka_unit_test(every_key_arrives_in_its_field),
-        cmocka_unit_test(every_key_about_hostile_clients_arrives_in_its_field),
-        cmocka_unit_test(every_key_of_a_cluster_arrives_in_its_field),
-        cmocka_unit_test(every_key_of_tls_arrives_in_its_field),
-        cmocka_unit_test(every_key_about_who_is_believed_arrives_in_its_field),
-        cmocka_unit_test(what_excludes_or_replaces_another_value_arrives_too),
-        cmocka_unit_test(a_listener_finds_its_cluster_wherever_it_stands),
-        cmocka_unit_test(relative_files_start_at_the_directory_of_the_configuration),
-        cmocka_unit_test(relative_unix_sockets_start_there_too),
-        cmocka_unit_test(the_directory_counts_for_the_length_of_a_unix_socket),
-        cmocka_unit_test(an_integer_written_with_a_fraction_or_an_exponent_arrives),
-        cmocka_unit_test(values_that_only_the_host_can_validate_have_a_line),
-        cmocka_unit_test(freeing_nothing_is_allowed),
+        cmocka_unit_test(every_error_has_the_line_path_and_rule),
+        cmocka_unit_test(windows_line_ends_do_not_change_line_numbers),
+        cmocka_unit_test(a_leading_empty_line_increments_every_line_number),
+        cmocka_unit_test(missing_keys_have_defaults),
+        cmocka_unit_test(every_top_level_key_is_stored),
+        cmocka_unit_test(every_key_of_limits_and_access_is_stored),
+        cmocka_unit_test(every_key_of_a_cluster_is_stored),
+        cmocka_unit_test(every_key_of_tls_is_stored),
+        cmocka_unit_test(every_key_of_identity_and_trusted_proxies_is_stored),
+        cmocka_unit_test(keys_that_exclude_others_are_stored_too),
+        cmocka_unit_test(a_listener_finds_its_cluster_at_any_position),
+        cmocka_unit_test(relative_files_are_resolved_against_the_configuration_directory),
+        cmocka_unit_test(relative_unix_sockets_are_resolved_against_it_too),
+        cmocka_unit_test(the_length_of_a_unix_socket_path_includes_the_directory),
+        cmocka_unit_test(integers_can_be_written_with_a_fraction_or_an_exponent),
+        cmocka_unit_test(values_that_only_the_host_can_validate_have_line_numbers),
+        cmocka_unit_test(freeing_null_is_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* A configuration written back has everything that was in the file, and the defaults. */
+/* test_dump.c - a dumped configuration contains all values of the file, and the defaults. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,9 @@ static char *dump_of_file(const char *name)
     return dump;
 }
 
-/* Every value of the file is in the dump, lists of one in brackets, names of files made absolute.
+/*
+ * Check that every value of the file is in the dump. The dump has lists even for single values, and
+ * absolute file names.
  */
 static void expect_in(const json_t *file, const json_t *dump, const char *path)
 {
@@ -52,7 +54,7 @@ static void expect_in(const json_t *file, const json_t *dump, const char *path)
     } else if (json_is_array(dump)) {
         for (size_t i = 0; i < json_array_size(file); i++)
             expect_in(json_array_get(file, i), json_array_get(dump, i), path);
-    } else if (json_is_string(file) && json_is_object(dump)) { /* a rule by its first word */
+    } else if (json_is_string(file) && json_is_object(dump)) { /* a rule that is only a source */
         expect_in(file, json_object_get(dump, "from"), path);
     } else if (json_is_string(file)) {
         const char *said = json_string_value(dump), *wanted = json_string_value(file);

@@ -1,8 +1,8 @@
 /*
- * test_hostile.c - whatever the file says, the loader answers with a place and a rule.
+ * test_hostile.c - for any file, the loader reports errors with their place and rule.
  *
- * Takes the shipped files apart: each value is replaced by each wrong one, bytes are
- * changed at random (from a fixed seed), and JSON is nested, repeated and blown up.
+ * Replaces each value of a shipped file with each wrong value, changes bytes at random (from a
+ * fixed seed), and parses JSON that is deeply nested, very long or repetitive.
  */
 #include <stdbool.h>
 
@@ -11,7 +11,7 @@
 #include "testing.h"
 #include "unit.h"
 
-/* No key takes any of these; MARK lets the test find their line by itself. */
+/* Values that are wrong for any key. The test finds their line by MARK. */
 #define MARK "987654321987"
 static const char *const wrong_value[] = {
     "-" MARK,
@@ -41,7 +41,7 @@ static unsigned line_of(const char *text, const char *mark)
     return line;
 }
 
-/* Where a value that is wrong elsewhere asks for something, or for nothing, and is no fault. */
+/* True for the few keys for which a wrong value is valid. */
 static bool is_allowed(const char *path, const char *wrong)
 {
     static const char *const row[][2] = {
@@ -78,7 +78,7 @@ static bool is_allowed(const char *path, const char *wrong)
     return false;
 }
 
-/* Some error must speak of the path; on the marked line when there is a mark. */
+/* Expect an error for this path, on the marked line if the value contains MARK. */
 static void expect_error_at(const json_t *root, const char *path, const char *wrong)
 {
     char wanted[256];
@@ -101,15 +101,17 @@ static void expect_error_at(const json_t *root, const char *path, const char *wr
 
 static void replace_inside(json_t *root, json_t *value, const char *path);
 
-/* With a sanitizer every fourth case: 15 wrong values are no multiple of 4, so each of them still
- * meets keys of all kinds. */
+/*
+ * With a sanitizer, run every fourth case: 15 wrong values are not a multiple of 4, so each of them
+ * is still used with keys of all kinds.
+ */
 static bool is_left_out(void)
 {
     static unsigned turn;
     return SANITIZED && turn++ % 4 != 0;
 }
 
-/* Every value by each wrong one; then, with the right one back, what is inside it. */
+/* Replace a value with each wrong one, restore it, and continue with the values inside it. */
 static void replace_member(json_t *root, json_t *object, const char *key, const char *path)
 {
     json_t *right = json_incref(json_object_get(object, key));
@@ -166,7 +168,7 @@ static void a_wrong_value_anywhere_is_an_error_at_its_path_and_line(void **state
     json_decref(root);
 }
 
-/* The laws that hold for every text. */
+/* Check the invariants that hold for every text. */
 static void keep_the_laws(const char *text, size_t n)
 {
     struct config_messages messages;
@@ -184,7 +186,7 @@ static void keep_the_laws(const char *text, size_t n)
         for (const char *p = message->text; *p; p++)
             assert_true((unsigned char)*p >= 0x20 && *p != 0x7f);
     }
-    if (messages.n < 1000) /* beyond that they are only counted */
+    if (messages.n < 1000) /* further errors are only counted */
         assert_int_equal(errors, messages.errors);
     assert_int_equal(config == NULL, messages.errors > 0);
     config_messages_fini(&messages);
@@ -197,7 +199,7 @@ static uint32_t next_random(uint64_t *seed)
     return (uint32_t)(*seed >> 33);
 }
 
-static void random_changes_break_no_law(void **state)
+static void random_changes_keep_the_invariants(void **state)
 {
     (void)state;
     static const char byte[] = "{}[],:\"\\\n\r0-1.eEtrufalsn \x01\x7f\xc2\x9b\xff\0";
@@ -231,7 +233,7 @@ static void repeat_and_keep_the_laws(const char *head, const char *middle, size_
     free(text);
 }
 
-static void deep_long_and_wide_texts_break_no_law(void **state)
+static void deep_long_and_wide_texts_keep_the_invariants(void **state)
 {
     (void)state;
     repeat_and_keep_the_laws("", "[", 100000, "");
@@ -251,7 +253,7 @@ static void deep_long_and_wide_texts_break_no_law(void **state)
     keep_the_laws("{\"a\0b\":1}", 9);
 }
 
-static void a_flood_of_faults_is_cut_but_counted(void **state)
+static void excess_errors_are_counted_but_not_listed(void **state)
 {
     (void)state;
     char *text = NULL;
@@ -271,7 +273,7 @@ static void a_flood_of_faults_is_cut_but_counted(void **state)
     free(text);
 }
 
-static void a_file_beyond_all_measure_is_refused_unread(void **state)
+static void a_file_that_is_too_large_is_rejected(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -286,10 +288,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wrong_value_anywhere_is_an_error_at_its_path_and_line),
-        cmocka_unit_test(random_changes_break_no_law),
-        cmocka_unit_test(deep_long_and_wide_texts_break_no_law),
-        cmocka_unit_test(a_flood_of_faults_is_cut_but_counted),
-        cmocka_unit_test(a_file_beyond_all_measure_is_refused_unread),
+        cmocka_unit_test(random_changes_keep_the_invariants),
+        cmocka_unit_test(deep_long_and_wide_texts_keep_the_invariants),
+        cmocka_unit_test(excess_errors_are_counted_but_not_listed),
+        cmocka_unit_test(a_file_that_is_too_large_is_rejected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

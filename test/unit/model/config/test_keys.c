@@ -1,5 +1,5 @@
 /*
- * test_keys.c - the rows of the configuration keys: each help text is one sentence.
+ * test_keys.c - the table of configuration keys: each help text is one sentence.
  */
 #include <ctype.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * test_lines.c - the line map is in step with jansson's values, and safe on any text.
+ * test_lines.c - the line map matches the values that jansson parses, and is safe for any text.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,28 +21,28 @@ static void expect_lines(const char *text, const uint32_t *line, size_t n)
     config_lines_fini(&lines);
 }
 
-static void a_member_stands_where_its_key_stands(void **state)
+static void a_member_has_the_line_of_its_key(void **state)
 {
     (void)state;
     const uint32_t line[] = {2, 3, 4, 6};
     expect_lines("\n{\n\"a\"\n:{\"b\":1\n}\n,\"c\"\n:\n2}", line, ARRAY_LEN(line));
 }
 
-static void an_element_stands_where_its_value_begins(void **state)
+static void an_element_has_the_line_where_its_value_begins(void **state)
 {
     (void)state;
     const uint32_t line[] = {1, 2, 3, 4, 4, 6, 7};
     expect_lines("[\n1,\n\"x\",\n[true\n],\n{\n\"a\":null}]", line, ARRAY_LEN(line));
 }
 
-static void quotes_brackets_and_line_ends_in_text_do_not_count(void **state)
+static void quotes_brackets_and_escapes_in_strings_are_ignored(void **state)
 {
     (void)state;
     const uint32_t line[] = {1, 1, 2};
     expect_lines("{\"a\\\"]}{[,:\\n\\\\\":\"}\\\"\\\\\",\r\n\"b\":-1.5e3}", line, ARRAY_LEN(line));
 }
 
-/* Walk both together: each value of jansson has its entry, and containers their contents. */
+/* Walk both together: each value has an entry, followed by the entries of its contents. */
 static uint32_t walk(const struct config_lines *lines, json_t *value, uint32_t entry)
 {
     const char *key;
@@ -57,7 +57,7 @@ static uint32_t walk(const struct config_lines *lines, json_t *value, uint32_t e
     return at;
 }
 
-static void every_value_of_a_real_file_has_its_entry(void **state)
+static void every_value_of_a_real_file_has_an_entry(void **state)
 {
     (void)state;
     size_t n;
@@ -71,7 +71,7 @@ static void every_value_of_a_real_file_has_its_entry(void **state)
     free(text);
 }
 
-static void depth_needs_no_stack(void **state)
+static void deep_nesting_needs_no_stack(void **state)
 {
     (void)state;
     size_t n = 1 << 22;
@@ -88,8 +88,8 @@ static void depth_needs_no_stack(void **state)
     free(text);
 }
 
-/* Any bytes at all, each text in an allocation of its own size. */
-static void any_text_leaves_a_map_that_can_be_walked(void **state)
+/* Random bytes, each text in an allocation of its exact size. */
+static void any_text_gives_a_valid_line_map(void **state)
 {
     (void)state;
     static const char byte[] = "{{[[]]}}\"\"\\,,::\n\r 1at\0\xff";
@@ -117,12 +117,12 @@ static void any_text_leaves_a_map_that_can_be_walked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_member_stands_where_its_key_stands),
-        cmocka_unit_test(an_element_stands_where_its_value_begins),
-        cmocka_unit_test(quotes_brackets_and_line_ends_in_text_do_not_count),
-        cmocka_unit_test(every_value_of_a_real_file_has_its_entry),
-        cmocka_unit_test(depth_needs_no_stack),
-        cmocka_unit_test(any_text_leaves_a_map_that_can_be_walked),
+        cmocka_unit_test(a_member_has_the_line_of_its_key),
+        cmocka_unit_test(an_element_has_the_line_where_its_value_begins),
+        cmocka_unit_test(quotes_brackets_and_escapes_in_strings_are_ignored),
+        cmocka_unit_test(every_value_of_a_real_file_has_an_entry),
+        cmocka_unit_test(deep_nesting_needs_no_stack),
+        cmocka_unit_test(any_text_gives_a_valid_line_map),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

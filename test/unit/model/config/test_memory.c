@@ -1,8 +1,7 @@
 /*
- * test_memory.c - when memory runs out anywhere, the loader says so and leaks nothing.
+ * test_memory.c - the loader reports lack of memory anywhere, without a leak.
  *
- * Compiles the loader's files into itself, with allocators that fail on demand; jansson is
- * given the same ones.
+ * Includes the files of the loader with allocators that fail on demand. jansson uses them, too.
  */
 #include <jansson.h>
 #include <stdlib.h>
@@ -12,8 +11,8 @@
 #include "unit.h"
 
 static size_t allowed; /* allocations until one fails */
-static bool recovers;  /* ... only one, not all from there on */
-static bool refused;   /* one did */
+static bool recovers;  /* only one allocation fails, not all later ones */
+static bool refused;   /* an allocation has failed */
 
 static bool may_allocate(void)
 {
@@ -52,7 +51,7 @@ static char *failing_strdup(const char *text)
     return may_allocate() ? strdup(text) : NULL;
 }
 
-/* Recovering from one failure, jansson may blame the text: then only our own allocations fail. */
+/* After a single failure, jansson may report a syntax error. Then only the loader's calls fail. */
 static void *jansson_malloc(size_t n)
 {
     return recovers ? malloc(n) : failing_malloc(n);
@@ -96,7 +95,7 @@ static void *jansson_malloc(size_t n)
 #undef reallocarray
 #undef strdup
 
-/* Parse with 0, 1, 2 ... allocations until nothing fails any more; how many that took. */
+/* Parse with 0, 1, 2 ... allocations until none fails. Return how many were needed. */
 static size_t sweep(const char *path, bool good)
 {
     size_t n;
@@ -120,7 +119,7 @@ static size_t sweep(const char *path, bool good)
     return 0;
 }
 
-static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **state)
+static void out_of_memory_anywhere_is_an_error_without_a_leak(void **state)
 {
     (void)state;
     assert_in_range(sweep(SOURCE_DIR "/config/every-key.json", true), 50, 9999);
@@ -128,7 +127,7 @@ static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **
     assert_in_range(sweep(SOURCE_DIR "/config/kubernetes.json", true), 50, 9999);
 }
 
-static void running_out_of_memory_while_complaining_is_an_error_too(void **state)
+static void out_of_memory_while_reporting_errors_is_an_error_too(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"wrong_types_name_the_rule",
@@ -140,8 +139,8 @@ static void running_out_of_memory_while_complaining_is_an_error_too(void **state
     }
 }
 
-/* One failure, and memory again to speak of it. */
-static void short_memory_is_called_by_its_name(void **state)
+/* One allocation fails, and later ones succeed, so the error can be reported. */
+static void out_of_memory_is_reported_as_such(void **state)
 {
     (void)state;
     size_t n;
@@ -168,9 +167,9 @@ static void short_memory_is_called_by_its_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(running_out_of_memory_anywhere_is_an_error_and_leaks_nothing),
-        cmocka_unit_test(running_out_of_memory_while_complaining_is_an_error_too),
-        cmocka_unit_test(short_memory_is_called_by_its_name),
+        cmocka_unit_test(out_of_memory_anywhere_is_an_error_without_a_leak),
+        cmocka_unit_test(out_of_memory_while_reporting_errors_is_an_error_too),
+        cmocka_unit_test(out_of_memory_is_reported_as_such),
     };
     json_set_alloc_funcs(jansson_malloc, free);
     return cmocka_run_group_tests(tests, NULL, NULL);

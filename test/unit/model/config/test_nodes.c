@@ -1,10 +1,10 @@
 /*
- * test_nodes.c - the keys about nodes that come and go: in their fields, and with the
- * defaults that follow from others. Their faults are among the data of test_config.c.
+ * test_nodes.c - the keys about nodes are stored, and have their defaults. Errors are tested by the
+ * cases of test_config.c.
  */
 #include "testing.h"
 
-static void every_key_of_nodes_arrives_in_its_field(void **state)
+static void every_key_of_nodes_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -28,7 +28,7 @@ static void every_key_of_nodes_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_about_the_bad_day_arrives_in_its_field(void **state)
+static void every_key_of_failures_and_draining_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -52,7 +52,7 @@ static void every_key_about_the_bad_day_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_of_health_checks_arrives_in_its_field(void **state)
+static void every_key_of_health_checks_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -78,7 +78,7 @@ static void every_key_of_health_checks_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-static void every_key_of_discovery_arrives_in_its_field(void **state)
+static void every_key_of_discovery_is_stored(void **state)
 {
     (void)state;
     struct config *config = parse_every_key();
@@ -99,7 +99,7 @@ static void every_key_of_discovery_arrives_in_its_field(void **state)
     config_free(config);
 }
 
-/* A file with one cluster of these keys, besides "name". */
+/* Parse a file with one cluster that has these keys in addition to "name". */
 static struct config *parse_cluster(const char *keys)
 {
     char text[2048];
@@ -138,7 +138,7 @@ static void expect_default_passive(const struct passive_conf *passive)
     assert_int_equal(passive->max_ejected_percent, 50);
 }
 
-static void nodes_have_their_defaults(void **state)
+static void nodes_have_defaults(void **state)
 {
     (void)state;
     struct config *config = parse_cluster(TWO_NODES);
@@ -147,7 +147,7 @@ static void nodes_have_their_defaults(void **state)
     config_free(config);
 }
 
-static void what_is_off_by_default_can_be_left_on_and_the_other_way_round(void **state)
+static void features_can_be_switched_on_and_off(void **state)
 {
     (void)state;
     struct config *config =
@@ -164,7 +164,7 @@ static void what_is_off_by_default_can_be_left_on_and_the_other_way_round(void *
     config_free(config);
 }
 
-static void a_health_check_of_a_type_alone_has_its_defaults(void **state)
+static void a_health_check_with_only_a_type_has_defaults(void **state)
 {
     (void)state;
     struct config *config = parse_cluster(TWO_NODES ",\"health_check\":{\"type\":\"http\"}");
@@ -187,7 +187,7 @@ static void a_health_check_of_a_type_alone_has_its_defaults(void **state)
     config_free(config);
 }
 
-static void frequent_checks_are_as_short_as_their_interval(void **state)
+static void short_intervals_limit_the_other_times_of_a_check(void **state)
 {
     (void)state;
     struct config *config =
@@ -197,7 +197,7 @@ static void frequent_checks_are_as_short_as_their_interval(void **state)
     config_free(config);
 }
 
-static void codes_may_be_one_or_several_or_none(void **state)
+static void codes_can_be_one_or_several_or_none(void **state)
 {
     (void)state;
     struct config *config =
@@ -242,7 +242,7 @@ static void the_default_of_node_name_follows_the_record(void **state)
     }
 }
 
-static void a_resolver_without_a_port_gets_that_of_dns(void **state)
+static void a_resolver_without_a_port_uses_port_53(void **state)
 {
     (void)state;
     static const char *const row[][2] = {{"10.96.0.10", "10.96.0.10:53"},
@@ -260,7 +260,7 @@ static void a_resolver_without_a_port_gets_that_of_dns(void **state)
     }
 }
 
-static void bounded_load_is_kept_in_thousandths(void **state)
+static void bounded_load_is_stored_in_thousandths(void **state)
 {
     (void)state;
     static const struct {
@@ -277,7 +277,7 @@ static void bounded_load_is_kept_in_thousandths(void **state)
     }
 }
 
-static void source_addresses_may_be_one_or_several(void **state)
+static void source_addresses_can_be_one_or_several(void **state)
 {
     (void)state;
     struct config *config = parse_cluster(TWO_NODES ",\"source_addresses\":\"2001:db8::5\"");
@@ -289,19 +289,19 @@ static void source_addresses_may_be_one_or_several(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_key_of_nodes_arrives_in_its_field),
-        cmocka_unit_test(every_key_about_the_bad_day_arrives_in_its_field),
-        cmocka_unit_test(every_key_of_health_checks_arrives_in_its_field),
-        cmocka_unit_test(every_key_of_discovery_arrives_in_its_field),
-        cmocka_unit_test(nodes_have_their_defaults),
-        cmocka_unit_test(what_is_off_by_default_can_be_left_on_and_the_other_way_round),
-        cmocka_unit_test(a_health_check_of_a_type_alone_has_its_defaults),
-        cmocka_unit_test(frequent_checks_are_as_short_as_their_interval),
-        cmocka_unit_test(codes_may_be_one_or_several_or_none),
+        cmocka_unit_test(every_key_of_nodes_is_stored),
+        cmocka_unit_test(every_key_of_failures_and_draining_is_stored),
+        cmocka_unit_test(every_key_of_health_checks_is_stored),
+        cmocka_unit_test(every_key_of_discovery_is_stored),
+        cmocka_unit_test(nodes_have_defaults),
+        cmocka_unit_test(features_can_be_switched_on_and_off),
+        cmocka_unit_test(a_health_check_with_only_a_type_has_defaults),
+        cmocka_unit_test(short_intervals_limit_the_other_times_of_a_check),
+        cmocka_unit_test(codes_can_be_one_or_several_or_none),
         cmocka_unit_test(the_default_of_node_name_follows_the_record),
-        cmocka_unit_test(a_resolver_without_a_port_gets_that_of_dns),
-        cmocka_unit_test(bounded_load_is_kept_in_thousandths),
-        cmocka_unit_test(source_addresses_may_be_one_or_several),
+        cmocka_unit_test(a_resolver_without_a_port_uses_port_53),
+        cmocka_unit_test(bounded_load_is_stored_in_thousandths),
+        cmocka_unit_test(source_addresses_can_be_one_or_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_shipped.c - the configurations in config/ are right, and nothing is left out:
- * neither a key in every-key.json, nor a row in the reference.
+ * test_shipped.c - the configurations in config/ are valid, every-key.json contains every key, and
+ * the reference has a row for each.
  */
 #include <dirent.h>
 
@@ -33,7 +33,7 @@ static bool is_configuration(const char *name)
     return dot && strcmp(dot, ".json") == 0;
 }
 
-static void every_shipped_file_is_right(void **state)
+static void every_shipped_file_is_valid(void **state)
 {
     (void)state;
     DIR *dir = opendir(SOURCE_DIR "/config");
@@ -64,7 +64,7 @@ static void expect_emqx_nodes(const struct cluster_conf *cluster)
     assert_int_equal(cluster->nodes[0].weight, cluster->nodes[1].weight);
 }
 
-static void emqx_cluster_listens_on_both_ports_for_the_two_nodes(void **state)
+static void emqx_cluster_has_two_ports_and_two_nodes(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -84,7 +84,7 @@ static void emqx_cluster_listens_on_both_ports_for_the_two_nodes(void **state)
     config_free(config);
 }
 
-static void the_counterparts_do_what_their_listings_say(void **state)
+static void from_haproxy_and_from_nginx_match_the_original_settings(void **state)
 {
     (void)state;
     static const char *const name[] = {"from-haproxy.json", "from-nginx.json"};
@@ -107,7 +107,7 @@ static void the_counterparts_do_what_their_listings_say(void **state)
     }
 }
 
-static void kubernetes_finds_its_nodes_by_srv_and_eases_them_in(void **state)
+static void kubernetes_uses_srv_discovery_and_slow_start(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -123,7 +123,7 @@ static void kubernetes_finds_its_nodes_by_srv_and_eases_them_in(void **state)
     config_free(config);
 }
 
-static void websocket_listens_for_ws_and_wss_beside_mqtt(void **state)
+static void websocket_has_ws_wss_and_mqtt_listeners(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -143,7 +143,7 @@ static void websocket_listens_for_ws_and_wss_beside_mqtt(void **state)
 }
 
 /* EMQX takes the user name from the SSL TLV: peer_cert_as_username = cn. */
-static void mtls_lets_only_certificates_in_and_tells_the_node_whose(void **state)
+static void mtls_requires_certificates_and_sends_their_name_to_the_node(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -163,7 +163,7 @@ static void mtls_lets_only_certificates_in_and_tells_the_node_whose(void **state
     config_free(config);
 }
 
-static void behind_balancer_believes_the_balancers_alone(void **state)
+static void behind_balancer_trusts_only_the_balancers(void **state)
 {
     (void)state;
     struct config_messages messages;
@@ -181,7 +181,7 @@ static void behind_balancer_believes_the_balancers_alone(void **state)
     config_free(config);
 }
 
-/* All values of a key in any of the objects, those in lists one by one. */
+/* Return all values of a key in these objects; lists are expanded. */
 static json_t *values_of(const json_t *objects, const struct config_key *key)
 {
     json_t *values = json_array();
@@ -195,13 +195,13 @@ static json_t *values_of(const json_t *objects, const struct config_key *key)
     return values;
 }
 
-/* One object need not have all keys: some exclude each other. */
+/* Each key must be in at least one object. A single object cannot have all keys. */
 static void expect_all_keys(const struct config_table *table, const json_t *objects)
 {
     for (size_t i = 0; i < table->n_keys; i++) {
         const struct config_key *key = &table->keys[i];
         json_t *values = values_of(objects, key);
-        bool excluded = strcmp(key->key, "idle") == 0; /* by idle_ms */
+        bool excluded = strcmp(key->key, "idle") == 0; /* excluded by idle_ms */
         if ((json_array_size(values) > 0) == excluded)
             fail_msg("%s", key->key);
         if (key->table)
@@ -230,7 +230,7 @@ static size_t count_rows(const struct config_table *table)
     return n;
 }
 
-static void the_reference_has_a_row_of_four_cells_for_every_key(void **state)
+static void the_reference_has_a_row_with_four_cells_for_each_key(void **state)
 {
     (void)state;
     char *text = NULL;
@@ -262,7 +262,7 @@ static bool reference_has(const char *line)
     return has;
 }
 
-static void the_reference_gives_range_default_and_state(void **state)
+static void the_reference_contains_range_default_and_state(void **state)
 {
     (void)state;
     assert_true(reference_has("| `timeouts.dial_ms` | 100 to 600000 | `3000` | "));
@@ -300,16 +300,16 @@ static void the_reference_gives_range_default_and_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_shipped_file_is_right),
-        cmocka_unit_test(emqx_cluster_listens_on_both_ports_for_the_two_nodes),
-        cmocka_unit_test(the_counterparts_do_what_their_listings_say),
-        cmocka_unit_test(kubernetes_finds_its_nodes_by_srv_and_eases_them_in),
-        cmocka_unit_test(websocket_listens_for_ws_and_wss_beside_mqtt),
-        cmocka_unit_test(mtls_lets_only_certificates_in_and_tells_the_node_whose),
-        cmocka_unit_test(behind_balancer_believes_the_balancers_alone),
+        cmocka_unit_test(every_shipped_file_is_valid),
+        cmocka_unit_test(emqx_cluster_has_two_ports_and_two_nodes),
+        cmocka_unit_test(from_haproxy_and_from_nginx_match_the_original_settings),
+        cmocka_unit_test(kubernetes_uses_srv_discovery_and_slow_start),
+        cmocka_unit_test(websocket_has_ws_wss_and_mqtt_listeners),
+        cmocka_unit_test(mtls_requires_certificates_and_sends_their_name_to_the_node),
+        cmocka_unit_test(behind_balancer_trusts_only_the_balancers),
         cmocka_unit_test(every_key_of_this_version_is_in_every_key_json),
-        cmocka_unit_test(the_reference_has_a_row_of_four_cells_for_every_key),
-        cmocka_unit_test(the_reference_gives_range_default_and_state),
+        cmocka_unit_test(the_reference_has_a_row_with_four_cells_for_each_key),
+        cmocka_unit_test(the_reference_contains_range_default_and_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

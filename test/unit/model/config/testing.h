@@ -1,6 +1,6 @@
 /*
- * testing.h - what the tests of the configuration share: files, and parsing from an
- * allocation of exactly the text's size, so that a read past it is seen by the sanitizer.
+ * testing.h - shared by the tests of the configuration: read files, and parse from an allocation of
+ * exactly the text's size, so that the sanitizer detects a read past it.
  */
 #ifndef UNIT_MODEL_CONFIG_TESTING_H
 #define UNIT_MODEL_CONFIG_TESTING_H
@@ -12,7 +12,7 @@
 #include "model/config/config.h"
 #include "unit.h"
 
-/* The whole file, terminated; freed by the caller. */
+/* Read a whole file, terminated; freed by the caller. */
 static inline char *read_whole(const char *path, size_t *n)
 {
     FILE *file = fopen(path, "rb");
@@ -43,7 +43,7 @@ static inline struct config *parse_exactly(const char *text, size_t n,
     return config;
 }
 
-/* Every message on a line of its own, warnings marked; freed by the caller. */
+/* Join all messages, one per line, warnings marked; freed by the caller. */
 static inline char *join_messages(const struct config_messages *messages)
 {
     char *joined = NULL;
@@ -56,7 +56,7 @@ static inline char *join_messages(const struct config_messages *messages)
     return joined;
 }
 
-/* What is right and worth no warning. */
+/* Parse a text that must have no error and no warning. */
 static inline struct config *parse_good(const char *text, const char *file_name)
 {
     struct config_messages messages;
