@@ -1,7 +1,7 @@
 /*
- * counters.h - the counters of a worker. Only the worker writes; any thread may read.
+ * counters.h - the counters of a worker. Only the worker writes them; any thread may read them.
  *
- * All loads and stores are relaxed: a counter orders nothing.
+ * All loads and stores are relaxed, because no other data depends on a counter.
  */
 #ifndef PROXY_COUNTERS_H
 #define PROXY_COUNTERS_H
@@ -16,8 +16,8 @@
 typedef _Atomic uint64_t counter;
 
 /*
- * Field, name in log and metrics, help. A name that ends in _total counts since the start; the
- * others are gauges.
+ * Field, name in log and metrics, help text. Names that end in _total are counters; others are
+ * gauges.
  */
 #define COUNTERS(X)                                                                                \
     X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
@@ -37,7 +37,7 @@ typedef _Atomic uint64_t counter;
     X(sampled_out, "log_sessions_sampled_total",                                                   \
       "Session ends that were not logged because of sampling.")
 
-/* Upper bounds of the buckets of the histograms, in microseconds. */
+/* Upper bounds of the histogram buckets, in microseconds. */
 #define HISTOGRAM_BOUNDS(X)                                                                        \
     X(100)                                                                                         \
     X(250)                                                                                         \
@@ -66,11 +66,11 @@ enum {
 
 /* A histogram of durations. */
 struct histogram {
-    counter buckets[HISTOGRAM_BOUND_COUNT + 1]; /* not cumulative; the last: above all bounds */
+    counter buckets[HISTOGRAM_BOUND_COUNT + 1]; /* not cumulative; the last one is unbounded */
     counter sum_us;
 };
 
-/* By return or reason code, and by session present. */
+/* CONNACKs with one return or reason code, by the session present flag. */
 struct connack_counters {
     counter absent, present;
 };
@@ -79,19 +79,19 @@ struct counters {
 #define X(field, word, help) counter field;
     COUNTERS(X)
 #undef X
-    counter closed[CLOSE_REASON_COUNT];    /* sessions ever closed, by reason */
-    counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions in each state now */
+    counter closed[CLOSE_REASON_COUNT];    /* sessions closed, by reason */
+    counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions by state */
     counter bytes_up, bytes_down;          /* device to node, node to device */
-    struct connack_counters connacks[256]; /* from nodes, passed on to devices */
-    counter refused[256];                  /* CONNACKs of our own, by code */
-    counter tls_full, tls_resumed;         /* handshakes with devices that succeeded */
-    counter tls_failed[TLS_FAILURE_COUNT]; /* those that timed out are in closed */
-    struct histogram tls_us;               /* of these, from accept or PROXY header to their end */
-    struct histogram connack_us;           /* from a complete CONNECT to the CONNACK passed on */
-    struct histogram turn_us; /* one turn of the worker's loop, without the wait for events */
+    struct connack_counters connacks[256]; /* from nodes, forwarded to devices; by code */
+    counter refused[256];                  /* CONNACKs sent by the router itself, by code */
+    counter tls_full, tls_resumed;         /* successful handshakes with devices */
+    counter tls_failed[TLS_FAILURE_COUNT]; /* timeouts are counted in `closed` */
+    struct histogram tls_us;               /* of handshakes, from accept or PROXY header */
+    struct histogram connack_us;           /* from the complete CONNECT to the forwarded CONNACK */
+    struct histogram turn_us; /* one turn of the worker's loop, without waiting for events */
 };
 
-/* Only the owning worker calls these, so load and store need not be one atomic step. */
+/* Only the owning worker calls these, so a separate load and store are enough. */
 static inline void counter_add(counter *c, uint64_t n)
 {
     atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
@@ -109,7 +109,7 @@ static inline void counter_set(counter *c, uint64_t n)
     atomic_store_explicit(c, n, memory_order_relaxed);
 }
 
-/* Only the owning worker: add one duration. */
+/* Add one duration. Only the owning worker may call this. */
 void histogram_add(struct histogram *h, uint64_t us);
 
 static inline uint64_t counter_read(const counter *c)

@@ -1,6 +1,6 @@
 /*
- * listener_live.h - the live record of a listener, shared by all workers: one per listener, matched
- * by name, which outlives every snapshot. A session holds a reference for its whole life.
+ * listener_live.h - the live record of a listener: one per listener name, shared by all workers. It
+ * outlives snapshots. A session holds a reference until it ends.
  */
 #ifndef PROXY_LISTENER_LIVE_H
 #define PROXY_LISTENER_LIVE_H
@@ -11,16 +11,16 @@
 #include "base/util.h"
 
 struct listener_live {
-    _Atomic uint32_t refs;        /* release on unref, acquire by the last */
-    _Atomic uint32_t connections; /* open now, over all addresses and workers; relaxed */
+    _Atomic uint32_t refs;        /* unref: release; the last one also acquires */
+    _Atomic uint32_t connections; /* currently open, on all addresses and workers; relaxed */
     _Atomic uint64_t accepted;    /* total; relaxed */
     char name[];
 };
 
-/* One reference, for the caller; null if memory is short. */
+/* The caller owns the first reference. Returns null if out of memory. */
 MUST_USE struct listener_live *listener_live_new(const char *name);
 
-/* From any thread. */
+/* These two may be called from any thread. */
 struct listener_live *listener_live_ref(struct listener_live *live);
 void listener_live_unref(struct listener_live *live); /* null is allowed */
 

@@ -2,9 +2,9 @@
  * loop_memory.h - reserved memory for libev, which aborts the process if one of its arrays cannot
  * grow.
  *
- * A loop's arrays (descriptors, timers, pending events) grow by doubling when a session begins.
- * With a reserve for one such growth of each, a shortage refuses new sessions, and the others
- * continue.
+ * When a session begins, the arrays of its loop (descriptors, timers, pending events) can double in
+ * size. The reserve has room for doubling each of them once. When memory runs out, new sessions are
+ * rejected and existing ones continue.
  */
 #ifndef PROXY_LOOP_MEMORY_H
 #define PROXY_LOOP_MEMORY_H
@@ -15,22 +15,23 @@
 #include "base/util.h"
 
 /*
- * Allocate the reserve and install the allocator of libev, for all loops of the process. Once,
- * before the first loop. Only address space: pages are touched in a shortage.
+ * Allocate the reserve and set libev's allocator, for all loops of the process. Call this once,
+ * before the first loop is created. The reserve takes only address space until it is needed.
  *
- *   descriptors   the maximum of open descriptors
- *   loops         the maximum of loops, that of the main thread included
+ *   descriptors   maximum number of open descriptors
+ *   loops         maximum number of loops, including the main thread's
  *
- * False if there is no memory for it: libev keeps its own allocator.
+ * Returns false if out of memory; libev then keeps its own allocator.
  */
 MUST_USE bool loop_memory_init(size_t descriptors, unsigned loops);
 
 /*
- * Whether the reserve is in use and memory still short. Then no session may begin. From any thread.
+ * Return true if the reserve is in use and memory is still short. Thread-safe. Sessions must not
+ * begin then.
  */
 MUST_USE bool loop_memory_is_short(void);
 
-/* Free the reserve, after the last loop. */
+/* Free the reserve. Call this after the last loop is destroyed. */
 void loop_memory_fini(void);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * node_live.h - the live record of a node, shared by all threads and independent of the
- * configuration: one per node, matched by the names of cluster and node, which outlives every
- * snapshot. Relayed sessions hold a reference to it and to nothing else.
+ * node_live.h - the live record of a node: one per pair of cluster name and node name, shared by
+ * all threads. It does not depend on the configuration and outlives snapshots. Of all that
+ * describes its node, a relayed session references only this record.
  *
- * All atomics are relaxed unless stated otherwise: they are counts, or are read again soon.
+ * All atomics are relaxed unless stated otherwise: they are counts, or values that are read again
+ * soon.
  */
 #ifndef PROXY_NODE_LIVE_H
 #define PROXY_NODE_LIVE_H
@@ -17,60 +18,65 @@
 #include "model/health.h"
 #include "model/placement.h"
 
-/* Why a relayed session is not at its home, which decides when homecoming closes it. */
+/*
+ * Why a relayed session is not at its home. The cause decides when homecoming closes the session.
+ */
 enum off_home_cause {
-    OFF_HOME_DOWN,    /* its home was not up: every homecoming */
-    OFF_HOME_MOVED,   /* its home changed with the nodes: only if requested */
-    OFF_HOME_REFUSED, /* its home was up, but refused or did not answer: as OUT after it was down */
-    OFF_HOME_OVERFLOW, /* its home was full, busy or paced: only if requested */
+    OFF_HOME_DOWN,     /* the home was not up; closed by every homecoming */
+    OFF_HOME_MOVED,    /* the nodes have changed, and with them the home; only on request */
+    OFF_HOME_REFUSED,  /* the home was up, but refused or did not answer; like DOWN if it has been
+                          down since */
+    OFF_HOME_OVERFLOW, /* the home was full, busy or paced; only on request */
     OFF_HOME_CAUSE_COUNT
 };
 
 /*
- * Why the router closes sessions of a node that does not close them itself. Enum suffix, and whose
- * sessions: those on the node, or those off home whose home it is.
+ * Why the router closes sessions of a node: sessions on the node, or, for EVICT_OFF_HOME, sessions
+ * on other nodes whose home it is.
  */
 enum eviction {
-    EVICT_DRAIN_CLEAN, /* draining: sessions that the broker forgets at their end (clean) */
-    EVICT_DRAIN,       /* draining: any session */
-    EVICT_DOWN,        /* the node is down and has not reset them */
-    EVICT_OFF_HOME,    /* one for each enum off_home_cause */
+    EVICT_DRAIN_CLEAN, /* draining: clean sessions, which the broker discards at their end */
+    EVICT_DRAIN,       /* draining: all sessions */
+    EVICT_DOWN,        /* the node is down and has not reset its connections */
+    EVICT_OFF_HOME,    /* one per enum off_home_cause */
     EVICTION_COUNT = EVICT_OFF_HOME + OFF_HOME_CAUSE_COUNT
 };
 
-/* One worker's sessions of one node. Used by that worker only. */
+/* The sessions of one node on one worker. Used by that worker only. */
 struct node_seat {
-    _Alignas(64) struct list waiting;           /* dialling, or waiting for its CONNACK */
-    struct list clean;                          /* relayed, clean session */
-    struct list kept;                           /* relayed, the broker keeps the session */
-    struct list off_home[OFF_HOME_CAUSE_COUNT]; /* relayed elsewhere; this is their home */
+    _Alignas(64) struct list waiting;           /* dialling, or waiting for a CONNACK */
+    struct list clean;                          /* relayed, clean sessions */
+    struct list kept;                           /* relayed, sessions that the broker keeps */
+    struct list off_home[OFF_HOME_CAUSE_COUNT]; /* relayed by other nodes; this one is their home */
 };
 
 struct node_live {
     _Atomic uint32_t refs;
-    const char *cluster, *name; /* live as long as the record */
+    const char *cluster, *name; /* valid as long as the record */
 
     /* written by the main thread */
     _Atomic uint32_t status;      /* enum node_status */
-    _Atomic uint64_t up_since_us; /* when it came back; 0 = up since our start */
-    /* Since when its checks have timed out; 0 = they do not, or the node is known to be down. */
+    _Atomic uint64_t up_since_us; /* when it last came up; 0 = up since the router started */
+    /* When its health checks began to time out; 0 = they do not, or the node is already down. */
     _Atomic uint64_t suspected_since_us;
-    _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions to close now: workers decrement */
+    _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions still to close; workers decrement it */
 
     /* written by the workers */
-    _Atomic uint32_t sessions; /* placed on the node now, dialling included */
-    _Atomic uint32_t clean, kept, off_home[OFF_HOME_CAUSE_COUNT]; /* lengths of the seats' lists */
-    _Atomic uint64_t failures; /* failures of sessions that count against the node */
+    _Atomic uint32_t sessions; /* currently placed on the node, including those that dial */
+    _Atomic uint32_t clean, kept,
+        off_home[OFF_HOME_CAUSE_COUNT]; /* total lengths of the lists in `seats` */
+    _Atomic uint64_t failures;          /* session failures charged to the node */
     _Atomic uint64_t placed[PLACEMENT_KIND_COUNT];
     _Atomic uint64_t next_turn_us; /* pacing: placement_take_turn() */
-    _Atomic uint64_t accepted_us;  /* when it last accepted a CONNECT; 0 = never */
-    _Atomic uint32_t refused;      /* CONNECTs it refused with return code 3 since then */
-    _Atomic uint32_t unanswered;   /* CONNECTs in a row that got no byte in answer */
-    _Atomic bool answered; /* it has answered one; cleared when PROXY protocol or TLS change */
+    _Atomic uint64_t accepted_us;  /* when the node last accepted a CONNECT; 0 = never */
+    _Atomic uint32_t refused;      /* CONNECTs refused with return code 3 since then */
+    _Atomic uint32_t unanswered;   /* consecutive CONNECTs without any answer */
+    _Atomic bool
+        answered; /* has answered a CONNECT; cleared when PROXY protocol or TLS settings change */
 
-    struct list link; /* in the registry; main thread */
+    struct list link; /* in the registry; used by the main thread only */
     unsigned n_seats;
-    struct node_seat *seats; /* one for each worker */
+    struct node_seat *seats; /* one per worker */
 };
 
 static inline enum node_status node_live_status(const struct node_live *live)
@@ -78,16 +84,18 @@ static inline enum node_status node_live_status(const struct node_live *live)
     return (enum node_status)atomic_load_explicit(&live->status, memory_order_relaxed);
 }
 
-/* A relaxed load of one of its counts. */
+/* A relaxed load of a field. */
 #define NODE_LIVE_READ(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
-/* A CONNECT to the node got no answer: the connection ended, or the time limit passed. */
+/* Note that a CONNECT got no answer: the node closed the connection, or the time limit passed. */
 static inline void node_live_note_unanswered(struct node_live *live)
 {
     atomic_fetch_add_explicit(&live->unanswered, 1, memory_order_relaxed);
 }
 
-/* The node has answered a CONNECT. Stores only on change, because every session calls this. */
+/*
+ * Note that the node has answered a CONNECT. Stores only changes, because every session calls this.
+ */
 static inline void node_live_note_answer(struct node_live *live)
 {
     if (NODE_LIVE_READ(live->unanswered) > 0)
@@ -96,7 +104,7 @@ static inline void node_live_note_answer(struct node_live *live)
         atomic_store_explicit(&live->answered, true, memory_order_relaxed);
 }
 
-/* Number of sessions on other nodes whose home this node is, for any cause. */
+/* Return the number of sessions on other nodes whose home is this node, for all causes. */
 static inline uint32_t node_live_off_home(const struct node_live *live)
 {
     uint32_t n = 0;
@@ -105,34 +113,35 @@ static inline uint32_t node_live_off_home(const struct node_live *live)
     return n;
 }
 
-/* All records of a process. For the main thread; workers read `status_version`. */
+/* All node records of the process. Used by the main thread; workers use only the atomics. */
 struct node_registry {
     struct list records;
     unsigned workers;
     _Atomic uint32_t
-        status_version; /* changes with any status; release, and acquire by the workers */
+        status_version; /* incremented (release) with every status change; workers acquire */
     /*
-     * Workers that have not yet found out which of their sessions are off home under the current
-     * nodes. The main thread increments, workers decrement (release; acquire to read).
+     * Number of workers that are still comparing their sessions with homes after a change of nodes.
+     * The main thread increments it; workers decrement it (release; readers acquire).
      */
     _Atomic uint32_t recounts;
 };
 
 void node_registry_init(struct node_registry *registry, unsigned workers);
-void node_registry_fini(struct node_registry *registry); /* no reference may be left */
+void node_registry_fini(
+    struct node_registry *registry); /* all references must have been released */
 
-/* The record of a node, a reference taken; created if there is none. Null: memory is short. */
+/* Find or create the record of a node, and take a reference. Returns null if out of memory. */
 MUST_USE struct node_live *node_registry_get(struct node_registry *registry, const char *cluster,
                                              const char *name);
 
-/* Free the records that only the registry holds. */
+/* Free the records that only the registry references. */
 void node_registry_sweep(struct node_registry *registry);
 
-/* From any thread. The last reference is the registry's, so nothing is freed here. */
+/* May be called from any thread. The registry holds the last reference, so unref frees nothing. */
 void node_live_ref(struct node_live *live);
 void node_live_unref(struct node_live *live); /* null is allowed */
 
-/* Main thread: change a node's status; workers see it at their next placement. */
+/* Change a node's status, on the main thread. Workers see it at their next placement. */
 void node_live_set_status(struct node_registry *registry, struct node_live *live,
                           enum node_status status);
 

@@ -9,7 +9,7 @@
 #ifndef PROXY_SESSION_STATE_H
 #define PROXY_SESSION_STATE_H
 
-/* In the order of a session: enum suffix, string in log and gauges. */
+/* In the order in which a session passes them: enum suffix, name in the log and in metrics. */
 #define SESSION_STATES(X)                                                                          \
     X(ACCEPT, "accept")                                                                            \
     X(PROXY_IN, "proxy_in")                                                                        \

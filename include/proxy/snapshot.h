@@ -1,8 +1,8 @@
 /*
- * snapshot.h - all settings that a worker needs to serve, immutable once published.
+ * snapshot.h - all settings that a worker needs, immutable once published.
  *
- * The main thread makes it from a configuration and the members of discovered clusters; after that
- * it is only read. What changes is in each node's live record, which outlives the snapshot.
+ * The main thread creates it from a configuration and the members of discovered clusters. State
+ * that changes is kept in the live records of nodes and listeners, which outlive the snapshot.
  */
 #ifndef PROXY_SNAPSHOT_H
 #define PROXY_SNAPSHOT_H
@@ -24,21 +24,21 @@ struct node {
     const struct node_conf *conf; /* borrowed from the snapshot */
     struct endpoint endpoint;
     struct node_live *live; /* a reference */
-    /* from conf, or from node_defaults if not set there */
+    /* from conf; if not set there, from node_defaults */
     uint32_t max_connections, max_connects_per_s;
-    uint32_t weight; /* from conf, or as an operator has set since */
+    uint32_t weight; /* from conf, or the operator's override */
 };
 
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
-    struct members found;            /* if it is discovered: its nodes' conf points into it */
-    struct members removed;          /* the same for removed nodes that still have sessions */
-    struct node *nodes;              /* n, followed by the removed nodes: n_all in total */
-    struct rendezvous_node *homes;   /* n, in the same order, as the hash requires them */
-    bool *backup;                    /* the same */
-    size_t n;                        /* 0 while nothing has been discovered yet */
+    struct members found;            /* discovered nodes; their `conf` points into this */
+    struct members removed;          /* removed nodes that still have sessions; likewise */
+    struct node *nodes;            /* the n current nodes, then the removed ones; n_all in total */
+    struct rendezvous_node *homes; /* the n current nodes, in the same order, for the hash */
+    bool *backup;                  /* per current node: is it a backup node */
+    size_t n;                      /* 0 until the first nodes are discovered */
     size_t n_all;
-    struct address *sources; /* source_addresses, port 0 */
+    struct address *sources; /* the parsed source_addresses, port 0 */
     size_t n_sources;
 };
 
@@ -50,50 +50,55 @@ struct binding {
 };
 
 struct snapshot {
-    _Atomic uint32_t refs; /* release on unref, acquire by the last */
-    struct snapshot *base; /* a reference to the owner of the configuration; null = this one */
+    _Atomic uint32_t refs; /* unref: release; the last one also acquires */
+    struct snapshot *base; /* a reference to the snapshot that owns `config`; null = this one */
     struct config *config;
-    struct listener_live **listeners; /* of config->listeners, a reference to each */
-    struct binding *bindings; /* every address of every listener, in the configuration's order */
+    struct listener_live **listeners; /* one per config->listeners, references */
+    struct binding *bindings;         /* all addresses of all listeners, in the configured order */
     size_t n_bindings;
-    struct cluster *clusters; /* as many as config->n_clusters */
+    struct cluster *clusters; /* config->n_clusters */
 };
 
 /*
- * Source of the members of discovered clusters; null = none known yet. The cluster then keeps the
- * nodes that it, or another one with the same DNS query, had in the previous snapshot.
+ * The members of discovered clusters. If the source, or the result of `of`, is null, no members are
+ * known yet; the cluster then keeps the nodes that it, or a cluster with the same DNS query, had in
+ * the previous snapshot.
  */
 struct members_source {
     const struct members *(*of)(const void *arg, const char *cluster);
     const void *arg;
-    /* The weight in effect of a node with this weight in the file; null = the same. */
+    /*
+     * Returns a node's effective weight; `weight` is the configured one. Null = they are the same.
+     */
     uint32_t (*weigh)(const void *weights, const char *cluster, const char *node, uint32_t weight);
     const void *weights;
 };
 
 /*
- * Take a configuration (freed on failure too). Null if memory is short. The caller owns the first
- * reference.
+ * Create a snapshot. Takes `config`, on failure too. The caller owns the first reference. Returns
+ * null if out of memory.
  *
- *   before   the snapshot that it replaces; null = none. If a cluster still exists, nodes removed
- *            from it stay in the snapshot while they have sessions: they get no new ones, but are
- *            still checked
+ *   before   the snapshot to replace; null = none. Nodes that were removed from a cluster stay in
+ *            the snapshot while they have sessions: they are health-checked, but get no new
+ *            sessions
  */
 MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_registry *registry,
                                        const struct members_source *members,
                                        const struct snapshot *before);
 
-/* The same configuration with other members. */
+/* Create a snapshot with the same configuration and new members. */
 MUST_USE struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
                                          const struct members_source *members);
 
-/* Find a cluster by name; a null name finds the first one. Null if there is none; borrowed. */
+/*
+ * Find a cluster by name; a null name finds the first one. Returns null if there is none. Borrowed.
+ */
 const struct cluster *snapshot_find_cluster(const struct snapshot *snapshot, const char *name);
 
-/* Find a configured or discovered node by name. Null if there is none; borrowed. */
+/* Find a configured or discovered node by name. Returns null if there is none. Borrowed. */
 const struct node *cluster_find_node(const struct cluster *cluster, const char *name);
 
-/* From any thread. */
+/* These two may be called from any thread. */
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* null is allowed */
 

@@ -1,5 +1,5 @@
 /*
- * worker_shared.h - what the workers of a process share besides the snapshot.
+ * worker_shared.h - the data that all workers share, besides the snapshot.
  */
 #ifndef PROXY_WORKER_SHARED_H
 #define PROXY_WORKER_SHARED_H
@@ -15,13 +15,13 @@ struct worker_shared {
     struct log *log;                  /* borrowed */
     struct node_registry *registry;   /* borrowed */
     struct admission *admission;      /* borrowed */
-    uint64_t boot_id;                 /* upper bits of every session id */
-    _Atomic uint32_t max_connections; /* of the whole process; relaxed */
+    uint64_t boot_id;                 /* upper bits of all session ids */
+    _Atomic uint32_t max_connections; /* limit of the whole process; relaxed */
     _Atomic uint64_t pause_logged_us; /* when `accept.paused` was last logged; relaxed */
-    _Atomic uint32_t connections;     /* open client connections; relaxed, it orders nothing */
-    void (*ended)(void *arg);         /* called by a worker's thread as its last act */
-    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have left */
-    void (*failing)(void *arg);       /* called by a worker when a session has failed on a node */
+    _Atomic uint32_t connections;     /* open client connections; relaxed */
+    void (*ended)(void *arg);         /* called by a worker's thread just before it ends */
+    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have ended */
+    void (*failing)(void *arg);       /* called by a worker when a session has failed at a node */
     void *arg;                        /* argument of the callbacks above */
 };
 

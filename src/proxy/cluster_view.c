@@ -1,8 +1,8 @@
 /*
- * cluster_view.c - a cluster's nodes as one worker sees them.
+ * cluster_view.c - one worker's view of the nodes of a cluster.
  *
- * A node's status is an atomic that rarely changes: the worker reads them all when the status
- * version of the registry has changed, and otherwise uses its own array.
+ * The status of a node rarely changes. A worker keeps a copy of each status, and reads them all
+ * again when the status version of the registry has changed.
  */
 #include "cluster_view.h"
 
@@ -21,7 +21,9 @@ struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
     cluster_view->snapshot = snapshot_ref(snapshot);
     cluster_view->cluster = &snapshot->clusters[cluster];
     cluster_view->registry = registry;
-    /* acquire: before the statuses that refresh() would read */
+    /*
+     * acquire: pairs with the release in node_live_set_status(); - 1: the first refresh() reads all
+     */
     cluster_view->status_version =
         atomic_load_explicit(&registry->status_version, memory_order_acquire) - 1;
     cluster_view->open = calloc(cluster_view->cluster->n + 1, sizeof(*cluster_view->open));
@@ -77,13 +79,13 @@ static void refresh(struct cluster_view *cluster_view)
     }
 }
 
-/* ---- what bars a node from one session ---- */
+/* ---- availability of a node for a session ---- */
 
 struct asking {
     const struct cluster_view *cluster_view;
     bool warming;
-    bool summed;             /* the two below are filled */
-    uint64_t total, weights; /* over all open nodes */
+    bool summed;             /* `total` and `weights` are set */
+    uint64_t total, weights; /* sums over the open nodes */
 };
 
 static void sum_up(struct asking *a)
@@ -98,7 +100,7 @@ static void sum_up(struct asking *a)
     a->summed = true;
 }
 
-/* Beyond its share of the load by more than the cluster's bounded_load? */
+/* Return true if the node has more sessions than its share times bounded_load. */
 static bool is_busy(struct asking *a, uint32_t index)
 {
     const struct cluster *cluster = a->cluster_view->cluster;
@@ -121,7 +123,7 @@ static bool is_warming(const struct asking *a, uint32_t index, struct span key)
         return false;
     uint64_t now_us = clock_monotonic_us();
     uint64_t up_ms = now_us > since_us ? (now_us - since_us) / 1000u : 0;
-    if (!key.p) /* a share of the sessions without a key, too */
+    if (!key.p) /* slow start also limits sessions without a key */
         key = span_of(&a->cluster_view->turn, sizeof(a->cluster_view->turn));
     return !placement_is_warm_for(cluster->homes[index].seed, key, up_ms, slow_start_ms);
 }

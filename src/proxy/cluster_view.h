@@ -1,6 +1,6 @@
 /*
- * cluster_view.h - a cluster's nodes as one worker sees them: which are open, and which to try for
- * a session. Used by one thread, so its counts are plain.
+ * cluster_view.h - one worker's view of the nodes of a cluster: which are open, and which to try
+ * for a session. Used by one thread, so nothing in it is atomic.
  *
  * A view is created with each snapshot; sessions hold a reference from ROUTE until they are
  * relayed.
@@ -19,35 +19,36 @@
 struct cluster_view {
     unsigned refs;
     struct snapshot *snapshot;      /* a reference */
-    const struct cluster *cluster;  /* of that snapshot */
-    struct tls_client_context *tls; /* a reference; null = plain */
+    const struct cluster *cluster;  /* in that snapshot */
+    struct tls_client_context *tls; /* a reference; null = no TLS */
     const struct node_registry *registry;
-    bool *open;      /* status of the nodes at `status_version` */
-    bool *paused;    /* the same */
-    bool has_paused; /* some node is */
-    uint32_t *loads; /* room for placement_by_load() */
+    bool *open;      /* per node: is it up, as of `status_version` */
+    bool *paused;    /* per node: is it paused, as of `status_version` */
+    bool has_paused; /* at least one node is paused */
+    uint32_t *loads; /* scratch space for placement_by_load() */
     uint32_t status_version;
-    uint32_t turn;        /* next tie-break for sessions without a key */
-    uint32_t source_turn; /* next of the cluster's source addresses */
+    uint32_t turn;        /* next tie-breaker for sessions without a key */
+    uint32_t source_turn; /* next source address to use */
 };
 
 /*
- * One reference, for the caller. May be created on another thread and handed over. Null: no memory.
+ * The caller owns the first reference. May be called on another thread than the one that will use
+ * the view. Returns null if out of memory.
  */
 MUST_USE struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
                                                const struct node_registry *registry);
 struct cluster_view *cluster_view_ref(struct cluster_view *cluster_view);
 void cluster_view_unref(struct cluster_view *cluster_view); /* null is allowed */
 
-/* The view of a cluster among n; null = it is no longer configured. */
+/* Find the view of a cluster by name; null = the cluster is no longer configured. */
 struct cluster_view *cluster_view_find(struct cluster_view *const *views, size_t n,
                                        const char *cluster);
 
 /*
- * The nodes to try for a session, in order.
+ * Choose the nodes to try for a session, in order.
  *
- *   key       absent: the session has none
- *   warming   whether a node was skipped because of slow start
+ *   key       absent if the session has none
+ *   warming   set to true if a node was skipped because of slow start, else to false
  */
 void cluster_view_place(struct cluster_view *cluster_view, struct span key, struct placement *out,
                         bool *warming);

@@ -1,8 +1,7 @@
 /*
- * listener.c - one worker's share of a listening socket.
+ * listener.c - one worker's socket for an address of a listener.
  *
- * Passive: holds the socket, its watcher and its part of the configuration. worker/accept.c takes
- * the connections.
+ * Holds the socket, its watcher and its configuration. worker/accept.c accepts the connections.
  */
 #include "listener.h"
 
@@ -106,7 +105,7 @@ void listener_watch(struct listener *listener, struct ev_loop *loop,
 {
     ev_io_init(&listener->io, on_connection, listener->fd, EV_READ);
     listener->io.data = data;
-    ev_set_priority(&listener->io, EV_MINPRI); /* the last to be called in its turn */
+    ev_set_priority(&listener->io, EV_MINPRI); /* called last in a turn of the loop */
     listener->loop = loop;
     listener_resume(listener);
 }
@@ -118,7 +117,7 @@ void listener_take_over(struct listener *listener, struct listener *old)
     listener->local = old->local;
     listener->wildcard = old->wildcard;
     old->fd = -1;
-    /* on a listening socket this changes the backlog */
+    /* on a listening socket, this only changes the backlog */
     (void)listen(listener->fd, (int)listener->conf->backlog);
 }
 

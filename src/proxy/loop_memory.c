@@ -1,12 +1,11 @@
 /*
  * loop_memory.c - an allocator for libev, with a reserve.
  *
- *    grow: realloc() --fails--> a piece of the reserve, taken off its front
- *    grow again, memory is back: malloc(), and the piece is given up
- *    the last piece is given up: the reserve is whole again
+ *    an array grows: realloc(); if that fails, a piece is taken from the reserve
+ *    a piece grows: malloc(), or else another piece; the old piece is released
+ *    the last piece is released: the whole reserve is free again
  *
- * The state is global because the allocator is: ev_set_allocator() takes a function and no
- * argument.
+ * The state is global because ev_set_allocator() takes a function without an argument.
  */
 #include "proxy/loop_memory.h"
 
@@ -21,24 +20,25 @@
 #include <sys/mman.h>
 
 /*
- * Bytes that libev 4.33 allocates for a loop: 16 per descriptor number, also of other loops; and
- * per watcher, 16 in the heap of timers, 16 in the pending events, 4 in the changed descriptors, 12
- * in the events of epoll. A session has three watchers. Arrays grow by doubling: so twice that.
+ * Bytes that libev 4.33 allocates: in each loop, 16 per descriptor of the process; and per watcher,
+ * 16 for the timer heap, 16 for pending events, 4 for changed descriptors and 12 for epoll events.
+ * A session has two descriptors and three watchers. The sums are doubled, because arrays grow by
+ * doubling.
  */
 #define EACH_LOOP_PER_DESCRIPTOR 32u
 #define ALL_LOOPS_PER_DESCRIPTOR 144u
 #define SMALLEST                 65536u
-#define LARGEST                  (64u << 20) /* containers may set limits of a thousand million files */
+#define LARGEST                  (64u << 20) /* some containers set a limit of a billion files */
 
 struct piece {
-    alignas(max_align_t) size_t size; /* of the bytes after it */
+    alignas(max_align_t) size_t size; /* of the bytes that follow */
 };
 
 static struct {
     pthread_mutex_t lock;
     uint8_t *mem; /* null = none */
     size_t size, at;
-    _Atomic size_t in_use; /* changed under the lock; relaxed, it orders nothing */
+    _Atomic size_t in_use; /* changed under the lock; relaxed */
 } reserve = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool is_piece(const void *p)
@@ -77,7 +77,7 @@ static void give_up(void *p)
     pthread_mutex_unlock(&reserve.lock);
 }
 
-/* Move it out of the reserve if possible, else to another place in it. */
+/* Move a piece out of the reserve if possible, otherwise within the reserve. */
 static void *move_piece(void *p, size_t size)
 {
     void *to = malloc(size);
@@ -100,7 +100,7 @@ static void *move_into_reserve(void *p, size_t size)
     return to;
 }
 
-/* As realloc(), and free() if size is 0. If it returns null, libev aborts the process. */
+/* Like realloc(), or free() if size is 0. If this returns null, libev aborts the process. */
 static void *allocate(void *p, long size) EV_NOEXCEPT
 {
     if (size == 0) {
@@ -134,7 +134,7 @@ bool loop_memory_is_short(void)
     size_t in_use = atomic_load_explicit(&reserve.in_use, memory_order_relaxed);
     if (in_use == 0)
         return false;
-    /* volatile: a compiler may remove the allocation of memory that is not used */
+    /* volatile, so that the compiler does not remove the unused allocation */
     void *volatile as_much = malloc(in_use);
     free(as_much);
     return !as_much;

@@ -1,8 +1,8 @@
 /*
  * node_live.c - the registry of the nodes' live records.
  *
- * Only the main thread creates and frees records: the registry holds its own reference to each, so
- * that a worker's unref never frees one.
+ * Only the main thread creates and frees records. The registry holds a reference to each record, so
+ * a worker's unref never frees it.
  */
 #include "proxy/node_live.h"
 
@@ -108,6 +108,6 @@ void node_live_set_status(struct node_registry *registry, struct node_live *live
                           enum node_status status)
 {
     atomic_store_explicit(&live->status, status, memory_order_relaxed);
-    /* release, paired with cluster_view.c: a thread that sees the new version sees the status */
+    /* release: pairs with the acquire in cluster_view.c; the new version implies the new status */
     atomic_fetch_add_explicit(&registry->status_version, 1, memory_order_release);
 }

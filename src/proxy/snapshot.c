@@ -1,5 +1,5 @@
 /*
- * snapshot.c - make, share and free a snapshot.
+ * snapshot.c - create, share and free a snapshot.
  */
 #include "proxy/snapshot.h"
 
@@ -56,7 +56,7 @@ static bool sources_init(struct cluster *cluster, const struct cluster_conf *con
     return true;
 }
 
-/* The earlier cluster whose nodes this one uses until DNS has answered; null = none. */
+/* Return the old cluster whose nodes this cluster uses until DNS has answered; null = none. */
 static const struct cluster *stand_in(const struct snapshot *before,
                                       const struct cluster_conf *conf)
 {
@@ -64,7 +64,7 @@ static const struct cluster *stand_in(const struct snapshot *before,
     for (size_t i = 0; !same && before && i < before->config->n_clusters; i++) {
         const struct discovery_conf *question = before->clusters[i].conf->discovery;
         if (question && members_same_query(question, conf->discovery))
-            same = &before->clusters[i]; /* it has another name now */
+            same = &before->clusters[i]; /* the cluster was renamed */
     }
     return same && same->n > 0 ? same : NULL;
 }
@@ -79,7 +79,7 @@ static bool keep_nodes(const struct cluster *before, struct members *out)
     return kept;
 }
 
-/* The configured nodes, or the discovered ones. */
+/* Get the configured or the discovered nodes. */
 static bool nodes_of(struct cluster *cluster, const struct origin *origin,
                      const struct node_conf **nodes, size_t *n)
 {
@@ -107,7 +107,7 @@ static bool is_among(const struct node_conf *nodes, size_t n, const char *name)
     return false;
 }
 
-/* Nodes that were removed from the cluster and still have sessions. */
+/* Collect the nodes that were removed from the cluster but still have sessions. */
 static bool removed_init(struct cluster *cluster, const struct cluster *before,
                          const struct node_conf *nodes, size_t n)
 {
@@ -126,7 +126,7 @@ static bool removed_init(struct cluster *cluster, const struct cluster *before,
     return copied;
 }
 
-/* The weight of each of the first n nodes, also for the hash. */
+/* Set the weights of all nodes; for current nodes also those used by the hash. */
 static void weigh(struct cluster *cluster, const struct members_source *source)
 {
     for (size_t i = 0; i < cluster->n; i++) {
@@ -236,7 +236,7 @@ static bool doors_init(struct snapshot *snapshot)
     return true;
 }
 
-/* base: owner of the configuration, a reference is taken; null = the snapshot itself. */
+/* base: the snapshot that owns `config` and is referenced; null = the new one takes `config`. */
 static struct snapshot *make(struct config *config, struct snapshot *base,
                              const struct origin *origin)
 {
@@ -298,7 +298,7 @@ static void snapshot_free(struct snapshot *snapshot)
 
 void snapshot_unref(struct snapshot *snapshot)
 {
-    /* release and acquire: all uses by other threads happen before it is freed */
+    /* acq_rel: all uses by other threads happen before the free */
     if (snapshot && atomic_fetch_sub_explicit(&snapshot->refs, 1, memory_order_acq_rel) == 1)
         snapshot_free(snapshot);
 }

@@ -2,9 +2,8 @@
  * session_query.h - search the sessions of all workers.
  *
  * The main thread sends each worker a part of a query. The worker searches its sessions on its own
- * thread, SESSION_QUERY_SLICE per turn of its loop, and copies those that match into memory
- * allocated beforehand. No thread waits: when the last worker has answered, the main thread is
- * notified.
+ * thread, SESSION_QUERY_SLICE per turn of its loop, and copies the matching ones into preallocated
+ * memory. No thread waits: the last worker to finish notifies the main thread.
  */
 #ifndef PROXY_WORKER_SESSION_QUERY_H
 #define PROXY_WORKER_SESSION_QUERY_H
@@ -27,8 +26,8 @@
 
 struct worker;
 
-#define SESSION_QUERY_SLICE 512u  /* sessions that a worker checks before others run */
-#define SESSION_QUERY_MAX   1000u /* limit of a result */
+#define SESSION_QUERY_SLICE 512u  /* sessions checked per turn of the loop */
+#define SESSION_QUERY_MAX   1000u /* maximum number of sessions in a result */
 
 /* Bytes kept of a name; a longer one is truncated, and marked as such. */
 #define SESSION_FACT_NAME_MAX 128u
@@ -44,10 +43,9 @@ struct session_facts {
     uint64_t id;
     struct address source;
     struct listener_live *listener; /* a reference */
-    struct node_live *node,
-        *home; /* references; null = none. Home: null unless it is another node */
+    struct node_live *node, *home;  /* references or null; home: only if it is another node */
     enum session_state stage;
-    enum placement_kind placement; /* with a node */
+    enum placement_kind placement; /* valid if `node` is set */
     uint8_t tries;
     uint8_t mqtt_version; /* 3, 4, 5; 0 = no CONNECT yet */
     uint16_t keep_alive_s;
@@ -59,43 +57,39 @@ struct session_facts {
     struct session_name client_id, username, tls_version, tls_cn, sni;
 };
 
-/* The filter: a session must match everything that is set. */
+/* A session must match every condition that is set. */
 struct session_filter {
     bool by_id;
     uint64_t id;
-    /*
-     * Absent = any. Of a client identifier beyond 128 bytes a session keeps the first 129: only
-     * those are compared.
-     */
+    /* Absent = any. Only the first 129 bytes are compared, which is what a session stores. */
     struct span client_id;
     const char *node; /* "NODE" or "CLUSTER/NODE"; both may contain slashes; null = any */
     bool by_source;
     struct cidr source;
     uint32_t limit;  /* 1..SESSION_QUERY_MAX */
-    bool disconnect; /* with by_id: end it (CLOSE_DISCONNECTED) after its facts are copied */
+    bool disconnect; /* with by_id: copy the session, then close it (CLOSE_DISCONNECTED) */
 };
 
 struct session_query;
 
-/* One worker's part. */
+/* One worker's part of a query. */
 struct session_part {
     struct session_query *query;
     struct session_part *next;   /* in the worker's mailbox */
     struct list link;            /* in the worker's active queries */
-    struct session_walk walk;    /* the worker's: over its sessions */
+    struct session_walk walk;    /* used by the worker */
     struct session_facts *facts; /* room for filter.limit */
     size_t n;
-    bool more;     /* more sessions match than the limit */
-    bool complete; /* all sessions were checked */
-    _Atomic bool
-        done; /* all of the above may be read: release by the worker, acquire by the reader */
+    bool more;         /* more sessions match than the limit allows */
+    bool complete;     /* all sessions were checked */
+    _Atomic bool done; /* the fields above may be read; the worker releases, the reader acquires */
 };
 
 /*
- * A query for n workers. The filter is copied. `alive` counts the existing queries: incremented
- * here, decremented by the last unref, on any thread. `answered` is called on a worker's thread
- * when no part is pending, perhaps more than once while parts are being sent. Null if memory is
- * short.
+ * Create a query for n workers. Copies the filter. `alive` is the number of existing queries:
+ * incremented here, decremented by the last unref, on any thread. `answered` is called on a
+ * worker's thread when all parts sent so far are done; this can happen more than once while parts
+ * are being sent. Returns null if out of memory.
  */
 struct session_query_callback {
     void (*answered)(void *arg);
@@ -105,26 +99,23 @@ struct session_query_callback {
 MUST_USE struct session_query *session_query_new(const struct session_filter *terms, size_t n,
                                                  const struct session_query_callback *callback);
 
-/* From the main thread: send a part to a worker, which holds a reference until it is done. */
+/* Send a part to a worker, from the main thread. The worker holds a reference until it is done. */
 void session_query_send(struct session_query *query, size_t part, struct worker *w);
 
-/*
- * The result is no longer wanted: parts that have not begun are skipped, and nothing is
- * disconnected.
- */
+/* Cancel a query: parts that have not begun are skipped, and no session is disconnected. */
 void session_query_cancel(struct session_query *query);
 
-/* Whether all workers that got a part have answered. */
+/* Return true if all parts that were sent are done. */
 bool session_query_is_done(const struct session_query *query);
 
-/* The i-th part, once its worker has answered, else null; n = number of parts. */
+/* Return the i-th part if its worker has answered, else null; return the number of parts. */
 const struct session_part *session_query_part(const struct session_query *query, size_t i);
 size_t session_query_n(const struct session_query *query);
 
-/* From any thread. The last one frees it. Null is allowed. */
+/* Release a reference, from any thread; the last one frees the query. Null is allowed. */
 void session_query_unref(struct session_query *query);
 
-/* The worker that has the session with this id. */
+/* Return the index of the worker that owns the session with this id. */
 static inline unsigned session_id_worker(uint64_t id)
 {
     return (unsigned)(id >> 32) & 0xffu;

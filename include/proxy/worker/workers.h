@@ -1,5 +1,5 @@
 /*
- * workers.h - the worker threads as the main thread uses them: start, update, read counters, join.
+ * workers.h - the main thread's interface to the workers: start, update, read counters, join.
  */
 #ifndef PROXY_WORKER_WORKERS_H
 #define PROXY_WORKER_WORKERS_H
@@ -17,11 +17,11 @@
 
 struct worker;
 
-/* Modes, in order: a worker never goes back to an earlier one. */
+/* A worker only moves forward through these modes. */
 enum worker_mode {
     WORKER_RUN,
-    WORKER_DRAIN, /* stop accepting, close the sessions paced, end after the last one */
-    WORKER_STOP   /* close everything now and end */
+    WORKER_DRAIN, /* stop accepting, close sessions gradually, end after the last one */
+    WORKER_STOP   /* close all sessions now and end */
 };
 
 /* All workers of the process. */
@@ -31,23 +31,25 @@ struct workers {
 };
 
 /*
- * Create a worker on the main thread: its loop, its pools. It does not listen until it gets an
- * update.
+ * Create a worker, on the main thread. It does not listen before its first update. Null on failure.
  */
 MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
                                    uint32_t relay_buffer_bytes);
 
-/* The library that its TLS contexts must be created with, on the main thread too. */
+/*
+ * Return the library with which the worker's TLS contexts must be created, also on the main thread.
+ */
 struct tls_library *worker_tls_library(const struct worker *w);
 
 /*
- * A snapshot for one worker, prepared on the main thread: applying it cannot fail.
+ * Prepare a snapshot for one worker, on the main thread. Applying it cannot fail.
  *
- *   sockets   for each binding of the snapshot: a new listening socket (taken, on failure too), or,
- *             if fd is -1, the index in the old snapshot of the binding whose socket it takes over.
- *             The other old sockets are closed after their pending connections are accepted.
- *             Null: configuration and listeners stay the same
- *   keys      the ticket keys of each binding, shared by all workers so that each can resume
+ *   sockets   per binding of the snapshot: a new listening socket (taken, on failure too), or fd -1
+ *             and the index of the old snapshot's binding whose socket it takes over. The other old
+ *             sockets are closed after their pending connections are accepted. Null = configuration
+ *             and listeners are unchanged
+ *   keys      ticket keys per binding, the same for all workers, so that each can resume TLS
+ *             sessions
  *   error     on failure, one line with the reason
  */
 struct worker_update;
@@ -59,24 +61,28 @@ MUST_USE struct worker_update *worker_update_new(struct worker *w, struct snapsh
                                                  struct worker_socket *sockets,
                                                  struct tls_ticket_keys *const *keys,
                                                  char error[WORKER_TLS_ERROR_MAX]);
-void worker_update_free(struct worker_update *plan); /* one that was not sent; null is allowed */
+void worker_update_free(struct worker_update *plan); /* only if it was not sent; null is allowed */
 
-/* From the main thread: apply an update, which is taken. Sessions are not affected. */
+/*
+ * Send an update to the worker, from the main thread. Takes the update. Sessions are not affected.
+ */
 void worker_send_update(struct worker *w, struct worker_update *plan);
 
 /*
- * From the main thread: replace TLS contexts or ticket keys; takes them. Live connections keep
- * theirs. False if memory is short: nothing changes.
+ * Replace TLS contexts or ticket keys, from the main thread. Takes `tls`. Open connections keep
+ * their contexts. Returns false if out of memory; nothing changes then.
  */
 MUST_USE bool worker_send_tls(struct worker *w, struct worker_tls *tls);
 
-/* From the main thread: check the nodes' records, which may require closing or moving sessions. */
+/*
+ * Make the worker check the nodes' records for sessions to close or move. Call on the main thread.
+ */
 void worker_wake(struct worker *w);
 
-/* Start its thread. False with errno if the system cannot create one. */
+/* Start the worker's thread. Returns false with errno if it cannot be created. */
 MUST_USE bool worker_start(struct worker *w);
 
-/* From the main thread: set the mode; the worker follows soon. */
+/* Set the worker's mode, from the main thread, and wake the worker to apply it. */
 void worker_set_mode(struct worker *w, enum worker_mode order);
 
 /* Wait for the thread to end. */
@@ -85,7 +91,7 @@ void worker_join(struct worker *w);
 /* Free a worker that has ended or was never started. Null is allowed. */
 void worker_free(struct worker *w);
 
-/* Its counters, which any thread may read. */
+/* Return the worker's counters. Any thread may read them. */
 const struct counters *worker_counters(const struct worker *w);
 
 #endif

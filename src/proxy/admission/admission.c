@@ -1,9 +1,9 @@
 /*
  * admission.c - tables of sources and of client identifiers, shared by the workers.
  *
- * Each table has SHARDS parts, each with a mutex; a thread holds one at a time, so contention is
- * rare. A place is a shard and the index of an entry in it. The entry of a source with connections
- * is held, so its index does not change.
+ * Each table has SHARDS shards, each with its own mutex, so contention is rare. A place encodes a
+ * shard and the index of an entry in it. The entry of a source with connections is held in the
+ * table, so its index stays valid.
  */
 #include "proxy/admission/admission.h"
 
@@ -20,40 +20,40 @@
 #define SHARD_BITS 4u
 #define SHARDS     (1u << SHARD_BITS)
 
-/* Time over which an identifier's changes between two sources are counted; window_ms if longer. */
+/* Time window in which changes between two sources are counted; window_ms if that is longer. */
 #define TRADES_MS 60000u
 /* A pair that a node has accepted counts as accepted for a day. */
 #define KNOWN_US (UINT64_C(86400) * 1000000)
-/* A to B, back to A, and to B again. */
+/* Number of changes that make an identifier contested: A to B, back to A, and to B again. */
 #define TRADES_MANY 3u
 
 struct source {
     struct table_entry entry;
-    uint64_t next;        /* bucket_take() */
+    uint64_t next;        /* state of bucket_take() */
     uint32_t connections; /* open now */
 };
 
-/* A host, IPv4 as an IPv4-mapped IPv6 address; all zero = none. */
+/* A host's address; IPv4 as an IPv4-mapped IPv6 address; all zero = none. */
 struct host {
     uint8_t ip[16];
 };
 
-/* An identifier with one source, an identifier alone, or an extension of the latter. */
+/* A pair of identifier and source, an identifier alone, or the source changes of an identifier. */
 struct client {
     struct table_entry entry;
     union {
         struct {
             struct damping damping;
             union {
-                uint64_t accepted_us; /* of a pair: when a node last accepted it; 0 = never */
-                struct host last;     /* alone: the source that was accepted with it last */
+                uint64_t accepted_us; /* pair: when a node last accepted it; 0 = never */
+                struct host last;     /* identifier alone: the source last accepted */
             };
         };
-        struct {                /* only for identifiers that change their host */
-            uint64_t traded_us; /* time of the first of these changes */
-            uint64_t said_us;   /* when it was last reported as contested; 0 = never */
-            uint64_t before;    /* a hash of the source that was accepted before `last`; 0 = none */
-            uint8_t trades;     /* changes between these two */
+        struct {                /* source changes */
+            uint64_t traded_us; /* time of the first counted change */
+            uint64_t said_us;   /* when last reported as contested; 0 = never */
+            uint64_t before;    /* hash of the source accepted before `last`; 0 = none */
+            uint8_t trades;     /* number of changes between the two sources */
         } trade;
     };
 };
@@ -112,15 +112,15 @@ void admission_free(struct admission *a)
     free(a);
 }
 
-/* The shard is chosen by bits that do not choose the bucket. */
+/* The shard depends on key.high, the bucket on key.low. */
 static struct shard *shard_of(struct shard *shards, struct key_hash key)
 {
     return &shards[key.high >> (64 - SHARD_BITS)];
 }
 
 /*
- * The key's entry, which becomes the most recently used; created if there is none, in place of the
- * least recently used one. 0 if all entries are held.
+ * Find or create the key's entry, and make it the most recently used. If the table is full, a new
+ * entry replaces the least recently used one. Returns 0 if all entries are held.
  */
 static uint32_t get(struct shard *shard, struct key_hash key)
 {
@@ -140,7 +140,7 @@ static uint32_t get(struct shard *shard, struct key_hash key)
     return index;
 }
 
-/* Workers read the clock before they wait for the lock: a reading may be older than the last. */
+/* Workers read the clock before they wait for the lock, so now_us can be older than then_us. */
 static uint64_t since(uint64_t then_us, uint64_t now_us)
 {
     return now_us > then_us ? now_us - then_us : 0;
@@ -148,7 +148,7 @@ static uint64_t since(uint64_t then_us, uint64_t now_us)
 
 /* ---- sources ---- */
 
-/* A source is an IPv4 address, or the first half of an IPv6 one. */
+/* A source is an IPv4 address, or the first 64 bits of an IPv6 address. */
 static struct key_hash source_key(const struct admission *a, const struct proxy_endpoint *source)
 {
     uint8_t bytes[9] = {source->is_ipv6};
@@ -214,7 +214,7 @@ void admission_leave(struct admission *a, admission_place place)
 
 /* ---- client identifiers ---- */
 
-/* The identifier from this source: one that changes its address within a /64 stays the same. */
+/* A client whose address changes within a /64 keeps its key. */
 static struct key_hash pair_key(const struct admission *a, const struct admission_client *client)
 {
     const struct address unmapped = address_unmap(client->source);
@@ -231,13 +231,15 @@ struct admission_key admission_key(const struct admission *a, const struct admis
                                   .alone = key_hash(client->id.p, client->id.n, a->seed)};
 }
 
-/* Whether it was accepted so recently that rejected ones, perhaps of others, do not count. */
+/*
+ * Return true if a node accepted the pair within the last day. Only accepted CONNECTs then count.
+ */
 static bool is_known(const struct client *pair, uint64_t now_us)
 {
     return pair->accepted_us > 0 && since(pair->accepted_us, now_us) < KNOWN_US;
 }
 
-/* How long the penalty of a pair, or of an identifier from everywhere, still lasts. */
+/* Return the remaining time of the penalty for a pair or an identifier; 0 = no penalty. */
 static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64_t now_us)
 {
     struct shard *shard = shard_of(a->clients, key);
@@ -247,7 +249,7 @@ static uint32_t penalty_left_ms(struct admission *a, struct key_hash key, uint64
     const struct client *c = index ? table_at(&shard->table, index) : NULL;
     if (c && c->damping.until_us > now_us) {
         left_ms = (uint32_t)((c->damping.until_us - now_us + 999) / 1000);
-        table_touch(&shard->table, index); /* else it is evicted, and the penalty lost */
+        table_touch(&shard->table, index); /* otherwise eviction could end the penalty early */
     }
     pthread_mutex_unlock(&shard->lock);
     return left_ms;
@@ -274,7 +276,7 @@ uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
     return penalty_ms;
 }
 
-/* Without the port, which changes each time. 0.0.0.0 stands for a peer without an address. */
+/* Drop the port, which changes with every connection. A peer without an address becomes 0.0.0.0. */
 static struct host host_of(const struct address *source)
 {
     struct host host = {.ip = {[10] = 0xff, [11] = 0xff}};
@@ -301,8 +303,8 @@ static bool host_equal(const struct host *a, const struct host *b)
 }
 
 /*
- * The identifier has moved from one host to another. True if it moved back and forth between the
- * two too often.
+ * Note that an identifier has moved from one host to another. Returns true if it has moved back and
+ * forth between the two too often.
  */
 static bool note_trade(struct client *c, uint64_t from, uint64_t to, uint64_t window_us,
                        uint64_t now_us)
@@ -321,7 +323,7 @@ static bool note_trade(struct client *c, uint64_t from, uint64_t to, uint64_t wi
     return true;
 }
 
-/* Store the source that now uses the identifier. True if it is contested. */
+/* Store the source that now uses the identifier. Returns true if the identifier is contested. */
 static bool note_host(struct admission *a, const struct flapping_conf *conf, struct host now_at,
                       struct client *alone, uint64_t now_us)
 {
@@ -333,7 +335,7 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
     alone->last = now_at;
     if (host_equal(&before, &none))
         return false;
-    /* in the same, locked shard; `alone` is the newest entry in it, so it is not evicted */
+    /* same shard, already locked; `alone` is its newest entry, so get() does not evict it */
     const struct key_hash key = {.low = ~alone->entry.key.low, .high = alone->entry.key.high};
     struct shard *shard = shard_of(a->clients, key);
     struct client *c = table_at(&shard->table, get(shard, key));
@@ -342,7 +344,7 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
                       window_ms * UINT64_C(1000), now_us);
 }
 
-/* Count an accepted CONNECT of an accepted pair. Returns the length of a new penalty, or 0. */
+/* Count an accepted CONNECT if its pair is known. Returns the length of a new penalty, or 0. */
 static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
                                struct key_hash pair, uint64_t now_us)
 {
@@ -363,7 +365,8 @@ struct admission_news admission_accepted(struct admission *a, const struct flapp
                                          const struct address *source, uint64_t now_us)
 {
     struct shard *shard = shard_of(a->clients, key->alone);
-    struct flapping_conf twice = *conf; /* so that one source alone is caught as a pair */
+    struct flapping_conf twice =
+        *conf; /* so that a single source reaches the limit of its pair first */
     twice.max_connects *= 2;
     struct admission_news news = {0};
     const uint32_t penalty_ms = count_accepted(a, conf, key->pair, now_us);

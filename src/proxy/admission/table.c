@@ -1,5 +1,5 @@
 /*
- * table.c - a shard of a table of fixed size: hash chains, and the order of last use.
+ * table.c - one shard of a table: a hash table of fixed size with an LRU list.
  */
 #include "table.h"
 
@@ -24,7 +24,7 @@ bool table_init(struct table *t, uint32_t n_max, size_t entry_size)
     while (buckets < n_max)
         buckets *= 2;
     *t = (struct table){.entry_size = entry_size, .n_max = n_max, .unused = 1, .mask = buckets - 1};
-    /* not calloc(): its memory is not aligned to a cache line; table_add() sets all to 0 */
+    /* calloc() would not align to cache lines; table_add() zeroes each entry */
     t->entries = aligned_alloc(TABLE_LINE, round_up(((size_t)n_max + 1) * entry_size));
     t->buckets = calloc(buckets, sizeof(*t->buckets));
     return t->entries && t->buckets;
@@ -37,7 +37,7 @@ void table_fini(struct table *t)
     *t = (struct table){0};
 }
 
-/* The shard is chosen by other bits. */
+/* The shard was chosen by key.high. */
 static uint32_t *bucket_of(const struct table *t, struct key_hash key)
 {
     return &t->buckets[key.low & t->mask];

@@ -1,8 +1,8 @@
 /*
- * table.h - a shard of a table of fixed size: hash chains, and the order of last use.
+ * table.h - one shard of a table: a hash table of fixed size with an LRU list.
  *
- * Not locked: the caller must hold the shard's mutex. An entry begins with a struct
- * table_entry; index 0 is "none".
+ * The caller must hold the shard's mutex. Every entry begins with a struct table_entry. Index 0
+ * means "none".
  */
 #ifndef PROXY_ADMISSION_TABLE_H
 #define PROXY_ADMISSION_TABLE_H
@@ -14,27 +14,27 @@
 #include "base/util.h"
 #include "model/key_hash.h"
 
-#define TABLE_LINE 64u /* cache line of the processor; the entries are aligned to it */
+#define TABLE_LINE 64u /* size of a cache line; entries are aligned to it */
 
 struct table_entry {
     struct key_hash key;
-    uint32_t chain;        /* next in its bucket */
-    uint32_t newer, older; /* in the order of use; of a free entry, `older` is the next free one */
-    bool held;             /* not in that order: it must not be evicted */
+    uint32_t chain;        /* next entry of the bucket */
+    uint32_t newer, older; /* LRU list; in a free entry, `older` is the next free entry */
+    bool held;             /* not in the LRU list, so never evicted */
 };
 
 struct table {
-    uint8_t *entries; /* n_max + 1; pages are touched when they are first used */
+    uint8_t *entries; /* n_max + 1; a page is not touched before its first use */
     uint32_t *buckets;
     size_t entry_size;
     uint32_t n_max, n;
-    uint32_t unused;         /* entries never used so far begin here */
-    uint32_t freed;          /* the first of those given back */
-    uint32_t mask;           /* of buckets */
-    uint32_t newest, oldest; /* of those not held; 0 = all are */
+    uint32_t unused;         /* index of the first entry never used */
+    uint32_t freed;          /* first removed entry; 0 = none */
+    uint32_t mask;           /* number of buckets - 1 */
+    uint32_t newest, oldest; /* ends of the LRU list; 0 = empty */
 };
 
-/* False if memory is short; table_fini() is allowed then, too. */
+/* Return false if out of memory; call table_fini() in that case, too. */
 MUST_USE bool table_init(struct table *t, uint32_t n_max, size_t entry_size);
 void table_fini(struct table *t);
 
@@ -43,19 +43,19 @@ static inline void *table_at(const struct table *t, uint32_t index)
     return t->entries + (size_t)index * t->entry_size;
 }
 
-/* The entry of this key; 0 = there is none. */
+/* Return the index of the key's entry; 0 = none. */
 uint32_t table_find(const struct table *t, struct key_hash key);
 
-/* Make it the newest, unless it is held. */
+/* Make an entry the most recently used, unless it is held. */
 void table_touch(struct table *t, uint32_t index);
 
-/* Protect it from eviction; and stop doing so, which makes it the newest. */
+/* Protect an entry from eviction; or unprotect it and make it the most recently used. */
 void table_hold(struct table *t, uint32_t index);
 void table_release(struct table *t, uint32_t index);
 
 /*
- * Add an entry for a new key, as the newest: all zero except its links and its key. Null and
- * *index 0 if the table is full: table_remove() makes room.
+ * Add an entry for a new key as the most recently used. The entry is zeroed except for its struct
+ * table_entry. If the table is full, returns null and sets *index to 0.
  */
 void *table_add(struct table *t, struct key_hash key, uint32_t *index);
 void table_remove(struct table *t, uint32_t index);

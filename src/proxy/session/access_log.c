@@ -1,8 +1,8 @@
 /*
- * access_log.c - one line for each session when it ends: client, source, node, time in each stage,
- * bytes, and the reason.
+ * access_log.c - log one line when a session ends: client, source, node, time in each stage, bytes,
+ * and the reason.
  *
- * Never a password, never a payload. Peer text is escaped and cut by the log.
+ * Passwords and payloads are never logged. log_peer() escapes and truncates text from peers.
  */
 #include "access_log.h"
 
@@ -29,7 +29,7 @@ static const char *mqtt_version_name(uint8_t version)
     }
 }
 
-/* From our own handshake, or from the PROXY header of the load balancer. */
+/* Log the facts of our own TLS handshake, or those in the load balancer's PROXY header. */
 static void log_tls(struct log_line *line, const struct session *s)
 {
     struct tls_facts tls = {0};
@@ -102,16 +102,16 @@ void access_log_placed(const struct session *s)
     log_emit(&line);
 }
 
-/* Accepted, relayed, and closed by the device: such ends may be sampled. */
+/* Normal ends can be sampled: the node accepted the session and the device closed it. */
 static bool ended_well(const struct session *s)
 {
     return s->reason == CLOSE_CLIENT_CLOSED && s->connack_seen && s->connack.code == 0;
 }
 
 /*
- * How many ends of sessions this line stands for; 0 = no line. The first lines per second, a
- * worker's share of log.sample_above_per_s, are all written; of the normal ends beyond it, one in
- * sample_one_in is.
+ * Return the number of session ends that this line represents; 0 = write no line. In each second, a
+ * worker logs its share of log.sample_above_per_s in full; beyond that, it logs one of
+ * sample_one_in normal ends.
  */
 static uint32_t stands_for(const struct session *s)
 {

@@ -1,8 +1,8 @@
 /*
- * attempts.c - the nodes that were tried for a session.
+ * attempts.c - record the nodes that were tried for a session.
  *
- * Nearly every session is placed at the first attempt, which its node already records; only failed
- * attempts are noted.
+ * Nearly every session is placed at the first attempt. Only failed attempts are stored; the last
+ * attempt is known from s->node.
  */
 #include "attempts.h"
 
@@ -48,7 +48,7 @@ const char *attempts_text(const struct session *s, char text[ATTEMPTS_TEXT_MAX])
                        attempt_outcome_name(!s->connack_seen       ? ATTEMPT_ANSWERED
                                             : s->connack.code == 0 ? ATTEMPT_OK
                                                                    : ATTEMPT_REFUSED));
-    else if (n > 0) /* without the last comma */
+    else if (n > 0) /* drop the last comma */
         (void)snprintf(text, ATTEMPTS_TEXT_MAX, "%.*s", (int)n - 1, before);
     else
         return NULL;

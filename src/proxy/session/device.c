@@ -1,8 +1,9 @@
 /*
- * device.c - what is known of a device beyond its socket, and the PROXY header for its node.
+ * device.c - facts about a device beyond its socket, and the PROXY header for its node.
  *
- * With two routers in a row, the first ends TLS and puts what it saw into its PROXY header; the
- * second copies that into its own, so that the node sees the device and not the first router.
+ * If two routers are chained, the first one terminates TLS and puts the facts into its PROXY
+ * header. The second one copies them into its own header, so that the node sees the device and not
+ * the first router.
  */
 #include "device.h"
 
@@ -46,7 +47,7 @@ void proxy_in_free(struct proxy_in *proxy_in)
 
 const char *session_id_text(const struct session *s, char text[SESSION_ID_TEXT_MAX])
 {
-    for (int i = 0; i < 16; i++) /* snprintf() would be a twentieth of the CPU cost of a session */
+    for (int i = 0; i < 16; i++) /* snprintf() would take 5 % of the CPU time of a session */
         text[i] = "0123456789abcdef"[s->id >> (60 - 4 * i) & 0xf];
     text[16] = '\0';
     return text;
@@ -89,14 +90,14 @@ static void keep_configured(struct proxy_facts *facts, unsigned tlvs)
     facts->crc32c = tlvs & PROXY_TLV_CRC32C;
 }
 
-/* The address the device dialled, as far as it is known. */
+/* Return the address that the device connected to, as far as known. */
 static struct address destination_of(const struct session *s)
 {
     struct address local = s->arrival->listener->local;
     if (s->proxy_in && s->proxy_in->header.has_address)
         return s->proxy_in->destination;
     if (s->arrival->listener->wildcard)
-        (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound one */
+        (void)socket_local_address(s->client_io.fd, &local); /* on failure: the bound address */
     return local;
 }
 

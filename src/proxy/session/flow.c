@@ -1,8 +1,8 @@
 /*
  * flow.c - move the bytes of one direction between two open streams.
  *
- * Knows nothing of MQTT, TLS or WebSocket. Reads the sender only while nothing waits for
- * the receiver, so a slow reader slows only its own sender.
+ * Knows nothing about MQTT, TLS or WebSocket. Reads the sender only while nothing waits for the
+ * receiver, so a slow receiver slows down only its own sender.
  *
  *    sender --read--> scratch --write--> receiver
  *                        |                  ^
@@ -34,11 +34,14 @@ void flow_release(struct flow *f, struct pool *pool)
     f->at = f->n = 0;
 }
 
-/* Write what waits. OK: all of it was written; WANT_*: some is left; ERR: the receiver is dead. */
+/*
+ * Write the waiting bytes. Returns OK if all were written, WANT_* if some are left, ERR if the
+ * receiver's stream has failed.
+ */
 static enum stream_result drain(struct flow *f, struct stream *to, struct pool *pool)
 {
     if (!f->waiting)
-        return STREAM_OK; /* the case for nearly every message */
+        return STREAM_OK; /* true for nearly every message */
     while (f->n > 0) {
         size_t put = 0;
         enum stream_result r = stream_write(to, f->waiting + f->at, f->n, &put);
@@ -51,7 +54,7 @@ static enum stream_result drain(struct flow *f, struct stream *to, struct pool *
     return STREAM_OK;
 }
 
-/* Keep n bytes that the receiver did not take. */
+/* Store n bytes that the receiver did not accept. */
 static enum flow_result keep(struct flow *f, const uint8_t *p, size_t n,
                              const struct flow_room *room)
 {
@@ -76,7 +79,7 @@ enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
     return put == n ? FLOW_WAIT : keep(f, room->scratch + put, n - put, room);
 }
 
-/* The same for n bytes in the pipe, which is always empty afterwards. */
+/* Do the same for n bytes in the pipe, which is always empty afterwards. */
 static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t n,
                                       const struct flow_room *room)
 {
@@ -91,7 +94,7 @@ static enum flow_result forward_piped(struct flow *f, struct stream *to, size_t 
     return keep(f, room->scratch, n - put, room);
 }
 
-/* Whether the flow is bulk data, and can be spliced. */
+/* Return true if the flow is bulk data and can be spliced. */
 static bool goes_by_pipe(const struct flow *f, const struct stream *from, const struct stream *to,
                          const struct flow_room *room)
 {
@@ -100,8 +103,8 @@ static bool goes_by_pipe(const struct flow *f, const struct stream *from, const 
 }
 
 /*
- * Read into the pipe or the scratch block, and note whether the data is bulk. A pipe holds
- * segments, not bytes, and may be full with less than a block: half of one counts as full.
+ * Read into the pipe or the scratch block, and count full reads to detect bulk data. A pipe holds
+ * segments, not bytes, and can be full with less than a block, so half a block counts as full.
  */
 static enum stream_result receive(struct flow *f, struct stream *from, bool piped,
                                   const struct flow_room *room, size_t *got)
@@ -122,7 +125,7 @@ void flow_discard(struct flow *f, struct pool *pool)
     f->discards = f->due = true;
 }
 
-/* Pass the end of the stream on to the receiver, unless it is dead. */
+/* Forward the end of the stream to the receiver, unless its stream has failed. */
 static enum flow_result pump_closing(struct flow *f, struct stream *to)
 {
     enum stream_result r = f->discards ? STREAM_OK : stream_close_write(to);
@@ -134,7 +137,9 @@ static enum flow_result pump_closing(struct flow *f, struct stream *to)
     return r == STREAM_OK ? FLOW_WAIT : FLOW_WRITE_ERROR;
 }
 
-/* Read one block and send it on. STEP_YIELD: more may follow; WAIT: read_wait is set. */
+/*
+ * Read and forward one block. Returns FLOW_YIELD if there may be more, FLOW_WAIT if there is none.
+ */
 static enum flow_result pump_block(struct flow *f, struct stream *from, struct stream *to,
                                    const struct flow_room *room)
 {
@@ -156,7 +161,7 @@ static enum flow_result pump_block(struct flow *f, struct stream *from, struct s
     return forwarded == FLOW_WAIT ? FLOW_YIELD : forwarded;
 }
 
-/* First what waits, then one block, or the end. Returns as flow_pump(). */
+/* Write the waiting bytes, then forward one block or the end. Returns the same as flow_pump(). */
 static enum flow_result pump_step(struct flow *f, struct stream *from, struct stream *to,
                                   const struct flow_room *room)
 {
@@ -181,7 +186,7 @@ enum flow_result flow_pump(struct flow *f, struct stream *from, struct stream *t
     for (int round = 0; r == FLOW_YIELD && round < FLOW_ROUNDS_MAX; round++) {
         r = pump_step(f, from, to, room);
         if (f->ended)
-            break; /* the next call passes on the end */
+            break; /* the next call forwards the end */
     }
     if (r == FLOW_WRITE_ERROR)
         flow_discard(f, room->pool);

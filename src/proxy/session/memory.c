@@ -1,13 +1,14 @@
 /*
- * memory.c - how much waiting data a worker holds, and which session to close when it is too much.
+ * memory.c - limit the waiting data of a worker, and choose the session to close when it is too
+ * much.
  *
- * Waiting data is relay blocks that their receiver does not take, and CONNECTs with the bytes
- * received after them. Each worker has its share of limits.relay_memory_bytes, so that workers need
- * not coordinate. Each of the two kinds has half of the share, so that new clients and relayed
- * sessions cannot exhaust each other's memory. When the half for blocks is full, the session whose
- * receiver has taken nothing for the longest time is closed: one that does not read, not one that
- * has much to read. The first 2 KiB of a CONNECT are not counted: the connection limits bound them,
- * and large CONNECTs cannot displace small ones.
+ * Two kinds of data wait: relay blocks that a receiver has not accepted yet, and CONNECTs with the
+ * bytes received after them. Each worker has its share of limits.relay_memory_bytes, so workers
+ * need not coordinate. Each kind gets half of the share, so that new clients and relayed sessions
+ * cannot exhaust each other's memory. When the half for blocks is full, the session whose receiver
+ * has accepted nothing for the longest time is closed: a receiver that has stopped reading, not one
+ * that is only slow. The first 2 KiB of a CONNECT are not counted: the connection limits bound
+ * them, and large CONNECTs cannot displace small ones.
  */
 #include "memory.h"
 
@@ -16,7 +17,7 @@
 #include "wire/proxy/protocol.h"
 #include "worker_core.h"
 
-/* Per CONNECT: a first read, with room for a PROXY header in front. */
+/* Bytes per CONNECT that are not counted: a first read, with room for a PROXY header in front. */
 #define MEMORY_FREE_BYTES (SESSION_FIRST_READ_BYTES + PROXY_V2_MAX)
 
 static uint64_t blocks(const struct worker_core *w)

@@ -1,5 +1,6 @@
 /*
- * memory.h - how much waiting data a worker holds, and which session to close when it is too much.
+ * memory.h - limit the waiting data of a worker, and choose the session to close when it is too
+ * much.
  */
 #ifndef PROXY_SESSION_MEMORY_H
 #define PROXY_SESSION_MEMORY_H
@@ -11,22 +12,22 @@
 
 struct session;
 
-/* Whether the session may hold n bytes more of a CONNECT and the bytes after it. */
+/* Return true if the session may hold n more bytes of a CONNECT and the data after it. */
 MUST_USE bool memory_allows(const struct session *s, size_t n);
 
-/* Call when the size of `first` or `answer` has changed. */
+/* Update the count. Call this when the size of `first` or `answer` has changed. */
 void memory_note_held(struct session *s);
 
 /*
- * The session is about to pump: if there is no room for what that may leave waiting, returns the
- * other session whose data has waited longest, which the caller ends. Null = there is room, or no
- * other session has data waiting.
+ * Call before a session pumps. If there is no room for the data that this can leave waiting,
+ * returns the other session whose data has waited longest; the caller closes it. Returns null if
+ * there is room, or if no other session has waiting data.
  */
 MUST_USE struct session *memory_victim(const struct session *s);
 
 /*
- * Call after a pump. `moved`: every direction with waiting data has moved some of it, so the
- * session is slow and not stuck.
+ * Call after a session has pumped. `moved`: every direction with waiting data has moved some bytes,
+ * so the session is slow but not stuck.
  */
 void memory_note_waiting(struct session *s, bool moved);
 

@@ -1,5 +1,5 @@
 /*
- * off_home.c - which relayed sessions are not at their home, and why.
+ * off_home.c - track which relayed sessions are not at their home, and why.
  */
 #include "off_home.h"
 
@@ -39,7 +39,7 @@ static void set(struct session *s, struct node_live *home, enum off_home_cause c
     off_home_clear(s);
     s->off_home = malloc(sizeof(*s->off_home));
     if (!s->off_home)
-        return; /* out of memory: it is not counted */
+        return; /* out of memory: the session is not counted */
     node_live_ref(home);
     *s->off_home = (struct off_home){.home = home, .session = s, .home_up_since = up_since(home)};
     enter(s->off_home, s->w->index, cause);
@@ -63,7 +63,7 @@ bool off_home_forgive(struct node_live *home, unsigned worker)
     for (unsigned i = 0; i < FORGIVEN_A_TURN; i++) {
         struct off_home *first = CONTAINER_OF(refused->next, struct off_home, link);
         if (list_empty(refused) || first->home_up_since == up_since(home))
-            return false; /* the list is in order of arrival: the rest came later */
+            return false; /* the list is in order of arrival, so the rest is newer */
         leave(first);
         enter(first, worker, OFF_HOME_DOWN);
     }
@@ -91,7 +91,9 @@ static bool is_cut(struct span key, struct span name)
     return key.p == name.p && key.n > SESSION_NAME_MAX;
 }
 
-/* The route key by the cluster's current rules. text, tls: memory that the key may point into. */
+/*
+ * Get the route key by the cluster's current rules. text, tls: memory that the key may point into.
+ */
 static enum key_state key_of(struct session *s, const struct cluster_conf *conf,
                              char text[ADDRESS_TEXT_MAX], struct tls_facts *tls, struct span *key)
 {

@@ -1,5 +1,5 @@
 /*
- * seat.c - count a session at its node: as waiting while it dials, as clean or kept once relayed.
+ * seat.c - count a session at its node: as waiting until it is relayed, then as clean or kept.
  */
 #include "seat.h"
 
@@ -34,7 +34,7 @@ void seat_leave(struct session *s)
     off_home_clear(s);
 }
 
-/* Will the broker forget the session when its connection ends? */
+/* Return true if the broker will discard the session when its connection ends. */
 static bool is_clean(const struct mqtt_connect *connect)
 {
     return connect->version == 5 ? connect->session_expiry_s == 0 : connect->clean_start;
@@ -54,6 +54,6 @@ void seat_settle(struct session *s)
     off_home_note(s);
     const struct cluster_view *now =
         cluster_view_find(s->w->cluster_views, s->w->n_cluster_views, s->node->cluster);
-    if (now && now != s->arrival->cluster_view) /* the nodes have changed since it was placed */
+    if (now && now != s->arrival->cluster_view) /* the nodes have changed since the placement */
         off_home_recount(s, now);
 }

@@ -1,5 +1,5 @@
 /*
- * seat.h - a session's seat at its node: it is counted there from the dial to its end.
+ * seat.h - a session's seat at its node, where it is counted from the dial to its end.
  */
 #ifndef PROXY_SESSION_SEAT_H
 #define PROXY_SESSION_SEAT_H
@@ -7,13 +7,13 @@
 struct node_live;
 struct session;
 
-/* Count the session at a node, which becomes s->node, as one that waits for it. */
+/* Count the session as waiting at a node, which becomes s->node. */
 void seat_take(struct session *s, struct node_live *live);
 
-/* The session is relayed: count it as clean or kept, and at its home or off home. */
+/* Count a newly relayed session as clean or kept, and as at home or off home. */
 void seat_settle(struct session *s);
 
-/* The session no longer counts at its node. Safe to repeat. */
+/* Stop counting the session at its node. May be called again. */
 void seat_leave(struct session *s);
 
 #endif

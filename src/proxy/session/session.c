@@ -1,5 +1,5 @@
 /*
- * session.c - what the stages of a session share: state, deadline, watchers, close.
+ * session.c - code shared by the stages of a session: state, deadline, watchers, close.
  *
  * session_goto() is the only function that changes the state, session_watch() the only one that
  * sets watcher masks. run.c calls the stages.
@@ -21,7 +21,7 @@
 #define BIT(state) (1u << SESSION_##state)
 #define ENDS       (BIT(CLOSING) | BIT(CLOSED))
 
-/* The states that may follow each state; a bit per state. */
+/* The states that may follow each state, as a bit mask. */
 static const unsigned transitions[] = {
     [SESSION_ACCEPT] = BIT(PROXY_IN) | BIT(TLS) | BIT(WEBSOCKET) | BIT(CONNECT) | ENDS,
     [SESSION_PROXY_IN] = BIT(TLS) | BIT(WEBSOCKET) | BIT(CONNECT) | ENDS,
@@ -56,7 +56,7 @@ double session_try_limit_ms(const struct session *s, uint32_t limit_ms)
     return left_ms > limit_ms ? limit_ms : left_ms > 1 ? left_ms : 1;
 }
 
-/* Milliseconds a session may stay in a state; 0 = no limit. */
+/* Return how many milliseconds a session may stay in a state; 0 = no limit. */
 static double state_limit_ms(const struct session *s, enum session_state state)
 {
     const struct timeouts_conf *timeouts = &s->w->snapshot->config->timeouts;
@@ -76,7 +76,7 @@ static double state_limit_ms(const struct session *s, enum session_state state)
     case SESSION_CLOSING:
         return timeouts->farewell_ms;
     default:
-        return 0; /* the stage does not wait, or sets its own (RELAY) */
+        return 0; /* the stage does not wait, or sets its own deadline (RELAY) */
     }
 }
 
@@ -86,7 +86,7 @@ void session_set_deadline(struct session *s, double ms)
     s->deadline_moved = true;
 }
 
-/* Record how long the state that is left took. */
+/* Record the duration of the state that ends. */
 static void note_duration(const struct session *s, enum session_state next, uint64_t spent_us)
 {
     const uint64_t placed_ms = (uint64_t)s->spent_ms[SESSION_ROUTE] + s->spent_ms[SESSION_DIAL] +
@@ -124,10 +124,7 @@ void session_goto(struct session *s, enum session_state state)
     note_duration(s, state, spent_us);
     note_spent(s, spent_us / 1000u);
     s->entered_us = now_us;
-    /*
-     * within placement the rest of a millisecond is carried over into the next state: the sum is
-     * exact
-     */
+    /* within placement, carry fractions of a millisecond to the next state: the sum is exact */
     if (s->state >= SESSION_ROUTE && state < SESSION_RELAY)
         s->entered_us -= spent_us % 1000u;
     counter_sub(&s->w->counters.in_state[s->state], 1);
@@ -158,13 +155,16 @@ void session_drop_node(struct session *s)
     }
 }
 
-/* Whether the WebSocket layer of the client is open. */
+/* Return true if the WebSocket layer of the client is open. */
 static bool session_is_websocket(const struct session *s)
 {
     return s->tag->websocket && s->client && s->state >= SESSION_CONNECT;
 }
 
-/* Whether we may send a CONNACK: only between a valid CONNECT and the first byte of the node. */
+/*
+ * Return true if the router may send a CONNACK: after a valid CONNECT, before the node's first
+ * byte.
+ */
 static bool may_refuse(const struct session *s)
 {
     return s->state >= SESSION_CONNECT && s->state <= SESSION_CONNACK && s->down.bytes == 0;
@@ -185,8 +185,9 @@ static void compose_refusal(struct session *s)
 }
 
 /*
- * Whether to close in order: send what is owed, FIN, then drain. A client that has left, failed, or
- * is owed nothing is closed immediately: that is cheap, also under attack.
+ * Return true if the session must close gracefully: send pending data, FIN, then drain. If the
+ * client has left or failed, or nothing is pending, the connection is closed immediately, which is
+ * cheap even under attack.
  */
 static bool needs_farewell(const struct session *s)
 {
@@ -196,10 +197,10 @@ static bool needs_farewell(const struct session *s)
         s->reason == CLOSE_HTTP_PROBE)
         return true;
     if (s->reason == CLOSE_RELAY_MEMORY)
-        return false; /* its waiting data is what takes the memory */
+        return false; /* its waiting data uses the memory */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
-        return true; /* a close frame gives the reason, also after a protocol error */
-    /* after a node failure the client has received everything, but may still be sending */
+        return true; /* a close frame carries the reason, even after a protocol error */
+    /* after a node failure, the client has received everything but may still be sending */
     const bool owed = !s->down.closed || s->up.discards;
     return s->down.bytes > 0 && owed && s->reason != CLOSE_CLIENT_ERROR;
 }
@@ -226,7 +227,7 @@ static void note_reason(struct session *s, enum close_reason reason, const char 
     s->reason = reason;
     if (detail) {
         free(s->detail);
-        s->detail = strdup(detail); /* out of memory: the log has only the reason */
+        s->detail = strdup(detail); /* if out of memory, the log has only the reason */
     }
     if (session_is_websocket(s))
         stream_ws_set_close_code(s->client, close_reason_row(reason)->ws_code);
@@ -254,7 +255,7 @@ enum step session_close(struct session *s, enum close_reason reason, const char 
     return STEP_MOVED;
 }
 
-/* LOCAL and UNKNOWN: the proxy connects on its own behalf, for a health check. */
+/* LOCAL and UNKNOWN mean that the proxy itself connects, for a health check. */
 static bool names_no_device(const struct session *s)
 {
     return s->proxy_in && s->proxy_in->header.version != 0 && !s->proxy_in->header.has_address;
@@ -280,9 +281,9 @@ static int mask_of(const struct ev_io *io)
 }
 
 /*
- * Keep watching for reads while they are not needed for a while: usually nothing arrives meanwhile,
- * and stopping and restarting is a system call. If something arrives, or if the sender has ended
- * (the socket stays readable), the exact mask is set.
+ * Keep watching for reads that are not needed at the moment: usually nothing arrives meanwhile, and
+ * changing the mask costs system calls. If something arrives (exact), or if the sender has ended
+ * (its socket stays readable), set the exact mask.
  */
 static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask, bool exact)
 {
@@ -299,13 +300,13 @@ static void set_mask(struct ev_loop *loop, struct ev_io *io, int mask, bool exac
 void session_watch(struct session *s, bool exact)
 {
     if (s->deadline_moved)
-        ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops it */
+        ev_timer_again(s->w->loop, &s->deadline); /* a repeat of 0 stops the timer */
     s->deadline_moved = false;
     int client_mask = s->up.read_wait | s->down.write_wait;
     int node_mask = s->node_stream ? s->up.write_wait | s->down.read_wait : 0;
     set_mask(s->w->loop, &s->client_io, client_mask, exact || s->up.ended);
     if (s->node_stream)
         set_mask(s->w->loop, &s->node_io, node_mask, exact || s->down.ended);
-    /* something must wake every session that is not closed */
+    /* every session that is not closed needs something to wake it */
     assert(client_mask || node_mask || ev_is_active(&s->deadline) || !list_empty(&s->runnable));
 }

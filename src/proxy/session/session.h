@@ -34,63 +34,61 @@ struct worker_core;
 /* What a stage returns. */
 enum step {
     STEP_MOVED, /* the state changed: run its stage */
-    STEP_WAIT,  /* for a socket (masks of the flows) or the deadline */
-    STEP_YIELD, /* there is more to do now; run other sessions first */
-    STEP_QUEUE  /* wait for a turn for a step of the TLS handshake */
+    STEP_WAIT,  /* wait for a socket (masks in the flows) or the deadline */
+    STEP_YIELD, /* there is more to do, after other sessions */
+    STEP_QUEUE  /* queue for a step of the TLS handshake */
 };
 
-/* Bytes of a client id or user name kept for the log. */
+/* Maximum bytes of a client identifier or user name that are stored for the log. */
 #define SESSION_NAME_MAX 128u
 
 /* A first read of this size holds nearly every CONNECT. */
 #define SESSION_FIRST_READ_BYTES 2048u
 
-/* Copies of a peer's names, cut to SESSION_NAME_MAX + 1 so that the log can mark the cut. */
+/* Copies of a peer's names. More than SESSION_NAME_MAX bytes means that the name is truncated. */
 struct session_names {
-    bool knows_username : 1; /* set only if it is a route key */
-    bool has_username : 1;   /* it is known, and the CONNECT has one */
+    bool knows_username : 1; /* the user name is stored: only if it is a route key */
+    bool has_username : 1;   /* the user name is stored, and the CONNECT has one */
     uint8_t client_id_n, username_n;
     uint8_t text[]; /* the client identifier, then the user name */
 };
 
 /*
- * What a session needs until it is relayed, by the stages that set it. Freed then: most sessions of
- * a fleet are idle for months.
+ * State that a session needs only until it is relayed, grouped by the stages that set it. It is
+ * freed then, because most sessions of a fleet are idle for months.
  */
 struct arrival {
     /* accept */
     struct listener *listener; /* a reference */
 
-    /* admission: at accept, or when a trusted proxy has named the source */
-    bool source_checked; /* admission has checked the source */
-    uint8_t
-        reject_reason; /* enum close_reason: why it is rejected; CLOSE_REASON_COUNT = it is not */
-    bool handshake_begun; /* `client` is a TLS stream */
+    /* admission: at accept, or when a trusted proxy has sent the source address */
+    bool source_checked;   /* admission has checked the source */
+    uint8_t reject_reason; /* enum close_reason; CLOSE_REASON_COUNT = not rejected */
+    bool handshake_begun;  /* `client` is a TLS stream */
 
     /* connect */
     struct mqtt_connect connect;
-    struct buffer first; /* CONNECT and everything received after it so far */
-    uint32_t held_bytes; /* bytes of `first` and `answer` counted in the worker's held_bytes */
+    struct buffer first; /* the CONNECT and all bytes received after it */
+    uint32_t held_bytes; /* part of the worker's held_bytes: bytes of `first` and `answer` */
 
     /* route */
-    struct admission_key key; /* when has_key */
-    bool has_key;             /* limits.flapping is on, and it has a client identifier */
-    bool is_flapping;         /* counted in flapping_detected_total; its penalty is logged */
+    struct admission_key key; /* valid if has_key */
+    bool has_key;             /* limits.flapping is on, and the client has an identifier */
+    bool is_flapping; /* already counted in flapping_detected_total, with its penalty logged */
     struct cluster_view *cluster_view; /* a reference */
     struct placement placement;
-    uint8_t off_home_cause; /* enum off_home_cause, if the session is not placed at its home
-                               although that is up */
+    uint8_t off_home_cause; /* enum off_home_cause, if the home is up but was not used */
 
     /* dial */
-    uint32_t first_sent;      /* bytes of `first` that the node has taken */
-    uint8_t unanswered;       /* bit per try: charged to its node by candidates_prove() */
-    bool replayed;            /* the CONNECT was sent to a node before */
-    bool tried_home_twice;    /* home was busy once, and gets the CONNECT again */
-    bool waits_for_busy_home; /* ... after a short wait, which is not over yet */
+    uint32_t first_sent;      /* bytes of `first` sent to the node */
+    uint8_t unanswered;       /* a bit per unanswered try, for candidates_prove() */
+    bool replayed;            /* the CONNECT has already been sent to another node */
+    bool tried_home_twice;    /* the home was busy and gets the CONNECT once more */
+    bool waits_for_busy_home; /* the wait before that second try is not over yet */
     bool has_header;          /* `first` starts with the PROXY header */
 
     /* connack */
-    struct buffer answer; /* the node's first packet, while it is incomplete */
+    struct buffer answer; /* the node's first packet, until it is complete */
 
     /* closing */
     uint8_t refusal[MQTT_CONNACK_REFUSAL_MAX];
@@ -98,125 +96,126 @@ struct arrival {
 };
 
 /*
- * Grouped by the stage that sets them, in the order of the stages. A relayed session may live for
- * months: it holds references to the records of its nodes, and to nothing of the configuration that
- * it was accepted under.
+ * Fields are grouped by the stage that sets them, in the order of the stages. A relayed session may
+ * live for months. It references the live records of its nodes and listener, but not the
+ * configuration that it was accepted under.
  */
 struct session {
     struct worker_core *w;
     struct list link;        /* in the worker's sessions */
-    struct list runnable;    /* in the worker's runnable list, while yielding */
-    struct list stuck;       /* in the worker's stuck list, while relayed data waits */
-    uint32_t node_active_ds; /* relay: when the node's last byte was received, in 0.1 s */
-    uint32_t closing_ms, spent_ms[SESSION_RELAY]; /* in CLOSING, and in each state before RELAY */
+    struct list runnable;    /* in the worker's runnable list, or in a handshake queue */
+    struct list stuck;       /* in the worker's stuck list while relayed data waits */
+    uint32_t node_active_ds; /* relay: time of the last byte from the node, in 0.1 s */
+    uint32_t closing_ms, spent_ms[SESSION_RELAY]; /* in CLOSING; in each state before RELAY */
     uint64_t relay_ms;                            /* can be months */
-    uint64_t entered_us;                          /* when it entered the state */
-    struct ev_io client_io, node_io;              /* masks: session_watch() only */
+    uint64_t entered_us;                          /* when the session entered the state */
+    struct ev_io client_io, node_io;              /* only session_watch() sets the masks */
     struct ev_timer deadline;
-    struct arrival *arrival; /* owned; null once it is relayed */
+    struct arrival *arrival; /* owned; null once relayed */
 
-    /* small fields of all stages, together so that they leave no holes */
+    /* small fields of all stages, grouped to avoid padding */
     uint16_t keep_alive_s;        /* connect */
     uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
-    uint8_t tries : 4;            /* dial: candidates used up, PLACEMENT_TRIES_MAX at most */
-    bool deadline_moved : 1;      /* session_watch() has to restart the timer */
-    bool counted : 1;             /* dial: among the node's sessions */
-    bool counted_clean : 1;       /* relay: in the seat's clean list, not in kept */
-    bool keepalive_set : 1;       /* relay: the node's socket has TCP keepalive */
-    enum session_state state : 8; /* session_goto() only */
-    enum placement_kind kind : 8; /* dial: of the node being tried or used */
+    uint8_t tries : 4;            /* dial: candidates used, at most PLACEMENT_TRIES_MAX */
+    bool deadline_moved : 1;      /* session_watch() must restart the timer */
+    bool counted : 1;             /* dial: counted in the node's sessions */
+    bool counted_clean : 1;       /* relay: in the seat's `clean` list, not in `kept` */
+    bool keepalive_set : 1;       /* relay: TCP keepalive is set on the node's socket */
+    enum session_state state : 8; /* set only by session_goto() */
+    enum placement_kind kind : 8; /* dial: of the current node */
     enum close_reason reason : 8; /* closing */
-    bool half_closed : 1;         /* relay: one side has ended, the other not yet */
-    bool client_left_first : 1;   /* relay: the client's end came before the node's */
-    bool failed : 1;              /* connack, relay: `reason` and `detail` name the first fault */
-    bool probe : 1;               /* closing: a health check or a port scan, not a device */
-    bool write_closed : 1;        /* closing: the write side towards the client is closed */
+    bool half_closed : 1;         /* relay: one side has ended, the other has not */
+    bool client_left_first : 1;   /* relay: the client ended before the node */
+    bool failed : 1;       /* connack, relay: `reason` and `detail` describe the first failure */
+    bool probe : 1;        /* closing: the client is a health check or a port scan */
+    bool write_closed : 1; /* closing: the write side of the client's socket is closed */
 
     /* accept */
     struct listener_tag *tag; /* a reference */
     uint64_t id;
     struct address source;
-    admission_place place; /* among its source's connections */
-    struct stream *client; /* owned; the top of the client's stream layers */
+    admission_place place; /* where the source's connections are counted */
+    struct stream *client; /* owned; the top layer of the client's stream */
 
     /* proxy in */
     struct proxy_in *proxy_in; /* owned; null if the listener expects no PROXY header */
 
     /* tls */
-    struct stream *tls; /* borrowed: the TLS layer of `client` after its handshake; null = none */
+    struct stream *tls; /* borrowed: the TLS layer of `client`, after its handshake; null = none */
 
     /* connect */
-    struct session_names *names; /* owned; null = none are known */
+    struct session_names *names; /* owned; null = none */
 
     /* dial */
-    struct node_live
-        *node; /* a reference: the node being tried or used; kept for the log afterwards */
-    struct list seat_link;      /* in a list of the node's seat while it counts there */
-    struct off_home *off_home;  /* owned; null = it is at home, or has no home */
+    struct node_live *node;     /* a reference; the current node, later kept for the log */
+    struct list seat_link;      /* in a list of the node's seat while counted there */
+    struct off_home *off_home;  /* owned; null = at home, or without a home */
     struct stream *node_stream; /* owned */
-    char *attempts; /* owned; "NODE:OUTCOME," of each try that failed; null = none did */
+    char *attempts;             /* owned; "NODE:OUTCOME," per failed try; null = none failed */
 
     /* connack */
-    struct mqtt_connack connack; /* when connack_seen */
+    struct mqtt_connack connack; /* valid if connack_seen */
     bool connack_seen;           /* the node's first bytes were a complete CONNACK */
 
     /* relay */
     struct flow up, down; /* client to node, node to client */
-    uint64_t active_us;   /* monotonic: when a byte was last moved */
+    uint64_t active_us;   /* monotonic time of the last moved byte */
 
     /* farewell */
     char *detail; /* owned; null = none */
 };
 
-/* The only function that writes the state. Asserts that the transition is allowed. */
+/* Change the state. No other function does this. Asserts that the transition is allowed. */
 void session_goto(struct session *s, enum session_state state);
 
 /*
- * Close a session for a reason: sends the client what it is owed first, in FAREWELL. Returns
- * STEP_MOVED. `detail` is for the log and is copied; null = none.
+ * Close a session. Data that is pending for the client is sent first, in state CLOSING. Returns
+ * STEP_MOVED. `detail` is copied, for the log; null = none.
  */
 enum step session_close(struct session *s, enum close_reason reason, const char *detail);
 
 /*
- * A stream of the session is dead, but what its peer sent before is still delivered. The session
- * ends with this reason later, and the client's close frame carries its code. Only the first fault
- * counts.
+ * Note that a stream of the session has failed, while data that its peer sent before is still
+ * delivered. The session ends with this reason later, and the client's close frame carries its
+ * code. Only the first failure is noted.
  */
 void session_note_fault(struct session *s, enum close_reason reason, const char *detail);
 
 /*
- * The client has closed or reset the connection before its CONNECT. It was a probe if it sent no
- * byte (`heard`), or if it is a proxy that names no device. Returns STEP_MOVED.
+ * Close a session whose client has closed or reset the connection before its CONNECT. The client
+ * was a probe if it sent no byte (`heard` is false), or if its PROXY header has no address. Returns
+ * STEP_MOVED.
  */
 enum step session_left_early(struct session *s, bool heard, const char *detail);
 
-/* Move the deadline of the current state to `ms` from now, the loop's turn. */
+/* Move the deadline of the current state to `ms` after the current turn of the loop. */
 void session_set_deadline(struct session *s, double ms);
 
-/* Milliseconds spent in a state that the session has left. */
+/* Return the milliseconds that the session spent in an earlier state. */
 uint64_t session_spent_ms(const struct session *s, enum session_state state);
 
-/* Milliseconds of placement (ROUTE to CONNACK) used so far. */
+/* Return the milliseconds of placement (ROUTE to CONNACK) so far. */
 uint64_t session_placing_ms(const struct session *s);
 
-/* limit_ms, or what is left of timeouts.placement_ms if that is less; at least 1. */
+/* Return the smaller of limit_ms and the remaining time of timeouts.placement_ms; at least 1. */
 double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
 
-/* Attach a descriptor to watch as the node's. */
+/* Set the descriptor of the node's watcher. */
 void session_watch_node(struct session *s, int fd);
 
 /*
- * Watch what the flows wait for, and the deadline. Every stage sets its masks there: before the
- * relay `up` stands for reading the client and writing the node, `down` for the other direction.
+ * Update the watchers to the masks in the flows, and the deadline. All stages set their masks in
+ * the flows: even before the relay, `up` is for reading the client and writing to the node, `down`
+ * for the other direction.
  *
- *   exact   also stop watching for reads that nothing waits for, see set_mask()
+ *   exact   also stop watching for reads that are not needed, see set_mask()
  */
 void session_watch(struct session *s, bool exact);
 
-/* Close the stream to the node; the session no longer counts there. Safe to repeat. */
+/* Close the stream to the node, and stop counting the session there. May be called again. */
 void session_drop_node(struct session *s);
 
-/* The session is relayed from now on, or never will be: free its arrival. */
+/* Free the session's arrival, once the session is relayed or has ended. */
 void session_free_arrival(struct session *s);
 
 #endif

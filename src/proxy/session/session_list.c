@@ -1,14 +1,15 @@
 /*
- * session_list.c - a worker's sessions: count them, and walk over them while they come and go.
+ * session_list.c - count a worker's sessions, and iterate over them while they begin and end.
  *
- * New sessions are appended. A walk whose next session is removed moves on to the one after it.
+ * New sessions are appended. If the next session of a walk is removed, the walk moves on to the one
+ * after it.
  */
 #include "session_list.h"
 
 #include "session.h"
 #include "worker_core.h"
 
-#define TRIM_SESSIONS_MIN 512 /* with fewer sessions, giving memory back is not worth the time */
+#define TRIM_SESSIONS_MIN 512 /* with fewer sessions, returning memory is not worth the time */
 
 uint64_t session_list_next_id(struct worker_core *w)
 {
@@ -22,7 +23,7 @@ void session_list_count(struct worker_core *w)
     w->most_sessions = size_max(w->most_sessions, w->n_sessions);
 }
 
-/* When most of many sessions have left, their memory can go back to the system. */
+/* When most of many sessions have ended, their memory can be returned to the system. */
 static void note_emptied(struct worker_core *w)
 {
     if (w->most_sessions < TRIM_SESSIONS_MIN || w->n_sessions > w->most_sessions / 4)
@@ -61,7 +62,7 @@ void session_walk_begin(struct worker_core *w, struct session_walk *walk)
     list_append(&w->walks, &walk->link);
 }
 
-/* Not by ids: they repeat, and a session may live for longer than that takes. */
+/* Session ids cannot mark the position: they repeat, and a session can live longer than that. */
 static void step_on(struct worker_core *w, struct session_walk *walk)
 {
     walk->next = walk->next == walk->last ? &w->sessions : walk->next->next;
@@ -89,7 +90,7 @@ void session_list_remove(struct session *s)
         if (walk->next == &s->link)
             step_on(s->w, walk);
         if (walk->last == &s->link)
-            walk->last = s->link.prev; /* not before `next`, unless the walk is at its end */
+            walk->last = s->link.prev; /* never before `next`, unless the walk has ended */
     }
     list_remove(&s->link);
     list_remove(&s->runnable);

@@ -5,7 +5,7 @@
  *    handshakes_active     wait for the next step of a TLS handshake: served first
  *    handshakes_pending    wait for the first step
  *
- * Only queues: worker.c and accept.c take sessions from them and run them.
+ * This file only queues sessions; worker.c and accept.c take them from the queues and run them.
  */
 #include "turn.h"
 

@@ -1,13 +1,13 @@
 /*
- * accept.c - the stages ACCEPT and PROXY_IN: admit a connection, read the PROXY header.
+ * accept.c - the stages ACCEPT and PROXY_IN: admit a connection and read its PROXY header.
  *
  *    ACCEPT -> PROXY_IN? -> TLS? -> WEBSOCKET? -> CONNECT
  *
- * A listener has some of these, always in this order: a load balancer in front sends its header
- * first, on the bare socket; TLS wraps what follows; WebSocket runs inside.
+ * A listener has some of these stages, always in this order: a load balancer sends the PROXY header
+ * first, without TLS; WebSocket runs inside TLS.
  *
- * The client's socket is first read when it is readable: a device's bytes come a round trip after
- * its connection, and an earlier read would be a wasted system call.
+ * The client's socket is not read before it is readable: a device's first bytes arrive a round trip
+ * after the connection, so an earlier read would waste a system call.
  */
 #include <ev.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #include "stages.h"
 #include "wire/first_bytes.h"
 
-/* The next state after `state` that the listener has. */
+/* Return the next state after `state` that the listener has. */
 static enum session_state next_state(const struct session *s, enum session_state state)
 {
     const struct listener_conf *conf = s->arrival->listener->conf;
@@ -43,7 +43,7 @@ enum step stage_accept_next(struct session *s)
     if (next == SESSION_WEBSOCKET) {
         s->client = stream_ws_accept(s->client, &s->arrival->listener->websocket);
         if (!s->client) {
-            s->tls = NULL; /* freed with the layers above it */
+            s->tls = NULL; /* was freed with the layers above it */
             return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
         }
     }
@@ -87,16 +87,16 @@ enum step stage_accept(struct session *s)
     return s->state == SESSION_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
-/*
- * A Unix peer has no address, and a header without one gives it none: the node would get no source.
- */
+/* Return true if there is no source address for the node: a Unix peer, and a header without one. */
 static bool lacks_address(const struct session *s)
 {
     return s->source.sa.sa_family == AF_UNIX &&
            s->arrival->listener->cluster_view->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
-/* The usual cause of a wrong signature: the load balancer in front sends no header. */
+/*
+ * A wrong signature usually means that the load balancer sends no header; log the protocol instead.
+ */
 static enum step header_is_bad(struct session *s)
 {
     const struct proxy_in *proxy_in = s->proxy_in;
@@ -110,7 +110,7 @@ static enum step header_is_bad(struct session *s)
     return session_close(s, CLOSE_PROXY_REFUSED, detail);
 }
 
-/* Read no byte beyond the header: what follows may be TLS. */
+/* Read no byte beyond the header, because TLS may follow. */
 enum step stage_proxy_in(struct session *s)
 {
     struct proxy_in *proxy_in = s->proxy_in;

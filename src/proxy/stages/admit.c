@@ -1,18 +1,17 @@
 /*
- * admit.c - admit a connection: by address, number and rate of its source, and by client
+ * admit.c - admit or reject a session by the address and limits of its source, and by its client
  * identifier.
  *
- * The checks of the source come before any TLS work. If a trusted proxy sends the device's address,
- * that address counts, and it is checked when it is known.
+ * The source is checked before any TLS work. If a trusted proxy sends the device's address, that
+ * address is checked instead, as soon as it is known.
  *
- *    ACCEPT ---- router full? listener full? ------------------------------+
- *       |  source known:                                                   |
- *    PROXY_IN    denied? too many, too often from there? ------------------+--> closed without
- * answer
+ *    ACCEPT       router full? listener full? --------------------+
+ *       |         if the source is known:                         |
+ *    PROXY_IN     source denied? too many, too often? ------------+--> closed
  *       |
- *    WEBSOCKET   the same, if its header has the source ------------+
- *       |                                                            +-----> refused in MQTT
- *    ROUTE       the client identifier connects again and again? ----+
+ *    WEBSOCKET    the same, if its header has the source ---------+
+ *       |                                                         +--> rejected with a CONNACK
+ *    ROUTE        client identifier flapping? --------------------+
  */
 #include "admit.h"
 
@@ -31,14 +30,14 @@ bool admit_trusts_peer(const struct session *s)
 {
     const struct listener_conf *conf = s->arrival->listener->conf;
     if (s->source.sa.sa_family == AF_UNIX)
-        return true; /* access to the socket is controlled by file permissions */
+        return true; /* file permissions control access to the socket */
     struct proxy_endpoint peer = address_to_proxy(&s->source);
     return cidr_contains(conf->trusted_proxies, conf->n_trusted_proxies, peer.ip, peer.is_ipv6);
 }
 
 /* ---- the source ---- */
 
-/* A Unix peer has no address: file permissions control its access. */
+/* Apply the listener's `deny` and `allow`, but not to Unix peers, which have no address. */
 static bool is_denied(const struct session *s)
 {
     const struct listener_conf *conf = s->arrival->listener->conf;
@@ -85,7 +84,7 @@ void admit_leave(struct session *s)
 
 /* ---- the client identifier ---- */
 
-/* CONNECT follows the room for a PROXY header, whether or not the header is there. */
+/* In `first`, the CONNECT always follows room for a PROXY header. */
 static struct span client_id_of(const struct session *s)
 {
     return mqtt_connect_client_id(&s->arrival->connect, s->arrival->first.mem + PROXY_V2_MAX);
@@ -111,9 +110,9 @@ static void log_contested(struct session *s, const struct address *rival)
 }
 
 /*
- * A penalty begins with this CONNECT, the first that is too many. If CONNECTs are not refused, one
- * that already belongs to the penalty of its pair can begin another, that of its identifier alone:
- * nothing new to log.
+ * Count and log a penalty that begins with this CONNECT. If CONNECTs are not refused during
+ * penalties, a CONNECT in the penalty of its pair can also begin that of its identifier; this is
+ * not logged again.
  */
 static void note_flapping(struct session *s, uint32_t penalty_ms)
 {
@@ -152,7 +151,9 @@ bool admit_client(struct session *s)
     return !s->w->snapshot->config->limits.flapping.refuse || reject(s, CLOSE_FLAPPING);
 }
 
-/* Whether its CONNECTs are counted. limits.flapping may have changed since. */
+/*
+ * Return true if CONNECTs of this client are counted. limits.flapping may have changed since ROUTE.
+ */
 static bool is_counted(const struct session *s)
 {
     return s->arrival->has_key && !s->w->snapshot->config->limits.flapping.off;

@@ -1,5 +1,5 @@
 /*
- * admit.h - admit a connection: by address, number and rate of its source, and by client
+ * admit.h - admit or reject a session by the address and limits of its source, and by its client
  * identifier.
  */
 #ifndef PROXY_STAGES_ADMIT_H
@@ -11,31 +11,30 @@
 
 struct session;
 
-/* Whether the peer's own address is trusted to name another address. */
+/* Return true if the peer is a trusted proxy, which may send the address of the device. */
 bool admit_trusts_peer(const struct session *s);
 
 /*
- * The session's source is final. False if it is rejected: s->arrival->reject_reason is set, and the
- * caller closes now, or later if it can refuse in MQTT. Checks once per session.
+ * Check the source, once its address is final. If it is rejected, sets s->arrival->reject_reason
+ * and returns false; the caller closes the session now, or later with a CONNACK. Checks only once
+ * per session.
  */
 MUST_USE bool admit_source(struct session *s);
 
 /*
- * The CONNECT is complete. False if its client identifier connects too often and
- * limits.flapping.refuse is set: then s->arrival->reject_reason is set. Counts it in either case.
+ * Check the client identifier of a complete CONNECT. If it connects too often and
+ * limits.flapping.refuse is set, sets s->arrival->reject_reason and returns false. Counts a
+ * flapping client in either case.
  */
 MUST_USE bool admit_client(struct session *s);
 
-/* The first node gets its CONNECT: count it, and log it if it begins a penalty. */
+/* Count a CONNECT that is sent to its first node; log it if it begins a penalty. */
 void admit_placed(struct session *s);
 
-/*
- * Its node has accepted it: count it, and log it if its client identifier begins a penalty or is
- * contested.
- */
+/* Count a CONNECT that its node has accepted; log it if it begins a penalty or is contested. */
 void admit_accepted(struct session *s);
 
-/* The session ends: undo what admit_source() counted. */
+/* Undo the counting of admit_source() when the session ends. */
 void admit_leave(struct session *s);
 
 #endif

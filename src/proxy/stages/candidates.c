@@ -1,11 +1,11 @@
 /*
- * candidates.c - which node to try next, and what a try tells about its node.
+ * candidates.c - choose the next node to try, and judge nodes by their answers.
  *
- * A node that takes a CONNECT and closes, or stays silent, need not be at fault: a device must not
- * be able to eject nodes with packets that brokers fail on, and a healthy EMQX node holds a CONNECT
- * while it waits for a lock over its cluster. So such a failure counts against its node only if
- * another node answers the same CONNECT as a healthy node would (candidates_prove()). Silence also
- * counts if the configuration allows no other node to be tried.
+ * A node that accepts a CONNECT and then closes, or does not answer, is not necessarily at fault: a
+ * device must not be able to eject nodes by sending packets that brokers fail on, and a healthy
+ * EMQX node delays a CONNECT while it waits for a cluster-wide lock. So such a failure is charged
+ * to the node only if another node answers the same CONNECT as a healthy node would
+ * (candidates_prove()). A missing answer is also charged if the configuration allows no second try.
  */
 #include "candidates.h"
 
@@ -17,7 +17,9 @@
 #include "proxy/session/session.h"
 #include "proxy/session/worker_core.h"
 
-/* A node that accepted no CONNECT for this long, and refused more than this many, refuses all. */
+/*
+ * If a node has accepted no CONNECT for this long, and refused more than this many, it refuses all.
+ */
 #define ACCEPTED_LATELY_US 5000000u
 #define REFUSED_IN_A_ROW   4u
 
@@ -64,7 +66,9 @@ static enum placement_kind kind_of(const struct session *s)
     return s->arrival->placement.overflow ? PLACEMENT_OVERFLOW : PLACEMENT_FALLBACK;
 }
 
-/* Whether candidate i still takes new sessions. A paused one only if it was chosen as paused. */
+/*
+ * Return true if candidate i still accepts sessions. A paused node must have been chosen as paused.
+ */
 static bool is_open(const struct session *s, unsigned i)
 {
     const struct placement *placement = &s->arrival->placement;
@@ -129,9 +133,9 @@ bool candidate_is_only_try(const struct session *s)
     return !cluster_of(s)->conf->replay || timeouts->connack_ms >= timeouts->placement_ms;
 }
 
-/* ---- the next one ---- */
+/* ---- the next candidate ---- */
 
-/* How long the session has to wait for its turn at a paced node; PLACEMENT_NO_TURN: too long. */
+/* Return the wait for a turn at a paced node, in microseconds; PLACEMENT_NO_TURN = too long. */
 static uint64_t take_turn(const struct node *n, uint32_t queue_ms)
 {
     _Atomic uint64_t *next = &n->live->next_turn_us;
@@ -147,7 +151,7 @@ static uint64_t take_turn(const struct node *n, uint32_t queue_ms)
     }
 }
 
-/* The longest a session may wait for its turn at a paced node. */
+/* Return how long the session may wait for its turn at a paced node, in milliseconds. */
 static uint32_t queue_ms_of(const struct session *s)
 {
     const uint32_t queue_ms = cluster_of(s)->conf->node_defaults.connect_queue_ms,
@@ -191,7 +195,7 @@ uint64_t candidate_take_turn(const struct session *s)
 
 /* ---- answers ---- */
 
-/* Whether the node seems to refuse only this session, judged by its answers to others. */
+/* Return true if the node's answers to other sessions show that it refuses only this one. */
 static bool accepts_others(const struct session *s)
 {
     const uint64_t accepted_us = NODE_LIVE_READ(s->node->accepted_us);

@@ -1,9 +1,9 @@
 /*
- * closing.c - close a client in order, within timeouts.farewell_ms.
+ * closing.c - close a client's connection gracefully, within timeouts.farewell_ms.
  *
- * Write what still waits for it and our own refusal, close the write side, then read and discard
- * until it closes too. Closing immediately would lose data: a close with unread input makes the
- * kernel send RST, and the client discards the CONNACK that it had queued.
+ * Write the waiting data and our own refusal, shut down the write side, then read and discard until
+ * the client closes. Closing immediately would lose data: if input is unread, the kernel sends RST,
+ * and the client discards a CONNACK that it has not read yet.
  */
 #include <ev.h>
 
@@ -13,7 +13,7 @@
 /* Blocks discarded before other sessions run. */
 #define DISCARD_ROUNDS_MAX 4
 
-/* OK when the client has taken everything, and the write side is closed. */
+/* Return OK when everything is written and the write side is closed. */
 static enum stream_result say(struct session *s)
 {
     struct flow *down = &s->down;
@@ -22,7 +22,7 @@ static enum stream_result say(struct session *s)
     for (; r == STREAM_OK && down->n > 0; down->at += (uint32_t)put, down->n -= (uint32_t)put)
         if ((r = stream_write(s->client, down->waiting + down->at, down->n, &put)) != STREAM_OK)
             return r;
-    struct arrival *a = s->arrival; /* null once it was relayed: then the node has answered */
+    struct arrival *a = s->arrival; /* null if it was relayed, so there is no refusal */
     for (; a && a->refusal_sent < a->refusal_n; a->refusal_sent += (uint8_t)put) {
         r = stream_write(s->client, a->refusal + a->refusal_sent,
                          (size_t)a->refusal_n - a->refusal_sent, &put);

@@ -9,8 +9,8 @@
  *                                                      a busy home gets one more try before
  *    sends anything else, AUTH too                 ->  RELAY
  *
- * What the device sends meanwhile goes to the node, and is kept after the CONNECT, so that the next
- * node gets all of it. The device sees nothing of a failed attempt.
+ * Data that the device sends meanwhile is forwarded to the node, and stored after the CONNECT so
+ * that the next node gets it too. The device does not notice a failed attempt.
  */
 #include <ev.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #include "stages.h"
 #include "wire/mqtt/connack.h"
 
-/* A longer CONNACK is not awaited in full: the rest would be properties for the device only. */
+/* Do not wait for more of a CONNACK than this; the rest would be properties for the device. */
 #define CONNACK_LOOK_MAX 4096u
 
 #define CONNACK_TYPE 0x20u
@@ -47,8 +47,9 @@ static enum stream_result send_kept(struct session *s)
 }
 
 /*
- * Pass on what the device sends. WAIT if up's masks are set, MOVED if the session is closed. A node
- * that takes no more may have sent a reason: then its side is read.
+ * Forward the device's data to the node. Returns STEP_WAIT if the masks of `up` are set, STEP_MOVED
+ * if the session is closed. If the node accepts no more data, its side is read, because it may have
+ * sent a reason.
  */
 static enum step pass_up(struct session *s)
 {
@@ -78,8 +79,8 @@ static enum step pass_up(struct session *s)
 /* ---- node to client ---- */
 
 /*
- * Whether the part of a CONNACK received so far shows that the node accepts. Then the session
- * exists there.
+ * Return true if the part of a CONNACK received so far shows that the node accepts the CONNECT. The
+ * session then exists there.
  */
 static bool accepts_in_part(struct span answer)
 {
@@ -92,20 +93,22 @@ static bool accepts_in_part(struct span answer)
     return reader_u8(&rd) == 0 && !rd.cut;
 }
 
-/* The part of an incomplete answer received so far. */
+/* Return the part of an incomplete answer received so far. */
 static struct span answer_so_far(const struct session *s)
 {
     const struct buffer *answer = &s->arrival->answer;
     return answer->mem ? span_of(buffer_bytes(answer), buffer_len(answer)) : (struct span){0};
 }
 
-/* The reason for the end of a session whose client has left. */
+/* Return the close reason for a session whose client has left. */
 static enum close_reason client_end(const struct session *s)
 {
     return s->failed ? s->reason : CLOSE_CLIENT_CLOSED;
 }
 
-/* The node has closed without an answer. A client that left before did not wait for one. */
+/*
+ * Handle a node that closed or timed out without an answer. If the client left first, just close.
+ */
 static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
 {
     if (s->up.ended && reason == CLOSE_NODE_CLOSED_EARLY)
@@ -118,7 +121,7 @@ static enum step unanswered(struct session *s, enum close_reason reason, const c
     return stage_dial_again(s, reason, why);
 }
 
-/* Whether the node refuses because of its own state: another node may accept. */
+/* Return true if the node refuses because of its own state, so that another node may accept. */
 static bool refuses_for_itself(const struct session *s)
 {
     return s->connack_seen && mqtt_connack_subject(s->arrival->connect.version, s->connack.code) ==
@@ -126,9 +129,9 @@ static bool refuses_for_itself(const struct session *s)
 }
 
 /*
- * Whether the answer proves that a healthy node answers this CONNECT. Then the nodes that were
- * tried before and did not answer were at fault. A node that is busy, or gives no reason, proves
- * nothing.
+ * Return true if the answer proves that a healthy node answers this CONNECT. The nodes that were
+ * tried before and did not answer were then at fault. A refusal because the node is busy, or
+ * without a reason, proves nothing.
  */
 static bool proves_the_connect(const struct session *s, struct span answer)
 {
@@ -140,8 +143,8 @@ static bool proves_the_connect(const struct session *s, struct span answer)
 }
 
 /*
- * Parse what the node has sent so far. True if there is nothing more to wait for: a complete
- * CONNACK, something else, or as much as the scratch block holds.
+ * Parse the node's answer so far. Returns true if there is nothing more to wait for: the CONNACK is
+ * complete, the answer is not a CONNACK, or it has reached the size limit.
  */
 static bool look(struct session *s, struct span said)
 {
@@ -157,8 +160,8 @@ static void count_connack(const struct session *s)
 }
 
 /*
- * The session has its node: the answer is in the scratch block, and goes to the client. If the
- * client cannot take it, what it sent after its CONNECT is still delivered.
+ * Settle the session at its node: forward the answer, which is in the scratch block, to the client.
+ * If that fails, data that the client sent after its CONNECT is still delivered.
  */
 static enum step settle(struct session *s, size_t n)
 {
@@ -180,7 +183,7 @@ static enum step settle(struct session *s, size_t n)
     return stage_relay_begin(s);
 }
 
-/* n bytes of the node are in the scratch block. */
+/* Handle n bytes from the node, which are in the scratch block. */
 static enum step node_spoke(struct session *s, size_t n)
 {
     struct span said = span_of(s->w->scratch, n);
@@ -191,7 +194,7 @@ static enum step node_spoke(struct session *s, size_t n)
         said = span_of(buffer_bytes(&s->arrival->answer), buffer_len(&s->arrival->answer));
     }
     if (!look(s, said)) {
-        s->down.due = true; /* for the rest of it */
+        s->down.due = true; /* to read the rest */
         return in_pieces || read_ahead_keep(s, &s->arrival->answer, n)
                    ? STEP_YIELD
                    : session_close(s, CLOSE_OUT_OF_MEMORY, NULL);

@@ -1,4 +1,6 @@
-/* connect.c - the stage CONNECT: read the packet, bounded, and keep what follows it. */
+/*
+ * connect.c - the stage CONNECT: read the CONNECT, within limits, and store the data after it.
+ */
 #include <assert.h>
 #include <ev.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include "wire/first_bytes.h"
 #include "wire/proxy/protocol.h"
 
-/* If memory is short, the log omits the names. */
+/* Store the names for the log. If out of memory, the log omits them. */
 static void keep_names(struct session *s, struct span client_id, struct span username,
                        bool knows_username)
 {
@@ -33,7 +35,7 @@ static void keep_names(struct session *s, struct span client_id, struct span use
         memcpy(s->names->text + client_id_n, username.p, username_n);
 }
 
-/* What was read so far: for the log and for queries. */
+/* Copy fields for the log and for queries. */
 static void note_terms(struct session *s)
 {
     s->mqtt_version = s->arrival->connect.version;
@@ -72,7 +74,10 @@ static enum step connect_bad(struct session *s)
     return session_close(s, CLOSE_CONNECT_REFUSED, detail);
 }
 
-/* Reset before the first byte of MQTT: not a fault of TLS or WebSocket. */
+/*
+ * Return true if the client reset the connection before any MQTT byte: not a TLS or WebSocket
+ * error.
+ */
 static bool reset_before_mqtt(const struct session *s, enum stream_result how)
 {
     return how == STREAM_ERR && buffer_len(&s->arrival->first) == 0 &&
@@ -80,8 +85,9 @@ static bool reset_before_mqtt(const struct session *s, enum stream_result how)
 }
 
 /*
- * The client has closed or reset its connection before the CONNECT was complete. A TLS 1.3 client
- * that closes after its handshake resets: it leaves the session tickets unread.
+ * Handle a client that has closed or reset the connection before its CONNECT was complete. A TLS
+ * 1.3 client that closes right after the handshake causes a reset, because the session tickets are
+ * unread.
  */
 static enum step connect_cut(struct session *s, enum stream_result how)
 {
@@ -93,8 +99,8 @@ static enum step connect_cut(struct session *s, enum stream_result how)
 }
 
 /*
- * Room for what is still missing, at most doubling: a client that announces a large packet and
- * sends nothing holds no more than twice what it has sent. 0: there is room.
+ * Return the room to add for the rest of the packet; 0 = there is still room. At most doubles the
+ * buffer, so a client that announces a large packet holds no more than twice what it has sent.
  */
 static size_t room_wanted(const struct arrival *a)
 {
@@ -107,8 +113,8 @@ static size_t room_wanted(const struct arrival *a)
 }
 
 /*
- * The first bytes are nearly always the whole CONNECT: read them into the scratch block, so that
- * `first` is as large as they are, and a silent client holds no buffer.
+ * The first read nearly always returns the whole CONNECT. Read into the scratch block, so that
+ * `first` gets exactly that size, and a silent client holds no buffer.
  */
 static enum stream_result read_first(struct session *s, size_t *got)
 {

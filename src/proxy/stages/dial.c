@@ -31,11 +31,11 @@
 
 #define SLOW_DIAL_US 20000u
 
-/* Wait before a busy home gets a CONNECT again: long enough for a broker to clean up a session. */
+/* Wait before a CONNECT is sent to a busy home again; enough for a broker to clean up a session. */
 #define HOME_WAIT_MIN_MS 250u
 #define HOME_WAIT_MAX_MS 500u
 
-/* What became of a try. */
+/* Result of a try. */
 enum try_result {
     TRY_STARTED, /* the node is being dialled */
     TRY_FAILED,  /* another candidate may be tried */
@@ -48,8 +48,8 @@ static const struct cluster *cluster_of(const struct session *s)
 }
 
 /*
- * Put the PROXY header in front of the CONNECT, so that both leave in one send. Not with TLS to the
- * node: then it goes ahead of the handshake, each time anew.
+ * Put the PROXY header in front of the CONNECT, so that one system call sends both. With TLS to the
+ * node, each try instead sends the header before its handshake.
  */
 static void put_proxy_header(struct session *s)
 {
@@ -60,7 +60,7 @@ static void put_proxy_header(struct session *s)
     s->arrival->has_header = true;
 }
 
-/* The stream to the node being tried; takes the descriptor. Null if memory is short. */
+/* Create the stream to the current candidate. Takes fd. Returns null if out of memory. */
 static struct stream *node_stream_new(struct session *s, int fd)
 {
     uint8_t header[PROXY_V2_MAX];
@@ -78,7 +78,7 @@ static enum try_result closed(struct session *s, enum close_reason reason, const
     return TRY_CLOSED;
 }
 
-/* The dial has failed. Closes the session if no other candidate may be tried. */
+/* Note that the dial has failed. Closes the session if no other candidate may be tried. */
 static enum try_result try_failed(struct session *s, const char *why)
 {
     counter_add(&s->w->counters.dial_failures, 1);
@@ -94,14 +94,18 @@ static enum try_result try_failed(struct session *s, const char *why)
     return TRY_FAILED;
 }
 
-/* Descriptors, memory, local ports: another node would fail the same way. */
+/*
+ * Return true if the router is short of a resource; dialling another node would fail the same way.
+ */
 static bool is_our_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
            error == EADDRNOTAVAIL;
 }
 
-/* The cluster's next source address of the node's family; null = the kernel chooses. */
+/*
+ * Return the cluster's next source address of the node's address family; null = the kernel chooses.
+ */
 static const struct address *next_source(struct session *s, const struct endpoint *to)
 {
     const struct cluster *cluster = cluster_of(s);
@@ -114,7 +118,7 @@ static const struct address *next_source(struct session *s, const struct endpoin
     return NULL;
 }
 
-/* Try each source address while they have no port left. */
+/* Dial from the next source address that has a port left. */
 static int dial_from_any(struct session *s, const struct endpoint *to)
 {
     size_t sources = cluster_of(s)->n_sources;
@@ -128,7 +132,7 @@ static int dial_from_any(struct session *s, const struct endpoint *to)
     return fd;
 }
 
-/* Dial the candidate that was chosen. */
+/* Dial the current candidate. */
 static enum try_result dial(struct session *s)
 {
     int fd = dial_from_any(s, &candidate_tried(s)->endpoint);
@@ -147,14 +151,14 @@ static enum try_result dial(struct session *s)
     return try_failed(s, strerrordesc_np(dial_errno));
 }
 
-/* Try candidates until one is being dialled or waited for (WAIT), or the session is closed. */
+/* Try candidates until one is dialled or must be waited for, or until the session is closed. */
 static enum step dial_next(struct session *s)
 {
     enum try_result result = TRY_FAILED;
     while (result == TRY_FAILED) {
         uint64_t wait_us = 0;
         struct refusal refusal = {CLOSE_NO_NODE, "no node is up"};
-        if (!candidates_have_time(s)) /* it may have been used up by the wait for a turn */
+        if (!candidates_have_time(s)) /* the wait for a turn may have used it up */
             return session_close(s, CLOSE_PLACEMENT_TIMEOUT, NULL);
         if (!candidates_choose(s, &wait_us, &refusal))
             return session_close(s, refusal.reason, refusal.why);
@@ -167,7 +171,7 @@ static enum step dial_next(struct session *s)
     return result == TRY_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
-/* Continue after a try at a node that was chosen before. */
+/* Continue after a try at a candidate that was already chosen. */
 static enum step dial_on(struct session *s, enum try_result result)
 {
     if (result == TRY_FAILED)
@@ -184,8 +188,9 @@ static bool was_connected(const struct session *s, const char *why)
 }
 
 /*
- * The dial has failed. If it was the TLS handshake, the node may have received, or missed, a PROXY
- * header in front of it: to the operator that is a CONNECT without an answer.
+ * Try the next candidate after a failed dial. If the TLS handshake failed, the cause can be a PROXY
+ * header that the node did not expect, or did not get, so it is counted like a CONNECT without an
+ * answer.
  */
 static enum step retry(struct session *s, const char *why)
 {
@@ -194,15 +199,15 @@ static enum step retry(struct session *s, const char *why)
     return dial_on(s, try_failed(s, why));
 }
 
-/* Whether the node has taken part of the CONNECT: its content may be the cause of the failure. */
+/* Return true if part of the CONNECT was sent; its content may then be the cause of the failure. */
 static bool has_bytes(const struct session *s)
 {
     return s->arrival->first_sent > 0;
 }
 
 /*
- * The node failed before it had the whole CONNECT. A broker may close on the beginning of a packet
- * that is too large for it: that is not a failed dial.
+ * Handle a node that failed after it got part of the CONNECT. This is not a failed dial: a broker
+ * may close as soon as it sees that a packet is too large.
  */
 static enum step failed_midway(struct session *s, enum close_reason reason, const char *why)
 {
@@ -217,21 +222,22 @@ static enum step failed_midway(struct session *s, enum close_reason reason, cons
     return dial_next(s);
 }
 
-/* The current try has failed before the node had the whole CONNECT. */
+/* Handle a try that failed before the node got the whole CONNECT. */
 static enum step abandon(struct session *s, enum close_reason reason, const char *why)
 {
     return has_bytes(s) ? failed_midway(s, reason, why) : retry(s, why);
 }
 
 /*
- * Whether the client has left during the dial. Its stream is not watched meanwhile, but the CONNECT
- * of a client that is gone must not reach a node: it would take over the session that the device
- * may have opened elsewhere by now. An end of stream after more data than the CONNECT does not
- * count: CONNECT, PUBLISH, DISCONNECT and a close at the same time are legal.
+ * Check whether the client has left during the dial, when its stream is not watched. The CONNECT of
+ * a client that has left must not reach a node: it would take over the session that the device may
+ * have opened through another connection. If data followed the CONNECT, the end of the stream is
+ * ignored: a client may send CONNECT, PUBLISH and DISCONNECT and close without waiting.
  *
- * Reads the stream, not the socket: over TLS the end is a close_notify, over WebSocket a close
- * frame. Twice, since a stream may return its first WANT_READ without a system call; and only after
- * a slow dial, since it costs system calls. False if memory is short.
+ * Reads the stream, not the socket: with TLS the end is a close_notify, with WebSocket a close
+ * frame. Reads until the second WANT_READ, because a stream may return the first one without a
+ * system call. Checks only after a slow dial or a replay, because this costs system calls. Returns
+ * false if out of memory.
  */
 static bool look_for_end(struct session *s, bool *gone)
 {
@@ -248,10 +254,10 @@ static bool look_for_end(struct session *s, bool *gone)
     return true;
 }
 
-/* Begin the try that was chosen, or choose one. */
+/* Begin with the first candidate, unless the session waits for its turn. */
 static enum step begin(struct session *s)
 {
-    if (s->counted) /* it waits for its turn */
+    if (s->counted) /* waits for its turn */
         return STEP_WAIT;
     put_proxy_header(s);
     return dial_next(s);
@@ -264,7 +270,7 @@ enum step stage_dial(struct session *s)
     if (!s->up.due)
         return STEP_WAIT;
     s->up.due = false;
-    /* with plain TCP the first write also reports the connect result, and saves a system call */
+    /* with plain TCP, the first write reports the connect() result, which saves a system call */
     enum stream_result r = s->arrival->cluster_view->tls ? stream_open(s->node_stream) : STREAM_OK;
     bool gone = false;
     if (r == STREAM_OK && s->arrival->first_sent == 0 && !look_for_end(s, &gone))
@@ -287,17 +293,16 @@ enum step stage_dial(struct session *s)
         admit_placed(s);
     session_goto(s, SESSION_CONNACK);
     s->up.due = true;
-    s->down.due = s->arrival->cluster_view
-                      ->tls; /* a TLS record may hold the answer; otherwise it cannot be here yet */
+    s->down.due = s->arrival->cluster_view->tls; /* only TLS may already have buffered the answer */
     s->down.read_wait = EV_READ;
     return STEP_MOVED;
 }
 
-/* The wait for a busy home is over; a paced one also has to have a turn. */
+/* Dial a busy home again after the wait; if it is paced, the session also needs a turn. */
 static enum step dial_home_again(struct session *s)
 {
     const uint64_t wait_us = candidate_take_turn(s);
-    s->arrival->waits_for_busy_home = false; /* it may wait again, for its turn */
+    s->arrival->waits_for_busy_home = false; /* the next wait is for the turn */
     if (wait_us == PLACEMENT_NO_TURN) {
         candidate_note_missed_home(s, OFF_HOME_OVERFLOW);
         session_drop_node(s);
@@ -312,7 +317,7 @@ static enum step dial_home_again(struct session *s)
 
 enum step stage_dial_timed_out(struct session *s)
 {
-    /* the stage that runs next sees the new try, or the end */
+    /* the next stage to run handles the new try, or the end */
     if (s->node_stream && has_bytes(s))
         return failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT");
     if (s->node_stream)
@@ -323,10 +328,10 @@ enum step stage_dial_timed_out(struct session *s)
     }
     if (s->arrival->waits_for_busy_home)
         return dial_home_again(s);
-    return dial_on(s, dial(s)); /* its turn has come */
+    return dial_on(s, dial(s)); /* the wait for its turn is over */
 }
 
-/* ---- the way back from CONNACK ---- */
+/* ---- from CONNACK back to DIAL ---- */
 
 /* Leave CONNACK for the next try. */
 static void go_back_to_dial(struct session *s)
@@ -334,7 +339,7 @@ static void go_back_to_dial(struct session *s)
     buffer_release(&s->arrival->answer);
     session_goto(s, SESSION_DIAL);
     session_drop_node(s);
-    s->up.read_wait = 0; /* its further bytes wait while we dial */
+    s->up.read_wait = 0; /* do not read the client while dialling */
     s->up.due = s->down.due = false;
     s->arrival->replayed = true;
 }
@@ -366,7 +371,7 @@ bool stage_dial_again_at_home(struct session *s)
     struct node_live *home = candidate_tried(s)->live;
     attempts_note(s, ATTEMPT_REFUSED);
     go_back_to_dial(s);
-    seat_take(s, home); /* it keeps its slot there, and is moved if the node goes down */
+    seat_take(s, home); /* counted there, so that it is moved if the home goes down */
     a->tried_home_twice = a->waits_for_busy_home = true;
     session_set_deadline(s, wait_ms);
     return true;
@@ -376,7 +381,7 @@ void stage_dial_node_lost(struct session *s)
 {
     assert(s->counted);
     if (s->arrival->answer.mem)
-        return; /* it has begun to answer: let it end */
+        return; /* the node has begun to answer; let it finish */
     if (s->state == SESSION_CONNACK)
         (void)stage_dial_again(s, CLOSE_NODE_CLOSED_EARLY, "down");
     else if (s->node_stream)

@@ -1,8 +1,8 @@
 /*
- * identity.c - whether the certificate of a device confirms its identity.
+ * identity.c - check that a device's certificate confirms its identity.
  *
- * Names are compared byte for byte: a match by wildcard or by case would let one device take over
- * the session of another.
+ * Names are compared byte for byte: wildcards, or ignoring case, would let one device take over the
+ * session of another.
  */
 #include "identity.h"
 

@@ -1,4 +1,6 @@
-/* identity.h - whether the certificate of a device confirms its identity. */
+/*
+ * identity.h - check that a device's certificate confirms its identity.
+ */
 #ifndef PROXY_STAGES_IDENTITY_H
 #define PROXY_STAGES_IDENTITY_H
 
@@ -11,10 +13,11 @@ struct session;
 #define IDENTITY_NAMES_MAX 256u
 
 /*
- * Check the claim of the listener's `identity` rule, if it has one, against the certificate that
- * the device presented, or that a trusted proxy reports (its common name only).
+ * Check the client identifier or user name against the certificate of the device, or the common
+ * name that a trusted proxy reports, as the listener's `identity` rule requires. Returns true
+ * without a rule.
  *
- *   names   on false: the names in the certificate, terminated, for the log; peer text
+ *   names   on false: the names in the certificate, as a string for the log; unescaped peer text
  */
 bool identity_confirmed(struct session *s, const struct route_facts *claims,
                         char names[IDENTITY_NAMES_MAX]);

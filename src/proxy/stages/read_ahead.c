@@ -1,8 +1,9 @@
 /*
- * read_ahead.c - read and keep what a client sends after its CONNECT, before its node has answered.
+ * read_ahead.c - read and store the data that a client sends between its CONNECT and the node's
+ * answer.
  *
- * It goes to the node after the CONNECT, and is kept with it, so that another node can be tried.
- * Session memory bounds it.
+ * The data is sent to the node after the CONNECT, and stored with it so that another node can be
+ * tried. read_ahead_is_allowed() limits its size.
  */
 #include "read_ahead.h"
 

@@ -1,5 +1,6 @@
 /*
- * read_ahead.h - what a client sends after its CONNECT, before its node has answered.
+ * read_ahead.h - read and store the data that a client sends between its CONNECT and the node's
+ * answer.
  */
 #ifndef PROXY_STAGES_READ_AHEAD_H
 #define PROXY_STAGES_READ_AHEAD_H
@@ -13,17 +14,19 @@
 
 struct session;
 
-/* Append n bytes of the scratch block to a buffer of the arrival. False if memory is short. */
+/*
+ * Append n bytes of the scratch block to a buffer of the arrival. Returns false if out of memory.
+ */
 MUST_USE bool read_ahead_keep(struct session *s, struct buffer *b, size_t n);
 
-/* Whether more may be read: not after the end of the client's stream, nor at the memory limit. */
+/* Return true if more may be read: the stream has not ended, and the memory limits allow it. */
 bool read_ahead_is_allowed(const struct session *s);
 
 /*
- * Read what the client has sent, at most one block, and keep it. At its end, or if its stream is
- * dead, up.ended is set; all that came before is still delivered. False if memory is short.
+ * Read at most one block from the client and store it. If the stream has ended or failed, sets
+ * up.ended; all data before is still delivered. Returns false if out of memory.
  *
- *   result   what stream_read() returned
+ *   result   result of stream_read()
  */
 MUST_USE bool read_ahead_read(struct session *s, enum stream_result *result);
 

@@ -1,4 +1,7 @@
-/* relay.c - the stage RELAY: pass bytes both ways, opaquely, until both sides have ended. */
+/*
+ * relay.c - the stage RELAY: forward bytes both ways, without parsing them, until both sides have
+ * ended.
+ */
 #include <assert.h>
 #include <ev.h>
 #include <string.h>
@@ -10,16 +13,16 @@
 #include "proxy/session/worker_core.h"
 #include "stages.h"
 
-/* When the TCP keepalive of the node is set, unless half of the idle limit is less. */
+/* When to set TCP keepalive on the node's socket; half of the idle limit, if that is less. */
 #define SETTLED_MS 60000.0
 
-/* keep alive 0: no PINGREQ is due, so only a very long silence counts as dead */
+/* keep alive 0: the client sends no PINGREQ, so only a very long silence means a dead connection */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
 
 /*
- * How long both sides may be silent. "auto": the broker closes after 1.5 x the keep alive
- * [MQTT-3.1.2-22]; 30 s more leaves that decision, and the will message, to the broker. A 5.0
- * broker may have set another keep alive [MQTT-3.2.2-21].
+ * Return how long both sides may be silent. For "auto", the broker closes after 1.5 x the keep
+ * alive [MQTT-3.1.2-22]; another 30 s leave that decision, and the will message, to the broker. A
+ * 5.0 broker may have set a different keep alive [MQTT-3.2.2-21].
  */
 static double idle_limit_ms(const struct session *s)
 {
@@ -41,8 +44,8 @@ static void note_heard(struct session *s)
 }
 
 /*
- * A stream has failed. That is the reason for the end of the session, unless one side had ended
- * before: a peer that receives bytes after its close resets the connection.
+ * Note a failed stream as the close reason. Not called if one side had already ended, because a
+ * peer that receives bytes after its close resets the connection.
  */
 static void note_fault(struct session *s, bool client)
 {
@@ -52,7 +55,7 @@ static void note_fault(struct session *s, bool client)
         session_note_fault(s, CLOSE_NODE_ERROR, stream_error(s->node_stream));
 }
 
-/* Both directions have ended, or one did not end in time. */
+/* Close the session after both directions have ended, or one has not ended in time. */
 static enum step close_ended(struct session *s, const char *detail)
 {
     if (s->failed)
@@ -61,8 +64,8 @@ static enum step close_ended(struct session *s, const char *detail)
 }
 
 /*
- * Pump one direction if it is due. A dead stream ends only its own part: nothing more is written to
- * it, but what its peer sent before is still read and delivered. A client that sends PUBLISH and
+ * Pump one direction if it is due. After a stream has failed, nothing more is written to it, but
+ * data that its peer sent before is still read and delivered: a client that sends PUBLISH and
  * DISCONNECT and closes may answer our next write with RST.
  */
 static enum flow_result pump(struct session *s, bool up, const struct flow_room *room)
@@ -77,16 +80,15 @@ static enum flow_result pump(struct session *s, bool up, const struct flow_room 
         return r;
     if (first)
         note_fault(s, up == (r == FLOW_READ_ERROR));
-    if (r == FLOW_READ_ERROR)
-        flow_discard(
-            back, room->pool); /* a peer that resets, or violates the protocol, gets nothing more */
-    back->due = true;          /* a dead socket may produce no event for it */
+    if (r == FLOW_READ_ERROR) /* send nothing more to a peer that resets or violates the protocol */
+        flow_discard(back, room->pool);
+    back->due = true; /* a failed socket may produce no more events */
     return r;
 }
 
 /*
- * The bytes from before the answer that the node has not taken yet: at most one block, since each
- * is read after the previous ones were written.
+ * Take over the bytes of `first` that were not sent to the node yet: at most one block, because
+ * each block is read after the previous one was written.
  */
 static bool take_rest(struct session *s)
 {
@@ -109,7 +111,7 @@ enum step stage_relay_begin(struct session *s)
 {
     if (!take_rest(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
-    /* CONNACK has read what the client sent, unless it could not pass it on */
+    /* CONNACK has read the client until WANT_READ, unless it could not forward the data */
     s->up.due = s->up.n > 0 || s->up.ended || !s->up.read_wait;
     s->down.due = true;
     session_goto(s, SESSION_RELAY);
@@ -125,9 +127,9 @@ enum step stage_relay_begin(struct session *s)
 }
 
 /*
- * One side has ended, or is dead. What the other still sends is passed on, but it gets
- * timeouts.half_closed_ms for the next byte that can be delivered. A node that has closed no longer
- * counts the session.
+ * Handle the first side that has ended or failed. Data from the other side is still forwarded, but
+ * the session closes after timeouts.half_closed_ms without any. If the node has ended, the session
+ * is no longer counted there.
  */
 static void note_first_end(struct session *s, bool client_left_first)
 {
@@ -139,7 +141,7 @@ static void note_first_end(struct session *s, bool client_left_first)
         seat_leave(s);
 }
 
-/* Whether a side has ended or died. */
+/* Return true if a side has ended or failed. */
 static bool has_end(const struct session *s)
 {
     return s->up.ended || s->down.ended || s->up.discards || s->down.discards;
@@ -177,9 +179,9 @@ enum step stage_relay(struct session *s)
 }
 
 /*
- * The deadline is set once and checks the last activity when it fires: traffic costs nothing. The
- * first check also sets TCP keepalive on the node's socket: four system calls that short sessions
- * do not pay.
+ * Traffic does not move the deadline; when the timer fires, the last activity is checked. The first
+ * check also sets TCP keepalive on the node's socket, so that short sessions are spared four system
+ * calls.
  */
 enum step stage_relay_timed_out(struct session *s)
 {

@@ -27,7 +27,9 @@ static enum step pick(struct session *s, const struct route_facts *facts)
     return STEP_MOVED;
 }
 
-/* Empty if it is not a route key, or if the client has none. */
+/*
+ * Return the client's address as text; empty if it is not a route key, or if the client has none.
+ */
 static struct span source_ip_of(const struct session *s, char text[ADDRESS_TEXT_MAX])
 {
     const struct address source = address_unmap(&s->source);
@@ -58,7 +60,7 @@ enum step stage_route(struct session *s)
     char names[IDENTITY_NAMES_MAX];
     if (!identity_confirmed(s, &facts, names))
         return session_close(s, CLOSE_IDENTITY_REFUSED, names);
-    /* only now: an unconfirmed identity must not count as that client */
+    /* not earlier: an unconfirmed identity must not be counted */
     if (!admit_client(s))
         return session_close(s, (enum close_reason)s->arrival->reject_reason, NULL);
     return pick(s, &facts);

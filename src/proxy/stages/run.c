@@ -23,8 +23,8 @@
 #include "stages.h"
 
 /*
- * If there is no room for the data that this pump may leave waiting, close the sessions whose data
- * has waited longest. If nothing waits there is room: the configuration ensures it.
+ * If there is no room for the data that this pump can leave waiting, first close the sessions whose
+ * data has waited longest. If nothing waits, there is always room; the configuration ensures this.
  */
 static enum step relay(struct session *s)
 {
@@ -35,7 +35,7 @@ static enum step relay(struct session *s)
     return stage_relay(s);
 }
 
-/* Each state's stage, and what happens when its deadline passes. */
+/* Per state: its stage, and the action when its deadline passes. */
 static const struct {
     enum step (*stage)(struct session *s);
     enum step (*timed_out)(struct session *s); /* null: close with `late` */
@@ -57,7 +57,7 @@ _Static_assert(ARRAY_LEN(stages) == SESSION_STATE_COUNT, "every state has a row"
 
 /* ---- end ---- */
 
-/* Release its slots among the connections of its source, its listener and the process. */
+/* Stop counting the session for its source, its listener and the process. */
 static void give_up_place(struct session *s)
 {
     admit_leave(s);
@@ -72,17 +72,14 @@ static void count_end(const struct session *s)
     counter_add(&counters->closed[s->reason], 1);
     if (s->probe)
         counter_add(&counters->probes, 1);
-    if (s->arrival) { /* never relayed; otherwise they were counted as they were moved */
+    if (s->arrival) { /* never relayed; RELAY counts bytes as it moves them */
         counter_add(&counters->bytes_up, s->up.bytes);
         counter_add(&counters->bytes_down, s->down.bytes);
     }
     counter_sub(&counters->in_state[SESSION_CLOSED], 1);
 }
 
-/*
- * In this order: when the slot is seen as free a new connection may take it, and when the end is
- * counted its log line exists.
- */
+/* Free the slot, then log, then count: each step implies that the earlier ones are done. */
 static void session_free(struct session *s)
 {
     struct worker_core *w = s->w;
@@ -126,7 +123,7 @@ void session_run(struct session *s)
     session_watch(s, false);
 }
 
-/* From outside the stages. A session that is already closing loses the rest of its time. */
+/* End a session from outside its stages. If it is already closing, it is closed immediately. */
 static void end(struct session *s, enum close_reason reason, const char *detail)
 {
     if (s->state == SESSION_CLOSING)
@@ -144,10 +141,11 @@ void session_end(struct session *s, enum close_reason reason)
 /* ---- events ---- */
 
 /*
- * A socket is ready. up, down: the events that each direction waits for there.
+ * Handle events of a socket. up, down: the events that each direction waits for there.
  *
- * EV_ERROR: epoll_ctl() failed for lack of memory, or at the limit fs.epoll.max_user_watches, and
- * libev has stopped the watcher: nothing would wake the session, and starting it again would spin.
+ * EV_ERROR: epoll_ctl() has failed, for lack of memory or at the limit fs.epoll.max_user_watches,
+ * and libev has stopped the watcher. Nothing would wake the session, and restarting the watcher
+ * would loop.
  */
 static void on_socket(struct session *s, int events, int up, int down)
 {
@@ -184,7 +182,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     (void)events;
     struct session *s = CONTAINER_OF(timer, struct session, deadline);
     if (s->state == SESSION_CLOSING)
-        session_goto(s, SESSION_CLOSED); /* the time for the client to read the refusal is over */
+        session_goto(s, SESSION_CLOSED); /* the client's time to read the refusal is over */
     else if (stages[s->state].timed_out)
         stages[s->state].timed_out(s);
     else
@@ -243,7 +241,7 @@ void session_begin(struct worker_core *w, struct listener *listener, int fd,
         session_run(s);
         return;
     }
-    /* no memory for a session: nothing was sent, nothing is owed */
+    /* out of memory */
     counter_add(&w->counters.closed[CLOSE_OUT_OF_MEMORY], 1);
     session_list_uncount(w);
 }

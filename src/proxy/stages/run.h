@@ -12,13 +12,13 @@ struct session;
 struct worker_core;
 
 /*
- * Begin a session on an accepted descriptor, which it takes. From then on its events drive it; the
- * caller keeps no pointer to it.
+ * Begin a session on an accepted descriptor. Takes fd. The session then runs on its own events; the
+ * caller gets no pointer to it.
  */
 void session_begin(struct worker_core *w, struct listener *listener, int fd,
                    const struct address *source);
 
-/* Run the session's stages until they wait, then watch what they wait for. May free s. */
+/* Run the session's stages until one waits, then update the watchers. May free s. */
 void session_run(struct session *s);
 
 /* End a session from outside its stages (shutdown). May free s. */

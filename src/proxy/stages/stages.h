@@ -20,47 +20,44 @@ enum step stage_dial(struct session *s);
 enum step stage_relay(struct session *s);
 enum step stage_closing(struct session *s);
 
-/* The deadline of the state has passed. */
+/* Called when the deadline of the state has passed. */
 enum step stage_dial_timed_out(struct session *s);
 enum step stage_connack_timed_out(struct session *s);
 enum step stage_relay_timed_out(struct session *s);
 
-/* The next stage after a client-side stage: opens the WebSocket layer if it is that one's turn. */
+/* Move on to the next client-side stage; create the WebSocket layer if that is the next one. */
 enum step stage_accept_next(struct session *s);
 
-/* Whether a trusted proxy will still name the device's address, in a later state. */
+/* Return true if a trusted proxy sends the device's address in a later state. */
 bool stage_accept_source_follows(const struct session *s);
 
-/* The node has answered, and the client has the answer: CONNACK to RELAY. */
+/* Move from CONNACK to RELAY, after the node's answer was forwarded to the client. */
 enum step stage_relay_begin(struct session *s);
 
 /* ---- dial.c, for CONNACK and the worker ---- */
 
 /*
- * The current try has failed after the node had the CONNECT, or part of it. Tries the next
- * candidate if there is one and time is left: STEP_MOVED to DIAL; else closes with `reason`.
+ * Handle a try that has failed in CONNACK. Moves to DIAL if a candidate and time are left; else
+ * closes with `reason`. Returns STEP_MOVED.
  *
  *   why   for the log, after the node's name
  */
 enum step stage_dial_again(struct session *s, enum close_reason reason, const char *why);
 
 /*
- * The node refuses because of its own state, and candidates_may_replay() holds. If it is the
- * session's home and seems to be busy only for a moment, the CONNECT goes to it once more after a
- * short wait, and this returns true: STEP_MOVED to DIAL. Otherwise the caller continues with
- * stage_dial_again().
+ * Call this if the node refuses because of its own state, and candidates_may_replay() is true. If
+ * the node is the session's home and seems to be only briefly busy, the session moves to DIAL,
+ * sends the CONNECT there again after a short wait, and this returns true. Otherwise the caller
+ * continues with stage_dial_again().
  *
  * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
- * identifier; another node would accept it, and the device would be off home. 3.x has no such
- * code: EMQX sends 3, as it does for an evacuated or overloaded node. So 3 counts as busy only
- * while the node accepts others; an evacuated node delays few devices.
+ * identifier; another node would accept it, and the device would be off home. MQTT 3.x has no such
+ * code: EMQX sends 3, as it does if a node is evacuated or overloaded. So 3 means busy only if the
+ * node accepts other sessions; this way an evacuated node delays only a few devices.
  */
 MUST_USE bool stage_dial_again_at_home(struct session *s);
 
-/*
- * The node is down: a session that is still being placed there moves on to the next candidate. The
- * caller runs the session.
- */
+/* Move a session from a node that is down to the next candidate. The caller runs the session. */
 void stage_dial_node_lost(struct session *s);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * tls.c - the stage TLS: the handshake with the client, a step in each turn that it gets.
+ * tls.c - the stage TLS: the handshake with the client, one step per turn.
  */
 #include "admit.h"
 #include "net/socket.h"
@@ -8,9 +8,7 @@
 #include "proxy/session/turn.h"
 #include "stages.h"
 
-/*
- * Not before the device has sent data: 9,000 silent clients cost the memory of sockets, not of TLS.
- */
+/* Called once the device has sent data, so that silent clients use no memory for TLS. */
 static bool begin_handshake(struct session *s)
 {
     int fd = stream_tcp_release(s->client);
@@ -38,7 +36,7 @@ enum step stage_tls(struct session *s)
     s->up.read_wait = 0;
     if (!turn_take_handshake_step(s->w))
         return STEP_QUEUE;
-    /* under load, a client that has given up waiting must not delay others with its handshake */
+    /* under load, do not delay others by the handshake of a client that has already left */
     if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
                                   "before its TLS handshake began");
@@ -57,6 +55,5 @@ enum step stage_tls(struct session *s)
     }
     s->tls = s->client;
     count_handshake(s);
-    return stage_accept_next(
-        s); /* the CONNECT may have arrived with the last flight of the handshake */
+    return stage_accept_next(s); /* the CONNECT may have arrived with the end of the handshake */
 }

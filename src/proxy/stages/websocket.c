@@ -10,8 +10,8 @@
 #include "stages.h"
 
 /*
- * An HTTP load balancer names the device in a header. After a PROXY header without an address the
- * header is not trusted: the trusted address is that of the load balancer.
+ * Set the source from the header in which an HTTP load balancer sends the device's address. After a
+ * PROXY header without an address, the HTTP header is not trusted.
  */
 static void take_forwarded_address(struct session *s)
 {
@@ -26,7 +26,7 @@ static void take_forwarded_address(struct session *s)
         s->source = address_from_proxy(&source);
 }
 
-/* The upgrade failed: the client has left, is no device, or violated the protocol. */
+/* Close the session: the client has left, is not a device, or violated the protocol. */
 static enum step upgrade_failed(struct session *s)
 {
     const char *detail = stream_error(s->client);
@@ -51,6 +51,6 @@ enum step stage_websocket(struct session *s)
     if (r != STREAM_OK)
         return upgrade_failed(s);
     take_forwarded_address(s);
-    (void)!admit_source(s); /* a rejection is reported in MQTT later */
+    (void)!admit_source(s); /* a rejection is sent later, in a CONNACK */
     return stage_accept_next(s);
 }

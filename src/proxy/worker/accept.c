@@ -1,20 +1,20 @@
 /*
  * accept.c - accept connections, and decide how fast.
  *
- * Two things slow it down; pending connections stay in the queue of the kernel:
+ * Two conditions slow it down; meanwhile, pending connections stay in the kernel's queue:
  *
- *    TLS handshakes    a worker does limits.handshakes_per_turn steps in a turn of its loop,
- *                      active handshakes before pending ones. While some wait for their turn,
- *                      it accepts nothing on TLS listeners: started work is finished first, and
- *                      relayed sessions and other listeners wait for a few milliseconds of
- *                      cryptography, not for that of all new clients.
- *    a shortage        of descriptors or memory: it pauses, because the socket stays readable
- *                      and a level-triggered loop would spin. If the shortage lasts, pending
- *                      connections are accepted with a reserved descriptor and closed, so that
- *                      their clients try again later.
+ *    TLS handshakes    A worker runs limits.handshakes_per_turn steps per turn of its loop, for
+ *                      active handshakes before pending ones. While handshakes wait, it accepts
+ *                      nothing on TLS listeners. So started handshakes are finished first, and
+ *                      relayed sessions and other listeners are delayed by a few milliseconds
+ *                      of cryptography, not by the handshakes of all new clients.
+ *    shortage          If descriptors or memory are short, the worker pauses accepting; a
+ *                      level-triggered loop would otherwise spin. If the shortage lasts, it
+ *                      accepts pending connections with a reserved descriptor and closes them,
+ *                      so that their clients try again later.
  *
- * Accepts a batch at a time, after everything else that is due in a turn of the loop, so that many
- * new devices do not delay the others.
+ * Accepts in batches, after everything else that is due in a turn of the loop, so that many new
+ * devices do not delay the others.
  */
 #include <errno.h>
 #include <ev.h>
@@ -31,7 +31,7 @@
 #define PAUSE_LOG_EVERY_US 1000000u
 #define ACCEPT_PAUSE_S     0.1
 #define ACCEPT_BATCH_MAX   64
-#define SHED_MAX           512 /* closed after a pause */
+#define SHED_MAX           512 /* connections closed after a pause */
 
 void worker_pause_listeners(struct worker *w)
 {
@@ -52,10 +52,7 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/*
- * At most one line per second for the whole process: a shortage lasts, and logging must not add to
- * it.
- */
+/* Log at most one line per second for the whole process, because a shortage can last. */
 static void log_paused(struct worker *w, int why)
 {
     uint64_t now_us = clock_monotonic_us();
@@ -73,7 +70,7 @@ static void log_paused(struct worker *w, int why)
     log_emit(&line);
 }
 
-/* Close some pending connections. Each takes the descriptor of the reserve for a moment. */
+/* Accept and close some pending connections, with the reserved descriptor. */
 static void shed(struct worker *w, int listen_fd)
 {
     struct address peer;
@@ -112,7 +109,7 @@ static void on_accept_pause_over(struct ev_loop *loop, struct ev_timer *timer, i
     resume(w);
 }
 
-/* Listeners without TLS continue. */
+/* Pause the TLS listeners only. */
 static void hold_tls(struct worker *w)
 {
     if (!w->accept_held)
@@ -124,8 +121,8 @@ static void hold_tls(struct worker *w)
 }
 
 /*
- * A connection of a listener. -1 if none is pending, none may be accepted now, or descriptors or
- * memory are short: then this call holds or pauses accepting.
+ * Accept a connection of a listener. Returns -1 if none is pending, or after holding or pausing the
+ * listeners: while handshakes wait, or if descriptors or memory are short.
  */
 static int accept_fd(struct worker *w, struct listener *listener, struct address *peer)
 {
@@ -141,7 +138,7 @@ static int accept_fd(struct worker *w, struct listener *listener, struct address
     return fd;
 }
 
-/* Accept one connection; false if there is none, or none can be accepted now. */
+/* Accept a connection and begin its session. Returns false if accept_fd() accepted none. */
 static bool accept_one(struct worker *w, struct listener *listener)
 {
     struct address source;
@@ -153,8 +150,8 @@ static bool accept_one(struct worker *w, struct listener *listener)
 }
 
 /*
- * An empty queue costs a system call, which devices that come one at a time need not pay: so a
- * batch is one, and grows only while consecutive turns find more.
+ * To find the queue empty costs a system call, which is avoided while devices connect one at a
+ * time. So a batch starts with one connection, and grows only while consecutive turns find more.
  */
 static void accept_batch(struct worker *w, struct listener *listener)
 {
@@ -174,8 +171,7 @@ static void on_connection(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)loop;
     struct worker *w = io->data;
-    if (events &
-        EV_ERROR) /* no memory to watch the socket: libev has stopped it, try again later */
+    if (events & EV_ERROR) /* no memory to watch the socket; libev has stopped the watcher */
         pause_accept(w, -1, ENOMEM);
     else
         accept_batch(w, CONTAINER_OF(io, struct listener, io));

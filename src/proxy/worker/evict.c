@@ -1,9 +1,9 @@
 /*
- * evict.c - close and move sessions as the records of their nodes require.
+ * evict.c - close or move sessions as the live records of their nodes require.
  *
- * The main thread grants closings as credit on a node's record (control/evictor.h); each worker
- * takes one credit for each session that it closes. Sessions that wait for a node that is now down
- * do not wait for their deadline: they move on to the next candidate.
+ * The main thread sets a number of sessions to close in a node's record (control/health/evictor.h).
+ * Workers decrement it for each session that they close. Sessions that wait for a node that has
+ * gone down move on to the next candidate, without waiting for their deadline.
  */
 #include <stdatomic.h>
 
@@ -14,28 +14,25 @@
 #include "proxy/stages/stages.h"
 #include "worker.h"
 
-/* Sessions closed before others run: a deadline may require thousands. */
+/* Maximum number of sessions closed per turn of the loop; a deadline may require thousands. */
 #define EVICTED_A_TURN 256u
 
-/*
- * Sessions of a suspected node that are checked in a turn, to find one that the node does not
- * serve.
- */
+/* Maximum number of sessions checked per turn to find one that a suspected node does not serve. */
 #define LOOKED_AT_A_TURN 1024u
 
-/* A session without a byte from a suspected node for this long is not served, in 0.1 s. */
+/* A session that gets no byte from a suspected node for this long is not served; in 0.1 s. */
 #define SERVED_WITHIN_DS 600u
 
 static const enum close_reason reasons[] = {
     [EVICT_DRAIN_CLEAN] = CLOSE_NODE_DRAINED,
     [EVICT_DRAIN] = CLOSE_NODE_DRAINED,
     [EVICT_DOWN] = CLOSE_NODE_DOWN,
-    [EVICT_OFF_HOME] = CLOSE_HOMECOMING, /* and the causes after it */
+    [EVICT_OFF_HOME] = CLOSE_HOMECOMING, /* and all off-home causes */
 };
 
 /*
- * Whether the session has received bytes from its node since the checks of the node began to time
- * out: for this device the node works.
+ * Return true if the session has received bytes from its node recently, and since the node's health
+ * checks began to time out: for this device, the node works.
  */
 static bool is_served(const struct session *s)
 {
@@ -47,7 +44,9 @@ static bool is_served(const struct session *s)
            now_ds - s->node_active_ds < SERVED_WITHIN_DS;
 }
 
-/* The first session that its node does not serve; those before it move to the end of the list. */
+/*
+ * Return the first session that its node does not serve. Earlier ones move to the end of the list.
+ */
 static struct session *first_unserved(struct list *list, uint32_t n)
 {
     for (uint32_t i = 0; i < n && i < LOOKED_AT_A_TURN && !list_empty(list); i++) {
@@ -60,14 +59,14 @@ static struct session *first_unserved(struct list *list, uint32_t n)
     return NULL;
 }
 
-/* A session of a node that is down, clean ones first; null if this worker has none to close. */
+/* Return a session of a node that is down, clean ones first; null if there is none to close. */
 static struct session *next_of_down(struct node_live *live, struct node_seat *seat)
 {
     struct session *s = first_unserved(&seat->clean, NODE_LIVE_READ(live->clean));
     return s ? s : first_unserved(&seat->kept, NODE_LIVE_READ(live->kept));
 }
 
-/* The oldest session to close; null if this worker has none. */
+/* Return the oldest session to close; null if this worker has none. */
 static struct session *next_to_go(struct node_live *live, struct node_seat *seat, enum eviction why)
 {
     if (why == EVICT_DOWN)
@@ -94,7 +93,7 @@ static bool take_credit(_Atomic uint32_t *credit)
     return false;
 }
 
-/* Returns how many were closed. */
+/* Return the number of closed sessions. */
 static unsigned evict(struct worker *w, struct node_live *live, enum eviction why)
 {
     struct session *s;
@@ -113,7 +112,7 @@ static bool is_lost(const struct node_live *live)
     return status == NODE_DOWN || status == NODE_OFF;
 }
 
-/* Each moves to another node, or is closed: the list empties. */
+/* Each session moves to another node or is closed, which empties the list. */
 static void move_waiting(struct worker *w, struct node_live *live)
 {
     struct list waiting;
@@ -128,7 +127,7 @@ static void move_waiting(struct worker *w, struct node_live *live)
     }
 }
 
-/* True: there may be more to do, in the next turn of the loop. */
+/* Return true if there may be more to do in the next turn of the loop. */
 static bool check_node(struct worker *w, struct node_live *live)
 {
     bool more = false;
@@ -144,7 +143,7 @@ bool worker_check_nodes(struct worker *w)
 {
     bool more = false;
     for (size_t i = 0; i < w->core.n_cluster_views; i++) {
-        /* held: a session that ends may be the last one to hold it */
+        /* reference it, because a session that ends may release the last reference */
         struct cluster_view *cluster_view = cluster_view_ref(w->core.cluster_views[i]);
         for (size_t k = 0; k < cluster_view->cluster->n_all; k++)
             more |= check_node(w, cluster_view->cluster->nodes[k].live);

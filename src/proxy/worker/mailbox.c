@@ -1,12 +1,12 @@
 /*
- * mailbox.c - what other threads send to a worker: plans, session queries, a mode.
+ * mailbox.c - messages from other threads to a worker: updates, session queries, a mode.
  *
- * An atomic mode, two atomic chains, and one ev_async. An ev_async coalesces, so it carries no
- * message: the worker checks everything when it wakes.
+ * The mailbox consists of an atomic mode, two atomic lists, and one ev_async. Because ev_async
+ * events coalesce, the worker checks the whole mailbox when it wakes.
  */
 #include "worker.h"
 
-/* Push an element onto an atomic chain. acq_rel: pairs with the exchange that takes the chain. */
+/* Push an element onto an atomic list. acq_rel: pairs with the exchange that takes the list. */
 #define PUSH(chain, element)                                                                       \
     do {                                                                                           \
         (element)->next = atomic_load_explicit(chain, memory_order_relaxed);                       \

@@ -1,6 +1,6 @@
 /*
- * query.c - search sessions for queries: a slice in each turn of the loop, so that half a million
- * of them do not block it.
+ * query.c - search sessions for queries, a slice per turn of the loop, so that half a million
+ * sessions do not block it.
  */
 #include <string.h>
 
@@ -77,7 +77,9 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 
 /* ---- matching ---- */
 
-/* In "a/b/c", which slash separates the names depends on the node. */
+/*
+ * Names may contain slashes, so the node decides which slash of "a/b/c" separates cluster and node.
+ */
 static bool is_at(const struct session_filter *terms, const struct session *s)
 {
     if (!terms->node)
@@ -130,7 +132,7 @@ static void finish(struct session_part *part, bool complete)
     session_part_done(part);
 }
 
-/* False: the search is complete. */
+/* Return false if the search is complete. */
 static bool look_at(struct session_part *part, struct session *s, uint64_t now_us)
 {
     const struct session_filter *terms = session_part_filter(part);
@@ -162,7 +164,7 @@ static void look(struct worker *w, struct session_part *part)
             return;
         }
     }
-    list_remove(&part->link); /* after the others */
+    list_remove(&part->link); /* continue after the other queries */
     list_append(&w->queries_active, &part->link);
 }
 

@@ -1,16 +1,16 @@
 /*
- * recount.c - find out which sessions are off home after the nodes have changed: a slice in each
- * turn of the loop, so that half a million sessions do not block it.
+ * recount.c - update which sessions are off home after the nodes have changed, a slice per turn of
+ * the loop, so that half a million sessions do not block it.
  *
- * New sessions are not visited: they are placed on the new nodes, or compared with them when they
- * are relayed.
+ * New sessions are skipped: they are placed on the new nodes, or compared with them when they are
+ * relayed.
  */
 #include "proxy/session/off_home.h"
 #include "proxy/session/session.h"
 #include "proxy/session/session_list.h"
 #include "worker.h"
 
-/* Hashes per turn: some 100 us. A session needs one for each node of its cluster. */
+/* Hashes per turn, about 100 us. A session needs one per node of its cluster. */
 #define HASHES_A_TURN   4096u
 #define SESSIONS_A_TURN 512u
 
@@ -19,7 +19,7 @@ void worker_begin_recount(struct worker *w)
     session_walk_begin(&w->core, &w->recount);
 }
 
-/* Recount one session. Returns the number of hashes it took. */
+/* Recount one session. Returns the number of hashes computed. */
 static size_t recount(struct worker *w, struct session *s)
 {
     if (s->state != SESSION_RELAY || !s->counted)
@@ -37,7 +37,7 @@ static size_t recount(struct worker *w, struct session *s)
 static void finish(struct worker *w)
 {
     session_walk_end(&w->recount);
-    /* release: a thread that reads 0 also reads the new counts of the nodes */
+    /* release: a thread that reads 0 here also reads the new counts of the nodes */
     atomic_fetch_sub_explicit(&w->core.shared->registry->recounts, w->recounts,
                               memory_order_release);
     w->recounts = 0;

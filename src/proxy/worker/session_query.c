@@ -1,4 +1,6 @@
-/* session_query.c - a query to the workers: its ownership, and when it is answered. */
+/*
+ * session_query.c - ownership and completion of a query to the workers.
+ */
 #include "proxy/worker/session_query.h"
 
 #include <stdlib.h>
@@ -7,18 +9,17 @@
 #include "worker.h"
 
 struct session_query {
-    _Atomic uint32_t refs; /* release on unref, acquire by the last */
-    _Atomic uint32_t
-        pending; /* parts not done: release by the worker that ends one, acquire by the reader */
+    _Atomic uint32_t refs;    /* unref: release; the last one also acquires */
+    _Atomic uint32_t pending; /* parts not done; workers release, readers acquire */
     struct session_filter terms;
-    char *texts; /* owned: the strings of the filter */
+    char *texts; /* owned; the strings of the filter */
     struct session_query_callback callback;
-    _Atomic bool cancelled; /* relaxed: seeing it late does no harm */
+    _Atomic bool cancelled; /* relaxed: reading it late is harmless */
     size_t n;
     struct session_part parts[];
 };
 
-/* Copy the strings of the filter, one after the other. */
+/* Copy the strings of the filter into one block. */
 static bool copy_texts(struct session_query *query)
 {
     struct session_filter *terms = &query->terms;
@@ -75,7 +76,7 @@ void session_part_done(struct session_part *part)
 {
     struct session_query *query = part->query;
     atomic_store_explicit(&part->done, true, memory_order_release);
-    /* release: the results are read by the thread that sees none pending */
+    /* release: the thread that reads 0 pending reads the results */
     if (atomic_fetch_sub_explicit(&query->pending, 1, memory_order_acq_rel) == 1)
         query->callback.answered(query->callback.arg);
     session_query_unref(query);

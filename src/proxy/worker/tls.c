@@ -1,5 +1,5 @@
 /*
- * tls.c - load, merge and free what one worker needs for TLS.
+ * tls.c - load and free the TLS contexts of one worker.
  */
 #include "proxy/worker/tls.h"
 

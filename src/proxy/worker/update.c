@@ -1,9 +1,9 @@
 /*
  * update.c - prepare an update for a worker on the main thread, and apply it on the worker.
  *
- * Prepared with everything that can fail; applied between two turns of the loop by moving pointers.
- * Sockets of unchanged bindings move from the old listener to the new one: closing a SO_REUSEPORT
- * socket would drop its accept queue.
+ * Preparing does everything that can fail; applying only moves pointers, between two turns of the
+ * loop. Sockets of unchanged bindings move from the old listener to the new one, because closing a
+ * SO_REUSEPORT socket would drop its accept queue.
  */
 #include <assert.h>
 #include <errno.h>
@@ -120,8 +120,8 @@ bool worker_send_tls(struct worker *w, struct worker_tls *tls)
 /* ---- on the worker's thread ---- */
 
 /*
- * Swap the loaded contexts in; the old ones are freed with the update, or with the connections that
- * use them.
+ * Replace the contexts by the loaded ones. The old ones are freed with the update, or with the last
+ * connection that uses them.
  */
 static void take_tls(struct worker *w, struct worker_tls *tls)
 {
@@ -145,7 +145,7 @@ static void take_tls(struct worker *w, struct worker_tls *tls)
     }
 }
 
-/* The configuration is the same: each cluster has other nodes, and keeps its TLS. */
+/* Keep the TLS contexts of the clusters; only their nodes have changed. */
 static void keep_tls(struct worker *w, struct cluster_view **cluster_views)
 {
     for (size_t i = 0; i < w->core.n_cluster_views; i++)
@@ -165,7 +165,7 @@ static void take_cluster_views(struct worker *w, struct worker_update *update)
     update->cluster_views = NULL;
 }
 
-/* The listeners stay, and lead to the new nodes of their clusters. */
+/* Keep the listeners, but point them to the new views of their clusters. */
 static void turn_listeners(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++) {
@@ -192,7 +192,9 @@ static void take_listeners(struct worker *w, struct worker_update *update)
     free(old);
 }
 
-/* At least a few blocks: with two, each session would displace the other. */
+/*
+ * The share is at least eight blocks: with only two, sessions would constantly displace each other.
+ */
 static uint64_t share_of_memory(const struct worker *w)
 {
     const uint64_t least = 8 * (uint64_t)w->core.relay_pool.size;

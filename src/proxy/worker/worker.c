@@ -1,14 +1,14 @@
 /*
- * worker.c - one thread: create it, run it, drain it, free it.
+ * worker.c - a worker thread: create it, run it, drain it, free it.
  *
- *    main thread                      worker
+ *    main thread                        worker
  *    update           --ev_async-->     worker_apply_update(): new listeners, nodes, TLS contexts
- *    node records   --ev_async-->     worker_check_nodes(): close and move sessions
- *    (a update)       --ev_async-->     worker_recount(): count sessions off home
- *    queries        --ev_async-->     worker_search_sessions()
- *    mode = DRAIN   --ev_async-->     close listeners, pace the sessions out
- *    mode = STOP    --ev_async-->     close everything, leave the loop
- *    ended() <---------------------   last act of the thread
+ *                                       worker_recount(): update which sessions are off home
+ *    node records     --ev_async-->     worker_check_nodes(): close and move sessions
+ *    queries          --ev_async-->     worker_search_sessions()
+ *    mode = DRAIN     --ev_async-->     close listeners, close sessions gradually
+ *    mode = STOP      --ev_async-->     close all sessions, stop the loop
+ *    ended()          <------------     last call of the thread
  */
 #include "worker.h"
 
@@ -32,8 +32,8 @@
 /* ---- sessions that yielded ---- */
 
 /*
- * Runs first after the loop has polled. Not ev_now(), which is wall-clock time: setting the clock
- * would close sessions as idle, or keep dead ones.
+ * Runs first after the loop has polled. Does not use ev_now(), which is wall-clock time: if the
+ * clock were set, sessions would time out too early or too late.
  */
 static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 {
@@ -43,15 +43,15 @@ static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 }
 
 /*
- * Runs once per turn, before the loop polls. A session that yields again runs in the next turn:
- * feeding events instead would run it again in this one, before all others.
+ * Runs once per turn, before the loop polls. A session that yields again runs in the next turn;
+ * feeding it an event instead would run it again in this turn, before all others.
  */
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     (void)events;
     struct worker *w = CONTAINER_OF(prepare, struct worker, run_yielded);
     struct list turn;
-    /* how long sessions had to wait for the loop */
+    /* this is how long sessions had to wait for the loop */
     histogram_add(&w->core.counters.turn_us, clock_monotonic_us() - w->core.now_us);
     list_init(&turn);
     list_move_all(&w->core.runnable, &turn);
@@ -66,12 +66,12 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *idle, int events)
 {
     (void)loop;
     (void)idle;
-    (void)events; /* it only keeps the loop from sleeping */
+    (void)events; /* the watcher only keeps the loop from sleeping */
 }
 
 /* ---- modes ---- */
 
-/* Close the oldest sessions, one tick's share. Those that are closing already are left alone. */
+/* Close one tick's share of the sessions, oldest first. Skip those that are already closing. */
 static void on_pace(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
@@ -93,7 +93,7 @@ static void drain(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_close(w->listeners[i]);
-    /* done at four fifths of the time, so that closing them fits into the rest */
+    /* close them within 80 % of the time; the rest is for those that still have data to send */
     double ticks = w->core.snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
     w->pace_each = (size_t)((double)w->core.n_sessions / (ticks < 1 ? 1 : ticks)) + 1;
     w->pace.repeat = PACE_TICK_S;
@@ -104,7 +104,7 @@ static void stop(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_close(w->listeners[i]);
-    /* a session that still has data to send needs a second call */
+    /* a session that still has data to send needs a second call to end */
     while (!list_empty(&w->core.sessions))
         session_end(CONTAINER_OF(w->core.sessions.next, struct session, link), CLOSE_SHUTDOWN);
     ev_break(w->core.loop, EVBREAK_ALL);
@@ -118,7 +118,7 @@ static void take_updates(struct worker *w)
         oldest = update->next;
         w->recounts += update->counted;
         if (w->mode_entered >= WORKER_DRAIN)
-            worker_update_free(update); /* no new connections any more */
+            worker_update_free(update); /* no new connections are accepted */
         else
             worker_apply_update(w, update);
     }
@@ -134,7 +134,7 @@ static void on_mail(struct ev_loop *loop, struct ev_async *mail, int events)
     more |= worker_recount(w);
     more |= worker_search_sessions(w);
     if (more)
-        worker_wake(w); /* in the next turn of the loop */
+        worker_wake(w); /* continue in the next turn of the loop */
     /* acquire: pairs with the release in worker_set_mode() */
     int mode = atomic_load_explicit(&w->mode, memory_order_acquire);
     if (mode <= w->mode_entered)
@@ -204,8 +204,9 @@ struct tls_library *worker_tls_library(const struct worker *w)
 }
 
 /*
- * No thread cancels a worker. With both settings the C library does nothing around each call that
- * could block: two locked instructions, a tenth of the cost of recv() on an empty socket.
+ * No thread cancels a worker. With both settings, glibc does no cancellation work around blocking
+ * calls. This saves two locked instructions per call: a tenth of the cost of recv() on an empty
+ * socket.
  */
 static void refuse_cancelling(void)
 {
