@@ -1,5 +1,5 @@
 /*
- * ascii.h - letters and digits of ASCII, independent of the locale.
+ * ascii.h - ASCII letters and digits, independent of the locale.
  */
 #ifndef BASE_ASCII_H
 #define BASE_ASCII_H
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A letter in lower case; any other byte unchanged. */
+/* Convert an ASCII letter to lower case; other bytes are returned unchanged. */
 static inline uint8_t ascii_lower(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + ('a' - 'A')) : c;

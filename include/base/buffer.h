@@ -1,11 +1,11 @@
 /*
- * buffer.h - bytes that grow at the end and, into reserved headroom, at the front.
+ * buffer.h - a growable byte buffer with headroom in front.
  *
  *     mem          head            tail            size
  *      |  headroom  |  the bytes    |  room         |
  *
- * Made for the first packet of a connection: it is read after some headroom, so that a header
- * can be prepended and both are sent in one call.
+ * Used for the first packet of a connection: the headroom allows prepending a header, so that both
+ * are sent in one call.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -31,15 +31,15 @@ static inline size_t buffer_room(const struct buffer *b)
     return b->size - b->tail;
 }
 
-/* Null until the first reservation: null + 0 is undefined. */
+/* Null until the first reservation, since C does not define null + 0. */
 static inline uint8_t *buffer_bytes(const struct buffer *b)
 {
     return b->mem ? b->mem + b->head : NULL;
 }
 
 /*
- * Reserve `headroom` bytes in front (on the first call only) and at least `room` bytes at the
- * end. False if memory is short; the contents are then unchanged.
+ * Reserve `headroom` bytes in front (on the first call only) and at least `room` bytes at the end.
+ * Returns false if memory is short, and leaves the contents unchanged.
  */
 MUST_USE bool buffer_reserve(struct buffer *b, size_t headroom, size_t room);
 

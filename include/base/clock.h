@@ -1,5 +1,5 @@
 /*
- * clock.h - the monotonic clock, and the time of day.
+ * clock.h - the monotonic clock and the wall clock.
  */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Microseconds since some fixed moment; never goes back. */
+/* Microseconds since an arbitrary fixed point; never goes backwards. */
 static inline uint64_t clock_monotonic_us(void)
 {
     struct timespec ts;
@@ -15,7 +15,7 @@ static inline uint64_t clock_monotonic_us(void)
     return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-/* Milliseconds since 1970; may be set, also back. */
+/* Milliseconds since 1970; jumps, possibly backwards, when the clock is set. */
 static inline uint64_t clock_unix_ms(void)
 {
     struct timespec ts;

@@ -1,11 +1,12 @@
 /*
- * escape.h - text of a peer in a form that steers neither a terminal nor a reader.
+ * escape.h - escape untrusted text, so that a terminal or a log can show it safely.
  *
- * One rule for log lines and for what the commands print: escaped are control characters (C1 too),
- * bytes that are not UTF-8, and what would change how the rest of a line is read: bidirectional
- * controls, characters without width, line and paragraph separators. All escapes are JSON's.
+ * Log lines and the output of commands are escaped in the same way: control characters (C1 too),
+ * bytes that are not UTF-8, and characters that change how the rest of a line is displayed
+ * (bidirectional controls, zero-width characters, line and paragraph separators). All escapes are
+ * valid JSON.
  *
- * No allocation, and no I/O but in escape_print(); safe from any thread.
+ * No allocation; no I/O except in escape_print(); safe from any thread.
  */
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H
@@ -15,23 +16,22 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The longest form of one character, "\u202e", with room for a terminator. */
+/* Size of the longest escape, "\u202e", with room for a terminator. */
 #define ESCAPE_MAX 8u
 
 /*
- * One character of a text, as it may be shown.
+ * Escape one character of a text, if necessary.
  *
- *   p, n     the text from that character on, n at least 1
- *   quoted   escape '"' and '\' as well, so that the text has an end when it stands in quotes, and
- *            an escape cannot be mistaken for the text itself
- *   out      its form, not terminated
- *   used     the bytes of the text it stands for, 1..4
+ *   p, n     the text from that character on; n is at least 1
+ *   quoted   also escape '"' and '\', so that the text can be put in quotes
+ *   out      the character or its escape, not terminated
+ *   used     number of bytes of the text that were consumed, 1..4
  *
- * Returns the length of its form.
+ * Returns the number of bytes in `out`.
  */
 size_t escape_char(const uint8_t *p, size_t n, bool quoted, char out[ESCAPE_MAX], size_t *used);
 
-/* Print a text with every character escaped that needs it; "-" for null or an empty text. */
+/* Print a text, escaped if necessary; print "-" if it is null or empty. */
 void escape_print(const char *text, FILE *out);
 
 #endif

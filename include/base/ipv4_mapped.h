@@ -18,13 +18,13 @@ static inline bool ipv4_is_mapped(const uint8_t ipv6[16])
     return memcmp(ipv6, prefix, sizeof(prefix)) == 0;
 }
 
-/* The IPv4 address inside a mapped one; points into it. */
+/* Return a pointer to the IPv4 address inside a mapped address. */
 static inline const uint8_t *ipv4_unmap(const uint8_t ipv6[16])
 {
     return ipv6 + IPV4_MAPPED_PREFIX_N;
 }
 
-/* Write the mapped form of an IPv4 address. The two must not overlap. */
+/* Write the mapped form of an IPv4 address. The buffers must not overlap. */
 static inline void ipv4_map(const uint8_t ipv4[4], uint8_t ipv6[16])
 {
     memset(ipv6, 0, IPV4_MAPPED_PREFIX_N - 2);

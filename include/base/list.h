@@ -1,12 +1,12 @@
 /*
- * list.h - a circular doubly linked list whose links live inside the listed structs.
+ * list.h - an intrusive, circular, doubly linked list.
  */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
 #include <stdbool.h>
 
-/* A list's head, or a member's link. A link in no list points to itself. */
+/* The head of a list, or the link in a member. A link that is in no list points to itself. */
 struct list {
     struct list *next, *prev;
 };
@@ -29,7 +29,7 @@ static inline void list_append(struct list *head, struct list *link)
     head->prev = link;
 }
 
-/* Take a link out of its list, if any; safe to repeat. */
+/* Remove a link from its list, if it is in one. */
 static inline void list_remove(struct list *link)
 {
     link->prev->next = link->next;

@@ -1,12 +1,12 @@
 /*
- * parse.h - the three results of every parser of untrusted bytes.
+ * parse.h - the results of parsing untrusted bytes.
  */
 #ifndef BASE_PARSE_H
 #define BASE_PARSE_H
 
 enum parse_result {
-    PARSE_DONE, /* a whole, valid unit */
-    PARSE_MORE, /* a longer prefix could still be valid; call again with more bytes */
+    PARSE_DONE, /* complete and valid */
+    PARSE_MORE, /* valid so far, but incomplete; call again with more bytes */
     PARSE_BAD   /* no continuation is valid */
 };
 

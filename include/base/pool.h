@@ -1,7 +1,7 @@
 /*
- * pool.h - blocks of one size, kept for reuse by one thread.
+ * pool.h - a pool of memory blocks of one size, used by one thread.
  *
- * Keeps a limited number of free blocks; the others are returned to malloc.
+ * Keeps a limited number of free blocks for reuse; the others are freed.
  */
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
@@ -15,19 +15,19 @@ struct pool_block;
 
 struct pool {
     size_t size;             /* bytes of a block */
-    size_t keep;             /* free blocks kept at most */
-    size_t n_free;           /* free blocks kept now */
-    size_t n_held;           /* blocks given out now */
-    struct pool_block *free; /* the kept ones */
+    size_t keep;             /* maximum number of free blocks */
+    size_t n_free;           /* number of free blocks */
+    size_t n_held;           /* number of blocks in use */
+    struct pool_block *free; /* list of free blocks */
 };
 
-/* size is at least a pointer's */
+/* size must be at least the size of a pointer. */
 void pool_init(struct pool *pool, size_t size, size_t keep);
 
 /* All blocks must have been returned. */
 void pool_fini(struct pool *pool);
 
-/* A block, its bytes undefined; null when memory is short. */
+/* Get a block with undefined contents; null if memory is short. */
 MUST_USE void *pool_get(struct pool *pool);
 
 /* Return a block. Null is allowed. */

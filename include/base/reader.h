@@ -1,8 +1,8 @@
 /*
- * reader.h - read foreign bytes in order, never past their end.
+ * reader.h - read untrusted bytes in sequence, with bounds checks.
  *
- * A read that would pass the end yields 0 and poisons the reader: every later read yields
- * 0 too, and `cut` stays set. So a run of reads needs one check, at its end.
+ * A read past the end returns 0 and sets `cut`, after which all reads return 0. A series of reads
+ * therefore needs only one check at its end.
  */
 #ifndef BASE_READER_H
 #define BASE_READER_H
@@ -16,17 +16,17 @@
 struct reader {
     const uint8_t *p; /* borrowed */
     size_t n;         /* bytes */
-    size_t at;        /* offset of the next unread byte; stands still once cut */
+    size_t at;        /* offset of the next unread byte; does not change once `cut` is set */
     bool cut;         /* a read went past the end */
 };
 
-/* Read `bytes` from offset `at` on; an offset past the end makes a poisoned reader. */
+/* Create a reader that starts at offset `at`; `cut` is set if that is past the end. */
 static inline struct reader reader_from(struct span bytes, size_t at)
 {
     return (struct reader){.p = bytes.p, .n = bytes.n, .at = at, .cut = at > bytes.n};
 }
 
-/* How many bytes are left; 0 once cut. */
+/* Number of bytes left; 0 if `cut` is set. */
 static inline size_t reader_left(const struct reader *rd)
 {
     return rd->cut ? 0 : rd->n - rd->at;

@@ -1,8 +1,8 @@
 /*
- * span.h - a borrowed run of bytes: where it starts and how long it is.
+ * span.h - a pointer to borrowed bytes, and their number.
  *
- * A span owns nothing and dies with the memory it points into. A null `p` means "absent",
- * which is different from "present and empty" (`p` set, `n` 0).
+ * A span must not outlive the memory that it points to. A null `p` means "absent", which is
+ * different from "empty" (`p` set, `n` 0).
  */
 #ifndef BASE_SPAN_H
 #define BASE_SPAN_H
@@ -22,7 +22,7 @@ static inline struct span span_of(const void *p, size_t n)
     return (struct span){.p = p, .n = n};
 }
 
-/* The bytes of a C string, without its terminator; absent for a null string. */
+/* Return the bytes of a C string without its terminator; absent if it is null. */
 static inline struct span span_of_str(const char *s)
 {
     return (struct span){.p = (const uint8_t *)s, .n = s ? strlen(s) : 0};

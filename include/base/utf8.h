@@ -1,5 +1,5 @@
 /*
- * utf8.h - validate UTF-8, also of text that has not arrived completely.
+ * utf8.h - validate UTF-8, including text that is not complete yet.
  *
  * Well-formed as defined by Unicode and RFC 3629: no overlong forms, no surrogates
  * (U+D800..U+DFFF), nothing above U+10FFFF. U+0000 is a valid character
@@ -20,32 +20,32 @@
 #define UTF8_BAD (-1)
 
 /*
- * The character at p.
+ * Check the character at p.
  *
- *   n      bytes at hand, at least 1
- *   whole  bytes the text has from p on, n <= whole; equal to n when all of it is here
+ *   n      bytes available, at least 1
+ *   whole  bytes from p to the end of the text; equal to n if all of them are available
  *
- * Returns its length, 1..4; 0 if the bytes at hand are a valid prefix (never if
- * n == whole); UTF8_BAD when they cannot become a character inside the text.
+ * Returns its length, 1..4; 0 if it is valid so far but incomplete (never if n == whole); UTF8_BAD
+ * if it is invalid or extends past the end of the text.
  */
 int utf8_char(const uint8_t *p, size_t n, size_t whole);
 
 /*
- * Check a text that may still be arriving, for well-formed UTF-8 without U+0000.
+ * Check that a text, which may be incomplete, is well-formed UTF-8 without U+0000.
  *
- *   p, n     its bytes at hand, from its first one
- *   whole    the text's length, n <= whole
- *   checked  in: the value from the previous call, 0 at first; out: how much of the text
- *            is valid, up to a character boundary, at most 3 bytes short of n
+ *   p, n     bytes received so far, from the first one on
+ *   whole    length of the complete text, n <= whole
+ *   checked  in: the value from the previous call, 0 at first; out: number of bytes checked, which
+ *            ends at a character boundary, at most 3 bytes before n
  *
- * False as soon as no continuation can be valid. Reads each byte once, however the text is
- * split.
+ * Returns false as soon as no continuation can be valid. Characters that were checked by an earlier
+ * call are not read again.
  */
 MUST_USE bool utf8_check(const uint8_t *p, size_t n, size_t whole, size_t *checked);
 
 /*
- * The longest beginning of n bytes, max at most, that does not end inside a character. max is below
- * n, and 4 at least.
+ * Return the length of the longest prefix, at most `max` bytes, that does not end inside a
+ * character. `max` must be less than n, and at least 4.
  */
 size_t utf8_whole(const uint8_t *p, size_t n, size_t max);
 

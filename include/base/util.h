@@ -10,10 +10,10 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The struct that holds `member` at `ptr`. */
+/* Pointer to the struct whose `member` is at `ptr`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* The result must not be ignored. */
+/* The caller must use the result. */
 #define MUST_USE __attribute__((warn_unused_result))
 
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -29,9 +29,9 @@ static inline size_t size_max(size_t a, size_t b)
 }
 
 /*
- * The integer value of a JSON number that is written with a fraction or an exponent: 2.0, 1e+06.
- * False for any other number (1.5, 1e30, NaN); *out is then untouched. The limit is 2^53: beyond it
- * a double no longer represents every integer.
+ * Convert a JSON number that has a fraction or an exponent, but an integer value: 2.0, 1e+06.
+ * Returns false for other numbers (1.5, 1e30, NaN), and leaves *out unchanged. The limit is 2^53:
+ * above it, a double cannot represent every integer.
  */
 MUST_USE static inline bool exact_integer(double value, int64_t *out)
 {

@@ -1,5 +1,5 @@
 /*
- * bearer_token.c - read the token, and compare it in a time that tells nothing.
+ * bearer_token.c - read the token, and compare it in constant time.
  */
 #include "base/bearer_token.h"
 

@@ -1,8 +1,8 @@
 /*
- * bucket.c - so many events within so long, and no more: a token bucket.
+ * bucket.c - a token bucket: at most N events within a time window.
  *
- * It counts in 1/4096 of a microsecond, rounded up: at high rates a whole microsecond is no small
- * part of a turn, and rounding down would let more through than is allowed.
+ * The time between two events is stored in units of 1/4096 microsecond, because it may be only a
+ * few microseconds at high rates. It is rounded up, since rounding down would exceed the rate.
  */
 #include "base/bucket.h"
 
@@ -25,7 +25,7 @@ bool bucket_take_within(uint64_t *next, uint64_t now_us, struct bucket_rate rate
 {
     assert(rate.events > 0 && rate.burst > 0 && rate.window_us > 0);
     uint64_t now = now_us << FRACTION_BITS, early = early_of(rate);
-    /* as far ahead as this rate can have asked for; what a slower one asked for does not bind it */
+    /* if the rate was lower before, *next may be further ahead than this rate allows */
     const uint64_t ahead = early + turn_of(rate) + (patience_us << FRACTION_BITS);
     if (*next > now && *next - now > ahead)
         *next = now + ahead;

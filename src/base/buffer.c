@@ -1,5 +1,5 @@
 /*
- * buffer.c - bytes that grow at the end and, into reserved headroom, at the front.
+ * buffer.c - a growable byte buffer with headroom in front.
  */
 #include "base/buffer.h"
 

@@ -13,7 +13,7 @@
 
 #define MAPPED_BITS (8u * IPV4_MAPPED_PREFIX_N)
 
-/* One to three digits without leading zeros, at most max. */
+/* Parse a prefix length: one to three digits without leading zeros, at most max. */
 static bool parse_bits(const char *text, uint8_t max, uint8_t *out)
 {
     unsigned value = 0;
@@ -64,7 +64,7 @@ bool cidr_parse(const char *text, struct cidr *out)
 
     if (!parse_as_written(text, &range) || has_host_bits(&range))
         return false;
-    /* The range has at least 96 bits: bit 96 is set, and a set host bit is rejected above. */
+    /* The prefix has at least 96 bits: otherwise ffff would be host bits, rejected above. */
     if (ipv4_is_mapped(range.ip)) {
         struct cidr ipv4 = {.bits = (uint8_t)(range.bits - MAPPED_BITS)};
         memcpy(ipv4.ip, ipv4_unmap(range.ip), 4);

@@ -1,5 +1,5 @@
 /*
- * escape.c - text of a peer in a form that steers neither a terminal nor a reader.
+ * escape.c - escape untrusted text, so that a terminal or a log can show it safely.
  */
 #include "base/escape.h"
 
@@ -9,9 +9,9 @@
 #include "base/utf8.h"
 
 /*
- * Whether a character of three bytes or less may not stand in a line as it is; out = its code
- * point. Controls steer terminals (C1 too); bidirectional controls, separators and characters
- * without width make a line look like another one.
+ * Whether a character must be escaped; *out is then its code point. Terminals interpret control
+ * characters (C1 too); bidirectional controls, separators and zero-width characters can make a line
+ * look like a different one.
  */
 static bool steers(const uint8_t *p, int length, unsigned *out)
 {

@@ -1,5 +1,5 @@
 /*
- * log.c - a log: what it takes, how much of it, and where it goes.
+ * log.c - create a log; set its level, format, rate limit and target.
  */
 #include "base/log.h"
 
@@ -55,7 +55,7 @@ bool log_enabled(const struct log *log, enum log_level level)
     return level <= log_level(log);
 }
 
-/* ---- life ---- */
+/* ---- create and free ---- */
 
 struct log *log_new(int fd, enum log_level level, enum log_format format)
 {

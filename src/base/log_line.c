@@ -1,10 +1,10 @@
 /*
- * log_line.c - put a line together: as it is written, and as JSON when it is one to be kept.
+ * log_line.c - format a line as it is written, and as JSON if it is kept for log_recent().
  *
- * Every field is added whole or not at all: a line keeps room for its own end, and a field that
- * overran it is taken back. A line that is not wanted is not put together.
+ * A field that does not fit is removed entirely, so there is always room for the end of the line.
+ * Lines that are neither written nor kept are not formatted.
  *
- * The text format is for people: milliseconds and bytes, known by their keys, get units.
+ * The text format adds units to milliseconds and bytes, which it recognizes by their keys.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 #include "base/utf8.h"
 #include "log_internal.h"
 
-/* What every line must still have room for: `"cut":true}` and the line feed. */
+/* Room for the end of a line: `"cut":true}` and the line feed. */
 #define LINE_END_ROOM 32u
 #define NUMBER_MAX    32u
 
@@ -35,7 +35,7 @@ static void put_str(struct log_form *form, const char *s)
     put(form, s, strlen(s));
 }
 
-/* Decimal, with zeros in front up to so many digits. snprintf() takes ten times as long. */
+/* Append a decimal number of at least `digits` digits. snprintf() takes ten times as long. */
 static void put_number(struct log_form *form, uint64_t value, size_t digits)
 {
     char text[NUMBER_MAX];
@@ -47,7 +47,7 @@ static void put_number(struct log_form *form, uint64_t value, size_t digits)
     put(form, text + at, sizeof(text) - at);
 }
 
-/* How many characters at the beginning stand for themselves: mostly it is all of them. */
+/* Number of leading characters that need no escape; usually all of them. */
 static size_t plain(const uint8_t *p, size_t n)
 {
     size_t i = 0;
@@ -69,7 +69,7 @@ static void put_escaped(struct log_form *form, const uint8_t *p, size_t n)
     }
 }
 
-/* A field under way: how to take it back when it does not fit. */
+/* State before a field, to remove the field if it does not fit. */
 struct field {
     size_t mark;
     bool cut_before;
@@ -111,7 +111,7 @@ static void put_bare(struct log_form *form, const char *key, const char *value)
     field_end(form, field);
 }
 
-/* ---- numbers for people ---- */
+/* ---- numbers with units ---- */
 
 static bool has_word(const char *key, const char *word)
 {
@@ -177,7 +177,7 @@ static void put_time(struct log_form *form, const struct timespec *now)
     }
 }
 
-/* Time, level and event: how every line begins. For people the levels are as wide as each other. */
+/* Start a line with its time, level and event. The text format pads levels to equal width. */
 static void put_head(struct log_form *form, bool json, const struct log_line *line,
                      const char *event, const struct timespec *now)
 {
@@ -199,7 +199,7 @@ static void put_head(struct log_form *form, bool json, const struct log_line *li
     put_str(form, json ? "\"" : "");
 }
 
-/* Written, kept, or both: one form where both are JSON. */
+/* Start the line as written, as kept, or both. If both are JSON, they share one form. */
 static void begin(struct log_line *line, const char *event)
 {
     struct timespec now;
@@ -228,7 +228,7 @@ void log_tell_suppressed(struct log *log)
     const uint64_t now = log_suppressed(log);
     if (now == log->told)
         return;
-    /* whatever the limit says */
+    /* log_limit() does not apply to this line */
     struct log_line line = {.log = log,
                             .level = LOG_WARN,
                             .enabled = true,
@@ -272,7 +272,7 @@ void log_bool(struct log_line *line, const char *key, bool value)
         put_bare(&line->forms[i], key, value ? "true" : "false");
 }
 
-/* There is room for it. Returns the bytes with the line feed. */
+/* End the line, for which there is always room. Returns its length with the line feed. */
 static size_t end(struct log_form *form)
 {
     const char *end =

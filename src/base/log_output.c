@@ -1,8 +1,8 @@
 /*
- * log_output.c - where lines go: a descriptor that was there, a file, the system's log.
+ * log_output.c - write lines to a borrowed descriptor, a file or syslog.
  *
- * A line leaves in one write(2) or send(2). Nobody waits: when the reader of a pipe or a terminal,
- * or the daemon behind /dev/log, is stuck, the line is lost and counted. syslog(3) would wait.
+ * A line is written by one write(2) or sendmsg(2), which never blocks: if the reader of a pipe or
+ * terminal, or the syslog daemon, is stuck, the line is lost and counted. syslog(3) would block.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,9 +23,9 @@
 #define SYSLOG_HEAD_MAX 64u
 
 /*
- * A terminal again, non-blocking. A stopped one (Ctrl-S) is "writable" while any byte fits and
- * then keeps its writer in write(2). O_NONBLOCK on `fd` itself would change it for the shell
- * and all who share it. -1 when fd is no terminal or cannot be opened again.
+ * Open a terminal again, non-blocking. A stopped terminal (Ctrl-S) is "writable" while any byte
+ * fits, and then blocks in write(2). O_NONBLOCK on `fd` itself would affect all processes that
+ * share it, such as the shell. Returns -1 if fd is not a terminal or cannot be opened again.
  */
 static int open_terminal(int fd)
 {
@@ -78,8 +78,9 @@ void log_output_free(struct log_output *output)
 /* ---- a file ---- */
 
 /*
- * sandbox.c allows exactly these flags. A FIFO without a reader is an error, not a wait. The folder
- * may be that of the user whom root becomes later: no link there may lead root to another file.
+ * sandbox.c allows exactly these flags. Opening a FIFO without a reader fails instead of blocking.
+ * The directory may belong to the user that root switches to later, so links are rejected: they
+ * could make root write to another file.
  */
 static int open_file(const char *path, int flags)
 {
@@ -106,7 +107,7 @@ bool log_output_reopen(struct log_output *output)
     return true;
 }
 
-/* ---- the system's log ---- */
+/* ---- syslog ---- */
 
 static int connect_syslog(void)
 {
@@ -130,7 +131,7 @@ static unsigned severity(enum log_level level)
     return numbers[level];
 }
 
-/* As syslog(3) begins a message: RFC 3164 section 4.1, in the host's local time. */
+/* Write the same header as syslog(3): RFC 3164 section 4.1, in the host's local time. */
 static size_t put_syslog_head(unsigned priority, char head[SYSLOG_HEAD_MAX])
 {
     struct tm local;
@@ -156,15 +157,15 @@ static bool send_syslog(struct log_output *output, enum log_level level, const c
             return output->fd >= 0;
         if (errno == EAGAIN || errno == ENOBUFS || errno == EMSGSIZE)
             return false;
-        close(output->fd); /* the daemon was started anew: once more */
+        close(output->fd); /* the daemon was restarted: try again */
         output->fd = -1;
     }
     return false;
 }
 
-/* ---- any ---- */
+/* ---- all targets ---- */
 
-/* Whether the process may create a file of this name. */
+/* Whether the process is allowed to create this file. */
 static bool can_make(const char *path)
 {
     char folder[PATH_MAX] = ".";
@@ -190,7 +191,7 @@ struct log_output *log_output_open(const struct log_output_conf *conf)
 {
     struct log_output *output = output_new(conf->target);
     if (!output || conf->target == LOG_TARGET_STDOUT)
-        return output; /* log_direct() goes back to what the log began with */
+        return output; /* log_direct() switches back to the first output */
     output->own = true;
     output->facility = conf->facility;
     output->fd =
@@ -207,7 +208,7 @@ struct log_output *log_output_open(const struct log_output_conf *conf)
     return NULL;
 }
 
-/* Is there room for a whole line at once? A pipe is writable when PIPE_BUF bytes fit. */
+/* Whether there is room for a whole line. A pipe is writable if PIPE_BUF bytes fit. */
 static bool has_room(const struct log_output *output)
 {
     struct pollfd poll_fd = {.fd = output->fd, .events = POLLOUT};

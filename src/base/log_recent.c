@@ -1,8 +1,8 @@
 /*
- * log_recent.c - the last lines that matter, kept for who looks now.
+ * log_recent.c - keep the last important lines in memory.
  *
- * JSON lines, one behind the other in one block; when it is full the older half goes. A line that
- * matters is rare, and nobody waits for a reader: he copies, and lets go.
+ * The lines are JSON, stored one after the other in one block. When the block is full, the older
+ * half is dropped. A reader copies the lines, so that it holds the lock only briefly.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ void log_recent_fini(struct log_recent *recent)
     free(recent->text);
 }
 
-/* Where the line behind this many begins. */
+/* Offset of the line that follows the first `lines` lines. */
 static size_t skip(const struct log_recent *recent, unsigned lines)
 {
     size_t at = 0;

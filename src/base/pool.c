@@ -1,8 +1,8 @@
 /*
- * pool.c - blocks of one size, kept for reuse by one thread.
+ * pool.c - a pool of memory blocks of one size, used by one thread.
  *
- * A free block holds the link to the next one in its first bytes. No locks: a pool belongs
- * to one worker.
+ * The first bytes of a free block are the link to the next one. There are no locks, because a pool
+ * belongs to one worker.
  */
 #include "base/pool.h"
 

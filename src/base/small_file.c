@@ -1,9 +1,9 @@
 /*
- * small_file.c - read a small file whole, without waiting for it.
+ * small_file.c - read a small file.
  *
- * O_NONBLOCK because open() of a FIFO blocks until there is a writer. The type is checked on the
- * open descriptor, so that the file cannot be replaced in between. Memory that held bytes of the
- * file is wiped before it is freed, also when the buffer grows.
+ * O_NONBLOCK is set because open() of a FIFO blocks until there is a writer. The type is checked on
+ * the open descriptor, so that the file cannot be replaced in between. Memory that held bytes of
+ * the file is wiped before it is freed, including when the buffer grows.
  */
 #include "base/small_file.h"
 
@@ -71,7 +71,7 @@ int small_file_open(const char *path, char error[SMALL_FILE_ERROR_MAX])
 
 /* ---- reading ---- */
 
-/* Room for at least one more byte and a NUL; realloc() would leave a copy behind. */
+/* Make room for one more byte and a NUL. realloc() could leave a copy of a secret in memory. */
 static bool grow(struct small_file *file, size_t *size)
 {
     if (file->n + 1 < *size)
@@ -87,7 +87,7 @@ static bool grow(struct small_file *file, size_t *size)
     return true;
 }
 
-/* False: the writers of the pipe paused for too long. A regular file is always ready. */
+/* Returns false if the writers of the pipe pause for too long. A regular file is always ready. */
 static bool wait_for_writer(int fd)
 {
     struct pollfd pipe = {.fd = fd, .events = POLLIN};
@@ -126,7 +126,7 @@ bool small_file_has_mark(const char *text, size_t n)
            (n >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0));
 }
 
-/* As small_file_read(), but up to LINE_END_MAX + 1 bytes more than `max` are no error yet. */
+/* Like small_file_read(), but reads up to LINE_END_MAX + 1 bytes more than `max`. */
 static bool read_more(const char *path, enum small_file_type type, size_t max,
                       struct small_file *out, char error[SMALL_FILE_ERROR_MAX])
 {

@@ -1,14 +1,14 @@
 /*
- * utf8.c - is it well-formed UTF-8?
+ * utf8.c - validate UTF-8.
  *
- * ASCII goes eight bytes at a time, since nearly all client identifiers are ASCII; all
- * else one character at a time by the table of lead bytes.
+ * ASCII is checked eight bytes at a time, because nearly all client identifiers are ASCII. Other
+ * characters are checked one at a time, using the table of lead bytes.
  */
 #include "base/utf8.h"
 
 #include <string.h>
 
-/* A lead byte's sequence length, and the range of the byte after it: Unicode table 3-7. */
+/* Sequence length of a lead byte, and the range of the second byte: Unicode table 3-7. */
 struct lead {
     uint8_t n, second_min, second_max;
 };
@@ -42,14 +42,14 @@ int utf8_char(const uint8_t *p, size_t n, size_t whole)
     return n < lead.n ? 0 : lead.n;
 }
 
-/* True when none of the eight bytes at p is zero or above 0x7f. */
+/* Whether all eight bytes at p are in the range 0x01..0x7f. */
 static bool eight_plain(const uint8_t *p)
 {
     const uint64_t high = UINT64_C(0x8080808080808080), ones = UINT64_C(0x0101010101010101);
     uint64_t w;
 
     memcpy(&w, p, sizeof(w));
-    /* With all high bits clear, subtracting one borrows into the high bit of a zero only. */
+    /* If all high bits are clear, the subtraction sets a high bit only if a byte is zero. */
     return ((w | (w - ones)) & high) == 0;
 }
 
