@@ -1,12 +1,12 @@
 /*
- * discovery.c - a watch per discovered cluster: query, compare, report, query again.
+ * discovery.c - watch each discovered cluster: query, compare, report, query again.
  *
  *    waiting --next--> querying --answer with members--> taken, changed() --> waiting (TTL)
  *                             \--failed or empty--> keep the last members --> waiting (1, 2, 4 s)
  *
- * An answer that lacks only some addresses is used: the last good answer supplies the missing ones,
- * and they are queried again as after a failure. After a reload, the previous nodes stay until the
- * first answer: those of the file, or those of the previous query.
+ * If an answer lacks only some addresses, they are taken from the last good answer, and queried
+ * again as after a failure. After a reload, the previous nodes, from the file or from the previous
+ * query, stay until the first answer.
  */
 #include "discovery.h"
 
@@ -22,15 +22,15 @@ struct watch {
     char *cluster;              /* owned */
     struct discovery_conf conf; /* owns its strings */
 
-    struct members members;  /* the last good ones, maybe from an earlier query or from the file */
+    struct members members;  /* last good members, possibly of an earlier query or the file */
     bool has_members;        /* members.n > 0 */
-    struct dns_answer *last; /* owned; for this query; null = none yet */
+    struct dns_answer *last; /* owned; the last good answer to this query; null = none yet */
 
     struct resolver_query *query; /* null = waiting */
     struct ev_timer next;
-    bool answered; /* or failed */
+    bool answered; /* the first query has succeeded or failed */
     bool failing;
-    uint32_t retry_ms; /* the next wait after a failure */
+    uint32_t retry_ms; /* time to wait after the next failure */
 };
 
 struct discovery {
@@ -51,7 +51,7 @@ static void log_failed(const struct watch *w, const char *error)
     log_text(&line, "cluster", w->cluster);
     log_text(&line, "name", w->conf.name);
     log_text(&line, "error", error);
-    log_u64(&line, "nodes", w->members.n); /* these are kept */
+    log_u64(&line, "nodes", w->members.n); /* nodes that stay in use */
     log_emit(&line);
 }
 
@@ -99,7 +99,7 @@ static void log_without_address(const struct watch *w, const struct dns_answer *
     }
 }
 
-/* ---- when ------------------------------------------------------------------------------ */
+/* ---- timing ---------------------------------------------------------------------------- */
 
 static void wait_for(struct watch *w, uint32_t ms)
 {
@@ -115,7 +115,7 @@ static uint32_t clamp_ms(const struct watch *w, uint64_t ms)
                                      : (uint32_t)ms;
 }
 
-/* Logged once per outage. */
+/* Log a failure, once per outage. */
 static void note_failure(struct watch *w, const char *error)
 {
     if (!w->failing)
@@ -140,7 +140,7 @@ static uint32_t take_retry_ms(struct watch *w)
 
 /* ---- one query ------------------------------------------------------------------------- */
 
-/* Report the members if they differ from the last ones. */
+/* Use these members, and report them if they differ from the last ones. */
 static void take_members(struct watch *w, struct members *members, uint32_t next_ms)
 {
     struct members_change change = members_compare(&w->members, members);
@@ -153,7 +153,7 @@ static void take_members(struct watch *w, struct members *members, uint32_t next
     w->discovery->changed(w->discovery->arg); /* may free the watch */
 }
 
-/* False if there are no usable members; the old ones then stay. */
+/* Returns false if there are no usable members; the old ones then stay in use. */
 static bool make_members(const struct watch *w, struct dns_answer *answer, struct members *out)
 {
     if (w->last && !dns_answer_keep(answer, w->last)) {
@@ -268,7 +268,7 @@ static struct watch *find_watch(const struct discovery *discovery, const char *c
 
 /* ---- a new configuration --------------------------------------------------------------- */
 
-/* Existing and new watches for the configuration. Null if memory is short. */
+/* Collect existing and new watches for the configuration. Returns null if memory is short. */
 static struct watch **gather(struct discovery *discovery, const struct config *config,
                              const struct members_source *kept, size_t *n)
 {
@@ -337,7 +337,7 @@ bool discovery_take(struct discovery *discovery, const struct config *config,
     return true;
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- create and free ------------------------------------------------------------------- */
 
 struct discovery *discovery_new(struct ev_loop *loop, struct log *log, void (*changed)(void *arg),
                                 void *arg)

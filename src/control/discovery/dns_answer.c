@@ -1,5 +1,5 @@
 /*
- * dns_answer.c - the result of a DNS query, from SRV records to members.
+ * dns_answer.c - collect the result of a DNS query, and convert it to members.
  */
 #include "dns_answer.h"
 

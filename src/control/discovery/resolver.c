@@ -1,14 +1,14 @@
 /*
- * resolver.c - run one query with c-ares on libev: send its lookups, collect the answers.
+ * resolver.c - run a DNS query with c-ares on libev: send its lookups, collect the answers.
  *
  *    SRV: the name --targets--> A and AAAA of each, a few at a time --> done
  *    else:                      A and/or AAAA of the name           --> done
  *
- * Each query has its own channel. So it uses the current resolv.conf and a new source port, and
- * destroying the channel cancels it.
+ * Each query has its own channel, so that it uses the current resolv.conf and a new source port,
+ * and can be cancelled by destroying the channel.
  *
  * c-ares runs callbacks inside its own calls, even inside ares_query(). The callbacks only store
- * the answer; step() handles it later, when no call of c-ares is in progress.
+ * the answer; step() handles it later, when no c-ares call is in progress.
  */
 #include "resolver.h"
 
@@ -22,17 +22,17 @@
 
 #include "resolver_parse.h"
 
-/* Limit of concurrent lookups: the buffers of a server's UDP socket are small. */
+/* Maximum number of concurrent lookups, because a server's UDP socket buffer may be small. */
 #define IN_FLIGHT_MAX 32u
-/* First timeout per server; c-ares doubles it in each further round. */
+/* First timeout per server, in milliseconds; c-ares doubles it at each retry. */
 #define TRY_MS 2000
 #define TRIES  2
-/* Fits a packet nearly everywhere (DNS flag day 2020); larger answers use TCP. */
+/* Not fragmented on nearly all networks (DNS flag day 2020); larger answers use TCP. */
 #define UDP_ANSWER_MAX 1232
-/* One UDP and one TCP socket per server; a socket that is not watched times out. */
+/* One UDP and one TCP socket per server; lookups on sockets beyond this limit time out. */
 #define SOCKETS_MAX 16u
 
-/* Argument of the callbacks of c-ares. */
+/* Argument of the c-ares callbacks. */
 struct question {
     struct resolver_query *query;
     size_t host;
@@ -47,10 +47,10 @@ struct resolver_query {
     ares_channel channel;
     struct dns_answer *answer;  /* owned until done */
     struct question *questions; /* owned; one per host of the answer */
-    size_t asked, in_flight;    /* hosts; the SRV question counts as in flight too */
+    size_t asked, in_flight;    /* number of hosts; an SRV lookup counts as in flight, too */
 
     struct ev_io sockets[SOCKETS_MAX]; /* inactive = free */
-    struct ev_timer tick;              /* c-ares' own timeouts */
+    struct ev_timer tick;              /* timeouts of c-ares */
     struct ev_timer deadline;
 };
 
@@ -124,7 +124,7 @@ static bool make_questions(struct resolver_query *query)
     return query->questions != NULL;
 }
 
-/* Send no more lookups: those without an answer have failed. */
+/* Send no more lookups; those without an answer count as failed. */
 static void give_up(struct resolver_query *query, int status)
 {
     ares_cancel(query->channel);
@@ -132,11 +132,11 @@ static void give_up(struct resolver_query *query, int status)
         host_done(query, &query->answer->hosts[query->asked++], status);
 }
 
-/* ares_query() may run the callback, with a failure, before it returns. */
+/* Send the next lookups. ares_query() may call the callback, with a failure, before it returns. */
 static void ask(struct resolver_query *query)
 {
     if (query->in_flight > 0 && query->answer->n_hosts == 0)
-        return; /* SRV first */
+        return; /* wait for the SRV answer first */
     if (!make_questions(query)) {
         give_up(query, ARES_ENOMEM);
         return;
@@ -218,7 +218,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     step(query);
 }
 
-/* Called by c-ares: the events to watch on a socket; none if c-ares closes it. */
+/* Called by c-ares with the events to watch on a socket; none if c-ares closes it. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
     struct resolver_query *query = arg;
@@ -241,7 +241,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     ev_io_start(query->loop, io);
 }
 
-/* ---- life ------------------------------------------------------------------------------ */
+/* ---- create and free ------------------------------------------------------------------- */
 
 static bool open_channel(struct resolver_query *query)
 {
@@ -282,7 +282,7 @@ struct resolver_query *resolver_query_start(struct ev_loop *loop, const struct d
     *query = (struct resolver_query){
         .loop = loop, .conf = conf, .done = done, .arg = arg, .answer = dns_answer_new()};
     init_watchers(query);
-    (void)ares_library_init(ARES_LIB_INIT_ALL); /* counted, and never fails here */
+    (void)ares_library_init(ARES_LIB_INIT_ALL); /* reference-counted, and never fails here */
     if (!query->answer || !open_channel(query) || !begin(query)) {
         resolver_query_cancel(query);
         return NULL;
@@ -298,7 +298,7 @@ void resolver_query_cancel(struct resolver_query *query)
     if (!query)
         return;
     if (query->channel)
-        ares_destroy(query->channel); /* stops the sockets' watchers */
+        ares_destroy(query->channel); /* also stops the socket watchers */
     ares_library_cleanup();
     ev_timer_stop(query->loop, &query->tick);
     ev_timer_stop(query->loop, &query->deadline);

@@ -1,5 +1,5 @@
 /*
- * resolver_parse.c - add the SRV, A and AAAA records that c-ares parses to an answer.
+ * resolver_parse.c - add SRV, A and AAAA records, parsed by c-ares, to an answer.
  */
 #include "resolver_parse.h"
 
@@ -10,7 +10,7 @@
 
 #include "wire/dns_ttl.h"
 
-/* The shortest address record: name pointer, type, class, TTL, length, and 4 bytes of data. */
+/* Shortest address record: name pointer, type, class, TTL, length, and 4 bytes of data. */
 #define ADDRESS_RECORD_MIN 16
 
 static bool note_ttl(struct span message, struct dns_answer *answer)
@@ -24,8 +24,8 @@ static bool note_ttl(struct span message, struct dns_answer *answer)
 }
 
 /*
- * A target becomes the name of a node, in logs and elsewhere: it may contain only letters, digits,
- * "-", "_" and ".". The root is not a target: it means that there is no such service.
+ * Whether a target is valid. It becomes the name of a node, so it may contain only letters, digits,
+ * "-", "_" and ".". A target of "." (the root) means that the service does not exist.
  */
 static bool is_host_name(const char *name)
 {

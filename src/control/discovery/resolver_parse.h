@@ -8,8 +8,8 @@
 #include "dns_answer.h"
 
 /*
- * Each parses one whole message, with its lowest TTL, and returns an ARES_ status: ARES_SUCCESS,
- * ARES_ENODATA if there is no record of that type, or the error.
+ * Parse a complete message, and add its records and its lowest TTL to the answer. Returns an ARES_
+ * status: ARES_SUCCESS, ARES_ENODATA if there is no record of that type, or an error.
  */
 int resolver_parse_services(struct span message, struct dns_answer *answer);
 int resolver_parse_addresses(struct span message, struct dns_answer *answer, struct dns_host *host);

@@ -8,8 +8,9 @@
  *       +--> TLS: CLOSING                                 http: straight to DRAINING --> OVER
  *       +--> PROXY header: DISCONNECTING
  *
- * The verdict is final before the connection is closed. The clean close only keeps the broker's log
- * clean: a close with unread input makes the kernel send RST, which brokers log as a client error.
+ * The verdict is final before the connection is closed. A clean close only avoids errors in the
+ * broker's log: a close with unread input makes the kernel send RST, which brokers log as a client
+ * error.
  */
 #include "check.h"
 
@@ -26,7 +27,7 @@
 #include "net/stream.h"
 #include "wire/mqtt/check.h"
 
-/* Limit for a node that keeps sending. */
+/* Maximum number of bytes to read while closing, in case the node keeps sending. */
 #define DRAIN_MAX 65536u
 
 enum phase {
@@ -41,16 +42,16 @@ enum phase {
 
 struct check {
     struct ev_loop *loop;       /* borrowed */
-    struct check_target target; /* what it points at is borrowed */
+    struct check_target target; /* its pointers are borrowed */
     check_done *done;
     void *arg;
 
     enum phase phase;
-    struct check_verdict verdict; /* valid from DISCONNECTING, CLOSING, DRAINING or OVER on */
-    struct stream *stream;        /* owned; null when the dial failed */
+    struct check_verdict verdict; /* valid in the phases DISCONNECTING to OVER */
+    struct stream *stream;        /* owned; null if the dial failed */
     bool connected;               /* the TCP connection is established */
-    struct buffer question;       /* the bytes that `unsent` is of, before DISCONNECT */
-    struct span unsent;           /* while DISCONNECTING: DISCONNECT, or tcp's PROXY header */
+    struct buffer question;       /* the request; `unsent` points into it */
+    struct span unsent; /* in DISCONNECTING: the DISCONNECT, or the PROXY header of a tcp check */
     uint8_t answer[CHECK_ANSWER_MAX];
     size_t answer_n;
     size_t drained_n;
@@ -66,7 +67,7 @@ static enum check_type type_of(const struct check *c)
 
 /* ---- the verdict ----------------------------------------------------------------------- */
 
-/* Without an answer the check ends immediately: a clean close would gain nothing. */
+/* Without an answer, the check ends immediately: a clean close would be of no use. */
 PRINTF_LIKE(3, 0)
 static void end_unanswered(struct check *c, enum check_result result, const char *format,
                            va_list args)
@@ -92,7 +93,7 @@ PRINTF_LIKE(2, 3) static void time_out(struct check *c, const char *format, ...)
     va_end(args);
 }
 
-/* The verdict is final; closing has its own time limit. */
+/* Start to close the connection, which has its own time limit. The verdict is final. */
 static void part(struct check *c, enum phase phase)
 {
     c->phase = phase;
@@ -131,7 +132,7 @@ static enum stream_result open_step(struct check *c)
 {
     struct sockaddr_storage peer;
     socklen_t n = sizeof(peer);
-    /* a TLS stream does not say whether it is the connect or the handshake that takes time */
+    /* a TLS stream does not report whether it waits for the connect or for the handshake */
     c->connected = c->connected || getpeername(c->io.fd, (struct sockaddr *)&peer, &n) == 0;
     enum stream_result r = stream_open(c->stream);
     if (r == STREAM_ERR)
@@ -174,7 +175,7 @@ static void judge_answer(struct check *c)
         return;
     c->unsent = span_of(mqtt_check_disconnect, sizeof(mqtt_check_disconnect));
     if (type_of(c) == CHECK_TYPE_HTTP)
-        part(c, PHASE_DRAINING); /* some servers treat an end of stream as a client that left */
+        part(c, PHASE_DRAINING); /* some servers treat a half-close as an aborted request */
     else if (c->verdict.accepted)
         part(c, PHASE_DISCONNECTING);
     else
@@ -249,7 +250,7 @@ static void release(struct check *c)
     ev_timer_stop(c->loop, &c->deadline);
     stream_free(c->stream);
     if (c->question.mem)
-        explicit_bzero(c->question.mem, c->question.size); /* a password may be in it */
+        explicit_bzero(c->question.mem, c->question.size); /* it may contain a password */
     buffer_release(&c->question);
     free(c);
 }
@@ -277,7 +278,7 @@ static void wait_for(struct check *c, int events)
     ev_io_start(c->loop, &c->io);
 }
 
-/* Run until it has to wait. May free the check. */
+/* Run steps until one has to wait. May free the check. */
 static void advance(struct check *c)
 {
     while (c->phase != PHASE_OVER) {
@@ -300,11 +301,11 @@ static void advance(struct check *c)
 
 /*
  * If this thread was busy for longer than the timeout, the timer and the answer are ready in the
- * same loop iteration: so read once more before the check fails.
+ * same loop iteration, so read once more before the check fails.
  */
 static void out_of_time(struct check *c)
 {
-    if (c->phase > PHASE_AWAITING) { /* closing took too long, or the check has failed to start */
+    if (c->phase > PHASE_AWAITING) { /* closing took too long, or the dial failed */
         finish(c);
         return;
     }
@@ -327,9 +328,9 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
     out_of_time(CONTAINER_OF(timer, struct check, deadline));
 }
 
-/* ---- beginning ------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------- */
 
-/* The router lacks a resource: no result for the node. */
+/* Whether the router lacks a resource: this is not a result for the node. */
 static bool is_our_shortage(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
@@ -341,7 +342,7 @@ static bool wants_tls(const struct check *c)
     return c->target.tls && type_of(c) != CHECK_TYPE_HTTP;
 }
 
-/* A stream over a connecting socket, which it takes. Null if memory is short. */
+/* Create a stream that owns a connecting socket. Returns null if memory is short. */
 static struct stream *stream_over(const struct check *c, int fd, const struct address *local)
 {
     uint8_t header[PROXY_V2_MAX];
@@ -353,12 +354,12 @@ static struct stream *stream_over(const struct check *c, int fd, const struct ad
                               check_proxy_header(&c->target, local, header));
 }
 
-/* Prepare stream and request. False if memory is short. */
+/* Prepare the stream and the request. Returns false if memory is short. */
 static bool prepare(struct check *c, int fd)
 {
-    /* the kernel has chosen it in connect() */
+    /* connect() has chosen the local address */
     struct address local = {0};
-    (void)socket_local_address(fd, &local); /* on failure a placeholder is sent */
+    (void)socket_local_address(fd, &local); /* on failure, a placeholder is sent */
     c->stream = stream_over(c, fd, &local);
     if (!c->stream || !check_ask(&c->target, &local, &c->question))
         return false;
@@ -391,7 +392,7 @@ struct check *check_start(struct ev_loop *loop, const struct check_target *targe
         goto give_up;
     if (fd < 0) {
         fail(c, "connect: %s", strerrordesc_np(dial_errno));
-        ev_timer_set(&c->deadline, 0., 0.); /* `done` is never called from in here */
+        ev_timer_set(&c->deadline, 0., 0.); /* `done` is not called before this function returns */
     } else if (!prepare(c, fd)) {
         goto give_up;
     }

@@ -1,7 +1,7 @@
 /*
  * check_dialogue.c - the request that a check sends, and the verdict on the answer.
  *
- * No connection and no clock: check.c sends and receives.
+ * No I/O and no clock: check.c sends and receives.
  */
 #include "check_dialogue.h"
 
@@ -16,10 +16,10 @@
 
 #define MQTT_3_1_1 4u
 
-/* Beyond the longest wait for the CONNACK, should the node count from the CONNECT on. */
+/* Added to the longest wait for the CONNACK, because a node may count from the CONNECT on. */
 #define KEEP_ALIVE_MARGIN_S 2u
 
-/* Placeholder port for both ends of a Unix socket: some readers reject port 0. */
+/* Placeholder port for both ends of a Unix socket: some receivers reject port 0. */
 #define STAND_IN_PORT 1883u
 
 _Static_assert(CHECK_ANSWER_MAX >= HTTP_STATUS_MAX, "a status code fits");
@@ -72,7 +72,7 @@ static bool ask_mqtt(const struct check_target *target, const struct address *lo
     return true;
 }
 
-/* Only a PROXY header; with TLS it was sent before the handshake. */
+/* Write only a PROXY header; with TLS, it was sent before the handshake. */
 static bool ask_tcp(const struct check_target *target, const struct address *local,
                     struct buffer *out)
 {

@@ -1,7 +1,7 @@
 /*
  * check_dialogue.h - the request that a check sends, and the verdict on the answer.
  *
- * No connection, no clock: check.c sends and receives.
+ * Pure: no I/O, no clock. check.c sends and receives.
  */
 #ifndef CONTROL_HEALTH_CHECK_DIALOGUE_H
 #define CONTROL_HEALTH_CHECK_DIALOGUE_H
@@ -21,36 +21,36 @@
 
 struct check_verdict {
     enum check_result result;
-    bool accepted; /* mqtt: the node has opened a session, which DISCONNECT has to end */
+    bool accepted; /* mqtt: the node has accepted the session, which a DISCONNECT must end */
     char why[CHECK_WHY_MAX];
 };
 
-/* This many bytes of an answer are enough for a verdict. */
+/* Number of bytes of an answer that are enough for a verdict. */
 #define CHECK_ANSWER_MAX 16u
 
-/* What a check of this type waits for: "CONNACK", "HTTP status". Not for tcp. */
+/* Return what a check of this type waits for: "CONNACK" or "HTTP status". Not for tcp. */
 const char *check_awaited(enum check_type type);
 
 /*
- * Write the PROXY header of the cluster's nodes. Returns its length; 0 = none.
+ * Write the PROXY header as configured for the cluster. Returns its length; 0 = no header.
  *
- *   local   local address of the connection; a Unix socket, which a header cannot express, is
- *           sent as 127.0.0.1, and so is its peer
+ *   local   local address of the connection; for a Unix socket, the header has 127.0.0.1 as both
+ *           source and destination
  */
 size_t check_proxy_header(const struct check_target *target, const struct address *local,
                           uint8_t out[PROXY_V2_MAX]);
 
 /*
- * Write the request into an empty buffer (nothing for tcp), with the PROXY header before it if the
- * connection is plain. No header before an HTTP request, which goes to another port. False when
- * memory is short.
+ * Write the request (none for tcp) into an empty buffer, after the PROXY header if the connection
+ * does not use TLS. An HTTP request has no PROXY header. Returns false if memory is short.
  */
 MUST_USE bool check_ask(const struct check_target *target, const struct address *local,
                         struct buffer *out);
 
 /*
- * Judge the first bytes that came. PARSE_MORE: no verdict yet, in.n is below CHECK_ANSWER_MAX.
- * Otherwise *out is filled; PARSE_BAD means that the node uses another protocol.
+ * Evaluate the first bytes of an answer. Returns PARSE_MORE if there is no verdict yet; in.n is
+ * then below CHECK_ANSWER_MAX. Otherwise, *out is set; PARSE_BAD means that the node uses another
+ * protocol.
  */
 MUST_USE enum parse_result check_judge(const struct check_target *target, struct span in,
                                        struct check_verdict *out);

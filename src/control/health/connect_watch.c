@@ -76,12 +76,12 @@ static struct entry *entry_of(struct connect_watch *watch, const char *cluster)
     return entry;
 }
 
-/* Counts over a cluster's nodes. */
+/* Number of nodes of a cluster, by their answers. */
 struct findings {
-    size_t nodes;     /* that should take sessions */
-    size_t silent;    /* their last CONNECTs got no answer */
-    size_t answering; /* the last one was answered */
-    bool any_before;  /* some node has answered before */
+    size_t nodes;     /* nodes that should accept sessions */
+    size_t silent;    /* did not answer their last CONNECTs */
+    size_t answering; /* answered their last CONNECT */
+    bool any_before;  /* at least one node has answered before */
     uint64_t connects;
 };
 

@@ -3,7 +3,7 @@
  *
  * A job closes the sessions of one node. At each tick, a job gets the credit that its rate allows,
  * and stores it in the node's record. Credit that the workers did not use is withdrawn first, so
- * that it cannot add up to a burst.
+ * that it cannot accumulate to a burst.
  */
 #include "evictor.h"
 
@@ -13,14 +13,14 @@
 #include "base/clock.h"
 
 #define TICK_S      0.05
-#define TICK_JITTER 0.2  /* share of a tick, plus and minus */
-#define TICK_MAX_S  0.06 /* longest tick; more elapsed time does not count */
-#define IDLE_TICK_S 1.0  /* if no session has to be closed now */
+#define TICK_JITTER 0.2  /* fraction of a tick, plus or minus */
+#define TICK_MAX_S  0.06 /* longest tick; elapsed time beyond it is ignored */
+#define IDLE_TICK_S 1.0  /* tick if no session has to be closed now */
 
 /* What the evictor does with a node's sessions. */
 enum job { JOB_NONE, JOB_DRAIN, JOB_DOWN, JOB_HOME };
 
-/* Events, in the order of enum job. */
+/* Log events, indexed by enum job. */
 static const struct {
     const char *begun, *ended;
 } event_names[] = {
@@ -29,25 +29,25 @@ static const struct {
     [JOB_HOME] = {"node.homecoming", "node.home"},
 };
 
-/* A node, and the job that runs for it. */
+/* A node and its job. */
 struct target {
-    const struct cluster *cluster; /* of the evictor's snapshot */
-    const struct node *node;       /* of that cluster */
+    const struct cluster *cluster; /* in the evictor's snapshot */
+    const struct node *node;       /* in that cluster */
     struct node_live *live;        /* a reference */
     enum job job;
     enum node_status status; /* at the last tick */
-    uint64_t up_at_us;       /* up without a failure since then; 0 = not up */
+    uint64_t up_at_us;       /* start of the current time without a failure; 0 = not up */
     uint64_t failures;       /* at the last tick */
-    uint64_t begun_us;       /* the job */
-    uint32_t begun_with;     /* sessions it had to close then */
-    double due;              /* fraction of a session to close */
-    bool ended;              /* the job has no session left, which is logged */
+    uint64_t begun_us;       /* start of the job */
+    uint32_t begun_with;     /* sessions to close when the job started */
+    double due;              /* fraction of a session, left from earlier ticks */
+    bool ended;              /* the job has no session left, and its end was logged */
     bool held;               /* the job waits until a node accepts its sessions */
     uint32_t drain_rate_per_s, drain_deadline_ms; /* set by an operator; 0 = as configured */
-    uint32_t home_rate_per_s;                     /* an operator's homecoming; 0 = none */
-    bool home_recounts;   /* the number of sessions to close is not known yet */
+    uint32_t home_rate_per_s;                     /* rate of an operator's homecoming; 0 = none */
+    bool home_recounts;   /* home_left is not final, because workers are still counting */
     uint32_t home_left;   /* sessions that an operator's homecoming may still close */
-    uint32_t home_credit; /* handed out for homecomings by the last tick */
+    uint32_t home_credit; /* credit that the last tick handed out for homecoming */
 };
 
 struct evictor {
@@ -59,7 +59,7 @@ struct evictor {
     struct ev_timer tick;
     bool idle; /* the tick is IDLE_TICK_S */
     uint64_t ticked_us;
-    struct snapshot *snapshot; /* a reference; null before the first */
+    struct snapshot *snapshot; /* a reference; null before the first evictor_take() */
     struct target *targets;
     size_t n;
 };
@@ -71,7 +71,8 @@ static uint32_t sessions_on(const struct target *p)
 
 /*
  * Whether a homecoming may close sessions that are off-home for this cause. An operator's
- * homecoming closes all of them; a configured one only those that are likely to stay at home.
+ * homecoming closes all of them; a configured one closes only those that are likely to stay at
+ * their home.
  */
 static bool may_come_home(const struct target *p, enum off_home_cause cause)
 {
@@ -80,7 +81,7 @@ static bool may_come_home(const struct target *p, enum off_home_cause cause)
            (conf && (cause == OFF_HOME_DOWN || (cause == OFF_HOME_MOVED && conf->after_scale_out)));
 }
 
-/* Number of sessions that the homecoming has to close. */
+/* Number of sessions that the homecoming still has to close. */
 static uint32_t left_away(const struct target *p)
 {
     uint32_t n = 0;
@@ -90,13 +91,16 @@ static uint32_t left_away(const struct target *p)
     return p->home_rate_per_s && n > p->home_left ? p->home_left : n;
 }
 
-/* How many sessions the job still has to close. */
+/* Number of sessions that the job still has to close. */
 static uint32_t left_of(const struct target *p)
 {
     return p->job == JOB_HOME ? left_away(p) : sessions_on(p);
 }
 
-/* Sessions that wait for the CONNACK of a draining node are still relayed to it. */
+/*
+ * Whether more sessions will follow: those that wait for the CONNACK of a draining node are still
+ * relayed to it.
+ */
 static bool expects_more(const struct target *p)
 {
     return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
@@ -113,9 +117,9 @@ static uint32_t rate_of(const struct target *p)
 }
 
 /*
- * Credits per second, so that no second has more than rate * 1.1 closings. Workers may use the
- * credit of a tick at its very end, so a second can have the closings of two more ticks. The tenth
- * of a low rate is less than one session.
+ * Credit per second, limited so that no second has more than rate * 1.1 closings. Workers may use
+ * the credit of a tick at the end of the tick, so one second can have the closings of two more
+ * ticks. For rates below 10, the extra tenth is rounded down to 0.
  */
 static double pace_of(const struct target *p)
 {
@@ -126,13 +130,13 @@ static double pace_of(const struct target *p)
 
 /* ---- which job ---- */
 
-/* Whether the node is still in the configuration, rather than kept only for its sessions. */
+/* Whether the node is a member of the cluster, and is not only kept for its sessions. */
 static bool is_member(const struct target *p)
 {
     return p->node < p->cluster->nodes + p->cluster->n;
 }
 
-/* Whether the node would accept a session that is closed now. */
+/* Whether the node accepts new sessions. */
 static bool takes_sessions(const struct target *p)
 {
     return is_member(p) && p->node->weight > 0 && node_live_status(p->live) == NODE_UP &&
@@ -141,8 +145,8 @@ static bool takes_sessions(const struct target *p)
 }
 
 /*
- * Whether sessions may be closed so that they reconnect to another node. Only if a node would take
- * them: another node of the cluster or, for a homecoming, the node itself.
+ * Whether a node would accept the sessions that the job closes: another node of the cluster or, for
+ * a homecoming, the node itself.
  */
 static bool has_takers(const struct evictor *evictor, const struct target *p, enum job job)
 {
@@ -155,7 +159,7 @@ static bool has_takers(const struct evictor *evictor, const struct target *p, en
     return false;
 }
 
-/* During slow start the node would not get its sessions yet. */
+/* Whether a homecoming may start. During slow start, the node would not get its sessions yet. */
 static bool is_long_enough_up(const struct target *p, uint64_t now_us)
 {
     const struct homecoming_conf *conf = p->cluster->conf->homecoming;
@@ -205,7 +209,7 @@ static void log_job(const struct evictor *evictor, const struct target *p, bool 
     log_emit(&line);
 }
 
-/* Take back all unused credit. */
+/* Withdraw all unused credit. */
 static void withdraw(struct target *p)
 {
     for (int i = 0; i < EVICTION_COUNT; i++)
@@ -225,7 +229,7 @@ static void end_job(struct evictor *evictor, struct target *p)
 static void begin_job(struct evictor *evictor, struct target *p, enum job job, uint64_t now_us)
 {
     if (left_of(p) == 0 &&
-        !expects_more(p)) /* otherwise the status has changed, and the job is not finished */
+        !expects_more(p)) /* otherwise, a status change has interrupted the job */
         end_job(evictor, p);
     withdraw(p);
     p->job = job;
@@ -249,7 +253,7 @@ static void note_status(struct target *p, uint64_t now_us)
     if (status == p->status)
         return;
     p->home_rate_per_s = 0;
-    if (p->status == NODE_DRAINING) /* an operator's rate applies to one drain */
+    if (p->status == NODE_DRAINING) /* an operator's rate applies to one drain only */
         p->drain_rate_per_s = p->drain_deadline_ms = 0;
     p->status = status;
 }
@@ -267,7 +271,7 @@ static enum eviction eviction_of(const struct target *p)
     return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
 }
 
-/* Count what the last credit has closed; drop the rest, whose sessions have ended meanwhile. */
+/* Count the sessions closed with the last credit, and withdraw unused credit. */
 static void note_home_closings(struct target *p)
 {
     uint32_t kept = 0;
@@ -279,7 +283,7 @@ static void note_home_closings(struct target *p)
     p->home_credit = 0;
 }
 
-/* Divide credit among the off-home sessions, by cause. */
+/* Distribute credit among the off-home sessions, by cause. */
 static void hand_out_home(struct target *p, uint32_t credit)
 {
     p->home_credit = credit;
@@ -291,10 +295,10 @@ static void hand_out_home(struct target *p, uint32_t credit)
         atomic_store_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], n, memory_order_relaxed);
         credit -= n;
     }
-    p->home_credit -= credit; /* some have ended meanwhile */
+    p->home_credit -= credit; /* some sessions have ended meanwhile */
 }
 
-/* Hand out the credit for `passed_s` seconds. Returns true if there is something to close. */
+/* Hand out the credit for `passed_s` seconds. Returns true if there are sessions to close. */
 static bool hand_out(struct target *p, double passed_s, uint64_t now_us)
 {
     withdraw(p);
@@ -338,8 +342,8 @@ static void log_held(const struct evictor *evictor, const struct target *p)
 }
 
 /*
- * Whether no node would accept the sessions that the job closes. It then waits, until the deadline
- * of a drain at the latest: the node must be empty by then.
+ * Whether the job must wait because no node would accept its sessions. A drain waits only until its
+ * deadline, when the node must be empty.
  */
 static bool must_hold(struct evictor *evictor, struct target *p, uint64_t now_us)
 {
@@ -352,7 +356,10 @@ static bool must_hold(struct evictor *evictor, struct target *p, uint64_t now_us
     return p->held;
 }
 
-/* Whether workers are still counting off-home sessions. acquire: pairs with the last release */
+/*
+ * Whether workers are still counting off-home sessions. acquire: pairs with the release of the last
+ * worker.
+ */
 static bool is_recounting(const struct evictor *evictor)
 {
     return atomic_load_explicit(&evictor->registry->recounts, memory_order_acquire) > 0;
@@ -360,7 +367,7 @@ static bool is_recounting(const struct evictor *evictor)
 
 /*
  * An operator's homecoming applies to the sessions that are off-home when it starts. If the nodes
- * have just changed, their number is known only later.
+ * have just changed, the workers are still counting them.
  */
 static void note_recount(const struct evictor *evictor, struct target *p)
 {
@@ -372,7 +379,7 @@ static void note_recount(const struct evictor *evictor, struct target *p)
         p->home_rate_per_s = 0;
 }
 
-/* Update one node's job. Returns true while the job needs more ticks. */
+/* Update one node's job. Returns true if the job needs more ticks. */
 static bool update(struct evictor *evictor, struct target *p, double passed_s, bool *wake)
 {
     uint64_t now_us = clock_monotonic_us();
@@ -398,7 +405,7 @@ static bool update(struct evictor *evictor, struct target *p, double passed_s, b
     return true;
 }
 
-/* Whether a job may start or resume without a status change. */
+/* Whether a job can start or resume without a status change. */
 static bool needs_polling(const struct target *p)
 {
     const struct cluster_conf *conf = p->cluster->conf;
@@ -426,7 +433,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     bool busy = false, later = false, wake = false;
     evictor->ticked_us = now_us;
     if (passed_s > TICK_MAX_S)
-        passed_s = TICK_MAX_S; /* the loop was blocked or idle: no burst to catch up */
+        passed_s = TICK_MAX_S; /* the loop was blocked or idle: do not catch up with a burst */
     for (size_t i = 0; i < evictor->n; i++) {
         busy |= update(evictor, &evictor->targets[i], passed_s, &wake);
         later |= needs_polling(&evictor->targets[i]);
@@ -470,7 +477,7 @@ static size_t count_nodes(const struct snapshot *snapshot)
     return n;
 }
 
-/* Also for nodes that are gone. */
+/* Withdraw the credit of all nodes, including removed ones. */
 static void withdraw_all(const struct evictor *evictor)
 {
     for (size_t i = 0; i < evictor->n; i++)
@@ -517,7 +524,7 @@ void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t
     struct target *p = find(evictor, live);
     if (!p)
         return;
-    note_status(p, clock_monotonic_us()); /* otherwise the status change would reset the rate */
+    note_status(p, clock_monotonic_us()); /* otherwise, a status change would reset the rate */
     p->drain_rate_per_s = rate_per_s;
     p->drain_deadline_ms = deadline_ms;
     evictor_check(evictor);
@@ -529,7 +536,7 @@ bool evictor_read_drain(const struct evictor *evictor, const struct node_live *l
     const struct target *p = find(evictor, live);
     if (!p || p->job != JOB_DRAIN)
         return false;
-    const bool own = p->drain_rate_per_s > 0; /* an operator sets both, rate and deadline */
+    const bool own = p->drain_rate_per_s > 0; /* an operator sets both rate and deadline */
     *out = (struct evictor_drain){.rate_per_s = rate_of(p),
                                   .deadline_ms = own ? p->drain_deadline_ms
                                                      : p->cluster->conf->drain_deadline_ms,
@@ -552,7 +559,7 @@ void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_
     evictor_check(evictor);
 }
 
-/* ---- life ---- */
+/* ---- create and free ---- */
 
 struct evictor *evictor_new(struct ev_loop *loop, struct log *log,
                             const struct node_registry *registry, void (*wake)(void *arg),

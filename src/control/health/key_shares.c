@@ -1,5 +1,5 @@
 /*
- * key_shares.c - the share of the key space of each node, by its current status.
+ * key_shares.c - compute the share of the key space of each node, using the current statuses.
  */
 #include "key_shares.h"
 
@@ -8,8 +8,8 @@
 #include "model/placement.h"
 
 struct key_shares {
-    struct snapshot *snapshot; /* a reference; the shares belong to it; null = none */
-    uint32_t news;             /* of the registry, at that time */
+    struct snapshot *snapshot; /* a reference; the shares are of this snapshot; null = none */
+    uint32_t news;             /* the registry's status_version for these shares */
     uint32_t *permille;        /* owned */
 };
 
@@ -33,7 +33,10 @@ void key_shares_free(struct key_shares *shares)
     free(shares);
 }
 
-/* Nodes that take new sessions: those that are up or, if none of them has a weight, paused ones. */
+/*
+ * Find the nodes that accept new sessions: those that are up or, if none of these has a weight,
+ * paused nodes.
+ */
 static void note_open(const struct cluster *cluster, bool *open)
 {
     bool any = false;
@@ -74,7 +77,7 @@ static bool fill(struct key_shares *shares, struct snapshot *snapshot)
 const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snapshot,
                                const struct node_registry *registry)
 {
-    /* the writer of both is this thread */
+    /* relaxed: only this thread writes it */
     const uint32_t news = atomic_load_explicit(&registry->status_version, memory_order_relaxed);
     if (shares->snapshot == snapshot && shares->news == news)
         return shares->permille;

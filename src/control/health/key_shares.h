@@ -1,6 +1,7 @@
 /*
- * key_shares.h - the share of the key space that has its home on each node. Cached until nodes or
- * their statuses change: for a thousand nodes, the computation takes some milliseconds.
+ * key_shares.h - compute the share of the key space that has its home on each node. The result is
+ * cached until nodes or their statuses change, because it takes some milliseconds to compute for a
+ * thousand nodes.
  *
  * Main thread only.
  */
@@ -18,8 +19,8 @@ MUST_USE struct key_shares *key_shares_new(void);
 void key_shares_free(struct key_shares *shares); /* null is allowed */
 
 /*
- * The shares of all nodes, in permille of their cluster: cluster by cluster, each with its n nodes,
- * without removed ones. Borrowed until the next call. Null if memory is short.
+ * Return the share of each node in permille of its cluster, in the order of the clusters and their
+ * nodes, without removed nodes. Borrowed until the next call. Returns null if memory is short.
  */
 const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snapshot,
                                const struct node_registry *registry);

@@ -1,7 +1,8 @@
 /*
  * ports_watch.c - warn before the local ports for connections to a node run out.
  *
- * Compares the sessions of each node with the ports of its source addresses, once per second.
+ * Once per second, the number of sessions of each node is compared with the number of local ports
+ * of its source addresses.
  */
 #include "ports_watch.h"
 
@@ -10,14 +11,13 @@
 
 #define LOW_PERCENT     80u
 #define GOOD_PERCENT    70u
-#define CHECKS_PER_READ 10u /* the kernel's range seldom changes, and reading it takes a file */
+#define CHECKS_PER_READ 10u /* the kernel's range seldom changes, and reading it opens a file */
 
 struct ports_watch {
     const struct node_live **warned; /* only compared, never dereferenced */
     size_t n, room;
     uint64_t warnings;
-    uint64_t each; /* local ports of one source address, when last read; 0 = the kernel's range
-                      cannot be read */
+    uint64_t each; /* local ports per source address, as last read; 0 = cannot be read */
     unsigned checks;
 };
 
@@ -53,8 +53,10 @@ struct ports_watch *ports_watch_new(void)
     return watch;
 }
 
-/* A range that could be read before stays known, and one that could not stays unknown: a metric
- * neither appears late nor disappears. */
+/*
+ * Read the range again, unless it could not be read at the start; keep the last value on failure.
+ * So a metric neither appears late nor disappears.
+ */
 static void read_range_again(struct ports_watch *watch)
 {
     const uint64_t each = watch->each > 0 ? ports_of_a_source() : 0;
@@ -85,7 +87,7 @@ static size_t find(const struct ports_watch *watch, const struct node_live *live
     return i;
 }
 
-/* If memory is short, the warning is repeated. */
+/* Remember that the warning was logged. If memory is short, it will be logged again. */
 static void remember(struct ports_watch *watch, const struct node_live *live)
 {
     if (watch->n == watch->room) {
@@ -129,7 +131,7 @@ static bool has(const struct snapshot *snapshot, const struct node_live *live)
     return false;
 }
 
-/* Forget nodes that are gone: a new record may get the same address. */
+/* Forget removed nodes: a new record may get the same memory address. */
 static void forget_gone(struct ports_watch *watch, const struct snapshot *snapshot)
 {
     for (size_t i = 0; i < watch->n;)

@@ -16,9 +16,9 @@ MUST_USE struct ports_watch *ports_watch_new(void);
 void ports_watch_free(struct ports_watch *watch); /* null is allowed */
 
 /*
- * Compare the sessions of every TCP node with the local ports: the size of
- * net.ipv4.ip_local_port_range per source address of the right family. Logs `ports.low` at 80 %,
- * once until the use is below 70 % again.
+ * Compare the number of sessions of every TCP node with the number of local ports: the size of
+ * net.ipv4.ip_local_port_range per source address of the right family. Logs `ports.low` when 80 %
+ * are in use, and not again until the use was below 70 %.
  */
 void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 
@@ -27,7 +27,7 @@ void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapsho
 uint64_t ports_watch_ports(const struct ports_watch *watch, const struct cluster *cluster,
                            const struct node *node);
 
-/* Warnings so far. */
+/* Number of warnings so far. */
 uint64_t ports_watch_warnings(const struct ports_watch *watch);
 
 #endif

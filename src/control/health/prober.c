@@ -1,5 +1,5 @@
 /*
- * prober.c - the health of all nodes: one probe per node, and decisions per cluster.
+ * prober.c - track the health of all nodes: one probe per node, decisions per cluster.
  *
  *    snapshot --> a probe for each node (prober_probe.c), which checks and settles it
  *    tick, 10 per second --> failures the workers counted --> may one more be ejected? --> settle
@@ -29,17 +29,17 @@ struct prober {
     struct prober_place place;
     struct tls_library *library; /* owned; null while no check needs TLS */
     struct prober_plan *plan;    /* a reference; null until the first snapshot */
-    struct probe **probes;       /* owned; cluster by cluster, as the plan has its nodes */
+    struct probe **probes;       /* owned; in the order of the plan's clusters and their nodes */
     size_t n;
     struct ev_timer tick;
     unsigned quiet_ticks;
-    _Atomic bool failing; /* since the last check */
+    _Atomic bool failing; /* a session has failed since the last evaluation */
 };
 
 /* ---- failures of sessions ---- */
 
 struct counts {
-    size_t open; /* up, with a weight: accept sessions */
+    size_t open; /* nodes that accept sessions: up, with a weight */
     size_t ejected;
 };
 
@@ -55,20 +55,20 @@ static struct counts count_nodes_by_status(struct probe *const *probes, size_t n
 }
 
 /*
- * Evaluate the new failures of a node, and return their number. They count only if the node accepts
- * new sessions. The last open node of a cluster is never ejected.
+ * Evaluate the new failures of a node, and return their number. Failures count only if the node
+ * accepts new sessions. The last open node of a cluster is never ejected.
  */
 static uint32_t fold(struct probe *p, const struct passive_conf *conf, size_t n,
                      struct counts *counts, uint64_t now_ms)
 {
     uint32_t failures = probe_take_failures(p);
     bool is_up = node_live_status(p->live) == NODE_UP;
-    /* a suspected node that also fails sessions: not the passive check alone */
+    /* max_ejected_percent does not apply to suspected nodes */
     bool may_eject =
         is_up && counts->open > 1 &&
         (health_is_suspected(&p->health) || health_may_eject(conf, n, counts->ejected));
     if (health_sessions_failed(&p->health, conf, is_up ? failures : 0, now_ms, may_eject)) {
-        /* the window may contain more, but this many have failed at least */
+        /* the window contains at least this many failures */
         p->failures_logged = failures > conf->failures ? failures : conf->failures;
         counts->ejected++;
         counts->open -= p->node->weight > 0;
@@ -118,7 +118,10 @@ static void log_panic_ended(const struct prober *prober, const struct prober_clu
     log_emit(&line);
 }
 
-/* Count nodes as outside panic mode. Returns the number of suspected nodes. */
+/*
+ * Count the nodes of a cluster, and those that are up without panic mode. Returns the number of
+ * suspected nodes.
+ */
 static size_t count_up(struct probe *const *probes, size_t n, uint64_t now_ms,
                        struct health_tally *out)
 {
@@ -136,7 +139,7 @@ static size_t count_up(struct probe *const *probes, size_t n, uint64_t now_ms,
     return suspected;
 }
 
-/* Whether enough nodes have been up for two intervals: one good check must not end panic mode. */
+/* Whether enough nodes have been up for two intervals. One good check must not end panic mode. */
 static bool is_calm(struct prober_cluster *cluster, uint64_t now_us)
 {
     struct prober_group *group = &cluster->group;
@@ -179,13 +182,16 @@ static void update_panic(const struct prober *prober, struct prober_cluster *clu
 
 /* ---- ticks ---- */
 
-/* Evaluate failures and settle all nodes. Returns true if nothing failed and none is ejected. */
+/*
+ * Evaluate failures and settle all nodes. Returns true if no session failed, no node is ejected,
+ * and there is no panic mode.
+ */
 static bool update(struct prober *prober)
 {
     const uint64_t now_ms = clock_monotonic_us() / 1000u;
     struct probe **probes = prober->probes;
     bool quiet = true;
-    /* acquire: pairs with prober_note_failing(); the counts before it are visible below */
+    /* acquire: pairs with prober_note_failing(), so that earlier counts are visible below */
     (void)atomic_exchange_explicit(&prober->failing, false, memory_order_acq_rel);
     for (size_t i = 0; i < prober->plan->snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = prober->plan->clusters[i].cluster;
@@ -195,7 +201,7 @@ static bool update(struct prober *prober)
             if (fold(probes[k], &cluster->conf->passive, cluster->n, &counts, now_ms) > 0)
                 quiet = false;
         for (size_t k = cluster->n; k < cluster->n_all; k++)
-            probe_settle(probes[k]); /* removed: only its checks count */
+            probe_settle(probes[k]); /* removed: only checks count */
         quiet = quiet && counts.ejected == 0 && !prober->plan->clusters[i].group.panic;
         probes += cluster->n_all;
     }
@@ -212,7 +218,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         set_tick(prober, CALM_TICK_S);
 }
 
-/* A node's verdict has changed, which may affect all nodes of its cluster. */
+/* Handle a node's changed verdict, which can affect all nodes of its cluster. */
 static void on_verdict_changed(void *arg, struct probe *p)
 {
     struct prober *prober = arg;
@@ -238,7 +244,7 @@ void prober_check_failures(struct prober *prober)
 
 /* ---- a new snapshot ---- */
 
-/* Find a node's probe; *hint is its likely index, because snapshots resemble each other. */
+/* Find a node's probe; *hint is its likely index, because successive snapshots are similar. */
 static struct probe *find(const struct prober *prober, const struct node_live *live, size_t *hint)
 {
     for (size_t i = 0; i < prober->n; i++) {
@@ -267,7 +273,7 @@ static void drop_new(struct probe **probes, size_t n)
     free(probes);
 }
 
-/* Existing and new probes for the nodes of the snapshot. Null if memory is short. */
+/* Collect existing and new probes for the nodes of a snapshot. Returns null if memory is short. */
 static struct probe **gather(struct prober *prober, const struct snapshot *snapshot, size_t n)
 {
     struct probe **probes =
@@ -288,7 +294,7 @@ static struct probe **gather(struct prober *prober, const struct snapshot *snaps
     return probes;
 }
 
-/* Free the probes of nodes that are gone. */
+/* Use these probes, and free those of removed nodes. */
 static void replace_probes(struct prober *prober, struct probe **probes, size_t n)
 {
     for (size_t i = 0; i < prober->n; i++)
@@ -307,7 +313,7 @@ static void serve_cluster(struct probe **probes, struct prober_plan *plan,
                           struct prober_cluster *cluster, bool first)
 {
     const struct cluster *of = cluster->cluster;
-    bool others = false; /* nodes that stay in the cluster */
+    bool others = false; /* some nodes stay in the cluster */
     for (size_t i = 0; i < of->n; i++)
         others = others || !probe_joins(probes[i], &of->nodes[i]);
     for (size_t i = 0; i < of->n_all; i++) {
@@ -328,7 +334,7 @@ static void take_over_group(const struct prober_cluster *before, struct prober_c
         now->group.any_answer = false;
 }
 
-/* A cluster's panic state is kept across plans, by its name. */
+/* Copy the state of each cluster, such as panic mode, to the cluster of the same name. */
 static void take_over_groups(const struct prober_plan *before, struct prober_plan *plan)
 {
     for (size_t i = 0; before && i < before->snapshot->config->n_clusters; i++)
@@ -347,7 +353,7 @@ bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first)
         prober_plan_unref(plan);
         return false;
     }
-    ev_now_update(prober->place.loop); /* timers count from the loop's time */
+    ev_now_update(prober->place.loop); /* timers start from the loop's time */
     replace_probes(prober, probes, n);
     take_over_groups(prober->plan, plan);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
@@ -406,7 +412,7 @@ bool prober_panics(const struct prober *prober, size_t cluster)
            prober->plan->clusters[cluster].group.panic;
 }
 
-/* ---- life ---- */
+/* ---- create and free ---- */
 
 struct prober *prober_new(struct ev_loop *loop, struct node_registry *registry, struct log *log,
                           uint64_t boot_id, const struct prober_callbacks *callbacks)

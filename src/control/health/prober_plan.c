@@ -1,7 +1,7 @@
 /*
  * prober_plan.c - read what checks need: password files, certificates, addresses.
  *
- * Files are read here, once per configuration: a check never waits for a file.
+ * Files are read once per configuration, so that a check never waits for a file.
  */
 #include "prober_plan.h"
 
@@ -21,8 +21,10 @@ static void log_no_password(struct log *log, const struct cluster_conf *conf, co
     log_emit(&line);
 }
 
-/* If the file can no longer be read, logs an event, and checks are made without a password. False
- * when memory is short. */
+/*
+ * Read the password file of a cluster. If it can no longer be read, logs an event; checks then run
+ * without a password. Returns false if memory is short.
+ */
 static bool load_password(struct prober_cluster *cluster, struct log *log)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;
@@ -43,7 +45,7 @@ static bool wants_tls(const struct cluster_conf *conf)
     return conf->tls && conf->health_check && conf->health_check->type != CHECK_TYPE_HTTP;
 }
 
-/* False when memory is short. */
+/* Returns false if memory is short. */
 static bool load_tls(struct prober_cluster *cluster, struct tls_library **library, struct log *log)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;

@@ -3,8 +3,8 @@
  *
  *    next (timer) --> check running --> verdict --> settle --> record, log, changed()
  *       ^                                    |
- *       +---- interval_ms, or fast_interval_ms while it is changing, +-10 %, since the
- *             check's beginning
+ *       +---- interval_ms, or fast_interval_ms while the verdict is changing, +-10 %,
+ *             from the start of the check
  */
 #include "prober_probe.h"
 
@@ -23,7 +23,7 @@ static const struct health_check_conf *rules(const struct probe *p)
     return p->cluster->cluster->conf->health_check;
 }
 
-/* 0 <= x < 1; xorshift64 (Marsaglia, 2003): routers differ by their seed. */
+/* Return a random 0 <= x < 1 (xorshift64, Marsaglia 2003). Each router has its own seed. */
 static double random_share(struct prober_place *place)
 {
     place->random ^= place->random << 13;
@@ -44,7 +44,7 @@ static bool is_admin_status(enum node_status status)
     return status == NODE_OFF || status == NODE_DRAINING;
 }
 
-/* The node takes sessions although its checks fail. */
+/* Whether the node accepts sessions although its checks fail. */
 static bool is_kept_up(const struct probe *p)
 {
     return p->health.panic && health_is_suspected(&p->health);
@@ -74,7 +74,7 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
     }
 }
 
-/* Why the status has changed. */
+/* Return the reason for a change of the status. */
 static const char *reason(const struct probe *p, enum node_status status, enum node_status was,
                           char text[PROBE_WHY_MAX])
 {
@@ -110,7 +110,10 @@ static void log_status(const struct probe *p, enum node_status status, enum node
     log_emit(&line);
 }
 
-/* The workers keep the sessions that a suspected node still serves. */
+/*
+ * Store whether the node is suspected: workers keep the sessions that a suspected node still
+ * serves.
+ */
 static void note_suspicion(const struct probe *p)
 {
     const bool suspected = p->health.verdict == CHECK_TIMEOUT;
@@ -158,7 +161,7 @@ static void check_after(struct probe *p, double after_s)
     ev_timer_start(p->place->loop, &p->next);
 }
 
-/* One interval after the last check began. */
+/* Schedule the next check, one interval after the start of the last one. */
 static void check_in_time(struct probe *p)
 {
     const struct health_check_conf *conf = rules(p);
@@ -168,7 +171,7 @@ static void check_in_time(struct probe *p)
     check_after(p, interval_s - (double)since_us / 1e6);
 }
 
-/* Release what the check used. */
+/* Release the check's resources. */
 static void check_over(struct probe *p)
 {
     prober_plan_unref(p->check_plan);
@@ -193,8 +196,8 @@ static void log_result(const struct probe *p, enum check_result result)
 }
 
 /*
- * If no MQTT check was ever answered and the node has answered no device, but accepts connections
- * and closes them or sends nothing, PROXY protocol may be enabled on one side only.
+ * Note how far the check got. If the node accepts connections, but has never answered a device, and
+ * no check of the cluster was ever answered, PROXY protocol may be enabled on one side only.
  */
 static void note_contact(struct probe *p, const struct check_report *report)
 {
@@ -228,7 +231,7 @@ static void on_checked(void *arg, const struct check_report *report)
         probe_settle(p);
 }
 
-/* The next source address of the right family; null = none. */
+/* Return the next source address of the right family; null = none. */
 static const struct address *next_source(struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
@@ -240,7 +243,7 @@ static const struct address *next_source(struct probe *p)
     return NULL;
 }
 
-/* The router lacks a resource: the check has no result. */
+/* Handle a check that could not start because the router lacks a resource. */
 static void not_started(struct probe *p)
 {
     check_in_time(p);
@@ -254,7 +257,7 @@ static void not_started(struct probe *p)
     log_emit(&line);
 }
 
-/* Whether the current snapshot has it as a removed node. */
+/* Whether the node is a removed one in the current snapshot. */
 static bool is_removed(const struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;
@@ -265,7 +268,7 @@ static void begin_check(struct probe *p)
 {
     const struct cluster_conf *conf = p->cluster->cluster->conf;
     if (is_removed(p) && NODE_LIVE_READ(p->live->sessions) == 0) {
-        /* no check needed; but a session placed by the old snapshot may still arrive */
+        /* no check is needed now, but a session placed with the old snapshot may still arrive */
         check_after(p, rules(p)->interval_ms / 1000.);
         return;
     }
@@ -296,7 +299,7 @@ static void on_next(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- plans ---- */
 
-/* "mqtt-router-" and eleven digits: unique in this router, random among routers. */
+/* Write "mqtt-router-" and eleven digits: unique in this router, random among routers. */
 static void name_client(char client_id[PROBE_CLIENT_ID_MAX], uint64_t number)
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz", prefix[] = "mqtt-router-";
@@ -343,20 +346,22 @@ void probe_begin(struct probe *p, enum probe_begin how)
     p->rejoins = p->plan;
     if (p->rejoins)
         health_renew(&p->health);
-    else if (node_live_status(p->live) != NODE_UP) /* left from an earlier snapshot */
+    else if (node_live_status(p->live) != NODE_UP) /* the status is from an earlier snapshot */
         node_live_set_status(p->place->registry, p->live, NODE_UP);
 }
 
-/* The node no longer has checks. */
+/* Stop the checks of a node that no longer has any. */
 static void end_checks(struct probe *p)
 {
     ev_timer_stop(p->place->loop, &p->next);
     cancel_check(p);
-    health_forget_checks(&p->health); /* no check could revise the verdict */
+    health_forget_checks(&p->health); /* no later check could change the verdict */
 }
 
-/* A node that joins again, or has another place for its checks, is checked soon; a shorter interval
- * counts from now on. Both are spread: a reload concerns many nodes. */
+/*
+ * Check the node soon if it joins again or its check address has changed. A shorter interval takes
+ * effect now. Both are spread in time, because a reload affects many nodes.
+ */
 static void go_on_checking(struct probe *p, const struct endpoint *before)
 {
     struct endpoint now;
@@ -367,7 +372,7 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
         cancel_check(p);
         check_after(p, random_share(p->place) * SOON_S);
     } else if (p->rejoins &&
-               !p->check) { /* a check in progress gives the same result, and may be slow */
+               !p->check) { /* a check in progress gives the same result, and may take long */
         check_after(p, random_share(p->place) * SOON_S);
     } else if (!p->check &&
                ev_timer_remaining(p->place->loop, &p->next) > interval_s * (1. + JITTER)) {
@@ -376,8 +381,8 @@ static void go_on_checking(struct probe *p, const struct endpoint *before)
 }
 
 /*
- * An operator's override stays until the file has another state for the node; and while the node
- * is missing in DNS, but not while it is missing in the file (overrides.h).
+ * Whether an operator's override is kept: until the file has another state for the node. It is also
+ * kept while the node is missing in DNS, but not if it is missing in the file (overrides.h).
  */
 static bool keeps_override(const struct probe *p, const struct cluster_conf *conf,
                            enum node_state configured)
@@ -410,7 +415,7 @@ void probe_serve(struct probe *p, struct prober_plan *plan, struct prober_cluste
     else if (checked)
         go_on_checking(p, &before);
     else {
-        if (old && !p->rejoins) /* it had no checks before: one bad check must not decide */
+        if (old && !p->rejoins) /* it had no checks before: one bad check must not be decisive */
             health_presume_good(&p->health);
         check_after(p, random_share(p->place) * within_ms / 1000.);
     }

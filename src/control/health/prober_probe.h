@@ -17,17 +17,17 @@
 
 struct probe;
 
-/* What all probes share. */
+/* State shared by all probes. */
 struct prober_place {
     struct ev_loop *loop;           /* borrowed, like the next two */
-    struct node_registry *registry; /* whose record's status is written */
+    struct node_registry *registry; /* contains the records whose status is written */
     struct log *log;
     struct prober_callbacks callbacks;
-    /* called when a probe's verdict has changed; it settles the cluster */
+    /* called to settle the cluster when a probe's verdict has changed */
     void (*verdict_changed)(void *arg, struct probe *probe);
-    void *arg;               /* of verdict_changed */
-    uint64_t client_numbers; /* the next probe's, in its client identifier */
-    uint64_t random;         /* of the jitter; never 0 */
+    void *arg;               /* argument of verdict_changed */
+    uint64_t client_numbers; /* number in the client identifier of the next probe */
+    uint64_t random;         /* random state for the jitter; never 0 */
 };
 
 #define PROBE_CLIENT_ID_MAX 24u
@@ -35,44 +35,44 @@ struct prober_place {
 
 struct probe {
     struct prober_place *place;     /* borrowed */
-    struct prober_plan *plan;       /* a reference; null until it serves */
-    struct prober_cluster *cluster; /* of the plan */
-    const struct node *node;        /* of the plan's snapshot */
-    struct node_live *live;         /* the same snapshot's */
+    struct prober_plan *plan;       /* a reference; null before probe_serve() */
+    struct prober_cluster *cluster; /* in the plan */
+    const struct node *node;        /* in the plan's snapshot */
+    struct node_live *live;         /* the node's record */
 
     struct health health;
-    enum node_state configured; /* as in the file; health.admin_state may be an operator's */
+    enum node_state configured; /* state in the file; health.admin_state can be an override */
     bool by_operator;
-    uint64_t failures_seen;   /* of live->failures */
-    uint32_t failures_logged; /* number that led to the ejection, for the log */
+    uint64_t failures_seen;   /* live->failures when last read */
+    uint32_t failures_logged; /* number of failures that led to the ejection, for the log */
 
     char client_id[PROBE_CLIENT_ID_MAX];
-    char why[PROBE_WHY_MAX];    /* the last check's reason */
+    char why[PROBE_WHY_MAX];    /* reason given by the last check */
     enum check_contact contact; /* how far the last check got */
-    uint64_t checked_us;        /* when it ended */
-    bool unanswered;            /* no check of the cluster ever got a byte for its CONNECT */
-    uint64_t silent_since_us;   /* when the first check in a row that timed out began */
-    uint64_t checks[HEALTH_CHECK_RESULTS]; /* how many had which result */
+    uint64_t checked_us;        /* when the last check ended */
+    bool unanswered;            /* see struct prober_facts */
+    uint64_t silent_since_us;   /* start of the first of the last checks that all timed out */
+    uint64_t checks[HEALTH_CHECK_RESULTS]; /* number of checks by result */
     struct ev_timer next;
-    unsigned turn; /* of the cluster's source addresses */
+    unsigned turn; /* counter to rotate the cluster's source addresses */
 
     /* the check in progress; its parameters are kept until it ends */
     struct check *check;
     struct prober_plan *check_plan; /* a reference */
     struct endpoint check_endpoint;
     uint64_t check_begun_us;
-    bool shortage_logged; /* the last check could not start, which is logged */
+    bool shortage_logged; /* the last check could not start, and this was logged */
 
     bool kept;    /* during prober_take(): it is in the new snapshot */
-    bool rejoins; /* during prober_take(): it was known, and joins again */
+    bool rejoins; /* during prober_take(): an existing node that joins again */
 };
 
-/* Does nothing before probe_serve(). Null if memory is short. */
+/* Create a probe, which does nothing before probe_serve(). Returns null if memory is short. */
 MUST_USE struct probe *probe_new(struct prober_place *place, struct node_live *live);
 void probe_free(struct probe *probe); /* null is allowed */
 
 /*
- * Whether the node joins its cluster: it is new, returns, or has another address.
+ * Whether the node joins its cluster: it is new, has returned, or has another address.
  *
  *   node   a member of its cluster in the new plan's snapshot
  */
@@ -92,16 +92,16 @@ enum probe_begin {
 void probe_serve(struct probe *probe, struct prober_plan *plan, struct prober_cluster *cluster,
                  const struct node *node, uint32_t within_ms);
 
-/* For a node that joins, before probe_serve(): earlier results may be out of date. */
+/* Reset a node that joins, because earlier results may be out of date. Call probe_serve() next. */
 void probe_begin(struct probe *probe, enum probe_begin how);
 
-/* Set an operator's override; the probe must be settled afterwards. */
+/* Set an operator's override; call probe_settle() afterwards. */
 void probe_override(struct probe *probe, enum node_state state);
 
-/* Reason for its status; points into the probe or into `text`. */
+/* Return the reason for the node's status. It points into the probe or into `text`. */
 const char *probe_why(const struct probe *probe, char text[PROBE_WHY_MAX]);
 
-/* Number of failed sessions since the last call. */
+/* Return the number of sessions that failed since the last call. */
 uint32_t probe_take_failures(struct probe *probe);
 
 /* Update the node's record from its health; log and report a change. */
