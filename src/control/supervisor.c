@@ -1,10 +1,10 @@
 /*
- * supervisor.c - the life of the main thread: create all parts, serve, free them.
+ * supervisor.c - the main thread: create all parts, serve, free them.
  *
  *    init() -> supervisor_start() -> serve() until a signal ends it
  *        any failure: report it, undo, exit code 1  |
- *    join, free  <- all workers ended <- STOP after shutdown_ms  <- DRAIN (SIGTERM) or STOP
- * (SIGINT)
+ *    join, free  <- all workers ended <- STOP after shutdown_ms <- DRAIN (SIGTERM)
+ *                                     <- STOP (SIGINT)
  */
 #include "control/supervisor.h"
 
@@ -47,7 +47,7 @@ static void announce_listeners(struct supervisor *sup)
     sup->sockets = NULL;
 }
 
-/* Do what was requested before the workers ran. */
+/* Handle requests that arrived before the workers were running. */
 static void catch_up(struct supervisor *sup)
 {
     supervisor_take_members(sup);
@@ -160,7 +160,7 @@ static bool init_service(struct supervisor *sup, const char *config_path)
            supervisor_no_memory(sup);
 }
 
-/* A dry run keeps its log, to print the warnings in it. */
+/* Create the log. A dry run writes it to memory, to print its warnings later. */
 static struct log *make_log(struct supervisor *sup, const struct log_conf *conf)
 {
     if (!sup->dry_run)
@@ -208,7 +208,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     return init_service(sup, config_path);
 }
 
-/* Cut time and level off "2026-01-02T03:04:05.678Z   WARN host.limit have=1024". */
+/* Skip time and level of "2026-01-02T03:04:05.678Z WARN host.limit have=1024". */
 static const char *skip_prefix(const char *line)
 {
     for (int words = 0; words < 2; words++) {
@@ -218,7 +218,7 @@ static const char *skip_prefix(const char *line)
     return line;
 }
 
-/* Print what a start would have logged. */
+/* Print the warnings that a start would log. */
 static void print_warnings(const struct supervisor *sup)
 {
     char *line = NULL;

@@ -1,5 +1,5 @@
 /*
- * supervisor_events.c - what the main thread does while the router serves.
+ * supervisor_events.c - event handlers of the main thread while the router serves.
  *
  *    signals            --> drain, stop, reload, reopen the log, log the gauges
  *    workers (ev_async) --> a worker has ended, has lost most of its sessions, sees a node fail
@@ -86,7 +86,7 @@ static void on_hup(struct ev_loop *loop, struct ev_signal *signal, int events)
         (void)!reload(&sup->service, NULL); /* a failure is logged */
 }
 
-/* logrotate has renamed the log file. */
+/* Reopen the log file, which logrotate has renamed. */
 static void on_usr1(struct ev_loop *loop, struct ev_signal *signal, int events)
 {
     (void)loop;
@@ -129,7 +129,7 @@ static void note_emptied(void *arg)
     ev_async_send(sup->loop, &sup->worker_emptied);
 }
 
-/* More sessions are probably about to close: wait until none has for a while. */
+/* Restart the timer for trimming: more sessions are probably about to close. */
 static void on_worker_emptied(struct ev_loop *loop, struct ev_async *async, int events)
 {
     (void)events;
@@ -187,7 +187,7 @@ void supervisor_on_node_changed(void *arg, struct node_live *live)
     (void)live;
     struct supervisor *sup = arg;
     evictor_check(sup->service.evictor);
-    supervisor_wake_workers(sup); /* sessions that wait for the node are placed elsewhere */
+    supervisor_wake_workers(sup); /* to place sessions elsewhere that wait for the node */
 }
 
 void supervisor_take_members(struct supervisor *sup)
@@ -214,7 +214,7 @@ static void on_housekeeping(struct ev_loop *loop, struct ev_timer *timer, int ev
     ports_watch_check(sup->ports, sup->service.snapshot, sup->log);
     connect_watch_check(sup->service.connects, sup->service.snapshot, sup->service.prober,
                         sup->log);
-    evictor_check(sup->service.evictor); /* sessions may be away from a home that was never down */
+    evictor_check(sup->service.evictor); /* sessions can be off-home without a status change */
     history_update(sup->context.history, &sup->service);
 }
 
@@ -236,7 +236,7 @@ static void watch_signals(struct supervisor *sup)
         signals[i].watcher->data = sup;
         ev_signal_start(sup->loop, signals[i].watcher);
     }
-    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL uses write(2) */
 }
 
 static void watch_workers(struct supervisor *sup)

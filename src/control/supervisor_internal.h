@@ -27,7 +27,7 @@ struct supervisor {
     struct ports_watch *ports; /* owned */
     struct admin *admin;       /* owned; null = no admin interface */
     struct admin_context context;
-    struct reload_participant participant; /* the admin interface's part in a reload */
+    struct reload_participant participant; /* the admin interface, which takes part in reloads */
     struct log *log;                       /* owned */
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr1, on_usr2;
@@ -36,13 +36,13 @@ struct supervisor {
     struct ev_timer trim, waited, housekeeping;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_mode mode;
-    bool started;         /* the worker threads run */
-    bool members_pending; /* members found too early, or not applied because memory was short */
-    bool reload_pending;  /* a reload was requested too early */
+    bool started;         /* the worker threads are running */
+    bool members_pending; /* members are not applied yet: too early, or memory was short */
+    bool reload_pending;  /* a reload was requested before the workers were running */
     bool listening;
-    bool dry_run;                  /* supervisor_check(): change nothing that others can see */
-    int dry_run_fd;                /* memory file with the log of a dry run; -1 = none */
-    struct worker_socket *sockets; /* owned; of the first snapshot, until they are announced */
+    bool dry_run;                  /* supervisor_check(): change nothing outside this process */
+    int dry_run_fd;                /* memfd with the log of a dry run; -1 = none */
+    struct worker_socket *sockets; /* owned; those of the first snapshot, until announced */
     FILE *out;                     /* borrowed */
 };
 
@@ -59,7 +59,7 @@ void supervisor_on_node_changed(void *arg, struct node_live *live);
 void supervisor_on_members_changed(void *arg);
 void supervisor_wake_workers(void *arg);
 
-/* Put all workers into a mode; a mode below the current one is ignored. */
+/* Set the mode of all workers; a mode below the current one is ignored. */
 void supervisor_set_mode(struct supervisor *sup, enum worker_mode mode);
 
 /* Apply discovered members; if memory is short, housekeeping tries again. */
@@ -76,13 +76,13 @@ unsigned supervisor_workers(const struct config *config);
 bool supervisor_no_memory(const struct supervisor *sup);
 
 /*
- * Start the workers. The loop, the log and the parts of the service exist already.
+ * Start the workers. The loop, the log and the parts of the service must exist already.
  *
- *   config   taken
+ *   config   ownership is taken
  *   to       the user to run as, from prepare_config()
  *
  * A dry run stops before the threads start. Returns false on an error, which was reported; the
- * caller undoes what was done.
+ * caller then frees all parts.
  */
 MUST_USE bool supervisor_start(struct supervisor *sup, struct config *config,
                                const struct privileges *to);

@@ -29,8 +29,8 @@
 #include "proxy/worker/workers.h"
 #include "supervisor_internal.h"
 
-#define DISCOVERY_WAIT_S 3.0 /* for the first answers, before the first client is accepted */
-#define WORKERS_MAX      256 /* the configuration's limit; session ids have 8 bits for the worker */
+#define DISCOVERY_WAIT_S 3.0 /* longest wait for DNS answers before clients are accepted */
+#define WORKERS_MAX      256 /* limit of the configuration; session ids use 8 bits for it */
 
 unsigned supervisor_workers(const struct config *config)
 {
@@ -59,7 +59,7 @@ static bool make_workers(struct supervisor *sup, const struct config *config, un
     return workers->n == count || supervisor_no_memory(sup);
 }
 
-/* Make the first snapshot, and give it to the parts that watch the nodes. */
+/* Create the first snapshot, and pass it to the parts that watch the nodes. */
 static bool make_snapshot(struct supervisor *sup, struct config *config)
 {
     struct service *service = &sup->service;
@@ -73,7 +73,7 @@ static bool make_snapshot(struct supervisor *sup, struct config *config)
            supervisor_no_memory(sup);
 }
 
-/* The user that the router runs as must be able to remove the files of Unix sockets. */
+/* Unix socket files belong to the user that the router runs as, so that it can remove them. */
 static struct socket_permissions own_rights(const struct privileges *to)
 {
     const bool other = to->uid != geteuid();
@@ -173,12 +173,12 @@ static void on_waited(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)timer;
-    (void)events; /* it only ends an iteration of the loop */
+    (void)events; /* the event only ends a loop iteration */
 }
 
 /*
- * Without nodes the router would reject the clients that reconnect after a restart, and they would
- * back off. Until then their connections wait in the accept queues.
+ * Wait for discovered nodes. Without nodes, the router would reject clients that reconnect after a
+ * restart, and they would back off. Meanwhile, their connections wait in the accept queues.
  */
 static void wait_for_members(struct supervisor *sup)
 {
@@ -191,7 +191,7 @@ static void wait_for_members(struct supervisor *sup)
     supervisor_take_members(sup);
 }
 
-/* Threads inherit the signal mask: only the main thread handles signals. */
+/* Start the threads with all signals blocked, because only the main thread handles signals. */
 static bool start_workers(struct supervisor *sup)
 {
     struct service *service = &sup->service;
@@ -211,7 +211,7 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
-/* Log the warnings that a start logs when it begins to serve. */
+/* Log the warnings that a start would log. */
 static void warn(const struct supervisor *sup)
 {
     const struct service *service = &sup->service;

@@ -28,8 +28,7 @@ struct check;
 struct check_target {
     const struct cluster_conf *conf; /* has a health_check */
     const struct endpoint *endpoint;
-    const struct address
-        *source; /* source address, see socket_dial(); null = chosen by the kernel */
+    const struct address *source;   /* source address; null = chosen by the kernel */
     struct tls_client_context *tls; /* null = no TLS */
     const char *client_id;          /* mqtt; 1..23 characters of [0-9a-zA-Z-] */
     const char *username;           /* mqtt; at most 65,535 bytes; null = none */

@@ -1,5 +1,5 @@
 /*
- * accounts.c - users and groups of this host by name or number.
+ * accounts.c - look up users and groups of this host by name or number.
  */
 #include "accounts.h"
 
@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_MAX 65536u /* of /etc/passwd and /etc/group: a group may have many members */
+#define RECORD_MAX 65536u /* size of a record; a group can have many members */
 
-/* False if it is not a number. The highest is not allowed: to the kernel it means "unchanged". */
+/* Parse a number. The highest one is not allowed, because the kernel uses it for "unchanged". */
 static bool parse_id(const char *text, unsigned *id)
 {
     char *end;
@@ -25,7 +25,7 @@ static bool parse_id(const char *text, unsigned *id)
     return true;
 }
 
-/* Names that a name service resolved. */
+/* The result of an earlier lookup. */
 struct account {
     char *name; /* owned */
     bool group;
@@ -44,7 +44,7 @@ static const struct account *recall(const char *name, bool group)
     return NULL;
 }
 
-/* If memory is short, a reload finds the name in the files only. */
+/* Keep a result for reloads. If memory is short, a reload finds the name only in the files. */
 static void remember(const char *name, bool group, uid_t uid, gid_t gid)
 {
     if (recall(name, group))
@@ -68,7 +68,7 @@ union record {
     struct group group;
 };
 
-/* Read the next entry of a file. Returns its name; null at the end and on error, see *error. */
+/* Read the next entry of a file. Returns its name, or null at the end and on errors (*error). */
 static const char *next_name(FILE *file, bool group, union record *record, char *text, int *error)
 {
     struct passwd *user;
@@ -80,7 +80,7 @@ static const char *next_name(FILE *file, bool group, union record *record, char 
     return group ? record->group.gr_name : record->user.pw_name;
 }
 
-/* As getpwnam_r() and getgrnam_r(), but without name services. Returns 0 if the name was found. */
+/* Like getpwnam_r() and getgrnam_r(), without name services. Returns 0 if the name was found. */
 static int scan(const char *name, bool group, union record *record, char *text)
 {
     FILE *file = fopen(group ? "/etc/group" : "/etc/passwd", "re");

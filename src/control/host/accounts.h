@@ -1,5 +1,5 @@
 /*
- * accounts.h - users and groups of this host by name or number, and owners of Unix socket files.
+ * accounts.h - look up users, groups and owners of Unix sockets on this host by name or number.
  *
  * Main thread only.
  */
@@ -13,25 +13,26 @@
 #include "net/socket.h"
 
 /*
- * The ids of a user or group. A number without an entry is used as it is, and the user's group is
- * then the same number, as is usual in containers. 0, or an errno value; ENOENT if the name does
- * not exist.
+ * Look up a user or group. A number without an entry is used as is; the user's group is then the
+ * same number, as is usual in containers. Returns 0 or an errno value; ENOENT if the name does not
+ * exist.
  */
 MUST_USE int account_user(const char *name, uid_t *uid, gid_t *gid);
 MUST_USE int account_group(const char *name, gid_t *gid);
 
-/* "no such user", or the system's text; `none` is for ENOENT. */
+/* Return the text for an errno value. `none` is used for ENOENT, such as "no such user". */
 const char *account_fault(int error, const char *none);
 
 /*
- * From now on use only /etc/passwd, /etc/group and earlier results: a name service loads libraries
- * and makes system calls that the sandbox does not allow.
+ * From now on, use only /etc/passwd, /etc/group and earlier results, because name services load
+ * libraries and make system calls that the sandbox does not allow.
  */
 void accounts_confine(void);
 
 /*
- * socket_mode, socket_owner and socket_group as numbers; a key that is not set in `conf` leaves
- * *rights unchanged. 0, or an errno value and *key = "socket_owner" or "socket_group".
+ * Convert socket_mode, socket_owner and socket_group to numbers. Keys that are not set in `conf`
+ * leave *rights unchanged. Returns 0, or an errno value with *key = "socket_owner" or
+ * "socket_group".
  */
 MUST_USE int account_socket_rights(const struct socket_conf *conf,
                                    struct socket_permissions *rights, const char **key);

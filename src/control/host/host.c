@@ -2,7 +2,7 @@
  * host.c - check that this host has what a configuration requires: files, addresses, limits.
  *
  * Missing files and addresses are errors, reported before anything starts. Low limits are only
- * warnings: they matter under load.
+ * warnings, because they matter only under load.
  */
 #include "host.h"
 
@@ -21,10 +21,10 @@
 #include "model/config/fault.h"
 #include "net/address.h"
 
-/* For files that are read again, a connection that is rejected, and what libraries open. */
+/* For files that are read again, for connections that are rejected, and for libraries. */
 #define SPARE_DESCRIPTORS 16u
 
-/* A limit this low is almost certainly a forgotten setting. */
+/* A limit this low is almost certainly an oversight. */
 #define FEW_CONNECTIONS 1000u
 
 /* ---- secrets in files ---- */
@@ -78,7 +78,7 @@ static bool is_local(const char *text)
     int error = errno;
     close(fd);
     errno = error;
-    /* all ports are in use at the moment; a connection also goes by its destination */
+    /* all ports are in use, but connections to different destinations can share a port */
     return bound || error == EADDRINUSE;
 }
 
@@ -140,7 +140,7 @@ void host_limits_raise(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
     limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* on failure the lower limit counts */
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* on failure, the lower limit applies */
 }
 
 /* Number of open descriptors; 0 = unknown. */
@@ -176,7 +176,7 @@ static void warn(struct log *log, const char *limit, uint64_t have, uint64_t wan
     log_emit(&line);
 }
 
-/* Read one or two numbers from a file in /proc/sys. Returns their number. */
+/* Read one or two numbers from a file in /proc/sys. Returns how many were read. */
 static int read_sysctl(const char *path, uint64_t *a, uint64_t *b)
 {
     unsigned long long x = 0, y = 0;

@@ -3,8 +3,8 @@
  *
  *    bounding set -> groups, group, user -> all other sets -> no_new_privs -> verify
  *
- * The order matters: emptying the bounding set needs CAP_SETPCAP, changing the user CAP_SETUID, and
- * after that change securebits may have kept capabilities.
+ * The order matters: clearing the bounding set needs CAP_SETPCAP, and changing the user needs
+ * CAP_SETUID. Depending on securebits, capabilities may survive that change.
  */
 #include "privileges.h"
 
@@ -24,13 +24,13 @@
 #include "net/tls/context.h"
 #include "sandbox.h"
 
-#define RECORD_MAX 65536u /* of /etc/passwd and /etc/group: a group may have many members */
+#define RECORD_MAX 65536u /* size of a record; a group can have many members */
 
 /* ---- memory ---- */
 
 /*
- * Under a sanitizer it stays as it is, and is put back when a change of user has done the same:
- * LeakSanitizer traces its own process, and may not trace one that cannot be dumped.
+ * In sanitizer builds, the process stays dumpable: LeakSanitizer traces its own process, which is
+ * not allowed otherwise.
  */
 void privileges_hide_memory(void)
 {
@@ -81,7 +81,7 @@ static bool fail(FILE *err, const char *what)
     return false;
 }
 
-/* The groups of the user are kept: keys are often readable for a group, as "ssl-cert". */
+/* Also set the user's other groups: keys are often readable by a group such as "ssl-cert". */
 static bool change_groups(const struct privileges *to)
 {
     struct passwd record, *found = NULL;
@@ -106,7 +106,7 @@ static bool is_dropped(const struct privileges *to)
     for (int i = 0; i < 3; i++)
         if (uid[i] != to->uid || (to->change && gid[i] != to->gid))
             return false;
-    /* Only after a change: a seccomp filter of a container may kill the process. */
+    /* Only after a change of user, because a container's seccomp filter may kill the process. */
     if (to->change && to->uid != 0 && setuid(0) == 0)
         return false;
     return capng_get_caps_process() == 0 &&
@@ -116,7 +116,7 @@ static bool is_dropped(const struct privileges *to)
 bool privileges_drop(const struct privileges *to, FILE *err)
 {
     capng_clear(CAPNG_SELECT_ALL);
-    /* It fails without CAP_SETPCAP. Then there is no_new_privs, which makes the set pointless. */
+    /* This fails without CAP_SETPCAP, but no_new_privs makes the bounding set irrelevant. */
     (void)!capng_apply(CAPNG_SELECT_BOUNDS);
     if (to->change && !change_groups(to))
         return fail(err, "change the group");
@@ -128,7 +128,7 @@ bool privileges_drop(const struct privileges *to, FILE *err)
         return fail(err, "give up capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return fail(err, "set no_new_privs");
-    privileges_hide_memory(); /* a change of user may have made it dumpable, or not */
+    privileges_hide_memory(); /* a change of user may have changed the flag */
     errno = EPERM;
     return is_dropped(to) || fail(err, "give up privileges");
 }

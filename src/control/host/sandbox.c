@@ -1,8 +1,8 @@
 /*
- * sandbox.c - the system calls of a running router.
+ * sandbox.c - the system calls that a running router needs.
  *
- * By name, so that libseccomp finds each architecture's numbers; a name that an
- * architecture does not have is skipped. A filter cannot see paths: file permissions cover those.
+ * Calls are listed by name, so that libseccomp finds the numbers of each architecture; names that
+ * an architecture does not have are skipped. A filter cannot check paths; file permissions do.
  */
 #include "sandbox.h"
 
@@ -23,19 +23,18 @@
 /* Mask for arguments of type int: the kernel ignores the upper bits. */
 #define ALL_BITS ((scmp_datum_t)UINT32_MAX)
 
-/* Calls with any arguments. */
+/* Calls that are allowed with any arguments. */
 static const char *const allowed[] = {
     /* bytes and descriptors */
     "read", "readv", "pread64", "write", "writev", "close", "lseek", "_llseek", "fcntl", "fcntl64",
     "poll", "ppoll", "select", "pselect6", "_newselect", "dup", "pipe", "pipe2", "splice",
-    /* sockets; socket() itself has its own rule */
+    /* sockets; socket() has its own rule */
     "bind", "listen", "accept", "accept4", "connect", "shutdown", "getsockname", "getpeername",
     "getsockopt", "setsockopt", "sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg",
-    /* libev: loops of health checks and of workers, wake-ups, timers, signals */
+    /* libev: event loops, wake-ups, timers, signals */
     "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
     "timerfd_create", "timerfd_settime", "signalfd4",
-    /* files of a reload: checked, watched; the file of a Unix socket is created and removed
-     */
+    /* files: check and watch them; create and remove Unix socket files */
     "stat", "stat64", "lstat", "lstat64", "fstat", "fstat64", "fstatat64", "newfstatat", "statx",
     "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "unlink",
     "unlinkat", "umask", "fchownat", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
@@ -44,27 +43,27 @@ static const char *const allowed[] = {
     /* threads; clone() has its own rule */
     "futex", "futex_time64", "set_robust_list", "rseq", "set_tid_address", "sched_yield",
     "sched_getaffinity", "membarrier", "gettid", "getpid", "exit", "exit_group",
-    /* signals; an assert ends in abort(): tgkill() has its own rule */
+    /* signals; tgkill(), which abort() calls, has its own rule */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn", "sigaltstack", "restart_syscall",
-    /* wait4(): libev calls it on SIGCHLD; children may exist from before an exec */
+    /* libev calls wait4() on SIGCHLD; children may exist from before an exec */
     "wait4",
-    /* clocks without a vDSO; random numbers; facts about the system */
+    /* clocks without a vDSO, random numbers, system information */
     "clock_gettime", "clock_gettime64", "clock_getres", "clock_getres_time64", "gettimeofday",
     "time", "clock_nanosleep", "clock_nanosleep_time64", "nanosleep", "getrandom", "sysinfo",
     "uname", "getrlimit", "ugetrlimit", "getrusage", "geteuid", "getegid", "getuid", "getgid",
     "geteuid32", "getegid32", "getuid32", "getgid32"};
 
-/* Add a rule with one condition, or without if it is null. 0, or a negative errno. */
+/* Add a rule with one condition; null = no condition. Returns 0 or a negative errno value. */
 static int add(scmp_filter_ctx filter, uint32_t action, const char *name,
                const struct scmp_arg_cmp *only)
 {
     int number = seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR)
-        return 0; /* not on this architecture */
+        return 0; /* does not exist on this architecture */
     return seccomp_rule_add_array(filter, action, number, only ? 1 : 0, only);
 }
 
-/* Allow a call if one argument, counted from 0, has this value in the bits of the mask. */
+/* Allow a call if an argument, counted from 0, has this value in the bits of the mask. */
 static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, scmp_datum_t mask,
                  scmp_datum_t value)
 {
@@ -73,8 +72,10 @@ static int allow(scmp_filter_ctx filter, const char *name, unsigned argument, sc
     return add(filter, SCMP_ACT_ALLOW, name, &only);
 }
 
-/* ioctl(): the number of unread bytes; and the query that the C library sends to device files,
- * because resolv.conf may be /dev/null. */
+/*
+ * Allow the ioctl() for the number of unread bytes, and the one that the C library calls for device
+ * files, because resolv.conf may be /dev/null.
+ */
 static int add_ioctls(scmp_filter_ctx filter)
 {
     int error = allow(filter, "ioctl", 1, ALL_BITS, FIONREAD);
@@ -90,7 +91,7 @@ static int add_sockets(scmp_filter_ctx filter)
     return error;
 }
 
-/* Never executable: injected data must not become code. */
+/* Allow only memory that is not executable, so that injected data cannot become code. */
 static int add_memory(scmp_filter_ctx filter)
 {
     static const char *const calls[] = {"mmap", "mmap2", "mprotect"};
@@ -100,9 +101,11 @@ static int add_memory(scmp_filter_ctx filter)
     return error;
 }
 
-/* Open for reading, or for appending to the log file, as SIGUSR1 and reloads do: with exactly
- * these flags, no existing data can be overwritten. O_TMPFILE is not in the mask, because it
- * includes the bit of O_DIRECTORY; it needs O_RDWR, which is not allowed. */
+/*
+ * Allow opening files for reading, and for appending to the log file, as SIGUSR1 and reloads do.
+ * With exactly these flags, existing data cannot be overwritten. O_TMPFILE is not in the mask,
+ * because it includes the bit of O_DIRECTORY; it needs write access, which is not allowed.
+ */
 static int add_files(scmp_filter_ctx filter)
 {
     const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;
@@ -112,7 +115,7 @@ static int add_files(scmp_filter_ctx filter)
     return error ? error : allow(filter, "open", 1, writing, O_RDONLY);
 }
 
-/* A reload may change the mode of a Unix socket's file, but cannot set its setuid bit. */
+/* Allow changing the mode of a file, as reloads do for Unix sockets, but not its setuid bit. */
 static int add_modes(scmp_filter_ctx filter)
 {
     const scmp_datum_t others = ALL_BITS & ~(scmp_datum_t)0777;
@@ -121,8 +124,8 @@ static int add_modes(scmp_filter_ctx filter)
 }
 
 /*
- * Threads, but no processes. clone3() passes its flags in memory, which a filter cannot read: it
- * fails with ENOSYS, and the C library then uses clone().
+ * Allow threads, but no processes. clone3() passes its flags in memory, which a filter cannot read,
+ * so it fails with ENOSYS, and the C library then uses clone().
  */
 static int add_threads(scmp_filter_ctx filter)
 {
@@ -139,9 +142,9 @@ static int add_threads(scmp_filter_ctx filter)
 
 static int fill(scmp_filter_ctx filter)
 {
-    /* Apply to threads that a library may have started, too. */
+    /* Also apply the filter to threads that a library may have started. */
     int error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    /* A binary tree instead of a list. If libseccomp does not support it, the list is enough. */
+    /* Use a binary tree instead of a list, if libseccomp supports it. */
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     for (size_t i = 0; i < ARRAY_LEN(allowed) && !error; i++)
         error = add(filter, SCMP_ACT_ALLOW, allowed[i], NULL);

@@ -1,9 +1,9 @@
 /*
  * sandbox.h - allow a running router only the system calls that it needs.
  *
- * A seccomp filter: any other call ends the process with SIGSYS. Programs cannot be started,
- * files only be opened for reading, memory not be made executable, sockets only be of the
- * Internet and Unix families, nothing be traced, mounted or loaded.
+ * A seccomp filter kills the process with SIGSYS at any other call. It prevents starting programs,
+ * writing to files other than the log, making memory executable, opening sockets other than
+ * Internet and Unix sockets, tracing, mounting, and loading modules.
  */
 #ifndef CONTROL_HOST_SANDBOX_H
 #define CONTROL_HOST_SANDBOX_H
@@ -11,8 +11,8 @@
 #include "base/util.h"
 
 /*
- * Builds with a sanitizer have no filter: its run-time library forks, traces and maps, as
- * LeakSanitizer does at the end, which is just what the filter is there to stop.
+ * Sanitizer builds have no filter, because the sanitizer's run-time library forks, traces and maps
+ * memory, for example when LeakSanitizer runs at the end.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX_SANITIZED 1
@@ -27,10 +27,10 @@
 #endif
 
 /*
- * Applies to all existing and future threads, and cannot be undone.
+ * Enter the sandbox. It applies to all existing and future threads, and cannot be undone.
  *
- * Returns 0, or an errno: the kernel has no seccomp, or forbids it; ENOTSUP in a build with a
- * sanitizer. Nothing has changed then.
+ * Returns 0, or an errno value if nothing has changed: the kernel does not support or does not
+ * allow seccomp, or ENOTSUP in a sanitizer build.
  */
 MUST_USE int sandbox_enter(void);
 

@@ -1,8 +1,8 @@
 /*
  * listening.c - open, announce and close the listening sockets.
  *
- * A binding that existed before keeps its sockets. It is identified by its address; with port 0,
- * where the kernel chooses the port, also by its listener's name.
+ * An existing binding keeps its sockets. A binding is identified by its address; with port 0, for
+ * which the kernel chooses a port, also by the name of its listener.
  */
 #include "listening.h"
 
@@ -13,7 +13,7 @@
 #include "control/host/accounts.h"
 #include "net/socket.h"
 
-/* Borrowed for the length of one listening_open(). */
+/* Context of a listening_open() call; everything is borrowed. */
 struct opening {
     const struct snapshot *snapshot;
     const struct snapshot *before; /* null = the router is starting */
@@ -52,7 +52,7 @@ static int open_one(const struct opening *o, const struct binding *binding,
             conf->tcp_defer_accept ? (int)(timeouts->connect_packet_ms / 1000 + 1) : 0,
         .fast_open = (int)conf->fast_open,
     };
-    /* a Unix socket has one queue: the workers take turns at it */
+    /* a Unix socket has one accept queue, which all workers share */
     if (endpoint_is_unix(endpoint) && first >= 0)
         return socket_share(first);
     return o->dry_run ? socket_check(endpoint, &options) : socket_listen(endpoint, &options);
@@ -64,7 +64,7 @@ static bool refuse(const struct opening *o, const struct binding *binding)
     const struct endpoint *at = &binding->endpoint;
     const char *why =
         errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno);
-    /* A start may open a port below 1024 and a reload not: privileges are gone by then. */
+    /* Startup can open a port below 1024, but a reload cannot, because privileges were dropped. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
     (void)fprintf(
@@ -97,7 +97,7 @@ bool listening_find(const struct snapshot *in, const struct binding *binding, si
     return false;
 }
 
-/* One socket per worker; with port 0, all use the port that the first one gets. */
+/* Open one socket per worker. With port 0, all use the port that the first one gets. */
 static bool open_sockets(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     const struct binding *binding = &o->snapshot->bindings[index];
@@ -133,7 +133,7 @@ static bool is_available(const struct opening *o, const struct binding *binding)
     return false;
 }
 
-/* In a dry run, the address may be in use by the router that runs this configuration. */
+/* Warn that the address is in use: in a dry run, a router may be running this configuration. */
 static bool open_placeholders(const struct opening *o, size_t index, struct worker_socket *sockets)
 {
     char text[ENDPOINT_TEXT_MAX];
@@ -274,7 +274,7 @@ void listening_announce(const struct snapshot *snapshot, const struct worker_soc
         struct endpoint endpoint = snapshot->bindings[i].endpoint;
         if (sockets[i].fd < 0)
             continue;
-        if (is_any_port(&endpoint)) /* succeeded before, so it does not fail */
+        if (is_any_port(&endpoint)) /* succeeded before, so it cannot fail now */
             (void)socket_local_address(sockets[i].fd, &endpoint.address);
         announce(place, snapshot->config, snapshot->bindings[i].conf, &endpoint);
     }
@@ -282,7 +282,7 @@ void listening_announce(const struct snapshot *snapshot, const struct worker_soc
 
 /* ---- closing ---- */
 
-/* Remove the file of a Unix socket, which close() leaves behind. */
+/* Remove the file of a Unix socket, which close() does not remove. */
 static void remove_file(int fd)
 {
     struct endpoint local = {0};
@@ -319,8 +319,8 @@ void listening_ended(const struct snapshot *snapshot, const struct snapshot *aft
         const struct binding *binding = &snapshot->bindings[i];
         if (listening_find(after, binding, &found))
             continue;
-        socket_remove_file(&binding->endpoint); /* otherwise clients would connect to a socket that
-                                                nobody accepts from */
+        socket_remove_file(&binding->endpoint); /* otherwise, clients would connect to a socket that
+                                                 * is never accepted from */
         if (!after)
             continue;
         struct log_line line;

@@ -1,5 +1,5 @@
 /*
- * prepare.c - the steps of a start and of a reload that can fail, before anything changes.
+ * prepare.c - the steps of startup and reload that can fail, done before anything changes.
  *
  *    prepare_config() --> snapshot --> listening_open() --> publication_prepare()
  *                                                               |
@@ -26,7 +26,7 @@ static struct log_output_conf output_conf(const struct log_conf *conf)
         .target = conf->target, .path = conf->file, .facility = conf->syslog_facility};
 }
 
-/* The start opens the file later, and creates it if it is missing. */
+/* Check that the log can be opened. Startup opens the file later, and creates it if necessary. */
 static bool check_log(const struct faults *faults)
 {
     const struct log_conf *conf = &faults->config->log;

@@ -1,8 +1,7 @@
 /*
- * prepare.h - the steps of a start and of a reload that can fail, before anything changes.
+ * prepare.h - the steps of startup and reload that can fail, done before anything changes.
  *
- * A start, `--check` and a reload all use them, so none accepts a configuration that another
- * rejects.
+ * Startup, `--check` and reload share these steps, so they accept the same configurations.
  */
 #ifndef CONTROL_RELOAD_PREPARE_H
 #define CONTROL_RELOAD_PREPARE_H
@@ -16,19 +15,20 @@
 #include "proxy/worker/workers.h"
 
 /*
- * Read the configuration and check everything that it names on this host: certificates, keys and
- * lists of TLS, secrets, source addresses; at a start also user, group and log. Reports all errors,
- * one line each: "error: FILE:LINE: KEY: TEXT". Creates and truncates no file.
+ * Read the configuration, and check everything that it refers to on this host: TLS certificates,
+ * keys and revocation lists, secrets, source addresses; at startup, also the user, group and log.
+ * Reports all errors, one per line: "error: FILE:LINE: KEY: TEXT". Does not create or truncate
+ * files.
  *
- *   to   if `use` is CONFIG_FILE_START: set to the user to run as. Null for a reload, which cannot
+ *   to   set to the user to run as, if `use` is CONFIG_FILE_START; null for a reload, which cannot
  *        change the user
  *
- * Null if there is an error.
+ * Returns null if there is an error.
  */
 MUST_USE struct config *prepare_config(const char *path, enum config_file_use use,
                                        struct privileges *to, FILE *out);
 
-/* Open the configured output of the log. Null on failure, which is reported on `out`. */
+/* Open the configured log output. Returns null on failure, which is reported on `out`. */
 MUST_USE struct log_output *prepare_log(const struct log_conf *conf, FILE *out);
 
 /* One plan per worker. */
@@ -38,10 +38,10 @@ struct publication {
 };
 
 /*
- * Make a plan for every worker, to use the snapshot.
+ * Prepare a plan for every worker to switch to the snapshot.
  *
- *   sockets   as listening_open() filled them; taken, on failure too. Null = listeners and
- *             configuration stay the same, and only the nodes of clusters change
+ *   sockets   as filled by listening_open(); takes ownership of the descriptors, also on failure.
+ *             Null = only the nodes of clusters change, but not listeners and configuration
  *   keys      the ticket keys of each binding; null if `sockets` is null
  *   error     on failure, one line with the reason; *out is then empty
  */

@@ -1,11 +1,11 @@
 /*
- * reload.c - load the configuration file again while serving, in two phases.
+ * reload.c - reload the configuration file while serving, in two phases.
  *
  *    prepare()   read, check --> snapshot --> certificates --> new sockets --> a plan per worker
  *                      any failure: report it, undo, keep serving                     |
  *    commit()    send the plans; replace snapshot, TLS keeper, log output ... <-------+
  *
- * Established sessions are never touched.
+ * Established sessions are not affected.
  */
 #include "reload.h"
 
@@ -25,16 +25,16 @@
 #include "prepare.h"
 #include "report.h"
 
-/* What prepare() has made so far. */
+/* What prepare() has created so far. */
 struct ready {
     struct snapshot *snapshot;
     struct tls_keeper *tls;
     struct publication publication;
     struct log_output *log;        /* null = unchanged */
-    struct worker_socket *sockets; /* the publication owns their descriptors; null = none open */
+    struct worker_socket *sockets; /* descriptors owned by the publication; null = none */
 };
 
-/* ---- messages of the checks become events ---- */
+/* ---- log the messages of checks ---- */
 
 static void log_line(struct log *log, const char *text)
 {
@@ -86,8 +86,10 @@ static bool prepare_plans(const struct service *service, struct ready *ready, FI
     return prepared;
 }
 
-/* Called before anything else changes: if one of them is short of memory, the old snapshot is
- * still in use. */
+/*
+ * Switch evictor and prober to a snapshot. Called before anything else changes, so that the old
+ * snapshot is still in use if memory is short.
+ */
 static bool watchers_take(const struct service *service, struct snapshot *snapshot)
 {
     return evictor_take(service->evictor, snapshot) &&
@@ -109,7 +111,7 @@ static bool prepare_log_output(const struct service *service, struct ready *read
     return ready->log;
 }
 
-/* The nodes of a discovered cluster in the new snapshot, from the file or from DNS. */
+/* Return the nodes of a discovered cluster in the new snapshot, from the file or from DNS. */
 static const struct members *nodes_now(const void *arg, const char *name)
 {
     const struct cluster *cluster = snapshot_find_cluster(arg, name);
@@ -187,7 +189,7 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     connect_watch_reload(service->connects, before, ready->snapshot);
     overrides_settle(service->overrides, ready->snapshot);
     overrides_apply(service->overrides, ready->snapshot, service->prober);
-    listening_announce(ready->snapshot, ready->sockets, &place); /* the workers take the sockets */
+    listening_announce(ready->snapshot, ready->sockets, &place); /* workers take the sockets next */
     free(ready->sockets);
     publication_commit(&ready->publication);
     service->snapshot = ready->snapshot;
@@ -213,11 +215,11 @@ static void commit(struct service *service, struct ready *ready, struct reload_o
     service->reload_failed = false;
 }
 
-/* Log the messages; free them, or give them to the caller. */
+/* Log and free the messages; give a copy to the caller. */
 static void log_messages(const struct service *service, char *messages,
                          struct reload_outcome *outcome)
 {
-    char *copy = messages && outcome ? strdup(messages) : NULL; /* log_lines() cuts it up */
+    char *copy = messages && outcome ? strdup(messages) : NULL; /* log_lines() modifies the text */
     if (messages)
         log_lines(service->log, messages);
     free(messages);

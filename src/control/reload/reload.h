@@ -1,5 +1,5 @@
 /*
- * reload.h - load the configuration file again while serving.
+ * reload.h - reload the configuration file while serving.
  */
 #ifndef CONTROL_RELOAD_RELOAD_H
 #define CONTROL_RELOAD_RELOAD_H
@@ -10,22 +10,21 @@
 #include "control/service/service.h"
 #include "report.h"
 
-/*
- * A part of the router above this folder that takes part in a reload (the admin interface). Null
- * functions are not allowed.
- */
+/* A higher layer that takes part in a reload (the admin interface). All functions are required. */
 struct reload_participant {
     void *arg;
-    /* Read what the new configuration names. Changes nothing; reports errors on `out`. */
+    /* Read the files that the new configuration names. Changes nothing; reports errors on `out`. */
     bool (*prepare)(void *arg, const struct config *to, FILE *out);
-    /* Change permissions of files from one configuration to another; called the other way round to
-     * undo it. Reports errors on `out`; null = not at all. */
+    /*
+     * Change the permissions of files from one configuration to another; called with swapped
+     * arguments to undo this. Reports errors on `out`; null = not reported.
+     */
     bool (*change_rights)(void *arg, const struct config *to, const struct config *from, FILE *out);
-    /* Use what was prepared. Cannot fail. */
+    /* Use the prepared data. Cannot fail. */
     void (*commit)(void *arg);
 };
 
-/* The caller owns the two pointers. */
+/* Result of a reload. The caller owns the two pointers. */
 struct reload_outcome {
     char *messages;                  /* lines "error: ..." and "warning: ..."; may be null */
     struct reload_cluster *clusters; /* one per cluster of the new snapshot; may be null */
@@ -33,17 +32,17 @@ struct reload_outcome {
 };
 
 /*
- * Load the file again, in two phases. Any error leaves everything unchanged: each is logged as
- * `reload.fault`, followed by `reload.failed`. Otherwise all changes take effect, and sessions are
- * not touched. Logs
+ * Reload the configuration file, in two phases. On any error, nothing changes: each error is logged
+ * as `reload.fault`, followed by `reload.failed`. Otherwise, all changes take effect, and existing
+ * sessions are not affected. Logs
  *
- *   reload.restart_needed   for each changed key that only a restart applies
+ *   reload.restart_needed   for each changed key that takes effect only after a restart
  *   reload.cluster          for each cluster: nodes, added, removed, and moved_permille, the
  *                           share of the key space whose home has changed
  *   listener.open           for each new address
  *   reload.done             numbers of addresses added and removed, and the highest moved_permille
  *
- *   outcome   null = not wanted; the events are logged in any case
+ *   outcome   null = not needed; the events are logged in any case
  *
  * Returns false if nothing has changed.
  */

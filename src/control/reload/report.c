@@ -1,7 +1,7 @@
 /*
- * report.c - log what a reload has changed, and what it could not change.
+ * report.c - log what a reload has changed, and which changes need a restart.
  *
- * Compares the two snapshots after the fact; changes nothing.
+ * Only compares the two snapshots.
  */
 #include "report.h"
 
@@ -12,7 +12,7 @@
 #include "listening.h"
 #include "model/placement.h"
 
-/* ---- keys that only a restart applies ---- */
+/* ---- keys that need a restart ---- */
 
 struct restart_report {
     struct log *log;
@@ -25,7 +25,7 @@ static void append_warning(char **messages, const char *listener, const char *ke
     if (asprintf(&longer, "%swarning: %s%s%s%s: takes effect after a restart\n",
                  *messages ? *messages : "", listener ? "listener " : "", listener ? listener : "",
                  listener ? ": " : "", key) < 0)
-        return; /* it is in the log */
+        return; /* the warning is in the log */
     free(*messages);
     *messages = longer;
 }
@@ -41,7 +41,7 @@ static void report_restart(const struct restart_report *to, const char *listener
         append_warning(to->messages, listener, key);
 }
 
-/* Options of a socket that stays open. */
+/* Compare the options of a socket that stays open. */
 static void compare_socket_options(const struct restart_report *to, const struct listener_conf *a,
                                    const struct listener_conf *b)
 {
@@ -58,7 +58,7 @@ static bool differ(const char *a, const char *b)
     return strcmp(a ? a : "", b ? b : "") != 0;
 }
 
-/* Dropped privileges cannot be regained. */
+/* Compare keys that need privileges, which cannot be regained. */
 static void compare_privileges(const struct restart_report *to, const struct config *a,
                                const struct config *b)
 {
@@ -101,7 +101,7 @@ void reload_report_restart(struct log *log, char **messages, const struct snapsh
 
 /* ---- changes ---- */
 
-/* Number of nodes of a that are not in b; nodes of the same name share a record. */
+/* Count the nodes of a that are not in b. Nodes of the same name share a record. */
 static size_t count_missing(const struct cluster *a, const struct cluster *b)
 {
     size_t missing = 0;
@@ -114,7 +114,7 @@ static size_t count_missing(const struct cluster *a, const struct cluster *b)
     return missing;
 }
 
-/* The nodes with weight 0 for those that the configuration takes out. */
+/* Return the homes of a cluster, with weight 0 for nodes whose configured state is not up. */
 static struct rendezvous_node *homes_of(const struct cluster *cluster)
 {
     struct rendezvous_node *homes = calloc(cluster->n + 1, sizeof(*homes));

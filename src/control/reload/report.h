@@ -1,5 +1,5 @@
 /*
- * report.h - log what a reload has changed, and what it could not change.
+ * report.h - log what a reload has changed, and which changes need a restart.
  */
 #ifndef CONTROL_RELOAD_REPORT_H
 #define CONTROL_RELOAD_REPORT_H
@@ -8,10 +8,10 @@
 #include "proxy/snapshot.h"
 
 /*
- * Log each changed key that only a restart applies.
+ * Log each changed key that takes effect only after a restart.
  *
- *   messages   lines "warning: ..." are appended to it; allocated by malloc(), or null. The pointer
- *              itself may be null: log only
+ *   messages   lines "warning: ..." are appended to *messages, which is from malloc() or null; if
+ *              `messages` is null, they are only logged
  */
 void reload_report_restart(struct log *log, char **messages, const struct snapshot *before,
                            const struct snapshot *after);

@@ -1,7 +1,7 @@
 /*
  * gauges.c - add up the counters of all workers, and log them.
  *
- * Workers keep counting meanwhile: the sums are not one consistent moment.
+ * Workers keep counting meanwhile, so the sums are not a consistent snapshot.
  */
 #include "gauges.h"
 

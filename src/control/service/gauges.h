@@ -1,5 +1,5 @@
 /*
- * gauges.h - the counters of all workers, added up, and logged as events.
+ * gauges.h - add up the counters of all workers, and log them as events.
  */
 #ifndef CONTROL_SERVICE_GAUGES_H
 #define CONTROL_SERVICE_GAUGES_H

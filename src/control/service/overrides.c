@@ -1,8 +1,8 @@
 /*
  * overrides.c - node states and weights that an operator has set at run time.
  *
- * There are few of them, so each kind is a plain list. A state takes effect in the prober, a weight
- * in the next snapshot.
+ * There are few overrides, so each kind is a plain list. A state takes effect in the prober, a
+ * weight in the next snapshot.
  */
 #include "overrides.h"
 
@@ -13,11 +13,11 @@
 #include "control/health/prober.h"
 #include "proxy/snapshot.h"
 
-/* One setting of one node: a weight or a state. */
+/* The weight or state of a node. */
 struct override {
     struct list link;
     uint32_t value, in_file;
-    const char *node; /* into names */
+    const char *node; /* points into names */
     char names[];     /* cluster, NUL, node, NUL */
 };
 

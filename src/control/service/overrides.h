@@ -1,10 +1,10 @@
 /*
- * overrides.h - node states and weights that an operator has set at run time, and how long they
- * hold.
+ * overrides.h - node states and weights that an operator has set at run time, and how long they are
+ * valid.
  *
  *   a node's state    until the file has another state for that node, or the router restarts
- *   a node's weight   the same, with the file's weight
- *   the log level     until the next reload; not kept here
+ *   a node's weight   until the file has another weight for that node, or the router restarts
+ *   the log level     until the next reload; not stored here
  *
  * Main thread only.
  */
@@ -33,23 +33,23 @@ MUST_USE bool overrides_set_weight(struct overrides *overrides, const char *clus
                                    const char *node, uint32_t weight, uint32_t in_file);
 
 /*
- * The same for a node's state. The prober keeps states too, but forgets nodes that were removed and
- * have no sessions; DNS may leave out a node for a short time.
+ * Like overrides_set_weight(), for a node's state. The prober also keeps states, but drops removed
+ * nodes without sessions, and a node may be missing in DNS only for a short time.
  */
 MUST_USE bool overrides_set_state(struct overrides *overrides, const char *cluster,
                                   const char *node, enum node_state state, enum node_state in_file);
 
-/* Set the states again of nodes that have returned. Call it after prober_take(). */
+/* Restore the states of nodes that have returned. Call this after prober_take(). */
 void overrides_apply(const struct overrides *overrides, const struct snapshot *snapshot,
                      struct prober *prober);
 
-/* The weight of a node whose weight in the file is in_file; for members_source.weigh. */
+/* Return the weight of a node whose weight in the file is in_file; for members_source.weigh. */
 uint32_t overrides_weigh(const void *overrides, const char *cluster, const char *node,
                          uint32_t in_file);
 
 /*
- * After a reload: drop overrides of nodes that the file now configures differently, or that are
- * gone. Nodes of a discovered cluster may return, so theirs are kept.
+ * Drop overrides after a reload, if the file now configures the node differently, or if the node
+ * was removed. Nodes of a discovered cluster may return, so their overrides are kept.
  */
 void overrides_settle(struct overrides *overrides, const struct snapshot *snapshot);
 

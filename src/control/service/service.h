@@ -1,6 +1,6 @@
 /*
- * service.h - the parts of the running router, as reload, the admin interface and the supervisor
- * share them. Main thread only.
+ * service.h - the parts of a running router, shared by reload, the admin interface and the
+ * supervisor. Main thread only.
  */
 #ifndef CONTROL_SERVICE_SERVICE_H
 #define CONTROL_SERVICE_SERVICE_H
@@ -43,10 +43,10 @@ struct service {
 
     uint64_t loaded_unix_ms; /* time of the last successful load of the configuration */
     uint64_t reloads_failed;
-    bool reload_failed; /* the last reload failed: the file differs from what is in use */
+    bool reload_failed; /* the last reload failed: the file is not in use */
 };
 
-/* limits.max_connections, reduced to what the limit of open files allows. */
+/* Return limits.max_connections, reduced to what the limit of open files allows. */
 static inline uint32_t service_max_connections(const struct service *service)
 {
     const uint32_t configured = service->snapshot->config->limits.max_connections;

@@ -1,5 +1,5 @@
 /*
- * calendar.c - when certificates, revocation lists and OCSP responses expire, logged ahead.
+ * calendar.c - log before certificates, revocation lists and OCSP responses expire.
  */
 #include "calendar.h"
 
@@ -12,14 +12,14 @@
 #define STEPS_MAX 4
 
 /*
- * Days before the end at which an event is due; 0 = it has expired. Revocation lists and OCSP
- * responses are renewed every few days, so 30 days would be an event at each renewal.
+ * Days before the expiry at which an event is logged; 0 = expired. Revocation lists and OCSP
+ * responses are renewed every few days, so with 30 days, an event would be logged at each renewal.
  */
 static const struct row {
     const char *word, *event, *subject_key, *end_key;
     size_t n_steps;
     int steps_days[STEPS_MAX];
-    int error_days; /* from then on someone must act */
+    int error_days; /* logged as an error from this many days on */
 } rows[] = {
     [TLS_VALIDITY_CERTIFICATE] =
         {"certificate", "certificate.expires", "certificate", "not_after", 4, {30, 7, 1, 0}, 7},
@@ -32,7 +32,7 @@ static const struct row {
 _Static_assert(ARRAY_LEN(rows) == TLS_VALIDITY_KIND_COUNT, "a row for each kind");
 
 struct entry {
-    struct tls_calendar_entry facts; /* its texts are owned */
+    struct tls_calendar_entry facts; /* its strings are owned */
     size_t steps_logged;
 };
 
@@ -70,7 +70,7 @@ void tls_calendar_free(struct tls_calendar *calendar)
     free(calendar);
 }
 
-/* Whose certificates are being noted: one of the names is null. */
+/* Context of add(). One of the names is null. */
 struct noting {
     struct tls_calendar *calendar;
     const struct tls_calendar *before;
@@ -88,7 +88,10 @@ static bool is_about(const struct tls_calendar_entry *e, const struct tls_validi
            strcmp(e->file, validity->file) == 0 && strcmp(e->name, validity->name) == 0;
 }
 
-/* Whether it is noted for any user. For the same user it comes from another of its addresses. */
+/*
+ * Whether this user already has the entry, from another of its addresses. *again is set if any user
+ * has it.
+ */
 static bool is_noted(const struct noting *noting, const struct tls_validity *validity, bool *again)
 {
     *again = false;
@@ -108,7 +111,7 @@ static char *copy(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-/* Number of its steps that have been logged, for any user. */
+/* Number of steps that have been logged for any user. */
 static size_t steps_logged(const struct tls_calendar *before, const struct tls_validity *validity)
 {
     size_t most = 0;
@@ -118,7 +121,7 @@ static size_t steps_logged(const struct tls_calendar *before, const struct tls_v
     return most;
 }
 
-/* If memory is short, the entry is skipped: only its events are lost. */
+/* Add an entry. If memory is short, it is skipped, and only its events are lost. */
 static void add(void *arg, const struct tls_validity *validity)
 {
     const struct noting *noting = arg;

@@ -1,8 +1,8 @@
 /*
  * check.c - check that everything that TLS needs can be loaded.
  *
- * Loading a context stops at the first error. So each certificate is loaded alone first, and then
- * all together, so that one run of --check reports every error.
+ * Loading a context stops at the first error. Therefore, each certificate is loaded alone first,
+ * and then all together, so that one run of --check reports all errors.
  */
 #include "check.h"
 #include "base/escape.h"
@@ -26,7 +26,7 @@ static void report(struct check *c, uint32_t line, const char *place, const char
     (void)fprintf(c->out, "error: %s:%u: %s: %s\n", c->file_name, line, place, why);
 }
 
-/* ---- what has expired: the router starts with it, but peers may be refused ---------- */
+/* ---- expiry: only warnings, because the router starts anyway ------------------------ */
 
 struct expiry_check {
     struct check *check;
@@ -36,7 +36,7 @@ struct expiry_check {
 };
 
 static const struct {
-    const char *listener_key, *cluster_key; /* where it is configured */
+    const char *listener_key, *cluster_key; /* keys that configure it */
     const char *what, *effect;
 } validity_rows[] = {
     [TLS_VALIDITY_CERTIFICATE] = {"certificates", "certificate_file", "the certificate",
@@ -66,21 +66,21 @@ static void warn_expired(void *arg, const struct tls_validity *validity)
     (void)fprintf(e->check->out, "warning: %s:%" PRIu32 ": %s[%zu].tls.%s: %s: %s \"",
                   e->check->file_name, e->line, e->list, e->i, key, validity->file,
                   validity_rows[validity->kind].what);
-    escape_print(validity->name, e->check->out); /* a certificate may have any text */
+    escape_print(validity->name, e->check->out); /* a certificate can contain any text */
     (void)fprintf(e->check->out, "\" %s %s: %s\n", is_early ? "is not valid before" : "expired at",
                   text, validity_rows[validity->kind].effect);
 }
 
-/* ---- what cannot be loaded -------------------------------------------------------------- */
+/* ---- loading ---------------------------------------------------------------------------- */
 
-/* One certificate of a listener, without the authorities for devices. */
+/* Whether one certificate of a listener can be loaded, without the authorities for devices. */
 static bool certificate_loads(struct check *c, const struct tls_conf *conf, size_t k,
                               char why[TLS_ERROR_MAX])
 {
     struct tls_conf alone = *conf;
     alone.certificates = &conf->certificates[k];
     alone.n_certificates = 1;
-    alone.ciphers = NULL; /* may be for the key of another certificate with the same names */
+    alone.ciphers = NULL; /* can be for the key type of another certificate with the same names */
     alone.client_auth = CLIENT_AUTH_NONE;
     alone.client_ca_file = NULL;
     alone.n_client_crl_files = 0;
@@ -118,7 +118,7 @@ static void check_listener(struct check *c, const struct tls_conf *conf, size_t 
     bool good_before = c->good;
     c->good = true;
     check_certificates(c, conf, i);
-    if (c->good) { /* otherwise the context fails with the same error */
+    if (c->good) { /* otherwise, the context would fail with the same error */
         struct tls_context *context = tls_context_new(c->library, conf, NULL, why);
         (void)snprintf(place, sizeof(place), "listeners[%zu].tls", i);
         if (!context)

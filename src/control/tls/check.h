@@ -10,15 +10,14 @@
 #include "model/config/config.h"
 
 /*
- * Try every certificate, key, authority, revocation list and ticket key file of a
- * configuration, each for itself, and write each fault as one line that names the place:
- * "error: FILE:7: listeners[0].tls.certificates[1]: server.pem: no certificate in it".
- * Anything that has expired or is not valid yet is only a warning, because the router starts with
- * it.
+ * Load every certificate, key, authority, revocation list and ticket key file of a configuration
+ * separately, and write each error as one line: "error: FILE:7: listeners[0].tls.certificates[1]:
+ * server.pem: no certificate in it". Anything that has expired or is not valid yet is only a
+ * warning, because the router starts with it.
  *
- *   file_name   of the configuration, for the messages
+ *   file_name   name of the configuration file, for the messages
  *
- * True when there is no error.
+ * Returns true if there is no error.
  */
 bool tls_check(const struct config *config, const char *file_name, FILE *out);
 

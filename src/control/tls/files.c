@@ -23,10 +23,10 @@
 
 /* The state of a file. */
 struct mark {
-    int error;               /* errno when it was opened; 0 = it is readable */
-    struct stat facts;       /* all zero when there is an error */
-    struct key_hash content; /* the same */
-    bool is_young;           /* changed very recently: another change may have the same times */
+    int error;               /* errno of open(); 0 = readable */
+    struct stat facts;       /* all zero on error */
+    struct key_hash content; /* all zero on error */
+    bool is_young;           /* changed so recently that another change may have the same times */
 };
 
 struct tls_file {
@@ -60,7 +60,7 @@ static bool same_content(const struct mark *a, const struct mark *b)
            a->content.high == b->content.high;
 }
 
-/* The bytes may be a private key's. */
+/* Hash the contents of a file, which may be a private key. */
 static bool hash_content(int fd, struct key_hash *out)
 {
     char chunk[4096];
@@ -86,7 +86,7 @@ static bool is_young(const struct stat *facts)
     return time(NULL) - last < COARSE_S;
 }
 
-/* A FIFO must not block open(). */
+/* Record the state of a file. O_NONBLOCK prevents open() from blocking on a FIFO. */
 static void take_mark(const char *path, struct mark *out)
 {
     struct mark mark = {0};
@@ -101,7 +101,7 @@ static void take_mark(const char *path, struct mark *out)
     *out = mark;
 }
 
-/* Whether the content has changed. If not, the mark takes over a new inode or time. */
+/* Whether the contents have changed. If not, the mark is updated with a new inode or time. */
 static bool differs(const char *path, struct mark *seen)
 {
     struct stat facts;

@@ -14,32 +14,32 @@
 struct tls_files;
 
 /*
- * Every file that the snapshot's listeners and clusters name, each path once, in its current state,
- * which counts as in use: the caller loads the files next. Null when memory is short.
+ * Collect all files that the snapshot's listeners and clusters name, each path once. Their current
+ * state counts as in use, so the caller must load them next. Returns null if memory is short.
  */
 MUST_USE struct tls_files *tls_files_new(const struct snapshot *snapshot);
 void tls_files_free(struct tls_files *files);
 
-/* Their paths, borrowed; *n of them. */
+/* Return the paths of the files, borrowed; *n is their number. */
 const char *const *tls_files_paths(const struct tls_files *files, size_t *n);
 
 /*
- * Whether any file has changed since it was last noted. Compares device, inode, size, and times of
- * modification and change of the target; if one of these differs, compares the bytes.
+ * Whether any file has changed since it was last noted. Compares device, inode, size, mtime and
+ * ctime of the target; if one of these differs, compares the contents.
  */
 MUST_USE bool tls_files_changed(struct tls_files *files);
 
 /* Note the current state of all files. Call this before loading them. */
 void tls_files_note(struct tls_files *files);
 
-/* The state that was noted last has been loaded and is now in use. */
+/* Record that the last noted state has been loaded and is now in use. */
 void tls_files_note_served(struct tls_files *files);
 
 /* A file whose last noted state differs from the one in use. */
 struct tls_files_unserved {
     const char *path;       /* borrowed */
-    bool exists;            /* false: it is missing or cannot be read */
-    bool is_reported;       /* in this state, by tls_files_report() */
+    bool exists;            /* false = missing or cannot be read */
+    bool is_reported;       /* this state has been reported, see tls_files_note_reported() */
     time_t modified;        /* if it exists */
     time_t served_modified; /* 0 = it did not exist */
 };
@@ -48,7 +48,7 @@ typedef void tls_files_each(void *arg, const struct tls_files_unserved *file);
 /* Call `each` (may be null) for every such file; returns their number. */
 size_t tls_files_walk_unserved(const struct tls_files *files, tls_files_each *each, void *arg);
 
-/* Mark all of them as reported. */
+/* Mark all such files as reported. */
 void tls_files_note_reported(struct tls_files *files);
 
 #endif

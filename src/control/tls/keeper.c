@@ -1,12 +1,12 @@
 /*
- * keeper.c - loads changed certificates, keys and other TLS files, and rotates ticket keys.
+ * keeper.c - load changed certificates, keys and other TLS files, and rotate ticket keys.
  *
  *    inotify ---------+
  *                     +--> settle --> has a file changed? --> load once (finds faults, reads
  *    every 10 s ------+               the calendar) --> load for each worker --> hand over
  *
  * inotify is fast; the comparison also finds changes that inotify does not report. A failed load is
- * retried, because the cause may not be in the files (memory, open files).
+ * retried, because the cause may not be in the files (out of memory, out of descriptors).
  */
 #include "keeper.h"
 
@@ -29,7 +29,7 @@ struct tls_keeper {
     struct tls_calendar *calendar;
     struct tls_files *files;
 
-    double first_rotation_s; /* from the start until the next key; a reload does not put it off */
+    double first_rotation_s; /* time until the first new key; a reload does not delay it */
     struct ev_loop *loop;    /* null until started */
     struct worker *const *workers;
     unsigned n_workers;
@@ -37,9 +37,9 @@ struct tls_keeper {
     void *arg;
     struct tls_watch *watch;          /* null = inotify is not available */
     int watch_error;                  /* errno that was logged last; 0 = none */
-    bool failed;                      /* the files were noted, but not loaded */
-    unsigned comparisons;             /* since then */
-    char error[WORKER_TLS_ERROR_MAX]; /* why */
+    bool failed;                      /* the noted files could not be loaded */
+    unsigned comparisons;             /* comparisons since the failure */
+    char error[WORKER_TLS_ERROR_MAX]; /* reason of the failure */
     struct ev_io changed;
     struct ev_timer settle, settle_end, compare, rotate;
 };
@@ -56,7 +56,7 @@ static void unref_keys(struct tls_ticket_keys **keys, size_t n)
     free(keys);
 }
 
-/* The keys of each binding; reads the key files again. Null on failure. */
+/* Get the keys of each binding, reading the key files again. Returns null on failure. */
 static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
                                           char error[WORKER_TLS_ERROR_MAX])
 {
@@ -85,7 +85,7 @@ static struct tls_ticket_keys **load_keys(const struct tls_keeper *keeper,
     return keys;
 }
 
-/* Load for the keeper itself, to find faults and read expiry times. */
+/* Load the files for the keeper itself, to find errors and read expiry times. */
 static bool load_own(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                      char error[WORKER_TLS_ERROR_MAX])
 {
@@ -131,7 +131,10 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper)
     return keeper->keys;
 }
 
-/* Load for every worker, then hand over. If memory is short, a worker may keep the old files. */
+/*
+ * Load the files for every worker, then send them to the workers. If memory is short, a worker may
+ * keep the old files.
+ */
 static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
                          char error[WORKER_TLS_ERROR_MAX])
 {
@@ -162,7 +165,7 @@ static void format_time(char out[32], time_t time)
     (void)strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
 }
 
-/* A file on disk that is not the one in use. Each state of a file is logged once. */
+/* Log a file that differs from the one in use. Each state of a file is logged once. */
 static void log_unserved(void *arg, const struct tls_files_unserved *file)
 {
     struct tls_keeper *keeper = arg;
@@ -186,7 +189,7 @@ static void report_unserved(struct tls_keeper *keeper)
     tls_files_note_reported(keeper->files);
 }
 
-/* An error that a retry finds again is not logged again. */
+/* Log a failure, unless a retry fails with the same error. */
 static void note_failure(struct tls_keeper *keeper, const char *error, bool is_retry)
 {
     bool is_known = keeper->failed && strcmp(error, keeper->error) == 0;
@@ -238,7 +241,7 @@ static void log_not_watching(struct tls_keeper *keeper, int error, const char *d
     keeper->watch_error = error;
 }
 
-/* The paths may lead through other directories than before. */
+/* Update the watches, because the paths may lead through other directories than before. */
 static void set_watch(struct tls_keeper *keeper)
 {
     struct tls_watch_fault fault;
@@ -252,7 +255,7 @@ static void set_watch(struct tls_keeper *keeper)
         log_not_watching(keeper, fault.error, fault.directory);
 }
 
-/* Files change in groups: wait until the changes stop, up to a limit. */
+/* Wait until the changes stop, up to a limit, because files change in groups. */
 static void wait_until_still(struct tls_keeper *keeper)
 {
     ev_timer_again(keeper->loop, &keeper->settle);
@@ -269,7 +272,7 @@ static void on_changed(struct ev_loop *loop, struct ev_io *io, int events)
         wait_until_still(keeper);
 }
 
-/* Watch first, then compare: a change in between is then an event. */
+/* Update the watches before comparing, so that a change in between causes an event. */
 static void on_settled(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)events;
@@ -295,7 +298,7 @@ static void on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
         load_all(keeper, true);
 }
 
-/* New tickets use a new key; tickets of the last two keys stay valid. */
+/* Use a new key for new tickets; tickets of the last two keys stay valid. */
 static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;

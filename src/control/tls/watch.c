@@ -1,18 +1,19 @@
 /*
  * watch.c - use inotify to find out when a path may lead to another file.
  *
- * A path is walked as the kernel walks it. Each directory on the way is watched for the one name
- * that is looked up in it:
+ * A path is resolved as the kernel resolves it. Each directory on the way is watched for the one
+ * name that is looked up in it:
  *
  *    live/a/cert.pem   where cert.pem -> ../../archive/a/cert2.pem
  *
  *    /: live    /live: a    /live/a: cert.pem    /: archive    /archive: a    /archive/a: cert2.pem
  *
- * Directories are watched, not files: editors and certificate tools replace a file by renaming a
- * new one over it, certbot changes a link to a file, Kubernetes a link to a directory.
+ * Directories are watched, not files, because editors and certificate tools replace a file by
+ * renaming a new one over it, certbot changes a link to a file, and Kubernetes changes a link to a
+ * directory.
  *
- * The comparison of the files finds changes that inotify does not report: a mount over a directory,
- * network file systems, writes through a hard link elsewhere.
+ * The keeper also compares the files, to find changes that inotify does not report: a mount over a
+ * directory, changes on network file systems, writes through another hard link.
  */
 #include "watch.h"
 
@@ -26,10 +27,13 @@
 #include <unistd.h>
 
 #define LINKS_MAX 40u  /* the kernel's limit */
-#define NAMES_MAX 256u /* of one path, those of its links included */
+#define NAMES_MAX 256u /* of one path, including those of its links */
 #define READS_MAX 64u  /* of 8 KiB of events each */
 
-/* A name appears or disappears, or the directory itself is moved, removed or made inaccessible. */
+/*
+ * Events when a name appears or disappears, or when the directory itself is moved, removed or made
+ * inaccessible.
+ */
 #define MASK_ON_THE_WAY                                                                            \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |         \
      IN_ATTRIB | IN_ONLYDIR | IN_MASK_ADD)
@@ -112,12 +116,12 @@ struct walk {
     struct tls_watch_fault *fault;
     bool short_of_memory;
     unsigned links;
-    char at[PATH_MAX];   /* the directory reached; no link in it */
-    char rest[PATH_MAX]; /* what is still to be looked up */
+    char at[PATH_MAX];   /* the directory reached so far, without links */
+    char rest[PATH_MAX]; /* the rest of the path */
     char next[PATH_MAX]; /* at/name */
 };
 
-/* False when the text is too long. */
+/* Join two paths. Returns false if the result is too long. */
 static bool join(char out[PATH_MAX], const char *a, const char *b)
 {
     const char *slash = a[0] == '\0' || a[strlen(a) - 1] == '/' ? "" : "/";
@@ -125,7 +129,7 @@ static bool join(char out[PATH_MAX], const char *a, const char *b)
     return n >= 0 && n < PATH_MAX;
 }
 
-/* Take the next name off the rest; false at its end, and when a name is too long. */
+/* Remove the next name from the rest. Returns false at the end, or if the name is too long. */
 static bool take_name(struct walk *walk, char name[NAME_MAX + 1])
 {
     const char *from = walk->rest + strspn(walk->rest, "/");
@@ -140,7 +144,7 @@ static bool take_name(struct walk *walk, char name[NAME_MAX + 1])
     return true;
 }
 
-/* Watch before the lookup, so that every later change is an event. */
+/* Watch a name before looking it up, so that every later change causes an event. */
 static void watch_name(struct walk *walk, const char *name)
 {
     uint32_t mask = walk->rest[0] ? MASK_ON_THE_WAY : MASK_AT_THE_END;
@@ -156,7 +160,7 @@ static void watch_name(struct walk *walk, const char *name)
         walk->short_of_memory = true;
 }
 
-/* Continue with the link's target before the rest. False if it cannot be resolved. */
+/* Insert the link's target before the rest. Returns false if it cannot be resolved. */
 static bool follow_link(struct walk *walk)
 {
     char target[PATH_MAX], longer[PATH_MAX];
@@ -172,7 +176,7 @@ static bool follow_link(struct walk *walk)
     return true;
 }
 
-/* Resolve one more name. False at the end. */
+/* Resolve one more name. Returns false at the end. */
 static bool step(struct walk *walk)
 {
     char name[NAME_MAX + 1];
@@ -240,12 +244,12 @@ bool tls_watch_set(struct tls_watch *watch, const char *const *paths, size_t n,
     for (size_t i = 0; i < n; i++)
         walk_path(&walk, paths[i]);
     spots_sort(&now);
-    /* A directory that is watched already has kept its descriptor. */
+    /* A directory that was watched before has kept its watch descriptor. */
     for (size_t i = 0; i < watch->spots.n; i++) {
         int wd = watch->spots.list[i].wd;
         bool is_last = i + 1 == watch->spots.n || watch->spots.list[i + 1].wd != wd;
         if (is_last && !watches_directory(&now, wd))
-            (void)inotify_rm_watch(watch->fd, wd); /* fails if the directory is gone */
+            (void)inotify_rm_watch(watch->fd, wd); /* fails if the directory was removed */
     }
     spots_fini(&watch->spots);
     watch->spots = now;
@@ -256,7 +260,7 @@ static bool concerns(const struct tls_watch *watch, const struct inotify_event *
 {
     if (event->mask & IN_Q_OVERFLOW)
         return true;
-    if (event->len == 0) /* of the directory itself */
+    if (event->len == 0) /* an event of the directory itself */
         return watches_directory(&watch->spots, event->wd);
     const struct spot key = {.wd = event->wd, .name = (char *)(uintptr_t)event->name};
     return watch->spots.n > 0 && bsearch(&key, watch->spots.list, watch->spots.n,
@@ -267,7 +271,10 @@ bool tls_watch_read(struct tls_watch *watch)
 {
     _Alignas(struct inotify_event) char events[8192];
     bool any = false;
-    /* Bounded: in a busy directory there may always be more. The loop calls again. */
+    /*
+     * The number of reads is limited, because a busy directory may always have more events. The
+     * loop calls this function again.
+     */
     for (unsigned reads = 0; reads < READS_MAX; reads++) {
         ssize_t n = read(watch->fd, events, sizeof(events));
         if (n <= 0)
