@@ -10,8 +10,8 @@
 enum closed_by { CLOSED_BY_CLIENT, CLOSED_BY_NODE, CLOSED_BY_ROUTER, CLOSED_BY_COUNT };
 
 /*
- * What the router sends before it closes the connection of a device that has sent a parsable
- * CONNECT but received nothing from a node yet. At any other time it sends nothing.
+ * The response to a device before the router closes the connection. It is sent only if the device
+ * has sent a parsable CONNECT, and has received nothing from a node yet.
  */
 enum farewell {
     FAREWELL_SILENT, /* nothing */

@@ -126,9 +126,9 @@ uint64_t placement_capacity(uint32_t permille, uint64_t total, uint32_t weight, 
  * Returns the time in microseconds until this session's turn, or PLACEMENT_NO_TURN, with *next
  * untouched, if that is more than queue_ms.
  *
- * A burst of the sessions of 100 ms, at least one, need not wait. So within any t seconds, no more
- * sessions start than the burst plus t * per_s. The time between turns is rounded up by less than
- * 0.25 ns, so at 100,000 per second the actual rate is about 0.002 % lower.
+ * A burst of per_s / 10 sessions, at least one, does not wait. So no more than burst + t * per_s
+ * sessions start in any t seconds. The time between turns is rounded up by less than 0.25 ns, so at
+ * 100,000 per second the actual rate is about 0.002 % lower.
  */
 #define PLACEMENT_NO_TURN UINT64_MAX
 uint64_t placement_take_turn(uint64_t *next, uint64_t now_us, uint32_t per_s, uint32_t queue_ms);

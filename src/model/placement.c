@@ -184,8 +184,7 @@ struct loads {
     uint32_t turn; /* each choice takes its remainder, and leaves the quotient to the next choice */
 };
 
-/* Compare load per weight. Returns a value below 0 if a has less than b, and 0 if they are equal.
- */
+/* Compare the loads per weight. Returns less than 0 if a's is lower, and 0 if both are equal. */
 static int compare_load(const struct search *search, const struct loads *loads, size_t a, size_t b)
 {
     const struct rendezvous_node *nodes = search->view->nodes;

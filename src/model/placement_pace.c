@@ -4,7 +4,7 @@
 #include "base/bucket.h"
 #include "model/placement.h"
 
-#define BURSTS_PER_S 10u /* a burst is the sessions of 100 ms */
+#define BURSTS_PER_S 10u /* a burst is 100 ms worth of sessions */
 
 uint64_t placement_take_turn(uint64_t *next, uint64_t now_us, uint32_t per_s, uint32_t queue_ms)
 {

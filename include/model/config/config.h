@@ -150,8 +150,8 @@ struct listener_conf {
     uint32_t fast_open;    /* queue length of TCP Fast Open; 0 = off */
 
     /*
-     * Require a PROXY header on every connection. Only trusted proxies may send one; on a Unix
-     * socket, any client.
+     * Require a PROXY header on every connection. Only trusted proxies, and clients of a Unix
+     * socket, may send one.
      */
     bool accept_proxy_protocol;
     struct cidr *trusted_proxies; /* base/cidr.h */
@@ -350,8 +350,8 @@ struct log_conf {
     enum log_target target;
     char *file;                  /* for LOG_TARGET_FILE; null = none */
     uint32_t syslog_facility;    /* number in RFC 5424 section 6.2.1: 3 is daemon */
-    uint32_t sample_above_per_s; /* session ends per second that are all logged; 0 = all */
-    uint32_t sample_one_in;      /* above that, log one in this many normal ends */
+    uint32_t sample_above_per_s; /* session ends per second up to which all are logged; 0 = off */
+    uint32_t sample_one_in;      /* above that, one of this many normal ends is logged */
 };
 
 /* The admin interface: metrics, status and control over HTTP. */

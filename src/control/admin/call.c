@@ -170,7 +170,7 @@ static void log_call(const struct admin_call *call)
     log_emit(&line);
 }
 
-/* Takes the response. If it is null (out of memory), the connection will be closed. */
+/* Send the response, and take it. If it is null (out of memory), the connection is closed. */
 static void answer(struct admin_call *call, unsigned status, const char *content_type,
                    struct MHD_Response *response)
 {
@@ -182,7 +182,7 @@ static void answer(struct admin_call *call, unsigned status, const char *content
     resume(call);
 }
 
-/* Takes the text, which is allocated with malloc(), or null if out of memory. */
+/* Send text, and take it. It is allocated with malloc(), or null if out of memory. */
 static void answer_text(struct admin_call *call, unsigned status, const char *content_type,
                         char *taken, size_t n)
 {
@@ -209,7 +209,7 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
         MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT));
 }
 
-/* Add a final newline, for terminals. */
+/* Send a JSON value with a final newline, for terminals. */
 static void reply_json(struct admin_call *call, unsigned status, const char *type, json_t *taken)
 {
     char *text = taken ? json_dumps(taken, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;

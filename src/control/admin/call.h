@@ -58,13 +58,13 @@ MUST_USE bool admin_body_text(struct admin_call *call, const char *key, const ch
 
 /* ---- responses; each may free the call ---- */
 
-/* Takes the value. If it is null (out of memory), a 500 without a body is sent. */
+/* Send a JSON value, and take it. If it is null (out of memory), sends a 500 without a body. */
 void admin_reply_json(struct admin_call *call, unsigned status, json_t *taken);
 
-/* Takes the text, which is allocated with malloc(). */
+/* Send text, and take it. It must be allocated with malloc(). */
 void admin_reply_text(struct admin_call *call, const char *content_type, char *taken, size_t n);
 
-/* The bytes must be static. */
+/* Send static bytes with status 200. */
 void admin_reply_static(struct admin_call *call, const char *content_type, struct span body);
 
 /*
@@ -75,7 +75,7 @@ void admin_reply_static(struct admin_call *call, const char *content_type, struc
 void admin_problem(struct admin_call *call, unsigned status, const char *reason, const char *detail,
                    ...) __attribute__((format(printf, 4, 5)));
 
-/* Send the same with more members: an object that contains reason, detail and these. Takes it. */
+/* Send a problem with more members, and take it. The object must contain reason and detail. */
 void admin_reply_problem(struct admin_call *call, unsigned status, json_t *taken);
 
 /*

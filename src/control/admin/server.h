@@ -24,7 +24,7 @@ struct admin_routes;
 #define ADMIN_DESCRIPTORS 96u /* maximum number of simultaneous connections */
 
 struct admin_options {
-    const struct socket_permissions *rights; /* defaults for the file of a Unix socket */
+    const struct socket_permissions *rights; /* default permissions of a Unix socket's file */
     bool trial;                              /* for --check: an address in use is only a warning */
     FILE *out;                               /* for errors */
 };

@@ -45,8 +45,7 @@ bool config_want_text(struct config_load *load, const struct config_key *key,
 MUST_USE bool config_want_integer(struct config_load *load, const struct config_key *key,
                                   const struct config_place *at, uint32_t *out);
 
-/* Check that the list has a number of elements that the row allows. `what` names them in messages.
- */
+/* Check the number of elements of a list. `what` is their name in messages. */
 MUST_USE bool config_want_count(struct config_load *load, const struct config_key *key,
                                 const struct config_place *at, const char *what);
 /* Replace the list in the field by a zeroed one for n elements. Its count is 0. */

@@ -13,7 +13,7 @@ void admin_page(struct admin_call *call);    /* GET / */
 void admin_history(struct admin_call *call); /* GET /api/v1/history */
 void admin_events(struct admin_call *call);  /* GET /api/v1/events */
 
-/* Return the page: static, in UTF-8. */
+/* Return the page, which is static and in UTF-8. */
 struct span dashboard_page(void);
 
 /* A Content-Security-Policy that allows only the page's own style and script. */

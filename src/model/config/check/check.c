@@ -1,5 +1,5 @@
 /*
- * check.c - check the rules of the whole configuration: keys that exclude or require each other.
+ * check.c - check the rules between the keys of the whole configuration.
  *
  * Also runs if the readers have reported errors, so any string may be null and any list empty. A
  * value that the readers have reported is not reported again.

@@ -210,8 +210,7 @@ static bool auth_is_misspelt(const struct config_load *load, const struct config
     return !json_is_string(at.value) || strcmp(json_string_value(at.value), "none") != 0;
 }
 
-/* The identity check requires a certificate from every device. From a proxy, it can use only "cn".
- */
+/* The identity check requires a certificate from every device, or "cn" from a trusted proxy. */
 static void check_identity(struct config_load *load, const struct config_place *listener,
                            const struct listener_conf *conf)
 {
