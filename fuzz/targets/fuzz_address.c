@@ -1,13 +1,15 @@
 /*
- * fuzz_address.c - laws of addresses and endpoints as text.
+ * fuzz_address.c - check invariants of addresses and endpoints as text.
  *
- * The input is text as in a configuration, in DNS answers and from trusted proxies.
+ * The input is an address or an endpoint as text, as in a configuration, a DNS answer or a header
+ * of a trusted proxy.
  *
- *   - an endpoint is an address or the path of a Unix socket; both parsers agree on which
- *   - c-ares accepts the host of an accepted address as the same address
- *   - formatted and parsed again, it is the same, except that an IPv4-mapped address becomes IPv4
- *   - port 0 is accepted only if allowed, and that affects nothing else
- *   - on rejection the output is unchanged
+ *   - an endpoint is an address or the path of a Unix socket, and both parsers agree on its kind
+ *   - c-ares parses the host of an accepted address as the same address
+ *   - formatting and parsing again returns the same address, except that an IPv4-mapped address
+ *     becomes IPv4
+ *   - port 0 is accepted only if it is allowed, and this option affects nothing else
+ *   - if the input is rejected, the output is unchanged
  */
 #include <ares.h>
 #include <arpa/inet.h>
@@ -29,7 +31,7 @@ static bool is_untouched(const void *p, size_t n)
     return true;
 }
 
-/* c-ares reads the host, without port and brackets, as that address. */
+/* c-ares parses the host, without port and brackets, as the same address. */
 static void c_ares_agrees(const char *text, size_t n, const struct address *a)
 {
     const bool bracketed = n >= 2 && text[0] == '[' && text[n - 1] == ']';
@@ -116,7 +118,7 @@ static void parse_endpoint(const char *text, const struct address *address)
     LAW(endpoint_equal(&e, &e));
 }
 
-/* Values without a text to parse: no address, and a peer without a name. */
+/* Addresses whose text cannot be parsed: no address, and an unnamed Unix peer. */
 static void what_is_no_address_has_words(const struct address *other)
 {
     const struct address none = {.sa = {.sa_family = AF_UNSPEC}};

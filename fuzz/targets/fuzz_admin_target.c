@@ -1,13 +1,14 @@
 /*
- * fuzz_admin_target.c - laws of parsing the target, Host and Origin of an admin request.
+ * fuzz_admin_target.c - check invariants of parsing the target, Host and Origin of an admin
+ * request.
  *
  * The input has three lines: the target, the Host and the Origin.
  *
- *   - a parsed target matches its route: parts and values are UTF-8 (for jansson too), each key
- * belongs to the route and occurs once
- *   - the same target with every byte as %XX parses to the same result
- *   - the method only decides between found and wrong method
- *   - an accepted Host is "localhost" or a numeric address, also for inet_pton()
+ *   - a parsed target matches its route; parts and values are UTF-8 (according to jansson, too);
+ *     each key belongs to the route and occurs once
+ *   - the same target with every byte written as %XX parses to the same result
+ *   - the method only decides whether the result is "found" or "wrong method"
+ *   - an accepted Host is "localhost" or an address that inet_pton() accepts
  *   - an accepted Origin names the same host as Host
  */
 #include <arpa/inet.h>
@@ -22,7 +23,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The router's routes, without their handlers. */
+/* The routes of the router, without handlers. */
 static const struct admin_route list[] = {
 #define X(method, pattern, query, access, handler)                                                 \
     {ADMIN_##method, pattern, query, ADMIN_##access, NULL},
@@ -148,7 +149,7 @@ static void nobody_can_own_it(const char *host)
     uint8_t ip[16];
     size_t n = strlen(host);
 
-    while (n > 0 && strchr("0123456789", host[n - 1])) /* the port, if it is one */
+    while (n > 0 && strchr("0123456789", host[n - 1])) /* the port, if it is valid */
         n--;
     n = n > 0 && host[n - 1] == ':' ? n - 1 : strlen(host);
     bool bracketed = host[0] == '[' && host[n - 1] == ']';

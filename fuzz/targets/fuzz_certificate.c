@@ -1,13 +1,13 @@
 /*
- * fuzz_certificate.c - laws of the names of a certificate.
+ * fuzz_certificate.c - check invariants of the names of a certificate.
  *
  * The input is a certificate in DER, or only a subject name in DER. Input that OpenSSL cannot
  * decode is skipped.
  *
  *   - names are unique, sorted, in lower case and without NUL bytes
  *   - OpenSSL's host name check finds each DNS name in the certificate
- *   - the common name is UTF-8 (it may contain anything else, including NUL bytes)
- *   - a certificate with names has the same names as itself, and the index finds it by each
+ *   - the common name is valid UTF-8 (it can contain any character, including NUL)
+ *   - a certificate has the same names as itself, and the index finds it by each of its names
  */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A certificate without anything but that subject. */
+/* Return a certificate that contains only this subject. */
 static X509 *with_subject(const uint8_t *data, size_t size)
 {
     const unsigned char *p = data;
@@ -40,7 +40,8 @@ static bool is_ip(const char *name)
 
 /*
  * OpenSSL rejects names that no host can have, and uses the common name only if it looks like a
- * host name; such names are not compared. A wildcard is checked with a name that it matches.
+ * host name, so other names are not compared. A wildcard is compared through a name that it
+ * matches.
  */
 static void openssl_finds_it(X509 *x509, const char *name)
 {
@@ -73,8 +74,8 @@ static void names_are_lawful(X509 *x509, const struct tls_names *names)
 }
 
 /*
- * If two certificates have the same names, the first one is found. A name with a trailing dot is
- * invalid in a certificate (clients do not match it either); lookups ignore the dot.
+ * If two certificates have the same names, the index finds the first one. A name with a trailing
+ * dot is invalid in a certificate (clients do not match it either), but lookups ignore the dot.
  */
 static void it_is_found_by_its_names(const struct tls_names *names)
 {

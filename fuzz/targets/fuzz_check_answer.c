@@ -1,17 +1,18 @@
 /*
- * fuzz_check_answer.c - laws of the evaluation of a health check's answer.
+ * fuzz_check_answer.c - check invariants of the evaluation of a health check's answer.
  *
- * The input is what a node sends, as the answer to an mqtt check and to an http check. The request
- * is derived from the input too: a user name, and the expected codes.
+ * The input is the answer of a node. It is evaluated as the answer to an mqtt check and to an http
+ * check. The user name in the request and the expected codes are derived from the input, too.
  *
- *   - split equals whole: MORE until there is a verdict, and further bytes do not change it
- *   - CHECK_ANSWER_MAX bytes are always enough
- *   - good, no new sessions and bad follow MQTT 3.1.1 table 3.1, evaluated again here, and the
- *     configured codes
+ *   - splitting the input does not change the verdict: the parser returns MORE until there is a
+ *     verdict, and further bytes do not change it
+ *   - CHECK_ANSWER_MAX bytes are always enough for a verdict
+ *   - the verdict (good, no new sessions, bad) agrees with a second implementation of MQTT 3.1.1
+ *     table 3.1, and with the configured codes
  *   - only a CONNACK with code 0 opens a session
- *   - the reason is one line of text, whatever the node sends
- *   - our own parsers accept the request, a CONNECT or an HTTP head, with the configured values; a
- *     tcp check sends only the PROXY header
+ *   - the reason is always one line of text
+ *   - our own parsers accept the request (a CONNECT or an HTTP head) and find the configured
+ *     values; a tcp check sends only the PROXY header
  */
 #include "control/health/check_dialogue.h"
 #include "law.h"
@@ -64,8 +65,9 @@ static void split_equals_whole(const struct check_target *target, const struct o
 }
 
 /*
- * MQTT 3.1.1 section 3.2. Returns the offset of the two bytes after the fixed header, or 0. The
- * length may use more bytes than needed: 3.1.1 allows it, and this function does not validate.
+ * Return the offset of the two bytes after the fixed header, or 0 (MQTT 3.1.1 section 3.2). The
+ * length can use more bytes than necessary: 3.1.1 allows this, and this function does not validate
+ * it.
  */
 static size_t connack_body(const uint8_t *data, size_t size)
 {
@@ -125,7 +127,7 @@ static void http_answer_is_as_configured(const struct outcome *o, const uint8_t 
         LAW(o->verdict.result == CHECK_BAD);
 }
 
-/* The PROXY header of the cluster may come first. */
+/* If the cluster uses PROXY headers, one precedes the request. */
 static void the_question_can_be_read(const struct check_target *target)
 {
     struct buffer out = {0};
@@ -168,7 +170,7 @@ static void check_mqtt(const uint8_t *data, size_t size, struct dice *dice)
     free(name);
 }
 
-/* One request line, and Host among the fields. */
+/* The head has one request line, and one of its fields is Host. */
 static void the_request_can_be_read(const struct check_target *target)
 {
     const struct health_check_conf *conf = target->conf->health_check;

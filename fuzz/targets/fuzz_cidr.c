@@ -1,14 +1,14 @@
 /*
- * fuzz_cidr.c - laws of address ranges.
+ * fuzz_cidr.c - check invariants of address ranges.
  *
  * The input is a range as text, a zero byte, and addresses to look up.
  *
  *   - c-ares and strtoul() parse an accepted range as the same range
- *   - the error for host bits is returned if host bits are the fault, and only then
- *   - a range, formatted and parsed again, is the same
- *   - it contains its first and last address, but not the addresses just outside
+ *   - the parser returns the error for host bits if, and only if, host bits are the fault
+ *   - formatting and parsing again returns the same range
+ *   - a range contains its first and last address, but not the addresses before and after these
  *   - an address is in the range if its leading bits equal those of the range; an IPv4-mapped
- *     address counts as the IPv4 address in it
+ *     address is treated as IPv4
  */
 #include <ares.h>
 #include <arpa/inet.h>
@@ -35,7 +35,7 @@ static bool parse(const char *text, struct cidr *out)
     return good;
 }
 
-/* Bits of the address, without the 96 prefix bits of a mapped one. */
+/* Return the bits of the address; of an IPv4-mapped address, only the IPv4 part. */
 static bool bit_of(const uint8_t *ip, size_t bit)
 {
     return ip[bit / 8] >> (7 - bit % 8) & 1;
@@ -60,7 +60,7 @@ static bool second_contains(const struct cidr *range, const uint8_t ip[16], bool
     return inside;
 }
 
-/* Carry or borrow, from the last byte; false if it goes past the first. */
+/* Add or subtract one. Return false if the address overflows. */
 static bool step(uint8_t *ip, size_t n, bool up)
 {
     while (n-- > 0) {
@@ -108,7 +108,7 @@ static void it_reads_the_same_again(const struct cidr *range)
     LAW(!alone || memcmp(&again, range, sizeof(again)) == 0);
 }
 
-/* c-ares parses the address, strtoul() the length, which must have its shortest form. */
+/* c-ares parses the address, and strtoul() the length, which must be in its shortest form. */
 static void second_reader_agrees(const char *text, const struct cidr *range)
 {
     bool is_ipv6 = strchr(text, ':') != NULL;

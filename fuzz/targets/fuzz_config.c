@@ -1,17 +1,19 @@
 /*
- * fuzz_config.c - laws of the configuration loader.
+ * fuzz_config.c - check invariants of the configuration loader.
  *
  * The input is a configuration file.
  *
- *   - a configuration is returned if, and only if, there is no error
- *   - every message names the file and an existing line; messages are in line order
+ *   - the loader returns a configuration if, and only if, there is no error
+ *   - every message contains the file name and an existing line number, and messages are sorted by
+ *     line
  *   - no message contains a control character, or text that is not UTF-8
- *   - the same text causes the same messages; text that jansson rejects as JSON is rejected
- *   - an accepted text without the blanks between values is accepted, with the same warnings
+ *   - the same text causes the same messages; text that jansson rejects is rejected
+ *   - accepted text is still accepted, with the same warnings, if the whitespace between values is
+ *     removed
  *   - an accepted configuration has the properties that the rest of the router relies on
  *   - all memory is freed (LeakSanitizer)
  *
- * Memory shortage is tested by test_config_memory.c.
+ * test_config_memory.c tests allocation failures.
  */
 #include <jansson.h>
 
@@ -21,7 +23,7 @@
 
 #define INPUT_MAX     (64u << 10)
 #define FILE_NAME     "router.json"
-#define MESSAGES_KEPT 1000u /* further ones are only counted */
+#define MESSAGES_KEPT 1000u /* further messages are only counted */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +38,7 @@ static struct outcome parse(const char *text, size_t n)
     uint8_t *exact = exact_copy((const uint8_t *)text, n);
 
     o.config = config_parse((const char *)exact, n, FILE_NAME, &o.messages);
-    free(exact); /* no pointer into it may be kept */
+    free(exact); /* the configuration must not point into the input */
     return o;
 }
 
@@ -48,7 +50,7 @@ static void outcome_free(struct outcome *o)
 
 /* ---- messages --------------------------------------------------------------------------- */
 
-/* jansson decides whether it is UTF-8. U+0080..U+009F are control characters, too. */
+/* jansson decides whether the text is UTF-8. U+0080..U+009F are control characters, too. */
 static bool is_fit_for_a_terminal(const char *text)
 {
     json_t *decoded = json_string(text);
@@ -109,7 +111,7 @@ static void it_says_the_same_twice(const struct outcome *o, const uint8_t *data,
     outcome_free(&again);
 }
 
-/* Formatted by jansson as one long line. Only the line numbers may differ. */
+/* jansson formats the text as one long line. Only the line numbers may differ. */
 static void blanks_change_nothing(const struct outcome *o, const uint8_t *data, size_t size)
 {
     json_t *root = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);

@@ -1,16 +1,18 @@
 /*
- * fuzz_dns_answer.c - laws of DNS answers, from a server's bytes to the nodes of a cluster.
+ * fuzz_dns_answer.c - check invariants of DNS answers, from a server's bytes to the nodes of a
+ * cluster.
  *
- * The input is a DNS message: a UDP capture is a seed. It is parsed as the answer to an SRV, an A
- * and an AAAA query.
+ * The input is a DNS message (UDP payloads from captures can be seeds). It is parsed as the answer
+ * to an SRV, an A and an AAAA query.
  *
- *   - success means a result with the lowest TTL of the message; anything else means no result
- *   - addresses, priority, weight and port are copied from the message; a target is a host name
- *   - there are no more results than the header announces, and parsing is repeatable
+ *   - on success, there is a result with the lowest TTL of the message; otherwise there is no
+ *     result
+ *   - addresses, priority, weight and port are those in the message; a target is a host name
+ *   - there are at most as many results as the header announces, and parsing is repeatable
  *   - results do not point into the message
- *   - the members have sorted unique names, addresses to connect to, a weight, and at least one
- *     primary; the number of omitted ones is reported
- *   - addresses of an earlier answer are used after a failure, and only then
+ *   - the members have sorted unique names, usable addresses and a weight, and at least one is a
+ *     primary; the number of omitted members is reported
+ *   - addresses of an earlier answer are used only after a failure
  */
 #include <ares.h>
 #include <sys/socket.h>
@@ -34,7 +36,7 @@ static bool stands_in(const uint8_t *data, size_t size, const void *bytes, size_
     return memmem(data, size, bytes, n) != NULL;
 }
 
-/* The TTL is that of this message, as dns_ttl finds it, or that of an earlier message. */
+/* The TTL is that of this message, as found by dns_ttl, or that of an earlier message. */
 static void ttl_is_the_lowest(const struct dns_answer *answer, uint32_t before_s,
                               const uint8_t *data, size_t size)
 {
@@ -120,7 +122,7 @@ static struct dns_answer *parse_services(const uint8_t *data, size_t size, int *
 
 /* ---- members ---------------------------------------------------------------------------- */
 
-/* One member fewer, and another one altered; `other` is a copy that is changed. */
+/* Remove one member of the copy `other`, and alter another one. */
 static void changes_are_counted(const struct members *members, struct members *other)
 {
     struct members_change change = members_compare(members, other);
@@ -163,7 +165,9 @@ static void members_are_lawful(const struct dns_answer *answer, const struct dis
     members_fini(&again);
 }
 
-/* Hosts of every service: an address, or none, which an earlier answer may replace. */
+/*
+ * The host of each service has an address, or none, in which case an earlier answer may provide it.
+ */
 static void fill_hosts(struct dns_answer *answer, struct dice *dice)
 {
     for (size_t i = 0; i < answer->n_hosts; i++) {
@@ -225,7 +229,7 @@ static void services_become_members(const uint8_t *data, size_t size, struct dic
     dns_answer_free(before);
 }
 
-/* The same message for a cluster that queries the addresses of a name. */
+/* Parse the same message for a cluster that queries the addresses of a name. */
 static void addresses_become_members(const uint8_t *data, size_t size)
 {
     const struct discovery_conf conf = {.record = DNS_RECORD_A_AAAA,

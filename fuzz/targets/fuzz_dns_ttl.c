@@ -1,14 +1,13 @@
 /*
- * fuzz_dns_ttl.c - laws of the search for the lowest TTL of a DNS answer.
+ * fuzz_dns_ttl.c - check invariants of the search for the lowest TTL of a DNS answer.
  *
- * The input is a DNS message: a UDP capture is a seed.
+ * The input is a DNS message (UDP payloads from captures can be seeds).
  *
- *   - split equals whole: once a prefix contains the answers, further bytes do not change the
- * result
- *   - the result is the TTL of a complete record in the message
- *   - identifier, flags and the counts of other sections do not matter
- *   - without its last answer, the TTL is not lower
- *   - with one more answer it is the lower of the two
+ *   - once a prefix contains all answers, further bytes do not change the result
+ *   - the result is the TTL of a complete record of the message
+ *   - the identifier, the flags and the counts of other sections do not affect the result
+ *   - if the last answer is removed, the TTL is not lower
+ *   - if an answer is added, the result is the lower one of both TTLs
  *   - without answers there is no TTL and the output is unchanged
  */
 #include "base/util.h"
@@ -18,7 +17,7 @@
 #define INPUT_MAX  4096u
 #define ANSWERS_AT 6u
 #define HEADER_LEN 12u
-#define UNTOUCHED  UINT32_C(0xfeedbeef) /* no TTL: its highest bit is set */
+#define UNTOUCHED  UINT32_C(0xfeedbeef) /* not a valid TTL, because its highest bit is set */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,7 +60,7 @@ static void put_u32(uint8_t *p, uint32_t value)
     put_u16(p + 2, value & 0xffff);
 }
 
-/* All prefixes of a short input, some of a long one. */
+/* Test all prefixes of a short input, and some of a long one. */
 static void split_equals_whole(struct outcome whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -89,7 +88,7 @@ static void what_follows_changes_nothing(struct outcome whole, const uint8_t *da
     free(longer);
 }
 
-/* A TTL, the data's length, and that many bytes: all three must fit. */
+/* A TTL, a length and that many bytes of data must fit. */
 static void it_stands_in_the_bytes(struct outcome whole, const uint8_t *data, size_t size)
 {
     bool stands = false;
@@ -128,7 +127,7 @@ static void the_last_answer_only_lowers(struct outcome whole, const uint8_t *dat
     free(fewer);
 }
 
-/* The shortest prefix that contains all answers. */
+/* Return the length of the shortest prefix that contains all answers. */
 static size_t answers_end(const uint8_t *data, size_t size)
 {
     size_t cut = HEADER_LEN, held = size;
@@ -143,7 +142,7 @@ static size_t answers_end(const uint8_t *data, size_t size)
     return held;
 }
 
-/* An address record for the name of the first question, in the usual form. */
+/* Write an address record for the name of the first question, in the usual form. */
 static void one_more_answer_counts(struct outcome whole, const uint8_t *data, size_t size,
                                    struct dice *dice)
 {

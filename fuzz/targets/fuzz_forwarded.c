@@ -1,14 +1,15 @@
 /*
- * fuzz_forwarded.c - laws of the search for the device's address in X-Forwarded-For.
+ * fuzz_forwarded.c - check invariants of the search for the device's address in X-Forwarded-For.
  *
- * The input is a header value. Trusted proxies: 10.0.0.0/8, 127.0.0.1 and 2001:db8::/32.
+ * The input is a header value. The trusted proxies are 10.0.0.0/8, 127.0.0.1 and 2001:db8::/32.
  *
- *   - the result agrees with a second parser, which works from the left and parses addresses
+ *   - the result agrees with a second parser, which works from left to right and parses addresses
  *     with its own code
- *   - the text to the left of a selected, untrusted address does not affect the result
- *   - the selected address, written in each allowed form, is selected again
- *   - blanks, empty entries and a trusted proxy's entry on the right do not affect the result
- *   - without a result, the output is unchanged
+ *   - text to the left of a selected, untrusted address does not affect the result
+ *   - the selected address is selected again in each allowed notation
+ *   - blanks, empty entries, and an entry of a trusted proxy added on the right do not affect the
+ *     result
+ *   - if there is no result, the output is unchanged
  */
 #include <arpa/inet.h>
 
@@ -57,7 +58,7 @@ static bool same_answer(const struct outcome *a, const struct outcome *b)
 
 /* ---- a second parser -------------------------------------------------------------------- */
 
-/* Four numbers, as snprintf() would write them. */
+/* Parse four numbers in the form that snprintf() would write. */
 static bool second_ipv4(const char *text, uint8_t *out)
 {
     unsigned b[4];
@@ -71,7 +72,10 @@ static bool second_ipv4(const char *text, uint8_t *out)
     return strcmp(text, again) == 0;
 }
 
-/* Groups of one side of "::", the last of them IPv4 if it has a dot. Bytes, or -1. */
+/*
+ * Parse the groups on one side of "::". The last one is IPv4 if it has a dot. Return the number of
+ * bytes, or -1.
+ */
 static int second_groups(char *text, bool is_tail, uint8_t out[16])
 {
     int n = 0;
@@ -129,7 +133,7 @@ static bool second_port(const char *text, struct proxy_endpoint *out)
     return strcmp(text, again) == 0;
 }
 
-/* An entry, terminated and without blanks around it; is modified. */
+/* Parse an entry, which is terminated and has no blanks around it. Modifies the entry. */
 static bool second_entry(char *text, struct proxy_endpoint *out)
 {
     char *close = strchr(text, ']'), *colon = strchr(text, ':');
@@ -164,8 +168,8 @@ static bool second_trusts(const struct proxy_endpoint *end)
 }
 
 /*
- * From the left: after an untrusted address or an invalid entry, all entries before it may be
- * forged. A trusted address keeps the result so far.
+ * Work from left to right: if an entry is an untrusted address or invalid, all entries before it
+ * can be forged. A trusted address does not change the result so far.
  */
 static void second_takes(struct outcome *o, const char *p, size_t n, bool *spoilt)
 {
@@ -228,7 +232,7 @@ static void the_right_end_decides(const struct outcome *o, const uint8_t *data, 
 
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
         if (!o->picked || second_trusts(&o->address))
-            break; /* if all are trusted, the leftmost counts */
+            break; /* if all are trusted, the leftmost one is selected */
         struct outcome more = pick_joined(before[i], strlen(before[i]), data, size);
         LAW(same_answer(&more, o));
     }
@@ -240,7 +244,7 @@ static void the_right_end_decides(const struct outcome *o, const uint8_t *data, 
     }
 }
 
-/* The text, alone in its list, is the address, with that port. */
+/* A list that contains only this text selects this address and port. */
 static void says(const char *text, const struct outcome *o, uint16_t port_be)
 {
     struct outcome want = *o, again = pick((const uint8_t *)text, strlen(text));

@@ -1,13 +1,14 @@
 /*
- * fuzz_http_head.c - laws of the HTTP head parser.
+ * fuzz_http_head.c - check invariants of the HTTP head parser.
  *
- * The input is what a client sends: a capture is a seed.
+ * The input is what a client sends (captures can be seeds).
  *
- *   - split equals whole, with the bytes at another address in every call
- *   - bad stays bad; an incomplete head can be continued to a valid one
- *   - a simple parser that splits lines finds the same items, and no other lines
- *   - the result, written again, parses the same
- *   - the elements of a list are those of splitting at commas
+ *   - splitting the input does not change the result, even if each call gets the bytes at another
+ *     address
+ *   - an invalid prefix stays invalid; an incomplete head can be completed to a valid one
+ *   - a simple parser that splits lines finds the same items, and no further lines
+ *   - the result is the same after it is written and parsed again
+ *   - the elements of a list are those between its commas
  */
 #include <strings.h>
 
@@ -20,7 +21,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A span of bytes, by offset: their address differs from call to call. */
+/* A span of bytes, stored by offset, because the address differs in each call. */
 struct piece {
     size_t at, n;
 };
@@ -59,7 +60,7 @@ static void note_item(struct outcome *o, const struct http_item *item, const uin
     o->n_items++;
 }
 
-/* Parse the first n bytes, in a copy of exactly that size. */
+/* Parse a copy of exactly the first n bytes. */
 static void feed(struct outcome *o, const uint8_t *data, size_t n)
 {
     uint8_t *exact = exact_copy(data, n);
@@ -140,7 +141,7 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* The rest of a valid head completes it, unless it does not fit. */
+/* The end of a valid head completes the prefix, unless it does not fit. */
 static void it_can_still_end_well(const uint8_t *data, size_t size)
 {
     static const char rest[] = "\nGET / HTTP/1.1\r\na:\r\n\r\n";
@@ -161,7 +162,7 @@ static void it_can_still_end_well(const uint8_t *data, size_t size)
 
 /* ---- a second parser -------------------------------------------------------------------- */
 
-/* The next line of `left`, which ends in CR LF and contains no other LF or CR. */
+/* Take the next line from `left`. It ends with CR LF and contains no other CR or LF. */
 static struct span next_line(struct span *left)
 {
     const uint8_t *end = memmem(left->p, left->n, "\r\n", 2);
@@ -280,7 +281,7 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
-/* Every comma ends an element; an element that is only blanks is skipped. */
+/* Every comma ends an element; elements that contain only blanks are skipped. */
 static void elements_are_between_commas(const uint8_t *p, size_t n)
 {
     uint8_t *exact = exact_copy(p, n);

@@ -1,12 +1,12 @@
 /*
- * fuzz_http_status.c - laws of the parser of an HTTP/1.x status code.
+ * fuzz_http_status.c - check invariants of the parser of an HTTP/1.x status code.
  *
- * The input is what a server sends, from its first byte on.
+ * The input is what a server sends.
  *
- *   - the result agrees with a writer: BAD if no line can begin so, DONE once the code is complete,
- *     MORE before
- *   - split equals whole, and further bytes do not change the result
- *   - the code is the one in the line, and is set on DONE only
+ *   - the result agrees with a writer of status lines: BAD if no status line begins like the input,
+ *     DONE once the code is complete, MORE before that
+ *   - splitting the input or adding bytes does not change the result
+ *   - the code is the one in the line, and is set only on DONE
  */
 #include "law.h"
 #include "wire/http/status.h"
@@ -44,7 +44,7 @@ static unsigned digit_at(const uint8_t *data, size_t size, size_t at, unsigned o
     return at < size && data[at] >= '0' && data[at] <= '9' ? data[at] - (unsigned)'0' : otherwise;
 }
 
-/* Write the line that the input is a beginning of, if there is one. Returns its code. */
+/* Write the status line that begins like the input, if there is one. Return its code. */
 static unsigned write_nearest(const uint8_t *data, size_t size, char line[HTTP_STATUS_MAX + 1])
 {
     static const char ends[] = " \r\n";

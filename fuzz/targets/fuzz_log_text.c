@@ -1,14 +1,14 @@
 /*
- * fuzz_log_text.c - laws of peer text in log lines.
+ * fuzz_log_text.c - check invariants of peer text in log lines.
  *
  * The input is text from a peer: a client identifier, a user name, a server name.
  *
- *   - each event is one line of printable characters within the maximum length
- *   - jansson accepts the JSON line, and the text decodes to the input: each byte that is not
- *     UTF-8 becomes U+FFFD, a truncated end becomes "...", and the rest is unchanged; a character
- *     is never split
- *   - a line in text format has the same escapes, and the fields that follow cannot be forged
- *   - a text that does not fit is omitted completely, and the line contains a mark for it
+ *   - each event is one line of printable characters, and not longer than the maximum
+ *   - jansson accepts the JSON line, and the decoded text equals the input, except that each byte
+ *     that is not UTF-8 is replaced by U+FFFD and a truncated end by "..."; a character is never
+ *     split
+ *   - a line in text format has the same escapes, and the input cannot forge the fields that follow
+ *   - a field that does not fit is omitted, and the line contains a mark for it
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -23,11 +23,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The log's output, an unnamed file; each read empties it. */
+/* The output of the log, an anonymous file that is emptied after each read. */
 struct paper {
     int fd;
     struct log *log[LOG_FORMAT_COUNT];
-    char line[LOG_LINE_MAX + 1]; /* the last one, without its line feed */
+    char line[LOG_LINE_MAX + 1]; /* the last line, without its line feed */
 };
 
 static struct paper *paper(void)
@@ -45,7 +45,7 @@ static struct paper *paper(void)
     return &paper;
 }
 
-/* Exactly one line, without control characters. */
+/* Read the output, which must be one line without control characters. */
 static void take_line(struct paper *p)
 {
     ssize_t n = pread(p->fd, p->line, sizeof(p->line), 0);
@@ -58,14 +58,14 @@ static void take_line(struct paper *p)
         LAW(*c >= ' ' && *c != 0x7f && !(c[0] == 0xc2 && c[1] < 0xa0));
 }
 
-/* The expected text: invalid bytes replaced, without the marks of truncation. */
+/* Return the expected text, with invalid bytes replaced, but not truncated. */
 static uint8_t *second_opinion(const uint8_t *data, size_t n, size_t *out_n)
 {
     uint8_t *out = exact_new(3 * n + 1);
 
     *out_n = 0;
     for (size_t i = 0; i < n;) {
-        /* Whether 1 to 4 bytes are one UTF-8 character; jansson decides. */
+        /* jansson decides whether the next 1 to 4 bytes are one UTF-8 character. */
         size_t step = 0;
         for (size_t length = 1; length <= 4 && i + length <= n && step == 0; length++) {
             json_t *one = json_stringn((const char *)data + i, length);
@@ -79,7 +79,7 @@ static uint8_t *second_opinion(const uint8_t *data, size_t n, size_t *out_n)
     return out;
 }
 
-/* `got` is the expected text; if truncated, it ends in dots. */
+/* `got` must be the expected text, or a part of it that ends with dots. */
 static void it_says_what_came(const uint8_t *got, size_t got_n, const uint8_t *data, size_t size,
                               size_t max)
 {
@@ -145,7 +145,7 @@ static void text_cannot_be_forged(struct paper *p, const uint8_t *data, size_t s
     free((void *)exact.p);
 }
 
-/* The router's own texts are not truncated: a long one is complete or omitted. */
+/* The router's own text is never truncated; it is written completely or omitted. */
 static void what_does_not_fit_is_left_out(struct paper *p, const uint8_t *data, size_t size)
 {
     size_t n = strnlen((const char *)data, size);

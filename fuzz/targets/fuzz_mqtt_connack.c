@@ -1,13 +1,13 @@
 /*
- * fuzz_mqtt_connack.c - laws of the parser of a node's CONNACK.
+ * fuzz_mqtt_connack.c - check invariants of the parser of a node's CONNACK.
  *
- * The input is the version of the client's CONNECT as a digit, then what the node sends.
+ * The input is a digit, the version of the client's CONNECT, then what the node sends.
  *
- *   - split equals whole: once a prefix decides, further bytes do not change the result
- *   - an incomplete fixed header can be continued to a CONNACK
- *   - the result is contained in the packet, and is set on DONE only
- *   - the result, written again, parses the same
- *   - a Server Keep Alive after all properties is found, unless there was one before
+ *   - once a prefix is accepted or rejected, further bytes do not change the result
+ *   - an incomplete fixed header can be completed to a CONNACK
+ *   - the result is contained in the packet, and is set only on DONE
+ *   - the result is the same after it is written and parsed again
+ *   - a Server Keep Alive added after all properties is found, unless there was already one
  */
 #include "law.h"
 #include "wire/mqtt/connack.h"
@@ -49,7 +49,7 @@ static bool same_answer(const struct outcome *a, const struct outcome *b)
            c->server_keep_alive_s == d->server_keep_alive_s;
 }
 
-/* The offset after a variable byte integer, or 0 if it does not end within size. */
+/* Return the offset after a variable byte integer, or 0 if the integer is incomplete. */
 static size_t varint_end(const uint8_t *data, size_t size, size_t at, uint32_t *value)
 {
     *value = 0;
@@ -71,7 +71,7 @@ static size_t put_varint(uint8_t *out, size_t value)
     return n;
 }
 
-/* All prefixes of a short input, some of a long one. */
+/* Test all prefixes of a short input, and some of a long one. */
 static void split_equals_whole(const struct outcome *whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -100,7 +100,10 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* An accepting CONNACK of n <= 128 bytes, padded with a Reason String; n is not 4. */
+/*
+ * Write the body of an accepting CONNACK. It has n <= 128 bytes, not 4, and is padded with a Reason
+ * String.
+ */
 static void put_accepting_5(uint8_t *out, size_t n)
 {
     size_t properties = n - 3;
@@ -118,7 +121,7 @@ static void put_accepting_5(uint8_t *out, size_t n)
     }
 }
 
-/* After the flags, MORE is returned until the packet is complete; it is not validated. */
+/* After the flags, the parser returns MORE until the packet is complete, without validating it. */
 static void a_header_can_become_a_connack(const struct outcome *whole, const uint8_t *data,
                                           size_t size)
 {
@@ -130,7 +133,7 @@ static void a_header_can_become_a_connack(const struct outcome *whole, const uin
         memcpy(packet, data, size < 5 ? size : 5);
         at = varint_end(data, size, 1, &remaining);
         if (at != size || remaining > 128 || remaining == 4)
-            return; /* more than the header, and short; four bytes have no room for a property */
+            return; /* longer than the header, but short; a property does not fit into four bytes */
     }
     if (whole->version == 5)
         put_accepting_5(packet + at, remaining);
@@ -180,7 +183,7 @@ static void it_can_be_written_again(const struct outcome *whole)
     LAW(same_answer(&o, whole));
 }
 
-/* The same packet with 13 HI LO appended to the list and its lengths updated. */
+/* Copy the packet, append 13 HI LO to the property list, and update the lengths. */
 static void one_more_keep_alive_is_heard(const struct outcome *whole, const uint8_t *data,
                                          size_t size, struct dice *dice)
 {

@@ -1,19 +1,22 @@
 /*
- * fuzz_mqtt_connect.c - laws of the CONNECT parser and the CONNACK composer.
+ * fuzz_mqtt_connect.c - check invariants of the CONNECT parser and the CONNACK composer.
  *
- * The input is what a client sends, without option bytes: a capture is a seed. A hash of the input
- * decides how it is split. Buffers have exactly the size of their content, so that AddressSanitizer
- * detects overruns.
+ * The input is only what a client sends, so captures can be seeds. A hash of the input decides how
+ * it is split. Buffers have exactly the size of their content, so that AddressSanitizer detects
+ * overruns.
  *
- *   - split equals whole, and a prefix of a valid packet returns MORE
- *   - bad stays bad; a complete packet never returns MORE
- *   - lenient accepts what strict accepts, with the same result; it rejects only framing faults
- *   - client identifier and user name lie inside the packet, the packet inside the input, and no
+ *   - splitting the input does not change the result, and the parser returns MORE for each prefix
+ *     of a valid packet
+ *   - an invalid prefix stays invalid; a complete packet never returns MORE
+ *   - lenient mode accepts everything that strict mode accepts, with the same result; it rejects
+ *     only framing faults
+ *   - client identifier and user name are inside the packet, the packet is inside the input, and no
  *     packet exceeds the limit
- *   - a first byte of 0x11 to 0x1F is a CONNECT of 3.1 or invalid
- *   - a CONNACK has a format of its version and fits the client's Maximum Packet Size
- *   - Paho's reader finds the same values in accepted properties (it gets no others: it trusts its
- *     input)
+ *   - a packet that begins with 0x11 to 0x1F is a 3.1 CONNECT or invalid
+ *   - a CONNACK has the format of the client's version, and does not exceed the client's Maximum
+ *     Packet Size
+ *   - Paho's reader finds the same values in accepted properties (it gets only these, because it
+ *     trusts its input)
  */
 #include <MQTTProperties.h>
 
@@ -26,7 +29,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* Used by Paho's reader to allocate; in its static library, but in no header. */
+/* Initializes Paho's allocator; exported by the static library, but not declared in a header. */
 int Heap_initialize(void);
 
 struct outcome {
@@ -34,7 +37,7 @@ struct outcome {
     struct mqtt_connect c;
 };
 
-/* Parse the first n bytes, in memory of exactly that size. */
+/* Parse a copy of exactly the first n bytes. */
 static void feed(struct outcome *o, const uint8_t *data, size_t n)
 {
     uint8_t *exact = exact_copy(data, n);
@@ -61,7 +64,7 @@ static struct outcome read_whole(const uint8_t *data, size_t size, bool lenient,
     return o;
 }
 
-/* The packet has the same end and the same values. */
+/* Both results must have the same length and values. */
 static void same_facts(const struct mqtt_connect *a, const struct mqtt_connect *b)
 {
     LAW(a->version == b->version && a->level == b->level && a->level_seen == b->level_seen);
@@ -82,7 +85,7 @@ static void split_equals_whole(const struct outcome *whole, const uint8_t *data,
     struct outcome o = begin(whole->c.lenient, whole->c.max_bytes);
     size_t step_max = dice_roll(dice, 4) == 0 ? 1 : size / 2 + 1;
 
-    if (size / step_max > 4096) /* too slow for a large input: one copy per byte */
+    if (size / step_max > 4096) /* too slow for a large input, because each byte needs a copy */
         step_max = size / 64;
     for (size_t n = 0; n < size && o.result == PARSE_MORE;) {
         n = size_min(size, n + 1 + dice_roll(dice, step_max));
@@ -125,7 +128,7 @@ static void connack_is_well_formed(const struct mqtt_connect *c)
     LAW(c->version != 5 || c->max_packet_size == 0 || n <= c->max_packet_size);
 }
 
-/* Paho's reader finds the same end of an accepted list at `at`; returns that end. */
+/* Check that Paho's reader finds the same end of the accepted list at `at`. Return that end. */
 static size_t paho_reads_the_same(const struct mqtt_connect *c, uint8_t *packet, size_t at,
                                   bool in_will)
 {
@@ -147,7 +150,9 @@ static size_t paho_reads_the_same(const struct mqtt_connect *c, uint8_t *packet,
     return (size_t)(p - (char *)packet);
 }
 
-/* Both property lists of an accepted 5.0 packet, found again from the packet's outline. */
+/*
+ * Check both property lists of an accepted 5.0 packet, located by a second walk through the packet.
+ */
 static void paho_agrees(const struct mqtt_connect *c, const uint8_t *data)
 {
     uint8_t *packet = exact_copy(data, c->packet_n);

@@ -1,21 +1,20 @@
 /*
- * fuzz_mqtt_properties.c - our parser of MQTT 5.0 properties against Paho's reader.
+ * fuzz_mqtt_properties.c - compare our parser of MQTT 5.0 properties with Paho's reader.
  *
- * The input is a property list with its length, then the rest of the packet, which ends with the
- * input.
+ * The input is a property list with its length, then the rest of the packet.
  *
- *   - split equals whole, and lenient mode rejects only framing faults
- *   - Paho accepts what we accept, as properties of CONNECT or a will, strict or lenient, with the
- *     same end and the same values
- *   - strict mode accepts exactly what Paho accepts and MQTT 5.0 allows, evaluated with the values
- *     that Paho has read; jansson decides what UTF-8 is
- *   - Paho rejects what we reject, or the difference is a row of the table below. The corpus replay
- *     fails if it does not cover a row
+ *   - splitting the input does not change the result, and lenient mode rejects only framing faults
+ *   - Paho accepts everything that our parser accepts (as properties of CONNECT or of a will, in
+ *     strict or lenient mode), with the same length and values
+ *   - strict mode accepts exactly what Paho accepts and MQTT 5.0 allows; the rules of MQTT 5.0 are
+ *     checked on the values that Paho has read, and jansson decides what UTF-8 is
+ *   - Paho rejects what our parser rejects, or the difference is a row of the table below. The
+ *     corpus replay fails if it does not cover a row
  *
- * Paho trusts its input. MQTTProperty_read() reads an identifier and at most five bytes of value
- * unchecked (it checks strings), and stops at an unknown identifier such as 0. So zeros after the
- * input end every read after at most five bytes; after the zeros is a protected page, and the
- * pointer that Paho advances shows how far it has read.
+ * Paho trusts its input: MQTTProperty_read() does not check the bounds of an identifier and of at
+ * most five bytes of a value (it checks strings), and stops at an unknown identifier such as 0. So
+ * zeros are added after the input, which end every read after at most five bytes, and a protected
+ * page follows the zeros. The pointer that Paho advances shows how far it has read.
  */
 #include <MQTTProperties.h>
 #include <jansson.h>
@@ -34,12 +33,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 bool fuzz_corpus_is_complete(void);
 
-/* Used by Paho's reader to allocate; in its static library, but in no header. */
+/* Initializes Paho's allocator; exported by the static library, but not declared in a header. */
 int Heap_initialize(void);
 
-/* ---- what we reject and Paho accepts ---------------------------------------------------- */
+/* ---- differences: our parser rejects, Paho accepts -------------------------------------- */
 
-/* Rows of a fault that depend on the property. */
+/* Rows that depend on the property. */
 #define EACH_ONCE(X)                                                                               \
     X(SESSION_EXPIRY_INTERVAL, "3.1.2.11.2")                                                       \
     X(RECEIVE_MAXIMUM, "3.1.2.11.3")                                                               \
@@ -61,56 +60,56 @@ int Heap_initialize(void);
     X(PROPERTY_VALUE, REQUEST_RESPONSE_INFORMATION, "3.1.2.11.6", "is neither 0 nor 1")            \
     X(PROPERTY_VALUE, REQUEST_PROBLEM_INFORMATION, "3.1.2.11.7", "is neither 0 nor 1")             \
     X(PAYLOAD_FORMAT, PAYLOAD_FORMAT_INDICATOR, "3.1.3.2.3", "is neither 0 nor 1")                 \
-    X(AUTH_DATA_WITHOUT_METHOD, AUTHENTICATION_DATA, "3.1.2.11.10", "comes without a method")
+    X(AUTH_DATA_WITHOUT_METHOD, AUTHENTICATION_DATA, "3.1.2.11.10", "without a method")
 
-/* Details that the fault alone does not contain. */
+/* Details of a difference that the fault does not contain. */
 enum detail {
     DETAIL_NONE,
-    DETAIL_LIST_LENGTH, /* of the length in front, not of a property */
+    DETAIL_LIST_LENGTH, /* the fault is in the length of the list, not in a property */
     DETAIL_OF_CONNECT,  /* which packet the property belongs to */
     DETAIL_OF_WILL,
     DETAIL_OF_OTHERS,
-    DETAIL_NUL /* a zero byte, in text that is UTF-8 up to there */
+    DETAIL_NUL /* the first fault of the text is a zero byte */
 };
 
 struct difference {
     enum mqtt_fault fault;
-    int id; /* 0: any */
+    int id; /* identifier of the property; 0: any */
     enum detail detail;
-    const char *clause; /* of MQTT 5.0 */
+    const char *clause; /* clause of MQTT 5.0 */
     const char *words;
 };
 
 static const struct difference differences[] = {
     {MQTT_FAULT_LENGTH_MALFORMED, 0, DETAIL_LIST_LENGTH, "1.5.5",
-     "the list's length goes on behind its fourth byte (Paho: five bytes long)"},
+     "the list length has more than four bytes (Paho: reads five bytes)"},
     {MQTT_FAULT_LENGTH_NOT_MINIMAL, 0, DETAIL_LIST_LENGTH, "MQTT-1.5.5-1",
-     "the list's length has a byte to spare"},
+     "the list length is not encoded in the fewest bytes"},
     {MQTT_FAULT_FIELD_OVERRUN, 0, DETAIL_LIST_LENGTH, "2.2.2.1",
-     "the list is longer than its packet (Paho: reads on behind it)"},
+     "the list is longer than its packet (Paho: reads beyond the packet)"},
     {MQTT_FAULT_LENGTH_MALFORMED, MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIER, DETAIL_NONE, "1.5.5",
-     "SUBSCRIPTION_IDENTIFIER goes on behind its fourth byte (lenient mode; Paho: five bytes "
-     "long)"},
+     "SUBSCRIPTION_IDENTIFIER has more than four bytes (lenient mode; Paho: reads five "
+     "bytes)"},
     {MQTT_FAULT_PROPERTY_NOT_ALLOWED, 0, DETAIL_OF_CONNECT, "2.2.2.2",
-     "a property of CONNECT is in a will"},
-    {MQTT_FAULT_PROPERTY_NOT_ALLOWED, 0, DETAIL_OF_WILL, "2.2.2.2",
-     "a property of a will is in CONNECT"},
+     "a CONNECT property in a will"},
+    {MQTT_FAULT_PROPERTY_NOT_ALLOWED, 0, DETAIL_OF_WILL, "2.2.2.2", "a will property in CONNECT"},
     {MQTT_FAULT_PROPERTY_NOT_ALLOWED, 0, DETAIL_OF_OTHERS, "2.2.2.2",
      "a property of another packet"},
     {MQTT_FAULT_PROPERTY_UTF8, 0, DETAIL_NONE, "MQTT-1.5.4-1", "text is not UTF-8"},
-    {MQTT_FAULT_PROPERTY_UTF8, 0, DETAIL_NUL, "MQTT-1.5.4-2", "U+0000 is in a text"},
+    {MQTT_FAULT_PROPERTY_UTF8, 0, DETAIL_NUL, "MQTT-1.5.4-2", "text contains U+0000"},
 #define X(fault, name, clause, words)                                                              \
     {MQTT_FAULT_##fault, MQTTPROPERTY_CODE_##name, DETAIL_NONE, clause, #name " " words},
     NOT_ANY_VALUE(X)
 #undef X
 #define X(name, clause)                                                                            \
     {MQTT_FAULT_PROPERTY_DUPLICATE, MQTTPROPERTY_CODE_##name, DETAIL_NONE, clause,                 \
-     #name " comes twice"},
+     #name " is repeated"},
         EACH_ONCE(X)
 #undef X
 };
 
-static size_t hits[ARRAY_LEN(differences)]; /* parses whose result is in a row; four per input */
+static size_t hits[ARRAY_LEN(
+    differences)]; /* number of results for each row; an input is parsed four times */
 
 /* ---- our parser ------------------------------------------------------------------------ */
 
@@ -119,11 +118,11 @@ struct mode {
 };
 
 struct verdict {
-    enum mqtt_fault fault; /* NONE: accepted */
-    int id;                /* the faulty property; 0 = none */
+    enum mqtt_fault fault; /* MQTT_FAULT_NONE: accepted */
+    int id;                /* identifier of the faulty property; 0: none */
     enum detail detail;
-    size_t end;               /* accepted: the first byte after the list */
-    struct mqtt_properties w; /* accepted: its values */
+    size_t end;               /* if accepted: the first byte after the list */
+    struct mqtt_properties w; /* if accepted: the values */
 };
 
 static struct verdict refused(enum mqtt_fault fault, int id, enum detail detail)
@@ -153,7 +152,7 @@ static enum detail text_detail(const uint8_t *p, size_t n)
         if (p[i] == 0)
             return DETAIL_NUL;
     }
-    law_broken("something is wrong with the text", __FILE__, __LINE__);
+    law_broken("the text is invalid", __FILE__, __LINE__);
 }
 
 static struct verdict explain(const struct mqtt_properties *w, const uint8_t *data)
@@ -165,13 +164,13 @@ static struct verdict explain(const struct mqtt_properties *w, const uint8_t *da
         detail = owner_of(id);
     if (w->fault == MQTT_FAULT_PROPERTY_UTF8)
         detail = text_detail(data + w->at, w->value_end - w->at);
-    /* The data may be the last value of the list; the fault is reported at its length. */
+    /* The fault is reported at the length of the data, which can be the last value of the list. */
     if (w->fault == MQTT_FAULT_AUTH_DATA_WITHOUT_METHOD)
         id = MQTTPROPERTY_CODE_AUTHENTICATION_DATA;
     return refused(w->fault, id, detail);
 }
 
-/* Every prefix, in memory of exactly its size: the parser gets a growing list. */
+/* Parse every prefix, in memory of exactly its size, so that the parser gets a growing list. */
 static void split_equals_whole(const struct mqtt_properties *start,
                                const struct mqtt_properties *whole, enum parse_result result,
                                struct span in, struct dice *dice)
@@ -208,7 +207,7 @@ static struct verdict walk(struct mode mode, struct span in, size_t at, size_t e
     return result == PARSE_BAD ? explain(&w, in.p) : (struct verdict){.end = end, .w = w};
 }
 
-/* As the CONNECT parser parses a list of a complete packet. */
+/* Parse in the same way as the CONNECT parser parses a list of a complete packet. */
 static struct verdict our_verdict(struct mode mode, struct span in, struct dice *dice)
 {
     struct mqtt_varint length;
@@ -242,7 +241,7 @@ static char *guarded_end(void)
     return end;
 }
 
-/* True if Paho accepts; *end is then where it stopped. */
+/* Return true if Paho accepts; *end is then where Paho stopped. */
 static bool paho_reads(struct span in, MQTTProperties *properties, size_t *end)
 {
     char *packet_end = guarded_end() - ZEROS_N, *packet = packet_end - in.n, *p = packet;
@@ -279,7 +278,7 @@ static void same_values(const struct mqtt_properties *w, MQTTProperties *propert
     LAW(value == w->server_keep_alive_s);
 }
 
-/* ---- the rules, on what Paho has read --------------------------------------------------- */
+/* ---- the rules of MQTT 5.0, checked on Paho's values ------------------------------------ */
 
 static bool is_text(MQTTLenString text)
 {
@@ -347,10 +346,10 @@ static void note_difference(const struct verdict *ours)
         }
     }
     (void)fprintf(stderr, "%s (property %#x)\n", mqtt_fault_name(ours->fault), (unsigned)ours->id);
-    law_broken("a difference is a row of the table", __FILE__, __LINE__);
+    law_broken("every difference is a row of the table", __FILE__, __LINE__);
 }
 
-/* After the whole corpus: print the table; false if no input covered a row. */
+/* Print the table after the whole corpus was run. Return false if no input covered a row. */
 bool fuzz_corpus_is_complete(void)
 {
     bool complete = true;

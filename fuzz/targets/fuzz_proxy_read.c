@@ -1,17 +1,17 @@
 /*
- * fuzz_proxy_read.c - laws of the PROXY header parser.
+ * fuzz_proxy_read.c - check invariants of the PROXY header parser.
  *
- * The input is what a balancer sends, with anything after the header: a capture is a seed. The
- * parser is stateless, so parsing prefixes covers every way to split the input.
+ * The input is what a balancer sends, with or without bytes after the header (captures can be
+ * seeds). The parser is stateless, so parsing all prefixes covers every way to split the input.
  *
- *   - split equals whole: once a prefix decides, further bytes do not change the result
- *   - a caller that reads as many bytes as requested reads exactly the header, also with short
- * reads
- *   - bad stays bad, done stays done
- *   - an incomplete line can be completed in the number of bytes that the parser returns
- *   - a header does not exceed the limit of its version, and the facts lie inside it
- *   - no name without a verified certificate, no TLS fact without TLS
- *   - the addresses, written by our writers, parse the same
+ *   - once a prefix is accepted or rejected, further bytes do not change the result
+ *   - a caller that always reads the requested number of bytes reads exactly the header, even if
+ *     reads are short
+ *   - the results BAD and DONE are final
+ *   - an incomplete line can be completed with the number of bytes that the parser requests
+ *   - a header does not exceed the limit of its version, and contains all of the returned facts
+ *   - there is no common name without a verified certificate, and no TLS fact without TLS
+ *   - the addresses are the same after our writers have written them and they are parsed again
  */
 #include "law.h"
 #include "wire/proxy/read.h"
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What was read, and the bytes it points into. */
+/* The result, and the bytes that it points into. */
 struct outcome {
     enum parse_result result;
     size_t next;
@@ -82,7 +82,7 @@ static void same_answer(const struct outcome *a, const struct outcome *b)
         same_facts(a, b);
 }
 
-/* All prefixes of a short input, some of a long one. */
+/* Test all prefixes of a short input, and some of a long one. */
 static void split_equals_whole(const struct outcome *whole, const uint8_t *data, size_t size,
                                struct dice *dice)
 {
@@ -101,7 +101,7 @@ static void split_equals_whole(const struct outcome *whole, const uint8_t *data,
     }
 }
 
-/* As a session reads from a socket that receives exactly `size` bytes. */
+/* Read in the same way as a session, from a socket that receives exactly `size` bytes. */
 static void exact_reads_stop_at_the_end(const struct outcome *whole, const uint8_t *data,
                                         size_t size, struct dice *dice)
 {
@@ -135,7 +135,7 @@ static void what_follows_changes_nothing(const struct outcome *whole, const uint
     free(longer);
 }
 
-/* An incomplete line can always be continued, byte by byte, until it is complete. */
+/* Complete an incomplete line, byte by byte. */
 static void a_line_can_end(const struct outcome *whole, const uint8_t *data, size_t size)
 {
     static const char bytes[] = "0: .PROXYTC46UNKW\r\n";
@@ -181,7 +181,7 @@ static void what_it_says_lies_inside(const struct outcome *o)
     LAW(o->header.has_address || (!o->header.source.port_be && !o->header.destination.port_be));
 }
 
-/* IPv4-mapped IPv6 is the IPv4 address in it. */
+/* Convert an IPv4-mapped address to IPv4. */
 static struct proxy_endpoint unmapped(const struct proxy_endpoint *end)
 {
     struct proxy_endpoint ipv4 = {.port_be = end->port_be};
@@ -208,7 +208,7 @@ static void reads_back_as(const uint8_t *out, size_t n, unsigned version, const 
     free(again.bytes);
 }
 
-/* Our writers need one family for both ends: IPv4 unless one of them is IPv6 and not mapped. */
+/* Our writers need one family for both ends: IPv4, unless an end is IPv6 and not IPv4-mapped. */
 static void addresses_can_be_written_again(const struct outcome *o)
 {
     const struct proxy_endpoint *source = &o->header.source, *destination = &o->header.destination;

@@ -1,19 +1,20 @@
 /*
- * fuzz_proxy_write.c - laws of both PROXY header writers.
+ * fuzz_proxy_write.c - check invariants of both PROXY header writers.
  *
  * The input is a list of facts, padded with zeros:
  *
  *   flags 2 | source 1 + 16 + 2 | destination 1 + 16 + 2 | eight times: length 2, value
  *
- * The flags select the facts. A value longer than the input points to zeros.
+ * The flags select the facts. If a value is longer than the rest of the input, it consists of
+ * zeros.
  *
- *   - a header has at most 107 or 516 bytes, and nothing is written after it
+ *   - a header has at most 107 bytes (v1) or 516 bytes (v2), and nothing is written after it
  *   - our parser accepts it, with the same addresses and facts
- *   - only types that receivers know; only sub-TLVs 0x21 to 0x25, each once; without a verified
- *     certificate no name and no verify = 0
- *   - a fact is left out only if it does not fit; the name only for lack of room, without a
- * verified certificate, or if it contains invalid bytes
- *   - with a checksum, a header with one flipped address bit is rejected
+ *   - it contains only TLV types that receivers know, and each of the sub-TLVs 0x21 to 0x25 at most
+ *     once; without a verified certificate, it contains no common name and no verify = 0
+ *   - a fact is omitted only if it does not fit; the common name also without a verified
+ *     certificate, or if it contains invalid bytes
+ *   - a header with a checksum is rejected after one address bit is flipped
  */
 #include "law.h"
 #include "wire/proxy/read.h"
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t zeros[VALUE_MAX];
 
-/* What is left of the input. */
+/* The rest of the input. */
 struct input {
     const uint8_t *p;
     size_t n;
@@ -88,7 +89,7 @@ static struct proxy_facts take_facts(struct input *in, unsigned flags)
     return facts;
 }
 
-/* Four bytes if it is IPv4 or mapped, else null. */
+/* Return the four bytes of an IPv4 or IPv4-mapped address, otherwise null. */
 static const uint8_t *ipv4_of(const struct proxy_endpoint *end)
 {
     if (!end->is_ipv6)
@@ -96,7 +97,7 @@ static const uint8_t *ipv4_of(const struct proxy_endpoint *end)
     return memcmp(end->ip, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0 ? end->ip + 12 : NULL;
 }
 
-/* `got` is the same end, in the one family that the header names. */
+/* `got` must be the same end, in the address family of the header. */
 static void same_end(const struct proxy_endpoint *got, const struct proxy_endpoint *given,
                      bool is_ipv6)
 {
@@ -124,7 +125,7 @@ static void same_ends(const struct proxy_header *header, const struct proxy_endp
     same_end(&header->destination, &ends[1], is_ipv6);
 }
 
-/* The code point at p, and its length; 0 if it is invalid. */
+/* Decode the code point at p. Return its length, or 0 if it is invalid. */
 static uint32_t character(const uint8_t *p, size_t n, size_t *length)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -158,7 +159,7 @@ static bool is_name(struct span text)
     return text.n > 0;
 }
 
-/* A fact is in the header, or did not fit after the others. */
+/* A fact must be in the header, unless it did not fit after the others. */
 static void came_through(struct span got, struct span given, bool allowed, size_t n)
 {
     if (got.p)
@@ -190,7 +191,10 @@ static void same_facts(const struct proxy_header *header, const struct proxy_fac
     LAW(got->crc32c == given->crc32c || (given->crc32c && n + 3 + 4 > PROXY_V2_MAX));
 }
 
-/* TLVs from p to the end, each of one of `types` and none twice. Returns the value of `wanted`. */
+/*
+ * Check that the TLVs have one of `types` each, and that none is repeated. Return the value of
+ * `wanted`.
+ */
 static struct span only_known_types(struct span in, const char *types, uint8_t wanted)
 {
     bool met[256] = {false};
@@ -209,8 +213,8 @@ static struct span only_known_types(struct span in, const char *types, uint8_t w
 }
 
 /*
- * Bytes of the header: no type that a receiver may reject, and no name or "verified" that our
- * parser would ignore.
+ * Check the bytes of the header: it must not contain a type that a receiver may reject, or a common
+ * name or "verified" that our parser would ignore.
  */
 static void only_what_receivers_know(struct span out, const struct proxy_header *header)
 {
@@ -228,7 +232,7 @@ static void only_what_receivers_know(struct span out, const struct proxy_header 
     LAW(name.p == header->facts.tls_cn.p);
 }
 
-/* Parse the header, in memory of exactly its size. */
+/* Parse a copy of exactly the header. */
 static struct proxy_header read_back(const uint8_t *out, size_t n, unsigned version)
 {
     struct proxy_header header = {0};

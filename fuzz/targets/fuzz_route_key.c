@@ -1,15 +1,15 @@
 /*
- * fuzz_route_key.c - laws of the route key and its home.
+ * fuzz_route_key.c - check invariants of the route key and its home.
  *
  * The input is up to six texts, each terminated by a zero byte: the delimiter after a prefix, then
- * client identifier, user name, source address, common name and server name. Missing texts are
- * absent. The rules are derived from the input.
+ * client identifier, user name, source address, common name and server name. Texts that are missing
+ * at the end are absent from the session. The routing rules are derived from the input.
  *
- *   - the key agrees with a second parser, which searches for prefixes byte by byte
- *   - the key is never empty, lies inside the text that it comes from, and is its prefix
- *   - without a key, the output is unchanged
- *   - the order of a key's nodes does not depend on the order in the configuration; if the first
- *     one is removed, the others keep their order
+ *   - the key agrees with a second implementation, which searches for prefixes byte by byte
+ *   - the key is never empty, and is a prefix of the text that it comes from
+ *   - if there is no key, the output is unchanged
+ *   - the order of nodes for a key does not depend on their order in the configuration; if the
+ *     first node is removed, the others keep their order
  */
 #include "law.h"
 #include "model/rendezvous.h"
@@ -22,7 +22,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The texts of the input, each in its own memory. */
+/* The texts of the input, each in separate memory. */
 struct texts {
     size_t n;
     char *list[TEXTS_N];
@@ -92,7 +92,7 @@ static bool second_key(const struct cluster_conf *cluster, const struct route_fa
     return cluster->empty_client_id == EMPTY_ID_SOURCE_IP && key->n > 0;
 }
 
-/* The key lies in memory of exactly its size. */
+/* The key is in memory of exactly its size. */
 static void the_key_has_one_home(struct span key, struct dice *dice)
 {
     static const char *const names[NODES_N] = {"emqx1", "emqx2", "emqx3", "emqx4", "emqx5"};
@@ -111,7 +111,8 @@ static void the_key_has_one_home(struct span key, struct dice *dice)
     LAW(rendezvous_pick(others, NODES_N, key, NODES_N, again) == n);
     for (size_t i = 0; i < n; i++)
         LAW(nodes[order[i]].weight > 0 && nodes[order[i]].name == others[again[i]].name);
-    if (n > 1) { /* without its home, the key goes to the next; all others stay in their order */
+    if (n > 1) { /* if the home is removed, the next node is the home, and the others keep their
+                    order */
         others[again[0]].weight = 0;
         LAW(rendezvous_pick(others, NODES_N, key, NODES_N, order) == n - 1);
         for (size_t i = 0; i + 1 < n; i++)

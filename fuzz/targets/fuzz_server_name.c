@@ -1,26 +1,28 @@
 /*
- * fuzz_server_name.c - laws of the search for the certificate of a server name.
+ * fuzz_server_name.c - check invariants of the search for the certificate of a server name.
  *
- * The input is a server name, terminated by NUL, then the names of certificates: each terminated by
- * NUL; an empty name starts the next certificate.
+ * The input is a server name, then the names of certificates. NUL terminates each name, and an
+ * empty name starts the next certificate.
  *
  *   - the result agrees with a linear search
- *   - case and one trailing dot are ignored; a wildcard matches exactly one label, the first
- *   - a further certificate at the end does not change existing results
+ *   - upper and lower case and one trailing dot are ignored; a wildcard matches exactly the first
+ *     label
+ *   - adding a certificate at the end does not change the results of other names
  */
 #include "law.h"
 #include "net/tls/cert/names.h"
 
 #define INPUT_MAX 4096u
 #define NAMES_MAX 512u
-#define ASKED_MAX 255u /* RFC 6066 section 3: a host name, so not longer than DNS allows */
+#define ASKED_MAX                                                                                  \
+    255u /* RFC 6066 section 3: a server name is a host name, so the limit of DNS applies */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct names {
     size_t n;
     size_t entry[NAMES_MAX];
-    char *text[NAMES_MAX]; /* owned; lower case, as the names of certificates are stored */
+    char *text[NAMES_MAX]; /* owned; in lower case, like the stored names of certificates */
 };
 
 static char lower(char c)
@@ -65,7 +67,7 @@ static size_t exactly(const struct names *names, const char *name)
     return TLS_NO_ENTRY;
 }
 
-/* In lower case, without one trailing dot. */
+/* Convert to lower case, and remove one trailing dot. */
 static char *plain_copy(const char *asked)
 {
     size_t n = strlen(asked);

@@ -1,23 +1,24 @@
 /*
- * fuzz_session.c - laws of a whole session between a simulated client and simulated nodes.
+ * fuzz_session.c - check invariants of a whole session between a simulated client and simulated
+ * nodes.
  *
- * A real worker with real stages (test/rig). The input selects the listener, what client and nodes
- * send and how it is split, where streams transfer single bytes, block, fail and end, when
- * deadlines pass, when nodes go down and when memory is short.
+ * The target runs a real worker with real stages (test/rig). The input selects the listener, what
+ * the client and the nodes send and how it is split, where streams transfer single bytes, block,
+ * fail and end, when deadlines pass, when nodes go down, and when allocations fail.
  *
- *   - no node is dialled before the bytes read from the client contain a whole CONNECT, as a
- *     second parse from the first byte confirms
- *   - a node receives the PROXY header that its cluster requires, then what the client sent (with
- *     WebSocket: the payload), from the first byte, unchanged. The same applies to a node tried
+ *   - the router dials no node before it has read a whole CONNECT from the client; a second parse
+ *     from the first byte confirms this
+ *   - a node receives the PROXY header that its cluster requires, then everything that the client
+ *     sent (with WebSocket: the payload), unchanged. The same applies to a node that is tried
  *     later; without `replay`, at most one node receives bytes
- *   - the client receives a prefix of what one node sent, or of one rejecting CONNACK of the
- *     router, and no other bytes
- *   - without a fault, a session that its peers end has relayed all bytes
- *   - a session ends once, with a reason; gauges return to zero, and no block, byte, descriptor,
- *     reference or list entry leaks
+ *   - the client receives a prefix of what one node sent, or of a CONNACK with which the router
+ *     refuses the client, and nothing else
+ *   - without a fault, a session that is ended by its peers has relayed all bytes
+ *   - a session ends exactly once, with a reason; gauges return to zero, and no block, byte,
+ *     descriptor, reference or list entry is leaked
  *
- * Input: a struct of one-byte choices (struct script, in its order), then the client's bytes, then
- * the nodes'.
+ * The input is a struct of one-byte choices (struct script), then the client's bytes, then the
+ * bytes of the nodes.
  */
 #include <errno.h>
 #include <limits.h>
@@ -92,10 +93,10 @@ static const struct listener_facts {
 /* The first bytes of an input. */
 struct script {
     uint8_t listener;
-    uint8_t given; /* enum given, bits */
+    uint8_t given; /* bits of enum given */
     uint8_t client_read_max, client_write_max, client_waits, client_room;
     uint8_t node_read_max, node_write_max, node_waits, node_room;
-    uint8_t fault, fault_at[2]; /* enum fault, and after how many bytes; low byte first */
+    uint8_t fault, fault_at[2]; /* enum fault, and the number of bytes before it; low byte first */
     uint8_t dials;              /* result of the dial to each of the first nodes, two bits each */
     uint8_t client_first, node_first; /* bytes available from the start */
     uint8_t step[STEPS];              /* enum step, and an argument in the upper five bits */
@@ -105,10 +106,10 @@ struct script {
 
 /* Options of a script, so that the fuzzer does not have to discover valid packets. */
 enum given {
-    GIVEN_FRONT = 1,   /* the PROXY header and the upgrade request before the client's bytes */
-    GIVEN_CONNECT = 2, /* a CONNECT before them */
-    GIVEN_FRAMES = 4,  /* they are sent in frames */
-    GIVEN_CONNACK = 8, /* a CONNACK before each node's bytes */
+    GIVEN_FRONT = 1,   /* a PROXY header and an upgrade request precede the client's bytes */
+    GIVEN_CONNECT = 2, /* a CONNECT precedes them */
+    GIVEN_FRAMES = 4,  /* the bytes are sent in frames */
+    GIVEN_CONNACK = 8, /* a CONNACK precedes the bytes of each node */
     CLIENT_ENDS = 16,
     NODE_ENDS = 32,
     CLIENT_DEAF = 64,
@@ -195,7 +196,7 @@ static struct bytes unframed(struct span in)
     return out;
 }
 
-/* The MQTT bytes in what a client sent: after the PROXY header, inside WebSocket frames. */
+/* Extract the MQTT bytes that a client sent, after the PROXY header and from WebSocket frames. */
 static struct bytes said(const struct game *g, struct span in)
 {
     struct bytes out = {0};
@@ -229,7 +230,7 @@ static void connect_is_whole(void *arg)
 
 /* ---- output ---- */
 
-/* The size of our PROXY header at the beginning of p; n if it is incomplete. */
+/* Return the size of our PROXY header at p, or n if it is incomplete. */
 static size_t header_n(enum header header, const uint8_t *p, size_t n)
 {
     if (header == HEADER_NONE || n == 0)
@@ -258,7 +259,7 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
         if (node->got_n == 0)
             continue;
         told++;
-        if (first) /* the header is sent again, and is the same */
+        if (first) /* the header is sent to each node, and is the same */
             LAW(memcmp(first->got, node->got,
                        size_min(header_n(g->listener->header, first->got, first->got_n), at)) == 0);
         else
@@ -267,7 +268,7 @@ static void nodes_are_told_what_came(const struct game *g, struct span all)
     LAW(told <= 1 || g->listener->replay);
 }
 
-/* Payload of the frames that we sent, as far as they were written. */
+/* Return the payload of the frames that the router has written. */
 static struct bytes sent_in_frames(struct span out)
 {
     struct bytes payload = {0};
@@ -286,13 +287,13 @@ static struct bytes sent_in_frames(struct span out)
         if (out.p[at] == 0x82)
             append(&payload, out.p + at + head, size_min(n, left - head));
         if (out.p[at] == 0x88)
-            LAW(left <= head + n); /* no bytes after it */
+            LAW(left <= head + n); /* nothing follows it */
         at += size_min(head + n, left);
     }
     return payload;
 }
 
-/* Whether it is a prefix of a CONNACK with a rejecting reason code or return code. */
+/* Whether the bytes are a prefix of a CONNACK with a code that refuses the client. */
 static bool is_refusal(struct span p)
 {
     if (p.n > 5 || (p.n > 0 && p.p[0] != 0x20) || (p.n > 1 && p.p[1] != 2 && p.p[1] != 3))
@@ -323,7 +324,7 @@ static void client_is_told_what_came(const struct game *g, struct span all)
                 all.n;
     }
     LAW(told || is_refusal(span_of(payload.p, payload.n)));
-    /* it was relayed, and its peers have ended it: all bytes must have arrived, both ways */
+    /* the peers ended a relayed session, so all bytes must have arrived in both directions */
     if (told && payload.n > 0 && !g->disturbed)
         LAW(whole || is_refusal(span_of(payload.p, payload.n)));
     free(payload.p);
@@ -331,7 +332,7 @@ static void client_is_told_what_came(const struct game *g, struct span all)
 
 /* ---- the simulation ---- */
 
-/* In masked frames of growing size, with a ping between them. */
+/* Write masked frames of growing size, with pings in between. */
 static void append_framed(struct bytes *out, const uint8_t *p, size_t n)
 {
     static const uint8_t ping[] = {0x89, 0x81, 1, 2, 3, 4, 'p' ^ 1};
@@ -504,7 +505,7 @@ static void play(struct game *g, struct rig *rig)
     for (size_t i = 0; i < NODES; i++)
         rig_arrive(&g->nodes[i], SIZE_MAX);
     (void)rig_settle(rig);
-    g->disturbed |= rig_lives(rig); /* only deadlines are left to end it */
+    g->disturbed |= rig_lives(rig); /* only deadlines can end the session now */
     for (unsigned i = 0; rig_lives(rig); i++)
         LAW(i < DEADLINES_MAX && rig_deadline(rig));
     (void)rig_fail_allocation(RIG_NEVER, false);
@@ -535,7 +536,7 @@ static void check(struct game *g, struct rig *rig)
     free(all.p);
 }
 
-static struct rig *the_rig; /* one for all inputs, because a worker runs for a long time */
+static struct rig *the_rig; /* used for all inputs, as a real worker serves many sessions */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

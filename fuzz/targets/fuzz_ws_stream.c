@@ -1,18 +1,18 @@
 /*
- * fuzz_ws_stream.c - laws of the WebSocket stream, in both directions.
+ * fuzz_ws_stream.c - check invariants of the WebSocket stream, in both directions.
  *
  * The input is the frames that a client sends after a valid upgrade request. A hash of the input
- * decides how the inner stream splits data, the sizes of reads, and what is written meanwhile.
+ * decides how the inner stream splits data, the sizes of reads, and what is written between reads.
  * Payload is read into buffers of exact size, and the scripted stream asserts that blocked writes
  * are repeated unchanged.
  *
  *   - payload, result and close code agree with a second decoder in this file, however reads and
- *     writes are split: so split equals whole
- *   - only complete frames of the shortest form are written: binary frames with the written
- * payload, in order; pongs with the payload of received pings, in order; last a close frame with a
- * valid code that matches the result
- *   - if nothing blocks, the last ping is answered
- *   - a stream that has ended can be drained to the end of its input
+ *     writes are split
+ *   - the stream writes only complete frames of the shortest form: binary frames with the written
+ *     payload, in order; pongs with the payload of received pings, in order; and a final close
+ *     frame with a valid code that matches the result
+ *   - if nothing blocks, the stream answers the last ping
+ *   - after the stream has ended, the rest of its input can still be read and discarded
  */
 #include "law.h"
 #include "net/stream_memory.h"
@@ -40,7 +40,7 @@ struct ping {
 struct second {
     uint8_t *payload; /* owned */
     size_t payload_n;
-    enum stream_result end;  /* ERR: a rule broke; EOF: closed, or the input's end */
+    enum stream_result end;  /* ERR: a rule was violated; EOF: closed, or the end of the input */
     unsigned sent, received; /* close codes */
     size_t n_pings;
     struct ping pings[PINGS_MAX];
@@ -55,7 +55,7 @@ static unsigned bad_close(const uint8_t *p, size_t n)
                 (code >= 3000 && code <= 4999);
     if (!good)
         return 1002;
-    for (size_t i = 2; i < n;) { /* UTF-8 by its bits, not by a table */
+    for (size_t i = 2; i < n;) { /* Validate UTF-8 by its bits, without a table. */
         unsigned lead = p[i], more = lead < 0x80   ? 0
                                      : lead < 0xc0 ? 9
                                      : lead < 0xe0 ? 1
@@ -84,7 +84,7 @@ static void second_fails(struct second *s, unsigned code)
     s->sent = code;
 }
 
-/* A whole control frame, unmasked. True if reading ends with it. */
+/* Check a whole control frame, which is unmasked. Return true if reading ends with this frame. */
 static bool second_control(struct second *s, unsigned opcode, const uint8_t *p, size_t n)
 {
     if (opcode == 9) {
@@ -103,7 +103,7 @@ static bool second_control(struct second *s, unsigned opcode, const uint8_t *p, 
     return true;
 }
 
-/* The rules that can be checked once a frame's header and first payload byte are complete. */
+/* Check the rules that need only a frame's header and its first payload byte. */
 static unsigned broken_rule(unsigned first, unsigned second, bool in_message)
 {
     unsigned opcode = first & 15;
@@ -167,10 +167,10 @@ struct run {
     const struct second *want;
     struct dice *dice;
     size_t piece_max;
-    size_t read_n;             /* payload bytes read, all equal to those of the second decoder */
-    uint8_t *written;          /* owned: what the node wrote */
+    size_t read_n;             /* payload bytes read; they equal those of the second decoder */
+    uint8_t *written;          /* owned; what the node wrote */
     size_t written_n, write_n; /* total size */
-    bool plain;                /* no blocked calls, and no writes meanwhile */
+    bool plain;                /* no call blocks, and nothing is written between reads */
 };
 
 static bool is_want(enum stream_result r)
@@ -235,7 +235,9 @@ static void to_the_end(struct run *r)
     LAW(stream_memory_unread(stream_ws_inner(r->st)) == 0);
 }
 
-/* Take a server's frame, complete and in the shortest form, from the front of `left`. */
+/*
+ * Take a server frame, which must be complete and in its shortest form, from the start of `left`.
+ */
 static unsigned next_frame(struct span *left, struct span *payload)
 {
     LAW(left->n >= 2);
@@ -278,7 +280,7 @@ static void output_is_lawful(const struct run *r)
         }
     }
     LAW(closed);
-    /* after the client's close frame or our own, no data is passed on */
+    /* after a close frame of the client or of the stream, no data is delivered */
     LAW(bytes_n == r->write_n || r->want->end == STREAM_ERR || r->want->received != 1006);
     if (r->plain && r->want->received == 1006 && r->want->end == STREAM_EOF &&
         r->want->n_pings > 0) {

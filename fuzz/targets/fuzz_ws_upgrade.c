@@ -1,17 +1,20 @@
 /*
- * fuzz_ws_upgrade.c - laws of the WebSocket upgrade parser and its responses.
+ * fuzz_ws_upgrade.c - check invariants of the WebSocket upgrade parser and its responses.
  *
- * The input is what a client sends: a capture is a seed. The listener's path is "/mqtt" and the
+ * The input is what a client sends (captures can be seeds). The listener's path is "/mqtt" and the
  * client address header is X-Forwarded-For. Buffers have exactly the size of their content.
  *
- *   - split equals whole, and a prefix of a valid request returns MORE
- *   - bad stays bad, done stays done
- *   - an accepted head ends with its first empty line, and a parser that only splits lines finds
- * the same key, a subprotocol and one Host
- *   - the forwarded list is printable, bounded, and the end of the list of that parser
- *   - every response is valid HTTP with the headers of its status and a body of the stated length
- *   - a WebSocket stream opens when the parser accepts, however the bytes are split; it has sent
- * that response and reports the same facts
+ *   - splitting the input does not change the result, and the parser returns MORE for each prefix
+ *     of a valid request
+ *   - the results BAD and DONE are final
+ *   - an accepted head ends with its first empty line, and a simple parser that splits lines finds
+ *     the same key, a subprotocol and one Host
+ *   - the forwarded list is printable and bounded, and equals the end of the list that the simple
+ *     parser finds
+ *   - every response is valid HTTP, with the headers that its status requires and a body of the
+ *     declared length
+ *   - a WebSocket stream opens if, and only if, the parser accepts, however the bytes are split; it
+ *     sends that response and reports the same facts
  */
 #include <strings.h>
 
@@ -96,7 +99,7 @@ static void decided_stays_decided(const struct ws_upgrade *whole, const uint8_t 
     free(longer);
 }
 
-/* The next line of `left` without its CR LF. */
+/* Take the next line from `left`, without its CR LF. */
 static struct span next_line(struct span *left)
 {
     const uint8_t *end = memmem(left->p, left->n, "\r\n", 2);
@@ -107,7 +110,7 @@ static struct span next_line(struct span *left)
     return line;
 }
 
-/* The line's value if it is the field `name`; otherwise absent. */
+/* Return the value if the line is the field `name`; otherwise an absent span. */
 static struct span value_of(struct span line, const char *name)
 {
     size_t n = strlen(name);
@@ -122,7 +125,7 @@ static struct span value_of(struct span line, const char *name)
     return value;
 }
 
-/* What the second parser finds in an accepted head. */
+/* The values that the second parser finds in an accepted head. */
 struct second {
     size_t n_hosts, n_keys, n_protocols, forwarded_n;
     bool has_forwarded;
@@ -154,7 +157,7 @@ static void note_line(struct second *s, struct span line)
     s->has_forwarded = true;
 }
 
-/* `kept` is the end of `all`, in whole elements; all of it if it fits. */
+/* `kept` must be the end of `all`, in whole elements, or `all` if it fits. */
 static void keeps_the_end(struct span kept, struct span all)
 {
     LAW(kept.n <= WS_UPGRADE_FORWARDED_MAX);
@@ -221,7 +224,7 @@ static void answer_is_a_response(const struct ws_upgrade *u)
     free(out);
 }
 
-/* The text of a rejection, or none. */
+/* The error text must contain the fault if the request was rejected. */
 static void the_stream_has_failed(struct stream *st, const struct ws_upgrade *u)
 {
     const char *words = stream_error(st);
@@ -229,7 +232,7 @@ static void the_stream_has_failed(struct stream *st, const struct ws_upgrade *u)
     LAW(words != NULL && (u->status == 0 || strstr(words, u->fault) != NULL));
 }
 
-/* The client sends the input, and then no more. */
+/* The client sends the input, and nothing more. */
 static void the_stream_does_as_the_reader_says(const struct ws_upgrade *u, const uint8_t *data,
                                                size_t size, struct dice *dice)
 {

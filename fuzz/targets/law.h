@@ -1,7 +1,6 @@
 /*
- * law.h - helpers of fuzz targets: laws that report which one was broken, choices derived from the
- * input, so that a finding can be replayed, and copies of exact size, so that AddressSanitizer
- * detects overruns.
+ * law.h - helpers for fuzz targets: LAW() checks an invariant, dice derive choices from the input,
+ * so that a finding can be replayed, and exact copies let AddressSanitizer detect overruns.
  */
 #ifndef TARGETS_LAW_H
 #define TARGETS_LAW_H
@@ -12,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Abort with a report if the condition is false. */
+/* Print the condition and abort if it is false. */
 #define LAW(condition)                                                                             \
     do {                                                                                           \
         if (!(condition))                                                                          \
@@ -21,7 +20,7 @@
 
 __attribute__((noreturn)) static inline void law_broken(const char *law, const char *file, int line)
 {
-    (void)fprintf(stderr, "%s:%d: broken law: %s\n", file, line, law);
+    (void)fprintf(stderr, "%s:%d: violated invariant: %s\n", file, line, law);
     abort();
 }
 
@@ -38,7 +37,7 @@ static inline struct dice dice_from(const uint8_t *data, size_t size)
     return (struct dice){hash | 1};
 }
 
-/* 0..below-1, below > 0 */
+/* Return a number from 0 to below - 1; below must not be 0. */
 static inline size_t dice_roll(struct dice *d, size_t below)
 {
     d->state ^= d->state << 13;
@@ -47,7 +46,7 @@ static inline size_t dice_roll(struct dice *d, size_t below)
     return (size_t)(d->state % below);
 }
 
-/* n bytes of memory of exactly that size, to free(). */
+/* Return memory of exactly n bytes; the caller frees it. */
 static inline uint8_t *exact_new(size_t n)
 {
     uint8_t *exact = malloc(n > 0 ? n : 1);
@@ -65,7 +64,7 @@ static inline uint8_t *exact_copy(const uint8_t *p, size_t n)
     return exact;
 }
 
-/* The same as text: a terminator more. */
+/* Like exact_copy(), with a terminator added. */
 static inline char *exact_text(const uint8_t *p, size_t n)
 {
     char *text = (char *)exact_new(n + 1);

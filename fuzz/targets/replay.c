@@ -1,12 +1,12 @@
 /*
  * replay.c - run a fuzz target over files, without libFuzzer and with any compiler.
  *
- *   fuzz_x [--complete] PATH...    each a file, or a directory whose files are run (not
- *                                  recursive); --complete: this is the complete corpus
+ *   fuzz_x [--complete] PATH...    PATH is a file, or a directory whose files are run (not
+ *                                  recursively); --complete: the inputs are the complete corpus
  *
- * Exits 0 if no input broke a law, 1 if there was no input, one cannot be read, or a complete
- * corpus lacks inputs that its target requires. A broken law aborts; the last line on standard
- * output is then the name of the input.
+ * Exits with 0 if no input violated an invariant, with 1 if there was no input, an input cannot be
+ * read, or a complete corpus lacks inputs that its target requires. A violation aborts; the last
+ * line on standard output is then the name of the input.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* Optional set-up of a target. */
+/* Optional initialization of a target. */
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
-/* Optional check of a target that its corpus is complete. */
+/* Optional function of a target: whether its corpus is complete. */
 __attribute__((weak)) bool fuzz_corpus_is_complete(void);
 
 static bool run_file(const char *path, size_t size, size_t *count)
@@ -31,7 +31,7 @@ static bool run_file(const char *path, size_t size, size_t *count)
 
     if (ok) {
         printf("%s\n", path);
-        fflush(stdout); /* it may be the last line before an abort */
+        fflush(stdout); /* the target may abort */
         (void)LLVMFuzzerTestOneInput(data, size);
         ++*count;
     } else {
