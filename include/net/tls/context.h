@@ -76,8 +76,8 @@ MUST_USE struct stream *stream_tls_accept(struct tls_context *ctx, int fd);
  * stream, after open() has returned OK.
  *
  * The session ticket contains the client's certificate, so the facts of a resumed session are the
- * same. The PROXY protocol (2.2.6) requires the algorithms of OUR certificate; they are written as
- * HAProxy writes them.
+ * same. sig_alg and key_alg describe OUR certificate, as the PROXY protocol (2.2.6) requires, and
+ * have the format that HAProxy uses.
  */
 struct tls_facts {
     const char *version;     /* "TLSv1.3" */

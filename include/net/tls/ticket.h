@@ -39,8 +39,7 @@ MUST_USE struct tls_ticket_keys *tls_ticket_keys_load(const char *file, char err
 /* Number of keys in the set, 1..TLS_TICKET_KEYS_MAX. */
 size_t tls_ticket_keys_count(const struct tls_ticket_keys *keys);
 
-/* Take or drop a reference, on any thread. Dropping the last one wipes the keys. Null is allowed.
- */
+/* Take or drop a reference, on any thread. The last one wipes the keys. Null is allowed. */
 struct tls_ticket_keys *tls_ticket_keys_ref(struct tls_ticket_keys *keys);
 void tls_ticket_keys_unref(struct tls_ticket_keys *keys);
 

@@ -96,7 +96,7 @@ static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *w
     (void)tls_fail(error, file, rule);
 }
 
-/* Does the last error only mean the end of the PEM file? */
+/* Does the last error only report the end of the PEM file? */
 static bool at_pem_end(void)
 {
     unsigned long code = ERR_peek_last_error();

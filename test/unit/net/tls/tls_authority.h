@@ -21,7 +21,7 @@ struct identity_spec {
     bool authority;  /* may sign other certificates */
     bool rsa;        /* not ECDSA P-256 */
     long serial;     /* 0 = 1 */
-    long lifetime_s; /* counted from an hour ago; 0 = two hours, so it ends in an hour */
+    long lifetime_s; /* validity period, which starts an hour ago; 0 = two hours */
 };
 
 static inline void add_extension(X509 *x509, int nid, const char *text)
