@@ -70,7 +70,7 @@ struct histogram {
     counter sum_us;
 };
 
-/* CONNACKs with one return or reason code, by the session present flag. */
+/* CONNACKs with one return or reason code, by their session present flag. */
 struct connack_counters {
     counter absent, present;
 };
@@ -86,8 +86,8 @@ struct counters {
     counter refused[256];                  /* CONNACKs sent by the router itself, by code */
     counter tls_full, tls_resumed;         /* successful handshakes with devices */
     counter tls_failed[TLS_FAILURE_COUNT]; /* timeouts are counted in `closed` */
-    struct histogram tls_us;               /* of handshakes, from accept or PROXY header */
-    struct histogram connack_us;           /* from the complete CONNECT to the forwarded CONNACK */
+    struct histogram tls_us;               /* duration of handshakes */
+    struct histogram connack_us;           /* from complete CONNECT to forwarded CONNACK */
     struct histogram turn_us; /* one turn of the worker's loop, without waiting for events */
 };
 

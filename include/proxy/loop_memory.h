@@ -26,8 +26,8 @@
 MUST_USE bool loop_memory_init(size_t descriptors, unsigned loops);
 
 /*
- * Return true if the reserve is in use and memory is still short. Thread-safe. Sessions must not
- * begin then.
+ * Return true if the reserve is in use and memory is still short: do not begin sessions.
+ * Thread-safe.
  */
 MUST_USE bool loop_memory_is_short(void);
 

@@ -1,7 +1,7 @@
 /*
  * node_live.h - the live record of a node: one per pair of cluster name and node name, shared by
- * all threads. It does not depend on the configuration and outlives snapshots. Of all that
- * describes its node, a relayed session references only this record.
+ * all threads. It does not depend on the configuration and outlives snapshots. It is the only data
+ * about its node that a relayed session references.
  *
  * All atomics are relaxed unless stated otherwise: they are counts, or values that are read again
  * soon.
@@ -24,15 +24,14 @@
 enum off_home_cause {
     OFF_HOME_DOWN,     /* the home was not up; closed by every homecoming */
     OFF_HOME_MOVED,    /* the nodes have changed, and with them the home; only on request */
-    OFF_HOME_REFUSED,  /* the home was up, but refused or did not answer; like DOWN if it has been
-                          down since */
+    OFF_HOME_REFUSED,  /* the home refused or did not answer; like DOWN if it was down since */
     OFF_HOME_OVERFLOW, /* the home was full, busy or paced; only on request */
     OFF_HOME_CAUSE_COUNT
 };
 
 /*
- * Why the router closes sessions of a node: sessions on the node, or, for EVICT_OFF_HOME, sessions
- * on other nodes whose home it is.
+ * Why the router closes sessions: those on the node or, from EVICT_OFF_HOME on, those on other
+ * nodes whose home is this node.
  */
 enum eviction {
     EVICT_DRAIN_CLEAN, /* draining: clean sessions, which the broker discards at their end */
@@ -57,12 +56,14 @@ struct node_live {
     /* written by the main thread */
     _Atomic uint32_t status;      /* enum node_status */
     _Atomic uint64_t up_since_us; /* when it last came up; 0 = up since the router started */
-    /* When its health checks began to time out; 0 = they do not, or the node is already down. */
+    /*
+     * When health checks began to time out; 0 = they do not time out, or the node is already down.
+     */
     _Atomic uint64_t suspected_since_us;
     _Atomic uint32_t evictions[EVICTION_COUNT]; /* sessions still to close; workers decrement it */
 
     /* written by the workers */
-    _Atomic uint32_t sessions; /* currently placed on the node, including those that dial */
+    _Atomic uint32_t sessions; /* currently placed on the node, including dialling ones */
     _Atomic uint32_t clean, kept,
         off_home[OFF_HOME_CAUSE_COUNT]; /* total lengths of the lists in `seats` */
     _Atomic uint64_t failures;          /* session failures charged to the node */
@@ -94,7 +95,7 @@ static inline void node_live_note_unanswered(struct node_live *live)
 }
 
 /*
- * Note that the node has answered a CONNECT. Stores only changes, because every session calls this.
+ * Note that the node has answered a CONNECT. Every session calls this, so it stores only changes.
  */
 static inline void node_live_note_answer(struct node_live *live)
 {
@@ -120,7 +121,7 @@ struct node_registry {
     _Atomic uint32_t
         status_version; /* incremented (release) with every status change; workers acquire */
     /*
-     * Number of workers that are still comparing their sessions with homes after a change of nodes.
+     * Number of pending recounts of off-home sessions (recount.c), after the nodes have changed.
      * The main thread increments it; workers decrement it (release; readers acquire).
      */
     _Atomic uint32_t recounts;

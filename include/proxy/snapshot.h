@@ -32,10 +32,10 @@ struct node {
 struct cluster {
     const struct cluster_conf *conf; /* borrowed from the snapshot's configuration */
     struct members found;            /* discovered nodes; their `conf` points into this */
-    struct members removed;          /* removed nodes that still have sessions; likewise */
+    struct members removed;          /* removed nodes that still have sessions */
     struct node *nodes;            /* the n current nodes, then the removed ones; n_all in total */
     struct rendezvous_node *homes; /* the n current nodes, in the same order, for the hash */
-    bool *backup;                  /* per current node: is it a backup node */
+    bool *backup;                  /* per current node: whether it is a backup */
     size_t n;                      /* 0 until the first nodes are discovered */
     size_t n_all;
     struct address *sources; /* the parsed source_addresses, port 0 */
@@ -53,10 +53,10 @@ struct snapshot {
     _Atomic uint32_t refs; /* unref: release; the last one also acquires */
     struct snapshot *base; /* a reference to the snapshot that owns `config`; null = this one */
     struct config *config;
-    struct listener_live **listeners; /* one per config->listeners, references */
+    struct listener_live **listeners; /* references, one per listener in `config` */
     struct binding *bindings;         /* all addresses of all listeners, in the configured order */
     size_t n_bindings;
-    struct cluster *clusters; /* config->n_clusters */
+    struct cluster *clusters; /* one per cluster in `config` */
 };
 
 /*
@@ -90,12 +90,10 @@ MUST_USE struct snapshot *snapshot_new(struct config *config, struct node_regist
 MUST_USE struct snapshot *snapshot_renew(struct snapshot *old, struct node_registry *registry,
                                          const struct members_source *members);
 
-/*
- * Find a cluster by name; a null name finds the first one. Returns null if there is none. Borrowed.
- */
+/* Find a cluster by name, or the first one if name is null. Returns a borrowed pointer, or null. */
 const struct cluster *snapshot_find_cluster(const struct snapshot *snapshot, const char *name);
 
-/* Find a configured or discovered node by name. Returns null if there is none. Borrowed. */
+/* Find a configured or discovered node by name. Returns a borrowed pointer, or null. */
 const struct node *cluster_find_node(const struct cluster *cluster, const char *name);
 
 /* These two may be called from any thread. */

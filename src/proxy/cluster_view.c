@@ -1,8 +1,8 @@
 /*
  * cluster_view.c - one worker's view of the nodes of a cluster.
  *
- * The status of a node rarely changes. A worker keeps a copy of each status, and reads them all
- * again when the status version of the registry has changed.
+ * The status of a node rarely changes. A worker keeps a copy of each status, and refreshes all
+ * copies when the registry's status version has changed.
  */
 #include "cluster_view.h"
 

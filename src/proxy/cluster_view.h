@@ -22,8 +22,8 @@ struct cluster_view {
     const struct cluster *cluster;  /* in that snapshot */
     struct tls_client_context *tls; /* a reference; null = no TLS */
     const struct node_registry *registry;
-    bool *open;      /* per node: is it up, as of `status_version` */
-    bool *paused;    /* per node: is it paused, as of `status_version` */
+    bool *open;      /* per node: whether it is up, as of `status_version` */
+    bool *paused;    /* per node: whether it is paused, as of `status_version` */
     bool has_paused; /* at least one node is paused */
     uint32_t *loads; /* scratch space for placement_by_load() */
     uint32_t status_version;
@@ -32,8 +32,7 @@ struct cluster_view {
 };
 
 /*
- * The caller owns the first reference. May be called on another thread than the one that will use
- * the view. Returns null if out of memory.
+ * The caller owns the first reference. May be called on any thread. Returns null if out of memory.
  */
 MUST_USE struct cluster_view *cluster_view_new(struct snapshot *snapshot, size_t cluster,
                                                const struct node_registry *registry);
@@ -48,7 +47,7 @@ struct cluster_view *cluster_view_find(struct cluster_view *const *views, size_t
  * Choose the nodes to try for a session, in order.
  *
  *   key       absent if the session has none
- *   warming   set to true if a node was skipped because of slow start, else to false
+ *   warming   set to whether a node was skipped because of slow start
  */
 void cluster_view_place(struct cluster_view *cluster_view, struct span key, struct placement *out,
                         bool *warming);

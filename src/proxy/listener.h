@@ -40,14 +40,13 @@ struct listener {
     struct address local;              /* the bound address; for AF_UNIX only the family */
     bool wildcard;           /* bound to all addresses: the local address differs per connection */
     struct tls_context *tls; /* owned; null = no TLS */
-    struct stream_ws_conf websocket; /* if enabled; its spans point into the configuration */
+    struct stream_ws_conf websocket; /* if enabled; spans point into the configuration */
     int fd;                          /* owned; -1 = none */
 };
 
 /*
- * The caller owns the first reference. May be called on another thread than the one that will use
- * the listener. Takes fd, on failure too; -1 if listener_take_over() will provide the socket.
- * Returns null with errno on failure.
+ * The caller owns the first reference. May be called on any thread. Takes fd, on failure too; -1 if
+ * listener_take_over() will provide the socket. Returns null with errno on failure.
  */
 MUST_USE struct listener *listener_new(struct snapshot *snapshot, const struct binding *binding,
                                        int fd);

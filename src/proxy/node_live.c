@@ -88,7 +88,7 @@ struct node_live *node_registry_get(struct node_registry *registry, const char *
         record_free(live);
         return NULL;
     }
-    atomic_init(&live->refs, 2); /* the registry's, and the caller's */
+    atomic_init(&live->refs, 2); /* one for the registry, one for the caller */
     list_append(&registry->records, &live->link);
     return live;
 }

@@ -56,7 +56,7 @@ static bool sources_init(struct cluster *cluster, const struct cluster_conf *con
     return true;
 }
 
-/* Return the old cluster whose nodes this cluster uses until DNS has answered; null = none. */
+/* Return the old cluster whose nodes the new one uses until DNS has answered; null = none. */
 static const struct cluster *stand_in(const struct snapshot *before,
                                       const struct cluster_conf *conf)
 {
@@ -126,7 +126,7 @@ static bool removed_init(struct cluster *cluster, const struct cluster *before,
     return copied;
 }
 
-/* Set the weights of all nodes; for current nodes also those used by the hash. */
+/* Set the weights of all nodes, and those used by the hash. */
 static void weigh(struct cluster *cluster, const struct members_source *source)
 {
     for (size_t i = 0; i < cluster->n; i++) {

@@ -9,7 +9,7 @@
  * attacker cannot choose colliding keys.
  *
  * All functions are thread-safe: the tables are sharded, and each shard has a mutex that is held
- * for about ten instructions. They make no system call in the common case, and nothing is allocated
+ * for about ten instructions. Without contention, there are no system calls. Nothing is allocated
  * after admission_new().
  *
  * A client identifier is unverified until a node has accepted its CONNECT, and a client must not be
@@ -50,7 +50,7 @@ enum admission_verdict {
     ADMISSION_TOO_FAST  /* the source has exceeded per_source.max_connects_per_s */
 };
 
-/* The table entry in which a connection is counted; 0 = none. */
+/* Identifies the table entry in which a connection is counted; 0 = none. */
 typedef uint32_t admission_place;
 
 /*
@@ -68,7 +68,7 @@ void admission_leave(struct admission *a, admission_place place); /* 0 is allowe
 
 /* ---- client identifiers ---- */
 
-/* A client that connects: the identifier from its CONNECT (not empty) and its source. */
+/* A client: the identifier in its CONNECT, not empty, and its source. */
 struct admission_client {
     struct span id;
     struct span certificate; /* common name of a verified certificate; absent = none */
@@ -103,7 +103,7 @@ uint32_t admission_placed(struct admission *a, const struct flapping_conf *conf,
 struct admission_news {
     bool penalised;       /* the CONNECT exceeds the limit and starts a penalty */
     uint32_t penalty_ms;  /* length of the penalty */
-    bool contested;       /* two sources use the identifier in turns; set at most once a minute */
+    bool contested;       /* two sources alternate; set at most once per minute */
     struct address rival; /* if contested: the other source; ignore its port */
 };
 

@@ -29,7 +29,7 @@ struct worker;
 #define SESSION_QUERY_SLICE 512u  /* sessions checked per turn of the loop */
 #define SESSION_QUERY_MAX   1000u /* maximum number of sessions in a result */
 
-/* Bytes kept of a name; a longer one is truncated, and marked as such. */
+/* Maximum length of a copied name; longer names are truncated and marked as such. */
 #define SESSION_FACT_NAME_MAX 128u
 
 struct session_name {
@@ -43,7 +43,7 @@ struct session_facts {
     uint64_t id;
     struct address source;
     struct listener_live *listener; /* a reference */
-    struct node_live *node, *home;  /* references or null; home: only if it is another node */
+    struct node_live *node, *home;  /* references; null = none. home: null if at home */
     enum session_state stage;
     enum placement_kind placement; /* valid if `node` is set */
     uint8_t tries;
@@ -108,7 +108,7 @@ void session_query_cancel(struct session_query *query);
 /* Return true if all parts that were sent are done. */
 bool session_query_is_done(const struct session_query *query);
 
-/* Return the i-th part if its worker has answered, else null; return the number of parts. */
+/* Return the i-th part if its worker has answered, else null; and the number of parts. */
 const struct session_part *session_query_part(const struct session_query *query, size_t i);
 size_t session_query_n(const struct session_query *query);
 

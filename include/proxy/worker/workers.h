@@ -31,14 +31,12 @@ struct workers {
 };
 
 /*
- * Create a worker, on the main thread. It does not listen before its first update. Null on failure.
+ * Create a worker, on the main thread. It listens after its first update. Returns null on failure.
  */
 MUST_USE struct worker *worker_new(struct worker_shared *shared, unsigned index,
                                    uint32_t relay_buffer_bytes);
 
-/*
- * Return the library with which the worker's TLS contexts must be created, also on the main thread.
- */
+/* Return the worker's TLS library. The main thread uses it to create the worker's TLS contexts. */
 struct tls_library *worker_tls_library(const struct worker *w);
 
 /*

@@ -6,7 +6,7 @@
  *
  *    sender --read--> scratch --write--> receiver
  *                        |                  ^
- *                        +--> waiting ------+   only what the receiver did not take
+ *                        +--> waiting ------+   only what the receiver did not accept
  *
  * Bulk between two sockets goes through a pipe instead of the scratch block.
  */

@@ -51,11 +51,11 @@ struct flow_room {
  * The sender's end is forwarded by the next call. If both sides end in the same turn of the loop,
  * their sockets are closed without a separate shutdown().
  *
- * An error ends one side, not the other. After READ_ERROR the receiver gets the bytes read before,
- * then the end, as after EOF. After WRITE_ERROR the sender is read to its end and its bytes are
- * discarded: otherwise the sender would block, and closing a socket with unread bytes resets the
- * connection, so the peer could lose data sent to it. Both leave the flow due. Discarded bytes are
- * not counted in `bytes`.
+ * An error on one side does not end the other side. After READ_ERROR the receiver gets the bytes
+ * read before, then the end, as after EOF. After WRITE_ERROR the sender is read to its end and its
+ * bytes are discarded: otherwise the sender would block; and closing a socket with unread bytes
+ * resets the connection, so that the peer could lose data sent to it. Both leave the flow due.
+ * Discarded bytes are not counted in `bytes`.
  *
  * Bytes are copied until FLOW_BULK_READS consecutive reads have filled a block. From then on, until
  * a read returns less, bytes are spliced through the pipe if both streams support it. For bulk
@@ -73,7 +73,7 @@ MUST_USE enum flow_result flow_pump(struct flow *f, struct stream *from, struct 
 MUST_USE enum flow_result flow_forward(struct flow *f, struct stream *to, size_t n,
                                        const struct flow_room *room);
 
-/* The receiver's stream has failed: discard the waiting bytes and all further ones. */
+/* Discard the waiting bytes and all further ones, because the receiver's stream has failed. */
 void flow_discard(struct flow *f, struct pool *pool);
 
 /* Translate a stream's WANT_* into the event mask for its socket. */

@@ -19,7 +19,7 @@ MUST_USE bool memory_allows(const struct session *s, size_t n);
 void memory_note_held(struct session *s);
 
 /*
- * Call before a session pumps. If there is no room for the data that this can leave waiting,
+ * Call before a session pumps. If there is no room for data that the pump can leave waiting,
  * returns the other session whose data has waited longest; the caller closes it. Returns null if
  * there is room, or if no other session has waiting data.
  */

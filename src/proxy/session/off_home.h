@@ -4,8 +4,7 @@
  * To save memory, a session does not store its route key. When the nodes of its cluster have
  * changed, the key is computed again from data that the session has anyway: client identifier and
  * user name (up to SESSION_NAME_MAX bytes), source address, PROXY header, TLS handshake. If the key
- * is a longer name, or was not stored, the session stays at home or off home as it was when it was
- * placed.
+ * is a longer name, or was not stored, the session stays at home or off home, as it was placed.
  */
 #ifndef PROXY_SESSION_OFF_HOME_H
 #define PROXY_SESSION_OFF_HOME_H
@@ -34,7 +33,7 @@ void off_home_note(struct session *s);
 /* Note that the session is no longer off home. May be called again. */
 void off_home_clear(struct session *s);
 
-/* Update whether a relayed session is off home, by this view of its cluster. */
+/* Update whether a relayed session is off home, according to this view of its cluster. */
 void off_home_recount(struct session *s, const struct cluster_view *cluster_view);
 
 /*

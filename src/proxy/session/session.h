@@ -45,9 +45,9 @@ enum step {
 /* A first read of this size holds nearly every CONNECT. */
 #define SESSION_FIRST_READ_BYTES 2048u
 
-/* Copies of a peer's names. More than SESSION_NAME_MAX bytes means that the name is truncated. */
+/* Copies of a peer's names. A name with more than SESSION_NAME_MAX bytes is a truncated one. */
 struct session_names {
-    bool knows_username : 1; /* the user name is stored: only if it is a route key */
+    bool knows_username : 1; /* the user name is a route key, so it is stored */
     bool has_username : 1;   /* the user name is stored, and the CONNECT has one */
     uint8_t client_id_n, username_n;
     uint8_t text[]; /* the client identifier, then the user name */
@@ -77,7 +77,7 @@ struct arrival {
     bool is_flapping; /* already counted in flapping_detected_total, with its penalty logged */
     struct cluster_view *cluster_view; /* a reference */
     struct placement placement;
-    uint8_t off_home_cause; /* enum off_home_cause, if the home is up but was not used */
+    uint8_t off_home_cause; /* enum off_home_cause, if off home while the home is up */
 
     /* dial */
     uint32_t first_sent;      /* bytes of `first` sent to the node */
@@ -204,9 +204,9 @@ double session_try_limit_ms(const struct session *s, uint32_t limit_ms);
 void session_watch_node(struct session *s, int fd);
 
 /*
- * Update the watchers to the masks in the flows, and the deadline. All stages set their masks in
- * the flows: even before the relay, `up` is for reading the client and writing to the node, `down`
- * for the other direction.
+ * Set the watchers' masks from the flows, and start the deadline timer. All stages store their
+ * masks in the flows: even before the relay, `up` is for reading the client and writing to the
+ * node, `down` for the other direction.
  *
  *   exact   also stop watching for reads that are not needed, see set_mask()
  */

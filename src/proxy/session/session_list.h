@@ -16,7 +16,7 @@ struct worker_core;
 /* Return an id for a new session. Ids repeat after 2^32 sessions on one worker. */
 uint64_t session_list_next_id(struct worker_core *w);
 
-/* Count a connection, and uncount it at its end; even if there is no memory for a session. */
+/* Count a connection, and uncount it at its end, even if there is no memory for a session. */
 void session_list_count(struct worker_core *w);
 void session_list_uncount(struct worker_core *w);
 

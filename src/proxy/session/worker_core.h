@@ -40,7 +40,7 @@ struct worker_core {
     struct list sessions;
     struct list walks; /* over `sessions`, in progress */
     size_t n_sessions;
-    size_t most_sessions;  /* maximum of n_sessions since most of them last ended */
+    size_t most_sessions;  /* maximum of n_sessions since most sessions last ended */
     bool stops_when_empty; /* stop the loop after the last session */
     uint64_t id_base;      /* upper bits of all session ids: process start and worker */
     uint32_t next_id;

@@ -94,9 +94,7 @@ static bool lacks_address(const struct session *s)
            s->arrival->listener->cluster_view->cluster->conf->proxy_protocol != PROXY_PROTOCOL_NONE;
 }
 
-/*
- * A wrong signature usually means that the load balancer sends no header; log the protocol instead.
- */
+/* A wrong signature usually means that the load balancer sends no header, so log the protocol. */
 static enum step header_is_bad(struct session *s)
 {
     const struct proxy_in *proxy_in = s->proxy_in;

@@ -28,7 +28,7 @@ struct refusal {
  * there. Returns false if there is none.
  *
  *   wait_us   how long the session must wait for its turn at a paced node
- *   refusal   on false, set if a node was up but could not be used
+ *   refusal   on false: set if a node was up but could not be used, else unchanged
  */
 MUST_USE bool candidates_choose(struct session *s, uint64_t *wait_us, struct refusal *refusal);
 
@@ -39,7 +39,7 @@ MUST_USE bool candidates_left(const struct session *s);
 MUST_USE uint32_t candidates_time_left_ms(const struct session *s);
 MUST_USE bool candidates_have_time(const struct session *s);
 
-/* Return true if the CONNECT may be replayed (the cluster's `replay`) and a candidate is left. */
+/* Return true if the CONNECT may be sent to another node (`replay`), and a candidate is left. */
 MUST_USE bool candidates_may_replay(const struct session *s);
 
 /*

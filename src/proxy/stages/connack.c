@@ -107,7 +107,7 @@ static enum close_reason client_end(const struct session *s)
 }
 
 /*
- * Handle a node that closed or timed out without an answer. If the client left first, just close.
+ * Handle a node that closed or timed out without an answer. If the client left first, only close.
  */
 static enum step unanswered(struct session *s, enum close_reason reason, const char *why)
 {

@@ -31,7 +31,9 @@
 
 #define SLOW_DIAL_US 20000u
 
-/* Wait before a CONNECT is sent to a busy home again; enough for a broker to clean up a session. */
+/*
+ * Wait before a busy home gets the CONNECT again: enough time for a broker to clean up a session.
+ */
 #define HOME_WAIT_MIN_MS 250u
 #define HOME_WAIT_MAX_MS 500u
 
@@ -171,7 +173,7 @@ static enum step dial_next(struct session *s)
     return result == TRY_CLOSED ? STEP_MOVED : STEP_WAIT;
 }
 
-/* Continue after a try at a candidate that was already chosen. */
+/* Continue according to the result of a try. */
 static enum step dial_on(struct session *s, enum try_result result)
 {
     if (result == TRY_FAILED)

@@ -13,11 +13,11 @@ struct session;
 #define IDENTITY_NAMES_MAX 256u
 
 /*
- * Check the client identifier or user name against the certificate of the device, or the common
- * name that a trusted proxy reports, as the listener's `identity` rule requires. Returns true
- * without a rule.
+ * Check the claimed identity (client identifier or user name) as the listener's `identity` rule
+ * requires: against the device's certificate, or the common name that a trusted proxy reports.
+ * Returns true if there is no rule.
  *
- *   names   on false: the names in the certificate, as a string for the log; unescaped peer text
+ *   names   on false: the names in the certificate, as a string for the log, not escaped
  */
 bool identity_confirmed(struct session *s, const struct route_facts *claims,
                         char names[IDENTITY_NAMES_MAX]);

@@ -36,7 +36,7 @@ enum step stage_tls(struct session *s)
     s->up.read_wait = 0;
     if (!turn_take_handshake_step(s->w))
         return STEP_QUEUE;
-    /* under load, do not delay others by the handshake of a client that has already left */
+    /* under load, do not waste time on the handshake of a client that has already left */
     if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
                                   "before its TLS handshake began");

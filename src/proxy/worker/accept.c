@@ -121,8 +121,8 @@ static void hold_tls(struct worker *w)
 }
 
 /*
- * Accept a connection of a listener. Returns -1 if none is pending, or after holding or pausing the
- * listeners: while handshakes wait, or if descriptors or memory are short.
+ * Accept a connection of a listener. Returns -1 if none is pending, if handshakes wait (holds the
+ * TLS listeners), or if descriptors or memory are short (pauses all listeners).
  */
 static int accept_fd(struct worker *w, struct listener *listener, struct address *peer)
 {

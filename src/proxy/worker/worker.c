@@ -32,8 +32,8 @@
 /* ---- sessions that yielded ---- */
 
 /*
- * Runs first after the loop has polled. Does not use ev_now(), which is wall-clock time: if the
- * clock were set, sessions would time out too early or too late.
+ * Runs first after the loop has polled. Does not use ev_now(), which is wall-clock time: setting
+ * the clock would make sessions time out too early or too late.
  */
 static void on_woken(struct ev_loop *loop, struct ev_check *check, int events)
 {
@@ -93,7 +93,7 @@ static void drain(struct worker *w)
 {
     for (size_t i = 0; i < w->n_listeners; i++)
         listener_close(w->listeners[i]);
-    /* close them within 80 % of the time; the rest is for those that still have data to send */
+    /* close all within 80 % of the time; the rest is for those that still have data to send */
     double ticks = w->core.snapshot->config->timeouts.shutdown_ms * 0.8 / 1000.0 / PACE_TICK_S;
     w->pace_each = (size_t)((double)w->core.n_sessions / (ticks < 1 ? 1 : ticks)) + 1;
     w->pace.repeat = PACE_TICK_S;
