@@ -62,7 +62,7 @@ void listener_watch(struct listener *listener, struct ev_loop *loop,
 /* Take over the socket of an old listener, but do not watch it yet. */
 void listener_take_over(struct listener *listener, struct listener *old);
 
-/* Close the socket, which resets pending connections. May be called again. */
+/* Close the socket, which resets pending connections. Safe to call again. */
 void listener_close(struct listener *listener);
 
 /* Stop or resume watching the socket. */

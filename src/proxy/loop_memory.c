@@ -31,7 +31,7 @@
 #define LARGEST                  (64u << 20) /* some containers set a limit of a billion files */
 
 struct piece {
-    alignas(max_align_t) size_t size; /* of the bytes that follow */
+    alignas(max_align_t) size_t size; /* size of the bytes that follow */
 };
 
 static struct {

@@ -16,7 +16,7 @@ struct worker_tls {
     size_t n_listeners, n_clusters;       /* of the snapshot they were loaded for */
     struct tls_context **listeners;       /* a null entry = no TLS, or unchanged */
     struct tls_client_context **clusters; /* the same */
-    struct tls_ticket_keys **keys;        /* per listener, new ones; null = unchanged */
+    struct tls_ticket_keys **keys;        /* new keys per listener; null = unchanged */
 };
 
 #define WORKER_TLS_ERROR_MAX (TLS_ERROR_MAX + 256u)

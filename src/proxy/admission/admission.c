@@ -344,7 +344,10 @@ static bool note_host(struct admission *a, const struct flapping_conf *conf, str
                       window_ms * UINT64_C(1000), now_us);
 }
 
-/* Count an accepted CONNECT if its pair is known. Returns the length of a new penalty, or 0. */
+/*
+ * Note an accepted CONNECT, and count it if its pair is known. Returns the length of a new penalty,
+ * or 0.
+ */
 static uint32_t count_accepted(struct admission *a, const struct flapping_conf *conf,
                                struct key_hash pair, uint64_t now_us)
 {

@@ -30,7 +30,7 @@ struct off_home {
 /* Note whether a newly relayed session is off home. Used by seat_settle(). */
 void off_home_note(struct session *s);
 
-/* Note that the session is no longer off home. May be called again. */
+/* Note that the session is no longer off home. Safe to call again. */
 void off_home_clear(struct session *s);
 
 /* Update whether a relayed session is off home, according to this view of its cluster. */

@@ -13,7 +13,7 @@ void seat_take(struct session *s, struct node_live *live);
 /* Count a newly relayed session as clean or kept, and as at home or off home. */
 void seat_settle(struct session *s);
 
-/* Stop counting the session at its node. May be called again. */
+/* Stop counting the session at its node. Safe to call again. */
 void seat_leave(struct session *s);
 
 #endif

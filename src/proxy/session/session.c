@@ -197,7 +197,7 @@ static bool needs_farewell(const struct session *s)
         s->reason == CLOSE_HTTP_PROBE)
         return true;
     if (s->reason == CLOSE_RELAY_MEMORY)
-        return false; /* its waiting data uses the memory */
+        return false; /* its memory must be freed now */
     if (session_is_websocket(s) && s->reason != CLOSE_CLIENT_CLOSED_EARLY && !s->down.closed)
         return true; /* a close frame carries the reason, even after a protocol error */
     /* after a node failure, the client has received everything but may still be sending */

@@ -212,7 +212,7 @@ void session_watch_node(struct session *s, int fd);
  */
 void session_watch(struct session *s, bool exact);
 
-/* Close the stream to the node, and stop counting the session there. May be called again. */
+/* Close the stream to the node, and stop counting the session there. Safe to call again. */
 void session_drop_node(struct session *s);
 
 /* Free the session's arrival, once the session is relayed or has ended. */

@@ -35,7 +35,7 @@ void session_walk_begin(struct worker_core *w, struct session_walk *walk);
 /* Return the next session, which the caller may end; null if there are no more. */
 MUST_USE struct session *session_walk_next(struct worker_core *w, struct session_walk *walk);
 
-/* End a walk, at any point. May be called again. */
+/* End a walk, at any point. Safe to call again. */
 void session_walk_end(struct session_walk *walk);
 
 /* Return true if the walk has begun and has not ended. */

@@ -1,9 +1,9 @@
 /*
  * turn.c - the queues of sessions that need another turn of the loop.
  *
- *    runnable              yielded, with more to do
- *    handshakes_active     wait for the next step of a TLS handshake: served first
- *    handshakes_pending    wait for the first step
+ *    runnable              sessions that have yielded and have more to do
+ *    handshakes_active     TLS handshakes waiting for their next step; served first
+ *    handshakes_pending    TLS handshakes waiting for their first step
  *
  * This file only queues sessions; worker.c and accept.c take them from the queues and run them.
  */

@@ -1,7 +1,7 @@
 /*
  * accept.c - accept connections, and decide how fast.
  *
- * Two conditions slow it down; meanwhile, pending connections stay in the kernel's queue:
+ * Two conditions delay accepting; pending connections then stay in the kernel's queue:
  *
  *    TLS handshakes    A worker runs limits.handshakes_per_turn steps per turn of its loop, for
  *                      active handshakes before pending ones. While handshakes wait, it accepts

@@ -1,9 +1,10 @@
 /*
  * evict.c - close or move sessions as the live records of their nodes require.
  *
- * The main thread sets a number of sessions to close in a node's record (control/health/evictor.h).
- * Workers decrement it for each session that they close. Sessions that wait for a node that has
- * gone down move on to the next candidate, without waiting for their deadline.
+ * A node's record contains the number of sessions to close, set by the main thread
+ * (control/health/evictor.h). Workers decrement it for each session that they close. Sessions that
+ * wait for a node that has gone down move on to the next candidate, without waiting for their
+ * deadline.
  */
 #include <stdatomic.h>
 

@@ -76,7 +76,7 @@ void session_part_done(struct session_part *part)
 {
     struct session_query *query = part->query;
     atomic_store_explicit(&part->done, true, memory_order_release);
-    /* release: the thread that reads 0 pending reads the results */
+    /* release: a thread that reads 0 pending also reads the results */
     if (atomic_fetch_sub_explicit(&query->pending, 1, memory_order_acq_rel) == 1)
         query->callback.answered(query->callback.arg);
     session_query_unref(query);
