@@ -1,9 +1,9 @@
 /*
- * ground.h - what the tests of those who watch over the nodes stand on: a configuration of one
- * cluster, a log to look into, and a clock that goes as the test says.
+ * ground.h - shared by the tests of health and draining: a configuration of one cluster, a log that
+ * can be searched, and a clock that is controlled by the test.
  *
- * The program's own clock_gettime() goes before libc's, for libev too, so an hour passes in a
- * moment and no figure depends on how busy the machine is.
+ * This program overrides clock_gettime(), also for libev. So an hour takes no time, and no result
+ * depends on the load of the machine.
  */
 #ifndef TEST_GROUND_H
 #define TEST_GROUND_H
@@ -59,7 +59,7 @@ static inline void ground_fini(struct ground *g)
     ev_loop_destroy(g->loop);
 }
 
-/* A snapshot of this configuration; the caller's. */
+/* Parse a configuration. Returns a snapshot, owned by the caller. */
 static inline struct snapshot *ground_parse(struct ground *g, const char *text)
 {
     struct config_messages messages;
@@ -74,10 +74,10 @@ static inline struct snapshot *ground_parse(struct ground *g, const char *text)
 }
 
 /*
- * A snapshot of one cluster "c"; the caller's.
+ * Make a snapshot of one cluster "c", owned by the caller.
  *
- *   more    further keys of the cluster, each with its comma: "\"drain_rate_per_s\": 5, "
- *   nodes   its nodes, in JSON
+ *   more    further keys of the cluster, each with a comma: "\"drain_rate_per_s\": 5, "
+ *   nodes   nodes of the cluster, in JSON
  */
 static inline struct snapshot *ground_snapshot(struct ground *g, const char *more,
                                                const char *nodes)
@@ -91,7 +91,7 @@ static inline struct snapshot *ground_snapshot(struct ground *g, const char *mor
     return ground_parse(g, text);
 }
 
-/* Nodes "n0", "n1" ... at 192.0.2.1:1883, 192.0.2.2:1883 ...; the caller frees it. */
+/* Return nodes "n0", "n1" ... at 192.0.2.1:1883, 192.0.2.2:1883 ...; freed by the caller. */
 static inline char *ground_nodes(size_t n)
 {
     char *text = malloc(n * 64 + 1);
@@ -103,13 +103,13 @@ static inline char *ground_nodes(size_t n)
     return text;
 }
 
-/* The live record of the present snapshot's node i. */
+/* Return the live record of node i in the current snapshot. */
 static inline struct node_live *ground_live(const struct ground *g, size_t i)
 {
     return g->snapshot->clusters[0].nodes[i].live;
 }
 
-/* What each step of time does besides the loop; null = nothing. */
+/* Called after each time step; may be null. */
 typedef void ground_step(void *arg);
 
 static inline void ground_pass(struct ground *g, uint64_t ms, ground_step *step, void *arg)
@@ -123,8 +123,8 @@ static inline void ground_pass(struct ground *g, uint64_t ms, ground_step *step,
 }
 
 /*
- * How many lines of the log have all of these in them: the event, then up to two more pieces
- * of text; null = anything.
+ * Return the number of log lines that contain the event and up to two more strings; a null string
+ * matches any line.
  */
 static inline unsigned ground_logged(const struct ground *g, const char *event, const char *a,
                                      const char *b)

@@ -1,9 +1,9 @@
 /*
- * dnsmasq.h - a real DNS server for a test: dnsmasq, on a free port of 127.0.0.1, authority for
- * all of "test." and nothing else.
+ * dnsmasq.h - a real DNS server for a test: dnsmasq on a free port of 127.0.0.1, authoritative for
+ * "test." only.
  *
  * Records are lines of its configuration ("srv-host=...") and of a hosts file ("127.0.0.2
- * a.test"). Hosts are read anew on a signal, everything else by a new start.
+ * a.test"). A signal reloads the hosts file; other changes require a restart.
  */
 #ifndef UNIT_CONTROL_DISCOVERY_DNSMASQ_H
 #define UNIT_CONTROL_DISCOVERY_DNSMASQ_H
@@ -48,8 +48,8 @@ static inline void dnsmasq_write(const struct dnsmasq *d, const char *name, cons
 }
 
 /*
- * Whether the server answers a query (TXT of "ready.test", which no test counts). An accepted
- * connection is not enough: it may still be reading its files.
+ * True if the server answers a query (TXT of "ready.test", which no test counts). An accepted
+ * connection is not enough: the server may still be reading its files.
  */
 static inline bool dnsmasq_answers(const struct dnsmasq *d)
 {
@@ -79,8 +79,8 @@ static inline bool dnsmasq_can_bind(int type, uint16_t port)
 }
 
 /*
- * A port that is free for UDP and TCP, below the range of ephemeral ports: no other process may
- * take it while the server is not running yet, or stopped.
+ * Return a port that is free for UDP and TCP. It is below the ephemeral ports, so that other
+ * processes do not take it while the server is not running.
  */
 static inline uint16_t dnsmasq_free_port(void)
 {
@@ -119,7 +119,7 @@ static inline void dnsmasq_exec(const struct dnsmasq *d)
     _exit(127);
 }
 
-/* Start with these lines, and the hosts set last. Returns when the server answers queries. */
+/* Start with these lines and the hosts set last. Returns once the server answers queries. */
 static inline void dnsmasq_start(struct dnsmasq *d, unsigned ttl_s, const char *lines)
 {
     size_t size = strlen(lines) + 1024;
@@ -160,7 +160,7 @@ static inline void dnsmasq_set_hosts(struct dnsmasq *d, const char *text)
         kill(d->pid, SIGHUP);
 }
 
-/* How many questions like "query[SRV] _mqtt._tcp.test " its log holds. */
+/* Return the number of queries in its log, such as "query[SRV] _mqtt._tcp.test ". */
 static inline unsigned dnsmasq_count(const struct dnsmasq *d, const char *words)
 {
     char path[128], line[1024];

@@ -1,5 +1,5 @@
 /*
- * test_discovery.c - nodes found by a real DNS server, whose records change, and which fails.
+ * test_discovery.c - discovery with a real DNS server whose records change and which can fail.
  *
  * The server is dnsmasq (dnsmasq.h); if it is not installed, these tests fail.
  */
@@ -78,7 +78,7 @@ static void ask_srv(struct world *w)
     w->question.node_name = NODE_NAME_TARGET;
 }
 
-/* As a snapshot has them. */
+/* The nodes to keep, as in a snapshot. */
 static const struct members *nodes_before(const void *arg, const char *cluster)
 {
     return discovery_members(((const struct world *)arg)->discovery, cluster);
@@ -103,7 +103,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;
     (void)timer;
-    (void)events; /* ends a turn of the loop */
+    (void)events; /* ends an iteration of the loop */
 }
 
 static void print_log(const struct world *w)
@@ -134,7 +134,7 @@ static void run_until(struct world *w, bool (*holds)(const struct world *w, cons
     assert_false(late);
 }
 
-/* "name=address*weight", with "!" behind for a backup, separated by a blank. */
+/* Format as "name=address*weight", followed by "!" for a backup, separated by spaces. */
 static const char *members_text(const struct world *w, char *text, size_t size)
 {
     const struct members *members = discovery_members(w->discovery, "c");
@@ -206,7 +206,7 @@ static void expect_questions(struct world *w, const char *words, unsigned n)
 
 /* ---- answers ---- */
 
-static void without_discovery_everything_is_settled(void **state)
+static void without_discovery_the_state_is_settled(void **state)
 {
     struct world *w = *state;
     w->cluster.discovery = NULL;
@@ -216,7 +216,7 @@ static void without_discovery_everything_is_settled(void **state)
     assert_null(discovery_members(w->discovery, "c"));
 }
 
-static void a_records_are_nodes(void **state)
+static void a_records_become_nodes(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.3 emqx.test\n127.0.0.2 emqx.test\n");
@@ -231,7 +231,7 @@ static void a_records_are_nodes(void **state)
                     "next_ms=7.0s\n");
 }
 
-static void a_name_may_end_with_a_dot_and_be_in_capitals(void **state)
+static void a_name_can_end_with_a_dot_and_be_upper_case(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -241,7 +241,7 @@ static void a_name_may_end_with_a_dot_and_be_in_capitals(void **state)
     expect_members(w, "127.0.0.2:1883=127.0.0.2:1883*1");
 }
 
-static void ipv6_is_asked_for_as_configured(void **state)
+static void ipv6_is_queried_if_configured(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n2001:db8:0:0::7 emqx.test\n");
@@ -266,7 +266,7 @@ static void one_family_is_enough(void **state)
     assert_int_equal(count_events(w, "discovery.failed"), 0);
 }
 
-static void srv_tells_ports_weights_and_backups(void **state)
+static void srv_records_set_ports_weights_and_backups(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx-0.test\n127.0.0.3 emqx-1.test\n"
@@ -287,7 +287,7 @@ static void srv_tells_ports_weights_and_backups(void **state)
     assert_int_equal(count_events(w, "discovery.failed"), 0);
 }
 
-static void answers_too_large_for_a_packet_come_all_the_same(void **state)
+static void answers_too_large_for_a_packet_are_received(void **state)
 {
     struct world *w = *state;
     static char lines[64 * 1024], hosts[64 * 1024];
@@ -307,7 +307,7 @@ static void answers_too_large_for_a_packet_come_all_the_same(void **state)
     assert_int_equal(count_events(w, "discovery.failed"), 0);
 }
 
-static void a_cluster_has_no_more_than_so_many_nodes(void **state)
+static void the_number_of_nodes_is_limited(void **state)
 {
     struct world *w = *state;
     static char hosts[64 * 1024];
@@ -324,11 +324,11 @@ static void a_cluster_has_no_more_than_so_many_nodes(void **state)
 
 /* ---- changes ---- */
 
-static void nodes_come_and_go(void **state)
+static void nodes_are_added_and_removed(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n127.0.0.3 emqx.test\n");
-    dnsmasq_start(&w->dns, 0, ""); /* TTL 0: at most once a second all the same */
+    dnsmasq_start(&w->dns, 0, ""); /* TTL 0: still at most one query per second */
     w->question.refresh_ms = 60000;
     take(w);
     expect_members(w, "127.0.0.2:1883=127.0.0.2:1883*1 127.0.0.3:1883=127.0.0.3:1883*1");
@@ -339,7 +339,7 @@ static void nodes_come_and_go(void **state)
     assert_int_equal(w->changes, 2);
 }
 
-static void an_answer_that_is_the_same_changes_nothing(void **state)
+static void an_unchanged_answer_changes_nothing(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n127.0.0.3 emqx.test\n");
@@ -366,7 +366,7 @@ static void a_pod_with_another_address_keeps_its_name(void **state)
 
 /* ---- failures ---- */
 
-static void a_dead_server_takes_nothing_away(void **state)
+static void nodes_are_kept_while_the_server_is_stopped(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -382,7 +382,7 @@ static void a_dead_server_takes_nothing_away(void **state)
     assert_int_equal(w->changes, 1);
 }
 
-static void a_silent_server_takes_nothing_away(void **state)
+static void nodes_are_kept_while_the_server_is_silent(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -396,7 +396,7 @@ static void a_silent_server_takes_nothing_away(void **state)
     expect_event(w, "discovery.recovered");
 }
 
-static void a_name_that_is_gone_takes_nothing_away(void **state)
+static void nodes_are_kept_while_the_name_does_not_exist(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -415,7 +415,7 @@ static void a_name_that_is_gone_takes_nothing_away(void **state)
     expect_event(w, "discovery.recovered");
 }
 
-static void an_address_that_cannot_be_found_out_stays(void **state)
+static void an_address_that_cannot_be_resolved_is_kept(void **state)
 {
     struct world *w = *state;
     const char *hosts = "127.0.0.2 emqx-0.test\n127.0.0.3 emqx-1.pods.test\n";
@@ -431,7 +431,7 @@ static void an_address_that_cannot_be_found_out_stays(void **state)
     (void)snprintf(lines, sizeof(lines),
                    "srv-host=" SRV ",emqx-0.test,1883\nsrv-host=" SRV ",emqx-1.pods.test,1883\n"
                    "srv-host=" SRV ",emqx-2.test,1883\nserver=/pods.test/127.0.0.1#%u\n",
-                   dnsmasq_free_port()); /* nobody is there to be asked for pods.test */
+                   dnsmasq_free_port()); /* no server listens there for pods.test */
     dnsmasq_start(&w->dns, 1, lines);
     expect_members(w, "emqx-0.test=127.0.0.2:1883*1 emqx-1.pods.test=127.0.0.3:1883*1 "
                       "emqx-2.test=127.0.0.4:1883*1");
@@ -439,8 +439,8 @@ static void an_address_that_cannot_be_found_out_stays(void **state)
     assert_int_equal(count_events(w, "discovery.failed"), 1);
 }
 
-/* Each of them alone would take 6 s, and 32 are asked at a time. */
-static void a_look_ends_however_many_questions_get_no_answer(void **state)
+/* Each query alone would take 6 s, and at most 32 are pending at a time. */
+static void a_lookup_ends_with_any_number_of_unanswered_queries(void **state)
 {
     struct world *w = *state;
     static char lines[16 * 1024];
@@ -465,7 +465,7 @@ static void a_look_ends_however_many_questions_get_no_answer(void **state)
     close(silent);
 }
 
-static void a_server_that_comes_late_is_found(void **state)
+static void a_server_that_starts_late_is_found(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -478,9 +478,9 @@ static void a_server_that_comes_late_is_found(void **state)
     assert_int_equal(w->changes, 1);
 }
 
-/* ---- other questions ---- */
+/* ---- changed queries ---- */
 
-static void the_same_question_is_not_asked_again(void **state)
+static void an_unchanged_query_is_not_repeated_at_a_reload(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -491,20 +491,20 @@ static void the_same_question_is_not_asked_again(void **state)
     take(w);
     assert_true(discovery_is_settled(w->discovery));
     assert_true(members_are(w, "127.0.0.2:1883=127.0.0.2:1883*1"));
-    w->question.refresh_ms = 1000; /* takes effect at once */
+    w->question.refresh_ms = 1000; /* takes effect immediately */
     take(w);
     assert_int_equal(dnsmasq_count(&w->dns, "query[A] " NAME), 1);
     expect_questions(w, "query[A] " NAME, 2);
 }
 
-static void another_question_keeps_the_nodes_until_it_is_answered(void **state)
+static void a_changed_query_keeps_the_nodes_until_it_is_answered(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
     dnsmasq_start(&w->dns, 1, "");
     take(w);
     expect_members(w, "127.0.0.2:1883=127.0.0.2:1883*1");
-    w->question.name = (char *)"new.test"; /* NXDOMAIN so far */
+    w->question.name = (char *)"new.test"; /* still NXDOMAIN */
     take(w);
     assert_false(discovery_is_settled(w->discovery));
     assert_true(members_are(w, "127.0.0.2:1883=127.0.0.2:1883*1"));
@@ -514,7 +514,7 @@ static void another_question_keeps_the_nodes_until_it_is_answered(void **state)
     expect_members(w, "127.0.0.3:1883=127.0.0.3:1883*1");
 }
 
-static void who_no_longer_discovers_is_forgotten(void **state)
+static void nodes_are_dropped_when_discovery_is_removed(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -526,7 +526,7 @@ static void who_no_longer_discovers_is_forgotten(void **state)
     assert_null(discovery_members(w->discovery, "c"));
 }
 
-static void questions_under_way_can_be_given_up(void **state)
+static void pending_queries_can_be_cancelled(void **state)
 {
     struct world *w = *state;
     dnsmasq_set_hosts(&w->dns, "127.0.0.2 emqx.test\n");
@@ -535,7 +535,7 @@ static void questions_under_way_can_be_given_up(void **state)
     take(w);
     for (int i = 0; i < 3; i++)
         ev_run(w->loop, EVRUN_NOWAIT);
-    w->question.port = 1884; /* another question */
+    w->question.port = 1884; /* a different query */
     take(w);
     ev_run(w->loop, EVRUN_NOWAIT);
     discovery_free(w->discovery);
@@ -548,27 +548,27 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_init, world_fini)
     const struct CMUnitTest tests[] = {
-        TEST(without_discovery_everything_is_settled),
-        TEST(a_records_are_nodes),
-        TEST(a_name_may_end_with_a_dot_and_be_in_capitals),
-        TEST(ipv6_is_asked_for_as_configured),
+        TEST(without_discovery_the_state_is_settled),
+        TEST(a_records_become_nodes),
+        TEST(a_name_can_end_with_a_dot_and_be_upper_case),
+        TEST(ipv6_is_queried_if_configured),
         TEST(one_family_is_enough),
-        TEST(srv_tells_ports_weights_and_backups),
-        TEST(answers_too_large_for_a_packet_come_all_the_same),
-        TEST(a_cluster_has_no_more_than_so_many_nodes),
-        TEST(nodes_come_and_go),
-        TEST(an_answer_that_is_the_same_changes_nothing),
+        TEST(srv_records_set_ports_weights_and_backups),
+        TEST(answers_too_large_for_a_packet_are_received),
+        TEST(the_number_of_nodes_is_limited),
+        TEST(nodes_are_added_and_removed),
+        TEST(an_unchanged_answer_changes_nothing),
         TEST(a_pod_with_another_address_keeps_its_name),
-        TEST(a_dead_server_takes_nothing_away),
-        TEST(a_silent_server_takes_nothing_away),
-        TEST(a_name_that_is_gone_takes_nothing_away),
-        TEST(an_address_that_cannot_be_found_out_stays),
-        TEST(a_look_ends_however_many_questions_get_no_answer),
-        TEST(a_server_that_comes_late_is_found),
-        TEST(the_same_question_is_not_asked_again),
-        TEST(another_question_keeps_the_nodes_until_it_is_answered),
-        TEST(who_no_longer_discovers_is_forgotten),
-        TEST(questions_under_way_can_be_given_up),
+        TEST(nodes_are_kept_while_the_server_is_stopped),
+        TEST(nodes_are_kept_while_the_server_is_silent),
+        TEST(nodes_are_kept_while_the_name_does_not_exist),
+        TEST(an_address_that_cannot_be_resolved_is_kept),
+        TEST(a_lookup_ends_with_any_number_of_unanswered_queries),
+        TEST(a_server_that_starts_late_is_found),
+        TEST(an_unchanged_query_is_not_repeated_at_a_reload),
+        TEST(a_changed_query_keeps_the_nodes_until_it_is_answered),
+        TEST(nodes_are_dropped_when_discovery_is_removed),
+        TEST(pending_queries_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

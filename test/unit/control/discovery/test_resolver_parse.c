@@ -1,7 +1,7 @@
 /*
- * test_resolver_parse.c - DNS messages of servers that mean well, and of others.
+ * test_resolver_parse.c - parse valid and malformed DNS messages.
  *
- * What dnsmasq says is in test_discovery.c; here are messages that it would not send.
+ * Answers of dnsmasq are tested in test_discovery.c. These are messages that it does not send.
  */
 #include "unit.h"
 
@@ -15,9 +15,9 @@
 #include "guard_page.h"
 #include "hex.h"
 
-/* One question, for "s" SRV, and so many answers. */
+/* One question for "s" SRV, and the number of answers. */
 #define SRV_HEAD(answers) "1234 8580 0001" answers "00000000 0173 00 0021 0001"
-/* For "s": TTL 10, priority 1, weight 2; then port and target. */
+/* A record of "s": TTL 10, priority 1, weight 2; followed by port and target. */
 #define SRV_RECORD(length) "c00c 0021 0001 0000000a" length "0001 0002"
 #define A_HEAD(answers)    "1234 8580 0001" answers "00000000 0173 00 0001 0001"
 #define A_RECORD           "c00c 0001 0001 0000000a 0004"
@@ -30,7 +30,7 @@ static struct span decode(const char *hex, uint8_t *room, size_t max)
     return span_of(room, hex_decode(hex, room, max));
 }
 
-/* Targets, each with a blank behind; null when the message was refused. */
+/* Return the targets, each followed by a space. */
 static const char *targets_of(const char *hex, int *status, char text[256])
 {
     uint8_t room[512];
@@ -55,12 +55,12 @@ static void expect_targets(const char *hex, int expected_status, const char *exp
     assert_string_equal(text, expected);
 }
 
-static void targets_are_host_names_or_nothing(void **state)
+static void targets_must_be_host_names(void **state)
 {
     (void)state;
     expect_targets(SRV_HEAD("0001") SRV_RECORD("000d") "075b 05 61 2d 62 5f 39 00", ARES_SUCCESS,
                    "a-b_9 ");
-    /* the root, a blank, a slash, a zero byte, a quote, a byte that is no ASCII */
+    /* the root, a space, a slash, a NUL, a quote, a non-ASCII byte */
     expect_targets(SRV_HEAD("0001") SRV_RECORD("0007") "075b 00", ARES_ENODATA, "");
     expect_targets(SRV_HEAD("0001") SRV_RECORD("000b") "075b 03 61 20 62 00", ARES_ENODATA, "");
     expect_targets(SRV_HEAD("0001") SRV_RECORD("000b") "075b 03 61 2f 62 00", ARES_ENODATA, "");
@@ -70,19 +70,19 @@ static void targets_are_host_names_or_nothing(void **state)
     expect_targets(SRV_HEAD("0001") SRV_RECORD("0009") "0000 01 61 00", ARES_ENODATA, "");
 }
 
-static void one_bad_target_does_not_spoil_the_others(void **state)
+static void one_invalid_target_does_not_affect_the_others(void **state)
 {
     (void)state;
     expect_targets(SRV_HEAD("0002") SRV_RECORD("0007") "075b 00" SRV_RECORD("0009") "075b 0161 00",
                    ARES_SUCCESS, "a ");
 }
 
-static void a_target_that_points_at_itself_is_refused(void **state)
+static void a_target_that_points_at_itself_is_rejected(void **state)
 {
     (void)state;
     char text[256];
     int status;
-    /* 19 bytes of head and question, 18 of record in front of the target: offset 0x25 */
+    /* 19 bytes of header and question, 18 of the record before the target: offset 0x25 */
     (void)targets_of(SRV_HEAD("0001") SRV_RECORD("0008") "075b c025", &status, text);
     assert_int_not_equal(status, ARES_SUCCESS);
     assert_string_equal(text, "");
@@ -102,7 +102,7 @@ static void an_alias_without_an_address_is_empty(void **state)
     dns_answer_free(answer);
 }
 
-static void the_lowest_time_to_live_of_all_messages_counts(void **state)
+static void the_lowest_ttl_of_all_messages_is_used(void **state)
 {
     (void)state;
     uint8_t room[512];
@@ -128,7 +128,7 @@ static void the_lowest_time_to_live_of_all_messages_counts(void **state)
     dns_answer_free(answer);
 }
 
-/* ---- spoilt ---- */
+/* ---- malformed messages ---- */
 
 static void parse_both(const struct guard_page *page, const uint8_t *p, size_t n)
 {
@@ -148,7 +148,7 @@ static void parse_both(const struct guard_page *page, const uint8_t *p, size_t n
     }
 }
 
-static void any_byte_may_be_wrong_and_any_cut_may_come(void **state)
+static void any_changed_byte_and_any_truncation_is_safe(void **state)
 {
     (void)state;
     static const char *const messages[] = {two_targets,
@@ -170,9 +170,9 @@ static void any_byte_may_be_wrong_and_any_cut_may_come(void **state)
     guard_page_free(&page);
 }
 
-/* ---- hosts to ask for ---- */
+/* ---- hosts to query ---- */
 
-static void each_target_is_asked_for_once_a_family(void **state)
+static void each_target_is_queried_once_per_family(void **state)
 {
     (void)state;
     uint8_t room[512];
@@ -190,7 +190,7 @@ static void each_target_is_asked_for_once_a_family(void **state)
     dns_answer_free(answer);
 }
 
-static void of_too_many_services_the_first_priorities_stay(void **state)
+static void excess_services_with_the_highest_priority_values_are_omitted(void **state)
 {
     (void)state;
     struct dns_answer *answer = dns_answer_new();
@@ -212,14 +212,14 @@ static void of_too_many_services_the_first_priorities_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets_are_host_names_or_nothing),
-        cmocka_unit_test(one_bad_target_does_not_spoil_the_others),
-        cmocka_unit_test(a_target_that_points_at_itself_is_refused),
+        cmocka_unit_test(targets_must_be_host_names),
+        cmocka_unit_test(one_invalid_target_does_not_affect_the_others),
+        cmocka_unit_test(a_target_that_points_at_itself_is_rejected),
         cmocka_unit_test(an_alias_without_an_address_is_empty),
-        cmocka_unit_test(the_lowest_time_to_live_of_all_messages_counts),
-        cmocka_unit_test(any_byte_may_be_wrong_and_any_cut_may_come),
-        cmocka_unit_test(each_target_is_asked_for_once_a_family),
-        cmocka_unit_test(of_too_many_services_the_first_priorities_stay),
+        cmocka_unit_test(the_lowest_ttl_of_all_messages_is_used),
+        cmocka_unit_test(any_changed_byte_and_any_truncation_is_safe),
+        cmocka_unit_test(each_target_is_queried_once_per_family),
+        cmocka_unit_test(excess_services_with_the_highest_priority_values_are_omitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 /*
- * check_node.h - a node that does as it is told, on the loop of the check that asks it.
+ * check_node.h - a scripted node that runs on the event loop of the check.
  *
- * Everything runs in turns in one thread: nobody waits but in the loop, and every wait is
- * bounded.
+ * Everything runs in one thread. Only the loop waits, and every wait has a deadline.
  */
 #ifndef UNIT_CONTROL_HEALTH_CHECK_NODE_H
 #define UNIT_CONTROL_HEALTH_CHECK_NODE_H
@@ -29,35 +28,35 @@
 #define PATIENCE_S 120.
 
 enum node_then {
-    NODE_STAYS,   /* until the check ends, then it says what is left and closes too */
-    NODE_CLOSES,  /* when it has said all */
-    NODE_RESETS,  /* likewise, with an RST */
-    NODE_IGNORES, /* the end of the check: its own side stays open */
+    NODE_STAYS,   /* stay open until the check closes, send the rest, and close */
+    NODE_CLOSES,  /* close after sending everything */
+    NODE_RESETS,  /* the same, with an RST */
+    NODE_IGNORES, /* ignore the end of stream, and stay open */
 };
 
 struct node {
-    /* what it is told */
-    const void *says; /* once it has heard something */
+    /* script */
+    const void *says; /* sent after the first received byte */
     size_t says_n;
-    bool in_pieces; /* a byte a turn */
-    bool endless;   /* what it says, over and over */
-    bool deaf;      /* reads nothing */
+    bool in_pieces; /* one byte per loop iteration */
+    bool endless;   /* repeat `says` */
+    bool deaf;      /* never read */
     enum node_then then;
-    bool wants_header;       /* a PROXY header of version 1 ahead of TLS */
+    bool wants_header;       /* expect a PROXY header of version 1 before TLS */
     struct tls_context *tls; /* null = plain */
 
-    /* what it saw */
+    /* observations */
     uint8_t heard[2048];
     size_t heard_n;
-    char header[128]; /* ahead of TLS */
+    char header[128]; /* received before TLS */
     size_t header_n;
     size_t said_in_all;
-    bool heard_end;    /* the check's end of stream came */
-    bool ended;        /* ... and nothing is left to say, or an error came */
+    bool heard_end;    /* the check has sent its end of stream */
+    bool ended;        /* ... and all data has been sent, or an error occurred */
     const char *fault; /* the error; null = none */
     struct address peer;
 
-    /* its own */
+    /* private */
     struct ev_loop *loop;
     struct endpoint at;
     int listen_fd, fd;
@@ -100,7 +99,7 @@ static inline void node_sees_end(struct node *n, const char *fault)
         node_hang_up(n);
 }
 
-/* A turn's worth of what is left to say. False when that is nothing. */
+/* Send the next part of `says`. Returns false if nothing is left. */
 static inline bool node_speak(struct node *n)
 {
     size_t put = 0, most = n->in_pieces ? 1 : n->says_n - n->said_n;
@@ -129,7 +128,7 @@ static inline void node_has_said_all(struct node *n)
         node_watch(n, EV_READ);
 }
 
-/* The header ends with LF; not a byte more is taken. False: there is more to come. */
+/* Read the header, which ends with LF, and no byte more. Returns false if incomplete. */
 static inline bool node_takes_header(struct node *n)
 {
     while (n->wants_header && (n->header_n == 0 || n->header[n->header_n - 1] != '\n')) {
@@ -183,7 +182,7 @@ static inline void node_talk(struct node *n)
         return;
     node_hear(n);
     if (!n->ended && n->heard_n == 0 && !n->heard_end)
-        return; /* it speaks when it is spoken to */
+        return; /* send only after receiving something */
     if (!n->ended && !node_speak(n))
         node_has_said_all(n);
 }
@@ -205,7 +204,7 @@ static inline void node_on_accept(struct ev_loop *loop, struct ev_io *io, int ev
         node_watch(n, EV_READ);
 }
 
-/* Listen on `at`, at a free port when that is 0. */
+/* Listen on `at`; port 0 is replaced by a free port. */
 static inline void node_init(struct node *n, struct ev_loop *loop, const char *at)
 {
     *n = (struct node){.loop = loop, .fd = -1};
@@ -219,7 +218,7 @@ static inline void node_init(struct node *n, struct ev_loop *loop, const char *a
     ev_io_start(loop, &n->accepting);
 }
 
-/* Forget the connection, ready for another one. */
+/* Reset for another connection. */
 static inline void node_again(struct node *n)
 {
     node_hang_up(n);
@@ -239,14 +238,14 @@ static inline void node_fini(struct node *n)
 
 /* ---- the check ------------------------------------------------------------------------- */
 
-/* A cluster's conf with one check, and what became of it. */
+/* The configuration of a cluster, and the result of its check. */
 struct asker {
     struct ev_loop *loop;
     struct health_check_conf health;
     struct upstream_tls_conf tls;
     struct cluster_conf cluster;
     struct check_target target;
-    unsigned calls; /* of done */
+    unsigned calls; /* number of calls of done */
     enum check_result result;
     enum check_contact contact;
     char why[200];
@@ -294,7 +293,7 @@ static inline void give_up(struct ev_loop *loop, struct ev_timer *timer, int eve
     ev_break(loop, EVBREAK_ALL);
 }
 
-/* Run the loop until *what is not 0. */
+/* Run the loop until *calls or *seen is not 0. */
 static inline void run_until(struct ev_loop *loop, const volatile unsigned *calls,
                              const volatile bool *seen)
 {
@@ -310,7 +309,7 @@ static inline void run_until(struct ev_loop *loop, const volatile unsigned *call
     assert_false(late);
 }
 
-/* A whole check: its verdict. */
+/* Run a whole check and return its result. */
 static inline enum check_result ask(struct asker *a)
 {
     assert_non_null(asker_start(a));
@@ -338,8 +337,9 @@ static inline unsigned open_descriptors(void)
 }
 
 /*
- * Cancel a check after 0, 1, 2, ... turns of the loop, until it is done before it can be
- * cancelled: nothing stays behind, and done is not called. Returns how many turns there were.
+ * Cancel a check after 0, 1, 2, ... iterations of the loop, until it ends before it can be
+ * cancelled. Checks that nothing leaks and that done is not called. Returns the number of
+ * iterations.
  */
 static inline unsigned cancel_at_every_turn(struct asker *a, struct node *n)
 {
@@ -354,7 +354,7 @@ static inline unsigned cancel_at_every_turn(struct asker *a, struct node *n)
             return turns;
         }
         check_cancel(check);
-        run_until(a->loop, NULL, &n->ended); /* the connect has reached the kernel's queue */
+        run_until(a->loop, NULL, &n->ended); /* the connection is in the kernel's queue */
         assert_int_equal(a->calls, 0);
         node_again(n);
         assert_int_equal(open_descriptors(), before);

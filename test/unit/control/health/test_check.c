@@ -1,7 +1,7 @@
 /*
- * test_check.c - a check of a node that behaves, of nodes that do not, and of none at all.
+ * test_check.c - checks of a healthy node, of misbehaving nodes, and without a node.
  *
- * What an MQTT check says is in test/unit/wire; TLS has a test of its own.
+ * The packets of an MQTT check are tested in test/unit/wire, TLS in test_check_tls.c.
  */
 #include "check_node.h"
 
@@ -22,9 +22,9 @@ struct world {
     struct asker asker;
 };
 
-static unsigned sends; /* of this process, since a test set it to 0 */
+static unsigned sends; /* number of send() calls since a test set it to 0 */
 
-/* In front of the C library's, to count how a question leaves. */
+/* Overrides the C library's send(), to count the calls. */
 ssize_t send(int fd, const void *p, size_t n, int flags)
 {
     sends++;
@@ -52,7 +52,7 @@ static void says(struct world *w, const void *bytes, size_t n)
     w->node.says_n = n;
 }
 
-/* The node has heard this and the end, and nothing that its log would call an error. */
+/* Expect that the node received these bytes and the end of stream, without an error. */
 static void expect_heard(struct world *w, const void *bytes, size_t n)
 {
     run_until(w->loop, NULL, &w->node.ended);
@@ -63,7 +63,7 @@ static void expect_heard(struct world *w, const void *bytes, size_t n)
 
 /* ---- mqtt ------------------------------------------------------------------------------ */
 
-static void mqtt_check_asks_disconnects_and_ends_in_order(void **state)
+static void mqtt_check_sends_connect_and_disconnect_and_closes_cleanly(void **state)
 {
     struct world w;
     uint8_t heard[sizeof(connect_packet) + sizeof(disconnect_packet)];
@@ -77,7 +77,7 @@ static void mqtt_check_asks_disconnects_and_ends_in_order(void **state)
     world_fini(&w);
 }
 
-static void mqtt_check_says_user_name_and_password(void **state)
+static void mqtt_check_sends_user_name_and_password(void **state)
 {
     struct world w;
     (void)state;
@@ -92,7 +92,7 @@ static void mqtt_check_says_user_name_and_password(void **state)
     world_fini(&w);
 }
 
-static void return_code_decides_and_is_told(void **state)
+static void return_code_decides_and_is_reported(void **state)
 {
     static const enum check_result results[] = {CHECK_GOOD, CHECK_GOOD, CHECK_GOOD, CHECK_NO_NEW,
                                                 CHECK_GOOD, CHECK_GOOD, CHECK_BAD};
@@ -106,12 +106,12 @@ static void return_code_decides_and_is_told(void **state)
         says(&w, refused, sizeof(refused));
         snprintf(why, sizeof(why), "CONNACK return code %u", code);
         expect_verdict(&w.asker, results[code], why);
-        expect_heard(&w, connect_packet, sizeof(connect_packet)); /* no session, no DISCONNECT */
+        expect_heard(&w, connect_packet, sizeof(connect_packet)); /* no DISCONNECT */
     }
     world_fini(&w);
 }
 
-static void connack_may_come_in_pieces_and_with_more_behind_it(void **state)
+static void connack_can_arrive_in_pieces_and_followed_by_more_data(void **state)
 {
     static const uint8_t chatter[] = {0x20, 2, 0, 0, 0xd0, 0, 0xd0, 0, 0xd0, 0, 0xd0, 0};
     struct world w;
@@ -126,7 +126,7 @@ static void connack_may_come_in_pieces_and_with_more_behind_it(void **state)
     world_fini(&w);
 }
 
-static void what_is_no_connack_is_bad(void **state)
+static void other_answers_than_connack_are_bad(void **state)
 {
     static const char *const garbage[] = {"SSH-2.0-OpenSSH", "\x20\x02\x02\x05",
                                           "HTTP/1.1 400 Bad"};
@@ -142,7 +142,7 @@ static void what_is_no_connack_is_bad(void **state)
     world_fini(&w);
 }
 
-static void node_that_leaves_before_its_connack_is_bad(void **state)
+static void node_that_closes_before_its_connack_is_bad(void **state)
 {
     struct world w;
     (void)state;
@@ -159,7 +159,7 @@ static void node_that_leaves_before_its_connack_is_bad(void **state)
     world_fini(&w);
 }
 
-static void node_that_does_not_answer_is_bad_in_time(void **state)
+static void node_that_does_not_answer_times_out(void **state)
 {
     struct world w;
     (void)state;
@@ -174,9 +174,9 @@ static void node_that_does_not_answer_is_bad_in_time(void **state)
     world_fini(&w);
 }
 
-/* ---- parting --------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------- */
 
-static void node_that_never_closes_does_not_hold_the_verdict_up(void **state)
+static void node_that_never_closes_does_not_delay_the_result(void **state)
 {
     struct world w;
     (void)state;
@@ -187,7 +187,7 @@ static void node_that_never_closes_does_not_hold_the_verdict_up(void **state)
     world_fini(&w);
 }
 
-static void node_that_never_stops_talking_is_left(void **state)
+static void node_that_never_stops_sending_is_closed(void **state)
 {
     struct world w;
     (void)state;
@@ -197,12 +197,12 @@ static void node_that_never_stops_talking_is_left(void **state)
     w.node.endless = true;
     w.node.then = NODE_IGNORES;
     expect_verdict(&w.asker, CHECK_GOOD, "CONNACK return code 0");
-    assert_true(w.node.said_in_all < 1u << 20); /* 64 KiB, and what was under way */
+    assert_true(w.node.said_in_all < 1u << 20); /* 64 KiB, and data in flight */
     world_fini(&w);
 }
 
-/* The loop was busy elsewhere until the deadline had passed; the answer is there. */
-static void answer_that_is_there_counts_though_the_loop_was_late(void **state)
+/* The loop is busy until after the deadline, but the answer has been received. */
+static void answer_received_in_time_counts_even_if_the_loop_is_late(void **state)
 {
     struct world w;
     (void)state;
@@ -224,7 +224,7 @@ static void answer_that_is_there_counts_though_the_loop_was_late(void **state)
 
 /* ---- the PROXY header ------------------------------------------------------------------ */
 
-/* The header the node heard ahead of the CONNECT, which left in one send with it. */
+/* Return the header that the node received before the CONNECT. One send() contains both. */
 static struct proxy_header heard_header(struct world *w)
 {
     struct proxy_header header = {0};
@@ -233,14 +233,14 @@ static struct proxy_header heard_header(struct world *w)
     says(w, accepted, sizeof(accepted));
     sends = 0;
     expect_verdict(&w->asker, CHECK_GOOD, "CONNACK return code 0");
-    assert_int_equal(sends, 3); /* the question, the node's answer, DISCONNECT */
+    assert_int_equal(sends, 3); /* CONNECT, the node's CONNACK, DISCONNECT */
     run_until(w->loop, NULL, &w->node.ended);
     const struct span heard = span_of(w->node.heard, w->node.heard_n);
     while (proxy_read(heard, &header, &n) == PARSE_MORE)
         fail_msg("half a header");
     assert_int_equal(heard.n, n + sizeof(connect_packet) + sizeof(disconnect_packet));
     assert_memory_equal(heard.p + n, connect_packet, sizeof(connect_packet));
-    assert_true(header.has_address); /* it is no LOCAL, and not UNKNOWN */
+    assert_true(header.has_address); /* neither LOCAL nor UNKNOWN */
     return header;
 }
 
@@ -267,7 +267,7 @@ static void expect_own_addresses(const char *at, enum proxy_protocol version)
     world_fini(&w);
 }
 
-static void proxy_header_tells_the_routers_own_addresses(void **state)
+static void proxy_header_contains_the_routers_own_addresses(void **state)
 {
     (void)state;
     expect_own_addresses("127.0.0.1:0", PROXY_PROTOCOL_V1);
@@ -276,7 +276,7 @@ static void proxy_header_tells_the_routers_own_addresses(void **state)
     expect_own_addresses("[::1]:0", PROXY_PROTOCOL_V2);
 }
 
-static void proxy_header_has_its_checksum_where_the_cluster_wants_one(void **state)
+static void proxy_header_has_a_checksum_if_configured(void **state)
 {
     struct world w;
     (void)state;
@@ -287,7 +287,7 @@ static void proxy_header_has_its_checksum_where_the_cluster_wants_one(void **sta
     world_fini(&w);
 }
 
-static void node_behind_a_unix_socket_is_told_addresses_all_the_same(void **state)
+static void proxy_header_to_a_unix_socket_contains_loopback_addresses(void **state)
 {
     struct world w;
     char at[96];
@@ -307,7 +307,7 @@ static void node_behind_a_unix_socket_is_told_addresses_all_the_same(void **stat
 
 /* ---- tcp ------------------------------------------------------------------------------- */
 
-static void tcp_check_says_nothing(void **state)
+static void tcp_check_sends_nothing(void **state)
 {
     struct world w;
     (void)state;
@@ -318,7 +318,7 @@ static void tcp_check_says_nothing(void **state)
     world_fini(&w);
 }
 
-static void tcp_check_sends_the_proxy_header_that_the_node_expects(void **state)
+static void tcp_check_sends_the_proxy_header_if_configured(void **state)
 {
     (void)state;
     for (int version = PROXY_PROTOCOL_V1; version <= PROXY_PROTOCOL_V2; version++) {
@@ -336,12 +336,12 @@ static void tcp_check_sends_the_proxy_header_that_the_node_expects(void **state)
         assert_true(header.has_address);
         expect_address(&header.source, &w.node.peer);
         expect_address(&header.destination, &w.node.at.address);
-        assert_null(w.node.fault); /* no reset: the check ends in order */
+        assert_null(w.node.fault); /* no reset: the check closes cleanly */
         world_fini(&w);
     }
 }
 
-static void tcp_check_is_good_though_the_node_resets_on_the_header(void **state)
+static void tcp_check_is_good_even_if_the_node_resets_after_the_header(void **state)
 {
     struct world w;
     (void)state;
@@ -352,7 +352,7 @@ static void tcp_check_is_good_though_the_node_resets_on_the_header(void **state)
     world_fini(&w);
 }
 
-static void check_dials_from_the_address_it_is_told(void **state)
+static void check_connects_from_its_source_address(void **state)
 {
     struct world w;
     struct address source;
@@ -367,7 +367,7 @@ static void check_dials_from_the_address_it_is_told(void **state)
     world_fini(&w);
 }
 
-static void source_of_another_family_is_passed_over(void **state)
+static void source_address_of_another_family_is_ignored(void **state)
 {
     struct world w;
     struct address source;
@@ -379,9 +379,9 @@ static void source_of_another_family_is_passed_over(void **state)
     world_fini(&w);
 }
 
-/* ---- nobody there ---------------------------------------------------------------------- */
+/* ---- no node --------------------------------------------------------------------------- */
 
-static void refused_connect_is_bad_with_words(void **state)
+static void refused_connection_is_bad_with_a_reason(void **state)
 {
     struct world w;
     struct endpoint nobody;
@@ -389,13 +389,13 @@ static void refused_connect_is_bad_with_words(void **state)
     world_init(&w, CHECK_TYPE_MQTT, "127.0.0.1:0");
     nobody = w.node.at;
     ev_io_stop(w.loop, &w.node.accepting);
-    assert_int_equal(shutdown(w.node.listen_fd, SHUT_RDWR), 0); /* its port stays taken */
+    assert_int_equal(shutdown(w.node.listen_fd, SHUT_RDWR), 0); /* the port stays in use */
     w.asker.target.endpoint = &nobody;
     expect_verdict(&w.asker, CHECK_BAD, "connect: Connection refused");
     world_fini(&w);
 }
 
-static void dial_that_fails_at_once_is_told_later(void **state)
+static void immediate_connect_failure_is_reported_from_the_loop(void **state)
 {
     struct world w;
     struct endpoint nobody;
@@ -404,15 +404,15 @@ static void dial_that_fails_at_once_is_told_later(void **state)
     assert_true(endpoint_parse("unix:/tmp/mqtt-router-test-nobody.sock", false, &nobody));
     w.asker.target.endpoint = &nobody;
     expect_verdict(&w.asker, CHECK_BAD, "connect: No such file or directory");
-    struct check *check = asker_start(&w.asker); /* expects silence */
+    struct check *check = asker_start(&w.asker); /* must not call done */
     check_cancel(check);
     ev_run(w.loop, EVRUN_NOWAIT);
     assert_int_equal(w.asker.calls, 0);
     world_fini(&w);
 }
 
-/* A queue of connections that nobody accepts: the kernel drops what does not fit. */
-static void connect_that_is_not_answered_is_bad_in_time(void **state)
+/* Connections are not accepted, so the kernel drops those that do not fit in the queue. */
+static void connection_without_an_answer_times_out(void **state)
 {
     struct world w;
     int fds[8];
@@ -430,7 +430,7 @@ static void connect_that_is_not_answered_is_bad_in_time(void **state)
     world_fini(&w);
 }
 
-static void without_descriptors_no_check_begins(void **state)
+static void without_descriptors_no_check_starts(void **state)
 {
     struct world w;
     struct rlimit old, none;
@@ -450,7 +450,7 @@ static void without_descriptors_no_check_begins(void **state)
 
 /* ---- http ------------------------------------------------------------------------------ */
 
-static void http_check_asks_once_and_reads_the_code(void **state)
+static void http_check_sends_one_request_and_reads_the_status(void **state)
 {
     static const struct {
         const char *answer;
@@ -468,7 +468,7 @@ static void http_check_asks_once_and_reads_the_code(void **state)
     char request[200], address[ENDPOINT_TEXT_MAX];
     (void)state;
     world_init(&w, CHECK_TYPE_HTTP, "127.0.0.1:0");
-    w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V2; /* of the MQTT port, not of this one */
+    w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V2; /* for the MQTT port only */
     w.node.then = NODE_CLOSES;
     snprintf(request, sizeof(request),
              "GET /status HTTP/1.1\r\nHost: %s\r\nUser-Agent: mqtt-router\r\n"
@@ -486,7 +486,7 @@ static void http_check_asks_once_and_reads_the_code(void **state)
     world_fini(&w);
 }
 
-static void http_body_is_read_so_that_the_server_meets_no_reset(void **state)
+static void http_body_is_read_so_that_the_server_gets_no_reset(void **state)
 {
     static char long_answer[40000] = "HTTP/1.1 200 OK\r\nContent-Length: 39961\r\n\r\n";
     static const char short_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalive";
@@ -503,11 +503,11 @@ static void http_body_is_read_so_that_the_server_meets_no_reset(void **state)
     expect_verdict(&w.asker, CHECK_GOOD, "HTTP 200");
     assert_int_equal(w.node.said_in_all, strlen(short_answer));
     assert_null(w.node.fault);
-    assert_false(w.node.heard_end); /* it was the first to end */
+    assert_false(w.node.heard_end); /* the node closed first */
     world_fini(&w);
 }
 
-static void silent_http_server_is_bad_in_time(void **state)
+static void silent_http_server_times_out(void **state)
 {
     struct world w;
     (void)state;
@@ -520,7 +520,7 @@ static void silent_http_server_is_bad_in_time(void **state)
 
 /* ---- cancelling ------------------------------------------------------------------------ */
 
-static void cancelled_at_any_turn_nothing_stays_behind(void **state)
+static void cancelling_at_any_time_leaks_nothing(void **state)
 {
     static const char ok[] = "HTTP/1.1 200 OK\r\n\r\n";
     (void)state;
@@ -532,7 +532,7 @@ static void cancelled_at_any_turn_nothing_stays_behind(void **state)
             says(&w, ok, sizeof(ok) - 1);
         w.node.in_pieces = true;
         w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V2;
-        /* tcp is over in its first turn; the others wait for each byte of the answer */
+        /* tcp ends in the first iteration; the others wait for each byte of the answer */
         assert_true(cancel_at_every_turn(&w.asker, &w.node) >= (type == CHECK_TYPE_TCP ? 1 : 6));
         world_fini(&w);
     }
@@ -542,32 +542,32 @@ static void cancelled_at_any_turn_nothing_stays_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mqtt_check_asks_disconnects_and_ends_in_order),
-        cmocka_unit_test(mqtt_check_says_user_name_and_password),
-        cmocka_unit_test(return_code_decides_and_is_told),
-        cmocka_unit_test(connack_may_come_in_pieces_and_with_more_behind_it),
-        cmocka_unit_test(what_is_no_connack_is_bad),
-        cmocka_unit_test(node_that_leaves_before_its_connack_is_bad),
-        cmocka_unit_test(node_that_does_not_answer_is_bad_in_time),
-        cmocka_unit_test(node_that_never_closes_does_not_hold_the_verdict_up),
-        cmocka_unit_test(node_that_never_stops_talking_is_left),
-        cmocka_unit_test(answer_that_is_there_counts_though_the_loop_was_late),
-        cmocka_unit_test(proxy_header_tells_the_routers_own_addresses),
-        cmocka_unit_test(proxy_header_has_its_checksum_where_the_cluster_wants_one),
-        cmocka_unit_test(node_behind_a_unix_socket_is_told_addresses_all_the_same),
-        cmocka_unit_test(tcp_check_says_nothing),
-        cmocka_unit_test(tcp_check_sends_the_proxy_header_that_the_node_expects),
-        cmocka_unit_test(tcp_check_is_good_though_the_node_resets_on_the_header),
-        cmocka_unit_test(check_dials_from_the_address_it_is_told),
-        cmocka_unit_test(source_of_another_family_is_passed_over),
-        cmocka_unit_test(refused_connect_is_bad_with_words),
-        cmocka_unit_test(dial_that_fails_at_once_is_told_later),
-        cmocka_unit_test(connect_that_is_not_answered_is_bad_in_time),
-        cmocka_unit_test(without_descriptors_no_check_begins),
-        cmocka_unit_test(http_check_asks_once_and_reads_the_code),
-        cmocka_unit_test(http_body_is_read_so_that_the_server_meets_no_reset),
-        cmocka_unit_test(silent_http_server_is_bad_in_time),
-        cmocka_unit_test(cancelled_at_any_turn_nothing_stays_behind),
+        cmocka_unit_test(mqtt_check_sends_connect_and_disconnect_and_closes_cleanly),
+        cmocka_unit_test(mqtt_check_sends_user_name_and_password),
+        cmocka_unit_test(return_code_decides_and_is_reported),
+        cmocka_unit_test(connack_can_arrive_in_pieces_and_followed_by_more_data),
+        cmocka_unit_test(other_answers_than_connack_are_bad),
+        cmocka_unit_test(node_that_closes_before_its_connack_is_bad),
+        cmocka_unit_test(node_that_does_not_answer_times_out),
+        cmocka_unit_test(node_that_never_closes_does_not_delay_the_result),
+        cmocka_unit_test(node_that_never_stops_sending_is_closed),
+        cmocka_unit_test(answer_received_in_time_counts_even_if_the_loop_is_late),
+        cmocka_unit_test(proxy_header_contains_the_routers_own_addresses),
+        cmocka_unit_test(proxy_header_has_a_checksum_if_configured),
+        cmocka_unit_test(proxy_header_to_a_unix_socket_contains_loopback_addresses),
+        cmocka_unit_test(tcp_check_sends_nothing),
+        cmocka_unit_test(tcp_check_sends_the_proxy_header_if_configured),
+        cmocka_unit_test(tcp_check_is_good_even_if_the_node_resets_after_the_header),
+        cmocka_unit_test(check_connects_from_its_source_address),
+        cmocka_unit_test(source_address_of_another_family_is_ignored),
+        cmocka_unit_test(refused_connection_is_bad_with_a_reason),
+        cmocka_unit_test(immediate_connect_failure_is_reported_from_the_loop),
+        cmocka_unit_test(connection_without_an_answer_times_out),
+        cmocka_unit_test(without_descriptors_no_check_starts),
+        cmocka_unit_test(http_check_sends_one_request_and_reads_the_status),
+        cmocka_unit_test(http_body_is_read_so_that_the_server_gets_no_reset),
+        cmocka_unit_test(silent_http_server_times_out),
+        cmocka_unit_test(cancelling_at_any_time_leaks_nothing),
     };
     return cmocka_run_group_tests_name("check", tests, NULL, NULL);
 }

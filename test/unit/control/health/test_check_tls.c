@@ -1,5 +1,5 @@
 /*
- * test_check_tls.c - checks of nodes that want TLS, with and without a PROXY header ahead of it.
+ * test_check_tls.c - checks of nodes that require TLS, with and without a PROXY header before it.
  */
 #include "check_node.h"
 #include "net/tls/tls_authority.h"
@@ -12,7 +12,7 @@ struct world {
     struct identity root, identity, stranger;
     struct certificate_conf certificate;
     struct tls_library *lib;
-    struct tls_ticket_keys *keys; /* a node that has still something to say after its handshake */
+    struct tls_ticket_keys *keys; /* so that the node sends tickets after the handshake */
     struct tls_context *server;
     struct node node;
     struct asker asker;
@@ -75,7 +75,7 @@ static void expect_parted_in_order(struct world *w, size_t heard_n)
     assert_int_equal(w->node.heard_n, heard_n);
 }
 
-static void mqtt_check_goes_through_tls(void **state)
+static void mqtt_check_uses_tls(void **state)
 {
     struct world w;
     (void)state;
@@ -88,7 +88,7 @@ static void mqtt_check_goes_through_tls(void **state)
     world_fini(&w);
 }
 
-static void proxy_header_goes_ahead_of_tls(void **state)
+static void proxy_header_is_sent_before_tls(void **state)
 {
     struct world w;
     char want[128], peer[ADDRESS_TEXT_MAX];
@@ -111,7 +111,7 @@ static void proxy_header_goes_ahead_of_tls(void **state)
     world_fini(&w);
 }
 
-static void tcp_check_shakes_hands_where_nodes_want_tls(void **state)
+static void tcp_check_does_a_tls_handshake_if_configured(void **state)
 {
     struct world w;
     (void)state;
@@ -121,7 +121,7 @@ static void tcp_check_shakes_hands_where_nodes_want_tls(void **state)
     world_fini(&w);
 }
 
-static void http_check_stays_plain(void **state)
+static void http_check_does_not_use_tls(void **state)
 {
     static const char ok[] = "HTTP/1.1 200 OK\r\n\r\n";
     struct world w;
@@ -135,7 +135,7 @@ static void http_check_stays_plain(void **state)
     world_fini(&w);
 }
 
-static void node_with_a_strange_certificate_is_bad(void **state)
+static void node_with_an_untrusted_certificate_is_bad(void **state)
 {
     struct world w;
     (void)state;
@@ -164,7 +164,7 @@ static void node_with_another_name_is_bad(void **state)
     world_fini(&w);
 }
 
-static void node_that_speaks_no_tls_is_bad(void **state)
+static void node_without_tls_is_bad(void **state)
 {
     struct world w;
     (void)state;
@@ -176,7 +176,7 @@ static void node_that_speaks_no_tls_is_bad(void **state)
     world_fini(&w);
 }
 
-static void handshake_that_does_not_end_is_bad_in_time(void **state)
+static void incomplete_handshake_times_out(void **state)
 {
     struct world w;
     (void)state;
@@ -187,18 +187,18 @@ static void handshake_that_does_not_end_is_bad_in_time(void **state)
     world_fini(&w);
 }
 
-static void connack_that_does_not_come_through_tls_is_bad_in_time(void **state)
+static void incomplete_connack_over_tls_times_out(void **state)
 {
     struct world w;
     (void)state;
     world_init(&w, CHECK_TYPE_MQTT);
     w.node.says_n = 2;
-    w.asker.health.timeout_ms = 3000; /* a handshake is part of it */
+    w.asker.health.timeout_ms = 3000; /* includes the handshake */
     expect_verdict(&w.asker, CHECK_TIMEOUT, "no CONNACK within 3000 ms");
     world_fini(&w);
 }
 
-static void refused_connect_is_no_fault_of_tls(void **state)
+static void refused_connection_is_not_a_tls_error(void **state)
 {
     struct world w;
     (void)state;
@@ -209,7 +209,7 @@ static void refused_connect_is_no_fault_of_tls(void **state)
     world_fini(&w);
 }
 
-static void cancelled_at_any_turn_nothing_stays_behind(void **state)
+static void cancelling_at_any_time_leaks_nothing(void **state)
 {
     (void)state;
     for (int type = CHECK_TYPE_TCP; type <= CHECK_TYPE_MQTT; type++) {
@@ -218,7 +218,7 @@ static void cancelled_at_any_turn_nothing_stays_behind(void **state)
         w.node.in_pieces = true;
         w.node.wants_header = true;
         w.asker.cluster.proxy_protocol = PROXY_PROTOCOL_V1;
-        (void)ask(&w.asker); /* what OpenSSL opens once is open from here on */
+        (void)ask(&w.asker); /* opens the descriptors that OpenSSL opens only once */
         run_until(w.loop, NULL, &w.node.ended);
         node_again(&w.node);
         assert_true(cancel_at_every_turn(&w.asker, &w.node) >= 3);
@@ -229,17 +229,17 @@ static void cancelled_at_any_turn_nothing_stays_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mqtt_check_goes_through_tls),
-        cmocka_unit_test(proxy_header_goes_ahead_of_tls),
-        cmocka_unit_test(tcp_check_shakes_hands_where_nodes_want_tls),
-        cmocka_unit_test(http_check_stays_plain),
-        cmocka_unit_test(node_with_a_strange_certificate_is_bad),
+        cmocka_unit_test(mqtt_check_uses_tls),
+        cmocka_unit_test(proxy_header_is_sent_before_tls),
+        cmocka_unit_test(tcp_check_does_a_tls_handshake_if_configured),
+        cmocka_unit_test(http_check_does_not_use_tls),
+        cmocka_unit_test(node_with_an_untrusted_certificate_is_bad),
         cmocka_unit_test(node_with_another_name_is_bad),
-        cmocka_unit_test(node_that_speaks_no_tls_is_bad),
-        cmocka_unit_test(handshake_that_does_not_end_is_bad_in_time),
-        cmocka_unit_test(connack_that_does_not_come_through_tls_is_bad_in_time),
-        cmocka_unit_test(refused_connect_is_no_fault_of_tls),
-        cmocka_unit_test(cancelled_at_any_turn_nothing_stays_behind),
+        cmocka_unit_test(node_without_tls_is_bad),
+        cmocka_unit_test(incomplete_handshake_times_out),
+        cmocka_unit_test(incomplete_connack_over_tls_times_out),
+        cmocka_unit_test(refused_connection_is_not_a_tls_error),
+        cmocka_unit_test(cancelling_at_any_time_leaks_nothing),
     };
     return cmocka_run_group_tests_name("check_tls", tests, NULL, NULL);
 }

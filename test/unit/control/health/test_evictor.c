@@ -1,11 +1,10 @@
 /*
- * test_evictor.c - sessions of nodes that drain, are down or are away are closed paced: never
- * faster than the rate, never for nothing, and to the last one.
+ * test_evictor.c - sessions of draining and down nodes, and off-home sessions, are closed at a
+ * limited rate, completely, and only if another node takes them.
  *
- * The workers are played by a step that takes all credit at once when it is woken, as workers
- * that have nothing else to do.
+ * The workers are simulated by a step that takes all credit as soon as it is woken.
  *
- * Compiles evictor.c into itself, with an allocator that fails on demand.
+ * Includes evictor.c with an allocator that fails on demand.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -83,7 +82,7 @@ static void seat(struct play *p, size_t node, uint32_t clean, uint32_t kept)
     atomic_store(&live->sessions, clean + kept);
 }
 
-/* One session fewer there, when credit and session are there. */
+/* Close one session if there is credit and a session. */
 static bool close_one(struct play *p, struct node_live *live, _Atomic uint32_t *credit,
                       _Atomic uint32_t *seats)
 {
@@ -101,7 +100,7 @@ static bool close_one(struct play *p, struct node_live *live, _Atomic uint32_t *
     return true;
 }
 
-/* Those with kept sessions alone are the first to take credit that is good for any session. */
+/* Kept sessions take credit for any session first. */
 static void work(void *arg)
 {
     struct play *p = arg;
@@ -150,7 +149,7 @@ static uint32_t handed_out(const struct node_live *live)
 
 /* ---- draining ---- */
 
-static void a_drain_keeps_its_pace_in_every_second(void **state)
+static void a_drain_keeps_its_rate_in_every_second(void **state)
 {
     (void)state;
     static const uint32_t rates[] = {1, 3, 7, 10, 19, 200, 5000};
@@ -160,10 +159,10 @@ static void a_drain_keeps_its_pace_in_every_second(void **state)
         struct play *p = play_new(more, 2);
         seat(p, 0, 5 * rates[i], 5 * rates[i]);
         set_status(p, 0, NODE_DRAINING);
-        pass(p, 10000); /* below four fifths of the pace is too slow ... */
+        pass(p, 10000); /* less than 80 % of the rate is too slow */
         assert_true(p->closed * 10u >= rates[i] * 80u);
         pass(p, 2500);
-        assert_int_equal(p->closed, 10 * rates[i]); /* ... and all go */
+        assert_int_equal(p->closed, 10 * rates[i]); /* all are closed */
         assert_true(busiest_second(p) * 10u <= rates[i] * 11u);
         assert_int_equal(ground_logged(&p->g, "node.draining", "node=\"n0\"", NULL), 1);
         assert_int_equal(ground_logged(&p->g, "node.drained", "node=\"n0\"", "took_ms="), 1);
@@ -171,7 +170,7 @@ static void a_drain_keeps_its_pace_in_every_second(void **state)
     }
 }
 
-static void clean_sessions_go_first(void **state)
+static void clean_sessions_are_closed_first(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -185,12 +184,12 @@ static void clean_sessions_go_first(void **state)
     play_free(p);
 }
 
-static void at_the_deadline_all_that_is_left_goes(void **state)
+static void at_the_deadline_all_remaining_sessions_are_closed(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":1,\"drain_deadline_ms\":5000,", 2);
     seat(p, 0, 300, 300);
-    atomic_store(&ground_live(&p->g, 0)->sessions, 601); /* one waits for its CONNACK */
+    atomic_store(&ground_live(&p->g, 0)->sessions, 601); /* one session waits for its CONNACK */
     set_status(p, 0, NODE_DRAINING);
     pass(p, 4900);
     assert_in_range(p->closed, 3, 5);
@@ -202,7 +201,7 @@ static void at_the_deadline_all_that_is_left_goes(void **state)
     play_free(p);
 }
 
-static void a_session_that_was_waiting_when_the_drain_began_goes_too(void **state)
+static void a_session_that_was_waiting_when_the_drain_began_is_closed_too(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
@@ -218,8 +217,8 @@ static void a_session_that_was_waiting_when_the_drain_began_goes_too(void **stat
     play_free(p);
 }
 
-/* A replay goes by candidates that were picked before. */
-static void a_session_that_lands_on_a_drained_node_goes_too(void **state)
+/* A replay can use candidates that were picked before the drain. */
+static void a_session_that_reaches_a_drained_node_is_closed_too(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
@@ -238,7 +237,7 @@ static void a_session_that_lands_on_a_drained_node_goes_too(void **state)
     play_free(p);
 }
 
-static void a_drain_called_off_with_a_session_waiting_is_not_done(void **state)
+static void a_cancelled_drain_is_not_reported_as_drained(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
@@ -252,7 +251,7 @@ static void a_drain_called_off_with_a_session_waiting_is_not_done(void **state)
     play_free(p);
 }
 
-static void an_empty_node_is_drained_at_once(void **state)
+static void an_empty_node_is_drained_immediately(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -263,7 +262,7 @@ static void an_empty_node_is_drained_at_once(void **state)
     play_free(p);
 }
 
-static void a_drain_is_over_once(void **state)
+static void the_end_of_a_drain_is_logged_once(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":50,", 2);
@@ -276,7 +275,7 @@ static void a_drain_is_over_once(void **state)
     play_free(p);
 }
 
-static void looking_all_the_time_neither_hurries_nor_hinders(void **state)
+static void frequent_checks_do_not_change_the_rate(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -291,7 +290,7 @@ static void looking_all_the_time_neither_hurries_nor_hinders(void **state)
     play_free(p);
 }
 
-static void routers_do_not_close_in_step(void **state)
+static void closing_times_are_randomized(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
@@ -302,7 +301,7 @@ static void routers_do_not_close_in_step(void **state)
     for (uint32_t i = 1; i < p->closed; i++) {
         uint64_t us = p->closed_us[i] - p->closed_us[i - 1];
         if (us == 0)
-            continue; /* of the same tick */
+            continue; /* in the same tick */
         shortest_us = us < shortest_us ? us : shortest_us;
         longest_us = us > longest_us ? us : longest_us;
     }
@@ -311,7 +310,7 @@ static void routers_do_not_close_in_step(void **state)
     play_free(p);
 }
 
-static void a_drain_called_off_takes_its_credit_back(void **state)
+static void a_cancelled_drain_revokes_its_credit(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
@@ -330,7 +329,7 @@ static void a_drain_called_off_takes_its_credit_back(void **state)
     play_free(p);
 }
 
-static void credit_that_nobody_takes_does_not_pile_up(void **state)
+static void unused_credit_does_not_accumulate(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -345,7 +344,7 @@ static void credit_that_nobody_takes_does_not_pile_up(void **state)
     play_free(p);
 }
 
-static void a_main_thread_that_was_held_up_does_not_catch_up(void **state)
+static void a_delayed_main_thread_does_not_catch_up(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -353,15 +352,15 @@ static void a_main_thread_that_was_held_up_does_not_catch_up(void **state)
     set_status(p, 0, NODE_DRAINING);
     for (int i = 0; i < 50; i++) {
         pass(p, 20 + (uint64_t)i * 4);
-        ground_now_us += 10000u * (uint64_t)i; /* busy elsewhere for up to half a second */
+        ground_now_us += 10000u * (uint64_t)i; /* the thread is busy for up to half a second */
     }
     assert_true(p->closed > 300);
     assert_true(busiest_second(p) <= 110);
     play_free(p);
 }
 
-/* Workers that come as late as can be, when the main thread was held up for as long. */
-static void no_timing_of_workers_and_main_thread_makes_a_burst(void **state)
+/* The workers take their credit as late as possible, after a delay of the main thread. */
+static void late_workers_and_a_late_main_thread_cause_no_burst(void **state)
 {
     (void)state;
     static const uint32_t rates[] = {5, 50, 200, 2000};
@@ -374,7 +373,7 @@ static void no_timing_of_workers_and_main_thread_makes_a_burst(void **state)
         for (unsigned k = 0; k < 20; k++) {
             p->workers_stuck = true;
             pass(p, 40 + k);
-            ground_now_us += 500000; /* the main thread does something else */
+            ground_now_us += 500000; /* the main thread is busy */
             p->workers_stuck = false;
             work(p);
             pass(p, 1100);
@@ -386,12 +385,12 @@ static void no_timing_of_workers_and_main_thread_makes_a_burst(void **state)
     }
 }
 
-static void an_operators_pace_counts_for_one_drain(void **state)
+static void a_rate_override_applies_to_one_drain(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":10,", 2);
     seat(p, 0, 0, 1000);
-    /* said ahead of the drain or behind it: both are meant for it */
+    /* set before the drain starts */
     evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 3000);
     set_status(p, 0, NODE_DRAINING);
     pass(p, 2000);
@@ -409,7 +408,7 @@ static void an_operators_pace_counts_for_one_drain(void **state)
     play_free(p);
 }
 
-static void a_pace_for_the_next_drain_outlives_the_end_of_the_last(void **state)
+static void a_rate_for_the_next_drain_survives_the_end_of_the_last(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":10,", 2);
@@ -417,7 +416,7 @@ static void a_pace_for_the_next_drain_outlives_the_end_of_the_last(void **state)
     set_status(p, 0, NODE_DRAINING);
     pass(p, 500);
     set_status(p, 0, NODE_UP);
-    evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 0); /* before a tick saw that */
+    evictor_set_drain(p->evictor, ground_live(&p->g, 0), 100, 0); /* before the next tick */
     pass(p, 500);
     p->closed = 0;
     set_status(p, 0, NODE_DRAINING);
@@ -428,7 +427,7 @@ static void a_pace_for_the_next_drain_outlives_the_end_of_the_last(void **state)
 
 /* ---- down ---- */
 
-static void sessions_of_a_node_that_is_down_are_closed_paced(void **state)
+static void sessions_of_a_down_node_are_closed_at_the_rate(void **state)
 {
     (void)state;
     static const enum node_status lost[] = {NODE_DOWN, NODE_OFF};
@@ -446,7 +445,7 @@ static void sessions_of_a_node_that_is_down_are_closed_paced(void **state)
     }
 }
 
-static void nobody_is_closed_while_there_is_nowhere_to_go(void **state)
+static void no_session_is_closed_while_no_other_node_is_up(void **state)
 {
     (void)state;
     struct play *p = play_new("\"close_rate_per_s\":50,", 2);
@@ -462,7 +461,7 @@ static void nobody_is_closed_while_there_is_nowhere_to_go(void **state)
     play_free(p);
 }
 
-/* The other node: its keys in JSON, its status, its sessions. */
+/* Other nodes that take no sessions: keys in JSON, status, number of sessions. */
 static const struct {
     const char *keys;
     enum node_status status;
@@ -543,7 +542,7 @@ static void a_drain_is_held_while_no_other_node_takes_its_sessions(void **state)
     }
 }
 
-static void a_drain_goes_on_as_soon_as_another_node_has_room(void **state)
+static void a_drain_continues_as_soon_as_another_node_has_room(void **state)
 {
     (void)state;
     struct play *p = play_with_useless(1, "");
@@ -551,13 +550,13 @@ static void a_drain_goes_on_as_soon_as_another_node_has_room(void **state)
     set_status(p, 0, NODE_DRAINING);
     pass(p, 3000);
     assert_int_equal(p->closed, 0);
-    seat(p, 1, 4, 0); /* nothing else tells the evictor */
+    seat(p, 1, 4, 0); /* without a notification */
     pass(p, 3000);
     assert_int_equal(p->closed, 10);
     play_free(p);
 }
 
-static void the_deadline_of_a_drain_closes_also_what_no_other_node_takes(void **state)
+static void the_drain_deadline_closes_sessions_without_another_node_too(void **state)
 {
     (void)state;
     struct play *p = play_with_useless(0, "\"drain_deadline_ms\":5000,");
@@ -570,8 +569,8 @@ static void the_deadline_of_a_drain_closes_also_what_no_other_node_takes(void **
     play_free(p);
 }
 
-/* It has only sessions left, and gets no new one, although it is up. */
-static void a_departed_node_takes_no_sessions(void **state)
+/* A removed node with sessions is up, but gets no new sessions. */
+static void a_removed_node_takes_no_sessions(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -597,7 +596,7 @@ static void a_departed_node_takes_no_sessions(void **state)
     play_free(p);
 }
 
-static void no_session_comes_home_while_the_home_is_full(void **state)
+static void no_session_returns_while_its_home_is_full(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -618,7 +617,7 @@ static void no_session_comes_home_while_the_home_is_full(void **state)
     play_free(p);
 }
 
-static void nodes_of_another_cluster_are_no_place_to_go(void **state)
+static void nodes_of_another_cluster_take_no_sessions(void **state)
 {
     (void)state;
     struct play *p = play_new("", 1);
@@ -637,7 +636,7 @@ static void nodes_of_another_cluster_are_no_place_to_go(void **state)
     play_free(p);
 }
 
-static void on_node_down_keep_keeps(void **state)
+static void on_node_down_keep_closes_no_session(void **state)
 {
     (void)state;
     struct play *p = play_new("\"on_node_down\":\"keep\",", 2);
@@ -662,7 +661,7 @@ static void paused_and_ejected_nodes_keep_their_sessions(void **state)
     play_free(p);
 }
 
-static void a_node_that_was_left_empty_says_nothing(void **state)
+static void a_down_node_without_sessions_logs_nothing(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -679,7 +678,7 @@ static void a_node_that_was_left_empty_says_nothing(void **state)
 
 #define HOMECOMING "\"homecoming\":{\"after_ms\":10000,\"rate_per_s\":20},"
 
-static void sessions_come_home_when_home_has_been_up_for_long_enough(void **state)
+static void sessions_return_when_their_home_has_been_up_long_enough(void **state)
 {
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
@@ -700,7 +699,7 @@ static void sessions_come_home_when_home_has_been_up_for_long_enough(void **stat
     play_free(p);
 }
 
-static void without_homecoming_they_stay_where_they_are(void **state)
+static void without_homecoming_sessions_stay_where_they_are(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -712,7 +711,7 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     assert_int_equal(p->closed, 0);
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 3000);
-    assert_int_equal(p->closed_away, 100); /* an operator wants it, once */
+    assert_int_equal(p->closed_away, 100); /* requested once */
     atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     evictor_check(p->evictor);
     pass(p, 3000);
@@ -726,12 +725,12 @@ static void without_homecoming_they_stay_where_they_are(void **state)
     play_free(p);
 }
 
-static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **state)
+static void a_requested_homecoming_does_not_affect_later_sessions(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
     pass(p, 100);
-    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* nobody is */
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* no session is off-home */
     pass(p, 1000);
     atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     evictor_check(p->evictor);
@@ -741,7 +740,7 @@ static void an_operator_calls_home_those_who_are_away_and_nobody_later(void **st
     play_free(p);
 }
 
-static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
+static void homecoming_can_be_requested_as_soon_as_the_home_is_up(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -749,13 +748,13 @@ static void an_operator_calls_home_as_soon_as_home_is_back(void **state)
     pass(p, 1000);
     atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN], 100);
     set_status(p, 0, NODE_UP);
-    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before a tick saw that */
+    evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50); /* before the next tick */
     pass(p, 3000);
     assert_int_equal(p->closed_away, 100);
     play_free(p);
 }
 
-static void a_home_that_fails_sessions_is_no_home_yet(void **state)
+static void a_failed_session_restarts_the_homecoming_delay(void **state)
 {
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
@@ -767,12 +766,12 @@ static void a_home_that_fails_sessions_is_no_home_yet(void **state)
     atomic_fetch_add(&ground_live(&p->g, 0)->failures, 1);
     pass(p, 9000);
     assert_int_equal(p->closed, 0);
-    pass(p, 9000); /* two looks, each within 1.2 s; 10 s; 100 at 20 a second */
+    pass(p, 9000); /* two checks, each within 1.2 s; 10 s; 100 sessions at 20 per second */
     assert_int_equal(p->closed, 100);
     play_free(p);
 }
 
-static void a_home_that_goes_again_calls_nobody(void **state)
+static void a_home_that_goes_down_again_restarts_the_homecoming_delay(void **state)
 {
     (void)state;
     struct play *p = play_new(HOMECOMING, 2);
@@ -789,18 +788,18 @@ static void a_home_that_goes_again_calls_nobody(void **state)
     play_free(p);
 }
 
-static void those_who_stayed_away_during_a_slow_start_are_called_after_it(void **state)
+static void homecoming_waits_for_the_end_of_slow_start(void **state)
 {
     (void)state;
     struct play *p = play_new(HOMECOMING "\"node_defaults\":{\"slow_start_ms\":30000},", 2);
     set_status(p, 0, NODE_DOWN);
     pass(p, 1000);
     set_status(p, 0, NODE_UP);
-    pass(p, 15000); /* nobody was away: nothing to wait for, it seems */
+    pass(p, 15000); /* no session is off-home yet */
     atomic_store(&ground_live(&p->g, 0)->off_home[OFF_HOME_DOWN],
-                 40); /* home was still warming up for them */
+                 40); /* their home is still in slow start */
     pass(p, 14000);
-    assert_int_equal(p->closed, 0); /* it would not have them yet */
+    assert_int_equal(p->closed, 0); /* the home would not take them yet */
     pass(p, 10000);
     assert_int_equal(p->closed_away, 40);
     play_free(p);
@@ -812,7 +811,7 @@ static void set_away(struct play *p, enum off_home_cause cause, uint32_t n)
     evictor_check(p->evictor);
 }
 
-static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)
+static void homecoming_includes_only_sessions_whose_home_was_not_up(void **state)
 {
     (void)state;
     static const enum off_home_cause others[] = {OFF_HOME_MOVED, OFF_HOME_REFUSED,
@@ -831,7 +830,7 @@ static void a_homecoming_takes_only_those_whose_home_was_not_up(void **state)
     }
 }
 
-static void after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it(void **state)
+static void sessions_return_after_a_scale_out_if_configured(void **state)
 {
     (void)state;
     struct play *p = play_new("\"homecoming\":{\"after_ms\":10000,\"rate_per_s\":20,"
@@ -848,7 +847,7 @@ static void after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_i
     play_free(p);
 }
 
-static void an_operator_brings_home_sessions_of_every_cause(void **state)
+static void a_requested_homecoming_includes_all_off_home_sessions(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -861,8 +860,8 @@ static void an_operator_brings_home_sessions_of_every_cause(void **state)
     play_free(p);
 }
 
-/* Home has no room for them, and sends each away again. */
-static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void **state)
+/* The home has no room, so each session becomes off-home again. */
+static void a_requested_homecoming_closes_no_more_than_were_off_home(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -877,11 +876,11 @@ static void an_operators_homecoming_closes_as_many_as_were_away_and_no_more(void
     play_free(p);
 }
 
-static void an_operators_homecoming_waits_until_the_workers_have_counted(void **state)
+static void a_requested_homecoming_waits_for_the_workers_to_recount(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
-    atomic_store(&p->g.registry.recounts, 2); /* the nodes have just changed */
+    atomic_store(&p->g.registry.recounts, 2); /* the nodes have just been changed */
     evictor_bring_home(p->evictor, ground_live(&p->g, 0), 50);
     pass(p, 3000);
     set_away(p, OFF_HOME_MOVED, 10);
@@ -900,7 +899,7 @@ static void an_operators_homecoming_waits_until_the_workers_have_counted(void **
 
 /* ---- snapshots ---- */
 
-static void a_reload_goes_on_with_the_drain(void **state)
+static void a_drain_continues_after_a_reload(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -925,18 +924,18 @@ static void a_reload_goes_on_with_the_drain(void **state)
     play_free(p);
 }
 
-static void a_node_that_is_gone_has_no_credit_left(void **state)
+static void a_removed_node_has_no_credit_left(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":1000,", 2);
     struct node_live *live = ground_live(&p->g, 1);
-    node_live_ref(live); /* as its relayed sessions do */
+    node_live_ref(live); /* held by its relayed sessions */
     seat(p, 1, 0, 400);
     p->workers_stuck = true;
     set_status(p, 1, NODE_DRAINING);
     pass(p, 200);
     assert_true(handed_out(live) > 0);
-    atomic_store(&live->sessions, 0); /* else it would stay as a departed node */
+    atomic_store(&live->sessions, 0); /* else the removed node would be kept */
     char *nodes = ground_nodes(1);
     struct snapshot *next = ground_snapshot(&p->g, "", nodes);
     assert_true(evictor_take(p->evictor, next));
@@ -949,7 +948,7 @@ static void a_node_that_is_gone_has_no_credit_left(void **state)
     play_free(p);
 }
 
-static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
+static void a_snapshot_that_fails_for_lack_of_memory_changes_nothing(void **state)
 {
     (void)state;
     struct play *p = play_new("\"drain_rate_per_s\":100,", 2);
@@ -957,7 +956,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
     seat(p, 1, 0, 300);
     set_status(p, 1, NODE_DRAINING);
     pass(p, 1000);
-    struct snapshot *next = ground_snapshot(&p->g, "", nodes); /* without the node that drains */
+    struct snapshot *next = ground_snapshot(&p->g, "", nodes); /* without the draining node */
     allowed = 0;
     assert_false(evictor_take(p->evictor, next));
     assert_null(evictor_new(p->g.loop, p->g.log, &p->g.registry, note_wake, p));
@@ -971,7 +970,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
     play_free(p);
 }
 
-static void with_nothing_to_do_it_does_nothing(void **state)
+static void without_work_no_timer_is_active(void **state)
 {
     (void)state;
     struct play *p = play_new("", 2);
@@ -985,50 +984,50 @@ static void with_nothing_to_do_it_does_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_drain_keeps_its_pace_in_every_second),
-        cmocka_unit_test(clean_sessions_go_first),
-        cmocka_unit_test(at_the_deadline_all_that_is_left_goes),
-        cmocka_unit_test(a_session_that_was_waiting_when_the_drain_began_goes_too),
-        cmocka_unit_test(a_session_that_lands_on_a_drained_node_goes_too),
-        cmocka_unit_test(a_drain_called_off_with_a_session_waiting_is_not_done),
-        cmocka_unit_test(an_empty_node_is_drained_at_once),
-        cmocka_unit_test(a_drain_is_over_once),
-        cmocka_unit_test(looking_all_the_time_neither_hurries_nor_hinders),
-        cmocka_unit_test(routers_do_not_close_in_step),
-        cmocka_unit_test(a_drain_called_off_takes_its_credit_back),
-        cmocka_unit_test(credit_that_nobody_takes_does_not_pile_up),
-        cmocka_unit_test(a_main_thread_that_was_held_up_does_not_catch_up),
-        cmocka_unit_test(no_timing_of_workers_and_main_thread_makes_a_burst),
-        cmocka_unit_test(an_operators_pace_counts_for_one_drain),
-        cmocka_unit_test(a_pace_for_the_next_drain_outlives_the_end_of_the_last),
-        cmocka_unit_test(sessions_of_a_node_that_is_down_are_closed_paced),
-        cmocka_unit_test(nobody_is_closed_while_there_is_nowhere_to_go),
-        cmocka_unit_test(nodes_of_another_cluster_are_no_place_to_go),
+        cmocka_unit_test(a_drain_keeps_its_rate_in_every_second),
+        cmocka_unit_test(clean_sessions_are_closed_first),
+        cmocka_unit_test(at_the_deadline_all_remaining_sessions_are_closed),
+        cmocka_unit_test(a_session_that_was_waiting_when_the_drain_began_is_closed_too),
+        cmocka_unit_test(a_session_that_reaches_a_drained_node_is_closed_too),
+        cmocka_unit_test(a_cancelled_drain_is_not_reported_as_drained),
+        cmocka_unit_test(an_empty_node_is_drained_immediately),
+        cmocka_unit_test(the_end_of_a_drain_is_logged_once),
+        cmocka_unit_test(frequent_checks_do_not_change_the_rate),
+        cmocka_unit_test(closing_times_are_randomized),
+        cmocka_unit_test(a_cancelled_drain_revokes_its_credit),
+        cmocka_unit_test(unused_credit_does_not_accumulate),
+        cmocka_unit_test(a_delayed_main_thread_does_not_catch_up),
+        cmocka_unit_test(late_workers_and_a_late_main_thread_cause_no_burst),
+        cmocka_unit_test(a_rate_override_applies_to_one_drain),
+        cmocka_unit_test(a_rate_for_the_next_drain_survives_the_end_of_the_last),
+        cmocka_unit_test(sessions_of_a_down_node_are_closed_at_the_rate),
+        cmocka_unit_test(no_session_is_closed_while_no_other_node_is_up),
+        cmocka_unit_test(nodes_of_another_cluster_take_no_sessions),
         cmocka_unit_test(a_down_node_keeps_its_sessions_while_no_other_node_takes_them),
         cmocka_unit_test(a_drain_is_held_while_no_other_node_takes_its_sessions),
-        cmocka_unit_test(a_drain_goes_on_as_soon_as_another_node_has_room),
-        cmocka_unit_test(the_deadline_of_a_drain_closes_also_what_no_other_node_takes),
-        cmocka_unit_test(a_departed_node_takes_no_sessions),
-        cmocka_unit_test(no_session_comes_home_while_the_home_is_full),
-        cmocka_unit_test(on_node_down_keep_keeps),
+        cmocka_unit_test(a_drain_continues_as_soon_as_another_node_has_room),
+        cmocka_unit_test(the_drain_deadline_closes_sessions_without_another_node_too),
+        cmocka_unit_test(a_removed_node_takes_no_sessions),
+        cmocka_unit_test(no_session_returns_while_its_home_is_full),
+        cmocka_unit_test(on_node_down_keep_closes_no_session),
         cmocka_unit_test(paused_and_ejected_nodes_keep_their_sessions),
-        cmocka_unit_test(a_node_that_was_left_empty_says_nothing),
-        cmocka_unit_test(sessions_come_home_when_home_has_been_up_for_long_enough),
-        cmocka_unit_test(without_homecoming_they_stay_where_they_are),
-        cmocka_unit_test(an_operator_calls_home_those_who_are_away_and_nobody_later),
-        cmocka_unit_test(an_operator_calls_home_as_soon_as_home_is_back),
-        cmocka_unit_test(a_home_that_fails_sessions_is_no_home_yet),
-        cmocka_unit_test(a_home_that_goes_again_calls_nobody),
-        cmocka_unit_test(those_who_stayed_away_during_a_slow_start_are_called_after_it),
-        cmocka_unit_test(a_homecoming_takes_only_those_whose_home_was_not_up),
-        cmocka_unit_test(after_a_scale_out_sessions_come_home_if_the_configuration_asks_for_it),
-        cmocka_unit_test(an_operator_brings_home_sessions_of_every_cause),
-        cmocka_unit_test(an_operators_homecoming_closes_as_many_as_were_away_and_no_more),
-        cmocka_unit_test(an_operators_homecoming_waits_until_the_workers_have_counted),
-        cmocka_unit_test(a_reload_goes_on_with_the_drain),
-        cmocka_unit_test(a_node_that_is_gone_has_no_credit_left),
-        cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),
-        cmocka_unit_test(with_nothing_to_do_it_does_nothing),
+        cmocka_unit_test(a_down_node_without_sessions_logs_nothing),
+        cmocka_unit_test(sessions_return_when_their_home_has_been_up_long_enough),
+        cmocka_unit_test(without_homecoming_sessions_stay_where_they_are),
+        cmocka_unit_test(a_requested_homecoming_does_not_affect_later_sessions),
+        cmocka_unit_test(homecoming_can_be_requested_as_soon_as_the_home_is_up),
+        cmocka_unit_test(a_failed_session_restarts_the_homecoming_delay),
+        cmocka_unit_test(a_home_that_goes_down_again_restarts_the_homecoming_delay),
+        cmocka_unit_test(homecoming_waits_for_the_end_of_slow_start),
+        cmocka_unit_test(homecoming_includes_only_sessions_whose_home_was_not_up),
+        cmocka_unit_test(sessions_return_after_a_scale_out_if_configured),
+        cmocka_unit_test(a_requested_homecoming_includes_all_off_home_sessions),
+        cmocka_unit_test(a_requested_homecoming_closes_no_more_than_were_off_home),
+        cmocka_unit_test(a_requested_homecoming_waits_for_the_workers_to_recount),
+        cmocka_unit_test(a_drain_continues_after_a_reload),
+        cmocka_unit_test(a_removed_node_has_no_credit_left),
+        cmocka_unit_test(a_snapshot_that_fails_for_lack_of_memory_changes_nothing),
+        cmocka_unit_test(without_work_no_timer_is_active),
     };
     return cmocka_run_group_tests_name("evictor", tests, NULL, NULL);
 }

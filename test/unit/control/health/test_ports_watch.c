@@ -1,7 +1,7 @@
 /*
- * test_ports_watch.c - a word is said before the local ports towards a node run out, and once.
+ * test_ports_watch.c - one warning is logged before the local ports towards a node run out.
  *
- * The size of the port range is this machine's, read here a second time.
+ * The test reads the size of the port range from the machine, independently of the router's code.
  */
 #include "control/ground.h"
 
@@ -38,7 +38,7 @@ static void watch_fini(struct watch *w)
     ground_fini(&w->g);
 }
 
-/* With so many percent of a node's ports in use. Returns how many warnings there are by now. */
+/* Check with this percentage of a node's ports in use. Returns the number of warnings so far. */
 static uint64_t look(struct watch *w, size_t node, unsigned sources, unsigned percent)
 {
     uint64_t sessions = (uint64_t)w->range * sources * percent / 100u;
@@ -52,7 +52,7 @@ static uint64_t look(struct watch *w, size_t node, unsigned sources, unsigned pe
 static const char two[] = "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"},"
                           "{\"name\":\"b\",\"address\":\"192.0.2.2:1883\"}";
 
-static void the_warning_comes_once_until_it_has_been_better(void **state)
+static void the_warning_is_not_repeated_until_usage_drops(void **state)
 {
     (void)state;
     struct watch w;
@@ -70,7 +70,7 @@ static void the_warning_comes_once_until_it_has_been_better(void **state)
     watch_fini(&w);
 }
 
-static void each_node_has_ports_of_its_own(void **state)
+static void ports_are_counted_for_each_node(void **state)
 {
     (void)state;
     struct watch w;
@@ -80,7 +80,7 @@ static void each_node_has_ports_of_its_own(void **state)
     assert_int_equal(look(&w, 1, 1, 85), 1);
     assert_int_equal(look(&w, 0, 1, 85), 2);
     assert_int_equal(look(&w, 1, 1, 10), 2);
-    assert_int_equal(look(&w, 0, 1, 85), 2); /* the other's end is not its own */
+    assert_int_equal(look(&w, 0, 1, 85), 2); /* another node's recovery does not count */
     assert_int_equal(look(&w, 1, 1, 85), 3);
     watch_fini(&w);
 }
@@ -127,14 +127,14 @@ static void a_reload_does_not_warn_again(void **state)
     watch_fini(&w);
 }
 
-/* Its record may be freed, and the place of it be another node's. */
-static void a_node_that_is_gone_is_forgotten(void **state)
+/* The record of a removed node may be freed, and its memory reused for another node. */
+static void a_removed_node_is_forgotten(void **state)
 {
     (void)state;
     struct watch w;
     watch_init(&w, "", two);
     struct node_live *live = ground_live(&w.g, 1);
-    node_live_ref(live); /* held by its sessions, so that it can be known again */
+    node_live_ref(live); /* held by its sessions, so that the same record is used again */
     assert_int_equal(look(&w, 1, 1, 90), 1);
     take(&w, "{\"name\":\"a\",\"address\":\"192.0.2.1:1883\"}");
     assert_int_equal(look(&w, 0, 1, 10), 1);
@@ -145,7 +145,7 @@ static void a_node_that_is_gone_is_forgotten(void **state)
     watch_fini(&w);
 }
 
-static void many_nodes_are_short_of_ports_at_once(void **state)
+static void many_nodes_can_be_short_of_ports_at_the_same_time(void **state)
 {
     (void)state;
     struct watch w;
@@ -162,13 +162,13 @@ static void many_nodes_are_short_of_ports_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_warning_comes_once_until_it_has_been_better),
-        cmocka_unit_test(each_node_has_ports_of_its_own),
+        cmocka_unit_test(the_warning_is_not_repeated_until_usage_drops),
+        cmocka_unit_test(ports_are_counted_for_each_node),
         cmocka_unit_test(source_addresses_of_the_nodes_family_multiply_the_ports),
         cmocka_unit_test(a_unix_socket_needs_no_port),
         cmocka_unit_test(a_reload_does_not_warn_again),
-        cmocka_unit_test(a_node_that_is_gone_is_forgotten),
-        cmocka_unit_test(many_nodes_are_short_of_ports_at_once),
+        cmocka_unit_test(a_removed_node_is_forgotten),
+        cmocka_unit_test(many_nodes_can_be_short_of_ports_at_the_same_time),
     };
     return cmocka_run_group_tests_name("ports_watch", tests, NULL, NULL);
 }

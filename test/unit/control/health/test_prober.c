@@ -1,9 +1,8 @@
 /*
- * test_prober.c - a node's status follows decrees, checks and failed sessions, and nothing
- * else; checks come when they are due.
+ * test_prober.c - the status of a node depends on configured states, overrides, checks and failed
+ * sessions only; and checks start when they are due.
  *
- * Checks are played: what they find, how long they take, and whether they can begin at all is
- * up to the test.
+ * Checks are simulated: the test sets their result, their duration, and whether they can start.
  */
 #include "control/ground.h"
 
@@ -18,7 +17,7 @@
 #define CHECK_TCP  "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":5000},"
 #define CHECK_MQTT "\"health_check\":{\"type\":\"mqtt\",\"interval_ms\":5000}"
 
-/* ---- checks, as the test has them ---- */
+/* ---- simulated checks ---- */
 
 struct played {
     enum check_result result;
@@ -49,8 +48,8 @@ static void on_over(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)loop, (void)events;
     struct check c = *CONTAINER_OF(timer, struct check, over);
     char why[128];
-    (void)snprintf(why, sizeof(why), "%s", c.play->why ? c.play->why : "as told");
-    /* what was borrowed must be there until the end */
+    (void)snprintf(why, sizeof(why), "%s", c.play->why ? c.play->why : "simulated");
+    /* borrowed data must be valid until the end */
     assert_non_null(c.target.conf->health_check);
     assert_string_equal(c.target.client_id, c.play->client_id);
     assert_true(!c.target.password || strcmp(c.target.password, c.play->password) == 0);
@@ -99,7 +98,7 @@ void check_cancel(struct check *check)
     free(check);
 }
 
-/* ---- the scene ---- */
+/* ---- setup ---- */
 
 struct scene {
     struct ground g;
@@ -161,7 +160,7 @@ static uint64_t up_since(struct scene *s, size_t node)
     return NODE_LIVE_READ(ground_live(&s->g, node)->up_since_us);
 }
 
-/* As the workers and the main thread have it between them. */
+/* What the workers and the main thread do after failures. */
 static void note_failures(struct scene *s, size_t node, unsigned n)
 {
     atomic_fetch_add(&ground_live(&s->g, node)->failures, n);
@@ -184,9 +183,9 @@ static void expect_logged(struct scene *s, unsigned n, const char *event, const 
     fail_msg("want %u of %s with %s and %s", n, event, a ? a : "anything", b ? b : "anything");
 }
 
-/* ---- when checks come ---- */
+/* ---- schedule of checks ---- */
 
-static void the_first_round_is_spread_over_a_second(void **state)
+static void first_checks_are_spread_over_a_second(void **state)
 {
     (void)state;
     struct scene s;
@@ -210,13 +209,13 @@ static void the_first_round_is_spread_over_a_second(void **state)
     scene_fini(&s);
 }
 
-static void checks_come_every_interval_with_a_tenth_of_jitter(void **state)
+static void checks_run_every_interval_with_ten_percent_jitter(void **state)
 {
     (void)state;
     struct scene s;
     bool early = false, late = false;
     scene_init(&s);
-    played[0].takes_ms = 1500; /* the interval counts from one beginning to the next */
+    played[0].takes_ms = 1500; /* the interval is measured from start to start */
     take_n(&s, CHECK_TCP, 1, true);
     pass(&s, 600000);
     assert_in_range(played[0].begun, 105, 135);
@@ -230,7 +229,7 @@ static void checks_come_every_interval_with_a_tenth_of_jitter(void **state)
     scene_fini(&s);
 }
 
-static void a_node_that_changes_is_checked_faster(void **state)
+static void a_changing_node_is_checked_faster(void **state)
 {
     (void)state;
     struct scene s;
@@ -242,12 +241,12 @@ static void a_node_that_changes_is_checked_faster(void **state)
         pass(&s, 20);
     unsigned n = played[0].begun;
     assert_in_range(played[0].begun_us[n - 1] - played[0].begun_us[n - 2], 890000, 1120000);
-    pass(&s, 20000); /* it stays as it is: no hurry */
+    pass(&s, 20000); /* no longer changing: normal interval */
     assert_in_range(played[0].begun - n, 3, 5);
     scene_fini(&s);
 }
 
-static void a_silent_node_is_checked_no_less_often(void **state)
+static void a_silent_node_is_checked_at_the_same_interval(void **state)
 {
     (void)state;
     struct scene s;
@@ -260,7 +259,7 @@ static void a_silent_node_is_checked_no_less_often(void **state)
     scene_fini(&s);
 }
 
-static void a_node_that_joins_is_checked_soon_and_starts_slowly(void **state)
+static void a_new_node_is_checked_soon_and_gets_a_slow_start(void **state)
 {
     (void)state;
     struct scene s;
@@ -277,7 +276,7 @@ static void a_node_that_joins_is_checked_soon_and_starts_slowly(void **state)
     scene_fini(&s);
 }
 
-static void nodes_of_a_cluster_that_had_none_do_not_start_slowly(void **state)
+static void nodes_of_a_new_cluster_get_no_slow_start(void **state)
 {
     (void)state;
     struct scene s;
@@ -298,7 +297,7 @@ static void nodes_of_a_cluster_that_had_none_do_not_start_slowly(void **state)
     scene_fini(&s);
 }
 
-static void a_shorter_interval_counts_from_the_reload_on(void **state)
+static void a_shorter_interval_takes_effect_at_the_reload(void **state)
 {
     (void)state;
     struct scene s;
@@ -313,7 +312,7 @@ static void a_shorter_interval_counts_from_the_reload_on(void **state)
     scene_fini(&s);
 }
 
-static void a_check_that_cannot_begin_says_nothing_of_the_node(void **state)
+static void a_check_that_cannot_start_does_not_change_the_status(void **state)
 {
     (void)state;
     struct scene s;
@@ -323,7 +322,7 @@ static void a_check_that_cannot_begin_says_nothing_of_the_node(void **state)
     pass(&s, 60000);
     assert_true(played[0].begun >= 10);
     assert_int_equal(status(&s, 0), NODE_UP);
-    expect_logged(&s, 2, "WARN check.not_started", NULL, NULL); /* once for each node */
+    expect_logged(&s, 2, "WARN check.not_started", NULL, NULL); /* once per node */
     played[0].cannot_begin = played[1].cannot_begin = false;
     pass(&s, 12000);
     assert_in_range(played[0].done, 1, 3);
@@ -333,9 +332,9 @@ static void a_check_that_cannot_begin_says_nothing_of_the_node(void **state)
     scene_fini(&s);
 }
 
-/* ---- what they lead to ---- */
+/* ---- results of checks ---- */
 
-static void a_node_whose_checks_fail_is_down_until_they_do_not(void **state)
+static void a_node_is_down_while_its_checks_fail(void **state)
 {
     (void)state;
     struct scene s;
@@ -351,7 +350,7 @@ static void a_node_whose_checks_fail_is_down_until_they_do_not(void **state)
     expect_logged(&s, 1, "WARN node.status", "node=\"n1\" status=\"down\" was=\"up\"",
                   "why=\"connect: Connection refused\"");
     pass(&s, 60000);
-    expect_logged(&s, 1, "node.status", NULL, NULL); /* the same again is no news */
+    expect_logged(&s, 1, "node.status", NULL, NULL); /* an unchanged status is not logged */
     assert_true(ground_logged(&s.g, "DEBUG check.done", "node=\"n1\" result=\"bad\"", NULL) > 10);
     played[1].result = CHECK_GOOD;
     played[1].why = "CONNACK return code 0";
@@ -364,7 +363,7 @@ static void a_node_whose_checks_fail_is_down_until_they_do_not(void **state)
     scene_fini(&s);
 }
 
-static void a_node_that_wants_no_new_sessions_is_paused(void **state)
+static void a_node_that_accepts_no_new_sessions_is_paused(void **state)
 {
     (void)state;
     struct scene s;
@@ -377,7 +376,7 @@ static void a_node_that_wants_no_new_sessions_is_paused(void **state)
     scene_fini(&s);
 }
 
-static void a_cluster_without_checks_any_more_forgets_what_they_said(void **state)
+static void removing_the_health_check_resets_the_verdicts(void **state)
 {
     (void)state;
     struct scene s;
@@ -389,7 +388,7 @@ static void a_cluster_without_checks_any_more_forgets_what_they_said(void **stat
     played[0].takes_ms = 2000;
     while (played[0].begun == played[0].done)
         pass(&s, 10);
-    take_n(&s, "", 2, false); /* while a check is under way */
+    take_n(&s, "", 2, false); /* while a check is running */
     assert_int_equal(status(&s, 0), NODE_UP);
     expect_logged(&s, 1, "node.status", "status=\"up\"", "why=\"it no longer has a health check\"");
     assert_int_equal(played[0].cancelled, 1);
@@ -399,7 +398,7 @@ static void a_cluster_without_checks_any_more_forgets_what_they_said(void **stat
     scene_fini(&s);
 }
 
-static void one_bad_check_of_a_node_that_served_without_is_no_verdict(void **state)
+static void after_adding_checks_one_bad_result_is_not_enough(void **state)
 {
     (void)state;
     struct scene s;
@@ -421,7 +420,7 @@ static void one_bad_check_of_a_node_that_served_without_is_no_verdict(void **sta
 
 #define PASSIVE "\"passive\":{\"failures\":5,\"window_ms\":10000,\"eject_ms\":10000},"
 
-static void a_node_on_which_sessions_fail_is_ejected_for_a_while(void **state)
+static void a_node_on_which_sessions_fail_is_ejected_temporarily(void **state)
 {
     (void)state;
     struct scene s;
@@ -452,14 +451,14 @@ static void the_last_node_is_never_ejected(void **state)
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
 
-    scene_init(&s); /* whatever keeps the other away */
+    scene_init(&s); /* the other node is draining */
     take_n(&s, PASSIVE, 2, true);
     assert_true(prober_override(s.prober, "c", "n1", NODE_STATE_DRAINING));
     fail_sessions(&s, 0, 1000);
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
 
-    scene_init(&s); /* the other takes no sessions at all */
+    scene_init(&s); /* the other node has weight 0 */
     take(&s, PASSIVE,
          "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\"},"
          "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\",\"weight\":0}",
@@ -468,7 +467,7 @@ static void the_last_node_is_never_ejected(void **state)
     assert_int_equal(status(&s, 0), NODE_UP);
     scene_fini(&s);
 
-    scene_init(&s); /* two of them fail at once */
+    scene_init(&s); /* two nodes fail at the same time */
     take_n(&s, "\"passive\":{\"max_ejected_percent\":100},", 3, true);
     assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     atomic_store(&ground_live(&s.g, 0)->failures, 1000);
@@ -478,7 +477,7 @@ static void the_last_node_is_never_ejected(void **state)
     scene_fini(&s);
 }
 
-static void no_more_nodes_are_ejected_than_may_be(void **state)
+static void ejections_are_limited_by_max_ejected_percent(void **state)
 {
     (void)state;
     struct scene s;
@@ -494,7 +493,7 @@ static void no_more_nodes_are_ejected_than_may_be(void **state)
     scene_fini(&s);
 }
 
-static void a_node_that_was_down_is_not_ejected_when_it_is_back(void **state)
+static void failures_while_down_do_not_eject_a_node_later(void **state)
 {
     (void)state;
     struct scene s;
@@ -504,7 +503,7 @@ static void a_node_that_was_down_is_not_ejected_when_it_is_back(void **state)
     played[0].result = CHECK_BAD;
     while (status(&s, 0) != NODE_DOWN)
         pass(&s, 10);
-    fail_sessions(&s, 0, 100); /* those that waited for it */
+    fail_sessions(&s, 0, 100); /* sessions that were waiting for the node */
     played[0].result = CHECK_GOOD;
     while (status(&s, 0) == NODE_DOWN)
         pass(&s, 10);
@@ -514,7 +513,7 @@ static void a_node_that_was_down_is_not_ejected_when_it_is_back(void **state)
     scene_fini(&s);
 }
 
-static void what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back(void **state)
+static void failures_while_draining_do_not_eject_a_node_later(void **state)
 {
     (void)state;
     struct scene s;
@@ -528,31 +527,31 @@ static void what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back(v
     scene_fini(&s);
 }
 
-static void a_calm_prober_looks_rarely_and_at_once_when_told(void **state)
+static void an_idle_prober_checks_failures_rarely_or_when_notified(void **state)
 {
     (void)state;
     struct scene s;
     scene_init(&s);
     take_n(&s, PASSIVE, 3, true);
     pass(&s, 5000);
-    atomic_fetch_add(&ground_live(&s.g, 0)->failures, 5); /* nobody says so */
+    atomic_fetch_add(&ground_live(&s.g, 0)->failures, 5); /* without a notification */
     pass(&s, 2100);
     assert_int_equal(status(&s, 0), NODE_EJECTED);
-    pass(&s, 12000); /* back, and calm */
+    pass(&s, 12000); /* up again, and idle */
     assert_int_equal(status(&s, 0), NODE_UP);
     pass(&s, 3000);
     note_failures(&s, 1, 5);
-    assert_int_equal(status(&s, 1), NODE_EJECTED); /* no time has passed */
-    note_failures(&s, 2, 5);                       /* now it looks often, and is not to be woken */
+    assert_int_equal(status(&s, 1), NODE_EJECTED); /* immediately */
+    note_failures(&s, 2, 5); /* it checks often now, and needs no notification */
     assert_int_equal(status(&s, 2), NODE_UP);
     assert_false(prober_note_failing(s.prober));
     pass(&s, 110);
-    assert_int_equal(status(&s, 2), NODE_UP); /* one of three may be ejected, and no more */
+    assert_int_equal(status(&s, 2), NODE_UP); /* at most one of three may be ejected */
     assert_true(prober_note_failing(s.prober));
     scene_fini(&s);
 }
 
-static void passive_off_ejects_nobody(void **state)
+static void passive_off_ejects_no_node(void **state)
 {
     (void)state;
     struct scene s;
@@ -563,7 +562,7 @@ static void passive_off_ejects_nobody(void **state)
     scene_fini(&s);
 }
 
-static void failures_from_before_a_node_joined_do_not_count(void **state)
+static void failures_before_a_node_was_added_do_not_count(void **state)
 {
     (void)state;
     struct scene s;
@@ -582,7 +581,7 @@ static void failures_from_before_a_node_joined_do_not_count(void **state)
     scene_fini(&s);
 }
 
-/* ---- decrees ---- */
+/* ---- configured states and overrides ---- */
 
 static const char with_state[] =
     "{\"name\":\"n0\",\"address\":\"192.0.2.1:1883\",\"state\":\"%s\"},"
@@ -595,7 +594,7 @@ static void take_state(struct scene *s, const char *word, bool first)
     take(s, "", nodes, first);
 }
 
-static void the_configuration_decrees(void **state)
+static void the_configured_state_sets_the_status(void **state)
 {
     (void)state;
     struct scene s;
@@ -614,7 +613,7 @@ static void the_configuration_decrees(void **state)
     scene_fini(&s);
 }
 
-static void an_operators_word_stands_until_the_configuration_says_another(void **state)
+static void an_override_lasts_until_the_configured_state_changes(void **state)
 {
     (void)state;
     struct scene s;
@@ -637,7 +636,7 @@ static void an_operators_word_stands_until_the_configuration_says_another(void *
 
 /* ---- snapshots ---- */
 
-static void health_outlives_a_reload_and_so_does_a_check_under_way(void **state)
+static void health_and_running_checks_survive_a_reload(void **state)
 {
     (void)state;
     struct scene s;
@@ -650,7 +649,7 @@ static void health_outlives_a_reload_and_so_does_a_check_under_way(void **state)
     while (played[1].begun == played[1].done)
         pass(&s, 10);
     unsigned begun = played[1].begun, changes = s.changes;
-    for (int i = 0; i < 50; i++) { /* many within one check */
+    for (int i = 0; i < 50; i++) { /* many reloads during one check */
         take_n(&s, CHECK_TCP, 2, false);
         pass(&s, 10);
     }
@@ -663,7 +662,7 @@ static void health_outlives_a_reload_and_so_does_a_check_under_way(void **state)
     scene_fini(&s);
 }
 
-static void a_node_with_another_address_is_checked_there_at_once(void **state)
+static void a_changed_address_is_checked_immediately(void **state)
 {
     (void)state;
     struct scene s;
@@ -682,7 +681,7 @@ static void a_node_with_another_address_is_checked_there_at_once(void **state)
     scene_fini(&s);
 }
 
-static void a_node_that_is_gone_is_forgotten(void **state)
+static void a_removed_node_is_forgotten(void **state)
 {
     (void)state;
     struct scene s;
@@ -701,12 +700,12 @@ static void a_node_that_is_gone_is_forgotten(void **state)
     take_n(&s, CHECK_TCP, 3, false);
     assert_int_equal(node_live_status(live), NODE_UP);
     assert_int_equal(up_since(&s, 2), ground_now_us);
-    expect_logged(&s, 0, "node.status", "node=\"n2\" status=\"up\"", NULL); /* it is new */
+    expect_logged(&s, 0, "node.status", "node=\"n2\" status=\"up\"", NULL); /* a new node */
     node_live_unref(live);
     scene_fini(&s);
 }
 
-/* Node n2 of three leaves, with a session on it. */
+/* Remove node n2 of three while it has a session. */
 static void leave_with_a_session(struct scene *s, const char *more)
 {
     struct node_live *live = ground_live(&s->g, 2);
@@ -716,7 +715,7 @@ static void leave_with_a_session(struct scene *s, const char *more)
     assert_ptr_equal(ground_live(&s->g, 2), live);
 }
 
-static void a_node_that_left_with_a_session_is_checked_again_when_it_is_back(void **state)
+static void a_removed_node_with_a_session_is_checked_again_when_added(void **state)
 {
     (void)state;
     struct scene s;
@@ -725,13 +724,13 @@ static void a_node_that_left_with_a_session_is_checked_again_when_it_is_back(voi
     pass(&s, 2000);
     leave_with_a_session(&s, CHECK_TCP);
     pass(&s, 11000);
-    assert_in_range(played[2].begun, 3, 4); /* the session would hang if it were down */
+    assert_in_range(played[2].begun, 3, 4); /* if the node goes down, its session must be closed */
     atomic_store(&ground_live(&s.g, 2)->sessions, 0);
     unsigned begun = played[2].begun;
     pass(&s, 30000);
     assert_int_equal(played[2].begun, begun);
     take_n(&s, CHECK_TCP, 3, false);
-    assert_int_equal(up_since(&s, 2), ground_now_us); /* it starts slowly */
+    assert_int_equal(up_since(&s, 2), ground_now_us); /* slow start */
     assert_int_equal(up_since(&s, 0), 0);
     pass(&s, 110);
     assert_int_equal(played[2].begun, begun + 1);
@@ -741,7 +740,7 @@ static void a_node_that_left_with_a_session_is_checked_again_when_it_is_back(voi
     scene_fini(&s);
 }
 
-static void a_node_that_left_while_down_is_up_after_one_good_check(void **state)
+static void a_node_removed_while_down_is_up_after_one_good_check(void **state)
 {
     (void)state;
     struct scene s;
@@ -756,7 +755,7 @@ static void a_node_that_left_while_down_is_up_after_one_good_check(void **state)
     pass(&s, 20000);
     played[2].result = CHECK_GOOD;
     take_n(&s, CHECK_TCP, 3, false);
-    assert_int_equal(status(&s, 2), NODE_DOWN); /* nothing better is known yet */
+    assert_int_equal(status(&s, 2), NODE_DOWN); /* the last known verdict */
     pass(&s, 110);
     assert_int_equal(status(&s, 2), NODE_UP);
     assert_in_range(up_since(&s, 2), ground_now_us - 110000, ground_now_us);
@@ -771,7 +770,7 @@ static void a_node_that_left_while_down_is_up_after_one_good_check(void **state)
         .result = CHECK_TIMEOUT, .why = "no CONNACK within 3000 ms", .contact = CHECK_CONNECTED    \
     }
 
-/* The first `n` nodes do not answer their checks any more, and are found out. */
+/* Let the checks of the first `n` nodes time out until these nodes are suspected. */
 static void suspect(struct scene *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -779,7 +778,7 @@ static void suspect(struct scene *s, size_t n)
     pass(s, 12000);
 }
 
-static void time_outs_take_out_no_more_than_half_of_the_nodes(void **state)
+static void timeouts_set_at_most_half_of_the_nodes_to_down(void **state)
 {
     (void)state;
     static const struct {
@@ -804,7 +803,7 @@ static void time_outs_take_out_no_more_than_half_of_the_nodes(void **state)
     }
 }
 
-static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
+static void panic_does_not_keep_bad_nodes_up(void **state)
 {
     (void)state;
     struct scene s;
@@ -812,7 +811,7 @@ static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
     take_n(&s, CHECK_TCP PASSIVE, 4, true);
     pass(&s, 2000);
     suspect(&s, 3);
-    played[3].result = CHECK_BAD; /* refused: a fact */
+    played[3].result = CHECK_BAD; /* refused, so certainly down */
     assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     pass(&s, 12000);
     assert_int_equal(status(&s, 0), NODE_UP);
@@ -823,7 +822,7 @@ static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
     struct prober_facts facts;
     assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_string_equal(facts.why, "5 sessions failed within 10000 ms");
-    fail_sessions(&s, 1, 100); /* the last one that is open */
+    fail_sessions(&s, 1, 100); /* the last open node */
     assert_int_equal(status(&s, 1), NODE_UP);
     assert_true(prober_read(s.prober, ground_live(&s.g, 1), &facts));
     assert_string_equal(facts.why, "suspected: no CONNACK within 3000 ms");
@@ -831,7 +830,7 @@ static void panic_spares_no_node_that_is_known_to_be_bad(void **state)
     scene_fini(&s);
 }
 
-static void suspected_nodes_are_ejected_beyond_the_limit_of_passive(void **state)
+static void suspected_nodes_are_ejected_beyond_the_passive_limit(void **state)
 {
     (void)state;
     struct scene s;
@@ -840,7 +839,7 @@ static void suspected_nodes_are_ejected_beyond_the_limit_of_passive(void **state
     pass(&s, 2000);
     suspect(&s, 3);
     fail_sessions(&s, 0, 5);
-    fail_sessions(&s, 1, 5); /* passive alone ejects one of three */
+    fail_sessions(&s, 1, 5); /* passive alone would eject one of three */
     assert_int_equal(status(&s, 0), NODE_EJECTED);
     assert_int_equal(status(&s, 1), NODE_EJECTED);
     assert_int_equal(status(&s, 2), NODE_UP);
@@ -864,7 +863,7 @@ static void panic_ends_when_enough_nodes_have_been_up_for_a_while(void **state)
         pass(&s, 10);
     }
     assert_false(prober_panics(s.prober, 0));
-    assert_int_equal(status(&s, 0), NODE_DOWN); /* one is suspected, which is no panic */
+    assert_int_equal(status(&s, 0), NODE_DOWN); /* one suspected node is no panic */
     assert_int_equal(status(&s, 1), NODE_UP);
     pass(&s, 60000);
     expect_logged(&s, 1, "WARN cluster.panic ", NULL, NULL);
@@ -872,7 +871,7 @@ static void panic_ends_when_enough_nodes_have_been_up_for_a_while(void **state)
     scene_fini(&s);
 }
 
-static void a_node_whose_checks_turn_good_now_and_then_does_not_end_panic(void **state)
+static void occasional_good_checks_do_not_end_panic(void **state)
 {
     (void)state;
     struct scene s;
@@ -881,7 +880,7 @@ static void a_node_whose_checks_turn_good_now_and_then_does_not_end_panic(void *
            true);
     pass(&s, 2000);
     suspect(&s, 2);
-    for (unsigned i = 0; i < 10; i++) { /* good for one check, then not again */
+    for (unsigned i = 0; i < 10; i++) { /* good for one check only */
         unsigned done = played[1].done;
         played[1].result = CHECK_GOOD;
         while (played[1].done == done)
@@ -896,7 +895,7 @@ static void a_node_whose_checks_turn_good_now_and_then_does_not_end_panic(void *
     scene_fini(&s);
 }
 
-static void panic_outlives_a_reload_and_ends_with_percent_0(void **state)
+static void panic_survives_a_reload_and_ends_with_percent_0(void **state)
 {
     (void)state;
     struct scene s;
@@ -921,7 +920,7 @@ static const char with_backup[] =
     "{\"name\":\"n1\",\"address\":\"192.0.2.2:1883\"},"
     "{\"name\":\"n2\",\"address\":\"192.0.2.3:1883\",\"backup\":true}";
 
-static void backups_that_are_up_take_over_and_there_is_no_panic(void **state)
+static void there_is_no_panic_while_backups_are_up(void **state)
 {
     (void)state;
     struct scene s;
@@ -931,14 +930,14 @@ static void backups_that_are_up_take_over_and_there_is_no_panic(void **state)
     suspect(&s, 2);
     assert_int_equal(status(&s, 0), NODE_DOWN);
     assert_int_equal(status(&s, 1), NODE_DOWN);
-    played[2] = SUSPECT; /* now nobody is left */
+    played[2] = SUSPECT; /* now no node is up */
     pass(&s, 12000);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(status(&s, i), NODE_UP);
     scene_fini(&s);
 }
 
-static void silent_checks_ask_for_proxy_protocol_unless_something_was_answered(void **state)
+static void silent_checks_suggest_proxy_protocol_until_the_node_answers(void **state)
 {
     (void)state;
     struct scene s;
@@ -946,20 +945,20 @@ static void silent_checks_ask_for_proxy_protocol_unless_something_was_answered(v
     scene_init(&s);
     played[0] = played[1] = SUSPECT;
     take_n(&s, CHECK_MQTT ",", 2, true);
-    atomic_store(&ground_live(&s.g, 1)->answered, true); /* a device, before the first check */
+    atomic_store(&ground_live(&s.g, 1)->answered, true); /* to a device, before the first check */
     pass(&s, 2000);
     assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_true(facts.unanswered && strstr(facts.why, "proxy_protocol"));
     assert_true(prober_read(s.prober, ground_live(&s.g, 1), &facts));
     assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
     played[1] = (struct played){.result = CHECK_GOOD, .contact = CHECK_ANSWERED};
-    pass(&s, 12000); /* one check was answered: from now on silence is silence */
+    pass(&s, 12000); /* one check was answered, so the hint is no longer given */
     assert_true(prober_read(s.prober, ground_live(&s.g, 0), &facts));
     assert_false(facts.unanswered || strstr(facts.why, "proxy_protocol"));
     scene_fini(&s);
 }
 
-static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
+static void a_node_that_flaps_in_dns_is_detected_as_down(void **state)
 {
     (void)state;
     struct scene s;
@@ -967,7 +966,7 @@ static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
     take_n(&s, CHECK_TCP, 3, true);
     pass(&s, 2000);
     played[2] = (struct played){.result = CHECK_TIMEOUT, .takes_ms = 3000};
-    for (unsigned i = 0; i < 20; i++) { /* faster than a check that times out */
+    for (unsigned i = 0; i < 20; i++) { /* faster than a check can time out */
         leave_with_a_session(&s, CHECK_TCP);
         pass(&s, 500);
         take_n(&s, CHECK_TCP, 3, false);
@@ -978,7 +977,7 @@ static void a_node_that_flaps_in_dns_is_found_down_all_the_same(void **state)
     scene_fini(&s);
 }
 
-static void failures_of_a_departed_node_do_not_eject_it_when_it_is_back(void **state)
+static void failures_of_a_removed_node_do_not_eject_it_later(void **state)
 {
     (void)state;
     struct scene s;
@@ -992,7 +991,7 @@ static void failures_of_a_departed_node_do_not_eject_it_when_it_is_back(void **s
     scene_fini(&s);
 }
 
-static void a_departed_node_is_checked_while_a_late_session_is_on_it(void **state)
+static void a_removed_node_is_checked_while_it_has_a_session(void **state)
 {
     (void)state;
     struct scene s;
@@ -1003,13 +1002,13 @@ static void a_departed_node_is_checked_while_a_late_session_is_on_it(void **stat
     atomic_store(&ground_live(&s.g, 2)->sessions, 0);
     pass(&s, 20000);
     unsigned begun = played[2].begun;
-    atomic_store(&ground_live(&s.g, 2)->sessions, 1); /* placed by the snapshot before */
+    atomic_store(&ground_live(&s.g, 2)->sessions, 1); /* placed by the previous snapshot */
     pass(&s, 11000);
     assert_in_range(played[2].begun - begun, 1, 3);
     scene_fini(&s);
 }
 
-static void an_override_of_a_node_that_left_the_file_is_gone(void **state)
+static void an_override_of_a_removed_node_is_dropped(void **state)
 {
     (void)state;
     struct scene s;
@@ -1017,13 +1016,13 @@ static void an_override_of_a_node_that_left_the_file_is_gone(void **state)
     take_n(&s, "", 3, true);
     assert_true(prober_override(s.prober, "c", "n2", NODE_STATE_DRAINING));
     leave_with_a_session(&s, "");
-    assert_int_equal(status(&s, 2), NODE_DRAINING); /* the drain goes on */
+    assert_int_equal(status(&s, 2), NODE_DRAINING); /* the drain continues */
     take_n(&s, "", 3, false);
     assert_int_equal(status(&s, 2), NODE_UP);
     scene_fini(&s);
 }
 
-static void a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly(void **state)
+static void a_changed_address_resets_the_verdict_and_gets_a_slow_start(void **state)
 {
     (void)state;
     struct scene s;
@@ -1042,13 +1041,13 @@ static void a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly(vo
     assert_int_equal(status(&s, 2), NODE_UP);
     assert_true(up_since(&s, 2) > 0);
     assert_int_equal(up_since(&s, 0), 0);
-    take_n(&s, CHECK_TCP PASSIVE, 3, false); /* and back, where it is down at the first check */
+    take_n(&s, CHECK_TCP PASSIVE, 3, false); /* back to the old address: down at the first check */
     pass(&s, 110);
     assert_int_equal(status(&s, 2), NODE_DOWN);
     scene_fini(&s);
 }
 
-static void a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly(void **state)
+static void if_all_addresses_change_there_is_no_slow_start(void **state)
 {
     (void)state;
     struct scene s;
@@ -1063,13 +1062,13 @@ static void a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly
     assert_int_equal(up_since(&s, 0), 0);
     assert_int_equal(up_since(&s, 1), 0);
     take(&s, CHECK_TCP, "{\"name\":\"m0\",\"address\":\"192.0.2.1:8883\"}", false);
-    assert_int_equal(s.g.snapshot->clusters[0].n_all, 2); /* n0 has departed, with its session */
+    assert_int_equal(s.g.snapshot->clusters[0].n_all, 2); /* n0 still has a session */
     assert_int_equal(up_since(&s, 0), 0);
     atomic_store(&ground_live(&s.g, 1)->sessions, 0);
     scene_fini(&s);
 }
 
-static void freed_with_checks_under_way_it_leaves_nothing(void **state)
+static void freeing_the_prober_cancels_running_checks(void **state)
 {
     (void)state;
     struct scene s;
@@ -1086,9 +1085,9 @@ static void freed_with_checks_under_way_it_leaves_nothing(void **state)
     scene_fini(&s);
 }
 
-/* ---- what checks are given ---- */
+/* ---- parameters of checks ---- */
 
-static void every_node_has_a_client_identifier_of_its_own(void **state)
+static void every_node_has_a_unique_client_identifier(void **state)
 {
     (void)state;
     struct scene s;
@@ -1106,7 +1105,7 @@ static void every_node_has_a_client_identifier_of_its_own(void **state)
     scene_fini(&s);
 }
 
-static void http_checks_go_to_their_port_or_to_check_address(void **state)
+static void http_checks_use_their_port_or_check_address(void **state)
 {
     (void)state;
     struct scene s;
@@ -1128,7 +1127,7 @@ static void http_checks_go_to_their_port_or_to_check_address(void **state)
     scene_fini(&s);
 }
 
-static void checks_go_from_the_source_addresses(void **state)
+static void checks_use_the_source_addresses(void **state)
 {
     (void)state;
     struct scene s;
@@ -1189,7 +1188,7 @@ static void the_password_is_the_first_line_of_its_file(void **state)
     free(nodes);
 }
 
-static void a_password_that_is_too_long_is_none_and_is_not_cut(void **state)
+static void a_password_that_is_too_long_is_not_used(void **state)
 {
     (void)state;
     struct scene s;
@@ -1213,7 +1212,7 @@ static void a_password_that_is_too_long_is_none_and_is_not_cut(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
-static void without_its_certificates_a_cluster_is_not_checked(void **state)
+static void a_cluster_without_usable_certificates_is_not_checked(void **state)
 {
     (void)state;
     struct scene s;
@@ -1224,7 +1223,7 @@ static void without_its_certificates_a_cluster_is_not_checked(void **state)
     unsigned begun = played[0].begun;
     take_n(&s, CHECK_TCP "\"tls\":{\"ca_file\":\"/nonexistent/ca.pem\"},", 2, false);
     pass(&s, 20000);
-    /* in plain text every node would be down */
+    /* checks in plain text would set every node to down */
     assert_int_equal(played[0].begun, begun);
     assert_int_equal(status(&s, 0), NODE_UP);
     expect_logged(&s, 1, "ERROR check.no_tls", "cluster=\"c\"", "/nonexistent/ca.pem");
@@ -1252,54 +1251,54 @@ static void http_checks_need_no_certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_round_is_spread_over_a_second),
-        cmocka_unit_test(checks_come_every_interval_with_a_tenth_of_jitter),
-        cmocka_unit_test(a_node_that_changes_is_checked_faster),
-        cmocka_unit_test(a_silent_node_is_checked_no_less_often),
-        cmocka_unit_test(a_node_that_joins_is_checked_soon_and_starts_slowly),
-        cmocka_unit_test(nodes_of_a_cluster_that_had_none_do_not_start_slowly),
-        cmocka_unit_test(a_shorter_interval_counts_from_the_reload_on),
-        cmocka_unit_test(a_check_that_cannot_begin_says_nothing_of_the_node),
-        cmocka_unit_test(a_node_whose_checks_fail_is_down_until_they_do_not),
-        cmocka_unit_test(a_node_that_wants_no_new_sessions_is_paused),
-        cmocka_unit_test(a_cluster_without_checks_any_more_forgets_what_they_said),
-        cmocka_unit_test(one_bad_check_of_a_node_that_served_without_is_no_verdict),
-        cmocka_unit_test(a_node_on_which_sessions_fail_is_ejected_for_a_while),
+        cmocka_unit_test(first_checks_are_spread_over_a_second),
+        cmocka_unit_test(checks_run_every_interval_with_ten_percent_jitter),
+        cmocka_unit_test(a_changing_node_is_checked_faster),
+        cmocka_unit_test(a_silent_node_is_checked_at_the_same_interval),
+        cmocka_unit_test(a_new_node_is_checked_soon_and_gets_a_slow_start),
+        cmocka_unit_test(nodes_of_a_new_cluster_get_no_slow_start),
+        cmocka_unit_test(a_shorter_interval_takes_effect_at_the_reload),
+        cmocka_unit_test(a_check_that_cannot_start_does_not_change_the_status),
+        cmocka_unit_test(a_node_is_down_while_its_checks_fail),
+        cmocka_unit_test(a_node_that_accepts_no_new_sessions_is_paused),
+        cmocka_unit_test(removing_the_health_check_resets_the_verdicts),
+        cmocka_unit_test(after_adding_checks_one_bad_result_is_not_enough),
+        cmocka_unit_test(a_node_on_which_sessions_fail_is_ejected_temporarily),
         cmocka_unit_test(the_last_node_is_never_ejected),
-        cmocka_unit_test(no_more_nodes_are_ejected_than_may_be),
-        cmocka_unit_test(a_node_that_was_down_is_not_ejected_when_it_is_back),
-        cmocka_unit_test(what_fails_on_a_draining_node_does_not_count_when_it_is_taken_back),
-        cmocka_unit_test(a_calm_prober_looks_rarely_and_at_once_when_told),
-        cmocka_unit_test(passive_off_ejects_nobody),
-        cmocka_unit_test(failures_from_before_a_node_joined_do_not_count),
-        cmocka_unit_test(the_configuration_decrees),
-        cmocka_unit_test(an_operators_word_stands_until_the_configuration_says_another),
-        cmocka_unit_test(health_outlives_a_reload_and_so_does_a_check_under_way),
-        cmocka_unit_test(a_node_with_another_address_is_checked_there_at_once),
-        cmocka_unit_test(a_node_that_is_gone_is_forgotten),
-        cmocka_unit_test(a_node_that_left_with_a_session_is_checked_again_when_it_is_back),
-        cmocka_unit_test(a_node_that_left_while_down_is_up_after_one_good_check),
-        cmocka_unit_test(a_node_that_flaps_in_dns_is_found_down_all_the_same),
-        cmocka_unit_test(failures_of_a_departed_node_do_not_eject_it_when_it_is_back),
-        cmocka_unit_test(a_departed_node_is_checked_while_a_late_session_is_on_it),
-        cmocka_unit_test(an_override_of_a_node_that_left_the_file_is_gone),
-        cmocka_unit_test(a_node_with_another_address_has_a_fresh_verdict_and_starts_slowly),
-        cmocka_unit_test(a_cluster_whose_nodes_all_have_other_addresses_does_not_start_slowly),
-        cmocka_unit_test(time_outs_take_out_no_more_than_half_of_the_nodes),
-        cmocka_unit_test(panic_spares_no_node_that_is_known_to_be_bad),
-        cmocka_unit_test(suspected_nodes_are_ejected_beyond_the_limit_of_passive),
+        cmocka_unit_test(ejections_are_limited_by_max_ejected_percent),
+        cmocka_unit_test(failures_while_down_do_not_eject_a_node_later),
+        cmocka_unit_test(failures_while_draining_do_not_eject_a_node_later),
+        cmocka_unit_test(an_idle_prober_checks_failures_rarely_or_when_notified),
+        cmocka_unit_test(passive_off_ejects_no_node),
+        cmocka_unit_test(failures_before_a_node_was_added_do_not_count),
+        cmocka_unit_test(the_configured_state_sets_the_status),
+        cmocka_unit_test(an_override_lasts_until_the_configured_state_changes),
+        cmocka_unit_test(health_and_running_checks_survive_a_reload),
+        cmocka_unit_test(a_changed_address_is_checked_immediately),
+        cmocka_unit_test(a_removed_node_is_forgotten),
+        cmocka_unit_test(a_removed_node_with_a_session_is_checked_again_when_added),
+        cmocka_unit_test(a_node_removed_while_down_is_up_after_one_good_check),
+        cmocka_unit_test(a_node_that_flaps_in_dns_is_detected_as_down),
+        cmocka_unit_test(failures_of_a_removed_node_do_not_eject_it_later),
+        cmocka_unit_test(a_removed_node_is_checked_while_it_has_a_session),
+        cmocka_unit_test(an_override_of_a_removed_node_is_dropped),
+        cmocka_unit_test(a_changed_address_resets_the_verdict_and_gets_a_slow_start),
+        cmocka_unit_test(if_all_addresses_change_there_is_no_slow_start),
+        cmocka_unit_test(timeouts_set_at_most_half_of_the_nodes_to_down),
+        cmocka_unit_test(panic_does_not_keep_bad_nodes_up),
+        cmocka_unit_test(suspected_nodes_are_ejected_beyond_the_passive_limit),
         cmocka_unit_test(panic_ends_when_enough_nodes_have_been_up_for_a_while),
-        cmocka_unit_test(a_node_whose_checks_turn_good_now_and_then_does_not_end_panic),
-        cmocka_unit_test(panic_outlives_a_reload_and_ends_with_percent_0),
-        cmocka_unit_test(backups_that_are_up_take_over_and_there_is_no_panic),
-        cmocka_unit_test(silent_checks_ask_for_proxy_protocol_unless_something_was_answered),
-        cmocka_unit_test(freed_with_checks_under_way_it_leaves_nothing),
-        cmocka_unit_test(every_node_has_a_client_identifier_of_its_own),
-        cmocka_unit_test(http_checks_go_to_their_port_or_to_check_address),
-        cmocka_unit_test(checks_go_from_the_source_addresses),
+        cmocka_unit_test(occasional_good_checks_do_not_end_panic),
+        cmocka_unit_test(panic_survives_a_reload_and_ends_with_percent_0),
+        cmocka_unit_test(there_is_no_panic_while_backups_are_up),
+        cmocka_unit_test(silent_checks_suggest_proxy_protocol_until_the_node_answers),
+        cmocka_unit_test(freeing_the_prober_cancels_running_checks),
+        cmocka_unit_test(every_node_has_a_unique_client_identifier),
+        cmocka_unit_test(http_checks_use_their_port_or_check_address),
+        cmocka_unit_test(checks_use_the_source_addresses),
         cmocka_unit_test(the_password_is_the_first_line_of_its_file),
-        cmocka_unit_test(a_password_that_is_too_long_is_none_and_is_not_cut),
-        cmocka_unit_test(without_its_certificates_a_cluster_is_not_checked),
+        cmocka_unit_test(a_password_that_is_too_long_is_not_used),
+        cmocka_unit_test(a_cluster_without_usable_certificates_is_not_checked),
         cmocka_unit_test(http_checks_need_no_certificates),
     };
     return cmocka_run_group_tests_name("prober", tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /*
- * test_sandbox.c - children enter the sandbox and try: what a router does lives, the rest dies.
+ * test_sandbox.c - child processes enter the sandbox and make system calls: those that a router
+ * needs succeed, and all others end the process.
  *
- * Forbidden calls are made with arguments that the kernel would refuse anyway, so that a hole
- * in the filter shows as a child that lives, and does no harm.
+ * Forbidden calls use arguments that the kernel rejects anyway. So if the filter misses a call, the
+ * child survives and does no harm.
  */
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -33,14 +34,14 @@
 
 #include "control/host/sandbox.h"
 
-#define LIVED      7 /* exit code of a child that came through */
+#define LIVED      7 /* exit code of a child that survived */
 #define FAILED     8
 #define NO_SANDBOX 9
 
-/* True = as it should be; a forbidden call that returns at all is a hole, whatever it says. */
+/* True on success. A forbidden call must not return at all. */
 typedef bool attempt_fn(void);
 
-/* The wait status of a child that enters the sandbox and then makes the attempt. */
+/* Return the wait status of a child that enters the sandbox and makes the attempt. */
 static int status_of(attempt_fn *attempt)
 {
     int status = 0;
@@ -69,7 +70,7 @@ static int skip_without_sandbox(void **state)
     int status = SANDBOX_SANITIZED ? W_EXITCODE(NO_SANDBOX, 0) : status_of(nothing);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != NO_SANDBOX)
         return 0;
-    print_message("no sandbox here: a sanitizer's build, or a kernel without seccomp\n");
+    print_message("no sandbox: sanitizer build, or kernel without seccomp\n");
     exit(77);
 }
 
@@ -87,7 +88,7 @@ static void dies(const char *what, attempt_fn *attempt)
         fail_msg("%s: wait status %#x", what, (unsigned)status);
 }
 
-/* ---- what a router has no business with ---- */
+/* ---- forbidden calls ---- */
 
 static bool try_execve(void)
 {
@@ -162,7 +163,7 @@ static bool try_setuid(void)
 }
 static bool try_chmod(void)
 {
-    /* the file of a Unix socket may get another mode, but nothing may run as its owner */
+    /* a chmod of a Unix socket is allowed, but not with the set-user-ID bit */
     return syscall(SYS_fchmodat, AT_FDCWD, "/nonexistent", 04755) < 0;
 }
 static bool try_mount(void)
@@ -194,7 +195,7 @@ static bool try_terminal_input(void)
     return syscall(SYS_ioctl, -1, 0x5412 /* TIOCSTI: types into the terminal */, "") < 0;
 }
 
-static void a_call_that_no_router_makes_ends_it(void **state)
+static void a_forbidden_call_ends_the_process(void **state)
 {
     (void)state;
     static const struct {
@@ -230,7 +231,7 @@ static void a_call_that_no_router_makes_ends_it(void **state)
         dies(rows[i].what, rows[i].attempt);
 }
 
-/* ---- what it lives by ---- */
+/* ---- allowed calls ---- */
 
 static bool try_sockets(void)
 {
@@ -240,7 +241,7 @@ static bool try_sockets(void)
         if (fd < 0 || close(fd) < 0)
             return false;
     }
-    (void)socket(AF_INET6, SOCK_STREAM, 0); /* a machine may have none of these */
+    (void)socket(AF_INET6, SOCK_STREAM, 0); /* a machine may not support IPv6 */
     return true;
 }
 static bool try_reading_a_file(void)
@@ -272,15 +273,15 @@ static bool try_thread(void)
     return pthread_create(&thread, NULL, thread_main, &here) == 0 &&
            pthread_join(thread, &back) == 0 && back == &here;
 }
-static void *thread_that_sins(void *arg)
+static void *forbidden_thread(void *arg)
 {
     (void)!try_execve();
     return arg;
 }
-static bool try_thread_that_sins(void)
+static bool try_forbidden_thread(void)
 {
     pthread_t thread;
-    return pthread_create(&thread, NULL, thread_that_sins, NULL) == 0 &&
+    return pthread_create(&thread, NULL, forbidden_thread, NULL) == 0 &&
            pthread_join(thread, NULL) == 0;
 }
 static bool try_waiting(void)
@@ -299,7 +300,7 @@ static bool try_splicing(void)
            write(from[1], "x", 1) == 1 && splice(from[0], NULL, to[1], NULL, 1, 0) == 1;
 }
 
-static void what_a_router_does_goes_on(void **state)
+static void allowed_calls_succeed(void **state)
 {
     (void)state;
     lives("nothing", nothing);
@@ -311,10 +312,10 @@ static void what_a_router_does_goes_on(void **state)
     lives("splicing", try_splicing);
 }
 
-static void a_thread_that_comes_later_is_in_the_sandbox_too(void **state)
+static void later_threads_are_in_the_sandbox_too(void **state)
 {
     (void)state;
-    dies("a thread", try_thread_that_sins);
+    dies("a thread", try_forbidden_thread);
 }
 
 static bool abort_now(void)
@@ -322,7 +323,7 @@ static bool abort_now(void)
     abort();
 }
 
-static void a_broken_assertion_still_ends_with_its_own_signal(void **state)
+static void a_failed_assertion_still_ends_with_sigabrt(void **state)
 {
     (void)state;
     int status = status_of(abort_now);
@@ -333,10 +334,10 @@ static void a_broken_assertion_still_ends_with_its_own_signal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_that_no_router_makes_ends_it),
-        cmocka_unit_test(what_a_router_does_goes_on),
-        cmocka_unit_test(a_thread_that_comes_later_is_in_the_sandbox_too),
-        cmocka_unit_test(a_broken_assertion_still_ends_with_its_own_signal),
+        cmocka_unit_test(a_forbidden_call_ends_the_process),
+        cmocka_unit_test(allowed_calls_succeed),
+        cmocka_unit_test(later_threads_are_in_the_sandbox_too),
+        cmocka_unit_test(a_failed_assertion_still_ends_with_sigabrt),
     };
     return cmocka_run_group_tests(tests, skip_without_sandbox, NULL);
 }

@@ -1,8 +1,8 @@
 /*
- * test_prober_crowd.c - a thousand nodes, reloads in any order, and no memory for them.
+ * test_prober_scale.c - a thousand nodes, random sequences of reloads, and lack of memory.
  *
- * Compiles the prober into itself, with allocators that fail on demand. Checks are played: each
- * takes a while, and looks again at its end at everything it has borrowed.
+ * Includes the prober with allocators that fail on demand. Checks are simulated: each takes some
+ * time, and accesses all borrowed data again when it ends.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static void *failing_malloc(size_t size)
 #define BOOT_ID UINT64_C(0xfedcba9876543210)
 #define CHECKED "\"health_check\":{\"type\":\"tcp\"},"
 
-/* ---- checks, as the test has them ---- */
+/* ---- simulated checks ---- */
 
 struct played {
     enum check_result result;
@@ -54,7 +54,7 @@ struct played {
     char client_id[64];
 };
 
-static struct played played[NODES]; /* by the two last bytes of 10.0.x.y */
+static struct played played[NODES]; /* by the last two bytes of 10.0.x.y */
 static uint32_t takes_ms;
 
 struct check {
@@ -84,7 +84,7 @@ static void on_over(struct ev_loop *loop, struct ev_timer *timer, int events)
     assert_true(!c->target.source || c->target.source->sa.sa_family == AF_INET);
     free(c);
     copy.play->done++;
-    const struct check_report report = {.result = copy.play->result, .why = "as played"};
+    const struct check_report report = {.result = copy.play->result, .why = "simulated"};
     copy.done(copy.arg, &report);
 }
 
@@ -112,25 +112,25 @@ void check_cancel(struct check *check)
     free(check);
 }
 
-/* ---- the scene ---- */
+/* ---- setup ---- */
 
-struct crowd_scene {
+struct scene {
     struct ground g;
     struct prober *prober;
     unsigned changes;
-    size_t which[NODES]; /* node i of the present snapshot is "n<which[i]>" */
+    size_t which[NODES]; /* node i of the current snapshot is "n<which[i]>" */
 };
 
 static void note_change(void *arg, struct node_live *live)
 {
-    struct crowd_scene *s = arg;
+    struct scene *s = arg;
     assert_non_null(live);
     s->changes++;
 }
 
-static struct crowd_scene *scene_new(void)
+static struct scene *scene_new(void)
 {
-    struct crowd_scene *s = calloc(1, sizeof(*s));
+    struct scene *s = calloc(1, sizeof(*s));
     assert_non_null(s);
     memset(played, 0, sizeof(played));
     takes_ms = 10;
@@ -141,8 +141,8 @@ static struct crowd_scene *scene_new(void)
     return s;
 }
 
-/* Whoever is checked now is left in peace, once each; and nobody holds a record any more. */
-static void scene_free(struct crowd_scene *s)
+/* Every running check must be cancelled once, and no record may be referenced afterwards. */
+static void scene_free(struct scene *s)
 {
     prober_free(s->prober);
     for (size_t i = 0; i < NODES; i++)
@@ -177,7 +177,7 @@ static struct snapshot *snapshot_of(struct ground *g, const char *more, const si
     return snapshot;
 }
 
-static bool take(struct crowd_scene *s, const char *more, const size_t *which, size_t n)
+static bool take(struct scene *s, const char *more, const size_t *which, size_t n)
 {
     struct snapshot *next = snapshot_of(&s->g, more, which, n);
     if (!prober_take(s->prober, next, !s->g.snapshot)) {
@@ -192,7 +192,7 @@ static bool take(struct crowd_scene *s, const char *more, const size_t *which, s
     return true;
 }
 
-static void take_all(struct crowd_scene *s, const char *more)
+static void take_all(struct scene *s, const char *more)
 {
     size_t which[NODES];
     for (size_t i = 0; i < NODES; i++)
@@ -200,17 +200,17 @@ static void take_all(struct crowd_scene *s, const char *more)
     assert_true(take(s, more, which, NODES));
 }
 
-static void pass(struct crowd_scene *s, uint64_t ms)
+static void pass(struct scene *s, uint64_t ms)
 {
     ground_pass(&s->g, ms, NULL, NULL);
 }
 
-static enum node_status status(struct crowd_scene *s, size_t at)
+static enum node_status status(struct scene *s, size_t at)
 {
     return node_live_status(ground_live(&s->g, at));
 }
 
-static size_t count_status(struct crowd_scene *s, enum node_status wanted)
+static size_t count_status(struct scene *s, enum node_status wanted)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->g.snapshot->clusters[0].n; i++)
@@ -225,13 +225,13 @@ static int by_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static void all_are_checked_in_the_first_second_by_names_of_their_own(void **state)
+static void all_nodes_are_checked_in_the_first_second_with_unique_identifiers(void **state)
 {
     (void)state;
     static char ids[NODES][24];
     unsigned in_tenth[10] = {0};
-    struct crowd_scene *s = scene_new();
-    ground_now_us += 3000000; /* the loop has not run while files were read */
+    struct scene *s = scene_new();
+    ground_now_us += 3000000; /* the loop did not run while files were read */
     uint64_t start_us = ground_now_us;
     take_all(s, CHECKED);
     pass(s, 1050);
@@ -250,12 +250,12 @@ static void all_are_checked_in_the_first_second_by_names_of_their_own(void **sta
     scene_free(s);
 }
 
-static void routers_have_names_of_their_own(void **state)
+static void routers_use_different_client_identifiers(void **state)
 {
     (void)state;
     const struct prober_callbacks news = {.changed = note_change, .arg = NULL};
     const size_t which[] = {7};
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     struct prober *other = prober_new(s->g.loop, &s->g.registry, s->g.log,
                                       BOOT_ID * UINT64_C(0x9e3779b97f4a7c15), &news);
     assert_non_null(other);
@@ -273,7 +273,7 @@ static void routers_have_names_of_their_own(void **state)
     scene_free(s);
 }
 
-static void each_cluster_is_watched_by_its_own_rules(void **state)
+static void each_cluster_has_its_own_health_settings(void **state)
 {
     (void)state;
     static const char two[] =
@@ -285,7 +285,7 @@ static void each_cluster_is_watched_by_its_own_rules(void **state)
         "{\"name\":\"d\",\"health_check\":{\"type\":\"tcp\"},\"passive\":{\"failures\":5},"
         "\"nodes\":[{\"name\":\"n0\",\"address\":\"10.0.0.2:1883\"},"
         "{\"name\":\"n1\",\"address\":\"10.0.0.3:1883\"}]}]}";
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     s->g.snapshot = ground_parse(&s->g, two);
     assert_true(prober_take(s->prober, s->g.snapshot, true));
     pass(s, 1100);
@@ -305,10 +305,10 @@ static void each_cluster_is_watched_by_its_own_rules(void **state)
     scene_free(s);
 }
 
-static void a_short_interval_is_the_first_rounds_too(void **state)
+static void a_short_interval_also_spreads_the_first_checks(void **state)
 {
     (void)state;
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     take_all(s, "\"health_check\":{\"type\":\"tcp\",\"interval_ms\":500,\"timeout_ms\":100},");
     pass(s, 520);
     for (size_t i = 0; i < NODES; i++)
@@ -316,10 +316,10 @@ static void a_short_interval_is_the_first_rounds_too(void **state)
     scene_free(s);
 }
 
-static void half_of_them_at_most_are_ejected_at_any_time(void **state)
+static void at_most_half_of_the_nodes_are_ejected_at_any_time(void **state)
 {
     (void)state;
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     size_t most = 0;
     take_all(s, "\"passive\":{\"max_ejected_percent\":50,\"eject_ms\":2000},");
     for (int k = 0; k < 200; k++) {
@@ -334,10 +334,10 @@ static void half_of_them_at_most_are_ejected_at_any_time(void **state)
     scene_free(s);
 }
 
-static void a_reload_in_another_order_keeps_the_health_of_each(void **state)
+static void a_reload_in_another_order_keeps_the_health_of_each_node(void **state)
 {
     (void)state;
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     size_t which[NODES];
     for (size_t i = 0; i < NODES; i++)
         played[i].result = i % 3 == 0 ? CHECK_BAD : CHECK_GOOD;
@@ -346,7 +346,7 @@ static void a_reload_in_another_order_keeps_the_health_of_each(void **state)
     unsigned changes = s->changes;
     assert_int_equal(changes, (NODES + 2) / 3);
     for (size_t i = 0; i < NODES; i++)
-        which[i] = (i * 617) % NODES; /* each once, as 617 and 1000 have no common factor */
+        which[i] = (i * 617) % NODES; /* a permutation: 617 and 1000 have no common factor */
     assert_true(take(s, CHECKED, which, 900));
     assert_int_equal(s->changes, changes);
     for (size_t i = 0; i < 900; i++) {
@@ -362,10 +362,10 @@ static void a_reload_in_another_order_keeps_the_health_of_each(void **state)
     scene_free(s);
 }
 
-/* ---- any order of things ---- */
+/* ---- random sequences ---- */
 
-/* The sanitizer sees what a check borrowed and a reload took away. */
-static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
+/* The sanitizer detects borrowed data that a reload has freed. */
+static void reloads_during_checks_leak_nothing(void **state)
 {
     (void)state;
     static const char *const more[] = {
@@ -375,7 +375,7 @@ static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
         "",
     };
     unsigned seed = 4;
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     takes_ms = 300;
     for (int k = 0; k < 400; k++) {
         size_t which[20], n = 0;
@@ -394,7 +394,7 @@ static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
                                             (enum node_state)(rand_r(&seed) % NODE_STATE_COUNT)));
         }
         pass(s, (unsigned)rand_r(&seed) % 500);
-        for (size_t i = 0; i < NODES; i++) /* one at a time */
+        for (size_t i = 0; i < NODES; i++) /* at most one check at a time */
             assert_in_range(played[i].begun - played[i].done - played[i].cancelled, 0, 1);
     }
     scene_free(s);
@@ -402,7 +402,7 @@ static void reloads_in_the_middle_of_checks_leave_nothing_behind(void **state)
 
 /* ---- no memory ---- */
 
-static void without_memory_there_is_no_prober(void **state)
+static void prober_new_fails_without_memory(void **state)
 {
     (void)state;
     const struct prober_callbacks news = {.changed = note_change, .arg = NULL};
@@ -415,10 +415,10 @@ static void without_memory_there_is_no_prober(void **state)
     ground_fini(&g);
 }
 
-static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
+static void a_snapshot_that_fails_for_lack_of_memory_changes_nothing(void **state)
 {
     (void)state;
-    char path[] = "/tmp/test_prober_crowd.XXXXXX", more[256];
+    char path[] = "/tmp/test_prober_scale.XXXXXX", more[256];
     const size_t before[] = {0, 1, 2}, after[] = {4, 1, 3, 2};
     int fd = mkstemp(path);
     assert_true(fd >= 0);
@@ -428,7 +428,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
                    "\"health_check\":{\"type\":\"mqtt\",\"username\":\"u\",\"interval_ms\":5000,"
                    "\"password_file\":\"%s\"},",
                    path);
-    struct crowd_scene *s = scene_new();
+    struct scene *s = scene_new();
     played[0].result = CHECK_BAD;
     assert_true(take(s, more, before, 3));
     pass(s, 1200);
@@ -458,7 +458,7 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
         assert_int_equal(played[2].cancelled, 0);
         assert_int_equal(played[3].begun + played[4].begun, 0);
     }
-    assert_int_equal(failures, 3 + 1 + 2); /* the plan, its arrays and password; nodes; the new */
+    assert_int_equal(failures, 3 + 1 + 2); /* plan, arrays, password; nodes; new nodes */
     assert_int_equal(status(s, 1), NODE_DRAINING);
     pass(s, 110);
     assert_int_equal(played[4].begun, 1);
@@ -472,15 +472,15 @@ static void a_snapshot_that_memory_runs_out_on_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_are_checked_in_the_first_second_by_names_of_their_own),
-        cmocka_unit_test(routers_have_names_of_their_own),
-        cmocka_unit_test(each_cluster_is_watched_by_its_own_rules),
-        cmocka_unit_test(a_short_interval_is_the_first_rounds_too),
-        cmocka_unit_test(half_of_them_at_most_are_ejected_at_any_time),
-        cmocka_unit_test(a_reload_in_another_order_keeps_the_health_of_each),
-        cmocka_unit_test(reloads_in_the_middle_of_checks_leave_nothing_behind),
-        cmocka_unit_test(without_memory_there_is_no_prober),
-        cmocka_unit_test(a_snapshot_that_memory_runs_out_on_changes_nothing),
+        cmocka_unit_test(all_nodes_are_checked_in_the_first_second_with_unique_identifiers),
+        cmocka_unit_test(routers_use_different_client_identifiers),
+        cmocka_unit_test(each_cluster_has_its_own_health_settings),
+        cmocka_unit_test(a_short_interval_also_spreads_the_first_checks),
+        cmocka_unit_test(at_most_half_of_the_nodes_are_ejected_at_any_time),
+        cmocka_unit_test(a_reload_in_another_order_keeps_the_health_of_each_node),
+        cmocka_unit_test(reloads_during_checks_leak_nothing),
+        cmocka_unit_test(prober_new_fails_without_memory),
+        cmocka_unit_test(a_snapshot_that_fails_for_lack_of_memory_changes_nothing),
     };
-    return cmocka_run_group_tests_name("prober_crowd", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("prober_scale", tests, NULL, NULL);
 }
