@@ -98,7 +98,7 @@ const char *config_got(const json_t *value, char got[CONFIG_GOT_MAX])
     case JSON_INTEGER:
         snprintf(got, CONFIG_GOT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         return got;
-    case JSON_REAL: /* the shortest exact form, with ".0" if it is an integer */
+    case JSON_REAL: /* a short form that can be read back exactly, with ".0" if it is an integer */
         snprintf(got, CONFIG_GOT_MAX, "%.15g", json_real_value(value));
         if (strtod(got, NULL) != json_real_value(value))
             snprintf(got, CONFIG_GOT_MAX, "%.17g", json_real_value(value));

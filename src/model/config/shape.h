@@ -13,7 +13,7 @@ extern const struct config_shape config_method_shape;   /* RFC 9110 section 9.1,
 extern const struct config_shape config_suite_shape;    /* colon-separated, for OpenSSL */
 extern const struct config_shape config_protocol_shape; /* RFC 7301, only visible ASCII */
 extern const struct config_shape config_host_shape;     /* RFC 1123 section 2.1 */
-extern const struct config_shape config_domain_shape;   /* the same, a final dot is allowed */
+extern const struct config_shape config_domain_shape;   /* the same, but a final dot is allowed */
 extern const struct config_shape config_mode_shape;     /* octal file mode */
 extern const struct config_shape config_ip_shape;       /* IP address, not "0.0.0.0" or "::" */
 

@@ -15,7 +15,7 @@
 #define RANGE(low, high)    .min = (low), .max = (high)
 #define COUNTS(low, high)   .count_min = (low), .count_max = (high)
 #define CHOICES(list)       .choices = (list), .n_choices = ARRAY_LEN(list)
-/* The range of most timeouts. Its minimum rejects values that are meant as seconds. */
+/* The range of most timeouts. Its minimum rejects values such as 15, probably meant in seconds. */
 #define SHORT_MS RANGE(100, 600000)
 /* The range of sessions closed per second. */
 #define RATE RANGE(1, 1000000)
