@@ -64,9 +64,9 @@ struct evictor {
     size_t n;
 };
 
-static uint32_t sessions_on(const struct target *p)
+static uint32_t target_sessions(const struct target *target)
 {
-    return NODE_LIVE_READ(p->live->clean) + NODE_LIVE_READ(p->live->kept);
+    return NODE_LIVE_READ(target->live->clean) + NODE_LIVE_READ(target->live->kept);
 }
 
 /*
@@ -74,46 +74,47 @@ static uint32_t sessions_on(const struct target *p)
  * homecoming closes all of them; a configured one closes only those that are likely to stay at
  * their home.
  */
-static bool may_come_home(const struct target *p, enum off_home_cause cause)
+static bool may_come_home(const struct target *target, enum off_home_cause cause)
 {
-    const struct homecoming_conf *conf = p->cluster->conf->homecoming;
-    return p->home_rate_per_s > 0 ||
+    const struct homecoming_conf *conf = target->cluster->conf->homecoming;
+    return target->home_rate_per_s > 0 ||
            (conf && (cause == OFF_HOME_DOWN || (cause == OFF_HOME_MOVED && conf->after_scale_out)));
 }
 
 /* Number of sessions that the homecoming still has to close. */
-static uint32_t left_away(const struct target *p)
+static uint32_t target_off_home(const struct target *target)
 {
     uint32_t n = 0;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
-        if (may_come_home(p, (enum off_home_cause)cause))
-            n += NODE_LIVE_READ(p->live->off_home[cause]);
-    return p->home_rate_per_s && n > p->home_left ? p->home_left : n;
+        if (may_come_home(target, (enum off_home_cause)cause))
+            n += NODE_LIVE_READ(target->live->off_home[cause]);
+    return target->home_rate_per_s && n > target->home_left ? target->home_left : n;
 }
 
 /* Number of sessions that the job still has to close. */
-static uint32_t left_of(const struct target *p)
+static uint32_t target_sessions_left(const struct target *target)
 {
-    return p->job == JOB_HOME ? left_away(p) : sessions_on(p);
+    return target->job == JOB_HOME ? target_off_home(target) : target_sessions(target);
 }
 
 /*
- * Whether more sessions will follow: those that wait for the CONNACK of a draining node are still
- * relayed to it.
+ * Whether the job has closed all its sessions. Sessions that wait for the CONNACK of a draining
+ * node are still relayed to it.
  */
-static bool expects_more(const struct target *p)
+static bool target_is_empty(const struct target *target)
 {
-    return p->job == JOB_DRAIN && NODE_LIVE_READ(p->live->sessions) > 0;
+    return target_sessions_left(target) == 0 &&
+           (target->job != JOB_DRAIN || NODE_LIVE_READ(target->live->sessions) == 0);
 }
 
-static uint32_t rate_of(const struct target *p)
+static uint32_t target_rate_per_s(const struct target *target)
 {
-    const struct cluster_conf *conf = p->cluster->conf;
-    if (p->job == JOB_DRAIN)
-        return p->drain_rate_per_s ? p->drain_rate_per_s : conf->drain_rate_per_s;
-    if (p->job == JOB_DOWN)
+    const struct cluster_conf *conf = target->cluster->conf;
+    if (target->job == JOB_DRAIN)
+        return target->drain_rate_per_s ? target->drain_rate_per_s : conf->drain_rate_per_s;
+    if (target->job == JOB_DOWN)
         return conf->close_rate_per_s;
-    return p->home_rate_per_s ? p->home_rate_per_s : conf->homecoming->rate_per_s;
+    return target->home_rate_per_s ? target->home_rate_per_s : conf->homecoming->rate_per_s;
 }
 
 /*
@@ -121,9 +122,9 @@ static uint32_t rate_of(const struct target *p)
  * the credit of a tick at the end of the tick, so one second can have the closings of two more
  * ticks. For rates below 10, the extra tenth is rounded down to 0.
  */
-static double pace_of(const struct target *p)
+static double pace_of(const struct target *target)
 {
-    uint32_t rate = rate_of(p);
+    uint32_t rate = target_rate_per_s(target);
     double most = (double)(rate + rate / 10u) / (1. + 2 * TICK_MAX_S);
     return most < rate ? most : rate;
 }
@@ -131,61 +132,63 @@ static double pace_of(const struct target *p)
 /* ---- which job ---- */
 
 /* Whether the node is a member of the cluster, and is not only kept for its sessions. */
-static bool is_member(const struct target *p)
+static bool is_member(const struct target *target)
 {
-    return p->node < p->cluster->nodes + p->cluster->n;
+    return target->node < target->cluster->nodes + target->cluster->n;
 }
 
 /* Whether the node accepts new sessions. */
-static bool takes_sessions(const struct target *p)
+static bool target_accepts_sessions(const struct target *target)
 {
-    return is_member(p) && p->node->weight > 0 && node_live_status(p->live) == NODE_UP &&
-           (p->node->max_connections == 0 ||
-            NODE_LIVE_READ(p->live->sessions) < p->node->max_connections);
+    return is_member(target) && target->node->weight > 0 &&
+           node_live_status(target->live) == NODE_UP &&
+           (target->node->max_connections == 0 ||
+            NODE_LIVE_READ(target->live->sessions) < target->node->max_connections);
 }
 
 /*
  * Whether a node would accept the sessions that the job closes: another node of the cluster or, for
  * a homecoming, the node itself.
  */
-static bool has_takers(const struct evictor *evictor, const struct target *p, enum job job)
+static bool has_takers(const struct evictor *evictor, const struct target *target, enum job job)
 {
     if (job == JOB_HOME)
-        return takes_sessions(p);
+        return target_accepts_sessions(target);
     for (size_t i = 0; i < evictor->n; i++)
-        if (&evictor->targets[i] != p && evictor->targets[i].cluster == p->cluster &&
-            takes_sessions(&evictor->targets[i]))
+        if (&evictor->targets[i] != target && evictor->targets[i].cluster == target->cluster &&
+            target_accepts_sessions(&evictor->targets[i]))
             return true;
     return false;
 }
 
 /* Whether a homecoming may start. During slow start, the node would not get its sessions yet. */
-static bool is_long_enough_up(const struct target *p, uint64_t now_us)
+static bool target_may_bring_home(const struct target *target, uint64_t now_us)
 {
-    const struct homecoming_conf *conf = p->cluster->conf->homecoming;
-    if (p->home_rate_per_s)
+    const struct homecoming_conf *conf = target->cluster->conf->homecoming;
+    if (target->home_rate_per_s)
         return true;
-    if (!conf || !p->up_at_us)
+    if (!conf || !target->up_at_us)
         return false;
-    uint32_t slow_start_ms = p->cluster->conf->node_defaults.slow_start_ms;
+    uint32_t slow_start_ms = target->cluster->conf->node_defaults.slow_start_ms;
     uint32_t ms = conf->after_ms > slow_start_ms ? conf->after_ms : slow_start_ms;
-    return now_us - p->up_at_us >= ms * UINT64_C(1000);
+    return now_us - target->up_at_us >= ms * UINT64_C(1000);
 }
 
-static enum job job_for(const struct evictor *evictor, const struct target *p, uint64_t now_us)
+static enum job job_for(const struct evictor *evictor, const struct target *target, uint64_t now_us)
 {
-    switch (p->status) {
+    switch (target->status) {
     case NODE_DRAINING:
         return JOB_DRAIN;
     case NODE_DOWN:
     case NODE_OFF:
-        return p->cluster->conf->on_node_down == ON_NODE_DOWN_CLOSE && sessions_on(p) > 0 &&
-                       (p->job == JOB_DOWN || has_takers(evictor, p, JOB_DOWN))
+        return target->cluster->conf->on_node_down == ON_NODE_DOWN_CLOSE &&
+                       target_sessions(target) > 0 &&
+                       (target->job == JOB_DOWN || has_takers(evictor, target, JOB_DOWN))
                    ? JOB_DOWN
                    : JOB_NONE;
     case NODE_UP:
-        return left_away(p) > 0 && is_long_enough_up(p, now_us) &&
-                       (p->job == JOB_HOME || has_takers(evictor, p, JOB_HOME))
+        return target_off_home(target) > 0 && target_may_bring_home(target, now_us) &&
+                       (target->job == JOB_HOME || has_takers(evictor, target, JOB_HOME))
                    ? JOB_HOME
                    : JOB_NONE;
     default:
@@ -193,151 +196,152 @@ static enum job job_for(const struct evictor *evictor, const struct target *p, u
     }
 }
 
-static void log_job(const struct evictor *evictor, const struct target *p, bool begun)
+static void log_job(const struct evictor *evictor, const struct target *target, bool begun)
 {
     struct log_line line;
     log_begin(&line, evictor->log, LOG_NOTICE,
-              begun ? event_names[p->job].begun : event_names[p->job].ended);
-    log_text(&line, "cluster", p->live->cluster);
-    log_text(&line, "node", p->live->name);
+              begun ? event_names[target->job].begun : event_names[target->job].ended);
+    log_text(&line, "cluster", target->live->cluster);
+    log_text(&line, "node", target->live->name);
     if (begun) {
-        log_u64(&line, "sessions", left_of(p));
-        log_u64(&line, "rate_per_s", rate_of(p));
+        log_u64(&line, "sessions", target_sessions_left(target));
+        log_u64(&line, "rate_per_s", target_rate_per_s(target));
     } else {
-        log_u64(&line, "took_ms", (clock_monotonic_us() - p->begun_us) / 1000u);
+        log_u64(&line, "took_ms", (clock_monotonic_us() - target->begun_us) / 1000u);
     }
     log_emit(&line);
 }
 
 /* Withdraw all unused credit. */
-static void withdraw(struct target *p)
+static void target_withdraw_credit(struct target *target)
 {
     for (int i = 0; i < EVICTION_COUNT; i++)
-        atomic_store_explicit(&p->live->evictions[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&target->live->evictions[i], 0, memory_order_relaxed);
 }
 
-static void end_job(struct evictor *evictor, struct target *p)
+static void end_job(struct evictor *evictor, struct target *target)
 {
-    withdraw(p);
-    if (p->job != JOB_NONE && !p->ended)
-        log_job(evictor, p, false);
-    p->ended = true;
-    if (p->job == JOB_HOME && !p->home_recounts) /* an operator's homecoming runs once */
-        p->home_rate_per_s = 0;
+    target_withdraw_credit(target);
+    if (target->job != JOB_NONE && !target->ended)
+        log_job(evictor, target, false);
+    target->ended = true;
+    if (target->job == JOB_HOME && !target->home_recounts) /* an operator's homecoming runs once */
+        target->home_rate_per_s = 0;
 }
 
-static void begin_job(struct evictor *evictor, struct target *p, enum job job, uint64_t now_us)
+static void begin_job(struct evictor *evictor, struct target *target, enum job job, uint64_t now_us)
 {
-    if (left_of(p) == 0 &&
-        !expects_more(p)) /* otherwise, a status change has interrupted the job */
-        end_job(evictor, p);
-    withdraw(p);
-    p->job = job;
-    p->ended = p->held = false;
-    p->begun_us = now_us;
-    p->begun_with = left_of(p);
-    p->due = 0;
+    if (target_is_empty(target)) /* otherwise, a status change has interrupted the job */
+        end_job(evictor, target);
+    target_withdraw_credit(target);
+    target->job = job;
+    target->ended = target->held = false;
+    target->begun_us = now_us;
+    target->begun_with = target_sessions_left(target);
+    target->due = 0;
     if (job != JOB_NONE)
-        log_job(evictor, p, true);
+        log_job(evictor, target, true);
 }
 
 /* ---- ticks ---- */
 
-static void note_status(struct target *p, uint64_t now_us)
+static void target_note_status(struct target *target, uint64_t now_us)
 {
-    enum node_status status = node_live_status(p->live);
-    uint64_t failures = NODE_LIVE_READ(p->live->failures);
-    if (status != p->status || failures != p->failures)
-        p->up_at_us = status == NODE_UP ? now_us : 0;
-    p->failures = failures;
-    if (status == p->status)
+    enum node_status status = node_live_status(target->live);
+    uint64_t failures = NODE_LIVE_READ(target->live->failures);
+    if (status != target->status || failures != target->failures)
+        target->up_at_us = status == NODE_UP ? now_us : 0;
+    target->failures = failures;
+    if (status == target->status)
         return;
-    p->home_rate_per_s = 0;
-    if (p->status == NODE_DRAINING) /* an operator's rate applies to one drain only */
-        p->drain_rate_per_s = p->drain_deadline_ms = 0;
-    p->status = status;
+    target->home_rate_per_s = 0;
+    if (target->status == NODE_DRAINING) /* an operator's rate applies to one drain only */
+        target->drain_rate_per_s = target->drain_deadline_ms = 0;
+    target->status = status;
 }
 
-static bool is_past_deadline(const struct target *p, uint64_t now_us)
+static bool target_is_past_deadline(const struct target *target, uint64_t now_us)
 {
-    uint32_t ms = p->drain_rate_per_s ? p->drain_deadline_ms : p->cluster->conf->drain_deadline_ms;
-    return p->job == JOB_DRAIN && ms > 0 && now_us - p->begun_us >= ms * UINT64_C(1000);
+    uint32_t ms = target->drain_rate_per_s ? target->drain_deadline_ms
+                                           : target->cluster->conf->drain_deadline_ms;
+    return target->job == JOB_DRAIN && ms > 0 && now_us - target->begun_us >= ms * UINT64_C(1000);
 }
 
-static enum eviction eviction_of(const struct target *p)
+static enum eviction eviction_of(const struct target *target)
 {
-    if (p->job == JOB_DOWN)
+    if (target->job == JOB_DOWN)
         return EVICT_DOWN;
-    return NODE_LIVE_READ(p->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
+    return NODE_LIVE_READ(target->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
 }
 
 /* Count the sessions closed with the last credit, and withdraw unused credit. */
-static void note_home_closings(struct target *p)
+static void target_note_closings(struct target *target)
 {
     uint32_t kept = 0;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
-        kept += atomic_exchange_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], 0,
+        kept += atomic_exchange_explicit(&target->live->evictions[EVICT_OFF_HOME + cause], 0,
                                          memory_order_relaxed);
-    const uint32_t closed = p->home_credit > kept ? p->home_credit - kept : 0;
-    p->home_left -= closed < p->home_left ? closed : p->home_left;
-    p->home_credit = 0;
+    const uint32_t closed = target->home_credit > kept ? target->home_credit - kept : 0;
+    target->home_left -= closed < target->home_left ? closed : target->home_left;
+    target->home_credit = 0;
 }
 
 /* Distribute credit among the off-home sessions, by cause. */
-static void hand_out_home(struct target *p, uint32_t credit)
+static void give_home_credit(struct target *target, uint32_t credit)
 {
-    p->home_credit = credit;
+    target->home_credit = credit;
     for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++) {
-        const uint32_t off_home = NODE_LIVE_READ(p->live->off_home[cause]);
+        const uint32_t off_home = NODE_LIVE_READ(target->live->off_home[cause]);
         const uint32_t n = off_home < credit ? off_home : credit;
-        if (!may_come_home(p, (enum off_home_cause)cause))
+        if (!may_come_home(target, (enum off_home_cause)cause))
             continue;
-        atomic_store_explicit(&p->live->evictions[EVICT_OFF_HOME + cause], n, memory_order_relaxed);
+        atomic_store_explicit(&target->live->evictions[EVICT_OFF_HOME + cause], n,
+                              memory_order_relaxed);
         credit -= n;
     }
-    p->home_credit -= credit; /* some sessions have ended meanwhile */
+    target->home_credit -= credit; /* some sessions have ended meanwhile */
 }
 
 /* Hand out the credit for `passed_s` seconds. Returns true if there are sessions to close. */
-static bool hand_out(struct target *p, double passed_s, uint64_t now_us)
+static bool target_give_credit(struct target *target, double passed_s, uint64_t now_us)
 {
-    withdraw(p);
-    uint32_t left = left_of(p);
-    if (is_past_deadline(p, now_us)) {
-        atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], left, memory_order_relaxed);
+    target_withdraw_credit(target);
+    uint32_t left = target_sessions_left(target);
+    if (target_is_past_deadline(target, now_us)) {
+        atomic_store_explicit(&target->live->evictions[EVICT_DRAIN], left, memory_order_relaxed);
         return left > 0;
     }
-    p->due += pace_of(p) * passed_s;
-    uint32_t whole = (uint32_t)p->due;
-    p->due -= whole;
+    target->due += pace_of(target) * passed_s;
+    uint32_t whole = (uint32_t)target->due;
+    target->due -= whole;
     uint32_t credit = whole < left ? whole : left;
-    if (p->job == JOB_HOME) {
-        hand_out_home(p, credit);
+    if (target->job == JOB_HOME) {
+        give_home_credit(target, credit);
         return whole > 0;
     }
-    enum eviction why = eviction_of(p);
+    enum eviction why = eviction_of(target);
     if (why == EVICT_DRAIN_CLEAN) {
-        uint32_t clean = NODE_LIVE_READ(p->live->clean);
+        uint32_t clean = NODE_LIVE_READ(target->live->clean);
         if (clean < credit) { /* the last clean sessions, then others */
-            atomic_store_explicit(&p->live->evictions[EVICT_DRAIN], credit - clean,
+            atomic_store_explicit(&target->live->evictions[EVICT_DRAIN], credit - clean,
                                   memory_order_relaxed);
             credit = clean;
         }
     }
-    atomic_store_explicit(&p->live->evictions[why], credit, memory_order_relaxed);
+    atomic_store_explicit(&target->live->evictions[why], credit, memory_order_relaxed);
     return whole > 0;
 }
 
-static void log_held(const struct evictor *evictor, const struct target *p)
+static void log_held(const struct evictor *evictor, const struct target *target)
 {
     struct log_line line;
     log_begin(&line, evictor->log, LOG_WARN, "node.held");
-    log_text(&line, "cluster", p->live->cluster);
-    log_text(&line, "node", p->live->name);
-    log_u64(&line, "sessions", left_of(p));
+    log_text(&line, "cluster", target->live->cluster);
+    log_text(&line, "node", target->live->name);
+    log_u64(&line, "sessions", target_sessions_left(target));
     log_text(&line, "why",
-             p->job == JOB_HOME ? "the node accepts no sessions"
-                                : "no other node accepts sessions");
+             target->job == JOB_HOME ? "the node accepts no sessions"
+                                     : "no other node accepts sessions");
     log_emit(&line);
 }
 
@@ -345,15 +349,16 @@ static void log_held(const struct evictor *evictor, const struct target *p)
  * Whether the job must wait because no node would accept its sessions. A drain waits only until its
  * deadline, when the node must be empty.
  */
-static bool must_hold(struct evictor *evictor, struct target *p, uint64_t now_us)
+static bool must_hold(struct evictor *evictor, struct target *target, uint64_t now_us)
 {
-    const bool before = p->held;
-    p->held = left_of(p) > 0 && !has_takers(evictor, p, p->job) && !is_past_deadline(p, now_us);
-    if (p->held)
-        withdraw(p);
-    if (p->held && !before)
-        log_held(evictor, p);
-    return p->held;
+    const bool before = target->held;
+    target->held = target_sessions_left(target) > 0 && !has_takers(evictor, target, target->job) &&
+                   !target_is_past_deadline(target, now_us);
+    if (target->held)
+        target_withdraw_credit(target);
+    if (target->held && !before)
+        log_held(evictor, target);
+    return target->held;
 }
 
 /*
@@ -369,49 +374,49 @@ static bool is_recounting(const struct evictor *evictor)
  * An operator's homecoming applies to the sessions that are off-home when it starts. If the nodes
  * have just changed, the workers are still counting them.
  */
-static void note_recount(const struct evictor *evictor, struct target *p)
+static void note_recount(const struct evictor *evictor, struct target *target)
 {
-    if (p->home_rate_per_s && p->home_recounts) {
-        p->home_recounts = is_recounting(evictor);
-        p->home_left = node_live_off_home(p->live);
+    if (target->home_rate_per_s && target->home_recounts) {
+        target->home_recounts = is_recounting(evictor);
+        target->home_left = node_live_off_home(target->live);
     }
-    if (p->home_left == 0 && !p->home_recounts)
-        p->home_rate_per_s = 0;
+    if (target->home_left == 0 && !target->home_recounts)
+        target->home_rate_per_s = 0;
 }
 
 /* Update one node's job. Returns true if the job needs more ticks. */
-static bool update(struct evictor *evictor, struct target *p, double passed_s, bool *wake)
+static bool update(struct evictor *evictor, struct target *target, double passed_s, bool *wake)
 {
     uint64_t now_us = clock_monotonic_us();
-    note_home_closings(p);
-    note_status(p, now_us);
-    note_recount(evictor, p);
-    enum job job = job_for(evictor, p, now_us);
-    if (job != p->job)
-        begin_job(evictor, p, job, now_us);
-    if (p->ended &&
-        left_of(p) >
-            0) /* a replay may still choose a node that was up when the session was placed */
-        p->ended = false;
-    if (p->job == JOB_NONE || p->ended)
+    target_note_closings(target);
+    target_note_status(target, now_us);
+    note_recount(evictor, target);
+    enum job job = job_for(evictor, target, now_us);
+    if (job != target->job)
+        begin_job(evictor, target, job, now_us);
+    /* A replay may still choose a node that was up when the session was placed. */
+    if (target->ended && target_sessions_left(target) > 0)
+        target->ended = false;
+    if (target->job == JOB_NONE || target->ended)
         return false;
-    if (left_of(p) == 0 && !expects_more(p)) {
-        end_job(evictor, p);
+    if (target_is_empty(target)) {
+        end_job(evictor, target);
         return false;
     }
-    if (must_hold(evictor, p, now_us))
+    if (must_hold(evictor, target, now_us))
         return false;
-    *wake |= hand_out(p, passed_s, now_us);
+    *wake |= target_give_credit(target, passed_s, now_us);
     return true;
 }
 
 /* Whether a job can start or resume without a status change. */
-static bool needs_polling(const struct target *p)
+static bool target_needs_polling(const struct target *target)
 {
-    const struct cluster_conf *conf = p->cluster->conf;
-    const bool is_lost = p->status == NODE_DOWN || p->status == NODE_OFF;
-    return p->held || (p->status == NODE_UP && (conf->homecoming || p->home_rate_per_s)) ||
-           (is_lost && conf->on_node_down == ON_NODE_DOWN_CLOSE && sessions_on(p) > 0);
+    const struct cluster_conf *conf = target->cluster->conf;
+    const bool is_lost = target->status == NODE_DOWN || target->status == NODE_OFF;
+    return target->held ||
+           (target->status == NODE_UP && (conf->homecoming || target->home_rate_per_s)) ||
+           (is_lost && conf->on_node_down == ON_NODE_DOWN_CLOSE && target_sessions(target) > 0);
 }
 
 static void set_tick(struct evictor *evictor, bool idle)
@@ -436,7 +441,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         passed_s = TICK_MAX_S; /* the loop was blocked or idle: do not catch up with a burst */
     for (size_t i = 0; i < evictor->n; i++) {
         busy |= update(evictor, &evictor->targets[i], passed_s, &wake);
-        later |= needs_polling(&evictor->targets[i]);
+        later |= target_needs_polling(&evictor->targets[i]);
     }
     if (wake)
         evictor->wake(evictor->arg);
@@ -481,7 +486,7 @@ static size_t count_nodes(const struct snapshot *snapshot)
 static void withdraw_all(const struct evictor *evictor)
 {
     for (size_t i = 0; i < evictor->n; i++)
-        withdraw(&evictor->targets[i]);
+        target_withdraw_credit(&evictor->targets[i]);
 }
 
 bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
@@ -492,7 +497,7 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
     if (!targets)
         return false;
     for (size_t i = 0; i < evictor->n; i++)
-        note_home_closings(&evictor->targets[i]);
+        target_note_closings(&evictor->targets[i]);
     for (size_t i = 0; i < snapshot->config->n_clusters; i++) {
         const struct cluster *cluster = &snapshot->clusters[i];
         for (size_t k = 0; k < cluster->n_all; k++, at++) {
@@ -521,41 +526,42 @@ bool evictor_take(struct evictor *evictor, struct snapshot *snapshot)
 void evictor_set_drain(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s,
                        uint32_t deadline_ms)
 {
-    struct target *p = find(evictor, live);
-    if (!p)
+    struct target *target = find(evictor, live);
+    if (!target)
         return;
-    note_status(p, clock_monotonic_us()); /* otherwise, a status change would reset the rate */
-    p->drain_rate_per_s = rate_per_s;
-    p->drain_deadline_ms = deadline_ms;
+    target_note_status(target,
+                       clock_monotonic_us()); /* otherwise, a status change would reset the rate */
+    target->drain_rate_per_s = rate_per_s;
+    target->drain_deadline_ms = deadline_ms;
     evictor_check(evictor);
 }
 
 bool evictor_read_drain(const struct evictor *evictor, const struct node_live *live,
                         struct evictor_drain *out)
 {
-    const struct target *p = find(evictor, live);
-    if (!p || p->job != JOB_DRAIN)
+    const struct target *target = find(evictor, live);
+    if (!target || target->job != JOB_DRAIN)
         return false;
-    const bool own = p->drain_rate_per_s > 0; /* an operator sets both rate and deadline */
-    *out = (struct evictor_drain){.rate_per_s = rate_of(p),
-                                  .deadline_ms = own ? p->drain_deadline_ms
-                                                     : p->cluster->conf->drain_deadline_ms,
-                                  .sessions_at_start = p->begun_with,
-                                  .held = p->held,
-                                  .begun_us = p->begun_us};
+    const bool own = target->drain_rate_per_s > 0; /* an operator sets both rate and deadline */
+    *out = (struct evictor_drain){.rate_per_s = target_rate_per_s(target),
+                                  .deadline_ms = own ? target->drain_deadline_ms
+                                                     : target->cluster->conf->drain_deadline_ms,
+                                  .sessions_at_start = target->begun_with,
+                                  .held = target->held,
+                                  .begun_us = target->begun_us};
     return true;
 }
 
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s)
 {
-    struct target *p = find(evictor, live);
-    if (!p)
+    struct target *target = find(evictor, live);
+    if (!target)
         return;
-    note_home_closings(p);
-    note_status(p, clock_monotonic_us());
-    p->home_rate_per_s = rate_per_s;
-    p->home_left = node_live_off_home(live);
-    p->home_recounts = is_recounting(evictor);
+    target_note_closings(target);
+    target_note_status(target, clock_monotonic_us());
+    target->home_rate_per_s = rate_per_s;
+    target->home_left = node_live_off_home(live);
+    target->home_recounts = is_recounting(evictor);
     evictor_check(evictor);
 }
 
