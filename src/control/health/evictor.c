@@ -11,14 +11,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "evictor_target.h"
 
 #define TICK_S      0.05
-#define TICK_JITTER 0.2  /* fraction of a tick, plus or minus */
-#define TICK_MAX_S  0.06 /* longest tick; elapsed time beyond it is ignored */
-#define IDLE_TICK_S 1.0  /* tick if no session has to be closed now */
-
-/* What the evictor does with a node's sessions. */
-enum job { JOB_NONE, JOB_DRAIN, JOB_DOWN, JOB_HOME };
+#define TICK_JITTER 0.2 /* fraction of a tick, plus or minus */
+#define IDLE_TICK_S 1.0 /* tick if no session has to be closed now */
 
 /* Log events, indexed by enum job. */
 static const struct {
@@ -27,27 +24,6 @@ static const struct {
     [JOB_DRAIN] = {"node.draining", "node.drained"},
     [JOB_DOWN] = {"node.closing", "node.closed"},
     [JOB_HOME] = {"node.homecoming", "node.home"},
-};
-
-/* A node and its job. */
-struct target {
-    const struct cluster *cluster; /* in the evictor's snapshot */
-    const struct node *node;       /* in that cluster */
-    struct node_live *live;        /* a reference */
-    enum job job;
-    enum node_status status; /* at the last tick */
-    uint64_t up_at_us;       /* start of the current time without a failure; 0 = not up */
-    uint64_t failures;       /* at the last tick */
-    uint64_t begun_us;       /* start of the job */
-    uint32_t begun_with;     /* sessions to close when the job started */
-    double due;              /* fraction of a session, left from earlier ticks */
-    bool ended;              /* the job has no session left, and its end was logged */
-    bool held;               /* the job waits until a node accepts its sessions */
-    uint32_t drain_rate_per_s, drain_deadline_ms; /* set by an operator; 0 = as configured */
-    uint32_t home_rate_per_s;                     /* rate of an operator's homecoming; 0 = none */
-    bool home_recounts;   /* home_left is not final, because workers are still counting */
-    uint32_t home_left;   /* sessions that an operator's homecoming may still close */
-    uint32_t home_credit; /* credit that the last tick handed out for homecoming */
 };
 
 struct evictor {
@@ -64,87 +40,7 @@ struct evictor {
     size_t n;
 };
 
-static uint32_t target_sessions(const struct target *target)
-{
-    return NODE_LIVE_READ(target->live->clean) + NODE_LIVE_READ(target->live->kept);
-}
-
-/*
- * Whether a homecoming may close sessions that are off-home for this cause. An operator's
- * homecoming closes all of them; a configured one closes only those that are likely to stay at
- * their home.
- */
-static bool may_come_home(const struct target *target, enum off_home_cause cause)
-{
-    const struct homecoming_conf *conf = target->cluster->conf->homecoming;
-    return target->home_rate_per_s > 0 ||
-           (conf && (cause == OFF_HOME_DOWN || (cause == OFF_HOME_MOVED && conf->after_scale_out)));
-}
-
-/* Number of sessions that the homecoming still has to close. */
-static uint32_t target_off_home(const struct target *target)
-{
-    uint32_t n = 0;
-    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
-        if (may_come_home(target, (enum off_home_cause)cause))
-            n += NODE_LIVE_READ(target->live->off_home[cause]);
-    return target->home_rate_per_s && n > target->home_left ? target->home_left : n;
-}
-
-/* Number of sessions that the job still has to close. */
-static uint32_t target_sessions_left(const struct target *target)
-{
-    return target->job == JOB_HOME ? target_off_home(target) : target_sessions(target);
-}
-
-/*
- * Whether the job has closed all its sessions. Sessions that wait for the CONNACK of a draining
- * node are still relayed to it.
- */
-static bool target_is_empty(const struct target *target)
-{
-    return target_sessions_left(target) == 0 &&
-           (target->job != JOB_DRAIN || NODE_LIVE_READ(target->live->sessions) == 0);
-}
-
-static uint32_t target_rate_per_s(const struct target *target)
-{
-    const struct cluster_conf *conf = target->cluster->conf;
-    if (target->job == JOB_DRAIN)
-        return target->drain_rate_per_s ? target->drain_rate_per_s : conf->drain_rate_per_s;
-    if (target->job == JOB_DOWN)
-        return conf->close_rate_per_s;
-    return target->home_rate_per_s ? target->home_rate_per_s : conf->homecoming->rate_per_s;
-}
-
-/*
- * Credit per second, limited so that no second has more than rate * 1.1 closings. Workers may use
- * the credit of a tick at the end of the tick, so one second can have the closings of two more
- * ticks. For rates below 10, the extra tenth is rounded down to 0.
- */
-static double pace_of(const struct target *target)
-{
-    uint32_t rate = target_rate_per_s(target);
-    double most = (double)(rate + rate / 10u) / (1. + 2 * TICK_MAX_S);
-    return most < rate ? most : rate;
-}
-
 /* ---- which job ---- */
-
-/* Whether the node is a member of the cluster, and is not only kept for its sessions. */
-static bool is_member(const struct target *target)
-{
-    return target->node < target->cluster->nodes + target->cluster->n;
-}
-
-/* Whether the node accepts new sessions. */
-static bool target_accepts_sessions(const struct target *target)
-{
-    return is_member(target) && target->node->weight > 0 &&
-           node_live_status(target->live) == NODE_UP &&
-           (target->node->max_connections == 0 ||
-            NODE_LIVE_READ(target->live->sessions) < target->node->max_connections);
-}
 
 /*
  * Whether a node would accept the sessions that the job closes: another node of the cluster or, for
@@ -159,19 +55,6 @@ static bool has_takers(const struct evictor *evictor, const struct target *targe
             target_accepts_sessions(&evictor->targets[i]))
             return true;
     return false;
-}
-
-/* Whether a homecoming may start. During slow start, the node would not get its sessions yet. */
-static bool target_may_bring_home(const struct target *target, uint64_t now_us)
-{
-    const struct homecoming_conf *conf = target->cluster->conf->homecoming;
-    if (target->home_rate_per_s)
-        return true;
-    if (!conf || !target->up_at_us)
-        return false;
-    uint32_t slow_start_ms = target->cluster->conf->node_defaults.slow_start_ms;
-    uint32_t ms = conf->after_ms > slow_start_ms ? conf->after_ms : slow_start_ms;
-    return now_us - target->up_at_us >= ms * UINT64_C(1000);
 }
 
 static enum job job_for(const struct evictor *evictor, const struct target *target, uint64_t now_us)
@@ -212,13 +95,6 @@ static void log_job(const struct evictor *evictor, const struct target *target, 
     log_emit(&line);
 }
 
-/* Withdraw all unused credit. */
-static void target_withdraw_credit(struct target *target)
-{
-    for (int i = 0; i < EVICTION_COUNT; i++)
-        atomic_store_explicit(&target->live->evictions[i], 0, memory_order_relaxed);
-}
-
 static void end_job(struct evictor *evictor, struct target *target)
 {
     target_withdraw_credit(target);
@@ -244,93 +120,6 @@ static void begin_job(struct evictor *evictor, struct target *target, enum job j
 }
 
 /* ---- ticks ---- */
-
-static void target_note_status(struct target *target, uint64_t now_us)
-{
-    enum node_status status = node_live_status(target->live);
-    uint64_t failures = NODE_LIVE_READ(target->live->failures);
-    if (status != target->status || failures != target->failures)
-        target->up_at_us = status == NODE_UP ? now_us : 0;
-    target->failures = failures;
-    if (status == target->status)
-        return;
-    target->home_rate_per_s = 0;
-    if (target->status == NODE_DRAINING) /* an operator's rate applies to one drain only */
-        target->drain_rate_per_s = target->drain_deadline_ms = 0;
-    target->status = status;
-}
-
-static bool target_is_past_deadline(const struct target *target, uint64_t now_us)
-{
-    uint32_t ms = target->drain_rate_per_s ? target->drain_deadline_ms
-                                           : target->cluster->conf->drain_deadline_ms;
-    return target->job == JOB_DRAIN && ms > 0 && now_us - target->begun_us >= ms * UINT64_C(1000);
-}
-
-static enum eviction eviction_of(const struct target *target)
-{
-    if (target->job == JOB_DOWN)
-        return EVICT_DOWN;
-    return NODE_LIVE_READ(target->live->clean) > 0 ? EVICT_DRAIN_CLEAN : EVICT_DRAIN;
-}
-
-/* Count the sessions closed with the last credit, and withdraw unused credit. */
-static void target_note_closings(struct target *target)
-{
-    uint32_t kept = 0;
-    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++)
-        kept += atomic_exchange_explicit(&target->live->evictions[EVICT_OFF_HOME + cause], 0,
-                                         memory_order_relaxed);
-    const uint32_t closed = target->home_credit > kept ? target->home_credit - kept : 0;
-    target->home_left -= closed < target->home_left ? closed : target->home_left;
-    target->home_credit = 0;
-}
-
-/* Distribute credit among the off-home sessions, by cause. */
-static void give_home_credit(struct target *target, uint32_t credit)
-{
-    target->home_credit = credit;
-    for (int cause = 0; cause < OFF_HOME_CAUSE_COUNT; cause++) {
-        const uint32_t off_home = NODE_LIVE_READ(target->live->off_home[cause]);
-        const uint32_t n = off_home < credit ? off_home : credit;
-        if (!may_come_home(target, (enum off_home_cause)cause))
-            continue;
-        atomic_store_explicit(&target->live->evictions[EVICT_OFF_HOME + cause], n,
-                              memory_order_relaxed);
-        credit -= n;
-    }
-    target->home_credit -= credit; /* some sessions have ended meanwhile */
-}
-
-/* Hand out the credit for `passed_s` seconds. Returns true if there are sessions to close. */
-static bool target_give_credit(struct target *target, double passed_s, uint64_t now_us)
-{
-    target_withdraw_credit(target);
-    uint32_t left = target_sessions_left(target);
-    if (target_is_past_deadline(target, now_us)) {
-        atomic_store_explicit(&target->live->evictions[EVICT_DRAIN], left, memory_order_relaxed);
-        return left > 0;
-    }
-    target->due += pace_of(target) * passed_s;
-    uint32_t whole = (uint32_t)target->due;
-    target->due -= whole;
-    uint32_t credit = whole < left ? whole : left;
-    if (target->job == JOB_HOME) {
-        give_home_credit(target, credit);
-        return whole > 0;
-    }
-    enum eviction why = eviction_of(target);
-    if (why == EVICT_DRAIN_CLEAN) {
-        uint32_t clean = NODE_LIVE_READ(target->live->clean);
-        if (clean < credit) { /* the last clean sessions, then others */
-            atomic_store_explicit(&target->live->evictions[EVICT_DRAIN], credit - clean,
-                                  memory_order_relaxed);
-            credit = clean;
-        }
-    }
-    atomic_store_explicit(&target->live->evictions[why], credit, memory_order_relaxed);
-    return whole > 0;
-}
 
 static void log_held(const struct evictor *evictor, const struct target *target)
 {
@@ -409,16 +198,6 @@ static bool update(struct evictor *evictor, struct target *target, double passed
     return true;
 }
 
-/* Whether a job can start or resume without a status change. */
-static bool target_needs_polling(const struct target *target)
-{
-    const struct cluster_conf *conf = target->cluster->conf;
-    const bool is_lost = target->status == NODE_DOWN || target->status == NODE_OFF;
-    return target->held ||
-           (target->status == NODE_UP && (conf->homecoming || target->home_rate_per_s)) ||
-           (is_lost && conf->on_node_down == ON_NODE_DOWN_CLOSE && target_sessions(target) > 0);
-}
-
 static void set_tick(struct evictor *evictor, bool idle)
 {
     double jitter = (arc4random() / 4294967296.0 * 2 - 1) * TICK_JITTER;
@@ -437,8 +216,9 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     double passed_s = (double)(now_us - evictor->ticked_us) / 1e6;
     bool busy = false, later = false, wake = false;
     evictor->ticked_us = now_us;
-    if (passed_s > TICK_MAX_S)
-        passed_s = TICK_MAX_S; /* the loop was blocked or idle: do not catch up with a burst */
+    if (passed_s > EVICTOR_TICK_MAX_S)
+        passed_s =
+            EVICTOR_TICK_MAX_S; /* the loop was blocked or idle: do not catch up with a burst */
     for (size_t i = 0; i < evictor->n; i++) {
         busy |= update(evictor, &evictor->targets[i], passed_s, &wake);
         later |= target_needs_polling(&evictor->targets[i]);
