@@ -134,7 +134,7 @@ static bool check_arguments(const struct arguments *args, char **operands, int n
     }
     const struct number_row *number = find_bad_number(args);
     if (number)
-        (void)fprintf(stderr, "mqtt-router: --%s: must be %u to %u %s, got \"%s\"\n",
+        (void)fprintf(stderr, "mqtt-router: --%s: must be between %u and %u %s, got \"%s\"\n",
                       rows[number->option].name, number->min, number->max, number->unit,
                       args->value[number->option]);
     else if (n > most)
@@ -247,7 +247,7 @@ void command_line_overview(const struct command *commands, size_t n, FILE *out)
         put_options(commands[i].options & ~COMMAND_REMOTE, column, (int)strlen("      "), out);
         (void)fprintf(out, "      %s.\n", commands[i].summary);
     }
-    (void)fputs("\noptions of each command that talks to a running router:\n", out);
+    (void)fputs("\noptions of all commands that connect to a running router:\n", out);
     put_meanings(COMMAND_REMOTE, out);
     (void)fputc('\n', out);
 }

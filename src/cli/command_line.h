@@ -16,31 +16,29 @@
 
 /* Enum suffix, name, name of its value ("": no value, "N": a number), help text. */
 #define COMMAND_OPTIONS(X)                                                                         \
-    X(CONFIG, "config", "FILE",                                                                    \
-      "the configuration file; a command reads the admin address from it")                         \
-    X(CHECK, "check", "", "report everything that is wrong with FILE, and exit")                   \
-    X(REFERENCE, "config-reference", "", "print all configuration keys, as Markdown")              \
+    X(CONFIG, "config", "FILE", "configuration file; commands read the admin address from it")     \
+    X(CHECK, "check", "", "check FILE, report all errors and exit")                                \
+    X(REFERENCE, "config-reference", "", "print all configuration keys as a Markdown table")       \
     X(SCHEMA, "schema", "", "print a JSON Schema of the configuration")                            \
     X(CLIENT_ID, "client-id", "ID", "client identifier of the device")                             \
     X(USERNAME, "username", "NAME", "user name of the device")                                     \
     X(SOURCE_IP, "source-ip", "IP", "IP address of the device, IPv4 or IPv6")                      \
-    X(TLS_CN, "tls-cn", "NAME", "common name in the certificate of the device")                    \
-    X(SNI, "sni", "NAME", "TLS server name that the device requests")                              \
+    X(TLS_CN, "tls-cn", "NAME", "common name in the device's certificate")                         \
+    X(SNI, "sni", "NAME", "TLS server name (SNI) that the device sends")                           \
     X(CLUSTER, "cluster", "NAME", "name of the cluster (default: see COMMAND --help)")             \
-    X(IDS, "ids", "FILE", "file of keys, one per line: print those that move")                     \
-    X(NODE, "node", "NODE", "only sessions on this node: NAME or CLUSTER/NAME")                    \
-    X(SOURCE, "source", "CIDR", "only sessions from this address or network (192.0.2.0/24)")       \
+    X(IDS, "ids", "FILE", "print which of the keys in FILE, one per line, move")                   \
+    X(NODE, "node", "NODE", "print only sessions on this node: NAME or CLUSTER/NAME")              \
+    X(SOURCE, "source", "CIDR", "print only sessions from this address or network")                \
     X(LIMIT, "limit", "N", "print at most N sessions, 1 to 1000 (default: 100)")                   \
-    X(RATE, "rate", "N", "close N sessions per second (default: the cluster's drain_rate_per_s)")  \
-    X(DEADLINE, "deadline", "S",                                                                   \
-      "close the rest after S seconds (default: the cluster's drain_deadline_ms)")                 \
-    X(WAIT, "wait", "", "wait until no session is left")                                           \
-    X(NAMES, "names", "", "print only names, CLUSTER/NAME, one per line")                          \
+    X(RATE, "rate", "N", "close N sessions per second (default: drain_rate_per_s)")                \
+    X(DEADLINE, "deadline", "S", "close the rest after S seconds (default: drain_deadline_ms)")    \
+    X(WAIT, "wait", "", "wait until the node has no sessions left")                                \
+    X(NAMES, "names", "", "print only the names, as one CLUSTER/NAME per line")                    \
     X(JSON, "json", "", "print JSON instead of text")                                              \
-    X(ADMIN, "admin", "ADDRESS", "the router's admin address: 127.0.0.1:9090, unix:/run/x.sock")   \
-    X(TOKEN_FILE, "token-file", "FILE", "file with the admin token on its first line")             \
+    X(ADMIN, "admin", "ADDRESS", "the router's admin address: HOST:PORT or unix:PATH")             \
+    X(TOKEN_FILE, "token-file", "FILE", "file whose first line is the admin token")                \
     X(VERSION, "version", "", "print the version")                                                 \
-    X(HELP, "help", "", "print help, for the command if one is given")
+    X(HELP, "help", "", "print this help, or the help for a command")
 
 enum command_option {
 #define X(suffix, name, value, meaning) OPTION_##suffix,

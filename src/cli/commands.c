@@ -38,7 +38,7 @@ static int run_serve(const struct arguments *args)
     if (args->value[OPTION_SCHEMA])
         return config_schema(stdout) ? EXIT_OK : EXIT_FAILED;
     if (!path)
-        return usage_error(args, "--config FILE is missing");
+        return usage_error(args, "--config FILE is required");
     if (!args->value[OPTION_CHECK])
         return args->server->run(path, stderr);
     const int code = args->server->check(path, stderr);
@@ -77,8 +77,8 @@ static int run_route(const struct arguments *args)
     if (client.address || !client.config_path)
         return client_route(&client, &query);
     if (client.json || client.token_file)
-        return usage_error(args, "--json and --token-file need a running router: add --admin "
-                                 "ADDRESS");
+        return usage_error(args,
+                           "--json and --token-file require a running router: add --admin ADDRESS");
     struct config *config = config_file_load(client.config_path, CONFIG_FILE_START, stderr);
     const int code = config ? route_command(config, &query, stdout, stderr) : EXIT_FAILED;
     config_free(config);
@@ -161,45 +161,47 @@ static const struct command commands[] = {
      .operands = "",
      .options = BIT(CLIENT_ID) | BIT(USERNAME) | BIT(SOURCE_IP) | BIT(TLS_CN) | BIT(SNI) |
                 BIT(CLUSTER) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print the nodes that a device is sent to, in order",
-     .help = "With --config alone, uses the file and assumes that every node is up. With --admin,\n"
-             "or without --config, asks a running router, and prints the status of each node.\n"
-             "Default cluster: the first one.\n",
+     .summary = "Print the nodes that a device is routed to, in order of preference",
+     .help = "With --config alone, the command reads the file and assumes that every node is up.\n"
+             "With --admin, or without --config, it queries a running router and also prints the\n"
+             "status of each node. The default cluster is the first one.\n",
      .run = run_route},
     {.name = "status",
      .operands = "",
      .options = BIT(JSON) | COMMAND_REMOTE,
      .summary = "Print the state of a running router on one screen",
-     .help = "Exit code 0 if it is ready for devices, 1 if it is not or cannot be reached.\n",
+     .help = "The exit code is 0 if the router is ready for devices, and 1 if it is not ready or\n"
+             "cannot be reached.\n",
      .run = run_status},
     {.name = "nodes",
      .operands = "",
      .options = BIT(NAMES) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print the nodes: status, state, weight, sessions and shares",
+     .summary = "Print the status, state, weight, sessions and shares of all nodes",
      .help =
-         "KEYS is the share of all keys whose home is the node now; OF ALL is its share of the\n"
-         "sessions. A star marks a value that differs from the configuration file.\n",
+         "KEYS is the share of all keys whose home is currently the node; OF ALL is the node's\n"
+         "share of all sessions. An asterisk marks a value that differs from the configuration\n"
+         "file.\n",
      .run = run_nodes},
     {.name = "drain",
      .operands = "NODE",
      .options = BIT(RATE) | BIT(DEADLINE) | BIT(WAIT) | BIT(JSON) | COMMAND_REMOTE,
      .summary = "Drain a node: send it no new sessions, and close its sessions at a limited rate",
      .help =
-         "NODE is NAME or CLUSTER/NAME. The devices reconnect, to other nodes. With --wait, the\n"
-         "command ends when no session is left. Ctrl-C ends the command, with exit code 1, but\n"
-         "not the drain.\n",
+         "NODE is NAME or CLUSTER/NAME. The devices reconnect to other nodes. With --wait, the\n"
+         "command exits when the node has no sessions left. Ctrl-C stops the command with exit\n"
+         "code 1; the drain continues.\n",
      .run = run_drain},
     {.name = "restore",
      .operands = "NODE",
      .options = BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Put a node back into service that was drained or set to down",
+     .summary = "Put a node that was drained or set to \"down\" back into service",
      .help = "NODE is NAME or CLUSTER/NAME.\n",
      .run = run_restore},
     {.name = "sessions",
      .operands = "",
      .options = BIT(CLIENT_ID) | BIT(NODE) | BIT(SOURCE) | BIT(LIMIT) | BIT(JSON) | COMMAND_REMOTE,
-     .summary = "Print sessions: device, source, node, stage, age and bytes",
-     .help = "A session must match all the filters given.\n",
+     .summary = "Print sessions with their device, source, node, stage, age and bytes",
+     .help = "If several filters are given, sessions must match all of them.\n",
      .run = run_sessions},
     {.name = "disconnect",
      .operands = "ID",
@@ -212,43 +214,45 @@ static const struct command commands[] = {
      .operands = "",
      .options = BIT(JSON) | COMMAND_REMOTE,
      .summary = "Reload the configuration, as SIGHUP does, and print the result",
-     .help = "If the file has errors, they are printed, nothing changes, and the exit code is 1.\n",
+     .help =
+         "If the file has errors, the command prints them, the router keeps its configuration,\n"
+         "and the exit code is 1.\n",
      .run = run_reload},
     {.name = "plan",
      .operands = "OLD NEW",
      .options = BIT(IDS) | BIT(CLUSTER) | BIT(JSON),
-     .summary = "Print the share of keys that two configuration files place on different nodes",
+     .summary = "Print the share of keys whose home node differs between two configuration files",
      .help =
-         "With --ids, reads keys from a file (\"-\": standard input), one per line, and prints\n"
-         "those that move as ID, FROM and TO, separated by tabs. A key is what route_by takes,\n"
-         "usually a client identifier. Only nodes whose state in the file is \"up\" count.\n"
-         "Default cluster: all; with --ids the first one. Exit code 1 if the nodes of a cluster\n"
-         "are discovered by DNS.\n",
+         "With --ids, the command reads keys from a file (\"-\": standard input), one per line,\n"
+         "and prints those that move as ID, FROM and TO, separated by tabs. A key is the value\n"
+         "that route_by selects, usually a client identifier. Only nodes whose state in the file\n"
+         "is \"up\" count. By default, all clusters are compared, or with --ids the first one.\n"
+         "The exit code is 1 if the nodes of a cluster are discovered by DNS.\n",
      .run = run_plan},
     {.name = "help",
      .operands = "[COMMAND]",
      .options = 0,
-     .summary = "Print all commands, or the help of one",
+     .summary = "Print all commands, or the help for one command",
      .help = "",
      .run = run_help},
 };
 
 static const char more[] =
-    "exit codes: 0  the router served until a signal, the check found no error, or the command\n"
-    "               succeeded\n"
-    "            1  the configuration is wrong, the router could not start, no node was found, or\n"
-    "               the router refused the command, is not ready, or cannot be reached\n"
-    "            2  the command line is wrong\n"
+    "exit codes: 0  the router ran until a signal stopped it, the check found no errors, or the\n"
+    "               command succeeded\n"
+    "            1  the configuration is invalid, the router could not start, no node was found,\n"
+    "               or the router rejected the command, is not ready, or cannot be reached\n"
+    "            2  the command line is invalid\n"
     "\n"
-    "signals:    SIGTERM  stop accepting, and close sessions within timeouts.shutdown_ms\n"
-    "            SIGINT   close everything immediately\n"
+    "signals:    SIGTERM  stop accepting, and close all sessions within timeouts.shutdown_ms\n"
+    "            SIGINT   close all sessions immediately\n"
     "            SIGHUP   reload the configuration, certificates and keys\n"
-    "            SIGUSR1  reopen the log file, after it was renamed\n"
+    "            SIGUSR1  reopen the log file after it was renamed\n"
     "            SIGUSR2  log all counters\n"
     "\n"
     "environment, used if the option is not given:\n"
-    "            MQTT_ROUTER_ADMIN       the router's admin address\n"
-    "            MQTT_ROUTER_TOKEN_FILE  file with the admin token\n";
+    "            MQTT_ROUTER_ADMIN       for --admin\n"
+    "            MQTT_ROUTER_TOKEN_FILE  for --token-file\n";
 
 static int print_help(const struct command *command)
 {
@@ -276,7 +280,7 @@ static int finish(int code)
     if (!failed && !ferror(stdout))
         return code;
     (void)fprintf(stderr, "mqtt-router: standard output: %s\n",
-                  failed ? strerror(errno) : "not everything could be written");
+                  failed ? strerror(errno) : "write error");
     return code == EXIT_OK ? EXIT_FAILED : code;
 }
 

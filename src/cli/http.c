@@ -143,7 +143,8 @@ static bool load(struct curl_calls *curl, FILE *err)
     CURL_CALLS(X)
 #undef X
     if (!whole)
-        (void)fprintf(err, "error: libcurl.so.4 lacks a function: %s\n", dlerror());
+        (void)fprintf(err, "error: libcurl.so.4 does not have a required function: %s\n",
+                      dlerror());
     return whole;
 }
 

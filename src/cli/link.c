@@ -30,7 +30,7 @@ static struct config *load_config(const char *path, FILE *err)
     if (!config)
         (void)fputs(text ? text : "error: out of memory\n", err);
     else if (!config->admin)
-        (void)fprintf(err, "error: %s: it has no \"admin\": use --admin ADDRESS\n", path);
+        (void)fprintf(err, "error: %s: \"admin\" is not configured: use --admin ADDRESS\n", path);
     free(text);
     if (config && config->admin)
         return config;

@@ -160,7 +160,7 @@ static void print_progress(const struct watch *watch, const json_t *node)
         out, ": %" PRId64 " of %" PRId64 " sessions left after %s", left, watch->at_start,
         format_duration((int64_t)((clock_monotonic_us() - watch->began_us) / 1000000u), age));
     if (json_is_true(json_object_get(json_object_get(node, "drain"), "held")))
-        (void)fputs(" (waiting: no other node takes sessions)", out);
+        (void)fputs(" (waiting: no other node accepts sessions)", out);
     if (!watch->terminal)
         (void)fputc('\n', out);
     (void)fflush(out);
@@ -233,7 +233,8 @@ static int verdict(const struct watch *watch, const json_t *node)
     const bool removed = json_is_true(json_object_get(node, "departed"));
     if (!removed && (!state || strcmp(state, "draining") != 0)) {
         end_line(watch);
-        (void)fprintf(watch->link->client->err, "error: the drain was ended: the state is now ");
+        (void)fprintf(watch->link->client->err,
+                      "error: the drain was stopped: the node's state is now ");
         escape_print(state, watch->link->client->err);
         (void)fputc('\n', watch->link->client->err);
         return 1;
@@ -254,8 +255,8 @@ static int verdict(const struct watch *watch, const json_t *node)
 static int stop_waiting(const struct watch *watch)
 {
     end_line(watch);
-    (void)fprintf(watch->link->client->err, "Stopped waiting; the drain goes on. "
-                                            "`mqtt-router restore` ends it.\n");
+    (void)fprintf(watch->link->client->err,
+                  "Stopped waiting; the drain continues. `mqtt-router restore` stops it.\n");
     return 1;
 }
 

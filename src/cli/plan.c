@@ -168,8 +168,8 @@ static void print_cluster(const struct plan *plan, const struct plan_cluster *cl
     print_name(plan->out, cluster->name);
     (void)fprintf(plan->out, ": %.1f %% of the keys move%s\n",
                   plan_percent(cluster, cluster->moved),
-                  cluster->fate == PLAN_ADDED     ? " (it is new)"
-                  : cluster->fate == PLAN_REMOVED ? " (it is removed)"
+                  cluster->fate == PLAN_ADDED     ? " (new cluster)"
+                  : cluster->fate == PLAN_REMOVED ? " (removed cluster)"
                                                   : "");
     for (size_t i = 0; i < cluster->n; i++) {
         const struct plan_move *move = &cluster->moves[i];
@@ -227,8 +227,10 @@ static bool is_known(const struct plan *plan, const struct cluster_conf *conf)
 {
     if (!conf || !conf->discovery)
         return true;
-    (void)fprintf(plan->err, "error: the nodes of cluster \"%s\" are discovered by DNS\n",
-                  conf->name);
+    (void)fprintf(
+        plan->err,
+        "error: cluster \"%s\": its nodes are not in the file, they are discovered by DNS\n",
+        conf->name);
     return false;
 }
 
@@ -310,8 +312,9 @@ static void print_progress(struct progress *progress, bool at_end)
     if (!progress->err || (!at_end && now - progress->printed < PROGRESS_EVERY_S))
         return;
     progress->printed = now;
-    (void)fprintf(progress->err, "\r%llu read, %llu move%s", (unsigned long long)progress->read,
-                  (unsigned long long)progress->moved, at_end ? "\n" : "");
+    (void)fprintf(progress->err, "\r%llu keys read, %llu move%s",
+                  (unsigned long long)progress->read, (unsigned long long)progress->moved,
+                  at_end ? "\n" : "");
     (void)fflush(progress->err);
 }
 
@@ -375,10 +378,10 @@ static bool print_moves(const struct plan *plan, FILE *ids, const struct side si
         while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
             n--;
         if (number++ == 0 && small_file_has_mark(line, (size_t)n)) {
-            (void)fprintf(plan->err,
-                          "error: %s: begins with a byte order mark: save it as UTF-8 "
-                          "without one\n",
-                          plan->query->ids_path);
+            (void)fprintf(
+                plan->err,
+                "error: %s: starts with a byte order mark: save the file as UTF-8 without it\n",
+                plan->query->ids_path);
             free(line);
             return false;
         }
@@ -390,7 +393,7 @@ static bool print_moves(const struct plan *plan, FILE *ids, const struct side si
     else if (!good)
         (void)fprintf(plan->err,
                       "error: %s:%" PRIu64 ": must be " ADDRESS_HOST_RULE
-                      ": the cluster has route_by \"source_ip\"\n",
+                      ", because the cluster has route_by \"source_ip\"\n",
                       plan->query->ids_path, number);
     print_progress(&progress, true);
     return good && !ferror(ids);

@@ -52,7 +52,8 @@ static int print_sessions(const struct client *client, const json_t *response, c
         (void)fprintf(client->err,
                       "There are more sessions: use --limit N (up to 1000) or a filter.\n");
     if (json_is_false(json_object_get(response, "complete")))
-        (void)fprintf(client->err, "Not all workers answered in time: sessions may be missing.\n");
+        (void)fprintf(client->err,
+                      "Some workers did not respond in time: sessions may be missing.\n");
     return 0;
 }
 
@@ -103,7 +104,7 @@ static int print_reloaded(const struct client *client, const json_t *response, c
     char share[FORMAT_MAX];
     (void)arg;
     print_lines(json_object_get(response, "warnings"), client->err);
-    (void)fprintf(client->out, "reloaded; %s of the keys have another home\n",
+    (void)fprintf(client->out, "reloaded; %s of the keys have a new home\n",
                   format_permille(member_number(response, "moved_permille"), share));
     return 0;
 }
@@ -143,7 +144,7 @@ static void print_home(const json_t *response, FILE *err)
         member_string(json_array_get(json_object_get(response, "candidates"), 0), "node");
     if (!home || (first && strcmp(first, home) == 0))
         return;
-    (void)fputs("its home is ", err);
+    (void)fputs("the home node is ", err);
     escape_print(home, err);
     (void)fputs(", which takes no new sessions now\n", err);
 }
@@ -159,7 +160,7 @@ static int print_route(const struct client *client, const json_t *response, cons
         (void)fprintf(err, " %s\n",
                       strcmp(without_key, "refused") == 0
                           ? "would refuse this device"
-                          : "would send this device to its least loaded node");
+                          : "would send this device to the least loaded node");
         return 1;
     }
     const int code = print_candidates(response, client->out, err);

@@ -66,7 +66,7 @@ static int print_candidates(const struct cluster_conf *cluster, const struct rou
         (void)fprintf(err, "no route key: cluster \"%s\" would %s\n", cluster->name,
                       cluster->empty_client_id == EMPTY_ID_REFUSE
                           ? "refuse this device"
-                          : "send this device to its least loaded node");
+                          : "send this device to the least loaded node");
         return 1;
     }
     struct placement placement = {0};
@@ -92,8 +92,10 @@ int route_command(const struct config *config, const struct route_query *query, 
     if (cluster && !cluster->discovery)
         return print_candidates(cluster, query, out, err);
     if (cluster)
-        (void)fprintf(err, "error: the nodes of cluster \"%s\" are discovered by DNS\n",
-                      cluster->name);
+        (void)fprintf(
+            err,
+            "error: cluster \"%s\": its nodes are not in the file, they are discovered by DNS\n",
+            cluster->name);
     else
         (void)fprintf(err, "error: there is no cluster \"%s\"\n", query->cluster);
     return 1;

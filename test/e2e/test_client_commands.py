@@ -303,7 +303,7 @@ def test_route_with_admin_names_the_node_that_the_device_reaches(setup, device):
     setup.router.wait_event("node.status", node="a", status="down")
     result = run("route", "--client-id", client_id, "--admin", setup.admin)
     assert result.returncode == 0 and result.stdout.split()[:4] == ["1", "b", setup.nodes["b"].address, "up"]
-    assert "home is a" in result.stderr
+    assert "the home node is a," in result.stderr
     assert device(setup.router).connect(client_id) == (0, 0)
     packet = mqtt.connect(client_id)  # health checks connect too: any connection may be the device's
     setup.nodes["b"].wait(lambda node: any(r.mqtt == packet for r in node.records), "the device's CONNECT")
@@ -356,7 +356,7 @@ def test_ctrl_c_ends_the_wait_but_not_the_drain(setup, device):
         process.kill()
         process.wait()
         os.close(main)
-    assert process.returncode == 1 and "drain goes on" in output
+    assert process.returncode == 1 and "the drain continues" in output
     assert setup.node("a")["STATE"] == "draining*"
 
 
@@ -394,7 +394,7 @@ def test_a_reload_reports_its_changes_or_its_errors(setup, recording_node):
     assert "reloaded" in setup.run_ok("reload")
     setup.config["clusters"][0]["nodes"].append({"name": "new", "address": recording_node().address})
     setup.router.config_path.write_text(json.dumps(setup.config))
-    moved = float(re.fullmatch(r"reloaded; ([\d.]+) % of the keys have another home\n", setup.run_ok("reload"))[1])
+    moved = float(re.fullmatch(r"reloaded; ([\d.]+) % of the keys have a new home\n", setup.run_ok("reload"))[1])
     assert 25 < moved < 42 and len(rows(setup.run_ok("nodes"))) == 3
     setup.router.config_path.write_text("{")
     result = run("reload", "--admin", setup.admin)
@@ -408,9 +408,9 @@ def test_a_reload_reports_its_changes_or_its_errors(setup, recording_node):
 COMMANDS = ("route", "status", "nodes", "drain", "restore", "sessions", "disconnect", "reload", "help")
 
 
-@pytest.mark.parametrize(("option", "wanted"), (("rate", "1 to 1000000 sessions per second"),
-                                                ("deadline", "1 to 86400 seconds"),
-                                                ("limit", "1 to 1000 sessions")))
+@pytest.mark.parametrize(("option", "wanted"), (("rate", "1 and 1000000 sessions per second"),
+                                                ("deadline", "1 and 86400 seconds"),
+                                                ("limit", "1 and 1000 sessions")))
 def test_a_number_out_of_range_is_reported_in_the_unit_of_the_option(option, wanted):
     """The command rejects the argument with exit code 2 and sends no request."""
     command = ("sessions",) if option == "limit" else ("drain", "a")
@@ -418,7 +418,7 @@ def test_a_number_out_of_range_is_reported_in_the_unit_of_the_option(option, wan
         result = run(*command, f"--{option}", value, "--admin", "127.0.0.1:1")
         assert (result.returncode, result.stdout) == (2, "")
         first, usage, *_ = result.stderr.splitlines()
-        assert first == f'mqtt-router: --{option}: must be {wanted}, got "{value}"'
+        assert first == f'mqtt-router: --{option}: must be between {wanted}, got "{value}"'
         assert usage.startswith(f"usage: mqtt-router {command[0]}")
 
 
@@ -441,7 +441,8 @@ def test_every_command_has_help_and_rejects_other_options():
 def test_a_failed_write_to_standard_output_is_an_error(what):
     with open("/dev/full", "w", encoding="utf-8") as full:
         result = subprocess.run([BINARY, what], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert result.returncode == 1 and "No space left" in result.stderr
+    # If an earlier write failed and nothing is left to flush, the cause is not known any more.
+    assert result.returncode == 1 and re.search("No space left|write error", result.stderr)
 
 
 def complete(line, **environment):
