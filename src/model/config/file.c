@@ -12,7 +12,7 @@ struct config *config_file_load(const char *path, enum config_file_use use, FILE
     const bool again = use == CONFIG_FILE_RELOAD;
     if (!small_file_read(path, again ? SMALL_FILE_REGULAR : SMALL_FILE_OR_PIPE, CONFIG_FILE_MAX,
                          &file, why)) {
-        (void)fprintf(out, "error: %s: cannot be read: %s\n", path, why);
+        (void)fprintf(out, "error: %s: cannot read the file: %s\n", path, why);
         return NULL;
     }
     struct config_messages messages;

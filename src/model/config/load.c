@@ -18,7 +18,7 @@ static json_t *parse_json(struct config_load *load, const char *text, size_t n)
     char shown[CONFIG_SHOWN_MAX];
     json_error_t error;
     if (n > CONFIG_FILE_MAX) {
-        config_fault(load, 0, "must have at most %u bytes, got %zu", CONFIG_FILE_MAX, n);
+        config_fault(load, 0, "must be at most %u bytes long, got %zu", CONFIG_FILE_MAX, n);
         return NULL;
     }
     /* Allow NUL bytes here; the readers reject them, and report the key. */

@@ -15,7 +15,7 @@
 #include "base/utf8.h"
 
 #define MESSAGES_KEPT 1000u
-#define MORE          "and more, not listed here"
+#define MORE          "more messages are not listed"
 
 static void put_v(struct config_text *text, const char *format, va_list args) PRINTF_LIKE(2, 0);
 static void put_v(struct config_text *text, const char *format, va_list args)
@@ -224,6 +224,6 @@ void config_fault(struct config_load *load, uint32_t line, const char *format, .
 void config_no_memory(struct config_load *load)
 {
     if (!load->no_memory)
-        config_fault(load, 0, "not enough memory to read the configuration");
+        config_fault(load, 0, "out of memory");
     load->no_memory = true;
 }

@@ -177,7 +177,7 @@ static void unknown_key(struct config_load *load, const struct config_table *tab
     } else {
         for (size_t i = 0; i < table->n_keys; i++)
             config_text_put(&hint, "%s%s", i ? ", " : "", table->keys[i].key);
-        config_error(load, at, "unknown key; known here: %s", hint.bytes);
+        config_error(load, at, "unknown key; known keys: %s", hint.bytes);
     }
 }
 

@@ -155,7 +155,7 @@ static bool want_network(struct config_load *load, const struct config_place *at
     if (text && cidr_parse(text, network))
         return true;
     if (text && cidr_has_host_bits(text))
-        config_want(load, at, "a network without bits set after its prefix length");
+        config_want(load, at, "a network with no bits set after the prefix");
     else
         config_want(load, at,
                     "an address or a network (\"192.0.2.1\", \"10.0.0.0/8\", \"2001:db8::/32\")");

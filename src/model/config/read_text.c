@@ -83,7 +83,7 @@ static char *make_file(struct config_load *load, const struct config_place *at)
     const char *text = config_plain_text(at->value);
     if (text && *text && !has_control(text))
         return resolve_path(load, "", text);
-    config_want(load, at, "the name of a file");
+    config_want(load, at, "a file name");
     return NULL;
 }
 
@@ -92,15 +92,15 @@ static char *make_unix_address(struct config_load *load, const char *path,
 {
     if (!*path || has_control(path)) {
         config_want(load, at,
-                    "\"" CONFIG_UNIX_PREFIX "PATH\" with a path and no control characters");
+                    "\"" CONFIG_UNIX_PREFIX "PATH\" without control characters in the path");
         return NULL;
     }
     char *address = resolve_path(load, CONFIG_UNIX_PREFIX, path);
     size_t n = address ? strlen(config_address_unix(address)) : 0;
     if (n <= CONFIG_UNIX_PATH_MAX)
         return address;
-    config_error(load, at, "the path of a Unix socket must have at most %u bytes, got %zu%s",
-                 CONFIG_UNIX_PATH_MAX, n, n > strlen(path) ? " with the directory" : "");
+    config_error(load, at, "the path of a Unix socket must be at most %u bytes long, got %zu%s",
+                 CONFIG_UNIX_PATH_MAX, n, n > strlen(path) ? " including the directory" : "");
     free(address);
     return NULL;
 }
@@ -156,7 +156,7 @@ static char *make_server_address(struct config_load *load, const struct config_k
     if (text && complete_server(text, key->default_value, completed))
         return copy(load, completed);
     config_want(load, at,
-                "a numeric IPv4 or IPv6 address, with a port or without (\"192.0.2.1:53\", "
+                "a numeric IPv4 or IPv6 address, with or without a port (\"192.0.2.1:53\", "
                 "\"2001:db8::1\")");
     return NULL;
 }

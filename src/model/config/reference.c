@@ -30,7 +30,7 @@ static void put_value(FILE *out, const struct config_key *key, enum config_kind 
         fputs("address and port, or `\"unix:PATH\"`", out);
         return;
     case KEY_SERVER_ADDRESS:
-        fputs("numeric address, with a port or without", out);
+        fputs("numeric address, with or without a port", out);
         return;
     case KEY_STRING_LIST:
         put_value(out, key, key->element);

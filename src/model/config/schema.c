@@ -154,7 +154,7 @@ bool config_schema(FILE *out)
     json_t *schema =
         json_pack("{s:s, s:s, s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema",
                   "title", "mqtt-router configuration", "description",
-                  "Paths of files are relative to the configuration file.");
+                  "File paths are relative to the directory of the configuration file.");
     json_t *top = object_schema(&config_top_table);
     const bool whole = schema && top && json_object_update(schema, top) == 0 &&
                        json_dumpf(schema, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 &&

@@ -42,7 +42,7 @@ static bool is_method(const char *text)
 {
     return only(text, UPPER);
 }
-const struct config_shape config_method_shape = {is_method, 16, "an HTTP method in capitals",
+const struct config_shape config_method_shape = {is_method, 16, "an HTTP method in capital letters",
                                                  "HTTP method"};
 
 static bool is_suite_list(const char *text)

@@ -55,9 +55,8 @@ static void warn_flapping(struct config_load *load, const struct config_place *r
         return;
     if (config_place_member(load, &flapping, "penalty_ms", &at) ||
         config_place_member(load, &flapping, "penalty_max_ms", &at))
-        config_warning(
-            load, &at,
-            "has no effect on CONNECTs without \"refuse\": true: flapping is only logged");
+        config_warning(load, &at,
+                       "refuses no CONNECT unless \"refuse\" is true: flapping is only logged");
 }
 
 /* Half of the memory is for relay buffers. With only two buffers per worker, one waiting session
@@ -101,13 +100,13 @@ static void check_placement(struct config_load *load, const struct config_place 
         return;
     if (config_place_member(load, &timeouts, "placement_ms", &at))
         config_warning(load, &at,
-                       "must be more than \"connack_ms\" (%" PRIu32
-                       "): otherwise no CONNECT is replayed after a silent node",
+                       "should be more than \"connack_ms\" (%" PRIu32
+                       "): otherwise no CONNECT is replayed if a node does not respond",
                        conf->connack_ms);
     else if (config_place_member(load, &timeouts, "connack_ms", &at))
         config_warning(load, &at,
-                       "must be less than \"placement_ms\" (%" PRIu32
-                       "): otherwise no CONNECT is replayed after a silent node",
+                       "should be less than \"placement_ms\" (%" PRIu32
+                       "): otherwise no CONNECT is replayed if a node does not respond",
                        conf->placement_ms);
 }
 

@@ -28,11 +28,12 @@ static void check_rule(struct config_load *load, const struct config_place *at,
         if (earlier->from != rule->from || rule->from == ROUTE_SOURCE_COUNT)
             continue;
         if (same_text(earlier->prefix_until, rule->prefix_until)) {
-            config_error(load, at, "the same as route_by[%zu]", j);
+            config_error(load, at, "is a duplicate of route_by[%zu]", j);
             return;
         }
         if (!earlier->prefix_until) {
-            config_warning(load, at, "never used: route_by[%zu] takes the whole value", j);
+            config_warning(load, at, "has no effect: route_by[%zu] already uses the whole value",
+                           j);
             return;
         }
     }
@@ -85,7 +86,8 @@ static void check_source(struct config_load *load, const struct config_place *at
     if (from == ROUTE_SOURCE_COUNT || load->messages->errors > 0 ||
         cluster_knows(load->config, cluster, from))
         return;
-    config_warning(load, at, "no listener of this cluster provides it: one must have %s",
+    config_warning(load, at,
+                   "no listener of this cluster provides this value: one of them must have %s",
                    needed[from]);
 }
 
@@ -111,7 +113,8 @@ static void check_proxy_protocol(struct config_load *load, const struct config_p
     struct config_place at;
     if (conf->proxy_protocol != PROXY_PROTOCOL_V2 &&
         config_place_member(load, cluster, "proxy_protocol_tlvs", &at))
-        config_error(load, &at, "requires \"proxy_protocol\" \"v2\": \"v1\" has no room for any");
+        config_error(load, &at,
+                     "requires \"proxy_protocol\" \"v2\": only version 2 headers can contain TLVs");
 }
 
 /* A node's certificate is checked against server_name, or else against the node's IP address, which
@@ -125,8 +128,8 @@ static void check_tls_names(struct config_load *load, const struct config_place 
         if (!config_address_unix(conf->nodes[i].address))
             continue;
         config_error(load, tls,
-                     "requires \"server_name\": nodes[%zu] is a Unix socket, and has no address "
-                     "that its certificate could name",
+                     "requires \"server_name\": nodes[%zu] is a Unix socket, which has no IP "
+                     "address that a certificate could contain",
                      i);
         return;
     }

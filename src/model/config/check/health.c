@@ -26,12 +26,13 @@ static void check_times(struct config_load *load, const struct config_place *che
         return;
     if (conf->timeout_ms > conf->interval_ms && config_place_member(load, check, "timeout_ms", &at))
         config_warning(load, &at,
-                       "longer than \"interval_ms\" (%" PRIu32
-                       "): a silent node is checked less often",
+                       "is longer than \"interval_ms\" (%" PRIu32
+                       "): a node that does not respond is checked less often",
                        conf->interval_ms);
     if (conf->fast_interval_ms > conf->interval_ms &&
         config_place_member(load, check, "fast_interval_ms", &at))
-        config_warning(load, &at, "longer than \"interval_ms\" (%" PRIu32 ")", conf->interval_ms);
+        config_warning(load, &at, "is longer than \"interval_ms\" (%" PRIu32 ")",
+                       conf->interval_ms);
 }
 
 /* Report keys that belong to another type of check. */
@@ -75,7 +76,7 @@ static void check_codes(struct config_load *load, const struct config_place *che
         if (config_place_member(load, check, "no_new", &at))
             config_error(load, &at, "%" PRIu32 " is also in \"expect\"", conf->no_new[i]);
         else if (config_place_member(load, check, "expect", &at))
-            config_error(load, &at, "%" PRIu32 " is also in \"no_new\", by its default",
+            config_error(load, &at, "%" PRIu32 " is also in the default of \"no_new\"",
                          conf->no_new[i]);
     }
 }
@@ -90,8 +91,7 @@ static void check_http_places(struct config_load *load, const struct config_plac
         elsewhere += conf->nodes[i].check_address != NULL;
         if (config_address_unix(conf->nodes[i].address) && !conf->nodes[i].check_address)
             config_error(load, check,
-                         "requires \"check_address\" in nodes[%zu]: a Unix socket has no host with "
-                         "an HTTP port",
+                         "requires \"check_address\" in nodes[%zu]: a Unix socket has no HTTP port",
                          i);
     }
     if (elsewhere > 0 && elsewhere == conf->n_nodes &&

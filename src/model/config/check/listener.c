@@ -108,7 +108,7 @@ static void check_addresses(struct config_load *load, const struct config_place 
             config_error(load, &at, "%s is already in the list",
                          config_quote(conf->addresses[k], got));
         else if (other != SIZE_MAX)
-            config_error(load, &at, "%s is taken by listeners[%zu]",
+            config_error(load, &at, "%s is already used by listeners[%zu]",
                          config_quote(conf->addresses[k], got), other);
     }
 }

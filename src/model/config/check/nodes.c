@@ -124,7 +124,8 @@ static void check_loops(struct config_load *load, const struct config_place *clu
                 !config_place_member(load, &node, "address", &at))
                 continue;
             config_warning(load, &at,
-                           "the same as listeners[%zu]: the router may connect to itself", i);
+                           "is also an address of listeners[%zu]: the router may connect to itself",
+                           i);
             break;
         }
     }
@@ -185,8 +186,8 @@ static void check_homecoming(struct config_load *load, const struct config_place
         conf->homecoming->after_ms >= conf->node_defaults.slow_start_ms)
         return;
     config_warning(load, config_place_member(load, &at, "after_ms", &inner) ? &inner : &at,
-                   "\"after_ms\" should be at least %" PRIu32
-                   ", as \"slow_start_ms\": until then a node does not take all of its devices",
+                   "\"after_ms\" should be at least \"slow_start_ms\" (%" PRIu32
+                   "): until then, a node does not accept all of its devices",
                    conf->node_defaults.slow_start_ms);
 }
 

@@ -37,8 +37,8 @@ static void check_element(struct config_load *load, const struct config_table *t
             return;
         const char *list_key = element->up->key;
         if (key->unique)
-            config_error(load, &field, "%s is taken by %s[%zu]", config_quote(text, got), list_key,
-                         j);
+            config_error(load, &field, "%s is already used by %s[%zu]", config_quote(text, got),
+                         list_key, j);
         else
             config_warning(load, &field, "%s is also the %s of %s[%zu]", config_quote(text, got),
                            key->key, list_key, j);

@@ -31,14 +31,15 @@ static const struct config_key route_rule_keys[] = {
      FIELD(struct route_rule, from),
      CHOICES(route_choices),
      .default_value = ROUTE_SOURCE_COUNT, /* not set */
-     .help = "Source of the key, as in a `route_by` without an object."},
+     .help = "Source of the key: the client identifier, the user name, the source address, the "
+             "common name in the device certificate, or the TLS server name."},
     {.key = "prefix_until",
      .kind = KEY_STRING,
      RANGE(1, 128),
      FIELD(struct route_rule, prefix_until),
      .default_text = "none",
-     .help = "Text before whose first occurrence the key ends, so that with `\"/\"` all of "
-             "`tenant-a/...` share a node; without an occurrence the key is the whole value."},
+     .help = "Separator that ends the key, so that with `\"/\"` all values that start with "
+             "`tenant-a/` share a home node; a value without the separator is used as a whole."},
 };
 static const struct config_table route_rule_table = TABLE(struct route_rule, route_rule_keys);
 
@@ -48,19 +49,20 @@ static const struct config_key homecoming_keys[] = {
      FIELD(struct homecoming_conf, after_ms),
      RANGE(0, 86400000),
      .default_value = 60000,
-     .help = "Time that the home node must be up before its sessions are closed elsewhere, in "
-             "milliseconds."},
+     .help = "Time for which a home node must be up before its sessions on other nodes are closed, "
+             "in milliseconds."},
     {.key = "rate_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct homecoming_conf, rate_per_s),
      RATE,
      .default_value = 50,
-     .help = "Sessions closed per second so that they reconnect to their home node."},
+     .help =
+         "Number of sessions closed per second so that their devices reconnect to the home node."},
     {.key = "after_scale_out",
      .kind = KEY_BOOL,
      FIELD(struct homecoming_conf, after_scale_out),
-     .help = "Include sessions whose home changed because nodes were added, removed or given "
-             "another weight; if `false`, only `POST /api/v1/homecoming` includes them."},
+     .help = "Also close sessions whose home changed because nodes were added or removed or their "
+             "weights changed; if `false`, only `POST /api/v1/homecoming` closes them."},
 };
 static const struct config_table homecoming_table = TABLE(struct homecoming_conf, homecoming_keys);
 
@@ -85,12 +87,13 @@ static const struct config_key cluster_keys[] = {
      FIELD(struct cluster_conf, discovery),
      .table = &config_discovery_table,
      .default_text = "none",
-     .help = "Discovery of the nodes by DNS, repeated to keep them up to date."},
+     .help = "Settings for the discovery of the nodes by DNS, which is repeated to keep the nodes "
+             "up to date."},
     {.key = "node_defaults",
      .kind = KEY_OBJECT,
      FIELD(struct cluster_conf, node_defaults),
      .table = &config_node_defaults_table,
-     .help = "Settings for every node that has none of its own."},
+     .help = "Settings for all nodes that do not have their own value."},
     {.key = "route_by",
      .kind = KEY_SHORTHAND_LIST,
      FIELD(struct cluster_conf, route_by),
@@ -98,37 +101,40 @@ static const struct config_key cluster_keys[] = {
      RANGE(1, 16),
      .table = &route_rule_table,
      .default_value = ROUTE_CLIENT_ID,
-     .help = "Source of the key that decides a device's home node; of a list, the first source "
-             "that the device has."},
+     .help = "Source of the key that determines the home node of a device; in a list, the first "
+             "source for which the device has a value is used."},
     {.key = "empty_client_id",
      .kind = KEY_ENUM,
      FIELD(struct cluster_conf, empty_client_id),
      CHOICES(empty_id_choices),
      .default_value = EMPTY_ID_SPREAD,
-     .help = "Routing of a device that has no key by `route_by`: to the node with the fewest "
-             "sessions, by its source address, or refused."},
+     .help = "Handling of devices for which `route_by` yields no key: `\"spread\"` sends them to "
+             "the node with the fewest sessions, `\"source_ip\"` uses their source address as the "
+             "key, and `\"refuse\"` refuses them."},
     {.key = "proxy_protocol",
      .kind = KEY_ENUM,
      FIELD(struct cluster_conf, proxy_protocol),
      CHOICES(proxy_choices),
      .default_value = PROXY_PROTOCOL_V2,
-     .help = "Version of the PROXY protocol header that carries the device's address to the nodes; "
-             "must match the setting of their listener."},
+     .help = "Version of the PROXY protocol header that is sent to the nodes and contains the "
+             "device's address; must match the configuration of the nodes."},
     {.key = "proxy_protocol_tlvs",
      .kind = KEY_ENUM_SET,
      FIELD(struct cluster_conf, proxy_protocol_tlvs),
      CHOICES(tlv_choices),
      .default_value = PROXY_TLV_ALPN | PROXY_TLV_AUTHORITY | PROXY_TLV_SSL,
      .default_text = "`[\"alpn\", \"authority\", \"ssl\"]`",
-     .help = "Additional contents of a version 2 header: the protocol and server name of the TLS "
-             "handshake, its version, cipher and device certificate, the session's id in the "
-             "router's log, or a checksum."},
+     .help =
+         "Optional contents of a version 2 header: the ALPN protocol (`\"alpn\"`), the TLS server "
+         "name (`\"authority\"`), the TLS version, cipher and device certificate (`\"ssl\"`), the "
+         "session's id in the router's log (`\"unique_id\"`), and a checksum (`\"crc32c\"`)."},
     {.key = "tls",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct cluster_conf, tls),
      .table = &config_upstream_tls_table,
      .default_text = "plain TCP",
-     .help = "TLS settings towards the nodes, with which TLS starts after the PROXY header."},
+     .help = "TLS settings for connections to the nodes, where TLS starts after the PROXY protocol "
+             "header; without this key, connections to the nodes use plain TCP."},
     {.key = "source_addresses",
      .kind = KEY_STRING_LIST,
      .element = KEY_STRING,
@@ -138,72 +144,74 @@ static const struct config_key cluster_keys[] = {
      FIELD(struct cluster_conf, source_addresses),
      COUNT(struct cluster_conf, n_source_addresses),
      .default_text = "the kernel's choice",
-     .help = "Local addresses to dial the nodes from, in turn, each of which allows about 28,000 "
-             "sessions per node (see `net.ipv4.ip_local_port_range`)."},
+     .help = "Local addresses for connections to the nodes, used in turn; each of them allows "
+             "about 28,000 sessions per node (see `net.ipv4.ip_local_port_range`)."},
     {.key = "replay",
      .kind = KEY_BOOL,
      FIELD(struct cluster_conf, replay),
      .default_value = true,
-     .help =
-         "Send the CONNECT to the next node if a node closes, stays silent or reports that it is "
-         "unavailable before it has accepted the device; if `false`, the device is refused."},
+     .help = "Send the CONNECT to the next node if a node closes the connection, does not respond "
+             "or reports that it is unavailable before it accepts the device; if `false`, the "
+             "device is refused."},
     {.key = "bounded_load",
      .kind = KEY_FACTOR,
      FIELD(struct cluster_conf, bounded_load_permille),
      RANGE(1000, 100000),
      .default_text = "off",
      .help = "Maximum load of a node as a multiple of its share of the sessions, such as `1.25` "
-             "for a quarter more, beyond which devices go to their next node."},
+             "for a quarter more; devices of a node that exceeds it are sent to their next node."},
     {.key = "health_check",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct cluster_conf, health_check),
      .table = &config_health_table,
      .default_text = "none",
-     .help = "Active checks of the nodes; without them only failing sessions (`passive`) reveal "
-             "that a node is down."},
+     .help = "Settings for active health checks of the nodes; without this key, the router detects "
+             "only by failed sessions (`passive`) that a node is down."},
     {.key = "passive",
      .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct cluster_conf, passive.off),
      .table = &config_passive_table,
      .default_text = "on",
-     .help = "Ejection of a node for a while after failures of real sessions, which are failed "
-             "dials, and nodes that close or stay silent before their CONNACK; `false` disables "
-             "it, and the only node of a cluster is never ejected."},
+     .help =
+         "Settings for passive health checks, which eject a node for a while after too many failed "
+         "sessions, because the node cannot be reached, or closes or does not respond before its "
+         "CONNACK; `false` disables them, and the only node of a cluster is never ejected."},
     {.key = "on_node_down",
      .kind = KEY_ENUM,
      FIELD(struct cluster_conf, on_node_down),
      CHOICES(node_down_choices),
      .default_value = ON_NODE_DOWN_CLOSE,
-     .help = "Handling of the existing sessions of a node that is down: closed at "
-             "`close_rate_per_s` while another node is up, or kept until they end."},
+     .help =
+         "Handling of the existing sessions of a node that is down: `\"close\"` closes them at "
+         "`close_rate_per_s` while another node is up, and `\"keep\"` keeps them until they end."},
     {.key = "close_rate_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, close_rate_per_s),
      RATE,
      .default_value = 500,
-     .help = "Number of sessions of a node that is down that are closed per second, with jitter."},
+     .help = "Number of sessions closed per second on a node that is down, with jitter."},
     {.key = "drain_rate_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, drain_rate_per_s),
      RATE,
      .default_value = 100,
-     .help = "Number of sessions of a draining node that are closed per second, with jitter, those "
-             "with a clean session first."},
+     .help = "Number of sessions closed per second on a draining node, with jitter; clean sessions "
+             "are closed first."},
     {.key = "drain_deadline_ms",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, drain_deadline_ms),
      RANGE(0, 86400000),
      .default_value = 0,
-     .help = "Time from the start of a drain after which all remaining sessions are closed, in "
-             "milliseconds; 0 means no deadline."},
+     .help = "Time limit for a drain, in milliseconds, after which all remaining sessions are "
+             "closed; 0 means no limit."},
     {.key = "homecoming",
      .kind = KEY_OPTIONAL_OBJECT,
      .off_allowed = true,
      FIELD(struct cluster_conf, homecoming),
      .table = &homecoming_table,
      .default_text = "`false`",
-     .help = "Closing of sessions that were placed on other nodes while their home node was "
-             "unavailable, so that they reconnect to it; without it they return on their next "
-             "connect."},
+     .help = "Settings for homecoming, which closes sessions that were placed on other nodes while "
+             "their home node was unavailable, so that their devices reconnect to it; if `false`, "
+             "devices return when they next connect."},
 };
 const struct config_table config_cluster_table = TABLE(struct cluster_conf, cluster_keys);

@@ -20,49 +20,50 @@ static const struct config_key health_keys[] = {
      FIELD(struct health_check_conf, type),
      CHOICES(check_choices),
      .default_value = CHECK_TYPE_COUNT, /* not set */
-     .help = "Condition for a good check: the node accepts a connection (`\"tcp\"`), answers a "
-             "CONNECT with a CONNACK (`\"mqtt\"`; return code 3 means that it takes no new "
-             "sessions; not for EMQX, where one hung node delays every CONNECT), or answers a "
+     .help = "Type of the checks: a node must accept a connection (`\"tcp\"`), answer a CONNECT "
+             "with a CONNACK (`\"mqtt\"`, where return code 3 means that it accepts no new "
+             "sessions; not for EMQX, where one hung node delays every CONNECT), or answer a "
              "request with a status code in `expect` (`\"http\"`)."},
     {.key = "interval_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, interval_ms),
      CHECK_MS,
      .default_value = 5000,
-     .help = "Time from one check of a node to the next, in milliseconds, with jitter."},
+     .help = "Time between two checks of a node, in milliseconds, with jitter."},
     {.key = "fast_interval_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, fast_interval_ms),
      CHECK_MS,
      .default_text = "`1000`, or `interval_ms` if less",
-     .help = "Time from one check to the next while the results differ from the current verdict, "
+     .help = "Time between two checks of a node while the results differ from the current verdict, "
              "in milliseconds."},
     {.key = "timeout_ms",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, timeout_ms),
      SHORT_MS,
      .default_text = "`3000`, or `interval_ms` if less",
-     .help = "Time limit for one check, from its dial to its answer, in milliseconds."},
+     .help = "Time limit for one check, from the dial to the response, in milliseconds."},
     {.key = "fall",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, fall),
      IN_A_ROW,
      .default_value = 2,
-     .help = "Number of consecutive bad results that mark a node down; for a new node, and when "
-             "the router starts, the first result decides."},
+     .help = "Number of consecutive bad results after which a node is marked down; for a new node, "
+             "and when the router starts, the first result decides."},
     {.key = "rise",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, rise),
      IN_A_ROW,
      .default_value = 2,
-     .help = "Number of consecutive good results that mark a node up again."},
+     .help = "Number of consecutive good results after which a node is marked up again."},
     {.key = "panic_percent",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, panic_percent),
      RANGE(0, 100),
      .default_value = 50,
      .help = "Panic threshold, in percent of the cluster's nodes: if timed-out checks would leave "
-             "fewer nodes up, suspected nodes keep taking sessions (panic mode); `0` disables it."},
+             "fewer nodes up, the suspected nodes still accept sessions (panic mode); `0` disables "
+             "panic mode."},
     {.key = "username",
      .kind = KEY_STRING,
      RANGE(1, 256),
@@ -73,26 +74,26 @@ static const struct config_key health_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct health_check_conf, password_file),
      .default_text = "none",
-     .help = "File with the password in the CONNECT of an `\"mqtt\"` check, on its first line."},
+     .help = "File whose first line is the password in the CONNECT of an `\"mqtt\"` check."},
     {.key = "method",
      .kind = KEY_STRING,
      .shape = &config_method_shape,
      FIELD(struct health_check_conf, method),
      .default_string = "GET",
-     .help = "Method of the request of an `\"http\"` check."},
+     .help = "HTTP method of an `\"http\"` check."},
     {.key = "path",
      .kind = KEY_STRING,
      .shape = &config_target_shape,
      FIELD(struct health_check_conf, path),
      .default_string = "/status",
-     .help = "URL path of the request of an `\"http\"` check."},
+     .help = "URL path that an `\"http\"` check requests."},
     {.key = "port",
      .kind = KEY_INTEGER,
      FIELD(struct health_check_conf, port),
      RANGE(1, 65535),
      .default_value = 18083,
-     .help =
-         "Port of an `\"http\"` check on the node's host; a node's `check_address` has priority."},
+     .help = "Port on the node's host that an `\"http\"` check connects to, unless the node has a "
+             "`check_address`."},
     {.key = "expect",
      .kind = KEY_INTEGER_LIST,
      FIELD(struct health_check_conf, expect),
@@ -100,7 +101,7 @@ static const struct config_key health_keys[] = {
      HTTP_STATUS,
      COUNTS(1, 32),
      .default_value = 200,
-     .help = "Status codes of an `\"http\"` check that mean that the node is healthy."},
+     .help = "Status codes that count as a good result of an `\"http\"` check."},
     {.key = "no_new",
      .kind = KEY_INTEGER_LIST,
      FIELD(struct health_check_conf, no_new),
@@ -108,9 +109,9 @@ static const struct config_key health_keys[] = {
      HTTP_STATUS,
      COUNTS(0, 32),
      .default_value = 503,
-     .help = "Status codes of an `\"http\"` check that mean that the node takes no new sessions "
-             "but keeps those it has, as EMQX does during an evacuation; all codes that are "
-             "neither here nor in `expect` are bad."},
+     .help = "Status codes of an `\"http\"` check which mean that the node accepts no new sessions "
+             "but keeps its existing ones, as EMQX does during an evacuation; any code that is "
+             "neither here nor in `expect` is a bad result."},
 };
 const struct config_table config_health_table = TABLE(struct health_check_conf, health_keys);
 
@@ -121,20 +122,20 @@ static const struct config_key passive_keys[] = {
      FIELD(struct cluster_conf, passive.failures),
      RANGE(1, 1000000),
      .default_value = 5,
-     .help = "Number of failed sessions within `window_ms` that eject a node."},
+     .help = "Number of failed sessions within `window_ms` after which a node is ejected."},
     {.key = "window_ms",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, passive.window_ms),
      RANGE(1000, 3600000),
      .default_value = 10000,
-     .help = "Time window of `failures`, in milliseconds."},
+     .help = "Time window in which `failures` are counted, in milliseconds."},
     {.key = "eject_ms",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, passive.eject_ms),
      CHECK_MS,
      .default_value = 10000,
-     .help = "Time that a node stays ejected, in milliseconds, doubled for each ejection that "
-             "follows soon after another."},
+     .help = "Duration of an ejection, in milliseconds, which doubles with each ejection that soon "
+             "follows another."},
     {.key = "max_ejected_percent",
      .kind = KEY_INTEGER,
      FIELD(struct cluster_conf, passive.max_ejected_percent),

@@ -21,8 +21,8 @@ static const struct config_key websocket_keys[] = {
      .shape = &config_path_shape,
      FIELD(struct websocket_conf, path),
      .default_string = "/mqtt",
-     .help = "URL path of the WebSocket upgrade, compared without the query; other paths are "
-             "answered with status 404."},
+     .help = "URL path of the WebSocket upgrade, without the query; requests for other paths get "
+             "status 404."},
 };
 static const struct config_table websocket_table = TABLE(struct websocket_conf, websocket_keys);
 
@@ -40,8 +40,8 @@ static const struct config_key identity_keys[] = {
      RANGE(1, IDENTITY_NAME_COUNT),
      CHOICES(name_choices),
      .default_value = IDENTITY_CN,
-     .help = "Kinds of names in the certificate, one of which must equal the claim byte for byte: "
-             "the common name, or alternative names of a type."},
+     .help = "Types of names in the device certificate, one of which must equal the claim byte for "
+             "byte: the common name, or a subject alternative name of type DNS, URI or email."},
 };
 static const struct config_table identity_table = TABLE(struct identity_conf, identity_keys);
 
@@ -66,7 +66,7 @@ static const struct config_key listener_keys[] = {
     {.key = "dual_stack",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, dual_stack),
-     .help = "Accept IPv4 connections on `\"[::]:PORT\"` too."},
+     .help = "Also accept IPv4 connections on `\"[::]:PORT\"`."},
     {.key = "cluster",
      .kind = KEY_CLUSTER,
      .required = true,
@@ -78,30 +78,29 @@ static const struct config_key listener_keys[] = {
      FIELD(struct listener_conf, tls),
      .table = &config_tls_table,
      .default_text = "no TLS",
-     .help =
-         "TLS settings towards devices; without this key the listener accepts plain connections."},
+     .help = "TLS settings for devices; without this key, the listener accepts plain connections."},
     {.key = "websocket",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, websocket),
      .table = &websocket_table,
      .default_text = "no WebSocket",
-     .help = "WebSocket settings; with this key devices use MQTT over WebSocket, or over wss if "
+     .help = "WebSocket settings; with this key, devices use MQTT over WebSocket, or over wss if "
              "`tls` is set."},
     {.key = "identity",
      .kind = KEY_OPTIONAL_OBJECT,
      FIELD(struct listener_conf, identity),
      .table = &identity_table,
      .default_text = "not checked",
-     .help = "Identity check: a name in the device certificate must match the CONNECT, which "
-             "requires `tls.client_auth` `\"require\"`, or `accept_proxy_protocol` from a proxy "
-             "that terminates TLS."},
+     .help = "Settings for the identity check, in which a name in the device certificate must "
+             "match the CONNECT; requires `tls.client_auth` `\"require\"`, or "
+             "`accept_proxy_protocol` from a proxy that terminates TLS."},
     {.key = "connect_validation",
      .kind = KEY_ENUM,
      FIELD(struct listener_conf, lenient),
      CHOICES(validation_choices),
      .default_value = false,
-     .help = "Validation of CONNECT; `\"lenient\"` checks only its framing and leaves its contents "
-             "to the node."},
+     .help = "Validation of the CONNECT; `\"lenient\"` checks only the framing and leaves the "
+             "contents to the node."},
     {.key = "accept_proxy_protocol",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, accept_proxy_protocol),
@@ -130,7 +129,7 @@ static const struct config_key listener_keys[] = {
      .default_text = "all",
      .help =
          "Networks that devices may connect from, such as `\"10.0.0.0/8\"` or `\"2001:db8::/32\"`; "
-         "the device's own address is checked if `trusted_proxies` send it."},
+         "behind `trusted_proxies`, the address that they send is checked."},
     {.key = "deny",
      .kind = KEY_NETWORK_LIST,
      RANGE(1, 1024),
@@ -172,12 +171,12 @@ static const struct config_key listener_keys[] = {
      FIELD(struct listener_conf, backlog),
      RANGE(1, 65535),
      .default_value = 4096,
-     .help =
-         "Maximum number of connections that wait to be accepted; `net.core.somaxconn` limits it."},
+     .help = "Maximum number of connections that wait to be accepted; also limited by "
+             "`net.core.somaxconn`."},
     {.key = "tcp_defer_accept",
      .kind = KEY_BOOL,
      FIELD(struct listener_conf, tcp_defer_accept),
-     .help = "Let the kernel hold a new connection back until its first bytes have arrived."},
+     .help = "Let the kernel hold back a new connection until its first bytes have arrived."},
     {.key = "fast_open",
      .kind = KEY_INTEGER,
      FIELD(struct listener_conf, fast_open),

@@ -30,8 +30,8 @@ static const struct config_key node_keys[] = {
      .unique = true,
      RANGE(1, 128),
      FIELD(struct node_conf, name),
-     .help = "Name of the node in logs, in metrics and in the hash; renaming a node moves its "
-             "devices."},
+     .help = "Name of the node in logs, in metrics and in the hash that places devices; renaming a "
+             "node moves its devices."},
     {.key = "address",
      .kind = KEY_NODE_ADDRESS,
      .required = true,
@@ -51,9 +51,9 @@ static const struct config_key node_keys[] = {
      FIELD(struct node_conf, state),
      CHOICES(state_choices),
      .default_value = NODE_STATE_UP,
-     .help = "Administrative state: a `\"draining\"` node gets no new sessions and its existing "
-             "ones are closed at `drain_rate_per_s`, and a `\"down\"` node gets none and its "
-             "existing ones are handled by `on_node_down`."},
+     .help = "Administrative state: a `\"draining\"` node gets no new sessions, and its existing "
+             "ones are closed at `drain_rate_per_s`; a `\"down\"` node gets no new sessions "
+             "either, and `on_node_down` determines what happens to its existing ones."},
     {.key = "backup",
      .kind = KEY_BOOL,
      FIELD(struct node_conf, backup),
@@ -64,8 +64,8 @@ static const struct config_key node_keys[] = {
      NODE_CONNECTIONS,
      .default_value = NODE_AS_DEFAULT,
      .default_text = "as `node_defaults`",
-     .help = "Maximum number of sessions of this router on the node, beyond which devices go to "
-             "their next node; 0 means no limit."},
+     .help = "Maximum number of sessions of this router on the node, above which devices are sent "
+             "to their next node; 0 means no limit."},
     {.key = "max_connects_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct node_conf, max_connects_per_s),
@@ -78,8 +78,8 @@ static const struct config_key node_keys[] = {
      .kind = KEY_NODE_ADDRESS,
      FIELD(struct node_conf, check_address),
      .default_text = "as `address`",
-     .help = "Address that `health_check` connects to instead of `address`, in which case its "
-             "`port` is ignored."},
+     .help = "Address that health checks connect to instead of `address`; `health_check.port` is "
+             "then ignored."},
 };
 const struct config_table config_node_table = TABLE(struct node_conf, node_keys);
 
@@ -102,16 +102,17 @@ static const struct config_key node_defaults_keys[] = {
      FIELD(struct node_defaults_conf, connect_queue_ms),
      RANGE(0, 60000),
      .default_value = 1000,
-     .help = "Longest time that a device waits for its turn under `max_connects_per_s`, in "
-             "milliseconds, before its next node is tried; limited by the rest of "
-             "`timeouts.placement_ms`."},
+     .help =
+         "Maximum time that a device waits because of `max_connects_per_s` before its next node is "
+         "tried, in milliseconds; also limited by what is left of `timeouts.placement_ms`."},
     {.key = "slow_start_ms",
      .kind = KEY_INTEGER,
      FIELD(struct node_defaults_conf, slow_start_ms),
      RANGE(0, 3600000),
      .default_value = 0,
-     .help = "Time that a new or returning node takes to reach its full share, in milliseconds, "
-             "except when the router itself starts; 0 means immediately."},
+     .help = "Time in which a new or returning node reaches its full share of the devices, in "
+             "milliseconds; 0 means immediately, and the key has no effect when the router itself "
+             "starts."},
 };
 const struct config_table config_node_defaults_table =
     TABLE(struct node_defaults_conf, node_defaults_keys);
@@ -142,23 +143,23 @@ static const struct config_key discovery_keys[] = {
      CHOICES(record_choices),
      .default_value = DNS_RECORD_COUNT, /* not set; the default is set by check/nodes.c */
      .default_text = "`\"a\"`",
-     .help = "Type of DNS record; SRV records also contain ports and weights, and of their targets "
-             "those of the lowest priority value are the nodes and all others are backups."},
+     .help = "Type of the DNS records; SRV records also contain ports and weights, and all their "
+             "targets except those with the lowest priority value are backups."},
     {.key = "refresh_ms",
      .kind = KEY_INTEGER,
      FIELD(struct discovery_conf, refresh_ms),
      RANGE(1000, 86400000),
      .default_value = 30000,
-     .help = "Maximum time between two queries, in milliseconds; a shorter TTL of an answer has "
-             "priority."},
+     .help = "Maximum time between two queries, in milliseconds; the next query is earlier if the "
+             "TTL of a response is shorter."},
     {.key = "node_name",
      .kind = KEY_ENUM,
      FIELD(struct discovery_conf, node_name),
      CHOICES(name_from_choices),
      .default_value = NODE_NAME_FROM_COUNT, /* not set; the default is set by check/nodes.c */
      .default_text = "`\"target\"` with SRV, else `\"address\"`",
-     .help = "Source of the names of nodes, which the hash uses: with the target of an SRV record, "
-             "a node that returns with another address keeps its devices."},
+     .help = "Source of the node names that the hash uses; with the target of an SRV record, a "
+             "node that returns with another address keeps its devices."},
     {.key = "resolver",
      .kind = KEY_SERVER_ADDRESS,
      FIELD(struct discovery_conf, resolver),

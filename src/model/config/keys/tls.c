@@ -31,13 +31,13 @@ static const struct config_key certificate_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct certificate_conf, private_key_passphrase_file),
      .default_text = "none",
-     .help = "File with the passphrase of the private key, on its first line."},
+     .help = "File whose first line is the passphrase of the private key."},
     {.key = "ocsp_response_file",
      .kind = KEY_FILE,
      FIELD(struct certificate_conf, ocsp_response_file),
      .default_text = "none",
-     .help = "File with the OCSP response that is stapled to the certificate, DER or PEM; reread "
-             "when it changes."},
+     .help = "File with the OCSP response, in DER or PEM, that is stapled to the certificate; "
+             "reread when it changes."},
 };
 static const struct config_table certificate_table =
     TABLE(struct certificate_conf, certificate_keys);
@@ -48,9 +48,9 @@ static const struct config_key session_tickets_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct tls_conf, session_ticket_key_file),
      .default_text = "generated, changed every 12 hours",
-     .help = "File with one key per line, 48 or 80 bytes in base64 as `openssl rand -base64 48` "
-             "prints it: the first key encrypts, all of them decrypt, routers with the same file "
-             "resume each other's sessions, and a changed file is reread."},
+     .help = "File with session ticket keys, one per line, each 48 or 80 bytes in base64 (`openssl "
+             "rand -base64 48`): the first key encrypts, all keys decrypt, and routers with the "
+             "same file can resume each other's TLS sessions; reread when it changes."},
 };
 static const struct config_table session_tickets_table =
     TABLE(struct tls_conf, session_tickets_keys);
@@ -103,8 +103,9 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, client_crl_check),
      CHOICES(crl_check_choices),
      .default_value = CRL_CHECK_LEAF,
-     .help = "Certificates that are checked for revocation: only the device's own, or its whole "
-             "chain, which requires a revocation list of every authority in it."},
+     .help = "Certificates that are checked for revocation: only the device's own (`\"leaf\"`), or "
+             "its whole chain (`\"chain\"`), which requires a revocation list of every authority "
+             "in the chain."},
     {.key = "client_verify_depth",
      .kind = KEY_INTEGER,
      FIELD(struct tls_conf, client_verify_depth),
@@ -118,7 +119,7 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, ciphers),
      .default_text = "ECDHE with AES-GCM, ChaCha20 or AES-CCM",
      .help = "TLS 1.2 cipher suites in OpenSSL's notation, such as `\"ECDHE+AESGCM:DHE+AESGCM\"`; "
-             "each certificate must have one that works with its key."},
+             "at least one of them must work with the key of each certificate."},
     {.key = "ciphersuites",
      .kind = KEY_STRING,
      .shape = &config_suite_shape,
@@ -141,14 +142,14 @@ static const struct config_key tls_keys[] = {
      COUNT(struct tls_conf, n_alpn),
      .default_text = "`\"mqtt\"`, `\"x-amzn-mqtt-ca\"`",
      .help = "Protocols accepted in ALPN, in order of preference; a device that offers none of "
-             "them is served too."},
+             "them is also accepted."},
     {.key = "session_tickets",
      .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct tls_conf, session_tickets_off),
      .table = &session_tickets_table,
      .default_text = "on",
-     .help = "Session tickets, by which devices resume a TLS session without a full handshake; "
-             "`false` disables them."},
+     .help = "Settings for session tickets, with which devices resume a TLS session without a full "
+             "handshake; `false` disables them."},
 };
 const struct config_table config_tls_table = TABLE(struct tls_conf, tls_keys);
 
@@ -163,14 +164,14 @@ static const struct config_key upstream_tls_keys[] = {
      FIELD(struct upstream_tls_conf, verify),
      .default_value = true,
      .help = "Verify the certificates of nodes; `false` accepts any certificate, and so any server "
-             "that answers at a node's address."},
+             "that responds at a node's address."},
     {.key = "server_name",
      .kind = KEY_STRING,
      .shape = &config_host_shape,
      FIELD(struct upstream_tls_conf, server_name),
      .default_text = "none",
      .help = "Server name that is sent to the nodes (SNI) and that their certificates must "
-             "contain; without it they must contain the node's IP address."},
+             "contain; without this key, a node's certificate must contain its IP address."},
     {.key = "certificate_file",
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, certificate_file),
@@ -185,7 +186,7 @@ static const struct config_key upstream_tls_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct upstream_tls_conf, private_key_passphrase_file),
      .default_text = "none",
-     .help = "File with the passphrase of the private key, on its first line."},
+     .help = "File whose first line is the passphrase of the private key."},
     {.key = "min_version",
      .kind = KEY_ENUM,
      FIELD(struct upstream_tls_conf, min_version),

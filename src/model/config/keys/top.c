@@ -29,14 +29,15 @@ static const struct config_key timeouts_keys[] = {
      FIELD(struct timeouts_conf, proxy_header_ms),
      SHORT_MS,
      .default_value = 3000,
-     .help = "Time limit for the PROXY protocol header, in milliseconds from accept."},
+     .help = "Time limit for the PROXY protocol header, in milliseconds after the connection is "
+             "accepted."},
     {.key = "tls_handshake_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, tls_handshake_ms),
      SHORT_MS,
      .default_value = 15000,
-     .help = "Time limit for the TLS handshake, in milliseconds from accept or from the end of the "
-             "PROXY protocol header."},
+     .help = "Time limit for the TLS handshake, in milliseconds after the connection is accepted "
+             "or the PROXY protocol header has arrived."},
     {.key = "websocket_upgrade_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, websocket_upgrade_ms),
@@ -54,48 +55,49 @@ static const struct config_key timeouts_keys[] = {
      FIELD(struct timeouts_conf, dial_ms),
      SHORT_MS,
      .default_value = 3000,
-     .help = "Time limit for one node to accept the connection, in milliseconds, after which the "
-             "next node is tried."},
+     .help = "Time limit for connecting to one node, in milliseconds, after which the next node is "
+             "tried."},
     {.key = "placement_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, placement_ms),
      SHORT_MS,
      .default_value = 45000,
-     .help = "Time limit for finding a node for a device, in milliseconds, over all tries, "
-             "including the wait for each CONNACK."},
+     .help = "Time limit for finding a node for a device, in milliseconds, including all attempts "
+             "and the wait for each CONNACK."},
     {.key = "connack_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, connack_ms),
      SHORT_MS,
      .default_value = 20000,
      .help = "Time limit for a node's first packet, in milliseconds, after which the next node is "
-             "tried within `placement_ms`; for EMQX set more than 15000, because it can hold a "
+             "tried within `placement_ms`; for EMQX, use more than 15000, because it can delay a "
              "CONNECT for 15 s during a session takeover."},
     {.key = "half_closed_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, half_closed_ms),
      SHORT_MS,
      .default_value = 30000,
-     .help = "Time limit for the next byte from one side after the other side has closed, in "
-             "milliseconds."},
+     .help = "Time limit for the next byte from one side of a session after the other side has "
+             "closed, in milliseconds."},
     {.key = "farewell_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, farewell_ms),
      SHORT_MS,
      .default_value = 2000,
-     .help = "Time limit for a refused device to read the refusal and to close, in milliseconds."},
+     .help = "Time limit for a refused device to read the refusal and close the connection, in "
+             "milliseconds."},
     {.key = "shutdown_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, shutdown_ms),
      RANGE(0, 3600000),
      .default_value = 10000,
-     .help = "Time over which the sessions are closed after SIGTERM, in milliseconds."},
+     .help = "Time over which all sessions are closed after SIGTERM, in milliseconds."},
     {.key = "idle",
      .kind = KEY_ENUM,
      FIELD(struct timeouts_conf, idle_ms),
      CHOICES(auto_choices),
-     .help = "Idle timeout of sessions: `\"auto\"` is 1.5 times the keep alive that device and "
-             "node agreed on plus 30 s, or two hours for keep alive 0."},
+     .help = "Idle timeout of sessions: `\"auto\"` is 1.5 times the session's keep alive plus 30 "
+             "s, or two hours if the keep alive is 0."},
     {.key = "idle_ms",
      .kind = KEY_INTEGER,
      FIELD(struct timeouts_conf, idle_ms),
@@ -111,20 +113,20 @@ static const struct config_key log_keys[] = {
      FIELD(struct log_conf, level),
      CHOICES(level_choices),
      .default_value = LOG_INFO,
-     .help = "Least urgent level that is logged; `\"info\"` includes one line per session."},
+     .help = "Lowest severity that is logged; `\"info\"` includes one line per session."},
     {.key = "format",
      .kind = KEY_ENUM,
      FIELD(struct log_conf, format),
      CHOICES(format_choices),
      .default_value = LOG_JSON,
-     .help = "Format of log lines: one JSON object per line, or text for people."},
+     .help = "Format of log lines: one JSON object per line, or human-readable text."},
     {.key = "max_lines_per_s",
      .kind = KEY_INTEGER,
      FIELD(struct log_conf, max_lines_per_s),
      RANGE(0, 1000000),
      .default_value = 2000,
-     .help = "Maximum number of log lines per second, beyond which lines are dropped and counted, "
-             "after a burst of ten seconds' worth; 0 means no limit."},
+     .help = "Maximum number of log lines per second, with bursts of up to ten seconds' worth; any "
+             "more are dropped and counted; 0 means no limit."},
     {.key = "target",
      .kind = KEY_ENUM,
      FIELD(struct log_conf, target),
@@ -135,8 +137,8 @@ static const struct config_key log_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct log_conf, file),
      .default_text = "none",
-     .help = "Log file for target `\"file\"`; lines are appended, and SIGUSR1 reopens it after it "
-             "was renamed."},
+     .help = "Log file for target `\"file\"`; lines are appended, and SIGUSR1 reopens the file "
+             "after it was renamed."},
     {.key = "syslog_facility",
      .kind = KEY_ENUM,
      FIELD(struct log_conf, syslog_facility),
@@ -155,8 +157,8 @@ static const struct config_key log_keys[] = {
      FIELD(struct log_conf, sample_one_in),
      RANGE(2, 1000000),
      .default_value = 100,
-     .help = "Sampling rate: one line is logged per this number of sessions that ended normally, "
-             "and its field `sampled` contains the number."},
+     .help = "Sampling rate: of this number of sessions that ended normally, one is logged, and "
+             "its field `sampled` contains the number."},
 };
 static const struct config_table log_table = TABLE(struct log_conf, log_keys);
 
@@ -194,9 +196,8 @@ static const struct config_key admin_keys[] = {
      .kind = KEY_FILE,
      FIELD(struct admin_conf, token_file),
      .default_text = "none",
-     .help =
-         "File with the token that `Authorization: Bearer` must contain, on its first line: 16 to "
-         "512 visible ASCII characters."},
+     .help = "File whose first line is the token that `Authorization: Bearer` must contain: 16 to "
+             "512 visible ASCII characters."},
 };
 static const struct config_table admin_table = TABLE(struct admin_conf, admin_keys);
 
@@ -207,7 +208,7 @@ static const struct config_key top_keys[] = {
      RANGE(1, 256),
      .default_value = 0,
      .default_text = "one per core",
-     .help = "Number of worker threads, which carry the sessions."},
+     .help = "Number of worker threads, which relay the sessions."},
     {.key = "listeners",
      .kind = KEY_LIST,
      .required = true,
@@ -215,7 +216,7 @@ static const struct config_key top_keys[] = {
      FIELD(struct config, listeners),
      COUNT(struct config, n_listeners),
      .table = &config_listener_table,
-     .help = "Addresses that devices connect to, and how their connections are accepted."},
+     .help = "Addresses that devices connect to, and the settings for their connections."},
     {.key = "clusters",
      .kind = KEY_LIST,
      .required = true,
@@ -246,15 +247,15 @@ static const struct config_key top_keys[] = {
      RANGE(1, 64),
      FIELD(struct config, user),
      .default_text = "the starting user",
-     .help = "User to run as after listening sockets and key files are open, without any "
-             "capabilities; requires a start as root."},
+     .help = "User that the router switches to, without any capabilities, after it has opened "
+             "listening sockets and key files; requires a start as root."},
     {.key = "group",
      .kind = KEY_STRING,
      .of_host = true,
      RANGE(1, 64),
      FIELD(struct config, group),
      .default_text = "that of `user`",
-     .help = "Group to run as."},
+     .help = "Group that the router switches to together with `user`."},
     {.key = "sandbox",
      .kind = KEY_BOOL,
      FIELD(struct config, sandbox),
@@ -274,6 +275,7 @@ static const struct config_key top_keys[] = {
      RANGE(1, 1024),
      FIELD(struct config, schema),
      .default_text = "none",
-     .help = "Location of the schema that `--schema` prints, for editors; the router ignores it."},
+     .help =
+         "Location of the JSON Schema that `--schema` prints, for editors; the router ignores it."},
 };
 const struct config_table config_top_table = TABLE(struct config, top_keys);

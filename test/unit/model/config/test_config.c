@@ -451,8 +451,8 @@ static void the_length_of_a_unix_socket_path_includes_the_directory(void **state
         assert_int_equal(messages.errors, n > 107 - 11 ? 1 : 0);
         if (messages.n)
             assert_non_null(strstr(messages.list[0].text,
-                                   "listeners[0].address[0]: the path of a Unix socket must have "
-                                   "at most 107 bytes, got 108 with the directory"));
+                                   "listeners[0].address[0]: the path of a Unix socket must be "
+                                   "at most 107 bytes long, got 108 including the directory"));
         config_messages_fini(&messages);
         config_free(config);
         name[n] = 'd';

@@ -268,7 +268,7 @@ static void excess_errors_are_counted_but_not_listed(void **state)
     assert_null(parse_exactly(text, n, &messages));
     assert_int_equal(messages.errors, 3003);
     assert_int_equal(messages.n, 1001);
-    assert_string_equal(messages.list[1000].text, "config.json: and more, not listed here");
+    assert_string_equal(messages.list[1000].text, "config.json: more messages are not listed");
     config_messages_fini(&messages);
     free(text);
 }
@@ -280,7 +280,7 @@ static void a_file_that_is_too_large_is_rejected(void **state)
     assert_null(config_parse("", (size_t)CONFIG_FILE_MAX + 1, "config.json", &messages));
     assert_int_equal(messages.n, 1);
     assert_string_equal(messages.list[0].text,
-                        "config.json: must have at most 16777216 bytes, got 16777217");
+                        "config.json: must be at most 16777216 bytes long, got 16777217");
     config_messages_fini(&messages);
 }
 

@@ -153,8 +153,7 @@ static void out_of_memory_is_reported_as_such(void **state)
         config = config_parse(text, n, "config.json", &messages);
         if (!config) {
             assert_int_equal(messages.n, 1);
-            assert_string_equal(messages.list[0].text,
-                                "config.json: not enough memory to read the configuration");
+            assert_string_equal(messages.list[0].text, "config.json: out of memory");
         }
         config_free(config);
         config_messages_fini(&messages);

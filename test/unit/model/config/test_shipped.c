@@ -289,8 +289,8 @@ static void the_reference_contains_range_default_and_state(void **state)
                               "to 32 | `200` | "));
     assert_true(reference_has("| `clusters[].health_check.no_new` | 100 to 599; or a list of 0 "
                               "to 32 | `503` | "));
-    assert_true(reference_has("| `clusters[].discovery.resolver` | numeric address, with a port "
-                              "or without | the system's | "));
+    assert_true(reference_has("| `clusters[].discovery.resolver` | numeric address, with or "
+                              "without a port | the system's | "));
     assert_true(reference_has("| `clusters[].source_addresses` | IP address, up to 45 bytes; or "
                               "a list of up to 256 | "));
     assert_true(reference_has("| `admin` | `false`, object | `false` | "));
