@@ -20,18 +20,21 @@ typedef _Atomic uint64_t counter;
  * gauges.
  */
 #define COUNTERS(X)                                                                                \
-    X(buffers_held, "buffers_held", "Relay blocks that hold data now.")                            \
-    X(waiting_bytes, "waiting_bytes", "Bytes that wait in relay blocks and in buffered CONNECTs.") \
+    X(buffers_held, "buffers_held", "Relay blocks that currently hold data.")                      \
+    X(waiting_bytes, "waiting_bytes",                                                              \
+      "Bytes that are waiting in relay blocks and in buffered CONNECTs.")                          \
     X(accepted, "accepted_total", "Connections accepted.")                                         \
     X(probes, "probes_total",                                                                      \
       "Connections from health checks and port scans, which send no MQTT.")                        \
     X(dial_failures, "dial_failures_total", "Failed connection attempts to nodes.")                \
     X(accept_pauses, "accept_pauses_total",                                                        \
-      "Times accepting was paused because no descriptor was left.")                                \
+      "Times that accepting was paused because no file descriptor was left.")                      \
     X(accept_shed, "accept_shed_total",                                                            \
-      "Connections closed immediately because no descriptor was left.")                            \
-    X(accept_holds, "accept_holds_total", "Times accepting was held for TLS handshakes.")          \
-    X(handshakes_queued, "handshakes_queued_total", "Steps of TLS handshakes that had to wait.")   \
+      "Connections closed immediately because no file descriptor was left.")                       \
+    X(accept_holds, "accept_holds_total",                                                          \
+      "Times that accepting was paused because TLS handshakes were waiting.")                      \
+    X(handshakes_queued, "handshakes_queued_total",                                                \
+      "TLS handshake steps that had to wait for their turn.")                                      \
     X(flapping, "flapping_detected_total",                                                         \
       "CONNECTs above limits.flapping.max_connects, rejected or not.")                             \
     X(sampled_out, "log_sessions_sampled_total",                                                   \

@@ -15,10 +15,10 @@ static bool refuse(char error[SMALL_FILE_ERROR_MAX], const char *rule)
 static bool is_token(const struct small_file *line, char error[SMALL_FILE_ERROR_MAX])
 {
     if (line->n < BEARER_TOKEN_MIN)
-        return refuse(error, "must have at least 16 bytes");
+        return refuse(error, "must be at least 16 bytes long");
     for (size_t i = 0; i < line->n; i++)
         if (line->text[i] <= ' ' || line->text[i] > '~')
-            return refuse(error, "must have visible ASCII characters only");
+            return refuse(error, "must contain only visible ASCII characters");
     return true;
 }
 

@@ -33,7 +33,7 @@ static bool refuse_errno(char error[SMALL_FILE_ERROR_MAX])
 
 static bool refuse_size(char error[SMALL_FILE_ERROR_MAX], size_t max)
 {
-    (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must have at most %zu bytes", max);
+    (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must be at most %zu bytes long", max);
     return false;
 }
 
@@ -50,13 +50,13 @@ static int open_as(const char *path, enum small_file_type type, struct stat *st,
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && errno == ENXIO) /* open(2) of a socket */
-        (void)refuse(error, "is a socket or a device: must be a regular file");
+        (void)refuse(error, "must be a regular file, not a socket or a device");
     else if (fd < 0 || fstat(fd, st) < 0)
         (void)refuse_errno(error);
     else if (S_ISREG(st->st_mode) || (type == SMALL_FILE_OR_PIPE && S_ISFIFO(st->st_mode)))
         return fd;
     else
-        (void)snprintf(error, SMALL_FILE_ERROR_MAX, "is a %s: must be a regular file",
+        (void)snprintf(error, SMALL_FILE_ERROR_MAX, "must be a regular file, not a %s",
                        type_word(st->st_mode));
     if (fd >= 0)
         close(fd);
@@ -107,7 +107,7 @@ static bool read_all(int fd, size_t max, struct small_file *file, char error[SMA
         if (!grow(file, &size))
             return refuse(error, SMALL_FILE_NO_MEMORY);
         if (!wait_for_writer(fd))
-            return refuse(error, "is a pipe that sent no data for 5 seconds");
+            return refuse(error, "no data from the pipe for 5 seconds");
         ssize_t n = read(fd, file->text + file->n, size_min(size - 1 - file->n, max + 1 - file->n));
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -137,7 +137,7 @@ static bool read_more(const char *path, enum small_file_type type, size_t max,
     bool good = read_all(fd, max + LINE_END_MAX, out, error);
     close(fd);
     if (good && small_file_has_mark(out->text, out->n))
-        good = refuse(error, "begins with a byte order mark: save it as UTF-8 without one");
+        good = refuse(error, "starts with a byte order mark: save the file as UTF-8 without it");
     if (good)
         out->text[out->n] = '\0';
     else

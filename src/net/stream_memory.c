@@ -166,7 +166,7 @@ static enum stream_result memory_read_to_pipe(struct stream *st, int pipe, size_
     uint8_t bytes[PIPE_BYTES_MAX];
     enum stream_result r = memory_read(st, bytes, size_min(n, sizeof(bytes) - 1), got);
     if (r == STREAM_OK && write(pipe, bytes, *got) != (ssize_t)*got)
-        return memory_fail(memory_of(st), "the pipe was not empty");
+        return memory_fail(memory_of(st), "the pipe is full");
     return r;
 }
 
@@ -188,10 +188,10 @@ static enum stream_result memory_write_from_pipe(struct stream *st, int pipe, si
     uint8_t bytes[PIPE_BYTES_MAX];
     assert(n < sizeof(bytes));
     if (peek(pipe, bytes, sizeof(bytes)) != (ssize_t)n)
-        return memory_fail(memory_of(st), "other bytes are in the pipe");
+        return memory_fail(memory_of(st), "the pipe contains unexpected bytes");
     enum stream_result r = memory_write(st, bytes, n, put);
     if (r == STREAM_OK && read(pipe, bytes, *put) != (ssize_t)*put)
-        return memory_fail(memory_of(st), "the pipe gives nothing");
+        return memory_fail(memory_of(st), "cannot read from the pipe");
     return r;
 }
 

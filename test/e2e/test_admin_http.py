@@ -290,11 +290,11 @@ def test_a_new_admin_address_and_its_token_wait_for_a_restart(start, tmp_path):
 
 @pytest.mark.parametrize("content, mode, rule", [
     (None, None, "No such file"),
-    ("short\n", 0o600, "must have at least 16 bytes"),
-    ("x" * 513 + "\n", 0o600, "must have at most 512 bytes"),
-    ("x" * 6000, 0o600, "must have at most 51"),
-    ("two words that are long enough\n", 0o600, "must have visible ASCII characters only"),
-    ("\ufeff" + "x" * 20 + "\n", 0o600, "begins with a byte order mark"),
+    ("short\n", 0o600, "must be at least 16 bytes long"),
+    ("x" * 513 + "\n", 0o600, "must be at most 512 bytes long"),
+    ("x" * 6000, 0o600, "must be at most 51"),
+    ("two words that are long enough\n", 0o600, "must contain only visible ASCII characters"),
+    ("\ufeff" + "x" * 20 + "\n", 0o600, "starts with a byte order mark"),
     ("\n" + "y" * 20 + "\n", 0o600, "must not be empty"),
 ])
 def test_start_and_check_report_an_invalid_token(tmp_path, content, mode, rule):

@@ -97,7 +97,7 @@ def test_check_rejects_what_a_start_rejects_with_the_same_line(made, tmp_path, b
 
 @pytest.mark.parametrize("address, rule", (
     ("198.51.100.77:0", "Cannot assign requested address"), ("unix:none/s", "No such file or directory"),
-    ("unix:config.json", "the path is a file that is not a socket")))
+    ("unix:config.json", "the path exists and is not a socket")))
 def test_check_and_start_reject_an_address_that_cannot_be_bound(made, tmp_path, address, rule):
     harness.add_listener(made, "extra", address=address)
     config = write_config(made, tmp_path)
@@ -120,7 +120,7 @@ def test_check_rejects_a_user_that_cannot_start_the_router(made, tmp_path):
     config = write_config(made, directory)
     harness.open_to_all(directory)
     (code, errors), started = both(config, not_root)
-    assert (code, errors) == started and code == 1 and "only root can switch to another" in errors[0]
+    assert (code, errors) == started and code == 1 and "only root can change it" in errors[0]
 
 
 def test_all_errors_are_reported_together(made, tmp_path):

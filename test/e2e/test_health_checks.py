@@ -246,7 +246,7 @@ def test_return_code_3_pauses_a_node_and_an_invalid_answer_takes_it_down(
     assert router.wait_event("node.status", status="paused")["why"] == "CONNACK return code 3"
     answers["now"] = b"SSH-2.0-OpenSSH_9.2\r\n"
     down = router.wait_event("node.status", status="down", was="paused")
-    assert down["why"] == "the answer is no CONNACK"
+    assert down["why"] == "the response is not a valid CONNACK"
     answers["now"] = CONNACK_3
     router.wait_event("node.status", status="up", was="down")
 

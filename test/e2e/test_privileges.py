@@ -150,8 +150,8 @@ def test_a_kernel_without_seccomp_causes_a_warning(start_router, made, device, t
 @pytest.mark.parametrize("key,name,why", (
     ("user", "no-such-user", "no such user"),
     ("group", "no-such-group", "no such group"),
-    pytest.param("user", "daemon", "only root can switch to another", marks=needs_root),
-    pytest.param("group", "daemon", "only root can switch to another", marks=needs_root)))
+    pytest.param("user", "daemon", "only root can change it", marks=needs_root),
+    pytest.param("group", "daemon", "only root can change it", marks=needs_root)))
 def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key, name, why):
     made[key] = name
     directory = tmp_path / "open"

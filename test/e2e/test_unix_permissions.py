@@ -109,7 +109,7 @@ def test_a_reload_that_cannot_change_the_owner_changes_nothing(start_router, mad
     before = [rights(path) for path in files(tmp_path)]
     made["listeners"][1].update(socket_owner="daemon", socket_mode="0666")
     router.reload(made, expect="reload.failed")
-    assert "cannot change the rights of unix:" in router.find("reload.fault")[-1]["error"]
+    assert "cannot change the permissions of unix:" in router.find("reload.fault")[-1]["error"]
     assert [rights(path) for path in files(tmp_path)] == before
 
 

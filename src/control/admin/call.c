@@ -48,7 +48,7 @@ bool admin_call_number(struct admin_call *call, const char *key, uint32_t min, u
         *out = (uint32_t)number;
         return true;
     }
-    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%s: must be a number in %u..%u",
+    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%s: must be an integer in %u..%u",
                   key, min, max);
     return false;
 }

@@ -28,10 +28,11 @@ static void refuse_query(struct admin_call *call)
 {
     const struct admin_target *target = &call->target;
     call->refused = true;
-    admin_problem(
-        call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%.128s%sexpected %s%s, each once, in UTF-8",
-        target->at ? target->at : "", target->at ? ": " : "",
-        *target->route->query ? "only the parameters " : "no parameters", target->route->query);
+    admin_problem(call, MHD_HTTP_BAD_REQUEST, "invalid_query", "%.128s%sthis path accepts %s%s",
+                  target->at ? target->at : "", target->at ? ": " : "",
+                  *target->route->query ? "only these parameters, each at most once and in UTF-8: "
+                                        : "no parameters",
+                  target->route->query);
 }
 
 static void refuse_target(struct admin_call *call, enum admin_found found)
@@ -49,7 +50,7 @@ static void refuse_target(struct admin_call *call, enum admin_found found)
         return;
     case ADMIN_BAD_PATH:
         refuse(call, MHD_HTTP_BAD_REQUEST, "invalid_path",
-               "the path must be UTF-8, with complete %XX escapes");
+               "the path must be valid UTF-8, and its %XX escapes must be complete");
         return;
     case ADMIN_BAD_QUERY:
         refuse_query(call);
@@ -93,8 +94,7 @@ static void check_origin(struct admin_call *call)
     const char *host = header(call, MHD_HTTP_HEADER_HOST);
     if (call->http->conf.token->n == 0 && !admin_host_is_ours(host))
         refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_host",
-               "Host must be a numeric address or \"localhost\", unless the configuration has a "
-               "token_file");
+               "Host must be a numeric address or \"localhost\", unless token_file is configured");
     else if (!admin_origin_fits(header(call, MHD_HTTP_HEADER_ORIGIN), host))
         refuse(call, MHD_HTTP_FORBIDDEN, "forbidden_origin", "Origin must match Host");
 }
@@ -104,7 +104,7 @@ static void check_token(struct admin_call *call)
     if (call->target.route->access == ADMIN_SECRET &&
         !bearer_token_matches(call->http->conf.token, header(call, MHD_HTTP_HEADER_AUTHORIZATION)))
         refuse(call, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-               "the token is missing or wrong: send it as \"Authorization: Bearer\"");
+               "the token is missing or wrong: send it as \"Authorization: Bearer TOKEN\"");
 }
 
 /* Reject requests while the router starts, because handlers use objects that do not exist yet. */

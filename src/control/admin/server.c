@@ -61,15 +61,13 @@ static bool listen_on(struct admin *admin, const struct admin_conf *conf,
         return true;
     if (options->trial && errno == EADDRINUSE) {
         (void)fprintf(options->out,
-                      "warning: admin.address: %s is in use: a start succeeds only if the router "
-                      "that uses it has "
-                      "stopped\n",
+                      "warning: admin.address: %s is in use: a start fails until the process that "
+                      "uses it has stopped\n",
                       conf->address);
         return true;
     }
     print_fault(options->out, "admin.address: cannot listen on", conf->address,
-                errno == EEXIST ? "the path is a file that is not a socket"
-                                : strerrordesc_np(errno));
+                errno == EEXIST ? "the path exists and is not a socket" : strerrordesc_np(errno));
     return false;
 }
 
@@ -149,7 +147,8 @@ bool admin_change_rights(struct admin *admin, const struct admin_conf *to,
         listening_change_rights(&admin->endpoint, &to->socket, &from->socket))
         return true;
     if (out)
-        print_fault(out, "admin: cannot change the rights of", to->address, strerrordesc_np(errno));
+        print_fault(out, "admin: cannot change the permissions of", to->address,
+                    strerrordesc_np(errno));
     return false;
 }
 

@@ -204,7 +204,7 @@ static void query(struct watch *w)
     if (w->query)
         return;
     w->answered = true;
-    note_failure(w, "cannot start a query: out of memory or descriptors");
+    note_failure(w, "cannot start a query: out of memory or file descriptors");
     wait_for(w, take_retry_ms(w));
 }
 

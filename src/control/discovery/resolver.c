@@ -68,7 +68,7 @@ static void note(struct dns_answer *answer, const char *name, const char *record
         return;
     (void)snprintf(what, sizeof(what), "%s %s", name, record);
     dns_answer_note(answer, !is_empty(status), what,
-                    status == ARES_ECANCELLED ? "no answer in time" : ares_strerror(status));
+                    status == ARES_ECANCELLED ? "no response in time" : ares_strerror(status));
 }
 
 static const char *family_word(int family)

@@ -173,6 +173,7 @@ enum parse_result check_judge(const struct check_target *target, struct span in,
     if (result != PARSE_BAD)
         return result;
     *out = (struct check_verdict){.result = CHECK_BAD};
-    (void)snprintf(out->why, sizeof(out->why), "the answer is no %s", check_awaited(conf->type));
+    (void)snprintf(out->why, sizeof(out->why), "the response is not a valid %s",
+                   check_awaited(conf->type));
     return PARSE_BAD;
 }

@@ -123,11 +123,10 @@ static void warn(struct entry *entry, const struct cluster_conf *conf, const str
                  struct log *log)
 {
     struct log_line line;
-    (void)snprintf(
-        entry->warning, sizeof(entry->warning),
-        "cluster \"%.64s\": no node answers a CONNECT, each closes the connection or sends "
-        "nothing: is \"proxy_protocol\" (here: %s%s) the same on both sides?",
-        conf->name, header_word(conf), conf->tls ? ", with TLS" : "");
+    (void)snprintf(entry->warning, sizeof(entry->warning),
+                   "cluster \"%.64s\": no node answers a CONNECT; each closes the connection "
+                   "or sends nothing: is \"proxy_protocol\" (here: %s%s) the same on both sides?",
+                   conf->name, header_word(conf), conf->tls ? ", with TLS" : "");
     if (entry->logged)
         return;
     entry->logged = true;
@@ -137,7 +136,7 @@ static void warn(struct entry *entry, const struct cluster_conf *conf, const str
     log_u64(&line, "unanswered", f->connects);
     log_text(&line, "proxy_protocol", header_word(conf));
     log_text(&line, "why",
-             "every node closes the connection on the CONNECT, or sends nothing: is "
+             "every node closes the connection after the CONNECT or sends nothing: is "
              "\"proxy_protocol\" the same on both sides?");
     log_emit(&line);
 }

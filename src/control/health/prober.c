@@ -104,7 +104,8 @@ static void log_panic(const struct prober *prober, const struct prober_cluster *
     log_u64(&line, "up", tally->up[0] + tally->up[1]);
     log_u64(&line, "suspected", suspected);
     log_u64(&line, "panic_percent", conf->health_check->panic_percent);
-    log_text(&line, "why", "checks time out on too many nodes: these keep taking sessions");
+    log_text(&line, "why",
+             "checks of too many nodes time out, so these nodes still accept sessions");
     log_emit(&line);
 }
 

@@ -63,8 +63,8 @@ const char *probe_why(const struct probe *p, char text[PROBE_WHY_MAX])
     case NODE_UP:
         if (!is_kept_up(p) && NODE_LIVE_READ(p->live->unanswered) > 0 &&
             !NODE_LIVE_READ(p->live->answered))
-            return "no CONNECT was answered so far: is \"proxy_protocol\" the same on both "
-                   "sides?";
+            return "the node has not answered any CONNECT yet: is \"proxy_protocol\" the same on "
+                   "both sides?";
         if (!is_kept_up(p))
             return p->why;
         (void)snprintf(text, PROBE_WHY_MAX, "suspected: %.140s", p->why);
@@ -83,8 +83,8 @@ static const char *reason(const struct probe *p, enum node_status status, enum n
     if (is_admin_status(was))
         return set_by(p);
     if (was == NODE_EJECTED)
-        return "its ejection is over";
-    return rules(p) ? p->why : "it no longer has a health check";
+        return "the ejection ended";
+    return rules(p) ? p->why : "the health check was removed";
 }
 
 static void log_names(struct log_line *line, const struct probe *p)
@@ -253,7 +253,7 @@ static void not_started(struct probe *p)
     struct log_line line;
     log_begin(&line, p->place->log, LOG_WARN, "check.not_started");
     log_names(&line, p);
-    log_text(&line, "why", "memory, descriptors or local ports are short");
+    log_text(&line, "why", "out of memory, file descriptors or local ports");
     log_emit(&line);
 }
 

@@ -56,9 +56,7 @@ static bool check_token(const struct faults *faults)
         fault_error(faults, "admin.token_file", "%s: %s", path, why);
     else if (path && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
         fault_warning(faults, "admin.token_file",
-                      "%s: every user of this host can read it: "
-                      "chmod o= %s",
-                      path, path);
+                      "%s: every user of this host can read the file: chmod o= %s", path, path);
     return good;
 }
 
@@ -215,10 +213,10 @@ void host_limits_warn(struct log *log, const struct config *config, uint32_t fd_
     uint64_t first = 0, last = 0, ignored = 0, somaxconn = 0;
     if (fd_connections < FEW_CONNECTIONS && !wanted)
         warn(log, "RLIMIT_NOFILE, as connections", fd_connections, FEW_CONNECTIONS,
-             "raise the limit of open files: each connection takes two");
+             "raise the limit on open files: each connection needs two");
     if (wanted > fd_connections)
         warn(log, "RLIMIT_NOFILE, as connections", fd_connections, wanted,
-             "raise the limit of open files: each connection takes two");
+             "raise the limit on open files: each connection needs two");
     uint64_t backlog = largest_backlog(config);
     if (read_sysctl("/proc/sys/net/core/somaxconn", &somaxconn, &ignored) >= 1 &&
         somaxconn < backlog)
@@ -228,5 +226,5 @@ void host_limits_warn(struct log *log, const struct config *config, uint32_t fd_
     if (read_sysctl("/proc/sys/net/ipv4/ip_local_port_range", &first, &last) == 2 &&
         last - first + 1 < per_node)
         warn(log, "net.ipv4.ip_local_port_range", last - first + 1, per_node,
-             "widen the range: each connection to a node takes a local port");
+             "widen the range: each connection to a node uses a local port");
 }

@@ -48,7 +48,7 @@ static bool refuse(const struct faults *faults, const char *key, const char *nam
 bool privileges_find(const struct faults *faults, struct privileges *out)
 {
     const struct config *config = faults->config;
-    static const char cure[] = "only root can switch to another: start as root, or remove this key";
+    static const char cure[] = "only root can change it: start as root, or remove this key";
     struct privileges to = {.user = config->user, .uid = geteuid(), .gid = getegid()};
     const bool root = to.uid == 0;
     const gid_t own = to.gid;
@@ -144,7 +144,7 @@ static void try_file(void *arg, const char *file)
     log_begin(&line, log, LOG_WARN, "host.unreadable");
     log_text(&line, "file", file);
     log_text(&line, "effect", "a reload will fail");
-    log_text(&line, "cure", "make it readable for the user the router runs as");
+    log_text(&line, "cure", "make the file readable for the user that the router runs as");
     log_emit(&line);
 }
 
@@ -166,7 +166,7 @@ void privileges_warn(struct log *log, const struct config *config, const char *c
 {
     if (geteuid() == 0)
         log_event(log, LOG_WARN, "host.root", "cure",
-                  "set `user` to one that owns nothing, and make the files readable for it");
+                  "set `user` to an unprivileged user that can read the files");
     try_file(log, config_path);
     for (size_t i = 0; i < config->n_listeners; i++) {
         const struct listener_conf *conf = &config->listeners[i];

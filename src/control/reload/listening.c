@@ -63,15 +63,15 @@ static bool refuse(const struct opening *o, const struct binding *binding)
     char text[ENDPOINT_TEXT_MAX];
     const struct endpoint *at = &binding->endpoint;
     const char *why =
-        errno == EEXIST ? "the path is a file that is not a socket" : strerrordesc_np(errno);
+        errno == EEXIST ? "the path exists and is not a socket" : strerrordesc_np(errno);
     /* Startup can open a port below 1024, but a reload cannot, because privileges were dropped. */
     bool low =
         errno == EACCES && o->before && !endpoint_is_unix(at) && address_port(&at->address) < 1024;
-    (void)fprintf(
-        o->out, "error: listener %s: cannot listen on %s: %s%s\n", binding->conf->name,
-        endpoint_format(at, text), why,
-        low ? ": a port below 1024 needs privileges that only a start has: restart the router"
-            : "");
+    (void)fprintf(o->out, "error: listener %s: cannot listen on %s: %s%s\n", binding->conf->name,
+                  endpoint_format(at, text), why,
+                  low ? ": a port below 1024 requires privileges that the router drops after its "
+                        "start: restart it"
+                      : "");
     return false;
 }
 
@@ -138,11 +138,10 @@ static bool open_placeholders(const struct opening *o, size_t index, struct work
 {
     char text[ENDPOINT_TEXT_MAX];
     const struct binding *binding = &o->snapshot->bindings[index];
-    (void)fprintf(
-        o->out,
-        "warning: listener %s: %s is in use: a start succeeds only if the router that uses it has "
-        "stopped\n",
-        binding->conf->name, endpoint_format(&binding->endpoint, text));
+    (void)fprintf(o->out,
+                  "warning: listener %s: %s is in use: a start fails until the process that uses "
+                  "it has stopped\n",
+                  binding->conf->name, endpoint_format(&binding->endpoint, text));
     for (unsigned i = 0; i < o->workers; i++) {
         struct worker_socket *mine = &sockets[i * o->snapshot->n_bindings + index];
         mine->fd = socket(binding->endpoint.address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -195,7 +194,7 @@ bool listening_change_all_rights(const struct snapshot *to, const struct snapsho
             continue;
         good = false;
         if (out)
-            (void)fprintf(out, "error: listener %s: cannot change the rights of %s: %s%s\n",
+            (void)fprintf(out, "error: listener %s: cannot change the permissions of %s: %s%s\n",
                           binding->conf->name, endpoint_format(&binding->endpoint, text),
                           strerrordesc_np(errno), errno == EPERM ? ": restart" : "");
     }
@@ -255,7 +254,7 @@ static void announce(const struct listening_place *place, const struct config *c
         (void)fprintf(
             place->out, "listening on %s for MQTT over %s%s: listener \"%s\", cluster \"%s\"\n",
             text, transport_name(conf, endpoint),
-            conf->accept_proxy_protocol ? ", behind a PROXY header" : "", conf->name, cluster);
+            conf->accept_proxy_protocol ? " with a PROXY header" : "", conf->name, cluster);
     struct log_line line;
     log_begin(&line, place->log, LOG_NOTICE, "listener.open");
     log_text(&line, "listener", conf->name);

@@ -251,7 +251,7 @@ bool reload(struct service *service, struct reload_outcome *outcome)
     service->reloads_failed++;
     service->reload_failed = true;
     log_event(service->log, LOG_ERROR, "reload.failed", "cure",
-              "nothing has changed: correct the file and reload again");
+              "nothing was changed: correct the file and reload again");
     return false;
 }
 

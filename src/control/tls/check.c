@@ -40,11 +40,11 @@ static const struct {
     const char *what, *effect;
 } validity_rows[] = {
     [TLS_VALIDITY_CERTIFICATE] = {"certificates", "certificate_file", "the certificate",
-                                  "the other side will not accept it"},
+                                  "the peer will reject it"},
     [TLS_VALIDITY_AUTHORITY] = {"client_ca_file", "ca_file", "the authority",
-                                "no certificate that it has issued is accepted"},
+                                "no certificate that it issued is accepted"},
     [TLS_VALIDITY_CRL] = {"client_crl_files", NULL, "the revocation list of",
-                          "every device with a certificate of this issuer is refused"},
+                          "every device with a certificate of this issuer is rejected"},
     [TLS_VALIDITY_OCSP] = {"certificates", NULL, "the OCSP response for", "it is not stapled"},
 };
 _Static_assert(ARRAY_LEN(validity_rows) == TLS_VALIDITY_KIND_COUNT, "a row for each kind");

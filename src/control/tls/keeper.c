@@ -308,7 +308,8 @@ static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
     struct tls_ticket_keys *fresh =
         tls_ticket_keys_generate(keeper->generated, TLS_KEEPER_OLD_KEYS);
     if (!fresh) {
-        log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error", "no new ticket key");
+        log_event(keeper->log, LOG_ERROR, "tls.rotation_failed", "error",
+                  "cannot generate a ticket key");
         return;
     }
     for (size_t i = 0; i < snapshot->n_bindings; i++) {

@@ -29,7 +29,7 @@ static bool load_authorities(struct tls_client_context *ctx, OSSL_LIB_CTX *lib, 
     if (!file)
         return SSL_CTX_set_default_verify_paths(ctx->ossl) == 1
                    ? true
-                   : tls_fail(error, "the system's certificate store", "cannot be used");
+                   : tls_fail(error, "system certificate store", "cannot be loaded");
     X509_STORE *store = SSL_CTX_get_cert_store(ctx->ossl);
     /* As for client certificates: each certificate of the file is trusted, self-signed or not. */
     return X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1

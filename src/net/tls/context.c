@@ -276,7 +276,7 @@ static bool add_credential(struct tls_context *ctx, const struct tls_conf *conf,
     const unsigned bit = key_type_bit(credential->key);
     if (entry->key_types & bit) {
         (void)snprintf(error, TLS_ERROR_MAX,
-                       "%s: the names and the kind of key of an earlier certificate: %s",
+                       "%s: has the same names and key type as an earlier certificate: %s",
                        files->certificate_file, conf->certificates[entry->first].certificate_file);
         return false;
     }

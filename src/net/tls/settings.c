@@ -49,7 +49,7 @@ void tls_settings_common(SSL_CTX *ossl)
 static bool setting_error(char error[TLS_ERROR_MAX], const char *setting, const char *word,
                           size_t n)
 {
-    (void)snprintf(error, TLS_ERROR_MAX, "%s: unknown or not supported: \"%.*s\"", setting,
+    (void)snprintf(error, TLS_ERROR_MAX, "%s: unknown or unsupported: \"%.*s\"", setting,
                    (int)size_min(n, 100), word);
     ERR_clear_error();
     return false;
@@ -163,7 +163,7 @@ bool tls_settings_check_keys(SSL_CTX *ossl, unsigned key_types, const char *file
         return tls_fail_memory(error);
     if (!found)
         (void)snprintf(error, TLS_ERROR_MAX,
-                       "ciphers: no suite of this list works with the %s key of %s, so that no "
+                       "ciphers: none of these cipher suites works with the %s key of %s, so no "
                        "device could use TLS 1.2",
                        key_type_name(key_types), file);
     sk_SSL_CIPHER_free(all);
@@ -197,7 +197,7 @@ bool tls_alpn_init(struct tls_alpn *alpn, char *const *names, size_t n, char err
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(names[i]);
         if (length == 0 || length > 255) {
-            (void)snprintf(error, TLS_ERROR_MAX, "alpn: names must have 1 to 255 bytes");
+            (void)snprintf(error, TLS_ERROR_MAX, "alpn: names must be 1 to 255 bytes long");
             return false;
         }
         total += 1 + length;

@@ -127,7 +127,7 @@ static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
     bool expected = peer->name ? expect_name(ssl, peer->name) : expect_address(ssl, peer->address);
     if (expected || (!peer->name && !tls_client_context_verifies(c->context)))
         return;
-    (void)stream_tls_fail(&c->tls, peer->name ? "the server name cannot be used"
+    (void)stream_tls_fail(&c->tls, peer->name ? "invalid server name"
                                               : "cannot verify the certificate: set a server name");
 }
 

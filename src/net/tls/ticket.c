@@ -143,7 +143,7 @@ static bool keys_from_text(struct tls_ticket_keys *keys, const struct small_file
         line = next;
     }
     if (keys->n == 0)
-        return refuse_line(error, file, 1, "no session ticket key in it");
+        return refuse_line(error, file, 1, "contains no session ticket key");
     return true;
 }
 

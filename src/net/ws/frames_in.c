@@ -120,7 +120,7 @@ static void take_close(struct stream_ws *ws, struct span payload)
 {
     unsigned code = WS_CLOSE_NO_STATUS;
     if (payload.n == 1) {
-        break_rule(ws, "close frame with one byte of payload");
+        break_rule(ws, "close frame with a payload of one byte");
         return;
     }
     if (payload.n >= 2) {

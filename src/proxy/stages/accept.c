@@ -68,7 +68,7 @@ static bool listener_is_full(const struct session *s)
 enum step stage_accept(struct session *s)
 {
     if (loop_memory_is_short())
-        return session_close(s, CLOSE_OUT_OF_MEMORY, "for the event loop");
+        return session_close(s, CLOSE_OUT_OF_MEMORY, "no memory for the event loop");
     if (!session_list_is_within_limit(s->w))
         return session_close(s, CLOSE_MAX_CONNECTIONS, NULL);
     if (listener_is_full(s))

@@ -278,7 +278,8 @@ enum step stage_dial(struct session *s)
     if (r == STREAM_OK && s->arrival->first_sent == 0 && !look_for_end(s, &gone))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     if (gone)
-        return session_close(s, CLOSE_CLIENT_ERROR, "left while a node was dialled");
+        return session_close(s, CLOSE_CLIENT_ERROR,
+                             "the client closed while a node was being dialled");
     while (r == STREAM_OK && s->arrival->first_sent < buffer_len(&s->arrival->first)) {
         size_t put = 0;
         r = stream_write(s->node_stream, buffer_bytes(&s->arrival->first) + s->arrival->first_sent,
@@ -321,7 +322,7 @@ enum step stage_dial_timed_out(struct session *s)
 {
     /* the next stage to run handles the new try, or the end */
     if (s->node_stream && has_bytes(s))
-        return failed_midway(s, CLOSE_CONNACK_TIMEOUT, "took no CONNECT");
+        return failed_midway(s, CLOSE_CONNACK_TIMEOUT, "the node did not read the CONNECT");
     if (s->node_stream)
         return retry(s, "timed out");
     if (!candidate_is_open(s)) {

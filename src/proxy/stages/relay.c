@@ -190,7 +190,7 @@ enum step stage_relay_timed_out(struct session *s)
     s->keepalive_set = true;
     double left_ms = idle_limit_ms(s) - (double)(s->w->now_us - s->active_us) / 1000.0;
     if (left_ms <= 0 && s->half_closed)
-        return close_ended(s, "the other side did not end in time");
+        return close_ended(s, "the other side did not close in time");
     if (left_ms <= 0)
         return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
     session_set_deadline(s, left_ms);

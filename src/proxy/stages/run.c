@@ -150,7 +150,7 @@ void session_end(struct session *s, enum close_reason reason)
 static void on_socket(struct session *s, int events, int up, int down)
 {
     if (events & EV_ERROR) {
-        end(s, CLOSE_LOCAL_LIMIT, "a socket cannot be watched");
+        end(s, CLOSE_LOCAL_LIMIT, "cannot watch a socket");
         return;
     }
     if (!(events & (up | down))) {

@@ -39,7 +39,7 @@ enum step stage_tls(struct session *s)
     /* under load, do not waste time on the handshake of a client that has already left */
     if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
         return session_left_early(s, socket_has_unread(s->client_io.fd),
-                                  "before its TLS handshake began");
+                                  "the client closed before its TLS handshake began");
     if (!s->arrival->handshake_begun && !begin_handshake(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);

@@ -103,7 +103,7 @@ static enum byte_result target_byte(struct http_head *h, uint8_t b)
     if (is_target_byte(b))
         return BYTE_TAKEN;
     if (b != ' ' || h->at == h->value_at)
-        return bad(h, "not a request target");
+        return bad(h, "invalid request target");
     h->value_n = h->at - h->value_at;
     return to_step(h, STEP_VERSION);
 }
@@ -128,7 +128,7 @@ static enum byte_result line_byte(struct http_head *h, uint8_t b)
     if (is_blank(b))
         return bad(h, "folded field");
     if (!is_tchar(b))
-        return bad(h, "not a field name");
+        return bad(h, "invalid field name");
     h->name_at = h->at;
     return to_step(h, STEP_NAME);
 }
@@ -137,7 +137,7 @@ static enum byte_result name_byte(struct http_head *h, uint8_t b)
 {
     if (is_tchar(b))
         return BYTE_TAKEN;
-    return b == ':' ? end_name(h, STEP_VALUE) : bad(h, "not a field name");
+    return b == ':' ? end_name(h, STEP_VALUE) : bad(h, "invalid field name");
 }
 
 static enum byte_result value_byte(struct http_head *h, uint8_t b)

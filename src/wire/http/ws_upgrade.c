@@ -220,7 +220,7 @@ static enum parse_result judge(struct ws_upgrade *u)
     if (u->minor < 1)
         return refuse(u, 400, "not HTTP/1.1");
     if (u->n_hosts != 1 || u->host_is_invalid)
-        return refuse(u, 400, "must have exactly one valid Host header");
+        return refuse(u, 400, "exactly one valid Host header is required");
     if (u->has_body)
         return refuse(u, 400, "an upgrade request must not have a body");
     if (!u->path_matches)
@@ -238,9 +238,9 @@ static enum parse_result judge(struct ws_upgrade *u)
     if (!u->version_matches)
         return refuse(u, 426, "Sec-WebSocket-Version is not 13");
     if (u->n_keys != 1 || u->key_is_invalid)
-        return refuse(u, 400, "must have exactly one valid Sec-WebSocket-Key");
+        return refuse(u, 400, "exactly one valid Sec-WebSocket-Key is required");
     if (!u->offers_mqtt && !u->offers_mqttv31)
-        return refuse(u, 400, "no subprotocol mqtt"); /* [MQTT-6.0.0-3] */
+        return refuse(u, 400, "no subprotocol \"mqtt\""); /* [MQTT-6.0.0-3] */
     u->subprotocol = u->offers_mqtt ? "mqtt" : "mqttv3.1";
     u->head_n = u->head.head_n;
     u->status = 101;

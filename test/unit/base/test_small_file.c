@@ -88,13 +88,13 @@ static void an_invalid_first_line_is_an_error_that_names_the_rule(void **state)
     assert_string_equal(rule_of_line("secret\r", 7, 8), "must not contain a carriage return");
     assert_string_equal(rule_of_line("a\rb\n", 4, 8), "must not contain a carriage return");
     assert_string_equal(rule_of_line("a\0b\n", 4, 8), "must not contain a NUL byte");
-    assert_string_equal(rule_of_line("123456789", 9, 8), "must have at most 8 bytes");
-    assert_string_equal(rule_of_line("12345678901", 11, 8), "must have at most 8 bytes");
+    assert_string_equal(rule_of_line("123456789", 9, 8), "must be at most 8 bytes long");
+    assert_string_equal(rule_of_line("12345678901", 11, 8), "must be at most 8 bytes long");
 }
 
 static void a_byte_order_mark_is_an_error_that_names_the_rule(void **state)
 {
-    static const char rule[] = "begins with a byte order mark: save it as UTF-8 without one";
+    static const char rule[] = "starts with a byte order mark: save the file as UTF-8 without it";
     (void)state;
     assert_string_equal(rule_of_line("\xef\xbb\xbfsecret\n", 10, 64), rule);
     assert_string_equal(rule_of_line("\xff\xfes\0e\0", 6, 64), rule);
@@ -137,15 +137,15 @@ static void a_path_that_is_not_a_regular_file_does_not_block(void **state)
     (void)state;
     unlink(path);
     assert_string_equal(rule_of_path(path), "No such file or directory");
-    assert_string_equal(rule_of_path(folder), "is a directory: must be a regular file");
-    assert_string_equal(rule_of_path("/dev/zero"), "is a device: must be a regular file");
+    assert_string_equal(rule_of_path(folder), "must be a regular file, not a directory");
+    assert_string_equal(rule_of_path("/dev/zero"), "must be a regular file, not a device");
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_string_equal(rule_of_path(path), "is a FIFO: must be a regular file");
+    assert_string_equal(rule_of_path(path), "must be a regular file, not a FIFO");
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
     assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-    assert_string_equal(rule_of_path(path), "is a socket or a device: must be a regular file");
+    assert_string_equal(rule_of_path(path), "must be a regular file, not a socket or a device");
     close(fd);
 }
 

@@ -41,7 +41,7 @@ static void refuse(struct admin_call *call, const char *messages)
 {
     admin_reply_problem(call, 409,
                         json_pack("{s:s, s:s, s:o}", "reason", "reload_failed", "detail",
-                                  "nothing was changed; faults has the errors", "faults",
+                                  "nothing was changed; see \"faults\" for the errors", "faults",
                                   lines_of(messages, "error: ")));
 }
 

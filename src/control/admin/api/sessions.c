@@ -152,7 +152,7 @@ static void answer_one(struct admin_call *call, const struct session_filter *ter
 {
     const struct session_part *part = session_query_part(query, 0);
     if (!part || !part->complete)
-        admin_problem(call, 503, "busy", "the worker did not answer in time: try again");
+        admin_problem(call, 503, "busy", "the worker did not respond in time: try again");
     else if (part->n == 0)
         no_such_session(call);
     else if (terms->disconnect)

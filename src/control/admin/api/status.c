@@ -70,8 +70,8 @@ static void add_panic(json_t *list, const struct cluster *cluster)
         suspected += node_live_status(cluster->nodes[i].live) == NODE_UP &&
                      NODE_LIVE_READ(cluster->nodes[i].live->suspected_since_us) > 0;
     json_array_append_new(
-        list, json_sprintf("cluster \"%s\" is in panic mode: checks time out on too many nodes; "
-                           "%zu of %zu nodes are suspected but keep taking sessions",
+        list, json_sprintf("cluster \"%s\" is in panic mode: checks of too many nodes time out; "
+                           "%zu of %zu nodes are suspected but still accept sessions",
                            cluster->conf->name, suspected, cluster->n));
 }
 
@@ -186,8 +186,7 @@ static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t 
     const struct config *config = admin_call_context(call)->service->snapshot->config;
     const char *name = admin_call_query(call, "cluster"), *all = admin_call_query(call, "all");
     if (all && (name || (*all && strcmp(all, "true") != 0))) {
-        admin_problem(call, 400, "invalid_query",
-                      "use ?all or ?cluster=NAME; \"all\" takes no value, or \"true\"");
+        admin_problem(call, 400, "invalid_query", "use ?all, ?all=true or ?cluster=NAME");
         return false;
     }
     *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;

@@ -162,7 +162,9 @@ void admin_node_steer(struct admin_call *call)
     if (!is_serving(call) || !read_change(call, &change))
         return;
     if (at.index >= at.cluster->n && (change.has_weight || change.weight_of_file)) {
-        admin_problem(call, 400, "invalid_body", "weight: the node has departed, and has no keys");
+        admin_problem(
+            call, 400, "invalid_body",
+            "weight: the node is no longer in the configuration, so it is not the home of any key");
         return;
     }
     if (!set_weight(context, &at, &change)) {
@@ -173,7 +175,7 @@ void admin_node_steer(struct admin_call *call)
         apply(context, &at, &change);
         admin_reply_json(call, 200, admin_node_json(context, &at));
     } else {
-        admin_problem(call, 404, "node_unknown", "the node was removed meanwhile");
+        admin_problem(call, 404, "node_unknown", "the node was removed in the meantime");
     }
 }
 

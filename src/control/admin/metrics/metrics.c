@@ -63,17 +63,19 @@ static void put_life(struct metrics_text *m, const struct admin_context *context
     const struct service *service = context->service;
     bool ready;
     json_decref(admin_readiness(context, ADMIN_ANY_LISTENER, 0, &ready));
-    put_one(m, "ready", METRIC_GAUGE, "1 if devices should be sent to this router, as in /readyz.",
-            ready);
+    put_one(m, "ready", METRIC_GAUGE,
+            "1 if this router is ready for devices, as reported by /readyz.", ready);
     put_one(m, "config_loaded_timestamp_seconds", METRIC_GAUGE,
             "Time of the last successful load of the configuration, as a Unix timestamp.",
             (double)service->loaded_unix_ms / 1e3);
-    put_one(m, "config_last_reload_successful", METRIC_GAUGE,
-            "0 if the last reload failed, so that the previous configuration is in use.",
-            !service->reload_failed);
+    put_one(
+        m, "config_last_reload_successful", METRIC_GAUGE,
+        "0 if the last reload failed and the previous configuration is still in use, otherwise 1.",
+        !service->reload_failed);
     put_one(m, "config_reload_failures_total", METRIC_COUNTER,
-            "Reloads that failed and changed nothing.", (double)service->reloads_failed);
-    put_one(m, "ports_low_total", METRIC_COUNTER, "Times that local ports towards a node ran low.",
+            "Failed reloads, which changed nothing.", (double)service->reloads_failed);
+    put_one(m, "ports_low_total", METRIC_COUNTER,
+            "Times that the local ports for connections to a node ran low.",
             (double)ports_watch_warnings(context->ports));
     put_one(m, "log_lines_dropped_total", METRIC_COUNTER,
             "Log lines lost because the log was not read fast enough.",
@@ -159,12 +161,12 @@ static void put_tls(struct metrics_text *m, const struct tls_keeper *tls)
         (struct certificates){.first = TLS_VALIDITY_CERTIFICATE, .last = TLS_VALIDITY_AUTHORITY},
         "subject");
     metrics_family(m, "crl_expires_timestamp_seconds", METRIC_GAUGE,
-                   "Expiry time of a revocation list in use, as a Unix timestamp. After it, every "
-                   "device with a certificate of this issuer is rejected.");
+                   "Expiry time of a revocation list in use, as a Unix timestamp. From then on, "
+                   "every device with a certificate of this issuer is rejected.");
     put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_CRL, .last = TLS_VALIDITY_CRL},
                "issuer");
     metrics_family(m, "ocsp_response_expires_timestamp_seconds", METRIC_GAUGE,
-                   "Expiry time of a stapled OCSP response, as a Unix timestamp. After it, the "
+                   "Expiry time of a stapled OCSP response, as a Unix timestamp. From then on, the "
                    "response is not stapled.");
     put_expiry(m, tls, (struct certificates){.first = TLS_VALIDITY_OCSP, .last = TLS_VALIDITY_OCSP},
                "subject");
@@ -216,12 +218,14 @@ static void put_counts(struct metrics_text *m, const struct admin_context *conte
                 (double)gauges->count[i]);
     }
     put_one(m, "open_connections", METRIC_GAUGE,
-            "Open connections of devices, including those of removed listeners.",
+            "Open device connections, including those on removed listeners.",
             atomic_load_explicit(&shared->connections, memory_order_relaxed));
     put_one(m, "connections_limit", METRIC_GAUGE,
-            "Effective limits.max_connections: lower if file descriptors do not suffice.",
+            "Effective limits.max_connections, which is lower if there are not enough file "
+            "descriptors.",
             atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
-    put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE, "limits.relay_memory_bytes; 0: no limit.",
+    put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE,
+            "limits.relay_memory_bytes; 0 means no limit.",
             context->service->snapshot->config->limits.relay_memory_bytes);
 }
 
@@ -234,10 +238,10 @@ static void put_admission(struct metrics_text *m, struct admission *admission)
     put_one(m, "admission_client_ids", METRIC_GAUGE, "Client identifiers in the admission table.",
             gauges.clients);
     put_one(m, "admission_unlimited_total", METRIC_COUNTER,
-            "Connections accepted without a limit because the table of sources was full.",
+            "Connections accepted without a limit per source because the source table was full.",
             (double)gauges.sources_unlimited);
     put_one(m, "admission_evictions_total", METRIC_COUNTER,
-            "Entries removed from both admission tables to make room.", (double)gauges.evicted);
+            "Entries removed from the two admission tables to make room.", (double)gauges.evicted);
 }
 
 void admin_metrics(struct admin_call *call)

@@ -120,7 +120,7 @@ static const struct {
     const char *help;
     void (*put)(const struct view *v);
 } node_families[] = {
-    {"node_status", METRIC_GAUGE, "1 for the current status of a node, 0 for all others.",
+    {"node_status", METRIC_GAUGE, "1 for the current status of a node, 0 for every other status.",
      put_status},
     {"node_sessions", METRIC_GAUGE, "Sessions on a node, including those being placed.",
      put_node_sessions},
@@ -128,7 +128,8 @@ static const struct {
      "Relayed sessions on a node that the broker does not keep after they end.", put_clean},
     {"node_sessions_away", METRIC_GAUGE, "Sessions on other nodes whose home is this node.",
      put_away},
-    {"node_sessions_limit", METRIC_GAUGE, "max_connections of a node; 0: no limit.", put_limit},
+    {"node_sessions_limit", METRIC_GAUGE, "max_connections of a node; 0 means no limit.",
+     put_limit},
     {"node_placements_total", METRIC_COUNTER, "Sessions placed on a node, by kind of placement.",
      put_placements},
     {"node_failures_total", METRIC_COUNTER, "Session failures that count against a node.",
@@ -136,11 +137,11 @@ static const struct {
     {"node_checks_total", METRIC_COUNTER,
      "Health checks of a node, by result: good, no_new, timeout, bad.", put_checks},
     {"node_suspected", METRIC_GAUGE,
-     "1 if a node takes sessions although its checks time out, because its cluster is in panic "
+     "1 if a node accepts sessions although its checks time out, because its cluster is in panic "
      "mode.",
      put_suspected},
     {"node_weight", METRIC_GAUGE, "Current weight of a node.", put_weight},
-    {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home is this node now.",
+    {"node_key_share_ratio", METRIC_GAUGE, "Share of all keys whose home is currently this node.",
      put_key_share},
     {"node_overridden", METRIC_GAUGE,
      "1 if an operator has overridden the state or weight of a node.", put_overridden},
@@ -176,10 +177,9 @@ static struct view *views_new(struct metrics_text *m, const struct admin_context
 
 static void put_clusters(struct metrics_text *m, const struct service *service)
 {
-    metrics_family(
-        m, "cluster_panic", METRIC_GAUGE,
-        "1 if a cluster is in panic mode: checks time out on too many nodes, so these nodes "
-        "keep taking sessions.");
+    metrics_family(m, "cluster_panic", METRIC_GAUGE,
+                   "1 if a cluster is in panic mode: checks of too many nodes time out, so these "
+                   "nodes still accept sessions.");
     for (size_t i = 0; i < service->snapshot->config->n_clusters; i++) {
         metrics_label(m, "cluster", service->snapshot->config->clusters[i].name);
         metrics_sample(m, prober_panics(service->prober, i));

@@ -50,7 +50,7 @@ static void put_connacks(struct metrics_text *m, const struct workers *workers)
 {
     char text[4];
     metrics_family(m, "connacks_total", METRIC_COUNTER,
-                   "CONNACKs of nodes passed on to devices, by code.");
+                   "CONNACKs that nodes sent to devices, by code.");
     for (unsigned code = 0; code < 256; code++) {
         const size_t at =
             offsetof(struct counters, connacks) + code * sizeof(struct connack_counters);
@@ -77,7 +77,7 @@ static void put_refusals(struct metrics_text *m, const struct workers *workers)
     MQTT_REFUSALS(X)
 #undef X
     metrics_family(m, "refusal_connacks_total", METRIC_COUNTER,
-                   "CONNACKs that the router sent itself to refuse a device, by code.");
+                   "CONNACKs that the router itself sent to refuse a device, by code.");
     for (unsigned code = 1; code < ARRAY_LEN(ours); code++) {
         if (!ours[code])
             continue; /* in MQTT_REFUSALS, 0 means that no CONNACK is sent */
@@ -94,8 +94,9 @@ static void put_handshakes(struct metrics_text *m, const struct workers *workers
     metrics_sample(m, (double)sum(workers, offsetof(struct counters, tls_full)));
     metrics_label(m, "resumed", "true");
     metrics_sample(m, (double)sum(workers, offsetof(struct counters, tls_resumed)));
-    metrics_family(m, "tls_handshake_failures_total", METRIC_COUNTER,
-                   "TLS handshakes that failed, by alert; \"timeout\": took too long.");
+    metrics_family(
+        m, "tls_handshake_failures_total", METRIC_COUNTER,
+        "Failed TLS handshakes, by alert; \"timeout\" means that the handshake took too long.");
     for (int failure = 0; failure < TLS_FAILURE_COUNT; failure++) {
         const size_t at = offsetof(struct counters, tls_failed) + (size_t)failure * sizeof(counter);
         metrics_label(m, "alert", tls_failure_name((enum tls_failure)failure));
@@ -121,11 +122,11 @@ static void put_durations(struct metrics_text *m, const struct workers *workers)
                    "Time from accept to the end of a successful TLS handshake.");
     put_histogram(m, workers, offsetof(struct counters, tls_us));
     metrics_family(m, "connect_duration_seconds", METRIC_HISTOGRAM,
-                   "Time from the complete CONNECT until the node's CONNACK was passed on.");
+                   "Time from the complete CONNECT until the node's CONNACK was relayed.");
     put_histogram(m, workers, offsetof(struct counters, connack_us));
     metrics_family(
         m, "loop_turn_seconds", METRIC_HISTOGRAM,
-        "Duration of one turn of a worker's event loop, the time that other sessions wait.");
+        "Duration of one turn of a worker's event loop; a long turn delays all its sessions.");
     for (unsigned i = 0; i < workers->n; i++) {
         const struct workers one = {.list = &workers->list[i], .n = 1};
         char number[12];

@@ -71,7 +71,7 @@ static BIO *open_pem(const char *file, const char *what, char error[TLS_ERROR_MA
             break;
     if (fd >= 0 && n != 0)
         (void)snprintf(why, sizeof(why), "%s",
-                       n < 0 ? strerrordesc_np(errno) : "must have at most 16 MiB");
+                       n < 0 ? strerrordesc_np(errno) : "must be at most 16 MiB");
     OPENSSL_cleanse(chunk, sizeof(chunk));
     if (fd >= 0)
         close(fd);
@@ -90,9 +90,9 @@ static void pem_error(char error[TLS_ERROR_MAX], const char *file, const char *w
     char rule[64];
     unsigned long code = ERR_peek_error();
     if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
-        (void)snprintf(rule, sizeof(rule), "no %s in it", what);
+        (void)snprintf(rule, sizeof(rule), "contains no %s", what);
     else
-        (void)snprintf(rule, sizeof(rule), "the %s cannot be used", what);
+        (void)snprintf(rule, sizeof(rule), "cannot use the %s", what);
     (void)tls_fail(error, file, rule);
 }
 
@@ -197,15 +197,16 @@ static void set_key_error(const struct certificate_conf *files, const struct pas
 {
     const char *file = files->private_key_file;
     if (passphrase->asked && passphrase->text)
-        (void)snprintf(error, TLS_ERROR_MAX, "%s: the passphrase in %s does not open it", file,
+        (void)snprintf(error, TLS_ERROR_MAX,
+                       "%s: cannot decrypt the private key with the passphrase in %s", file,
                        files->private_key_passphrase_file);
     else if (passphrase->asked)
         (void)snprintf(error, TLS_ERROR_MAX,
-                       "%s: the private key is encrypted: want private_key_passphrase_file, or a "
-                       "key without a passphrase",
+                       "%s: the private key is encrypted: set private_key_passphrase_file, or use "
+                       "a key without a passphrase",
                        file);
     else /* OpenSSL reports only "unsupported" for anything that is not a key */
-        (void)snprintf(error, TLS_ERROR_MAX, "%s: no private key in it", file);
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: contains no private key", file);
 }
 
 /* Read the private key. Null if there is no usable key; `error` then contains the reason. */
@@ -244,7 +245,7 @@ bool tls_credential_load(OSSL_LIB_CTX *lib, const struct certificate_conf *files
     }
     /* OpenSSL's own check would report a key of another type as "no certificate assigned". */
     if (made.key && X509_check_private_key(made.leaf, made.key) != 1) {
-        (void)snprintf(error, TLS_ERROR_MAX, "%s: not the key of the certificate in %s: %s",
+        (void)snprintf(error, TLS_ERROR_MAX, "%s: does not match the certificate in %s: %s",
                        files->private_key_file, files->certificate_file,
                        tls_reason(ERR_peek_error()));
         EVP_PKEY_free(made.key);
@@ -275,7 +276,7 @@ bool tls_credential_use(const struct tls_credential *credential, SSL_CTX *ossl,
     /* Fails if the security level forbids the certificate: RSA below 2048 bits, SHA-1 signature. */
     if (SSL_CTX_use_cert_and_key(ossl, credential->leaf, credential->key, credential->chain, 1) !=
         1)
-        return tls_fail(error, file, "the certificate cannot be used");
+        return tls_fail(error, file, "cannot use the certificate");
     return tls_expiry_add(expiry, kind, credential->leaf, file) &&
                    tls_expiry_add_all(expiry, kind, credential->chain, file)
                ? true

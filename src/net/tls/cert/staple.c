@@ -53,7 +53,7 @@ static OCSP_RESPONSE *read_response(const char *file, char error[TLS_ERROR_MAX])
     if (bio)
         response = read_pem(bio);
     if (!response)
-        (void)refuse_rule(error, file, "no OCSP response in it");
+        (void)refuse_rule(error, file, "contains no OCSP response");
     BIO_free(bio);
     small_file_free(&bytes);
     ERR_clear_error();
@@ -90,12 +90,13 @@ static bool check_basic(OCSP_BASICRESP *basic, const char *file, struct tls_stap
         if (!is_about(single, staple->leaf))
             continue;
         if (OCSP_single_get0_status(single, NULL, NULL, &from, &until) != V_OCSP_CERTSTATUS_GOOD)
-            return refuse_rule(error, file, "the certificate's status is not good");
+            return refuse_rule(error, file,
+                               "the certificate status in the OCSP response is not \"good\"");
         staple->from = tls_time(from);
         staple->until = until ? tls_time(until) : 0;
         return true;
     }
-    return refuse_rule(error, file, "an OCSP response for another certificate");
+    return refuse_rule(error, file, "the OCSP response is for another certificate");
 }
 
 static bool check_response(OCSP_RESPONSE *response, const char *file, struct tls_staple *staple,
@@ -109,7 +110,7 @@ static bool check_response(OCSP_RESPONSE *response, const char *file, struct tls
     }
     OCSP_BASICRESP *basic = OCSP_response_get1_basic(response);
     if (!basic)
-        return refuse_rule(error, file, "no OCSP response in it");
+        return refuse_rule(error, file, "contains no OCSP response");
     bool good = check_basic(basic, file, staple, error);
     OCSP_BASICRESP_free(basic);
     return good;

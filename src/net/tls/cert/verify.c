@@ -94,7 +94,7 @@ bool tls_store_add_authorities(X509_STORE *store, OSSL_LIB_CTX *lib, const char 
         return false;
     bool added = true;
     if (!add_all(store, all))
-        added = tls_fail(error, file, "the authorities cannot be used");
+        added = tls_fail(error, file, "cannot use the certificate authorities");
     else if (!tls_expiry_add_all(expiry, TLS_VALIDITY_AUTHORITY, all, file))
         added = tls_fail_memory(error);
     sk_X509_pop_free(all, X509_free);
@@ -111,7 +111,7 @@ static bool add_crls(X509_STORE *store, OSSL_LIB_CTX *lib, const char *file,
     for (int i = 0; added && i < sk_X509_CRL_num(all); i++) {
         X509_CRL *crl = sk_X509_CRL_value(all, i);
         if (X509_STORE_add_crl(store, crl) != 1)
-            added = tls_fail(error, file, "the revocation list cannot be used");
+            added = tls_fail(error, file, "cannot use the revocation list");
         else if (!tls_expiry_add_crl(expiry, crl, file))
             added = tls_fail_memory(error);
     }
@@ -169,7 +169,7 @@ bool tls_client_rules_load(OSSL_LIB_CTX *lib, const struct tls_conf *conf,
     struct tls_client_rules rules = {0};
     bool loaded = true;
     if (conf->client_auth != CLIENT_AUTH_NONE && !conf->client_ca_file) {
-        (void)snprintf(error, TLS_ERROR_MAX, "client_auth needs a client_ca_file");
+        (void)snprintf(error, TLS_ERROR_MAX, "client_auth requires client_ca_file");
         loaded = false;
     } else if (conf->client_auth != CLIENT_AUTH_NONE) {
         rules.mode = SSL_VERIFY_PEER;

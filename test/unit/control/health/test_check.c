@@ -136,7 +136,7 @@ static void other_answers_than_connack_are_bad(void **state)
     for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
         node_again(&w.node);
         says(&w, garbage[i], strlen(garbage[i]));
-        expect_verdict(&w.asker, CHECK_BAD, "the answer is no CONNACK");
+        expect_verdict(&w.asker, CHECK_BAD, "the response is not a valid CONNACK");
         run_until(w.loop, NULL, &w.node.ended);
     }
     world_fini(&w);
@@ -461,7 +461,7 @@ static void http_check_sends_one_request_and_reads_the_status(void **state)
         {"HTTP/1.0 204\r\n\r\n", CHECK_GOOD, "HTTP 204"},
         {"HTTP/1.1 503 Service Unavailable\r\n\r\n", CHECK_NO_NEW, "HTTP 503"},
         {"HTTP/1.1 500 Internal Server Error\r\n\r\n", CHECK_BAD, "HTTP 500"},
-        {"SSH-2.0-OpenSSH\r\n", CHECK_BAD, "the answer is no HTTP status"},
+        {"SSH-2.0-OpenSSH\r\n", CHECK_BAD, "the response is not a valid HTTP status"},
         {"HTTP/1.1 2", CHECK_BAD, "closed before the HTTP status"},
     };
     struct world w;

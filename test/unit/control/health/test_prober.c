@@ -390,7 +390,7 @@ static void removing_the_health_check_resets_the_verdicts(void **state)
         pass(&s, 10);
     take_n(&s, "", 2, false); /* while a check is running */
     assert_int_equal(status(&s, 0), NODE_UP);
-    expect_logged(&s, 1, "node.status", "status=\"up\"", "why=\"it no longer has a health check\"");
+    expect_logged(&s, 1, "node.status", "status=\"up\"", "why=\"the health check was removed\"");
     assert_int_equal(played[0].cancelled, 1);
     unsigned begun = played[0].begun;
     pass(&s, 20000);

@@ -134,7 +134,7 @@ static void strict_sni_rejects_unknown_names_and_reports_them(void **state)
     expect_shown(ctx, "two.wild.test", "wild");
     expect_shown(ctx, "unknown.test",
                  "sent alert: unrecognized name (no certificate for unknown.test)");
-    expect_shown(ctx, NULL, "sent alert: unrecognized name (the client asked for none)");
+    expect_shown(ctx, NULL, "sent alert: unrecognized name (the client sent none)");
     struct link l;
     struct tls_alert alert;
     link_init(&l, ctx, TLS1_3_VERSION);
@@ -197,7 +197,8 @@ static void second_certificate_with_the_same_names_and_key_type_is_rejected(void
                                       write_identity(&s->files, "again", &again, NULL)};
     struct tls_conf conf = {.certificates = both, .n_certificates = 2};
     assert_null(tls_context_new(s->lib, &conf, s->keys, error));
-    snprintf(want, sizeof(want), "%s: the names and the kind of key of an earlier certificate: %s",
+    snprintf(want, sizeof(want),
+             "%s: has the same names and key type as an earlier certificate: %s",
              both[1].certificate_file, both[0].certificate_file);
     assert_string_equal(error, want);
     identity_free(&again);
@@ -311,8 +312,8 @@ static void wrong_passphrase_is_reported_with_both_files(void **state)
     struct certificate_conf conf = locked_conf(s, "wrong", "other words\n");
     struct tls_conf tls = {.certificates = &conf, .n_certificates = 1};
     assert_null(tls_context_new(s->lib, &tls, s->keys, error));
-    snprintf(want, sizeof(want), "%s: the passphrase in %s does not open it", conf.private_key_file,
-             conf.private_key_passphrase_file);
+    snprintf(want, sizeof(want), "%s: cannot decrypt the private key with the passphrase in %s",
+             conf.private_key_file, conf.private_key_passphrase_file);
     assert_string_equal(error, want);
     conf.private_key_passphrase_file = (char *)"/nowhere/pass";
     assert_null(tls_context_new(s->lib, &tls, s->keys, error));

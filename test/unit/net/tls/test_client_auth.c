@@ -507,12 +507,12 @@ static void unusable_files_are_reported_by_name(void **state)
 {
     struct fleet *f = *state;
     char words[TLS_ERROR_MAX];
-    expect_refusal(f, NULL, NULL, "client_auth needs a client_ca_file");
+    expect_refusal(f, NULL, NULL, "client_auth requires client_ca_file");
     expect_refusal(f, "/nowhere/ca.pem", NULL,
                    "/nowhere/ca.pem: cannot read the certificate: No such file or directory");
-    snprintf(words, sizeof(words), "%s: no certificate in it: no start line", f->crl_none);
+    snprintf(words, sizeof(words), "%s: contains no certificate: no start line", f->crl_none);
     expect_refusal(f, f->crl_none, NULL, words);
-    snprintf(words, sizeof(words), "%s: no revocation list in it: no start line", f->root_file);
+    snprintf(words, sizeof(words), "%s: contains no revocation list: no start line", f->root_file);
     expect_refusal(f, f->root_file, f->root_file, words);
     expect_refusal(f, f->root_file, "/nowhere/x.crl",
                    "/nowhere/x.crl: cannot read the revocation list: No such file or directory");

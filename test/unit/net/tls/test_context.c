@@ -214,14 +214,14 @@ static void file_with_the_wrong_content_is_reported_by_name(void **state)
     char error[TLS_ERROR_MAX];
     struct certificate_conf conf = {.certificate_file = (char *)cut,
                                     .private_key_file = good->private_key_file};
-    expect_refusal(w, text, good->private_key_file, text, "no certificate in it: no start line");
-    expect_refusal(w, good->certificate_file, text, text, "no private key in it");
+    expect_refusal(w, text, good->private_key_file, text, "contains no certificate: no start line");
+    expect_refusal(w, good->certificate_file, text, text, "contains no private key");
     /* Certificate and key are swapped. */
     expect_refusal(w, good->private_key_file, good->certificate_file, good->private_key_file,
-                   "no certificate in it: no start line");
+                   "contains no certificate: no start line");
     assert_null(context_of(w, &conf, 1, TLS1_2_VERSION, error));
     assert_memory_equal(error, cut, strlen(cut));
-    assert_non_null(strstr(error, ": the certificate cannot be used: "));
+    assert_non_null(strstr(error, ": cannot use the certificate: "));
 }
 
 static void key_of_another_certificate_is_rejected_with_both_files_named(void **state)
@@ -230,14 +230,14 @@ static void key_of_another_certificate_is_rejected_with_both_files_named(void **
     char rule[TLS_ERROR_MAX];
     const char *certificate = w->certificates[0].certificate_file;
     const char *key = w->certificates[1].private_key_file;
-    snprintf(rule, sizeof(rule), "not the key of the certificate in %s: key values mismatch",
+    snprintf(rule, sizeof(rule), "does not match the certificate in %s: key values mismatch",
              certificate);
     expect_refusal(w, certificate, key, key, rule);
 
     EVP_PKEY *rsa = EVP_RSA_gen(2048);
     const char *rsa_key = write_key(&w->files, "rsa.key", rsa, NULL);
     EVP_PKEY_free(rsa);
-    snprintf(rule, sizeof(rule), "not the key of the certificate in %s: different key types",
+    snprintf(rule, sizeof(rule), "does not match the certificate in %s: different key types",
              certificate);
     expect_refusal(w, certificate, rsa_key, rsa_key, rule);
 }
@@ -250,7 +250,7 @@ static void encrypted_key_without_a_passphrase_file_is_rejected_without_a_prompt
     const char *file = write_key(&w->files, "locked.key", key, "secret");
     EVP_PKEY_free(key);
     expect_refusal(w, w->certificates[0].certificate_file, file, file,
-                   "the private key is encrypted: want private_key_passphrase_file, or a key "
+                   "the private key is encrypted: set private_key_passphrase_file, or use a key "
                    "without a passphrase");
 }
 

@@ -49,16 +49,16 @@ static void unknown_setting_is_reported_by_name(void **state)
     struct world *w = *state;
     struct tls_conf conf = w->conf;
     conf.ciphers = (char *)"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-TYPO";
-    expect_refusal(w, &conf, "ciphers: unknown or not supported: \"ECDHE-TYPO\"");
+    expect_refusal(w, &conf, "ciphers: unknown or unsupported: \"ECDHE-TYPO\"");
     conf = w->conf;
     conf.ciphersuites = (char *)"TLS_AES_128_GCM_SHA256:TLS_TYPO";
-    expect_refusal(w, &conf, "ciphersuites: unknown or not supported: \"TLS_TYPO\"");
+    expect_refusal(w, &conf, "ciphersuites: unknown or unsupported: \"TLS_TYPO\"");
     conf.ciphersuites = (char *)"ECDHE-ECDSA-AES128-GCM-SHA256";
     expect_refusal(w, &conf,
-                   "ciphersuites: unknown or not supported: \"ECDHE-ECDSA-AES128-GCM-SHA256\"");
+                   "ciphersuites: unknown or unsupported: \"ECDHE-ECDSA-AES128-GCM-SHA256\"");
     conf = w->conf;
     conf.groups = (char *)"X25519:X99";
-    expect_refusal(w, &conf, "groups: unknown or not supported: \"X99\"");
+    expect_refusal(w, &conf, "groups: unknown or unsupported: \"X99\"");
     conf = w->conf;
     conf.min_version = TLS1_1_VERSION;
     expect_refusal(w, &conf, "min_version: must be TLS 1.2 or 1.3");
@@ -66,7 +66,7 @@ static void unknown_setting_is_reported_by_name(void **state)
     char *names[] = {(char *)"mqtt", (char *)""};
     conf.alpn = names;
     conf.n_alpn = 2;
-    expect_refusal(w, &conf, "alpn: names must have 1 to 255 bytes");
+    expect_refusal(w, &conf, "alpn: names must be 1 to 255 bytes long");
 }
 
 static void default_minimum_version_is_1_2(void **state)
@@ -259,11 +259,11 @@ static void response_for_another_certificate_is_an_error(void **state)
         int status;
         const char *rule;
     } cases[] = {{"other.der", &s.issuer, &other, V_OCSP_CERTSTATUS_GOOD,
-                  "an OCSP response for another certificate"},
+                  "the OCSP response is for another certificate"},
                  {"namesake.der", &namesake_issuer, &namesake, V_OCSP_CERTSTATUS_GOOD,
-                  "an OCSP response for another certificate"},
+                  "the OCSP response is for another certificate"},
                  {"revoked.der", &s.issuer, &s.leaf, V_OCSP_CERTSTATUS_REVOKED,
-                  "the certificate's status is not good"}};
+                  "the certificate status in the OCSP response is not \"good\""}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         unsigned char *der =
             make_ocsp(cases[i].issuer, cases[i].subject, cases[i].status, 3600, &n);
@@ -272,7 +272,7 @@ static void response_for_another_certificate_is_an_error(void **state)
         OPENSSL_free(der);
     }
     expect_bad_staple(w, &s, files_write(&w->files, "hello.der", "hello\n"),
-                      "no OCSP response in it");
+                      "contains no OCSP response");
     expect_bad_staple(w, &s, write_bytes(&w->files, "later.der", "\x30\x03\x0a\x01\x03", 5),
                       "the OCSP response reports an error: trylater");
     expect_bad_staple(w, &s, "/nowhere/x.der",

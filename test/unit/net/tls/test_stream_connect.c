@@ -141,7 +141,7 @@ static void node_certificate_is_verified_by_name(void **state)
                                                                      there is a SAN */
         {"a.b.nodes.test", "certificate verify failed: hostname mismatch"},
         {"other.test", "certificate verify failed: hostname mismatch"},
-        {"", "the server name cannot be used"}};
+        {"", "invalid server name"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         expect_words(w, &conf, &w->node_conf,
                      &(struct tls_peer){.name = cases[i].name, .address = &w->loopback},
@@ -393,7 +393,7 @@ static void unusable_files_are_reported_by_name(void **state)
              w->router_conf.certificate_file);
     expect_refusal(
         w, &(struct upstream_tls_conf){.certificate_file = w->router_conf.certificate_file}, words);
-    snprintf(words, sizeof(words), "%s: not the key of the certificate in %s: key values mismatch",
+    snprintf(words, sizeof(words), "%s: does not match the certificate in %s: key values mismatch",
              w->node_conf.private_key_file, w->router_conf.certificate_file);
     expect_refusal(w,
                    &(struct upstream_tls_conf){.certificate_file = w->router_conf.certificate_file,

@@ -318,8 +318,8 @@ static void invalid_key_file_is_reported_with_its_line(void **state)
     struct world *w = *state;
     char line[160], text[1600] = "", error[TLS_ERROR_MAX];
     key_line(line, 48);
-    expect_bad_file(w, "k-empty", "", "1: no session ticket key in it");
-    expect_bad_file(w, "k-blank", "\n \n", "1: no session ticket key in it");
+    expect_bad_file(w, "k-empty", "", "1: contains no session ticket key");
+    expect_bad_file(w, "k-blank", "\n \n", "1: contains no session ticket key");
     snprintf(text, sizeof(text), "%s\nhello\n", line);
     expect_bad_file(w, "k-hello", text, "3: must be a base64 key of 48 or 80 bytes");
     key_line(line, 49);

@@ -513,7 +513,7 @@ static void close_codes_that_must_not_be_sent_are_rejected(void **state)
         add_close(&bad, codes[i], "");
         refused(&bad, "invalid close code", 1002);
     }
-    refused_frame(FIN | CLOSE, "\x03", "close frame with one byte of payload", 1002);
+    refused_frame(FIN | CLOSE, "\x03", "close frame with a payload of one byte", 1002);
 }
 
 static void close_reason_that_is_not_utf8_is_rejected(void **state)

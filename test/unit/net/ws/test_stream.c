@@ -94,7 +94,7 @@ static void rejected_request_is_answered_and_further_input_is_discarded(void **s
                   "HTTP/1.1 400 Bad Request\r\n");
     check_refused("GET /mqtt HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
                   "Sec-WebSocket-Version: 13\r\n\r\n",
-                  "http 400: must have exactly one valid Sec-WebSocket-Key",
+                  "http 400: exactly one valid Sec-WebSocket-Key is required",
                   "HTTP/1.1 400 Bad Request\r\n");
 }
 

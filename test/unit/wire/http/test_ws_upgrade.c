@@ -144,7 +144,7 @@ static void mqtt_is_preferred_among_several_subprotocols(void **state)
 
 static void request_without_an_mqtt_subprotocol_is_rejected(void **state)
 {
-    static const char fault[] = "no subprotocol mqtt";
+    static const char fault[] = "no subprotocol \"mqtt\"";
     (void)state;
     refused(LINE HOST UPGRADE CONNECT KEY VERSION END, 400, fault);
     refused(LINE HOST UPGRADE CONNECT KEY VERSION "Sec-WebSocket-Protocol: MQTT\r\n" END, 400,
@@ -212,7 +212,7 @@ static void key_must_have_sixteen_bytes_and_must_not_be_repeated(void **state)
                                       "dGhlIHNhbXBsZSBub25jZ===",
                                       "dGhlIHNhbXBsZSBub25j-Q==",
                                       "dGhl IHNhbXBsZSBub25jZ=="};
-    static const char fault[] = "must have exactly one valid Sec-WebSocket-Key";
+    static const char fault[] = "exactly one valid Sec-WebSocket-Key is required";
     char request[1024];
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -231,7 +231,7 @@ static void key_must_have_sixteen_bytes_and_must_not_be_repeated(void **state)
 
 static void host_must_be_valid_and_must_not_be_repeated(void **state)
 {
-    static const char fault[] = "must have exactly one valid Host header";
+    static const char fault[] = "exactly one valid Host header is required";
     (void)state;
     refused(LINE UPGRADE CONNECT KEY VERSION PROTO END, 400, fault);
     refused(LINE REST HOST END, 400, fault);
