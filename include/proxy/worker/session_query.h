@@ -80,7 +80,7 @@ struct session_part {
     struct session_walk walk;    /* used by the worker */
     struct session_facts *facts; /* room for filter.limit */
     size_t n;
-    bool more;         /* more sessions match than the limit allows */
+    bool more;         /* the limit was reached and more sessions match */
     bool complete;     /* all sessions were checked */
     _Atomic bool done; /* the fields above may be read; the worker releases, the reader acquires */
 };

@@ -59,7 +59,8 @@ MUST_USE struct worker_update *worker_update_new(struct worker *w, struct snapsh
                                                  struct worker_socket *sockets,
                                                  struct tls_ticket_keys *const *keys,
                                                  char error[WORKER_TLS_ERROR_MAX]);
-void worker_update_free(struct worker_update *plan); /* only if it was not sent; null is allowed */
+void worker_update_free(
+    struct worker_update *plan); /* for updates that were not sent; null is allowed */
 
 /*
  * Send an update to the worker, from the main thread. Takes the update. Sessions are not affected.

@@ -52,10 +52,10 @@ struct flow_room {
  * their sockets are closed without a separate shutdown().
  *
  * An error on one side does not end the other side. After READ_ERROR the receiver gets the bytes
- * read before, then the end, as after EOF. After WRITE_ERROR the sender is read to its end and its
- * bytes are discarded: otherwise the sender would block; and closing a socket with unread bytes
- * resets the connection, so that the peer could lose data sent to it. Both leave the flow due.
- * Discarded bytes are not counted in `bytes`.
+ * read before, and then the end of the stream, as after EOF. After WRITE_ERROR the sender is read
+ * to its end and its bytes are discarded: otherwise the sender would block; and closing a socket
+ * with unread bytes resets the connection, so that the peer could lose data sent to it. Both leave
+ * the flow due. Discarded bytes are not counted in `bytes`.
  *
  * Bytes are copied until FLOW_BULK_READS consecutive reads have filled a block. From then on, until
  * a read returns less, bytes are spliced through the pipe if both streams support it. For bulk

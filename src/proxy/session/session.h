@@ -2,7 +2,7 @@
  * session.h - one device connection, from accept to close.
  *
  * A stage is a function that works on the session, moves it on with session_goto() or
- * session_close(), and returns what to do next. It reads only what earlier stages wrote.
+ * session_close(), and returns what to do next. It reads only fields that earlier stages have set.
  */
 #ifndef PROXY_SESSION_SESSION_H
 #define PROXY_SESSION_SESSION_H

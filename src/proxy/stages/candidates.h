@@ -1,5 +1,5 @@
 /*
- * candidates.h - choose the next node to try, and judge nodes by their answers. For DIAL and
+ * candidates.h - choose the next node to try, and judge nodes by their answers. Used by DIAL and
  * CONNACK.
  *
  * The current candidate has the index s->tries - 1. Functions named candidate_*() operate on it.

@@ -123,7 +123,7 @@ void session_run(struct session *s)
     session_watch(s, false);
 }
 
-/* End a session from outside its stages. If it is already closing, it is closed immediately. */
+/* End a session from outside its stages. A session in CLOSING is closed immediately. */
 static void end(struct session *s, enum close_reason reason, const char *detail)
 {
     if (s->state == SESSION_CLOSING)

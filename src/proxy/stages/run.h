@@ -1,5 +1,5 @@
 /*
- * run.h - begin, run and end sessions. For the worker.
+ * run.h - begin, run and end sessions. Used by the worker.
  */
 #ifndef PROXY_STAGES_RUN_H
 #define PROXY_STAGES_RUN_H

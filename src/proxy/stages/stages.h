@@ -2,7 +2,7 @@
  * stages.h - the stages of a session: one function each, called by run.c.
  *
  * A stage moves the session on with session_goto() or session_close(), and returns what to do next.
- * It reads only what earlier stages wrote.
+ * It reads only fields that earlier stages have set.
  */
 #ifndef PROXY_STAGES_STAGES_H
 #define PROXY_STAGES_STAGES_H
@@ -52,8 +52,8 @@ enum step stage_dial_again(struct session *s, enum close_reason reason, const ch
  *
  * EMQX refuses a CONNECT with 0x89 while it still cleans up the previous session of the same client
  * identifier; another node would accept it, and the device would be off home. MQTT 3.x has no such
- * code: EMQX sends 3, as it does if a node is evacuated or overloaded. So 3 means busy only if the
- * node accepts other sessions; this way an evacuated node delays only a few devices.
+ * code: EMQX sends 3, which it also sends if a node is evacuated or overloaded. So 3 means busy
+ * only if the node accepts other sessions; this way an evacuated node delays only a few devices.
  */
 MUST_USE bool stage_dial_again_at_home(struct session *s);
 

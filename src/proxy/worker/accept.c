@@ -1,5 +1,5 @@
 /*
- * accept.c - accept connections, and decide how fast.
+ * accept.c - accept connections, and limit how fast.
  *
  * Two conditions delay accepting; pending connections then stay in the kernel's queue:
  *

@@ -32,8 +32,8 @@ static const enum close_reason reasons[] = {
 };
 
 /*
- * Return true if the session has received bytes from its node recently, and since the node's health
- * checks began to time out: for this device, the node works.
+ * Return true if the session has received bytes from its node recently, and after the health checks
+ * began to time out: the node works for this device.
  */
 static bool is_served(const struct session *s)
 {

@@ -78,7 +78,7 @@ static void copy(struct session_facts *out, const struct session *s, uint64_t no
 /* ---- matching ---- */
 
 /*
- * Names may contain slashes, so the node decides which slash of "a/b/c" separates cluster and node.
+ * Match NODE or CLUSTER/NODE. Names may contain slashes, so the filter cannot be split at a slash.
  */
 static bool is_at(const struct session_filter *terms, const struct session *s)
 {
