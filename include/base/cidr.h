@@ -5,7 +5,7 @@
  * lookups, so that a dual-stack listener trusts the same peers as an IPv4 listener. Therefore,
  * "::/0" contains all IPv6 addresses, but no IPv4 address.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: RFC 4632 section 3.1; RFC 4291 sections 2.3 and 2.5.5.2.
  */
 #ifndef BASE_CIDR_H

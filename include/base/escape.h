@@ -6,7 +6,7 @@
  * (bidirectional controls, zero-width characters, line and paragraph separators). All escapes are
  * valid JSON.
  *
- * No allocation; no I/O except in escape_print(); safe from any thread.
+ * No allocation; no I/O except in escape_print(); safe to call from any thread.
  */
 #ifndef BASE_ESCAPE_H
 #define BASE_ESCAPE_H

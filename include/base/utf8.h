@@ -5,7 +5,7 @@
  * (U+D800..U+DFFF), nothing above U+10FFFF. U+0000 is a valid character
  * unless a function excludes it.
  *
- * Pure: no allocation, no I/O; safe from any thread.
+ * Pure: no allocation, no I/O; safe to call from any thread.
  * Source: The Unicode Standard, table 3-7; RFC 3629 section 4.
  */
 #ifndef BASE_UTF8_H

@@ -15,7 +15,7 @@ struct command_server {
 };
 
 /*
- * Parse the command line and run the command. Returns the exit code: 0 success, 1 failure, 2
+ * Parse the command line and run the given command. Returns the exit code: 0 success, 1 failure, 2
  * invalid command line.
  */
 MUST_USE int commands_run(int argc, char **argv, const struct command_server *server);

@@ -5,7 +5,7 @@
  * proxy in that entry wrote the one to its left, and so on. Only entries written by trusted proxies
  * are used. Entries forged by a device are to the left of its real address, and are never reached.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: MDN, X-Forwarded-For, "Selecting an IP address" (trusted proxy list); RFC 7239
  * sections 7.4 and 8.1; RFC 9110 section 5.6.1.2 for empty entries.
  */

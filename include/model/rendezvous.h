@@ -10,7 +10,7 @@
  * compiler gets the same result. src/model/README.md ("The hash") has the algorithm and test
  * vectors for implementations in other programs.
  *
- * Pure: no I/O, no clock; safe from any thread.
+ * Pure: no I/O, no clock; safe to call from any thread.
  * Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998;
  * weights by the logarithm method (Schindelhauer and Schomaker, 2005).
  */

@@ -1,7 +1,7 @@
 /*
  * route_key.h - extract a connection's key, which decides its home node.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  */
 #ifndef MODEL_ROUTE_KEY_H
 #define MODEL_ROUTE_KEY_H

@@ -4,7 +4,7 @@
  * Used only to describe a failure, such as TLS on a plain-text listener. The guess never decides
  * whether a client is accepted.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  */
 #ifndef WIRE_FIRST_BYTES_H
 #define WIRE_FIRST_BYTES_H

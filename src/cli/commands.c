@@ -273,7 +273,7 @@ static int run_help(const struct arguments *args)
     return found ? print_help(found) : usage_error(args, "unknown command");
 }
 
-/* Fail if the output could not be written, for example to a full disk. */
+/* Fail if the output could not be written, for example because the disk is full. */
 static int finish(int code)
 {
     const bool failed = fflush(stdout) != 0;

@@ -262,7 +262,7 @@ static bool is_selected(const struct plan *plan, const char *name)
     return !plan->query->cluster || strcmp(plan->query->cluster, name) == 0;
 }
 
-/* Return the name of cluster i of NEW, then of OLD. Null if a cluster of OLD is also in NEW. */
+/* Return the i-th cluster name, first of NEW, then of OLD; null if a name of OLD is also in NEW. */
 static const char *name_of(const struct plan *plan, size_t i)
 {
     if (i < plan->after->n_clusters)

@@ -16,7 +16,7 @@ static void skip(struct reader *rd, size_t n)
         rd->at += n;
 }
 
-/* False on a reserved label type (RFC 1035 section 4.1.4). */
+/* Skip a name. Returns false on a reserved label type (RFC 1035 section 4.1.4). */
 static bool skip_name(struct reader *rd)
 {
     while (!rd->cut) {

@@ -11,7 +11,7 @@
  *             between the parts of the request line, a fragment in the target, a version other than
  *             HTTP/1.x
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: RFC 9112 sections 2 to 5; RFC 9110 sections 5.5 and 5.6.
  */
 #ifndef WIRE_HTTP_HEAD_H

@@ -4,7 +4,7 @@
  * Accepts any minor version, any code from 100 to 999, and a line that ends directly after the
  * code. The reason phrase is ignored.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: RFC 9112 section 4.
  */
 #ifndef WIRE_HTTP_STATUS_H

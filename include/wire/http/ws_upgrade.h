@@ -24,7 +24,7 @@
  * decoded. The target may be in absolute form (RFC 9112 section 3.2.2). Host is only checked for
  * invalid characters, Origin is ignored, and no extension is negotiated.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: RFC 6455 sections 4.2 and 4.4; MQTT 5.0 section 6; RFC 9112; RFC 9110 section 7.8.
  */
 #ifndef WIRE_HTTP_WS_UPGRADE_H

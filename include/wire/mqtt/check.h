@@ -4,7 +4,7 @@
  * The session is clean and has no will, so it leaves no state on the node. It uses MQTT 3.1.1,
  * which every broker supports and whose CONNACK always has four bytes.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: MQTT 3.1.1 sections 3.1 and 3.14.
  */
 #ifndef WIRE_MQTT_CHECK_H

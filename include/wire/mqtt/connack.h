@@ -1,7 +1,7 @@
 /*
  * connack.h - compose a CONNACK that rejects a client, and parse the CONNACK of a node.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: MQTT 5.0 section 3.2; MQTT 3.1.1 section 3.2; MQTT V3.1 section 3.2.
  */
 #ifndef WIRE_MQTT_CONNACK_H
@@ -57,7 +57,7 @@ enum mqtt_refusal {
  */
 size_t mqtt_connack_refuse(const struct mqtt_connect *c, enum mqtt_refusal refusal, uint8_t *out);
 
-/* Compose the CONNACK for the fault of an invalid CONNECT. Same return value as above. */
+/* Compose the CONNACK that rejects an invalid CONNECT, by c->fault. Same return values. */
 size_t mqtt_connack_for_fault(const struct mqtt_connect *c, uint8_t *out);
 
 /* The parts of a node's CONNACK that the router uses. */

@@ -17,7 +17,7 @@
  * In 3.1 a user name or password may be missing although its flag is set (MQTT V3.1 section 3.1,
  * "the Remaining Length field takes precedence"). It is then absent.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: MQTT 5.0 section 3.1; MQTT 3.1.1 section 3.1; MQTT V3.1 section 3.1.
  */
 #ifndef WIRE_MQTT_CONNECT_H

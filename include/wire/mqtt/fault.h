@@ -1,5 +1,5 @@
 /*
- * fault.h - the faults of a CONNECT.
+ * fault.h - the reasons why a CONNECT is invalid.
  */
 #ifndef WIRE_MQTT_FAULT_H
 #define WIRE_MQTT_FAULT_H

@@ -4,7 +4,7 @@
  * Parsing can be resumed, like that of a CONNECT. Paho provides the type of each property
  * (MQTTProperty_getType); where it is allowed, how often, and its value are checked here.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: MQTT 5.0 sections 2.2.2, 3.1.2.11 and 3.1.3.2.
  */
 #ifndef WIRE_MQTT_PROPERTIES_H

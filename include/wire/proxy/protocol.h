@@ -1,7 +1,7 @@
 /*
  * protocol.h - write the PROXY header that carries the client's address to a node.
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: The PROXY protocol, versions 1 & 2 (HAProxy, doc/proxy-protocol.txt), section 2.
  */
 #ifndef WIRE_PROXY_PROTOCOL_H
@@ -21,7 +21,7 @@ struct proxy_endpoint {
     uint16_t port_be;
 };
 
-/* Values of the version 2 TLVs. An absent span omits the TLV. */
+/* Values of the version 2 TLVs. A TLV is omitted if its span is absent. */
 struct proxy_facts {
     struct span alpn;      /* PP2_TYPE_ALPN 0x01 */
     struct span authority; /* PP2_TYPE_AUTHORITY 0x02: the SNI */
@@ -54,8 +54,8 @@ struct proxy_facts {
  *
  * If the header would exceed PROXY_V2_MAX, whole TLVs are omitted in this order: KEY_ALG, SIG_ALG,
  * AUTHORITY, ALPN, UNIQUE_ID, CRC32C, then from SSL the cipher, the version and last the CN, which
- * identifies the client. The SSL TLV without sub-TLVs always fits. A small TLV may be written
- * although a more important one was too large.
+ * identifies the client. The SSL TLV without sub-TLVs always fits. A small TLV can be written
+ * even if a more important one was too large.
  *
  * In the SSL TLV, verify is 0 only if a client certificate was presented and verified, else 1
  * (section 2.2.6). HAProxy also sends 0 without a certificate; EMQX treats 0 as "success" and

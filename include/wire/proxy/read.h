@@ -20,7 +20,7 @@
  *
  * The caller first checks that the peer may send a header (trusted_proxies).
  *
- * Pure: no allocation, no I/O, no clock; safe from any thread.
+ * Pure: no allocation, no I/O, no clock; safe to call from any thread.
  * Source: The PROXY protocol, versions 1 & 2 (HAProxy, doc/proxy-protocol.txt), section 2.
  */
 #ifndef WIRE_PROXY_READ_H
@@ -44,7 +44,7 @@ struct proxy_header {
     unsigned version; /* 1 or 2 */
     /* false for LOCAL, UNKNOWN and anything but TCP over IPv4 or IPv6: use the socket's address */
     bool has_address;
-    /* As received: IPv4-mapped IPv6 is kept, and a TCP6 line may have one IPv4 address. */
+    /* As received: IPv4-mapped IPv6 is kept, and a TCP6 line can have one IPv4 address. */
     struct proxy_endpoint source, destination;
     /*
      * Values of the TLVs, with spans into the caller's bytes. Empty for version 1.

@@ -88,7 +88,7 @@ static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
     return sum;
 }
 
-/* Return the minimum size from `step` to the client identifier, while the flags are unknown. */
+/* Return the minimum size from `step` to the client identifier, before the flags are known. */
 static uint32_t head_min(const struct mqtt_connect *c, enum step step)
 {
     const uint32_t level = step <= STEP_LEVEL ? 1 : 0, properties = c->version == 5 ? 1 : 0;

@@ -3,7 +3,7 @@
  *
  *   PROXY TCP4 198.51.100.7 203.0.113.9 40000 8883 CR LF
  *
- * Contains only the addresses; TLS facts need version 2.
+ * Contains only the addresses; TLS facts require version 2.
  * Source: the PROXY protocol, section 2.1.
  */
 #include <arpa/inet.h>

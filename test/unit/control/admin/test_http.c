@@ -1,8 +1,8 @@
 /*
- * test_http.c - held calls, clients that leave, and slow clients.
+ * test_http.c - held calls, clients that close the connection, and slow clients.
  *
- * The routes and handlers are this file's own: POST reload holds its call, other handlers answer
- * immediately. The clock is controlled by the test.
+ * The routes and handlers are in this file: POST reload holds its call, other handlers answer
+ * immediately. The test controls the clock.
  */
 #include "control/admin/http.h"
 
@@ -15,7 +15,7 @@
 #include "net/socket.h"
 
 #define CALLS_MAX 80u
-#define TURNS_MAX 200u /* of the loop, before a wait fails */
+#define TURNS_MAX 200u /* loop iterations before a wait fails */
 
 struct context {
     struct ground g;
@@ -25,7 +25,7 @@ struct context {
     struct endpoint at;
     int listen_fd;
     enum admin_phase phase;
-    struct admin_call *held[CALLS_MAX]; /* null: gone or answered */
+    struct admin_call *held[CALLS_MAX]; /* null: closed or answered */
     unsigned n_held, n_gone, n_refused;
 };
 
@@ -55,7 +55,7 @@ static void hold(struct admin_call *call)
     h->n_held++;
 }
 
-/* Holds its call, and answers before it returns. */
+/* Hold the call, but answer before returning. */
 static void hold_and_answer(struct admin_call *call)
 {
     static struct admin_call *nobody; /* `gone` is not called */
@@ -166,7 +166,7 @@ static void wait_held(struct context *h, unsigned count)
 
 /* ---- tests ---- */
 
-static void a_held_call_is_answered_later_and_the_next_request_after_it(void **state)
+static void a_held_call_is_answered_later_and_before_the_next_request(void **state)
 {
     (void)state;
     char text[1024];
@@ -184,7 +184,7 @@ static void a_held_call_is_answered_later_and_the_next_request_after_it(void **s
     context_free(h);
 }
 
-static void a_held_call_may_be_answered_before_its_handler_returns(void **state)
+static void a_held_call_can_be_answered_before_its_handler_returns(void **state)
 {
     (void)state;
     char text[1024];
@@ -200,7 +200,7 @@ static void a_held_call_may_be_answered_before_its_handler_returns(void **state)
     context_free(h);
 }
 
-static void a_client_that_leaves_a_held_call_is_noticed_within_seconds(void **state)
+static void a_client_that_closes_during_a_held_call_is_detected_within_seconds(void **state)
 {
     (void)state;
     struct context *h = context_new();
@@ -342,9 +342,9 @@ static void only_probes_are_answered_before_the_router_serves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_held_call_is_answered_later_and_the_next_request_after_it),
-        cmocka_unit_test(a_held_call_may_be_answered_before_its_handler_returns),
-        cmocka_unit_test(a_client_that_leaves_a_held_call_is_noticed_within_seconds),
+        cmocka_unit_test(a_held_call_is_answered_later_and_before_the_next_request),
+        cmocka_unit_test(a_held_call_can_be_answered_before_its_handler_returns),
+        cmocka_unit_test(a_client_that_closes_during_a_held_call_is_detected_within_seconds),
         cmocka_unit_test(more_than_sixty_four_held_calls_are_rejected),
         cmocka_unit_test(a_held_call_never_times_out_and_ends_when_the_interface_stops),
         cmocka_unit_test(a_request_during_the_stop_is_not_held),

@@ -1,7 +1,7 @@
 /*
- * test_watch.c - changes anywhere on the way to a file are reported, others are not.
+ * test_watch.c - changes of a file or of any part of its path are reported, others are not.
  *
- * The kernel queues an event before the call that causes it returns, so nothing is waited for.
+ * The kernel queues an event before the call that causes it returns, so the tests need not wait.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "control/tls/watch.h"
 #include "unit.h"
 
-/* A new folder, which is the current directory of a test; all its paths begin there. */
+/* Create a folder and make it the current directory of the test. All paths are relative to it. */
 static char top[64];
 
 static int enter_folder(void **state)
@@ -60,7 +60,7 @@ static void turn(const char *path, const char *target)
     move("turned", path);
 }
 
-/* Watch one path, given from the folder on, as an absolute one. */
+/* Watch one path, relative to the folder, as an absolute path. */
 static void watch(struct tls_watch *watched, const char *path)
 {
     char whole[PATH_MAX];
@@ -70,7 +70,7 @@ static void watch(struct tls_watch *watched, const char *path)
     assert_true(tls_watch_set(watched, paths, 1, &fault));
     assert_int_equal(fault.error, 0);
     while (tls_watch_read(watched))
-        continue; /* what happened before */
+        continue; /* discard earlier events */
 }
 
 static struct tls_watch *watch_new(const char *path)
@@ -185,7 +185,7 @@ static void a_directory_that_is_removed_and_created_again_is_reported_at_each_st
     tls_watch_free(watched);
 }
 
-static void links_in_a_circle_and_paths_without_end_are_left(void **state)
+static void symlink_loops_and_endless_paths_are_handled(void **state)
 {
     (void)state;
     char endless[2 * PATH_MAX] = "";
@@ -204,7 +204,7 @@ static void links_in_a_circle_and_paths_without_end_are_left(void **state)
     tls_watch_free(watched);
 }
 
-static void a_relative_path_starts_at_the_current_directory(void **state)
+static void a_relative_path_is_resolved_against_the_current_directory(void **state)
 {
     (void)state;
     const char *const paths[] = {"certs/../certs/./a.pem", "b.pem"};
@@ -221,7 +221,7 @@ static void a_relative_path_starts_at_the_current_directory(void **state)
     tls_watch_free(watched);
 }
 
-static void a_folder_that_cannot_be_watched_is_named(void **state)
+static void a_folder_that_cannot_be_watched_is_reported(void **state)
 {
     (void)state;
     const char *const paths[] = {"closed/certs/a.pem"};
@@ -232,7 +232,7 @@ static void a_folder_that_cannot_be_watched_is_named(void **state)
     struct tls_watch *watched = tls_watch_new();
     if (geteuid() == 0) {
         tls_watch_free(watched);
-        skip(); /* root may read everything */
+        skip(); /* root can read everything */
     }
     assert_true(tls_watch_set(watched, paths, 1, &fault));
     assert_int_equal(chmod("closed", 0700), 0);
@@ -253,9 +253,9 @@ int main(void)
         TEST(every_link_on_the_path_is_reported_when_it_changes),
         TEST(after_each_change_the_new_directory_is_watched_and_the_old_one_is_not),
         TEST(a_directory_that_is_removed_and_created_again_is_reported_at_each_step),
-        TEST(links_in_a_circle_and_paths_without_end_are_left),
-        TEST(a_relative_path_starts_at_the_current_directory),
-        TEST(a_folder_that_cannot_be_watched_is_named),
+        TEST(symlink_loops_and_endless_paths_are_handled),
+        TEST(a_relative_path_is_resolved_against_the_current_directory),
+        TEST(a_folder_that_cannot_be_watched_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /*
- * test_session_queries.c - a worker that does not answer neither loses the answers of others nor
- * uses unbounded memory.
+ * test_session_queries.c - if a worker does not answer, the answers of others are not lost, and
+ * memory is bounded.
  *
- * One worker runs; the other is never started, like one that is busy for long. This program
- * overrides clock_gettime(), also for libev, so that a timeout takes no time.
+ * One worker runs. The other is never started, like a worker that is busy for a long time. This
+ * program overrides clock_gettime(), also for libev, so that a timeout takes no time.
  */
 #include <ev.h>
 #include <stdatomic.h>
@@ -36,10 +36,10 @@ struct context {
     struct session_queries *queries;
     struct node_registry registry;
     struct worker_shared shared;
-    struct worker *workers[2]; /* one that runs, one that does not */
+    struct worker *workers[2]; /* the running one, and the one that is not started */
     struct workers all;
 
-    /* what was reported */
+    /* results */
     unsigned n_done;
     bool there[2], complete[2];
 };
@@ -60,7 +60,7 @@ static void on_done(void *arg, const struct session_query *query)
     }
 }
 
-/* A running worker needs a listener; nobody connects to it. */
+/* A running worker needs a listener, but no client connects. */
 static void give_plan(struct context *c, struct worker *w)
 {
     static const char text[] =
@@ -153,7 +153,7 @@ static void a_silent_worker_does_not_lose_the_answers_of_others(void **state)
     assert_false(c->there[1]);
 }
 
-static void a_worker_that_stops_is_not_waited_for(void **state)
+static void a_query_does_not_wait_for_a_worker_that_stops(void **state)
 {
     struct context *c = *state;
     const struct session_filter one = {
@@ -186,7 +186,7 @@ static void queries_held_by_a_worker_are_limited(void **state)
     assert_int_equal(c->n_done, 0);
 }
 
-static void an_id_of_no_worker_is_rejected(void **state)
+static void an_id_without_a_worker_is_rejected(void **state)
 {
     const struct session_filter nobody = {.by_id = true, .id = UINT64_C(2) << 32, .limit = 1};
     assert_null(ask(*state, &nobody));
@@ -197,9 +197,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_silent_worker_does_not_lose_the_answers_of_others, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_worker_that_stops_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_query_does_not_wait_for_a_worker_that_stops, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(queries_held_by_a_worker_are_limited, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_id_of_no_worker_is_rejected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_id_without_a_worker_is_rejected, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
