@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """
-bench.py - run the router, HAProxy and nginx in turn on the same work, and measure the cost per unit.
+bench.py - run the router, HAProxy and nginx in turn with the same work, and measure the cost per unit.
 
-All proxies run at the same time, with the same certificate, nodes and threads. Each proxy in turn
-does a short stretch of each piece of work (work.py), round after round, in rotating order. The
-results are the CPU time per unit of work and its ratio to the others' in the same round, because a
-busy machine slows down all. The floor is a minimal copying relay (relay_floor.c).
+All proxies run at the same time, with the same certificate, nodes and number of threads. In each round,
+each proxy does a short stretch of each kind of work (work.py) in turn, in rotating order. The
+results are the CPU time per unit of work, and its ratio to the CPU time of the others in the same round,
+because a busy machine slows down all proxies. The floor is a minimal relay that copies bytes (relay_floor.c).
 
-Writes its figures to a JSON file; report.py makes tables and plots from it.
+Writes the figures to a JSON file, from which report.py makes tables and plots.
 """
 import argparse
 import json
@@ -33,20 +33,20 @@ from programs import Program, Sinks, about, make_certificate  # noqa: E402
 
 NODES = 4
 THREADS = 2
-SESSIONS = 9000  # maximum of simultaneous devices
+SESSIONS = 9000  # limit of simultaneous devices
 FILL_MS = 300
-PACED_TIMES = 2  # times as long as other work: percentiles need many samples
+PACED_TIMES = 2  # this many times as long as other work, because percentiles need many samples
 PROXIES = ("router", "haproxy", "nginx")
 FLOOR = "floor"
 
 
 def can(name, piece):
-    """The floor has no TLS, and closes clients that read too slowly."""
+    """Return whether a proxy can do this work. The floor has no TLS, and closes clients that read too slowly."""
     return name != FLOOR or (piece.transport == "plain" and piece.group != "bulk")
 
 
 class Cpu:
-    """A meter of the proxy's CPU time per unit of work."""
+    """Measure the proxy's CPU time per unit of work."""
 
     def __init__(self, proxy):
         self.proxy, self.before = proxy, proxy.cpu()
@@ -58,7 +58,7 @@ class Cpu:
 
 
 class Bench:
-    """All proxies with one kind of certificate, each with its own load."""
+    """All proxies with one kind of certificate. Each proxy has its own load generator."""
 
     def __init__(self, options, key):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-bench-")
@@ -73,7 +73,7 @@ class Bench:
                                        proxy.ws)
 
     def do(self, name, piece, ms, meter=Cpu):
-        """Run one stretch; return what was done, and the meter's result."""
+        """Run one stretch. Return the work done, and the result of the meter."""
         proxy, load = self.proxies[name], self.loads[name]
         quiet = proxy.sockets()
 
@@ -84,13 +84,13 @@ class Bench:
         if piece.before:
             load.command(piece.before)
         if piece.group == "bulk":
-            load.command(f"bulk {FILL_MS}")  # buffers are full at the start, as at the end
+            load.command(f"bulk {FILL_MS}")  # buffers are full at the start, and also at the end
         if piece.paced:
             ms *= PACED_TIMES
         running = meter(proxy)
         answer = load.command(piece.command.format(ms=ms))
         if not piece.before:
-            gone()  # closing the last connections is part of the work
+            gone()  # include the time to close the last connections
         done = work.units(piece, answer)
         taken = running.stop(done)
         if piece.before:
@@ -109,7 +109,7 @@ class Bench:
 
 
 def run_pieces(options, key):
-    """Return [{work, proxy, round, ...}] of all work with that certificate."""
+    """Return [{work, proxy, round, ...}] of all work that uses this certificate."""
     pieces = [piece for piece in work.WORKS if piece.key == key]
     samples = []
     bench = Bench(options, key)
@@ -117,7 +117,7 @@ def run_pieces(options, key):
         for piece in pieces:
             names = [name for name in options.only if can(name, piece)]
             for name in names:
-                bench.do(name, piece, options.ms // 4)  # warm-up, gets tickets
+                bench.do(name, piece, options.ms // 4)  # warm-up; the devices also get tickets
             for number in range(options.rounds):
                 turn = number % len(names)
                 for name in names[turn:] + names[:turn]:
@@ -140,7 +140,7 @@ def json_of(*command):
 
 
 def storm(options):
-    """Run storm, a separate program."""
+    """Run the program storm."""
     if set(PROXIES) - set(options.only):
         return []
     with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:
@@ -153,7 +153,7 @@ def storm(options):
 
 
 def or_nothing(part, *arguments):
-    """Run a part that may be forbidden here (perf, strace); without it the other results are valid."""
+    """Run a part that can fail for lack of permission (perf, strace). The other results are valid without it."""
     try:
         return part(*arguments)
     except (AssertionError, OSError, subprocess.SubprocessError) as fault:
@@ -162,7 +162,7 @@ def or_nothing(part, *arguments):
 
 
 def run(options):
-    """Run all parts; keep the result of each as soon as it exists."""
+    """Run all parts, and store the result of each part as soon as it exists."""
     results = {"about": about(options.build) | {"threads": THREADS, "nodes": NODES,
                                                 "rounds": options.rounds, "ms": options.ms}}
 
@@ -183,21 +183,21 @@ def run(options):
 def some_of(text):
     names = text.split(",")
     if not set(names) <= {*PROXIES, FLOOR} or "router" not in names:
-        raise argparse.ArgumentTypeError(f"want router, and of {', '.join((*PROXIES, FLOOR))}")
+        raise argparse.ArgumentTypeError(f"must be router, and any of {', '.join((*PROXIES, FLOOR))}")
     return names
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two short rounds as a check")
+    parser.add_argument("--quick", action="store_true", help="run two short rounds, to check the benchmarks")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ms", type=int, default=2000, help="duration of a stretch of work")
     parser.add_argument("--idle", type=int, default=5000, metavar="N", help="idle devices")
     parser.add_argument("--only", default=[*PROXIES, FLOOR], metavar="LIST",
                         type=some_of, help="router,haproxy,nginx,floor")
     parser.add_argument("--build", type=pathlib.Path, default=harness.ROOT / "build" / "release")
-    parser.add_argument("--json", type=pathlib.Path, required=True, help="file for the figures")
+    parser.add_argument("--json", type=pathlib.Path, required=True, help="file to which the figures are written")
     options = parser.parse_args()
     options.build = options.build.resolve()
     if options.quick:
@@ -211,7 +211,7 @@ def main():
     harness.raise_open_files()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if not options.quick and most < 2 * SESSIONS + 500:
-        sys.exit(f"{2 * SESSIONS + 500} open files are needed, and {most} allowed")
+        sys.exit(f"{2 * SESSIONS + 500} open files are needed, but only {most} are allowed")
     run(options)
 
 

@@ -1,9 +1,9 @@
-"""The proxies of the benches, each configured as its own experts would do for this work.
+"""The proxies of the benchmarks, each configured as an expert would configure it for this work.
 
-All use consistent hashing of the client identifier in the CONNECT and send the device's address
-with PROXY protocol v2 (nginx supports only v1). They have the same threads, certificate, backlog
-and nodes, prefer the same cipher and group, and issue one ticket (HAProxy always two in TLS 1.3).
-None writes a log line per session. All other settings are the defaults.
+All use consistent hashing of the client identifier, and send the device's address
+with PROXY protocol v2 (nginx: v1, the only version it supports). They have the same threads, certificate, backlog
+and nodes, prefer the same cipher and group, and issue one ticket (HAProxy: always two in TLS 1.3).
+None of them writes a log line per session. All other settings have their default values.
 """
 
 import os
@@ -15,14 +15,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import harness  # noqa: E402
 from nodes import Process  # noqa: E402
 
-BACKLOG = 4096  # nginx has 511 by default
+BACKLOG = 4096  # nginx: 511 by default
 CIPHER_13 = "TLS_AES_128_GCM_SHA256"
 CIPHER_12 = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
 MODULES = "/usr/lib/nginx/modules"
 
 
 class Setting:
-    """Common settings of all proxies: nodes, certificate and sizes."""
+    """The common settings of all proxies: nodes, certificate and sizes."""
 
     def __init__(self, node_ports, certificates, threads, sessions):
         self.node_ports, self.certificates, self.threads = node_ports, certificates, threads
@@ -33,13 +33,13 @@ class Setting:
 
 
 def fields_of(path, *names):
-    """Return the sum of these lines of a file like smaps_rollup, in bytes."""
+    """Return the sum of these lines of a file in the format of smaps_rollup, in bytes."""
     return sum(int(line.split()[1]) * 1024 for line in path.read_text().splitlines()
                if line.split(":")[0] in names)
 
 
 class Proxy(Process):
-    """One running proxy; ports `plain`, `tls` and `ws`, 0 = no such listener."""
+    """A running proxy, with the ports `plain`, `tls` and `ws`; 0: no such listener."""
 
     def __init__(self, name):
         super().__init__(name)
@@ -54,7 +54,7 @@ class Proxy(Process):
     # -- resource usage -------------------------------------------------------------------
 
     def pids(self):
-        """Return its process and the children, which do the work in nginx."""
+        """Return the proxy's process and its children, which do the work in nginx."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [self.process.pid, *map(int, children.read_text().split())]
 
@@ -82,29 +82,29 @@ class Proxy(Process):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
     def sockets(self):
-        """Count descriptors except pipes, which HAProxy keeps for the next splice."""
+        """Return the number of descriptors without pipes, which HAProxy keeps for the next splice."""
         found = 0
         for pid in self.pids():
             for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
                 try:
                     found += os.readlink(link).startswith("socket:")
                 except FileNotFoundError:
-                    pass  # closed in the meantime
+                    pass  # was closed in the meantime
         return found
 
     def memory_mb(self):
-        """Return proportional memory, in which pages shared by nginx's processes count once."""
+        """Return proportional memory, which counts pages that nginx's processes share only once."""
         return sum(fields_of(pathlib.Path(f"/proc/{pid}/smaps_rollup"), "Pss")
                    for pid in self.pids()) / 2**20
 
     def user_bytes(self):
-        """Return private memory: pages that its processes have written and do not share."""
+        """Return private memory: pages that the processes have written and do not share."""
         return sum(fields_of(pathlib.Path(f"/proc/{pid}/smaps_rollup"), "Private_Dirty")
                    for pid in self.pids())
 
 
 class Router(Proxy):
-    """more: additional keys of the configuration."""
+    """Start the router. more: additional keys of the configuration."""
 
     def __init__(self, setting, build, **more):
         super().__init__("router")
@@ -122,9 +122,9 @@ class Router(Proxy):
 
 
 class HAProxy(Proxy):
-    """As on the vendor's page about MQTT: validate the CONNECT and hash its client identifier, through
-    a variable: with the whole expression "balance hash" silently does round robin in 2.6.
-    Over WebSocket it cannot read the CONNECT; the vendor recommends a tunnel by source address.
+    """Start HAProxy as on the vendor's page about MQTT: validate the CONNECT and hash its client identifier. A
+    variable is used because "balance hash" with the whole expression silently does round robin in 2.6.
+    Over WebSocket, HAProxy cannot read the CONNECT; the vendor recommends a tunnel by source address.
     """
 
     def __init__(self, setting, _build):
@@ -158,7 +158,8 @@ class HAProxy(Proxy):
         self.begin(["/usr/sbin/haproxy", "-db", "-f", str(config)])
 
 
-# Reads the client identifier of a CONNECT that arrives in one piece; else it is empty.
+# Reads the client identifier of a CONNECT that arrives in one piece; otherwise the identifier is
+# empty.
 CLIENT_ID_JS = """
 var client_id = '';
 
@@ -203,9 +204,9 @@ export default {read_connect, get_client_id};
 
 
 class Nginx(Proxy):
-    """A stream proxy whose script reads the CONNECT, as on the vendor's page about MQTT.
+    """Start nginx as a stream proxy whose script reads the CONNECT, as on the vendor's page about MQTT.
 
-    Over WebSocket the http proxy relays by source address and without a PROXY header.
+    Over WebSocket, its http proxy relays by source address and without a PROXY header.
     """
 
     def __init__(self, setting, _build):
@@ -249,7 +250,7 @@ class Nginx(Proxy):
 
 
 class Floor(Proxy):
-    """relay_floor.c: a minimal relay."""
+    """Start relay_floor.c, a minimal relay."""
 
     def __init__(self, setting, build):
         super().__init__("floor")

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """
-contenders_check.py - check in a few seconds that the proxies of the bench work as described.
+contenders_check.py - check in a few seconds that the proxies of the benchmarks work as described.
 
 Each proxy has two nodes that record what they receive. Devices with twenty client identifiers
-connect twice over TCP and TLS: each must reach the same node both times, with a PROXY header that
-has its address; together they must reach both nodes. Then the bench's own load runs shortly
-through the plain, TLS and WebSocket listeners to the bench's own sink.
+connect twice over TCP and TLS. Each device must reach the same node both times, with a PROXY header that
+contains its address, and the devices must reach both nodes. Then the load of the benchmarks runs briefly
+through the plain, TLS and WebSocket listeners to the sink of the benchmarks.
 """
 import argparse
 import os
@@ -26,7 +26,7 @@ IDS = [f"device-{i}" for i in range(20)]
 
 
 def node_of(nodes, port, client_id, tls):
-    """Return the node that the device reached, after checking the header's address."""
+    """Check the address in the header. Return the node that the device reached."""
     before = [len(node.records) for node in nodes]
     with mqtt.Device(port, tls=tls) as device:
         assert device.connect(client_id) == (0, 0), client_id
@@ -47,7 +47,7 @@ def check_routing(name, setting, nodes, build):
         for port, context in ((proxy.plain, None), (proxy.tls, tls)):
             first = [node_of(nodes, port, each, context) for each in IDS]
             assert first == [node_of(nodes, port, each, context) for each in IDS], name
-            assert set(first) == {0, 1}, f"{name}: all went to one node"
+            assert set(first) == {0, 1}, f"{name}: all devices reached the same node"
     finally:
         proxy.close()
 

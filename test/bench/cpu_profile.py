@@ -1,4 +1,4 @@
-"""Use perf to find where the CPU time of a unit of work goes: kernel by system call, else by library."""
+"""Measure with perf where a unit of work uses CPU time: kernel by system call, other code by library."""
 
 import collections
 import pathlib
@@ -12,7 +12,7 @@ import harness
 import work
 
 STRETCH_MS = 1500
-HERTZ = 4999  # no multiple of the kernel's tick
+HERTZ = 4999  # not a multiple of the kernel's tick
 LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 full, RSA",
           "connect, TLS 1.3 resumed", "connect, TLS 1.2 resumed", "echo 64 B", "echo 64 B, TLS",
           "bulk to the node, TLS", "bulk to the device, TLS")
@@ -25,7 +25,7 @@ KERNEL = {"sockets": {"accept4", "socket", "bind", "connect", "shutdown", "close
 
 
 def place_of(frames):
-    """Return the place of one sample: its frames, innermost first, as "symbol (object)"."""
+    """Return the place of a sample. frames: "symbol (object)", innermost first."""
     inner = re.search(r"\(([^)]*)\)$", frames[0])
     path = inner.group(1) if inner else ""
     if "[kernel" in path or path.startswith("[") and "vdso" not in path:
@@ -55,7 +55,7 @@ def shares(script):
 
 
 class Perf:
-    """A meter like bench.Cpu."""
+    """Measure with perf; a meter like bench.Cpu."""
 
     def __init__(self, proxy):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-perf-")
@@ -75,9 +75,9 @@ class Perf:
 
 
 def run(options, make_bench):
-    """[{proxy, work, shares: {place: of its CPU time}}]"""
+    """Return [{proxy, work, shares: {place: share of the CPU time}}]."""
     if not shutil.which("perf"):
-        print("  no perf: no profiles")
+        print("  perf is not installed: no profiles")
         return []
     found = []
     for key in ("ecdsa", "rsa"):
@@ -86,7 +86,7 @@ def run(options, make_bench):
             for piece in [each for each in work.WORKS if each.name in LISTED and each.key == key]:
                 for name in [each for each in options.only if each != "nginx" and
                              (each != "floor" or piece.transport == "plain")]:
-                    bench.do(name, piece, STRETCH_MS // 4)  # warm-up, gets tickets
+                    bench.do(name, piece, STRETCH_MS // 4)  # warm-up; the devices also get tickets
                     found.append({"proxy": name, "work": piece.name} |
                                  {"shares": bench.do(name, piece, STRETCH_MS, Perf)["shares"]})
                     print(f"  profile, {piece.name}: {name}", flush=True)

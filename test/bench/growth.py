@@ -1,4 +1,4 @@
-"""Measure how costs grow with connections, sessions, nodes and workers; returns points of curves."""
+"""Measure how costs grow with connections, sessions, nodes and workers. Returns points of curves."""
 
 import collections
 import itertools
@@ -17,14 +17,14 @@ from programs import Program, Sinks, make_certificate
 
 ECHOES_PER_S = 20000
 FLAT = ("CPU of an echoed message",)  # must not grow
-TIMES = 7  # repetitions of short measurements; the median counts
+TIMES = 7  # repetitions of short measurements, of which the median is used
 
-# One point of a curve: program, x, y, unit of y.
+# A point of a curve: program, x, y, unit of y.
 Point = collections.namedtuple("Point", "curve who x y unit")
 
 
 class Stage:
-    """Sinks, a certificate, and one proxy after another in front of them."""
+    """Sinks, a certificate, and one proxy at a time in front of the sinks."""
 
     def __init__(self, options):
         self.options = options
@@ -45,14 +45,14 @@ class Stage:
 
 
 def cpu_of(proxy, what):
-    """Return the CPU microseconds used during a call, and the call's answer."""
+    """Return the CPU time used during a call, in microseconds, and the result of the call."""
     before = proxy.cpu()["cpu_s"]
     answer = what()
     return (proxy.cpu()["cpu_s"] - before) * 1e6, answer
 
 
 def messages(stage, counts):
-    """CPU per message at a constant rate, with increasing numbers of connections."""
+    """Measure the CPU time per message at a constant rate, with more and more connections."""
     for who in ("router", "haproxy", "floor"):
         proxy = contenders.start(who, stage.setting(max(counts)), stage.options.build)
         load = stage.load(proxy)
@@ -70,7 +70,7 @@ def messages(stage, counts):
 
 
 def memory(stage, counts):
-    """Memory of the process with increasing numbers of idle connections, a fresh process each."""
+    """Measure process memory with more and more idle connections, each time in a new process."""
     for transport in ("plain", "tls13"):
         for who in ("router", "haproxy"):
             for n in counts:
@@ -85,7 +85,7 @@ def memory(stage, counts):
 
 
 def workers(stage):
-    """Connects per second and CPU per connect, with one worker and with two."""
+    """Measure connects per second and CPU time per connect, with one worker and with two."""
     for transport, name in (("plain", "plain"), ("tls13", "TLS")):
         for n in (1, 2):
             proxy = contenders.start("router", stage.setting(100, threads=n), stage.options.build)
@@ -93,7 +93,7 @@ def workers(stage):
             load.command(f"cycle {transport} 0 32 {stage.options.ms // 2} 0")
             cpu, answer = cpu_of(proxy, lambda: load.command(
                 f"cycle {transport} 0 32 {2 * stage.options.ms} 0"))
-            yield Point(f"connects a second by workers, {name}", "router", n,
+            yield Point(f"connects per second by workers, {name}", "router", n,
                         answer["done"] * 1000 / answer["elapsed_ms"], "1/s")
             yield Point(f"CPU of a connect by workers, {name}", "router", n,
                         cpu / answer["done"], "us")
@@ -120,7 +120,7 @@ def operator(proxy, port, curve_by, x):
 
 
 def admin_requests(stage, sessions, nodes):
-    """Reload and scrape, with more sessions, and with more nodes."""
+    """Measure reloads and scrapes, with more and more sessions, and with more and more nodes."""
     port = harness.free_port()
     admin = {"admin": {"address": f"127.0.0.1:{port}"}}
     proxy = contenders.Router(stage.setting(max(sessions)), stage.options.build, **admin)
@@ -132,7 +132,7 @@ def admin_requests(stage, sessions, nodes):
     load.close()
     proxy.close()
     for n in nodes:
-        ports = (stage.sinks.ports * n)[:n]  # a few ports under many names
+        ports = (stage.sinks.ports * n)[:n]  # many names, but only a few ports
         proxy = contenders.Router(stage.setting(100, ports=ports), stage.options.build, **admin)
         harness.wait_until(lambda: admin_request_ms(port, "/healthz"), "the admin interface")
         yield from operator(proxy, port, "nodes", n)
@@ -140,7 +140,7 @@ def admin_requests(stage, sessions, nodes):
 
 
 def selections(stage):
-    """Node selection by parse_bench.c: one process, one thread."""
+    """Measure the node selection with parse_bench.c, in one thread."""
     done = subprocess.run([stage.options.build / "test/bench/parse_bench"], check=True,
                           capture_output=True, text=True)
     for key, ns in json.loads(done.stdout).items():
@@ -150,8 +150,8 @@ def selections(stage):
 
 
 def grows_too_fast(points):
-    """Return the curves along which y grew by more than x plus a half for noise, or grew at all
-    although it must not; there must be none."""
+    """Return the curves whose y grew by more than x plus half of that for noise, or that grew although
+    they must not. No curve should be returned."""
     curves = collections.defaultdict(list)
     for point in points:
         if "a second" not in point["curve"]:

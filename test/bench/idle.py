@@ -11,13 +11,13 @@ from programs import Program, Sinks, make_certificate
 TRANSPORTS = ("plain", "tls13", "tls12", "ws")
 SETTLE_S = 20  # maximum
 SETTLED_BYTES = 128 * 1024
-FLEET = 16384  # of load.c
+FLEET = 16384  # devices of load.c
 WARM_MS = 500
-OBSERVE_S = 3  # how long the idle connections are observed
+OBSERVE_S = 3  # measuring time of the idle connections
 
 
 def slab_bytes():
-    """Return the size of all kernel objects of the machine: sockets, epoll, descriptors."""
+    """Return the size of all sockets, epoll objects and descriptors in the kernel of the machine."""
     for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("Slab:"):
             return int(line.split()[1]) * 1024
@@ -25,7 +25,7 @@ def slab_bytes():
 
 
 def settled_slab_bytes():
-    """Return the same after the kernel has freed old objects, which takes a while."""
+    """Wait until the kernel has freed old objects. Return the size."""
     before = slab_bytes()
     for _ in range(SETTLE_S):
         time.sleep(1)
@@ -42,15 +42,15 @@ def hold(load, transport, n, cpu_s, user_bytes):
     load.command(f"open {transport} idle {n}")
     user, kernel = user_bytes() - before, slab_bytes() - slab
     cpu = cpu_s()
-    time.sleep(OBSERVE_S)  # no wait for an event: idling is the work
+    time.sleep(OBSERVE_S)  # this is not a wait for an event: the measured work is to be idle
     cpu = cpu_s() - cpu
     load.command("close")
     return {"user_bytes": user / n, "slab_bytes": kernel / n, "cpu_ms_per_s": cpu * 1000 / OBSERVE_S}
 
 
 def of_proxy(name, transport, options, setting):
-    """Measure a fresh process after the complete fleet has connected once, a few at a time. The memory
-    for disconnected devices counts separately, as does the memory before the first connection."""
+    """Measure a new process after the complete fleet has connected once, a few devices at a time. Two other
+    values are the memory for disconnected devices and the memory before the first connection."""
     proxy = contenders.start(name, setting, options.build)
     load = Program(options.build / "test/bench/load", proxy.plain, proxy.tls, proxy.ws)
     try:
@@ -68,7 +68,7 @@ def of_proxy(name, transport, options, setting):
 
 
 def run(options, n_nodes, threads):
-    """Return [{proxy, door, user_bytes, slab_bytes, cpu_ms_per_s}], the kernel's part without the
+    """Return [{proxy, door, user_bytes, slab_bytes, cpu_ms_per_s}]. slab_bytes does not include the
     sockets of devices and nodes."""
     found = []
     with tempfile.TemporaryDirectory(prefix="mqtt-router-bench-") as directory:

@@ -1,4 +1,4 @@
-"""The bench's plots as SVG: CPU per unit of work, memory of idle connections, growth of costs."""
+"""Draw the plots of the benchmarks as SVG: CPU per unit of work, memory of idle connections, growth of costs."""
 
 import collections
 
@@ -13,7 +13,7 @@ import work  # noqa: E402
 COLOURS = {"router": "#0072b2", "haproxy": "#d55e00", "nginx": "#009e73", "floor": "#999999"}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
 TRANSPORTS = {"plain": "TCP", "tls13": "TLS 1.3", "tls12": "TLS 1.2", "ws": "WebSocket"}
-# The same figures make the same file; text stays text.
+# The same figures always produce the same file. Text is written as text, not as outlines.
 matplotlib.rcParams.update({"svg.hashsalt": "mqtt-router", "svg.fonttype": "none",
                             "font.size": 8, "axes.spines.top": False, "axes.spines.right": False,
                             "savefig.facecolor": "white"})
@@ -45,7 +45,7 @@ def cpu(figures, path):
     axes.invert_yaxis()
     axes.set_xlim(0, 1.5)
     axes.axvline(1, color=COLOURS["haproxy"], lw=0.6, ls=":")
-    axes.set_xlabel("CPU of a unit of work, in times of HAProxy's (less is better)")
+    axes.set_xlabel("CPU time of a unit of work, relative to HAProxy (less is better)")
     axes.legend(frameon=False)
     save(figure, path)
 

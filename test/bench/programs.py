@@ -1,4 +1,4 @@
-"""The programs and certificates of the benches, and a description of the machine."""
+"""The programs and certificates of the benchmarks, and a description of the machine."""
 
 import datetime
 import json
@@ -40,7 +40,7 @@ class Program:
 
 
 class Sinks:
-    """Broker nodes in one process; .ports"""
+    """Broker nodes in one process, with their `ports`."""
 
     def __init__(self, build, n):
         self.ports = [harness.free_port() for _ in range(n)]
@@ -53,7 +53,7 @@ class Sinks:
 
 
 def make_certificate(directory, kind):
-    """Make server.pem and server.key: ECDSA P-256, or RSA, which costs the proxy ten times as much."""
+    """Make server.pem and server.key. ECDSA P-256, or RSA, which costs the proxy ten times as much."""
     if kind == "ecdsa":
         harness.make_certificates(directory)
         return
@@ -70,7 +70,7 @@ def version_of(*command):
 
 
 def about(build):
-    """Return date, machine and versions."""
+    """Return the date, and a description of the machine and of all versions."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
     return {"date": datetime.date.today().isoformat(),

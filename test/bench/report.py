@@ -21,7 +21,7 @@ import work  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "test" / "bench" / "README.md"
-# The parts of the page that are generated here, by name.
+# Marks around the generated parts of the page, by name.
 MARKS = {name: (f"<!-- {name}: written by report.py -->\n", f"<!-- {name}: end -->\n")
          for name in ("bench", "capacity")}
 NAMES = {"router": "mqtt-router", "haproxy": "HAProxy", "nginx": "nginx", "floor": "floor"}
@@ -47,7 +47,7 @@ MEMORY_TARGETS = {"plain": 0.7 * 1024, "tls13": 14.5 * 1024, "tls12": 14.5 * 102
 
 
 class Figures:
-    """The results of the benchmarks, and queries on them."""
+    """The results of the benchmarks, with functions that query them."""
 
     def __init__(self, path):
         self.all = json.loads(path.read_text())
@@ -63,7 +63,7 @@ class Figures:
         return statistics.median(values.values()) if values else None
 
     def ratio(self, piece, other):
-        """Return the median of the router's CPU relative to the other's in the same round."""
+        """Return the median of the router's CPU time relative to the other proxy's in the same round."""
         ours, theirs = self.of(piece, "router"), self.of(piece, other)
         ratios = [ours[n] / theirs[n] for n in ours if n in theirs]
         return statistics.median(ratios) if ratios else None

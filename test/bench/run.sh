@@ -1,12 +1,14 @@
 #!/bin/bash
-# Compare the router with HAProxy and nginx on the same work: figures, tables, plots.
+# Compare the router with HAProxy and nginx under the same load: figures, tables and plots.
 #
-#   test/bench/run.sh            half an hour: figures and plots into test/bench/results, tables into
+#   test/bench/run.sh            takes half an hour; writes figures and plots to test/bench/results,
+#   tables to
 #                                test/bench/README.md
-#   test/bench/run.sh --quick    four minutes: tables to the terminal, results are not kept
+#   test/bench/run.sh --quick    takes four minutes; prints tables to the terminal, stores no
+#   results
 #
-# Installs missing packages, and builds. Run nothing else on the machine: it would change the figures.
-# bench.py can also be started directly (--help).
+# Installs missing packages, and builds. Do not run other programs at the same time: they affect the
+# figures. bench.py can also be started directly (--help).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

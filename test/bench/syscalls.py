@@ -16,7 +16,7 @@ LISTED = ("connect, plain", "connect, TLS 1.3 full, ECDSA", "connect, TLS 1.3 re
 
 
 class Strace:
-    """A meter like bench.Cpu: the calls of all processes of a proxy."""
+    """Count the calls of all processes of a proxy; a meter like bench.Cpu."""
 
     def __init__(self, proxy):
         self.file = tempfile.NamedTemporaryFile(prefix="mqtt-router-strace-")
@@ -51,7 +51,7 @@ def run(options, make_bench):
         for piece in [piece for piece in work.WORKS if piece.name in LISTED]:
             for name in [each for each in options.only if each != "floor" or
                          piece.transport == "plain"]:
-                bench.do(name, piece, STRETCH_MS)  # warm-up, gets tickets
+                bench.do(name, piece, STRETCH_MS)  # warm-up; the devices also get tickets
                 calls = bench.do(name, piece, STRETCH_MS, Strace)["calls"]
                 found.append({"proxy": name, "work": piece.name, "calls": calls})
                 print(f"  system calls, {piece.name}: {name}: {sum(calls.values()):.1f}",

@@ -1,4 +1,4 @@
-"""The work of the bench: commands to load.c, and their units."""
+"""The work of the benchmarks: commands to load.c, and their units."""
 
 import collections
 
@@ -8,14 +8,14 @@ STREAMING = 4      # devices that send or receive bulk data
 CONNECTS_PER_S = {"plain": 2000, "tls13": 400}
 ECHOES_PER_S = 10000
 
-# group       group in the report's table
+# group       group in the table of the report
 # key         kind of the certificate's key
-# transport   of load.c; work without TLS is also done by the floor
-# before      command for the devices before the measurement; None: nothing
+# transport   transport of load.c; the floor also does work without TLS
+# before      command sent to the devices before the measurement; None: no command
 # command     measured command; {ms} is its duration
-# unit        what `units` counts
+# unit        unit of work, which units() counts
 # target      goal for the CPU per unit, relative to HAProxy and to the floor; None: no goal
-# paced       at a rate that all can serve, to compare the latency
+# paced       at a rate that all proxies can serve, to compare latency
 Work = collections.namedtuple(
     "Work", "name group key transport before command unit target floor_target paced")
 
@@ -74,10 +74,10 @@ WORKS = (
 
 
 def due(work, ms):
-    """Return how many units are due in that time at its rate; None: no rate."""
+    """Return how many units are due in this time at the rate of the work. None: no rate."""
     return int(work.command.split()[-1]) * ms / 1000 if work.paced else None
 
 
 def units(work, answer):
-    """Return how many units were done."""
+    """Return the number of units done."""
     return answer["bytes"] / 2**20 if work.unit == "MiB" else answer["done"]

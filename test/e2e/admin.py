@@ -35,7 +35,7 @@ def http_request(router, method, path, body=None, headers=(), timeout_s=WAIT_LIM
 
 
 def get(router, path, **query):
-    """Return the JSON of a GET request that must succeed."""
+    """Send a GET request, which must succeed. Return the JSON response."""
     if query:
         path += "?" + urllib.parse.urlencode(query)
     status, _, body = http_request(router, "GET", path)
@@ -44,14 +44,14 @@ def get(router, path, **query):
 
 
 def post(router, path, body=None):
-    """Return the JSON of a POST request that must succeed."""
+    """Send a POST request, which must succeed. Return the JSON response."""
     status, _, answer = http_request(router, "POST", path, {} if body is None else body)
     assert status == 200, (status, answer)
     return json.loads(answer)
 
 
 def rejection(router, method, path, body=None, **query):
-    """Return (status, reason) of a request that must fail with a matching problem document."""
+    """Send a request that must fail with a matching problem document. Return (status, reason)."""
     if query:
         path += "?" + urllib.parse.urlencode(query)
     status, headers, answer = http_request(router, method, path, body)

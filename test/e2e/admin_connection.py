@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def reason(self):
-        """The reason of a problem document."""
+        """Return the reason in a problem document."""
         assert self.headers["Content-Type"] == "application/problem+json", self.body
         assert self.json["status"] == self.status
         return self.json["reason"]
@@ -57,7 +57,7 @@ class Admin:
 
     @property
     def place(self):
-        """(host, port), for a test's own sockets."""
+        """Return (host, port), for sockets that a test opens itself."""
         host, port = self.address.rsplit(":", 1)
         return host.strip("[]"), int(port)
 
@@ -94,7 +94,7 @@ class Admin:
         return self.request("GET", path, headers=headers)
 
     def post(self, path, body=None, headers=()):
-        """body: a value to send as JSON, or bytes to send unchanged"""
+        """Send a request. body: a value to send as JSON, or bytes to send unchanged"""
         if not isinstance(body, bytes):
             body = json.dumps({} if body is None else body).encode()
         return self.request("POST", path, body, {"Content-Type": "application/json", **dict(headers)})
@@ -106,7 +106,7 @@ class Admin:
 
 
 def exchange(s, request, answers=1):
-    """Send raw bytes; return the status codes of that many responses, parsed by http.client."""
+    """Send raw bytes. Return the status codes of `answers` responses, parsed by http.client."""
     if request:
         s.sendall(request)
     found = []

@@ -1,4 +1,4 @@
-"""A temporary certificate authority that can issue every kind of certificate, and revoke."""
+"""A temporary certificate authority, which can issue all kinds of certificates and revoke them."""
 
 import datetime
 import pathlib
@@ -22,7 +22,7 @@ KEYS = {"ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
 
 
 class Issued:
-    """The file names of a certificate and its key."""
+    """The files of a certificate and its key."""
 
     def __init__(self, certificate, key):
         self.certificate, self.key = certificate, key
@@ -32,7 +32,7 @@ class Issued:
 
 
 class Authority:
-    """Its directory contains NAME.pem and NAME.key, and ca.pem and ca.key of the authority."""
+    """The directory contains NAME.pem and NAME.key, and ca.pem and ca.key of the authority itself."""
 
     def __init__(self, directory, name="mqtt-router test CA", days=30):
         self.directory = pathlib.Path(directory)
@@ -43,7 +43,7 @@ class Authority:
                 "-keyout", self.key, "-out", self.file)
 
     def issue(self, name, cn=None, sans=(), key="ec", **options):
-        """sans: in openssl's notation, "DNS:a.example"; options: days, passphrase, usage."""
+        """Issue a certificate. sans: in openssl's notation, "DNS:a.example"; options: days, passphrase, usage."""
         request, extensions, certificate, key_file = (
             self.directory / f"{name}.{kind}" for kind in ("csr", "ext", "pem", "key"))
         secret = ("-passout", f"pass:{options['passphrase']}") if "passphrase" in options else ("-nodes",)
@@ -60,7 +60,7 @@ class Authority:
         return Issued(certificate, key_file)
 
     def expire(self):
-        """Issue its own certificate again, already expired."""
+        """Replace the authority's own certificate by one that has expired."""
         openssl("x509", "-in", self.file, "-signkey", self.key, "-days", "-1", "-out", self.file)
 
     def index(self, revoked=(), good=()):

@@ -15,7 +15,7 @@ from authority import Authority
 from websocket import WsDevice
 
 harness.raise_open_files()
-TEST_LIMIT_S = 5 * harness.WAIT_LIMIT_S  # fails a test that hangs, so that the others still run
+TEST_LIMIT_S = 5 * harness.WAIT_LIMIT_S  # a test that takes longer fails, so that the others still run
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -33,8 +33,8 @@ def pytest_runtest_call(item):
 
 
 def pytest_configure(config):
-    """Use our own temporary directory. Each start of pytest makes its default one inaccessible to
-    other users, and so to running routers that have given up root."""
+    """Use a separate temporary directory. Each start of pytest makes its default directory inaccessible to
+    other users, including running routers that have dropped root."""
     if config.option.basetemp is None and not hasattr(config, "workerinput"):
         config.option.basetemp = tempfile.mkdtemp(prefix="mqtt-router-pytest-")
         config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
@@ -48,7 +48,7 @@ def pytest_runtest_makereport(item, call):
     if os.geteuid() != 0 and isinstance(fault, PermissionError) and \
             str(fault.filename).startswith("/proc/"):
         report.outcome = "skipped"
-        report.longrepr = (str(item.path), 0, "Skipped: only root may read the router's /proc files")
+        report.longrepr = (str(item.path), 0, "Skipped: only root can read the router's files in /proc")
     setattr(item, "result_of_" + call.when, report)
 
 
@@ -61,7 +61,7 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mosquittos():
-    """Three real nodes; each keeps a retained message `node/name` with its name."""
+    """Start three real nodes. Each has a retained message `node/name` with its name."""
     started = {}
     try:
         for name in ("node1", "node2", "node3"):
@@ -85,7 +85,7 @@ def rabbitmq():
 
 @pytest.fixture
 def recording_node():
-    """Start recording nodes: recording_node(answer=..., never_read=...)."""
+    """Return a function that starts recording nodes: recording_node(answer=..., never_read=...)."""
     started = []
 
     def start(**how):
@@ -98,7 +98,7 @@ def recording_node():
 
 @pytest.fixture
 def closing():
-    """closing(x) calls x.close() after the test, before the routers are stopped."""
+    """Return a function: closing(x) calls x.close() after the test, before the routers are stopped."""
     held = []
 
     def hold(thing):
@@ -111,7 +111,7 @@ def closing():
 
 @pytest.fixture
 def start_router(request):
-    """Start routers: start_router(config). Each must become idle and exit cleanly."""
+    """Return a function that starts routers: start_router(config). Each must become idle and exit cleanly."""
     started = []
 
     def start(config, **how):
@@ -139,7 +139,7 @@ def start_router(request):
 
 @pytest.fixture
 def device(closing):
-    """Connect a socket: device(router) or device(router, tls=context)."""
+    """Return a function that connects a socket: device(router) or device(router, tls=context)."""
     def open_device(router, tls=None, **how):
         port = router.tls_port if tls else router.port
         return closing(mqtt.Device(port, tls=tls, **how))
@@ -148,9 +148,9 @@ def device(closing):
 
 @pytest.fixture
 def every_transport(start_router, certificates, closing):
-    """start(nodes, **settings): (router, dial), with one listener each for tcp, tls, ws and wss.
+    """Return a function: start(nodes, **settings) returns (router, dial), with listeners tcp, tls, ws and wss.
 
-    dial(transport) connects a device that has sent no MQTT yet.
+    dial(transport) connects a device that has not sent any MQTT yet.
     """
     def start(nodes, **settings):
         config = harness.one_cluster(nodes, tls_dir=certificates)
@@ -169,5 +169,5 @@ def every_transport(start_router, certificates, closing):
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """Issues and revokes certificates: authority.issue(name, cn=..., sans=...)."""
+    """Return an authority that issues and revokes certificates: authority.issue(name, cn=..., sans=...)."""
     return Authority(tmp_path_factory.mktemp("authority"))

@@ -1,4 +1,4 @@
-"""A real DNS server for a test: dnsmasq, authoritative for "test", with records that can change."""
+"""A real DNS server for tests: dnsmasq, authoritative for "test", with records that can be changed."""
 
 import os
 import re
@@ -11,7 +11,7 @@ BINARY = "/usr/sbin/dnsmasq"
 
 
 class DnsServer(Process):
-    """Runs on a free port of 127.0.0.1.
+    """Run dnsmasq on a free port of 127.0.0.1.
 
     hosts: {name: [addresses]}, IPv4 and IPv6
     srv: (name, target, port, priority, weight) of each record
@@ -19,7 +19,8 @@ class DnsServer(Process):
 
     def __init__(self, hosts=None, srv=(), ttl_s=1, port=None, begin=True):
         super().__init__("dnsmasq")
-        self.directory.chmod(0o755)  # started as root, dnsmasq drops privileges and rereads its hosts
+        # If started as root, dnsmasq drops its privileges, but must be able to read the hosts file again.
+        self.directory.chmod(0o755)
         self.port = port or free_port()
         self.hosts, self.srv, self.ttl_s = hosts or {}, tuple(srv), ttl_s
         if begin:
@@ -47,7 +48,7 @@ class DnsServer(Process):
         (self.directory / "conf").write_text("\n".join(lines) + "\n")
 
     def set(self, hosts=None, srv=None):
-        """Replace the records; None: keep. A paused server reads them when it resumes."""
+        """Replace the records; None: do not change them. A paused server reads them when it resumes."""
         restart = srv is not None and tuple(srv) != self.srv  # dnsmasq reads these only when it starts
         self.hosts = self.hosts if hosts is None else hosts
         self.srv = self.srv if srv is None else tuple(srv)
@@ -60,7 +61,7 @@ class DnsServer(Process):
         self._write()
         readings = self._readings()
         self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self._readings() > readings, "dnsmasq to read its hosts file")
+        wait_until(lambda: self._readings() > readings, "dnsmasq to read the hosts file")
 
     def _readings(self):
         return len(re.findall(r"read .*/hosts", self.log()))

@@ -1,4 +1,4 @@
-"""Thousands of devices in one event loop, which reconnect as real ones do.
+"""Thousands of devices in one event loop, which reconnect like real devices.
 
 A device connects, sends CONNECT, waits for its CONNACK and stays connected. If it loses its
 connection or is refused, it retries after a random pause that doubles with each failure. The
@@ -21,7 +21,7 @@ PAUSE_MAX_S = 2.0
 
 
 class FleetDevice:
-    """One device of a fleet, and its history."""
+    """A device of a fleet, and its history."""
 
     __slots__ = ("name", "connect", "state", "socket", "got", "began_at", "lost_at", "due_at",
                  "failures", "attempts", "losses", "codes")
@@ -29,24 +29,24 @@ class FleetDevice:
     def __init__(self, name, connect):
         self.name, self.connect = name, connect
         self.state, self.socket, self.got = OFFLINE, None, b""
-        self.began_at = 0.0  # of the current attempt
-        self.lost_at = None  # when it lost its session; None while it has one
-        self.due_at = None  # of the next attempt
-        self.failures = 0  # attempts in a row without a session
+        self.began_at = 0.0  # start of the current attempt
+        self.lost_at = None  # time at which it lost its session; None: it has a session
+        self.due_at = None  # time of the next attempt
+        self.failures = 0  # consecutive attempts without a session
         self.attempts = 0
-        self.losses = 0  # sessions lost
-        self.codes = []  # of every CONNACK
+        self.losses = 0  # number of lost sessions
+        self.codes = []  # code of each CONNACK
 
 
 class Fleet:
-    """Devices `dev-0` to `dev-(count-1)`, or with the given names; offline until connect().
+    """Devices named `dev-0` to `dev-(count-1)`, or with the given names. They are offline until connect().
 
-    who          how many, or a list of names
-    port         of the router, or of what replaces it
-    clean        clean(i): does device i use a clean session?
+    who          number of devices, or a list of names
+    port         port of the router, or of a replacement for it
+    clean        clean(i): whether device i uses a clean session
     pause_s      upper limit of the first pause of a device that lost its session
     max_pending  limit of concurrent connection attempts
-    reconnects   False: a device that lost its session stays offline
+    reconnects   False: a device that has lost its session stays offline
     """
 
     def __init__(self, port, who, version=4, clean=lambda i: True, pause_s=0.1, max_pending=500,
@@ -58,8 +58,8 @@ class Fleet:
             FleetDevice(name, mqtt.connect(name, version=version, clean=clean(i), keep_alive_s=600))
             for i, name in enumerate(names)]
         self.selector = selectors.EpollSelector()
-        self.queue = collections.deque()  # due, waiting for room in max_pending
-        self.later = []  # pausing: a heap of (time, number, device)
+        self.queue = collections.deque()  # due, but waiting because of max_pending
+        self.later = []  # devices that pause: a heap of (time, number, device)
         self.pending = set()
         self.n_connected = 0
         self.random = random.Random(len(names))
@@ -67,9 +67,9 @@ class Fleet:
 
     def reset_counters(self):
         """Reset all counters."""
-        self.longest_s = 0.0  # of one attempt, from the dial to CONNACK or close
-        self.recovery_s = []  # from the loss of a session to the next session
-        self.refusals = collections.Counter()  # by CONNACK code
+        self.longest_s = 0.0  # duration of one attempt, from the dial to CONNACK or close
+        self.recovery_s = []  # duration from the loss of a session to the next session
+        self.refusals = collections.Counter()  # refused attempts, by CONNACK code
         self.cut = 0  # attempts that ended without a CONNACK
         self.unreachable = collections.Counter()  # failed connects, by errno
         for device in self.devices:
@@ -83,18 +83,18 @@ class Fleet:
         return self.n_connected == len(self.devices)
 
     def lost(self):
-        """Names of the devices that have lost a session since reset_counters()."""
+        """Return the names of the devices that have lost a session since reset_counters()."""
         return {device.name for device in self.devices if device.losses}
 
     def connect_devices(self, devices=None):
-        """Start to connect all (or these) devices; run() does the work."""
+        """Start to connect all devices, or the given ones. They make progress in run()."""
         for device in self.devices if devices is None else devices:
             if device.state == OFFLINE and device.due_at is None:
                 device.due_at = 0.0
                 self.queue.append(device)
 
     def disconnect(self, devices=None, politely=True):
-        """Disconnect all (or these) devices; they do not reconnect by themselves."""
+        """Disconnect all devices, or the given ones. They do not reconnect by themselves."""
         for device in self.devices if devices is None else devices:
             if device.state == UP and politely:
                 try:
@@ -109,7 +109,7 @@ class Fleet:
         heapq.heapify(self.later)
 
     def reconnect(self, devices=None):
-        """Disconnect and connect again."""
+        """Disconnect the devices and connect them again."""
         self.disconnect(devices)
         self.connect_devices(devices)
 
@@ -118,7 +118,7 @@ class Fleet:
         self.run(lambda: self.all_connected, "all devices to have a session", timeout_s)
 
     def run(self, until, what, timeout_s=6 * WAIT_LIMIT_S):
-        """Run the loop until until() is true; it is called in each turn."""
+        """Run the loop until until() returns true; until() is called in each turn."""
         deadline = time.monotonic() + timeout_s
         while not until():
             self.turn()
@@ -242,7 +242,7 @@ class Fleet:
 
 
 class ShortSessions:
-    """Short sessions at a constant rate: connect, get the CONNACK, disconnect."""
+    """Devices with short sessions, at a constant rate: connect, get the CONNACK, disconnect."""
 
     def __init__(self, fleet, per_s):
         self.fleet, self.per_s = fleet, per_s
@@ -251,7 +251,7 @@ class ShortSessions:
         self.waiting = collections.deque(fleet.devices)
 
     def turn(self):
-        """Connect the devices that are due; disconnect those that have their CONNACK."""
+        """Connect the devices that are due, and disconnect those that have received their CONNACK."""
         fleet = self.fleet
         due = int((time.monotonic() - self.started) * self.per_s) - self.sent
         for _ in range(min(due, len(self.waiting))):

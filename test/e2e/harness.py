@@ -1,8 +1,8 @@
-"""The router under test: one process per test, its log as events, a check of its exit.
+"""Start the router under test, read its log as events, and check that it exits cleanly.
 
-The environment variable ROUTER names the binary. The test that starts a router fails if the
-router leaks a session or a buffer, exits with another code than 0, or prints a sanitizer report.
-Every wait is for an event or a state, with a deadline.
+The environment variable ROUTER contains the path of the binary. A test fails if its
+router leaks a session or a buffer, does not exit with code 0, or prints a sanitizer report.
+Every function that waits, waits for an event or a state, with a deadline.
 """
 
 import json
@@ -22,19 +22,19 @@ ROOT = HERE.parent.parent
 VECTORS = pathlib.Path(os.environ.get("VECTORS_DIR", ROOT / "test" / "vectors"))
 BINARY = os.environ.get("ROUTER", str(ROOT / "build" / "release" / "mqtt-router"))
 BUILD = os.environ.get("ROUTER_BUILD", "release")  # release, asan or tsan
-# Decides within a fraction of a second, at the first result.
-# The time limit detects nodes that hang; on a loaded machine a healthy node can be slow too.
+# A health check that decides within a fraction of a second, at the first result. The time limit
+# detects nodes that hang; it is long because a healthy node can be slow on a loaded machine.
 FAST_CHECK = {"type": "tcp", "interval_ms": 200, "fast_interval_ms": 100, "timeout_ms": 3000,
               "fall": 1, "rise": 1}
-# Decided by checks alone: no ejection outlasts their result.
+# Checks alone decide the status of nodes: an ejection does not last longer than their result.
 CHECKED = {"health_check": FAST_CHECK, "passive": False}
 SANITIZED = BUILD in ("asan", "tsan")
-# How long a test waits for an event. Only a failing test waits this long.
+# Time limit for an event. Only a failing test waits this long.
 WAIT_LIMIT_S = 120 if SANITIZED else 60
 
 
 def wait_until(condition, what, timeout_s=WAIT_LIMIT_S):
-    """Poll a state that has no event; return the first true value of the condition."""
+    """Poll a state that has no event. Return the first true value of the condition."""
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
@@ -45,9 +45,9 @@ def wait_until(condition, what, timeout_s=WAIT_LIMIT_S):
 
 
 def free_port(host="127.0.0.1"):
-    """Return an unused port below the kernel's ephemeral range (32768 and up).
+    """Return an unused port below the kernel's ephemeral port range (32768 and up).
 
-    Another connection could get a port of that range before the server starts.
+    A port in that range could be assigned to another connection before the server starts.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
@@ -60,7 +60,7 @@ def free_port(host="127.0.0.1"):
 
 
 def load_vectors(name):
-    """Return the vectors of one file; a missing or empty file fails."""
+    """Return the vectors of one file. A missing or empty file is an error."""
     with open(VECTORS / name, encoding="utf-8") as lines:
         vectors = [json.loads(line) for line in lines]
     assert vectors, f"{VECTORS / name} is empty"
@@ -73,7 +73,7 @@ def raise_open_files():
 
 
 def open_to_all(*paths):
-    """Let every user read these paths and search the directories above them."""
+    """Let every user read these paths and enter the directories above them."""
     for path in paths:
         path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
         for above in path.parents:
@@ -116,7 +116,7 @@ def one_cluster(nodes, tls_dir=None, address="127.0.0.1:0", **cluster):
 
 
 def add_listener(config, name, tls_dir=None, **keys):
-    """Add a listener for the same cluster, with any listener keys."""
+    """Add a listener for the same cluster, with the given keys."""
     listener = {"name": name, "address": "127.0.0.1:0", "cluster": "c", **keys}
     if tls_dir:
         listener["tls"] = {"certificates": [{"certificate_file": str(tls_dir / "server.pem"),
@@ -139,7 +139,7 @@ def run_router(*arguments, timeout_s=WAIT_LIMIT_S):
 
 
 class Router:
-    """A running router. `ports` maps listener names to ports."""
+    """A running router. `ports` contains the port of each listener."""
 
     def __init__(self, config, wrapper=()):
         self.directory = tempfile.TemporaryDirectory(prefix="mqtt-router-test-")
@@ -148,7 +148,8 @@ class Router:
         self.events = []
         self.text = []  # lines that are not JSON
         self.stderr_path = pathlib.Path(self.directory.name) / "stderr"
-        # A file, not a pipe: the router drops log lines if the reader is slow.
+        # Use a file and not a pipe, because the router drops log lines if the reader of a pipe is
+        # slow.
         self.log_path = pathlib.Path(self.directory.name) / "log"
         environment = dict(
             os.environ,
@@ -177,14 +178,14 @@ class Router:
         self.n_nodes = sum(len(cluster.get("nodes", ())) for cluster in config["clusters"])
 
     def _find_ports(self):
-        """Record the port of each listener's first address; a Unix socket has none."""
+        """Store the port of each listener's first address. A Unix socket has none."""
         for e in self.find("listener.open"):
             port = str(e["address"]).rsplit(":", 1)[1]
             if port.isdigit():
                 self.ports.setdefault(e["listener"], int(port))
 
     def reload(self, config=None, expect="reload.done"):
-        """Reload with a new configuration, a new text, or the unchanged file; return the event."""
+        """Reload a new configuration, a new text, or the unchanged file. Return the reload event."""
         if isinstance(config, str):
             self.config_path.write_text(config)
         elif config:
@@ -213,7 +214,7 @@ class Router:
     # -- the log ------------------------------------------------------------------------
 
     def _read_log(self):
-        """Parse the new lines."""
+        """Parse new lines of the log."""
         *lines, self.line = (self.line + self.log_file.read()).split(b"\n")
         for line in lines:
             try:
@@ -229,7 +230,7 @@ class Router:
         ]
 
     def wait_event(self, name, count=1, timeout_s=WAIT_LIMIT_S, **fields):
-        """Wait for the count-th event with this name and these fields; return it."""
+        """Wait for the count-th event with this name and these fields. Return it."""
         deadline = time.monotonic() + timeout_s
         while True:
             ended = self.process.poll() is not None
@@ -262,7 +263,7 @@ class Router:
     def wait_idle(self):
         deadline = time.monotonic() + WAIT_LIMIT_S
         while left := self.gauges_left():
-            assert time.monotonic() < deadline, f"gauges that do not return to 0: {left}"
+            assert time.monotonic() < deadline, f"gauges that did not return to 0: {left}"
             time.sleep(0.05)
 
     def print_log(self, lines=60):
@@ -280,7 +281,7 @@ class Router:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def memory_bytes(self, field="Private_Dirty"):
-        """Private_Dirty: pages that only this process uses and has written. Rss: all resident."""
+        """Return the size of these pages. Private_Dirty: written by this process, and not shared. Rss: all resident."""
         for line in pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024

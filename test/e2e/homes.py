@@ -1,4 +1,4 @@
-"""The homes of devices, computed by the reference implementation of the hash."""
+"""Compute the homes of devices with the reference implementation of the hash."""
 
 import sys
 
@@ -9,12 +9,12 @@ import rendezvous_reference  # noqa: E402  pylint: disable=wrong-import-position
 
 
 def order(nodes, client_id):
-    """Return the names of nodes with equal weights, home first."""
+    """Return the names of the nodes in the order of the hash, home first. All weights are equal."""
     return rendezvous_reference.order([(name, 1) for name in nodes], client_id.encode())
 
 
 def by_home(nodes, client_ids):
-    """Return {node: the identifiers whose home it is}."""
+    """Return {node: client identifiers whose home is this node}."""
     homes = {name: [] for name in nodes}
     for client_id in client_ids:
         homes[order(nodes, client_id)[0]].append(client_id)
@@ -22,7 +22,7 @@ def by_home(nodes, client_ids):
 
 
 def ids_of(wanted, nodes, count=1, name="dev"):
-    """Return the first `count` identifiers `name-0`, `name-1`... whose order begins with `wanted`.
+    """Return the first `count` of `name-0`, `name-1`... whose order of nodes begins with `wanted`.
 
     wanted: a node's name, or a list of names
     """

@@ -1,4 +1,4 @@
-"""Node.js and the packages of mqttjs/, or the command that installs them."""
+"""Find Node.js and the packages of mqttjs/. If they are missing, print the command that installs them."""
 
 import os
 import shutil
@@ -12,6 +12,6 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
 def node_with(package):
     node = shutil.which("node")
-    assert node, "no node: run docker/install-deps.sh test"
+    assert node, "Node.js is not installed: run docker/install-deps.sh test"
     assert (MODULES / package).is_dir(), f"no {package}: run npm ci in {DIRECTORY}"
     return node

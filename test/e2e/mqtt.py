@@ -1,4 +1,4 @@
-"""A minimal MQTT device that sends exact bytes; other tests use real clients."""
+"""A minimal MQTT device that sends exact bytes. Other tests use real clients."""
 
 import socket
 import ssl
@@ -106,7 +106,7 @@ class Device:
         return bytes(out)
 
     def packet(self):
-        """Return the next packet: (type, complete bytes)."""
+        """Return (type, bytes) of the next packet."""
         head = self.read(1)
         n, shift = 0, 0
         while True:
@@ -126,7 +126,7 @@ class Device:
         return data[2] & 1, data[3]
 
     def read_to_end(self):
-        """Read until the router closes; return (bytes, how it ended). A reset counts as an end."""
+        """Read until the router closes or resets the connection. Return (bytes, how it ended)."""
         out = bytearray()
         try:
             while chunk := self.socket.recv(65536):
@@ -141,7 +141,7 @@ class Device:
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Reset the connection, as a device does that restarted after a power loss."""
+        """Reset the connection, like a device that has restarted after a power loss."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 

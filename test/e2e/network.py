@@ -1,7 +1,7 @@
 """A network namespace for a node or a router, and a link that can be cut.
 
-Needs root (CAP_NET_ADMIN); without it the tests that use one are skipped. The names contain this
-process's id. close() removes everything, including the processes inside.
+Needs root (CAP_NET_ADMIN); without it, tests that use a namespace are skipped. The names contain the
+id of this process. close() removes everything, including the processes in the namespace.
 """
 
 import itertools
@@ -19,11 +19,11 @@ def ip(*words, check=True):
 
 
 class Namespace:
-    """One namespace, connected to the host by a veth pair in 10.x.y.0/24.
+    """A namespace, connected to the host by a veth pair in 10.x.y.0/24.
 
     here      the address on the host
-    there     the first address inside; address(n) are others, added by add_address()
-    wrapper   command prefix that runs a command inside
+    there     the first address in the namespace; add_address() adds address(n)
+    wrapper   command prefix that runs a command in the namespace
     """
 
     def __init__(self):
@@ -59,7 +59,7 @@ class Namespace:
         return f"{self.net}.{n}"
 
     def add_address(self, n):
-        # The address stays when the link is cut, as with a machine that lost power.
+        # Keep the address when the link is cut, as if the machine had lost power.
         self.inside("ip", "address", "add", f"{self.address(n)}/24", "dev", self.far)
         return self.address(n)
 

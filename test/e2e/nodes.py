@@ -1,4 +1,4 @@
-"""Real brokers as nodes, Mosquitto and RabbitMQ (with PROXY protocol), and real balancers."""
+"""Real brokers as nodes (Mosquitto, and RabbitMQ with PROXY protocol), and real balancers."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ def is_open(port, host="127.0.0.1"):
 
 
 class Process:
-    """A program with its own directory and its output in a file."""
+    """A program that has its own directory and writes its output to a file."""
 
     def __init__(self, name):
         self.name = name
@@ -49,12 +49,12 @@ class Process:
                           f"{pattern!r} in the log of {self.name}", timeout_s)
 
     def kill(self):
-        """Kill it, as in a crash: the kernel resets its connections."""
+        """Kill the program, as in a crash: the kernel resets its connections."""
         self.process.kill()
         self.process.wait()
 
     def hang(self):
-        """Stop it: its connections stay open and the kernel still accepts new ones."""
+        """Stop the program with SIGSTOP: its connections stay open, and the kernel still accepts new ones."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):
@@ -76,10 +76,10 @@ class Process:
 
 
 class Mosquitto(Process):
-    """One Mosquitto on a port of 127.0.0.1. It keeps sessions and logs its clients."""
+    """A Mosquitto broker on a port of 127.0.0.1. It stores sessions and logs its clients."""
 
     def __init__(self, name="mosquitto", port=None, more=(), host="127.0.0.1", wrapper=()):
-        """more: lines for its listener, such as TLS settings; wrapper: see network.py."""
+        """more: further lines for the listener, such as TLS settings; wrapper: see network.py."""
         super().__init__(name)
         self.host, self.wrapper = host, wrapper
         self.port = port or free_port()
@@ -87,7 +87,7 @@ class Mosquitto(Process):
         config.write_text(
             f"listener {self.port} {host}\n"
             "allow_anonymous true\n"
-            "set_tcp_nodelay true\n"  # else Nagle and delayed ACKs delay each answer by 40 ms
+            "set_tcp_nodelay true\n"  # otherwise Nagle and delayed ACKs delay each answer by 40 ms
             "persistence true\n"
             f"persistence_location {self.directory}/\n"
             "log_dest stdout\n"
@@ -98,7 +98,7 @@ class Mosquitto(Process):
         self.begin()
 
     def begin(self):
-        """Start it, or start it again after kill() or end()."""
+        """Start the broker, also again after kill() or end()."""
         self.start([*self.wrapper, "/usr/sbin/mosquitto", "-c",
                     str(self.directory / "mosquitto.conf")])
         self.wait_open(self.port, WAIT_LIMIT_S, self.host)
@@ -112,19 +112,19 @@ class Mosquitto(Process):
 
 
 class RabbitMQ(Process):
-    """One RabbitMQ with only its MQTT plugin, which requires a PROXY header."""
+    """A RabbitMQ broker with only the MQTT plugin, which requires a PROXY header."""
 
     def __init__(self):
         super().__init__("rabbitmq")
         self.port = free_port()
         epmd_port = free_port()
-        # Our own epmd, in the foreground: RabbitMQ would leave a daemon running.
+        # Start epmd in the foreground, because RabbitMQ would leave it running as a daemon.
         self.epmd = Process("epmd")
         self.epmd.start(["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"])
         self.epmd.wait_open(epmd_port, WAIT_LIMIT_S)
         self.start([str(RABBITMQ_SCRIPTS / "rabbitmq-server")],
                    self._environment(epmd_port))
-        # A bare connect would log a PROXY error, so wait for a line in its log.
+        # A connection without a PROXY header would log an error, so wait for a line in the log.
         started = time.monotonic()
         while "Server startup complete" not in self.log():
             assert self.process.poll() is None, f"RabbitMQ ended:\n{self.log()[-3000:]}"
@@ -144,7 +144,7 @@ class RabbitMQ(Process):
         (d / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
         return dict(
             os.environ,
-            HOME=str(d),  # the Erlang cookie lives there
+            HOME=str(d),  # directory of the Erlang cookie
             ERL_EPMD_PORT=str(epmd_port),
             ERL_EPMD_ADDRESS="127.0.0.1",
             RABBITMQ_NODENAME=f"mqtt-router-{self.port}@localhost",
@@ -158,7 +158,7 @@ class RabbitMQ(Process):
         )
 
     def wait_client(self, client_id):
-        """Return the address and port of this client, as RabbitMQ logs them."""
+        """Return the address and port of this client, as logged by RabbitMQ."""
         found = self.wait_log(
             rf"accepting MQTT connection <[^>]+> \((\S+):(\d+) -> [^,]*, client id: {client_id}\)")
         return found.group(1), int(found.group(2))
@@ -169,7 +169,7 @@ class RabbitMQ(Process):
 
 
 class HAProxy(Process):
-    """An HAProxy in front of the router. listens: {port: the lines of a `listen` section}."""
+    """An HAProxy in front of the router. listens: {port: lines of a `listen` section}."""
 
     def __init__(self, listens, maxconn=500):
         super().__init__("haproxy")
@@ -186,7 +186,7 @@ class HAProxy(Process):
 
 
 class Nginx(Process):
-    """An nginx in front of the router. stream, http: the lines of that block."""
+    """An nginx in front of the router. stream, http: lines of these blocks."""
 
     def __init__(self, ports, stream="", http=""):
         super().__init__("nginx")

@@ -1,4 +1,4 @@
-"""PROXY headers as a proxy in front of the router sends them."""
+"""Make PROXY headers like those of a proxy in front of the router."""
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-"""An independent PROXY protocol receiver: both versions, written from the specification.
+"""An independent PROXY protocol receiver for both versions, written from the specification.
 
     decode(data) -> (facts, rest), or None if the header is incomplete
 
@@ -24,7 +24,7 @@ V1_LINE = re.compile(rb"PROXY (TCP4|TCP6) ([0-9a-fA-F:.]+) ([0-9a-fA-F:.]+) " + 
 
 
 class Malformed(Exception):
-    """The bytes are not a PROXY header; the text is the reason."""
+    """The bytes are not a PROXY header. The text contains the reason."""
 
 
 def demand(condition, why):
@@ -49,7 +49,7 @@ def facts_of(version, command, family=None, source=None, destination=None):
 
 
 def decode_v1(data):
-    """Section 2.1: one line of at most 107 bytes."""
+    """Decode a line of at most 107 bytes (section 2.1)."""
     end = data[:V1_MAX].find(b"\r\n")
     if end < 0:
         demand(len(data) < V1_MAX and b"\n" not in data, "no CR LF within 107 bytes")
@@ -58,9 +58,10 @@ def decode_v1(data):
     if line == b"PROXY UNKNOWN" or line.startswith(b"PROXY UNKNOWN "):
         return facts_of(1, "PROXY"), rest
     words = V1_LINE.fullmatch(line)
-    demand(words, "not the grammar of section 2.1")
+    demand(words, "does not follow the grammar of section 2.1")
     family = words[1].decode()
-        # Senders use inet_ntop(): dotted tails, and nginx may mix one address of each family.
+        # Senders use inet_ntop(), which writes dotted tails. nginx can mix one address of each
+        # family.
     demand(family == "TCP4" or b":" in words[2] + words[3], "two IPv4 addresses in a TCP6 line")
     ends = [(v1_ip(family, words[i]), v1_port(words[i + 2])) for i in (2, 3)]
     return facts_of(1, "PROXY", family, *ends), rest
@@ -75,7 +76,7 @@ def v1_ip(family, text):
 
 
 def ip_text(ip):
-    """Return the address as text; IPv4-mapped IPv6 as IPv4."""
+    """Return the address as text, an IPv4-mapped address as IPv4."""
     return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
@@ -85,7 +86,7 @@ def v1_port(text):
 
 
 def decode_v2(data):
-    """Section 2.2: 16 bytes, addresses, TLVs."""
+    """Decode 16 bytes, addresses and TLVs (section 2.2)."""
     if len(data) < 16:
         return None
     version_command, family, length = struct.unpack(">BBH", data[12:16])
@@ -114,7 +115,7 @@ def tlvs_of(data, start):
     """Yield (type, value, offset of the value) of each TLV from start to the end."""
     at = start
     while at < len(data):
-        demand(len(data) - at >= 3, "TLV head cut off")
+        demand(len(data) - at >= 3, "TLV head is truncated")
         kind, n = struct.unpack(">BH", data[at:at + 3])
         demand(n <= len(data) - at - 3, "TLV longer than the header")
         yield kind, data[at + 3:at + 3 + n], at + 3
@@ -124,20 +125,20 @@ def tlvs_of(data, start):
 def read_tlvs(header, start, facts):
     for kind, value, at in tlvs_of(header, start):
         demand(kind not in facts["tlvs"] or kind != CRC32C, "CRC32C twice")
-        facts["tlvs"][kind] = value  # if another type occurs twice, the last one applies
+        facts["tlvs"][kind] = value  # if any other type is repeated, the last one applies
         if kind == CRC32C:
-            demand(len(value) == 4, "CRC32C of another size than 4")
+            demand(len(value) == 4, "CRC32C does not have 4 bytes")
             zeroed = header[:at] + bytes(4) + header[at + 4:]
             demand(crc32c(zeroed) == int.from_bytes(value, "big"), "CRC32C does not match")
         elif kind == UNIQUE_ID:
-            demand(len(value) <= UNIQUE_ID_MAX, "unique id over 128 bytes")
+            demand(len(value) <= UNIQUE_ID_MAX, "unique id is longer than 128 bytes")
         elif kind == SSL:
             read_ssl(value, facts)
 
 
 def read_ssl(value, facts):
     """Section 2.2.6."""
-    demand(len(value) >= 5, "SSL TLV under 5 bytes")
+    demand(len(value) >= 5, "SSL TLV is shorter than 5 bytes")
     facts["client"], facts["verify"] = struct.unpack(">BI", value[:5])
     facts["ssl"] = {kind: text for kind, text, _ in tlvs_of(value, 5)}
     facts["verified_cn"] = None

@@ -1,6 +1,6 @@
 """A mock node that records the router's exact bytes and can fail in defined ways.
 
-It records every connection with the chunk sizes that recv() returned. Other tests use real brokers.
+It records the bytes and the chunk sizes of every connection. Other tests use real brokers.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ V2_SIGNATURE = bytes.fromhex("0d0a0d0a000d0a515549540a")
 
 
 def split_proxy_header(data):
-    """Return (header, rest); an empty header if it is incomplete. Checks lengths only."""
+    """Return (header, rest). The header is empty if it is incomplete. Only lengths are checked."""
     if data.startswith(V2_SIGNATURE) and len(data) >= 16:
         n = 16 + struct.unpack(">H", data[14:16])[0]
         return (data[:n], data[n:]) if len(data) >= n else (b"", b"")
@@ -36,7 +36,7 @@ def proxy_source(header):
 
 
 def accept_connect(record):
-    """Return a successful CONNACK in the version of the CONNECT, once its first bytes arrived."""
+    """Return a successful CONNACK in the version of the CONNECT, once the version has arrived."""
     _, rest = split_proxy_header(bytes(record.data))
     if len(rest) < 12:
         return None
@@ -45,7 +45,7 @@ def accept_connect(record):
 
 
 class Record(asyncio.Protocol):
-    """One connection to the node."""
+    """A connection to the node."""
 
     def __init__(self, node):
         self.node = node
@@ -94,7 +94,7 @@ class Record(asyncio.Protocol):
 
     @property
     def mqtt(self):
-        """Everything after the PROXY header."""
+        """Return everything after the PROXY header."""
         return split_proxy_header(bytes(self.data))[1]
 
     def call(self, what):
@@ -104,10 +104,10 @@ class Record(asyncio.Protocol):
         self.call(lambda: self.transport.write(data))
 
     def wait_calls(self):
-        """Wait until the node's loop has run all calls made so far, so that their sends have begun."""
+        """Wait until the node's loop has executed all previous calls, so that their sends have started."""
         ran = threading.Event()
         self.call(ran.set)
-        assert ran.wait(60), "the recording node's loop does not run"
+        assert ran.wait(60), "the loop of the recording node does not run"
 
     def write_eof(self):
         self.call(self.transport.write_eof)
@@ -130,7 +130,7 @@ class Record(asyncio.Protocol):
 
 
 class RecordingNode:
-    """Listens on a free port of 127.0.0.1 (or ::1) or a Unix socket, in its own thread.
+    """A node that listens on a free port of 127.0.0.1 (or ::1) or on a Unix socket, in its own thread.
 
     answer               called with the record for each chunk until it returns bytes
     never_read           accept connections but read nothing
@@ -163,7 +163,7 @@ class RecordingNode:
             self.changed.notify_all()
 
     def wait(self, condition, what, timeout_s=None):
-        """Wait until condition(node) is true; return its value."""
+        """Wait until condition(node) is true. Return its value."""
         from harness import WAIT_LIMIT_S
         with self.changed:
             value = self.changed.wait_for(lambda: condition(self), timeout_s or WAIT_LIMIT_S)
@@ -171,12 +171,12 @@ class RecordingNode:
             return value
 
     def record(self, index=0):
-        """Return the index-th connection, once it exists and has sent something."""
+        """Wait until the index-th connection has sent something. Return it."""
         return self.wait(lambda n: len(n.records) > index and n.records[index],
                          f"connection {index}")
 
     def wait_mqtt(self, data, index=0):
-        """Wait until exactly these bytes followed the PROXY header of the index-th connection."""
+        """Wait until the index-th connection has sent exactly these bytes after its PROXY header."""
         record = self.record(index)
         try:
             self.wait(lambda n: len(record.mqtt) >= len(data), f"{len(data)} bytes")
@@ -202,7 +202,7 @@ def common(a, b):
 
 
 class RefusingPort:
-    """A bound port without a listener: connections are refused, and nobody else can bind it."""
+    """A port that is bound but not listening: connections are refused, and no other program can bind it."""
 
     def __init__(self):
         self.socket = socket.socket()
@@ -216,7 +216,7 @@ class RefusingPort:
 class HangingPort:
     """A port that never completes a TCP handshake because its accept queue is full.
 
-    Linux drops a SYN if the queue is full, so a dial hangs, as with a host that is down.
+    Linux drops a SYN if the queue is full, so a dial hangs, as if the host were down.
     """
 
     def __init__(self):

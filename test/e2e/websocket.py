@@ -14,7 +14,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 def frame(payload, opcode=BINARY, fin=True, mask=b"\x37\xfa\x21\x3d"):
-    """Return a client's frame; mask=None: invalidly without a mask."""
+    """Return a client frame. mask=None: without a mask, which is invalid."""
     n = len(payload)
     head = bytes([(0x80 if fin else 0) | opcode])
     bit = 0x80 if mask else 0
@@ -36,7 +36,7 @@ def upgrade(key, path="/mqtt", subprotocol="mqtt", headers=()):
 
 
 class Answer:
-    """The head of an HTTP answer."""
+    """The head of an HTTP response."""
 
     def __init__(self, head):
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -85,7 +85,7 @@ class WsDevice(mqtt.Device):
         return read_frame(lambda n: mqtt.Device.read(self, n))
 
     def read_to_close(self):
-        """Return (data, close code or None) when the router has closed the connection."""
+        """Wait until the router has closed the connection. Return (data, close code or None)."""
         data, code = bytes(self.payload), None
         try:
             while True:
@@ -100,11 +100,11 @@ class WsDevice(mqtt.Device):
 
 
 def read_frame(read):
-    """Return the router's next frame by read(n): (opcode, payload). It must be complete and unmasked."""
+    """Read the router's next frame with read(n). Return (opcode, payload). The frame must be unmasked and complete."""
     first, second = read(2)
-    assert first & 0x80, "the router sends no fragments"
-    assert not first & 0x70, "a reserved bit without an extension"
-    assert not second & 0x80, "a server must not mask"
+    assert first & 0x80, "the router must not send fragments"
+    assert not first & 0x70, "a reserved bit is set without an extension"
+    assert not second & 0x80, "the server must not mask frames"
     n = second
     if n == 126:
         n, = struct.unpack(">H", read(2))
@@ -114,7 +114,7 @@ def read_frame(read):
 
 
 def read_answer(raw):
-    """Return the answer's head without reading more; None if the connection ends before."""
+    """Return the head of the response without reading further bytes, or None if the connection ends before."""
     head = bytearray()
     try:
         while not head.endswith(b"\r\n\r\n"):
