@@ -39,7 +39,7 @@ static inline uint8_t *buffer_bytes(const struct buffer *b)
 
 /*
  * Reserve `headroom` bytes in front (on the first call only) and at least `room` bytes at the end.
- * Returns false if memory is short, and leaves the contents unchanged.
+ * Returns false if out of memory, and leaves the contents unchanged.
  */
 MUST_USE bool buffer_reserve(struct buffer *b, size_t headroom, size_t room);
 

@@ -1,5 +1,5 @@
 /*
- * escape.h - escape untrusted text, so that a terminal or a log can show it safely.
+ * escape.h - escape untrusted text for terminals and logs.
  *
  * Log lines and the output of commands are escaped in the same way: control characters (C1 too),
  * bytes that are not UTF-8, and characters that change how the rest of a line is displayed

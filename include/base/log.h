@@ -41,7 +41,7 @@ const char *log_format_name(enum log_format format); /* "json" */
 struct log;
 
 /*
- * Create a log that writes to `fd` (borrowed). Returns null if memory is short. Any thread can use
+ * Create a log that writes to `fd` (borrowed). Returns null if out of memory. Any thread can use
  * the log.
  */
 MUST_USE struct log *log_new(int fd, enum log_level level, enum log_format format);
@@ -83,15 +83,15 @@ void log_output_free(struct log_output *output); /* null is allowed */
 void log_direct(struct log *log, struct log_output *output);
 
 /*
- * Reopen the log file, which was renamed, under its configured name. Returns false with errno set
- * on failure; the old file then stays in use. Does nothing for other targets.
+ * Reopen the log file after it was renamed. Returns false with errno set on failure; the old file
+ * then stays in use. Does nothing for other targets.
  */
 MUST_USE bool log_reopen(struct log *log);
 
 /*
  * Call `each` for the last lines of level NOTICE or more urgent, at most LOG_RECENT_MAX, oldest
- * first, as JSON without a line feed. The configured level and format have no effect on them.
- * Returns false if memory is short.
+ * first, as JSON without a line feed. The configured level and format do not affect this. Returns
+ * false if out of memory.
  */
 #define LOG_RECENT_MAX 200u
 MUST_USE bool log_recent(struct log *log, void (*each)(void *arg, const char *json, size_t n),
@@ -100,7 +100,7 @@ MUST_USE bool log_recent(struct log *log, void (*each)(void *arg, const char *js
 /* ---- limits ---- */
 /* Set the level and format for the next lines. Can be called from any thread. */
 void log_set(struct log *log, enum log_level level, enum log_format format);
-enum log_level log_level(const struct log *log); /* as set last */
+enum log_level log_level(const struct log *log); /* the level that was set last */
 bool log_enabled(const struct log *log, enum log_level level);
 /*
  * Limit the number of lines per second, with a burst of ten seconds' worth; 0 = no limit (the
@@ -135,7 +135,7 @@ struct log_line {
     bool enabled; /* the line is written, kept for log_recent(), or both */
     bool written, kept;
     unsigned n_forms;
-    struct log_form forms[2]; /* the line as written, and as JSON if kept and written as text */
+    struct log_form forms[2]; /* the line to write, and the line to keep if its format differs */
 };
 
 /*

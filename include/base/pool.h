@@ -14,7 +14,7 @@
 struct pool_block;
 
 struct pool {
-    size_t size;             /* bytes of a block */
+    size_t size;             /* size of a block in bytes */
     size_t keep;             /* maximum number of free blocks */
     size_t n_free;           /* number of free blocks */
     size_t n_held;           /* number of blocks in use */
@@ -27,7 +27,7 @@ void pool_init(struct pool *pool, size_t size, size_t keep);
 /* All blocks must have been returned. */
 void pool_fini(struct pool *pool);
 
-/* Get a block with undefined contents; null if memory is short. */
+/* Get a block with undefined contents; null if out of memory. */
 MUST_USE void *pool_get(struct pool *pool);
 
 /* Return a block. Null is allowed. */

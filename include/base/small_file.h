@@ -18,7 +18,7 @@ enum small_file_type {
     SMALL_FILE_REGULAR,
     /*
      * Also accept a pipe, as in `--config <(make-config)`. This blocks until the writers close the
-     * pipe, so only commands and the router's start use it. A pause of 5 seconds is an error.
+     * pipe, so it is used only by commands and at startup. A pause of 5 seconds is an error.
      */
     SMALL_FILE_OR_PIPE
 };

@@ -1,5 +1,5 @@
 /*
- * span.h - a pointer to borrowed bytes, and their number.
+ * span.h - a pointer to borrowed bytes, with their length.
  *
  * A span must not outlive the memory that it points to. A null `p` means "absent", which is
  * different from "empty" (`p` set, `n` 0).

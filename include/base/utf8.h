@@ -35,8 +35,8 @@ int utf8_char(const uint8_t *p, size_t n, size_t whole);
  *
  *   p, n     bytes received so far, from the first one on
  *   whole    length of the complete text, n <= whole
- *   checked  in: the value from the previous call, 0 at first; out: number of bytes checked, which
- *            ends at a character boundary, at most 3 bytes before n
+ *   checked  in: the value from the previous call, 0 at first; out: number of bytes checked; ends
+ *            at a character boundary, at most 3 bytes before n
  *
  * Returns false as soon as no continuation can be valid. Characters that were checked by an earlier
  * call are not read again.

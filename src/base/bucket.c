@@ -1,8 +1,8 @@
 /*
  * bucket.c - a token bucket: at most N events within a time window.
  *
- * The time between two events is stored in units of 1/4096 microsecond, because it may be only a
- * few microseconds at high rates. It is rounded up, since rounding down would exceed the rate.
+ * The time between two events is stored in units of 1/4096 microsecond, because it is very short at
+ * high rates. It is rounded up, since rounding down would exceed the rate.
  */
 #include "base/bucket.h"
 

@@ -1,5 +1,5 @@
 /*
- * escape.c - escape untrusted text, so that a terminal or a log can show it safely.
+ * escape.c - escape untrusted text for terminals and logs.
  */
 #include "base/escape.h"
 

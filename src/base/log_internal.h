@@ -18,7 +18,7 @@ struct log_output {
     int fd;         /* -1 = not connected (syslog) */
     bool own;       /* fd is owned */
     bool may_block; /* a pipe, a socket or a terminal, whose reader may be stuck */
-    bool torn;      /* the last line was written in part, and needs a line feed */
+    bool torn;      /* the last line was cut short, and needs a line feed */
     unsigned facility;
     char *path; /* owned; file only */
 };
@@ -55,7 +55,7 @@ const char *log_level_loud(enum log_level level);
 /* Whether log_limit() allows one more line of this level now; if not, the line is counted. */
 bool log_takes(struct log *log, enum log_level level);
 
-/* Create an output for a borrowed descriptor. Returns null if memory is short. */
+/* Create an output for a borrowed descriptor. Returns null if out of memory. */
 struct log_output *log_output_borrow(int fd);
 
 /*

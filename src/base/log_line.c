@@ -1,8 +1,8 @@
 /*
- * log_line.c - format a line as it is written, and as JSON if it is kept for log_recent().
+ * log_line.c - format a line: in the configured format, and as JSON for log_recent().
  *
- * A field that does not fit is removed entirely, so there is always room for the end of the line.
- * Lines that are neither written nor kept are not formatted.
+ * A field that does not fit is removed entirely. Room is reserved for the end of the line. Lines
+ * that are neither written nor kept are not formatted.
  *
  * The text format adds units to milliseconds and bytes, which it recognizes by their keys.
  */
@@ -56,7 +56,7 @@ static size_t plain(const uint8_t *p, size_t n)
     return i;
 }
 
-/* Both formats use JSON's escapes inside quotes. */
+/* Both formats use JSON escapes inside quotes. */
 static void put_escaped(struct log_form *form, const uint8_t *p, size_t n)
 {
     char shown[ESCAPE_MAX];
@@ -69,7 +69,7 @@ static void put_escaped(struct log_form *form, const uint8_t *p, size_t n)
     }
 }
 
-/* State before a field, to remove the field if it does not fit. */
+/* State before a field was added, to undo this if the field does not fit. */
 struct field {
     size_t mark;
     bool cut_before;
@@ -199,7 +199,7 @@ static void put_head(struct log_form *form, bool json, const struct log_line *li
     put_str(form, json ? "\"" : "");
 }
 
-/* Start the line as written, as kept, or both. If both are JSON, they share one form. */
+/* Start the form to write, the form to keep, or both. If both are JSON, one form is enough. */
 static void begin(struct log_line *line, const char *event)
 {
     struct timespec now;

@@ -23,9 +23,9 @@
 #define SYSLOG_HEAD_MAX 64u
 
 /*
- * Open a terminal again, non-blocking. A stopped terminal (Ctrl-S) is "writable" while any byte
- * fits, and then blocks in write(2). O_NONBLOCK on `fd` itself would affect all processes that
- * share it, such as the shell. Returns -1 if fd is not a terminal or cannot be opened again.
+ * Open a terminal again, non-blocking. A stopped terminal (Ctrl-S) polls as writable while any byte
+ * fits, but then write(2) blocks. O_NONBLOCK on `fd` itself would affect all processes that share
+ * it, such as the shell. Returns -1 if fd is not a terminal or cannot be opened again.
  */
 static int open_terminal(int fd)
 {

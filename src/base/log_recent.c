@@ -26,7 +26,7 @@ void log_recent_fini(struct log_recent *recent)
     free(recent->text);
 }
 
-/* Offset of the line that follows the first `lines` lines. */
+/* Offset of the line after the first `lines` lines. */
 static size_t skip(const struct log_recent *recent, unsigned lines)
 {
     size_t at = 0;

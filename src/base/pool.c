@@ -1,8 +1,8 @@
 /*
  * pool.c - a pool of memory blocks of one size, used by one thread.
  *
- * The first bytes of a free block are the link to the next one. There are no locks, because a pool
- * belongs to one worker.
+ * A free block stores the link to the next one in its first bytes. There are no locks, because a
+ * pool belongs to one worker.
  */
 #include "base/pool.h"
 

@@ -208,7 +208,7 @@ static bool init(struct supervisor *sup, const struct config *config, const char
     return init_service(sup, config_path);
 }
 
-/* Skip time and level of "2026-01-02T03:04:05.678Z WARN host.limit have=1024". */
+/* Skip the time and level in "2026-01-02T03:04:05.678Z WARN host.limit have=1024". */
 static const char *skip_prefix(const char *line)
 {
     for (int words = 0; words < 2; words++) {
@@ -218,7 +218,7 @@ static const char *skip_prefix(const char *line)
     return line;
 }
 
-/* Print the warnings that a start would log. */
+/* Print the warnings that startup would log. */
 static void print_warnings(const struct supervisor *sup)
 {
     char *line = NULL;

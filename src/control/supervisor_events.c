@@ -187,7 +187,7 @@ void supervisor_on_node_changed(void *arg, struct node_live *live)
     (void)live;
     struct supervisor *sup = arg;
     evictor_check(sup->service.evictor);
-    supervisor_wake_workers(sup); /* to place sessions elsewhere that wait for the node */
+    supervisor_wake_workers(sup); /* sessions waiting for the node are placed elsewhere */
 }
 
 void supervisor_take_members(struct supervisor *sup)

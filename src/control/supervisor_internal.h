@@ -37,7 +37,7 @@ struct supervisor {
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_mode mode;
     bool started;         /* the worker threads are running */
-    bool members_pending; /* members are not applied yet: too early, or memory was short */
+    bool members_pending; /* members are not applied yet: too early, or out of memory */
     bool reload_pending;  /* a reload was requested before the workers were running */
     bool listening;
     bool dry_run;                  /* supervisor_check(): change nothing outside this process */
@@ -62,7 +62,7 @@ void supervisor_wake_workers(void *arg);
 /* Set the mode of all workers; a mode below the current one is ignored. */
 void supervisor_set_mode(struct supervisor *sup, enum worker_mode mode);
 
-/* Apply discovered members; if memory is short, housekeeping tries again. */
+/* Apply discovered members; if out of memory, housekeeping tries again. */
 void supervisor_take_members(struct supervisor *sup);
 
 void supervisor_log_gauges(const struct supervisor *sup);
@@ -72,7 +72,7 @@ void supervisor_log_gauges(const struct supervisor *sup);
 /* Number of worker threads for this configuration on this host. */
 unsigned supervisor_workers(const struct config *config);
 
-/* Report that memory is short. Returns false. */
+/* Report "out of memory". Returns false. */
 bool supervisor_no_memory(const struct supervisor *sup);
 
 /*

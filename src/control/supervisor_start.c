@@ -30,7 +30,7 @@
 #include "supervisor_internal.h"
 
 #define DISCOVERY_WAIT_S 3.0 /* longest wait for DNS answers before clients are accepted */
-#define WORKERS_MAX      256 /* limit of the configuration; session ids use 8 bits for it */
+#define WORKERS_MAX      256 /* limit in the configuration; session ids have 8 bits for it */
 
 unsigned supervisor_workers(const struct config *config)
 {
@@ -211,7 +211,7 @@ static bool start_workers(struct supervisor *sup)
     return sup->started;
 }
 
-/* Log the warnings that a start would log. */
+/* Log the warnings that startup would log. */
 static void warn(const struct supervisor *sup)
 {
     const struct service *service = &sup->service;

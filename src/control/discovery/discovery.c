@@ -268,7 +268,7 @@ static struct watch *find_watch(const struct discovery *discovery, const char *c
 
 /* ---- a new configuration --------------------------------------------------------------- */
 
-/* Collect existing and new watches for the configuration. Returns null if memory is short. */
+/* Collect existing and new watches for the configuration. Returns null if out of memory. */
 static struct watch **gather(struct discovery *discovery, const struct config *config,
                              const struct members_source *kept, size_t *n)
 {

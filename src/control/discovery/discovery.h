@@ -33,7 +33,7 @@ void discovery_free(struct discovery *discovery); /* null is allowed */
 
 /*
  * Use this configuration from now on; no pointer to it is kept. Clusters are matched by name; those
- * without `discovery` are dropped. Returns false and changes nothing if memory is short.
+ * without `discovery` are dropped. Returns false and changes nothing if out of memory.
  *
  *   kept   the nodes that a cluster with a new or changed query keeps until the first answer: those
  *          of its new snapshot; null at startup
@@ -44,7 +44,10 @@ MUST_USE bool discovery_take(struct discovery *discovery, const struct config *c
 /* The last good answer for a cluster, borrowed until the next loop iteration; null = none yet. */
 const struct members *discovery_members(const struct discovery *discovery, const char *cluster);
 
-/* Whether the first query of every cluster has succeeded or failed. True if there are none. */
+/*
+ * Whether the first query of every cluster has succeeded or failed. True if no cluster uses
+ * discovery.
+ */
 bool discovery_is_settled(const struct discovery *discovery);
 
 #endif

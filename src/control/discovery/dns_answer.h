@@ -51,7 +51,7 @@ struct dns_answer {
     char error[384]; /* the first failure or, if there is none, the first "no such record" */
 };
 
-/* Returns null if memory is short. */
+/* Returns null if out of memory. */
 MUST_USE struct dns_answer *dns_answer_new(void);
 void dns_answer_free(struct dns_answer *answer); /* null is allowed */
 
@@ -63,19 +63,19 @@ void dns_answer_note(struct dns_answer *answer, bool failed, const char *what, c
 
 /*
  * Sort the services, drop those beyond MEMBERS_MAX (the highest priority values), and add the hosts
- * to query: each target once, for A and for AAAA. Returns false if memory is short.
+ * to query: each target once, for A and for AAAA. Returns false if out of memory.
  */
 MUST_USE bool dns_answer_add_targets(struct dns_answer *answer);
 
-/* Add one service without a target, from the configuration. Returns false if memory is short. */
+/* Add one service without a target, from the configuration. Returns false if out of memory. */
 MUST_USE bool dns_answer_add_name(struct dns_answer *answer, const struct discovery_conf *conf);
 
-/* Use an earlier answer's addresses for hosts that failed. Returns false if memory is short. */
+/* Use an earlier answer's addresses for hosts that failed. Returns false if out of memory. */
 MUST_USE bool dns_answer_keep(struct dns_answer *answer, const struct dns_answer *before);
 
 bool dns_service_has_address(const struct dns_answer *answer, const struct dns_service *service);
 
-/* Create the members from an answer; there may be none. Returns false if memory is short. */
+/* Create the members from an answer; there may be none. Returns false if out of memory. */
 MUST_USE bool dns_answer_members(const struct dns_answer *answer, const struct discovery_conf *conf,
                                  struct members *out);
 

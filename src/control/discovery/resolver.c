@@ -27,7 +27,7 @@
 /* First timeout per server, in milliseconds; c-ares doubles it at each retry. */
 #define TRY_MS 2000
 #define TRIES  2
-/* Not fragmented on nearly all networks (DNS flag day 2020); larger answers use TCP. */
+/* Not fragmented on most networks (DNS flag day 2020); larger answers use TCP. */
 #define UDP_ANSWER_MAX 1232
 /* One UDP and one TCP socket per server; lookups on sockets beyond this limit time out. */
 #define SOCKETS_MAX 16u
@@ -47,7 +47,7 @@ struct resolver_query {
     ares_channel channel;
     struct dns_answer *answer;  /* owned until done */
     struct question *questions; /* owned; one per host of the answer */
-    size_t asked, in_flight;    /* number of hosts; an SRV lookup counts as in flight, too */
+    size_t asked, in_flight;    /* number of hosts; an SRV lookup also counts as in flight */
 
     struct ev_io sockets[SOCKETS_MAX]; /* inactive = free */
     struct ev_timer tick;              /* timeouts of c-ares */

@@ -25,8 +25,8 @@ typedef void resolver_done(void *arg, struct dns_answer *answer);
  * Query conf's name and, for SRV, the addresses of all targets. Without a `resolver`, resolv.conf
  * is read again for each query.
  *
- * `done` is called once, after the query was freed, but not before this function returns. conf is
- * borrowed until then. Returns null if memory is short.
+ * `done` is called once, after the query was freed, but never before this function returns. conf is
+ * borrowed until then. Returns null if out of memory.
  */
 MUST_USE struct resolver_query *resolver_query_start(struct ev_loop *loop,
                                                      const struct discovery_conf *conf,

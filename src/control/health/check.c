@@ -57,7 +57,7 @@ struct check {
     size_t drained_n;
 
     struct ev_io io;
-    struct ev_timer deadline; /* for the verdict; then for closing */
+    struct ev_timer deadline; /* time limit for the verdict, then for closing */
 };
 
 static enum check_type type_of(const struct check *c)
@@ -342,7 +342,7 @@ static bool wants_tls(const struct check *c)
     return c->target.tls && type_of(c) != CHECK_TYPE_HTTP;
 }
 
-/* Create a stream that owns a connecting socket. Returns null if memory is short. */
+/* Create a stream that owns a connecting socket. Returns null if out of memory. */
 static struct stream *stream_over(const struct check *c, int fd, const struct address *local)
 {
     uint8_t header[PROXY_V2_MAX];
@@ -354,7 +354,7 @@ static struct stream *stream_over(const struct check *c, int fd, const struct ad
                               check_proxy_header(&c->target, local, header));
 }
 
-/* Prepare the stream and the request. Returns false if memory is short. */
+/* Prepare the stream and the request. Returns false if out of memory. */
 static bool prepare(struct check *c, int fd)
 {
     /* connect() has chosen the local address */
@@ -392,7 +392,8 @@ struct check *check_start(struct ev_loop *loop, const struct check_target *targe
         goto give_up;
     if (fd < 0) {
         fail(c, "connect: %s", strerrordesc_np(dial_errno));
-        ev_timer_set(&c->deadline, 0., 0.); /* `done` is not called before this function returns */
+        ev_timer_set(&c->deadline, 0.,
+                     0.); /* `done` is never called before this function returns */
     } else if (!prepare(c, fd)) {
         goto give_up;
     }

@@ -5,7 +5,7 @@
  *   mqtt   sends the PROXY header, if configured, with the router's own addresses (never LOCAL),
  *          and a 3.1.1 CONNECT with a clean session. CONNACK return codes 0, 1, 2, 4 and 5 are good
  *          (the node answers; devices may have other credentials); 3 means no new sessions. Sends
- *          DISCONNECT, so that no session and no error in the broker's log is left.
+ *          DISCONNECT, to leave no session and no error in the broker's log.
  *   http   sends one request. `expect` and `no_new` list its status codes; any other is bad.
  *
  * tcp and mqtt use the PROXY header and TLS, in this order. http uses neither, because it connects
@@ -51,7 +51,7 @@ typedef void check_done(void *arg, const struct check_report *report);
 #define CHECK_PARTING_MS 500u
 
 /*
- * Start a check. `done` is called once, after the check was freed, but not before this function
+ * Start a check. `done` is called once, after the check was freed, but never before this function
  * returns. The answer must arrive within timeout_ms.
  *
  * Returns null if the router lacks memory, descriptors or local ports.

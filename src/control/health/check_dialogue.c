@@ -1,5 +1,5 @@
 /*
- * check_dialogue.c - the request that a check sends, and the verdict on the answer.
+ * check_dialogue.c - build the request of a check, and evaluate the answer.
  *
  * No I/O and no clock: check.c sends and receives.
  */

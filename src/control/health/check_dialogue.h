@@ -1,5 +1,5 @@
 /*
- * check_dialogue.h - the request that a check sends, and the verdict on the answer.
+ * check_dialogue.h - build the request of a check, and evaluate the answer.
  *
  * Pure: no I/O, no clock. check.c sends and receives.
  */
@@ -42,7 +42,7 @@ size_t check_proxy_header(const struct check_target *target, const struct addres
 
 /*
  * Write the request (none for tcp) into an empty buffer, after the PROXY header if the connection
- * does not use TLS. An HTTP request has no PROXY header. Returns false if memory is short.
+ * does not use TLS. An HTTP request has no PROXY header. Returns false if out of memory.
  */
 MUST_USE bool check_ask(const struct check_target *target, const struct address *local,
                         struct buffer *out);

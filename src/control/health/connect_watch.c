@@ -1,5 +1,5 @@
 /*
- * connect_watch.c - find clusters whose nodes answer no CONNECT at all.
+ * connect_watch.c - find clusters whose nodes do not answer CONNECT at all.
  *
  *    node_live: unanswered, answered --+
  *                                      +--> all that were tried? --> warning, event
@@ -79,8 +79,8 @@ static struct entry *entry_of(struct connect_watch *watch, const char *cluster)
 /* Number of nodes of a cluster, by their answers. */
 struct findings {
     size_t nodes;     /* nodes that should accept sessions */
-    size_t silent;    /* did not answer their last CONNECTs */
-    size_t answering; /* answered their last CONNECT */
+    size_t silent;    /* nodes that did not answer their last CONNECTs */
+    size_t answering; /* nodes that answered their last CONNECT */
     bool any_before;  /* at least one node has answered before */
     uint64_t connects;
 };

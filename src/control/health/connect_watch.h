@@ -1,5 +1,5 @@
 /*
- * connect_watch.h - find clusters whose nodes answer no CONNECT at all.
+ * connect_watch.h - find clusters whose nodes do not answer CONNECT at all.
  *
  * The usual cause is that PROXY protocol is enabled on one side only: nodes accept connections, so
  * a tcp check succeeds, but close them at the first byte. Main thread only.
@@ -25,7 +25,7 @@ void connect_watch_free(struct connect_watch *watch); /* null is allowed */
  * settings change, if every node that got a CONNECT from a device or a check closed the connection
  * or sent nothing within the time limit. This must be true of at least three nodes, or of all if
  * there are fewer. If a node has answered before, at least ten unanswered CONNECTs are required. If
- * memory is short, a cluster is skipped.
+ * out of memory, a cluster is skipped.
  */
 void connect_watch_check(struct connect_watch *watch, const struct snapshot *snapshot,
                          const struct prober *prober, struct log *log);

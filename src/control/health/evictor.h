@@ -43,7 +43,7 @@ MUST_USE struct evictor *evictor_new(struct ev_loop *loop, struct log *log,
                                      void *arg);
 void evictor_free(struct evictor *evictor); /* null is allowed */
 
-/* Use this snapshot from now on; takes a reference. Returns false if memory is short. */
+/* Use this snapshot from now on; takes a reference. Returns false if out of memory. */
 MUST_USE bool evictor_take(struct evictor *evictor, struct snapshot *snapshot);
 
 /* Check all nodes soon, because a status has changed or a homecoming may be due. */
@@ -71,8 +71,8 @@ MUST_USE bool evictor_read_drain(const struct evictor *evictor, const struct nod
                                  struct evictor_drain *out);
 
 /*
- * Start a homecoming to a node at this rate, regardless of the configuration. It closes every
- * session that is now away from this home, once.
+ * Start a homecoming to a node at this rate, regardless of the configuration. Each session that is
+ * off-home now is closed once.
  */
 void evictor_bring_home(struct evictor *evictor, struct node_live *live, uint32_t rate_per_s);
 

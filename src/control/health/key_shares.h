@@ -20,7 +20,7 @@ void key_shares_free(struct key_shares *shares); /* null is allowed */
 
 /*
  * Return the share of each node in permille of its cluster, in the order of the clusters and their
- * nodes, without removed nodes. Borrowed until the next call. Returns null if memory is short.
+ * nodes, without removed nodes. Borrowed until the next call. Returns null if out of memory.
  */
 const uint32_t *key_shares_get(struct key_shares *shares, struct snapshot *snapshot,
                                const struct node_registry *registry);

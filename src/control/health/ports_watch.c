@@ -54,8 +54,8 @@ struct ports_watch *ports_watch_new(void)
 }
 
 /*
- * Read the range again, unless it could not be read at the start; keep the last value on failure.
- * So a metric neither appears late nor disappears.
+ * Read the range again, unless it could not be read at startup; keep the last value on failure.
+ * The metric therefore neither appears late nor disappears.
  */
 static void read_range_again(struct ports_watch *watch)
 {
@@ -87,7 +87,7 @@ static size_t find(const struct ports_watch *watch, const struct node_live *live
     return i;
 }
 
-/* Remember that the warning was logged. If memory is short, it will be logged again. */
+/* Remember that the warning was logged. If out of memory, it will be logged again. */
 static void remember(struct ports_watch *watch, const struct node_live *live)
 {
     if (watch->n == watch->room) {

@@ -18,7 +18,7 @@ void ports_watch_free(struct ports_watch *watch); /* null is allowed */
 /*
  * Compare the number of sessions of every TCP node with the number of local ports: the size of
  * net.ipv4.ip_local_port_range per source address of the right family. Logs `ports.low` when 80 %
- * are in use, and not again until the use was below 70 %.
+ * are in use, and again only after the use has dropped below 70 %.
  */
 void ports_watch_check(struct ports_watch *watch, const struct snapshot *snapshot, struct log *log);
 

@@ -120,8 +120,8 @@ static void log_panic_ended(const struct prober *prober, const struct prober_clu
 }
 
 /*
- * Count the nodes of a cluster, and those that are up without panic mode. Returns the number of
- * suspected nodes.
+ * Count the nodes of a cluster that are in use, and those that would be up without panic mode.
+ * Returns the number of suspected nodes.
  */
 static size_t count_up(struct probe *const *probes, size_t n, uint64_t now_ms,
                        struct health_tally *out)
@@ -202,7 +202,7 @@ static bool update(struct prober *prober)
             if (fold(probes[k], &cluster->conf->passive, cluster->n, &counts, now_ms) > 0)
                 quiet = false;
         for (size_t k = cluster->n; k < cluster->n_all; k++)
-            probe_settle(probes[k]); /* removed: only checks count */
+            probe_settle(probes[k]); /* removed nodes: only checks count */
         quiet = quiet && counts.ejected == 0 && !prober->plan->clusters[i].group.panic;
         probes += cluster->n_all;
     }
@@ -274,7 +274,7 @@ static void drop_new(struct probe **probes, size_t n)
     free(probes);
 }
 
-/* Collect existing and new probes for the nodes of a snapshot. Returns null if memory is short. */
+/* Collect existing and new probes for the nodes of a snapshot. Returns null if out of memory. */
 static struct probe **gather(struct prober *prober, const struct snapshot *snapshot, size_t n)
 {
     struct probe **probes =

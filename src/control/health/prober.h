@@ -52,7 +52,7 @@ void prober_free(struct prober *prober); /* null is allowed */
  *           second. In a later snapshot, new and returning nodes have a slow start (up_since_us),
  *           unless no other node stays in their cluster
  *
- * Returns false if memory is short; the old snapshot then stays in use.
+ * Returns false if out of memory; the old snapshot then stays in use.
  */
 MUST_USE bool prober_take(struct prober *prober, struct snapshot *snapshot, bool first);
 
@@ -79,7 +79,7 @@ struct prober_facts {
     char why[PROBER_WHY_MAX];              /* reason for the status; "" = unknown */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* number of checks by result */
     bool suspected;   /* accepts sessions although its checks time out, due to panic mode */
-    bool unanswered;  /* no check of its cluster, including its last one, ever got an answer */
+    bool unanswered;  /* no check of its cluster has ever got an answer */
     bool unreachable; /* its last check could not connect */
 };
 

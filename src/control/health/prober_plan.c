@@ -23,7 +23,7 @@ static void log_no_password(struct log *log, const struct cluster_conf *conf, co
 
 /*
  * Read the password file of a cluster. If it can no longer be read, logs an event; checks then run
- * without a password. Returns false if memory is short.
+ * without a password. Returns false if out of memory.
  */
 static bool load_password(struct prober_cluster *cluster, struct log *log)
 {
@@ -45,7 +45,7 @@ static bool wants_tls(const struct cluster_conf *conf)
     return conf->tls && conf->health_check && conf->health_check->type != CHECK_TYPE_HTTP;
 }
 
-/* Returns false if memory is short. */
+/* Returns false if out of memory. */
 static bool load_tls(struct prober_cluster *cluster, struct tls_library **library, struct log *log)
 {
     const struct cluster_conf *conf = cluster->cluster->conf;

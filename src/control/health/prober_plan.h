@@ -19,7 +19,7 @@
 struct prober_group {
     bool panic;             /* suspected nodes keep accepting sessions */
     uint64_t panic_us;      /* start of panic mode */
-    uint64_t calm_since_us; /* time since when enough nodes are up again; 0 = they are not */
+    uint64_t calm_since_us; /* when enough nodes were up again; 0 = not enough are up */
     bool any_answer; /* a check was answered since PROXY protocol or TLS settings last changed */
 };
 
@@ -46,7 +46,7 @@ struct prober_plan {
  *
  *   library   must outlive the plan; created if it is null and needed
  *
- * The caller owns one reference. Returns null if memory is short.
+ * The caller owns one reference. Returns null if out of memory.
  */
 MUST_USE struct prober_plan *prober_plan_new(struct snapshot *snapshot,
                                              struct tls_library **library, struct log *log);

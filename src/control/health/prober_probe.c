@@ -23,7 +23,7 @@ static const struct health_check_conf *rules(const struct probe *p)
     return p->cluster->cluster->conf->health_check;
 }
 
-/* Return a random 0 <= x < 1 (xorshift64, Marsaglia 2003). Each router has its own seed. */
+/* Return a random number in [0, 1) (xorshift64, Marsaglia 2003). Each router has its own seed. */
 static double random_share(struct prober_place *place)
 {
     place->random ^= place->random << 13;
@@ -257,7 +257,7 @@ static void not_started(struct probe *p)
     log_emit(&line);
 }
 
-/* Whether the node is a removed one in the current snapshot. */
+/* Whether the current snapshot contains the node only as a removed one. */
 static bool is_removed(const struct probe *p)
 {
     const struct cluster *cluster = p->cluster->cluster;

@@ -51,7 +51,7 @@ struct probe {
     enum check_contact contact; /* how far the last check got */
     uint64_t checked_us;        /* when the last check ended */
     bool unanswered;            /* see struct prober_facts */
-    uint64_t silent_since_us;   /* start of the first of the last checks that all timed out */
+    uint64_t silent_since_us;   /* start of the first check in the current series of timeouts */
     uint64_t checks[HEALTH_CHECK_RESULTS]; /* number of checks by result */
     struct ev_timer next;
     unsigned turn; /* counter to rotate the cluster's source addresses */
@@ -63,11 +63,11 @@ struct probe {
     uint64_t check_begun_us;
     bool shortage_logged; /* the last check could not start, and this was logged */
 
-    bool kept;    /* during prober_take(): it is in the new snapshot */
+    bool kept;    /* during prober_take(): the node is in the new snapshot */
     bool rejoins; /* during prober_take(): an existing node that joins again */
 };
 
-/* Create a probe, which does nothing before probe_serve(). Returns null if memory is short. */
+/* Create a probe, which does nothing before probe_serve(). Returns null if out of memory. */
 MUST_USE struct probe *probe_new(struct prober_place *place, struct node_live *live);
 void probe_free(struct probe *probe); /* null is allowed */
 
@@ -78,9 +78,9 @@ void probe_free(struct probe *probe); /* null is allowed */
  */
 bool probe_joins(const struct probe *probe, const struct node *node);
 
-/* Why a node joins. */
+/* How a node joins its cluster. */
 enum probe_begin {
-    PROBE_FROM_START, /* at the router's start, or with its whole cluster: no slow start */
+    PROBE_FROM_START, /* at startup, or with its whole cluster: no slow start */
     PROBE_LATER       /* joins other nodes: slow start, and checked soon */
 };
 

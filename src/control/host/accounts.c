@@ -44,7 +44,7 @@ static const struct account *recall(const char *name, bool group)
     return NULL;
 }
 
-/* Keep a result for reloads. If memory is short, a reload finds the name only in the files. */
+/* Keep a result for reloads. If out of memory, a reload finds the name only in the files. */
 static void remember(const char *name, bool group, uid_t uid, gid_t gid)
 {
     if (recall(name, group))

@@ -188,7 +188,7 @@ static int read_sysctl(const char *path, uint64_t *a, uint64_t *b)
     return n;
 }
 
-/* The highest number of connections that one node can get. */
+/* The largest number of connections that one node can get. */
 static uint64_t most_for_one_node(const struct config *config, uint64_t connections)
 {
     size_t fewest = SIZE_MAX;

@@ -128,7 +128,7 @@ bool privileges_drop(const struct privileges *to, FILE *err)
         return fail(err, "give up capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return fail(err, "set no_new_privs");
-    privileges_hide_memory(); /* a change of user may have changed the flag */
+    privileges_hide_memory(); /* changing the user may have changed the flag */
     errno = EPERM;
     return is_dropped(to) || fail(err, "give up privileges");
 }

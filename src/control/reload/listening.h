@@ -50,7 +50,7 @@ MUST_USE bool listening_rights(const struct socket_conf *conf,
 
 /*
  * Apply the permissions of a new configuration to the file of a Unix socket that stays open. Keys
- * that are no longer set change nothing. Returns false with errno set if another user owns the
+ * that are no longer set have no effect. Returns false with errno set if another user owns the
  * file, or if it was replaced.
  */
 MUST_USE bool listening_change_rights(const struct endpoint *endpoint, const struct socket_conf *to,
@@ -67,8 +67,8 @@ MUST_USE bool listening_change_all_rights(const struct snapshot *to, const struc
 void listening_close(const struct worker_socket *sockets, size_t n);
 
 /*
- * Remove the Unix socket files of bindings that are not in `before` (null = no snapshot), if
- * listening_open() succeeded, but the plans that owned its sockets were dropped.
+ * Undo listening_open() after the plans that owned its sockets were dropped: remove the Unix socket
+ * files of bindings that are not in `before` (null = no snapshot).
  */
 void listening_undo(const struct snapshot *snapshot, const struct snapshot *before);
 

@@ -41,7 +41,7 @@ struct publication {
  * Prepare a plan for every worker to switch to the snapshot.
  *
  *   sockets   as filled by listening_open(); takes ownership of the descriptors, also on failure.
- *             Null = only the nodes of clusters change, but not listeners and configuration
+ *             Null = only nodes of clusters change, not listeners or configuration
  *   keys      the ticket keys of each binding; null if `sockets` is null
  *   error     on failure, one line with the reason; *out is then empty
  */

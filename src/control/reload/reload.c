@@ -88,7 +88,7 @@ static bool prepare_plans(const struct service *service, struct ready *ready, FI
 
 /*
  * Switch evictor and prober to a snapshot. Called before anything else changes, so that the old
- * snapshot is still in use if memory is short.
+ * snapshot stays in use if memory runs out.
  */
 static bool watchers_take(const struct service *service, struct snapshot *snapshot)
 {
@@ -154,7 +154,7 @@ static bool prepare(const struct service *service, struct ready *ready, FILE *ou
 
 /* ---- second phase ---- */
 
-/* Health checks use the same files. If memory is short, they keep the old ones. */
+/* Health checks use the same files. They keep the old ones if out of memory. */
 static void on_tls_reloaded(void *arg)
 {
     struct service *service = arg;

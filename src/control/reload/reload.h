@@ -48,11 +48,11 @@ struct reload_outcome {
  */
 MUST_USE bool reload(struct service *service, struct reload_outcome *outcome);
 
-/* Start to watch the TLS files. */
+/* Start watching the TLS files. */
 void reload_start_tls(struct service *service);
 
 /*
- * Use the current members of discovered clusters. Returns false if memory is short; this is logged,
+ * Use the current members of discovered clusters. Returns false if out of memory; this is logged,
  * and the caller should try again.
  */
 MUST_USE bool reload_members(struct service *service);

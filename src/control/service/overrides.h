@@ -27,7 +27,7 @@ void overrides_free(struct overrides *overrides); /* null is allowed */
 
 /*
  * Use this weight for a node from the next snapshot on, as long as the file's weight is in_file. If
- * both are equal, the override is removed. Returns false, and changes nothing, if memory is short.
+ * both are equal, the override is removed. Returns false, and changes nothing, if out of memory.
  */
 MUST_USE bool overrides_set_weight(struct overrides *overrides, const char *cluster,
                                    const char *node, uint32_t weight, uint32_t in_file);

@@ -43,7 +43,7 @@ struct service {
 
     uint64_t loaded_unix_ms; /* time of the last successful load of the configuration */
     uint64_t reloads_failed;
-    bool reload_failed; /* the last reload failed: the file is not in use */
+    bool reload_failed; /* the last reload failed: the file's contents are not in use */
 };
 
 /* Return limits.max_connections, reduced to what the limit of open files allows. */

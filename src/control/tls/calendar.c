@@ -1,5 +1,5 @@
 /*
- * calendar.c - log before certificates, revocation lists and OCSP responses expire.
+ * calendar.c - warn before certificates, revocation lists and OCSP responses expire.
  */
 #include "calendar.h"
 
@@ -121,7 +121,7 @@ static size_t steps_logged(const struct tls_calendar *before, const struct tls_v
     return most;
 }
 
-/* Add an entry. If memory is short, it is skipped, and only its events are lost. */
+/* Add an entry. If out of memory, it is skipped, and only its events are lost. */
 static void add(void *arg, const struct tls_validity *validity)
 {
     const struct noting *noting = arg;

@@ -1,5 +1,5 @@
 /*
- * calendar.h - log before certificates, revocation lists and OCSP responses expire.
+ * calendar.h - warn before certificates, revocation lists and OCSP responses expire.
  */
 #ifndef CONTROL_TLS_CALENDAR_H
 #define CONTROL_TLS_CALENDAR_H
@@ -29,7 +29,7 @@ struct tls_calendar_entry {
     const char *name, *file;        /* borrowed, like the next two; see struct tls_validity */
     const char *listener, *cluster; /* its user; one of these is null */
     time_t not_after;
-    bool again; /* another listener or cluster has an earlier entry for the same */
+    bool again; /* another listener or cluster has an earlier entry for the same object */
 };
 typedef void tls_calendar_each(void *arg, const struct tls_calendar_entry *entry);
 void tls_calendar_walk(const struct tls_calendar *calendar, tls_calendar_each *each, void *arg);

@@ -38,7 +38,7 @@ struct tls_files {
     struct tls_file *list;
     char **paths; /* owned; sorted, each once */
     size_t n;
-    bool failed; /* memory was short while collecting */
+    bool failed; /* out of memory while collecting */
 };
 
 /* ---- marks ----------------------------------------------------------------------------- */

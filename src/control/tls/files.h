@@ -15,7 +15,7 @@ struct tls_files;
 
 /*
  * Collect all files that the snapshot's listeners and clusters name, each path once. Their current
- * state counts as in use, so the caller must load them next. Returns null if memory is short.
+ * state counts as in use, so the caller must load them next. Returns null if out of memory.
  */
 MUST_USE struct tls_files *tls_files_new(const struct snapshot *snapshot);
 void tls_files_free(struct tls_files *files);

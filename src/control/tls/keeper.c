@@ -132,7 +132,7 @@ struct tls_ticket_keys *const *tls_keeper_keys(const struct tls_keeper *keeper)
 }
 
 /*
- * Load the files for every worker, then send them to the workers. If memory is short, a worker may
+ * Load the files for every worker, then send them to the workers. If out of memory, a worker may
  * keep the old files.
  */
 static bool load_workers(struct tls_keeper *keeper, struct tls_ticket_keys *const *keys,
@@ -298,7 +298,7 @@ static void on_compare(struct ev_loop *loop, struct ev_timer *timer, int events)
         load_all(keeper, true);
 }
 
-/* Use a new key for new tickets; tickets of the last two keys stay valid. */
+/* Use a new key for new tickets; tickets of the previous two keys stay valid. */
 static void on_rotate(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     (void)loop;

@@ -1,6 +1,6 @@
 /*
  * keeper.h - load changed certificates, keys and other TLS files, rotate session ticket keys, and
- * log in advance what expires.
+ * warn before anything expires.
  *
  * Used by the main thread only. Existing connections keep their context. If a changed file cannot
  * be loaded, the old contexts stay in use, and the log names the file.
@@ -20,8 +20,7 @@
 struct tls_keeper;
 
 /*
- * Generated ticket keys: new tickets use a new key every 12 hours; tickets of the last two keys
- * stay valid.
+ * Generated ticket keys are replaced every 12 hours; tickets of the previous two keys stay valid.
  */
 #define TLS_KEEPER_ROTATE_S     (12.0 * 3600)
 #define TLS_KEEPER_OLD_KEYS     2

@@ -27,8 +27,8 @@
 #include <unistd.h>
 
 #define LINKS_MAX 40u  /* the kernel's limit */
-#define NAMES_MAX 256u /* of one path, including those of its links */
-#define READS_MAX 64u  /* of 8 KiB of events each */
+#define NAMES_MAX 256u /* names in one path, including those of its links */
+#define READS_MAX 64u  /* reads of 8 KiB of events each */
 
 /*
  * Events when a name appears or disappears, or when the directory itself is moved, removed or made

@@ -35,7 +35,7 @@ int tls_watch_fd(const struct tls_watch *watch);
  *   fault   the first directory that cannot be watched, so that changes there go unnoticed; error 0
  *           if there is none
  *
- * Returns false if memory is short; fewer directories are then watched.
+ * Returns false if out of memory; fewer directories are then watched.
  */
 MUST_USE bool tls_watch_set(struct tls_watch *watch, const char *const *paths, size_t n,
                             struct tls_watch_fault *fault);
