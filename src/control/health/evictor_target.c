@@ -1,8 +1,8 @@
 /*
- * evictor_target.c - a node of the evictor: the sessions to close, their rate, and the credit for
- * it.
+ * evictor_target.c - one node: the sessions to close on it, their rate, and the credit.
  *
- * Credit is a number of sessions that workers may close, per cause, in the node's record.
+ * Credit is the number of sessions that workers may close. It is stored in the node's record, by
+ * cause.
  */
 #include "evictor_target.h"
 
@@ -183,7 +183,7 @@ bool target_give_credit(struct target *target, double passed_s, uint64_t now_us)
     enum eviction why = eviction_of(target);
     if (why == EVICT_DRAIN_CLEAN) {
         uint32_t clean = NODE_LIVE_READ(target->live->clean);
-        if (clean < credit) { /* the last clean sessions, then others */
+        if (clean < credit) { /* close the last clean sessions, then others */
             atomic_store_explicit(&target->live->evictions[EVICT_DRAIN], credit - clean,
                                   memory_order_relaxed);
             credit = clean;

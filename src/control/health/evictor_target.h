@@ -1,6 +1,6 @@
 /*
- * evictor_target.h - a node of the evictor: the sessions to close, their rate, and the credit for
- * it. Private to the evictor.
+ * evictor_target.h - one node: the sessions to close on it, their rate, and the credit. Private to
+ * the evictor.
  */
 #ifndef CONTROL_HEALTH_EVICTOR_TARGET_H
 #define CONTROL_HEALTH_EVICTOR_TARGET_H
@@ -24,7 +24,7 @@ struct target {
     struct node_live *live;        /* a reference */
     enum job job;
     enum node_status status; /* at the last tick */
-    uint64_t up_at_us;       /* start of the current time without a failure; 0 = not up */
+    uint64_t up_at_us;       /* when it became up, or when a session last failed; 0 = not up */
     uint64_t failures;       /* at the last tick */
     uint64_t begun_us;       /* start of the job */
     uint32_t begun_with;     /* sessions to close when the job started */
@@ -53,7 +53,7 @@ uint32_t target_sessions_left(const struct target *target);
  */
 bool target_is_empty(const struct target *target);
 
-/* The rate of the job: set by an operator, or as configured. */
+/* Return the rate of the job: set by an operator, or as configured. */
 uint32_t target_rate_per_s(const struct target *target);
 
 /* Whether the job is a drain whose deadline has passed. */
