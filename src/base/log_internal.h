@@ -67,7 +67,7 @@ bool log_output_write(struct log_output *output, enum log_level level, const cha
 /* Open the same file again. Returns false with errno set on failure. */
 bool log_output_reopen(struct log_output *output);
 
-/* The last lines; log_recent_keep() adds a line of JSON without a line feed. */
+/* Store of the last lines. log_recent_keep() adds a line of JSON without a line feed. */
 bool log_recent_init(struct log_recent *recent);
 void log_recent_fini(struct log_recent *recent);
 void log_recent_keep(struct log_recent *recent, const char *json, size_t n);

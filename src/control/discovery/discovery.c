@@ -4,9 +4,9 @@
  *    waiting --next--> querying --answer with members--> taken, changed() --> waiting (TTL)
  *                             \--failed or empty--> keep the last members --> waiting (1, 2, 4 s)
  *
- * If an answer lacks only some addresses, they are taken from the last good answer, and queried
- * again as after a failure. After a reload, the previous nodes, from the file or from the previous
- * query, stay until the first answer.
+ * If an answer lacks some addresses, the missing ones are taken from the last good answer, and
+ * queried again as after a failure. After a reload, the previous nodes, from the file or from the
+ * previous query, stay until the first answer.
  */
 #include "discovery.h"
 

@@ -3,7 +3,7 @@
  *
  * A job closes the sessions of one node. At each tick, a job gets the credit that its rate allows,
  * and stores it in the node's record. Credit that the workers did not use is withdrawn first, so
- * that it cannot accumulate to a burst.
+ * that it cannot accumulate into a burst.
  */
 #include "evictor.h"
 

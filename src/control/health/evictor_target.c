@@ -1,5 +1,5 @@
 /*
- * evictor_target.c - one node: the sessions to close on it, their rate, and the credit.
+ * evictor_target.c - the job of one node: sessions to close, rate, and credit.
  *
  * Credit is the number of sessions that workers may close. It is stored in the node's record, by
  * cause.
@@ -113,9 +113,9 @@ void target_note_status(struct target *target, uint64_t now_us)
 /* ---- credit ---- */
 
 /*
- * Credit per second, limited so that no second has more than rate * 1.1 closings. Workers may use
- * the credit of a tick at the end of the tick, so one second can have the closings of two more
- * ticks. For rates below 10, the extra tenth is rounded down to 0.
+ * Credit per second, limited so that no second has more than rate * 1.1 closings. Workers may use a
+ * tick's credit as late as its end, so one second can include the closings of two extra ticks. For
+ * rates below 10, the extra tenth is rounded down to 0.
  */
 static double pace_of(const struct target *target)
 {

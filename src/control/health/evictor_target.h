@@ -1,6 +1,6 @@
 /*
- * evictor_target.h - one node: the sessions to close on it, their rate, and the credit. Private to
- * the evictor.
+ * evictor_target.h - the job of one node: sessions to close, rate, and credit. Private to the
+ * evictor.
  */
 #ifndef CONTROL_HEALTH_EVICTOR_TARGET_H
 #define CONTROL_HEALTH_EVICTOR_TARGET_H
