@@ -31,18 +31,14 @@
  */
 #define STEPS_MAX 192
 
-/* With more unsent bytes than this, the stream is not read: a peer that sends KeyUpdates without
- * reading the responses must not fill the memory. A record has slightly more than 16 KiB. */
-#define UNSENT_MAX 65536u
-
 static void note_alert(struct stream_tls *t, int where, int value)
 {
     if ((value >> 8) != SSL3_AL_FATAL)
         return;
     if (where & SSL_CB_WRITE)
-        t->alert_sent = (int16_t)(value & 0xff);
+        t->base.alert_sent = (int16_t)(value & 0xff);
     else
-        t->alert_received = (int16_t)(value & 0xff);
+        t->base.alert_received = (int16_t)(value & 0xff);
 }
 
 /*
@@ -58,31 +54,30 @@ static void note_event(const SSL *ssl, int where, int value)
         t->refuses = true;
 }
 
-/* Set the error text unless one is set. It is on the heap because few streams need one. */
-__attribute__((format(printf, 2, 3))) static void set_fault(struct stream_tls *t,
-                                                            const char *format, ...)
+void tls_set_fault(struct tls_base *base, const char *format, ...)
 {
     char words[128];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(words, sizeof(words), format, arguments);
     va_end(arguments);
-    if (!t->fault)
-        t->fault = strdup(words);
+    if (!base->fault)
+        base->fault = strdup(words);
 }
 
 static void set_verify_fault(struct stream_tls *t)
 {
-    set_fault(t, "%scertificate verify failed: %s", SSL_is_server(t->ssl) ? "client " : "",
-              X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
+    tls_set_fault(&t->base, "%scertificate verify failed: %s",
+                  SSL_is_server(t->ssl) ? "client " : "",
+                  X509_verify_cert_error_string(SSL_get_verify_result(t->ssl)));
 }
 
 /* The name from the peer is truncated here and escaped by the log. */
 static void set_name_fault(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
-    set_fault(t, "sent alert: unrecognized name (%s%.64s)",
-              name ? "no certificate for " : "the client sent none", name ? name : "");
+    tls_set_fault(&t->base, "sent alert: unrecognized name (%s%.64s)",
+                  name ? "no certificate for " : "the client asked for none", name ? name : "");
 }
 
 /* Set the error text for a TLS protocol error, from the first error in OpenSSL's queue. */
@@ -91,29 +86,30 @@ static void set_protocol_fault(struct stream_tls *t)
     unsigned long code = ERR_peek_error();
     int reason = ERR_GET_REASON(code);
     if (SSL_is_server(t->ssl) && t->first != FIRST_TLS && first_protocol_name(t->first))
-        set_fault(t, "not TLS: the client speaks %s", first_protocol_name(t->first));
+        tls_set_fault(&t->base, "not TLS: the client speaks %s", first_protocol_name(t->first));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
-        set_fault(t, "received alert: %s",
-                  SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+        tls_set_fault(&t->base, "received alert: %s",
+                      SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
     else if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
         set_verify_fault(t);
-    else if (t->alert_sent == SSL_AD_UNRECOGNIZED_NAME)
+    else if (t->base.alert_sent == SSL_AD_UNRECOGNIZED_NAME)
         set_name_fault(t);
-    else if (t->alert_sent != TLS_NO_ALERT)
-        set_fault(t, "sent alert: %s (%s)", SSL_alert_desc_string_long(t->alert_sent),
-                  tls_reason(code));
+    else if (t->base.alert_sent != TLS_NO_ALERT)
+        tls_set_fault(&t->base, "sent alert: %s (%s)",
+                      SSL_alert_desc_string_long(t->base.alert_sent), tls_reason(code));
     else if (reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST)
-        set_fault(t, "not TLS: the %s speaks HTTP", SSL_is_server(t->ssl) ? "client" : "server");
+        tls_set_fault(&t->base, "not TLS: the %s speaks HTTP",
+                      SSL_is_server(t->ssl) ? "client" : "server");
     else if (reason == SSL_R_WRONG_VERSION_NUMBER)
-        set_fault(t, "not TLS (wrong version number)");
+        tls_set_fault(&t->base, "not TLS (wrong version number)");
     else
-        set_fault(t, "%s", tls_reason(code));
+        tls_set_fault(&t->base, "%s", tls_reason(code));
 }
 
 enum stream_result stream_tls_fail(struct stream_tls *t, const char *words)
 {
-    set_fault(t, "%s", words);
-    t->dead = true;
+    tls_set_fault(&t->base, "%s", words);
+    t->base.dead = true;
     return STREAM_ERR;
 }
 
@@ -144,23 +140,24 @@ static enum stream_result tls_result(struct stream_tls *t, int result, int syste
         return STREAM_EOF;
     case SSL_ERROR_SYSCALL:
         if (system_error == 0)
-            system_error = t->send_error; /* send() has already cleared SO_ERROR */
-        set_fault(t, "%s",
-                  system_error ? strerrordesc_np(system_error) : "the peer closed the connection");
+            system_error = t->base.socket.send_error; /* send() has already cleared SO_ERROR */
+        tls_set_fault(&t->base, "%s",
+                      system_error ? strerrordesc_np(system_error)
+                                   : "the peer closed the connection");
         break;
     default:
         set_protocol_fault(t);
         break;
     }
-    t->dead = true;
+    t->base.dead = true;
     return STREAM_ERR;
 }
 
 enum stream_result stream_tls_handshake(struct stream_tls *t)
 {
-    if (t->dead)
+    if (t->base.dead)
         return STREAM_ERR;
-    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+    if (t->base.socket.unsent && tls_socket_flush(&t->base.socket) == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE; /* the peer cannot answer before it has received everything */
     clear_errors();
     int result = SSL_do_handshake(t->ssl);
@@ -168,7 +165,7 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
     if (result == 1)
         return STREAM_OK;
     enum stream_result answer = tls_result(t, result, system_error);
-    if (answer == STREAM_WANT_READ && t->unsent)
+    if (answer == STREAM_WANT_READ && t->base.socket.unsent)
         return STREAM_WANT_WRITE;
     return answer == STREAM_EOF
                ? stream_tls_fail(t, "the peer closed the connection during the handshake")
@@ -178,13 +175,15 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got)
 {
     struct stream_tls *t = stream_tls_of(st);
+    struct tls_socket *socket = &t->base.socket;
     assert(n > 0);
-    if (t->dead)
+    if (t->base.dead)
         return STREAM_ERR;
-    if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE && t->unsent->n > UNSENT_MAX)
+    if (socket->unsent && tls_socket_flush(socket) == STREAM_WANT_WRITE &&
+        tls_socket_unsent(socket) > TLS_UNSENT_MAX)
         return STREAM_WANT_WRITE;
-    if (t->drained && !SSL_has_pending(t->ssl)) {
-        t->drained = false;
+    if (socket->drained && !SSL_has_pending(t->ssl)) {
+        socket->drained = false;
         return STREAM_WANT_READ;
     }
     clear_errors();
@@ -206,7 +205,8 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
     int result = SSL_write_ex(t->ssl, p, n, &moved);
     int system_error = errno;
     if (result == 1) {
-        t->accepted_n = (uint16_t)moved; /* SSL_MODE_ENABLE_PARTIAL_WRITE: one record, 16 KiB */
+        /* SSL_MODE_ENABLE_PARTIAL_WRITE: one record, at most 16 KiB */
+        t->base.accepted_n = (uint16_t)moved;
         return true;
     }
     enum stream_result answer = tls_result(t, result, system_error);
@@ -222,25 +222,26 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
     struct stream_tls *t = stream_tls_of(st);
+    struct tls_socket *socket = &t->base.socket;
     assert(n > 0 && n >= t->pending_n);
-    if (t->dead)
+    if (t->base.dead)
         return STREAM_ERR;
     if (t->pending_n == 0) {
-        if (t->unsent && stream_tls_flush(t) == STREAM_WANT_WRITE)
+        if (socket->unsent && tls_socket_flush(socket) == STREAM_WANT_WRITE)
             return STREAM_WANT_WRITE;
         if (!write_record(t, p, n))
             return STREAM_ERR;
     }
     t->pending_n = n;
-    enum stream_result flushed = stream_tls_flush(t);
+    enum stream_result flushed = tls_socket_flush(socket);
     if (flushed == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE;
     t->pending_n = 0;
     if (flushed == STREAM_ERR) {
-        set_fault(t, "%s", strerrordesc_np(t->send_error));
+        tls_set_fault(&t->base, "%s", strerrordesc_np(socket->send_error));
         return STREAM_ERR;
     }
-    *put = t->accepted_n;
+    *put = t->base.accepted_n;
     return STREAM_OK;
 }
 
@@ -248,30 +249,30 @@ enum stream_result stream_tls_close_write(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     /* close_notify cannot follow a partly sent record, and is not sent during a handshake. */
-    bool can_notify =
-        !t->dead && !t->send_error && t->pending_n == 0 && SSL_is_init_finished(t->ssl);
-    if (can_notify && !t->notified) {
+    bool can_notify = !t->base.dead && !t->base.socket.send_error && t->pending_n == 0 &&
+                      SSL_is_init_finished(t->ssl);
+    if (can_notify && !t->base.notified) {
         clear_errors();
-        t->parting = true;
+        t->base.socket.parting = true;
         int result = SSL_shutdown(t->ssl);
         int system_error = errno;
         if (result < 0)
             return tls_result(t, result, system_error);
-        t->notified = true;
+        t->base.notified = true;
     }
-    if (can_notify && stream_tls_flush(t) == STREAM_WANT_WRITE)
+    if (can_notify && tls_socket_flush(&t->base.socket) == STREAM_WANT_WRITE)
         return STREAM_WANT_WRITE;
     if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
         return STREAM_OK; /* nothing is left to read; stream_free() closes the socket */
     /* ENOTCONN: the peer has already reset the connection. */
-    if (shutdown(t->fd, SHUT_WR) != 0 && errno != ENOTCONN)
+    if (shutdown(t->base.socket.fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return stream_tls_fail(t, "cannot shut down the socket");
     return STREAM_OK;
 }
 
 const char *stream_tls_error(const struct stream *st)
 {
-    const char *fault = CONTAINER_OF(st, const struct stream_tls, stream)->fault;
+    const char *fault = tls_base_of_const(st)->fault;
     return fault ? fault : "out of memory";
 }
 
@@ -283,8 +284,8 @@ bool stream_is_tls(const struct stream *st)
 bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
 {
     t->ssl = ssl;
-    t->fd = fd;
-    t->alert_sent = t->alert_received = TLS_NO_ALERT;
+    t->base.socket.fd = fd;
+    t->base.alert_sent = t->base.alert_received = TLS_NO_ALERT;
     if (!stream_tls_set_bio(t, lib->socket))
         return false;
     SSL_set_info_callback(ssl, note_event);
@@ -307,10 +308,10 @@ static void accept_free(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     SSL_free(t->ssl);
-    close(t->fd);
+    close(t->base.socket.fd);
     OPENSSL_free(t->cn);
-    free(t->fault);
-    free(t->unsent);
+    free(t->base.fault);
+    tls_socket_fini(&t->base.socket);
     tls_context_free(t->context); /* after SSL_free(): callbacks of the SSL use the context */
     free(t);
 }
@@ -327,7 +328,7 @@ struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
     struct stream_tls *t = malloc(sizeof(*t));
     if (!t)
         goto close_fd;
-    *t = (struct stream_tls){.stream = {.ops = &accept_ops}};
+    *t = (struct stream_tls){.base.stream.ops = &accept_ops};
     SSL *ssl = tls_context_connection(ctx);
     if (!ssl)
         goto free_stream;
@@ -335,7 +336,7 @@ struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
     if (!stream_tls_attach(t, tls_context_library(ctx), ssl, fd))
         goto free_ssl;
     t->context = tls_context_ref(ctx);
-    return &t->stream;
+    return &t->base.stream;
 free_ssl:
     SSL_free(ssl);
 free_stream:

@@ -56,7 +56,7 @@ static enum stream_result connect_open(struct stream *st)
 {
     struct stream_tls_connect *c = connect_of(st);
     enum stream_result answer = STREAM_OK;
-    if (c->tls.dead)
+    if (c->tls.base.dead)
         return STREAM_ERR;
     if (!c->connected)
         answer = tcp_answer(c, stream_open(c->tcp));
@@ -66,7 +66,7 @@ static enum stream_result connect_open(struct stream *st)
     if (answer == STREAM_OK)
         answer = stream_tls_handshake(&c->tls);
     if (answer == STREAM_OK)
-        c->tls.drained = false; /* the router sends first */
+        c->tls.base.socket.drained = false; /* the router sends first */
     return answer;
 }
 
@@ -77,8 +77,8 @@ static void connect_free(struct stream *st)
     stream_free(c->tcp);
     free(c->preamble);
     OPENSSL_free(c->tls.cn);
-    free(c->tls.fault);
-    free(c->tls.unsent);
+    free(c->tls.base.fault);
+    tls_socket_fini(&c->tls.base.socket);
     tls_client_context_free(c->context);
     free(c);
 }
@@ -153,14 +153,14 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
     struct stream_tls_connect *c = malloc(sizeof(*c));
     if (!c)
         goto free_tcp;
-    *c = (struct stream_tls_connect){.tls.stream.ops = &connect_ops, .tcp = tcp};
+    *c = (struct stream_tls_connect){.tls.base.stream.ops = &connect_ops, .tcp = tcp};
     SSL *ssl = tls_client_context_connection(ctx);
     if (!ssl || !copy_preamble(c, preamble, preamble_n) ||
         !stream_tls_attach(&c->tls, tls_client_context_library(ctx), ssl, fd))
         goto free_all;
     c->context = tls_client_context_ref(ctx);
     expect(c, peer);
-    return &c->tls.stream;
+    return &c->tls.base.stream;
 free_all:
     SSL_free(ssl);
     free(c->preamble);

@@ -70,15 +70,15 @@ void stream_tls_facts(struct stream *st, struct tls_facts *out)
 bool stream_tls_resumed(const struct stream *st)
 {
     assert(stream_is_tls(st));
-    return SSL_session_reused(CONTAINER_OF(st, const struct stream_tls, stream)->ssl) == 1;
+    return SSL_session_reused(CONTAINER_OF(st, const struct stream_tls, base.stream)->ssl) == 1;
 }
 
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
 {
     assert(stream_is_tls(st));
-    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, stream);
-    bool sent = t->alert_sent != TLS_NO_ALERT;
-    int code = sent ? t->alert_sent : t->alert_received;
+    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, base.stream);
+    bool sent = t->base.alert_sent != TLS_NO_ALERT;
+    int code = sent ? t->base.alert_sent : t->base.alert_received;
     if (code == TLS_NO_ALERT)
         return false;
     *out = (struct tls_alert){
@@ -89,8 +89,8 @@ bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
 bool stream_tls_closed_without_data(const struct stream *st)
 {
     assert(stream_is_tls(st));
-    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, stream);
-    return t->left && t->first == FIRST_NOTHING;
+    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, base.stream);
+    return t->base.socket.left && t->first == FIRST_NOTHING;
 }
 
 /* ---- the peer's names ------------------------------------------------------------------ */

@@ -489,17 +489,18 @@ static void unsent_answers_stay_bounded_if_the_peer_reads_slowly(void **state)
     struct link l;
     link_open(&l, w->ctx, TLS1_3_VERSION);
     const struct stream_tls *t = stream_tls_of(l.server);
-    assert_return_code(setsockopt(t->fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)), errno);
+    assert_return_code(
+        setsockopt(t->base.socket.fd, SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)), errno);
     (void)write_until_blocked(l.server, bytes, n);
     for (unsigned i = 0; i < 2000; i++) { /* about 0.8 MiB of answers in total */
-        assert_non_null(t->unsent);
-        if (t->unsent->n < 40000)
+        assert_non_null(t->base.socket.unsent);
+        if (t->base.socket.unsent->n < 40000)
             assert_int_equal(ask_for_key_updates(&l, 20), STREAM_OK);
         else
             assert_true(recv(l.peer.fd, taken, sizeof(taken), 0) > 0);
-        (void)stream_tls_flush(stream_tls_of(l.server));
+        (void)tls_socket_flush(&tls_base_of(l.server)->socket);
     }
-    assert_in_range(t->unsent->room, 1, 262144);
+    assert_in_range(t->base.socket.unsent->room, 1, 262144);
     link_fini(&l);
     free(bytes);
 }
