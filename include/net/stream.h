@@ -22,6 +22,15 @@ enum stream_result {
                   stream can still be read */
 };
 
+/* What stream_settle() did. */
+enum stream_settled {
+    STREAM_SETTLED,            /* nothing is left to release */
+    STREAM_SETTLE_BUSY,        /* bytes are on their way inside the stream: try again later */
+    STREAM_SETTLE_DISABLED,    /* by the configuration */
+    STREAM_SETTLE_UNSUPPORTED, /* the cipher suite or the version does not allow it */
+    STREAM_SETTLE_FAILED       /* out of memory: try again later */
+};
+
 struct stream;
 
 struct stream_ops {
@@ -32,6 +41,7 @@ struct stream_ops {
     /* null if the stream cannot use a pipe */
     enum stream_result (*read_to_pipe)(struct stream *st, int pipe, size_t n, size_t *got);
     enum stream_result (*write_from_pipe)(struct stream *st, int pipe, size_t n, size_t *put);
+    enum stream_settled (*settle)(struct stream **st); /* null: there is nothing to release */
     void (*free)(struct stream *st);
     const char *(*error)(const struct stream *st);
 };
@@ -103,6 +113,15 @@ MUST_USE static inline enum stream_result stream_write_from_pipe(struct stream *
 MUST_USE static inline enum stream_result stream_close_write(struct stream *st)
 {
     return st->ops->close_write(st);
+}
+
+/*
+ * An open stream carries data from now on: release what only its opening needed. May replace *st.
+ * Nothing changes for the peer, nor for the operations above, and no byte is lost.
+ */
+MUST_USE static inline enum stream_settled stream_settle(struct stream **st)
+{
+    return (*st)->ops->settle ? (*st)->ops->settle(st) : STREAM_SETTLED;
 }
 
 /* Close the socket at the bottom and free every layer. Null is allowed. */

@@ -40,7 +40,33 @@ typedef _Atomic uint64_t counter;
     X(sampled_out, "log_sessions_sampled_total",                                                   \
       "Session ends that were not logged because of sampling.")
 
-/* Upper bounds of the histogram buckets, in microseconds. */
+/*
+ * Suffix, name in log, API and metrics: the TLS connections of relayed sessions. All but the last
+ * have OpenSSL's connection.
+ */
+#define TLS_HOLDS(X)                                                                               \
+    X(NEW, "new")                 /* not tried yet: relayed for less than a second */              \
+    X(BUSY, "busy")               /* data was on its way inside it; tried again */                 \
+    X(NO_MEMORY, "no_memory")     /* tried again */                                                \
+    X(DISABLED, "disabled")       /* tls.detach is false */                                        \
+    X(UNSUPPORTED, "unsupported") /* the cipher suite does not allow it */                         \
+    X(DETACHED, "detached")
+
+enum tls_hold {
+#define X(suffix, word) TLS_HOLD_##suffix,
+    TLS_HOLDS(X)
+#undef X
+        TLS_HOLD_COUNT,
+    TLS_HOLD_NONE = TLS_HOLD_COUNT /* the connection is not TLS, or not relayed */
+};
+
+/* "detached". Not for TLS_HOLD_NONE. */
+const char *tls_hold_name(enum tls_hold hold);
+
+/* The two sides of a session. */
+enum tls_side { TLS_SIDE_CLIENT, TLS_SIDE_NODE, TLS_SIDE_COUNT };
+
+/* Upper bounds of the buckets of the histograms, in microseconds. */
 #define HISTOGRAM_BOUNDS(X)                                                                        \
     X(100)                                                                                         \
     X(250)                                                                                         \
@@ -82,16 +108,17 @@ struct counters {
 #define X(field, word, help) counter field;
     COUNTERS(X)
 #undef X
-    counter closed[CLOSE_REASON_COUNT];    /* sessions closed, by reason */
-    counter in_state[SESSION_STATE_COUNT]; /* gauge: sessions by state */
-    counter bytes_up, bytes_down;          /* device to node, node to device */
-    struct connack_counters connacks[256]; /* from nodes, forwarded to devices; by code */
-    counter refused[256];                  /* CONNACKs sent by the router itself, by code */
-    counter tls_full, tls_resumed;         /* successful handshakes with devices */
-    counter tls_failed[TLS_FAILURE_COUNT]; /* timeouts are counted in `closed` */
-    struct histogram tls_us;               /* duration of handshakes */
-    struct histogram connack_us;           /* from complete CONNECT to forwarded CONNACK */
-    struct histogram turn_us; /* one turn of the worker's loop, without waiting for events */
+    counter closed[CLOSE_REASON_COUNT];                /* sessions ever closed, by reason */
+    counter in_state[SESSION_STATE_COUNT];             /* gauge: sessions in each state now */
+    counter bytes_up, bytes_down;                      /* device to node, node to device */
+    struct connack_counters connacks[256];             /* from nodes, passed on to devices */
+    counter refused[256];                              /* CONNACKs of our own, by code */
+    counter tls_full, tls_resumed;                     /* handshakes with devices that succeeded */
+    counter tls_failed[TLS_FAILURE_COUNT];             /* those that timed out are in closed */
+    counter tls_holds[TLS_SIDE_COUNT][TLS_HOLD_COUNT]; /* gauge: of relayed sessions */
+    struct histogram tls_us;     /* of these, from accept or PROXY header to their end */
+    struct histogram connack_us; /* from a complete CONNECT to the CONNACK passed on */
+    struct histogram turn_us;    /* one turn of the worker's loop, without the wait for events */
 };
 
 /* Only the owning worker calls these, so a separate load and store are enough. */

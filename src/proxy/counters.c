@@ -1,6 +1,7 @@
 /* counters.c - histograms of durations. */
 #include "proxy/counters.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 #include "base/util.h"
@@ -18,4 +19,15 @@ void histogram_add(struct histogram *h, uint64_t us)
         i++;
     counter_add(&h->buckets[i], 1);
     counter_add(&h->sum_us, us);
+}
+
+const char *tls_hold_name(enum tls_hold hold)
+{
+    static const char *const words[] = {
+#define X(suffix, word) word,
+        TLS_HOLDS(X)
+#undef X
+    };
+    assert(hold < TLS_HOLD_COUNT);
+    return words[hold];
 }

@@ -53,7 +53,7 @@ struct certificate_conf {
     uint32_t line;                     /* line in the configuration file, for messages */
 };
 
-/* Zero means the default in every field except certificates and min_version. */
+/* Zero means the default in every field except certificates, min_version and detach. */
 struct tls_conf {
     struct certificate_conf *certificates; /* at least one; the first is the default */
     size_t n_certificates;
@@ -76,6 +76,8 @@ struct tls_conf {
 
     bool session_tickets_off;      /* session_tickets is false: all handshakes are full */
     char *session_ticket_key_file; /* session_tickets.key_file; null = generated keys */
+
+    bool detach; /* default true: free OpenSSL's connection after the handshake */
 };
 
 /* TLS towards the nodes of a cluster. */
@@ -91,6 +93,7 @@ struct upstream_tls_conf {
     unsigned min_version;              /* as in tls_conf; 0 = TLS 1.2 */
     char **alpn;                       /* none = no ALPN; no MQTT broker requires it */
     size_t n_alpn;
+    bool detach; /* as in tls_conf */
 };
 
 /* The field of the CONNECT that must match the device's certificate. */

@@ -13,6 +13,7 @@
 #include "net/tls/cert/expiry.h"
 #include "net/tls/cert/pem.h"
 #include "net/tls/cert/verify.h"
+#include "secrets.h"
 #include "settings.h"
 
 struct tls_client_context {
@@ -20,6 +21,7 @@ struct tls_client_context {
     const struct tls_library *lib;
     SSL_CTX *ossl;
     bool verify;
+    bool detaches;
     struct tls_expiry expiry;
 };
 
@@ -89,7 +91,10 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
     ctx->refs = 1;
     ctx->lib = lib;
     ctx->verify = conf->verify;
+    ctx->detaches = conf->detach;
     tls_settings_common(ctx->ossl);
+    if (conf->detach)
+        tls_secrets_use(ctx->ossl);
     SSL_CTX_set_verify(ctx->ossl, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     tls_wipe_begin();
     bool loaded = tls_settings_client(ctx->ossl, conf->min_version, error) &&
@@ -132,6 +137,11 @@ SSL *tls_client_context_connection(struct tls_client_context *ctx)
 const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx)
 {
     return ctx->lib;
+}
+
+bool tls_client_context_detaches(const struct tls_client_context *ctx)
+{
+    return ctx->detaches;
 }
 
 bool tls_client_context_verifies(const struct tls_client_context *ctx)

@@ -27,6 +27,7 @@
 #include "net/tls/cert/pem.h"
 #include "net/tls/cert/staple.h"
 #include "net/tls/cert/verify.h"
+#include "secrets.h"
 #include "settings.h"
 #include "ticket_keys.h"
 
@@ -41,6 +42,7 @@ struct tls_context {
     unsigned refs; /* held by the owner and each stream; one thread only */
     bool strict_sni;
     bool tickets_off;
+    bool detaches;
     const struct tls_library *lib;
     struct tls_ticket_keys *keys; /* a reference; null = no tickets */
     struct tls_alpn alpn;         /* empty = the default */
@@ -182,6 +184,8 @@ static SSL_CTX *entry_context(struct tls_context *ctx, const struct tls_conf *co
         return NULL;
     }
     tls_settings_common(ossl);
+    if (conf->detach)
+        tls_secrets_use(ossl);
     SSL_CTX_set_alpn_select_cb(ossl, choose_alpn, ctx);
     SSL_CTX_set_tlsext_status_cb(ossl, staple_response);
     SSL_CTX_set_tlsext_status_arg(ossl, ctx);
@@ -334,6 +338,7 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
     ctx->lib = lib;
     ctx->strict_sni = conf->strict_sni;
     ctx->tickets_off = conf->session_tickets_off;
+    ctx->detaches = conf->detach;
     ctx->keys = tls_ticket_keys_ref(keys);
     ctx->staples = calloc(conf->n_certificates, sizeof(*ctx->staples));
     tls_wipe_begin();
@@ -354,6 +359,11 @@ struct tls_context *tls_context_new(struct tls_library *lib, const struct tls_co
 }
 
 /* ---- references ------------------------------------------------------------------------ */
+
+bool tls_context_detaches(const struct tls_context *ctx)
+{
+    return ctx->detaches;
+}
 
 const struct tls_library *tls_context_library(const struct tls_context *ctx)
 {

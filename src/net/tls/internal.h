@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "ciphers.h"
 #include "net/tls/client.h"
 #include "net/tls/context.h"
 
@@ -14,7 +15,8 @@ struct tls_library {
     OSSL_LIB_CTX *ossl;
     /* fetched from this library context: EVP_aes_*() would lock the global context */
     EVP_CIPHER *aes_128_cbc, *aes_256_cbc;
-    BIO_METHOD *socket; /* socket BIO of all streams of this library */
+    BIO_METHOD *socket;          /* socket BIO of all streams of this library */
+    struct tls_ciphers *ciphers; /* of its detached streams */
 };
 
 /* Create the socket BIO's method; free it with BIO_meth_free(). Null if out of memory. */
@@ -30,6 +32,9 @@ void tls_wipe_end(void);
 /* Create the SSL of a server connection, without a socket. Null if out of memory. */
 SSL *tls_context_connection(struct tls_context *ctx);
 
+/* Are its connections detached after the handshake? */
+bool tls_context_detaches(const struct tls_context *ctx);
+
 /* The library that the context was created with. */
 const struct tls_library *tls_context_library(const struct tls_context *ctx);
 
@@ -40,6 +45,7 @@ struct tls_context *tls_context_ref(struct tls_context *ctx);
 SSL *tls_client_context_connection(struct tls_client_context *ctx);
 
 const struct tls_library *tls_client_context_library(const struct tls_client_context *ctx);
+bool tls_client_context_detaches(const struct tls_client_context *ctx);
 bool tls_client_context_verifies(const struct tls_client_context *ctx);
 
 #endif

@@ -78,8 +78,9 @@ struct tls_library *tls_library_new(void)
     if (lib->ossl) {
         lib->aes_128_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-128-CBC", NULL);
         lib->aes_256_cbc = EVP_CIPHER_fetch(lib->ossl, "AES-256-CBC", NULL);
+        lib->ciphers = tls_ciphers_new(lib->ossl);
     }
-    if (!lib->ossl || !lib->socket || !lib->aes_128_cbc || !lib->aes_256_cbc) {
+    if (!lib->ossl || !lib->socket || !lib->aes_128_cbc || !lib->aes_256_cbc || !lib->ciphers) {
         tls_library_free(lib);
         return NULL;
     }
@@ -90,6 +91,7 @@ void tls_library_free(struct tls_library *lib)
 {
     if (!lib)
         return;
+    tls_ciphers_free(lib->ciphers);
     EVP_CIPHER_free(lib->aes_128_cbc);
     EVP_CIPHER_free(lib->aes_256_cbc);
     BIO_meth_free(lib->socket);

@@ -6,6 +6,7 @@
  */
 #include "socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 ssize_t tls_socket_receive(struct tls_socket *s, void *p, size_t n)
 {
     ssize_t r;
+    assert(n > 0); /* 0 would look like the end */
     if (s->drained) {
         s->drained = false;
         errno = EAGAIN;

@@ -19,8 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "detached.h"
 #include "internal.h"
 #include "net/tls/cert/error.h"
+#include "secrets.h"
 #include "stream.h"
 #include "wire/first_bytes.h"
 
@@ -281,45 +283,75 @@ bool stream_is_tls(const struct stream *st)
     return st->ops->error == stream_tls_error;
 }
 
-bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd)
+bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd,
+                       bool detach)
 {
     t->ssl = ssl;
     t->base.socket.fd = fd;
     t->base.alert_sent = t->base.alert_received = TLS_NO_ALERT;
-    if (!stream_tls_set_bio(t, lib->socket))
+    if (detach && !(t->secrets = tls_secrets_note(ssl)))
         return false;
+    if (!stream_tls_set_bio(t, lib->socket)) {
+        tls_secrets_free(t->secrets);
+        return false;
+    }
     SSL_set_info_callback(ssl, note_event);
     return true;
 }
 
-/* ---- server side ----------------------------------------------------------------------- */
+void stream_tls_fini(struct stream_tls *t)
+{
+    SSL_free(t->ssl);
+    tls_secrets_free(t->secrets);
+    OPENSSL_free(t->cn);
+}
+
+/* Server side */
 
 static enum stream_result accept_open(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     enum stream_result answer = stream_tls_handshake(t);
-    /* The stapled OCSP response has been sent: free it. */
+    /* Free the stapled response, which has been sent. */
     if (answer == STREAM_OK)
         SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0);
     return answer;
 }
 
+/* Free all but the socket and its unsent bytes. */
+static void accept_fini(struct stream_tls *t)
+{
+    stream_tls_fini(t);
+    tls_context_free(t->context); /* after the SSL, whose callbacks use it */
+    free(t);
+}
+
 static void accept_free(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
-    SSL_free(t->ssl);
     close(t->base.socket.fd);
-    OPENSSL_free(t->cn);
-    free(t->base.fault);
     tls_socket_fini(&t->base.socket);
-    tls_context_free(t->context); /* after SSL_free(): callbacks of the SSL use the context */
-    free(t);
+    free(t->base.fault);
+    accept_fini(t);
+}
+
+static enum stream_settled accept_settle(struct stream **st)
+{
+    struct stream_tls *t = stream_tls_of(*st);
+    enum stream_settled settled;
+    struct stream *detached = stream_tls_detach(t, tls_context_library(t->context), &settled);
+    if (detached) {
+        accept_fini(t);
+        *st = detached;
+    }
+    return settled;
 }
 
 static const struct stream_ops accept_ops = {.open = accept_open,
                                              .read = stream_tls_read,
                                              .write = stream_tls_write,
                                              .close_write = stream_tls_close_write,
+                                             .settle = accept_settle,
                                              .free = accept_free,
                                              .error = stream_tls_error};
 
@@ -333,7 +365,7 @@ struct stream *stream_tls_accept(struct tls_context *ctx, int fd)
     if (!ssl)
         goto free_stream;
     SSL_set_accept_state(ssl);
-    if (!stream_tls_attach(t, tls_context_library(ctx), ssl, fd))
+    if (!stream_tls_attach(t, tls_context_library(ctx), ssl, fd, tls_context_detaches(ctx)))
         goto free_ssl;
     t->context = tls_context_ref(ctx);
     return &t->base.stream;

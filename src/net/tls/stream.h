@@ -34,6 +34,7 @@ struct tls_base {
 struct stream_tls {
     struct tls_base base;
     SSL *ssl;
+    struct tls_secrets *secrets; /* owned; null = it is not detached */
     struct tls_context *context; /* a reference; null on the client side */
     char *cn;                    /* peer's common name, computed on demand; from OPENSSL_malloc() */
     size_t cn_n;                 /* its length in bytes */
@@ -65,9 +66,16 @@ __attribute__((format(printf, 2, 3))) void tls_set_fault(struct tls_base *base, 
 /* Is this a TLS stream, attached or detached? For asserts. */
 bool stream_is_tls(const struct stream *st);
 
-/* Attach an SSL and a socket to a stream. On failure, the caller still owns both. */
+/*
+ * Attach an SSL and a socket to a stream. On failure, the caller still owns both.
+ *
+ *   detach   note what is needed to detach the stream later
+ */
 MUST_USE bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl,
-                                int fd);
+                                int fd, bool detach);
+
+/* Free what stream_tls_attach() has attached, but the socket. */
+void stream_tls_fini(struct stream_tls *t);
 
 /* Connect the SSL to the stream's socket. False if out of memory. */
 MUST_USE bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "detached.h"
 #include "internal.h"
 #include "stream.h"
 
@@ -70,23 +71,44 @@ static enum stream_result connect_open(struct stream *st)
     return answer;
 }
 
+/* Free all but the socket and its unsent bytes. */
+static void connect_fini(struct stream_tls_connect *c)
+{
+    stream_tls_fini(&c->tls);
+    free(c->preamble);
+    tls_client_context_free(c->context);
+    free(c);
+}
+
 static void connect_free(struct stream *st)
 {
     struct stream_tls_connect *c = connect_of(st);
-    SSL_free(c->tls.ssl);
     stream_free(c->tcp);
-    free(c->preamble);
-    OPENSSL_free(c->tls.cn);
-    free(c->tls.base.fault);
     tls_socket_fini(&c->tls.base.socket);
-    tls_client_context_free(c->context);
-    free(c);
+    free(c->tls.base.fault);
+    connect_fini(c);
+}
+
+static enum stream_settled connect_settle(struct stream **st)
+{
+    struct stream_tls_connect *c = connect_of(*st);
+    enum stream_settled settled;
+    struct stream *detached =
+        stream_tls_detach(&c->tls, tls_client_context_library(c->context), &settled);
+    if (detached) {
+        const int fd = stream_tcp_release(c->tcp); /* the detached stream has it now */
+        assert(fd == tls_base_of(detached)->socket.fd);
+        connect_fini(c);
+        *st = detached;
+    }
+    return settled;
 }
 
 static const struct stream_ops connect_ops = {.open = connect_open,
                                               .read = stream_tls_read,
                                               .write = stream_tls_write,
                                               .close_write = stream_tls_close_write,
+                                              .settle = connect_settle,
                                               .free = connect_free,
                                               .error = stream_tls_error};
 
@@ -156,7 +178,8 @@ struct stream *stream_tls_connect(struct tls_client_context *ctx, int fd,
     *c = (struct stream_tls_connect){.tls.base.stream.ops = &connect_ops, .tcp = tcp};
     SSL *ssl = tls_client_context_connection(ctx);
     if (!ssl || !copy_preamble(c, preamble, preamble_n) ||
-        !stream_tls_attach(&c->tls, tls_client_context_library(ctx), ssl, fd))
+        !stream_tls_attach(&c->tls, tls_client_context_library(ctx), ssl, fd,
+                           tls_client_context_detaches(ctx)))
         goto free_all;
     c->context = tls_client_context_ref(ctx);
     expect(c, peer);

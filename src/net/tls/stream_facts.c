@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "detached.h"
 #include "internal.h"
 #include "net/tls/cert/names.h"
 #include "stream.h"
@@ -53,8 +54,13 @@ static struct span server_name(const SSL *ssl)
 void stream_tls_facts(struct stream *st, struct tls_facts *out)
 {
     assert(stream_is_tls(st));
+    const struct stream_detached *detached = stream_detached_of(st);
     struct stream_tls *t = stream_tls_of(st);
     unsigned alpn_n;
+    if (detached) {
+        stream_detached_facts(detached, out);
+        return;
+    }
     *out = (struct tls_facts){.version = SSL_get_version(t->ssl),
                               .cipher = SSL_get_cipher_name(t->ssl),
                               .sni = server_name(t->ssl),
@@ -76,9 +82,9 @@ bool stream_tls_resumed(const struct stream *st)
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
 {
     assert(stream_is_tls(st));
-    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, base.stream);
-    bool sent = t->base.alert_sent != TLS_NO_ALERT;
-    int code = sent ? t->base.alert_sent : t->base.alert_received;
+    const struct tls_base *base = tls_base_of_const(st);
+    bool sent = base->alert_sent != TLS_NO_ALERT;
+    int code = sent ? base->alert_sent : base->alert_received;
     if (code == TLS_NO_ALERT)
         return false;
     *out = (struct tls_alert){

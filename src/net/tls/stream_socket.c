@@ -15,6 +15,7 @@
 #include <openssl/bio.h>
 
 #include "internal.h"
+#include "secrets.h"
 #include "stream.h"
 #include "wire/first_bytes.h"
 
@@ -39,6 +40,8 @@ static int socket_write(BIO *bio, const char *p, int n)
 {
     struct stream_tls *t = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
+    if (t->secrets)
+        tls_secrets_note_sent(t->secrets, (const uint8_t *)p, (size_t)n);
     tls_socket_send(&t->base.socket, p, (size_t)n);
     return n;
 }

@@ -166,6 +166,11 @@ static enum stream_result ws_open(struct stream *st)
     return ws_upgrade_step(ws);
 }
 
+static enum stream_settled ws_settle(struct stream **st)
+{
+    return stream_settle(&ws_of(*st)->inner);
+}
+
 static void ws_free(struct stream *st)
 {
     struct stream_ws *ws = ws_of(st);
@@ -186,6 +191,7 @@ static const struct stream_ops ws_ops = {.open = ws_open,
                                          .read = ws_read,
                                          .write = ws_write,
                                          .close_write = ws_close_write,
+                                         .settle = ws_settle,
                                          .free = ws_free,
                                          .error = ws_error};
 

@@ -16,6 +16,7 @@
 #include "net/ws/stream.h"
 #include "proxy/listener.h"
 #include "seat.h"
+#include "settle.h"
 #include "worker_core.h"
 
 #define BIT(state) (1u << SESSION_##state)
@@ -128,6 +129,8 @@ void session_goto(struct session *s, enum session_state state)
     if (s->state >= SESSION_ROUTE && state < SESSION_RELAY)
         s->entered_us -= spent_us % 1000u;
     counter_sub(&s->w->counters.in_state[s->state], 1);
+    if (s->state == SESSION_RELAY)
+        settle_end(s);
     s->state = state;
     counter_add(&s->w->counters.in_state[state], 1);
     session_set_deadline(s, state_limit_ms(s, state));

@@ -116,13 +116,14 @@ struct session {
     /* small fields of all stages, grouped to avoid padding */
     uint16_t keep_alive_s;        /* connect */
     uint8_t mqtt_version;         /* connect: 3, 4, 5; 0 = not known yet */
-    uint8_t tries : 4;            /* dial: candidates used, at most PLACEMENT_TRIES_MAX */
-    bool deadline_moved : 1;      /* session_watch() must restart the timer */
-    bool counted : 1;             /* dial: counted in the node's sessions */
-    bool counted_clean : 1;       /* relay: in the seat's `clean` list, not in `kept` */
-    bool keepalive_set : 1;       /* relay: TCP keepalive is set on the node's socket */
-    enum session_state state : 8; /* set only by session_goto() */
-    enum placement_kind kind : 8; /* dial: of the current node */
+    uint8_t tries : 4;            /* dial: candidates used up, PLACEMENT_TRIES_MAX at most */
+    bool deadline_moved : 1;      /* session_watch() has to restart the timer */
+    bool counted : 1;             /* dial: among the node's sessions */
+    bool counted_clean : 1;       /* relay: in the seat's clean list, not in kept */
+    bool keepalive_set : 1;       /* relay: the node's socket has TCP keepalive */
+    uint8_t tls_holds[2];         /* relay: enum tls_hold, by enum tls_side; settle.c only */
+    enum session_state state : 8; /* session_goto() only */
+    enum placement_kind kind : 8; /* dial: of the node being tried or used */
     enum close_reason reason : 8; /* closing */
     bool half_closed : 1;         /* relay: one side has ended, the other has not */
     bool client_left_first : 1;   /* relay: the client ended before the node */

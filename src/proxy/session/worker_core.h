@@ -60,6 +60,10 @@ struct worker_core {
     uint64_t held_max;   /* the worker's share of limits.relay_memory_bytes; 0 = no limit */
     struct list stuck;   /* relayed sessions with waiting data, longest wait first */
 
+    /* settle.h */
+    uint64_t settle_turn_us; /* now_us of the turn that `settles_left` is for */
+    uint32_t settles_left;   /* connections that may still be settled in it */
+
     struct worker_ends ends;
     struct counters counters;
 };

@@ -10,11 +10,12 @@
 #include "proxy/session/access_log.h"
 #include "proxy/session/memory.h"
 #include "proxy/session/seat.h"
+#include "proxy/session/settle.h"
 #include "proxy/session/worker_core.h"
 #include "stages.h"
 
-/* When to set TCP keepalive on the node's socket; half of the idle limit, if that is less. */
-#define SETTLED_MS 60000.0
+/* When the TCP keepalive of the node is set, unless half of the idle limit is less. */
+#define KEEPALIVE_MS 60000.0
 
 /* keep alive 0: the client sends no PINGREQ, so only a very long silence means a dead connection */
 #define IDLE_WITHOUT_KEEP_ALIVE_MS 7200000.0
@@ -107,8 +108,38 @@ static bool take_rest(struct session *s)
     return true;
 }
 
+static double ms_since(const struct session *s, uint64_t then_us)
+{
+    return s->w->now_us > then_us ? (double)(s->w->now_us - then_us) / 1000.0 : 0;
+}
+
+/* Milliseconds until the session is idle for too long. */
+static double idle_left_ms(const struct session *s)
+{
+    return idle_limit_ms(s) - ms_since(s, s->active_us);
+}
+
+/* Milliseconds until keepalive is set. */
+static double keepalive_due_ms(const struct session *s)
+{
+    const double half_ms = idle_limit_ms(s) / 2;
+    return (half_ms < KEEPALIVE_MS ? half_ms : KEEPALIVE_MS) - ms_since(s, s->entered_us);
+}
+
+/* Set the deadline to what is due first; settle_ms is 0 if the streams are settled. */
+static void set_deadline(struct session *s, double settle_ms)
+{
+    double ms = idle_left_ms(s);
+    if (!s->keepalive_set && keepalive_due_ms(s) < ms)
+        ms = keepalive_due_ms(s);
+    if (settle_ms > 0 && settle_ms < ms)
+        ms = settle_ms;
+    session_set_deadline(s, ms > 1 ? ms : 1);
+}
+
 enum step stage_relay_begin(struct session *s)
 {
+    const bool node_is_tls = s->arrival->cluster_view->tls != NULL;
     if (!take_rest(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     /* CONNACK has read the client until WANT_READ, unless it could not forward the data */
@@ -122,7 +153,8 @@ enum step stage_relay_begin(struct session *s)
     access_log_placed(s);
     note_heard(s);
     s->active_us = s->w->now_us;
-    session_set_deadline(s, idle_limit_ms(s) / 2 < SETTLED_MS ? idle_limit_ms(s) / 2 : SETTLED_MS);
+    settle_begin(s, node_is_tls);
+    set_deadline(s, s->tls || node_is_tls ? SETTLE_FIRST_MS : 0);
     return STEP_MOVED;
 }
 
@@ -179,20 +211,22 @@ enum step stage_relay(struct session *s)
 }
 
 /*
- * Traffic does not move the deadline; when the timer fires, the last activity is checked. The first
- * check also sets TCP keepalive on the node's socket, so that short sessions are spared four system
- * calls.
+ * The deadline is seldom moved and checks the last activity when it fires: traffic costs nothing.
+ * On the way it settles the session's streams, and sets TCP keepalive on the node's socket: four
+ * system calls. Short sessions pay for neither.
  */
 enum step stage_relay_timed_out(struct session *s)
 {
-    if (!s->keepalive_set && s->node_stream)
-        socket_keep_alive(s->node_io.fd);
-    s->keepalive_set = true;
-    double left_ms = idle_limit_ms(s) - (double)(s->w->now_us - s->active_us) / 1000.0;
+    if (!s->keepalive_set && keepalive_due_ms(s) <= 0) {
+        if (s->node_stream)
+            socket_keep_alive(s->node_io.fd);
+        s->keepalive_set = true;
+    }
+    const double left_ms = idle_left_ms(s);
     if (left_ms <= 0 && s->half_closed)
         return close_ended(s, "the other side did not close in time");
     if (left_ms <= 0)
         return session_close(s, CLOSE_IDLE_TIMEOUT, NULL);
-    session_set_deadline(s, left_ms);
+    set_deadline(s, settle(s));
     return STEP_WAIT;
 }

@@ -224,6 +224,7 @@ static struct session *session_new(struct worker_core *w, struct listener *liste
     list_init(&s->runnable);
     list_init(&s->stuck);
     list_init(&s->seat_link);
+    s->tls_holds[TLS_SIDE_CLIENT] = s->tls_holds[TLS_SIDE_NODE] = TLS_HOLD_NONE;
     ev_io_init(&s->client_io, on_client, fd, 0);
     ev_io_init(&s->node_io, on_node, -1, 0);
     ev_init(&s->deadline, on_deadline);

@@ -148,8 +148,14 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, session_tickets_off),
      .table = &session_tickets_table,
      .default_text = "on",
-     .help = "Settings for session tickets, with which devices resume a TLS session without a full "
-             "handshake; `false` disables them."},
+     .help = "Session tickets, by which devices resume a TLS session without a full handshake; "
+             "`false` disables them."},
+    {.key = "detach",
+     .kind = KEY_BOOL,
+     FIELD(struct tls_conf, detach),
+     .default_value = true,
+     .help = "Release OpenSSL's connection about a second after a session is relayed, so that an "
+             "idle TLS session takes about 1 KiB of memory instead of 15 to 30."},
 };
 const struct config_table config_tls_table = TABLE(struct tls_conf, tls_keys);
 
@@ -202,6 +208,12 @@ static const struct config_key upstream_tls_keys[] = {
      COUNT(struct upstream_tls_conf, n_alpn),
      .default_text = "none",
      .help = "Protocols offered to nodes in ALPN."},
+    {.key = "detach",
+     .kind = KEY_BOOL,
+     FIELD(struct upstream_tls_conf, detach),
+     .default_value = true,
+     .help = "Release OpenSSL's connection about a second after a session is relayed, so that an "
+             "idle TLS session takes about 1 KiB of memory instead of 15 to 30."},
 };
 const struct config_table config_upstream_tls_table =
     TABLE(struct upstream_tls_conf, upstream_tls_keys);
