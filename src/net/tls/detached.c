@@ -23,8 +23,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "secrets.h"
-
 /* A record of this size or more is read exactly, so that no part of the next one has to be kept. */
 #define LARGE_RECORD 4096u
 
@@ -527,48 +525,16 @@ void stream_detached_facts(const struct stream_detached *d, struct tls_facts *ou
     memcpy(out->key_alg, cn + d->cn_n, d->key_alg_n);
 }
 
-/* ---- detaching -------------------------------------------------------------------------- */
-
-/* Does OpenSSL hold bytes of the connection, or owe an answer? */
-static bool is_busy(const struct stream_tls *t)
+struct stream *stream_detached_new(const struct tls_base *base, const struct tls_library *lib,
+                                   const struct tls_records *records, const struct tls_facts *facts)
 {
-    return t->base.dead || t->base.notified || t->base.socket.unsent || t->base.socket.send_error ||
-           t->pending_n > 0 || t->refuses || !SSL_is_init_finished(t->ssl) ||
-           SSL_has_pending(t->ssl) ||
-           /* a header was read, and nothing of its record's body */
-           strcmp(SSL_rstate_string(t->ssl), "RH") != 0 || SSL_get_shutdown(t->ssl) != 0 ||
-           SSL_get_key_update_type(t->ssl) != SSL_KEY_UPDATE_NONE;
-}
-
-struct stream *stream_tls_detach(struct stream_tls *t, const struct tls_library *lib,
-                                 enum stream_settled *out)
-{
-    struct tls_facts facts;
-    *out = STREAM_SETTLE_DISABLED;
-    if (!t->secrets)
-        return NULL;
-    *out = STREAM_SETTLE_BUSY;
-    if (is_busy(t))
-        return NULL;
-    stream_tls_facts(&t->base.stream, &facts);
-    *out = STREAM_SETTLE_UNSUPPORTED;
-    if (facts.sni.n > UINT16_MAX || facts.cn.n > UINT16_MAX)
-        return NULL;
-    *out = STREAM_SETTLE_FAILED;
     struct stream_detached *d =
-        malloc(sizeof(*d) + facts.sni.n + facts.alpn_n + facts.cn.n + strlen(facts.key_alg));
+        malloc(sizeof(*d) + facts->sni.n + facts->alpn_n + facts->cn.n + strlen(facts->key_alg));
     if (!d)
         return NULL;
-    *d = (struct stream_detached){.base = t->base, .lib = lib};
-    if (!tls_secrets_export(t->secrets, t->ssl, lib->ciphers, &d->records, out)) {
-        free(d);
-        return NULL;
-    }
+    *d = (struct stream_detached){.base = *base, .lib = lib, .records = *records};
     d->base.stream.ops = &detached_ops;
     d->base.is_detached = true;
-    copy_facts(d, &facts);
-    *out = STREAM_SETTLED;
-    /* As if it had been closed in order: else OpenSSL makes its session not resumable. */
-    SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    copy_facts(d, facts);
     return &d->base.stream;
 }

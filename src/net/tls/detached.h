@@ -8,10 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base.h"
 #include "internal.h"
 #include "net/stream.h"
+#include "net/tls/context.h"
 #include "records.h"
-#include "stream.h"
 
 /* Bytes that were received and not delivered: plaintext, then the beginning of a record. */
 struct tls_held {
@@ -46,12 +47,14 @@ static inline struct stream_detached *stream_detached_of(struct stream *st)
 }
 
 /*
- * A detached stream for an attached one of which OpenSSL holds no bytes. It takes the socket; the
- * caller frees the rest of `t`. Null if that is not possible: *out then says why, and nothing has
- * changed.
+ * A detached stream with copies of all arguments. It takes the socket, its unsent bytes and the
+ * error text of `base`, and the keys, which the caller must wipe. Null if out of memory: nothing is
+ * taken then.
  */
-MUST_USE struct stream *stream_tls_detach(struct stream_tls *t, const struct tls_library *lib,
-                                          enum stream_settled *out);
+MUST_USE struct stream *stream_detached_new(const struct tls_base *base,
+                                            const struct tls_library *lib,
+                                            const struct tls_records *records,
+                                            const struct tls_facts *facts);
 
 void stream_detached_facts(const struct stream_detached *d, struct tls_facts *out);
 

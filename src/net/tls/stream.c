@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "detached.h"
+#include "detach.h"
 #include "internal.h"
 #include "net/tls/cert/error.h"
 #include "secrets.h"
@@ -54,17 +54,6 @@ static void note_event(const SSL *ssl, int where, int value)
         note_alert(t, where, value);
     if ((where & (SSL_CB_LOOP | SSL_CB_ALERT)) && ++t->steps > STEPS_MAX)
         t->refuses = true;
-}
-
-void tls_set_fault(struct tls_base *base, const char *format, ...)
-{
-    char words[128];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(words, sizeof(words), format, arguments);
-    va_end(arguments);
-    if (!base->fault)
-        base->fault = strdup(words);
 }
 
 static void set_verify_fault(struct stream_tls *t)
@@ -270,17 +259,6 @@ enum stream_result stream_tls_close_write(struct stream *st)
     if (shutdown(t->base.socket.fd, SHUT_WR) != 0 && errno != ENOTCONN)
         return stream_tls_fail(t, "cannot shut down the socket");
     return STREAM_OK;
-}
-
-const char *stream_tls_error(const struct stream *st)
-{
-    const char *fault = tls_base_of_const(st)->fault;
-    return fault ? fault : "out of memory";
-}
-
-bool stream_is_tls(const struct stream *st)
-{
-    return st->ops->error == stream_tls_error;
 }
 
 bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd,

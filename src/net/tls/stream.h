@@ -8,28 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base.h"
 #include "net/stream.h"
 #include "net/tls/context.h"
-#include "socket.h"
-
-#define TLS_NO_ALERT (-1)
-
-/* With more unsent bytes than this, the stream is not read: a peer that sends KeyUpdates without
- * reading the responses must not fill the memory. A record has slightly more than 16 KiB. */
-#define TLS_UNSENT_MAX 65536u
-
-/* What a stream has before and after it is detached. */
-struct tls_base {
-    struct stream stream;
-    struct tls_socket socket;
-    char *fault;            /* owned; text of the first error; null = none, or out of memory */
-    int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
-    int16_t alert_received; /* last fatal alert received, or TLS_NO_ALERT */
-    uint16_t accepted_n;    /* bytes of a write that must be repeated: those in unsent records */
-    bool is_detached;
-    bool dead;     /* the stream has failed */
-    bool notified; /* close_notify was queued or sent */
-};
 
 struct stream_tls {
     struct tls_base base;
@@ -49,23 +30,6 @@ static inline struct stream_tls *stream_tls_of(struct stream *st)
     return CONTAINER_OF(st, struct stream_tls, base.stream);
 }
 
-static inline struct tls_base *tls_base_of(struct stream *st)
-{
-    return CONTAINER_OF(st, struct tls_base, stream);
-}
-
-static inline const struct tls_base *tls_base_of_const(const struct stream *st)
-{
-    return CONTAINER_OF(st, const struct tls_base, stream);
-}
-
-/* Set the error text, unless there is one. On the heap: few streams need it. */
-__attribute__((format(printf, 2, 3))) void tls_set_fault(struct tls_base *base, const char *format,
-                                                         ...);
-
-/* Is this a TLS stream, attached or detached? For asserts. */
-bool stream_is_tls(const struct stream *st);
-
 /*
  * Attach an SSL and a socket to a stream. On failure, the caller still owns both.
  *
@@ -82,7 +46,10 @@ MUST_USE bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method)
 
 /* The stream of an SSL, from the BIO that stream_tls_set_bio() has set. Storing it as the SSL's app
  * data would take 96 more bytes. */
-struct stream_tls *stream_tls_of_ssl(const SSL *ssl);
+static inline struct stream_tls *stream_tls_of_ssl(const SSL *ssl)
+{
+    return BIO_get_data(SSL_get_rbio(ssl));
+}
 
 /* Continue the handshake. */
 enum stream_result stream_tls_handshake(struct stream_tls *t);
@@ -94,6 +61,5 @@ enum stream_result stream_tls_fail(struct stream_tls *t, const char *words);
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got);
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put);
 enum stream_result stream_tls_close_write(struct stream *st);
-const char *stream_tls_error(const struct stream *st);
 
 #endif

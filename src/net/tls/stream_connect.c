@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "detached.h"
+#include "detach.h"
 #include "internal.h"
 #include "stream.h"
 

@@ -79,19 +79,6 @@ bool stream_tls_resumed(const struct stream *st)
     return SSL_session_reused(CONTAINER_OF(st, const struct stream_tls, base.stream)->ssl) == 1;
 }
 
-bool stream_tls_alert(const struct stream *st, struct tls_alert *out)
-{
-    assert(stream_is_tls(st));
-    const struct tls_base *base = tls_base_of_const(st);
-    bool sent = base->alert_sent != TLS_NO_ALERT;
-    int code = sent ? base->alert_sent : base->alert_received;
-    if (code == TLS_NO_ALERT)
-        return false;
-    *out = (struct tls_alert){
-        .sent = sent, .code = (uint8_t)code, .description = SSL_alert_desc_string_long(code)};
-    return true;
-}
-
 bool stream_tls_closed_without_data(const struct stream *st)
 {
     assert(stream_is_tls(st));

@@ -80,8 +80,3 @@ bool stream_tls_set_bio(struct stream_tls *t, const BIO_METHOD *method)
     SSL_set_bio(t->ssl, bio, bio); /* one reference serves both */
     return true;
 }
-
-struct stream_tls *stream_tls_of_ssl(const SSL *ssl)
-{
-    return BIO_get_data(SSL_get_rbio(ssl));
-}
