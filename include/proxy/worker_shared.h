@@ -18,10 +18,10 @@ struct worker_shared {
     uint64_t boot_id;                 /* upper bits of all session ids */
     _Atomic uint32_t max_connections; /* limit of the whole process; relaxed */
     _Atomic uint64_t pause_logged_us; /* when `accept.paused` was last logged; relaxed */
-    _Atomic uint32_t connections;     /* open client connections; relaxed */
-    void (*ended)(void *arg);         /* called by a worker's thread just before it ends */
-    void (*emptied)(void *arg);       /* called by a worker when most of its sessions have ended */
-    void (*failing)(void *arg);       /* called by a worker when a session has failed at a node */
+    _Atomic uint32_t connections;     /* open client connections; relaxed, it orders nothing */
+    void (*ended)(void *arg);         /* called by a worker's thread as its last act */
+    void (*freed_memory)(void *arg);  /* called by a worker that has freed much memory */
+    void (*failing)(void *arg);       /* called by a worker when a session has failed on a node */
     void *arg;                        /* argument of the callbacks above */
 };
 

@@ -123,14 +123,14 @@ static void on_worker_ended(struct ev_loop *loop, struct ev_async *async, int ev
         ev_break(loop, EVBREAK_ALL);
 }
 
-static void note_emptied(void *arg)
+static void note_freed_memory(void *arg)
 {
     struct supervisor *sup = arg;
-    ev_async_send(sup->loop, &sup->worker_emptied);
+    ev_async_send(sup->loop, &sup->worker_freed);
 }
 
-/* Restart the timer for trimming: more sessions are probably about to close. */
-static void on_worker_emptied(struct ev_loop *loop, struct ev_async *async, int events)
+/* More memory is probably about to be freed: wait until none has been for a while. */
+static void on_worker_freed(struct ev_loop *loop, struct ev_async *async, int events)
 {
     (void)events;
     struct supervisor *sup = async->data;
@@ -140,8 +140,9 @@ static void on_worker_emptied(struct ev_loop *loop, struct ev_async *async, int 
 }
 
 /*
- * malloc keeps the memory of closed sessions, spread over the workers' arenas: 7.6 MiB after 9,000
- * sessions. Trimming a large heap takes milliseconds, so it is done on the main thread.
+ * malloc keeps the memory of closed sessions and of detached TLS connections, spread over the
+ * workers' arenas: 7.6 MiB after 9,000 sessions. Trimming a large heap takes milliseconds, so it is
+ * done on the main thread.
  */
 static void on_trim(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
@@ -168,7 +169,7 @@ static void on_node_failing(struct ev_loop *loop, struct ev_async *async, int ev
 void supervisor_set_callbacks(struct supervisor *sup)
 {
     sup->shared.ended = note_ended;
-    sup->shared.emptied = note_emptied;
+    sup->shared.freed_memory = note_freed_memory;
     sup->shared.failing = note_failing;
     sup->shared.arg = sup;
 }
@@ -244,7 +245,7 @@ static void watch_workers(struct supervisor *sup)
     struct {
         struct ev_async *watcher;
         void (*callback)(struct ev_loop *loop, struct ev_async *async, int events);
-    } asyncs[] = {{&sup->worker_emptied, on_worker_emptied},
+    } asyncs[] = {{&sup->worker_freed, on_worker_freed},
                   {&sup->node_failing, on_node_failing},
                   {&sup->worker_ended, on_worker_ended}};
     for (size_t i = 0; i < ARRAY_LEN(asyncs); i++) {

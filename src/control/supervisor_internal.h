@@ -32,7 +32,7 @@ struct supervisor {
     struct ev_loop *loop;
     struct ev_signal on_int, on_term, on_hup, on_usr1, on_usr2;
     struct ev_timer shutdown_over;
-    struct ev_async worker_ended, worker_emptied, node_failing;
+    struct ev_async worker_ended, worker_freed, node_failing;
     struct ev_timer trim, waited, housekeeping;
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_mode mode;

@@ -488,7 +488,7 @@ static bool set_up(struct rig *rig, const char *config_json)
                                          .boot_id = BOOT_ID,
                                          .max_connections = 1000,
                                          .ended = do_nothing,
-                                         .emptied = do_nothing,
+                                         .freed_memory = do_nothing,
                                          .failing = do_nothing};
     if (admission_new)
         rig->shared.admission = admission_new(&config->limits, 1);

@@ -29,7 +29,7 @@ static void note_emptied(struct worker_core *w)
     if (w->most_sessions < TRIM_SESSIONS_MIN || w->n_sessions > w->most_sessions / 4)
         return;
     w->most_sessions = w->n_sessions;
-    w->shared->emptied(w->shared->arg);
+    w->shared->freed_memory(w->shared->arg);
 }
 
 void session_list_uncount(struct worker_core *w)

@@ -24,6 +24,9 @@
 #define PER_TURN_MAX 32u
 #define NEXT_TURN_MS 1.0
 
+/* After so many, give memory back to the system. */
+#define TRIM_SETTLED 16u
+
 static double relayed_ms(const struct session *s)
 {
     return (double)(s->w->now_us - s->entered_us) / 1000.0;
@@ -56,6 +59,13 @@ static bool is_due(uint8_t hold)
     return hold == TLS_HOLD_NEW || hold == TLS_HOLD_BUSY || hold == TLS_HOLD_NO_MEMORY;
 }
 
+/* Each has freed 15 to 30 KiB, which can go back to the system. */
+static void note_settled(struct worker_core *w)
+{
+    if (++w->settled_n % TRIM_SETTLED == 0)
+        w->shared->freed_memory(w->shared->arg);
+}
+
 static enum tls_hold settle_side(struct session *s, enum tls_side side)
 {
     static const enum tls_hold holds[] = {[STREAM_SETTLED] = TLS_HOLD_DETACHED,
@@ -67,6 +77,8 @@ static enum tls_hold settle_side(struct session *s, enum tls_side side)
         stream_settle(side == TLS_SIDE_CLIENT ? &s->client : &s->node_stream);
     if (side == TLS_SIDE_CLIENT)
         s->tls = s->tag->websocket ? stream_ws_inner(s->client) : s->client;
+    if (settled == STREAM_SETTLED)
+        note_settled(s->w);
     return holds[settled];
 }
 

@@ -63,6 +63,7 @@ struct worker_core {
     /* settle.h */
     uint64_t settle_turn_us; /* now_us of the turn that `settles_left` is for */
     uint32_t settles_left;   /* connections that may still be settled in it */
+    uint32_t settled_n;      /* since the start */
 
     struct worker_ends ends;
     struct counters counters;

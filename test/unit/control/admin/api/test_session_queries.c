@@ -96,7 +96,7 @@ static int set_up(void **state)
     node_registry_init(&c->registry, 2);
     c->shared = (struct worker_shared){.registry = &c->registry,
                                        .ended = do_nothing,
-                                       .emptied = do_nothing,
+                                       .freed_memory = do_nothing,
                                        .failing = do_nothing};
     for (unsigned i = 0; i < 2; i++) {
         c->workers[i] = worker_new(&c->shared, i, 1024);
