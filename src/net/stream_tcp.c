@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/slab.h"
 #include "net/stream.h"
 
 /* Kept small, because an idle session has two of these. */
@@ -164,7 +165,7 @@ static void tcp_free(struct stream *st)
 {
     struct stream_tcp *t = tcp_of(st);
     close(t->fd);
-    free(t);
+    slab_free(t, sizeof(*t));
 }
 
 static const char *tcp_error(const struct stream *st)
@@ -185,7 +186,7 @@ static const struct stream_ops tcp_ops = {.open = tcp_open,
 
 static struct stream *tcp_new(int fd, bool connecting)
 {
-    struct stream_tcp *t = malloc(sizeof(*t));
+    struct stream_tcp *t = slab_alloc(sizeof(*t));
     if (!t) {
         close(fd);
         return NULL;
@@ -209,6 +210,6 @@ int stream_tcp_release(struct stream *st)
     assert(st->ops == &tcp_ops);
     struct stream_tcp *t = tcp_of(st);
     int fd = t->fd;
-    free(t);
+    slab_free(t, sizeof(*t));
     return fd;
 }

@@ -77,10 +77,12 @@ static struct {
 
 /* ---- memory ---- */
 
+void *__real_slab_alloc(size_t n);
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *old, size_t n);
 char *__real_strdup(const char *text);
+void *__wrap_slab_alloc(size_t n);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t n);
@@ -101,6 +103,16 @@ static bool memory_is_short(void)
         the.fail_after = RIG_NEVER;
     errno = ENOMEM;
     return true;
+}
+
+/* With a sanitizer it is malloc(), which is counted. */
+void *__wrap_slab_alloc(size_t n)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return __real_slab_alloc(n);
+#else
+    return memory_is_short() ? NULL : __real_slab_alloc(n);
+#endif
 }
 
 void *__wrap_malloc(size_t n)

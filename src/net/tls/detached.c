@@ -23,6 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/slab.h"
+
 /* A record of this size or more is read exactly, so that no part of the next one has to be kept. */
 #define LARGE_RECORD 4096u
 
@@ -473,7 +475,7 @@ static void detached_free(struct stream *st)
     tls_socket_fini(&d->base.socket);
     close(d->base.socket.fd);
     free(d->base.fault);
-    free(d);
+    slab_free(d, sizeof(*d) + d->sni_n + d->alpn_n + d->cn_n + d->key_alg_n);
 }
 
 static const struct stream_ops detached_ops = {.open = detached_open,
@@ -528,8 +530,8 @@ void stream_detached_facts(const struct stream_detached *d, struct tls_facts *ou
 struct stream *stream_detached_new(const struct tls_base *base, const struct tls_library *lib,
                                    const struct tls_records *records, const struct tls_facts *facts)
 {
-    struct stream_detached *d =
-        malloc(sizeof(*d) + facts->sni.n + facts->alpn_n + facts->cn.n + strlen(facts->key_alg));
+    const size_t names_n = facts->sni.n + facts->alpn_n + facts->cn.n + strlen(facts->key_alg);
+    struct stream_detached *d = slab_alloc(sizeof(*d) + names_n);
     if (!d)
         return NULL;
     *d = (struct stream_detached){.base = *base, .lib = lib, .records = *records};

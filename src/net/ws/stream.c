@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slab.h"
 #include "internal.h"
 
 /* Bytes without payload that one read() consumes before other sessions get a turn. */
@@ -178,7 +179,7 @@ static void ws_free(struct stream *st)
     ws_handshake_free(ws);
     ws_frames_free(ws);
     free(ws->forwarded);
-    free(ws);
+    slab_free(ws, sizeof(*ws));
 }
 
 static const char *ws_error(const struct stream *st)
@@ -197,11 +198,11 @@ static const struct stream_ops ws_ops = {.open = ws_open,
 
 struct stream *stream_ws_accept(struct stream *inner, const struct stream_ws_conf *conf)
 {
-    struct stream_ws *ws = malloc(sizeof(*ws));
+    struct stream_ws *ws = slab_alloc(sizeof(*ws));
     struct ws_handshake *hs = malloc(sizeof(*hs));
     if (!ws || !hs) {
         free(hs);
-        free(ws);
+        slab_free(ws, sizeof(*ws));
         stream_free(inner);
         return NULL;
     }

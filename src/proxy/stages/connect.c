@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/slab.h"
 #include "model/route_key.h"
 #include "net/socket.h"
 #include "proxy/listener.h"
@@ -22,7 +23,7 @@ static void keep_names(struct session *s, struct span client_id, struct span use
 {
     const size_t client_id_n = size_min(client_id.n, SESSION_NAME_MAX + 1);
     const size_t username_n = size_min(username.n, SESSION_NAME_MAX + 1);
-    s->names = malloc(sizeof(*s->names) + client_id_n + username_n);
+    s->names = slab_alloc(sizeof(*s->names) + client_id_n + username_n);
     if (!s->names)
         return;
     *s->names = (struct session_names){.knows_username = knows_username,

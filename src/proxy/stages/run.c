@@ -13,6 +13,7 @@
 
 #include "admit.h"
 #include "base/clock.h"
+#include "base/slab.h"
 #include "proxy/listener.h"
 #include "proxy/session/access_log.h"
 #include "proxy/session/device.h"
@@ -98,10 +99,11 @@ static void session_free(struct session *s)
     if (s->arrival)
         session_free_arrival(s);
     listener_tag_unref(s->tag);
-    free(s->names);
+    if (s->names)
+        slab_free(s->names, sizeof(*s->names) + s->names->client_id_n + s->names->username_n);
     free(s->detail);
     free(s->attempts);
-    free(s);
+    slab_free(s, sizeof(*s));
 }
 
 /* ---- run ---- */
@@ -195,7 +197,7 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *timer, int events
 static struct session *session_new(struct worker_core *w, struct listener *listener, int fd,
                                    const struct address *source)
 {
-    struct session *s = calloc(1, sizeof(*s));
+    struct session *s = slab_zalloc(sizeof(*s));
     if (!s) {
         close(fd);
         return NULL;
@@ -209,7 +211,7 @@ static struct session *session_new(struct worker_core *w, struct listener *liste
     if (!s->client || !s->arrival) {
         stream_free(s->client);
         free(s->arrival);
-        free(s);
+        slab_free(s, sizeof(*s));
         return NULL;
     }
     s->arrival->listener = listener_ref(listener);
