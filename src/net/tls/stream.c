@@ -68,7 +68,7 @@ static void set_name_fault(struct stream_tls *t)
 {
     const char *name = SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
     tls_set_fault(&t->base, "sent alert: unrecognized name (%s%.64s)",
-                  name ? "no certificate for " : "the client asked for none", name ? name : "");
+                  name ? "no certificate for " : "the client sent none", name ? name : "");
 }
 
 /* Set the error text for a TLS protocol error, from the first error in OpenSSL's queue. */

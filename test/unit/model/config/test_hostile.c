@@ -58,6 +58,8 @@ static bool is_allowed(const char *path, const char *wrong)
         {"listeners[1].dual_stack", "true"},
         {"listeners[1].tls.strict_sni", "true"},
         {"listeners[2].accept_proxy_protocol", "true"},
+        {"listeners[1].tls.detach", "true"},
+        {"clusters[0].tls.detach", "true"},
         {"clusters[0].tls.verify", "true"},
         {"clusters[0].nodes[2].backup", "true"},
         {"clusters[0].node_defaults", "{}"},
