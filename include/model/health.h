@@ -15,10 +15,10 @@
 
 #include "model/config/config.h"
 
-/* Enum suffix, name in log and metrics. Only UP takes new sessions. */
+/* Enum suffix, name in log and metrics. Only UP accepts new sessions. */
 #define NODE_STATUSES(X)                                                                           \
     X(UP, "up")                                                                                    \
-    X(PAUSED, "paused")     /* its checks report that it takes no new sessions */                  \
+    X(PAUSED, "paused")     /* its checks report that it accepts no new sessions */                \
     X(EJECTED, "ejected")   /* sessions failed on it */                                            \
     X(DRAINING, "draining") /* administrative state "draining" */                                  \
     X(DOWN, "down")         /* its checks failed */                                                \
@@ -40,7 +40,7 @@ const char *node_status_name(enum node_status status);
  */
 #define CHECK_RESULTS(X)                                                                           \
     X(GOOD, "good")                                                                                \
-    X(NO_NEW, "no_new") /* alive, but takes no new sessions: HTTP no_new code, CONNACK code 3 */   \
+    X(NO_NEW, "no_new") /* alive, but accepts no new sessions: HTTP no_new code, CONNACK code 3 */ \
     X(TIMEOUT, "timeout")                                                                          \
     X(BAD, "bad")
 
@@ -145,7 +145,7 @@ enum node_status health_status(const struct health *h, uint64_t now_ms);
 bool health_is_suspected(const struct health *h);
 
 /*
- * Counts of primaries at [0] and backups at [1]. n: nodes that should take sessions
+ * Counts of primaries at [0] and backups at [1]. n: nodes that should accept sessions
  * (administrative state up, weight above 0). up: those that do, without panic mode.
  */
 struct health_tally {

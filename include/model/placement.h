@@ -56,7 +56,7 @@ enum placement_availability {
 /* The state of a cluster's nodes: arrays of n elements, all borrowed. */
 struct placement_view {
     const struct rendezvous_node *nodes; /* all nodes, with their weights */
-    const bool *open;                    /* takes new sessions (the weight can still be 0) */
+    const bool *open;                    /* accepts new sessions (the weight can still be 0) */
     const bool *backup;                  /* null = no node is a backup */
     const bool *paused;                  /* the last resort; null = no node is paused */
     size_t n;
@@ -161,9 +161,9 @@ const char *placement_home(const struct placement_homes *homes, struct span key)
 /*
  * Estimate each node's current share of all keys, in permille.
  *
- *   open   nodes that take sessions; others get 0. While no primary is open, the open backups share
- *          the keys
- *   out    homes->n values, rounded so that their sum is 1000; all 0 if no node takes sessions
+ *   open   nodes that accept sessions; others get 0. While no primary is open, the open backups
+ *          share the keys
+ *   out    homes->n values, rounded so that their sum is 1000; all 0 if no node accepts sessions
  *
  * Samples keys as placement_moved_permille() does, with the same accuracy and cost.
  */

@@ -133,7 +133,7 @@ static int print_candidates(const json_t *response, FILE *out, FILE *err)
         (void)fputc('\n', out);
     }
     if (json_array_size(list) == 0)
-        (void)fprintf(err, "no node takes new sessions now\n");
+        (void)fprintf(err, "no node accepts new sessions now\n");
     return json_array_size(list) > 0 ? 0 : 1;
 }
 
@@ -146,7 +146,7 @@ static void print_home(const json_t *response, FILE *err)
         return;
     (void)fputs("the home node is ", err);
     escape_print(home, err);
-    (void)fputs(", which takes no new sessions now\n", err);
+    (void)fputs(", which accepts no new sessions now\n", err);
 }
 
 static int print_route(const struct client *client, const json_t *response, const void *arg)

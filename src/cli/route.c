@@ -79,7 +79,7 @@ static int print_candidates(const struct cluster_conf *cluster, const struct rou
         (void)fprintf(out, "%zu %s %s\n", i + 1, conf->name, conf->address);
     }
     if (placement.n == 0)
-        (void)fprintf(err, "no node of cluster \"%s\" takes new sessions\n", cluster->name);
+        (void)fprintf(err, "no node of cluster \"%s\" accepts new sessions\n", cluster->name);
     return placement.n > 0 ? 0 : 1;
 }
 

@@ -64,7 +64,7 @@ static void on_int(struct ev_loop *loop, struct ev_signal *signal, int events)
     (void)loop;
     (void)events;
     struct supervisor *sup = signal->data;
-    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "at once");
+    log_event(sup->log, LOG_NOTICE, "router.stopping", "how", "immediate");
     supervisor_set_mode(sup, WORKER_STOP);
 }
 

@@ -183,7 +183,7 @@ def test_a_router_is_ready_if_one_listener_has_a_node(start_router, closing, rec
     assert readiness(router, "?cluster=c")[0] == 200
     status, answer = readiness(router, "?cluster=dead")
     assert (status, answer["ready"]) == (503, False)
-    assert answer["reasons"] == ['no node of cluster "dead" takes new sessions']
+    assert answer["reasons"] == ['no node of cluster "dead" accepts new sessions']
     for query in ("?all", "?all=true"):
         status, answer = readiness(router, query)
         assert status == 503 and len(answer["reasons"]) == 2
@@ -194,7 +194,7 @@ def test_a_router_is_ready_if_one_listener_has_a_node(start_router, closing, rec
     steer(router, "a", state="draining")  # the last cluster that a listener uses
     status, answer = readiness(router)
     assert status == 503
-    assert answer["reasons"] == [f'no node of cluster "{name}" takes new sessions' for name in ("c", "dead")]
+    assert answer["reasons"] == [f'no node of cluster "{name}" accepts new sessions' for name in ("c", "dead")]
 
 
 def test_a_reload_reports_its_changes_or_its_errors(pair, device):

@@ -60,7 +60,7 @@ def test_readyz_all_requires_a_node_that_is_up_in_each_cluster(start):
     answer = api.get("/readyz?all")
     assert answer.status == 503
     assert answer.json == {"ready": False, "phase": "serving", "reasons": [
-        'no node of cluster "two" takes new sessions', 'no node of cluster "three" takes new sessions']}
+        'no node of cluster "two" accepts new sessions', 'no node of cluster "three" accepts new sessions']}
 
 
 def test_a_draining_router_reports_it_until_it_exits(start, recording_node, device):
@@ -113,7 +113,7 @@ def test_a_router_is_live_but_not_ready_before_the_first_dns_answer(start_router
         queries.join()
     assert found == {"/healthz": [200], "/readyz": [503], "/api/v1/status": [503]}
     api = closing(Admin(router))
-    assert api.get("/readyz").json["reasons"] == ['no node of cluster "c" takes new sessions']
+    assert api.get("/readyz").json["reasons"] == ['no node of cluster "c" accepts new sessions']
     api.close()
     router.stop()
 

@@ -120,7 +120,7 @@ def test_check_rejects_a_user_that_cannot_start_the_router(made, tmp_path):
     config = write_config(made, directory)
     harness.open_to_all(directory)
     (code, errors), started = both(config, not_root)
-    assert (code, errors) == started and code == 1 and "only root can change it" in errors[0]
+    assert (code, errors) == started and code == 1 and "only root can switch" in errors[0]
 
 
 def test_all_errors_are_reported_together(made, tmp_path):

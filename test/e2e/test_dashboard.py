@@ -128,7 +128,7 @@ def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     browser.click("#ask-yes")
     opened.wait_event("node.draining", node="a")
     browser.wait(f"{row('a')} progress")
-    browser.wait("#overrides:has-text('is draining, in the file up')")
+    browser.wait("#overrides:has-text('is draining (in the file: up)')")
     fleet.run(lambda: len(opened.find("session.end", reason="node_drained")) > 15,
               "some sessions to be closed")
     assert " closed, 10 per second" in browser.text(row("a"))

@@ -150,8 +150,8 @@ def test_a_kernel_without_seccomp_causes_a_warning(start_router, made, device, t
 @pytest.mark.parametrize("key,name,why", (
     ("user", "no-such-user", "no such user"),
     ("group", "no-such-group", "no such group"),
-    pytest.param("user", "daemon", "only root can change it", marks=needs_root),
-    pytest.param("group", "daemon", "only root can change it", marks=needs_root)))
+    pytest.param("user", "daemon", "only root can switch", marks=needs_root),
+    pytest.param("group", "daemon", "only root can switch", marks=needs_root)))
 def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key, name, why):
     made[key] = name
     directory = tmp_path / "open"
@@ -171,8 +171,8 @@ def test_a_user_or_group_that_cannot_be_set_fails_the_start(tmp_path, made, key,
 @pytest.mark.parametrize("call,result,why", (
     ("setgroups", "error=EPERM", "cannot change the group: Operation not permitted"),
     ("setresuid", "error=EAGAIN", "cannot change the user: Resource temporarily unavailable"),
-    ("setresuid", "retval=0", "cannot give up privileges"),  # the call returns success without an effect
-    ("capset", "error=EPERM", "cannot give up capabilities")))
+    ("setresuid", "retval=0", "cannot drop privileges"),  # the call returns success without an effect
+    ("capset", "error=EPERM", "cannot drop capabilities")))
 def test_privileges_that_cannot_be_dropped_fail_the_start(tmp_path, made, call, result, why):
     """strace makes the call fail."""
     made["user"] = "nobody"

@@ -223,7 +223,7 @@ struct health_check_conf {
     uint32_t port;             /* http: 18083, on the node's host; unused with check_address */
     uint32_t *expect;          /* http: good codes; [200] */
     size_t n_expect;
-    uint32_t *no_new; /* http: codes for "alive, but takes no new sessions"; [503]; can be empty */
+    uint32_t *no_new; /* http: codes for "accepts no new sessions"; [503]; can be empty */
     size_t n_no_new;
 };
 

@@ -13,9 +13,9 @@ static const char *phase_name(enum admin_phase phase)
 }
 
 /*
- * Return whether a node takes new sessions. Paused nodes do if no other node is up. In panic mode,
- * nodes whose checks time out do too, except if the checks cannot even connect: this router cannot
- * reach such a node, but other routers may.
+ * Return whether a node accepts new sessions. Paused nodes do if no other node is up. In panic
+ * mode, nodes whose checks time out do too, except if the checks cannot even connect: this router
+ * cannot reach such a node, but other routers may.
  */
 static bool has_node_up(const struct prober *prober, const struct cluster *cluster)
 {
@@ -53,7 +53,7 @@ static bool can_serve(const struct service *service, enum admin_scope scope, siz
         able += has;
         if (!has)
             json_array_append_new(reasons,
-                                  json_sprintf("no node of cluster \"%s\" takes new sessions",
+                                  json_sprintf("no node of cluster \"%s\" accepts new sessions",
                                                snapshot->clusters[i].conf->name));
     }
     return scope == ADMIN_ANY_LISTENER ? able > 0 : able == checked;

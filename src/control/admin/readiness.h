@@ -12,7 +12,7 @@
 
 #include "context.h"
 
-/* The clusters that must have a node that takes new sessions. */
+/* The clusters that must have a node that accepts new sessions. */
 enum admin_scope {
     ADMIN_ANY_LISTENER, /* the cluster of at least one listener */
     ADMIN_ONE_CLUSTER,

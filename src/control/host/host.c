@@ -212,10 +212,10 @@ void host_limits_warn(struct log *log, const struct config *config, uint32_t fd_
     uint32_t wanted = config->limits.max_connections;
     uint64_t first = 0, last = 0, ignored = 0, somaxconn = 0;
     if (fd_connections < FEW_CONNECTIONS && !wanted)
-        warn(log, "RLIMIT_NOFILE, as connections", fd_connections, FEW_CONNECTIONS,
+        warn(log, "RLIMIT_NOFILE, in connections", fd_connections, FEW_CONNECTIONS,
              "raise the limit on open files: each connection needs two");
     if (wanted > fd_connections)
-        warn(log, "RLIMIT_NOFILE, as connections", fd_connections, wanted,
+        warn(log, "RLIMIT_NOFILE, in connections", fd_connections, wanted,
              "raise the limit on open files: each connection needs two");
     uint64_t backlog = largest_backlog(config);
     if (read_sysctl("/proc/sys/net/core/somaxconn", &somaxconn, &ignored) >= 1 &&

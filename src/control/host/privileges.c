@@ -48,7 +48,8 @@ static bool refuse(const struct faults *faults, const char *key, const char *nam
 bool privileges_find(const struct faults *faults, struct privileges *out)
 {
     const struct config *config = faults->config;
-    static const char cure[] = "only root can change it: start as root, or remove this key";
+    static const char cure[] =
+        "only root can switch to another user or group: start as root, or remove this key";
     struct privileges to = {.user = config->user, .uid = geteuid(), .gid = getegid()};
     const bool root = to.uid == 0;
     const gid_t own = to.gid;
@@ -125,12 +126,12 @@ bool privileges_drop(const struct privileges *to, FILE *err)
     capng_clear(CAPNG_SELECT_ALL);
     if (capng_apply(CAPNG_SELECT_CAPS) < 0 ||
         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-        return fail(err, "give up capabilities");
+        return fail(err, "drop capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return fail(err, "set no_new_privs");
     privileges_hide_memory(); /* changing the user may have changed the flag */
     errno = EPERM;
-    return is_dropped(to) || fail(err, "give up privileges");
+    return is_dropped(to) || fail(err, "drop privileges");
 }
 
 /* ---- what a reload can no longer do ---- */

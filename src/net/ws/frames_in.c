@@ -191,7 +191,7 @@ size_t ws_deframe(struct stream_ws *ws, uint8_t *p, size_t n)
         if (r == WSLAY_ERR_WANT_READ)
             break;
         if (r < 0)
-            break_rule(ws, "broken frame header"); /* sections 5.2 and 5.5: lengths, FIN */
+            break_rule(ws, "invalid frame header"); /* sections 5.2 and 5.5: lengths, FIN */
         else
             take_piece(ws, &piece, p, &payload_n);
     }

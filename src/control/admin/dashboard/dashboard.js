@@ -181,8 +181,8 @@ function reached(yes) {
   document.body.classList.toggle("stale", !yes);
   $("unreachable").hidden = yes;
   if (yes) return;
-  const text = `The router has not responded since ${time(silentSince)}. The data below is older. ` +
-    "The page tries again every 2 seconds.";
+  const text = `The router has not responded since ${time(silentSince)}. The data below is out of date. ` +
+    "The page retries every 2 seconds.";
   if ($("unreachable").textContent !== text) $("unreachable").textContent = text;
   show("state", pill("unreachable", "bad"));
   document.title = "unreachable - mqtt-router";
@@ -199,7 +199,7 @@ function draw() {
   if (history) drawPlots(history);
   if (listeners) drawListeners(listeners.listeners);
   if (certificates) drawCertificates(certificates.certificates);
-  show("events", events ? eventTable(events.events) : el("p.soft", null, "This router keeps no events."));
+  show("events", events ? eventTable(events.events) : el("p.soft", null, "No events are available."));
 }
 
 function drawHeader(status) {
@@ -232,7 +232,7 @@ function drawOverrides(status) {
   $("overrides").hidden = !list.length;
   show("overrides-list", list.map((o) => el("li", null,
     o.node ? [words(o.what.replace("node_", "")), " of node ", peer(`${o.cluster}/${o.node}`)] : words(o.what),
-    ` is ${visible(o.now)}, in the file ${visible(o.in_file)}. Undone by: ${visible(o.undone_by)}`)));
+    ` is ${visible(o.now)} (in the file: ${visible(o.in_file)}). Undone by: ${visible(o.undone_by)}`)));
 }
 
 function drawWarnings(status) {
@@ -408,7 +408,7 @@ function drawPlots(history) {
     const when = Date.parse(history.end) - (n - end) * history.every_s * 1000;
     rows.push({ cells: [time(when), ...names.map(([name]) => decimal(most(name)))] });
   }
-  show("plot-table", table("Maximum of each in the preceding minute", [["Until"], ...names.map(([, , word]) => [word, "number"])], rows));
+  show("plot-table", table("Maximum values of the preceding minute", [["Until"], ...names.map(([, , word]) => [word, "number"])], rows));
 }
 
 function moveCursor(id, to) {
@@ -497,7 +497,7 @@ function askDrain(node) {
 function askRestore(node) {
   confirmFirst({
     title: `Restore node ${visible(node.name)}?`,
-    text: `It takes new sessions again, ${percent(node.key_share_permille)} of them by the current shares. ` +
+    text: `It accepts new sessions again, about ${percent(node.key_share_permille)} of them with the current shares. ` +
       "Its devices on other nodes return when they reconnect, or by homecoming.",
     verb: "Restore", run: () => steer(node, { state: "up" }),
   });
@@ -506,7 +506,7 @@ function askRestore(node) {
 function askDisconnect(id, client) {
   confirmFirst({
     title: "Disconnect this session?",
-    text: `Session ${visible(id)} of device ${visible(client)} is closed. The device may reconnect immediately.`,
+    text: `Session ${visible(id)} of device ${visible(client)} will be closed. The device may reconnect immediately.`,
     verb: "Disconnect",
     run: async () => {
       await request(`sessions/${encodeURIComponent(id)}/disconnect`, {});
@@ -560,7 +560,7 @@ async function lookUp(client) {
     const { sessions, complete } = await request(`sessions?client_id=${id}`);
     show("found", facts([["Device", peer(client)], ...homes.filter(Boolean).map(homeFacts),
       ["Sessions", sessions.length ? plural(sessions.length, "session") : complete === false
-        ? "unknown: not every worker answered in time" : "none"]]),
+        ? "unknown: some workers did not respond in time" : "none"]]),
     sessions.map(sessionCard));
     // Closing takes a moment: look up again, unless the user has searched for another device.
     if (sessions.some((s) => s.stage === "farewell"))

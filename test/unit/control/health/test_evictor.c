@@ -461,7 +461,7 @@ static void no_session_is_closed_while_no_other_node_is_up(void **state)
     play_free(p);
 }
 
-/* Other nodes that take no sessions: keys in JSON, status, number of sessions. */
+/* Other nodes that accept no sessions: keys in JSON, status, number of sessions. */
 static const struct {
     const char *keys;
     enum node_status status;

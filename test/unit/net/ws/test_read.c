@@ -487,20 +487,20 @@ static void fragmented_or_long_control_frames_are_rejected(void **state)
     (void)state;
     memset(payload, 'x', sizeof(payload) - 1);
     payload[126] = '\0';
-    refused_frame(PING, "x", "broken frame header", 1002);
-    refused_frame(CLOSE, "", "broken frame header", 1002);
+    refused_frame(PING, "x", "invalid frame header", 1002);
+    refused_frame(CLOSE, "", "invalid frame header", 1002);
     add_text_frame(&bad, FIN | PING, payload);
-    refused(&bad, "broken frame header", 1002);
+    refused(&bad, "invalid frame header", 1002);
 }
 
 static void lengths_not_in_the_shortest_form_are_rejected(void **state)
 {
     (void)state;
-    refused_bytes("\x82\xfe\x00\x7d\x37\xfa\x21\x3d", 8, "broken frame header");
+    refused_bytes("\x82\xfe\x00\x7d\x37\xfa\x21\x3d", 8, "invalid frame header");
     refused_bytes("\x82\xff\x00\x00\x00\x00\x00\x00\xff\xff\x37\xfa\x21\x3d", 14,
-                  "broken frame header");
-    refused_bytes("\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00", 10, "broken frame header");
-    refused_bytes("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10, "broken frame header");
+                  "invalid frame header");
+    refused_bytes("\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00", 10, "invalid frame header");
+    refused_bytes("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff", 10, "invalid frame header");
 }
 
 static void close_codes_that_must_not_be_sent_are_rejected(void **state)
