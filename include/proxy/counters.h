@@ -28,11 +28,11 @@ typedef _Atomic uint64_t counter;
       "Connections from health checks and port scans, which send no MQTT.")                        \
     X(dial_failures, "dial_failures_total", "Failed connection attempts to nodes.")                \
     X(accept_pauses, "accept_pauses_total",                                                        \
-      "Times that accepting was paused because no file descriptor was left.")                      \
+      "Number of times that accepting was paused because no file descriptor was left.")            \
     X(accept_shed, "accept_shed_total",                                                            \
       "Connections closed immediately because no file descriptor was left.")                       \
     X(accept_holds, "accept_holds_total",                                                          \
-      "Times that accepting was paused because TLS handshakes were waiting.")                      \
+      "Number of times that accepting was paused because TLS handshakes were waiting.")            \
     X(handshakes_queued, "handshakes_queued_total",                                                \
       "TLS handshake steps that had to wait for their turn.")                                      \
     X(flapping, "flapping_detected_total",                                                         \

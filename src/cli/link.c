@@ -310,8 +310,7 @@ char *client_node_find(struct client_link *link, const char *name)
         if (!path)
             (void)fprintf(err, "error: out of memory\n");
     } else if (answer) {
-        (void)fputs(search.found ? "error: several nodes match \"" : "error: there is no node \"",
-                    err);
+        (void)fputs(search.found ? "error: several nodes match \"" : "error: unknown node \"", err);
         escape_print(name, err);
         (void)fputs(search.found ? "\":\n" : "\"; the nodes are:\n", err);
         struct search list = {.name = name, .err = err, .all = search.found == 0};

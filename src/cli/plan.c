@@ -229,7 +229,7 @@ static bool is_known(const struct plan *plan, const struct cluster_conf *conf)
         return true;
     (void)fprintf(
         plan->err,
-        "error: cluster \"%s\": its nodes are not in the file, they are discovered by DNS\n",
+        "error: cluster \"%s\": its nodes are discovered by DNS, so they are not in the file\n",
         conf->name);
     return false;
 }
@@ -287,7 +287,7 @@ static bool print_shares(const struct plan *plan)
         good = good && done;
     }
     if (found && used == 0) {
-        (void)fprintf(plan->err, "error: there is no cluster \"%s\"\n", plan->query->cluster);
+        (void)fprintf(plan->err, "error: unknown cluster \"%s\"\n", plan->query->cluster);
         good = false;
     }
     if (good && plan->query->json)
@@ -406,7 +406,7 @@ static bool print_ids(const struct plan *plan)
     const struct cluster_conf *before = find(plan->before, name), *after = find(plan->after, name);
     struct side sides[2] = {0};
     if (!before && !after) {
-        (void)fprintf(plan->err, "error: there is no cluster \"%s\"\n", name);
+        (void)fprintf(plan->err, "error: unknown cluster \"%s\"\n", name);
         return false;
     }
     if (!is_known(plan, before) || !is_known(plan, after))

@@ -94,9 +94,9 @@ int route_command(const struct config *config, const struct route_query *query, 
     if (cluster)
         (void)fprintf(
             err,
-            "error: cluster \"%s\": its nodes are not in the file, they are discovered by DNS\n",
+            "error: cluster \"%s\": its nodes are discovered by DNS, so they are not in the file\n",
             cluster->name);
     else
-        (void)fprintf(err, "error: there is no cluster \"%s\"\n", query->cluster);
+        (void)fprintf(err, "error: unknown cluster \"%s\"\n", query->cluster);
     return 1;
 }

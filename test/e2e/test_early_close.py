@@ -46,7 +46,7 @@ def test_a_client_that_has_closed_does_not_reach_the_next_node(setup, transport)
     close_cleanly(device, transport)
     end = router.session_end()
     assert (end["reason"], end["tries"]) == ("client_error", 2)
-    assert end["detail"] == "the client closed while a node was being dialled"
+    assert end["detail"] == "the client closed the connection while a node was being dialled"
     assert not any(record.data for record in node.records)
     router.wait_idle()
 

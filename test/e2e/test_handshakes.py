@@ -123,7 +123,7 @@ def test_no_handshake_is_computed_for_a_client_that_has_disconnected(router, cer
             caller.step()
             caller.socket.shutdown(socket.SHUT_WR)
     router.session_end(count=20, reason="client_closed_early",
-                       detail="the client closed before its TLS handshake began")
+                       detail="the client closed the connection before its TLS handshake began")
     for caller in gone:
         with contextlib.suppress(ConnectionResetError):
             assert caller.socket.recv(1) == b""  # no ServerHello

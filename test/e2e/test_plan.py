@@ -94,9 +94,9 @@ def test_clusters_can_be_added_and_removed(tmp_path):
 
 def test_plan_reports_what_it_cannot_compute(tmp_path, files):
     found = write(tmp_path / "dns.json", {}, discovery={"type": "dns", "name": "emqx.example"})
-    assert 'cluster "c": its nodes are not in the file, they are discovered by DNS' in plan(files[0], found, code=1)
-    assert 'there is no cluster "z"' in plan(*files, "--cluster", "z", code=1)
-    assert 'there is no cluster "z"' in plan(*files, "--cluster", "z", "--ids", "-", stdin="", code=1)
+    assert 'cluster "c": its nodes are discovered by DNS, so they are not in the file' in plan(files[0], found, code=1)
+    assert 'unknown cluster "z"' in plan(*files, "--cluster", "z", code=1)
+    assert 'unknown cluster "z"' in plan(*files, "--cluster", "z", "--ids", "-", stdin="", code=1)
     assert "No such file" in plan(*files, "--ids", str(tmp_path / "none"), code=1)
     assert "cannot read the file" in plan(files[0], str(tmp_path / "none.json"), code=1)
 

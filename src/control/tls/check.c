@@ -42,7 +42,7 @@ static const struct {
     [TLS_VALIDITY_CERTIFICATE] = {"certificates", "certificate_file", "the certificate",
                                   "the peer will reject it"},
     [TLS_VALIDITY_AUTHORITY] = {"client_ca_file", "ca_file", "the authority",
-                                "no certificate that it issued is accepted"},
+                                "the certificates that it issued are rejected"},
     [TLS_VALIDITY_CRL] = {"client_crl_files", NULL, "the revocation list of",
                           "every device with a certificate of this issuer is rejected"},
     [TLS_VALIDITY_OCSP] = {"certificates", NULL, "the OCSP response for", "it is not stapled"},

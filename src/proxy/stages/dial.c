@@ -279,7 +279,7 @@ enum step stage_dial(struct session *s)
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     if (gone)
         return session_close(s, CLOSE_CLIENT_ERROR,
-                             "the client closed while a node was being dialled");
+                             "the client closed the connection while a node was being dialled");
     while (r == STREAM_OK && s->arrival->first_sent < buffer_len(&s->arrival->first)) {
         size_t put = 0;
         r = stream_write(s->node_stream, buffer_bytes(&s->arrival->first) + s->arrival->first_sent,

@@ -38,8 +38,9 @@ enum step stage_tls(struct session *s)
         return STEP_QUEUE;
     /* under load, do not waste time on the handshake of a client that has already left */
     if (!s->arrival->handshake_begun && socket_peer_has_closed(s->client_io.fd))
-        return session_left_early(s, socket_has_unread(s->client_io.fd),
-                                  "the client closed before its TLS handshake began");
+        return session_left_early(
+            s, socket_has_unread(s->client_io.fd),
+            "the client closed the connection before its TLS handshake began");
     if (!s->arrival->handshake_begun && !begin_handshake(s))
         return session_close(s, CLOSE_OUT_OF_MEMORY, NULL);
     enum stream_result r = stream_open(s->client);

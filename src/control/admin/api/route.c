@@ -19,7 +19,7 @@ static const struct cluster *find_cluster(struct admin_call *call)
     const char *name = admin_call_query(call, "cluster");
     const struct cluster *cluster = snapshot_find_cluster(snapshot, name);
     if (!cluster)
-        admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
+        admin_problem(call, 404, "cluster_unknown", "unknown cluster \"%s\"", name);
     return cluster;
 }
 

@@ -143,8 +143,7 @@ static void answer_list(struct admin_call *call, const struct session_filter *te
 
 static void no_such_session(struct admin_call *call)
 {
-    admin_problem(call, 404, "session_unknown", "there is no session \"%s\"",
-                  admin_call_part(call, 0));
+    admin_problem(call, 404, "session_unknown", "unknown session \"%s\"", admin_call_part(call, 0));
 }
 
 static void answer_one(struct admin_call *call, const struct session_filter *terms,

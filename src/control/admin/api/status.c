@@ -192,7 +192,7 @@ static bool read_scope(struct admin_call *call, enum admin_scope *scope, size_t 
     *scope = all ? ADMIN_ALL_CLUSTERS : name ? ADMIN_ONE_CLUSTER : ADMIN_ANY_LISTENER;
     if (config_find_cluster(config, name, cluster))
         return true;
-    admin_problem(call, 404, "cluster_unknown", "there is no cluster \"%s\"", name);
+    admin_problem(call, 404, "cluster_unknown", "unknown cluster \"%s\"", name);
     return false;
 }
 

@@ -75,7 +75,7 @@ static void put_life(struct metrics_text *m, const struct admin_context *context
     put_one(m, "config_reload_failures_total", METRIC_COUNTER,
             "Failed reloads, which changed nothing.", (double)service->reloads_failed);
     put_one(m, "ports_low_total", METRIC_COUNTER,
-            "Times that the local ports for connections to a node ran low.",
+            "Number of times that the local ports for connections to a node ran low.",
             (double)ports_watch_warnings(context->ports));
     put_one(m, "log_lines_dropped_total", METRIC_COUNTER,
             "Log lines lost because the log was not read fast enough.",

@@ -55,8 +55,9 @@ static void warn_flapping(struct config_load *load, const struct config_place *r
         return;
     if (config_place_member(load, &flapping, "penalty_ms", &at) ||
         config_place_member(load, &flapping, "penalty_max_ms", &at))
-        config_warning(load, &at,
-                       "refuses no CONNECT unless \"refuse\" is true: flapping is only logged");
+        config_warning(
+            load, &at,
+            "does not refuse CONNECTs unless \"refuse\" is true: flapping is only logged");
 }
 
 /* Half of the memory is for relay buffers. With only two buffers per worker, one waiting session
