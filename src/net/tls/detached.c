@@ -376,7 +376,7 @@ static bool prepare_key(struct stream_detached *d, uint8_t *out, size_t *n)
     if (!tls_records_key_is_used_up(&d->records))
         return true;
     if (!d->records.is_tls13) {
-        tls_set_fault(&d->base, "the TLS 1.2 key has encrypted as many records as is safe");
+        tls_set_fault(&d->base, "the TLS 1.2 key has reached its limit of encrypted records");
         notify(d);
         return false;
     }

@@ -148,14 +148,14 @@ static const struct config_key tls_keys[] = {
      FIELD(struct tls_conf, session_tickets_off),
      .table = &session_tickets_table,
      .default_text = "on",
-     .help = "Session tickets, by which devices resume a TLS session without a full handshake; "
-             "`false` disables them."},
+     .help = "Settings for session tickets, with which devices resume a TLS session without a full "
+             "handshake; `false` disables them."},
     {.key = "detach",
      .kind = KEY_BOOL,
      FIELD(struct tls_conf, detach),
      .default_value = true,
-     .help = "Release OpenSSL's connection about a second after a session is relayed, so that an "
-             "idle TLS session takes about 1 KiB of memory instead of 15 to 30."},
+     .help = "Free OpenSSL's connection object about one second after relaying has started, so "
+             "that an idle TLS session uses about 1 KiB of memory instead of 15 to 30 KiB."},
 };
 const struct config_table config_tls_table = TABLE(struct tls_conf, tls_keys);
 
@@ -212,8 +212,8 @@ static const struct config_key upstream_tls_keys[] = {
      .kind = KEY_BOOL,
      FIELD(struct upstream_tls_conf, detach),
      .default_value = true,
-     .help = "Release OpenSSL's connection about a second after a session is relayed, so that an "
-             "idle TLS session takes about 1 KiB of memory instead of 15 to 30."},
+     .help = "Free OpenSSL's connection object about one second after relaying has started, so "
+             "that an idle TLS session uses about 1 KiB of memory instead of 15 to 30 KiB."},
 };
 const struct config_table config_upstream_tls_table =
     TABLE(struct upstream_tls_conf, upstream_tls_keys);
