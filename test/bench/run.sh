@@ -2,10 +2,8 @@
 # Compare the router with HAProxy and nginx under the same load: figures, tables and plots.
 #
 #   test/bench/run.sh            takes half an hour; writes figures and plots to test/bench/results,
-#   tables to
-#                                test/bench/README.md
-#   test/bench/run.sh --quick    takes four minutes; prints tables to the terminal, stores no
-#   results
+#                                and tables to test/bench/README.md
+#   test/bench/run.sh --quick    takes four minutes; prints tables, and stores no results
 #
 # Installs missing packages, and builds. Do not run other programs at the same time: they affect the
 # figures. bench.py can also be started directly (--help).

@@ -1,4 +1,4 @@
-"""The admin API: its state matches the router's, and an operator's changes take effect."""
+"""The admin API: it shows the state of the router, and an operator's changes take effect."""
 
 import json
 import pathlib
@@ -29,7 +29,7 @@ def steer(router, name, **word):
 
 @pytest.fixture
 def pair(start_router, recording_node):
-    """A router with two nodes: (router, {name: node}, configuration)."""
+    """Start a router with two nodes. Return (router, {name: node}, configuration)."""
     nodes = {name: recording_node() for name in ("a", "b")}
     made = with_admin(one_cluster({name: node.port for name, node in nodes.items()}, **CHECKED))
     return start_router(made), nodes, made

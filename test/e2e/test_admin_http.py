@@ -1,4 +1,4 @@
-"""The transport of the admin interface: access control, rejected requests, and blocking peers."""
+"""The HTTP server of the admin interface: access control, rejected requests, and slow peers."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def read_to_end(s):
 
 @pytest.fixture
 def start(start_router, closing):
-    """A router with an admin interface, and a client for it."""
+    """Start a router with an admin interface. Return it and a client."""
     def begin(config=None, token=None, **keys):
         router = start_router(with_admin(config or harness.one_cluster(NODE, passive=False), **keys))
         return router, closing(Admin(router, token))
@@ -83,7 +83,7 @@ def answer_nxdomain(server, questions):
 
 
 def test_a_router_is_live_but_not_ready_before_the_first_dns_answer(start_router, closing):
-    """The start waits for its name server, which does not answer until the test has queried."""
+    """The router waits for its name server, which answers only after the test has sent its requests."""
     place = ("127.0.0.1", harness.free_port())
     found = {}
 
@@ -273,7 +273,7 @@ def test_a_reload_rereads_the_token_and_keeps_it_on_failure(start, tmp_path):
 
 
 def test_a_new_admin_address_and_its_token_wait_for_a_restart(start, tmp_path):
-    """Otherwise the old address would need no token until then."""
+    """Otherwise the old address could be used without a token until the restart."""
     config = harness.one_cluster(NODE, passive=False)
     router, api = start(dict(config), token_file=str(make_token(tmp_path)))
     router.reload(with_admin(dict(config), address=f"unix:{tmp_path}/elsewhere"))
@@ -457,7 +457,7 @@ def test_without_a_free_descriptor_the_admin_interface_waits_without_spinning(st
     for _ in range(20):
         assert api.get("/healthz").status == 200
         time.sleep(0.02)
-    assert switches() - used < 20  # hundredths of a second: busy for less than half of 0.4 s
+    assert switches() - used < 20  # in hundredths of a second: the router is busy for less than half of 0.4 s
     harness.resource.prlimit(router.pid, harness.resource.RLIMIT_NOFILE, before)
     assert exchange(waits, b"") == [200]
 

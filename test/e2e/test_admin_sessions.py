@@ -1,4 +1,4 @@
-"""Find and close sessions over the admin interface."""
+"""Find and close sessions through the admin interface."""
 
 import threading
 import time

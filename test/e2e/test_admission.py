@@ -1,4 +1,4 @@
-"""Which connections are accepted, by address, number and rate, and what a refused client gets."""
+"""Limits by address, number and rate: the connections that are accepted, and the answer to the others."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ BUSY = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003008900")}
 
 @pytest.fixture
 def start(start_router, recording_node):
-    """start(limits, second={...}, **listener): a router; `second` is one more listener."""
+    """Return a function that starts a router: start(limits, second={...}, **listener). `second` is another listener."""
     def make(limits=None, second=None, **listener):
         config = one_cluster({"n": recording_node().port})
         config["listeners"][0].update(listener)
@@ -43,7 +43,7 @@ def is_accepted(port, client_id="dev", **how):
 
 
 def is_closed_without_answer(port, **how):
-    """Is the connection closed before any byte was sent either way?"""
+    """Return whether the connection is closed before either side has sent a byte."""
     with mqtt.Device(port, **how) as device:
         return device.read_to_end()[0] == b""
 
@@ -116,7 +116,7 @@ def test_a_listener_accepts_no_more_than_its_limit(start, closing):
     assert is_closed_without_answer(router.port)
     assert is_accepted(router.ports["second"])  # another listener is not affected
     router.session_end(reason="listener_full")
-    router.reload()  # the count outlives the configuration
+    router.reload()  # a reload does not reset the count
     assert is_closed_without_answer(router.port)
     inside[0].close()
     router.session_end(reason="client_closed", client_id="dev-0")
@@ -186,7 +186,7 @@ def test_a_source_that_connects_too_often_is_closed_alone(start):
     assert accepted.count(False) >= 4  # on a slow machine the rate limit may admit one or two more
     assert is_accepted(router.port, source="127.0.0.3")
     assert len(router.find("session.end", reason="source_rate")) == accepted.count(False)
-    # A source that has waited is accepted again.
+    # After a pause, the source is accepted again.
     wait_until(lambda: is_accepted(router.port, source="127.0.0.2"), "the source to be accepted")
 
 
@@ -195,12 +195,12 @@ FLAPPING = {"max_connects": 4, "window_ms": 3600000, "penalty_ms": 3600000,
 
 
 def detected(router):
-    """The value of the metric, from the log."""
+    """Return the value of the metric, taken from the log."""
     return router.gauges()["flapping_detected_total"]
 
 
 def publish_with_mosquitto(port, client_id, count):
-    """Run mosquitto_pub count times; return how many were accepted."""
+    """Run mosquitto_pub `count` times. Return how many runs were accepted."""
     command = ("mosquitto_pub", "-h", "127.0.0.1", "-p", str(port), "-i", client_id, "-q", "1", "-t", "t", "-m", "m")
     return [subprocess.run(command, capture_output=True, timeout=WAIT_LIMIT_S, check=False).returncode
             for _ in range(count)].count(0)
@@ -229,7 +229,7 @@ def test_with_refuse_a_flapping_client_id_is_refused(start_router, mosquittos):
     router.session_end(count=9, client_id="same-id", reason="flapping")
     event, = router.find("client_id.flapping")
     assert (event["refuse"], event["penalty_ms"]) == (True, 3600000)
-    assert detected(router) == 10  # the one that started the penalty was served
+    assert detected(router) == 10  # the CONNECT that started the penalty was accepted
 
 
 def test_each_flapping_connect_is_counted_and_each_penalty_logged_once(start):
@@ -284,7 +284,7 @@ def test_the_penalty_expires_and_the_next_one_is_longer(start):
 
 
 def test_another_source_cannot_lock_out_a_device_by_its_client_id(start_router, recording_node):
-    """An impostor that no node accepts is refused; the device at another address is not."""
+    """An impostor that no node accepts is refused, but not the device at another address."""
     def answer(record):
         return bytes.fromhex("20020000" if b"secret" in record.data else "20020005")
     config = one_cluster({"n": recording_node(answer=answer).port})
@@ -299,7 +299,7 @@ def test_another_source_cannot_lock_out_a_device_by_its_client_id(start_router, 
 
 def test_refused_devices_do_not_lock_out_an_accepted_one_at_the_same_address(
         start_router, recording_node):
-    """With a carrier's NAT the impostor has the address of the device."""
+    """Behind a carrier's NAT, the impostor has the same address as the device."""
     def answer(record):
         return bytes.fromhex("20020000" if b"secret" in record.data else "20020005")
     config = one_cluster({"n": recording_node(answer=answer).port})

@@ -17,7 +17,7 @@ VERSIONS = ("4", "5")
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves a directory without logging."""
+    """An HTTP server for a directory that does not log."""
 
     def log_message(self, *_):
         pass

@@ -1,4 +1,4 @@
-"""A busy home node gets the CONNECT again before another node does."""
+"""If the home node is busy, the router sends it the CONNECT again before it tries another node."""
 
 import signal
 import time
@@ -17,8 +17,8 @@ ACCEPTED = {4: CONNACK_3, 5: CONNACK_5}
 
 
 def busy_for(times, version, more=None):
-    """Return an answer for RecordingNode: refuse `times` CONNECTs as busy, then accept. With MQTT
-    3.1.1 accept one first: until a node has accepted one, return code 3 is an ordinary refusal."""
+    """Return an answer for RecordingNode that refuses `times` CONNECTs as busy, then accepts. With MQTT
+    3.1.1 it accepts one first, because return code 3 is an ordinary refusal until a node has accepted one."""
     left = [times]
     accepts = [version == 4]
 
@@ -38,7 +38,7 @@ def busy_for(times, version, more=None):
 
 
 class Pair:
-    """A device's home, and another node that accepts."""
+    """Return a device's home node, and another node that accepts the device."""
 
     def __init__(self, start_router, recording_node, answer, **keys):
         self.home, self.other = recording_node(answer=answer), recording_node()
@@ -48,13 +48,13 @@ class Pair:
         self.ids = ids_of("home", self.nodes, 12)
 
     def connects_at_home(self):
-        """The CONNECTs at home, without the one of warm_up()."""
+        """Return the CONNECTs that the home node received, without that of warm_up()."""
         return sum(1 for record in self.home.records[self.warm:] if record.mqtt)
 
     warm = 0
 
     def warm_up(self, device, version):
-        """Let home accept a device; for MQTT 3.1.1."""
+        """Let the home node accept a device, as required for MQTT 3.1.1."""
         if version == 4:
             assert device(self.router).connect(self.ids[-1]) == (0, 0)
             self.warm = 1
@@ -95,7 +95,7 @@ def test_a_home_that_stays_busy_is_tried_twice_and_then_the_next_node(pair, devi
 
 
 def test_return_code_3_for_all_devices_causes_no_wait(pair, device):
-    """An evacuated node sends it too, and waiting for that one is useless."""
+    """A node that is being evacuated also sends return code 3, and waiting for it is useless."""
     both = pair(lambda r: BUSY[4] if accept_connect(r) else None)
     for client_id in both.ids:
         assert device(both.router).connect(client_id) == (0, 0)
@@ -195,7 +195,7 @@ def test_a_router_that_stops_does_not_wait_for_a_busy_home(pair, device):
 
 
 class CleaningNode:
-    """Behaves like EMQX: a CONNECT with a live identifier takes over the session, and further ones
+    """A node that behaves like EMQX: a CONNECT with an identifier in use takes over the session, and further ones
     are refused while the previous session is cleaned up."""
 
     CLEANING_S = 0.1

@@ -9,7 +9,7 @@ import harness
 sys.path.insert(0, str(harness.ROOT / "test" / "tools"))
 import chaos  # noqa: E402  pylint: disable=wrong-import-position
 
-SEED = 20  # repeatable; use the script for other seeds
+SEED = 20  # fixed, so that the run is repeatable; run the script for other seeds
 
 
 @pytest.mark.sanitized

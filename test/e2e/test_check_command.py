@@ -1,4 +1,4 @@
-"""`--check` does what a start prepares: it accepts and rejects the same, and changes nothing."""
+"""`--check` accepts and rejects the same configurations as a start, and changes nothing."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def made():
 
 
 def both(config, wrapper=()):
-    """Run --check and a start with the same configuration; return (code, errors) of each."""
+    """Run --check and a start with the same configuration. Return (exit code, errors) of both."""
     for arguments in (("--check",), ()):
         done = subprocess.run([*wrapper, BINARY, "--config", str(config), *arguments], capture_output=True,
                               text=True, timeout=WAIT_LIMIT_S, check=False)

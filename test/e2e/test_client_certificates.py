@@ -1,4 +1,4 @@
-"""Client certificates: who is accepted, as which client, and which facts the node gets."""
+"""Client certificates: verification, the client identifiers that they allow, and the facts sent to the node."""
 
 import os
 import ssl
@@ -64,7 +64,7 @@ def context(authority):
 
 
 def is_accepted(router, context, client_id="dev"):
-    """Does a device with this context get its CONNACK?"""
+    """Return whether a device with this context gets its CONNACK."""
     try:
         with mqtt.Device(router.tls_port, tls=context) as device:
             return device.connect(client_id) == (0, 0)
@@ -117,7 +117,7 @@ def test_the_node_gets_certificate_and_handshake_facts(start, context, issued, v
     assert facts["verify"] == 0 and facts["client"] & 7 == 7
     assert facts["verified_cn"] == {"device": "device-7", "rsa": "rsa-device"}[name]
     assert facts["ssl"][SSL_CIPHER] == cipher and facts["ssl"][SSL_VERSION] == spoken
-    # The specification does not say whether of the device's or the listener's certificate.
+    # The specification does not define whether this is the device's or the listener's certificate.
     assert facts["ssl"][SSL_KEY_ALG] in (b"EC256", b"RSA2048")
     assert facts["ssl"][SSL_SIG_ALG]
     assert not facts["ssl"].keys() - {0x21, 0x22, 0x23, 0x24, 0x25}
@@ -226,7 +226,7 @@ def test_devices_of_one_tenant_share_a_node(start_router, recording_node):
 
 def test_rabbitmq_accepts_a_proxy_header_with_a_certificate(
         start_router, rabbitmq, authority, issued, context):
-    """The address at least: its MQTT plugin takes a user name only from its own TLS."""
+    """RabbitMQ uses the address. Its MQTT plugin takes a user name only from its own TLS connections."""
     made = config(rabbitmq, authority, issued)
     router = start_router(made)
     with mqtt.Device(router.tls_port, tls=context(issued["device"]), source="127.0.0.61") as device:

@@ -1,4 +1,4 @@
-"""Commands that use a running router: output, effects and errors."""
+"""Commands that query or control a running router: output, effects and errors."""
 
 import http.server
 import json
@@ -22,7 +22,7 @@ HOSTILE = 'x"y\\ \x85 \u202egnp.exe \u2028 <b>'  # all are valid in MQTT
 
 
 def run(*arguments, **environment):
-    """Run a command; only the arguments and the given environment name the router."""
+    """Run a command. Only its arguments and the given environment select the router."""
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("MQTT_ROUTER_")},
                    **environment}
     return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
@@ -30,14 +30,14 @@ def run(*arguments, **environment):
 
 
 def rows(text):
-    """Parse a table into dictionaries by column title; columns are separated by two or more blanks."""
+    """Parse a table into dictionaries by column title. Columns are separated by two or more blanks."""
     titles, *lines = [re.split(r"  +", line.strip()) for line in text.splitlines()]
     return [dict(zip(titles, line)) for line in lines]
 
 
 @pytest.fixture
 def setup(start_router, recording_node):
-    """A router with two nodes, its admin address, and helpers to run commands."""
+    """A router with two nodes, its admin address, and functions that run commands."""
     return Setup(start_router, {name: recording_node() for name in NODES})
 
 
@@ -50,7 +50,7 @@ class Setup:
         self.router = start_router(self.config)
 
     def run_ok(self, *arguments):
-        """Run a command that must succeed; return its output."""
+        """Run a command, which must succeed. Return its output."""
         result = run(*arguments, "--admin", self.admin)
         assert result.returncode == 0, result
         return result.stdout
@@ -99,7 +99,7 @@ def test_the_router_is_found_by_option_file_and_environment(setup, tmp_path):
     without.write_text(json.dumps({k: v for k, v in setup.config.items() if k != "admin"}))
     result = run("status", "--config", without)
     assert result.returncode == 1 and "admin" in result.stderr
-    # A proxy from the environment is not used: it would receive the token.
+    # A proxy in the environment must not be used, because it would receive the token.
     assert run("status", "--admin", setup.admin, http_proxy="http://127.0.0.1:9").returncode == 0
 
 
@@ -132,7 +132,7 @@ def test_commands_work_over_a_unix_socket(start_router, recording_node):
 
 
 def test_without_libcurl_a_command_names_the_package_to_install(tmp_path):
-    """The loader uses the first file of that name, and this one is not a library."""
+    """The dynamic loader uses the first file with this name, which is not a library."""
     (tmp_path / "libcurl.so.4").write_bytes(b"")
     result = run("status", LD_LIBRARY_PATH=str(tmp_path))
     assert result.returncode == 1
@@ -145,7 +145,7 @@ def test_the_router_runs_without_libcurl():
 
 
 class OtherServer(http.server.BaseHTTPRequestHandler):
-    """An HTTP server that is not our admin interface; each path fails in its own way."""
+    """An HTTP server that is not an admin interface; each path fails in a different way."""
 
     def do_GET(self):  # pylint: disable=invalid-name
         status, body = {"/api/v1/status": (302, b""), "/api/v1/nodes": (200, b"<html>"),
@@ -217,7 +217,7 @@ def test_status_names_certificates_that_expire_soon(start_router, recording_node
 
 
 def test_status_lists_a_certificate_once(start_router, recording_node, authority):
-    """Three listeners use it; two certificates of one file are two lines."""
+    """Three listeners use the file; two certificates in one file are printed as two lines."""
     issued, other = authority.issue("shared", days=8), authority.issue("other", days=9)
     bundle = issued.certificate.with_name("bundle.pem")
     bundle.write_text(issued.certificate.read_text() + other.certificate.read_text())
@@ -256,7 +256,7 @@ def test_backups_and_removed_nodes_are_marked(setup, device):
     setup.router.reload(setup.config)
     assert setup.node("spare")["STATE"] == "up (backup)"
     marks = [n["STATE"] for n in rows(setup.run_ok("nodes")) if n["NODE"] == "a"]
-    assert marks == ["departed"]  # it is listed as long as it has sessions
+    assert marks == ["departed"]  # the node is listed as long as it has sessions
     assert run("drain", "a", "--rate", "100", "--wait", "--admin", setup.admin).returncode == 0
     setup.router.session_end(count=4, node="a")
     for one in devices.values():
@@ -305,7 +305,7 @@ def test_route_with_admin_names_the_node_that_the_device_reaches(setup, device):
     assert result.returncode == 0 and result.stdout.split()[:4] == ["1", "b", setup.nodes["b"].address, "up"]
     assert "the home node is a," in result.stderr
     assert device(setup.router).connect(client_id) == (0, 0)
-    packet = mqtt.connect(client_id)  # health checks connect too: any connection may be the device's
+    packet = mqtt.connect(client_id)  # health checks connect too, so any connection can be the device's
     setup.nodes["b"].wait(lambda node: any(r.mqtt == packet for r in node.records), "the device's CONNECT")
     # With the file alone, all nodes count as up.
     offline = run("route", "--client-id", client_id, "--config", setup.router.config_path)
@@ -347,7 +347,7 @@ def test_ctrl_c_ends_the_wait_but_not_the_drain(setup, device):
     try:
         os.close(terminal)
         seen = b""
-        while seen.count(b"sessions left") < 2:  # a terminal shows them as one line, rewritten
+        while seen.count(b"sessions left") < 2:  # on a terminal, a single line is rewritten
             seen += os.read(main, 4096)
         assert seen.count(b"\n") == 0 and seen.count(b"\r\x1b[K") >= 2
         process.send_signal(signal.SIGINT)
@@ -441,7 +441,7 @@ def test_every_command_has_help_and_rejects_other_options():
 def test_a_failed_write_to_standard_output_is_an_error(what):
     with open("/dev/full", "w", encoding="utf-8") as full:
         result = subprocess.run([BINARY, what], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    # If an earlier write failed and nothing is left to flush, the cause is not known any more.
+    # If an earlier write has failed and nothing is left to flush, the cause is unknown.
     assert result.returncode == 1 and re.search("No space left|write error", result.stderr)
 
 

@@ -1,6 +1,6 @@
-"""Every reason of the table in include/model/close_reason.h, produced by real connections.
+"""Produce every close reason in the table of include/model/close_reason.h with real connections.
 
-Each producer below causes one close and returns what the device must have received.
+Each producer causes one close, and returns the bytes that the device must have received.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ PRODUCERS = {}
 
 
 def reasons():
-    """Return {reason: closed_by}, read from the table."""
+    """Return {reason: closed_by} from the table."""
     rows = re.findall(r'X\(\w+, "(\w+)", (CLIENT|NODE|ROUTER)', TABLE.read_text())
     return {reason: by.lower() for reason, by in rows}
 
@@ -52,7 +52,7 @@ class Stage:
         return self.start_router(config)
 
     def router_with(self, timeouts=None, **listener):
-        """Start a router with one more listener; return (router, port)."""
+        """Start a router with an additional listener. Return (router, port)."""
         config = one_cluster({"n": self.recording_node().port})
         config["timeouts"] = {"farewell_ms": 300, **(timeouts or {})}
         router = self.start_router(add_listener(config, "extra", **listener))
@@ -284,14 +284,15 @@ def _(stage):
 
 @produces("out_of_memory")
 def _(stage):
-    """Without memory for another mapping, a CONNECT that needs a buffer ends its session."""
+    """If no memory can be mapped, a session whose CONNECT needs a buffer is closed."""
     if SANITIZED:
         pytest.skip("sanitizers do not work with a memory limit")
     config = one_cluster({"n": stage.recording_node().port})
     config["workers"] = 1
     config["limits"] = {"connect_max_bytes": 1 << 20}
     router = stage.start_router(config)
-    # While the event loop uses its memory reserve no client is accepted: grow its arrays first.
+    # Let the arrays of the event loop grow first: while it uses its memory reserve, no client is
+    # accepted.
     for raw in [stage.device(router) for _ in range(100)]:
         raw.close()
     router.session_end(count=100)
@@ -300,8 +301,8 @@ def _(stage):
                      (used * resource.getpagesize(), resource.RLIM_INFINITY))
     raws = []
     try:
-        # Each CONNECT lacks its last byte, so that its megabyte stays in the router, until
-        # the 64 MiB are full that the C library has reserved for the thread.
+        # Each CONNECT lacks its last byte, so that the router keeps its megabyte, until the 64 MiB
+        # are full that the C library has reserved for the thread.
         pair = b"\x26" + 2 * mqtt.text("p" * 60_000)
         connect = mqtt.connect("dev", version=5, properties=8 * pair)
         for _ in range(90):
@@ -383,7 +384,7 @@ def _(stage):
 
 @produces("local_limit")
 def _(stage):
-    """The device is accepted, but no descriptor is left to dial its node."""
+    """The device is accepted, but no descriptor is left for the connection to its node."""
     router = stage.router(stage.recording_node())
     connect = mqtt.connect("dev")
     raw = stage.device(router).send(connect[:-1])
@@ -495,9 +496,9 @@ def test_close_reason_is_produced_and_logged(stage, reason):
 
 @pytest.mark.sanitized
 def test_a_refusal_arrives_although_much_was_pipelined_after_the_connect(stage):
-    """A close with unread input would send RST, and the CONNACK would be lost.
+    """If the router closed with unread input, the kernel would send RST, and the CONNACK would be lost.
 
-    16 MiB do not fit into socket buffers: the router has to keep reading.
+    16 MiB do not fit into socket buffers, so the router has to continue reading.
     """
     router = stage.router(stage.closing(RefusingPort()), timeouts={"farewell_ms": 10_000})
     pipelined = mqtt.publish("t", bytes((1 << 20) - 5)) * 16
@@ -538,4 +539,4 @@ def test_a_device_that_never_reads_its_refusal_is_closed(stage):
     raw = stage.device(router).send(mqtt.connect("dev"))
     router.session_end(reason="no_node")  # although the device neither reads nor closes
     wait_until(lambda: router.gauges()["sessions"] == 0, "the session to end")
-    assert raw.read_to_end()[0] == UNAVAILABLE[4], "it was sent nevertheless"
+    assert raw.read_to_end()[0] == UNAVAILABLE[4], "the CONNACK was sent nevertheless"

@@ -1,4 +1,4 @@
-"""Commands, their arguments and their exit codes: 0 success, 1 configuration or start, 2 usage."""
+"""Commands, arguments and exit codes: 0: success, 1: wrong configuration or failed start, 2: wrong usage."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ def check(tmp_path, text):
 
 @pytest.fixture(scope="module")
 def secrets(authority, tmp_path_factory):
-    """A directory with every file that a shipped configuration names."""
+    """Return a directory that contains every file named in a shipped configuration."""
     directory = tmp_path_factory.mktemp("shipped")
     server = authority.issue("server", sans=["DNS:localhost"])
     router = authority.issue("router")
@@ -45,7 +45,7 @@ def secrets(authority, tmp_path_factory):
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.name)
 def test_a_shipped_configuration_is_valid(path, secrets):
-    """Checked as shipped, with generated files, and without the host's accounts and addresses."""
+    """Each is checked unchanged, with generated files, but without the host's accounts and addresses."""
     names = "|".join(re.escape(p.name) for p in secrets.iterdir())
     copy = secrets / path.name
     made = json.loads(re.sub(rf'"[^"]*/({names})"', r'"\1"', path.read_text()))

@@ -1,4 +1,4 @@
-"""The dashboard in headless Chromium: what an operator sees and does."""
+"""The dashboard in headless Chromium: its content and its functions."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SHOTS = os.environ.get("DASHBOARD_SHOTS")  # a directory for screenshots
 
 
 class Browser:
-    """One page; its methods have the names of Playwright's."""
+    """A page; its methods have the same names as in Playwright."""
 
     def __init__(self, profile):
         assert javascript.CHROMIUM, "no chromium: docker/install-deps.sh test"
@@ -46,7 +46,7 @@ class Browser:
             self.call("keyboard.press", key)
 
     def open(self, router):
-        """Open the router's page, and make it refresh five times per second."""
+        """Open the router's dashboard, and make it refresh five times per second."""
         self.call("goto", "http://{}:{}/".format(*address(router)))
         self.call("evaluate", "void setInterval("
                   "() => document.dispatchEvent(new Event('visibilitychange')), 200)")
@@ -87,7 +87,7 @@ def config(nodes, **admin):
 
 @pytest.fixture
 def opened(start_router, nodes, browser):
-    """A router with its page open and drawn."""
+    """Start a router, open its dashboard and wait until it is drawn."""
     router = start_router(config(nodes))
     browser.complaints()
     browser.emulateMedia({"colorScheme": "light"})
@@ -123,7 +123,7 @@ def test_a_drain_is_confirmed_shown_and_undone(opened, browser, closing):
     assert browser.text("#rate-text") == "about 6 s for 60 sessions"
     browser.shot("ask")
     browser.click("#ask-no")
-    assert not opened.find("admin.call")  # nothing was done
+    assert not opened.find("admin.call")  # nothing has changed
     browser.click(f"{row('a')} button")
     browser.click("#ask-yes")
     opened.wait_event("node.draining", node="a")
@@ -150,7 +150,7 @@ def test_the_keyboard_alone_drains_a_node(opened, browser):
     browser.press("Enter")
     assert browser.evaluate("document.activeElement.id") == "ask-no"
     inside = set()
-    for _ in range(6):  # focus stays in the dialog; a browser may also focus its own controls
+    for _ in range(6):  # the focus stays in the dialog, or moves to controls of the browser
         browser.press("Tab")
         inside.add(browser.evaluate("(document.activeElement.closest('dialog') || document.body).id"))
     assert inside <= {"ask", ""}
@@ -226,7 +226,7 @@ def test_a_router_with_a_token_asks_for_it_once(start_router, nodes, browser, tm
     browser.evaluate("sessionStorage.clear()")
 
 
-# Of each text: the contrast with its background, by the formula of WCAG 2.
+# The contrast of each text with its background, computed by the formula of WCAG 2.
 CONTRAST = """[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() &&
   [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && !e.closest(".unseen, svg, .skip"))
   .map((e) => {

@@ -1,4 +1,4 @@
-"""A dead receiver ends only its own direction: bytes that its peer sent before are delivered."""
+"""If a receiver is dead, only its direction ends: bytes that it sent before are delivered."""
 
 import array
 import fcntl
@@ -18,12 +18,12 @@ TRANSPORTS = ("tcp", "tls", "ws", "wss")
 RUNS = 30 if SANITIZED else 150
 UNREAD_BYTES = 300_000
 LAST_BYTES = mqtt.publish("last", b"words" * 4000) + mqtt.DISCONNECT
-FEW_LAST_BYTES = mqtt.publish("last", b"words" * 100) + mqtt.DISCONNECT  # held until the CONNACK
+FEW_LAST_BYTES = mqtt.publish("last", b"words" * 100) + mqtt.DISCONNECT  # kept until the CONNACK
 
 
 @pytest.fixture
 def setup(every_transport, recording_node):
-    """(router, node, dial): see every_transport."""
+    """Return (router, node, dial), as in every_transport."""
     def start(timeouts=None, **how):
         node = recording_node(**how)
         router, dial = every_transport({"n": node.address}, timeouts=timeouts or {})
@@ -32,7 +32,7 @@ def setup(every_transport, recording_node):
 
 
 class Stopped:
-    """The router is stopped inside the `with`: it sees everything from there at the same time."""
+    """Stop the router during the `with` block, so that it sees all events in the block at the same time."""
 
     def __init__(self, router):
         self.pid = router.pid
@@ -73,7 +73,7 @@ def test_last_bytes_of_a_client_that_reads_nothing_reach_the_node(setup, transpo
         record.write(bytes(UNREAD_BYTES))
         records.append(record)
         device.send(LAST_BYTES)
-        device.close()  # with unread bytes: its kernel sends RST
+        device.close()  # bytes are unread, so the kernel sends RST
     wait_last_bytes(node, records)
     router.wait_idle()
 
@@ -86,7 +86,8 @@ def test_last_bytes_of_a_client_reach_the_node_while_it_is_sending(setup, transp
     for i in range(RUNS):
         device, record = connected(node, dial, transport, f"echoed-{i}-")
         records.append(record)
-        # In one send: several could wait in the client's send queue for an ACK and be lost there.
+        # Use one send: the data of several could wait for an ACK in the client's send queue, and be
+        # lost there.
         device.send(20 * mqtt.publish("many", b"x" * 1000) + LAST_BYTES)
         device.close()
     wait_last_bytes(node, records)
@@ -127,7 +128,7 @@ def test_last_bytes_sent_before_the_connack_reach_the_node(setup, transport):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_bytes_of_a_client_that_resets_before_the_connack_are_delivered(setup, transport):
-    """The node answers only after the reset."""
+    """The node sends its answer only after the reset."""
     router, node, dial = setup(answer=None)
     records = []
     for i in range(RUNS):
@@ -147,7 +148,7 @@ def test_the_bytes_of_a_client_that_resets_before_the_connack_are_delivered(setu
 @pytest.mark.parametrize("ending", ("close", "reset"))
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_bytes_of_a_client_that_does_not_wait_are_delivered(setup, transport, ending):
-    """CONNECT, PUBLISH, DISCONNECT, close; with TLS the session tickets stay unread."""
+    """Send CONNECT, PUBLISH and DISCONNECT, then close. With TLS, the session tickets remain unread."""
     router, node, dial = setup()
     names = [f"hasty-{i}-" for i in range(RUNS)]
     for name in names:
@@ -165,7 +166,7 @@ def unsent(raw):
 
 
 def send_until_full(device):
-    """Send more than one block: the first gets an RST from the closed socket, the next finds it."""
+    """Send more than one block: the closed socket answers the first one with RST, and the next send fails."""
     device.socket.setblocking(False)
     try:
         for _ in range(8):
@@ -183,20 +184,20 @@ def test_all_bytes_of_a_node_arrive_although_it_resets_the_connection(setup, tra
     raw = record.transport.get_extra_info("socket")
 
     def is_taken():
-        """Is the whole tail in the router's socket?"""
+        """Return whether the whole tail is in the router's socket."""
         try:
             return wait_until(lambda: record.transport.get_write_buffer_size() == 0 and
                               unsent(raw) == 0, "the tail to be in the router's socket", 3)
         except AssertionError:
             return False
 
-    # Bulk data makes the kernel enlarge the router's receive buffer, so that the tail fits.
+    # Bulk data makes the kernel enlarge the router's receive buffer, so that the tail fits into it.
     for _ in range(20):
         record.write(bytes(8 << 20))
         device.read(8 << 20)
         with Stopped(router):
             record.write(tail)
-            record.wait_calls()  # else nothing is unsent only because nothing was written
+            record.wait_calls()  # otherwise nothing is unsent only because nothing was written
             if is_taken():
                 record.close()
                 node.wait(lambda _: record.closed, "the node to close")
@@ -220,16 +221,16 @@ def test_a_node_that_keeps_sending_to_a_dead_client_is_closed_in_time(setup, tra
     wait_last_bytes(node, [record])
     deadline = time.monotonic() + 30
     while not router.find("session.end"):
-        record.write(bytes(10_000))  # discarded; must not keep the session open
+        record.write(bytes(10_000))  # data to discard, which must not keep the session open
         assert time.monotonic() < deadline
         time.sleep(0.01)
     end = router.session_end()
-    assert end["reason"] in ("client_error", "client_closed")  # depends on which end is seen first
+    assert end["reason"] in ("client_error", "client_closed")  # depends on which end the router sees first
     router.wait_idle()
 
 
 def test_bytes_waiting_for_a_slow_node_are_delivered_after_the_client_dies(setup):
-    """The bytes are in the router and in its kernel when the client resets."""
+    """When the client resets, its bytes are in the router and in the kernel."""
     router, node, dial = setup()
     device, record = connected(node, dial, "tcp", "slow-node")
     n = len(record.data)

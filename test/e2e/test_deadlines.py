@@ -1,6 +1,6 @@
-"""A deadline starts with its stage, and slow single bytes do not extend it.
+"""A deadline starts with its stage, and single slow bytes do not extend it.
 
-Each row below has its own listener, which identifies its session; all clients run in parallel.
+Each row below has its own listener, which identifies the session. All clients run in parallel.
 """
 
 import concurrent.futures
@@ -17,7 +17,7 @@ from proxy_sender import v2
 
 pytestmark = pytest.mark.sanitized
 DEADLINE_MS = 3000
-LIMIT_S = WAIT_LIMIT_S / 2  # a client that is not closed by then fails the test
+LIMIT_S = WAIT_LIMIT_S / 2  # the test fails if a client is not closed within this time
 EARLY_MS = 50  # tolerance for clocks and rounding
 PAUSE_S = 0.4
 LONG = "dribbling-" + "x" * 60
@@ -26,7 +26,7 @@ V1 = b"PROXY TCP4 198.51.100.7 203.0.113.9 40000 1883\r\n"
 
 
 class HeldTls:
-    """A TLS client that returns its bytes instead of sending them."""
+    """A TLS client that returns its bytes to the caller instead of sending them."""
 
     def __init__(self, raw, context):
         self.raw = raw
@@ -34,7 +34,7 @@ class HeldTls:
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
 
     def last_flight(self):
-        """Do the handshake up to the client's last flight; return that flight unsent."""
+        """Do the handshake up to the client's last flight. Return that flight without sending it."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -44,7 +44,7 @@ class HeldTls:
                 self.incoming.write(self.raw.socket.recv(65536))
 
     def record(self, data):
-        """Return one TLS record with this data, after a complete handshake."""
+        """Complete the handshake. Return a TLS record that contains this data."""
         self.raw.send(self.last_flight())
         self.tls.write(data)
         return self.outgoing.read()
@@ -55,13 +55,13 @@ def one_by_one(data):
 
 
 def slowly(raw, data):
-    """Send all data within about half of a deadline."""
+    """Send all data, over about half of a deadline."""
     for part in (data[:9], data[9:]):
         raw.send(part)
         time.sleep(DEADLINE_MS / 4000)
 
 
-# Each starts a connection and returns it with the parts to send slowly.
+# Each function starts a connection, and returns it with the parts to send slowly.
 
 
 def proxy_v1(port, _):
@@ -135,7 +135,7 @@ def pings_and_empty_fragments_and_no_connect(port, tls):
     return raw, [first] + rest * 50
 
 
-# What is sent slowly: the stage, the close reason, the layers of its listener.
+# What is sent slowly: the stage, the close reason, the layers of the listener.
 ROWS = {
     proxy_v1: ("proxy_in", "proxy_timeout", {"proxy"}),
     proxy_v2: ("proxy_in", "proxy_timeout", {"proxy", "tls"}),
@@ -155,7 +155,7 @@ ROWS = {
 
 
 def is_closed(raw, parts):
-    """Send the parts slowly; was the connection closed by the router in time?"""
+    """Send the parts slowly. Return whether the router closed the connection in time."""
     end = time.monotonic() + LIMIT_S
     send = getattr(raw, "send_raw", raw.send)
     try:
@@ -191,7 +191,8 @@ def test_slow_bytes_do_not_extend_the_deadline_of_a_stage(
     for begin, (stage, reason, _) in ROWS.items():
         end = router.session_end(listener=begin.__name__)
         assert end["reason"] == reason, end
-        # At least its full deadline, whatever earlier stages used; and no more for any byte.
+        # A stage has its full deadline, however long earlier stages took, and bytes do not extend
+        # it.
         assert DEADLINE_MS - EARLY_MS <= end[f"ms_{stage}"] < WAIT_LIMIT_S * 1000, end
     assert len(router.find("session.end")) == len(ROWS)
     assert not node.records

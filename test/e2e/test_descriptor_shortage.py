@@ -1,4 +1,4 @@
-"""Without free descriptors: accept pauses, closes one connection, does not spin, and recovers."""
+"""Without free descriptors, the router pauses accepting, closes one connection, does not spin, and recovers."""
 
 import os
 import resource
@@ -20,7 +20,8 @@ def test_a_connection_waiting_for_a_descriptor_is_closed_and_the_next_is_served(
     router = start_router(config)
     present = closing(mqtt.Device(router.port))
     assert present.connect("present") == (0, 0)
-    # The limit is the highest descriptor in use: open ones stay, no new one is possible.
+    # The limit is the highest descriptor in use, so open descriptors stay, but no new one can be
+    # opened.
     highest = max(map(int, os.listdir(f"/proc/{router.pid}/fd")))
     before = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
     holes = highest + 1 - router.descriptors()

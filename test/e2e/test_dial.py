@@ -1,4 +1,4 @@
-"""A node that cannot be reached: the next candidates of the key are tried, then a refusal."""
+"""If a node cannot be reached, the router tries the next candidates, then refuses the device."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nodes discovered by DNS: real records that change, and a real server that fails."""
+"""Nodes discovered by DNS, with records that change and a server that fails."""
 
 import signal
 
@@ -14,7 +14,7 @@ from nodes import Mosquitto
 
 NAME = "emqx.test"
 SRV = "_mqtt._tcp.emqx.test"
-# A silent server is given up after two rounds, of 2 s and 4 s.
+# The router stops querying a silent server after two rounds of 2 s and 4 s.
 OUTAGE_S = 30
 
 
@@ -25,8 +25,8 @@ def port():
 
 @pytest.fixture
 def nodes(closing, port):
-    """Three real nodes with the same port and different addresses."""
-    # stderr, because a log file on standard output is written much later.
+    """Start three real nodes with the same port and different addresses."""
+    # Log to stderr, because a log on standard output is written much later.
     return [closing(Mosquitto(f"n{i}", port=port, host=f"127.0.0.{i}", more=["log_dest stderr"]))
             for i in (2, 3, 4)]
 
@@ -36,7 +36,7 @@ def hosts_of(*nodes):
 
 
 def discovery_config(dns, port=None, cluster=None, **discovery):
-    """Return a configuration with a DNS server; port: A records, else SRV."""
+    """Return a configuration with a DNS server. port: query A records, otherwise SRV records."""
     question = {"type": "dns", "name": NAME, "port": port} if port else \
         {"type": "dns", "name": SRV, "record": "srv"}
     config = one_cluster({}, proxy_protocol="none", **(cluster or {}))
@@ -51,7 +51,7 @@ def wait_nodes(router, count, **fields):
 
 
 def connects_to(router, device, client_id, node):
-    """Connect a device that must be accepted and reach this node."""
+    """Connect a device, which must be accepted and reach this node."""
     raw = device(router)
     assert raw.connect(client_id) == (0, 0), client_id
     node.wait_log(rf" as {client_id} \(")
@@ -63,7 +63,7 @@ def is_alive(raw):
 
 
 def all_reach_home(router, device, nodes, ids):
-    """Each device goes to the node that the reference implementation names."""
+    """Check that each device reaches the node that the reference implementation computes."""
     for name, at_home in by_home(nodes, ids).items():
         for client_id in at_home:
             raw = device(router)
@@ -82,7 +82,7 @@ def test_a_new_record_adds_a_node_with_its_share_and_sessions_stay(
     router = start_router(discovery_config(dns, port))
     wait_nodes(router, 2)
     named = {node.address: node for node in nodes}
-    moving = ids_of(nodes[2].address, named, name="moving")[0]  # its home would be the third
+    moving = ids_of(nodes[2].address, named, name="moving")[0]  # its home would be the third node
     first = by_home([n.address for n in nodes[:2]], [moving])
     before = next(named[name] for name, ids in first.items() if ids)
     raw = connects_to(router, device, moving, before)
@@ -314,7 +314,7 @@ def test_a_router_can_exit_during_a_query(start_router, closing, nodes, port):
 
 
 def test_an_override_outlives_an_answer_without_the_node(start_router, closing, nodes, port):
-    """A drained node has no sessions: only the override refers to it."""
+    """A drained node has no sessions, so only the override refers to it."""
     dns = closing(DnsServer(hosts_of(*nodes)))
     router = start_router(with_admin(discovery_config(dns, port)))
     path = f"/api/v1/nodes/c/{nodes[1].host}:{port}"

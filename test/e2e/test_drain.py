@@ -15,7 +15,7 @@ DRAINED, RATE_PER_S, RATE_MAX = 2_000, 200, 220
 
 
 def seconds(event):
-    """Return the time of day of its timestamp "2026-01-31T12:34:56.789Z", in seconds."""
+    """Return the time of day of an event with the timestamp "2026-01-31T12:34:56.789Z", in seconds."""
     hours, minutes, rest = event["time"][11:-1].split(":")
     return 3600 * int(hours) + 60 * int(minutes) + float(rest)
 
@@ -91,7 +91,7 @@ def test_a_draining_node_gets_no_new_device_and_is_logged_as_empty(start_router,
     fleet.reconnect()
     fleet.run(lambda: fleet.all_connected, "all devices to reconnect")
     assert router.gauges()["node a"] == 0
-    # When the drain is cancelled, its devices return at their next reconnect.
+    # When the drain is cancelled, the devices return when they next reconnect.
     router.reload(with_state(made, "up"))
     router.wait_event("node.status", node="a", status="up", was="draining")
     assert not fleet.lost()

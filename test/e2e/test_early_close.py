@@ -16,7 +16,7 @@ LAST = mqtt.publish("last", b"words") + mqtt.DISCONNECT
 
 @pytest.fixture
 def setup(every_transport, recording_node, closing):
-    """(router, node, dial, name): the home of `name` refuses connections, `node` is next."""
+    """Return (router, node, dial, name). The home of `name` refuses connections; `node` is the next candidate."""
     def start():
         node = recording_node()
         router, dial = every_transport({"home": closing(HangingPort()).port, "next": node.port},
@@ -27,7 +27,7 @@ def setup(every_transport, recording_node, closing):
 
 
 def close_cleanly(device, transport):
-    """Close cleanly: with a close frame, close_notify or FIN, as the transport requires."""
+    """Close cleanly, with a close frame, close_notify or FIN, as required by the transport."""
     if transport.startswith("ws"):
         device.send_raw(frame(struct.pack(">H", 1000), opcode=CLOSE))
     if transport in ("tls", "wss"):
@@ -35,7 +35,7 @@ def close_cleanly(device, transport):
         try:
             device.socket.unwrap()  # sends close_notify
         except OSError:
-            pass  # does not wait for the router's
+            pass  # does not wait for the router's close_notify
     device.close()
 
 

@@ -1,4 +1,4 @@
-"""Expiry dates: logged in advance, a metric, and a warning of --check."""
+"""Expiry dates are logged in advance, exported as metrics, and reported by --check."""
 
 import datetime
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sanitized
 
 
 def at(**span):
-    """Return the time that far from now, rounded to the second."""
+    """Return the current time plus this duration, rounded to the second."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     return now + datetime.timedelta(**span)
 
@@ -65,7 +65,7 @@ def test_the_expiry_of_a_revocation_list_is_logged_in_advance(
 
 def test_the_moment_a_revocation_list_expires_is_logged(
         start_router, recording_node, authority, server, tmp_path):
-    """Slow: expiry dates are checked every 10 seconds."""
+    """This test is slow, because the router checks expiry dates every 10 seconds."""
     crl = authority.crl(tmp_path / "list.crl", ends=at(seconds=WAIT_LIMIT_S))
     router = start_router(config(recording_node(), server, authority, crl))
     context = device_context(authority, authority.issue("expiry-device"))
@@ -99,7 +99,7 @@ def test_the_expiry_of_an_ocsp_response_is_logged_in_advance(
     router = start_router(config(recording_node(), server, authority,
                                  ocsp_response_file=str(staple)))
     event = router.wait_event("ocsp_response.expires")
-    # Whole days: 5 only in the second of creation.
+    # Days are rounded down: 5 only in the second in which the certificate was created.
     assert event["level"] == "warn" and event["days_left"] in (4, 5) and event["expired"] is False
     assert event["file"] == str(staple) and event["certificate"] == "expiry-server"
     end = value(samples(scrape(router)), "ocsp_response_expires_timestamp_seconds",
@@ -133,7 +133,7 @@ def test_a_reload_of_other_files_repeats_no_event(
     router.wait_event("crl.expires")
     put(folder, authority.issue("expiry-other", days=300))
     router.wait_event("tls.reloaded", timeout_s=WAIT_LIMIT_S + 30)
-    router.gauges()  # an answer of the main thread, after the reload
+    router.gauges()  # the main thread answers after the reload
     assert len(router.find("crl.expires")) == 1
 
 
@@ -153,7 +153,7 @@ def test_status_shows_a_revocation_list_in_its_last_week_and_after(
 
 
 def check(made, tmp_path):
-    """Return the exit code and the warnings that name a place in the file, without log events."""
+    """Return the exit code, and the warnings that contain a place in the file, without log events."""
     path = write_config(made, tmp_path)
     result = run_router("--check", "--config", path)
     lines = (result.stdout + result.stderr).splitlines()

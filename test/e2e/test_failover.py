@@ -1,4 +1,4 @@
-"""A node dies, hangs and recovers: only its devices go to other nodes, and they return home."""
+"""A node dies, hangs and recovers: only its devices reach other nodes, and they return home."""
 
 import statistics
 import time
@@ -23,7 +23,8 @@ HAPROXY = (
     "timeout server 1h",
     "tcp-request inspect-delay 10s",
     "tcp-request content reject unless {{ req.payload(0,0),mqtt_is_valid }}",
-    # Through a variable: HAProxy 2.6 silently hashes nothing if "balance hash" has the whole expression.
+    # Use a variable: HAProxy 2.6 silently does not hash if "balance hash" contains the whole
+    # expression.
     "tcp-request content set-var(sess.client_id)"
     " req.payload(0,0),mqtt_field_value(connect,client_identifier)",
     "balance hash var(sess.client_id)",
@@ -48,7 +49,7 @@ def cluster_of(nodes, level="info", timeouts=None, **keys):
 
 
 def kill_and_recover(fleet, node, count):
-    """Kill a node; return sorted times until each of its devices has a session again."""
+    """Kill a node. Return the sorted times after which its devices have a session again."""
     fleet.reset_counters()
     node.kill()
     fleet.run(lambda: len(fleet.lost()) >= count and fleet.all_connected, "all devices to reconnect")
@@ -69,7 +70,7 @@ def through_haproxy(nodes, closing):
     closing(HAProxy({port: lines}, maxconn=9_500))
     fleet = closing(Fleet(port, DEVICES))
     fleet.connect_all()
-    # HAProxy distributes in its own way: count the sessions that the node's death resets.
+    # HAProxy distributes devices differently: count the sessions that are reset when the node dies.
     fleet.reset_counters()
     nodes["n2"].kill()
     ended = time.monotonic() + 1
@@ -112,7 +113,7 @@ def test_when_a_node_dies_only_its_share_of_9000_devices_moves_and_returns_home(
 
 def test_devices_of_a_hung_node_reach_another_within_connack_ms(
         start_router, nodes, closing):
-    """SIGSTOP: the kernel still accepts connections, but nothing is answered."""
+    """After SIGSTOP, the kernel still accepts connections, but the node does not answer."""
     made = cluster_of(nodes, timeouts={"connack_ms": 1000}, level="debug")
     made["clusters"][0].pop("health_check")
     made["clusters"][0]["passive"] = {"failures": 1000}
@@ -120,7 +121,8 @@ def test_devices_of_a_hung_node_reach_another_within_connack_ms(
     nodes["n3"].hang()
     fleet = closing(Fleet(router.port, ids_of("n3", NAMES, 60)))
     fleet.connect_all()
-    # Each device at its first attempt: it waited for n3 and then got its CONNACK from another node.
+    # Each device succeeded at its first attempt: it waited for n3, then got the CONNACK of another
+    # node.
     assert not fleet.refusals and not fleet.cut
     assert fleet.longest_s < 1 + WAIT_LIMIT_S / 2, "the default is 20 s"
     router.wait_event("session.placed", count=60)
@@ -176,7 +178,7 @@ def test_the_only_node_of_a_cluster_is_never_ejected(start_router, closing):
     for _ in range(10):
         with mqtt.Device(router.port) as raw:
             assert raw.connect("dev")[1] == 3
-    router.session_end(count=10, tries=1)  # the node was tried each time
+    router.session_end(count=10, tries=1)  # the node was tried for each device
     assert not router.find("node.status")
 
 

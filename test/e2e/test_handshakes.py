@@ -1,4 +1,4 @@
-"""Many simultaneous TLS handshakes take turns, and accept pauses meanwhile."""
+"""Many simultaneous TLS handshakes take turns, and accepting pauses while they wait."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def router(start_router, recording_node, certificates):
 
 
 def stopped(router):
-    """Stop the router until the end of the block: what is sent inside arrives at the same time."""
+    """Stop the router until the end of the block, so that everything sent in the block arrives at the same time."""
     class Asleep:
         def __enter__(self):
             os.kill(router.pid, signal.SIGSTOP)
@@ -35,7 +35,7 @@ def stopped(router):
 
 
 class Caller:
-    """A device that does its handshake step by step."""
+    """A device that does its TLS handshake step by step."""
 
     def __init__(self, port, certificates):
         self.inbox, self.outbox = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -44,7 +44,7 @@ class Caller:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
 
     def step(self):
-        """Send what is due; return True when the handshake is complete on the client's side."""
+        """Send pending bytes. Return True when the handshake is complete on the client's side."""
         try:
             self.tls.do_handshake()
             done = True
@@ -90,7 +90,7 @@ def test_many_handshakes_take_turns_and_none_fails(router, certificates, closing
 
 
 def answered_before_a_plain_device(router, certificates, n):
-    """Send n ClientHellos and a plain CONNECT together; return how many were answered before it."""
+    """Send n ClientHellos and a plain CONNECT at the same time. Return how many were answered before the CONNECT."""
     callers = [Caller(router.tls_port, certificates) for _ in range(n)]
     wait_until(lambda: router.gauges()["sessions_tls"] == n, "all sessions to be counted")
     with stopped(router):
@@ -116,7 +116,7 @@ def test_a_busy_tls_listener_does_not_block_the_others(router, certificates):
 
 
 def test_no_handshake_is_computed_for_a_client_that_has_disconnected(router, certificates):
-    """A ClientHello waits and its sender closes: no key exchange is computed."""
+    """If a client closes while its ClientHello waits, the router computes no key exchange."""
     with stopped(router):
         gone = [Caller(router.tls_port, certificates) for _ in range(20)]
         for caller in gone:

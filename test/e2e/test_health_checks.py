@@ -1,4 +1,4 @@
-"""Active checks: their effect on the broker, and how the router evaluates the answers."""
+"""Active health checks: their effect on the broker, and the evaluation of the answers."""
 
 import http.server
 import json
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.sanitized
 
 MQTT = {**FAST_CHECK, "type": "mqtt", "timeout_ms": 2000}
 HTTP = {**FAST_CHECK, "type": "http", "timeout_ms": 2000}
-CHECK_ID = "[0-9a-zA-Z-]{1,23}"  # what every broker accepts, MQTT 3.1.1 section 3.1.3.1 (and "-")
+CHECK_ID = "[0-9a-zA-Z-]{1,23}"  # characters that every broker accepts (MQTT 3.1.1 section 3.1.3.1, and "-")
 
 
 class StatusServer:
-    """An HTTP server that answers each GET with the next code of a list; the last one repeats."""
+    """An HTTP server that answers each GET with the next code of a list, and repeats the last one."""
 
     def __init__(self, *codes, host="127.0.0.1", port=0):
         self.codes = list(codes)
@@ -42,7 +42,7 @@ class StatusServer:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-                # A client that closes with unread data would reset the connection.
+                # If a client closes with unread data, the kernel resets the connection.
                 self.connection.shutdown(socket.SHUT_WR)
                 try:
                     self.connection.recv(1)
@@ -65,7 +65,7 @@ class StatusServer:
 
 @pytest.fixture
 def mosquitto(closing):
-    """Real nodes with readable logs."""
+    """Start real nodes whose logs the test reads."""
     def start(name="n1", more=()):
         return closing(Mosquitto(name, more=more, wrapper=("stdbuf", "-oL")))
     return start
@@ -94,7 +94,7 @@ def test_an_mqtt_check_leaves_no_session_and_no_error(start_router, mosquitto, d
         assert re.search(rf"as {name} \(p2, c1, k\d+\)", log)
         assert log.count(f"Received DISCONNECT from {name}\n") == ids.count(name)
         assert log.count(f"Client {name} disconnected.\n") == ids.count(name)
-    # Without the connection that the test itself makes to see whether the node listens.
+    # Ignore the connection that the test makes to check whether the node listens.
     ends = re.findall(r"Client (\S+) (?:closed|disconnected due|has exceeded|already)", log)
     assert set(ends) <= {"<unknown>", "keeper"} and ends.count("<unknown>") == 1
     assert "rror" not in log
@@ -113,8 +113,8 @@ def test_mqtt_checks_of_two_routers_do_not_take_over_each_others_session(start_r
     assert not any(router.find("node.status") for router in routers)
 
 
-# RabbitMQ's supervisors sometimes report an error if a client closes right after its CONNECT, even
-# if it closes cleanly: the child had already ended before it was stopped.
+# RabbitMQ's supervisors sometimes log an error if a client closes immediately after its CONNECT,
+# even if it closes cleanly: the child had already ended before it was stopped.
 OWN_TROUBLE = re.compile(r"\s*supervisor: \{<[\d.]+>,amqp_channel_sup_sup\}\n"
                          r"\s*errorContext: shutdown_error\n"
                          r"\s*reason: (?:noproc|shutdown)\n"
@@ -157,7 +157,7 @@ def test_rabbitmq_logs_no_error_for_the_tcp_check(start_router, rabbitmq, versio
     router.wait_event("check.done", result="good", count=3)
     router.stop()
     assert not router.find("node.status")
-    # Without the header each check is an error of its log: "failed to receive proxy header".
+    # Without the header, the node logs an error for each check: "failed to receive proxy header".
     assert not faults_in(rabbitmq.log()[before:])
 
 
@@ -224,7 +224,7 @@ def test_a_dead_or_hung_node_is_down_with_a_reason_and_recovers(start_router, mo
     node.kill()
     down = router.wait_event("node.status", status="down")
     assert (down["cluster"], down["node"], down["was"]) == ("c", "n1", "up")
-    # Usually the first; the node may die during a check.
+    # Usually the first text; the other one if the node dies during a check.
     assert down["why"] in ("connect: Connection refused", "closed before the CONNACK",
                            "before the CONNACK: Connection reset by peer")
     node.begin()
@@ -273,7 +273,7 @@ def test_http_503_keeps_established_sessions_and_stops_new_ones(
     assert (paused["was"], paused["why"]) == ("up", "HTTP 503")
     assert device(router).connect(second) == (0, 0)
     assert router.gauges()["node a"] == 1 and router.gauges()["node b"] == 1
-    # The established session stays: it is answered.
+    # The established session stays, because the node answers it.
     present.send(b"\xc0\0")
     assert present.packet()[1] == b"\xd0\0"
     server.codes = [500]
@@ -286,7 +286,7 @@ def test_http_503_keeps_established_sessions_and_stops_new_ones(
 
 
 class EmqxApi:
-    """Port 18083 of EMQX as a check sees it: the paths that exist in each edition."""
+    """Port 18083 of EMQX, with the paths that exist in each edition."""
 
     AVAILABILITY = "/api/v5/load_rebalance/availability_check"
 
@@ -329,7 +329,7 @@ def shipped_emqx_cluster(nodes, apis):
 
 def test_the_shipped_emqx_cluster_works_with_each_edition(
         start_router, recording_node, closing, device):
-    """a has node evacuation (Enterprise, or 5.9 and later); b is the open-source edition up to 5.8."""
+    """Node a has node evacuation (Enterprise, or 5.9 and later); node b is the open-source edition up to 5.8."""
     nodes = {name: recording_node() for name in ("a", "b")}
     apis = {"a": closing(EmqxApi(True)), "b": closing(EmqxApi(False))}
     router = start_router(shipped_emqx_cluster(nodes, apis))
@@ -378,7 +378,7 @@ def test_a_node_changes_state_after_fall_or_rise_results_in_a_row(start_router, 
     check = {**HTTP, "port": server.port, "fall": 3, "rise": 3}
     router = start_router(one_cluster({"n1": node.port}, proxy_protocol="none", health_check=check))
     router.wait_event("node.status", status="down")
-    # Even if the event is late, the checks before it were not enough.
+    # Even if the event is late, the previous checks were not enough.
     assert len(server.requests) >= len(falling)
     router.wait_event("node.status", status="up", was="down")
     assert len(server.requests) >= len(falling) + len(rising)
@@ -386,7 +386,7 @@ def test_a_node_changes_state_after_fall_or_rise_results_in_a_row(start_router, 
 
 
 def paused_and(start_router, mosquitto, closing, other):
-    """Start a router with node "a", whose check answers 503, and "b"; return (port, check address of a)."""
+    """Start a router with node "a", whose check returns 503, and node "b". Return (port, check address of a)."""
     server = closing(StatusServer(503))
     config = one_cluster({"a": mosquitto("a").port, "b": other[0]}, proxy_protocol="none",
                          passive=False, health_check={**HTTP, "port": server.port, "path": "/"})
@@ -404,9 +404,9 @@ def test_a_paused_node_accepts_devices_if_no_other_node_is_up(
     router.wait_event("node.status", node="b", status="down")
     for client_id in ids_of("a", "ab", 3) + ids_of("b", "ab", 3):
         assert device(router).connect(client_id) == (0, 0)
-    assert device(router).connect("")[1] == 0  # no key: chosen by load
+    assert device(router).connect("")[1] == 0  # no key, so the node is selected by load
     assert router.gauges()["node a"] == 7
-    # Only a last resort: a paused node gets no devices once it is down.
+    # A paused node is only a last resort, and gets no devices once it is down.
     server.codes = [500]
     router.wait_event("node.status", node="a", status="down")
     assert device(router).connect("late")[1] == 3

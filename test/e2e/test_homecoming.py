@@ -1,4 +1,4 @@
-"""Sessions that went elsewhere while their home was down can return home at a limited rate."""
+"""Sessions on other nodes return to their home at a limited rate after it has been down."""
 
 import select
 
@@ -17,7 +17,7 @@ NODES = ("n1", "n2", "n3")
 
 
 class Stage:
-    """Three nodes, 120 devices, and one node that has been down."""
+    """Start three nodes and 120 devices. One of the nodes has been down."""
 
     def __init__(self, start_router, closing, **cluster):
         self.nodes = {name: closing(Mosquitto(name)) for name in NODES}
@@ -88,7 +88,7 @@ def test_a_home_that_refuses_connects_starts_no_homecoming(start_router, recordi
     raws = [device(router) for _ in range(5)]
     for raw, client_id in zip(raws, ids_of("busy", ports, 5)):
         raw.connect(client_id)
-    # The evictor checks off-home sessions once per second: wait for two checks.
+    # Wait for two checks: the evictor checks off-home sessions once per second.
     select.select([], [], [], 2.2)
     assert not router.find("session.end") and not router.find("node.homecoming")
     wait_until(lambda: router.gauges()["sessions_relay"] == 5, "all five to be relayed")
@@ -103,7 +103,7 @@ def off_home_sessions(router):
 @pytest.mark.parametrize("refusal", ("20020003", None), ids=("return code 3", "silence"))
 def test_sessions_refused_by_their_home_return_after_its_next_outage(
         start_router, recording_node, device, refusal):
-    """Like an EMQX node that is evacuated, restarted, and up again."""
+    """The node behaves like an EMQX node that is evacuated, restarted, and up again."""
     answers = {"now": bytes.fromhex(refusal) if refusal else None}
     home = recording_node(answer=lambda r: answers["now"] if accept_connect(r) else None)
     ports = {"home": home.port, "other": recording_node().port}
@@ -115,7 +115,8 @@ def test_sessions_refused_by_their_home_return_after_its_next_outage(
         assert raw.connect(client_id) == (0, 0)
     wait_until(lambda: off_home_sessions(router) == {"home": 6}, "six off-home sessions")
     answers["now"] = CONNACK_3
-    # The node was always up: sessions stay. The evictor checks once per second: wait for two checks.
+    # Sessions stay, because the node was always up. Wait for two checks: the evictor checks once
+    # per second.
     select.select([], [], [], 2.2)
     assert not router.find("session.end")
     for state in ("draining", "up"):
@@ -207,7 +208,7 @@ def test_a_session_whose_node_becomes_its_home_again_is_at_home(
     "username", "source_ip", {"from": "client_id", "prefix_until": "/"}), ids=str)
 def test_every_kind_of_key_is_computed_again_after_a_scale_out(
         start_router, recording_node, device, route_by):
-    """From facts that a session keeps anyway."""
+    """The home is computed from data that the router stores for each session anyway."""
     nodes = {name: recording_node() for name in NODES}
     ports = {name: node.port for name, node in nodes.items()}
     config = one_cluster({name: ports[name] for name in NODES[:1]}, route_by=[route_by])

@@ -1,4 +1,4 @@
-"""Thousands of clients that only hold connections, and their effect on a normal device.
+"""Thousands of clients that only hold connections open, and their effect on a normal device.
 
 test/tools/attack.py has many more attacks, and measures the cost of each.
 """
@@ -24,7 +24,7 @@ sys.path.insert(0, str(harness.ROOT / "test" / "tools"))
 import attack  # noqa: E402  pylint: disable=wrong-import-position
 
 HALF_OPEN = 250 if SANITIZED else 9_000
-# Long enough for all clients to connect before the deadline; longer ones for a loaded machine.
+# Deadlines before which all clients can connect; the longer ones are for a loaded machine.
 DEADLINES_MS = (5_000, 60_000) if SANITIZED else (7_000, 20_000, 60_000)
 BATCH = 3 if SANITIZED else 15
 RATIO_MAX = 2.0
@@ -41,7 +41,7 @@ def one_listener_of_each_kind(node, certificates, deadline_ms=DEADLINES_MS[0]):
 
 
 def half_open(router):
-    """A fifth each: TCP alone, half a ClientHello, half an HTTP head, CONNECT, PROXY header."""
+    """Return five equal groups: only TCP, half a ClientHello, half an HTTP head, half a CONNECT, half a PROXY header."""
     head = websocket.upgrade("AAAAAAAAAAAAAAAAAAAAAA==")
     return [Behavior(router.ports[listener], sends, count=HALF_OPEN // 5, per_s=1000) for listener, sends in (
         ("mqtts", ()), ("mqtts", (half(client_hello()),)), ("ws", (half(head),)),
@@ -49,7 +49,7 @@ def half_open(router):
 
 
 class Clock:
-    """What a normal device (TCP, TLS, CONNECT, CONNACK) costs the router, in milliseconds of CPU
+    """Measures the router's cost of a normal device (TCP, TLS, CONNECT, CONNACK), in milliseconds of CPU
     time, which other programs on the machine do not increase."""
 
     def __init__(self, router, certificates):
@@ -67,7 +67,7 @@ class Clock:
 
 
 def cpu_ms(pid):
-    """CPU time of all threads; /proc/PID/stat is too coarse."""
+    """Return the CPU time of all threads. (/proc/PID/stat is too coarse.)"""
     tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
 
@@ -99,7 +99,7 @@ def test_9000_half_open_clients_do_not_slow_down_a_device_and_end_at_their_deadl
         with capsys.disabled():
             print(f"\na connect costs {statistics.median(idle):.2f} ms, with {HALF_OPEN} half-open "
                   f"clients {min(attacked):.2f} ms: {ratio:.2f} times as much")
-        if SANITIZED or all_the_time and ratio <= RATIO_MAX:  # with a sanitizer the cost means nothing
+        if SANITIZED or all_the_time and ratio <= RATIO_MAX:  # with a sanitizer, the cost has no meaning
             return
     pytest.fail(f"more than {RATIO_MAX} times as much, {len(DEADLINES_MS)} times in a row")
 
@@ -111,7 +111,7 @@ def check_all_closed(router, crowd, rounds, deadline_ms):
     router.wait_idle()
     ends = router.find("session.end")
     late = [e["ms_total"] for e in ends if e["reason"].endswith("timeout")]
-    # A deadline starts with a turn of the worker's loop, which can be long on a loaded machine.
+    # A deadline starts with a turn of the worker's loop, which can take long on a loaded machine.
     assert len(late) == rounds * HALF_OPEN and min(late[-HALF_OPEN:]) >= 0.75 * deadline_ms
     reasons = collections.Counter(e["reason"] for e in ends)
     fifth = rounds * HALF_OPEN // 5
@@ -142,7 +142,7 @@ def test_without_descriptors_accept_pauses_without_spinning_and_resumes(
     router.wait_event("accept.paused", count=2)
     harness.wait_until(lambda: router.gauges()["accept_pauses_total"] >= 10, "ten pauses")
     took_s, used_s = time.monotonic() - began, cpu_s(router.pid) - used_s
-    # Two workers, a pause of 100 ms each; if they spun they would use two full CPUs.
+    # Two workers pause for 100 ms each. If they were spinning, they would use two CPUs completely.
     assert router.gauges()["accept_pauses_total"] <= 2 * (took_s / 0.1 + 2)
     assert used_s < 0.5 * took_s, "no spinning"
     assert len(router.find("accept.paused")) <= took_s + 2, "one line per second"
@@ -157,7 +157,7 @@ def test_without_descriptors_accept_pauses_without_spinning_and_resumes(
 
 
 def answered(router):
-    """Does a new device get a CONNACK? If not, try again later."""
+    """Return whether a new device gets a CONNACK. If it does not, the caller tries again."""
     try:
         with mqtt.Device(router.port) as device:
             return device.connect("newcomer")[1] == 0
@@ -209,7 +209,7 @@ def test_all_attacks_together_leave_nothing_behind(start_router, certificates, c
     for _ in range(5):
         crowd.counters()
         harness.wait_until(lambda: testbed.probe() is not None, "a device to be served")
-        time.sleep(0.3)  # give the attacks some time
+        time.sleep(0.3)  # let the attacks run for some time
     assert testbed.router.process.poll() is None
     assert crowd.counters()["received"] > 0
     crowd.close()

@@ -1,4 +1,4 @@
-"""The log: one line per session, whatever a device sends, and no secrets."""
+"""The log has one line per session, whatever a device sends, and contains no secrets."""
 
 import base64
 import contextlib
@@ -115,7 +115,7 @@ def test_no_line_contains_a_secret_of_any_listener(
 
 
 def test_an_attack_does_not_flood_the_log(start_router, recording_node):
-    """Lines per second are limited, dropped lines are counted and logged, and urgent lines stay."""
+    """Lines per second are limited, dropped lines are counted and reported, and urgent lines are never dropped."""
     config = one_cluster({"n": recording_node().port})
     config["listeners"][0]["deny"] = "127.0.0.0/8"
     config["log"]["max_lines_per_s"] = 5

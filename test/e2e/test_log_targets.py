@@ -1,4 +1,4 @@
-"""Log targets: a file that is rotated, syslog; and sampling in a storm of events."""
+"""Log targets (a file with rotation, syslog), and sampling when many sessions end."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def events_of(path, name):
 
 
 class FileRouter:
-    """A router whose log is a file of the test."""
+    """Start a router that logs to a file of the test."""
 
     def __init__(self, config, path, wrapper=()):
         config["log"] = {**config["log"], "target": "file", "file": str(path)}
@@ -148,7 +148,7 @@ def test_an_unprivileged_router_in_its_sandbox_reopens_its_log_file(
 
 @pytest.mark.skipif(SANITIZED, reason="builds with sanitizers have no sandbox")
 def test_a_reload_in_the_sandbox_switches_back_to_a_terminal(recording_node, tmp_path, closing):
-    """If the router reopened the terminal, the sandbox would kill it."""
+    """If the router tried to reopen the terminal, the sandbox would kill it."""
     ours, its = (os.fdopen(fd, "rb", buffering=0) for fd in os.openpty())
     closing(ours)
     made = one_cluster({"n": recording_node().port})
@@ -221,7 +221,7 @@ def test_syslog_gets_lines_and_may_block_or_restart(
         while "router.ready" not in first:
             first = daemon.recv(65536).decode()
         assert first.startswith("<157>")
-        # Nobody reads: lines are dropped and counted, and the router does not block.
+        # Nothing reads the lines, so they are dropped and counted, and the router does not block.
         for _ in range(50):
             reply = subprocess.run(["curl", "-s", "-m", "60", "-X", "POST", "--json", '{"x":1}',
                                     f"http://{address}/api/v1/reload"], capture_output=True, check=True)
@@ -275,7 +275,7 @@ def test_lines_over_the_limit_are_summarised_and_every_refusal_is_counted(
 
 
 def test_one_grep_shows_what_happened_to_a_device(start_router, recording_node, closing):
-    """Refused, placed elsewhere, replayed, drained, disconnected: every line has its client_id."""
+    """Every line about a session contains its client_id, whether it is refused, replayed, drained or disconnected."""
     refuse = {"a": False, "b": False}
 
     def answer_of(name):

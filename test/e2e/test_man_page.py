@@ -1,4 +1,4 @@
-"""The man page is well-formed and has every command, option, signal and variable of --help."""
+"""The man page is well-formed, and contains every command, option, signal and variable of --help."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ def run(*command):
 
 
 def test_mandoc_reports_nothing():
-    # It may refer to pages that are not installed here.
+    # It can refer to pages that are not installed here.
     found = [line for line in run("mandoc", "-T", "lint", "-W", "style", str(PAGE)).splitlines()
              if "lacks" not in line]
     assert not found

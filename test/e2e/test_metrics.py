@@ -1,4 +1,4 @@
-"""The metrics: correct format, naming rules, documentation and values."""
+"""The metrics: format, naming rules, documentation and values."""
 
 import contextlib
 import json
@@ -117,7 +117,7 @@ CONNACKS = {b"fresh": "20020000", b"known": "20020100", b"refused": "20020005", 
 
 
 def answer_by_name(record):
-    """The CONNACK depends on the client identifier."""
+    """Return a CONNACK that depends on the client identifier."""
     return next((bytes.fromhex(connack) for name, connack in CONNACKS.items() if name in record.data),
                 None) if accept_connect(record) else None
 
@@ -199,7 +199,7 @@ def test_a_dead_node_is_shown_and_its_devices_count_as_fallbacks(
 
 
 def send_alert(router, code):
-    """Answer the router's flight with a fatal alert in clear text."""
+    """Answer the router's flight with an unencrypted fatal alert."""
     received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -263,7 +263,7 @@ def device_traffic(router, certificates):
 
 
 def operator_actions(router, node):
-    """Reload, steer, and remove and add a node."""
+    """Reload, change a node at run time, remove a node and add a node."""
     router.reload()
     text = router.config_path.read_text()
     router.reload("{", expect="reload.failed")
@@ -277,7 +277,7 @@ def operator_actions(router, node):
 
 
 def test_every_series_exists_from_the_start(start_router, recording_node, certificates, device):
-    """rate() does not count the first event of a series that appears with it."""
+    """If a series appears with its first event, rate() does not count that event."""
     nodes = {name: recording_node(answer=answer_by_name) for name in ("a", "b")}
     router = start_router(full_config(nodes, certificates))
     before = set(samples(scrape(router)))
@@ -365,7 +365,7 @@ def test_a_failed_reload_is_shown_until_one_succeeds(start_router, recording_nod
 
 def test_certificates_that_share_name_or_file_are_one_series(
         start_router, recording_node, certificates, tmp_path):
-    """A bundle with two authorities of one name, and a certificate used by two listeners."""
+    """Test a bundle with two authorities of the same name, and a certificate that two listeners use."""
     for days, name in ((40, "old"), (80, "new")):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-keyout", tmp_path / "key", "-subj", "/CN=Same", "-days", str(days), "-out", tmp_path / name],

@@ -1,4 +1,4 @@
-"""config/openapi.json matches the server exactly."""
+"""config/openapi.json describes the admin API exactly."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def operations():
 
 
 def resolve(what):
-    """Return the target of a local reference."""
+    """Return the object that a local reference points to."""
     while "$ref" in what:
         at = DOCUMENT
         for step in what["$ref"].removeprefix("#/").split("/"):
@@ -36,7 +36,7 @@ def check(value, schema):
 
 
 def check_answer(operation, status, headers, body):
-    """Validate a response against the document's responses of this operation."""
+    """Validate a response against the responses that the document lists for this operation."""
     content = resolve(operation["responses"][str(status)])["content"]
     kind = headers["Content-Type"].partition(";")[0]
     assert kind in content, (status, kind)
@@ -91,7 +91,7 @@ def test_examples_are_valid():
 
 @pytest.fixture
 def served(start_router, recording_node, certificates, device):
-    """A router with two nodes, one of them down, TLS, an override and a device."""
+    """Start a router with TLS, an override, a device, and two nodes, one of which is down."""
     nodes = {name: recording_node() for name in ("a", "b")}
     router = start_router(with_admin(
         one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates, **CHECKED)))

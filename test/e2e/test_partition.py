@@ -1,4 +1,4 @@
-"""A node that becomes unreachable without RST or FIN, as after a power loss. Its sessions stay open."""
+"""A node becomes unreachable without RST or FIN, as after a power loss. Its connections stay open."""
 
 import pytest
 
@@ -15,7 +15,7 @@ NODES = ("far", "near")
 
 
 class Stage:
-    """One node behind a link that can be cut, and one local node."""
+    """Start a node behind a link that can be cut, and a local node."""
 
     def __init__(self, start_router, closing, **cluster):
         self.namespace = closing(Namespace())
@@ -77,7 +77,7 @@ def test_with_keep_the_sessions_outlive_the_partition(stage, device):
     for name, raw in raws.items():
         assert raw.connect(name) == (0, 0)
     s.cut()
-    # A new device of the lost node goes to another node, an established one waits.
+    # A new device of the lost node reaches another node; an established session waits.
     late = device(s.router)
     assert late.connect(ids_of("far", NODES, 2)[1]) == (0, 0)
     raws[there].send(mqtt.PING)
@@ -90,7 +90,7 @@ def test_with_keep_the_sessions_outlive_the_partition(stage, device):
 
 
 def test_while_no_other_node_is_up_no_session_is_closed(stage, device):
-    """No other node can serve them; and if the router's own link failed, they survive it."""
+    """No other node can serve the devices, and if only the router's own link failed, the sessions survive."""
     s = stage(on_node_down="close", health_check={**FAST_CHECK, "panic_percent": 0})
     raw = device(s.router)
     assert raw.connect(ids_of("far", NODES)[0]) == (0, 0)
@@ -114,7 +114,7 @@ def test_a_hung_node_that_is_removed_keeps_no_session(start_router, closing, dev
         raw.connect(client_id)
     nodes["hung"].hang()
     made["clusters"][0]["nodes"] = [n for n in made["clusters"][0]["nodes"] if n["name"] == "well"]
-    router.reload(made)  # before or while its checks fail
+    router.reload(made)  # before the node's checks fail, or while they fail
     router.wait_event("node.status", node="hung", status="down")
     for raw in raws:
         assert raw.read_to_end() == (b"", "end")

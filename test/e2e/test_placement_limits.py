@@ -1,4 +1,4 @@
-"""Weights, backups, limits, bounded load, connect rate, slow start: which node gets how many devices."""
+"""Weights, backups, limits, bounded load, connect rate and slow start: the number of devices on each node."""
 
 import collections
 import time
@@ -23,7 +23,7 @@ def placements(router, since=0):
 
 
 def config(nodes, keys=None, **cluster):
-    """keys: {node: its additional keys}"""
+    """Return a configuration. keys: {node: additional keys}"""
     made = one_cluster({name: node.port for name, node in nodes.items()}, **cluster)
     for node in made["clusters"][0]["nodes"]:
         node.update((keys or {}).get(node["name"], {}))
@@ -37,7 +37,7 @@ def two(recording_node):
 
 @pytest.fixture
 def connect(device):
-    """Connect devices one after the other and keep them connected; return them."""
+    """Connect devices one after another, and keep them connected. Return them."""
     def connect_all(router, client_ids):
         raws = []
         for client_id in client_ids:
@@ -173,7 +173,7 @@ def test_sessions_that_wait_for_a_node_count_too(start_router, recording_node, d
 
 
 def test_bounded_load_keeps_skewed_keys_from_one_node(start_router, two, connect):
-    """40 devices of one home: with 1.25 it gets at most 1.25 times its half."""
+    """40 devices have the same home. With bounded_load 1.25, it gets at most 1.25 times its half."""
     router = start_router(config(two, bounded_load=1.25))
     raws = connect(router, ids_of("a", TWO, 40))
     at_a = len(two["a"].records)
@@ -263,7 +263,7 @@ def test_a_device_that_leaves_the_queue_does_not_reach_the_node(
 # -- slow start ---------------------------------------------------------------------------------
 
 def returned(start_router, closing, slow_start_ms):
-    """A router and its nodes; node a was down and is up again."""
+    """Start a router with nodes. Node a was down and is up again."""
     nodes = {name: closing(Mosquitto(name)) for name in TWO}
     made = config(nodes, proxy_protocol="none", **CHECKED,
                   node_defaults={"slow_start_ms": slow_start_ms})

@@ -41,7 +41,7 @@ def files(tmp_path):
 
 
 def test_plan_moves_the_same_ids_as_the_reference_implementation(files):
-    assert homes  # importing homes puts the reference on the path
+    assert homes  # importing homes adds the reference implementation to the path
     ids = [f"dev-{i}" for i in range(500)] + ['x"y', "é", " blank "]
     printed = plan(*files, "--ids", "-", stdin="\r\n".join(ids) + "\n\n")
     moves = [tuple(line.split("\t")) for line in printed.splitlines()]

@@ -1,4 +1,4 @@
-"""The privileges that a router drops after it has opened its listeners, and their effect on reloads."""
+"""The router drops its privileges after it has opened its listeners; reloads work without them."""
 
 import copy
 import os
@@ -19,7 +19,7 @@ NOBODY = pwd.getpwnam("nobody")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 no_sandbox = pytest.mark.skipif(harness.SANITIZED, reason="builds with sanitizers have no sandbox")
 FREE_PORTS = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
-# A directory of tempfile is for its owner only. "$3" is the configuration.
+# Only the owner can enter a directory made by tempfile. "$3" is the configuration.
 AS_NOBODY = ("sh", "-c", 'chmod 755 "${3%/*}" && exec setpriv --reuid nobody --regid '
              f'{NOBODY.pw_gid} --clear-groups "$@"', "sh")
 
@@ -28,14 +28,14 @@ def threads(pid):
     """Return the status of every thread: {"Uid": "0\t0\t0\t0", ...}."""
     tasks = sorted(os.listdir(f"/proc/{pid}/task"), key=int)
     if harness.BUILD == "tsan":
-        del tasks[1]  # ThreadSanitizer's own, started before the drop
+        del tasks[1]  # a thread of ThreadSanitizer, started before the drop
     for task in tasks:
         lines = pathlib.Path(f"/proc/{pid}/task/{task}/status").read_text().splitlines()
         yield dict(line.split(":\t", 1) for line in lines if ":\t" in line)
 
 
 def expect_threads(router, sandbox=True, uid=None, bounding=True):
-    """Every thread has no capabilities, and the sandbox if expected."""
+    """Check that no thread has capabilities, and that each thread has the sandbox if expected."""
     all_of_them = list(threads(router.pid))
     assert len(all_of_them) == 3  # the main thread and two workers
     for status in all_of_them:
@@ -74,7 +74,7 @@ def made(recording_node):
 
 @pytest.fixture
 def readable_dir(tmp_path_factory):
-    """A directory with certificates that every user can read."""
+    """Make a directory with certificates that every user can read."""
     directory = tmp_path_factory.mktemp("readable_dir")
     harness.make_certificates(directory)
     harness.open_to_all(directory, *directory.iterdir())
@@ -225,7 +225,7 @@ def test_unreadable_files_are_named_at_start_and_at_the_reload(
 
 @needs_root
 def test_a_reload_adds_an_address_on_a_port_that_root_opened(start_router, made, device):
-    """SO_REUSEPORT requires the same user: the kernel must accept the old sockets as ours."""
+    """SO_REUSEPORT requires sockets of the same user: the kernel must accept the old ones as the router's own."""
     port = harness.free_port()
     made["user"] = "nobody"
     made["listeners"][0]["address"] = f"0.0.0.0:{port}"

@@ -1,6 +1,6 @@
-"""Connections that are not devices: health checks, port scans, clients of other protocols.
+"""Connections that are not from devices: health checks, port scans, clients of other protocols.
 
-The log names them. Probes do not fill it: they have one counter, and log lines of level debug.
+Probes do not fill the log: they have a counter, and their log lines have level debug.
 """
 
 import re
@@ -25,7 +25,7 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 @pytest.fixture
 def router(start_router, recording_node, certificates):
-    """A router with a listener of each kind, and one more of each after PROXY headers: "proxied tcp" ..."""
+    """Start a router with a listener of each kind, without and with PROXY headers ("tcp", "proxied tcp", ...)."""
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates)
     add_listener(made, "ws", websocket={})
     add_listener(made, "wss", tls_dir=certificates, websocket={})
@@ -103,7 +103,7 @@ def test_a_reset_before_the_first_byte_of_mqtt_is_an_early_end(router, certifica
 
 
 def test_checks_of_a_balancer_are_probes(router, closing):
-    """HAProxy sends its checks as LOCAL in version 2 and UNKNOWN in version 1."""
+    """HAProxy sends its checks with LOCAL headers in version 2, and UNKNOWN headers in version 1."""
     own, proxied = free_port(), router.ports["proxied tcp"]
     closing(HAProxy({own: (
         "mode tcp", f"bind 127.0.0.1:{own}",

@@ -1,4 +1,4 @@
-"""Real balancers in front of the router, and a router in front of a router."""
+"""Real balancers in front of the router, and a router in front of another router."""
 
 import ssl
 
@@ -17,7 +17,7 @@ FRONT = "127.0.0.1/32"
 
 @pytest.fixture
 def behind_proxy(start_router, recording_node):
-    """behind_proxy(**listener): a router whose listener expects a balancer, and its node."""
+    """Return a function: behind_proxy(**listener) starts a router behind a balancer, and a node."""
     def make(**listener):
         node = recording_node()
         made = one_cluster({"n": node.port})
@@ -70,7 +70,7 @@ def test_haproxy_terminates_tls_and_the_node_still_gets_the_certificate_name(
     facts = received(node)
     assert facts["source"] == device.name
     assert facts["verified_cn"] == "device-9" and facts["tlvs"][AUTHORITY] == b"localhost"
-    # A device with another identifier than the certificate's is rejected.
+    # A device whose identifier differs from the certificate is rejected.
     other = closing(mqtt.Device(port, tls=context))
     assert other.connect("device-8")[1] == 5
     assert "device-9" in router.session_end(reason="identity_refused")["detail"]
@@ -88,7 +88,7 @@ def test_nginx_in_front_passes_the_device_address(behind_proxy, closing):
 
 
 def dual_stack_front(kind, port, to, version):
-    """A balancer that listens on [::] for both families, and sees IPv4 devices as ::ffff:a.b.c.d."""
+    """The balancer listens on [::] for both families, and sends IPv4 devices as ::ffff:a.b.c.d."""
     if kind == "haproxy":
         return HAProxy({port: ("mode tcp", f"bind :::{port} v4v6",
                                f"server r 127.0.0.1:{to} send-proxy{version}")})
@@ -153,7 +153,7 @@ def test_an_http_balancer_in_front_of_websocket_passes_the_device_address(
     router, node = behind_proxy(websocket={}, client_address_header="X-Forwarded-For")
     port = free_port()
     closing(http_front(kind, port, router.ports["extra"]))
-    # An address that the device itself puts into the header is not used.
+    # An address that the device itself has put into the header is not used.
     device = closing(WsDevice(port, source=SOURCE, headers=("X-Forwarded-For: 203.0.113.1",)))
     assert device.answer.status == 101
     assert device.connect("dev") == (0, 0)

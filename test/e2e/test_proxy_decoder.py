@@ -1,4 +1,4 @@
-"""The PROXY decoder of the other tests, checked with vectors derived from the standard."""
+"""Check the PROXY decoder of the other tests with vectors derived from the standard."""
 
 import re
 import struct
@@ -16,7 +16,7 @@ def end_text(end):
 
 
 def unmapped(text):
-    """Return a vector's "[::ffff:a.b.c.d]:port" as an IPv4 address."""
+    """Convert "[::ffff:a.b.c.d]:port" of a vector to an IPv4 address."""
     return text and re.sub(r"^\[::ffff:([0-9.]+)\]", r"\1", text)
 
 
@@ -32,7 +32,8 @@ def test_the_decoder_agrees_with_the_vectors():
     for vector in load_vectors("proxy.jsonl"):
         data = bytes.fromhex(vector["hex"])
         if vector["expect"] == "reject":
-            # A truncated header is an error only at the end of the stream, which the caller sees.
+            # A truncated header is an error only at the end of the stream, which the caller
+            # detects.
             assert verdict(data) in ("reject", "more"), vector["name"]
             assert verdict(data) == "reject" or "cut" in vector["reason"], vector["name"]
         elif vector["expect"] == "accept":

@@ -20,7 +20,7 @@ def decode_v2(header):
 
 
 def first_header(node, connect):
-    """Return the header of the node's only connection, sent in one segment with the CONNECT."""
+    """Return the header of the node's only connection. It must be in one segment with the CONNECT."""
     record = node.wait_mqtt(connect)
     assert record.chunks == [len(record.data)], "header and CONNECT came in separate segments"
     assert len(node.records) == 1

@@ -1,4 +1,4 @@
-"""A trusted proxy's PROXY header: its facts about the device are passed on, or nothing is."""
+"""PROXY headers of trusted proxies: valid facts about the device reach the node; invalid headers are rejected."""
 
 import ipaddress
 import socket
@@ -54,7 +54,7 @@ def pieces(data, cuts):
 
 
 class Run:
-    """One vector sent in one way, followed by a CONNECT, and the result."""
+    """A vector sent in one way, followed by a CONNECT, and the result."""
 
     def __init__(self, vector, way, port, name):
         self.vector, self.way = vector, way
@@ -82,7 +82,7 @@ class Run:
         if want == "reject":
             return "a node was connected" if record or reply else None
         if not record:
-            # A payload that starts with a second header is not a CONNECT: the node gets nothing.
+            # A payload that starts with a second header is not a CONNECT, so the node gets nothing.
             return None if want == "either" or self.vector.get("note") else "refused"
         if want == "accept":
             source, destination = self.vector["src"], self.vector["dst"]
@@ -313,7 +313,7 @@ def test_devices_are_routed_by_facts_from_the_proxy(start_router, recording_node
             name = key if turn == 0 else key.upper() + b"."  # an equal server name
             header = {"tls_cn": v2(tlvs=ssl_tlv(key)), "sni": v2(tlvs=tlv(AUTHORITY, name)),
                       "source_ip": v2(f"198.51.100.{i}:{1000 + turn}")}[source]
-            # A different client id each time must not matter.
+            # A different client identifier each time must not change the result.
             raw = mqtt.Device(router.port, before=header)
             assert raw.connect(f"dev-{turn}-{i}") == (0, 0)
             raw.close()

@@ -1,4 +1,4 @@
-"""PROXY protocol on one side only, a common mistake: the log, status and API name it."""
+"""PROXY protocol on one side only, a common mistake, is reported in the log, by `status` and by the API."""
 
 import subprocess
 
@@ -19,7 +19,7 @@ MQTT = {**FAST_CHECK, "type": "mqtt"}
 
 @pytest.fixture
 def expecting(closing):
-    """Two nodes that expect a PROXY header: HAProxy in front of Mosquitto."""
+    """Start two nodes that expect a PROXY header (HAProxy in front of Mosquitto)."""
     brokers = [closing(Mosquitto(f"b{i}")) for i in range(2)]
     ports = [free_port() for _ in brokers]
     closing(HAProxy({port: ["bind 127.0.0.1:%d accept-proxy" % port, "timeout client 1h", "timeout server 1h",
@@ -30,7 +30,7 @@ def expecting(closing):
 
 @pytest.fixture
 def plain(closing):
-    """Two nodes that expect no header."""
+    """Start two nodes that do not expect a header."""
     return {f"n{i}": closing(Mosquitto(f"n{i}")).port for i in range(2)}
 
 
@@ -49,7 +49,7 @@ def nodes_of(router):
 
 
 def is_named_everywhere(router):
-    """Check the event, the status and the nodes of the API."""
+    """Check the event, and the status and nodes in the API."""
     event = router.wait_event("cluster.unanswered")
     assert event["cluster"] == "c" and QUESTION in event["why"], event
     assert QUESTION.replace("\"proxy_protocol\"", "\"proxy_protocol\" (here: %s)" % event["proxy_protocol"]) \
@@ -120,7 +120,7 @@ def test_no_hint_is_logged_once_a_connect_was_answered(start_router, closing):
     nodes = {f"n{i}": closing(RecordingNode(answer=close_on_bad)).port for i in range(2)}
     router = start_router(with_admin(one_cluster(nodes, proxy_protocol="none", health_check=FAST_CHECK)))
     for i in range(10):
-        assert try_device(router, f"dev-{i}") == (0, 0)  # both nodes get some
+        assert try_device(router, f"dev-{i}") == (0, 0)  # both nodes get some of the devices
     for i in range(3):
         with mqtt.Device(router.port) as raw:
             raw.send(mqtt.connect(f"bad-{i}"))
