@@ -1,6 +1,6 @@
 """Real clients through the router to real Mosquitto nodes, over TCP and TLS.
 
-The three nodes share nothing, so two devices that exchange messages need the same home.
+The three nodes share no state, so two devices can exchange messages only if they have the same home.
 """
 
 import os
@@ -86,7 +86,7 @@ class PahoDevice:
         return self.messages.get(timeout=WAIT_LIMIT_S)
 
     def vanish(self):
-        """Reset the connection without DISCONNECT, as after a power loss."""
+        """Reset the connection without a DISCONNECT, as after a power loss."""
         self.client.loop_stop()
         self.gone = True
         raw = self.client.socket()
@@ -202,7 +202,7 @@ def test_the_session_present_flag_is_relayed_unchanged(router, device):
             with mqtt.Device(router.port) as raw:
                 present, code = raw.connect(name, version=version, clean=False, properties=expiry)
                 assert code == 0
-                # The 3.1 CONNACK has no such flag.
+                # The CONNACK of 3.1 has no Session Present flag.
                 assert present == (expected if version > 3 else 0)
                 raw.send(mqtt.DISCONNECT)
                 assert raw.read_to_end() == (b"", "end")

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.sanitized
 
 
 class Drained:
-    """A node with a full accept queue, and everything that it reads once it accepts."""
+    """A node with a full accept queue. It records everything that it reads after it accepts."""
 
     def __init__(self):
         self.hanging = HangingPort()
         self.port = self.hanging.port
         self.accepted = []
-        self.reading = []  # those that are still open
+        self.reading = []  # connections that are still open
 
     def drain(self, until):
         """Accept and read everything until these bytes have arrived and nothing has followed for
@@ -107,7 +107,8 @@ def test_a_connack_in_pieces_is_parsed_and_its_keep_alive_used(
     record = node.wait_mqtt(mqtt.connect("patient", version=5, keep_alive_s=0))
     for byte in connack:
         record.write(bytes([byte]))
-    # Held until it is complete: until then it could be a refusal that causes a replay.
+    # The router keeps the CONNACK until it is complete, because it could be a refusal that causes a
+    # replay.
     assert raw.read(len(connack)) == connack
     raw.close()
     end = router.session_end(client_id="patient")
@@ -125,7 +126,7 @@ def test_repeated_sigterms_do_not_delay_the_exit(start_router, recording_node, d
     router.wait_event("router.stopping")
 
     def has_ended():
-        """A drain that restarts with each signal would never end."""
+        """If each signal restarted the drain, it would never end."""
         router.process.send_signal(signal.SIGTERM)
         return router.process.poll() is not None
     wait_until(has_ended, "the router to exit")
@@ -189,6 +190,6 @@ def test_a_dial_without_a_free_descriptor_does_not_count_against_the_node(
 
 
 def lowest_free(router, above):
-    """The limit below which no descriptor is free: the smallest unused number."""
+    """Return the smallest unused descriptor number, the limit at which no descriptor is free."""
     used = set(map(int, os.listdir(f"/proc/{router.pid}/fd")))
     return next(fd for fd in range(above + 1) if fd not in used)

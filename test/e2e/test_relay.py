@@ -1,4 +1,4 @@
-"""Bytes are relayed unchanged in both directions, whatever their number and timing."""
+"""The router relays bytes unchanged in both directions, whatever their number and timing."""
 
 import ctypes
 import hashlib
@@ -17,18 +17,18 @@ from recorder import CONNACK_3, common
 
 pytestmark = pytest.mark.sanitized
 MEGABYTE = 1 << 20
-PIDFD_GETFD = 438  # system call number; Python has no function for it
+PIDFD_GETFD = 438  # number of the system call, for which Python has no function
 BIG = 4 * MEGABYTE if SANITIZED else 32 * MEGABYTE
 
 
 def noise(n, seed=b"mqtt-router"):
-    """Return n pseudo-random bytes without short repetitions, the same in each run."""
+    """Return n pseudo-random bytes without short repetitions. They are the same in each run."""
     return hashlib.shake_128(seed).digest(n)
 
 
 @pytest.fixture
 def pair(start_router, recording_node, device, certificates):
-    """A device and its node's record, connected through a router."""
+    """Connect a device through a router. Return the device and the node's record of it."""
     def make(transport="tcp", router=None, node=None, router_config=None, **how):
         node = node or recording_node(**how)
         if router is None:
@@ -59,7 +59,7 @@ def test_bytes_pipelined_after_connect_arrive_unchanged(
 
 
 def exchange(raw, up, down_n):
-    """Send and receive concurrently in one thread: Python's TLS sockets are not thread-safe."""
+    """Send and receive concurrently in one thread, because Python's TLS sockets are not thread-safe."""
     raw.socket.setblocking(False)
     got, sent = bytearray(), 0
     deadline = time.monotonic() + 60
@@ -86,7 +86,7 @@ def exchange(raw, up, down_n):
 
 
 def same(got, wanted):
-    """Compare without printing the bytes if they differ."""
+    """Compare the bytes without printing them if they differ."""
     return got == wanted or f"changed after {common(got, wanted)} of {len(wanted)} bytes"
 
 
@@ -118,16 +118,16 @@ def test_sizes_around_the_buffer_arrive_both_ways(pair, transport):
 def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, transport):
     slow, slow_record, router, node, _ = pair(transport, router_config={"workers": 1})
     before = router.memory_bytes("Rss")
-    much = (32 if SANITIZED else 64) * MEGABYTE  # the kernel buffers up to 10 on each side
+    much = (32 if SANITIZED else 64) * MEGABYTE  # the kernel buffers up to 10 MiB on each side
     data = noise(much)
     slow_record.write(data)
-    # Only the bytes that sockets and one buffer can hold may leave the node.
+    # The node can send only as many bytes as the sockets and one buffer can hold.
     wait_until(lambda: stalled(slow_record), "the slow device's node to stall")
     left = slow_record.transport.get_write_buffer_size()
     assert left > much / 4, "the router buffered unread bytes"
     if not SANITIZED:
         assert router.memory_bytes("Rss") - before < 2 * MEGABYTE
-    # Another device on the same worker and node is served in the meantime.
+    # In the meantime, another device on the same worker and node is served.
     quick, quick_record, _, _, n = pair(transport, router=router, node=node)
     for i in range(50):
         ping = noise(2000, bytes([i]))
@@ -135,13 +135,13 @@ def test_a_slow_device_slows_only_its_own_session_and_memory_is_bounded(pair, tr
         node.wait(lambda _: quick_record.mqtt[n + 2000 * i:] == ping, "the quick device's bytes")
         quick_record.write(ping)
         assert quick.read(2000) == ping
-    # The slow device has lost nothing.
+    # The slow device receives all bytes.
     assert same(slow.read(much), data) is True
 
 
 def stalled(record):
     before = record.transport.get_write_buffer_size()
-    time.sleep(0.3)  # a stall is the absence of an event: wait a while
+    time.sleep(0.3)  # a stall has no event, so wait for some time
     return before and record.transport.get_write_buffer_size() == before
 
 
@@ -252,7 +252,7 @@ def test_the_socket_to_a_node_gets_keepalive_once_the_session_is_established(pai
     raw, _, router, _, _ = pair(router_config={"timeouts": {"idle_ms": 2000}})
 
     def of_both():
-        raw.send(mqtt.PING)  # keeps it from being idle
+        raw.send(mqtt.PING)  # prevents the idle timeout
         return options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 1]
 
     assert options_of_legs(router, socket.SOL_SOCKET, socket.SO_KEEPALIVE) == [1, 0]

@@ -1,4 +1,4 @@
-"""SIGHUP: a new configuration is applied completely or not at all, and sessions stay."""
+"""SIGHUP applies a new configuration completely or not at all, and sessions stay open."""
 
 import copy
 import shutil
@@ -32,12 +32,12 @@ def node_of(made, name):
 
 
 def count_connects(node, client_id):
-    """Return how often a device has connected to a recording node."""
+    """Return the number of connections of a device to a recording node."""
     return sum(mqtt.connect(client_id) == r.mqtt for r in node.records)
 
 
 def still_relays(raw, node):
-    """Bytes of a device still reach its node."""
+    """Check that bytes of a device still reach its node."""
     raw.send(mqtt.PING)
     node.wait(lambda n: any(r.mqtt.endswith(mqtt.PING) for r in n.records), "the ping")
 
@@ -53,7 +53,7 @@ def test_an_added_node_gets_its_share_and_sessions_stay(start_router, nodes, dev
     raw = device(router)
     raw.connect(moving)
     done = router.reload(config(nodes))
-    # The third of three equal nodes gets a third of the keys.
+    # With three equal nodes, the third one gets a third of the keys.
     assert 250 <= int(str(done["moved_permille"])) <= 420, done
     still_relays(raw, nodes[before])
     assert device(router).connect(moving) == (0, 0)
@@ -74,7 +74,7 @@ def test_a_removed_node_keeps_its_sessions_and_gets_no_new_ones(
     assert len(nodes["n2"].records) == 1
     raw.close()
     assert router.session_end()["node"] == "n2"
-    # A node that is added again under its name is the same node.
+    # A node that is removed and added again under the same name is the same node.
     router.reload(config(nodes))
     assert device(router).connect(client_id) == (0, 0)
     nodes["n2"].wait(lambda n: len(n.records) == 2, "the device")
@@ -117,7 +117,7 @@ def test_listeners_are_added_and_removed_and_their_sessions_stay(
 
 @pytest.mark.sanitized
 def test_a_changed_listener_keeps_its_socket(start_router, nodes, certificates, closing):
-    """Change from TCP to TLS on the same address: the socket listens all the time."""
+    """Change from TCP to TLS on the same address. The socket never stops listening."""
     made = config(nodes)
     router = start_router(made)
     raw = closing(mqtt.Device(router.port))
@@ -193,7 +193,7 @@ def test_health_outlives_a_reload_and_checks_are_added_and_removed(start_router,
     raw.close()
     assert router.session_end()["tries"] == 1, "n1 is not tried"
     assert len(router.find("node.status")) == 1, "the node stays down"
-    # Without checks the node is not known to be down: each session tries it.
+    # Without checks, the router does not know that the node is down, so each session tries it.
     bare = copy.deepcopy(made)
     del bare["clusters"][0]["health_check"]
     router.reload(bare)
@@ -236,12 +236,12 @@ def test_a_broken_file_changes_nothing_and_all_errors_are_reported(
         assert device(router).connect(client_id) == (0, 0)
     assert len(nodes["n2"].records) == 3
     router.wait_event("session.placed", count=4)  # the log level has not changed
-    # It does not affect the next reload.
+    # The failed reload does not affect the next one.
     router.reload(made)
 
 
 def missing_on_host(made, directory):
-    """The configuration with two source addresses and two password files that do not exist."""
+    """Return a configuration with two source addresses and two password files that do not exist."""
     (directory / "empty").write_text("\n")
     here = made["clusters"][0]
     here["source_addresses"] = ["127.0.0.1", "203.0.113.9", "2001:db8::9"]
@@ -318,7 +318,7 @@ def test_a_failed_reload_leaves_no_listener_open(
     router.reload(more)
     assert [e["listener"] for e in router.find("listener.open")] == ["mqtt", "local", "free"]
     assert closing(mqtt.Device(str(path))).connect("dev-1") == (0, 0)
-    # A listener that was open before is not affected.
+    # Listeners that were already open are not affected.
     router.reload(add_listener(more, "taken", address=f"127.0.0.1:{holder.port}"),
                   expect="reload.failed")
     assert closing(mqtt.Device(str(path))).connect("dev-2") == (0, 0)
@@ -365,7 +365,7 @@ def test_changes_that_need_a_restart_are_named_and_the_rest_applies(start_router
 
 @pytest.mark.sanitized
 def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, closing, capsys):
-    """200 reloads under 500 connects per second that change nodes, weights, listeners and timeouts."""
+    """Change nodes, weights, listeners and timeouts in 200 reloads, under 500 connects per second."""
     reloads, per_s = (20, 100) if harness.SANITIZED else (200, 500)
     real = {name: closing(Mosquitto(name)) for name in NODES}
     base = config(real, proxy_protocol="none")
@@ -411,7 +411,7 @@ def test_repeated_reloads_close_no_session_and_refuse_no_connect(start_router, c
 
 
 def variants_of(base):
-    """Return configurations that differ in everything that a reload can change."""
+    """Return configurations that differ in all keys that a reload can change."""
     weighted = copy.deepcopy(base)
     node_of(weighted, "n1")["weight"] = 5
     fewer = copy.deepcopy(base)
@@ -459,7 +459,7 @@ EARLY_HUP = ("sh", "-c", 'i=0; (until grep -q "^SigCgt:.*[13579bdf]$" /proc/$$/s
 
 
 def test_a_signal_during_the_start_is_handled_once_the_router_serves(start_router):
-    """The start waits for a silent DNS server."""
+    """Start a router that waits for a silent DNS server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         made = one_cluster({}, proxy_protocol="none")

@@ -1,4 +1,4 @@
-"""If a node fails or refuses before its CONNACK, the next one is tried; the device sees one CONNACK."""
+"""If a node fails before its CONNACK or refuses, the router tries the next one; the device gets one CONNACK."""
 
 import socket
 import threading
@@ -22,13 +22,13 @@ def connack_4(code):
 
 
 def connack_5(code, reason=""):
-    """Return one with a reason string, so that a refusal can be longer than a success."""
+    """Return a CONNACK with a reason string, so that a refusal can be longer than a success."""
     properties = b"\x1f" + mqtt.text(reason) if reason else b""
     return mqtt.packet(0x20, bytes([0, code]) + mqtt.varint(len(properties)) + properties)
 
 
 def after_connect(what):
-    """Return an answer for RecordingNode: call an action once the CONNECT is complete."""
+    """Return an answer for RecordingNode that calls an action once the CONNECT is complete."""
     def answer(record):
         return what(record) if accept_connect(record) else None
     return answer
@@ -63,7 +63,7 @@ KEPT = [(4, connack_4(code)) for code in (1, 2, 4, 5, 6)] + [
 
 
 class Pair:
-    """A device's home, which fails in some way, and the next node, which does not."""
+    """Start the home of a device, which fails in some way, and the next node, which works."""
 
     def __init__(self, start_router, recording_node, answer, connack_ms=15_000, more=None, **keys):
         self.bad, self.good = recording_node(answer=answer), recording_node()
@@ -86,7 +86,7 @@ def test_the_next_node_takes_over_and_the_device_sees_one_clean_connack(pair, de
     both = pair(answer, connack_ms=15_000 if answer else 400)
     raw = device(both.router).send(mqtt.connect(both.id, version=version))
     assert raw.packet()[1] == ACCEPTED[version]
-    # Nothing else is sent to it before or after that.
+    # The device receives nothing else.
     record = both.good.wait_mqtt(mqtt.connect(both.id, version=version))
     assert record.proxy == both.bad.record().proxy
     record.write(mqtt.PING)
@@ -158,14 +158,14 @@ def test_a_connack_that_arrives_byte_by_byte_reaches_the_device_whole(pair, devi
 
 
 def test_auth_before_the_connack_is_relayed(pair, device):
-    """After the node's first AUTH the router only relays, and tries no other node."""
+    """After the node's first AUTH, the router only relays, and does not try another node."""
     both = pair(answer_with(AUTH), connack_ms=600)
     connect = mqtt.connect(both.id, version=5, properties=b"\x15" + mqtt.text("scram-1"))
     raw = device(both.router).send(connect)
     assert raw.packet()[1] == AUTH
     raw.send(AUTH)
     record = both.bad.wait_mqtt(connect + AUTH)
-    time.sleep(0.8)  # longer than connack_ms, which no longer applies
+    time.sleep(0.8)  # longer than connack_ms, which does not apply any more
     record.write(connack_5(0x88))
     assert raw.packet()[1] == connack_5(0x88)
     record.close()
@@ -233,7 +233,7 @@ def test_all_pipelined_bytes_reach_the_second_node_in_order(
     raw = device(both.router).send(connect + b"".join(behind[:5]))
     record = both.bad.record()
     both.bad.wait(lambda n: len(record.mqtt) >= len(connect), "the CONNECT")
-    # These arrive before the first node answers.
+    # These bytes arrive before the first node answers.
     for one in behind[5:]:
         raw.send(one)
     if refusal == "close":
@@ -248,7 +248,7 @@ def test_all_pipelined_bytes_reach_the_second_node_in_order(
 
 
 def test_pipelined_bytes_beyond_the_buffer_wait_at_the_device(pair, device):
-    """Bytes that cannot be kept for a second node stay in the device's socket."""
+    """Bytes that the router cannot keep for a second node stay in the device's socket."""
     both = pair(None)
     connect = mqtt.connect(both.id)
     behind = b"".join(mqtt.publish("t", bytes([i % 251]) * 60_000) for i in range(100))
@@ -288,7 +288,7 @@ def test_placement_ms_covers_all_tries(start_router, recording_node, device):
 
 def test_a_real_node_takes_over_from_an_evacuated_one(start_router, recording_node, device,
                                                            closing):
-    """With the second CONNECT Mosquitto resumes its session as after a direct connect."""
+    """After the second CONNECT, Mosquitto resumes the session, as after a direct connection."""
     evacuated = recording_node(answer=answer_with(connack_5(0x9C, "other:1883")))
     mosquitto = closing(Mosquitto("good"))
     nodes = {"bad": evacuated.port, "good": mosquitto.port}
@@ -340,7 +340,7 @@ def test_the_limit_of_a_node_applies_to_replayed_devices_too(start_router, recor
 
 
 class ResettingPort:
-    """Resets the connection after the first bytes of a CONNECT, as brokers do with an oversized packet.
+    """A node that resets the connection after the first bytes of a CONNECT, like brokers after an oversized packet.
 
     Small segments and a small window: the reset arrives while the CONNECT is still being sent.
     """
@@ -362,7 +362,7 @@ class ResettingPort:
             except OSError:
                 return  # the end of the test
             node.recv(5)
-            node.close()  # with unread input: a reset
+            node.close()  # input is unread, so the kernel sends a reset
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -371,7 +371,7 @@ class ResettingPort:
 
 
 class StallingPort(ResettingPort):
-    """Accepts the connection but reads nothing: a large CONNECT stays partly sent."""
+    """A node that accepts connections but reads nothing, so that a large CONNECT is sent only partly."""
 
     def _run(self):
         taken = []
@@ -392,7 +392,7 @@ def test_without_replay_a_partly_sent_connect_goes_to_no_other_node(
     router = start_router(config)
     client_id = ids_of("stalls", ports)[0]
     raw = device(router).send(mqtt.connect(client_id, username="u", password=b"p" * 60_000))
-    # Sometimes the kernel buffers all of it: then the node is silent, with the same result.
+    # If the kernel buffers all of it, the node is silent, and the result is the same.
     wait_until(lambda: sum(router.gauges()[s] for s in ("sessions_dial", "sessions_connack")) == 1,
                "the CONNECT to be partly sent")
     config["clusters"][0]["nodes"][0]["state"] = "down"
@@ -426,7 +426,7 @@ def failures_of(router, node):
 
 
 def failed_before(start_router, recording_node, device, first, version, answer):
-    """The home node fails as `first` does, the next one answers; return (router, home's name)."""
+    """Start a home node that fails like `first`, and a node that answers. Return (router, name of the home)."""
     ports = {"home": recording_node(answer=first).port,
              "next": recording_node(answer=answer_with(answer)).port}
     config = one_cluster(ports, passive={"failures": 1, "window_ms": 60_000, "eject_ms": 60_000})
@@ -441,7 +441,7 @@ def failed_before(start_router, recording_node, device, first, version, answer):
 
 
 FIRST = {"silence": None, "a close": after_connect(closes)}
-# Some of each kind; test_mqtt_connack.c has the complete table.
+# Some codes of each kind; test_mqtt_connack.c tests the complete table.
 PROOF = [(4, connack_4(0)), (4, connack_4(5)), (5, connack_5(0x87)), (5, AUTH)]
 NO_PROOF = [(4, connack_4(1)), (4, connack_4(3)), (4, mqtt.PING)] + [
     (5, connack_5(code)) for code in (0x80, 0x88, 0x89, 0x97, 0x9C, 0x9D)]

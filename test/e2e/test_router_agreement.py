@@ -1,4 +1,4 @@
-"""Routers share no state, and place devices equally as soon as they see the same nodes up."""
+"""Routers share no state, and select the same nodes as soon as they see the same nodes up."""
 
 import socket
 
@@ -15,7 +15,7 @@ IDS = [f"dev-{i}" for i in range(120)]
 
 
 class CheckPort:
-    """The target of one router's checks of one node: open or closed, independent of the node."""
+    """A target for one router's checks of one node. It can be opened and closed independently of the node."""
 
     def __init__(self):
         self.port = free_port()
@@ -37,7 +37,7 @@ def nodes(closing):
 
 @pytest.fixture
 def routers(start_router, nodes, closing):
-    """Three routers, and the port that the second uses to check n2."""
+    """Start three routers. Return them and the target with which the second one checks n2."""
     view = closing(CheckPort())
     view.open()
     started = []
@@ -75,7 +75,7 @@ def test_routers_agree_again_once_their_views_of_the_nodes_match(routers, closin
     without = expected({"n1", "n3", "n4"})
     assert placements(three[1], closing) == without
     assert placements(three[0], closing) == placements(three[2], closing) == expected(NODES)
-    # It disagrees only on the devices of n2.
+    # It selects another node only for the devices of n2.
     assert {i for i in IDS if without[i] != expected(NODES)[i]} == set(by_home(NODES, IDS)["n2"])
     view.open()
     three[1].wait_event("node.status", node="n2", status="up")

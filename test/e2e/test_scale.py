@@ -1,4 +1,4 @@
-"""Load and memory requirements. Release build only: figures are printed."""
+"""Load and memory requirements. The tests print figures, and run only in the release build."""
 
 import pathlib
 import resource
@@ -19,8 +19,8 @@ DEVICES = 9_000
 TLS_DEVICES = 2_000
 PLAIN_SESSION_MAX = 717  # 0.7 KiB
 TLS_SESSION_MAX = 15 * 1024
-# The allocator keeps partly used pages, libev its arrays: 1 to 4 MiB, varying from run to run, and
-# no more after the fourth fleet than after the first.
+# The allocator keeps partly used pages, and libev keeps its arrays: 1 to 4 MiB, which varies from
+# run to run, but does not grow with further fleets.
 LEFT_BEHIND_MAX = 4 << 20
 SCRAPE_MAX_MS = 20  # CPU time of the main thread
 
@@ -34,13 +34,13 @@ def start(start_router, nodes, certificates, **more):
     config = one_cluster({name: node.port for name, node in nodes.items()}, tls_dir=certificates,
                          proxy_protocol="none")
     config["log"]["level"] = "info"
-    # The memory for client identifiers is a table of limited size, not part of a session.
+    # Client identifiers are stored in a table of limited size, which is not part of a session.
     config["limits"] = {"flapping": {"table_size": 1024}}
     return start_router({**config, **more})
 
 
 def connect_many(router, count, tls=None, name="dev"):
-    """Connect devices in batches, so that each waits for its CONNACK among others."""
+    """Connect devices in batches, so that many wait for their CONNACK at the same time."""
     raws = []
     for start_at in range(0, count, 100):
         batch = []
@@ -79,7 +79,7 @@ def main_thread_ms(router, call, times=10):
 
 
 def check_admin(router):
-    """Metrics and sessions are correct under load, and cheap for the main thread."""
+    """Metrics and session queries are correct under load, and use little time of the main thread."""
     def scrape():
         status, _, body = admin.http_request(router, "GET", "/metrics")
         assert status == 200 and f'mqtt_router_sessions{{stage="relay"}} {DEVICES}\n'.encode() in body
@@ -106,7 +106,7 @@ def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
     wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
     assert router.gauges()["sessions"] == DEVICES
     per_session = (router.memory_bytes() - memory) / DEVICES
-    # All of them still relay.
+    # All sessions still relay.
     for raw in raws:
         raw.send(mqtt.PING)
     for raw in raws:
@@ -125,7 +125,7 @@ def test_9000_concurrent_devices_succeed_and_leave_nothing_behind(
     reasons = {e["reason"] for e in router.find("session.end")}
     assert reasons == {"client_closed"}
     assert per_session < PLAIN_SESSION_MAX and after_traffic < PLAIN_SESSION_MAX
-    # The second wave must fit into the memory of the first: a pool, not a leak.
+    # The second wave must fit into the memory of the first one, otherwise there is a leak.
     raws = connect_many(router, DEVICES)
     peak = router.memory_bytes() - memory
     wait_until(lambda: router.gauges()["sessions_relay"] == DEVICES, "all sessions to be relayed")
@@ -158,7 +158,7 @@ def test_2000_idle_tls_devices_cost_under_15_kib_each_and_release_it(
 
 def test_the_open_file_limit_stops_new_connections_and_harms_no_session(
         start_router, nodes, device):
-    """Without descriptors the router waits; it does not spin and drops no session."""
+    """Without free descriptors, the router waits; it does not spin and does not close sessions."""
     config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none")
     router = start_router(config)
     few = router.descriptors() + 41
@@ -167,7 +167,7 @@ def test_the_open_file_limit_stops_new_connections_and_harms_no_session(
     served = [device(router) for _ in range(15)]
     for i, raw in enumerate(served):
         assert raw.connect(f"served-{i}")[1] == 0
-    # Twice as many as free descriptors; some wait in the accept queue or are refused.
+    # Twice as many as there are free descriptors, so some wait in the accept queue or are refused.
     waiting = [device(router).send(mqtt.connect(f"late-{i}")) for i in range(40)]
     for raw in served:
         raw.send(mqtt.PING)

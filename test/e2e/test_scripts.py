@@ -1,4 +1,4 @@
-"""docker/quickstart.sh as a user runs it: it explains itself, and Ctrl-C stops everything."""
+"""Run docker/quickstart.sh like a user: it prints instructions, and Ctrl-C stops everything."""
 
 import os
 import pathlib
@@ -57,7 +57,7 @@ def test_quickstart_prints_commands_to_try_and_ctrl_c_stops_it():
         with urllib.request.urlopen(re.search(r"http://127\S+/", text)[0], timeout=WAIT_LIMIT_S) as page:
             assert b"<title>mqtt-router" in page.read()
         assert len(group_members(process.pid)) >= 5
-        os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+        os.killpg(process.pid, signal.SIGINT)  # like the terminal
         assert process.wait(WAIT_LIMIT_S) == 0
     finally:
         if process.poll() is None:

@@ -1,4 +1,4 @@
-"""Keys and passwords are in no core file, and are erased when a reload has replaced them."""
+"""Keys and passwords are not in core files, and are erased after a reload has replaced them."""
 
 import base64
 import os
@@ -24,7 +24,7 @@ def made(recording_node):
 
 
 def leaves_core(pid_of, directory):
-    """Abort a process; did it write a core file?"""
+    """Abort a process. Return whether it wrote a core file."""
     process = pid_of.process if hasattr(pid_of, "process") else pid_of
     process.send_signal(signal.SIGABRT)
     assert process.wait(harness.WAIT_LIMIT_S) == -signal.SIGABRT
@@ -45,7 +45,7 @@ def test_a_crash_leaves_no_core_file(start_router, made, tmp_path):
 
 
 def memory_of(pid):
-    """Return all readable memory, mapping by mapping, without mapped files."""
+    """Yield the readable memory, mapping by mapping, without mapped files."""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
             span, rights, _, _, inode, *name = line.split(None, 5)
@@ -60,7 +60,7 @@ def memory_of(pid):
 
 
 def found(router, needles):
-    """Return how often each needle is in the router's memory."""
+    """Return how often each of the needles occurs in the router's memory."""
     counts = dict.fromkeys(needles, 0)
     try:
         for chunk in memory_of(router.pid):
@@ -123,7 +123,7 @@ def test_a_replaced_key_is_erased_from_memory(
     router.wait_idle()
     router.wait_event("check.done", count=2)
     before = found(router, needles)
-    assert before["number"] + before["number reversed"] > 0  # the search works
+    assert before["number"] + before["number reversed"] > 0  # proves that the search works
     assert before["aes"] > 0 and before["password"] > 0
     tickets.write_bytes(base64.b64encode(random.randbytes(80)) + b"\n")
     password.write_text("another-one\n")

@@ -1,4 +1,4 @@
-"""SIGTERM closes sessions at a limited rate, SIGINT immediately; workers share the connections."""
+"""SIGTERM closes sessions at a limited rate, SIGINT immediately. Connections are shared among the workers."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ def test_a_second_signal_or_sigint_exits_immediately(start_router, recording_nod
 
 def test_sigterm_in_every_stage_exits_cleanly(
         start_router, recording_node, device, closing, certificates):
-    """Sessions in their TLS handshake, CONNECT, CONNACK and relay stages."""
+    """Start sessions that are in the stages of TLS handshake, CONNECT, CONNACK and relay."""
     mute = recording_node(answer=lambda record: None if b"mute" in record.data else
                           bytes.fromhex("20020000"))
     config = one_cluster({"n": mute.port}, tls_dir=certificates)

@@ -1,4 +1,4 @@
-"""Small files that the router reads: regular files only, without blocking, by common rules."""
+"""All small files follow the same rules: the router reads only regular files, and does not block."""
 
 import json
 import os

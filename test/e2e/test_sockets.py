@@ -19,7 +19,7 @@ MSG_FASTOPEN = 0x20000000
 
 @pytest.fixture
 def start(start_router, recording_node):
-    """start(**listener): a router with this additional listener, and its node."""
+    """Return a function: start(**listener) starts a router with this additional listener, and a node."""
     def make(cluster=None, **listener):
         node = recording_node()
         made = one_cluster({"n": node.address}, **(cluster or {}))
@@ -58,7 +58,7 @@ def test_a_unix_listener_without_a_proxy_is_rejected_for_nodes_with_proxy_protoc
 
 def test_a_local_connection_on_a_unix_socket_sends_no_invented_address(
         start, closing, tmp_path):
-    """LOCAL means the address of the socket, and a Unix socket has none."""
+    """After a LOCAL header the router uses the socket's address, but a Unix socket has none."""
     path = tmp_path / "mqtt.sock"
     router, node = start(address=f"unix:{path}", accept_proxy_protocol=True)
     device = closing(mqtt.Device(str(path), before=v2(command=0x20)))
@@ -180,7 +180,7 @@ def test_defer_accept_waits_for_the_first_bytes(start, closing):
 
 
 def test_fast_open_is_enabled_if_configured(start):
-    """The option is set on the listening sockets; a kernel setting decides about data in a SYN."""
+    """The option is set on the listening sockets; a kernel setting decides whether data in a SYN is accepted."""
     router, node = start(fast_open=16)
     connect = mqtt.connect("dev")
     for _ in range(2):  # the first gets the cookie, the second can use it

@@ -1,4 +1,4 @@
-"""More sessions to one node than one address has ports: a pool of source addresses."""
+"""A pool of source addresses allows more sessions to one node than one address has ports."""
 
 import collections
 
@@ -14,7 +14,7 @@ PORTS = 100  # of each address
 
 
 class Stage:
-    """A router in a namespace with three addresses and very few ports; its node is outside."""
+    """Start a router in a namespace with three addresses and very few ports. The node is outside the namespace."""
 
     def __init__(self, namespace, start_router, closing, pool):
         self.namespace = namespace
@@ -32,7 +32,7 @@ class Stage:
             Fleet(self.router.port, who, host=self.namespace.there))
 
     def dialled_from(self):
-        """Return {address: sessions} as the node sees them."""
+        """Return {source address: sessions}, taken from the node's sockets."""
         found = self.namespace.inside("ss", "-Htn", "state", "established",
                                       f"( dport = :{self.node.port} )").stdout
         return collections.Counter(line.split()[2].rsplit(":", 1)[0]
@@ -88,7 +88,7 @@ def test_without_a_pool_sessions_are_limited_by_the_ports_of_one_address(stage, 
     second.connect_devices()
     second.run(lambda: sum(second.refusals.values()) >= 20, "all connects to be refused")
     s.router.session_end(reason="local_limit", count=20)
-    # Free ports are used again.
+    # Ports that become free are used again.
     second.disconnect()
     first.disconnect(first.devices[:20])
     second.connect_all()

@@ -1,4 +1,4 @@
-"""Bulk data between two sockets goes through a pipe in the kernel, unchanged and never to another session."""
+"""Bulk data passes through a pipe in the kernel. It stays unchanged and never reaches another session."""
 
 import socket
 import struct
@@ -18,7 +18,7 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close() resets
 
 @pytest.fixture
 def pairs(start_router, recording_node, device):
-    """Devices and their nodes' records on one worker, which has one pipe."""
+    """Connect devices on one worker, which has one pipe. Return them and the nodes' records of them."""
     node = recording_node(keep_open_after_eof=True)
     config = one_cluster({"n": node.address})
     config["workers"] = 1
@@ -72,7 +72,7 @@ def test_a_node_that_stalls_and_resumes_gets_all_bytes(pairs):
         while True:
             sent += raw.socket.send(data[sent % BIG:sent % BIG + 65536])
     assert pairs.router.gauges()["buffers_held"] == 1
-    other.send(more)  # meanwhile other sessions can use the pipe
+    other.send(more)  # other sessions can use the pipe in the meantime
     pairs.node.wait(lambda _: len(other_record.mqtt) == other_before + len(more),
                     "the bytes of the other session")
     assert same(other_record.mqtt[other_before:], more) is True
@@ -82,7 +82,7 @@ def test_a_node_that_stalls_and_resumes_gets_all_bytes(pairs):
 
 
 def reset_mid_transfer(pairs, side):
-    """One side sends bulk data, the other resets."""
+    """One side sends bulk data, and the other side resets the connection."""
     raw, record, before = pairs()
     data = noise(4 * BIG)
     if side == "device":

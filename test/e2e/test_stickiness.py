@@ -1,4 +1,4 @@
-"""One device reaches the same node through any router, in any order of nodes."""
+"""A device reaches the same node through any router, whatever the order of nodes in the configuration."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ def nodes_of(mosquittos, reverse=False):
 
 
 def node_reached(port, client_id):
-    """Return the node that a device reaches, by the node's own retained message."""
+    """Return the node that a device reaches, according to the node's retained message."""
     with mqtt.Device(port) as device:
         assert device.connect(client_id)[1] == 0
         device.send(mqtt.subscribe("node/name"))

@@ -1,4 +1,4 @@
-"""Checks that time out prove nothing: the router only suspects such a node."""
+"""A check that times out does not prove a failure: the router only suspects such a node."""
 
 import subprocess
 import time
@@ -27,12 +27,12 @@ def nodes(closing):
 
 @pytest.fixture
 def answers(closing):
-    """The targets of the checks, one for each node: `answer` None makes one silent."""
+    """The targets of the checks, one per node. A target with `answer` None is silent."""
     return {name: closing(RecordingNode()) for name in NAMES}
 
 
 def cluster_of(nodes, answers, **keys):
-    """Return a cluster whose devices use the nodes, and whose checks use the answers' ports."""
+    """Return a cluster in which devices use the nodes, but checks use the ports of the targets."""
     config = one_cluster({name: node.port for name, node in nodes.items()}, proxy_protocol="none",
                          **{"health_check": CHECK, "passive": False, **keys})
     for node in config["clusters"][0]["nodes"]:
@@ -41,7 +41,7 @@ def cluster_of(nodes, answers, **keys):
 
 
 def exchange_until(device, until, what):
-    """Publish to a topic and read it back repeatedly, until until() is true."""
+    """Publish a message and read it back, repeatedly, until until() is true."""
     deadline = time.monotonic() + WAIT_LIMIT_S
     while not until():
         device.send(mqtt.publish("busy", b"x"))
@@ -66,12 +66,12 @@ def test_sessions_that_a_suspected_node_still_serves_are_not_closed(
     assert not router.find("session.end", client_id=busy_id)
     assert {e["client_id"] for e in router.find("session.end")} == set(silent_ids)
 
-    answers["n1"].close()  # a refused connection is proof
+    answers["n1"].close()  # a refused connection proves a failure
     assert router.session_end(client_id=busy_id)["reason"] == "node_down"
 
 
 def silence(answers):
-    """No check is answered, as in EMQX while one node hangs: all wait for its lock."""
+    """No check is answered, as in EMQX while one node hangs and all others wait for its lock."""
     for answer in answers.values():
         answer.answer = None
 
@@ -94,7 +94,8 @@ def test_one_hung_node_leaves_the_others_in_service_although_all_checks_fail(
     assert (event["cluster"], event["nodes"], event["panic_percent"]) == ("c", 3, 50)
     wait_until(lambda: sum(n["suspected"] for n in admin.get(router, "/api/v1/nodes")["clusters"][0]["nodes"]) == 3,
                "all three to be suspected")
-    # New devices are accepted, also those of the hung node, which failed sessions eject.
+    # New devices are accepted. This includes devices of the hung node, which is ejected after
+    # failed sessions.
     new = closing(Fleet(router.port, ids_of("n1", NAMES, 10, name="new") + [f"dev-{i}" for i in range(20)]))
     new.connect_all()
     router.wait_event("node.status", node="n1", status="ejected")

@@ -1,4 +1,4 @@
-"""The number of system calls of a message and a session, counted with strace."""
+"""Count the system calls of a message and of a session with strace."""
 
 import collections
 import re
@@ -18,7 +18,7 @@ WRITES = {"write", "sendto", "sendmsg", "writev"}
 
 
 class Strace:
-    """strace attached to a router; it counts the calls of the worker threads.
+    """An strace that is attached to a router and counts the calls of the worker threads.
 
     The main thread's calls (health checks, file watcher, timers) depend on how long a test takes.
     """
@@ -43,9 +43,9 @@ class Strace:
 
 
 def best_round(measure, check, rounds=3):
-    """Repeat a measurement until check() accepts it; the last failure counts.
+    """Repeat a measurement until check() accepts it. If every attempt fails, raise the last failure.
 
-    On a busy machine bytes may arrive in pieces, and each piece costs calls of its own.
+    On a busy machine, bytes can arrive in several pieces, each of which needs further calls.
     """
     for left in reversed(range(rounds)):
         result = measure()
@@ -66,7 +66,7 @@ def traced(start_router, recording_node, device, certificates, tmp_path):
         raw = device(router, tls=mqtt.tls_context(certificates) if transport == "tls" else None)
         raw.send(mqtt.connect("dev"))
         raw.packet()
-        raw.read(len(node.record().data))  # skip the echo of header and CONNECT
+        raw.read(len(node.record().data))  # skip the echo of the header and the CONNECT
         return router, raw, node
     return make
 
@@ -106,7 +106,7 @@ def test_bulk_between_sockets_is_spliced(traced, tmp_path, capsys, transport, sp
     router, raw, _ = traced(transport)
     strace = Strace(router, tmp_path / "trace")
     data = bytes(8 << 20)
-    raw.send(data)  # the node buffers what the device has not read
+    raw.send(data)  # the node buffers bytes that the device has not read yet
     assert raw.read(len(data)) == data
     calls = collections.Counter(name for name, _ in strace.calls())
     with capsys.disabled():

@@ -1,4 +1,4 @@
-"""config/mqtt-router.service: valid for systemd, hardened, and sufficient for the router."""
+"""config/mqtt-router.service is a valid unit, is hardened, and lets the router do its work."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ import mqtt
 from harness import ROOT, one_cluster
 
 UNIT = ROOT / "config" / "mqtt-router.service"
-EXPOSURE_MAX = 20  # tenths; systemd rates up to 4.9 as "OK", and a unit without hardening as 9.6
+EXPOSURE_MAX = 20  # in tenths; systemd rates up to 4.9 as "OK", and a unit without hardening as 9.6
 NOBODY = pwd.getpwnam("nobody")
 
 pytestmark = [
@@ -28,7 +28,7 @@ def analyze(*arguments):
 
 @pytest.fixture
 def unit(tmp_path):
-    """The unit with the router under test: systemd checks that the program exists."""
+    """Make a copy of the unit that runs the router under test, because systemd checks that the program exists."""
     path = tmp_path / UNIT.name
     path.write_text(UNIT.read_text().replace("/usr/bin/mqtt-router", harness.BINARY))
     return path
@@ -41,7 +41,7 @@ def settings(key):
 
 
 def expand(names):
-    """Return system calls by name; expand @sets with systemd."""
+    """Return the names of the system calls. systemd expands @sets."""
     calls = set()
     for name in names:
         if not name.startswith("@"):
@@ -76,7 +76,7 @@ def test_the_unit_has_a_low_exposure_score(unit):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a capability")
 def test_the_router_needs_no_syscall_or_address_family_that_the_unit_denies(
         start_router, recording_node, device, certificates, tmp_path):
-    """From start to exit, started as the unit does: as a user with one capability."""
+    """Run the router from start to exit in the same way as the unit, as a user with one capability."""
     trace = tmp_path / "trace"
     made = one_cluster({"n": recording_node().port}, tls_dir=certificates, proxy_protocol="none",
                        health_check={"type": "tcp"})

@@ -116,7 +116,7 @@ def test_traffic_from_the_node_keeps_the_session_open_too(start_router, recordin
 
 
 def test_automatic_idle_ms_exceeds_the_keep_alive_of_the_broker(start_router, device, mosquittos):
-    """Keep alive 1: the broker ends the device, not the router, and publishes its will."""
+    """With keep alive 1, the broker and not the router closes the session, and publishes the will."""
     config = one_cluster({"node1": mosquittos["node1"].port}, proxy_protocol="none")
     config["timeouts"] = {"idle": "auto"}
     router = start_router(config)

@@ -1,4 +1,4 @@
-"""Renewals of TLS files as common tools do them; a real client must get the new files."""
+"""Renew TLS files in the same ways as common tools. A real client must get the new files."""
 
 import itertools
 import os
@@ -18,19 +18,19 @@ from test_tls_listeners import client, make_key, s_client, session_of
 from test_upstream_tls import TlsNode, trusting
 
 pytestmark = pytest.mark.sanitized
-# The files are compared every 10 seconds, whatever inotify reports.
+# The router compares the files every 10 seconds, even if inotify reports nothing.
 COMPARED_S = WAIT_LIMIT_S + 30
 
 
 @pytest.fixture(scope="module")
 def generations(authority):
-    """Certificates of one service; the common name is their number."""
+    """Certificates of a service. The common name of each is its number."""
     return [authority.issue(f"generation-{i}", cn=f"generation-{i}", sans=["DNS:localhost"])
             for i in range(4)]
 
 
 def put(directory, issued, key_first=True):
-    """Replace a certificate and its key as most tools do: a new file renamed over the old one."""
+    """Replace a certificate and its key like most tools: write a new file and rename it over the old one."""
     directory.mkdir(parents=True, exist_ok=True)
     files = [("tls.key", issued.key), ("tls.crt", issued.certificate)]
     for name, source in files if key_first else reversed(files):
@@ -75,7 +75,7 @@ class Certbot:
 
 
 class LinkedFiles(Certbot):
-    """The links stay, and their targets are replaced."""
+    """The links stay; their targets are replaced."""
 
     def renew(self, issued, number):
         put(self.archive, issued)
@@ -102,7 +102,7 @@ class Kubernetes:
 
 
 class KubernetesData(Kubernetes):
-    """The configuration names ..data itself."""
+    """The path in the configuration contains ..data itself."""
 
     def __init__(self, top, issued):
         super().__init__(top, issued)
@@ -133,7 +133,7 @@ class FarLink(Release):
 
 
 class RecreatedDirectory:
-    """The directory is renamed, and a new one gets its name."""
+    """The directory is renamed, and a new directory gets its name."""
 
     def __init__(self, top, issued):
         self.path = top / "certs"
@@ -146,7 +146,7 @@ class RecreatedDirectory:
 
 
 class RemovedDirectory(RecreatedDirectory):
-    """The directory is removed and written again, certificate first."""
+    """The directory is removed and created again. The certificate is written first."""
 
     def renew(self, issued, number):
         shutil.rmtree(self.path)
@@ -207,7 +207,7 @@ def from_folder(path):
 def start(start_router, recording_node):
     def make(tls):
         router = start_router(config(recording_node(), tls))
-        router.gauges()  # after this answer the main thread watches the files
+        router.gauges()  # once this request is answered, the main thread watches the files
         return router
     return make
 
@@ -220,7 +220,7 @@ def served_cn(router, authority):
 
 
 def all_serve(router, authority, issued, timeout_s=COMPARED_S):
-    """Wait until every worker uses this certificate: two workers, so several clients."""
+    """Wait until both workers use this certificate; several clients are needed to reach both."""
     wait_until(lambda: {served_cn(router, authority) for _ in range(6)} == {issued.certificate.stem},
                f"{issued.certificate.stem}", timeout_s)
 
@@ -236,7 +236,7 @@ def test_each_renewal_is_served(start, authority, generations, tmp_path, layout)
 
 
 class Writer(threading.Thread):
-    """Writes a file repeatedly, faster than the router's quiet time."""
+    """A thread that writes a file repeatedly, at intervals shorter than the router's quiet time."""
 
     def __init__(self, path, text):
         super().__init__(daemon=True)
@@ -311,14 +311,14 @@ def test_a_certificate_without_its_key_is_reported_until_the_key_arrives(
 
 
 class Secret:
-    """A Kubernetes mount with any files; the configuration names them through ..data."""
+    """A Kubernetes mount with arbitrary files. Their paths in the configuration contain ..data."""
 
     def __init__(self, top):
         self.top, self.number = top / "secret", 0
         self.top.mkdir()
 
     def renew(self, **files):
-        """Replace the complete secret; in the arguments _ stands for the dot of a file name."""
+        """Replace the complete secret. In the names of the arguments, _ stands for the dot of a file name."""
         self.number += 1
         fresh = self.top / f"..2026_{self.number}"
         fresh.mkdir()

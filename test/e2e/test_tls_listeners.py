@@ -1,4 +1,4 @@
-"""TLS for devices: choice of the certificate, resumption, and changed files."""
+"""TLS for devices: selection of the certificate, resumption, and changed files."""
 
 import base64
 import os
@@ -25,7 +25,7 @@ def config(node, tls, **keys):
 
 @pytest.fixture
 def start(start_router, recording_node):
-    """start(tls): a router with this `tls` on its listener mqtts."""
+    """Return a function: start(tls) starts a router with this `tls` on the listener mqtts."""
     def make(tls):
         router = start_router(config(recording_node(), tls))
         router.gauges()  # after this answer it watches the files
@@ -35,7 +35,7 @@ def start(start_router, recording_node):
 
 @pytest.fixture(scope="module")
 def names(authority):
-    """Certificates by server name."""
+    """Make certificates for several server names."""
     return {
         "default": authority.issue("default.example", sans=["DNS:default.example"]),
         "exact": authority.issue("a.example", sans=["DNS:a.example"]),
@@ -46,7 +46,7 @@ def names(authority):
 
 
 class AnyName:
-    """`openssl s_client` as a device: unlike Python it can send any server name."""
+    """Run `openssl s_client` as a device. Unlike Python, it can send any server name."""
 
     def __init__(self, port, name, client_id):
         self.process = subprocess.Popen(
@@ -77,7 +77,7 @@ def served_cn(port, context, name):
 
 
 def refused(port, context, name):
-    """Does the handshake fail? With TLS 1.3 a client may learn it only when it reads."""
+    """Return whether the handshake fails. With TLS 1.3, a client may notice this only when it reads."""
     try:
         with mqtt.Device(port, tls=context, server_name=name) as device:
             device.connect("dev")
@@ -175,7 +175,7 @@ def test_check_reports_all_invalid_certificates_of_a_listener_together(
 
 
 def session_of(port, context, session=None, client_id="dev"):
-    """Connect; return (was it resumed, the session to resume)."""
+    """Connect. Return (whether the session was resumed, the session to resume next)."""
     raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_LIMIT_S)
     with context.wrap_socket(raw, server_hostname="default.example", session=session) as tls:
         tls.sendall(mqtt.connect(client_id))
@@ -220,7 +220,7 @@ def test_a_client_does_not_resume_at_a_router_with_another_ticket_key(
     first, second = start(tls), start(tls)
     context = client(authority, maximum_version=version)
     _, session = session_of(first.tls_port, context)
-    assert session_of(first.tls_port, context, session)[0], "it resumes at the first router"
+    assert session_of(first.tls_port, context, session)[0], "the session is resumed at the first router"
     assert not session_of(second.tls_port, context, session)[0]
 
 

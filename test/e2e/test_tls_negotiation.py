@@ -1,4 +1,4 @@
-"""Cipher suites, groups and curves: exactly the configured ones can be negotiated."""
+"""Exactly the configured cipher suites, groups and curves can be negotiated."""
 
 import socket
 import struct
@@ -35,7 +35,7 @@ def start(start_router, recording_node):
 
 
 def cipher_of(result):
-    """Return the suite that `openssl s_client` reports; "(NONE)" if there is none."""
+    """Return the cipher suite that `openssl s_client` reports, or "(NONE)"."""
     lines = [line for line in result.stdout.splitlines() if "Cipher is" in line]
     return lines[0].split("Cipher is ")[1] if lines else result.stderr
 
@@ -105,7 +105,8 @@ def answer(port, hello):
 @pytest.mark.parametrize("ciphers, extensions, want", (
     (None, SIGNATURE_ALGORITHMS, ("alert", HANDSHAKE_FAILURE)),
     ("ECDHE+AESGCM:DHE+AESGCM", SIGNATURE_ALGORITHMS, ("suite", DHE_RSA_GCM)),
-    # Without signature algorithms only SHA-1 is left for signatures (RFC 5246 section 7.4.1.4.1).
+    # Without signature algorithms, only SHA-1 can be used for signatures (RFC 5246 section
+    # 7.4.1.4.1).
     ("ECDHE+AESGCM:DHE+AESGCM", {}, ("alert", HANDSHAKE_FAILURE)),
     ("ECDHE+AESGCM:DHE+AESGCM:@SECLEVEL=0", {}, ("suite", DHE_RSA_GCM)),
     ("ECDHE+AESGCM:kRSA+AESGCM", SIGNATURE_ALGORITHMS, ("suite", RSA_GCM))))
@@ -162,7 +163,7 @@ def test_check_and_start_reject_a_list_that_cannot_be_negotiated(
     (None, ("rsa", "ec"), {}), (ECDSA_ONLY, ("rsa",), {"min_version": "1.3"})))
 def test_check_accepts_lists_that_can_be_negotiated(
         recording_node, servers, tmp_path, ciphers, keys, more):
-    """Certificates with the same names count as one: it is enough if one supports TLS 1.2."""
+    """Certificates with the same names are treated as one, so it is enough if one of them supports TLS 1.2."""
     if ciphers:
         more = {"ciphers": ciphers, **more}
     code, result, _ = check(recording_node(), tmp_path,

@@ -1,4 +1,4 @@
-"""The files of Unix sockets: their permissions, and which router removes them."""
+"""The files of Unix sockets: their permissions, and their removal."""
 
 import grp
 import os
@@ -119,7 +119,7 @@ def test_an_unknown_name_in_a_reload_is_an_error_inside_the_sandbox(start_router
     made["listeners"][1]["socket_group"] = "no-such-group"
     router.reload(made, expect="reload.failed")
     assert "no such group" in router.find("reload.fault")[-1]["error"]
-    made["listeners"][1]["socket_group"] = "adm"  # exists, but the capability is dropped
+    made["listeners"][1]["socket_group"] = "adm"  # the group exists, but the router has dropped the capability
     router.reload(made, expect="reload.failed")
     assert "Operation not permitted: restart" in router.find("reload.fault")[-1]["error"]
 
@@ -130,7 +130,7 @@ def test_an_exiting_router_keeps_the_socket_of_its_successor(
     first = start_router(with_sockets(made, tmp_path))
     device = mqtt.Device(str(tmp_path / "mqtt.sock"))
     assert device.connect("dev") == (0, 0)
-    for path in files(tmp_path):  # as a successor does with a stale socket
+    for path in files(tmp_path):  # like a new router process that finds a stale socket
         path.unlink()
     second = start_router(with_sockets(one_cluster({"n": recording_node().port}, proxy_protocol="none"), tmp_path))
     device.close()

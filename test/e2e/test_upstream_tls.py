@@ -28,7 +28,7 @@ def issued(authority, tmp_path_factory):
 
 
 class TlsNode:
-    """A node like EMQX: a PROXY header in clear text, then TLS, then MQTT."""
+    """A node like EMQX, which expects an unencrypted PROXY header, then TLS, then MQTT."""
 
     def __init__(self, issued, authority=None, proxy=True):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -59,7 +59,7 @@ class TlsNode:
     def talk(self, raw):
         header = b""
         while self.proxy and not (header and decode(header)):
-            byte = raw.recv(1)  # byte by byte: TLS follows
+            byte = raw.recv(1)  # read byte by byte, because TLS follows
             if not byte:
                 raise EOFError
             header += byte
@@ -85,7 +85,7 @@ class TlsNode:
 
 
 class Silent:
-    """Accepts connections and never starts TLS."""
+    """A node that accepts connections and never starts TLS."""
 
     def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Every CONNECT vector over real sockets: whole, in pieces, byte by byte.
+"""Send every CONNECT vector over real sockets: whole, in pieces, and byte by byte.
 
 Each run has its own address in 127.0.0.0/8, so that the PROXY header identifies the run of a
 node's record. `accept` means that the node got exactly the vector's bytes, `reject` that no node
@@ -26,7 +26,7 @@ def pieces(data, cuts):
 
 
 class Run:
-    """One vector sent in one way, and the result."""
+    """A vector sent in one way, and the result."""
 
     def __init__(self, vector, way, number):
         self.vector, self.way = vector, way
@@ -80,7 +80,7 @@ class Run:
 
 
 class Node:
-    """The recording node's records of the runs, by device address."""
+    """Return the recording node's records of the runs, by device address."""
 
     def __init__(self, recording):
         self.recording = recording
@@ -135,7 +135,7 @@ def fault(run, want):
         return None if run.reply[:1] == b"\x20" else f"no CONNACK received: {run.reply.hex()}"
     if want == "accept":
         return f"refused with {run.reply.hex() or 'silence'}, {run.ending}"
-    # A close without an answer may be a reset; an answer must be followed by a clean close.
+    # A close without an answer can be a reset; an answer must be followed by a clean close.
     if run.ending != "end" and (run.reply or run.ending != "reset"):
         return f"ended with '{run.ending}' instead of a clean close"
     answers = [bytes.fromhex(a or "") for a in run.vector["connack_ok"]]
@@ -159,7 +159,7 @@ def judge(runs, want_of):
 def config(node, **listener):
     made = one_cluster({"node1": node.address}, proxy_protocol="v2")
     made["listeners"][0].update(listener)
-    # With a long farewell_ms a client that still sends slowly can receive the refusal.
+    # With a long farewell_ms, a client that is still sending slowly can receive the refusal.
     made["timeouts"] = {"connect_packet_ms": CONNECT_PACKET_MS, "farewell_ms": 60_000}
     made["limits"] = {"flapping": False}  # most vectors have the same client identifier
     return made
@@ -185,7 +185,7 @@ def test_every_connect_vector_gives_the_expected_result_whole_and_in_pieces(
 
 
 def check_log(router, runs):
-    """The session's log line has the version, and the client identifier if it is plain text."""
+    """The log line of the session contains the version, and the client identifier if it is plain text."""
     for run in runs:
         end = router.session_end(source=run.source)
         versions = {3: "3.1", 4: "3.1.1", 5: "5.0"}

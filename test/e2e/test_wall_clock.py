@@ -1,4 +1,4 @@
-"""A clock change neither ends nor prolongs a session: the router uses monotonic time."""
+"""A change of the system clock neither closes nor prolongs a session, because the router uses monotonic time."""
 
 import glob
 import time
@@ -14,7 +14,7 @@ IDLE_MS = 6000
 
 @pytest.fixture
 def clock(tmp_path):
-    """(wrapper, set): a router run by the wrapper sees the wall-clock time given to set()."""
+    """Return (wrapper, set). A router run by the wrapper uses the wall-clock time passed to set()."""
     library, = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
     offset = tmp_path / "offset"
 

@@ -38,7 +38,7 @@ def start(start_router, recording_node):
 
 
 def record_of(node, source):
-    """Return the node's connection of the device at this port, or None."""
+    """Return the node's connection for the device with this port, or None."""
     for record in node.records:
         if record.proxy and proxy_source(record.proxy)[1] == source[1]:
             return record
@@ -46,7 +46,7 @@ def record_of(node, source):
 
 
 class Run:
-    """One vector over a real socket, and the result."""
+    """A vector sent over a real socket, and the result."""
 
     def __init__(self, vector, port, bytewise):
         self.vector, self.bytewise = vector, bytewise
@@ -61,7 +61,7 @@ class Run:
             for piece in [data[i:i + 1] for i in range(len(data))] if self.bytewise else [data]:
                 self.raw.sendall(piece)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # already refused
+            pass  # the router has already refused
 
     def go(self, node):
         first, *rest = self.vector["chunks"]
@@ -190,7 +190,7 @@ def test_packets_across_frames_and_many_in_one_frame_reach_the_node(start, closi
         device.send(connect[at:at + 3])
     device.packet()
     device.send(message + mqtt.PING + message)
-    # One message in fragments, with a ping between them.
+    # A message in fragments, with a ping in between.
     device.send_raw(frame(message[:1000], fin=False) + frame(b"?", PING) +
                     frame(b"", CONTINUATION, fin=False) + frame(message[1000:], CONTINUATION))
     node.wait_mqtt(connect + message + mqtt.PING + message + message)
@@ -330,7 +330,8 @@ def test_one_client_id_reaches_the_same_node_through_every_listener(
                  WsDevice(router.ports["ws"]), WsDevice(router.ports["wss"], tls=tls)]
         for n, device in enumerate(devices):
             with device:
-                # One id on all listeners in turn: the later one takes over the session.
+                # Use one client identifier on all listeners in turn. Each connection takes over the
+                # session.
                 assert device.connect(f"dev-{i}")[1] == 0
             end = router.wait_event("session.end", count=4 * i + n + 1)
             used.add((f"dev-{i}", end["node"]))

@@ -1,4 +1,4 @@
-"""The additional cost of WebSocket per session and per message. Release build only."""
+"""Measure the additional cost of WebSocket per session and per message (release build only)."""
 
 import collections
 
@@ -51,7 +51,7 @@ def test_an_idle_websocket_session_costs_under_2_kib_more_than_a_plain_one(
     each = {}
     listeners = ("mqtts", "wss") if secure else ("mqtt", "ws")
     for kind, listener in zip((mqtt.Device, WsDevice), listeners):
-        # One router each: a second wave would reuse the heap of the first.
+        # Start a router for each case, because a second wave would reuse the heap of the first one.
         router = start_router({**config(node.port, certificates, proxy_protocol="none"),
                                "log": {"level": "info", "format": "json"}})
         leave(router, connect_many(lambda: kind(router.ports[listener], tls=tls), 50))
