@@ -225,7 +225,7 @@ static void put_counts(struct metrics_text *m, const struct admin_context *conte
             "descriptors.",
             atomic_load_explicit(&shared->max_connections, memory_order_relaxed));
     put_one(m, "relay_memory_limit_bytes", METRIC_GAUGE,
-            "limits.relay_memory_bytes; 0 means no limit.",
+            "Memory limit for waiting data (limits.relay_memory_bytes); 0 means no limit.",
             context->service->snapshot->config->limits.relay_memory_bytes);
 }
 

@@ -165,8 +165,8 @@ static const struct config_key cluster_keys[] = {
      FIELD(struct cluster_conf, health_check),
      .table = &config_health_table,
      .default_text = "none",
-     .help = "Settings for active health checks of the nodes; without this key, the router detects "
-             "only by failed sessions (`passive`) that a node is down."},
+     .help = "Settings for active health checks of the nodes; without this key, the router "
+             "recognizes that a node is down only from failed sessions (`passive`)."},
     {.key = "passive",
      .kind = KEY_FALSE_OR_OBJECT,
      FIELD(struct cluster_conf, passive.off),
