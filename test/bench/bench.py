@@ -41,7 +41,7 @@ FLOOR = "floor"
 
 
 def can(name, piece):
-    """Return whether a proxy can do this work. The floor has no TLS, and closes clients that read too slowly."""
+    """Return whether a proxy can do this work. The floor has no TLS, and spins while a receiver is slow."""
     return name != FLOOR or (piece.transport == "plain" and piece.group != "bulk")
 
 

@@ -1,5 +1,5 @@
 /*
- * client.c - connect and close one device of the load.
+ * client.c - connect and close a device of the load.
  *
  * Each device has its own address in 127.0.0.0/8, so that no ports run out.
  */
@@ -36,7 +36,9 @@ void client_drop(struct client *c)
 {
     ev_io_stop(c->context->loop, &c->io);
     if (c->ssl) {
-        /* Without it OpenSSL treats the missing close_notify as an attack and drops the ticket. */
+        /*
+         * Otherwise OpenSSL treats the missing close_notify as an attack and discards the ticket.
+         */
         SSL_set_shutdown(c->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(c->ssl);
         c->ssl = NULL;
@@ -136,7 +138,7 @@ static size_t compose_connect(const struct client *c, unsigned char packet[stati
     return sizeof(head) + (size_t)n;
 }
 
-/* RFC 6455 section 5.2: one binary frame, masked with zeros, which is valid. */
+/* RFC 6455 section 5.2: a binary frame, validly masked with zeros. */
 static size_t compose_frame(const struct client *c, unsigned char frame[static 6 + CONNECT_MAX])
 {
     const size_t n = compose_connect(c, frame + 6);
@@ -190,7 +192,7 @@ static void send_upgrade(struct client *c)
     client_watch(c, EV_READ);
 }
 
-/* The head of the answer arrives in one piece with all proxies here. */
+/* With all these proxies, the head of the answer arrives in one piece. */
 static void read_upgrade(struct client *c)
 {
     char head[1024];

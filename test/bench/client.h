@@ -1,11 +1,12 @@
 /*
- * client.h - one device of the load: TCP, TLS or WebSocket, CONNECT, CONNACK.
+ * client.h - a device of the load: TCP, TLS or WebSocket, CONNECT, CONNACK.
  *
  *    OFF -> TCP -> TLS? -> UPGRADE? -> CONNACK -> UP
  *
- * Each connection is the next of CLIENT_FLEET devices with different addresses and client
- * identifiers: a device that reconnects immediately would count as flapping. The load decides what
- * a connected device does. It never blocks, and has no deadline of its own: the caller has one.
+ * Each connection is made by the next of CLIENT_FLEET devices with different addresses and client
+ * identifiers, because a device that reconnects immediately would be treated as flapping. The load
+ * decides what a connected device does. A client never blocks and has no deadline; the caller has
+ * one.
  */
 #ifndef BENCH_CLIENT_H
 #define BENCH_CLIENT_H
@@ -29,8 +30,8 @@ struct client_context {
     struct ev_loop *loop;
     SSL_CTX *tls[TRANSPORT_COUNT]; /* null without TLS */
     struct sockaddr_in at[TRANSPORT_COUNT];
-    unsigned serial;                             /* of the next device to connect: all in turn */
-    void (*up)(struct client *c);                /* CONNACK received */
+    unsigned serial;              /* number of the next device to connect; all connect in turn */
+    void (*up)(struct client *c); /* CONNACK received */
     void (*ready)(struct client *c, int events); /* socket event while up */
     void (*failed)(struct client *c);            /* closed */
 };
@@ -38,16 +39,17 @@ struct client_context {
 struct client {
     struct ev_io io;
     struct client_context *context;
-    unsigned number; /* of its current device: selects address and client identifier */
+    unsigned number; /* number of the current device, which determines the address and the client
+                        identifier */
     enum client_stage stage;
     enum transport transport;
-    bool resume;          /* with its newest ticket, if it has one */
+    bool resume;          /* connect with the newest ticket, if there is one */
     bool resumed;         /* the ticket was accepted */
     const char *kind;     /* static; the client identifier begins with it */
-    SSL *ssl;             /* owned, null without TLS and while off */
-    SSL_SESSION *session; /* owned: the newest ticket */
+    SSL *ssl;             /* owned; null without TLS and while off */
+    SSL_SESSION *session; /* owned; the newest ticket */
 
-    /* for the load */
+    /* used by the load */
     double due_ms, began_ms;
     size_t got, sent;
     bool waits;
@@ -55,15 +57,15 @@ struct client {
 
 void client_init(struct client *c, struct client_context *context);
 
-/* Connect; set transport, kind and resume before. Calls up() or failed() in the end. */
+/* Connect; the caller has set transport, kind and resume. Calls up() or failed() at the end. */
 void client_connect(struct client *c);
 
 /* Watch the socket for these events. */
 void client_watch(struct client *c, int events);
 
 /*
- * Read or write without blocking. Return the number of bytes; 0 = none now, for a read perhaps
- * because TLS had work; -1 = the connection has ended.
+ * Read or write without blocking. Return the number of bytes; 0: none now (a read may only have
+ * processed TLS records); -1: the connection has ended.
  */
 long client_read(struct client *c, void *p, size_t n);
 long client_write(struct client *c, const void *p, size_t n);
@@ -72,7 +74,7 @@ long client_write(struct client *c, const void *p, size_t n);
 void client_leave(struct client *c);
 /* Close without DISCONNECT. */
 void client_drop(struct client *c);
-/* Reset: leaves no TIME_WAIT in the kernel. */
+/* Close with a reset, which leaves no TIME_WAIT in the kernel. */
 void client_reset(struct client *c);
 
 void client_fini(struct client *c);

@@ -1,5 +1,5 @@
 /*
- * device.c - one device of the storm, which behaves like a client library.
+ * device.c - a device of the storm, which behaves like a client library.
  *
  *    OFF -> TCP -> TLS -> CONNACK -> BACK
  *            ^      |        |        |
@@ -42,7 +42,9 @@ static void hang_up(struct device *d, bool reset)
     ev_io_stop(d->storm->loop, &d->io);
     ev_timer_stop(d->storm->loop, &d->timer);
     if (d->ssl) {
-        /* Without it OpenSSL treats the missing close_notify as an attack and drops the ticket. */
+        /*
+         * Otherwise OpenSSL treats the missing close_notify as an attack and discards the ticket.
+         */
         SSL_set_shutdown(d->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
         SSL_free(d->ssl);
         d->ssl = NULL;
@@ -56,7 +58,7 @@ static void hang_up(struct device *d, bool reset)
     ev_io_set(&d->io, -1, EV_READ);
 }
 
-/* Between half and all of the time: the jitter separates devices that failed together. */
+/* Return between half and all of the time. The jitter separates devices that failed together. */
 static double pause_s(const struct device *d)
 {
     unsigned doubled = d->n_failed - 1 < PAUSE_DOUBLED ? d->n_failed - 1 : PAUSE_DOUBLED;
@@ -67,7 +69,7 @@ static double pause_s(const struct device *d)
 static void start_timer(struct device *d, double seconds)
 {
     ev_timer_stop(d->storm->loop, &d->timer);
-    ev_now_update(d->storm->loop); /* in a storm a turn of this loop takes long */
+    ev_now_update(d->storm->loop); /* during a storm, a turn of this loop can take long */
     ev_timer_set(&d->timer, seconds, 0);
     ev_timer_start(d->storm->loop, &d->timer);
 }
@@ -124,7 +126,9 @@ static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
 
 /* ---- the stages ---- */
 
-/* If OpenSSL has to wait, watch for its event and return true. Else report a lost connection. */
+/*
+ * If OpenSSL has to wait, watch for its event and return true. Otherwise report a lost connection.
+ */
 static bool goes_on(struct device *d, int result, enum failure closed, enum failure wrong)
 {
     switch (SSL_get_error(d->ssl, result)) {
@@ -225,15 +229,15 @@ static void tcp_done(struct device *d)
 }
 
 /*
- * Handshakes are computed in order of arrival, a few per turn, and received CONNACKs are processed
- * first: the first device must not wait until the last one is served.
+ * Compute handshakes in order of arrival, a few per turn, and process received CONNACKs first, so
+ * that the first device does not have to wait until the last one is served.
  */
 static void queue_handshake(struct device *d)
 {
     struct storm *storm = d->storm;
     ev_io_stop(storm->loop, &d->io);
     if (d->queued)
-        return; /* queued by an earlier try that was given up */
+        return; /* queued by an earlier attempt that was aborted */
     d->next = NULL;
     d->queued = true;
     *storm->last = d;
@@ -296,7 +300,7 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
             storm->last = &storm->first;
         d->queued = false;
         ERR_clear_error();
-        if (d->stage == DEVICE_TLS) /* it may have timed out */
+        if (d->stage == DEVICE_TLS) /* the attempt may have timed out */
             shake_hands(d);
     }
     if (!storm->first)
@@ -305,7 +309,7 @@ static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
 
 static void on_awake(struct ev_loop *loop, struct ev_idle *awake, int events)
 {
-    (void)loop, (void)awake, (void)events; /* keeps the loop from sleeping */
+    (void)loop, (void)awake, (void)events; /* prevents the loop from sleeping */
 }
 
 /* ---- life cycle ---- */

@@ -1,5 +1,5 @@
 /*
- * device.h - one device of the storm: TCP, TLS, CONNECT, CONNACK, and retries.
+ * device.h - a device of the storm: TCP, TLS, CONNECT, CONNACK, and retries.
  */
 #ifndef BENCH_DEVICE_H
 #define BENCH_DEVICE_H
@@ -12,7 +12,7 @@
 
 #include "samples.h"
 
-/* Where and how a try ended. */
+/* The stage in which an attempt failed, and how. */
 #define FAILURES(X)                                                                                \
     X(TCP_TIMEOUT, "tcp_timeout")                                                                  \
     X(TCP_REFUSED, "tcp_refused")                                                                  \
@@ -38,7 +38,7 @@ struct storm {
     struct device *devices;
     unsigned n_devices;
     unsigned connect_timeout_ms;
-    bool resume; /* with the ticket of each device, if it has one */
+    bool resume; /* connect with each device's ticket, if it has one */
 
     struct device *first, **last; /* devices waiting for their turn of the handshake */
     struct ev_prepare turn;
@@ -47,8 +47,8 @@ struct storm {
     double started_ms, cpu_ms; /* monotonic time and CPU time of this program at the start */
     unsigned n_back, tries, resumed;
     unsigned failures[FAILURE_COUNT];
-    struct samples connect; /* of the successful try: connect() to CONNACK */
-    struct samples back;    /* from the start of the storm to CONNACK */
+    struct samples connect; /* duration of the successful attempt, from connect() to CONNACK */
+    struct samples back;    /* duration from the start of the storm to CONNACK */
     void (*all_back)(struct storm *storm);
 };
 
@@ -56,35 +56,38 @@ enum device_stage { DEVICE_OFF, DEVICE_TCP, DEVICE_TLS, DEVICE_CONNACK, DEVICE_B
 
 struct device {
     struct ev_io io;
-    struct ev_timer timer; /* of the try, then of the pause after it */
+    struct ev_timer timer; /* timer of the attempt, then of the pause after it */
     struct storm *storm;
-    struct device *next; /* in the storm's queue, if `queued` */
+    struct device *next; /* entry in the storm's queue, if `queued` */
     bool queued;
     unsigned index;
     enum device_stage stage;
-    unsigned n_failed; /* tries in a row */
+    unsigned n_failed; /* consecutive attempts */
     double tried_ms;
-    SSL *ssl;             /* owned, null outside a try; its socket is io.fd */
-    SSL_SESSION *session; /* owned: the last ticket */
+    SSL *ssl;             /* owned; null outside an attempt; the socket is io.fd */
+    SSL_SESSION *session; /* owned; the last ticket */
 };
 
-/* Initialize the queue of handshakes; the loop is set before. */
+/* Initialize the queue of handshakes; the caller has set the loop. */
 void device_begin_turns(struct storm *storm);
 void device_init(struct device *d, struct storm *storm, unsigned index);
-/* Before a storm: prepare the first flight of the first try. */
+/* Prepare the first flight of the first attempt, before a storm. */
 void device_prepare(struct device *d);
-/* Start the first try of a storm. The device retries until it is connected. */
+/* Start the first attempt of a storm. The device retries until it is connected. */
 void device_start(struct device *d);
 /* Simulate a power cut: reset the connection, cancel pauses, keep the ticket. */
 void device_cut(struct device *d);
 void device_fini(struct device *d);
 
 /*
- * Compute the ClientHello before its connection: real devices do it in parallel, but here one CPU
- * would do it for all of them while the proxy waits.
+ * Compute the ClientHello before the connection is opened. Real devices do it in parallel, but here
+ * one CPU would do it for all of them while the proxy waits.
  */
 void device_make_hello(struct device *d);
-/* Send it: an empty socket accepts it in one piece. From now on OpenSSL uses the socket. */
+/*
+ * Send the ClientHello, which an empty socket accepts in one piece. From now on OpenSSL uses the
+ * socket.
+ */
 bool device_send_hello(struct device *d);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * device_tls.c - TLS of the storm's devices: prepared ClientHellos.
+ * device_tls.c - prepare the ClientHellos of the storm's devices.
  */
 #include "device.h"
 
@@ -17,7 +17,7 @@ void device_make_hello(struct device *d)
     SSL_set_bio(d->ssl, in, out);
     tls_client_keep(d->ssl, &d->session, d->storm->resume);
     if (SSL_connect(d->ssl) == 1 || BIO_pending(out) <= 0)
-        errx(1, "OpenSSL made no ClientHello");
+        errx(1, "OpenSSL did not produce a ClientHello");
 }
 
 bool device_send_hello(struct device *d)

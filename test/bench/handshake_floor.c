@@ -1,9 +1,10 @@
 /*
  * handshake_floor.c - measure OpenSSL's own CPU time for the server side of a handshake.
  *
- * Both sides run in one process over memory, without sockets, event loop or session: a lower bound
- * of what a TLS connection costs a proxy. Prints a line of JSON: CPU us of the server side for each
- * kind, SSL_new() to SSL_free(), the median of BATCHES batches.
+ * Both sides run in one process and exchange bytes in memory, without sockets, event loop or
+ * session. The result is a lower bound of the cost of a TLS connection in a proxy. Prints a line of
+ * JSON with the CPU time of the server side for each kind of handshake, in us from SSL_new() to
+ * SSL_free(), the median of BATCHES batches.
  */
 #include <err.h>
 #include <openssl/ec.h>
@@ -72,7 +73,9 @@ static SSL_CTX *server_new(bool rsa)
     return tls;
 }
 
-/* Return the CPU time of the server side of one handshake; *kept gets the client's newest ticket.
+/*
+ * Return the CPU time of the server side of one handshake; *kept is set to the client's newest
+ * ticket.
  */
 static double shake_hands(SSL_CTX *server_tls, SSL_CTX *client_tls, SSL_SESSION **kept, bool resume)
 {
@@ -101,7 +104,7 @@ static double shake_hands(SSL_CTX *server_tls, SSL_CTX *client_tls, SSL_SESSION 
     (void)SSL_read(client, &byte, 1); /* also reads the ticket */
     if (!SSL_is_init_finished(server) || (resume && !SSL_session_reused(server)))
         errx(1, "the handshake failed");
-    /* without it OpenSSL treats the missing close_notify as an attack and drops the ticket */
+    /* otherwise OpenSSL treats the missing close_notify as an attack and discards the ticket */
     SSL_set_shutdown(client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(client);
     began = cpu_us();

@@ -1,5 +1,5 @@
 /*
- * load.c - the devices of the bench, in one thread.
+ * load.c - the devices of the benchmarks, in one thread.
  *
  *    load PLAIN TLS WS     ports of 127.0.0.1; 0 = none
  *
@@ -18,8 +18,8 @@
  *    close
  *        they close cleanly
  *
- * TRANSPORT is plain, tls13, tls12 or ws. Times count from when an action was due, not from when it
- * started. Exits at the end of its input.
+ * TRANSPORT is plain, tls13, tls12 or ws. Times are measured from the moment when an action was
+ * due, not from when it started. Exits at the end of its input.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,26 +35,26 @@
 #include "samples.h"
 #include "tls_client.h"
 
-#define CONNECTING_MAX 256 /* limit of simultaneous connects for `open` */
+#define CONNECTING_MAX 256 /* limit of simultaneous connects of `open` */
 #define FAILURES_MAX   1000
 #define SCRATCH_MAX    (256u * 1024)
 #define ROUNDS         4
-#define RETRY_MS       0.1 /* if an action is due and every device is busy */
+#define RETRY_MS       0.1 /* retry interval if an action is due and every device is busy */
 
 enum job { JOB_NONE, JOB_CYCLE, JOB_OPEN, JOB_ECHO, JOB_BULK };
 
 struct load {
     struct client_context context;
     struct ev_io input;
-    struct ev_io tick; /* a timerfd: the loop's own timers have millisecond resolution */
+    struct ev_io tick; /* a timerfd, because the loop's timers have millisecond resolution */
     struct ev_timer over;
     struct client *clients;
     unsigned n_clients, n_begun, n_up, next;
 
     enum job job;
-    bool ending;         /* finish pending work, start none */
+    bool ending;         /* finish pending work, start nothing new */
     unsigned busy;       /* pending cycles or messages */
-    double rate, due_ms; /* per ms; time of the next action */
+    double rate, due_ms; /* actions per ms; time of the next action */
     size_t message_bytes;
     double began_ms;
     unsigned long done, resumed, failures;
@@ -68,7 +68,7 @@ static struct load *load_of(struct client *c)
     return (struct load *)c->context; /* its first member */
 }
 
-/* When the next action is due; 0 = none. */
+/* Return when the next action is due; 0: no action. */
 static void set_tick(struct load *l, double at_ms)
 {
     const struct itimerspec at = {
@@ -276,7 +276,7 @@ static void on_ready(struct client *c, int events)
         bulk_ready(c, events);
     else if (strcmp(c->kind, "pour") != 0)
         errx(1, "device %u: its connection ended",
-             c->number); /* the sink sends nothing unrequested */
+             c->number); /* the sink does not send anything unrequested */
     else
         client_watch(c, 0);
 }
@@ -354,7 +354,7 @@ static void drop_clients(struct load *l)
     l->n_clients = l->n_begun = l->n_up = 0;
 }
 
-/* Reallocate the clients only if they do not fit, to keep the tickets of cycles. */
+/* Reallocate the clients only if there are too few, to keep the tickets of cycles. */
 static void make_clients(struct load *l, unsigned n)
 {
     if (n == l->n_clients && l->n_begun == 0)
@@ -438,7 +438,7 @@ static void obey(struct load *l, char *line)
     }
 }
 
-/* One line at a time: the caller waits for each answer. */
+/* Read one line at a time, because the caller waits for each answer. */
 static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)events;

@@ -1,12 +1,12 @@
 /*
- * parse_bench.c - measure in nanoseconds what a device costs between system calls: parsing its
- * CONNECT, choosing its node, composing the PROXY header, writing its log line.
+ * parse_bench.c - measure the cost of a device between system calls, in nanoseconds: parsing its
+ * CONNECT, selecting its node, composing the PROXY header, writing its log line.
  *
  *    parse_bench [BATCHES]
  *
- * A batch repeats each so often that the resolution of the clock does not matter. Prints the
- * medians of the batches as one JSON object. The input is always the same: branches are predicted
- * and caches are warm, as in a storm of devices of one kind.
+ * A batch repeats each operation so often that the resolution of the clock does not matter. Prints
+ * the medians of the batches as a JSON object. The input is always the same, so branches are
+ * predicted and caches are warm, as in a storm of devices of one kind.
  */
 #include <assert.h>
 #include <err.h>
@@ -37,7 +37,7 @@ struct bench {
     char names[NODES_MAX][16];
     size_t n_nodes;
     struct log *log;
-    uint64_t sum; /* of results, so that no call is optimized away */
+    uint64_t sum; /* sum of results, so that no call is optimized away */
 };
 
 /* ---- CONNECT packets ---- */
@@ -56,7 +56,7 @@ static void put_string(struct bench *b, const char *text, size_t n)
     put(b, text, n);
 }
 
-/* Prepend type and length. */
+/* Prepend the packet's type and length. */
 static void close_packet(struct bench *b)
 {
     uint8_t head[5] = {0x10};
@@ -93,7 +93,7 @@ static void make_v311(struct bench *b)
     close_packet(b);
 }
 
-/* With session expiry and receive maximum, as client libraries send them. */
+/* A CONNECT with session expiry and receive maximum, like those of client libraries. */
 static void make_v5(struct bench *b)
 {
     static const uint8_t properties[] = {8, 0x11, 0, 0, 14, 16, 0x21, 0, 100};
@@ -104,7 +104,7 @@ static void make_v5(struct bench *b)
     close_packet(b);
 }
 
-/* Also with a user property, and a will with delay and format. */
+/* A CONNECT that also has a user property, and a will with delay and format. */
 static void make_v5_will(struct bench *b)
 {
     static const uint8_t properties[] = {21, 0x11, 0,   0,   14,  16,  0x21, 0, 100, 0x26, 0,
@@ -120,7 +120,7 @@ static void make_v5_will(struct bench *b)
     close_packet(b);
 }
 
-/* With a token of n bytes as user name, as some cloud services use. */
+/* A CONNECT with a token of n bytes as user name, as required by some cloud services. */
 static void make_large(struct bench *b)
 {
     static char token[LARGE_BYTES - 100];
@@ -186,7 +186,7 @@ static void compose_header(struct bench *b)
     b->sum += proxy_v2_write(&from, &to, &facts, out);
 }
 
-/* A line as in access_log.c, to /dev/null; includes the system call. */
+/* Write a line like access_log.c to /dev/null, including the system call. */
 static void write_line(struct bench *b)
 {
     static const char *const stages[] = {"ms_proxy_in", "ms_tls",      "ms_websocket",

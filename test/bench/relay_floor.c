@@ -1,12 +1,12 @@
 /*
- * relay_floor.c - a minimal relay: a lower bound of what proxies cost.
+ * relay_floor.c - a minimal relay, a lower bound of the cost of a proxy.
  *
  *    relay_floor THREADS PORT NODE_PORT...     runs until it is killed
  *
- * Each thread has its own listener and epoll instance. Each client is connected to the next node
- * immediately; bytes of one side are read once and written to the other; if one side closes, both
- * are closed. It parses nothing, has no timers, no failure handling and no log, sends no PROXY
- * header, and closes connections that do not read.
+ * Each thread has its own listener and epoll instance. It connects each client to the next node
+ * immediately, reads bytes from one side once and writes them to the other; if one side closes, it
+ * closes both. It parses nothing, has no timers, no failure handling and no log, sends no PROXY
+ * header, and spins while a receiver's buffer is full.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -37,7 +37,7 @@ struct end {
 
 struct pair {
     struct end device, node;
-    bool connected; /* the node is connected; until then the device is not read */
+    bool connected; /* the node is connected; before that, nothing is read from the device */
     bool closed;    /* freed after the current batch of events */
     struct pair *next;
 };
@@ -108,7 +108,10 @@ static void on_connected(struct relay *r, struct pair *p)
     watch(r, EPOLL_CTL_ADD, &p->device, EPOLLIN);
 }
 
-/* A socket that is read has room for a block; else close the pair. */
+/*
+ * Copy a block; retry while the receiver's buffer is full. Close the pair at the end or on an
+ * error.
+ */
 static void copy(struct relay *r, struct pair *p, int from, int to)
 {
     ssize_t n = read(from, r->block, BLOCK);

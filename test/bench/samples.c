@@ -29,7 +29,7 @@ static int ascending(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* The percentile by the nearest-rank method. */
+/* Return the percentile by the nearest-rank method. */
 static double percentile(const struct samples *samples, size_t percent)
 {
     if (samples->n == 0)

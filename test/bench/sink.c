@@ -1,17 +1,18 @@
 /*
- * sink.c - a minimal broker for the benches.
+ * sink.c - a minimal broker for the benchmarks.
  *
  *    sink PORT...     listens on 127.0.0.1 until the end of its standard input
  *
  * Accepts and ignores PROXY v1 and v2 headers, accepts WebSocket upgrades, and answers CONNECT with
- * CONNACK. The client identifier selects what follows:
+ * CONNACK. The client identifier selects the behavior after that:
  *
  *    echo...   sends back every byte
  *    take...   reads and discards
  *    pour...   sends zeros as fast as possible
  *    else      answers PINGREQ with PINGRESP, and closes on DISCONNECT
  *
- * It costs a tenth of Mosquitto, so that the proxy in front dominates the measurement.
+ * It uses a tenth of the CPU time of Mosquitto, so that the proxy in front dominates the
+ * measurement.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -41,7 +42,7 @@ struct connection {
     bool websocket;
     size_t n; /* bytes buffered in STAGE_HEAD and STAGE_PACKETS */
     unsigned char bytes[HEAD_MAX];
-    unsigned char *rest; /* owned: unsent rest of an echo; null = none */
+    unsigned char *rest; /* owned; the unsent rest of an echo; null: none */
     size_t rest_at, rest_n;
 };
 
@@ -76,7 +77,7 @@ static bool put(const struct connection *c, const void *p, size_t n)
 
 /* ---- before the packets ---- */
 
-/* Return the length of a PROXY header at the start; 0 = none, -1 = incomplete. */
+/* Return the length of a PROXY header at the start; 0: no header, -1: incomplete. */
 static long proxy_header(const struct connection *c)
 {
     static const unsigned char v2[12] = "\r\n\r\n\0\r\nQUIT\n";
@@ -91,7 +92,7 @@ static long proxy_header(const struct connection *c)
     return end ? end + 1 - c->bytes : -1;
 }
 
-/* Return the length of a complete WebSocket request, else 0. */
+/* Return the length of a complete WebSocket request, otherwise 0. */
 static size_t upgrade(const struct connection *c)
 {
     const unsigned char *end = memmem(c->bytes, c->n, "\r\n\r\n", 4);
@@ -99,7 +100,7 @@ static size_t upgrade(const struct connection *c)
 }
 
 /*
- * The key of the load and this answer are the example of RFC 6455 section 1.3. A proxy relays both.
+ * The key in load.c and this answer are the example of RFC 6455 section 1.3. Proxies relay both.
  */
 static bool accept_upgrade(struct connection *c)
 {

@@ -5,8 +5,9 @@
  *
  * Reads commands from standard input and answers each with a line of JSON:
  *
- *    full       a storm without tickets; answered when all are connected, or after LIMIT_S
- *    resumed    the same with each device's ticket
+ *    full       start a storm without tickets; the answer comes when all are connected, or after
+ *    LIMIT_S
+ *    resumed    start a storm in which each device uses its ticket
  *    cut        simulate a power cut: reset all connections
  *
  * Exits at the end of its input.
@@ -105,7 +106,7 @@ static void cut(struct load *load)
     fflush(stdout);
 }
 
-/* One line at a time: the caller waits for each answer. */
+/* Read one line at a time, because the caller waits for each answer. */
 static void on_input(struct ev_loop *loop, struct ev_io *io, int events)
 {
     (void)events;

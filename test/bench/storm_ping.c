@@ -1,12 +1,13 @@
 /*
- * storm_ping.c - bystanders of the storm: connected devices that keep pinging.
+ * storm_ping.c - connected devices that ping during the storm.
  *
  *    storm_ping PORT N EVERY_MS     plain MQTT, through the proxy at 127.0.0.1:PORT
  *
- * Each sends PINGREQ every EVERY_MS and waits for the node's PINGRESP. A round trip counts from
- * when it was due, not from when it was sent: while an answer is missing, further pings become due.
- * Commands on standard input: "begin" discards the results so far, "end" prints them as a line of
- * JSON. A separate program, because the program of the devices is busy in a storm.
+ * Each device sends a PINGREQ every EVERY_MS and waits for the node's PINGRESP. A round trip is
+ * measured from the moment when the ping was due, not from when it was sent: while an answer is
+ * missing, further pings become due. Commands on standard input: "begin" discards the results so
+ * far, "end" prints them as a line of JSON. This is a separate program, because the program of the
+ * devices is busy during a storm.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -29,7 +30,7 @@ struct bystander {
     struct ev_io io;
     struct ev_timer timer;
     struct ping *ping;
-    double due_ms; /* of the pending ping, or the next one */
+    double due_ms; /* due time of the pending ping, or of the next one */
     bool waits;
 };
 
@@ -86,7 +87,7 @@ static void on_answer(struct ev_loop *loop, struct ev_io *io, int events)
     await_next(b);
 }
 
-/* Sequential and blocking: this runs before the storm. */
+/* Connect the devices one after another, blocking; this runs before the storm. */
 static int connect_one(unsigned port, unsigned index)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
@@ -101,7 +102,7 @@ static int connect_one(unsigned port, unsigned index)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (write(fd, packet, (size_t)(14 + n)) != 14 + n || recv(fd, packet, 4, MSG_WAITALL) != 4 ||
         packet[0] != 0x20 || packet[3] != 0)
-        errx(1, "bystander %u got no CONNACK", index);
+        errx(1, "device %u got no CONNACK", index);
     return fd;
 }
 
