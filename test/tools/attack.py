@@ -31,14 +31,14 @@ from nodes import Mosquitto  # noqa: E402  pylint: disable=wrong-import-position
 HERE = "127.0.0.66"  # source address of the attackers, unless the attack uses many
 IDLE_S = 2  # measured before and after the attack
 PROBES_MIN = 30
-PROBE_EVERY_S = 0.05  # the same rate without an attack: an idle system is slower
+PROBE_EVERY_S = 0.05  # the same rate without an attack, because an idle system is slower
 TICKS = os.sysconf("SC_CLK_TCK")
 
 # -- the test environment -------------------------------------------------------------------------
 
 
 class Testbed:
-    """A router with one listener of each kind, its node, and a normal device to time.
+    """A router with one listener of each kind, a node, and a normal device whose latency is measured.
 
     count   connections of attacks that only hold connections
     """
@@ -99,7 +99,7 @@ class Testbed:
 
 
 class Meter:
-    """What the router has used since the start of the meter, and the maximum of each sample."""
+    """Measures what the router has used since the start, and the maximum of each sampled value."""
 
     def __init__(self, router):
         self.router = router
@@ -145,7 +145,7 @@ def spread(times):
 
 
 def probe_for(testbed, seconds, meter=None):
-    """Run normal devices one after the other for this time and until there are PROBES_MIN."""
+    """Run normal devices one after another, for this time and until PROBES_MIN have run."""
     times, end = [], time.monotonic() + seconds
     while testbed.router.process.poll() is None:
         if (now := time.monotonic()) > end and (len(times) >= PROBES_MIN or now > end + 20):
@@ -165,7 +165,7 @@ def totals(before, after):
 
 
 def run(name, certificates, seconds, count, limits):
-    """Run one attack; return its results as a dictionary."""
+    """Run one attack. Return the results as a dictionary."""
     testbed = Testbed(certificates, count, limits)
     crowd, router = None, testbed.router
     result = {"attack": name}

@@ -36,7 +36,7 @@ def half_hello(testbed):
 
 @attack
 def hello(testbed):
-    """A complete ClientHello; the router's flight is never answered."""
+    """Complete ClientHellos from clients that never answer the router's flight."""
     return [testbed.behavior("mqtts", client_hello())]
 
 
@@ -67,7 +67,7 @@ def half_proxy(testbed):
 
 @attack
 def mixed(testbed):
-    """A fifth each: TCP alone, half a ClientHello, HTTP head, CONNECT, PROXY header."""
+    """Five equal groups: only TCP, half a ClientHello, half an HTTP head, half a CONNECT, half a PROXY header."""
     return [testbed.behavior(listener, *says, count=testbed.count // 5, per_s=800) for listener, *says in (
         ("mqtts",), ("mqtts", half(client_hello())), ("proxied", half(v2())),
         ("ws", half(websocket.upgrade(KEY))),
@@ -104,7 +104,7 @@ def hello_flood(testbed):
 
 @attack
 def hello_storm(testbed):
-    """The same with 10,000 per second: more than the router can compute."""
+    """10,000 such clients per second, more than the router can compute."""
     return [testbed.behavior("mqtts", client_hello(), count=4000, per_s=10_000, reconnects=True,
                          resets_after_s=0.5)]
 

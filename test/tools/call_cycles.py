@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Find files of src/ that call each other in a ring.
+"""Find cycles in the calls between files of src/.
 
     call_cycles.py BUILD     BUILD is a build directory; its objects must be up to date
 
@@ -18,7 +18,7 @@ AGREED = []
 
 
 def call_graph(build):
-    """The files each file uses: {file: set of files}."""
+    """Return the files that each file uses: {file: set of files}."""
     defined_in, used_by = {}, {}
     for path in sorted(pathlib.Path(build, "CMakeFiles").glob("*.dir/src/**/*.c.o")):
         file = str(path).split(".dir/src/", 1)[1][:-len(".c.o")]
@@ -45,7 +45,7 @@ def reachable(graph, start):
 
 
 def components(graph):
-    """Strongly connected components of more than one file, as sorted lists."""
+    """Return the strongly connected components of more than one file, as sorted lists."""
     reach = {file: reachable(graph, file) for file in graph}
     rings = {frozenset(other for other in reach[file] if file in reach[other])
              for file in graph if file in reach[file]}

@@ -29,9 +29,9 @@ NODES = 4
 NAME = "mqtt.chaos.test"
 # If the accept queue is full, the SYN is retransmitted after a second; the node is not down.
 TIMEOUTS = {"dial_ms": 1500, "connack_ms": 1000, "placement_ms": 3000, "farewell_ms": 500}
-# The last try may begin shortly before placement_ms has passed, and then has its own deadlines.
+# The last attempt can begin shortly before placement_ms has passed, and then has its own deadlines.
 DEADLINES_S = sum(TIMEOUTS.values()) / 1000
-SLACK_S = harness.WAIT_LIMIT_S / 2  # for a slow machine and the pauses of this program
+SLACK_S = harness.WAIT_LIMIT_S / 2  # tolerance for a slow machine and for pauses of this program
 CHECK = {**harness.FAST_CHECK, "type": "mqtt", "interval_ms": 1000}
 
 
@@ -84,7 +84,7 @@ class Chaos:
         return made
 
     def _idle_descriptors(self):
-        """Descriptors besides the two of each session; those of checks vary."""
+        """Return the number of descriptors other than the two of each session. It varies because of checks."""
         sessions = self.router.gauges()["sessions"]
         return self.router.descriptors() - 2 * sessions
 
@@ -198,7 +198,7 @@ class Chaos:
             self._check_invariants()
 
     def settle(self):
-        """Repair everything: all devices must get a session at home; then disconnect all."""
+        """Repair everything, wait until all devices have a session at home, then disconnect them."""
         for i in sorted(self.killed):
             self.nodes[i].begin()
         for i in sorted(self.hung):
@@ -207,10 +207,10 @@ class Chaos:
             self.dns.resume()
         self.dns.set({NAME: [node.host for node in self.nodes]})
         for fleet in self.fleets:
-            fleet.max_pending = 50  # more would fill the accept queues, and count as node failures
+            fleet.max_pending = 50  # more devices would fill the accept queues, which counts as node failures
         self._reload(self.base, "reload.done")
         self._run_until(lambda: all(fleet.all_connected for fleet in self.fleets), "all devices to have a session")
-        # Homecoming and closes take a while; at the end no session is off-home.
+        # Homecoming and closing take some time. At the end, no session is off-home.
         self._run_until(self._all_home, "all sessions to be at home")
         self._check_invariants()
         self._run_until(lambda: self._idle_descriptors() <= self.descriptors + 2 * NODES,
@@ -220,7 +220,7 @@ class Chaos:
         self.router.wait_idle()
 
     def _all_home(self):
-        """Reconnect all devices; was each session of this round at home?"""
+        """Reconnect all devices. Return whether each session of this round was at home."""
         for fleet in self.fleets:
             fleet.reconnect()
         self._run_until(lambda: all(fleet.all_connected for fleet in self.fleets), "all to reconnect")

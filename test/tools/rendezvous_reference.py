@@ -33,7 +33,7 @@ def x_of(name, key):
 
 
 def cost_of(x):
-    """-log2(x / 2^64) with 32 fractional bits, digit by digit on a 32-bit mantissa."""
+    """Return -log2(x / 2^64) with 32 fractional bits, computed digit by digit on a 32-bit mantissa."""
     k = x.bit_length() - 1
     y = (x << 64 >> k) >> 33  # the leading one becomes bit 31, lower bits are truncated
     digits = 0
@@ -42,7 +42,7 @@ def cost_of(x):
         digit, y = (1, y // 2) if y >= 2**32 else (0, y)
         digits = 2 * digits + digit
     cost = 64 * ONE - (k * ONE + digits)
-    # This algorithm against math.log2: they differ by less than 2^-28.
+    # Compare this algorithm with math.log2: they differ by less than 2^-28.
     assert abs(cost / ONE - (64 - math.log2(x))) < 2**-28, hex(x)
     return cost
 
@@ -71,7 +71,7 @@ WEIGHTED = [("emqx1", 1), ("emqx2", 1), ("emqx3", 2), ("emqx4", 4)]
 ODD = [("a", 3), ("b", 0), ("knoten-ä", 65535), ("n" * 300, 65534), ("emqx@10.0.0.5", 1)]
 TWELVE = [("node%02d" % i, 1 + i % 3) for i in range(12)]
 
-# XXH3 uses other code at 4, 9, 17, 129 and 241 bytes, and from 1024 bytes.
+# XXH3 uses different code from 4, 9, 17, 129, 241 and 1024 bytes on.
 UNIT = b"device/0123456789-"
 LENGTHS = [1, 3, 4, 8, 9, 16, 17, 23, 128, 129, 240, 241, 1024, 1025, 65535]
 TEXTS = ["", "0", "device-000001", "device-000002", "gerät-ä", "センサー-7", "\U0001f697", "a\0b", " "]
@@ -156,7 +156,7 @@ def nodes_of(config_path, cluster_name=None):
 
 
 def differences(router, config_path, ids, cluster_name=None):
-    """Return the client ids for which `ROUTER route` and this program disagree."""
+    """Return the client identifiers for which `ROUTER route` and this program disagree."""
     nodes = nodes_of(config_path, cluster_name)
     found = []
     for client_id in ids:
@@ -164,7 +164,7 @@ def differences(router, config_path, ids, cluster_name=None):
                              capture_output=True, text=True, check=True, timeout=30)
         theirs = candidates(run.stdout)
         ours = order(nodes, client_id.encode())
-        # The router may print fewer candidates than there are nodes.
+        # The router can print fewer candidates than there are nodes.
         if not theirs or theirs != ours[:len(theirs)]:
             found.append((client_id, theirs, ours))
     return found

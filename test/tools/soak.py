@@ -22,13 +22,13 @@ import chaos
 import harness
 
 TOLERANCE_MIB = 4
-SAMPLES = 10  # checks and DNS queries use a descriptor for a short time: the minimum counts
+SAMPLES = 10  # checks and DNS queries use a descriptor for a short time, so the minimum is used
 MIN_POINTS = 5  # warm-up, and two in each half
 
 
 class Soak(chaos.Chaos):
     def quiet_point(self):
-        """Return (MiB, descriptors) without any session; then reconnect all devices."""
+        """Return (MiB, descriptors), measured without any session. Then reconnect all devices."""
         samples = []
         for _ in range(SAMPLES):
             until = time.monotonic() + 0.1
