@@ -1,4 +1,4 @@
-"""The log has one line per session, whatever a device sends, and contains no secrets."""
+"""The log has one line per session, regardless of what a device sends, and contains no secrets."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""The router relays bytes unchanged in both directions, whatever their number and timing."""
+"""The router relays bytes unchanged in both directions, regardless of their number and timing."""
 
 import ctypes
 import hashlib

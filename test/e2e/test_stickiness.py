@@ -1,4 +1,4 @@
-"""A device reaches the same node through any router, whatever the order of nodes in the configuration."""
+"""A device reaches the same node through any router, regardless of the order of nodes in the configuration."""
 
 import json
 import subprocess
