@@ -16,7 +16,7 @@
 
 #include "util.h"
 
-/* n bytes, undefined, aligned for any type. Null if out of memory. n > 0. */
+/* n bytes, undefined, aligned to 8. Null if out of memory. n > 0. */
 MUST_USE void *slab_alloc(size_t n);
 
 /* The same, all zero. */

@@ -1,7 +1,7 @@
 /*
  * slab.c - small objects of a thread, sorted by size.
  *
- *    sizes[k] --> partial slabs of objects of 16 * (k + 1) bytes:  header | object | object | ...
+ *    sizes[k] --> partial slabs of objects of 8 * (k + 1) bytes:  header | object | object | ...
  *
  * A slab is aligned to its size, so an object's slab is found by its address. Only pages that have
  * been used take memory. A slab without objects goes back to the system, unless it is the last one
@@ -17,7 +17,7 @@
 #include "base/list.h"
 
 #define SLAB_BYTES  262144u
-#define GRAIN       16u
+#define GRAIN       8u
 #define OBJECT_MAX  1024u /* larger objects come from malloc() */
 #define HEADER_SIZE 64u
 

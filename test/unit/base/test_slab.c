@@ -25,7 +25,7 @@ static void objects_of_every_size_are_separate_and_aligned(void **state)
     for (size_t n = 1; n < ARRAY_LEN(objects); n++) {
         objects[n] = slab_alloc(n);
         assert_non_null(objects[n]);
-        assert_int_equal((uintptr_t)objects[n] % 16, 0);
+        assert_int_equal((uintptr_t)objects[n] % 8, 0);
         memset(objects[n], (int)(n & 0xff), n);
     }
     for (size_t n = 1; n < ARRAY_LEN(objects); n++) {
