@@ -16,7 +16,7 @@
 
 #include "base/list.h"
 
-#define SLAB_BYTES  262144u
+#define SLAB_BYTES  65536u
 #define GRAIN       8u
 #define OBJECT_MAX  1024u /* larger objects come from malloc() */
 #define HEADER_SIZE 64u

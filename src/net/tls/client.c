@@ -13,7 +13,6 @@
 #include "net/tls/cert/expiry.h"
 #include "net/tls/cert/pem.h"
 #include "net/tls/cert/verify.h"
-#include "secrets.h"
 #include "settings.h"
 
 struct tls_client_context {
@@ -93,8 +92,6 @@ struct tls_client_context *tls_client_context_new(struct tls_library *lib,
     ctx->verify = conf->verify;
     ctx->detaches = conf->detach;
     tls_settings_common(ctx->ossl);
-    if (conf->detach)
-        tls_secrets_use(ctx->ossl);
     SSL_CTX_set_verify(ctx->ossl, conf->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     tls_wipe_begin();
     bool loaded = tls_settings_client(ctx->ossl, conf->min_version, error) &&

@@ -27,7 +27,6 @@
 #include "net/tls/cert/pem.h"
 #include "net/tls/cert/staple.h"
 #include "net/tls/cert/verify.h"
-#include "secrets.h"
 #include "settings.h"
 #include "ticket_keys.h"
 
@@ -184,8 +183,6 @@ static SSL_CTX *entry_context(struct tls_context *ctx, const struct tls_conf *co
         return NULL;
     }
     tls_settings_common(ossl);
-    if (conf->detach)
-        tls_secrets_use(ossl);
     SSL_CTX_set_alpn_select_cb(ossl, choose_alpn, ctx);
     SSL_CTX_set_tlsext_status_cb(ossl, staple_response);
     SSL_CTX_set_tlsext_status_arg(ossl, ctx);

@@ -23,9 +23,6 @@ struct tls_secrets {
     uint8_t nonce[8];
 };
 
-/* Make the connections of a context note their secrets; see tls_secrets_note(). */
-void tls_secrets_use(SSL_CTX *ossl);
-
 /* Note the secrets of a new connection. Null if out of memory. The SSL must end before them. */
 MUST_USE struct tls_secrets *tls_secrets_note(SSL *ssl);
 
