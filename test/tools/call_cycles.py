@@ -19,18 +19,19 @@ AGREED = []
 
 def call_graph(build):
     """Return the files that each file uses: {file: set of files}."""
-    defined_in, used_by = {}, {}
-    for path in sorted(pathlib.Path(build, "CMakeFiles").glob("*.dir/src/**/*.c.o")):
-        file = str(path).split(".dir/src/", 1)[1][:-len(".c.o")]
-        if not (SRC / f"{file}.c").exists():
-            continue  # left over from before the file was moved
-        used_by[file] = set()
-        lines = subprocess.run(["nm", "-g", path], check=True, capture_output=True, text=True).stdout
-        for *_, kind, symbol in (line.split() for line in lines.splitlines()):
-            if kind == "U":
-                used_by[file].add(symbol)
-            else:
-                defined_in[symbol] = file
+    paths = {str(path): str(path).split(".dir/src/", 1)[1][:-len(".c.o")]
+             for path in sorted(pathlib.Path(build, "CMakeFiles").glob("*.dir/src/**/*.c.o"))}
+    # Objects that are left over from before their file was moved do not count.
+    paths = {path: file for path, file in paths.items() if (SRC / f"{file}.c").exists()}
+    defined_in, used_by = {}, {file: set() for file in paths.values()}
+    lines = subprocess.run(["nm", "-g", "-A", *paths], check=True, capture_output=True, text=True).stdout
+    for line in lines.splitlines():
+        path, entry = line.split(":", 1)
+        *_, kind, symbol = entry.split()
+        if kind == "U":
+            used_by[paths[path]].add(symbol)
+        else:
+            defined_in[symbol] = paths[path]
     return {file: {defined_in[s] for s in symbols if s in defined_in} - {file}
             for file, symbols in used_by.items()}
 
