@@ -97,6 +97,10 @@ end_to_end() {
 side_by_side() { # processes
     echo "-n $1 --dist loadfile"
 }
+# Print the marker expression of a build. tsan runs only tests in which several threads do the work.
+tests_for() { # kind
+    [ "$1" = tsan ] && echo "sanitized and not one_thread" || echo sanitized
+}
 # The build whose unit tests are running; empty if none are. Only one build is tested at a time.
 testing=
 collect_unit() {
@@ -138,7 +142,7 @@ collect_unit
 }
 for kind in asan tsan; do
     [ ! -x build/$kind/mqtt-router ] ||
-        in_background e2e-$kind end_to_end $kind $(side_by_side 3) -m sanitized
+        in_background e2e-$kind end_to_end $kind $(side_by_side 3) -m "$(tests_for $kind)"
 done
 for kind in asan tsan; do
     [ ! -x build/$kind/mqtt-router ] || step e2e-$kind finished e2e-$kind

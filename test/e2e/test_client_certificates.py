@@ -10,7 +10,7 @@ from authority import Authority
 from harness import one_cluster
 from proxy_v2_decoder import (SSL_CIPHER, SSL_CN, SSL_KEY_ALG, SSL_SIG_ALG, SSL_VERSION, decode)
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 REFUSED = {4: bytes.fromhex("20020005"), 5: bytes.fromhex("2003008700")}
 VERSIONS = pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3),
                                    ids=("1.2", "1.3"))

@@ -19,6 +19,8 @@ from harness import ROOT, SANITIZED, add_listener, one_cluster, wait_until
 from proxy_sender import ssl_tlv, v2
 from recorder import HangingPort, RefusingPort
 
+pytestmark = pytest.mark.one_thread
+
 TABLE = ROOT / "include" / "model" / "close_reason.h"
 UNAVAILABLE = {4: bytes.fromhex("20020003"), 5: bytes.fromhex("2003008800")}
 PRODUCERS = {}

@@ -11,7 +11,7 @@ import pytest
 
 from harness import BINARY, WAIT_LIMIT_S, ROOT, free_port, one_cluster, run_router
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 SHIPPED = sorted(path for path in [*ROOT.glob("config/*.json"), ROOT / "docker" / "compose.json"]
                  if "clusters" in json.loads(path.read_text()))  # other files are dashboards
 

@@ -13,7 +13,7 @@ import mqtt
 from harness import SANITIZED, wait_until
 from recorder import CONNACK_3
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 TRANSPORTS = ("tcp", "tls", "ws", "wss")
 RUNS = 30 if SANITIZED else 150
 UNREAD_BYTES = 300_000

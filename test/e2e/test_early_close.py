@@ -9,7 +9,7 @@ from recorder import HangingPort
 from test_dial import order
 from websocket import CLOSE, frame
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 TRANSPORTS = ("tcp", "tls", "ws", "wss")
 LAST = mqtt.publish("last", b"words") + mqtt.DISCONNECT
 

@@ -16,7 +16,7 @@ from nodes import HAProxy
 from proxy_sender import v2
 from websocket import read_answer, upgrade
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 KINDS = ("tcp", "tls", "ws", "wss")
 NAMES = {"tcp": "mqtt", "tls": "mqtts", "ws": "ws", "wss": "wss"}
 HELLO = bytes.fromhex("160301007b010000770303") + bytes(112)  # the beginning of a ClientHello

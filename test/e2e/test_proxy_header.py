@@ -8,7 +8,7 @@ import mqtt
 from harness import one_cluster
 from proxy_v2_decoder import ALPN, AUTHORITY, CRC32C, SIGNATURE, SSL_CIPHER, SSL_VERSION, decode
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 
 
 def decode_v2(header):

@@ -12,7 +12,7 @@ from proxy_v2_decoder import (ALPN, AUTHORITY, SIGNATURE, SSL_CIPHER, SSL_CN, SS
                               decode)
 from websocket import WsDevice
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 TRUSTED = ["127.0.0.1/32", "::1/128"]
 
 

@@ -15,7 +15,7 @@ import mqtt
 from harness import SANITIZED, one_cluster, wait_until
 from recorder import CONNACK_3, common
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 MEGABYTE = 1 << 20
 PIDFD_GETFD = 438  # number of the system call, for which Python has no function
 BIG = 4 * MEGABYTE if SANITIZED else 32 * MEGABYTE

@@ -12,7 +12,7 @@ from homes import ids_of, order
 from nodes import Mosquitto
 from recorder import CONNACK_3, CONNACK_5, RefusingPort, accept_connect
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 ACCEPTED = {4: CONNACK_3, 5: CONNACK_5}
 AUTH = bytes.fromhex("f00c 18 0a 15 0007 736372616d2d31".replace(" ", ""))  # continue, "scram-1"
 

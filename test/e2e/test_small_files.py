@@ -11,7 +11,7 @@ import admin
 import harness
 from harness import BINARY, WAIT_LIMIT_S, one_cluster, run_router, wait_until, write_config
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 CHECK = {"type": "mqtt", "username": "u"}
 KEYS = {"password": "clusters[0].health_check.password_file", "token": "admin.token_file",
         "passphrase": "listeners[1].tls.certificates[0]", "tickets": "listeners[1].tls.session_tickets.key_file",

@@ -8,7 +8,7 @@ import pytest
 from harness import SANITIZED, one_cluster
 from test_relay import MEGABYTE, noise, same
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 BIG = 2 * MEGABYTE if SANITIZED else 8 * MEGABYTE
 BLOCK = 16384  # limits.relay_buffer_bytes
 BULK = 4 * BLOCK  # copied up to this amount, then spliced

@@ -8,7 +8,7 @@ import pytest
 from harness import WAIT_LIMIT_S, run_router, write_config
 from test_tls_listeners import config, s_client
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 DHE_RSA_GCM = 0x009E
 ECDHE_RSA_GCM = 0xC02F
 RSA_GCM = 0x009C

@@ -14,7 +14,7 @@ from recorder import RefusingPort, proxy_source
 from websocket import (BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, WsDevice, frame, read_answer,
                        read_frame, upgrade)
 
-pytestmark = pytest.mark.sanitized
+pytestmark = [pytest.mark.sanitized, pytest.mark.one_thread]
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
