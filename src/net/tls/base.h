@@ -46,7 +46,7 @@ __attribute__((format(printf, 2, 3))) void tls_set_fault(struct tls_base *base, 
 /* Is this a TLS stream, attached or detached? For asserts. */
 bool stream_is_tls(const struct stream *st);
 
-/* The operation of both kinds of streams. */
+/* The error() operation of attached and detached streams. */
 const char *stream_tls_error(const struct stream *st);
 
 #endif

@@ -63,9 +63,10 @@ size_t tls_suite_secret_size(enum tls_suite suite)
     return hashes[suites[suite].hash].size;
 }
 
-/* ---- life ------------------------------------------------------------------------------- */
+/* ---- create and free -------------------------------------------------------------------- */
 
-/* An HMAC context that has its hash function; each use only sets a key. Null if out of memory. */
+/* Create an HMAC context with its hash function; each use then only sets a key. Null if out of
+ * memory. */
 static EVP_MAC_CTX *hmac_new(OSSL_LIB_CTX *lib, enum hash hash)
 {
     char name[16];

@@ -71,8 +71,8 @@ MUST_USE bool tls_traffic_derive(struct tls_ciphers *c, enum tls_suite suite,
                                  struct tls_traffic *t);
 
 /*
- * Replace a TLS 1.3 traffic secret by the next one, and derive from it. On failure `t` must not be
- * used any more. Source: RFC 8446 section 7.2.
+ * Replace a TLS 1.3 traffic secret by the next one, and derive from it. On failure `t` must no
+ * longer be used. Source: RFC 8446 section 7.2.
  */
 MUST_USE bool tls_traffic_update(struct tls_ciphers *c, enum tls_suite suite,
                                  struct tls_traffic *t);

@@ -1,8 +1,8 @@
 /*
- * detach.c - make a detached stream of an attached one: when it is possible, and how.
+ * detach.c - turn an attached stream into a detached one: when this is possible, and how.
  *
  * Bytes that OpenSSL has received and not decrypted cannot be taken out of it, nor records that it
- * has not finished: the stream is busy then, and the caller tries again later.
+ * has not finished: in these cases the stream is busy, and the caller tries again later.
  */
 #include "detach.h"
 
@@ -12,7 +12,7 @@
 #include "detached.h"
 #include "secrets.h"
 
-/* Does OpenSSL hold bytes of the connection, or owe an answer? */
+/* Does OpenSSL hold bytes of the connection, or have a response to send? */
 static bool is_busy(const struct stream_tls *t)
 {
     return t->base.dead || t->base.notified || t->base.socket.unsent || t->base.socket.send_error ||
@@ -43,7 +43,7 @@ struct stream *stream_tls_detach(struct stream_tls *t, const struct tls_library 
     struct stream *detached = stream_detached_new(&t->base, lib, &records, &facts);
     tls_records_fini(&records, lib->ciphers);
     *out = detached ? STREAM_SETTLED : STREAM_SETTLE_FAILED;
-    /* As if it had been closed in order: else OpenSSL makes its session not resumable. */
+    /* Mark it as closed cleanly; otherwise OpenSSL makes its session non-resumable. */
     if (detached)
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     return detached;

@@ -1,5 +1,5 @@
 /*
- * detach.h - make a detached stream of an attached one. Private to net/tls.
+ * detach.h - turn an attached stream into a detached one. Private to net/tls.
  */
 #ifndef NET_TLS_DETACH_H
 #define NET_TLS_DETACH_H

@@ -9,8 +9,8 @@
  *                                            |
  *                                            +--> unsent: what the socket did not accept
  *
- * A write encrypts up to 16 KiB, as many records as that takes, for one send(). Behaves towards the
- * session and the peer as stream.c does.
+ * A write encrypts up to 16 KiB, as many records as that takes, for one send(). Behaves like
+ * stream.c, for the session and for the peer.
  */
 #include "detached.h"
 
@@ -66,7 +66,7 @@ static enum stream_result fail(struct stream_detached *d, const char *words)
     return STREAM_ERR;
 }
 
-/* The peer broke a rule: send the alert, with the words that OpenSSL would have. */
+/* The peer broke a rule: send the alert, and set the error text that OpenSSL would use. */
 static enum stream_result fail_record(struct stream_detached *d, const struct tls_record *record)
 {
     if (record->alert == TLS_ALERT_NONE)
@@ -219,7 +219,7 @@ static enum stream_result open_records(struct stream_detached *d, struct reading
         if (result != STREAM_OK)
             return result;
         const bool is_complete = *length > 0 && r->in.n - r->in.at >= *length;
-        /* One that may not fit waits, unless nothing was delivered yet. */
+        /* A record that may not fit is left for the next read, unless nothing was delivered yet. */
         if (!is_complete || r->plain_n > 0 || (r->got > 0 && r->n - r->got < *length))
             return STREAM_OK;
         result = open_record(d, r, *length);
@@ -229,8 +229,8 @@ static enum stream_result open_records(struct stream_detached *d, struct reading
 }
 
 /*
- * Bytes to ask the socket for. A large record and the header of the next one: if that one is as
- * large it is read exactly, too, and nothing but its header has to be kept.
+ * Bytes to ask the socket for. A large record and the header of the next one: if the next record is
+ * also large, it is read exactly too, and only its header has to be kept.
  */
 static size_t wanted(const struct input *in, size_t length)
 {
@@ -251,7 +251,7 @@ static enum stream_result receive_result(struct stream_detached *d, ssize_t r)
     return STREAM_EOF;
 }
 
-/* Receive more of the record that is held, straight behind what is there. */
+/* Receive more of the held record, and append it to the bytes already held. */
 static enum stream_result fill_held(struct stream_detached *d, struct reading *r)
 {
     struct tls_held *held = d->held;
@@ -266,7 +266,7 @@ static enum stream_result fill_held(struct stream_detached *d, struct reading *r
     return STREAM_OK;
 }
 
-/* Receive into the worker's room, behind the part of a header that is kept. */
+/* Receive into the worker's room, after the partial header that was kept. */
 static enum stream_result fill_room(struct stream_detached *d, struct reading *r, size_t length)
 {
     struct input *in = &r->in;
@@ -281,7 +281,7 @@ static enum stream_result fill_room(struct stream_detached *d, struct reading *r
     return result;
 }
 
-/* Has `held` no room for more of its record? */
+/* Is `held` too small for the rest of its record? */
 static bool is_full(const struct tls_held *held)
 {
     return held->n == held->room;
@@ -292,7 +292,7 @@ static enum stream_result keep_rest(struct stream_detached *d, struct reading *r
 {
     struct tls_held *before = d->held;
     if (before && r->plain_n == 0 && r->in.at == 0 && !is_full(before))
-        return STREAM_OK; /* it is where it was */
+        return STREAM_OK; /* it is already in place */
     if (r->plain_n == 0 && r->in.at == r->in.n) {
         drop_held(d);
         return STREAM_OK;
@@ -346,7 +346,7 @@ static enum stream_result detached_read(struct stream *st, void *p, size_t n, si
         if (result != STREAM_OK || r.got > 0)
             break;
         if (d->held && (is_full(d->held) || r.in.at > 0)) {
-            /* the rest of a record that is not alone there */
+            /* the rest of a record that shares the block with other data */
             enum stream_result kept = keep_rest(d, &r, length);
             if (kept != STREAM_OK)
                 return kept;
@@ -369,7 +369,7 @@ static enum stream_result detached_read(struct stream *st, void *p, size_t n, si
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-/* Write a KeyUpdate in time. False if no more may be written. */
+/* Write a KeyUpdate if the key is near its limit. False if no more may be written. */
 static bool prepare_key(struct stream_detached *d, uint8_t *out, size_t *n)
 {
     *n = 0;
@@ -453,7 +453,7 @@ static enum stream_result detached_close_write(struct stream *st)
     return STREAM_OK;
 }
 
-/* ---- life ------------------------------------------------------------------------------- */
+/* ---- create and free -------------------------------------------------------------------- */
 
 static enum stream_result detached_open(struct stream *st)
 {

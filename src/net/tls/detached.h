@@ -48,8 +48,8 @@ static inline struct stream_detached *stream_detached_of(struct stream *st)
 
 /*
  * A detached stream with copies of all arguments. It takes the socket, its unsent bytes and the
- * error text of `base`, and the keys, which the caller must wipe. Null if out of memory: nothing is
- * taken then.
+ * error text of `base`, and the keys, which the caller must wipe. Returns null if out of memory,
+ * and then takes nothing.
  */
 MUST_USE struct stream *stream_detached_new(const struct tls_base *base,
                                             const struct tls_library *lib,

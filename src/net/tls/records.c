@@ -22,7 +22,8 @@
 #define EMPTY_MAX   32u
 #define WARNING_MAX 4u
 
-/* Handshake messages between two data records; OpenSSL's connections: STEPS_MAX in stream.c. */
+/* Maximum number of handshake messages between two data records. See STEPS_MAX in stream.c for
+ * attached connections. */
 #define CONTROL_MAX 64u
 
 /* A record of this many bytes beyond the room is split: the padding and content type of TLS 1.3. */
@@ -128,7 +129,7 @@ void tls_traffic_next_nonce(struct tls_traffic *t)
 
 /*
  * Encrypt content and, in TLS 1.3, the byte of its type. `out` begins at the header, which is
- * written. The number is used up even if this fails.
+ * written. The record number is consumed even if this fails.
  */
 static bool seal(struct tls_records *r, EVP_CIPHER_CTX *context, const uint8_t *p, size_t n,
                  uint8_t *out, uint8_t content)
@@ -215,7 +216,7 @@ struct work {
     struct tls_plain plain;
 };
 
-/* Decide where the content goes: to `out`, there except for its last bytes, or in place. */
+/* Decide where the content goes: to `out`, to `out` except for its last bytes, or in place. */
 static void place(struct work *w, struct span_out out)
 {
     size_t first = 0;
@@ -445,7 +446,7 @@ struct tls_record tls_record_open(struct tls_records *r, struct tls_ciphers *c, 
                      .n = n - TLS_HEADER_SIZE - nonce_n - TLS_TAG_SIZE};
     place(&w, out);
     if (!decrypt(r, context, p, &w)) {
-        OPENSSL_cleanse(w.plain.p, w.plain.n); /* decrypted, and not authentic */
+        OPENSSL_cleanse(w.plain.p, w.plain.n); /* authentication failed */
         OPENSSL_cleanse(w.plain.rest, w.plain.rest_n);
         return fault(SSL_AD_BAD_RECORD_MAC, "decryption failed or bad record mac");
     }

@@ -3,7 +3,7 @@
  *
  * Pure: bytes in, bytes out, no I/O, no clock; memory only for cipher contexts. AES-GCM and
  * ChaCha20-Poly1305 in both roles. There is no handshake: keys come from one that OpenSSL has
- * finished. What a peer gets for a bad record is what OpenSSL would send: see the tests.
+ * finished. A bad record gets the same alert that OpenSSL would send; the tests verify this.
  *
  * Source: RFC 8446 sections 4.6.3, 5 and 6; RFC 5246 sections 6 and 7.2; RFC 5288; RFC 7905.
  * Private to net/tls.
@@ -40,12 +40,12 @@ struct tls_records {
     uint8_t suite;         /* enum tls_suite */
     bool is_tls13;
     bool is_server;
-    bool notified; /* close_notify was sent: nothing more is answered */
+    bool notified; /* close_notify was sent: send no more responses */
 
     uint8_t message_n;          /* bytes of the header of a handshake message */
     uint8_t message[5];         /* header, and the first byte of the body */
     uint8_t empty_n, warning_n; /* consecutive empty records and warning alerts */
-    uint8_t control_n;          /* handshake messages since the last data */
+    uint8_t control_n;          /* handshake messages since the last data record */
     uint32_t message_left;      /* bytes of the body still to come */
 };
 
@@ -69,7 +69,7 @@ struct tls_record {
 
 /*
  * Length of the record that begins with this header, 5 to TLS_RECORD_MAX bytes with the header.
- * Returns 0 if no record can begin with it: `out` has the fault.
+ * Returns 0 if no record can begin with this header; *out then describes the fault.
  */
 MUST_USE size_t tls_record_length(const struct tls_records *r,
                                   const uint8_t header[TLS_HEADER_SIZE], struct tls_record *out);
@@ -99,26 +99,27 @@ MUST_USE struct tls_record tls_record_open(struct tls_records *r, struct tls_cip
 
 /*
  * Encrypt n bytes (at most max_fragment) of one content type as a record. `out` has room for
- * n + TLS_OVERHEAD_MAX bytes. Returns the record's length; 0 if OpenSSL fails, or if no record may
- * be sent under this key any more: nothing more may be sent then.
+ * n + TLS_OVERHEAD_MAX bytes. Returns the record's length; 0 if OpenSSL fails, or if no more
+ * records may be sent under this key; the caller must then stop sending.
  */
 MUST_USE size_t tls_record_seal(struct tls_records *r, struct tls_ciphers *c,
                                 enum tls_content content, const void *p, size_t n, uint8_t *out);
 
 /*
- * Write a KeyUpdate that requests none, and go on with the next key. `out` has room for
- * TLS_KEY_UPDATE_SIZE bytes. Returns its length, 0 on failure as tls_record_seal().
+ * Write a KeyUpdate that does not request one in return, and switch to the next key. `out` has room
+ * for TLS_KEY_UPDATE_SIZE bytes. Returns its length, 0 on failure as tls_record_seal().
  */
 #define TLS_KEY_UPDATE_SIZE (5u + TLS_OVERHEAD_MAX)
 MUST_USE size_t tls_record_seal_update(struct tls_records *r, struct tls_ciphers *c, uint8_t *out);
 
 /*
- * Is the key used up? TLS 1.3 must send a KeyUpdate then, TLS 1.2 must end the connection.
+ * Has the key reached its usage limit? TLS 1.3 must then send a KeyUpdate, TLS 1.2 must end the
+ * connection.
  * Source: RFC 8446 section 5.5: 2^24.5 full-size records with AES-GCM.
  */
 bool tls_records_key_is_used_up(const struct tls_records *r);
 
-/* TLS 1.2 with AES-GCM: go on to the next explicit nonce, the last 8 bytes of the IV. */
+/* TLS 1.2 with AES-GCM: advance to the next explicit nonce, the last 8 bytes of the IV. */
 void tls_traffic_next_nonce(struct tls_traffic *t);
 
 /* Wipe the keys. */

@@ -1,8 +1,8 @@
 /*
- * secrets.c - the traffic secrets and record numbers of a connection that OpenSSL has.
+ * secrets.c - the traffic secrets and record numbers of a connection that OpenSSL handles.
  *
- * OpenSSL gives TLS 1.3 secrets to the key log callback only. Records are counted by its message
- * callback: the header of every record, and the messages after which a new key is used.
+ * OpenSSL passes TLS 1.3 secrets only to the key log callback. Its message callback counts records:
+ * it gets the header of every record, and the messages after which a new key is used.
  *
  *    Finished in TLS 1.3: its record was the last under the handshake key
  *    Finished in TLS 1.2: its record was the first under the key
@@ -18,7 +18,7 @@
 #include "records.h"
 #include "stream.h"
 
-/* ---- noting ----------------------------------------------------------------------------- */
+/* ---- recording -------------------------------------------------------------------------- */
 
 static struct tls_secrets *secrets_of(const SSL *ssl)
 {
@@ -30,7 +30,7 @@ static int digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Read a secret in hexadecimal. Returns its bytes; 0 if it is none. */
+/* Read a secret in hexadecimal. Returns its length, 0 if it is not valid. */
 static uint8_t read_secret(const char *hex, uint8_t out[TLS_SECRET_MAX])
 {
     size_t n = 0;
@@ -60,8 +60,8 @@ static void note_line(const SSL *ssl, const char *line)
 }
 
 /*
- * OpenSSL now computes a traffic secret, within the same call. Only for that does it have the
- * callback: it formats each of the five secrets of a handshake byte by byte, which takes 5 us.
+ * OpenSSL now computes a traffic secret, in the same call. The callback is set only for this:
+ * OpenSSL formats each of the five secrets of a handshake byte by byte, which takes 5 us.
  */
 static void note_finished(SSL *ssl, uint64_t *records)
 {
@@ -108,8 +108,8 @@ struct tls_secrets *tls_secrets_note(SSL *ssl)
 }
 
 /*
- * OpenSSL hands over whole records once the handshake is done. A write that is something else, in
- * the handshake, gives no nonce: there will be others.
+ * OpenSSL hands over whole records once the handshake is done. Any other write, during the
+ * handshake, yields no nonce; later writes do.
  */
 void tls_secrets_note_sent(struct tls_secrets *s, const uint8_t *p, size_t n)
 {
@@ -131,7 +131,7 @@ void tls_secrets_free(struct tls_secrets *s)
 
 /* ---- export ----------------------------------------------------------------------------- */
 
-/* TLS_SUITE_COUNT: it cannot be detached. */
+/* Returns TLS_SUITE_COUNT if the connection cannot be detached. */
 static enum tls_suite suite_of(const SSL *ssl)
 {
     switch (SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(ssl))) {
@@ -180,7 +180,7 @@ static bool export_12(const struct tls_secrets *s, const SSL *ssl, struct tls_ci
                                             r->is_server ? &r->received : &r->sent,
                                             r->is_server ? &r->sent : &r->received);
     OPENSSL_cleanse(master, sizeof(master));
-    /* OpenSSL counts up from a random number: go on behind its last one. */
+    /* OpenSSL's explicit nonces count up from a random number: continue after the last one. */
     if (r->suite != TLS_SUITE_CHACHA20_POLY1305) {
         memcpy(r->sent.iv + TLS_IV_SIZE - sizeof(s->nonce), s->nonce, sizeof(s->nonce));
         tls_traffic_next_nonce(&r->sent);

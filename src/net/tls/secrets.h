@@ -1,6 +1,6 @@
 /*
- * secrets.h - what is noted of a connection while OpenSSL has it, so that it can be detached later:
- * traffic secrets and the numbers of the next records. Private to net/tls.
+ * secrets.h - record the traffic secrets and record numbers of a connection while OpenSSL handles
+ * it, so that it can be detached later. Private to net/tls.
  */
 #ifndef NET_TLS_SECRETS_H
 #define NET_TLS_SECRETS_H
@@ -14,7 +14,7 @@
 #include "records.h"
 
 struct tls_secrets {
-    uint64_t received, sent;                                /* records under the present key */
+    uint64_t received, sent;                                /* records under the current key */
     uint32_t updates_received, updates_sent;                /* KeyUpdates */
     uint8_t client[TLS_SECRET_MAX], server[TLS_SECRET_MAX]; /* TLS 1.3: before any KeyUpdate */
     uint8_t client_n, server_n;                             /* their bytes; 0 = not known */
@@ -23,10 +23,10 @@ struct tls_secrets {
     uint8_t nonce[8];
 };
 
-/* Note the secrets of a new connection. Null if out of memory. The SSL must end before them. */
+/* Start to record the secrets of a new connection. Free the SSL first. Null if out of memory. */
 MUST_USE struct tls_secrets *tls_secrets_note(SSL *ssl);
 
-/* The socket has been given n bytes. */
+/* Call this after n bytes were written to the socket. */
 void tls_secrets_note_sent(struct tls_secrets *s, const uint8_t *p, size_t n);
 
 /* Wipe and free. Null is allowed. */
