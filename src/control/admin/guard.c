@@ -146,7 +146,7 @@ void admin_guard_head(struct admin_call *call)
 
 void admin_guard_body(struct admin_call *call)
 {
-    json_error_t error;
+    json_error_t error = {.text = "out of memory"};
     if (call->n_bytes && call->target.route->method == ADMIN_POST)
         call->body = json_loadb(call->bytes, call->n_bytes, JSON_REJECT_DUPLICATES, &error);
     else
