@@ -59,13 +59,14 @@ MUST_USE struct worker_update *worker_update_new(struct worker *w, struct snapsh
                                                  struct worker_socket *sockets,
                                                  struct tls_ticket_keys *const *keys,
                                                  char error[WORKER_TLS_ERROR_MAX]);
-void worker_update_free(
-    struct worker_update *plan); /* for updates that were not sent; null is allowed */
+
+/* Free an update that was not sent; null is allowed. */
+void worker_update_free(struct worker_update *update);
 
 /*
  * Send an update to the worker, from the main thread. Takes the update. Sessions are not affected.
  */
-void worker_send_update(struct worker *w, struct worker_update *plan);
+void worker_send_update(struct worker *w, struct worker_update *update);
 
 /*
  * Replace TLS contexts or ticket keys, from the main thread. Takes `tls`. Open connections keep
@@ -82,7 +83,7 @@ void worker_wake(struct worker *w);
 MUST_USE bool worker_start(struct worker *w);
 
 /* Set the worker's mode, from the main thread, and wake the worker to apply it. */
-void worker_set_mode(struct worker *w, enum worker_mode order);
+void worker_set_mode(struct worker *w, enum worker_mode mode);
 
 /* Wait for the thread to end. */
 void worker_join(struct worker *w);

@@ -33,6 +33,6 @@ MUST_USE struct resolver_query *resolver_query_start(struct ev_loop *loop,
                                                      resolver_done *done, void *arg);
 
 /* Stop and free a query, without calling `done`. Null is allowed. */
-void resolver_query_cancel(struct resolver_query *look);
+void resolver_query_cancel(struct resolver_query *query);
 
 #endif

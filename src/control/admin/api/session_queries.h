@@ -38,6 +38,6 @@ session_queries_start(struct session_queries *queries, const struct workers *wor
                       void (*done)(void *arg, const struct session_query *query), void *arg);
 
 /* Drop a query; `done` is then not called. */
-void session_queries_cancel(struct pending_query *ticket);
+void session_queries_cancel(struct pending_query *pending);
 
 #endif
