@@ -6,6 +6,7 @@
  */
 #include "text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -176,6 +177,7 @@ static void print_row(const struct table *table, char *const *cells, const int *
 static void print_table(const struct table *table, FILE *out)
 {
     int widths[COLUMNS_MAX] = {0};
+    assert(table->columns > 0 && table->columns <= COLUMNS_MAX);
     for (size_t i = 0; i < table->columns; i++)
         widths[i] = width_of(title_of(table, i));
     for (size_t i = 0; i < table->n; i++) {

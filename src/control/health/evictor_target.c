@@ -120,7 +120,8 @@ void target_note_status(struct target *target, uint64_t now_us)
 static double pace_of(const struct target *target)
 {
     uint32_t rate = target_rate_per_s(target);
-    double most = (double)(rate + rate / 10u) / (1. + 2 * EVICTOR_TICK_MAX_S);
+    const uint32_t tenth = rate / 10u;
+    double most = (double)(rate + tenth) / (1. + 2 * EVICTOR_TICK_MAX_S);
     return most < rate ? most : rate;
 }
 

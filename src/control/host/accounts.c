@@ -17,9 +17,11 @@
 static bool parse_id(const char *text, unsigned *id)
 {
     char *end;
+    if (!isdigit((unsigned char)*text))
+        return false;
     errno = 0;
-    unsigned long value = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
-    if (!isdigit((unsigned char)*text) || *end || errno || value >= UINT32_MAX)
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end || errno || value >= UINT32_MAX)
         return false;
     *id = (unsigned)value;
     return true;
@@ -112,7 +114,7 @@ static int look_up(const char *name, bool group, union record *record, char *tex
 
 int account_user(const char *name, uid_t *uid, gid_t *gid)
 {
-    union record record;
+    union record record = {0};
     bool found = false;
     const struct account *before = confined ? recall(name, false) : NULL;
     char *text = malloc(RECORD_MAX);
@@ -135,7 +137,7 @@ int account_user(const char *name, uid_t *uid, gid_t *gid)
 
 int account_group(const char *name, gid_t *gid)
 {
-    union record record;
+    union record record = {0};
     bool found = false;
     const struct account *before = confined ? recall(name, true) : NULL;
     char *text = malloc(RECORD_MAX);
