@@ -32,9 +32,24 @@ shell_syntax() {
 c_format() {
     git ls-files -z '*.c' '*.h' | xargs -0 clang-format --dry-run --Werror
 }
+# Only the changed files, because each takes seconds. Needs the compile commands of a build.
+clang_tidy() {
+    local build files
+    mapfile -t files < <(git diff --name-only --diff-filter=d HEAD -- 'src/*.c')
+    [ ${#files[@]} -gt 0 ] || return 0
+    for build in clang-tidy release debug; do
+        if [ -f "build/$build/compile_commands.json" ]; then
+            clang-tidy --quiet -p "build/$build" "${files[@]}"
+            return
+        fi
+    done
+}
 check "C format" c_format
 check "shell syntax" shell_syntax
 check "Python syntax" python_syntax
 check "layers" bash test/layers.sh "${CC:-cc}"
 check "duplicates" /usr/bin/python3 test/tools/duplicates.py
+if command -v clang-tidy >/dev/null; then
+    check "clang-tidy" clang_tidy
+fi
 exit $bad
