@@ -3,8 +3,8 @@
  *
  * There is one step per field, in packet order. A step that runs out of bytes is repeated when more
  * arrive. Lengths are checked against the end of the packet as soon as they are known
- * (`room_after`), so no field extends past it, and bytes pipelined after the packet are never read.
- * The content of passwords and will payloads is not checked.
+ * (connect_room_after()), so no field extends past it, and bytes pipelined after the packet are
+ * never read. The content of passwords and will payloads is not checked.
  *
  *    type, length, name, level, flags, keep alive          the head
  *    [properties] client id [[will properties] will topic, will payload] [user] [password]
@@ -19,7 +19,7 @@
 #include "field.h"
 
 /* The fields in packet order. */
-enum step {
+enum connect_step {
     STEP_TYPE,
     STEP_LENGTH,
     STEP_NAME,
@@ -54,7 +54,7 @@ enum {
 #define REMAINING_LENGTH_MIN_MQISDP 14u
 
 /* Record a fault, unless lenient mode leaves it to the broker. Returns true if recorded. */
-static bool refuse(struct mqtt_connect *c, enum mqtt_fault fault)
+static bool connect_refuse(struct mqtt_connect *c, enum mqtt_fault fault)
 {
     if (c->lenient && !mqtt_fault_is_framing(fault))
         return false;
@@ -62,13 +62,13 @@ static bool refuse(struct mqtt_connect *c, enum mqtt_fault fault)
     return true;
 }
 
-static bool has(const struct mqtt_connect *c, uint8_t flag)
+static bool connect_has(const struct mqtt_connect *c, uint8_t flag)
 {
     return c->flags & flag;
 }
 
 /* Return the minimum size of the fields from `step` on, according to the flags. */
-static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
+static uint32_t payload_min(const struct mqtt_connect *c, enum connect_step step)
 {
     const uint32_t optional_min = c->version == 3 ? 0 : 2; /* may be missing in 3.1 */
     uint32_t sum = 0;
@@ -81,15 +81,15 @@ static uint32_t payload_min(const struct mqtt_connect *c, enum step step)
         sum += 2;
     if (step <= STEP_WILL_PAYLOAD && c->has_will)
         sum += 2;
-    if (step <= STEP_USERNAME && has(c, FLAG_USERNAME))
+    if (step <= STEP_USERNAME && connect_has(c, FLAG_USERNAME))
         sum += optional_min;
-    if (step <= STEP_PASSWORD && has(c, FLAG_PASSWORD))
+    if (step <= STEP_PASSWORD && connect_has(c, FLAG_PASSWORD))
         sum += optional_min;
     return sum;
 }
 
 /* Return the minimum size from `step` to the client identifier, before the flags are known. */
-static uint32_t head_min(const struct mqtt_connect *c, enum step step)
+static uint32_t head_min(const struct mqtt_connect *c, enum connect_step step)
 {
     const uint32_t level = step <= STEP_LEVEL ? 1 : 0, properties = c->version == 5 ? 1 : 0;
 
@@ -97,15 +97,15 @@ static uint32_t head_min(const struct mqtt_connect *c, enum step step)
 }
 
 /* Check that the required fields from `next` on fit between offset `at` and the end. */
-static bool room_after(struct mqtt_connect *c, size_t at, enum step next)
+static bool connect_room_after(struct mqtt_connect *c, size_t at, enum connect_step next)
 {
     uint32_t least = next <= STEP_FLAGS ? head_min(c, next) : payload_min(c, next);
 
-    return at + least <= c->end || !refuse(c, MQTT_FAULT_FIELD_OVERRUN);
+    return at + least <= c->end || !connect_refuse(c, MQTT_FAULT_FIELD_OVERRUN);
 }
 
 /* Finish the current field and continue with `next`. */
-static enum parse_result go(struct mqtt_connect *c, size_t at, enum step next)
+static enum parse_result connect_go(struct mqtt_connect *c, size_t at, enum connect_step next)
 {
     c->at = (uint32_t)at;
     c->step = (uint8_t)next;
@@ -120,10 +120,10 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
 
     if (rd.cut)
         return PARSE_MORE;
-    if ((b >> 4) != 1 && refuse(c, MQTT_FAULT_NOT_CONNECT))
+    if ((b >> 4) != 1 && connect_refuse(c, MQTT_FAULT_NOT_CONNECT))
         return PARSE_BAD;
     c->type_flags = b & 0x0f;
-    return go(c, rd.at, STEP_LENGTH);
+    return connect_go(c, rd.at, STEP_LENGTH);
 }
 
 /*
@@ -132,7 +132,7 @@ static enum parse_result read_type(struct mqtt_connect *c, struct span in)
  */
 static bool type_flags_are_valid(struct mqtt_connect *c, bool may_be_31)
 {
-    return may_be_31 || !c->type_flags || !refuse(c, MQTT_FAULT_FIXED_HEADER_FLAGS);
+    return may_be_31 || !c->type_flags || !connect_refuse(c, MQTT_FAULT_FIXED_HEADER_FLAGS);
 }
 
 static enum parse_result read_length(struct mqtt_connect *c, struct span in)
@@ -141,10 +141,10 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
     enum parse_result result = mqtt_varint_read(reader_from(in, c->at), &v);
 
     if (result == PARSE_BAD)
-        (void)refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
+        (void)connect_refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
     if (result != PARSE_DONE)
         return result;
-    if (v.value < REMAINING_LENGTH_MIN && refuse(c, MQTT_FAULT_FIELD_OVERRUN))
+    if (v.value < REMAINING_LENGTH_MIN && connect_refuse(c, MQTT_FAULT_FIELD_OVERRUN))
         return PARSE_BAD;
     if (!type_flags_are_valid(c, v.value >= REMAINING_LENGTH_MIN_MQISDP))
         return PARSE_BAD;
@@ -153,7 +153,7 @@ static enum parse_result read_length(struct mqtt_connect *c, struct span in)
     /* If too large, packet_n stays 0, so the caller allocates nothing. read_level() rejects it. */
     if (c->end <= c->max_bytes)
         c->packet_n = c->end;
-    return go(c, c->at + v.n, STEP_NAME);
+    return connect_go(c, c->at + v.n, STEP_NAME);
 }
 
 static enum parse_result read_name(struct mqtt_connect *c, struct span in)
@@ -169,18 +169,20 @@ static enum parse_result read_name(struct mqtt_connect *c, struct span in)
     const uint8_t *name = is_mqisdp ? mqisdp : mqtt;
     size_t n = is_mqisdp ? sizeof(mqisdp) : sizeof(mqtt);
     /* [MQTT-3.1.2-1]; check its length first, which also determines the required room */
-    if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
+    if (memcmp(in.p + c->at, name, size_min(left, 2)) != 0 &&
+        connect_refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
     if (left >= 2 && !type_flags_are_valid(c, is_mqisdp))
         return PARSE_BAD;
-    if (left >= 2 && !room_after(c, c->at + n, STEP_LEVEL))
+    if (left >= 2 && !connect_room_after(c, c->at + n, STEP_LEVEL))
         return PARSE_BAD;
-    if (memcmp(in.p + c->at, name, size_min(left, n)) != 0 && refuse(c, MQTT_FAULT_PROTOCOL_NAME))
+    if (memcmp(in.p + c->at, name, size_min(left, n)) != 0 &&
+        connect_refuse(c, MQTT_FAULT_PROTOCOL_NAME))
         return PARSE_BAD;
     if (left < n)
         return PARSE_MORE;
     c->name_is_mqisdp = is_mqisdp;
-    return go(c, c->at + n, STEP_LEVEL);
+    return connect_go(c, c->at + n, STEP_LEVEL);
 }
 
 /* Return the MQTT version for the protocol name and level; 0 = unknown. */
@@ -204,31 +206,33 @@ static enum parse_result read_level(struct mqtt_connect *c, struct span in)
     c->level_seen = true;
     c->version = version_of(c);
     c->bridge = c->version != 0 && (level & BRIDGE_BIT);
-    if (c->version == 0 && refuse(c, MQTT_FAULT_PROTOCOL_LEVEL)) /* [MQTT-3.1.2-2] */
+    if (c->version == 0 && connect_refuse(c, MQTT_FAULT_PROTOCOL_LEVEL)) /* [MQTT-3.1.2-2] */
         return PARSE_BAD;
-    if (c->packet_n == 0 && refuse(c, MQTT_FAULT_TOO_LARGE))
+    if (c->packet_n == 0 && connect_refuse(c, MQTT_FAULT_TOO_LARGE))
         return PARSE_BAD;
-    if (c->version == 5 && !c->length_minimal && refuse(c, MQTT_FAULT_LENGTH_NOT_MINIMAL))
+    if (c->version == 5 && !c->length_minimal && connect_refuse(c, MQTT_FAULT_LENGTH_NOT_MINIMAL))
         return PARSE_BAD;
-    if (!room_after(c, rd.at, STEP_FLAGS))
+    if (!connect_room_after(c, rd.at, STEP_FLAGS))
         return PARSE_BAD;
-    return go(c, rd.at, STEP_FLAGS);
+    return connect_go(c, rd.at, STEP_FLAGS);
 }
 
 /* Check the connect flags. 3.1 allows the reserved flag, and will flags without a will. */
 static bool flags_are_valid(struct mqtt_connect *c)
 {
-    const bool stray_will = !c->has_will && has(c, FLAG_WILL_QOS | FLAG_WILL_RETAIN);
+    const bool stray_will = !c->has_will && connect_has(c, FLAG_WILL_QOS | FLAG_WILL_RETAIN);
     const bool qos_3 = c->has_will && (c->flags & FLAG_WILL_QOS) == FLAG_WILL_QOS;
-    const bool stray_password = has(c, FLAG_PASSWORD) && !has(c, FLAG_USERNAME);
+    const bool stray_password = connect_has(c, FLAG_PASSWORD) && !connect_has(c, FLAG_USERNAME);
 
-    if (c->version != 3 && has(c, FLAG_RESERVED) && refuse(c, MQTT_FAULT_RESERVED_FLAG))
+    if (c->version != 3 && connect_has(c, FLAG_RESERVED) &&
+        connect_refuse(c, MQTT_FAULT_RESERVED_FLAG))
         return false;
-    if (c->version != 3 && stray_will && refuse(c, MQTT_FAULT_WILL_FLAGS))
+    if (c->version != 3 && stray_will && connect_refuse(c, MQTT_FAULT_WILL_FLAGS))
         return false;
-    if (qos_3 && refuse(c, MQTT_FAULT_WILL_QOS))
+    if (qos_3 && connect_refuse(c, MQTT_FAULT_WILL_QOS))
         return false;
-    if (c->version != 5 && stray_password && refuse(c, MQTT_FAULT_PASSWORD_WITHOUT_USERNAME))
+    if (c->version != 5 && stray_password &&
+        connect_refuse(c, MQTT_FAULT_PASSWORD_WITHOUT_USERNAME))
         return false;
     return true;
 }
@@ -241,15 +245,15 @@ static enum parse_result read_flags(struct mqtt_connect *c, struct span in)
     if (rd.cut)
         return PARSE_MORE;
     c->flags = flags;
-    c->clean_start = has(c, FLAG_CLEAN);
-    c->has_will = has(c, FLAG_WILL);
-    c->has_username = has(c, FLAG_USERNAME);
+    c->clean_start = connect_has(c, FLAG_CLEAN);
+    c->has_will = connect_has(c, FLAG_WILL);
+    c->has_username = connect_has(c, FLAG_USERNAME);
     if (!flags_are_valid(c))
         return PARSE_BAD;
     const uint32_t between = c->version == 5 ? 2 + 1 : 2; /* keep alive, properties */
-    if (!room_after(c, rd.at + between, STEP_CLIENT_ID))
+    if (!connect_room_after(c, rd.at + between, STEP_CLIENT_ID))
         return PARSE_BAD;
-    return go(c, rd.at, STEP_KEEP_ALIVE);
+    return connect_go(c, rd.at, STEP_KEEP_ALIVE);
 }
 
 static enum parse_result read_keep_alive(struct mqtt_connect *c, struct span in)
@@ -260,15 +264,15 @@ static enum parse_result read_keep_alive(struct mqtt_connect *c, struct span in)
     if (rd.cut)
         return PARSE_MORE;
     c->keep_alive_s = seconds;
-    return go(c, rd.at, c->version == 5 ? STEP_PROPERTIES : STEP_CLIENT_ID);
+    return connect_go(c, rd.at, c->version == 5 ? STEP_PROPERTIES : STEP_CLIENT_ID);
 }
 
 /*
  * Parse the length of a property list. Each byte is checked separately, so that a length with two
  * faults reports the same fault however the input is split.
  */
-static enum parse_result read_list_length(struct mqtt_connect *c, struct span in, enum step next,
-                                          struct mqtt_varint *v)
+static enum parse_result read_list_length(struct mqtt_connect *c, struct span in,
+                                          enum connect_step next, struct mqtt_varint *v)
 {
     enum parse_result result = PARSE_MORE;
 
@@ -277,23 +281,24 @@ static enum parse_result read_list_length(struct mqtt_connect *c, struct span in
         /* An incomplete length needs another byte, and its value cannot decrease. */
         const uint32_t least = result == PARSE_MORE ? 1 + v->value : v->value;
         if (result == PARSE_BAD)
-            (void)refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
-        else if (!room_after(c, c->at + n + least, next))
+            (void)connect_refuse(c, MQTT_FAULT_LENGTH_MALFORMED);
+        else if (!connect_room_after(c, c->at + n + least, next))
             result = PARSE_BAD;
     }
     return result;
 }
 
-static enum parse_result open_properties(struct mqtt_connect *c, struct span in, enum step next)
+static enum parse_result open_properties(struct mqtt_connect *c, struct span in,
+                                         enum connect_step next)
 {
     struct mqtt_varint v;
     enum parse_result result = read_list_length(c, in, next, &v);
 
     if (result != PARSE_DONE)
         return result;
-    if (!v.minimal && refuse(c, MQTT_FAULT_LENGTH_NOT_MINIMAL))
+    if (!v.minimal && connect_refuse(c, MQTT_FAULT_LENGTH_NOT_MINIMAL))
         return PARSE_BAD;
-    if (!mqtt_properties_fit(v.value) && refuse(c, MQTT_FAULT_PROPERTY_OVERRUN))
+    if (!mqtt_properties_fit(v.value) && connect_refuse(c, MQTT_FAULT_PROPERTY_OVERRUN))
         return PARSE_BAD;
     c->at += v.n;
     c->field_open = true;
@@ -302,7 +307,8 @@ static enum parse_result open_properties(struct mqtt_connect *c, struct span in,
     return PARSE_DONE;
 }
 
-static enum parse_result read_properties(struct mqtt_connect *c, struct span in, enum step next)
+static enum parse_result read_properties(struct mqtt_connect *c, struct span in,
+                                         enum connect_step next)
 {
     enum parse_result result = PARSE_DONE;
 
@@ -317,15 +323,15 @@ static enum parse_result read_properties(struct mqtt_connect *c, struct span in,
     }
     if (result == PARSE_BAD)
         c->fault = c->properties.fault;
-    return result == PARSE_DONE ? go(c, c->properties.end, next) : result;
+    return result == PARSE_DONE ? connect_go(c, c->properties.end, next) : result;
 }
 
 /* Parse the length of the string at c->at. PARSE_DONE: the length is known, and the string fits. */
-static enum parse_result open_string(struct mqtt_connect *c, struct span in, enum step next)
+static enum parse_result open_string(struct mqtt_connect *c, struct span in, enum connect_step next)
 {
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
 
-    if (!room_after(c, c->at + 2 + length.min, next))
+    if (!connect_room_after(c, c->at + 2 + length.min, next))
         return PARSE_BAD;
     if (length.min != length.max)
         return PARSE_MORE;
@@ -341,7 +347,7 @@ static enum parse_result open_string(struct mqtt_connect *c, struct span in, enu
  * string is not well-formed UTF-8, or NONE for binary data.
  * PARSE_DONE: the data is [c->at, c->field_end).
  */
-static enum parse_result read_string(struct mqtt_connect *c, struct span in, enum step next,
+static enum parse_result read_string(struct mqtt_connect *c, struct span in, enum connect_step next,
                                      enum mqtt_fault utf8)
 {
     if (!c->field_open) {
@@ -351,21 +357,22 @@ static enum parse_result read_string(struct mqtt_connect *c, struct span in, enu
     }
     if (utf8 != MQTT_FAULT_NONE && !c->lenient) {
         size_t checked = c->checked, here = size_min(in.n, c->field_end) - c->at;
-        if (!utf8_check(in.p + c->at, here, c->field_end - c->at, &checked) && refuse(c, utf8))
+        if (!utf8_check(in.p + c->at, here, c->field_end - c->at, &checked) &&
+            connect_refuse(c, utf8))
             return PARSE_BAD;
         c->checked = (uint32_t)checked;
     }
     return in.n < c->field_end ? PARSE_MORE : PARSE_DONE;
 }
 
-static enum step after_will(const struct mqtt_connect *c)
+static enum connect_step after_will(const struct mqtt_connect *c)
 {
-    if (has(c, FLAG_USERNAME))
+    if (connect_has(c, FLAG_USERNAME))
         return STEP_USERNAME;
-    return has(c, FLAG_PASSWORD) ? STEP_PASSWORD : STEP_END;
+    return connect_has(c, FLAG_PASSWORD) ? STEP_PASSWORD : STEP_END;
 }
 
-static enum step after_client_id(const struct mqtt_connect *c)
+static enum connect_step after_client_id(const struct mqtt_connect *c)
 {
     if (!c->has_will)
         return after_will(c);
@@ -374,45 +381,46 @@ static enum step after_client_id(const struct mqtt_connect *c)
 
 static enum parse_result read_client_id(struct mqtt_connect *c, struct span in)
 {
-    const enum step next = after_client_id(c);
+    const enum connect_step next = after_client_id(c);
     struct mqtt_range length = mqtt_string_length(reader_from(in, c->at));
     bool may_be_empty = c->version == 5 || (c->version == 4 && c->clean_start);
 
     /* Checked before the room, because this fault has its own CONNACK code [MQTT-3.1.3-8]. */
-    if (!c->field_open && length.max == 0 && !may_be_empty && refuse(c, MQTT_FAULT_CLIENT_ID_EMPTY))
+    if (!c->field_open && length.max == 0 && !may_be_empty &&
+        connect_refuse(c, MQTT_FAULT_CLIENT_ID_EMPTY))
         return PARSE_BAD;
     enum parse_result result = read_string(c, in, next, MQTT_FAULT_CLIENT_ID_UTF8);
     if (result != PARSE_DONE)
         return result;
     c->client_id_at = c->at;
     c->client_id_n = c->field_end - c->at;
-    return go(c, c->field_end, next);
+    return connect_go(c, c->field_end, next);
 }
 
 static enum parse_result read_will_topic(struct mqtt_connect *c, struct span in)
 {
     enum parse_result result = read_string(c, in, STEP_WILL_PAYLOAD, MQTT_FAULT_WILL_TOPIC_UTF8);
 
-    return result == PARSE_DONE ? go(c, c->field_end, STEP_WILL_PAYLOAD) : result;
+    return result == PARSE_DONE ? connect_go(c, c->field_end, STEP_WILL_PAYLOAD) : result;
 }
 
-static enum parse_result read_binary(struct mqtt_connect *c, struct span in, enum step next)
+static enum parse_result read_binary(struct mqtt_connect *c, struct span in, enum connect_step next)
 {
     enum parse_result result = read_string(c, in, next, MQTT_FAULT_NONE);
 
-    return result == PARSE_DONE ? go(c, c->field_end, next) : result;
+    return result == PARSE_DONE ? connect_go(c, c->field_end, next) : result;
 }
 
 static enum parse_result read_username(struct mqtt_connect *c, struct span in)
 {
-    const enum step next = has(c, FLAG_PASSWORD) ? STEP_PASSWORD : STEP_END;
+    const enum connect_step next = connect_has(c, FLAG_PASSWORD) ? STEP_PASSWORD : STEP_END;
     enum parse_result result = read_string(c, in, next, MQTT_FAULT_USERNAME_UTF8);
 
     if (result != PARSE_DONE)
         return result;
     c->username_at = c->at;
     c->username_n = c->field_end - c->at;
-    return go(c, c->field_end, next);
+    return connect_go(c, c->field_end, next);
 }
 
 /* In 3.1 a field may be missing despite its flag: the remaining length takes precedence. */
@@ -425,17 +433,18 @@ static bool is_missing(const struct mqtt_connect *c)
 static enum parse_result read_end(struct mqtt_connect *c, struct span in)
 {
     if (c->at == c->end)
-        return go(c, c->at, STEP_DONE);
+        return connect_go(c, c->at, STEP_DONE);
     if (in.n > c->at) {
-        (void)refuse(c, MQTT_FAULT_TRAILING_BYTES);
+        (void)connect_refuse(c, MQTT_FAULT_TRAILING_BYTES);
         return PARSE_BAD;
     }
     return PARSE_MORE;
 }
 
-static enum parse_result read_step(struct mqtt_connect *c, struct span in)
+/* Read one field of the head. */
+static enum parse_result connect_read_head(struct mqtt_connect *c, struct span in)
 {
-    switch ((enum step)c->step) {
+    switch ((enum connect_step)c->step) {
     case STEP_TYPE:
         return read_type(c, in);
     case STEP_LENGTH:
@@ -446,8 +455,15 @@ static enum parse_result read_step(struct mqtt_connect *c, struct span in)
         return read_level(c, in);
     case STEP_FLAGS:
         return read_flags(c, in);
-    case STEP_KEEP_ALIVE:
+    default:
         return read_keep_alive(c, in);
+    }
+}
+
+/* Read one field after the head. */
+static enum parse_result connect_read_payload(struct mqtt_connect *c, struct span in)
+{
+    switch ((enum connect_step)c->step) {
     case STEP_PROPERTIES:
         return read_properties(c, in, STEP_CLIENT_ID);
     case STEP_CLIENT_ID:
@@ -460,15 +476,17 @@ static enum parse_result read_step(struct mqtt_connect *c, struct span in)
         return read_binary(c, in, after_will(c));
     case STEP_USERNAME:
         c->has_username = !is_missing(c);
-        return c->has_username ? read_username(c, in) : go(c, c->at, STEP_END);
-    case STEP_PASSWORD:
-        return is_missing(c) ? go(c, c->at, STEP_END) : read_binary(c, in, STEP_END);
-    case STEP_END:
-        return read_end(c, in);
-    case STEP_DONE:
-        break;
+        return c->has_username ? read_username(c, in) : connect_go(c, c->at, STEP_END);
+    default: /* STEP_PASSWORD */
+        return is_missing(c) ? connect_go(c, c->at, STEP_END) : read_binary(c, in, STEP_END);
     }
-    return PARSE_DONE;
+}
+
+static enum parse_result read_step(struct mqtt_connect *c, struct span in)
+{
+    if (c->step <= STEP_KEEP_ALIVE)
+        return connect_read_head(c, in);
+    return c->step < STEP_END ? connect_read_payload(c, in) : read_end(c, in);
 }
 
 void mqtt_connect_init(struct mqtt_connect *c, bool lenient, uint32_t max_bytes)
