@@ -24,9 +24,9 @@ struct tls_base {
     int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int16_t alert_received; /* last fatal alert received, or TLS_NO_ALERT */
     uint16_t accepted_n;    /* bytes of a write that must be repeated: those in unsent records */
-    bool is_detached;
-    bool dead;     /* the stream has failed */
-    bool notified; /* close_notify was queued or sent */
+    bool is_detached : 1;
+    bool dead : 1;     /* the stream has failed */
+    bool notified : 1; /* close_notify was queued or sent */
 };
 
 static inline struct tls_base *tls_base_of(struct stream *st)

@@ -22,9 +22,9 @@ struct tls_socket {
     struct tls_unsent *unsent; /* owned; null = everything was sent */
     int fd;                    /* borrowed */
     uint16_t send_error;       /* errno of the failed send(); 0 = none failed */
-    bool drained;              /* the last read left the socket empty */
-    bool left;                 /* a read returned the end of the connection or an error */
-    bool parting;              /* sending close_notify; the FIN follows */
+    bool drained : 1;          /* the last read left the socket empty */
+    bool left : 1;             /* a read returned the end of the connection or an error */
+    bool parting : 1;          /* sending close_notify; the FIN follows */
 };
 
 /*

@@ -103,7 +103,7 @@ static void note_spent(struct session *s, uint64_t ms)
     if (s->state < SESSION_RELAY)
         s->spent_ms[s->state] += (uint32_t)ms;
     else if (s->state == SESSION_RELAY)
-        s->relay_ms += ms;
+        s->relay_ms = ms;
     else
         s->closing_ms += (uint32_t)ms;
 }
@@ -113,7 +113,7 @@ uint64_t session_spent_ms(const struct session *s, enum session_state state)
     if (state < SESSION_RELAY)
         return s->spent_ms[state];
     if (state == SESSION_RELAY)
-        return s->relay_ms;
+        return s->state == SESSION_RELAY ? 0 : s->relay_ms;
     return state == SESSION_CLOSING ? s->closing_ms : 0;
 }
 

@@ -107,7 +107,6 @@ struct session {
     struct list stuck;       /* in the worker's stuck list while relayed data waits */
     uint32_t node_active_ds; /* relay: time of the last byte from the node, in 0.1 s */
     uint32_t closing_ms, spent_ms[SESSION_RELAY]; /* in CLOSING; in each state before RELAY */
-    uint64_t relay_ms;                            /* can be months */
     uint64_t entered_us;                          /* when the session entered the state */
     struct ev_io client_io, node_io;              /* only session_watch() sets the masks */
     struct ev_timer deadline;
@@ -121,7 +120,6 @@ struct session {
     bool counted : 1;             /* dial: among the node's sessions */
     bool counted_clean : 1;       /* relay: in the seat's clean list, not in kept */
     bool keepalive_set : 1;       /* relay: the node's socket has TCP keepalive */
-    uint8_t tls_holds[2];         /* relay: enum tls_hold, by enum tls_side; settle.c only */
     enum session_state state : 8; /* session_goto() only */
     enum placement_kind kind : 8; /* dial: of the node being tried or used */
     enum close_reason reason : 8; /* closing */
@@ -129,6 +127,7 @@ struct session {
     bool client_left_first : 1;   /* relay: the client ended before the node */
     bool failed : 1;       /* connack, relay: `reason` and `detail` describe the first failure */
     bool probe : 1;        /* closing: the client is a health check or a port scan */
+    bool connack_seen : 1; /* connack: the node's first bytes were a complete CONNACK */
     bool write_closed : 1; /* closing: the write side of the client's socket is closed */
 
     /* accept */
@@ -156,11 +155,14 @@ struct session {
 
     /* connack */
     struct mqtt_connack connack; /* valid if connack_seen */
-    bool connack_seen;           /* the node's first bytes were a complete CONNACK */
+    uint8_t tls_holds[2];        /* relay: enum tls_hold, by enum tls_side; settle.c only */
 
     /* relay */
     struct flow up, down; /* client to node, node to client */
-    uint64_t active_us;   /* monotonic time of the last moved byte */
+    union {
+        uint64_t active_us; /* in RELAY: monotonic time of the last moved byte */
+        uint64_t relay_ms;  /* after RELAY: how long it took; can be months */
+    };
 
     /* farewell */
     char *detail; /* owned; null = none */
