@@ -66,6 +66,9 @@ const char *tls_hold_name(enum tls_hold hold);
 /* The two sides of a session. */
 enum tls_side { TLS_SIDE_CLIENT, TLS_SIDE_NODE, TLS_SIDE_COUNT };
 
+/* "client", "node". */
+const char *tls_side_name(enum tls_side side);
+
 /* Upper bounds of the buckets of the histograms, in microseconds. */
 #define HISTOGRAM_BOUNDS(X)                                                                        \
     X(100)                                                                                         \

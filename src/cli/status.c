@@ -80,12 +80,31 @@ static void print_counts(const json_t *counts, FILE *out)
     (void)fputs(n > REASONS_MAX ? ", ...\n" : "\n", out);
 }
 
+/* The TLS connections of relayed sessions to one side; no line if there is none. */
+static void print_tls(const json_t *status, const char *side, const char *label, FILE *out)
+{
+    int64_t total = 0;
+    const char *name;
+    json_t *value;
+    const json_t *counts = json_object_get(json_object_get(status, "tls_sessions"), side);
+    json_object_foreach((json_t *)counts, name, value)
+    {
+        total += json_integer_value(value);
+    }
+    if (total == 0)
+        return;
+    (void)fprintf(out, LABEL "%" PRId64, label, total);
+    print_counts(counts, out);
+}
+
 static void print_numbers(const json_t *status, FILE *out)
 {
     char up[FORMAT_MAX], down[FORMAT_MAX];
     (void)fprintf(out, LABEL "%" PRId64 " of %" PRId64, "connections",
                   member_number(status, "connections"), member_number(status, "max_connections"));
     print_counts(json_object_get(status, "sessions"), out);
+    print_tls(status, "client", "TLS to clients", out);
+    print_tls(status, "node", "TLS to nodes", out);
     (void)fprintf(out, LABEL "%" PRId64 "\n", "accepted", member_number(status, "accepted_total"));
     (void)fprintf(out, LABEL "%" PRId64, "closed", member_number(status, "closed_total"));
     print_counts(json_object_get(status, "closed_by_reason"), out);

@@ -1,4 +1,4 @@
-/* counters.c - histograms of durations. */
+/* counters.c - histograms of durations, and names. */
 #include "proxy/counters.h"
 
 #include <assert.h>
@@ -30,4 +30,11 @@ const char *tls_hold_name(enum tls_hold hold)
     };
     assert(hold < TLS_HOLD_COUNT);
     return words[hold];
+}
+
+const char *tls_side_name(enum tls_side side)
+{
+    static const char *const words[] = {[TLS_SIDE_CLIENT] = "client", [TLS_SIDE_NODE] = "node"};
+    assert(side < TLS_SIDE_COUNT);
+    return words[side];
 }

@@ -119,9 +119,10 @@ def test_a_session_shows_what_its_listener_knows(
     wait_until(lambda: router.gauges()["sessions_connect"] == 1, "half a CONNECT")
     [found] = sessions(router, client_id="secure")
     assert (found["tls_version"], found["tls_resumed"], found["listener"]) == ("TLSv1.3", False, "mqtts")
+    assert found["tls_detached"] in (False, True)
     assert found["mqtt_version"] == "5.0"
     [waiting] = [s for s in sessions(router) if s["stage"] == "connect"]
-    assert waiting["client_id"] is waiting["node"] is waiting["connack_code"] is None
+    assert waiting["client_id"] is waiting["node"] is waiting["connack_code"] is waiting["tls_detached"] is None
 
 
 def test_fifty_simultaneous_queries_are_answered_or_get_503(crowd):

@@ -86,6 +86,7 @@ struct tls_facts {
     const uint8_t *alpn;     /* not terminated */
     size_t alpn_n;           /* its length in bytes */
     bool resumed;            /* an earlier session was resumed */
+    bool detached;           /* detached from OpenSSL; everything else is as before */
     bool client_certificate; /* the peer has a certificate, now or in the resumed session */
     bool client_verified;    /* the certificate was verified by the listener's rules */
     struct span cn;          /* first common name of the certificate; any UTF-8 text */

@@ -51,7 +51,8 @@ struct session_facts {
     uint16_t keep_alive_s;
     bool connack_seen, session_present;
     uint8_t connack_code;
-    bool has_tls, tls_resumed;
+    bool has_tls; /* to the router, or to a proxy in front of it */
+    bool has_own_tls, tls_resumed, tls_detached;
     uint64_t bytes_up, bytes_down;
     uint64_t age_ms, stage_ms;
     struct session_name client_id, username, tls_version, tls_cn, sni;

@@ -59,6 +59,9 @@ static void add(const struct counters *c, struct gauges *out)
 #undef X
     out->bytes_up += counter_read(&c->bytes_up);
     out->bytes_down += counter_read(&c->bytes_down);
+    for (int side = 0; side < TLS_SIDE_COUNT; side++)
+        for (int hold = 0; hold < TLS_HOLD_COUNT; hold++)
+            out->tls_holds[side][hold] += counter_read(&c->tls_holds[side][hold]);
 }
 
 void gauges_sum(const struct workers *workers, struct gauges *out)
@@ -70,6 +73,17 @@ void gauges_sum(const struct workers *workers, struct gauges *out)
         out->sessions += out->in_state[state];
     for (int reason = 0; reason < CLOSE_REASON_COUNT; reason++)
         out->closed_total += out->closed[reason];
+}
+
+static void log_tls(struct log_line *line, const struct gauges *gauges)
+{
+    for (enum tls_side side = 0; side < TLS_SIDE_COUNT; side++) {
+        for (enum tls_hold hold = 0; hold < TLS_HOLD_COUNT; hold++) {
+            char key[32];
+            (void)snprintf(key, sizeof(key), "tls_%s_%s", tls_side_name(side), tls_hold_name(hold));
+            log_u64(line, key, gauges->tls_holds[side][hold]);
+        }
+    }
 }
 
 void gauges_log(struct log *log, const struct worker_shared *shared,
@@ -86,6 +100,7 @@ void gauges_log(struct log *log, const struct worker_shared *shared,
         log_u64(&line, key, gauges.in_state[state]);
     }
     log_u64(&line, "sessions", gauges.sessions);
+    log_tls(&line, &gauges);
     log_u64(&line, "connections", atomic_load_explicit(&shared->connections, memory_order_relaxed));
     log_u64(&line, "closed_total", gauges.closed_total);
     for (int i = 0; i < COUNTS; i++)

@@ -23,14 +23,15 @@ struct gauges {
     uint64_t closed_total;
     uint64_t count[COUNTS];
     uint64_t bytes_up, bytes_down;
+    uint64_t tls_holds[TLS_SIDE_COUNT][TLS_HOLD_COUNT]; /* TLS connections of relayed sessions */
 };
 
 /* Add up the counters of all workers. */
 void gauges_sum(const struct workers *workers, struct gauges *out);
 
 /*
- * Log one event `router.gauges` (sessions in each state, totals since the start), and one event
- * `node.gauges` per node. If no session is left, every gauge is 0.
+ * Log one event `router.gauges` (sessions in each state, TLS connections, totals since the start),
+ * and one event `node.gauges` per node. If no session is left, every gauge is 0.
  *
  *   ports_low   number of warnings about local ports: ports_watch_warnings()
  */

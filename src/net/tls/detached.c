@@ -520,6 +520,7 @@ void stream_detached_facts(const struct stream_detached *d, struct tls_facts *ou
                               .alpn = d->alpn_n > 0 ? alpn : NULL,
                               .alpn_n = d->alpn_n,
                               .resumed = d->is_resumed,
+                              .detached = true,
                               .client_certificate = d->has_certificate,
                               .client_verified = d->is_verified,
                               .cn = span_of(d->cn_n > 0 ? cn : NULL, d->cn_n),

@@ -42,8 +42,10 @@ static void log_tls(struct log_line *line, const struct session *s)
         return;
     log_peer(line, "tls_version", facts.tls_version);
     log_peer(line, "tls_cipher", facts.tls_cipher);
-    if (s->tls)
+    if (s->tls) {
         log_bool(line, "tls_resumed", tls.resumed);
+        log_bool(line, "tls_detached", tls.detached);
+    }
     if (facts.verified)
         log_peer(line, "tls_cn", facts.tls_cn);
 }

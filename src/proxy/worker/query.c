@@ -33,7 +33,9 @@ static void copy_tls(struct session_facts *out, const struct session *s)
     if (!facts.has_tls)
         return;
     out->has_tls = true;
+    out->has_own_tls = s->tls;
     out->tls_resumed = s->tls && tls.resumed;
+    out->tls_detached = s->tls && tls.detached;
     copy_name(&out->tls_version, facts.tls_version.p, facts.tls_version.n);
     if (facts.verified)
         copy_name(&out->tls_cn, facts.tls_cn.p, facts.tls_cn.n);

@@ -95,6 +95,8 @@ static void add_tls(json_t *out, const struct session_facts *facts)
     json_object_set_new(out, "tls_version", name_json(&facts->tls_version));
     json_object_set_new(out, "tls_resumed",
                         facts->has_tls ? json_boolean(facts->tls_resumed) : json_null());
+    json_object_set_new(out, "tls_detached",
+                        facts->has_own_tls ? json_boolean(facts->tls_detached) : json_null());
     json_object_set_new(out, "tls_cn", name_json(&facts->tls_cn));
     json_object_set_new(out, "sni", name_json(&facts->sni));
 }

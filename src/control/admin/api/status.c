@@ -101,6 +101,20 @@ static json_t *states_json(const struct gauges *gauges)
     return states;
 }
 
+/* The TLS connections of relayed sessions: {"client": {"detached": 3, ...}, "node": ...}. */
+static json_t *tls_json(const struct gauges *gauges)
+{
+    json_t *sides = json_object();
+    for (enum tls_side side = 0; side < TLS_SIDE_COUNT; side++) {
+        json_t *states = json_object();
+        for (enum tls_hold hold = 0; hold < TLS_HOLD_COUNT; hold++)
+            json_object_set_new(states, tls_hold_name(hold),
+                                json_integer((json_int_t)gauges->tls_holds[side][hold]));
+        json_object_set_new(sides, tls_side_name(side), states);
+    }
+    return sides;
+}
+
 static json_t *reasons_json(const struct gauges *gauges)
 {
     json_t *reasons = json_object();
@@ -123,6 +137,7 @@ static void add_counts(json_t *out, const struct service *service)
         out, "max_connections",
         json_integer(atomic_load_explicit(&shared->max_connections, memory_order_relaxed)));
     json_object_set_new(out, "sessions", states_json(&gauges));
+    json_object_set_new(out, "tls_sessions", tls_json(&gauges));
     json_object_set_new(out, "accepted_total",
                         json_integer((json_int_t)gauges.count[COUNT_accepted]));
     json_object_set_new(out, "closed_total", json_integer((json_int_t)gauges.closed_total));

@@ -544,7 +544,8 @@ function sessionCard(s) {
       ["Listener", peer(s.listener)], ["MQTT", s.mqtt_version == null ? null : `${s.mqtt_version}, keep alive ${s.keep_alive_s} s`],
       ["Placement", s.placement == null ? null : `${words(s.placement)}, ${s.tries === 1 ? "1 try" : `${s.tries} tries`}`],
       ["CONNACK", s.connack_code == null ? null : String(s.connack_code)], ["Session present", yes(s.session_present)],
-      ["TLS", s.tls_version && visible(s.tls_version) + (s.tls_resumed ? ", resumed" : "")],
+      ["TLS", s.tls_version && visible(s.tls_version) + (s.tls_resumed ? ", resumed" : "") +
+        (s.tls_detached ? ", detached" : "")],
       ["Certificate", s.tls_cn == null ? null : peer(s.tls_cn)], ["Bytes", `${bytes(s.bytes_up)} up, ${bytes(s.bytes_down)} down`]]),
     el("button", { type: "button", "data-act": "disconnect", "data-session": s.id, "data-client": s.client_id ?? "" }, "Disconnect"));
 }

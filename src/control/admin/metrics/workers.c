@@ -1,5 +1,6 @@
 /*
- * workers.c - GET /metrics: CONNACKs, TLS handshakes and durations, summed over the workers.
+ * workers.c - GET /metrics: CONNACKs, TLS handshakes, TLS connections and durations, summed over
+ * the workers.
  *
  * Every series exists from the start, except for CONNACK codes that MQTT does not define: their
  * series are added when a node sends them.
@@ -106,6 +107,22 @@ static void put_handshakes(struct metrics_text *m, const struct workers *workers
     metrics_sample(m, (double)too_long);
 }
 
+static void put_tls_sessions(struct metrics_text *m, const struct workers *workers)
+{
+    metrics_family(m, "tls_sessions", METRIC_GAUGE,
+                   "TLS connections of relayed sessions, by side and by whether they are detached "
+                   "from OpenSSL.");
+    for (enum tls_side side = 0; side < TLS_SIDE_COUNT; side++) {
+        for (enum tls_hold hold = 0; hold < TLS_HOLD_COUNT; hold++) {
+            const size_t at = offsetof(struct counters, tls_holds) +
+                              ((size_t)side * TLS_HOLD_COUNT + hold) * sizeof(counter);
+            metrics_label(m, "side", tls_side_name(side));
+            metrics_label(m, "state", tls_hold_name(hold));
+            metrics_sample(m, (double)sum(workers, at));
+        }
+    }
+}
+
 static void put_histogram(struct metrics_text *m, const struct workers *workers, size_t offset)
 {
     uint64_t buckets[HISTOGRAM_BOUND_COUNT + 1];
@@ -141,5 +158,6 @@ void metrics_workers(struct metrics_text *m, const struct workers *workers, uint
     put_connacks(m, workers);
     put_refusals(m, workers);
     put_handshakes(m, workers, too_long);
+    put_tls_sessions(m, workers);
     put_durations(m, workers);
 }
