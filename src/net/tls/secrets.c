@@ -188,10 +188,12 @@ static bool export_12(const struct tls_secrets *s, const SSL *ssl, struct tls_ci
     return done;
 }
 
+/* Source: RFC 6066 section 4. */
 static uint16_t max_fragment(const SSL *ssl)
 {
+    static const uint16_t sizes[] = {TLS_PLAIN_MAX, 512, 1024, 2048, 4096};
     const uint8_t mode = SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl));
-    return mode >= 1 && mode <= 4 ? (uint16_t)(256u << mode) : TLS_PLAIN_MAX;
+    return mode < ARRAY_LEN(sizes) ? sizes[mode] : sizes[0];
 }
 
 bool tls_secrets_export(const struct tls_secrets *s, SSL *ssl, struct tls_ciphers *c,
