@@ -25,7 +25,7 @@ struct raw {
 static inline void raw_init(struct raw *raw, bool is_tls13, enum tls_suite suite,
                             const struct tls_traffic *t)
 {
-    *raw = (struct raw){.is_tls13 = is_tls13, .suite = suite, .sequence = t->sequence};
+    *raw = (struct raw){.is_tls13 = is_tls13, .suite = (uint8_t)suite, .sequence = t->sequence};
     memcpy(raw->key, t->key, sizeof(raw->key));
     memcpy(raw->iv, t->iv, sizeof(raw->iv));
 }
