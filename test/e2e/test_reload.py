@@ -99,16 +99,17 @@ def test_weights_and_addresses_change_for_a_node_of_the_same_name(
 @pytest.mark.sanitized
 def test_listeners_are_added_and_removed_and_their_sessions_stay(
         start_router, nodes, device, closing):
+    host = "127.0.0.9"  # another test may take the port on 127.0.0.1 when it is free again
     made = config(nodes)
     router = start_router(made)
-    more = add_listener(copy.deepcopy(made), "second")
+    more = add_listener(copy.deepcopy(made), "second", address=f"{host}:0")
     router.reload(more)
-    raw = closing(mqtt.Device(router.ports["second"]))
+    raw = closing(mqtt.Device(router.ports["second"], host=host))
     assert raw.connect("dev-1") == (0, 0)
     assert device(router).connect("dev-2") == (0, 0)
     router.reload(made)
     with pytest.raises(ConnectionRefusedError):
-        mqtt.Device(router.ports["second"])
+        mqtt.Device(router.ports["second"], host=host)
     raw.send(mqtt.PING)
     wait_until(lambda: any(r.mqtt.endswith(mqtt.PING) for n in nodes.values() for r in n.records),
                "the ping")
