@@ -84,7 +84,7 @@ static enum stream_result fail_received(struct stream_detached *d, uint8_t alert
 {
     tls_set_fault(&d->base, "received alert: %s", SSL_alert_desc_string_long(alert));
     d->base.alert_received = alert;
-    d->base.dead = true;
+    d->base.dead = d->ended = true;
     return STREAM_ERR;
 }
 
@@ -190,6 +190,8 @@ static enum stream_result open_record(struct stream_detached *d, struct reading 
     case TLS_RECORD_NONE:
         return answer(d, &record) ? STREAM_OK : fail(d, "out of memory");
     case TLS_RECORD_CLOSE_NOTIFY:
+        if (record.alert != TLS_ALERT_NONE)
+            d->base.alert_received = record.alert;
         d->ended = true;
         return STREAM_EOF;
     case TLS_RECORD_ALERT:

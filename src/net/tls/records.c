@@ -273,7 +273,8 @@ static struct tls_record read_alert(struct tls_records *r, const struct tls_plai
     if (r->is_tls13 && code == SSL_AD_USER_CANCELLED)
         return handled();
     if (code == SSL_AD_CLOSE_NOTIFY && (r->is_tls13 || warning))
-        return (struct tls_record){.kind = TLS_RECORD_CLOSE_NOTIFY};
+        return (struct tls_record){.kind = TLS_RECORD_CLOSE_NOTIFY,
+                                   .alert = warning ? TLS_ALERT_NONE : SSL_AD_CLOSE_NOTIFY};
     if (r->is_tls13 || plain->p[0] == SSL3_AL_FATAL)
         return (struct tls_record){.kind = TLS_RECORD_ALERT, .alert = code};
     if (code == SSL_AD_NO_RENEGOTIATION)
@@ -406,13 +407,14 @@ static struct tls_record read_content(struct tls_records *r, struct tls_ciphers 
         return fault(SSL_AD_UNEXPECTED_MESSAGE, "bad length");
     if (is_empty && ++r->empty_n > EMPTY_MAX)
         return fault(SSL_AD_UNEXPECTED_MESSAGE, "record too small");
-    if (is_empty)
+    if (is_empty && (content == TLS_CONTENT_DATA || content == TLS_CONTENT_HANDSHAKE))
         return handled();
-    r->empty_n = 0;
+    if (!is_empty)
+        r->empty_n = 0;
     if (content != TLS_CONTENT_ALERT)
         r->warning_n = 0;
     if (r->message_n > 0 && content != TLS_CONTENT_HANDSHAKE &&
-        (r->is_tls13 || content == TLS_CONTENT_DATA))
+        (r->is_tls13 || (content == TLS_CONTENT_DATA && r->message_n >= 4)))
         return r->message_n < 4
                    ? fault(SSL_AD_UNEXPECTED_MESSAGE, "mixed handshake and non handshake data")
                    : fault(SSL_AD_UNEXPECTED_MESSAGE, "unexpected record");
