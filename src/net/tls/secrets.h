@@ -33,7 +33,7 @@ void tls_secrets_note_sent(struct tls_secrets *s, const uint8_t *p, size_t n);
 void tls_secrets_free(struct tls_secrets *s);
 
 /*
- * Set keys, numbers and suite of `r`. False if this is not possible: *out then says why.
+ * Set keys, numbers and suite of `r`. False if this is not possible: *out is then the reason.
  * Requires a finished handshake, and that OpenSSL holds no bytes of the connection.
  */
 MUST_USE bool tls_secrets_export(const struct tls_secrets *s, SSL *ssl, struct tls_ciphers *c,
