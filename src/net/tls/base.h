@@ -23,7 +23,7 @@ struct tls_base {
     char *fault;            /* owned; text of the first error; null = none, or out of memory */
     int16_t alert_sent;     /* last fatal alert we sent, or TLS_NO_ALERT */
     int16_t alert_received; /* last fatal alert received, or TLS_NO_ALERT */
-    uint16_t accepted_n;    /* bytes of a write that must be repeated: those in unsent records */
+    uint16_t accepted_n; /* bytes of a write that must be repeated: they are encrypted; 0 = none */
     bool is_detached : 1;
     bool dead : 1;     /* the stream has failed */
     bool notified : 1; /* close_notify was queued or sent */
@@ -42,6 +42,23 @@ static inline const struct tls_base *tls_base_of_const(const struct stream *st)
 /* Set the error text, unless there is one. On the heap: few streams need it. */
 __attribute__((format(printf, 2, 3))) void tls_set_fault(struct tls_base *base, const char *format,
                                                          ...);
+
+/* Mark the stream as failed, with this error text. Returns STREAM_ERR. */
+enum stream_result tls_fail_stream(struct tls_base *base, const char *words);
+
+/*
+ * The end of write(): send the records of `accepted_n` bytes. WANT_WRITE: the caller must repeat
+ * these bytes.
+ */
+enum stream_result tls_finish_write(struct tls_base *base, size_t *put);
+
+/*
+ * The end of close_write(), after close_notify if it could be sent.
+ *
+ *   flush   send unsent bytes first
+ *   ended   the peer has ended its direction: free() closes the socket next, without a FIN before
+ */
+enum stream_result tls_finish_close(struct tls_base *base, bool flush, bool ended);
 
 /* Is this a TLS stream, attached or detached? For asserts. */
 bool stream_is_tls(const struct stream *st);

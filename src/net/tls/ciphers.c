@@ -24,8 +24,6 @@ enum hash { SHA_256, SHA_384, HASH_COUNT };
 struct slot {
     const struct tls_traffic *owner; /* null = the context has no key */
     EVP_CIPHER_CTX *context;         /* owned; null until the slot is used */
-    uint8_t suite;                   /* of the context */
-    bool seal;
 };
 
 struct tls_ciphers {
@@ -52,11 +50,6 @@ static const struct {
     const char *name;
     uint8_t size;
 } hashes[HASH_COUNT] = {[SHA_256] = {"SHA2-256", 32}, [SHA_384] = {"SHA2-384", 48}};
-
-size_t tls_suite_key_size(enum tls_suite suite)
-{
-    return suites[suite].key_size;
-}
 
 size_t tls_suite_secret_size(enum tls_suite suite)
 {

@@ -49,8 +49,7 @@ MUST_USE struct tls_ciphers *tls_ciphers_new(OSSL_LIB_CTX *lib);
 /* Free it and wipe its keys. Null is allowed. */
 void tls_ciphers_free(struct tls_ciphers *c);
 
-/* Bytes of a key, and of a TLS 1.3 traffic secret. */
-size_t tls_suite_key_size(enum tls_suite suite);
+/* Bytes of a TLS 1.3 traffic secret. */
 size_t tls_suite_secret_size(enum tls_suite suite);
 
 /*

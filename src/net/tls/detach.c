@@ -16,7 +16,7 @@
 static bool is_busy(const struct stream_tls *t)
 {
     return t->base.dead || t->base.notified || t->base.socket.unsent || t->base.socket.send_error ||
-           t->pending_n > 0 || t->refuses || !SSL_is_init_finished(t->ssl) ||
+           t->base.accepted_n > 0 || t->refuses || !SSL_is_init_finished(t->ssl) ||
            SSL_has_pending(t->ssl) ||
            /* a header was read, and nothing of its record's body */
            strcmp(SSL_rstate_string(t->ssl), "RH") != 0 || SSL_get_shutdown(t->ssl) != 0 ||

@@ -61,9 +61,7 @@ static void notify(struct stream_detached *d)
 
 static enum stream_result fail(struct stream_detached *d, const char *words)
 {
-    tls_set_fault(&d->base, "%s", words);
-    d->base.dead = true;
-    return STREAM_ERR;
+    return tls_fail_stream(&d->base, words);
 }
 
 /* The peer broke a rule: send the alert, and set the error text that OpenSSL would use. */
@@ -155,6 +153,12 @@ static size_t take_held(struct stream_detached *d, uint8_t *p, size_t n)
     return taken;
 }
 
+/*
+ * Records without data that one read processes. Handshake messages are bounded, but a long one may
+ * come a byte at a time: the worker must not serve one peer for all of it.
+ */
+#define EMPTY_RECORDS_MAX 256u
+
 /* A read in progress. */
 struct reading {
     uint8_t *p;    /* the caller's memory */
@@ -162,6 +166,7 @@ struct reading {
     struct input in;
     uint8_t *plain; /* plaintext for which there is no room */
     size_t plain_n;
+    unsigned empty_n; /* records without data */
 };
 
 /* Length of the record at the input, or 0 if it is not known yet; STREAM_ERR if it is invalid. */
@@ -188,6 +193,7 @@ static enum stream_result open_record(struct stream_detached *d, struct reading 
     case TLS_RECORD_DATA:
         break;
     case TLS_RECORD_NONE:
+        r->empty_n++;
         return answer(d, &record) ? STREAM_OK : fail(d, "out of memory");
     case TLS_RECORD_CLOSE_NOTIFY:
         if (record.alert != TLS_ALERT_NONE)
@@ -345,6 +351,8 @@ static enum stream_result detached_read(struct stream *st, void *p, size_t n, si
     size_t length;
     for (;;) {
         result = open_records(d, &r, &length);
+        if (result == STREAM_OK && r.empty_n >= EMPTY_RECORDS_MAX)
+            result = STREAM_WANT_WRITE; /* the socket is normally writable: called again soon */
         if (result != STREAM_OK || r.got > 0)
             break;
         if (d->held && (is_full(d->held) || r.in.at > 0)) {
@@ -411,10 +419,10 @@ static enum stream_result detached_write(struct stream *st, const void *p, size_
 {
     struct stream_detached *d = detached_of(st);
     struct tls_socket *socket = &d->base.socket;
-    assert(n > 0 && n >= d->pending_n);
+    assert(n > 0 && n >= d->base.accepted_n);
     if (d->base.dead)
         return STREAM_ERR;
-    if (d->pending_n == 0) {
+    if (d->base.accepted_n == 0) {
         if (socket->unsent && tls_socket_flush(socket) == STREAM_WANT_WRITE)
             return STREAM_WANT_WRITE;
         if (d->base.notified) {
@@ -424,35 +432,17 @@ static enum stream_result detached_write(struct stream *st, const void *p, size_
         if (!write_records(d, p, size_min(n, TLS_PLAIN_MAX)))
             return STREAM_ERR;
     }
-    d->pending_n = (uint32_t)n;
-    const enum stream_result flushed = tls_socket_flush(socket);
-    if (flushed == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE;
-    d->pending_n = 0;
-    if (flushed == STREAM_ERR) {
-        tls_set_fault(&d->base, "%s", strerrordesc_np(socket->send_error));
-        return STREAM_ERR;
-    }
-    *put = d->base.accepted_n;
-    return STREAM_OK;
+    return tls_finish_write(&d->base, put);
 }
 
 static enum stream_result detached_close_write(struct stream *st)
 {
     struct stream_detached *d = detached_of(st);
-    struct tls_socket *socket = &d->base.socket;
     /* close_notify cannot follow a partial record. */
-    const bool can_notify = !d->base.dead && !socket->send_error && d->pending_n == 0;
+    const bool can_notify = !d->base.dead && !d->base.socket.send_error && d->base.accepted_n == 0;
     if (can_notify && !d->base.notified)
         notify(d);
-    if (can_notify && tls_socket_flush(socket) == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE;
-    if (d->ended)
-        return STREAM_OK; /* nothing is left to read: free() closes the socket next */
-    /* ENOTCONN: the peer has already reset the connection. */
-    if (shutdown(socket->fd, SHUT_WR) != 0 && errno != ENOTCONN)
-        return fail(d, "cannot shut down the socket");
-    return STREAM_OK;
+    return tls_finish_close(&d->base, can_notify, d->ended);
 }
 
 /* ---- create and free -------------------------------------------------------------------- */

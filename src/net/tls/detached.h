@@ -1,6 +1,6 @@
 /*
  * detached.h - a TLS stream without OpenSSL's SSL: keys, record numbers, and the facts of its
- * handshake, in about 370 bytes instead of 15 to 30 KiB. Private to net/tls.
+ * handshake, in about 330 bytes instead of 15 to 30 KiB. Private to net/tls.
  */
 #ifndef NET_TLS_DETACHED_H
 #define NET_TLS_DETACHED_H
@@ -26,7 +26,6 @@ struct stream_detached {
     const struct tls_library *lib;
     struct tls_held *held; /* owned; null = nothing, or no more than `part` */
     struct tls_records records;
-    uint32_t pending_n;      /* a write of this many bytes must be repeated; 0 = none */
     uint8_t part_n, part[5]; /* the beginning of a record's header */
     bool ended;              /* the peer's close_notify or FIN was read */
 
@@ -39,7 +38,7 @@ struct stream_detached {
     uint8_t names[]; /* server name, ALPN, common name, key algorithm */
 };
 
-/* Is the stream detached? */
+/* The detached stream; null if `st` is attached. */
 static inline struct stream_detached *stream_detached_of(struct stream *st)
 {
     struct tls_base *base = tls_base_of(st);

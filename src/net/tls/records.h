@@ -19,9 +19,8 @@
 
 #define TLS_HEADER_SIZE 5u
 #define TLS_PLAIN_MAX   16384u /* RFC 8446 section 5.1 */
-#define TLS_RECORD_MAX                                                                             \
-    (TLS_HEADER_SIZE + 16384u + 256u) /* 5.2; less than TLS 1.2 allows, but more                   \
-                                     than these suites need */
+/* RFC 8446 section 5.2. TLS 1.2 allows more, but these suites never need it. */
+#define TLS_RECORD_MAX   (TLS_HEADER_SIZE + 16384u + 256u)
 #define TLS_OVERHEAD_MAX (TLS_HEADER_SIZE + 8u + TLS_TAG_SIZE)
 #define TLS_FRAGMENT_MIN 512u /* RFC 6066 section 4 */
 #define TLS_WRITE_MAX    (TLS_PLAIN_MAX + (TLS_PLAIN_MAX / TLS_FRAGMENT_MIN + 2u) * TLS_OVERHEAD_MAX)
@@ -50,8 +49,8 @@ struct tls_records {
 };
 
 enum tls_record_kind {
-    TLS_RECORD_DATA,         /* plaintext of the application; may be empty */
-    TLS_RECORD_NONE,         /* a control message; handled */
+    TLS_RECORD_DATA,         /* plaintext of the application, at least one byte */
+    TLS_RECORD_NONE,         /* no data: an empty record, or a control message; handled */
     TLS_RECORD_CLOSE_NOTIFY, /* the peer has ended its direction */
     TLS_RECORD_ALERT,        /* the peer has ended the connection: `alert` */
     TLS_RECORD_FAULT         /* `alert` must be sent, and the connection ends */

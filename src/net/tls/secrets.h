@@ -23,7 +23,8 @@ struct tls_secrets {
     uint8_t nonce[8];
 };
 
-/* Start to record the secrets of a new connection. Free the SSL first. Null if out of memory. */
+/* Start to record the secrets of a new connection. The SSL refers to them: it must be freed first.
+ * Null if out of memory. */
 MUST_USE struct tls_secrets *tls_secrets_note(SSL *ssl);
 
 /* Call this after n bytes were written to the socket. */

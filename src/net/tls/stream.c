@@ -97,13 +97,6 @@ static void set_protocol_fault(struct stream_tls *t)
         tls_set_fault(&t->base, "%s", tls_reason(code));
 }
 
-enum stream_result stream_tls_fail(struct stream_tls *t, const char *words)
-{
-    tls_set_fault(&t->base, "%s", words);
-    t->base.dead = true;
-    return STREAM_ERR;
-}
-
 /*
  * Clear errors of earlier calls. ERR_clear_error() frees all sixteen entries of the queue even if
  * it is empty, which takes an eighth of the instructions of a relayed message.
@@ -121,7 +114,7 @@ static void clear_errors(void)
 static enum stream_result tls_result(struct stream_tls *t, int result, int system_error)
 {
     if (t->steps > STEPS_MAX)
-        return stream_tls_fail(t, "too many key updates or renegotiations");
+        return tls_fail_stream(&t->base, "too many key updates or renegotiations");
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
         return STREAM_WANT_READ;
@@ -159,7 +152,7 @@ enum stream_result stream_tls_handshake(struct stream_tls *t)
     if (answer == STREAM_WANT_READ && t->base.socket.unsent)
         return STREAM_WANT_WRITE;
     return answer == STREAM_EOF
-               ? stream_tls_fail(t, "the peer closed the connection during the handshake")
+               ? tls_fail_stream(&t->base, "the peer closed the connection during the handshake")
                : answer;
 }
 
@@ -202,45 +195,35 @@ static bool write_record(struct stream_tls *t, const void *p, size_t n)
     }
     enum stream_result answer = tls_result(t, result, system_error);
     if (answer != STREAM_ERR)
-        (void)stream_tls_fail(t, "the stream is closed");
+        (void)tls_fail_stream(&t->base, "the stream is closed");
     return false;
 }
 
 /*
  * For OpenSSL every write is complete, because the BIO keeps what the socket does not accept. The
- * caller repeats the bytes of a partly sent record until stream_tls_flush() has sent the rest.
+ * caller repeats the bytes of a partly sent record until tls_finish_write() has sent the rest.
  */
 enum stream_result stream_tls_write(struct stream *st, const void *p, size_t n, size_t *put)
 {
     struct stream_tls *t = stream_tls_of(st);
     struct tls_socket *socket = &t->base.socket;
-    assert(n > 0 && n >= t->pending_n);
+    assert(n > 0 && n >= t->base.accepted_n);
     if (t->base.dead)
         return STREAM_ERR;
-    if (t->pending_n == 0) {
+    if (t->base.accepted_n == 0) {
         if (socket->unsent && tls_socket_flush(socket) == STREAM_WANT_WRITE)
             return STREAM_WANT_WRITE;
         if (!write_record(t, p, n))
             return STREAM_ERR;
     }
-    t->pending_n = n;
-    enum stream_result flushed = tls_socket_flush(socket);
-    if (flushed == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE;
-    t->pending_n = 0;
-    if (flushed == STREAM_ERR) {
-        tls_set_fault(&t->base, "%s", strerrordesc_np(socket->send_error));
-        return STREAM_ERR;
-    }
-    *put = t->base.accepted_n;
-    return STREAM_OK;
+    return tls_finish_write(&t->base, put);
 }
 
 enum stream_result stream_tls_close_write(struct stream *st)
 {
     struct stream_tls *t = stream_tls_of(st);
     /* close_notify cannot follow a partly sent record, and is not sent during a handshake. */
-    bool can_notify = !t->base.dead && !t->base.socket.send_error && t->pending_n == 0 &&
+    bool can_notify = !t->base.dead && !t->base.socket.send_error && t->base.accepted_n == 0 &&
                       SSL_is_init_finished(t->ssl);
     if (can_notify && !t->base.notified) {
         clear_errors();
@@ -251,14 +234,7 @@ enum stream_result stream_tls_close_write(struct stream *st)
             return tls_result(t, result, system_error);
         t->base.notified = true;
     }
-    if (can_notify && tls_socket_flush(&t->base.socket) == STREAM_WANT_WRITE)
-        return STREAM_WANT_WRITE;
-    if (SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN)
-        return STREAM_OK; /* nothing is left to read; stream_free() closes the socket */
-    /* ENOTCONN: the peer has already reset the connection. */
-    if (shutdown(t->base.socket.fd, SHUT_WR) != 0 && errno != ENOTCONN)
-        return stream_tls_fail(t, "cannot shut down the socket");
-    return STREAM_OK;
+    return tls_finish_close(&t->base, can_notify, SSL_get_shutdown(t->ssl) & SSL_RECEIVED_SHUTDOWN);
 }
 
 bool stream_tls_attach(struct stream_tls *t, const struct tls_library *lib, SSL *ssl, int fd,

@@ -4,6 +4,7 @@
 #ifndef NET_TLS_STREAM_H
 #define NET_TLS_STREAM_H
 
+#include <assert.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,15 +20,22 @@ struct stream_tls {
     struct tls_context *context; /* a reference; null on the client side */
     char *cn;                    /* peer's common name, computed on demand; from OPENSSL_malloc() */
     size_t cn_n;                 /* its length in bytes */
-    size_t pending_n;            /* a write of this many bytes must be repeated; 0 = none */
     uint16_t steps;              /* TLS state changes since the last data */
     uint8_t first;               /* enum first_protocol, from the first bytes received */
     bool refuses;                /* the socket is no longer read */
 };
 
+/* For attached streams. */
 static inline struct stream_tls *stream_tls_of(struct stream *st)
 {
+    assert(!tls_base_of(st)->is_detached);
     return CONTAINER_OF(st, struct stream_tls, base.stream);
+}
+
+static inline const struct stream_tls *stream_tls_of_const(const struct stream *st)
+{
+    assert(!tls_base_of_const(st)->is_detached);
+    return CONTAINER_OF(st, const struct stream_tls, base.stream);
 }
 
 /*
@@ -53,9 +61,6 @@ static inline struct stream_tls *stream_tls_of_ssl(const SSL *ssl)
 
 /* Continue the handshake. */
 enum stream_result stream_tls_handshake(struct stream_tls *t);
-
-/* Mark the stream as failed, with this error text. Returns STREAM_ERR. */
-enum stream_result stream_tls_fail(struct stream_tls *t, const char *words);
 
 /* The operations that client and server share. */
 enum stream_result stream_tls_read(struct stream *st, void *p, size_t n, size_t *got);

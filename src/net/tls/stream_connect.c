@@ -35,7 +35,7 @@ static struct stream_tls_connect *connect_of(struct stream *st)
 /* Return the result of the TCP stream; on failure, copy its error text. */
 static enum stream_result tcp_answer(struct stream_tls_connect *c, enum stream_result answer)
 {
-    return answer == STREAM_ERR ? stream_tls_fail(&c->tls, stream_error(c->tcp)) : answer;
+    return answer == STREAM_ERR ? tls_fail_stream(&c->tls.base, stream_error(c->tcp)) : answer;
 }
 
 static enum stream_result send_preamble(struct stream_tls_connect *c)
@@ -149,8 +149,9 @@ static void expect(struct stream_tls_connect *c, const struct tls_peer *peer)
     bool expected = peer->name ? expect_name(ssl, peer->name) : expect_address(ssl, peer->address);
     if (expected || (!peer->name && !tls_client_context_verifies(c->context)))
         return;
-    (void)stream_tls_fail(&c->tls, peer->name ? "invalid server name"
-                                              : "cannot verify the certificate: set a server name");
+    (void)tls_fail_stream(&c->tls.base, peer->name
+                                            ? "invalid server name"
+                                            : "cannot verify the certificate: set a server name");
 }
 
 static bool copy_preamble(struct stream_tls_connect *c, const void *preamble, size_t n)

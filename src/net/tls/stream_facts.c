@@ -55,12 +55,12 @@ void stream_tls_facts(struct stream *st, struct tls_facts *out)
 {
     assert(stream_is_tls(st));
     const struct stream_detached *detached = stream_detached_of(st);
-    struct stream_tls *t = stream_tls_of(st);
-    unsigned alpn_n;
     if (detached) {
         stream_detached_facts(detached, out);
         return;
     }
+    struct stream_tls *t = stream_tls_of(st);
+    unsigned alpn_n;
     *out = (struct tls_facts){.version = SSL_get_version(t->ssl),
                               .cipher = SSL_get_cipher_name(t->ssl),
                               .sni = server_name(t->ssl),
@@ -76,13 +76,13 @@ void stream_tls_facts(struct stream *st, struct tls_facts *out)
 bool stream_tls_resumed(const struct stream *st)
 {
     assert(stream_is_tls(st));
-    return SSL_session_reused(CONTAINER_OF(st, const struct stream_tls, base.stream)->ssl) == 1;
+    return SSL_session_reused(stream_tls_of_const(st)->ssl) == 1;
 }
 
 bool stream_tls_closed_without_data(const struct stream *st)
 {
     assert(stream_is_tls(st));
-    const struct stream_tls *t = CONTAINER_OF(st, const struct stream_tls, base.stream);
+    const struct stream_tls *t = stream_tls_of_const(st);
     return t->base.socket.left && t->first == FIRST_NOTHING;
 }
 
