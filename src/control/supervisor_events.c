@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/admin/dashboard/history.h"
 #include "control/health/connect_watch.h"
 #include "control/health/evictor.h"
@@ -21,6 +22,7 @@
 #include "supervisor_internal.h"
 
 #define TRIM_DELAY_S         1.0
+#define TRIM_LATEST_US       3000000u
 #define HOUSEKEEPING_EVERY_S 1.0
 
 void supervisor_log_gauges(const struct supervisor *sup)
@@ -129,11 +131,19 @@ static void note_freed_memory(void *arg)
     ev_async_send(sup->loop, &sup->worker_freed);
 }
 
-/* More memory is probably about to be freed: wait until none has been for a while. */
+/*
+ * More memory is probably about to be freed: wait until none has been for a while, but not forever.
+ * Devices that connect all the time must not keep the memory of a storm.
+ */
 static void on_worker_freed(struct ev_loop *loop, struct ev_async *async, int events)
 {
     (void)events;
     struct supervisor *sup = async->data;
+    const uint64_t now_us = clock_monotonic_us();
+    if (!ev_is_active(&sup->trim))
+        sup->trim_latest_us = now_us + TRIM_LATEST_US;
+    else if (now_us + (uint64_t)(TRIM_DELAY_S * 1e6) > sup->trim_latest_us)
+        return; /* the timer fires soon */
     ev_timer_stop(loop, &sup->trim);
     ev_timer_set(&sup->trim, TRIM_DELAY_S, 0);
     ev_timer_start(loop, &sup->trim);

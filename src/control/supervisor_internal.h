@@ -34,6 +34,7 @@ struct supervisor {
     struct ev_timer shutdown_over;
     struct ev_async worker_ended, worker_freed, node_failing;
     struct ev_timer trim, waited, housekeeping;
+    uint64_t trim_latest_us;  /* monotonic: the trim is not put off beyond this */
     _Atomic unsigned n_ended; /* release by the ending worker, acquire here */
     enum worker_mode mode;
     bool started;         /* the worker threads are running */

@@ -95,7 +95,7 @@ struct tls_facts {
 };
 void stream_tls_facts(struct stream *st, struct tls_facts *out);
 
-/* Was an earlier session resumed? Valid after the handshake. */
+/* Was an earlier session resumed? Valid after the handshake, before stream_settle(). */
 bool stream_tls_resumed(const struct stream *st);
 
 /* The fatal alert that ended a stream or its handshake. */
@@ -108,7 +108,7 @@ struct tls_alert {
 /* Get the fatal alert of a TLS stream; can be called at any time. False if there was none. */
 bool stream_tls_alert(const struct stream *st, struct tls_alert *out);
 
-/* Did the peer close or reset the connection before it sent a byte? Only for a TLS stream. */
+/* Did the peer close or reset the connection before it sent a byte? Only before stream_settle(). */
 bool stream_tls_closed_without_data(const struct stream *st);
 
 /* The kinds of names in a certificate. */
@@ -122,7 +122,8 @@ enum tls_name_kind {
 
 /*
  * Does the peer's verified certificate contain this name? Names are compared byte by byte, without
- * wildcards. False without a verified certificate, and for an empty name.
+ * wildcards. False without a verified certificate, and for an empty name. Only before
+ * stream_settle(), like stream_tls_peer_names().
  */
 MUST_USE bool stream_tls_peer_matches(struct stream *st, enum tls_name_kind kind, struct span name);
 

@@ -55,6 +55,20 @@ MUST_USE struct stream *stream_detached_new(const struct tls_base *base,
                                             const struct tls_records *records,
                                             const struct tls_facts *facts);
 
+/* The operations of a detached stream. */
+enum stream_result stream_detached_read(struct stream *st, void *p, size_t n, size_t *got);
+enum stream_result stream_detached_write(struct stream *st, const void *p, size_t n, size_t *put);
+enum stream_result stream_detached_close_write(struct stream *st);
+
+/* Wipe and free what was received and not delivered. */
+void stream_detached_drop_held(struct stream_detached *d);
+
+/* Send an alert (RFC 8446 section 6) after all unsent bytes. */
+void stream_detached_send_alert(struct stream_detached *d, int level, int code);
+
+/* Send what the peer's record requires: a KeyUpdate, or a warning. False if OpenSSL fails. */
+MUST_USE bool stream_detached_respond(struct stream_detached *d, const struct tls_record *record);
+
 void stream_detached_facts(const struct stream_detached *d, struct tls_facts *out);
 
 #endif
