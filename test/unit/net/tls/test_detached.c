@@ -8,6 +8,7 @@
 #include "tls_raw.h"
 
 #include "net/tls/ciphers.h"
+#include "net/tls/detached.h"
 #include "net/tls/internal.h"
 
 static const char *const suites_12[TLS_SUITE_COUNT] = {"ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -568,6 +569,105 @@ static void facts_are_the_same_before_and_after_detaching(void **state)
     identity_free(&device);
 }
 
+/* ---- limits ----------------------------------------------------------------------------- */
+
+/* A reader of what a detached stream sends, from its next record on. */
+static struct tls_records reader_of(const struct stream_detached *d)
+{
+    struct tls_records reader = d->records;
+    reader.received = d->records.sent;
+    reader.is_server = !d->records.is_server;
+    return reader;
+}
+
+/* Open the next record that the client's socket receives. */
+static struct tls_record receive_record(struct tls_records *reader, int fd, uint8_t out[64],
+                                        struct tls_plain *plain)
+{
+    uint8_t bytes[200];
+    struct tls_record fault;
+    assert_int_equal(recv(fd, bytes, TLS_HEADER_SIZE, 0), TLS_HEADER_SIZE);
+    const size_t n = tls_record_length(reader, bytes, &fault);
+    assert_in_range(n, TLS_HEADER_SIZE + 1, sizeof(bytes));
+    assert_int_equal(recv(fd, bytes + TLS_HEADER_SIZE, n - TLS_HEADER_SIZE, 0),
+                     n - TLS_HEADER_SIZE);
+    return tls_record_open(reader, ciphers, bytes, n, (struct span_out){out, 64}, plain);
+}
+
+static void tls_1_3_key_is_replaced_at_its_limit(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    struct tls_plain plain;
+    uint8_t out[64], key[TLS_KEY_MAX];
+    size_t put;
+    link_open(&l, w->ctx, TLS1_3_VERSION);
+    struct stream_detached *d = stream_detached_of(l.server);
+    d->records.sent.sequence = (1u << 24) - 1;
+    memcpy(key, d->records.sent.key, sizeof(key));
+    struct tls_records reader = reader_of(d);
+    assert_int_equal(stream_write(l.server, "last", 4, &put), STREAM_OK);
+    assert_memory_equal(d->records.sent.key, key, sizeof(key));
+    assert_int_equal(stream_write(l.server, "next", 4, &put), STREAM_OK);
+    assert_int_equal(receive_record(&reader, l.peer.fd, out, &plain).kind, TLS_RECORD_DATA);
+    assert_int_equal(receive_record(&reader, l.peer.fd, out, &plain).kind, TLS_RECORD_NONE);
+    assert_int_equal(reader.received.sequence, 0); /* it was a KeyUpdate */
+    assert_int_equal(receive_record(&reader, l.peer.fd, out, &plain).kind, TLS_RECORD_DATA);
+    assert_memory_equal(plain.p, "next", 4);
+    assert_int_equal(d->records.sent.sequence, 1);
+    tls_records_fini(&reader, ciphers);
+    link_fini(&l);
+}
+
+static void tls_1_2_stream_ends_at_the_limit_of_its_key(void **state)
+{
+    struct world *w = *state;
+    struct link l;
+    struct tls_plain plain;
+    uint8_t out[64];
+    size_t put;
+    link_open(&l, w->ctx, TLS1_2_VERSION);
+    struct stream_detached *d = stream_detached_of(l.server);
+    d->records.sent.sequence = 1u << 24;
+    struct tls_records reader = reader_of(d);
+    assert_int_equal(stream_write(l.server, "more", 4, &put), STREAM_ERR);
+    assert_string_equal(stream_error(l.server),
+                        "the TLS 1.2 key has reached its limit of encrypted records");
+    assert_int_equal(stream_write(l.server, "more", 4, &put), STREAM_ERR);
+    assert_int_equal(stream_close_write(l.server), STREAM_OK);
+    assert_int_equal(receive_record(&reader, l.peer.fd, out, &plain).kind, TLS_RECORD_CLOSE_NOTIFY);
+    assert_int_equal(recv(l.peer.fd, out, sizeof(out), 0), 0);
+    /* What the client sent can still be read. */
+    send_up(&l.peer, l.server, (const uint8_t *)"late", 4);
+    tls_records_fini(&reader, ciphers);
+    link_fini(&l);
+}
+
+/* A long ClientHello, a byte in each record: the worker serves others in between. */
+static void long_message_in_tiny_records_does_not_keep_the_worker(void **state)
+{
+    static const uint8_t header[] = {1 /* ClientHello */, 1, 0, 0};
+    static uint8_t bytes[RAW_MAX];
+    struct world *w = *state;
+    const struct how how = {TLS1_2_VERSION, TLS_SUITE_AES_128_GCM, 0, 0};
+    struct link l = open_link(w->ctx, &how, true);
+    struct raw raw = client_raw(l.peer.ssl, how.suite);
+    uint8_t byte;
+    size_t got, n = raw_seal(&raw, 22, header, sizeof(header), 0, bytes);
+    for (int i = 0; i < 600; i++)
+        n += raw_seal(&raw, 22, "x", 1, 0, bytes + n);
+    assert_int_equal(send(l.peer.fd, bytes, n, 0), n);
+    /* The last read may have emptied the socket. */
+    enum stream_result r = stream_read(l.server, &byte, 1, &got);
+    if (r == STREAM_WANT_READ)
+        r = stream_read(l.server, &byte, 1, &got);
+    assert_int_equal(r, STREAM_WANT_WRITE);
+    for (int i = 0; i < 10 && r == STREAM_WANT_WRITE; i++)
+        r = stream_read(l.server, &byte, 1, &got);
+    assert_int_equal(r, STREAM_WANT_READ);
+    link_fini(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -577,6 +677,9 @@ int main(void)
         cmocka_unit_test(data_of_random_sizes_arrives_complete),
         cmocka_unit_test(eight_megabytes_and_300_000_messages_arrive_complete),
         cmocka_unit_test(facts_are_the_same_before_and_after_detaching),
+        cmocka_unit_test(tls_1_3_key_is_replaced_at_its_limit),
+        cmocka_unit_test(tls_1_2_stream_ends_at_the_limit_of_its_key),
+        cmocka_unit_test(long_message_in_tiny_records_does_not_keep_the_worker),
     };
     return cmocka_run_group_tests_name("detached", tests, setup, teardown);
 }
